@@ -1,0 +1,79 @@
+"""`raylift <job> …` and `python -m jobs.<job> …`: read the config, run the job, turn its end into an exit code.
+
+Exit codes: 0 done; 1 the job ended with failures; 2 the command was wrong; 130 interrupted.
+"""
+
+import ast
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_type_hints
+
+from jobs.arguments import help_text, read_config
+from schemas.errors import RunFailed, UserError
+
+NOT_JOBS = {"__init__", "arguments", "cli", "summary"}
+
+
+def main() -> int:
+    """Entry point of the console script."""
+    names = job_names()
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print("usage: raylift <job> [recipe.yaml ...] [field=value ...]\n\njobs (raylift <job> --help):")
+        for name in names:
+            print(f"  {name:<16}{_summary(name)}")
+        return 0 if len(sys.argv) > 1 else 2
+    if sys.argv[1] not in names:
+        print(f"raylift: there is no job {sys.argv[1]!r}; jobs: {', '.join(names)}", file=sys.stderr)
+        return 2
+    return run_job(sys.argv[1], sys.argv[2:])
+
+
+def job_names() -> list[str]:
+    """Every job: each module beside this one that is not listed in `NOT_JOBS`."""
+    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in NOT_JOBS)
+
+
+def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
+    """Run `main(config)` of `jobs.<name>`, whose annotation names the config class.
+
+    A job whose module has `FIRST` takes its first argument as that field: `fetch_weights blazepose`.
+
+    Args:
+        name: The job.
+        arguments: Its command line; those of this process if not given.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Imported by name, not taken from __main__: Ray's workers must find what a job defines.
+    job = importlib.import_module(f"jobs.{name}")
+    if hasattr(job, "FIRST") and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+        arguments[0] = f"{job.FIRST}={arguments[0]}"
+    model = get_type_hints(job.main)["config"]
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(help_text(name, _summary(name), model))
+        return 0
+    logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
+    try:
+        return job.main(read_config(model, arguments))
+    except UserError as error:
+        for line in str(error).splitlines():
+            print(f"{name}: {line}", file=sys.stderr)
+        return 2
+    except RunFailed as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+
+
+def _summary(name: str) -> str:
+    # Read, not imported: a list of jobs should not take the seconds that Ray and MLflow take to load.
+    module = ast.parse(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
+    return (ast.get_docstring(module) or "").partition("\n")[0]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,87 @@
+"""Label videos: run a 2D keypoint detector over them and write Parquet keypoint shards.
+
+python -m jobs.label videos=clips/ output=out
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from jobs.cli import run_job
+from pipelines import runs, storage
+from pipelines.label import run
+from schemas.label import LabelConfig
+
+
+def main(config: LabelConfig) -> int:
+    """Label what the output lacks; 1 if more than `max_failed` videos failed."""
+    with storage.sole_writer(config.output):
+        work = run.survey(config)
+        if work.nothing:
+            print(f"label: nothing to do: all {len(work.sources)} videos are labeled in {config.output}")
+            return 0
+        with runs.record("label", config) as record, progress_bar() as on_progress:
+            report = run.execute(config, work, on_progress)
+            record.log_metrics({name: v for name, v in report.items() if name != "format"})
+            record.log_tags({"raylift.digest": report["digest"]})
+            record.log_json(report, "report.json")
+    show(report)
+    failed = report["videos_failed"]
+    return int(config.max_failed is not None and failed > config.max_failed)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[run.Progress], None]]:
+    """A bar for each stage, on standard error."""
+    columns = (
+        TextColumn("{task.description:<6}"),
+        BarColumn(),
+        TextColumn("{task.fields[shown]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def on_progress(at: run.Progress) -> None:
+            if at.stage not in tasks:
+                tasks[at.stage] = bars.add_task(at.stage, total=at.total, shown="")
+            unit = "videos" if at.stage == "label" else "files"
+            frames = f", {at.frames} frames" if at.frames else ""
+            bars.update(tasks[at.stage], completed=at.done, shown=f"{at.done:.1f} of {at.total} {unit}{frames}")
+
+        yield on_progress
+
+
+def show(report: dict[str, Any]) -> None:
+    """The summary, one screen."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    this = report["run"]
+    decoders = ", ".join(f"{name} {count}" for name, count in sorted(report["decoders"].items()))
+    rows = [
+        ("videos", f"{report['videos']}, {report['videos_failed']} failed, {len(report['damaged'])} damaged"),
+        ("frames", f"{report['frames']:,} in {report['clips']} clips (videos by decoder: {decoders or 'none'})"),
+        ("people", f"{report['people_in_frames']:,} detections in frames → {report['tracks']} tracks"),
+        ("this run", f"{this['frames']:,} frames in {this['seconds']:.1f} s, {this['frames_per_s']:.1f} frames/s"),
+        ("worker time", ", ".join(f"{name} {s['seconds']:.1f} s" for name, s in this["stages"].items())),
+        ("memory", f"{this['peak_memory_mb']:,.0f} MB at the peak, all processes of this machine's job"),
+        ("output", f"{report['output']}/tracks, /detections, /report.json"),
+    ]
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    # A screenful; the report has them all.
+    for kind, what in (("failures", "reason"), ("damaged", "damage")):
+        for entry in report[kind][:8]:
+            console.print(f"{kind.removesuffix('s')}: {entry['video']}: {entry[what]}", markup=False)
+        if len(report[kind]) > 8:
+            console.print(f"… and {len(report[kind]) - 8} more, all in report.json")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_job("label"))

@@ -1,0 +1,66 @@
+"""What a 2D keypoint detector is: frames in, the people of each frame out."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from schemas.config import JobConfig
+from schemas.layouts import JointLayout
+
+
+@dataclass(frozen=True)
+class People:
+    """The people found in one frame; pixels of that frame, (0, 0) is its top-left corner.
+
+    Attributes:
+        boxes: (x0, y0, x1, y1) of each person.
+        scores: Confidence of each person, 0 to 1.
+        keypoints: (x, y) of each joint, in the detector's layout.
+        keypoint_scores: Confidence of each joint, 0 to 1.
+    """
+
+    boxes: Float32[np.ndarray, "people 4"]
+    scores: Float32[np.ndarray, " people"]
+    keypoints: Float32[np.ndarray, "people joints 2"]
+    keypoint_scores: Float32[np.ndarray, "people joints"]
+
+    @classmethod
+    def nobody(cls, joints: int) -> "People":
+        """An empty frame."""
+        return cls(
+            np.zeros((0, 4), np.float32),
+            np.zeros(0, np.float32),
+            np.zeros((0, joints, 2), np.float32),
+            np.zeros((0, joints), np.float32),
+        )
+
+    def __len__(self) -> int:
+        """Number of people."""
+        return len(self.scores)
+
+
+class Detector(Protocol):
+    """A detector is built once per worker process and called with batches of frames.
+
+    `__init__(config, threads, device)` loads the weights: `config` is an instance of its `Config`, `threads` is
+    the number of CPU threads it may use, `device` a torch device string such as "cpu" or "cuda".
+    """
+
+    Config: ClassVar[type[JobConfig]]
+    """The options under `detector.` in a job's config."""
+
+    layout: JointLayout
+    """The joints it finds."""
+
+    weights_sha256: str
+    """Identifies the weights in the output's metadata."""
+
+    def __init__(self, config: JobConfig, threads: int, device: str) -> None:
+        """Load the weights."""
+        ...
+
+    def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
+        """Find the people of each RGB frame; the same frames give the same people, whatever came before."""
+        ...

@@ -1,0 +1,55 @@
+"""Object keypoint similarity (OKS): how alike two poses are, 0 to 1, and suppression of duplicates by it."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+
+def oks(
+    keypoints: Float[np.ndarray, "people joints 2"],
+    others: Float[np.ndarray, "others joints 2"],
+    areas: Float[np.ndarray, " people"],
+    sigmas: Float[np.ndarray, " joints"],
+    visible: Bool[np.ndarray, "people joints"] | None = None,
+) -> Float[np.ndarray, "people others"]:
+    """Similarity of every person to every other: mean over joints of exp(-d² / (2 · area · (2σ)²)).
+
+    The formula is COCO's keypoint evaluation (cocodataset.org, "Keypoint Evaluation"), with `keypoints` in
+    the place of the ground truth: their areas set the scale, their visible joints alone count.
+
+    Args:
+        keypoints: Joints of the people compared, pixels.
+        others: Joints of the people they are compared to, pixels.
+        areas: Area that each of `keypoints` covers, square pixels, above 0.
+        sigmas: A layout's `oks_sigmas`.
+        visible: Joints of `keypoints` that count; None for all. A person without any is like nobody: 0.
+    """
+    squared_px = np.square(keypoints[:, None] - others[None]).sum(-1)
+    variances = 2 * areas[:, None] * np.square(2 * sigmas)
+    similarity = np.exp(-squared_px / variances[:, None])
+    if visible is None:
+        return similarity.mean(-1)
+    counts = np.maximum(visible.sum(-1, keepdims=True), 1)
+    return np.where(visible[:, None], similarity, 0).sum(-1) / counts
+
+
+def oks_nms(
+    keypoints: Float[np.ndarray, "people joints 2"],
+    scores: Float[np.ndarray, " people"],
+    areas: Float[np.ndarray, " people"],
+    sigmas: Float[np.ndarray, " joints"],
+    threshold: float,
+    visible: Bool[np.ndarray, "people joints"] | None = None,
+) -> Int[np.ndarray, " kept"]:
+    """Indices of the people that are nobody's duplicate, best score first.
+
+    Greedy: the best person left is kept, and drops everyone whose OKS to it is above `threshold`. `visible`
+    are the joints that count when a person is the one kept.
+    """
+    similarity = oks(keypoints, keypoints, areas, sigmas, visible)
+    # A stable sort keeps equal scores in their order: the same frame gives the same people.
+    order = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    for person in order:
+        if all(similarity[better, person] <= threshold for better in kept):
+            kept.append(int(person))
+    return np.array(kept, np.int64)

@@ -1,0 +1,1 @@
+"""Label: videos to detections to tracks. `pipeline.py` is the only file here that knows Ray."""

@@ -1,0 +1,50 @@
+"""decode, 1:1: read the frames of each planned clip, scaled while decoding; or an error."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines import storage
+from pipelines.video.errors import VideoError
+from pipelines.video.isolated import IsolatedReader
+from schemas.detections import DECODED
+from schemas.label import DecodeConfig
+
+
+class DecodeClips:
+    """Adds the frames to rows of planned clips; yields clip by clip, so that only one is held at a time."""
+
+    def __init__(self, config: DecodeConfig, reader: str) -> None:
+        self._config = config
+        self._reader = IsolatedReader(config.timeout_s, reader)
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+        """Decode each clip of a batch, one table of one row each."""
+        for row in batch.to_pylist():
+            started = time.perf_counter()
+            row |= {"decoder": None, "decoded": [False] * len(row["timestamps_s"])}
+            if row["error"] is None:
+                row |= self._frames(row)
+            row["decode_s"] = time.perf_counter() - started
+            yield pa.Table.from_pylist([row], schema=DECODED)
+
+    def _frames(self, row: dict[str, Any]) -> dict[str, Any]:
+        config, start = self._config, row["start_frame"]
+        try:
+            path = storage.local_copy(row["video"], int(config.cache_gb * 1e9))
+            clip = self._reader.read(path, start, row["stop_frame"], config.max_side, config.decoder)
+        except (VideoError, OSError) as error:
+            return {"error": str(error)}
+        decoded = list(row["decoded"])
+        for index in clip.indices:
+            decoded[index - start] = True
+        return {
+            "decoder": clip.decoder,
+            "decoded": decoded,
+            "damage": "; ".join(filter(None, (row["damage"], clip.damage))) or None,
+            "frames": pa.py_buffer(clip.images),
+            "frame_width": clip.images.shape[2],
+            "frame_height": clip.images.shape[1],
+        }

@@ -1,0 +1,82 @@
+"""detect, 1:1: find the people in the frames of each clip; the frames are dropped here."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines import registry
+from pipelines.detectors.base import Detector, People
+from schemas.config import PluginConfig
+from schemas.detections import DETECTIONS, FRAME_FIELDS
+from schemas.errors import UserError
+
+# Beside the rows until they are written, then file metadata.
+DETECTED = DETECTIONS.append(pa.field("weights_sha256", pa.string())).append(pa.field("layout", pa.string()))
+
+
+class DetectPeople:
+    """Replaces the frames of decoded clips by the people in them.
+
+    Args:
+        config: Which detector, and its options.
+        threads: CPU threads the detector may use.
+        device: A torch device string.
+        expected_sha256: Weights that the output was begun with; None if it is new.
+
+    Raises:
+        UserError: The detector cannot be built, or its weights are not those the output was begun with.
+    """
+
+    def __init__(
+        self, config: PluginConfig, threads: int, device: str, expected_sha256: str | None = None
+    ) -> None:
+        self._detector: Detector = build_detector(config, threads, device)
+        if expected_sha256 not in (None, self._detector.weights_sha256):
+            raise UserError(
+                f"detector.weights: have SHA-256 {self._detector.weights_sha256[:12]}…, the output was begun with "
+                f"{expected_sha256[:12]}…; give the same weights, or a new output"
+            )
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+        """Detect in each clip of a batch."""
+        images = batch["frames"]
+        for number, row in enumerate(batch.drop_columns([f.name for f in FRAME_FIELDS]).to_pylist()):
+            started = time.perf_counter()
+            row |= {"people": [[] for _ in row["decoded"]], "detections": 0}
+            if row["error"] is None and any(row["decoded"]):
+                width, height = batch["frame_width"][number].as_py(), batch["frame_height"][number].as_py()
+                frames = np.frombuffer(images[number].as_buffer(), np.uint8).reshape(-1, height, width, 3)
+                to_pixels = np.array([row["width"] / width, row["height"] / height], np.float32)
+                found = [_people(people, to_pixels) for people in self._detector(frames)]
+                for position, people in zip(np.flatnonzero(row["decoded"]), found, strict=True):
+                    row["people"][position] = people
+                row["detections"] = sum(map(len, found))
+            row |= {
+                "detect_s": time.perf_counter() - started,
+                "weights_sha256": self._detector.weights_sha256,
+                "layout": self._detector.layout.name,
+            }
+            yield pa.Table.from_pylist([row], schema=DETECTED)
+
+
+def build_detector(config: PluginConfig, threads: int, device: str) -> Detector:
+    """The detector that a config names, loaded.
+
+    Raises:
+        UserError: There is no such detector, its options are wrong, or its weights cannot be had.
+    """
+    detector = registry.load(registry.DETECTORS, config.name)
+    return detector(detector.Config(**config.options), threads, device)
+
+
+def _people(people: People, to_pixels: np.ndarray) -> list[dict[str, Any]]:
+    boxes = people.boxes * np.tile(to_pixels, 2)
+    keypoints = (people.keypoints * to_pixels).reshape(len(people), -1)
+    columns = zip(boxes, people.scores, keypoints, people.keypoint_scores, strict=True)
+    return [
+        {"box": box, "score": score, "keypoints": points, "keypoint_scores": scores}
+        for box, score, points, scores in columns
+    ]

@@ -1,0 +1,90 @@
+"""plan, 1:N: probe a video and cut it into clips, less those the output already holds."""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines import storage
+from pipelines.label.ledger import digest
+from pipelines.video.errors import VideoError
+from pipelines.video.isolated import IsolatedReader
+from pipelines.video.probe import VideoInfo
+from schemas.detections import PLANNED
+from schemas.label import DecodeConfig
+from schemas.videos import VideoSource
+
+# Even a huge frame is worth a handful to a clip: per-clip work would outweigh the frames.
+MIN_CLIP_FRAMES = 8
+
+
+class PlanClips:
+    """Turns rows `source` (a VideoSource as JSON), `done` (clip indices as JSON) into rows of planned clips."""
+
+    def __init__(self, config: DecodeConfig, reader: str) -> None:
+        self._config = config
+        self._reader = IsolatedReader(config.timeout_s, reader)
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+        """Plan each video of a batch; a video that cannot be opened is one row with `error`."""
+        for row in batch.to_pylist():
+            started = time.perf_counter()
+            source = VideoSource.model_validate_json(row["source"])
+            done = set(json.loads(row["done"]))
+            try:
+                path = storage.local_copy(source.uri, int(self._config.cache_gb * 1e9))
+                clips = plan_clips(source, self._reader.probe(path), self._config)
+            except (VideoError, OSError) as error:
+                clips = [failed_video(source, str(error))]
+            share_s = (time.perf_counter() - started) / len(clips)
+            missing = [clip | {"plan_s": share_s} for clip in clips if clip["clip_index"] not in done]
+            yield pa.Table.from_pylist(missing, schema=PLANNED)
+
+
+def plan_clips(source: VideoSource, info: VideoInfo, config: DecodeConfig) -> list[dict[str, Any]]:
+    """The clips of a probed video; the same video and settings always give the same clips."""
+    size = clip_frames(info.width, info.height, config)
+    starts = range(0, info.frame_count, size)
+    return [
+        _row(source, start, min(start + size, info.frame_count))
+        | {
+            "clip_index": index,
+            "clip_count": len(starts),
+            "timestamps_s": info.timestamps_s[start : start + size].tolist(),
+            "width": info.width,
+            "height": info.height,
+            "fps": info.fps,
+            "codec": info.codec,
+            # What the probe sees of damage (a missing tail, say) belongs to no one clip; the last one carries it.
+            "damage": info.damage if index == len(starts) - 1 else None,
+        }
+        for index, start in enumerate(starts)
+    ]
+
+
+def failed_video(source: VideoSource, reason: str) -> dict[str, Any]:
+    """The one row of a video that cannot be opened."""
+    return _row(source, 0, 0) | {"clip_index": 0, "clip_count": 1, "timestamps_s": [], "error": reason}
+
+
+def clip_frames(width: int, height: int, config: DecodeConfig) -> int:
+    """Frames in a clip of at most `clip_mb` once decoded."""
+    scale = min(1.0, config.max_side / max(width, height))
+    frame_bytes = math.ceil(width * scale) * math.ceil(height * scale) * 3
+    return max(MIN_CLIP_FRAMES, int(config.clip_mb * 1e6 / frame_bytes))
+
+
+def _row(source: VideoSource, start: int, stop: int) -> dict[str, Any]:
+    return {
+        "clip_id": digest([source.uri, start, stop]),
+        "video": source.uri,
+        "subject": source.subject,
+        "action": source.action,
+        "camera": source.camera,
+        "intrinsics": source.intrinsics.model_dump() if source.intrinsics else None,
+        "start_frame": start,
+        "stop_frame": stop,
+    }

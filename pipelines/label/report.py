@@ -1,0 +1,129 @@
+"""What a label job did, in numbers: `report.json`, the terminal summary and the MLflow run all come from here."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import psutil
+import pyarrow.parquet as pq
+
+from pipelines import storage
+from pipelines.label.ledger import Ledger, digest
+from schemas.label import LabelConfig
+from schemas.videos import VideoSource
+
+FORMAT = "raylift.report/1"
+
+
+@dataclass
+class Tally:
+    """Running sums over the clips that this run wrote; stage seconds are summed over all workers."""
+
+    clips: int = 0
+    frames: int = 0
+    stage_s: Counter[str] = field(default_factory=Counter)
+    _share: Counter[str] = field(default_factory=Counter)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count one written clip."""
+        self.clips += 1
+        self.frames += row["stop_frame"] - row["start_frame"]
+        self._share[row["video"]] += 1 / row["clip_count"]
+        for stage in ("plan", "decode", "detect", "write"):
+            self.stage_s[stage] += row[f"{stage}_s"] or 0.0
+
+    @property
+    def videos(self) -> float:
+        """Videos done in this run, in fractions."""
+        return sum(self._share.values())
+
+
+class PeakMemory:
+    """Samples the memory of this process and its children, shared pages counted once (PSS)."""
+
+    # Reading a process's map costs milliseconds: once a second is a thousandth of the work.
+    INTERVAL_S = 1.0
+
+    def __init__(self) -> None:
+        self.peak_mb = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        root = psutil.Process()
+        while not self._stop.wait(self.INTERVAL_S):
+            total = 0
+            for process in [root, *root.children(recursive=True)]:
+                try:
+                    used = process.memory_full_info()
+                    total += getattr(used, "pss", used.rss)
+                except psutil.Error:
+                    continue  # it ended, or is not ours to look at
+            self.peak_mb = max(self.peak_mb, total / 1e6)
+
+
+def write_report(
+    config: LabelConfig,
+    sources: Sequence[VideoSource],
+    ledger: Ledger,
+    tally: Tally,
+    detected_s: float,
+    link_s: float,
+    peak_memory_mb: float,
+) -> dict[str, Any]:
+    """Compose the report and write it to `report.json` in the output.
+
+    Raises:
+        RunFailed: It cannot be written.
+    """
+    videos = {uri: state for uri, state in ledger.videos.items() if uri in {source.uri for source in sources}}
+    track_files = storage.list_folder(storage.join(config.output, "tracks"), ".parquet")
+    failures = [{"video": uri, "reason": why} for uri, s in videos.items() for why in sorted(set(s.errors))]
+    report = {
+        "format": FORMAT,
+        "output": config.output,
+        "videos": len(sources),
+        "videos_failed": len({failure["video"] for failure in failures}),
+        "clips": sum(len(state.clips) for state in videos.values()),
+        "frames": sum(state.frames for state in videos.values()),
+        "people_in_frames": sum(state.detections for state in videos.values()),
+        "tracks": sum(_row_count(file) for file in track_files),
+        "decoders": dict(Counter(d for state in videos.values() for d in sorted(state.decoders))),
+        "failures": failures,
+        "damaged": [{"video": uri, "damage": what} for uri, s in videos.items() for what in s.damage],
+        "run": {
+            "clips": tally.clips,
+            "frames": tally.frames,
+            "seconds": detected_s + link_s,
+            "frames_per_s": tally.frames / detected_s if tally.frames else 0.0,
+            "stages": {
+                **{stage: _stage(seconds, tally.frames) for stage, seconds in tally.stage_s.items()},
+                "link": _stage(link_s, tally.frames),
+            },
+            "peak_memory_mb": peak_memory_mb,
+        },
+        "digest": digest([file.rsplit("/", 1)[1] for file in track_files]),
+    }
+    storage.write_bytes(storage.join(config.output, "report.json"), json.dumps(report, indent=2).encode())
+    return report
+
+
+def _stage(seconds: float, frames: int) -> dict[str, float]:
+    return {"seconds": seconds, "frames_per_s": frames / seconds if seconds else 0.0}
+
+
+def _row_count(file: str) -> int:
+    fs, path = storage.filesystem(file)
+    with fs.open(path, "rb") as opened:
+        return pq.read_metadata(opened).num_rows

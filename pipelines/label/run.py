@@ -1,0 +1,131 @@
+"""Labeling from start to end: survey the output, detect what is missing, link what changed, report."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines import registry, session, storage
+from pipelines.label import pipeline, report
+from pipelines.label.ledger import Ledger, read_ledger, retire_errors
+from pipelines.label.link import Bucket, plan_buckets, remove_outdated
+from pipelines.label.sources import find_videos
+from pipelines.video.isolated import READER
+from schemas.label import LabelConfig
+from schemas.videos import VideoSource
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job has to do.
+
+    Attributes:
+        sources: The videos given.
+        settings: What the detections depend on; an output never mixes two of them.
+        ledger: What the output holds.
+        todo: The videos that are not finished.
+        unlinked: The buckets whose tracks are missing or outdated, as far as known before detecting.
+    """
+
+    sources: Sequence[VideoSource]
+    settings: dict[str, Any]
+    ledger: Ledger
+    todo: Sequence[VideoSource]
+    unlinked: Sequence[Bucket]
+
+    @property
+    def nothing(self) -> bool:
+        """Whether all is done already."""
+        return not self.todo and not self.unlinked
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is.
+
+    Attributes:
+        stage: "label" or "link".
+        done: Videos done, in fractions.
+        total: Videos in all.
+        frames: Frames done in this run.
+    """
+
+    stage: str
+    done: float
+    total: int
+    frames: int = 0
+
+
+def survey(config: LabelConfig) -> Work:
+    """Find the videos and compare them with the output.
+
+    Raises:
+        UserError: The inputs or the output cannot be used.
+    """
+    sources = find_videos(config.videos)
+    settings = settings_of(config)
+    for name in ("detections", "tracks"):
+        storage.remove_leftovers(storage.join(config.output, name))
+    ledger = read_ledger(storage.join(config.output, "detections"), settings)
+    todo = [s for s in sources if s.uri not in ledger.videos or not ledger.videos[s.uri].finished]
+    return Work(sources, settings, ledger, todo, _unlinked(config, ledger, sources))
+
+
+def execute(
+    config: LabelConfig, work: Work, on_progress: Callable[[Progress], None], reader: str = READER
+) -> dict[str, Any]:
+    """Do the work; returns the report, which is also written to `report.json`.
+
+    Args:
+        config: The job.
+        work: Its survey.
+        on_progress: Called often.
+        reader: "module:Class" of the video reader.
+
+    Raises:
+        RunFailed: The output cannot be written.
+        UserError: A worker found a mistake of the user's, such as missing weights.
+    """
+    folder = storage.join(config.output, "detections")
+    started = time.perf_counter()
+    tally = report.Tally()
+    ledger = work.ledger
+    with report.PeakMemory() as memory, session.expected_errors():
+        if work.todo:
+            states = [ledger.videos[s.uri] for s in work.todo if s.uri in ledger.videos]
+            resumed = sum(len(state.clips) / state.clip_count for state in states)
+            on_progress(Progress("label", resumed, len(work.todo)))
+            retire_errors(folder, [source.uri for source in work.todo])
+            for row in pipeline.run_detection(config, work.todo, ledger, work.settings, reader):
+                tally.add(row)
+                on_progress(Progress("label", resumed + tally.videos, len(work.todo), tally.frames))
+            ledger = read_ledger(folder, work.settings)
+        detected_s = time.perf_counter() - started
+        unlinked = _unlinked(config, ledger, work.sources)
+        for done, _ in enumerate(pipeline.run_linking(unlinked, config.link, config.assumed_fov_deg), start=1):
+            on_progress(Progress("link", done, len(unlinked), tally.frames))
+        remove_outdated(storage.join(config.output, "tracks"), _buckets(config, ledger, work.sources))
+    link_s = time.perf_counter() - started - detected_s
+    return report.write_report(config, work.sources, ledger, tally, detected_s, link_s, memory.peak_mb)
+
+
+def settings_of(config: LabelConfig) -> dict[str, Any]:
+    """What the detections depend on, by dotted path; where the weights lie is none of it, what they are is."""
+    detector = registry.load(registry.DETECTORS, config.detector.name).Config(**config.detector.options)
+    options = detector.model_dump(exclude={"weights"})
+    return {
+        "detector": config.detector.name,
+        **{f"detector.{name}": value for name, value in options.items()},
+        "decode.max_side": config.decode.max_side,
+        "decode.clip_mb": config.decode.clip_mb,
+    }
+
+
+def _buckets(config: LabelConfig, ledger: Ledger, sources: Sequence[VideoSource]) -> list[Bucket]:
+    options = {**config.link.model_dump(), "assumed_fov_deg": config.assumed_fov_deg}
+    return plan_buckets(storage.join(config.output, "tracks"), ledger, sources, options)
+
+
+def _unlinked(config: LabelConfig, ledger: Ledger, sources: Sequence[VideoSource]) -> list[Bucket]:
+    written = set(storage.list_folder(storage.join(config.output, "tracks"), ".parquet"))
+    return [bucket for bucket in _buckets(config, ledger, sources) if bucket.uri not in written]

@@ -1,0 +1,48 @@
+"""write, N:1: one file per batch of clips, named by the hash of its clip ids; failed clips in a file of their own."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines import storage
+from pipelines.label.ledger import FAILED, FINISHED, FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, WEIGHTS_KEY, file_name
+from schemas.detections import DETECTIONS, FORMAT
+
+# What the driver hears of each written clip: enough for progress and report, nothing of the frames.
+WRITTEN_COLUMNS = [
+    *("video", "clip_index", "clip_count", "start_frame", "stop_frame", "decoder", "error", "detections"),
+    *("plan_s", "decode_s", "detect_s"),
+]
+
+
+class WriteDetections:
+    """Writes batches of detected clips into a folder; writing a batch again replaces it by the same."""
+
+    def __init__(self, folder: str, settings: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._settings = json.dumps(dict(settings), sort_keys=True)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Write a batch; returns what the driver hears of it.
+
+        Raises:
+            RunFailed: The output cannot be written.
+        """
+        started = time.perf_counter()
+        metadata = {
+            FORMAT_KEY: FORMAT.encode(),
+            SETTINGS_KEY: self._settings.encode(),
+            WEIGHTS_KEY: batch["weights_sha256"][0].as_py().encode(),
+            LAYOUT_KEY: batch["layout"][0].as_py().encode(),
+        }
+        rows = batch.select(DETECTIONS.names).cast(DETECTIONS).replace_schema_metadata(metadata)
+        failed = pc.is_valid(rows["error"])
+        for kind, part in ((FINISHED, rows.filter(pc.invert(failed))), (FAILED, rows.filter(failed))):
+            if len(part):
+                storage.write_table(storage.join(self._folder, file_name(kind, part)), part)
+        share_s = (time.perf_counter() - started) / len(rows)
+        return rows.select(WRITTEN_COLUMNS).append_column("write_s", pa.array([share_s] * len(rows)))

@@ -1,0 +1,82 @@
+"""The child process that decodes: `python -m pipelines.video.child FD module:Class`; see `isolated.py`."""
+
+import importlib
+import os
+import sys
+import threading
+import time
+from collections import OrderedDict
+from multiprocessing.connection import Connection
+from typing import Any
+
+from pipelines.video.errors import VideoError
+
+# The clips of a few videos interleave in one decoder; their frame indices are worth keeping, not the readers.
+_KEPT_INFOS = 8
+
+
+class Server:
+    """Answers requests; keeps the last reader open, because the next clip usually follows the last one."""
+
+    def __init__(self, reader_class: Any) -> None:
+        self._reader_class = reader_class
+        self._infos: OrderedDict[str, Any] = OrderedDict()
+        self._reader: Any = None
+        self._open: tuple[Any, ...] = ()
+
+    def probe(self, path: str) -> Any:
+        """The video's info, from memory if it was probed lately."""
+        if path not in self._infos:
+            self._infos[path] = self._reader_class.probe(path)
+            if len(self._infos) > _KEPT_INFOS:
+                self._infos.popitem(last=False)
+        return self._infos[path]
+
+    def read(self, path: str, start: int, stop: int, max_side: int | None, decoder: str) -> Any:
+        """Frames [start, stop)."""
+        if self._open != (path, max_side, decoder):
+            self._close()
+            self._reader = self._reader_class(path, max_side, decoder, info=self.probe(path))
+            self._open = (path, max_side, decoder)
+        return self._reader.read(start, stop)
+
+    def answer(self, request: tuple[Any, ...]) -> Any:
+        """The result of a request, or the `VideoError` that says why there is none."""
+        try:
+            return getattr(self, request[0])(*request[1:])
+        except VideoError as error:
+            self._close()
+            return error
+        except Exception as error:  # a decoder may raise anything on a hostile file: it is this video's failure
+            self._close()
+            return VideoError(f"the decoder failed: {type(error).__name__}: {error}")
+
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._reader, self._open = None, ()
+
+
+def _die_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve until the other end closes."""
+    # A hung decoder would outlive a killed parent.
+    threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+    connection: Connection = Connection(int(sys.argv[1]))
+    module, _, name = sys.argv[2].partition(":")
+    server = Server(getattr(importlib.import_module(module), name))
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        connection.send(server.answer(request))
+
+
+if __name__ == "__main__":
+    main()

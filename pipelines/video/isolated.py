@@ -1,0 +1,101 @@
+"""Reading videos in a child process: a decoder that crashes, hangs or raises ends as a `VideoError`.
+
+Ray retries a dying worker without end, so a hostile video must not be able to kill one. The child is a plain
+process (`python -m pipelines.video.child`), started when first needed and replaced when it dies.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Any
+
+from pipelines.video.errors import VideoError
+from pipelines.video.probe import VideoInfo
+from pipelines.video.reader import Frames
+
+READER = "pipelines.video.reader:VideoReader"
+
+# A crash may be the machine's fault (out of memory, an operator's kill): a second crash is the video's.
+_ATTEMPTS = 2
+
+
+class IsolatedReader:
+    """Probes and reads videos in a child process with a time limit.
+
+    Args:
+        timeout_s: Longest time one call may take.
+        reader: "module:Class" of the reader that the child uses.
+    """
+
+    def __init__(self, timeout_s: float, reader: str = READER) -> None:
+        self._timeout_s = timeout_s
+        self._reader = reader
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def probe(self, path: Path) -> VideoInfo:
+        """What the video is.
+
+        Raises:
+            VideoError: It cannot be opened, or the decoder crashed or hung.
+        """
+        return self._ask("probe", str(path))
+
+    def read(self, path: Path, start: int, stop: int, max_side: int | None, decoder: str) -> Frames:
+        """Frames [start, stop) of the video, see `VideoReader.read`.
+
+        Raises:
+            VideoError: They cannot be read, or the decoder crashed or hung.
+        """
+        return self._ask("read", str(path), start, stop, max_side, decoder)
+
+    def close(self) -> None:
+        """End the child."""
+        if self._process and self._connection:
+            self._connection.close()
+            self._process.kill()
+            self._process.wait()
+        self._process = self._connection = None
+
+    def _ask(self, *request: Any) -> Any:
+        for attempt in range(1, _ATTEMPTS + 1):
+            connection = self._connected()
+            try:
+                connection.send(request)
+                if not connection.poll(self._timeout_s):
+                    self.close()
+                    raise VideoError(f"decoding took longer than {self._timeout_s:g} s and was stopped")
+                answer = connection.recv()
+            except (EOFError, ConnectionError):
+                reason = self._cause_of_death()
+                if attempt == _ATTEMPTS:
+                    raise VideoError(f"the decoder crashed ({reason}), {_ATTEMPTS} times") from None
+            else:
+                if isinstance(answer, VideoError):
+                    raise answer
+                return answer
+        raise AssertionError("the loop returns or raises")
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            ours, theirs = Pipe()
+            # Not multiprocessing's spawn: it would import the worker's __main__ again, which is Ray's.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pipelines.video.child", str(theirs.fileno()), self._reader],
+                pass_fds=[theirs.fileno()],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            theirs.close()
+            self._connection = ours
+        return self._connection
+
+    def _cause_of_death(self) -> str:
+        assert self._process is not None
+        code = self._process.wait()
+        self.close()
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -1,0 +1,68 @@
+"""The detections format: one row is one clip, a planned range of frames of one video.
+
+A clip that cannot be decoded is a row with `error` and no frames; a clip in which nobody was found is a finished
+row with zero detections. All lists per frame have one entry per planned frame, decoded or not.
+"""
+
+import pyarrow as pa
+
+FORMAT = "raylift.detections/1"
+
+INTRINSICS = pa.struct(
+    [(name, pa.float64()) for name in ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "p1", "p2")]
+    + [("distortion", pa.string())]
+)
+
+# What is known of a clip once the video is probed; every later stage adds to it.
+PLAN_FIELDS: list[pa.Field] = [
+    pa.field("clip_id", pa.string(), nullable=False),
+    pa.field("video", pa.string(), nullable=False),
+    pa.field("subject", pa.string()),
+    pa.field("action", pa.string()),
+    pa.field("camera", pa.string()),
+    pa.field("intrinsics", INTRINSICS, metadata={"unit": "px of the upright full-size image"}),
+    pa.field("clip_index", pa.int32(), nullable=False),
+    pa.field("clip_count", pa.int32(), nullable=False),
+    pa.field("start_frame", pa.int64(), nullable=False),
+    pa.field("stop_frame", pa.int64(), nullable=False),
+    pa.field("timestamps_s", pa.list_(pa.float64()), nullable=False, metadata={"unit": "s", "shape": "frames"}),
+    pa.field("width", pa.int32(), metadata={"unit": "px, upright"}),
+    pa.field("height", pa.int32(), metadata={"unit": "px, upright"}),
+    pa.field("fps", pa.float64(), metadata={"unit": "frames/s, mean over the video"}),
+    pa.field("codec", pa.string()),
+    pa.field("plan_s", pa.float64(), metadata={"unit": "s, this clip's share"}),
+    pa.field("damage", pa.string(), metadata={"meaning": "what is damaged or missing, though the row is done"}),
+    pa.field("error", pa.string(), metadata={"meaning": "why there is no result; retried by the next run"}),
+]
+
+_PERSON = pa.struct(
+    [
+        pa.field("box", pa.list_(pa.float32(), 4), metadata={"unit": "px", "order": "x0 y0 x1 y1"}),
+        pa.field("score", pa.float32()),
+        pa.field("keypoints", pa.list_(pa.float32()), metadata={"unit": "px", "shape": "joints,2"}),
+        pa.field("keypoint_scores", pa.list_(pa.float32()), metadata={"shape": "joints"}),
+    ]
+)
+
+DECODE_FIELDS: list[pa.Field] = [
+    pa.field("decoder", pa.string()),
+    pa.field("decoded", pa.list_(pa.bool_()), nullable=False, metadata={"shape": "frames"}),
+    pa.field("decode_s", pa.float64(), metadata={"unit": "s"}),
+]
+
+# Between decode and detect only; never written.
+FRAME_FIELDS: list[pa.Field] = [
+    pa.field("frames", pa.large_binary(), metadata={"shape": "decoded frames,height,width,3", "type": "uint8"}),
+    pa.field("frame_width", pa.int32()),
+    pa.field("frame_height", pa.int32()),
+]
+
+DETECT_FIELDS: list[pa.Field] = [
+    pa.field("people", pa.list_(pa.list_(_PERSON)), nullable=False, metadata={"shape": "frames,people"}),
+    pa.field("detections", pa.int64(), nullable=False, metadata={"meaning": "people over all frames"}),
+    pa.field("detect_s", pa.float64(), metadata={"unit": "s"}),
+]
+
+PLANNED = pa.schema(PLAN_FIELDS)
+DECODED = pa.schema(PLAN_FIELDS + DECODE_FIELDS + FRAME_FIELDS)
+DETECTIONS = pa.schema(PLAN_FIELDS + DECODE_FIELDS + DETECT_FIELDS)

@@ -1,0 +1,159 @@
+"""Joint layouts: which joint is which, in every array of joints.
+
+An array of joints never travels without the name of its layout. `LAYOUTS` is the table; `joint_indices`
+is the only mapping between layouts, by joint name, and refuses what the source does not have.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from schemas.errors import UserError
+
+
+@dataclass(frozen=True)
+class JointLayout:
+    """A named, ordered set of joints.
+
+    Attributes:
+        name: The name under which data and models carry it.
+        joints: Joint names in array order; the same body point has the same name in every layout.
+        parents: Index of each joint's parent, -1 for a root. Image-only layouts use it to draw bones.
+        oks_sigmas: Per-joint standard deviation for object keypoint similarity, as a share of the square
+            root of the person's area (COCO's constants where COCO has the joint); empty if none are known.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    parents: tuple[int, ...]
+    oks_sigmas: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        """Number of joints."""
+        return len(self.joints)
+
+    def index(self, joint: str) -> int:
+        """Position of a joint by name."""
+        return self.joints.index(joint)
+
+    @property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """(child, parent) for every joint that has a parent."""
+        return tuple((child, parent) for child, parent in enumerate(self.parents) if parent >= 0)
+
+    @property
+    def left_right(self) -> tuple[tuple[int, int], ...]:
+        """(left, right) index pairs."""
+        return tuple(
+            (i, self.index("right" + name[4:])) for i, name in enumerate(self.joints) if name.startswith("left")
+        )
+
+    @property
+    def mirror(self) -> tuple[int, ...]:
+        """The permutation that swaps left and right; applying it twice is the identity."""
+        order = list(range(len(self)))
+        for left, right in self.left_right:
+            order[left], order[right] = right, left
+        return tuple(order)
+
+
+_COCO17 = JointLayout(
+    "coco17",
+    (
+        *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder"),
+        *("left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip"),
+        *("left_knee", "right_knee", "left_ankle", "right_ankle"),
+    ),
+    (-1, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14),
+    # COCO keypoint evaluation: pycocotools' constants (already divided by ten).
+    (
+        *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062),
+        *(0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+    ),
+)
+
+# Human3.6M's 32 joints less its 15 static ones, shoulders rewired to the thorax (Pavllo et al. 2019).
+_H36M17 = JointLayout(
+    "h36m17",
+    (
+        *("pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
+        *("spine", "thorax", "neck", "head", "left_shoulder", "left_elbow", "left_wrist"),
+        *("right_shoulder", "right_elbow", "right_wrist"),
+    ),
+    (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
+)
+
+_MPII16 = JointLayout(
+    "mpii16",
+    (
+        *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
+        *("pelvis", "thorax", "upper_neck", "head_top"),
+        *("right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist"),
+    ),
+    (1, 2, 6, 6, 3, 4, -1, 6, 7, 8, 11, 12, 7, 7, 13, 14),
+)
+
+_HUMANEVA15 = JointLayout(
+    "humaneva15",
+    (
+        *("pelvis", "thorax", "left_shoulder", "left_elbow", "left_wrist"),
+        *("right_shoulder", "right_elbow", "right_wrist", "left_hip", "left_knee", "left_ankle"),
+        *("right_hip", "right_knee", "right_ankle", "head"),
+    ),
+    (-1, 0, 1, 2, 3, 1, 5, 6, 0, 8, 9, 0, 11, 12, 1),
+)
+
+_BLAZEPOSE33 = JointLayout(
+    "blazepose33",
+    (
+        *("nose", "left_eye_inner", "left_eye", "left_eye_outer"),
+        *("right_eye_inner", "right_eye", "right_eye_outer", "left_ear", "right_ear"),
+        *("left_mouth", "right_mouth", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow"),
+        *("left_wrist", "right_wrist", "left_pinky", "right_pinky", "left_index", "right_index"),
+        *("left_thumb", "right_thumb", "left_hip", "right_hip", "left_knee", "right_knee"),
+        *("left_ankle", "right_ankle", "left_heel", "right_heel", "left_foot_index", "right_foot_index"),
+    ),
+    (
+        *(-1, 0, 1, 2, 0, 4, 5, 3, 6, 0, 0, 0, 0, 11, 12, 13, 14, 15, 16, 15, 16, 15, 16),
+        *(11, 12, 23, 24, 25, 26, 27, 28, 29, 30),
+    ),
+    # COCO's value for the nearest COCO joint.
+    (
+        *(0.026, 0.025, 0.025, 0.025, 0.025, 0.025, 0.025, 0.035, 0.035, 0.026, 0.026, 0.079, 0.079),
+        *(0.072, 0.072, 0.062, 0.062, 0.062, 0.062, 0.062, 0.062, 0.062, 0.062, 0.107, 0.107),
+        *(0.087, 0.087, 0.089, 0.089, 0.089, 0.089, 0.089, 0.089),
+    ),
+)
+
+LAYOUTS: MappingProxyType[str, JointLayout] = MappingProxyType(
+    {layout.name: layout for layout in (_COCO17, _H36M17, _MPII16, _HUMANEVA15, _BLAZEPOSE33)}
+)
+
+
+def layout(name: str) -> JointLayout:
+    """Look up a layout by name.
+
+    Raises:
+        UserError: No such layout.
+    """
+    if name not in LAYOUTS:
+        raise UserError(f"layout: unknown joint layout {name!r}; known: {', '.join(LAYOUTS)}")
+    return LAYOUTS[name]
+
+
+def joint_indices(source: JointLayout, target: JointLayout) -> tuple[int, ...]:
+    """Indices into `source` that give the joints of `target`, in its order.
+
+    Raises:
+        UserError: `target` has joints that `source` lacks.
+    """
+    missing = [joint for joint in target.joints if joint not in source.joints]
+    if missing:
+        raise UserError(
+            f"layout: {target.name} cannot be taken from {source.name}, which lacks {', '.join(missing)}"
+        )
+    return tuple(source.index(joint) for joint in target.joints)
+
+
+def shared_joints(first: JointLayout, second: JointLayout) -> tuple[tuple[int, int], ...]:
+    """(index in first, index in second) of every joint that both layouts have, in the order of `first`."""
+    return tuple((i, second.index(joint)) for i, joint in enumerate(first.joints) if joint in second.joints)

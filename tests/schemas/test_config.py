@@ -1,0 +1,77 @@
+"""Configs: every mistake is reported, at once, with path, value, rule and the nearest right name."""
+
+from typing import Annotated
+
+import pytest
+from pydantic import Field
+
+from schemas.config import JobConfig, PluginConfig, PluginTable, build, flatten, paths
+from schemas.errors import UserError
+
+
+class Inner(JobConfig):
+    max_side: int = Field(640, ge=64)
+    """Longer side, px."""
+
+
+class Options(JobConfig):
+    tiles: int = 1
+    """Tiles a side."""
+
+
+class Example(JobConfig):
+    videos: str
+    """Where they are."""
+    decode: Inner = Inner()
+    """How."""
+    detector: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="one")
+    """Which."""
+
+
+def plugins(table, name):
+    if name != "one":
+        raise UserError(f"unknown plug-in {name!r}")
+    return Options
+
+
+def test_defaults_of_the_plugin_become_explicit():
+    config = build(Example, {"videos": "a"}, plugins)
+    assert config.detector == PluginConfig(name="one", tiles=1)
+    assert flatten(config.model_dump()) == {
+        "videos": "a",
+        "decode.max_side": 640,
+        "detector.name": "one",
+        "detector.tiles": 1,
+    }
+
+
+def test_a_plugin_may_be_given_by_its_bare_name():
+    assert build(Example, {"videos": "a", "detector": "one"}, plugins).detector.name == "one"
+
+
+def test_all_mistakes_are_reported_at_once():
+    values = {"decode": {"maxside": 10, "max_side": 3}, "detector": {"tile": 2}, "colour": "red"}
+    with pytest.raises(UserError) as error:
+        build(Example, values, plugins)
+    assert str(error.value).splitlines() == [
+        "videos: is required; give videos=…",
+        "decode.max_side=3: input should be greater than or equal to 64",
+        "decode.maxside=10: there is no such field; did you mean decode.max_side?",
+        "colour=red: there is no such field; --help lists the fields",
+        "detector.tile=2: there is no such field; did you mean detector.tiles?",
+    ]
+
+
+def test_an_unknown_plugin_is_one_mistake_among_the_others():
+    with pytest.raises(UserError, match=r"videos: is required(.|\n)*detector.name: unknown plug-in 'two'"):
+        build(Example, {"detector": {"name": "two"}}, plugins)
+
+
+def test_paths_name_every_leaf_in_order():
+    assert [path for path, _ in paths(Example)] == ["videos", "decode.max_side", "detector"]
+
+
+def test_configs_are_frozen():
+    config = build(Example, {"videos": "a"}, plugins)
+    with pytest.raises(ValueError, match="frozen"):
+        config.videos = "b"
