@@ -101,10 +101,8 @@ def _assignment(argument: str) -> dict[str, Any]:
 def _recipe(argument: str) -> dict[str, Any]:
     if not argument.endswith((".yaml", ".yml")):
         raise UserError(f"{argument}: is neither field=value nor a recipe (.yaml); --help lists the fields")
-    fs, path = storage.filesystem(argument)
     try:
-        with fs.open(path, "rb") as file:
-            values = yaml.safe_load(file)
+        values = yaml.safe_load(storage.read_bytes(argument))
     except OSError as error:
         raise UserError(f"{argument}: the recipe cannot be read: {error.strerror or error}") from error
     except yaml.YAMLError as error:

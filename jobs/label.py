@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from jobs.cli import run_job
@@ -64,9 +70,15 @@ def show(report: dict[str, Any]) -> None:
     decoders = ", ".join(f"{name} {count}" for name, count in sorted(report["decoders"].items()))
     rows = [
         ("videos", f"{report['videos']}, {report['videos_failed']} failed, {len(report['damaged'])} damaged"),
-        ("frames", f"{report['frames']:,} in {report['clips']} clips (videos by decoder: {decoders or 'none'})"),
+        (
+            "frames",
+            f"{report['frames']:,} in {report['clips']} clips (videos by decoder: {decoders or 'none'})",
+        ),
         ("people", f"{report['people_in_frames']:,} detections in frames → {report['tracks']} tracks"),
-        ("this run", f"{this['frames']:,} frames in {this['seconds']:.1f} s, {this['frames_per_s']:.1f} frames/s"),
+        (
+            "this run",
+            f"{this['frames']:,} frames in {this['seconds']:.1f} s, {this['frames_per_s']:.1f} frames/s",
+        ),
         ("worker time", ", ".join(f"{name} {s['seconds']:.1f} s" for name, s in this["stages"].items())),
         ("memory", f"{this['peak_memory_mb']:,.0f} MB at the peak, all processes of this machine's job"),
         ("output", f"{report['output']}/tracks, /detections, /report.json"),

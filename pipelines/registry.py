@@ -11,9 +11,7 @@ from typing import Any
 
 from schemas.errors import UserError
 
-DETECTORS: Mapping[str, str] = MappingProxyType(
-    {"blazepose": "pipelines.detectors.blazepose.detector:BlazePose"}
-)
+DETECTORS: Mapping[str, str] = MappingProxyType({"blazepose": "pipelines.detectors.blazepose.detector:BlazePose"})
 
 
 def load(table: Mapping[str, str], name: str) -> Any:

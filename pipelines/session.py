@@ -2,13 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import ray
 from ray.data import DataContext
-
-from schemas.errors import RunFailed, UserError
 
 # Room for the clips in flight on a small machine; the rest of the memory belongs to detectors and decoders.
 EMBEDDED_STORE_BYTES_PER_CPU = 256 * 10**6
@@ -32,22 +28,3 @@ def connect() -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = False  # jobs draw their own, in videos, not in blocks
     context.print_on_execution_start = False
-
-
-@contextmanager
-def expected_errors() -> Iterator[None]:
-    """Let the `UserError` or `RunFailed` that a worker raised come out as itself, without Ray's wrapping.
-
-    Raises:
-        UserError: A worker raised it.
-        RunFailed: A worker raised it.
-    """
-    try:
-        yield
-    except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if type(cause) in (UserError, RunFailed):
-                raise cause from None
-            cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
-        raise

@@ -49,7 +49,7 @@ def is_local(uri: str) -> bool:
 def absolute(uri: str) -> str:
     """The one spelling of a URI: an absolute path for local files, else protocol and path."""
     fs, path = filesystem(uri)
-    return path if isinstance(fs, LocalFileSystem) else fs.unstrip_protocol(path)
+    return os.path.normpath(path) if isinstance(fs, LocalFileSystem) else fs.unstrip_protocol(path)
 
 
 def join(folder: str, *names: str) -> str:
@@ -78,8 +78,7 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     target = temporary if isinstance(fs, LocalFileSystem) else path
     try:
         fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        with fs.open(target, "wb") as file:
-            file.write(data)
+        fs.pipe_file(target, bytes(data))
         if target is temporary:
             os.replace(temporary, path)
     except OSError as error:
@@ -100,6 +99,17 @@ def write_table(uri: str, table: pa.Table) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     write_bytes(uri, sink.getvalue())
+
+
+def read_bytes(uri: str) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    fs, path = filesystem(uri)
+    with fs.open(path, "rb") as file:
+        return bytes(file.read())
 
 
 def read_table(uri: str, columns: list[str] | None = None) -> pa.Table:
@@ -148,16 +158,12 @@ def sole_writer(folder: str) -> Iterator[None]:
         with tempfile.NamedTemporaryFile(dir=path, prefix=TEMPORARY):
             pass
     except OSError as error:
-        raise UserError(
-            f"output={folder}: the folder cannot be written: {error.strerror}; choose another"
-        ) from error
+        raise UserError(f"output={folder}: the folder cannot be written: {error.strerror}; choose another") from error
     try:
         with FileLock(f"{path}/.lock", timeout=0):
             yield
     except Timeout as error:
-        raise UserError(
-            f"output={folder}: another job is writing here; wait for it or choose another"
-        ) from error
+        raise UserError(f"output={folder}: another job is writing here; wait for it or choose another") from error
 
 
 def local_copy(uri: str, cache_bytes: int) -> Path:

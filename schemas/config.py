@@ -22,9 +22,7 @@ PluginConfigs = Callable[[str, str], type["JobConfig"]]
 class JobConfig(BaseModel):
     """A frozen config whose every field says what it is; unknown fields are refused."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, coerce_numbers_to_str=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, coerce_numbers_to_str=True)
 
 
 class PluginConfig(BaseModel):
@@ -71,19 +69,16 @@ def build(model: type[Config], values: Mapping[str, Any], plugins: PluginConfigs
         plugin_name = chosen.pop("name", default)
         try:
             options = plugins(table.name, str(plugin_name))
-            merged[name] = {"name": plugin_name, **options.model_validate(chosen).model_dump()}
-        except ValidationError as error:
-            mistakes += [_explain(e, options, f"{name}.") for e in error.errors()]
-            merged[name] = {"name": plugin_name}
         except UserError as error:
             mistakes.append(f"{name}.name: {error}")
             merged.pop(name, None)
-    try:
-        config = model.model_validate(merged)
-    except ValidationError as error:
-        mistakes = [_explain(e, model) for e in error.errors()] + mistakes
-    if mistakes:
-        raise UserError("\n".join(mistakes))
+            continue
+        checked, wrong = _validate(options, chosen, f"{name}.")
+        mistakes += wrong
+        merged[name] = {"name": plugin_name, **(checked.model_dump() if checked else {})}
+    config, wrong = _validate(model, merged)
+    if config is None or mistakes:
+        raise UserError("\n".join(wrong + mistakes))
     return config
 
 
@@ -106,6 +101,13 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{name}"] = value
     return flat
+
+
+def _validate(model: type[Config], values: Mapping[str, Any], prefix: str = "") -> tuple[Config | None, list[str]]:
+    try:
+        return model.model_validate(values), []
+    except ValidationError as error:
+        return None, [_explain(e, model, prefix) for e in error.errors()]
 
 
 def _plugin_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, PluginTable]]:

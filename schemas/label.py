@@ -11,38 +11,38 @@ from schemas.link import LinkConfig
 class DecodeConfig(JobConfig):
     """How frames are read."""
 
-    max_side: int = Field(640, ge=64)
+    max_side: int = Field(default=640, ge=64)
     """Longer side of the decoded frames, px; larger videos are scaled down while decoding, none is enlarged."""
 
-    decoder: str = Field("auto", pattern="^(auto|decord|pyav)$")
+    decoder: str = Field(default="auto", pattern="^(auto|decord|pyav)$")
     """auto (decord where it is right, else PyAV), decord or pyav."""
 
-    clip_mb: float = Field(32.0, gt=0)
+    clip_mb: float = Field(default=32.0, gt=0)
     """Decoded size of one clip, MB: the unit of work, of memory and of retry."""
 
-    timeout_s: float = Field(120.0, gt=0)
+    timeout_s: float = Field(default=120.0, gt=0)
     """Longest time the decoding of one clip may take, s; then the clip fails and the decoder is replaced."""
 
-    cache_gb: float = Field(50.0, gt=0)
+    cache_gb: float = Field(default=50.0, gt=0)
     """Disk for local copies of remote videos, GB per machine; those used longest ago make room."""
 
 
 class WorkersConfig(JobConfig):
     """How many processes work; the defaults fill the machine or the cluster."""
 
-    detectors: int | None = Field(None, ge=1)
+    detectors: int | None = Field(default=None, ge=1)
     """Detector processes; none: as many as the CPUs (or GPUs) hold."""
 
-    cpus_per_detector: int = Field(1, ge=1)
+    cpus_per_detector: int = Field(default=1, ge=1)
     """CPUs, and so threads, of one detector."""
 
-    gpus_per_detector: float = Field(0.0, ge=0)
+    gpus_per_detector: float = Field(default=0.0, ge=0)
     """GPUs of one detector; a fraction shares one GPU among several."""
 
-    decoders: int | None = Field(None, ge=1)
+    decoders: int | None = Field(default=None, ge=1)
     """Decoding processes; none: one for every four CPUs, or what GPU detectors leave free."""
 
-    clips_per_file: int = Field(32, ge=1)
+    clips_per_file: int = Field(default=32, ge=1)
     """Clips in one detections file: what a killed job loses at most per write; raise it for huge corpora."""
 
 
@@ -64,10 +64,10 @@ class LabelConfig(JobConfig):
     link: LinkConfig = LinkConfig()
     """How people are joined over time."""
 
-    assumed_fov_deg: float | None = Field(None, gt=0, lt=180)
+    assumed_fov_deg: float | None = Field(default=None, gt=0, lt=180)
     """Horizontal field of view assumed for videos without intrinsics, degrees; none: they stay without."""
 
-    max_failed: int | None = Field(0, ge=0)
+    max_failed: int | None = Field(default=0, ge=0)
     """Videos that may fail before the exit code is 1; null: any number."""
 
     workers: WorkersConfig = WorkersConfig()

@@ -148,9 +148,7 @@ def joint_indices(source: JointLayout, target: JointLayout) -> tuple[int, ...]:
     """
     missing = [joint for joint in target.joints if joint not in source.joints]
     if missing:
-        raise UserError(
-            f"layout: {target.name} cannot be taken from {source.name}, which lacks {', '.join(missing)}"
-        )
+        raise UserError(f"layout: {target.name} cannot be taken from {source.name}, which lacks {', '.join(missing)}")
     return tuple(source.index(joint) for joint in target.joints)
 
 

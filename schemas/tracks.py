@@ -27,13 +27,19 @@ TRACKS = pa.schema(
         pa.field("boxes", pa.list_(pa.float32()), nullable=False, metadata={"unit": "px", "shape": "frames,4"}),
         pa.field("box_scores", pa.list_(pa.float32()), nullable=False, metadata={"shape": "frames"}),
         pa.field(
-            "keypoints", pa.list_(pa.float32()), nullable=False, metadata={"unit": "px", "shape": "frames,joints,2"}
+            "keypoints",
+            pa.list_(pa.float32()),
+            nullable=False,
+            metadata={"unit": "px", "shape": "frames,joints,2"},
         ),
         pa.field("scores", pa.list_(pa.float32()), nullable=False, metadata={"shape": "frames,joints"}),
         pa.field("interpolated", pa.list_(pa.bool_()), nullable=False, metadata={"shape": "frames"}),
         pa.field("intrinsics", INTRINSICS, metadata={"unit": "px of the upright full-size image"}),
         pa.field(
-            "intrinsics_provenance", pa.string(), nullable=False, metadata={"one of": "calibrated assumed_fov none"}
+            "intrinsics_provenance",
+            pa.string(),
+            nullable=False,
+            metadata={"one of": "calibrated assumed_fov none"},
         ),
         pa.field(
             "positions",

@@ -1,8 +1,13 @@
-"""Fixtures for every test: the shared data, when it is there."""
+"""Fixtures for every test: the shared data when it is there, one embedded Ray, small videos made on the spot."""
 
+import os
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+PLUGINS = Path(__file__).parent / "label" / "plugins"
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +16,46 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("../shared/data is not here: real videos are not part of the project")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plugin_path():
+    """Lets tests, and the Ray workers and commands they start, import the plug-ins under tests/."""
+    sys.path.insert(0, str(PLUGINS))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLUGINS), os.environ.get("PYTHONPATH")]))
+
+
+@pytest.fixture(scope="session")
+def embedded_ray(plugin_path):
+    """The one Ray of this test session."""
+    import ray
+
+    from pipelines import session
+
+    session.connect()
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def own_tracking_store(tmp_path, monkeypatch):
+    """MLflow runs of tests go to a store of their own."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+
+
+@pytest.fixture(scope="session")
+def make_video():
+    """Writes a small video of a white square that moves to the right; returns its path."""
+    from pipelines.video.encode import VideoWriter
+
+    def make(path, frames=40, fps=20, size=(160, 120), square=30, speed=2.0, start=10):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with VideoWriter(path, *size, fps) as writer:
+            for number in range(frames):
+                image = np.zeros((size[1], size[0], 3), np.uint8)
+                left = int(start + speed * number)
+                image[40 : 40 + square, left : left + square] = 255
+                writer.write(image)
+        return path
+
+    return make

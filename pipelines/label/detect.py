@@ -13,8 +13,15 @@ from schemas.config import PluginConfig
 from schemas.detections import DETECTIONS, FRAME_FIELDS
 from schemas.errors import UserError
 
-# Beside the rows until they are written, then file metadata.
-DETECTED = DETECTIONS.append(pa.field("weights_sha256", pa.string())).append(pa.field("layout", pa.string()))
+# Beside the rows until they are written: what becomes file metadata, and what must end the job.
+DETECTED = pa.schema(
+    [
+        *DETECTIONS,
+        pa.field("weights_sha256", pa.string()),
+        pa.field("layout", pa.string()),
+        pa.field("user_error", pa.string()),
+    ]
+)
 
 
 class DetectPeople:
@@ -26,40 +33,45 @@ class DetectPeople:
         device: A torch device string.
         expected_sha256: Weights that the output was begun with; None if it is new.
 
-    Raises:
-        UserError: The detector cannot be built, or its weights are not those the output was begun with.
+    A detector that cannot be built turns every row into a `user_error`, which the driver raises: an exception
+    here would reach it as text in Ray's words.
     """
 
-    def __init__(
-        self, config: PluginConfig, threads: int, device: str, expected_sha256: str | None = None
-    ) -> None:
-        self._detector: Detector = build_detector(config, threads, device)
-        if expected_sha256 not in (None, self._detector.weights_sha256):
-            raise UserError(
-                f"detector.weights: have SHA-256 {self._detector.weights_sha256[:12]}…, the output was begun with "
-                f"{expected_sha256[:12]}…; give the same weights, or a new output"
+    def __init__(self, config: PluginConfig, threads: int, device: str, expected_sha256: str | None = None) -> None:
+        try:
+            self._detector: Detector | str = build_detector(config, threads, device)
+        except UserError as error:
+            self._detector = str(error)
+            return
+        found = self._detector.weights_sha256
+        if expected_sha256 not in (None, found):
+            self._detector = (
+                f"detector.weights: SHA-256 is {found[:12]}…, the output was begun with {expected_sha256[:12]}…; "
+                "give the same weights, or a new output"
             )
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """Detect in each clip of a batch."""
-        images = batch["frames"]
         for number, row in enumerate(batch.drop_columns([f.name for f in FRAME_FIELDS]).to_pylist()):
             started = time.perf_counter()
             row |= {"people": [[] for _ in row["decoded"]], "detections": 0}
-            if row["error"] is None and any(row["decoded"]):
-                width, height = batch["frame_width"][number].as_py(), batch["frame_height"][number].as_py()
-                frames = np.frombuffer(images[number].as_buffer(), np.uint8).reshape(-1, height, width, 3)
-                to_pixels = np.array([row["width"] / width, row["height"] / height], np.float32)
-                found = [_people(people, to_pixels) for people in self._detector(frames)]
-                for position, people in zip(np.flatnonzero(row["decoded"]), found, strict=True):
-                    row["people"][position] = people
-                row["detections"] = sum(map(len, found))
-            row |= {
-                "detect_s": time.perf_counter() - started,
-                "weights_sha256": self._detector.weights_sha256,
-                "layout": self._detector.layout.name,
-            }
+            if isinstance(self._detector, str):
+                row["user_error"] = self._detector
+            else:
+                row |= {"weights_sha256": self._detector.weights_sha256, "layout": self._detector.layout.name}
+                if row["error"] is None and any(row["decoded"]):
+                    self._detect(self._detector, row, batch.slice(number, 1))
+            row["detect_s"] = time.perf_counter() - started
             yield pa.Table.from_pylist([row], schema=DETECTED)
+
+    @staticmethod
+    def _detect(detector: Detector, row: dict[str, Any], clip: pa.Table) -> None:
+        height, width = clip["frame_height"][0].as_py(), clip["frame_width"][0].as_py()
+        frames = np.frombuffer(clip["frames"][0].as_buffer(), np.uint8).reshape(-1, height, width, 3)
+        to_pixels = np.array([row["width"] / width, row["height"] / height], np.float32)
+        for position, people in zip(np.flatnonzero(row["decoded"]), detector(frames), strict=True):
+            row["people"][position] = _people(people, to_pixels)
+            row["detections"] += len(people)
 
 
 def build_detector(config: PluginConfig, threads: int, device: str) -> Detector:

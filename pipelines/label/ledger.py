@@ -1,5 +1,6 @@
 """What an output folder already holds. The output is the only ledger: no side file can disagree with it."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -91,7 +92,7 @@ def retire_errors(folder: str, videos: Sequence[str]) -> None:
         if not file.rsplit("/", 1)[1].startswith(FAILED):
             continue
         table = storage.read_table(file)
-        kept = table.filter(pc.invert(pc.is_in(table["video"], pa.array(videos, pa.string()))))
+        kept = table.filter(~pc.field("video").isin(list(videos)))
         if len(kept) < len(table):
             if len(kept):
                 storage.write_table(storage.join(folder, file_name(FAILED, kept)), kept)
@@ -105,8 +106,6 @@ def file_name(kind: str, table: pa.Table) -> str:
 
 def digest(value: Any) -> str:
     """A short, stable hash of anything JSON can say."""
-    import hashlib
-
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -44,7 +44,9 @@ class Bucket:
     sources: Mapping[str, VideoSource]
 
 
-def plan_buckets(folder: str, ledger: Ledger, sources: Sequence[VideoSource], options: Mapping[str, Any]) -> list[Bucket]:
+def plan_buckets(
+    folder: str, ledger: Ledger, sources: Sequence[VideoSource], options: Mapping[str, Any]
+) -> list[Bucket]:
     """The buckets that all videos of an output fall into, with the file names that their present content asks for.
 
     Args:
@@ -62,7 +64,11 @@ def plan_buckets(folder: str, ledger: Ledger, sources: Sequence[VideoSource], op
     for number, videos in sorted(members.items()):
         here = {video: said[video] for video in videos if video in said}
         content = [
-            [video, sorted(ledger.videos[video].clips.values()), here[video].model_dump() if video in here else None]
+            [
+                video,
+                sorted(ledger.videos[video].clips.values()),
+                here[video].model_dump() if video in here else None,
+            ]
             for video in videos
         ]
         name = f"bucket-{number:05d}-of-{count:05d}-{digest([FORMAT, dict(options), content])}.parquet"
@@ -77,11 +83,9 @@ def link_bucket(bucket: Bucket, config: LinkConfig, assumed_fov_deg: float | Non
     Raises:
         RunFailed: The output cannot be written.
     """
-    columns = [name for name in _CLIP_COLUMNS]
-    tables = [storage.read_table(file, columns) for file in bucket.files]
+    tables = [storage.read_table(file, list(_CLIP_COLUMNS)) for file in bucket.files]
     metadata = tables[0].schema.metadata
-    wanted = pa.array(bucket.videos, pa.string())
-    clips = pa.concat_tables(t.filter(pc.is_in(t["video"], wanted)) for t in tables)
+    clips = pa.concat_tables(t.filter(pc.field("video").isin(list(bucket.videos))) for t in tables)
     clips = clips.sort_by([("video", "ascending"), ("start_frame", "ascending")])
     joints = layout(metadata[LAYOUT_KEY].decode())
     rows = [

@@ -5,13 +5,13 @@ Every resource, pool size and batch size stands here, with its reason.
 
 import json
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import RayTaskError
 
 from pipelines import session, storage
 from pipelines.label.decode import DecodeClips
@@ -20,6 +20,7 @@ from pipelines.label.ledger import Ledger, VideoState
 from pipelines.label.link import Bucket, link_bucket
 from pipelines.label.plan import PlanClips
 from pipelines.label.write import WriteDetections
+from schemas.errors import RunFailed, UserError
 from schemas.label import LabelConfig, WorkersConfig
 from schemas.link import LinkConfig
 from schemas.videos import VideoSource
@@ -66,9 +67,7 @@ def size_pools(config: WorkersConfig, cpus: float, gpus: float) -> Pools:
         )
     detectors = config.detectors or max(1, int(cpus / config.cpus_per_detector))
     decoders = config.decoders or math.ceil(cpus / CPUS_PER_DECODER)
-    return Pools(
-        Pool(detectors, config.cpus_per_detector - DETECTOR_LEAVES_CPUS), Pool(decoders, DECODER_CPUS)
-    )
+    return Pools(Pool(detectors, config.cpus_per_detector - DETECTOR_LEAVES_CPUS), Pool(decoders, DECODER_CPUS))
 
 
 def run_detection(
@@ -86,6 +85,10 @@ def run_detection(
         ledger: What the output holds of them.
         settings: Go into the files' metadata.
         reader: "module:Class" of the video reader.
+
+    Raises:
+        UserError: The detector cannot be built.
+        RunFailed: The output cannot be written.
     """
     session.connect()
     resources = ray.cluster_resources()
@@ -136,13 +139,20 @@ def run_detection(
             num_cpus=WAITING_CPUS,
         )
     )
-    yield from clips.iter_rows()
+    for row in clips.iter_rows():
+        if row["user_error"]:
+            raise UserError(row["user_error"])
+        if row["run_failed"]:
+            raise RunFailed(row["run_failed"])
+        yield row
 
 
-def run_linking(
-    buckets: Sequence[Bucket], config: LinkConfig, assumed_fov_deg: float | None
-) -> Iterator[int]:
-    """Link buckets of videos; yields the number of tracks of each once its file is on disk."""
+def run_linking(buckets: Sequence[Bucket], config: LinkConfig, assumed_fov_deg: float | None) -> Iterator[int]:
+    """Link buckets of videos; yields the number of tracks of each once its file is on disk.
+
+    Raises:
+        RunFailed: The output cannot be written.
+    """
     session.connect()
     link = ray.remote(num_cpus=1)(link_bucket)
     # Twice the CPUs: none waits for the driver, and a corpus of any size is a bounded number of tasks.
@@ -153,7 +163,10 @@ def run_linking(
         while waiting and len(running) < limit:
             running.append(link.remote(waiting.pop(), config, assumed_fov_deg))
         done, running = ray.wait(running)
-        yield from ray.get(done)
+        try:
+            yield from ray.get(done)
+        except RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, RunFailed) else error) from None
 
 
 def _actors(size: int) -> ActorPoolStrategy:

@@ -16,6 +16,7 @@ from schemas.label import LabelConfig
 from schemas.videos import VideoSource
 
 FORMAT = "raylift.report/1"
+STAGES = ("plan", "decode", "detect", "write")
 
 
 @dataclass
@@ -24,15 +25,15 @@ class Tally:
 
     clips: int = 0
     frames: int = 0
-    stage_s: Counter[str] = field(default_factory=Counter)
-    _share: Counter[str] = field(default_factory=Counter)
+    stage_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    _share: dict[str, float] = field(default_factory=dict)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count one written clip."""
         self.clips += 1
         self.frames += row["stop_frame"] - row["start_frame"]
-        self._share[row["video"]] += 1 / row["clip_count"]
-        for stage in ("plan", "decode", "detect", "write"):
+        self._share[row["video"]] = self._share.get(row["video"], 0.0) + 1 / row["clip_count"]
+        for stage in STAGES:
             self.stage_s[stage] += row[f"{stage}_s"] or 0.0
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import registry, session, storage
+from pipelines import registry, storage
 from pipelines.label import pipeline, report
 from pipelines.label.ledger import Ledger, read_ledger, retire_errors
 from pipelines.label.link import Bucket, plan_buckets, remove_outdated
@@ -90,7 +90,7 @@ def execute(
     started = time.perf_counter()
     tally = report.Tally()
     ledger = work.ledger
-    with report.PeakMemory() as memory, session.expected_errors():
+    with report.PeakMemory() as memory:
         if work.todo:
             states = [ledger.videos[s.uri] for s in work.todo if s.uri in ledger.videos]
             resumed = sum(len(state.clips) / state.clip_count for state in states)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
+from pyarrow import csv
 from pydantic import ValidationError
 
 from pipelines import storage
@@ -62,14 +62,13 @@ def _expand(entry: str) -> Iterator[VideoSource]:
     else:
         raise UserError(f"videos={entry}: there is no such file or folder")
     for each in found:
-        yield VideoSource(uri=storage.absolute(fs.unstrip_protocol(each)))
+        yield VideoSource(uri=storage.absolute(str(fs.unstrip_protocol(str(each)))))
 
 
 def _manifest(uri: str) -> Iterator[VideoSource]:
-    fs, path = storage.filesystem(uri)
     try:
-        data = io.BytesIO(fs.cat_file(path))
-        table = pa.csv.read_csv(data) if uri.endswith(".csv") else pq.read_table(data)
+        data = io.BytesIO(storage.read_bytes(uri))
+        table = csv.read_csv(data) if uri.endswith(".csv") else pq.read_table(data)
     except OSError as error:
         raise UserError(f"videos={uri}: the manifest cannot be read: {error.strerror or error}") from error
     except pa.ArrowInvalid as error:

@@ -6,16 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines import storage
-from pipelines.label.ledger import FAILED, FINISHED, FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, WEIGHTS_KEY, file_name
+from pipelines.label.ledger import (
+    FAILED,
+    FINISHED,
+    FORMAT_KEY,
+    LAYOUT_KEY,
+    SETTINGS_KEY,
+    WEIGHTS_KEY,
+    file_name,
+)
 from schemas.detections import DETECTIONS, FORMAT
+from schemas.errors import RunFailed
 
 # What the driver hears of each written clip: enough for progress and report, nothing of the frames.
 WRITTEN_COLUMNS = [
     *("video", "clip_index", "clip_count", "start_frame", "stop_frame", "decoder", "error", "detections"),
-    *("plan_s", "decode_s", "detect_s"),
+    *("plan_s", "decode_s", "detect_s", "user_error"),
 ]
 
 
@@ -27,12 +35,20 @@ class WriteDetections:
         self._settings = json.dumps(dict(settings), sort_keys=True)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Write a batch; returns what the driver hears of it.
-
-        Raises:
-            RunFailed: The output cannot be written.
-        """
+        """Write a batch; returns what the driver hears of it, `user_error` and `run_failed` too."""
         started = time.perf_counter()
+        heard = batch.select(WRITTEN_COLUMNS)
+        failure = None
+        if batch["user_error"].null_count == len(batch):
+            try:
+                self._write(batch)
+            except RunFailed as error:
+                failure = str(error)
+        share_s = (time.perf_counter() - started) / len(batch)
+        heard = heard.append_column("write_s", pa.array([share_s] * len(batch)))
+        return heard.append_column("run_failed", pa.array([failure] * len(batch), pa.string()))
+
+    def _write(self, batch: pa.Table) -> None:
         metadata = {
             FORMAT_KEY: FORMAT.encode(),
             SETTINGS_KEY: self._settings.encode(),
@@ -40,9 +56,7 @@ class WriteDetections:
             LAYOUT_KEY: batch["layout"][0].as_py().encode(),
         }
         rows = batch.select(DETECTIONS.names).cast(DETECTIONS).replace_schema_metadata(metadata)
-        failed = pc.is_valid(rows["error"])
-        for kind, part in ((FINISHED, rows.filter(pc.invert(failed))), (FAILED, rows.filter(failed))):
+        failed = rows["error"].is_valid()
+        for kind, part in ((FINISHED, rows.filter(rows["error"].is_null())), (FAILED, rows.filter(failed))):
             if len(part):
                 storage.write_table(storage.join(self._folder, file_name(kind, part)), part)
-        share_s = (time.perf_counter() - started) / len(rows)
-        return rows.select(WRITTEN_COLUMNS).append_column("write_s", pa.array([share_s] * len(rows)))

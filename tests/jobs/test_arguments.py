@@ -9,7 +9,8 @@ from schemas.label import LabelConfig
 
 def test_fields_by_dotted_path():
     config = read_config(
-        LabelConfig, ["videos=a.mp4", "output=out", "decode.max_side=320", "detector.tiles=3", "max_failed=null"]
+        LabelConfig,
+        ["videos=a.mp4", "output=out", "decode.max_side=320", "detector.tiles=3", "max_failed=null"],
     )
     assert (config.videos, config.decode.max_side, config.max_failed) == ("a.mp4", 320, None)
     assert config.detector.options["tiles"] == 3
@@ -41,12 +42,18 @@ def test_a_plugin_by_bare_name_keeps_its_options():
     ("arguments", "message"),
     [
         (["videos=a"], "output: is required"),
-        (["videos=a", "output=b", "maxfailed=3"], "maxfailed=3: there is no such field; did you mean max_failed?"),
+        (
+            ["videos=a", "output=b", "maxfailed=3"],
+            "maxfailed=3: there is no such field; did you mean max_failed?",
+        ),
         (["videos=a", "output=b", "detector.tile=3"], "did you mean detector.tiles?"),
         (["videos=a", "output=b", "detector=blazpose"], "did you mean 'blazepose'?"),
         (["clips/"], "clips/: is neither field=value nor a recipe"),
         (["missing.yaml"], "missing.yaml: the recipe cannot be read: No such file"),
-        (["videos=a", "output=b", "decode.max_side=ten"], "decode.max_side=ten: input should be a valid integer"),
+        (
+            ["videos=a", "output=b", "decode.max_side=ten"],
+            "decode.max_side=ten: input should be a valid integer",
+        ),
     ],
 )
 def test_mistakes_name_field_value_and_fix(arguments, message):

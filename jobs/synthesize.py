@@ -1,0 +1,35 @@
+"""Make videos of synthetic people in motion, with the truth.
+
+python -m jobs.synthesize output=out/studio people=4 seconds=10 views=2
+"""
+
+import time
+
+from rich.console import Console
+from rich.progress import Progress
+
+from jobs.cli import run_job
+from pipelines.synthetic.studio import MANIFEST, synthesize
+from schemas.synthesize import SynthesizeConfig
+
+
+def main(config: SynthesizeConfig) -> int:
+    """Film everything with a progress bar, then say what was made and where."""
+    console, start = Console(), time.monotonic()
+    scenes = -(-config.people // config.people_per_video)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("filming", total=scenes * config.views)
+        videos = synthesize(config, lambda video: progress.advance(task))
+    elapsed_s = time.monotonic() - start
+    frames = len(videos) * round(config.seconds * config.fps)
+    console.print(
+        f"{len(videos)} videos, {frames} frames in {elapsed_s:.0f} s ({frames / elapsed_s:.0f} frames/s)\n"
+        f"manifest: {config.output}/{MANIFEST}\ntruth:    {config.output}/truth/",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_job("synthesize"))

@@ -1,0 +1,1 @@
+"""People in motion made from nothing: motions, cameras, a renderer, and the truth of all they show."""

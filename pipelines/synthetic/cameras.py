@@ -1,0 +1,187 @@
+"""Cameras: where they stand, and how they project.
+
+World: x, y on the ground, z up. Camera: x right, y down, z forwards. The orientation is the unit quaternion
+(w, x, y, z) that takes camera to world, as in Human3.6M: X_camera = q⁻¹ (X_world - t). Image: pixels, (0, 0) is
+the corner of the top left pixel, whose centre is (0.5, 0.5).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from schemas.cameras import Intrinsics
+
+# Share of the frame that stays free around the people.
+_MARGIN = 0.05
+# Joints are not skin: the top of the head, hands and shoes reach this much further (m).
+_BEYOND_JOINTS_M = 0.2
+# At 45° off the axis the world is out of any frame of these focal lengths; nearer than this it has no image.
+_NEAREST_M = 0.3
+_UNDISTORT_STEPS = 12
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera that stands still.
+
+    Attributes:
+        name: Camera id.
+        intrinsics: Projection, pixels.
+        orientation: Quaternion (w, x, y, z), camera to world.
+        translation: Position in the world, metres.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    name: str
+    intrinsics: Intrinsics
+    orientation: tuple[float, float, float, float]
+    translation: tuple[float, float, float]
+    width: int
+    height: int
+
+    @property
+    def rotation(self) -> Float64[np.ndarray, "3 3"]:
+        """Camera to world; its columns are the camera's axes."""
+        return quaternion_to_matrix(self.orientation)
+
+    def to_camera(self, points: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 3"]:
+        """World points (m) in camera space (m)."""
+        return (np.asarray(points, np.float64) - self.translation) @ self.rotation
+
+    def project(self, points: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 2"]:
+        """World points (m) in the image (px)."""
+        return project(self.intrinsics, self.to_camera(points))
+
+    def rays(self) -> Float64[np.ndarray, "height width 3"]:
+        """The world direction, of length 1 along the optical axis, in which each pixel's centre looks."""
+        x, y = np.meshgrid(np.arange(self.width) + 0.5, np.arange(self.height) + 0.5)
+        return unproject(self.intrinsics, np.stack([x, y], axis=-1)) @ self.rotation.T
+
+
+def quaternion_to_matrix(q: tuple[float, float, float, float]) -> Float64[np.ndarray, "3 3"]:
+    """Rotation matrix of a unit quaternion (w, x, y, z)."""
+    w, x, y, z = q
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def matrix_to_quaternion(matrix: Float64[np.ndarray, "3 3"]) -> tuple[float, float, float, float]:
+    """Unit quaternion (w, x, y, z) of a rotation matrix: the eigenvector of Bar-Itzhack (2000)."""
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = matrix
+    symmetric = np.array(
+        [
+            [xx + yy + zz, zy - yz, xz - zx, yx - xy],
+            [zy - yz, xx - yy - zz, xy + yx, xz + zx],
+            [xz - zx, xy + yx, yy - xx - zz, yz + zy],
+            [yx - xy, xz + zx, yz + zy, zz - xx - yy],
+        ]
+    )
+    w, x, y, z = (float(value) for value in np.linalg.eigh(symmetric)[1][:, -1])
+    return (w, x, y, z) if w >= 0 else (-w, -x, -y, -z)
+
+
+def _distort(camera: Intrinsics, x: Float64[np.ndarray, "*shape 2"]) -> Float64[np.ndarray, "*shape 2"]:
+    r2 = (x**2).sum(axis=-1, keepdims=True)
+    radial = 1 + camera.k1 * r2 + camera.k2 * r2**2 + camera.k3 * r2**3
+    # Along (x, y): Human3.6M orders its tangential pair so and counts the cross term once; OpenCV counts it
+    # twice and orders the pair the other way.
+    order, cross = ((camera.p1, camera.p2), 1) if camera.distortion == "human36m" else ((camera.p2, camera.p1), 2)
+    tangential = np.array(order)
+    return x * (radial + cross * (x @ tangential)[..., None]) + tangential * r2
+
+
+def project(camera: Intrinsics, points: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 2"]:
+    """Camera-space points (m) to pixels, with the distortion that the intrinsics name; depth must be positive."""
+    x = points[..., :2] / np.maximum(points[..., 2:], _NEAREST_M)
+    if camera.distortion != "none":
+        x = _distort(camera, x)
+    return x * (camera.fx, camera.fy) + (camera.cx, camera.cy)
+
+
+def unproject(camera: Intrinsics, pixels: Float64[np.ndarray, "*shape 2"]) -> Float64[np.ndarray, "*shape 3"]:
+    """Camera-space points at depth 1 that project to the pixels (fixed-point iteration)."""
+    distorted = (pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
+    x = distorted
+    for _ in range(_UNDISTORT_STEPS if camera.distortion != "none" else 0):
+        x = x + distorted - _distort(camera, x)
+    return np.concatenate([x, np.ones_like(x[..., :1])], axis=-1)
+
+
+def sample_intrinsics(rng: np.random.Generator, width: int, height: int) -> Intrinsics:
+    """Intrinsics like those of Human3.6M's four cameras, scaled to a resolution."""
+    focal = width * rng.uniform(1.14, 1.15)
+    return Intrinsics(
+        fx=focal,
+        fy=focal * rng.uniform(0.998, 1.002),
+        cx=width * rng.uniform(0.495, 0.515),
+        cy=height * rng.uniform(0.495, 0.515),
+        k1=rng.uniform(-0.21, -0.19),
+        k2=rng.uniform(0.22, 0.26),
+        k3=rng.uniform(-0.01, 0.002),
+        p1=rng.uniform(-2e-3, 2e-3),
+        p2=rng.uniform(-2e-3, 2e-3),
+        distortion="human36m",
+    )
+
+
+def place_cameras(
+    rng: np.random.Generator, points: Float[np.ndarray, "*shape 3"], views: int, width: int, height: int
+) -> list[View]:
+    """Cameras all around, 1 to 2 m high, 4 to 5.5 m from the middle, further off if the people would not fit.
+
+    Args:
+        rng: Chooses places and intrinsics.
+        points: All joints of all people at all times, world, metres.
+        views: How many cameras.
+        width: Pixels.
+        height: Pixels.
+    """
+    cloud = np.asarray(points, np.float64).reshape(-1, 3)
+    middle = (cloud.min(axis=0) + cloud.max(axis=0)) / 2
+    first = rng.uniform(0, 2 * np.pi)
+    cameras = []
+    for index in range(views):
+        azimuth = first + 2 * np.pi * (index + rng.uniform(-0.15, 0.15)) / views
+        level, roll = rng.uniform(1.0, 2.0), np.deg2rad(rng.uniform(-1.5, 1.5))
+        distance = rng.uniform(4.0, 5.5)
+        intrinsics = sample_intrinsics(rng, width, height)
+        while True:
+            place = middle + distance * np.array([np.cos(azimuth), np.sin(azimuth), 0])
+            place[2] = level
+            orientation = matrix_to_quaternion(_looking_at(place, middle, roll))
+            where = (float(place[0]), float(place[1]), float(place[2]))
+            view = View(f"C{index}", intrinsics, orientation, where, width, height)
+            if _shows(view, cloud):
+                cameras.append(view)
+                break
+            distance *= 1.05
+    return cameras
+
+
+def _looking_at(
+    place: Float64[np.ndarray, " 3"], target: Float64[np.ndarray, " 3"], roll: float
+) -> Float64[np.ndarray, "3 3"]:
+    forward = (target - place) / np.linalg.norm(target - place)
+    right = np.cross(forward, [0, 0, 1])
+    right /= np.linalg.norm(right)
+    down = np.cross(forward, right)
+    tilted_right = np.cos(roll) * right + np.sin(roll) * down
+    return np.stack([tilted_right, np.cross(forward, tilted_right), forward], axis=1)
+
+
+def _shows(view: View, cloud: Float64[np.ndarray, "points 3"]) -> bool:
+    points = view.to_camera(cloud)
+    nearest = points[:, 2].min()
+    if nearest < 1.0:
+        return False
+    pixels = project(view.intrinsics, points)
+    reach = view.intrinsics.fx * _BEYOND_JOINTS_M / points[:, 2:]
+    size = np.array([view.width, view.height])
+    return bool(((pixels - reach > _MARGIN * size) & (pixels + reach < (1 - _MARGIN) * size)).all())

@@ -1,0 +1,137 @@
+"""The truth of synthetic videos: 2D, 3D, visibility and camera of every person, as Parquet (`schemas.synthesize`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Float32, Float64
+
+from pipelines import storage
+from pipelines.synthetic.cameras import View
+from pipelines.synthetic.motion import Motion
+from pipelines.synthetic.skeleton import LAYOUT
+from pipelines.synthetic.visibility import visible_joints
+from schemas.cameras import Intrinsics
+from schemas.errors import UserError
+from schemas.synthesize import FORMAT, TRUTH
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One person in one video; joints in layout `h36m17`.
+
+    Attributes:
+        video: Address relative to the manifest's folder.
+        person: Counts the people of the video.
+        subject: Who it is.
+        action: What they do.
+        view: The camera; its name is the camera id.
+        fps: Frames per second.
+        timestamps_s: Time of each frame.
+        keypoints: Pixels, (0, 0) is the top left corner.
+        positions: Metres, camera space (x right, y down, z forwards).
+        visible: Whether no other body part is in front of the joint.
+    """
+
+    video: str
+    person: int
+    subject: str
+    action: str
+    view: View
+    fps: float
+    timestamps_s: Float64[np.ndarray, " frames"]
+    keypoints: Float32[np.ndarray, "frames 17 2"]
+    positions: Float32[np.ndarray, "frames 17 3"]
+    visible: Bool[np.ndarray, "frames 17"]
+
+
+def true_people(video: str, subjects: Sequence[str], motions: Sequence[Motion], view: View) -> list[Truth]:
+    """What a camera sees of each person."""
+    people = []
+    for person, (subject, motion, visible) in enumerate(
+        zip(subjects, motions, visible_joints(motions, view), strict=True)
+    ):
+        people.append(
+            Truth(
+                video=video,
+                person=person,
+                subject=subject,
+                action=motion.action,
+                view=view,
+                fps=motion.fps,
+                timestamps_s=np.arange(len(motion)) / motion.fps,
+                keypoints=view.project(motion.positions).astype(np.float32),
+                positions=view.to_camera(motion.positions).astype(np.float32),
+                visible=visible,
+            )
+        )
+    return people
+
+
+def write_truth(uri: str, people: Sequence[Truth]) -> None:
+    """Write the people of one video.
+
+    Raises:
+        RunFailed: It cannot be written.
+    """
+    rows = [
+        {
+            "video": truth.video,
+            "person": truth.person,
+            "subject": truth.subject,
+            "action": truth.action,
+            "camera": truth.view.name,
+            "layout": LAYOUT.name,
+            "width": truth.view.width,
+            "height": truth.view.height,
+            "fps": truth.fps,
+            "timestamps_s": truth.timestamps_s,
+            "keypoints": truth.keypoints.ravel(),
+            "positions": truth.positions.ravel(),
+            "visible": truth.visible.ravel(),
+            "intrinsics": truth.view.intrinsics.model_dump(),
+            "orientation": list(truth.view.orientation),
+            "translation": list(truth.view.translation),
+        }
+        for truth in people
+    ]
+    storage.write_table(uri, pa.Table.from_pylist(rows, schema=TRUTH))
+
+
+def load_truth(folder: str) -> list[Truth]:
+    """Read the truth of all videos in the output folder of `jobs.synthesize`, by video and person.
+
+    Raises:
+        UserError: There is none, or it was written in another format.
+    """
+    files = storage.list_folder(storage.join(folder, "truth"), ".parquet")
+    if not files:
+        raise UserError(f"{folder}: holds no truth/*.parquet; make it with: python -m jobs.synthesize output={folder}")
+    people = []
+    for file in files:
+        found = (storage.read_schema(file).metadata or {}).get(b"format", b"none").decode()
+        if found != FORMAT:
+            raise UserError(f"{file}: the format is {found}, expected {FORMAT}; run jobs.synthesize again")
+        people += [_from_row(row) for row in storage.read_table(file).to_pylist()]
+    return people
+
+
+def _from_row(row: dict) -> Truth:
+    frames = len(row["timestamps_s"])
+    view = View(
+        name=row["camera"],
+        intrinsics=Intrinsics(**row["intrinsics"]),
+        orientation=tuple(row["orientation"]),
+        translation=tuple(row["translation"]),
+        width=row["width"],
+        height=row["height"],
+    )
+    return Truth(
+        **{name: row[name] for name in ("video", "person", "subject", "action", "fps")},
+        view=view,
+        timestamps_s=np.array(row["timestamps_s"]),
+        keypoints=np.array(row["keypoints"], np.float32).reshape(frames, len(LAYOUT), 2),
+        positions=np.array(row["positions"], np.float32).reshape(frames, len(LAYOUT), 3),
+        visible=np.array(row["visible"], bool).reshape(frames, len(LAYOUT)),
+    )

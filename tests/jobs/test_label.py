@@ -1,0 +1,98 @@
+"""`python -m jobs.label` and `raylift label` as a user meets them: one clear line, the right exit code."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs import cli
+
+ROOT = Path(__file__).parents[2]
+DETECTOR = "detector=bright_spot:BrightSpot"
+
+
+def raylift(capfd, *arguments):
+    """Run a job in this process; returns (exit code, stdout, stderr)."""
+    code = cli.run_job("label", arguments)
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def test_both_spellings_are_the_same_thing():
+    console_script = Path(sys.executable).with_name("raylift")
+    first = subprocess.run([console_script, "label", "--help"], capture_output=True, text=True, check=True, cwd="/")
+    second = subprocess.run(
+        [sys.executable, "-m", "jobs.label", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert first.stdout == second.stdout
+    assert "videos=" in first.stdout
+
+
+def test_the_list_of_jobs_names_each_with_a_summary(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["raylift", "--help"])
+    assert cli.main() == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("label", "synthesize", "fetch_weights", "demo"))
+    monkeypatch.setattr(sys, "argv", ["raylift", "lable"])
+    assert cli.main() == 2
+    assert "there is no job 'lable'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["videos=missing", "output=o"], "label: videos=missing: there is no such file or folder\n"),
+        (["videos=empty", "output=o"], "label: videos=empty: the folder holds no videos"),
+        (["videos=m.csv", "output=o"], "label: videos=m.csv: a manifest needs the column 'uri'"),
+        (["videos=v.mp4", "output=o", "max_fail=1"], "label: max_fail=1: there is no such field; did you mean max_failed?"),
+        (["videos=v.mp4", "output=v.mp4/o"], "label: output=v.mp4/o: the folder cannot be written"),
+        (["videos=v.mp4"], "label: output: is required; give output=…"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_is_one_clear_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "m.csv").write_text("path\nv.mp4\n")
+    (tmp_path / "v.mp4").write_bytes(b"x")
+    code, _, err = raylift(capfd, *arguments, DETECTOR)
+    assert code == 2
+    assert err.startswith(message)
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.ray
+def test_failures_decide_the_exit_code_and_are_listed(embedded_ray, make_video, tmp_path, capfd):
+    make_video(tmp_path / "v" / "good.mp4")
+    (tmp_path / "v" / "bad.mp4").write_text("not a video")
+    arguments = [f"videos={tmp_path}/v", f"output={tmp_path}/out", DETECTOR]
+    code, out, err = raylift(capfd, *arguments)
+    assert code == 1
+    assert "bad.mp4: " in out
+    assert "Traceback" not in out + err
+    assert "2, 1 failed" in out
+    assert raylift(capfd, *arguments, "max_failed=1")[0] == 0
+    assert raylift(capfd, *arguments, "max_failed=null")[0] == 0
+
+
+@pytest.mark.ray
+def test_the_job_is_an_mlflow_run(embedded_ray, make_video, tmp_path, capfd):
+    import mlflow
+
+    make_video(tmp_path / "v.mp4")
+    code, out, _ = raylift(capfd, f"videos={tmp_path}/v.mp4", f"output={tmp_path}/out", DETECTOR)
+    assert code == 0
+    assert "40 detections in frames → 1 tracks" in out
+    mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+    (found,) = mlflow.MlflowClient().search_runs(
+        [e.experiment_id for e in mlflow.search_experiments()], order_by=["start_time DESC"], max_results=1
+    )
+    assert found.info.status == "FINISHED"
+    assert found.data.params["detector.name"] == "bright_spot:BrightSpot"
+    assert found.data.params["decode.max_side"] == "640"
+    assert found.data.metrics["frames"] == 40
+    assert found.data.metrics["run.frames_per_s"] > 0
+    assert len(found.data.tags["raylift.digest"]) == 32
+    code, out, _ = raylift(capfd, f"videos={tmp_path}/v.mp4", f"output={tmp_path}/out", DETECTOR)
+    assert (code, out) == (0, f"label: nothing to do: all 1 videos are labeled in {tmp_path}/out\n")

@@ -1,0 +1,117 @@
+"""Kill tests: SIGKILL to the driver, a detector, a decoder. After a relaunch nothing is lost and nothing is twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipelines import storage
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).parents[2]
+DELAY = "detector.delay_s=0.02"
+
+
+def command(corpus, output, *fields):
+    return [
+        *(sys.executable, "-m", "jobs.label", f"videos={corpus}", f"output={output}"),
+        *("detector=bright_spot:BrightSpot", "decode.clip_mb=0.5", "workers.clips_per_file=2", *fields),
+    ]
+
+
+def start(corpus, output, *fields):
+    """Start the job; return once its first file is on disk."""
+    job = subprocess.Popen(command(corpus, output, *fields), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 120
+    while not storage.list_folder(f"{output}/detections", ".parquet"):
+        assert job.poll() is None, job.stdout and job.stdout.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return job
+
+
+def finish(job):
+    output, _ = job.communicate(timeout=200)
+    assert job.returncode == 0, output.decode()
+
+
+def processes_of(job, words):
+    """The processes below a job whose command line holds all the words."""
+    found = []
+    for process in psutil.Process(job.pid).children(recursive=True):
+        try:
+            if all(word in " ".join(process.cmdline()) for word in words):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def clip_ids(output):
+    files = storage.list_folder(f"{output}/detections", ".parquet")
+    return Counter(clip for file in files for clip in storage.read_table(file, ["clip_id"])["clip_id"].to_pylist())
+
+
+def tracks(output):
+    return {f.name: storage.read_table(str(f)) for f in (output / "tracks").glob("*.parquet")}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory, make_video):
+    folder = tmp_path_factory.mktemp("faults")
+    for number in range(3):
+        make_video(folder / f"{number}.mp4", frames=120, fps=30, speed=0.9, start=3 * number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus, tmp_path_factory, plugin_path):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+    finish(start(corpus, folder / "out", DELAY))
+    return folder / "out"
+
+
+def assert_same(output, undisturbed):
+    assert clip_ids(output) == clip_ids(undisturbed), "no clip lost, none twice"
+    assert set(clip_ids(output).values()) == {1}
+    assert tracks(output) == tracks(undisturbed)
+
+
+def test_the_driver_is_killed_half_way(corpus, undisturbed, tmp_path):
+    output = tmp_path / "out"
+    job = start(corpus, output, DELAY)
+    children = psutil.Process(job.pid).children(recursive=True)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    gone, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive, "nothing of the job outlives it"
+    done = sum(clip_ids(output).values())
+    assert 0 < done < sum(clip_ids(undisturbed).values())
+    relaunch = subprocess.run(command(corpus, output, DELAY), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert relaunch.returncode == 0, relaunch.stderr
+    assert_same(output, undisturbed)
+    again = subprocess.run(command(corpus, output, DELAY), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "nothing to do: all 3 videos are labeled" in again.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("ray::", "DetectPeople"), ("ray::", "DecodeClips"), ("pipelines.video.child",)],
+    ids=["detector actor", "decoder actor", "decoding child"],
+)
+def test_a_worker_is_killed_half_way(words, corpus, undisturbed, tmp_path):
+    output = tmp_path / "out"
+    job = start(corpus, output, DELAY)
+    victims = processes_of(job, words)
+    assert victims, "the worker to kill is there"
+    victims[0].kill()
+    finish(job)
+    assert_same(output, undisturbed)
