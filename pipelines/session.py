@@ -2,6 +2,9 @@
 
 import logging
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import ray
 from ray.data import DataContext
@@ -14,17 +17,33 @@ def connect() -> None:
     """Join or start Ray, quietly; does nothing where this process has a session already."""
     if ray.is_initialized():
         return
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(logging_level=logging.WARNING)
-    else:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            logging_level=logging.WARNING,
-            object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),
-        )
-    context = DataContext.get_current()
-    context.enable_progress_bars = False  # jobs draw their own, in videos, not in blocks
-    context.print_on_execution_start = False
+    # Ray's remarks on how it runs are no news to who labels videos; a worker's exception reaches the driver anyway.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    with _no_stderr():
+        if os.environ.get("RAY_ADDRESS"):
+            ray.init(logging_level=logging.ERROR, log_to_driver=False)
+        else:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),
+            )
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # Jobs draw their own progress, in videos, not in blocks.
+    DataContext.get_current().enable_progress_bars = False
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Silence this process's standard error, that of native code too: Ray announces even its silence there."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

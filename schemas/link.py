@@ -17,7 +17,7 @@ class LinkConfig(JobConfig):
     """Shortest track to keep, first to last observation, s."""
 
     min_observations: int = Field(default=3, ge=1)
-    """Fewest frames in which a track's person is observed; until then other tracks are matched before it."""
+    """Fewest frames in which the person of a track is observed; until then, weak detections do not prolong it."""
 
     high_score: float = Field(default=0.5, ge=0, le=1)
     """Box score from which a person may start a track, and is matched in the first pass, 0 to 1."""
@@ -28,7 +28,7 @@ class LinkConfig(JobConfig):
     min_similarity: float = Field(default=0.2, gt=0, le=1)
     """Least similarity (boxes and keypoints) of a track's prediction to the person that prolongs it, 0 to 1."""
 
-    oks_weight: float = Field(default=0.5, ge=0, le=1)
+    oks_weight: float = Field(default=0.7, ge=0, le=1)
     """Share of keypoints (OKS) in the similarity when all are visible, the rest is box overlap, 0 to 1."""
 
     visible_score: float = Field(default=0.2, ge=0, le=1)

@@ -1,7 +1,7 @@
 """What a 2D keypoint detector is: frames in, the people of each frame out."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -41,6 +41,7 @@ class People:
         return len(self.scores)
 
 
+@runtime_checkable
 class Detector(Protocol):
     """A detector is built once per worker process and called with batches of frames.
 

@@ -44,7 +44,7 @@ class DecodeClips:
             "decoder": clip.decoder,
             "decoded": decoded,
             "damage": "; ".join(filter(None, (row["damage"], clip.damage))) or None,
-            "frames": pa.py_buffer(clip.images),
+            "frames": clip.images.tobytes(),
             "frame_width": clip.images.shape[2],
             "frame_height": clip.images.shape[1],
         }

@@ -13,7 +13,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayTaskError
 
-from pipelines import session, storage
+from pipelines import storage
 from pipelines.label.decode import DecodeClips
 from pipelines.label.detect import DetectPeople
 from pipelines.label.ledger import Ledger, VideoState
@@ -33,8 +33,8 @@ DECODER_CPUS = 0.2
 CPUS_PER_DECODER = 4
 # Consecutive clips that one decoder reads on without seeking; more of them would hold others up.
 CLIPS_PER_DECODE = 8
-# Smaller than any clip: each decoded clip is a block of its own, and leaves memory on its own.
-BLOCK_BYTES = 1_000_000
+# Smaller than any row: each clip is a block of its own, planned, decoded and detected, and leaves memory on its own.
+BLOCK_BYTES = 1
 # One clip in work, one waiting: what more would wait in memory only.
 CLIPS_IN_FLIGHT = 2
 
@@ -90,7 +90,6 @@ def run_detection(
         UserError: The detector cannot be built.
         RunFailed: The output cannot be written.
     """
-    session.connect()
     resources = ray.cluster_resources()
     pools = size_pools(config.workers, resources.get("CPU", 1), resources.get("GPU", 0))
     DataContext.get_current().target_max_block_size = BLOCK_BYTES
@@ -110,13 +109,11 @@ def run_detection(
             compute=_actors(1 + pools.decoders.size // 4),
             num_cpus=WAITING_CPUS,
         )
-        # N:N  runs of consecutive clips, so that a long video spreads over decoders and none seeks for every clip
-        .repartition(target_num_rows_per_block=CLIPS_PER_DECODE)
-        # 1:1  frames appear, at most one clip of them per decoder at a time
+        # 1:1  frames appear; runs of consecutive clips, so that a long video spreads over decoders without much seeking
         .map_batches(
             DecodeClips,
             fn_constructor_args=(config.decode, reader),
-            batch_size=None,
+            batch_size=CLIPS_PER_DECODE,
             batch_format="pyarrow",
             compute=_actors(pools.decoders.size),
             num_cpus=pools.decoders.cpus,
@@ -153,7 +150,6 @@ def run_linking(buckets: Sequence[Bucket], config: LinkConfig, assumed_fov_deg: 
     Raises:
         RunFailed: The output cannot be written.
     """
-    session.connect()
     link = ray.remote(num_cpus=1)(link_bucket)
     # Twice the CPUs: none waits for the driver, and a corpus of any size is a bounded number of tasks.
     limit = 2 * int(ray.cluster_resources().get("CPU", 1))

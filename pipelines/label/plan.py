@@ -1,7 +1,6 @@
 """plan, 1:N: probe a video and cut it into clips, less those the output already holds."""
 
 import json
-import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +11,7 @@ from pipelines import storage
 from pipelines.label.ledger import digest
 from pipelines.video.errors import VideoError
 from pipelines.video.isolated import IsolatedReader
-from pipelines.video.probe import VideoInfo
+from pipelines.video.info import VideoInfo
 from schemas.detections import PLANNED
 from schemas.label import DecodeConfig
 from schemas.videos import VideoSource
@@ -46,7 +45,7 @@ class PlanClips:
 
 def plan_clips(source: VideoSource, info: VideoInfo, config: DecodeConfig) -> list[dict[str, Any]]:
     """The clips of a probed video; the same video and settings always give the same clips."""
-    size = clip_frames(info.width, info.height, config)
+    size = clip_frames(info, config)
     starts = range(0, info.frame_count, size)
     return [
         _row(source, start, min(start + size, info.frame_count))
@@ -70,11 +69,10 @@ def failed_video(source: VideoSource, reason: str) -> dict[str, Any]:
     return _row(source, 0, 0) | {"clip_index": 0, "clip_count": 1, "timestamps_s": [], "error": reason}
 
 
-def clip_frames(width: int, height: int, config: DecodeConfig) -> int:
+def clip_frames(info: VideoInfo, config: DecodeConfig) -> int:
     """Frames in a clip of at most `clip_mb` once decoded."""
-    scale = min(1.0, config.max_side / max(width, height))
-    frame_bytes = math.ceil(width * scale) * math.ceil(height * scale) * 3
-    return max(MIN_CLIP_FRAMES, int(config.clip_mb * 1e6 / frame_bytes))
+    width, height = info.size_within(config.max_side)
+    return max(MIN_CLIP_FRAMES, int(config.clip_mb * 1e6 / (width * height * 3)))
 
 
 def _row(source: VideoSource, start: int, stop: int) -> dict[str, Any]:

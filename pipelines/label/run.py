@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import registry, storage
+from pipelines import registry, session, storage
 from pipelines.label import pipeline, report
 from pipelines.label.ledger import Ledger, read_ledger, retire_errors
 from pipelines.label.link import Bucket, plan_buckets, remove_outdated
@@ -87,6 +87,7 @@ def execute(
         UserError: A worker found a mistake of the user's, such as missing weights.
     """
     folder = storage.join(config.output, "detections")
+    session.connect()
     started = time.perf_counter()
     tally = report.Tally()
     ledger = work.ledger

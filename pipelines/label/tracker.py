@@ -2,7 +2,7 @@
 
 Built from published parts: a Kalman filter per person (`kalman.py`), similarity of boxes and keypoints
 (`association.py`), two matching passes so that weak detections prolong tracks but start none (ByteTrack, Zhang
-et al. 2022), and, when somebody is seen again after a gap, a filter re-run along the way actually covered (OC-SORT,
+et al. 2022), and, for somebody seen again after a gap, a filter re-run along the way actually covered (OC-SORT,
 Cao et al. 2023). Deterministic, whatever the order of the people within a frame.
 """
 
@@ -27,14 +27,10 @@ _DEFAULT_SIGMA = 0.079
 
 @dataclass(frozen=True)
 class _Observation:
-    """A person found in a frame."""
+    """A person found in a frame: a row of its people."""
 
     frame: Frame
-    person: int
-
-    @property
-    def place(self) -> Float[np.ndarray, " 4"]:
-        return kalman.place_of(self.frame.people.boxes[self.person])
+    row: int
 
 
 @dataclass
@@ -87,19 +83,19 @@ def _follow(frames: Sequence[Frame], layout: JointLayout, config: LinkConfig) ->
     alive: list[_Candidate] = []
     for shuffled in frames:
         frame = Frame(shuffled.index, shuffled.timestamp_s, _in_canonical_order(shuffled.people))
-        unseen_s = [frame.timestamp_s - candidate.last.frame.timestamp_s for candidate in alive]
-        alive = [c for c, gap_s in zip(alive, unseen_s, strict=True) if gap_s < config.max_gap_s + _CLOCK_S]
+        oldest_s = frame.timestamp_s - config.max_gap_s - _CLOCK_S
+        alive = [candidate for candidate in alive if candidate.last.frame.timestamp_s > oldest_s]
         pairs = _associate(alive, frame, sigmas, config)
         for position, candidate in enumerate(alive):
             if position in pairs:
-                _observe(candidate, _Observation(frame, pairs[position]))
+                _prolong(candidate, _Observation(frame, pairs[position]))
             else:
                 candidate.missed_s.append(frame.timestamp_s)
-        strangers = set(np.flatnonzero(frame.people.scores >= config.high_score).tolist()) - set(
-            pairs.values()
-        )
-        new = [_Observation(frame, person) for person in sorted(strangers)]
-        born = [_Candidate(kalman.start(observation.place), [observation]) for observation in new]
+        strangers = set(np.flatnonzero(frame.people.scores >= config.high_score).tolist()) - set(pairs.values())
+        born = [
+            _Candidate(kalman.start(_place(seen)), [seen])
+            for seen in (_Observation(frame, row) for row in sorted(strangers))
+        ]
         everybody += born
         alive += born
     return everybody
@@ -109,48 +105,49 @@ def _in_canonical_order(people: People) -> People:
     """The same people in an order that depends on nothing but themselves, higher scores first."""
     if len(people) < 2:
         return people
-    # Equal scores are told apart by boxes, equal boxes by keypoints; np.lexsort takes the first key last.
-    keys = [*people.keypoints.reshape(len(people), -1).T, *people.boxes.T, -people.scores]
-    order = np.lexsort(keys)
-    return People(
-        people.boxes[order], people.scores[order], people.keypoints[order], people.keypoint_scores[order]
-    )
+    # np.lexsort takes its keys last one first: equal scores are told apart by boxes, equal boxes by keypoints.
+    order = np.lexsort([*people.keypoints.reshape(len(people), -1).T, *people.boxes.T, -people.scores])
+    return People(people.boxes[order], people.scores[order], people.keypoints[order], people.keypoint_scores[order])
 
 
 def _associate(
     alive: list[_Candidate], frame: Frame, sigmas: Float[np.ndarray, " joints"], config: LinkConfig
 ) -> dict[int, int]:
-    """Position in `alive` -> row in the frame's people, of everybody who is recognised."""
+    """Position in `alive` -> row of the frame's people, for everybody who is recognised."""
     if not alive or not len(frame.people):
         return {}
     alike = _similarity(alive, frame, sigmas, config)
-    confirmed = np.array([len(candidate.observations) >= config.min_observations for candidate in alive])
-    high = frame.people.scores >= config.high_score
-    low = (frame.people.scores >= config.low_score) & ~high
-    free_tracks, free_people = np.ones(len(alive), bool), np.ones(len(frame.people), bool)
-    pairs: dict[int, int] = {}
-    for tracks, people in ((confirmed, high), (confirmed, low), (~confirmed, high)):
-        rows, columns = np.flatnonzero(tracks & free_tracks), np.flatnonzero(people & free_people)
-        for row, column in match(alike[np.ix_(rows, columns)], config.min_similarity):
-            pairs[int(rows[row])] = int(columns[column])
-        free_tracks[list(pairs)] = free_people[list(pairs.values())] = False
-    return pairs
+    scores = frame.people.scores
+    strong = np.flatnonzero(scores >= config.high_score)
+    weak = np.flatnonzero((scores >= config.low_score) & (scores < config.high_score))
+    pairs = _match_among(alike, list(range(len(alive))), strong.tolist(), config.min_similarity)
+    # Noise is often weak, but seldom several times in a place: weak detections prolong confirmed tracks only.
+    left = [i for i, c in enumerate(alive) if i not in pairs and len(c.observations) >= config.min_observations]
+    return pairs | _match_among(alike, left, weak.tolist(), config.min_similarity)
+
+
+def _match_among(
+    alike: Float[np.ndarray, "tracks people"], positions: list[int], rows: list[int], minimum: float
+) -> dict[int, int]:
+    matched = match(alike[np.ix_(positions, rows)], minimum)
+    return {positions[i]: rows[j] for i, j in matched}
 
 
 def _similarity(
     alive: list[_Candidate], frame: Frame, sigmas: Float[np.ndarray, " joints"], config: LinkConfig
 ) -> Float[np.ndarray, "tracks people"]:
     """Of where everybody should be by now to the people of the frame."""
-    last = [candidate.last for candidate in alive]
-    elapsed_s = np.array([[frame.timestamp_s - seen.frame.timestamp_s] for seen in last])
-    moved = np.stack([candidate.motion.rate for candidate in alive]) * elapsed_s
-    places = np.stack([candidate.motion.place for candidate in alive]) + moved
-    keypoints = np.stack([seen.frame.people.keypoints[seen.person] for seen in last]) + moved[:, None, :2]
-    scores = np.stack([seen.frame.people.keypoint_scores[seen.person] for seen in last])
+    elapsed_s = [frame.timestamp_s - candidate.last.frame.timestamp_s for candidate in alive]
+    places = [kalman.predict(c.motion, elapsed) for c, elapsed in zip(alive, elapsed_s, strict=True)]
+    # Keypoints are not filtered: they move on with the box from where they were seen.
+    shifts = [
+        [[c.motion[0].rate * elapsed, c.motion[1].rate * elapsed]] for c, elapsed in zip(alive, elapsed_s, strict=True)
+    ]
+    seen = [(candidate.last.frame.people, candidate.last.row) for candidate in alive]
     return similarity(
-        kalman.boxes_of(places),
-        keypoints,
-        scores > config.visible_score,
+        kalman.boxes_of(np.array(places)),
+        np.array([people.keypoints[row] for people, row in seen]) + shifts,
+        np.array([people.keypoint_scores[row] for people, row in seen]) > config.visible_score,
         frame.people.boxes,
         frame.people.keypoints,
         sigmas,
@@ -158,29 +155,24 @@ def _similarity(
     )
 
 
-def _observe(candidate: _Candidate, observation: _Observation) -> None:
-    """Prolong the candidate by an observation.
+def _place(seen: _Observation) -> list[float]:
+    return kalman.place_of(seen.frame.people.boxes[seen.row].tolist())
 
-    The frames missed before it count as observed on the straight line from the last observation: the rate
-    then follows from the way covered during the gap, not from what was predicted before it.
-    """
-    before, place = candidate.last, observation.place
-    then_s, now_s = before.frame.timestamp_s, observation.frame.timestamp_s
-    motion, motion_s = candidate.motion, then_s
-    for missed_s in candidate.missed_s:
-        on_line = before.place + (place - before.place) * (missed_s - then_s) / (now_s - then_s)
-        motion, motion_s = kalman.update(kalman.predict(motion, missed_s - motion_s), on_line), missed_s
-    candidate.motion = kalman.update(kalman.predict(motion, now_s - motion_s), place)
-    candidate.observations.append(observation)
+
+def _prolong(candidate: _Candidate, seen: _Observation) -> None:
+    last = candidate.last
+    moments_s = [last.frame.timestamp_s, *candidate.missed_s, seen.frame.timestamp_s]
+    candidate.motion = kalman.observe(candidate.motion, _place(last), _place(seen), moments_s)
+    candidate.observations.append(seen)
     candidate.missed_s.clear()
 
 
 def _track(observations: list[_Observation], timeline: Timeline) -> Track:
-    found = [(observation.frame.people, observation.person) for observation in observations]
+    found = [(seen.frame.people, seen.row) for seen in observations]
     person = People(
-        np.stack([people.boxes[row] for people, row in found]),
-        np.stack([people.scores[row] for people, row in found]),
-        np.stack([people.keypoints[row] for people, row in found]),
-        np.stack([people.keypoint_scores[row] for people, row in found]),
+        np.array([people.boxes[row] for people, row in found]),
+        np.array([people.scores[row] for people, row in found]),
+        np.array([people.keypoints[row] for people, row in found]),
+        np.array([people.keypoint_scores[row] for people, row in found]),
     )
-    return lay_out(np.array([observation.frame.index for observation in observations]), person, timeline)
+    return lay_out(np.array([seen.frame.index for seen in observations]), person, timeline)

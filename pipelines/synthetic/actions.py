@@ -5,12 +5,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from pipelines.synthetic.gestures import Curve, Take, between_poses, bump, rise
+from pipelines.synthetic.gestures import Curve, Real, Take, between_poses, bump, rise
 
 SIDES = (("left", 1), ("right", -1))
 
 
-def _stride(take: Take, phase: Curve, hip: float, hip_mean: float, swing: float, give: float) -> None:
+def _stride(take: Take, phase: Curve, hip: Real, hip_mean: Real, swing: Real, give: Real) -> None:
     # Angles over the gait cycle (0: this foot strikes) after Perry, Gait Analysis: the knee gives a little under
     # load at 14 % and bends most in swing at 72 %; the ankle pushes off at 60 % and lifts the toes at 80 %.
     for foot, (side, sign) in enumerate(SIDES):
@@ -100,7 +100,7 @@ def _reach(take: Take) -> None:
     moments = np.arange(0, take.time_s[-1] + pace, pace)
     count = len(moments)
 
-    def poses(low: float, high: float, busy: np.ndarray) -> Curve:
+    def poses(low: Real, high: Real, busy: np.ndarray) -> Curve:
         return between_poses(take.time_s, moments, busy * take.rng.uniform(low, high, count), 0.75 * pace)
 
     low_down = take.rng.random(count) < 0.3

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from pipelines.synthetic.head import Head
-from pipelines.synthetic.meshes import Mesh, Painted, limb, loft
+from pipelines.synthetic.meshes import Mesh, Painted, Y, Z, limb, loft
 from pipelines.synthetic.skeleton import JOINT, Body
 from pipelines.synthetic.wardrobe import Look
 
@@ -18,7 +18,7 @@ _SLEEVE_M, _TROUSER_M = 0.007, 0.011
 # (share of the length, radius in m) of bare limbs.
 _UPPER_ARM = [(0.0, 0.050), (0.2, 0.052), (0.6, 0.045), (1.0, 0.040)]
 _FOREARM = [(0.0, 0.041), (0.2, 0.043), (0.6, 0.034), (1.0, 0.026)]
-_THIGH = [(0.0, 0.076), (0.25, 0.079), (0.7, 0.063), (1.0, 0.054)]
+_THIGH = [(0.0, 0.081), (0.25, 0.080), (0.7, 0.063), (1.0, 0.054)]
 _SHIN = [(0.0, 0.054), (0.25, 0.057), (0.6, 0.044), (1.0, 0.034)]
 
 # Trunk: height as a share from pelvis (0) to thorax (1), half width, half depth, forward shift (m). Buttocks
@@ -26,10 +26,10 @@ _SHIN = [(0.0, 0.054), (0.25, 0.057), (0.6, 0.044), (1.0, 0.034)]
 _TRUNK = np.array(
     [
         (-0.21, 0.000, 0.000, -0.010),
-        (-0.20, 0.080, 0.074, -0.012),
-        (-0.12, 0.145, 0.115, -0.020),
-        (-0.02, 0.176, 0.126, -0.018),
-        (0.06, 0.178, 0.120, -0.008),
+        (-0.20, 0.070, 0.060, -0.008),
+        (-0.12, 0.140, 0.097, -0.014),
+        (-0.02, 0.174, 0.113, -0.015),
+        (0.06, 0.177, 0.114, -0.008),
         (0.16, 0.166, 0.110, 0.004),
         (0.30, 0.144, 0.099, 0.012),
         (0.44, 0.144, 0.102, 0.010),
@@ -117,7 +117,7 @@ def _trunk(body: Body, look: Look) -> Part:
     size = _scale(body) * body.girth**0.6
     centres = np.stack([size * shift, 0 * share, share * length], axis=1)
     around = size * np.stack([depth, width], axis=1)
-    mesh = loft(centres, around, (1, 0, 0), (0, 1, 0), _TRUNK_SECTORS)
+    mesh = loft(centres, around, _TRUNK_SECTORS)
     colours = _trunk_colours(look, mesh, mesh.centres[:, 2] / length)
     # Bending is spread over the waist.
     x = np.clip((mesh.vertices[:, 2] / length - 0.12) / 0.6, 0, 1)
@@ -148,7 +148,7 @@ def _neck(body: Body, look: Look) -> Part:
     top = body.offsets[JOINT["neck"]]
     shares = np.array([-0.3, -0.29, 0.3, 0.8, 1.25, 1.26])
     radius = size * np.array([0, 0.066, 0.056, 0.053, 0.052, 0])
-    mesh = loft(np.outer(shares, top), np.stack([radius, radius], axis=1), (1, 0, 0), (0, 1, 0), sectors=16)
+    mesh = loft(np.outer(shares, top), np.stack([radius, radius], axis=1), sectors=16)
     blend = np.clip(np.repeat(shares, 16) / 1.2, 0, 1)
     return Part(Painted.plain(mesh, look.skin), JOINT["thorax"], JOINT["neck"], blend)
 
@@ -157,13 +157,14 @@ def _covered(
     length: float, bare: list[tuple[float, float]], size: float, cloth: float, hem: float, sectors: int
 ) -> tuple[Mesh, Float64[np.ndarray, " faces"]]:
     """A limb clothed down to the share `hem`, with a step there; and which faces are clothed."""
-    at = np.unique(np.concatenate([np.linspace(0, 1, 7), [share for share, _ in bare]]))
-    radius = size * np.interp(at, *zip(*bare, strict=True))
+    shares, radii = np.array(bare).T
+    at = np.unique(np.concatenate([np.linspace(0, 1, 7), shares]))
+    radius = size * np.interp(at, shares, radii)
     # Cloth lies close at the upper end, where it meets the next piece.
     ease = cloth * np.clip(at / 0.3, 0.4, 1)
     profile = [(float(s), float(r + e * (s <= hem))) for s, r, e in zip(at, radius, ease, strict=True)]
     if 0 < hem < 1:
-        edge = size * float(np.interp(hem, *zip(*bare, strict=True)))
+        edge = size * float(np.interp(hem, shares, radii))
         profile = [p for p in profile if abs(p[0] - hem) > 0.03]
         profile = sorted([*profile, (hem, edge + cloth), (hem + 1e-3, edge)])
     mesh = limb(length, profile, sectors)
@@ -196,12 +197,10 @@ def _hand(body: Body, look: Look, side: str) -> list[Part]:
     palm = loft(
         np.stack([0 * z, 0 * z, z], axis=1),
         np.stack([width, thickness], axis=1),
-        (1, 0, 0),
-        (0, 1, 0),
         sectors=10,
     )
     x, z, radius = np.array(_THUMB).T * size
-    thumb = loft(np.stack([x, 0 * x, z], axis=1), np.stack([radius, radius], axis=1), (1, 0, 0), (0, 1, 0), sectors=8)
+    thumb = loft(np.stack([x, 0 * x, z], axis=1), np.stack([radius, radius], axis=1), sectors=8)
     return [Part.rigid(Painted.plain(mesh, look.skin), f"{side}_wrist") for mesh in (palm, thumb)]
 
 
@@ -219,7 +218,7 @@ def _shoe(body: Body, look: Look, side: str) -> Part:
     size = _scale(body)
     x, middle, width, height = np.array(_SHOE).T * size
     centres = np.stack([x, 0 * x, body.heel[2] + middle], axis=1)
-    mesh = loft(centres, np.stack([width, height], axis=1), (0, 1, 0), (0, 0, 1), sectors=14)
+    mesh = loft(centres, np.stack([width, height], axis=1), sectors=14, u=Y, v=Z)
     # The lowest third of the way around is sole.
     low = np.sin(2 * np.pi * (mesh.sectors + 0.5) / 14) < -0.6
     return Part.rigid(Painted(mesh, np.where(low[:, None], look.sole, look.shoe)), f"{side}_ankle")

@@ -50,10 +50,10 @@ def stool(x: float, y: float, height: float, colour: Colour) -> tuple[Surface, V
     z, radius = np.array(cushion).T
     centres = np.stack([x + 0 * z, y + 0 * z, height + z], axis=1)
     round_ = np.stack([radius, radius], axis=1)
-    parts = [Painted.plain(loft(centres, round_, (1, 0, 0), (0, 1, 0), sectors=24), colour)]
+    parts = [Painted.plain(loft(centres, round_, sectors=24), colour)]
     for side, front in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
         foot, top = np.array([0.16 * side, 0.16 * front, 0]), np.array([0.10 * side, 0.10 * front, height - 0.07])
-        leg = np.array([foot, foot, top, top]) + (x, y, 0)
+        leg = np.stack([foot, foot, top, top]) + np.array([x, y, 0])
         thickness = np.array([[0.0, 0.0], [0.016, 0.016], [0.022, 0.022], [0.0, 0.0]])
-        parts.append(Painted.plain(loft(leg, thickness, (1, 0, 0), (0, 1, 0), sectors=8), _WOOD))
+        parts.append(Painted.plain(loft(leg, thickness, sectors=8), _WOOD))
     return Surface.of(parts), np.concatenate([part.mesh.vertices for part in parts])

@@ -8,6 +8,8 @@ from jaxtyping import Float64
 from pipelines.synthetic.skeleton import ABDUCTION, FLEXION, JOINT, JOINTS, ROTATION
 
 Curve = Float64[np.ndarray, " frames"]
+# Tests check annotations at run time, where an int is no float.
+Real = float | int
 
 
 @dataclass
@@ -36,15 +38,15 @@ class Take:
         self.support = np.ones((len(self.time_s), 2))
         self.seated = np.zeros(len(self.time_s))
 
-    def flex(self, joint: str, degrees: Curve | float) -> None:
+    def flex(self, joint: str, degrees: Curve | Real) -> None:
         """Flex a joint by so much more."""
         self.angles[:, JOINT[joint], FLEXION] += np.deg2rad(degrees)
 
-    def abduct(self, joint: str, degrees: Curve | float) -> None:
+    def abduct(self, joint: str, degrees: Curve | Real) -> None:
         """Move a limb away from the midline, or bend the trunk or head to the left, by so much more."""
         self.angles[:, JOINT[joint], ABDUCTION] += np.deg2rad(degrees)
 
-    def rotate(self, joint: str, degrees: Curve | float) -> None:
+    def rotate(self, joint: str, degrees: Curve | Real) -> None:
         """Rotate a limb outwards, or turn the trunk or head to the left, by so much more."""
         self.angles[:, JOINT[joint], ROTATION] += np.deg2rad(degrees)
 
@@ -52,7 +54,7 @@ class Take:
         """The side that acts, and the other."""
         return ("left", "right") if self.rng.random() < 0.5 else ("right", "left")
 
-    def between(self, low: float, high: float) -> float:
+    def between(self, low: Real, high: Real) -> float:
         """One property of the style."""
         return float(self.rng.uniform(low, high))
 
@@ -83,7 +85,7 @@ class Take:
             self.flex(joint, 4 * self.wander(0.4))
         self.abduct("pelvis", 1.2 * self.wander(0.25))
 
-    def head_for(self, degrees_per_s: float, wander_deg: float = 15.0) -> None:
+    def head_for(self, degrees_per_s: Real, wander_deg: Real = 15) -> None:
         """Turn the heading steadily from a random start, wandering by some degrees."""
         start = self.between(0, 360)
         self.rotate("pelvis", start + degrees_per_s * self.time_s + wander_deg * self.wander(0.12))

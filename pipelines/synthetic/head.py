@@ -51,8 +51,8 @@ class Head:
         skin = np.array(self._look.skin)
         return [
             self._skull(),
-            self._blob((0.100, 0, 0.37), (0.020, 0.014, 0.020), 0.94 * skin),
-            self._blob((0.092, 0, 0.44), (0.014, 0.010, 0.032), skin),
+            self._blob((0.100, 0.0, 0.37), (0.020, 0.014, 0.020), 0.94 * skin),
+            self._blob((0.092, 0.0, 0.44), (0.014, 0.010, 0.032), skin),
             self._blob((-0.004, 0.076, 0.45), (0.018, 0.010, 0.032), 0.92 * skin),
             self._blob((-0.004, -0.076, 0.45), (0.018, 0.010, 0.032), 0.92 * skin),
             *self._more_hair(),
@@ -61,12 +61,12 @@ class Head:
 
     def _face(self) -> list[Painted]:
         red, green, blue = self._look.skin
-        spots = [self._spot(0, 0.185, 15, 0.020, (0.62 * red, 0.42 * green, 0.40 * blue))]
+        spots = [self._spot(0.0, 0.185, 15.0, 0.020, (0.62 * red, 0.42 * green, 0.40 * blue))]
         for side in (-1, 1):
             spots += [
-                self._spot(side * 24, 0.50, 9.5, 0.026, (0.95, 0.94, 0.92)),
-                self._spot(side * 24, 0.50, 4.5, 0.024, (0.13, 0.09, 0.07), layer=1),
-                self._spot(side * 25, 0.585, 12, 0.012, tuple(0.8 * c for c in self._look.hair)),
+                self._spot(side * 24.0, 0.50, 9.5, 0.026, (0.95, 0.94, 0.92)),
+                self._spot(side * 24.0, 0.50, 4.5, 0.024, (0.13, 0.09, 0.07), layer=1),
+                self._spot(side * 25.0, 0.585, 12.0, 0.012, tuple(0.8 * c for c in self._look.hair)),
             ]
         return spots
 
@@ -76,8 +76,6 @@ class Head:
         mesh = loft(
             self._place(centres),
             self._scale * np.stack([depth, width], axis=1),
-            (1, 0, 0),
-            (0, 1, 0),
             _SECTORS,
         )
         volume = {"shaved": 0.02, "short": 0.10}.get(self._look.hair_style, 0.14)
@@ -89,23 +87,23 @@ class Head:
         if self._look.beard:
             hairy |= (share < 0.30) & (azimuth < 75) & ~((share > 0.13) & (azimuth < 22))
         # Strands: hair is a little darker in every other sector.
-        strands = np.array(self._look.hair) * np.where(mesh.sectors % 2, 1.0, 0.84)[:, None]
+        strands = np.array(self._look.hair) * np.where(mesh.sectors % 2, 1.0, 0.92)[:, None]
         return Painted(mesh, np.where(hairy[:, None], strands, self._look.skin))
 
     def _more_hair(self) -> list[Painted]:
         hair = np.array(self._look.hair)
         match self._look.hair_style:
             case "long":
-                return [self._blob((-0.052, 0, 0.25), (0.052, 0.086, 0.155), hair)]
+                return [self._blob((-0.052, 0.0, 0.25), (0.052, 0.086, 0.155), hair)]
             case "bun":
-                return [self._blob((-0.095, 0, 0.88), (0.045, 0.048, 0.045), hair)]
+                return [self._blob((-0.095, 0.0, 0.88), (0.045, 0.048, 0.045), hair)]
             case "ponytail":
                 tail = [(-0.100, 0.62, 0.016), (-0.135, 0.66, 0.030), (-0.150, 0.40, 0.034)]
                 tail += [(-0.142, 0.05, 0.028), (-0.130, -0.25, 0.010), (-0.128, -0.27, 0.0)]
                 x, share, radius = np.array(tail)[::-1].T
                 centres = self._place(np.stack([x, 0 * x, share], axis=1))
                 around = self._scale * np.stack([radius, radius], axis=1)
-                mesh = loft(centres, around, (1, 0, 0), (0, 1, 0), 10)
+                mesh = loft(centres, around, 10)
                 return [Painted.plain(mesh, self._look.hair)]
             case _:
                 return []

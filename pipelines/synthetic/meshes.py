@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int
 
+X, Y, Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -49,7 +51,7 @@ class Painted:
     nearer: float = 0.0
 
     @classmethod
-    def plain(cls, mesh: Mesh, colour: Sequence[float], nearer: float = 0.0) -> "Painted":
+    def plain(cls, mesh: Mesh, colour: Sequence[float] | np.ndarray, nearer: float = 0.0) -> "Painted":
         """A surface of one colour."""
         return cls(mesh, np.tile(np.asarray(colour, np.float64), (len(mesh.faces), 1)), nearer)
 
@@ -86,18 +88,18 @@ class Surface:
 def loft(
     centres: Float64[np.ndarray, "rings 3"],
     radii: Float64[np.ndarray, "rings 2"],
-    u: tuple[float, float, float],
-    v: tuple[float, float, float],
     sectors: int,
+    u: tuple[float, float, float] = X,
+    v: tuple[float, float, float] = Y,
 ) -> Mesh:
     """Join ellipses into a surface.
 
     Args:
         centres: Centre of each ring, in order along u × v.
         radii: Half axes of each ring along u and v; 0 closes an end.
+        sectors: Faces around.
         u: Unit vector.
         v: Unit vector, at a right angle to u.
-        sectors: Faces around.
     """
     angle = 2 * np.pi * np.arange(sectors) / sectors
     circle_u, circle_v = np.outer(np.cos(angle), u), np.outer(np.sin(angle), v)
@@ -126,12 +128,12 @@ def limb(length: float, profile: list[tuple[float, float]], sectors: int, flat: 
     # Rings climb along x × y = z: from the bottom up.
     z, radius = np.array(rings[::-1]).T
     centres = np.stack([0 * z, 0 * z, z], axis=1)
-    return loft(centres, np.stack([radius, flat * radius], axis=1), (1, 0, 0), (0, 1, 0), sectors)
+    return loft(centres, np.stack([radius, flat * radius], axis=1), sectors)
 
 
 def ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, float], rings: int, sectors: int) -> Mesh:
     """An ellipsoid with its poles up and down."""
     latitude = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
-    centres = np.array(centre) + np.outer(radii[2] * np.sin(latitude), (0, 0, 1))
+    centres = np.array(centre) + np.outer(radii[2] * np.sin(latitude), Z)
     around = np.maximum(np.cos(latitude), 0)[:, None] * radii[:2]
-    return loft(centres, around, (1, 0, 0), (0, 1, 0), sectors)
+    return loft(centres, around, sectors)

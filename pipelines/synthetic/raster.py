@@ -14,7 +14,8 @@ _SHIFT = 4
 # Shadows are blurred anyway: a quarter of the resolution does.
 _SHADOW_SCALE = 4
 
-Thing = tuple[Surface, Float64[np.ndarray, "vertices 3"]]
+# Each thing has its own number of vertices.
+Thing = tuple[Surface, Float64[np.ndarray, "_ 3"]]
 Image = UInt8[np.ndarray, "height width 3"]
 
 

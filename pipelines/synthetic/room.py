@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 
 from pipelines.synthetic import textures
 from pipelines.synthetic.cameras import View
 from pipelines.synthetic.wardrobe import Colour
 
 Rays = Float32[np.ndarray, "pixels 3"]
-Colours = Float32[np.ndarray, "pixels 3"]
+Colours = Float[np.ndarray, "pixels 3"]
 
 # Beyond this distance (m) outdoors there is haze only.
 _HORIZON_M = 60.0
@@ -72,7 +72,7 @@ def sample_surroundings(rng: np.random.Generator, reach: float) -> Surroundings:
         wall=_wall(rng),
         boxes=() if half_size is None else _furniture(rng, half_size),
         light=np.array(light),
-        brightness=float(rng.uniform(0.82, 1.0)),
+        brightness=float(rng.uniform(0.75, 1.08)),
         trees=_tree_line(rng),
         seat_colour=_colour(rng, (0.0, 1.0), 0.5, (0.4, 0.75)),
     )

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float
 
 from pipelines.synthetic.wardrobe import Colour
 
-Plane = Float32[np.ndarray, " pixels"]
-Colours = Float32[np.ndarray, "pixels 3"]
+Plane = Float[np.ndarray, " pixels"]
+Colours = Float[np.ndarray, "pixels 3"]
 Texture = Callable[[Plane, Plane], Colours]
 
 
@@ -29,7 +29,7 @@ class Noise:
         for octave in range(octaves):
             coarse = rng.normal(size=(self._CELLS >> octave,) * 2).astype(np.float32)
             field += cv2.resize(coarse, (self._CELLS, self._CELLS), interpolation=cv2.INTER_CUBIC)
-        self._field, self._grain = field / np.sqrt(octaves), grain
+        self._field, self._grain = field / np.float32(np.sqrt(octaves)), grain
 
     def __call__(self, u: Plane, v: Plane) -> Plane:
         """Values at places (m)."""
@@ -145,15 +145,15 @@ def with_frames(wall: Texture, rng: np.random.Generator) -> Texture:
         frames.append((centre + rng.uniform(-0.3, 0.3), half, low, high, inner, window))
 
     def texture(u: Plane, v: Plane) -> Colours:
-        colours = wall(u, v)
+        colours = wall(u, v).astype(np.float32)
         for centre, half, low, high, inner, window in frames:
-            x, y = (u - centre) / half, (2 * v - low - high) / (high - low)
-            place = np.maximum(np.abs(x), np.abs(y))
-            fill = np.asarray(inner, np.float32) * (0.9 + 0.12 * y if window else 0.8 + 0.3 * (x * y > 0))[:, None]
+            inside = np.flatnonzero((np.abs(u - centre) < half) & (v > low) & (v < high))
+            x, y = (u[inside] - centre) / half, (2 * v[inside] - low - high) / (high - low)
+            level = 0.9 + 0.12 * y if window else 0.8 + 0.3 * (x * y > 0)
+            rim = np.maximum(np.abs(x), np.abs(y)) > 0.88
             bars = window & (np.minimum(np.abs(x), np.abs(y)) < 0.05)
-            rim = (place > 0.88) | bars
-            framed = np.where(rim[:, None], 0.93 if window else 0.22, fill)
-            colours = np.where((place < 1)[:, None], framed, colours)
-        return colours.astype(np.float32)
+            fill = np.asarray(inner, np.float32) * level[:, None]
+            colours[inside] = np.where((rim | bars)[:, None], 0.93 if window else 0.22, fill)
+        return colours
 
     return texture

@@ -5,14 +5,18 @@ import os
 import sys
 import threading
 import time
-from collections import OrderedDict
+from contextlib import ExitStack
+from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import Any
 
 from pipelines.video.errors import VideoError
+from pipelines.video.info import VideoInfo
+from pipelines.video.probe import probe
+from pipelines.video.reader import Frames
 
 # The clips of a few videos interleave in one decoder; their frame indices are worth keeping, not the readers.
-_KEPT_INFOS = 8
+KEPT_INFOS = 8
 
 
 class Server:
@@ -20,27 +24,26 @@ class Server:
 
     def __init__(self, reader_class: Any) -> None:
         self._reader_class = reader_class
-        self._infos: OrderedDict[str, Any] = OrderedDict()
+        self._stack = ExitStack()
+        self._opened: tuple[Any, ...] = ()
         self._reader: Any = None
-        self._open: tuple[Any, ...] = ()
+        self.probe = lru_cache(KEPT_INFOS)(probe)
 
-    def probe(self, path: str) -> Any:
-        """The video's info, from memory if it was probed lately."""
-        if path not in self._infos:
-            self._infos[path] = self._reader_class.probe(path)
-            if len(self._infos) > _KEPT_INFOS:
-                self._infos.popitem(last=False)
-        return self._infos[path]
+    def probe_video(self, path: str) -> VideoInfo:
+        """What the video is."""
+        return self.probe(path)
 
-    def read(self, path: str, start: int, stop: int, max_side: int | None, decoder: str) -> Any:
-        """Frames [start, stop)."""
-        if self._open != (path, max_side, decoder):
+    def read_frames(self, path: str, start: int, stop: int, max_side: int | None, decoder: str) -> Frames:
+        """Frames [start, stop) of the video."""
+        if self._opened != (path, max_side, decoder):
             self._close()
-            self._reader = self._reader_class(path, max_side, decoder, info=self.probe(path))
-            self._open = (path, max_side, decoder)
+            self._reader = self._stack.enter_context(
+                self._reader_class(path, max_side, decoder, info=self.probe(path))
+            )
+            self._opened = (path, max_side, decoder)
         return self._reader.read(start, stop)
 
-    def answer(self, request: tuple[Any, ...]) -> Any:
+    def answer(self, request: tuple[Any, ...]) -> VideoInfo | Frames | VideoError:
         """The result of a request, or the `VideoError` that says why there is none."""
         try:
             return getattr(self, request[0])(*request[1:])
@@ -52,9 +55,8 @@ class Server:
             return VideoError(f"the decoder failed: {type(error).__name__}: {error}")
 
     def _close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-        self._reader, self._open = None, ()
+        self._opened = ()
+        self._stack.close()
 
 
 def _die_with(parent: int) -> None:
@@ -67,7 +69,7 @@ def main() -> None:
     """Serve until the other end closes."""
     # A hung decoder would outlive a killed parent.
     threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
-    connection: Connection = Connection(int(sys.argv[1]))
+    connection = Connection(int(sys.argv[1]))
     module, _, name = sys.argv[2].partition(":")
     server = Server(getattr(importlib.import_module(module), name))
     while True:

@@ -9,6 +9,7 @@ from typing import Self
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 # A broadcast rate is a ratio over 1001 (30000/1001), and no rate in use needs a larger denominator.
@@ -61,6 +62,7 @@ class VideoWriter:
         self._frames = 0
         self._container = av.open(str(self._partial), "w", options=dict(container_options or {}))
         self._stream = self._container.add_stream(codec, rate=rate, options=dict(options or {}))
+        assert isinstance(self._stream, VideoStream), codec
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = width, height, pixel_format
         context.time_base = self._stream.time_base = time_base or self._frame_s

@@ -1,8 +1,12 @@
-"""The one exception that stands for a video that cannot be used, not for a bug."""
+"""What can go wrong with a video, told apart from bugs."""
 
 
 class VideoError(Exception):
     """An expected failure of one video; its message is a reason that a person understands.
 
-    It names no path: the caller has it, and the row that the reason goes into has it already.
+    It names no path: whoever asked knows it, and so does the row that the reason goes into.
     """
+
+
+class DecoderFault(Exception):
+    """One decoder cannot go on with a video; another may. Never leaves `VideoReader`."""

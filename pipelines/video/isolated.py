@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.video.errors import VideoError
-from pipelines.video.probe import VideoInfo
+from pipelines.video.info import VideoInfo
 from pipelines.video.reader import Frames
 
 READER = "pipelines.video.reader:VideoReader"
@@ -42,7 +42,7 @@ class IsolatedReader:
         Raises:
             VideoError: It cannot be opened, or the decoder crashed or hung.
         """
-        return self._ask("probe", str(path))
+        return self._ask("probe_video", str(path))
 
     def read(self, path: Path, start: int, stop: int, max_side: int | None, decoder: str) -> Frames:
         """Frames [start, stop) of the video, see `VideoReader.read`.
@@ -50,7 +50,7 @@ class IsolatedReader:
         Raises:
             VideoError: They cannot be read, or the decoder crashed or hung.
         """
-        return self._ask("read", str(path), start, stop, max_side, decoder)
+        return self._ask("read_frames", str(path), start, stop, max_side, decoder)
 
     def close(self) -> None:
         """End the child."""

@@ -8,13 +8,13 @@ from pipelines.video.reader import VideoReader
 
 class Aborts(VideoReader):
     def read(self, start, stop):
-        if str(self.info.path).endswith("b.mp4"):
+        if str(self._path).endswith("b.mp4"):
             os.abort()
         return super().read(start, stop)
 
 
 class Hangs(VideoReader):
     def read(self, start, stop):
-        if str(self.info.path).endswith("b.mp4"):
+        if str(self._path).endswith("b.mp4"):
             time.sleep(3600)
         return super().read(start, stop)

@@ -1,0 +1,82 @@
+"""What is known of a video before any of it is shown: its size, its rate, and where each frame is."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+
+@dataclass(frozen=True, eq=False)
+class FrameIndex:
+    """Where the presented frames are in the stream; what the decoders need and nobody else does.
+
+    Attributes:
+        pts: Presentation time of each frame, ticks of `time_base`, ascending.
+        time_base: Seconds of one tick.
+        keyframes: Positions in `pts` of the keyframes.
+        keyframes_reset: Whether each keyframe is known to end all dependence on what came before (H.264 IDR).
+        counted: The container tells no presentation times (AVI with B-frames): frames are known only by
+            decoding from the start and counting, and `pts` are decoding times.
+        hidden_packets: Packets that are decoded but never shown, such as those an edit list cuts away.
+        video_streams: Number of video streams in the file; the first is the one meant.
+    """
+
+    pts: Int64[np.ndarray, " frames"]
+    time_base: Fraction
+    keyframes: Int64[np.ndarray, " keyframes"]
+    keyframes_reset: bool
+    counted: bool
+    hidden_packets: int
+    video_streams: int
+
+    @property
+    def longest_gop(self) -> int:
+        """Frames in the longest run that one keyframe carries."""
+        return int(np.diff(self.keyframes, prepend=0, append=len(self.pts)).max())
+
+
+@dataclass(frozen=True, eq=False)
+class VideoInfo:
+    """What a video is, from its packets alone.
+
+    Attributes:
+        width: Pixels of the displayed image: turned upright, pixels square.
+        height: Pixels of the displayed image.
+        rotation_deg: Counter-clockwise turn that makes the stored image upright: 0, 90, 180 or 270.
+        mirrored: Whether left and right of the stored image are swapped before that turn.
+        fps: Average frames per second, from the timestamps; 0 if there is one frame and no declared rate.
+        duration_s: From the first frame's start to the last frame's end.
+        declared_frame_count: What the container says, or None.
+        codec: FFmpeg's name of the codec, such as "h264".
+        container: FFmpeg's name of the format, such as "mov,mp4,m4a,3gp,3g2,mj2".
+        pixel_format: FFmpeg's name, such as "yuv420p".
+        timestamps_s: When each frame is shown, ascending, as the container has it (after edit lists; the first
+            need not be at 0).
+        damage: What is damaged as far as the packets tell, in words, or None.
+        index: Where the frames are in the stream.
+    """
+
+    width: int
+    height: int
+    rotation_deg: int
+    mirrored: bool
+    fps: float
+    duration_s: float
+    declared_frame_count: int | None
+    codec: str
+    container: str
+    pixel_format: str
+    timestamps_s: Float64[np.ndarray, " frames"]
+    damage: str | None
+    index: FrameIndex
+
+    @property
+    def frame_count(self) -> int:
+        """Frames that are presented, as far as they are in the file."""
+        return len(self.timestamps_s)
+
+    def size_within(self, max_side: int | None) -> tuple[int, int]:
+        """(width, height) of the displayed image with the longer side at most `max_side`, never enlarged."""
+        scale = min(1.0, max_side / max(self.width, self.height)) if max_side else 1.0
+        return max(1, round(self.width * scale)), max(1, round(self.height * scale))

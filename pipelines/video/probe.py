@@ -1,0 +1,189 @@
+"""Find out what a video is by reading its packets; only its first frame is decoded."""
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from pipelines.video.bitstream import is_hidden, resets_decoder
+from pipelines.video.container import decode_or_skip, open_video, video_streams, whole_packets
+from pipelines.video.errors import VideoError
+from pipelines.video.info import FrameIndex, VideoInfo
+
+# Scaling filters leave pixel aspects such as 7953:7956 behind, which nobody means; the mildest that anybody
+# does mean is 16:15 (PAL).
+SQUARE_PIXEL_TOLERANCE = 0.01
+# A tag may round, and count the last frame or not; less is missing than anybody would call truncated.
+TRUNCATION_TOLERANCE_S = 1.0
+
+
+class _Shown(NamedTuple):
+    """A packet that shows a frame; times in ticks."""
+
+    pts: int | None
+    dts: int | None
+    duration: int
+    keyframe: bool
+
+
+@dataclass
+class _Packets:
+    """What one pass over the packets tells."""
+
+    shown: list[_Shown] = field(default_factory=list)
+    total: int = 0
+    hidden: int = 0
+    corrupt: int = 0
+    first_key_pts: int | None = None
+    keyframes_reset: bool = True
+    first_frame: VideoFrame | None = None
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Read what a video is from its packets.
+
+    Raises:
+        VideoError: It is no video, or not one that can be decoded here.
+    """
+    container, stream = open_video(path)
+    with container:
+        packets = _read_packets(container, stream)
+        if packets.first_frame is None:
+            raise VideoError(f"no frame of the video can be decoded ({packets.total} packets read)")
+        index, last_duration = _frame_index(container, stream, packets)
+        return _describe(container, stream, packets, index, last_duration)
+
+
+def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
+    codec, extradata = stream.codec_context.codec.canonical_name, stream.codec_context.extradata
+    packets = _Packets()
+    for packet in whole_packets(container, stream):
+        packets.total += 1
+        if packets.first_frame is None:
+            packets.first_frame = next(iter(decode_or_skip(stream, packet) or []), None)
+        if packet.is_keyframe:
+            packets.keyframes_reset &= resets_decoder(codec, extradata, bytes(packet))
+            if packets.first_key_pts is None:
+                packets.first_key_pts = packet.pts
+        if packet.is_corrupt:
+            packets.corrupt += 1
+        elif packet.is_discard or is_hidden(codec, memoryview(packet)):
+            packets.hidden += 1
+        else:
+            packets.shown.append(_Shown(packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe))
+    if packets.first_frame is None:
+        packets.first_frame = next(iter(decode_or_skip(stream, None) or []), None)
+    return packets
+
+
+def _frame_index(container: InputContainer, stream: VideoStream, packets: _Packets) -> tuple[FrameIndex, int]:
+    """The index, and the duration of its last frame in ticks (0 if the container does not say)."""
+    # AVI stores decoding times only: what FFmpeg calls pts there is wrong as soon as frames are reordered.
+    reordered = container.format.name == "avi" and stream.codec_context.has_b_frames
+    counted = reordered or all(packet.pts is None for packet in packets.shown)
+    # What is shown before the first keyframe lacks its reference and never leaves the decoder.
+    earliest = -math.inf if counted or packets.first_key_pts is None else packets.first_key_pts
+    frames: dict[int, _Shown] = {}
+    for packet in packets.shown:
+        time = packet.dts if counted else packet.pts
+        # A packet without a time starts no frame: it is the second field of one.
+        if time is not None and time >= earliest:
+            frames.setdefault(time, packet)
+    if not frames:
+        raise VideoError(
+            f"the {stream.codec_context.name} stream carries no timestamps; "
+            "put it into a container first: ffmpeg -i FILE -c copy FILE.mp4"
+        )
+    times = sorted(frames)
+    index = FrameIndex(
+        pts=np.array(times, np.int64),
+        time_base=stream.time_base or Fraction(1),
+        keyframes=np.flatnonzero([frames[time].keyframe for time in times]),
+        keyframes_reset=packets.keyframes_reset,
+        counted=counted,
+        hidden_packets=packets.hidden,
+        video_streams=len(video_streams(container)),
+    )
+    return index, frames[times[-1]].duration
+
+
+def _describe(
+    container: InputContainer, stream: VideoStream, packets: _Packets, index: FrameIndex, last_duration: int
+) -> VideoInfo:
+    first_frame = packets.first_frame
+    assert first_frame is not None
+    timestamps_s = index.pts * (index.time_base.numerator / index.time_base.denominator)
+    span_s = float(timestamps_s[-1] - timestamps_s[0])
+    declared_fps = float(stream.average_rate or 0)
+    fps = (len(timestamps_s) - 1) / span_s if span_s else declared_fps
+    last_s = float(last_duration * index.time_base) or (1 / fps if fps else 0.0)
+    rotation_deg, mirrored = _orientation(first_frame)
+    width, height = _square_pixels(first_frame, stream)
+    if rotation_deg in (90, 270):
+        width, height = height, width
+    return VideoInfo(
+        width=width,
+        height=height,
+        rotation_deg=rotation_deg,
+        mirrored=mirrored,
+        fps=fps,
+        duration_s=span_s + last_s,
+        declared_frame_count=stream.frames or None,
+        codec=stream.codec_context.codec.canonical_name,
+        container=container.format.name,
+        pixel_format=first_frame.format.name,
+        timestamps_s=timestamps_s,
+        damage=_damage(container, stream, packets, float(timestamps_s[-1]) + last_s),
+        index=index,
+    )
+
+
+def _orientation(frame: VideoFrame) -> tuple[int, bool]:
+    """(counter-clockwise turn in degrees, mirrored before it), to the nearest quarter turn.
+
+    FFmpeg's display matrix (libavutil/display.h) maps x to (a, b) and y to (c, d), 16.16 fixed point, y down.
+    """
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return 0, False
+    a, b, _, c, d = np.frombuffer(side_data, np.int32)[:5].astype(float)
+    mirrored = a * d - b * c < 0
+    clockwise = np.arctan2(-b, -a) if mirrored else np.arctan2(b, a)
+    return int(round(-clockwise / (np.pi / 2)) % 4) * 90, bool(mirrored)
+
+
+def _square_pixels(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """(width, height) of the stored image once its pixels are made square, by changing the width."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    if abs(aspect - 1) <= SQUARE_PIXEL_TOLERANCE:
+        aspect = 1.0
+    return round(frame.width * aspect), frame.height
+
+
+def _damage(container: InputContainer, stream: VideoStream, packets: _Packets, end_s: float) -> str | None:
+    # These two list every packet that should be there; other containers list keyframes at most.
+    listed = len(stream.index_entries) if container.format.name.startswith(("mov", "avi")) else 0
+    whole = packets.total - packets.corrupt
+    if packets.total < listed:
+        return f"truncated: {whole} of {listed} frames are in the file"
+    declared_s = _tagged_duration_s(stream)
+    if declared_s and end_s < declared_s - TRUNCATION_TOLERANCE_S:
+        return f"truncated: {end_s:.1f} of {declared_s:.1f} s are in the file"
+    if packets.corrupt:
+        return f"{packets.corrupt} of {packets.total} packets are damaged"
+    return None
+
+
+def _tagged_duration_s(stream: VideoStream) -> float | None:
+    """Matroska's DURATION tag of the stream, hours:minutes:seconds."""
+    try:
+        hours, minutes, seconds = (float(part) for part in stream.metadata["DURATION"].split(":"))
+    except (KeyError, ValueError):
+        return None
+    return hours * 3600 + minutes * 60 + seconds

@@ -1,0 +1,126 @@
+"""Frames by PyAV: decodes everything, survives damage, and goes on where the last read stopped."""
+
+from collections.abc import Generator, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+from jaxtyping import Int64, UInt8
+
+from pipelines.video.container import decode_or_skip, open_video, whole_packets
+from pipelines.video.info import VideoInfo
+
+
+class PyavDecoder:
+    """Decodes ranges of one video; forward reads that touch cost no seek.
+
+    Args:
+        path: The file.
+        info: What `probe` said of it.
+        width: Pixels of the displayed image to produce.
+        height: Pixels of the displayed image to produce.
+        threads: Threads of the decoder and of the scaler.
+    """
+
+    name: Literal["decord", "pyav"] = "pyav"
+
+    def __init__(self, path: str | Path, info: VideoInfo, width: int, height: int, threads: int) -> None:
+        self._path, self._info, self._threads = path, info, threads
+        self._quarter_turns = info.rotation_deg // 90
+        self._stored_size = (width, height) if self._quarter_turns % 2 == 0 else (height, width)
+        self._container, self._stream = open_video(path, threads)
+        self._frames = self._decode()
+        # Every frame from this index on that decodes is still to come.
+        self._next = 0
+        # Decoded already, not yet delivered.
+        self._pending: tuple[int, VideoFrame] | None = None
+
+    def read(self, start: int, stop: int) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
+        """Yield (index, upright RGB image) of every frame of the range that decodes, ascending."""
+        self._go_to(start)
+        while self._next < stop and (self._pending or self._pull()):
+            assert self._pending is not None
+            index, frame = self._pending
+            if index >= stop:
+                break
+            self._pending = None
+            # A damaged stream may hold two frames of one time, and shows the first.
+            if index >= max(start, self._next):
+                yield index, self._upright_rgb(frame)
+            self._next = max(self._next, index + 1)
+        self._next = max(self._next, stop)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._frames.close()
+        self._container.close()
+
+    def _go_to(self, start: int) -> None:
+        """Make `start` still to come: by going on, from a keyframe, or from the beginning."""
+        index = self._info.index
+        keyframes = index.keyframes[index.keyframes <= start]
+        nearest = int(keyframes[-1]) if len(keyframes) and not index.counted else 0
+        if nearest <= self._next <= start or self._next == start:
+            return
+        self._next = start
+        if not index.counted and self._seek_back(keyframes, start):
+            return
+        self._container.close()
+        self._container, self._stream = open_video(self._path, self._threads)
+        self._frames, self._pending = self._decode(), None
+
+    def _seek_back(self, keyframes: Int64[np.ndarray, " keyframes"], start: int) -> bool:
+        """Seek to the nearest keyframe whose first decoded frame is not past `start`.
+
+        The nearest may be damaged, recover only after some frames, or be missed by the container's own seek:
+        back off, each time by twice as many.
+        """
+        back = 1
+        while back <= len(keyframes):
+            try:
+                self._container.seek(int(self._info.index.pts[keyframes[-back]]), stream=self._stream)
+            except FFmpegError:
+                return False
+            self._frames = self._decode()
+            if self._pull() and self._pending and self._pending[0] <= start:
+                return True
+            back *= 2
+        return False
+
+    def _pull(self) -> bool:
+        self._pending = next(self._frames, None)
+        return self._pending is not None
+
+    def _decode(self) -> Generator[tuple[int, VideoFrame]]:
+        """(index, frame) from where the container stands to its end, without what is damaged."""
+        counted = 0
+        for packet in chain(whole_packets(self._container, self._stream), [None]):
+            frames = decode_or_skip(self._stream, packet)
+            if frames is None:
+                counted += 1  # the frame that this packet held is lost, and those behind it keep their place
+                continue
+            for frame in frames:
+                index = counted if self._info.index.counted else self._index_of(frame)
+                counted += 1
+                if index is not None and not frame.is_corrupt:
+                    yield index, frame
+
+    def _index_of(self, frame: VideoFrame) -> int | None:
+        """The frame's place by its time, or None if it is not among those presented."""
+        if frame.pts is None:
+            return None
+        index = int(np.searchsorted(self._info.index.pts, frame.pts))
+        found = index < self._info.frame_count and self._info.index.pts[index] == frame.pts
+        return index if found else None
+
+    def _upright_rgb(self, frame: VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
+        width, height = self._stored_size
+        # Bilinear is what decord scales with, so that the two decoders give the same pixels.
+        rgb = frame.reformat(width, height, "rgb24", interpolation="BILINEAR", threads=self._threads)
+        image = rgb.to_ndarray()
+        if self._info.mirrored:
+            image = image[:, ::-1]
+        return np.rot90(image, self._quarter_turns)

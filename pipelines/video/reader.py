@@ -1,0 +1,162 @@
+"""Read ranges of frames by exact index, with the decoder that is right for the video."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+import numpy as np
+from jaxtyping import Float64, Int64, UInt8
+
+from pipelines.video.decord_decoder import DecordDecoder, why_not_decord
+from pipelines.video.errors import DecoderFault, VideoError
+from pipelines.video.info import VideoInfo
+from pipelines.video.probe import probe
+from pipelines.video.pyav_decoder import PyavDecoder
+
+DecoderName = Literal["decord", "pyav"]
+# decord starts each read from a keyframe again; PyAV goes on.
+DECORD_LONGEST_GOP = 60
+
+
+class Decoder(Protocol):
+    """Decodes ranges of one video that it was opened for."""
+
+    name: DecoderName
+
+    def read(self, start: int, stop: int) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
+        """Yield (index, image) of every frame of [start, stop) that decodes, ascending."""
+        ...
+
+    def close(self) -> None:
+        """Release the file."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """The frames of a range that could be decoded.
+
+    Attributes:
+        images: RGB, upright.
+        indices: Which frame of the video each is, ascending; damaged ones are absent.
+        timestamps_s: When each is shown.
+        decoder: Who decoded them.
+        damage: What is missing, in words ("2 of 45 frames damaged: 28, 31"), or None.
+    """
+
+    images: UInt8[np.ndarray, "frames height width 3"]
+    indices: Int64[np.ndarray, " frames"]
+    timestamps_s: Float64[np.ndarray, " frames"]
+    decoder: DecoderName
+    damage: str | None
+
+
+class VideoReader:
+    """Frame-exact ranges of one video; a context manager.
+
+    Ranges read one after another are decoded once (PyAV) whatever the distance of the keyframes.
+
+    Args:
+        path: The file.
+        max_side: Pixels of the longer side of the images at most; they are scaled while decoding, never
+            enlarged. None keeps the size of the video.
+        decoder: "auto" takes decord where it is right and not slower, else PyAV, and goes over to PyAV for good
+            when decord stumbles; "decord" takes decord or refuses; "pyav" is always right.
+        info: What `probe` said of the file, if it was asked already.
+        threads: Threads to decode with. One by default: many videos at a time use the processors better.
+
+    Raises:
+        VideoError: The file is no video that can be read, or decord is asked for and not right for it.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        max_side: int | None = None,
+        decoder: Literal["auto", "decord", "pyav"] = "auto",
+        info: VideoInfo | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.info = info or probe(path)
+        self._path, self._threads, self._choice = path, threads, decoder
+        self._width, self._height = self.info.size_within(max_side)
+        self._decoder = self._open_decoder()
+
+    def __enter__(self) -> Self:
+        """The reader itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._decoder.close()
+
+    def read(self, start: int, stop: int) -> Frames:
+        """Decode the frames [start, stop) of `info.timestamps_s`.
+
+        Raises:
+            IndexError: The video has no such range.
+            VideoError: decord was asked for and failed.
+        """
+        if not 0 <= start < stop <= self.info.frame_count:
+            raise IndexError(f"frames {start} to {stop} of a video of {self.info.frame_count}")
+        try:
+            return self._read(start, stop)
+        except DecoderFault as fault:
+            if self._choice == "decord":
+                raise VideoError(f"{fault}; decoder=auto goes on with PyAV") from fault
+            self._decoder.close()
+            self._decoder = self._open_pyav()
+            return self._read(start, stop)
+
+    def _read(self, start: int, stop: int) -> Frames:
+        images = np.empty((stop - start, self._height, self._width, 3), np.uint8)
+        indices: list[int] = []
+        for index, image in self._decoder.read(start, stop):
+            images[len(indices)] = image
+            indices.append(index)
+        return Frames(
+            images=images[: len(indices)],
+            indices=np.array(indices, np.int64),
+            timestamps_s=self.info.timestamps_s[indices],
+            decoder=self._decoder.name,
+            damage=_describe_missing(set(range(start, stop)) - set(indices), stop - start),
+        )
+
+    def _open_decoder(self) -> Decoder:
+        if self._choice == "pyav":
+            return self._open_pyav()
+        refusal = why_not_decord(self.info)
+        if self._choice == "decord" and refusal:
+            raise VideoError(f"decoder=decord: not right for this video ({refusal}); decoder=auto takes PyAV")
+        if refusal or (self._choice == "auto" and not self._decord_is_fast()):
+            return self._open_pyav()
+        try:
+            return DecordDecoder(self._path, self.info, self._width, self._height, self._threads)
+        except DecoderFault as fault:
+            if self._choice == "decord":
+                raise VideoError(f"{fault}; decoder=auto takes PyAV") from fault
+            return self._open_pyav()
+
+    def _decord_is_fast(self) -> bool:
+        scaled = self._width < self.info.width
+        return scaled and self.info.index.longest_gop <= DECORD_LONGEST_GOP
+
+    def _open_pyav(self) -> Decoder:
+        return PyavDecoder(self._path, self.info, self._width, self._height, self._threads)
+
+
+def _describe_missing(missing: set[int], of: int) -> str | None:
+    """Say which frames are missing, runs as "first-last"."""
+    if not missing:
+        return None
+    # Within a run of consecutive numbers, number minus rank is constant.
+    runs = [
+        [frame for _, frame in run] for _, run in groupby(enumerate(sorted(missing)), lambda pair: pair[1] - pair[0])
+    ]
+    named = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+    return f"{len(missing)} of {of} frames damaged: {named}"

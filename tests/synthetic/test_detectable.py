@@ -1,0 +1,81 @@
+"""The proof that the mannequins look like people: a real detector finds them from all sides."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from pipelines.detectors.base import People
+from pipelines.detectors.blazepose.detector import BlazePose, BlazePoseConfig
+from pipelines.synthetic.actions import ACTIONS
+from pipelines.synthetic.renderer import Renderer
+from pipelines.synthetic.studio import build_scene
+from schemas.layouts import LAYOUTS, shared_joints
+from schemas.synthesize import SynthesizeConfig
+
+COCO = LAYOUTS["coco17"]
+DETECTED, TRUE = (np.array(indices) for indices in zip(*shared_joints(COCO, LAYOUTS["h36m17"]), strict=True))
+FRAMES_PER_VIEW = 8
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What the detector made of one frame: errors are shares of the person's height in pixels."""
+
+    found: bool
+    errors: np.ndarray
+    swapped_errors: np.ndarray
+    facing: float
+    azimuth_deg: float
+
+
+def judge(people: People, true: np.ndarray, facing: np.ndarray) -> Sighting:
+    height = np.ptp(true[:, 1])
+    if len(people) == 0:
+        errors = swapped = np.full(len(TRUE), np.inf)
+    else:
+        keypoints = people.keypoints[people.scores.argmax()]
+        errors = np.linalg.norm(keypoints[DETECTED] - true[TRUE], axis=1) / height
+        swapped = np.linalg.norm(keypoints[list(COCO.mirror)][DETECTED] - true[TRUE], axis=1) / height
+    found = bool(np.median(errors) < 0.25)
+    return Sighting(found, errors, swapped, float(facing[2]), float(np.degrees(np.arctan2(facing[0], facing[2]))))
+
+
+@pytest.fixture(scope="module")
+def sightings() -> list[Sighting]:
+    config = SynthesizeConfig(output="unused", people=len(ACTIONS), seconds=6, views=3, width=480, height=480, seed=1)
+    detector = BlazePose(BlazePoseConfig(), threads=2, device="cpu")
+    seen = []
+    for person in range(config.people):
+        scene = build_scene(config, person)
+        motion = scene.actors[0].motion
+        indices = np.linspace(0, len(motion) - 1, FRAMES_PER_VIEW).astype(int).tolist()
+        for view in scene.views:
+            renderer = Renderer(scene.place, scene.actors, view)
+            for index, people in zip(indices, detector(np.stack([renderer.frame(i) for i in indices])), strict=True):
+                # The pelvis' forward direction in camera space.
+                facing = motion.rotations[index, 0, :, 0] @ view.rotation
+                seen.append(judge(people, view.project(motion.positions[index]), facing))
+    return seen
+
+
+def test_more_than_200_frames_show_all_sides(sightings: list[Sighting]) -> None:
+    assert len(sightings) > 200
+    sides, _ = np.histogram([s.azimuth_deg for s in sightings], bins=8, range=(-180, 180))
+    assert sides.min() >= 10
+
+
+def test_the_person_is_found(sightings: list[Sighting]) -> None:
+    assert np.mean([s.found for s in sightings]) >= 0.95
+
+
+def test_limbs_are_where_the_truth_says(sightings: list[Sighting]) -> None:
+    assert np.median([s.errors for s in sightings]) <= 0.04
+
+
+@pytest.mark.parametrize("side", ["front", "back"])
+def test_left_is_left(sightings: list[Sighting], side: str) -> None:
+    # Within 45° of towards the camera, or away from it.
+    chosen = [s for s in sightings if (-s.facing if side == "front" else s.facing) > np.sqrt(0.5)]
+    assert len(chosen) > 40
+    assert np.mean([s.errors.mean() < s.swapped_errors.mean() for s in chosen]) >= 0.95
