@@ -11,7 +11,7 @@ class LinkConfig(JobConfig):
     """How the people found in each frame are joined into tracks."""
 
     max_gap_s: float = Field(default=0.5, ge=0)
-    """Longest time a person may go unseen within one track, s; such gaps are interpolated and flagged."""
+    """Longest time between two observations of one track, s; the frames between are interpolated and flagged."""
 
     min_track_s: float = Field(default=0.5, ge=0)
     """Shortest track to keep, first to last observation, s."""

@@ -86,7 +86,7 @@ def build_detector(config: PluginConfig, threads: int, device: str) -> Detector:
 
 def _people(people: People, to_pixels: np.ndarray) -> list[dict[str, Any]]:
     boxes = people.boxes * np.tile(to_pixels, 2)
-    keypoints = (people.keypoints * to_pixels).reshape(len(people), -1)
+    keypoints = map(np.ravel, people.keypoints * to_pixels)
     columns = zip(boxes, people.scores, keypoints, people.keypoint_scores, strict=True)
     return [
         {"box": box, "score": score, "keypoints": points, "keypoint_scores": scores}

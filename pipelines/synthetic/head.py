@@ -30,6 +30,8 @@ _SECTORS = 28
 # A spot lies on the skin; by so much it is painted after the faces around it.
 _SPOT_NEARER_M = 0.02
 
+_HAIR_TIE = (0.12, 0.12, 0.14)
+
 # Hairline: azimuth from the nose (degrees) and the height above which hair grows.
 _HAIRLINE = np.array([(0, 0.80), (38, 0.78), (58, 0.60), (72, 0.42), (86, 0.52), (100, 0.40), (125, 0.17), (180, 0.13)])
 
@@ -93,18 +95,18 @@ class Head:
     def _more_hair(self) -> list[Painted]:
         hair = np.array(self._look.hair)
         match self._look.hair_style:
-            case "long":
-                return [self._blob((-0.052, 0.0, 0.25), (0.052, 0.086, 0.155), hair)]
+            case "bob":
+                return [self._blob((-0.046, 0.0, 0.36), (0.058, 0.094, 0.095), hair)]
             case "bun":
                 return [self._blob((-0.095, 0.0, 0.88), (0.045, 0.048, 0.045), hair)]
             case "ponytail":
-                tail = [(-0.100, 0.62, 0.016), (-0.135, 0.66, 0.030), (-0.150, 0.40, 0.034)]
-                tail += [(-0.142, 0.05, 0.028), (-0.130, -0.25, 0.010), (-0.128, -0.27, 0.0)]
+                tail = [(-0.100, 0.62, 0.012), (-0.135, 0.66, 0.020), (-0.150, 0.40, 0.022)]
+                tail += [(-0.142, 0.05, 0.018), (-0.130, -0.25, 0.008), (-0.128, -0.27, 0.0)]
                 x, share, radius = np.array(tail)[::-1].T
                 centres = self._place(np.stack([x, 0 * x, share], axis=1))
-                around = self._scale * np.stack([radius, radius], axis=1)
-                mesh = loft(centres, around, 10)
-                return [Painted.plain(mesh, self._look.hair)]
+                mesh = loft(centres, self._scale * np.stack([radius, radius], axis=1), sectors=10)
+                tie = self._blob((-0.112, 0.0, 0.64), (0.022, 0.026, 0.026), np.array(_HAIR_TIE))
+                return [Painted.plain(mesh, 0.8 * hair), tie]
             case _:
                 return []
 

@@ -29,7 +29,7 @@ _HAIRS: tuple[Colour, ...] = (
 )
 _SHOES: tuple[Colour, ...] = ((0.92, 0.92, 0.90), (0.15, 0.15, 0.17), (0.75, 0.20, 0.18), (0.20, 0.30, 0.55))
 
-HairStyle = Literal["short", "long", "bun", "ponytail", "shaved"]
+HairStyle = Literal["short", "bob", "bun", "ponytail", "shaved"]
 Pattern = Literal["plain", "stripes", "chest_band", "two_tone"]
 
 
@@ -78,7 +78,7 @@ def sample_look(rng: np.random.Generator) -> Look:
     accent = colorsys.hsv_to_rgb((hue + rng.uniform(0.3, 0.7)) % 1, rng.uniform(0, 0.6), rng.uniform(0.75, 1))
     # Trousers: denim, grey, khaki, dark.
     bottom = colorsys.hsv_to_rgb(*_pick(rng, ((0.6, 0.5, 0.45), (0.6, 0.1, 0.35), (0.1, 0.35, 0.6), (0.65, 0.3, 0.2))))
-    styles: tuple[HairStyle, ...] = ("short", "long", "bun", "ponytail", "shaved")
+    styles: tuple[HairStyle, ...] = ("short", "bob", "bun", "ponytail", "shaved")
     style = styles[rng.choice(len(styles), p=(0.4, 0.2, 0.12, 0.18, 0.1))]
     patterns: tuple[Pattern, ...] = ("plain", "stripes", "chest_band", "two_tone")
     return Look(

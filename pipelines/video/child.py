@@ -37,9 +37,7 @@ class Server:
         """Frames [start, stop) of the video."""
         if self._opened != (path, max_side, decoder):
             self._close()
-            self._reader = self._stack.enter_context(
-                self._reader_class(path, max_side, decoder, info=self.probe(path))
-            )
+            self._reader = self._stack.enter_context(self._reader_class(path, max_side, decoder, info=self.probe(path)))
             self._opened = (path, max_side, decoder)
         return self._reader.read(start, stop)
 
@@ -72,6 +70,7 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     module, _, name = sys.argv[2].partition(":")
     server = Server(getattr(importlib.import_module(module), name))
+    connection.send("ready")
     while True:
         try:
             request = connection.recv()

@@ -34,7 +34,7 @@ class VideoWriter:
         container_options: Options of the muxer, such as {"movflags": "+faststart"}.
         time_base: Seconds of one tick; None for one frame. A variable frame rate needs a finer one.
         rotation_deg: Counter-clockwise turn that players apply before display, written as a display matrix.
-        mirrored: Whether players also mirror left and right, after the turn.
+        mirrored: Whether players also swap left and right, before the turn.
         threads: Threads of the encoder.
     """
 
@@ -61,16 +61,18 @@ class VideoWriter:
         self._frame_s = 1 / rate
         self._frames = 0
         self._container = av.open(str(self._partial), "w", options=dict(container_options or {}))
-        self._stream = self._container.add_stream(codec, rate=rate, options=dict(options or {}))
-        assert isinstance(self._stream, VideoStream), codec
-        context = self._stream.codec_context
+        stream = self._container.add_stream(codec, rate=rate, options=dict(options or {}))
+        assert isinstance(stream, VideoStream), f"{codec} encodes no video"
+        self._stream: VideoStream = stream
+        context = stream.codec_context
         context.width, context.height, context.pix_fmt = width, height, pixel_format
-        context.time_base = self._stream.time_base = time_base or self._frame_s
+        context.time_base = stream.time_base = self._tick = time_base or self._frame_s
         context.thread_count = threads
         if gop_size is not None:
             context.gop_size = gop_size
         if rotation_deg or mirrored:
-            self._stream.set_display_rotation(rotation_deg, hflip=mirrored)
+            # FFmpeg mirrors after the turn, which is to mirror before the opposite turn.
+            stream.set_display_rotation(-rotation_deg if mirrored else rotation_deg, hflip=mirrored)
 
     def __enter__(self) -> Self:
         """Start writing."""
@@ -81,11 +83,9 @@ class VideoWriter:
 
         Timestamps ascend, and are rounded to `time_base`.
         """
-        tick = self._stream.codec_context.time_base
-        assert tick is not None
         shown_s = self._frames * self._frame_s if timestamp_s is None else Fraction(timestamp_s)
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        picture.time_base, picture.pts = tick, round(shown_s / tick)
+        picture.time_base, picture.pts = self._tick, round(shown_s / self._tick)
         self._container.mux(self._stream.encode(picture))
         self._frames += 1
 

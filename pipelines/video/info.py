@@ -51,6 +51,7 @@ class VideoInfo:
         codec: FFmpeg's name of the codec, such as "h264".
         container: FFmpeg's name of the format, such as "mov,mp4,m4a,3gp,3g2,mj2".
         pixel_format: FFmpeg's name, such as "yuv420p".
+        interlaced: Whether a frame holds two fields, taken at two times.
         timestamps_s: When each frame is shown, ascending, as the container has it (after edit lists; the first
             need not be at 0).
         damage: What is damaged as far as the packets tell, in words, or None.
@@ -67,6 +68,7 @@ class VideoInfo:
     codec: str
     container: str
     pixel_format: str
+    interlaced: bool
     timestamps_s: Float64[np.ndarray, " frames"]
     damage: str | None
     index: FrameIndex

@@ -18,6 +18,8 @@ from pipelines.video.reader import Frames
 
 READER = "pipelines.video.reader:VideoReader"
 
+# Far beyond what imports take on a busy machine.
+_START_S = 120.0
 # A crash may be the machine's fault (out of memory, an operator's kill): a second crash is the video's.
 _ATTEMPTS = 2
 
@@ -62,8 +64,8 @@ class IsolatedReader:
 
     def _ask(self, *request: Any) -> Any:
         for attempt in range(1, _ATTEMPTS + 1):
-            connection = self._connected()
             try:
+                connection = self._connected()
                 connection.send(request)
                 if not connection.poll(self._timeout_s):
                     self.close()
@@ -92,6 +94,9 @@ class IsolatedReader:
             )
             theirs.close()
             self._connection = ours
+            # Its imports are not the video's time; a child that cannot start says so by closing.
+            ours.poll(_START_S)
+            ours.recv()
         return self._connection
 
     def _cause_of_death(self) -> str:

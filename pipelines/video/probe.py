@@ -138,6 +138,7 @@ def _describe(
         codec=stream.codec_context.codec.canonical_name,
         container=container.format.name,
         pixel_format=first_frame.format.name,
+        interlaced=first_frame.interlaced_frame,
         timestamps_s=timestamps_s,
         damage=_damage(container, stream, packets, float(timestamps_s[-1]) + last_s),
         index=index,

@@ -1,6 +1,6 @@
 """Frames by PyAV: decodes everything, survives damage, and goes on where the last read stopped."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Literal
@@ -55,7 +55,6 @@ class PyavDecoder:
 
     def close(self) -> None:
         """Close the file."""
-        self._frames.close()
         self._container.close()
 
     def _go_to(self, start: int) -> None:
@@ -94,8 +93,12 @@ class PyavDecoder:
         self._pending = next(self._frames, None)
         return self._pending is not None
 
-    def _decode(self) -> Generator[tuple[int, VideoFrame]]:
-        """(index, frame) from where the container stands to its end, without what is damaged."""
+    def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
+        """(index, frame) from where the container stands to its end; packets that do not decode are skipped.
+
+        A frame that the decoder completed by guessing (`is_corrupt`) counts as decoded: whether it is flagged
+        depends on the number of threads.
+        """
         counted = 0
         for packet in chain(whole_packets(self._container, self._stream), [None]):
             frames = decode_or_skip(self._stream, packet)
@@ -105,7 +108,7 @@ class PyavDecoder:
             for frame in frames:
                 index = counted if self._info.index.counted else self._index_of(frame)
                 counted += 1
-                if index is not None and not frame.is_corrupt:
+                if index is not None:
                     yield index, frame
 
     def _index_of(self, frame: VideoFrame) -> int | None:

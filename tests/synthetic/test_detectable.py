@@ -43,7 +43,8 @@ def judge(people: People, true: np.ndarray, facing: np.ndarray) -> Sighting:
 
 @pytest.fixture(scope="module")
 def sightings() -> list[Sighting]:
-    config = SynthesizeConfig(output="unused", people=len(ACTIONS), seconds=6, views=3, width=480, height=480, seed=1)
+    values = {"people": len(ACTIONS), "seconds": 6, "views": 3, "width": 480, "height": 480, "seed": 1}
+    config = SynthesizeConfig.model_validate({"output": "unused", **values})
     detector = BlazePose(BlazePoseConfig(), threads=2, device="cpu")
     seen = []
     for person in range(config.people):
@@ -73,9 +74,11 @@ def test_limbs_are_where_the_truth_says(sightings: list[Sighting]) -> None:
     assert np.median([s.errors for s in sightings]) <= 0.04
 
 
-@pytest.mark.parametrize("side", ["front", "back"])
-def test_left_is_left(sightings: list[Sighting], side: str) -> None:
+def test_left_is_left(sightings: list[Sighting]) -> None:
     # Within 45° of towards the camera, or away from it.
-    chosen = [s for s in sightings if (-s.facing if side == "front" else s.facing) > np.sqrt(0.5)]
-    assert len(chosen) > 40
-    assert np.mean([s.errors.mean() < s.swapped_errors.mean() for s in chosen]) >= 0.95
+    front = [s.errors.mean() < s.swapped_errors.mean() for s in sightings if s.facing < -np.sqrt(0.5)]
+    back = [s.errors.mean() < s.swapped_errors.mean() for s in sightings if s.facing > np.sqrt(0.5)]
+    assert min(len(front), len(back)) > 40
+    assert np.mean(front + back) >= 0.95
+    # Backs are the harder side: 97 % over 600 of them, so the 50 seen here scatter between 92 and 100 %.
+    assert min(np.mean(front), np.mean(back)) >= 0.9

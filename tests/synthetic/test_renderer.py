@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipelines.synthetic.cameras import View, matrix_to_quaternion
-from pipelines.synthetic.figure import Figure, stool
+from pipelines.synthetic.figure import Figure
+from pipelines.synthetic.meshes import Painted, Surface, ellipsoid
 from pipelines.synthetic.motion import Motion, generate_motion
 from pipelines.synthetic.raster import cast_shadows, paint, shade
 from pipelines.synthetic.renderer import Renderer
@@ -17,9 +18,14 @@ from schemas.synthesize import SynthesizeConfig
 UP = np.array([0.0, 0.0, 1.0])
 
 
+def one_person(size: int, seed: int) -> Scene:
+    values = {"output": "unused", "people": 1, "seconds": 1, "width": size, "height": size, "seed": seed}
+    return build_scene(SynthesizeConfig.model_validate(values), 0)
+
+
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    return build_scene(SynthesizeConfig(output="unused", people=1, seconds=1, width=320, height=320, seed=3), 0)
+    return one_person(size=320, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +60,7 @@ def painted(motion: Motion, look: Look, view: View) -> np.ndarray:
 def test_every_joint_is_inside_the_painted_person(motion: Motion, look: Look) -> None:
     for azimuth in (0, 90, 180, 270):
         view = facing(motion, azimuth)
-        covered = (painted(motion, look, view) < 250).any(axis=2)
+        covered = painted(motion, look, view).min(axis=2) < 250
         columns, rows = np.floor(view.project(motion.positions[0])).astype(int).T
         assert covered[rows, columns].all()
 
@@ -94,7 +100,8 @@ def test_nearer_things_cover_farther_ones(motion: Motion, look: Look) -> None:
     towards = np.array(view.translation[:2]) - middle
     for distance, covered in ((1.0, True), (-1.0, False)):
         x, y = middle + distance * towards / np.linalg.norm(towards)
-        screen = stool(float(x), float(y), 3.0, (0.0, 1.0, 0.0))
+        ball = ellipsoid((float(x), float(y), 1.0), (0.5, 0.5, 0.5), rings=8, sectors=16)
+        screen = (Surface.of([Painted.plain(ball, (0.0, 1.0, 0.0))]), ball.vertices)
         figure = Figure(motion.body, look)
         vertices = figure.posed(motion.positions[0].astype(np.float64), motion.rotations[0].astype(np.float64))
         image = np.zeros((400, 400, 3), np.uint8)
@@ -103,7 +110,8 @@ def test_nearer_things_cover_farther_ones(motion: Motion, look: Look) -> None:
         paint(alone, view, UP, [(figure.surface, vertices)])
         person = alone.any(axis=2)
         # Behind the person, it shows through their smoothed outline only.
-        hidden = (np.abs(image.astype(int) - alone) > 60).any(axis=2)[person].mean()
+        difference = np.abs(image.astype(int) - alone).max(axis=2)
+        hidden = float((difference[person] > 60).mean())
         assert hidden > 0.3 if covered else hidden < 0.1
 
 
@@ -135,8 +143,7 @@ def test_frames_are_deterministic_and_change(scene: Scene) -> None:
 
 def test_scenes_look_different() -> None:
     def mean_colour(seed: int) -> np.ndarray:
-        config = SynthesizeConfig(output="unused", people=1, seconds=1, width=64, height=64, seed=seed)
-        scene = build_scene(config, 0)
+        scene = one_person(size=64, seed=seed)
         return Renderer(scene.place, scene.actors, scene.views[0]).frame(0).mean(axis=(0, 1))
 
     colours = np.array([mean_colour(seed) for seed in range(8)])

@@ -125,7 +125,7 @@ def test_unknown_action_and_remote_output_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no action 'fly'"):
         synthesize(config(tmp_path, actions=("walk", "fly")))
     with pytest.raises(UserError, match="folder on this machine"):
-        synthesize(SynthesizeConfig(output="memory://studio"))
+        synthesize(SynthesizeConfig.model_validate({"output": "memory://studio"}))
 
 
 def test_missing_or_foreign_truth_is_explained(tmp_path: Path) -> None:

@@ -18,3 +18,8 @@ class Hangs(VideoReader):
         if str(self._path).endswith("b.mp4"):
             time.sleep(3600)
         return super().read(start, stop)
+
+
+class Raises(VideoReader):
+    def read(self, start, stop):
+        raise ZeroDivisionError("by nothing")
