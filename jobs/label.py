@@ -15,7 +15,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from jobs.cli import run_job
 from pipelines import runs, storage
@@ -65,7 +64,6 @@ def progress_bar() -> Iterator[Callable[[run.Progress], None]]:
 
 def show(report: dict[str, Any]) -> None:
     """The summary, one screen."""
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     this = report["run"]
     decoders = ", ".join(f"{name} {count}" for name, count in sorted(report["decoders"].items()))
     rows = [
@@ -83,14 +81,13 @@ def show(report: dict[str, Any]) -> None:
         ("memory", f"{this['peak_memory_mb']:,.0f} MB at the peak, all processes of this machine's job"),
         ("output", f"{report['output']}/tracks, /detections, /report.json"),
     ]
-    for row in rows:
-        table.add_row(*row)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for name, value in rows:
+        console.print(f"{name:<13}{value}")
     # A screenful; the report has them all.
     for kind, what in (("failures", "reason"), ("damaged", "damage")):
         for entry in report[kind][:8]:
-            console.print(f"{kind.removesuffix('s')}: {entry['video']}: {entry[what]}", markup=False)
+            console.print(f"{kind.removesuffix('s'):<13}{entry['video']}: {entry[what]}")
         if len(report[kind]) > 8:
             console.print(f"… and {len(report[kind]) - 8} more, all in report.json")
 

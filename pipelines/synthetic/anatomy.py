@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from pipelines.synthetic.head import Head
 from pipelines.synthetic.meshes import Mesh, Painted, Y, Z, limb, loft
@@ -155,7 +155,7 @@ def _neck(body: Body, look: Look) -> Part:
 
 def _covered(
     length: float, bare: list[tuple[float, float]], size: float, cloth: float, hem: float, sectors: int
-) -> tuple[Mesh, Float64[np.ndarray, " faces"]]:
+) -> tuple[Mesh, Bool[np.ndarray, " faces"]]:
     """A limb clothed down to the share `hem`, with a step there; and which faces are clothed."""
     shares, radii = np.array(bare).T
     at = np.unique(np.concatenate([np.linspace(0, 1, 7), shares]))
@@ -169,7 +169,7 @@ def _covered(
         profile = sorted([*profile, (hem, edge + cloth), (hem + 1e-3, edge)])
     mesh = limb(length, profile, sectors)
     clothed = -mesh.centres[:, 2] / length <= hem if hem > 0 else np.zeros(len(mesh.faces), bool)
-    return mesh, clothed.astype(np.float64)
+    return mesh, clothed
 
 
 def _arm(body: Body, look: Look, side: str) -> list[Part]:
@@ -180,7 +180,7 @@ def _arm(body: Body, look: Look, side: str) -> list[Part]:
         hem = _hem(look.sleeve, begins)
         mesh, clothed = _covered(body.bone(f"{side}_{end}"), bare, size, _SLEEVE_M, hem, sectors=14)
         sleeve = look.accent if look.pattern == "two_tone" else look.top
-        colours = np.where(clothed[:, None] > 0, sleeve, look.skin)
+        colours = np.where(clothed[:, None], sleeve, look.skin)
         parts.append(Part.rigid(Painted(mesh, colours), f"{side}_{joint}"))
     return parts + _hand(body, look, side)
 
@@ -209,7 +209,7 @@ def _leg(body: Body, look: Look, side: str) -> list[Part]:
     parts = []
     for joint, end, bare, begins in (("hip", "knee", _THIGH, 0.0), ("knee", "ankle", _SHIN, 0.5)):
         mesh, clothed = _covered(body.bone(f"{side}_{end}"), bare, size, _TROUSER_M, _hem(look.leg, begins), sectors=16)
-        colours = np.where(clothed[:, None] > 0, look.bottom, look.skin)
+        colours = np.where(clothed[:, None], look.bottom, look.skin)
         parts.append(Part.rigid(Painted(mesh, colours), f"{side}_{joint}"))
     return [*parts, _shoe(body, look, side)]
 

@@ -15,7 +15,6 @@ from pipelines.synthetic.actions import ACTIONS
 from pipelines.synthetic.gestures import Take
 from pipelines.synthetic.skeleton import (
     JOINT,
-    JOINTS,
     Body,
     forward_kinematics,
     joint_limits,
@@ -140,6 +139,3 @@ def _seat(
     hips = sitting[:, [JOINT["left_hip"], JOINT["right_hip"]]].mean(axis=(0, 1))
     # The hip joint is about 5 % of stature above what one sits on.
     return float(hips[0]), float(hips[1]), float(hips[2] - 0.05 * body.stature)
-
-
-assert JOINTS == 17, "the arrays above are annotated for h36m17"

@@ -21,7 +21,8 @@ def open_video(path: str | Path, threads: int = 1) -> tuple[InputContainer, Vide
         VideoError: The file cannot be read, is no video, or nothing here can decode it.
     """
     try:
-        container = av.open(str(path), metadata_errors="replace")
+        # Absolute: FFmpeg would take what precedes a colon in a relative name for a protocol.
+        container = av.open(str(Path(path).absolute()), metadata_errors="replace")
     except FFmpegError as error:
         raise VideoError(_why_not_opened(Path(path), error)) from error
     streams = video_streams(container)

@@ -34,7 +34,7 @@ def why_not_decord(info: VideoInfo) -> str | None:
         f"codec {info.codec} {info.pixel_format}": not simple,
         f"container {info.container}": not info.container.startswith(CONTAINERS),
         "several video streams": info.index.video_streams > 1,
-        "interlaced": info.interlaced,  # its colours differ
+        "interlaced": info.interlaced,  # the colours come out different
         "rotated for display": bool(info.rotation_deg or info.mirrored),
         "cut by an edit list": info.index.hidden_packets > 0,
         "keyframes that do not reset the decoder (open GOP or intra refresh)": not info.index.keyframes_reset,

@@ -55,7 +55,7 @@ class VideoWriter:
         mirrored: bool = False,
         threads: int = 1,
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self._partial = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
         rate = Fraction(fps).limit_denominator(LARGEST_RATE_DENOMINATOR)
         self._frame_s = 1 / rate

@@ -68,7 +68,7 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
         if packets.first_frame is None:
             packets.first_frame = next(iter(decode_or_skip(stream, packet) or []), None)
         if packet.is_keyframe:
-            packets.keyframes_reset &= resets_decoder(codec, extradata, bytes(packet))
+            packets.keyframes_reset = packets.keyframes_reset and resets_decoder(codec, extradata, bytes(packet))
             if packets.first_key_pts is None:
                 packets.first_key_pts = packet.pts
         if packet.is_corrupt:
@@ -105,7 +105,7 @@ def _frame_index(container: InputContainer, stream: VideoStream, packets: _Packe
         pts=np.array(times, np.int64),
         time_base=stream.time_base or Fraction(1),
         keyframes=np.flatnonzero([frames[time].keyframe for time in times]),
-        keyframes_reset=packets.keyframes_reset,
+        keyframes_reset=packets.first_key_pts is not None and packets.keyframes_reset,
         counted=counted,
         hidden_packets=packets.hidden,
         video_streams=len(video_streams(container)),

@@ -82,7 +82,7 @@ class VideoReader:
         threads: int = 1,
     ) -> None:
         self.info = info or probe(path)
-        self._path, self._threads, self._choice = path, threads, decoder
+        self._path, self._threads, self._choice = Path(path).absolute(), threads, decoder
         self._width, self._height = self.info.size_within(max_side)
         self._decoder = self._open_decoder()
 

@@ -51,10 +51,6 @@ def found(keypoints: np.ndarray, box: Sequence[float], score: float) -> People:
     return People(*(np.array(column, np.float32) for column in columns))
 
 
-def with_score(people: People, score: float) -> People:
-    return replace(people, scores=np.full(len(people), score, np.float32))
-
-
 def together(people: Sequence[People]) -> People:
     columns = (field.name for field in fields(People))
     return People(*(np.concatenate([getattr(one, name) for one in [People.nobody(17), *people]]) for name in columns))
@@ -75,6 +71,11 @@ def video(times: Sequence[float], *routes: Route, poses: Sequence[np.ndarray] = 
 def without(frames: list[Frame], first: int, last: int) -> list[Frame]:
     """Nobody found from frame `first` to `last`."""
     return [replace(f, people=People.nobody(17)) if first <= f.index <= last else f for f in frames]
+
+
+def with_scores(frames: list[Frame], first: int, last: int, score: float) -> list[Frame]:
+    scored = [replace(f.people, scores=np.full(len(f.people), score, np.float32)) for f in frames]
+    return [replace(f, people=s) if first <= f.index <= last else f for f, s in zip(frames, scored, strict=True)]
 
 
 def track(
@@ -112,9 +113,9 @@ def test_nobody_gives_no_tracks() -> None:
 
 def test_five_people_are_five_tracks_by_first_appearance() -> None:
     frames = video(THREE_SECONDS, *(walk(100 + 200 * i, 20 * (-1) ** i) for i in range(4)))
-    late = video(THREE_SECONDS, walk(1200, -30))
+    late = with_scores(video(THREE_SECONDS, walk(1200, -30)), 0, 89, 1.0)
     frames = [
-        replace(f, people=together([with_score(g.people, 1.0), f.people])) if f.index > 20 else f
+        replace(f, people=together([g.people, f.people])) if f.index > 20 else f
         for f, g in zip(frames, late, strict=True)
     ]
     assert [whom(t) for t in track(frames)] == [[0.9], [0.8], [0.7], [0.6], [1.0]]
@@ -189,10 +190,6 @@ def test_somebody_seen_in_too_few_frames_is_noise() -> None:
     assert len(track(noise, min_track_s=0.0, min_observations=2)) == 1
 
 
-def with_scores(frames: list[Frame], first: int, last: int, score: float) -> list[Frame]:
-    return [replace(f, people=with_score(f.people, score)) if first <= f.index <= last else f for f in frames]
-
-
 def test_low_scores_prolong_a_track_but_start_none() -> None:
     frames = with_scores(video(THREE_SECONDS, walk(100, 100)), 30, 59, 0.2)
     (only,) = track(frames)
@@ -246,13 +243,6 @@ def busy_video() -> list[Frame]:
     return video((np.arange(45) / 15).tolist(), *routes, drop=0.1)
 
 
-def assert_equal(tracks: list[Track], others: list[Track]) -> None:
-    assert len(tracks) == len(others)
-    for one, other in zip(tracks, others, strict=True):
-        for column in fields(Track):
-            assert np.array_equal(getattr(one, column.name), getattr(other, column.name))
-
-
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), same_score=st.booleans())
 def test_the_order_of_people_within_frames_does_not_matter(seed: int, same_score: bool) -> None:
@@ -265,7 +255,9 @@ def test_the_order_of_people_within_frames_does_not_matter(seed: int, same_score
         order = generator.permutation(len(frame.people))
         columns = (getattr(frame.people, field.name)[order] for field in fields(People))
         shuffled.append(replace(frame, people=People(*columns)))
-    assert_equal(track(shuffled), track(frames))
+    for one, other in zip(track(shuffled), track(frames), strict=True):
+        for column in fields(Track):
+            assert np.array_equal(getattr(one, column.name), getattr(other, column.name))
 
 
 @settings(max_examples=10, deadline=None)

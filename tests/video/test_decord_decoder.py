@@ -20,6 +20,7 @@ TRUSTED = [
     "h264_fragmented",
     "h264_variable_rate",
     "h264_late_start",
+    "h264_full_range",
 ]
 
 

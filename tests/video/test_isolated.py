@@ -45,7 +45,9 @@ def test_it_reads_what_the_reader_reads(isolated, video):
     assert reader.probe(video).frame_count == probe(video).frame_count
     with VideoReader(video, 80) as direct:
         for start in (0, 8, 30, 3):
-            assert (reader.read(video, start, start + 8, 80, "auto").images == direct.read(start, start + 8).images).all()
+            assert (
+                reader.read(video, start, start + 8, 80, "auto").images == direct.read(start, start + 8).images
+            ).all()
 
 
 def test_one_child_serves_all_requests(isolated, video):

@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from video_samples import DAMAGED, SOUND, Make, overwrite, remux, sequential, truncate
 
 from pipelines.video.errors import VideoError
@@ -102,17 +103,24 @@ def test_truncation_of_matroska_is_told_in_seconds(make_video: Make) -> None:
     assert damage.endswith("of 4.0 s are in the file")
 
 
-def audio_only(path: Path) -> None:
+def audio(path: Path, cover: bool = False) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=8000)
+        picture = container.add_stream("mjpeg", rate=1) if cover else None
+        if picture:
+            picture.width, picture.height, picture.pix_fmt = 64, 64, "yuvj420p"
+            picture.disposition = Disposition.attached_pic
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), "fltp", "mono")
         frame.rate, frame.time_base, frame.pts = 8000, Fraction(1, 8000), 0
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
+        if picture:
+            container.mux([*picture.encode(av.VideoFrame(64, 64, "yuvj420p")), *picture.encode(None)])
 
 
 NO_VIDEOS: dict[str, tuple[Callable[[Path, Path], object], str]] = {
-    "audio.mp4": (lambda path, _: audio_only(path), "no video stream, only audio"),
+    "audio.mp4": (lambda path, _: audio(path), "no video stream, only audio"),
+    "audio_with_cover.mp4": (lambda path, _: audio(path, cover=True), "no video stream, only audio"),
     "empty.mp4": (lambda path, _: path.touch(), r"the file is empty \(0 bytes\)"),
     "text.mp4": (lambda path, _: path.write_text("no video\n"), "not a video: no container format recognised"),
     "missing.mp4": (lambda path, _: None, "the file cannot be read: No such file or directory"),
@@ -126,6 +134,12 @@ def test_why_a_file_is_no_video(make_video: Make, tmp_path: Path, name: str) -> 
     make(tmp_path / name, make_video("long.mp4", 300))
     with pytest.raises(VideoError, match=reason):
         probe(tmp_path / name)
+
+
+def test_a_colon_in_a_relative_name(make_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("take:1.mp4").symlink_to(make_video("one.mp4", 1))
+    assert probe("take:1.mp4").frame_count == 1
 
 
 def test_a_raw_stream_has_no_timestamps(make_video: Make) -> None:

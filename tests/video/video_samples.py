@@ -115,6 +115,7 @@ SOUND: dict[str, Callable[[Make], Path]] = {
     "h264_variable_rate": lambda make: make("vfr.mp4", 120, _UNEVEN_S, time_base=_MS, gop_size=24),
     "h264_late_start": lambda make: make("late.mp4", 120, [2 + i / 30 for i in range(120)], gop_size=24),
     "h264_edit_list": lambda make: edit_list(make("long.mp4", 300), make("long.mp4", 300).with_name("cut.mp4"), 40),
+    "h264_full_range": lambda make: make("full_range.mp4", pixel_format="yuvj420p", gop_size=24),
     "h264_open_gop": lambda make: make("open.mp4", **_x264("open-gop=1")),
     "h264_intra_refresh": lambda make: make("refresh.mp4", **_x264("intra-refresh=1")),
     "h264_interlaced": lambda make: make("interlaced.mp4", **_x264("interlaced=1")),
