@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import fsspec
 import pyarrow as pa
@@ -78,7 +79,7 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     target = temporary if isinstance(fs, LocalFileSystem) else path
     try:
         fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        fs.pipe_file(target, bytes(data))
+        fs.pipe_file(target, memoryview(data).tobytes())
         if target is temporary:
             os.replace(temporary, path)
     except OSError as error:
@@ -109,7 +110,7 @@ def read_bytes(uri: str) -> bytes:
     """
     fs, path = filesystem(uri)
     with fs.open(path, "rb") as file:
-        return bytes(file.read())
+        return cast(bytes, file.read())
 
 
 def read_table(uri: str, columns: list[str] | None = None) -> pa.Table:

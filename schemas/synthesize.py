@@ -18,22 +18,22 @@ class SynthesizeConfig(JobConfig):
     output: str = Field(min_length=1)
     """Folder on this machine for videos/, truth/ and manifest.csv."""
 
-    people: int = Field(4, ge=1)
+    people: int = Field(default=4, ge=1)
     """How many people; each performs one action."""
 
-    seconds: float = Field(10.0, gt=0, le=3600)
+    seconds: float = Field(default=10.0, gt=0, le=3600)
     """Length of each video, seconds."""
 
-    views: int = Field(2, ge=1, le=32)
+    views: int = Field(default=2, ge=1, le=32)
     """Cameras around each scene; each gives one video of the same performance."""
 
-    people_per_video: int = Field(1, ge=1, le=8)
+    people_per_video: int = Field(default=1, ge=1, le=8)
     """People who share a scene."""
 
     actions: tuple[str, ...] = ()
     """What they do, person after person in turn; empty: every action there is."""
 
-    fps: float = Field(30.0, ge=1, le=240)
+    fps: float = Field(default=30.0, ge=1, le=240)
     """Frames per second."""
 
     width: EvenPixels = 640
@@ -42,10 +42,10 @@ class SynthesizeConfig(JobConfig):
     height: EvenPixels = 640
     """Height of the videos, pixels."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     """Another seed gives other people, motions, places and cameras; the same one the same again."""
 
-    workers: int = Field(0, ge=0)
+    workers: int = Field(default=0, ge=0)
     """Videos rendered at a time, a process each; 0: one per CPU."""
 
 

@@ -50,7 +50,7 @@ def make_video():
 
     def make(path, frames=40, fps=20, size=(160, 120), square=30, speed=2.0, start=10):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with VideoWriter(path, *size, fps) as writer:
+        with VideoWriter(path, size[0], size[1], fps) as writer:
             for number in range(frames):
                 image = np.zeros((size[1], size[0], 3), np.uint8)
                 left = int(start + speed * number)

@@ -10,8 +10,8 @@ import pyarrow as pa
 from pipelines import storage
 from pipelines.label.ledger import digest
 from pipelines.video.errors import VideoError
-from pipelines.video.isolated import IsolatedReader
 from pipelines.video.info import VideoInfo
+from pipelines.video.isolated import IsolatedReader
 from schemas.detections import PLANNED
 from schemas.label import DecodeConfig
 from schemas.videos import VideoSource

@@ -90,7 +90,7 @@ def write_report(
     """
     videos = {uri: state for uri, state in ledger.videos.items() if uri in {source.uri for source in sources}}
     track_files = storage.list_folder(storage.join(config.output, "tracks"), ".parquet")
-    failures = [{"video": uri, "reason": why} for uri, s in videos.items() for why in sorted(set(s.errors))]
+    failures = [{"video": uri, "reason": why} for uri, s in sorted(videos.items()) for why in sorted(set(s.errors))]
     report = {
         "format": FORMAT,
         "output": config.output,

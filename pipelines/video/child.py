@@ -11,9 +11,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from pipelines.video.errors import VideoError
+from pipelines.video.frames import Frames
 from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
-from pipelines.video.reader import Frames
 
 # The clips of a few videos interleave in one decoder; their frame indices are worth keeping, not the readers.
 KEPT_INFOS = 8

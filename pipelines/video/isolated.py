@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.video.errors import VideoError
+from pipelines.video.frames import Frames
 from pipelines.video.info import VideoInfo
-from pipelines.video.reader import Frames
 
 READER = "pipelines.video.reader:VideoReader"
 

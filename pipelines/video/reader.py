@@ -1,22 +1,21 @@
 """Read ranges of frames by exact index, with the decoder that is right for the video."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
 import numpy as np
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import UInt8
 
 from pipelines.video.decord_decoder import DecordDecoder, why_not_decord
 from pipelines.video.errors import DecoderFault, VideoError
+from pipelines.video.frames import DecoderName, Frames
 from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
 from pipelines.video.pyav_decoder import PyavDecoder
 
-DecoderName = Literal["decord", "pyav"]
 # Frames. decord starts each read from a keyframe again, PyAV goes on: measured by `benchmarks/decode.py`, decord
 # keeps up in scaled reads when keyframes are no further apart than a second of video, and falls behind beyond.
 DECORD_LONGEST_GOP = 30
@@ -34,25 +33,6 @@ class Decoder(Protocol):
     def close(self) -> None:
         """Release the file."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class Frames:
-    """The frames of a range that could be decoded.
-
-    Attributes:
-        images: RGB, upright.
-        indices: Which frame of the video each is, ascending; damaged ones are absent.
-        timestamps_s: When each is shown.
-        decoder: Who decoded them.
-        damage: What is missing, in words ("2 of 45 frames damaged: 28, 31"), or None.
-    """
-
-    images: UInt8[np.ndarray, "frames height width 3"]
-    indices: Int64[np.ndarray, " frames"]
-    timestamps_s: Float64[np.ndarray, " frames"]
-    decoder: DecoderName
-    damage: str | None
 
 
 class VideoReader:

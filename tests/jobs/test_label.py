@@ -46,7 +46,7 @@ def test_the_list_of_jobs_names_each_with_a_summary(capsys, monkeypatch):
         (["videos=missing", "output=o"], "label: videos=missing: there is no such file or folder\n"),
         (["videos=empty", "output=o"], "label: videos=empty: the folder holds no videos"),
         (["videos=m.csv", "output=o"], "label: videos=m.csv: a manifest needs the column 'uri'"),
-        (["videos=v.mp4", "output=o", "max_fail=1"], "label: max_fail=1: there is no such field; did you mean max_failed?"),
+        (["videos=v.mp4", "output=o", "max_fail=1"], "label: max_fail=1: there is no such field; did you mean"),
         (["videos=v.mp4", "output=v.mp4/o"], "label: output=v.mp4/o: the folder cannot be written"),
         (["videos=v.mp4"], "label: output: is required; give output=…"),
     ],

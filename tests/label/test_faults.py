@@ -27,15 +27,23 @@ def command(corpus, output, *fields):
     ]
 
 
-def start(corpus, output, *fields):
-    """Start the job; return once its first file is on disk."""
-    job = subprocess.Popen(command(corpus, output, *fields), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def start(corpus, output):
+    """Start the job."""
+    return subprocess.Popen(command(corpus, output, DELAY), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def wait_for(job, happened):
+    """Wait until `happened()` is truthy while a job runs; returns what it returned."""
     deadline = time.monotonic() + 120
-    while not storage.list_folder(f"{output}/detections", ".parquet"):
+    while not (result := happened()):
         assert job.poll() is None, job.stdout and job.stdout.read().decode()
         assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return job
+        time.sleep(0.02)
+    return result
+
+
+def first_file(output):
+    return lambda: storage.list_folder(f"{output}/detections", ".parquet")
 
 
 def finish(job):
@@ -77,7 +85,7 @@ def corpus(tmp_path_factory, make_video):
 def undisturbed(corpus, tmp_path_factory, plugin_path):
     folder = tmp_path_factory.mktemp("undisturbed")
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-    finish(start(corpus, folder / "out", DELAY))
+    finish(start(corpus, folder / "out"))
     return folder / "out"
 
 
@@ -89,7 +97,8 @@ def assert_same(output, undisturbed):
 
 def test_the_driver_is_killed_half_way(corpus, undisturbed, tmp_path):
     output = tmp_path / "out"
-    job = start(corpus, output, DELAY)
+    job = start(corpus, output)
+    wait_for(job, first_file(output))
     working = processes_of(job, ("ray::MapWorker",)) + processes_of(job, ("pipelines.video.child",))
     assert working
     job.send_signal(signal.SIGKILL)
@@ -104,16 +113,22 @@ def test_the_driver_is_killed_half_way(corpus, undisturbed, tmp_path):
     assert "nothing to do: all 3 videos are labeled" in again.stdout
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("ray::", "DetectPeople"), ("ray::", "DecodeClips"), ("pipelines.video.child",)],
-    ids=["detector actor", "decoder actor", "decoding child"],
-)
-def test_a_worker_is_killed_half_way(words, corpus, undisturbed, tmp_path):
+@pytest.mark.parametrize("stage", ["DetectPeople", "DecodeClips"])
+def test_a_worker_is_killed_half_way(stage, corpus, undisturbed, tmp_path):
     output = tmp_path / "out"
-    job = start(corpus, output, DELAY)
-    victims = processes_of(job, words)
-    assert victims, "the worker to kill is there"
-    victims[0].kill()
+    job = start(corpus, output)
+    victim = wait_for(job, lambda: processes_of(job, ("ray::MapWorker", stage)))[0]
+    if stage == "DetectPeople":
+        wait_for(job, first_file(output))
+    victim.kill()
+    finish(job)
+    assert_same(output, undisturbed)
+
+
+def test_a_decoding_child_is_killed_half_way(corpus, undisturbed, tmp_path):
+    output = tmp_path / "out"
+    job = start(corpus, output)
+    decoder = wait_for(job, lambda: processes_of(job, ("ray::MapWorker", "DecodeClips")))[0]
+    wait_for(job, decoder.children)[0].kill()
     finish(job)
     assert_same(output, undisturbed)
