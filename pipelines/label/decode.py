@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from pipelines import storage
@@ -27,8 +28,11 @@ class DecodeClips:
             row |= {"decoder": None, "decoded": [False] * len(row["timestamps_s"])}
             if row["error"] is None:
                 row |= self._frames(row)
+            images = row.pop("frames", None)
             row["decode_s"] = time.perf_counter() - started
-            yield pa.Table.from_pylist([row], schema=DECODED)
+            table = pa.Table.from_pylist([row], schema=DECODED)
+            column = table.schema.get_field_index("frames")
+            yield table if images is None else table.set_column(column, "frames", _binary(images))
 
     def _frames(self, row: dict[str, Any]) -> dict[str, Any]:
         config, start = self._config, row["start_frame"]
@@ -44,7 +48,13 @@ class DecodeClips:
             "decoder": clip.decoder,
             "decoded": decoded,
             "damage": "; ".join(filter(None, (row["damage"], clip.damage))) or None,
-            "frames": clip.images.tobytes(),
+            "frames": clip.images,
             "frame_width": clip.images.shape[2],
             "frame_height": clip.images.shape[1],
         }
+
+
+def _binary(images: np.ndarray) -> pa.Array:
+    """One binary value that is the array's own memory."""
+    offsets = pa.py_buffer(np.array([0, images.nbytes], np.int64))
+    return pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(images)])

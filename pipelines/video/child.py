@@ -14,6 +14,7 @@ from pipelines.video.errors import VideoError
 from pipelines.video.frames import Frames
 from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
+from pipelines.video.transfer import send_frames
 
 # The clips of a few videos interleave in one decoder; their frame indices are worth keeping, not the readers.
 KEPT_INFOS = 8
@@ -76,7 +77,11 @@ def main() -> None:
             request = connection.recv()
         except EOFError:
             return
-        connection.send(server.answer(request))
+        answer = server.answer(request)
+        if isinstance(answer, Frames):
+            send_frames(connection, answer)
+        else:
+            connection.send(answer)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 from pipelines.video.errors import VideoError
 from pipelines.video.frames import Frames
 from pipelines.video.info import VideoInfo
+from pipelines.video.transfer import receive_frames
 
 READER = "pipelines.video.reader:VideoReader"
 
@@ -71,6 +72,8 @@ class IsolatedReader:
                     self.close()
                     raise VideoError(f"decoding took longer than {self._timeout_s:g} s and was stopped")
                 answer = connection.recv()
+                if isinstance(answer, tuple):
+                    answer = receive_frames(connection, answer)
             except (EOFError, ConnectionError):
                 reason = self._cause_of_death()
                 if attempt == _ATTEMPTS:
