@@ -10,7 +10,7 @@ import ray
 from ray.data import DataContext
 
 # Room for the clips in flight on a small machine; the rest of the memory belongs to detectors and decoders.
-EMBEDDED_STORE_BYTES_PER_CPU = 512 * 10**6
+EMBEDDED_STORE_BYTES_PER_CPU = 256 * 10**6
 
 
 def connect() -> None:

@@ -40,7 +40,7 @@ class WorkersConfig(JobConfig):
     """GPUs of one detector; a fraction shares one GPU among several."""
 
     decoders: int | None = Field(default=None, ge=1)
-    """Decoding processes; none: one for every four CPUs, or what GPU detectors leave free."""
+    """Decoding processes that feed GPU detectors; none: as many as CPUs are left. CPU detectors decode themselves."""
 
     clips_per_file: int = Field(default=32, ge=1)
     """Clips in one detections file: what a killed job loses at most per write; raise it for huge corpora."""

@@ -32,6 +32,8 @@ def embedded_ray(plugin_path):
 
     from pipelines import session
 
+    # A GPU in name only: what goes where is Ray's to decide, and the plug-ins of these tests ask for none.
+    ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
     session.connect()
     yield
     ray.shutdown()

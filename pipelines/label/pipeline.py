@@ -4,18 +4,18 @@ Every resource, pool size and batch size stands here, with its reason.
 """
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.exceptions import RayTaskError
 
 from pipelines import storage
 from pipelines.label.decode import DecodeClips
 from pipelines.label.detect import DetectPeople
+from pipelines.label.fused import DecodeAndDetect
 from pipelines.label.ledger import Ledger, VideoState
 from pipelines.label.link import Bucket, link_bucket
 from pipelines.label.plan import PlanClips
@@ -27,16 +27,15 @@ from schemas.videos import VideoSource
 
 # A planning or writing process mostly waits for storage.
 WAITING_CPUS = 0.1
-# CPUs that a detector on CPUs leaves to the other stages: decoding a frame costs a quarter of detecting in it.
-DETECTOR_LEAVES_CPUS = 0.4
-DECODER_CPUS = 0.2
-CPUS_PER_DECODER = 4
-# Consecutive clips that one decoder reads on without seeking; more of them would hold others up.
+# Consecutive clips that one process takes at a time. Few, so that all processes end together; it decodes on from
+# where it was, and a clip skipped on the way costs a tenth of a clip detected.
+CLIPS_PER_RUN = 2
+# Decoders that feed GPUs do nothing but decode: skipping would be half of it.
 CLIPS_PER_DECODE = 8
 # Smaller than any row: each clip is a block of its own, planned, decoded and detected, and leaves memory on its own.
 BLOCK_BYTES = 1
-# One clip in work, one waiting: what more would wait in memory only.
-CLIPS_IN_FLIGHT = 2
+# One run in work, one waiting: what more would wait in memory only.
+RUNS_IN_FLIGHT = 2
 
 
 @dataclass(frozen=True)
@@ -48,26 +47,26 @@ class Pool:
     gpus: float = 0.0
 
 
-@dataclass(frozen=True)
-class Pools:
-    """The pools of the stages that hold processes."""
-
-    detectors: Pool
-    decoders: Pool
+# One planner keeps ahead of hundreds of decoders: it reads no frames.
+PLANNER = Pool(1, WAITING_CPUS)
 
 
-def size_pools(config: WorkersConfig, cpus: float, gpus: float) -> Pools:
-    """Pools that fill a machine or cluster: on CPUs detectors take nearly all, on GPUs decoders take the CPUs."""
+def size_pools(config: WorkersConfig, cpus: float, gpus: float) -> tuple[Pool, Pool | None]:
+    """The detectors and the decoders that fill a machine or cluster; no decoders where detectors decode themselves.
+
+    On CPUs a detector decodes its own clips: the frames stay in its process. On GPUs decoding takes all the CPUs
+    that detectors leave.
+    """
     if config.gpus_per_detector > 0:
         detectors = config.detectors or max(1, int(gpus / config.gpus_per_detector))
         free = cpus - detectors * config.cpus_per_detector - 2 * WAITING_CPUS
-        return Pools(
+        return (
             Pool(detectors, config.cpus_per_detector, config.gpus_per_detector),
             Pool(config.decoders or max(1, int(free)), 1.0),
         )
     detectors = config.detectors or max(1, int(cpus / config.cpus_per_detector))
-    decoders = config.decoders or math.ceil(cpus / CPUS_PER_DECODER)
-    return Pools(Pool(detectors, config.cpus_per_detector - DETECTOR_LEAVES_CPUS), Pool(decoders, DECODER_CPUS))
+    # Planner and writer fit beside the detectors even on one CPU.
+    return Pool(detectors, config.cpus_per_detector - 2 * WAITING_CPUS), None
 
 
 def run_detection(
@@ -91,50 +90,29 @@ def run_detection(
         RunFailed: The output cannot be written.
     """
     resources = ray.cluster_resources()
-    pools = size_pools(config.workers, resources.get("CPU", 1), resources.get("GPU", 0))
+    detectors, decoders = size_pools(config.workers, resources.get("CPU", 1), resources.get("GPU", 0))
     DataContext.get_current().target_max_block_size = BLOCK_BYTES
-    folder = storage.join(config.output, "detections")
-    device = "cuda" if pools.detectors.gpus else "cpu"
-    threads = config.workers.cpus_per_detector
+    decode = (config.decode, reader)
+    threads, device = config.workers.cpus_per_detector, "cuda" if detectors.gpus else "cpu"
+    detect = (config.detector, threads, device, ledger.weights_sha256)
     items = [_item(source, ledger.videos.get(source.uri)) for source in todo]
 
-    clips = (
-        ray.data.from_items(items, override_num_blocks=min(len(items), 1000))
-        # 1:N  a row a clip; waits for storage, and its child process reads the index of the file
-        .map_batches(
-            PlanClips,
-            fn_constructor_args=(config.decode, reader),
-            batch_size=1,
-            batch_format="pyarrow",
-            compute=_actors(1 + pools.decoders.size // 4),
-            num_cpus=WAITING_CPUS,
-        )
-        # 1:1  frames appear; runs of consecutive clips, so that a long video spreads over decoders without much seeking
-        .map_batches(
-            DecodeClips,
-            fn_constructor_args=(config.decode, reader),
-            batch_size=CLIPS_PER_DECODE,
-            batch_format="pyarrow",
-            compute=_actors(pools.decoders.size),
-            num_cpus=pools.decoders.cpus,
-        )
+    # 1:N  a row a clip; waits for storage, and its child process reads the index of the file
+    clips = _stage(ray.data.from_items(items, override_num_blocks=min(len(items), 1000)), PlanClips, decode, PLANNER, 1)
+    if decoders is None:
+        # 1:1  frames appear and become people in one process
+        clips = _stage(clips, DecodeAndDetect, (decode, detect), detectors, CLIPS_PER_RUN)
+    else:
+        # 1:1  frames appear, at most one clip of them per decoder at a time
+        clips = _stage(clips, DecodeClips, decode, decoders, CLIPS_PER_DECODE)
         # 1:1  frames become people
-        .map_batches(
-            DetectPeople,
-            fn_constructor_args=(config.detector, threads, device, ledger.weights_sha256),
-            batch_size=1,
-            batch_format="pyarrow",
-            compute=_actors(pools.detectors.size),
-            num_cpus=pools.detectors.cpus,
-            num_gpus=pools.detectors.gpus,
-        )
-        # N:1  a file for every `clips_per_file` clips
-        .map_batches(
-            WriteDetections(folder, settings),
-            batch_size=config.workers.clips_per_file,
-            batch_format="pyarrow",
-            num_cpus=WAITING_CPUS,
-        )
+        clips = _stage(clips, DetectPeople, detect, detectors, 1)
+    # N:1  a file for every `clips_per_file` clips
+    clips = clips.map_batches(
+        WriteDetections(storage.join(config.output, "detections"), settings),
+        batch_size=config.workers.clips_per_file,
+        batch_format="pyarrow",
+        num_cpus=WAITING_CPUS,
     )
     for row in clips.iter_rows():
         if row["user_error"]:
@@ -165,8 +143,16 @@ def run_linking(buckets: Sequence[Bucket], config: LinkConfig, assumed_fov_deg: 
             raise (error.cause if isinstance(error.cause, RunFailed) else error) from None
 
 
-def _actors(size: int) -> ActorPoolStrategy:
-    return ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=CLIPS_IN_FLIGHT)
+def _stage(clips: Dataset, stage: type, arguments: tuple[Any, ...], pool: Pool, batch_rows: int) -> Dataset:
+    return clips.map_batches(
+        stage,
+        fn_constructor_args=arguments,
+        batch_size=batch_rows,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(size=pool.size, max_tasks_in_flight_per_actor=RUNS_IN_FLIGHT),
+        num_cpus=pool.cpus,
+        num_gpus=pool.gpus,
+    )
 
 
 def _item(source: VideoSource, state: VideoState | None) -> dict[str, str]:

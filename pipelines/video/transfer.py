@@ -1,5 +1,6 @@
 """Frames from process to process without passing through a pipe: pickled, 32 MB would be copied five times."""
 
+import math
 import mmap
 import os
 import tempfile
@@ -16,10 +17,8 @@ def send_frames(connection: Connection, frames: Frames) -> None:
     """Send frames to the process at the other end, a parent or a child of this one."""
     descriptor = _memory_file()
     try:
-        with open(descriptor, "wb", buffering=0, closefd=False) as file:
-            left = memoryview(frames.images.reshape(-1))
-            while left:
-                left = left[file.write(left) :]
+        with open(descriptor, "wb", closefd=False) as file:
+            frames.images.tofile(file)
         connection.send((replace(frames, images=frames.images[:0]), frames.images.shape))
         send_handle(connection, descriptor, None)
     finally:
@@ -31,12 +30,11 @@ def receive_frames(connection: Connection, header: tuple[Frames, tuple[int, ...]
     frames, shape = header
     descriptor = recv_handle(connection)
     try:
-        size = int(np.prod(shape))
         # The mapping lives as long as the array does; the memory is freed with it.
-        images = np.frombuffer(memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)) if size else b"", np.uint8)
+        memory = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) if math.prod(shape) else b""
     finally:
         os.close(descriptor)
-    return replace(frames, images=images.reshape(shape))
+    return replace(frames, images=np.frombuffer(memoryview(memory), np.uint8).reshape(shape))
 
 
 def _memory_file() -> int:

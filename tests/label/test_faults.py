@@ -113,22 +113,13 @@ def test_the_driver_is_killed_half_way(corpus, undisturbed, tmp_path):
     assert "nothing to do: all 3 videos are labeled" in again.stdout
 
 
-@pytest.mark.parametrize("stage", ["DetectPeople", "DecodeClips"])
-def test_a_worker_is_killed_half_way(stage, corpus, undisturbed, tmp_path):
+@pytest.mark.parametrize("who", ["detector actor", "its decoding child"])
+def test_a_worker_is_killed_half_way(who, corpus, undisturbed, tmp_path):
     output = tmp_path / "out"
     job = start(corpus, output)
-    victim = wait_for(job, lambda: processes_of(job, ("ray::MapWorker", stage)))[0]
-    if stage == "DetectPeople":
-        wait_for(job, first_file(output))
+    wait_for(job, first_file(output))
+    actor = processes_of(job, ("ray::MapWorker", "DecodeAndDetect"))[0]
+    victim = actor if who == "detector actor" else actor.children()[0]
     victim.kill()
-    finish(job)
-    assert_same(output, undisturbed)
-
-
-def test_a_decoding_child_is_killed_half_way(corpus, undisturbed, tmp_path):
-    output = tmp_path / "out"
-    job = start(corpus, output)
-    decoder = wait_for(job, lambda: processes_of(job, ("ray::MapWorker", "DecodeClips")))[0]
-    wait_for(job, decoder.children)[0].kill()
     finish(job)
     assert_same(output, undisturbed)

@@ -1,7 +1,6 @@
 """The label pipeline on an embedded Ray: what a user sees of a folder of videos, good and bad."""
 
 import json
-import os
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +9,7 @@ import pytest
 from jobs.arguments import read_config
 from pipelines import storage
 from pipelines.label import run
-from pipelines.label.pipeline import size_pools
+from pipelines.label.pipeline import PLANNER, WAITING_CPUS, size_pools
 from schemas.detections import DETECTIONS
 from schemas.errors import RunFailed, UserError
 from schemas.label import LabelConfig, WorkersConfig
@@ -225,15 +224,20 @@ def test_remote_videos_pass_through_the_cache(corpus, tmp_path, embedded_ray, mo
 
 @pytest.mark.parametrize("cpus", [1, 2, 3, 8, 64])
 def test_pools_fit_the_machine_with_room_for_every_stage(cpus):
-    pools = size_pools(WorkersConfig(), cpus, 0)
-    planners = 1 + pools.decoders.size // 4
-    reserved = sum(p.size * p.cpus for p in (pools.detectors, pools.decoders)) + (planners + 1) * 0.1
-    assert reserved <= cpus + 1e-9
-    assert pools.detectors.size == cpus
+    detectors, decoders = size_pools(WorkersConfig(), cpus, 0)
+    assert decoders is None, "each detector decodes its own clips"
+    assert detectors.size == cpus
+    assert detectors.size * detectors.cpus + PLANNER.cpus + WAITING_CPUS <= cpus + 1e-9
 
 
 def test_pools_on_gpus_give_the_other_cpus_to_decoding():
-    pools = size_pools(WorkersConfig(gpus_per_detector=0.5, cpus_per_detector=1), 32, 4)
-    assert (pools.detectors.size, pools.detectors.gpus) == (8, 0.5)
-    assert 16 <= pools.decoders.size <= 24
-    assert os.cpu_count()
+    detectors, decoders = size_pools(WorkersConfig(gpus_per_detector=0.5), 32, 4)
+    assert (detectors.size, detectors.gpus, detectors.cpus) == (8, 0.5, 1)
+    assert decoders is not None
+    assert (decoders.size, decoders.cpus) == (23, 1)
+
+
+def test_on_gpus_decoding_and_detecting_are_stages_of_their_own_with_the_same_result(labeled, corpus, tmp_path):
+    output, _ = labeled
+    assert label(corpus, tmp_path / "out", "workers.gpus_per_detector=0.5", "workers.decoders=1")["tracks"] == 2
+    assert rows(tmp_path / "out", "tracks") == rows(output, "tracks")
