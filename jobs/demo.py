@@ -47,12 +47,12 @@ def show_comparison(console: Console, studio: str, labels: str) -> bool:
     files = storage.list_folder(storage.join(labels, "tracks"), ".parquet")
     tracks = [track for file in files for track in storage.read_table(file).to_pylist()]
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("video", "frames", "track", "frames observed", "distance to the true 2D", "of body height"):
-        table.add_column(column, justify="left" if column in ("video", "track") else "right")
+    for column in ("video", "frames", "track", "observed", "error", "of height"):
+        table.add_column(column, justify="left" if column in ("video", "track") else "right", no_wrap=True)
     results = compare(load_truth(studio), tracks, studio)
     for result in results:
         table.add_row(
-            result.truth.video,
+            result.truth.video.removeprefix("videos/"),
             str(len(result.truth.timestamps_s)),
             (result.track_id or "nobody found")[:8],
             f"{result.coverage:.0%}",
@@ -60,7 +60,7 @@ def show_comparison(console: Console, studio: str, labels: str) -> bool:
             f"{result.error_share:.1%}",
         )
     console.print(table)
-    console.print("Distance: median over the twelve limb joints that detector and truth both name.")
+    console.print("Error: median distance of the twelve limb joints that detector and truth both name; height in px.")
     return all(result.track_id for result in results)
 
 
