@@ -2,7 +2,7 @@
 
 python benchmarks/label_memory.py [hours]
 
-The video is a minute of a synthetic person who walks for a quarter of it, repeated without re-encoding, at 15 frames/s.
+The video is a minute of a synthetic person who walks for a quarter of it, repeated without re-encoding, at 10 frames/s.
 Shared pages count once (PSS). Prints one JSON line.
 """
 
@@ -20,7 +20,7 @@ from pipelines.video.encode import VideoWriter
 from schemas.synthesize import SynthesizeConfig
 
 ROOT = Path(__file__).parents[1]
-FPS = 15
+FPS = 10
 
 
 def film_minute(path: Path) -> None:

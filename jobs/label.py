@@ -75,7 +75,8 @@ def show(report: dict[str, Any]) -> None:
         ("people", f"{report['people_in_frames']:,} detections in frames → {report['tracks']} tracks"),
         (
             "this run",
-            f"{this['frames']:,} frames in {this['seconds']:.1f} s, {this['frames_per_s']:.1f} frames/s",
+            f"{this['frames']:,} frames in {this['seconds']:.1f} s: {this['startup_s']:.1f} s to start, "
+            f"then {this['frames_per_s']:.1f} frames/s",
         ),
         ("worker time", ", ".join(f"{name} {s['seconds']:.1f} s" for name, s in this["stages"].items())),
         ("memory", f"{this['peak_memory_mb']:,.0f} MB at the peak, all processes of this machine's job"),

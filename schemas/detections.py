@@ -50,6 +50,11 @@ DECODE_FIELDS: list[pa.Field] = [
     pa.field("decode_s", pa.float64(), metadata={"unit": "s"}),
 ]
 
+# Heard by the driver, never written.
+TRANSIT_FIELDS: list[pa.Field] = [
+    pa.field("began_at", pa.float64(), metadata={"unit": "s since 1970, when work on the clip began"}),
+]
+
 # Between decode and detect only; never written.
 FRAME_FIELDS: list[pa.Field] = [
     pa.field("frames", pa.large_binary(), metadata={"shape": "decoded frames,height,width,3", "type": "uint8"}),
@@ -64,5 +69,5 @@ DETECT_FIELDS: list[pa.Field] = [
 ]
 
 PLANNED = pa.schema(PLAN_FIELDS)
-DECODED = pa.schema(PLAN_FIELDS + DECODE_FIELDS + FRAME_FIELDS)
+DECODED = pa.schema(PLAN_FIELDS + DECODE_FIELDS + TRANSIT_FIELDS + FRAME_FIELDS)
 DETECTIONS = pa.schema(PLAN_FIELDS + DECODE_FIELDS + DETECT_FIELDS)

@@ -25,7 +25,7 @@ class DecodeClips:
         """Decode each clip of a batch, one table of one row each."""
         for row in batch.to_pylist():
             started = time.perf_counter()
-            row |= {"decoder": None, "decoded": [False] * len(row["timestamps_s"])}
+            row |= {"began_at": time.time(), "decoder": None, "decoded": [False] * len(row["timestamps_s"])}
             if row["error"] is None:
                 row |= self._frames(row)
             images = row.pop("frames", None)

@@ -10,13 +10,14 @@ import pyarrow as pa
 from pipelines import registry
 from pipelines.detectors.base import Detector, People
 from schemas.config import PluginConfig
-from schemas.detections import DETECTIONS, FRAME_FIELDS
+from schemas.detections import DETECTIONS, FRAME_FIELDS, TRANSIT_FIELDS
 from schemas.errors import UserError
 
 # Beside the rows until they are written: what becomes file metadata, and what must end the job.
 DETECTED = pa.schema(
     [
         *DETECTIONS,
+        *TRANSIT_FIELDS,
         pa.field("weights_sha256", pa.string()),
         pa.field("layout", pa.string()),
         pa.field("user_error", pa.string()),

@@ -27,11 +27,12 @@ from schemas.videos import VideoSource
 
 # A planning or writing process mostly waits for storage.
 WAITING_CPUS = 0.1
-# Consecutive clips that one process takes at a time. Few, so that all processes end together; it decodes on from
-# where it was, and a clip skipped on the way costs a tenth of a clip detected.
-CLIPS_PER_RUN = 2
-# Decoders that feed GPUs do nothing but decode: skipping would be half of it.
-CLIPS_PER_DECODE = 8
+# Consecutive clips that one process takes at a time: it decodes on from where it was, and what it skips on the way
+# costs half of what it reads. With few videos short runs, so that all processes have work until the end.
+CLIPS_PER_RUN = 8
+CLIPS_PER_RUN_OF_FEW_VIDEOS = 2
+# From so many videos for each process on, they are many.
+MANY_VIDEOS = 4
 # Smaller than any row: each clip is a block of its own, planned, decoded and detected, and leaves memory on its own.
 BLOCK_BYTES = 1
 # One run in work, one waiting: what more would wait in memory only.
@@ -95,16 +96,18 @@ def run_detection(
     decode = (config.decode, reader)
     threads, device = config.workers.cpus_per_detector, "cuda" if detectors.gpus else "cpu"
     detect = (config.detector, threads, device, ledger.weights_sha256)
+    many = len(todo) >= MANY_VIDEOS * (decoders or detectors).size
+    run = CLIPS_PER_RUN if many else CLIPS_PER_RUN_OF_FEW_VIDEOS
     items = [_item(source, ledger.videos.get(source.uri)) for source in todo]
 
     # 1:N  a row a clip; waits for storage, and its child process reads the index of the file
     clips = _stage(ray.data.from_items(items, override_num_blocks=min(len(items), 1000)), PlanClips, decode, PLANNER, 1)
     if decoders is None:
         # 1:1  frames appear and become people in one process
-        clips = _stage(clips, DecodeAndDetect, (decode, detect), detectors, CLIPS_PER_RUN)
+        clips = _stage(clips, DecodeAndDetect, (decode, detect), detectors, run)
     else:
         # 1:1  frames appear, at most one clip of them per decoder at a time
-        clips = _stage(clips, DecodeClips, decode, decoders, CLIPS_PER_DECODE)
+        clips = _stage(clips, DecodeClips, decode, decoders, run)
         # 1:1  frames become people
         clips = _stage(clips, DetectPeople, detect, detectors, 1)
     # N:1  a file for every `clips_per_file` clips

@@ -26,12 +26,14 @@ class Tally:
 
     clips: int = 0
     frames: int = 0
+    first_began_at: float = float("inf")
     stage_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     _share: dict[str, float] = field(default_factory=dict)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count one written clip."""
         self.clips += 1
+        self.first_began_at = min(self.first_began_at, row["began_at"])
         self.frames += row["stop_frame"] - row["start_frame"]
         self._share[row["video"]] = self._share.get(row["video"], 0.0) + 1 / row["clip_count"]
         for stage in STAGES:
@@ -41,6 +43,15 @@ class Tally:
     def videos(self) -> float:
         """Videos done in this run, in fractions."""
         return sum(self._share.values())
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When a run's parts ended, seconds since 1970."""
+
+    started_at: float
+    detected_at: float
+    linked_at: float
 
 
 class PeakMemory:
@@ -83,8 +94,7 @@ def write_report(
     sources: Sequence[VideoSource],
     ledger: Ledger,
     tally: Tally,
-    detected_s: float,
-    link_s: float,
+    clock: Clock,
     peak_memory_mb: float,
 ) -> dict[str, Any]:
     """Compose the report and write it to `report.json` in the output.
@@ -95,6 +105,8 @@ def write_report(
     videos = {uri: state for uri, state in ledger.videos.items() if uri in {source.uri for source in sources}}
     track_files = storage.list_folder(storage.join(config.output, "tracks"), ".parquet")
     failures = [{"video": uri, "reason": why} for uri, s in sorted(videos.items()) for why in sorted(set(s.errors))]
+    # Until the first clip is begun, processes start and weights are loaded.
+    began_at = min(tally.first_began_at, clock.detected_at)
     report = {
         "format": FORMAT,
         "output": config.output,
@@ -110,11 +122,12 @@ def write_report(
         "run": {
             "clips": tally.clips,
             "frames": tally.frames,
-            "seconds": detected_s + link_s,
-            "frames_per_s": tally.frames / detected_s if tally.frames else 0.0,
+            "seconds": clock.linked_at - clock.started_at,
+            "startup_s": began_at - clock.started_at,
+            "frames_per_s": tally.frames / (clock.detected_at - began_at) if tally.frames else 0.0,
             "stages": {
                 **{stage: _stage(seconds, tally.frames) for stage, seconds in tally.stage_s.items()},
-                "link": _stage(link_s, tally.frames),
+                "link": _stage(clock.linked_at - clock.detected_at, tally.frames),
             },
             "peak_memory_mb": peak_memory_mb,
         },

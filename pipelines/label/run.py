@@ -88,7 +88,7 @@ def execute(
     """
     folder = storage.join(config.output, "detections")
     session.connect()
-    started = time.perf_counter()
+    started_at = time.time()
     tally = report.Tally()
     ledger = work.ledger
     with report.PeakMemory() as memory:
@@ -101,13 +101,13 @@ def execute(
                 tally.add(row)
                 on_progress(Progress("label", resumed + tally.videos, len(work.todo), tally.frames))
             ledger = read_ledger(folder, work.settings)
-        detected_s = time.perf_counter() - started
+        detected_at = time.time()
         unlinked = _unlinked(config, ledger, work.sources)
         for done, _ in enumerate(pipeline.run_linking(unlinked, config.link, config.assumed_fov_deg), start=1):
             on_progress(Progress("link", done, len(unlinked), tally.frames))
         remove_outdated(storage.join(config.output, "tracks"), _buckets(config, ledger, work.sources))
-    link_s = time.perf_counter() - started - detected_s
-    return report.write_report(config, work.sources, ledger, tally, detected_s, link_s, memory.peak_mb)
+    clock = report.Clock(started_at, detected_at, time.time())
+    return report.write_report(config, work.sources, ledger, tally, clock, memory.peak_mb)
 
 
 def settings_of(config: LabelConfig) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from schemas.errors import RunFailed
 # What the driver hears of each written clip: enough for progress and report, nothing of the frames.
 WRITTEN_COLUMNS = [
     *("video", "clip_index", "clip_count", "start_frame", "stop_frame", "decoder", "error", "detections"),
-    *("plan_s", "decode_s", "detect_s", "user_error"),
+    *("plan_s", "decode_s", "detect_s", "began_at", "user_error"),
 ]
 
 
