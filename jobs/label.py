@@ -19,13 +19,15 @@ from rich.progress import (
 from jobs.cli import run_job
 from pipelines import runs, storage
 from pipelines.label import run
+from pipelines.label.sources import find_videos
 from schemas.label import LabelConfig
 
 
 def main(config: LabelConfig) -> int:
     """Label what the output lacks; 1 if more than `max_failed` videos failed."""
+    sources = find_videos(config.videos)  # before anything is written
     with storage.sole_writer(config.output):
-        work = run.survey(config)
+        work = run.survey(config, sources)
         if work.nothing:
             print(f"label: nothing to do: all {len(work.sources)} videos are labeled in {config.output}")
             return 0

@@ -5,6 +5,7 @@ from typing import Annotated
 import pyarrow as pa
 from pydantic import Field
 
+from schemas import FORMAT_KEY
 from schemas.config import JobConfig
 from schemas.detections import INTRINSICS
 
@@ -87,5 +88,5 @@ TRUTH = pa.schema(
         ),
         pa.field("translation", pa.list_(pa.float64(), 3), nullable=False, metadata={"unit": "m, world"}),
     ],
-    metadata={"format": FORMAT},
+    metadata={FORMAT_KEY: FORMAT},
 )

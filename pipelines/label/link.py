@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 
 from pipelines import storage
 from pipelines.detectors.base import People
-from pipelines.label.ledger import FORMAT_KEY, LAYOUT_KEY, WEIGHTS_KEY, Ledger, digest
+from pipelines.label.ledger import LAYOUT_KEY, SETTINGS_KEY, WEIGHTS_KEY, Ledger, digest
 from pipelines.label.tracker import track_people
 from pipelines.label.tracks import Frame, Timeline, Track
+from schemas import FORMAT_KEY, VERSION_KEY, __version__
 from schemas.layouts import JointLayout, layout
 from schemas.link import LinkConfig
 from schemas.tracks import FORMAT, TRACKS
@@ -93,7 +94,8 @@ def link_bucket(bucket: Bucket, config: LinkConfig, assumed_fov_deg: float | Non
         for video, group in groupby(_rows(clips), key=lambda row: row["video"])
         for row in link_video(list(group), bucket.sources.get(video), joints, config, assumed_fov_deg)
     ]
-    kept = {FORMAT_KEY: FORMAT.encode(), **{key: metadata[key] for key in (LAYOUT_KEY, WEIGHTS_KEY)}}
+    kept = {key: metadata[key] for key in (LAYOUT_KEY, WEIGHTS_KEY, SETTINGS_KEY)}
+    kept |= {FORMAT_KEY: FORMAT.encode(), VERSION_KEY: __version__.encode()}
     table = pa.Table.from_pylist(rows, schema=TRACKS).replace_schema_metadata(kept)
     storage.write_table(bucket.uri, table)
     return len(rows)

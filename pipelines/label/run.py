@@ -9,7 +9,6 @@ from pipelines import registry, session, storage
 from pipelines.label import pipeline, report
 from pipelines.label.ledger import Ledger, read_ledger, retire_errors
 from pipelines.label.link import Bucket, plan_buckets, remove_outdated
-from pipelines.label.sources import find_videos
 from pipelines.video.isolated import READER
 from schemas.label import LabelConfig
 from schemas.videos import VideoSource
@@ -56,13 +55,12 @@ class Progress:
     frames: int = 0
 
 
-def survey(config: LabelConfig) -> Work:
-    """Find the videos and compare them with the output.
+def survey(config: LabelConfig, sources: Sequence[VideoSource]) -> Work:
+    """Compare the videos given with what the output holds.
 
     Raises:
-        UserError: The inputs or the output cannot be used.
+        UserError: The output was made with other settings.
     """
-    sources = find_videos(config.videos)
     settings = settings_of(config)
     for name in ("detections", "tracks"):
         storage.remove_leftovers(storage.join(config.output, name))

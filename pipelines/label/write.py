@@ -11,12 +11,12 @@ from pipelines import storage
 from pipelines.label.ledger import (
     FAILED,
     FINISHED,
-    FORMAT_KEY,
     LAYOUT_KEY,
     SETTINGS_KEY,
     WEIGHTS_KEY,
     file_name,
 )
+from schemas import FORMAT_KEY, VERSION_KEY, __version__
 from schemas.detections import DETECTIONS, FORMAT
 from schemas.errors import RunFailed
 
@@ -51,6 +51,7 @@ class WriteDetections:
     def _write(self, batch: pa.Table) -> None:
         metadata = {
             FORMAT_KEY: FORMAT.encode(),
+            VERSION_KEY: __version__.encode(),
             SETTINGS_KEY: self._settings.encode(),
             WEIGHTS_KEY: batch["weights_sha256"][0].as_py().encode(),
             LAYOUT_KEY: batch["layout"][0].as_py().encode(),

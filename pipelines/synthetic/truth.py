@@ -12,6 +12,7 @@ from pipelines.synthetic.cameras import View
 from pipelines.synthetic.motion import Motion
 from pipelines.synthetic.skeleton import LAYOUT
 from pipelines.synthetic.visibility import visible_joints
+from schemas import FORMAT_KEY
 from schemas.cameras import Intrinsics
 from schemas.errors import UserError
 from schemas.synthesize import FORMAT, TRUTH
@@ -110,7 +111,7 @@ def load_truth(folder: str) -> list[Truth]:
         raise UserError(f"{folder}: holds no truth/*.parquet; make it with: python -m jobs.synthesize output={folder}")
     people = []
     for file in files:
-        found = (storage.read_schema(file).metadata or {}).get(b"format", b"none").decode()
+        found = (storage.read_schema(file).metadata or {}).get(FORMAT_KEY, b"none").decode()
         if found != FORMAT:
             raise UserError(f"{file}: the format is {found}, expected {FORMAT}; run jobs.synthesize again")
         people += [_from_row(row) for row in storage.read_table(file).to_pylist()]

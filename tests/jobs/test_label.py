@@ -60,6 +60,7 @@ def test_a_wrong_command_is_one_clear_line_and_exit_code_2(arguments, message, t
     assert code == 2
     assert err.startswith(message)
     assert len(err.splitlines()) == 1
+    assert not (tmp_path / "o").exists(), "nothing is written before the command is known to be right"
 
 
 @pytest.mark.ray
@@ -96,3 +97,11 @@ def test_the_job_is_an_mlflow_run(embedded_ray, make_video, tmp_path, capfd):
     assert len(found.data.tags["raylift.digest"]) == 32
     code, out, _ = raylift(capfd, f"videos={tmp_path}/v.mp4", f"output={tmp_path}/out", DETECTOR)
     assert (code, out) == (0, f"label: nothing to do: all 1 videos are labeled in {tmp_path}/out\n")
+
+
+def test_weights_are_fetched_by_the_name_of_their_detector(tmp_path, capfd):
+    assert cli.run_job("fetch_weights", ["blazepose", f"into={tmp_path}/weights"]) == 0
+    assert f"blazepose: weights are in {tmp_path}/weights" in capfd.readouterr().out
+    assert len(list((tmp_path / "weights").glob("*.tflite"))) == 2
+    assert cli.run_job("fetch_weights", ["bright_spot:BrightSpot"]) == 2
+    assert "brings no weights to fetch" in capfd.readouterr().err

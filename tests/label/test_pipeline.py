@@ -10,6 +10,7 @@ from jobs.arguments import read_config
 from pipelines import storage
 from pipelines.label import run
 from pipelines.label.pipeline import PLANNER, WAITING_CPUS, size_pools
+from pipelines.label.sources import find_videos
 from schemas.detections import DETECTIONS
 from schemas.errors import RunFailed, UserError
 from schemas.label import LabelConfig, WorkersConfig
@@ -25,7 +26,9 @@ def label(videos, output, *fields, reader=None):
     """Run the job's work; returns its report."""
     config = read_config(LabelConfig, [f"videos={videos}", f"output={output}", *FIELDS, *fields])
     seen = []
-    report = run.execute(config, run.survey(config), seen.append, **({"reader": reader} if reader else {}))
+    report = run.execute(
+        config, run.survey(config, find_videos(config.videos)), seen.append, **({"reader": reader} if reader else {})
+    )
     assert all(0 <= p.done <= p.total + 1e-6 for p in seen)
     return report
 
@@ -59,6 +62,8 @@ def test_every_frame_of_every_video_is_in_the_detections(labeled, corpus):
     schema = storage.read_schema(storage.list_folder(f"{output}/detections")[0])
     assert schema.remove_metadata().equals(DETECTIONS.remove_metadata())
     assert schema.metadata[b"raylift.layout"] == b"coco17"
+    assert schema.metadata[b"raylift.format"] == b"raylift.detections/1"
+    assert {b"raylift.version", b"raylift.weights_sha256", b"raylift.settings"} < schema.metadata.keys()
 
 
 def test_each_person_is_one_track_in_full_size_pixels(labeled, corpus):
@@ -101,7 +106,7 @@ def test_the_report_counts_what_was_done(labeled):
 def test_the_second_time_there_is_nothing_to_do(labeled, corpus):
     output, _ = labeled
     config = read_config(LabelConfig, [f"videos={corpus}", f"output={output}", *FIELDS])
-    assert run.survey(config).nothing
+    assert run.survey(config, find_videos(config.videos)).nothing
 
 
 def test_only_what_is_missing_is_done_and_the_result_is_the_same(labeled, corpus, tmp_path):

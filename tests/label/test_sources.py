@@ -12,7 +12,7 @@ from schemas.errors import UserError
 
 @pytest.fixture
 def clips(tmp_path):
-    for name in ("b.mp4", "a.MKV", "sub/c.webm", "notes.txt"):
+    for name in ("b.mp4", "a.MKV", "sub/c.webm", "notes.txt", ".half.mp4"):
         (tmp_path / "clips" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "clips" / name).write_bytes(b"x")
     return tmp_path / "clips"
