@@ -11,6 +11,7 @@ from pipelines import storage
 from pipelines.label import run
 from pipelines.label.pipeline import PLANNER, WAITING_CPUS, size_pools
 from pipelines.label.sources import find_videos
+from pipelines.video.isolated import READER
 from schemas.detections import DETECTIONS
 from schemas.errors import RunFailed, UserError
 from schemas.label import LabelConfig, WorkersConfig
@@ -22,13 +23,11 @@ pytestmark = pytest.mark.ray
 FIELDS = ["detector=bright_spot:BrightSpot", "decode.clip_mb=0.5", "workers.clips_per_file=3", "link.min_track_s=0.2"]
 
 
-def label(videos, output, *fields, reader=None):
+def label(videos, output, *fields, reader=READER):
     """Run the job's work; returns its report."""
     config = read_config(LabelConfig, [f"videos={videos}", f"output={output}", *FIELDS, *fields])
     seen = []
-    report = run.execute(
-        config, run.survey(config, find_videos(config.videos)), seen.append, **({"reader": reader} if reader else {})
-    )
+    report = run.execute(config, run.survey(config, find_videos(config.videos)), seen.append, reader=reader)
     assert all(0 <= p.done <= p.total + 1e-6 for p in seen)
     return report
 

@@ -95,7 +95,7 @@ def test_views_of_one_person_are_the_same_motion(studio: tuple[SynthesizeConfig,
 
 def test_truth_describes_itself(studio: tuple[SynthesizeConfig, list[str]]) -> None:
     schema = pq.read_schema(next(Path(studio[0].output, "truth").glob("*.parquet")))
-    assert schema.metadata[b"format"].decode() == FORMAT
+    assert schema.metadata[b"raylift.format"].decode() == FORMAT
     assert schema.field("positions").metadata[b"unit"] == b"m, camera space"
     table = pq.read_table(next(Path(studio[0].output, "truth").glob("*.parquet")))
     assert set(table["layout"].to_pylist()) == {LAYOUT.name}
