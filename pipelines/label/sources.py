@@ -47,14 +47,14 @@ def _expand(entry: str) -> Iterator[VideoSource]:
         raise UserError("videos: is empty; give a file, a folder, a glob, a URI or a manifest (.csv, .parquet)")
     fs, path = storage.filesystem(entry)
     if any(mark in entry for mark in "*?["):
-        found = [p for p in fs.glob(path) if fs.isfile(p) and not _is_hidden(p)]
+        found = [p for p in fs.glob(path) if fs.isfile(p) and not _is_hidden(str(p))]
         if not found:
             raise UserError(f"videos={entry}: nothing matches; check the pattern (quoted from the shell?)")
     elif entry.endswith(MANIFEST_SUFFIXES):
         yield from _manifest(entry)
         return
     elif fs.isdir(path):
-        found = [p for p in fs.find(path) if p.lower().endswith(VIDEO_SUFFIXES) and not _is_hidden(p)]
+        found = [p for p in fs.find(path) if p.lower().endswith(VIDEO_SUFFIXES) and not _is_hidden(str(p))]
         if not found:
             raise UserError(f"videos={entry}: the folder holds no videos ({', '.join(VIDEO_SUFFIXES[:6])}, …)")
     elif fs.exists(path):
