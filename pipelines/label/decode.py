@@ -20,6 +20,8 @@ class DecodeClips:
     def __init__(self, config: DecodeConfig, reader: str) -> None:
         self._config = config
         self._reader = IsolatedReader(config.timeout_s, reader)
+        # While the detector loads.
+        self._reader.start()
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """Decode each clip of a batch, one table of one row each."""

@@ -14,7 +14,7 @@ from pipelines.video.errors import VideoError
 from pipelines.video.frames import Frames
 from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
-from pipelines.video.transfer import send_frames
+from pipelines.video.transfer import FrameSender
 
 # The clips of a few videos interleave in one decoder; their frame indices are worth keeping, not the readers.
 KEPT_INFOS = 8
@@ -28,17 +28,22 @@ class Server:
         self._stack = ExitStack()
         self._opened: tuple[Any, ...] = ()
         self._reader: Any = None
+        self.sender = FrameSender()
         self.probe = lru_cache(KEPT_INFOS)(probe)
 
     def probe_video(self, path: str) -> VideoInfo:
         """What the video is."""
         return self.probe(path)
 
-    def read_frames(self, path: str, start: int, stop: int, max_side: int | None, decoder: str) -> Frames:
-        """Frames [start, stop) of the video."""
+    def read_frames(
+        self, path: str, start: int, stop: int, max_side: int | None, decoder: str, unused: list[int]
+    ) -> Frames:
+        """Frames [start, stop) of the video; `unused` are the buffers of former frames that are free again."""
+        self.sender.take_back(unused)
         if self._opened != (path, max_side, decoder):
             self._close()
-            self._reader = self._stack.enter_context(self._reader_class(path, max_side, decoder, info=self.probe(path)))
+            reader = self._reader_class(path, max_side, decoder, info=self.probe(path), allocate=self.sender.allocate)
+            self._reader = self._stack.enter_context(reader)
             self._opened = (path, max_side, decoder)
         return self._reader.read(start, stop)
 
@@ -79,7 +84,7 @@ def main() -> None:
             return
         answer = server.answer(request)
         if isinstance(answer, Frames):
-            send_frames(connection, answer)
+            server.sender.send(connection, answer)
         else:
             connection.send(answer)
 

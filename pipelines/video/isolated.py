@@ -15,7 +15,7 @@ from typing import Any
 from pipelines.video.errors import VideoError
 from pipelines.video.frames import Frames
 from pipelines.video.info import VideoInfo
-from pipelines.video.transfer import receive_frames
+from pipelines.video.transfer import FrameReceiver, Sent
 
 READER = "pipelines.video.reader:VideoReader"
 
@@ -38,6 +38,24 @@ class IsolatedReader:
         self._reader = reader
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
+        self._receiver = FrameReceiver()
+        self._ready = False
+
+    def start(self) -> None:
+        """Start the child, which needs a second to import, without waiting for it; `probe` and `read` do it too."""
+        if self._process is not None:
+            return
+        ours, theirs = Pipe()
+        # Not multiprocessing's spawn: it would import the worker's __main__ again, which is Ray's.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.video.child", str(theirs.fileno()), self._reader],
+            pass_fds=[theirs.fileno()],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        theirs.close()
+        self._connection, self._receiver, self._ready = ours, FrameReceiver(), False
 
     def probe(self, path: Path) -> VideoInfo:
         """What the video is.
@@ -53,7 +71,7 @@ class IsolatedReader:
         Raises:
             VideoError: They cannot be read, or the decoder crashed or hung.
         """
-        return self._ask("read_frames", str(path), start, stop, max_side, decoder)
+        return self._ask("read_frames", str(path), start, stop, max_side, decoder, self._receiver.give_back())
 
     def close(self) -> None:
         """End the child."""
@@ -72,8 +90,8 @@ class IsolatedReader:
                     self.close()
                     raise VideoError(f"decoding took longer than {self._timeout_s:g} s and was stopped")
                 answer = connection.recv()
-                if isinstance(answer, tuple):
-                    answer = receive_frames(connection, answer)
+                if isinstance(answer, Sent):
+                    answer = self._receiver.receive(connection, answer)
             except (EOFError, ConnectionError):
                 reason = self._cause_of_death()
                 if attempt == _ATTEMPTS:
@@ -85,21 +103,13 @@ class IsolatedReader:
         raise AssertionError("the loop returns or raises")
 
     def _connected(self) -> Connection:
-        if self._connection is None:
-            ours, theirs = Pipe()
-            # Not multiprocessing's spawn: it would import the worker's __main__ again, which is Ray's.
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipelines.video.child", str(theirs.fileno()), self._reader],
-                pass_fds=[theirs.fileno()],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            theirs.close()
-            self._connection = ours
+        self.start()
+        assert self._connection is not None
+        if not self._ready:
             # Its imports are not the video's time; a child that cannot start says so by closing.
-            ours.poll(_START_S)
-            ours.recv()
+            self._connection.poll(_START_S)
+            self._connection.recv()
+            self._ready = True
         return self._connection
 
     def _cause_of_death(self) -> str:

@@ -1,6 +1,6 @@
 """Read ranges of frames by exact index, with the decoder that is right for the video."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,11 @@ class Decoder(Protocol):
         ...
 
 
+def ordinary_memory(shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."]:
+    """A new array, as `numpy.empty` makes it."""
+    return np.empty(shape, np.uint8)
+
+
 class VideoReader:
     """Frame-exact ranges of one video; a context manager.
 
@@ -48,6 +53,7 @@ class VideoReader:
             when decord stumbles; "decord" takes decord or refuses; "pyav" is always right.
         info: What `probe` said of the file, if it was asked already.
         threads: Threads to decode with. One by default: many videos at a time use the processors better.
+        allocate: Makes the uint8 array of a shape that frames are decoded into.
 
     Raises:
         VideoError: The file is no video that can be read, or decord is asked for and not right for it.
@@ -60,9 +66,11 @@ class VideoReader:
         decoder: Literal["auto", "decord", "pyav"] = "auto",
         info: VideoInfo | None = None,
         threads: int = 1,
+        allocate: Callable[[tuple[int, ...]], UInt8[np.ndarray, "..."]] = ordinary_memory,
     ) -> None:
         self.info = info or probe(path)
         self._path, self._threads, self._choice = Path(path).absolute(), threads, decoder
+        self._allocate = allocate
         self._width, self._height = self.info.size_within(max_side)
         self._decoder = self._open_decoder()
 
@@ -95,7 +103,7 @@ class VideoReader:
             return self._read(start, stop)
 
     def _read(self, start: int, stop: int) -> Frames:
-        images = np.empty((stop - start, self._height, self._width, 3), np.uint8)
+        images = self._allocate((stop - start, self._height, self._width, 3))
         indices: list[int] = []
         for index, image in self._decoder.read(start, stop):
             images[len(indices)] = image

@@ -1,40 +1,99 @@
-"""Frames from process to process without passing through a pipe: pickled, 32 MB would be copied five times."""
+"""Frames from process to process without a pipe: one decodes into memory that the other maps.
+
+Buffers are used again once nobody holds their frames: getting 32 MB of fresh pages, twice mapped, takes longer than
+filling them.
+"""
 
 import math
 import mmap
 import os
 import tempfile
-from dataclasses import replace
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 
 import numpy as np
+from jaxtyping import UInt8
 
 from pipelines.video.frames import Frames
 
 
-def send_frames(connection: Connection, frames: Frames) -> None:
-    """Send frames to the process at the other end, a parent or a child of this one."""
-    descriptor = _memory_file()
-    try:
-        with open(descriptor, "wb", closefd=False) as file:
-            frames.images.tofile(file)
-        connection.send((replace(frames, images=frames.images[:0]), frames.images.shape))
-        send_handle(connection, descriptor, None)
-    finally:
-        os.close(descriptor)
+@dataclass(frozen=True)
+class Sent:
+    """Announces frames in a shared buffer; its handle follows if it is `fresh`, not known to the receiver."""
+
+    frames: Frames
+    shape: tuple[int, ...]
+    buffer: int
+    fresh: bool
 
 
-def receive_frames(connection: Connection, header: tuple[Frames, tuple[int, ...]]) -> Frames:
-    """Receive what `send_frames` sent; `header` is the message already read from the connection."""
-    frames, shape = header
-    descriptor = recv_handle(connection)
-    try:
-        # The mapping lives as long as the array does; the memory is freed with it.
-        memory = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) if math.prod(shape) else b""
-    finally:
-        os.close(descriptor)
-    return replace(frames, images=np.frombuffer(memoryview(memory), np.uint8).reshape(shape))
+class FrameSender:
+    """The decoding side: arrays to decode into, in buffers that the other side gives back."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[int, mmap.mmap] = {}
+        self._free: list[int] = []
+        # The buffer decoded into until it is sent, and its handle if the other side has not mapped it.
+        self._unsent: int | None = None
+        self._handle: int | None = None
+
+    def take_back(self, buffers: Sequence[int]) -> None:
+        """Use these buffers again: nobody holds their frames any more."""
+        self._free += buffers
+
+    def allocate(self, shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."]:
+        """An array to decode into; the one before is dropped unless it was sent."""
+        size = math.prod(shape)
+        if self._unsent is None:
+            self._unsent = self._free.pop() if self._free else len(self._buffers)
+        if len(self._buffers.get(self._unsent, b"")) < size:
+            self._close_handle()
+            self._handle = _memory_file()
+            os.truncate(self._handle, size)
+            self._buffers[self._unsent] = mmap.mmap(self._handle, size)
+        return np.frombuffer(self._buffers[self._unsent], np.uint8, size).reshape(shape)
+
+    def send(self, connection: Connection, frames: Frames) -> None:
+        """Send frames whose images are the first ones of the array allocated last."""
+        assert self._unsent is not None
+        header, fresh = replace(frames, images=frames.images[:0]), self._handle is not None
+        connection.send(Sent(header, frames.images.shape, self._unsent, fresh))
+        if self._handle is not None:
+            send_handle(connection, self._handle, None)
+        self._close_handle()
+        self._unsent = None
+
+    def _close_handle(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+        self._handle = None
+
+
+class FrameReceiver:
+    """The side that uses the frames, and says which buffers nobody uses any more."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[int, mmap.mmap] = {}
+        self._unused: list[int] = []
+
+    def give_back(self) -> list[int]:
+        """The buffers whose arrays are gone since the last call."""
+        unused = self._unused[:]
+        del self._unused[: len(unused)]
+        return unused
+
+    def receive(self, connection: Connection, sent: Sent) -> Frames:
+        """The frames announced."""
+        if sent.fresh:
+            handle = recv_handle(connection)
+            self._buffers[sent.buffer] = mmap.mmap(handle, 0, access=mmap.ACCESS_READ)
+            os.close(handle)
+        memory = np.frombuffer(self._buffers[sent.buffer], np.uint8, math.prod(sent.shape))
+        weakref.finalize(memory, self._unused.append, sent.buffer)
+        return replace(sent.frames, images=memory.reshape(sent.shape))
 
 
 def _memory_file() -> int:
