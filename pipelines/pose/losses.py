@@ -1,0 +1,95 @@
+"""Losses of semi-supervised training (Pavllo et al. 2019), and what they are made of.
+
+Plain, each is the mean over the batch. With `per_sample` the mean of each sample is given instead: workers that
+hold unequal shares of a batch sum those and divide by the count of all.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def mpjpe(
+    pred: Float[Tensor, "batch *points dims"], target: Float[Tensor, "batch *points dims"], *, per_sample: bool = False
+) -> Float[Tensor, ""] | Float[Tensor, " batch"]:
+    """Mean distance of predicted and true points, in their unit: mean ||P - Y||."""
+    return _mean(_distances(pred, target), per_sample)
+
+
+def weighted_mpjpe(
+    pred: Float[Tensor, "batch *points 3"],
+    target: Float[Tensor, "batch *points 3"],
+    weights: Float[Tensor, "#batch *#points"],
+    *,
+    per_sample: bool = False,
+) -> Float[Tensor, ""] | Float[Tensor, " batch"]:
+    """Mean of weight times distance; not divided by the weights' sum."""
+    return _mean(weights * _distances(pred, target), per_sample)
+
+
+def depth_weighted_mpjpe(
+    pred_root: Float[Tensor, "batch *points 3"],
+    target_root: Float[Tensor, "batch *points 3"],
+    *,
+    per_sample: bool = False,
+) -> Float[Tensor, ""] | Float[Tensor, " batch"]:
+    """Error of the root trajectory in camera space (m), each point weighted by 1/Z of its target.
+
+    Far away a pixel covers more metres, and the image says less about them.
+    """
+    return weighted_mpjpe(pred_root, target_root, 1 / target_root[..., 2], per_sample=per_sample)
+
+
+def reprojection_error(
+    projected: Float[Tensor, "batch *points 2"],
+    keypoints: Float[Tensor, "batch *points 2"],
+    confidence: Float[Tensor, " batch *points"] | None = None,
+    *,
+    per_sample: bool = False,
+) -> Float[Tensor, ""] | Float[Tensor, " batch"]:
+    """Mean distance of projected joints and the keypoints they should meet, screen units.
+
+    With confidence the mean is weighted by it, and 0 where there is none at all. The plain mean is then that of the
+    samples' means weighted by each sample's summed confidence.
+
+    Args:
+        projected: Joints of the prediction.
+        keypoints: The same joints, as detected.
+        confidence: Weight of each keypoint.
+        per_sample: Whether to give one mean per sample.
+    """
+    distances = _distances(projected, keypoints)
+    if confidence is None:
+        return _mean(distances, per_sample)
+    total, weight = _mean(confidence * distances, per_sample), _mean(confidence, per_sample)
+    return total / weight.masked_fill(weight == 0, 1)
+
+
+def bone_lengths(
+    positions: Float[Tensor, "batch frames joints 3"], bones: Sequence[tuple[int, int]]
+) -> Float[Tensor, "batch bones"]:
+    """Length of each bone, (child, parent) as in `JointLayout.bones`, averaged over the frames of each sample."""
+    child, parent = (list(ends) for ends in zip(*bones, strict=True))
+    return _distances(positions[:, :, child], positions[:, :, parent]).mean(1)
+
+
+def bone_length_gap(
+    labeled_mean: Float[Tensor, " bones"], unlabeled_mean: Float[Tensor, " bones"]
+) -> Float[Tensor, ""]:
+    """Mean over bones of how much the mean lengths differ between labeled and unlabeled samples.
+
+    Args:
+        labeled_mean: Bone lengths of labeled samples as predicted, not as known, averaged over the whole batch.
+        unlabeled_mean: Those of unlabeled samples.
+    """
+    return (labeled_mean - unlabeled_mean).abs().mean()
+
+
+def _distances(a: Float[Tensor, "*points dims"], b: Float[Tensor, "*points dims"]) -> Float[Tensor, "*points"]:
+    return torch.linalg.vector_norm(a - b, dim=-1)
+
+
+def _mean(values: Float[Tensor, " batch *points"], per_sample: bool) -> Float[Tensor, "*kept"]:
+    return values.reshape(len(values), -1).mean(1) if per_sample else values.mean()

@@ -1,0 +1,105 @@
+"""The field's averages: sequences to actions by their frames, actions to one number without weights.
+
+Human3.6M and HumanEva are reported so (Martinez et al. 2017, Pavllo et al. 2019): an action with many frames counts
+as much as one with few. Plain means over all frames give other numbers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SequenceScore:
+    """What one sequence (one take seen by one camera) scored.
+
+    Attributes:
+        subject: Who it is.
+        action: What they do, with the take: "Walking 1".
+        frames: How many were scored.
+        metrics: By name; a metric that the sequence cannot have is missing.
+        per_joint_mm: MPJPE of each joint.
+    """
+
+    subject: str
+    action: str
+    frames: int
+    metrics: Mapping[str, float]
+    per_joint_mm: tuple[float, ...]
+
+    @property
+    def action_key(self) -> str:
+        """The action without the take: what precedes the first space."""
+        return self.action.split(" ", 1)[0]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """An average of scores.
+
+    Attributes:
+        frames: How many stand behind it.
+        metrics: By name.
+        per_joint_mm: MPJPE of each joint.
+    """
+
+    frames: int
+    metrics: dict[str, float]
+    per_joint_mm: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ActionTable:
+    """Scores by action.
+
+    Attributes:
+        subject: Whose; None if of all.
+        actions: Frame-weighted mean of each action, in order of appearance.
+        average: The protocol's number: the unweighted mean of the actions.
+        overall: The frame-weighted mean of all sequences, as training logs it; another number.
+    """
+
+    subject: str | None
+    actions: dict[str, Mean]
+    average: Mean
+    overall: Mean
+
+
+def frame_weighted_mean(scores: Sequence[SequenceScore]) -> Mean:
+    """The mean over sequences, each counted by its frames; MPJVE too, though it has one term less."""
+    return _mean(scores, [score.frames for score in scores])
+
+
+def action_tables(scores: Sequence[SequenceScore], *, by_subject: bool = False) -> list[ActionTable]:
+    """The protocol's table: one for all, or one for each subject in order of appearance (HumanEva)."""
+    if not by_subject:
+        return [_table(None, scores)]
+    subjects = _unique(score.subject for score in scores)
+    return [_table(subject, [score for score in scores if score.subject == subject]) for subject in subjects]
+
+
+def _table(subject: str | None, scores: Sequence[SequenceScore]) -> ActionTable:
+    keys = _unique(score.action_key for score in scores)
+    actions = {key: frame_weighted_mean([score for score in scores if score.action_key == key]) for key in keys}
+    means = list(actions.values())
+    return ActionTable(subject, actions, _mean(means, [1] * len(means)), frame_weighted_mean(scores))
+
+
+def _mean(parts: Sequence[SequenceScore | Mean], weights: Sequence[int]) -> Mean:
+    names = _unique(name for part in parts for name in part.metrics)
+    metrics = {
+        name: _weighted(
+            [(part.metrics[name], w) for part, w in zip(parts, weights, strict=True) if name in part.metrics]
+        )
+        for name in names
+    }
+    joints = zip(*(part.per_joint_mm for part in parts), strict=True)
+    per_joint_mm = tuple(_weighted(list(zip(joint, weights, strict=True))) for joint in joints)
+    return Mean(sum(part.frames for part in parts), metrics, per_joint_mm)
+
+
+def _weighted(values: Sequence[tuple[float, int]]) -> float:
+    return sum(value * weight for value, weight in values) / sum(weight for _, weight in values)
+
+
+def _unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
