@@ -1,0 +1,126 @@
+"""Which samples a training step sees: a pure function of (seed, epoch, step), so that resuming needs these alone.
+
+A sample is a chunk, as it is or mirrored: of `count` chunks, sample `i < count` is chunk i, sample `count + i` the
+same one mirrored. Batches are of the whole job; `rank_share` splits each over the workers.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from schemas.errors import UserError
+
+Mirroring = Literal["both", "random", "none"]
+"""both: each chunk twice a pass, once mirrored (Pavllo et al. 2019); random: once, by a coin; none: as it is."""
+
+# What a random sequence is for: keys of equal numbers must not give equal sequences.
+_EPOCH, _STREAM, _POOLS = range(3)
+
+
+def samples_per_pass(count: int, mirroring: Mirroring) -> int:
+    """How many samples one pass over `count` chunks has."""
+    return count * (2 if mirroring == "both" else 1)
+
+
+@dataclass(frozen=True)
+class EpochOrder:
+    """Batches of epochs: all samples in a new order each epoch, the last batch smaller if they do not come out even.
+
+    Attributes:
+        count: Chunks.
+        batch_size: Samples a batch.
+        seed: Of the order.
+        mirroring: How often a chunk comes, and how.
+    """
+
+    count: int
+    batch_size: int
+    seed: int
+    mirroring: Mirroring = "both"
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return -(-samples_per_pass(self.count, self.mirroring) // self.batch_size)
+
+    @property
+    def smallest_batch(self) -> int:
+        """Samples in the smallest batch, which is the last of each epoch."""
+        return samples_per_pass(self.count, self.mirroring) - (self.steps_per_epoch - 1) * self.batch_size
+
+    def epoch(self, number: int) -> Int64[Tensor, " samples"]:
+        """All samples of an epoch in order."""
+        return _shuffled(self.count, self.mirroring, (self.seed, number, 0, _EPOCH))
+
+    def batch(self, epoch: int, step: int) -> Int64[Tensor, " samples"]:
+        """The samples of one step of an epoch."""
+        return self.epoch(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
+
+
+@dataclass(frozen=True)
+class EndlessOrder:
+    """Batches without end: all samples, reshuffled each pass; a batch may reach from one pass into the next.
+
+    Attributes:
+        count: Chunks.
+        batch_size: Samples a batch.
+        seed: Of the order.
+        mirroring: How often a chunk comes in a pass, and how.
+    """
+
+    count: int
+    batch_size: int
+    seed: int
+    mirroring: Mirroring = "both"
+
+    def batch(self, number: int) -> Int64[Tensor, " samples"]:
+        """The samples of batch `number`, counted from 0 over the whole training."""
+        size = samples_per_pass(self.count, self.mirroring)
+        pieces, place, left = [], number * self.batch_size, self.batch_size
+        while left:
+            pieces.append(pool_order(self.count, self.mirroring, self.seed, place // size, 0)[place % size :][:left])
+            place, left = place + len(pieces[-1]), left - len(pieces[-1])
+        return torch.cat(pieces)
+
+
+def pool_order(count: int, mirroring: Mirroring, seed: int, number: int, pool: int) -> Int64[Tensor, " samples"]:
+    """All samples of a pool's `count` chunks in the order of pass `number`; data that lie in one pool are pool 0."""
+    return _shuffled(count, mirroring, (seed, number, pool, _STREAM))
+
+
+def partition_order(count: int, seed: int, number: int) -> list[int]:
+    """The order in which `count` parts of a corpus fill the pools of pass `number`."""
+    return np.random.default_rng((seed, number, 0, _POOLS)).permutation(count).tolist()
+
+
+def rank_share(samples: Int64[Tensor, " samples"], rank: int, world: int) -> Int64[Tensor, " share"]:
+    """A worker's part of a batch; the parts of all workers are the batch, however many they are."""
+    return samples[rank::world]
+
+
+def require_work(smallest_batch: int, world: int) -> None:
+    """Refuse more workers than the smallest batch has samples: one of them would have nothing to do.
+
+    Raises:
+        UserError: There are more workers.
+    """
+    if world > smallest_batch:
+        raise UserError(
+            f"num_workers={world}: more workers than samples, the smallest batch has {smallest_batch}; "
+            f"take num_workers={smallest_batch} or less, another batch_size, or more data"
+        )
+
+
+# The labeled epoch and the two passes or pools that an unlabeled batch may touch, and one to spare.
+@lru_cache(maxsize=4)
+def _shuffled(count: int, mirroring: Mirroring, key: tuple[int, ...]) -> Int64[Tensor, " samples"]:
+    rng = np.random.default_rng(key)
+    samples = rng.permutation(samples_per_pass(count, mirroring))
+    if mirroring == "random":
+        samples += count * rng.integers(0, 2, count)
+    return torch.from_numpy(samples)
