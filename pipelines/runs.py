@@ -23,10 +23,14 @@ class Run:
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
 
-    def log_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Log every number of nested metrics under its dotted path."""
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log every number of nested metrics under its dotted path, of one step if there are several."""
         flat = flatten(metrics)
-        mlflow.log_metrics({k: float(v) for k, v in flat.items() if isinstance(v, int | float)})
+        mlflow.log_metrics({k: float(v) for k, v in flat.items() if isinstance(v, int | float)}, step=step)
+
+    def last(self, metric: str) -> float | None:
+        """The newest value of a metric; None if it was never logged."""
+        return mlflow.get_run(self.run_id).data.metrics.get(metric)
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Log facts that are no numbers, such as the digest of the output."""
@@ -38,8 +42,13 @@ class Run:
 
 
 @contextmanager
-def record(job: str, config: JobConfig) -> Iterator[Run]:
+def record(job: str, config: JobConfig, run_id: str | None = None) -> Iterator[Run]:
     """Record a job as an MLflow run; an exception marks it failed and goes on.
+
+    Args:
+        job: Its name.
+        config: Becomes the run's parameters.
+        run_id: A run to continue, of the same config; a new one is begun if the store has none of this id.
 
     Raises:
         RunFailed: The tracking store cannot be used.
@@ -48,8 +57,11 @@ def record(job: str, config: JobConfig) -> Iterator[Run]:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         mlflow.set_experiment(EXPERIMENT)
-        run = mlflow.start_run(run_name=job, tags={"raylift.job": job})
-        mlflow.log_params(flatten(config.model_dump(mode="json")))
+        if run_id is not None and _exists(run_id):
+            run = mlflow.start_run(run_id)
+        else:
+            run = mlflow.start_run(run_name=job, tags={"raylift.job": job})
+            mlflow.log_params(flatten(config.model_dump(mode="json")))
     except MlflowException as error:
         raise RunFailed(
             f"MLFLOW_TRACKING_URI={mlflow.get_tracking_uri()}: the tracking store cannot be used: "
@@ -57,3 +69,13 @@ def record(job: str, config: JobConfig) -> Iterator[Run]:
         ) from error
     with run:
         yield Run(run.info.run_id)
+
+
+def _exists(run_id: str) -> bool:
+    try:
+        mlflow.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+    return True

@@ -14,6 +14,7 @@ from typing import cast
 
 import fsspec
 import pyarrow as pa
+import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
@@ -40,6 +41,14 @@ def filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
     except (ValueError, ImportError) as error:
         raise UserError(f"{uri}: this kind of address cannot be opened: {error}") from error
     return fs, path
+
+
+def arrow_filesystem(uri: str) -> tuple[pa_fs.FileSystem, str]:
+    """The file system of a URI for those who want PyArrow's, and the path on it."""
+    fs, path = filesystem(uri)
+    if isinstance(fs, LocalFileSystem):
+        return pa_fs.LocalFileSystem(), os.path.abspath(path)
+    return pa_fs.PyFileSystem(pa_fs.FSSpecHandler(fs)), path
 
 
 def is_local(uri: str) -> bool:
@@ -100,6 +109,13 @@ def write_table(uri: str, table: pa.Table) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     write_bytes(uri, sink.getvalue())
+
+
+def exists(uri: str) -> bool:
+    """Whether there is such a file."""
+    fs, path = filesystem(uri)
+    fs.invalidate_cache()
+    return fs.exists(path)
 
 
 def read_bytes(uri: str) -> bytes:

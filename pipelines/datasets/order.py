@@ -29,11 +29,13 @@ def samples_per_pass(count: int, mirroring: Mirroring) -> int:
 
 @dataclass(frozen=True)
 class EpochOrder:
-    """Batches of epochs: all samples in a new order each epoch, the last batch smaller if they do not come out even.
+    """Batches of epochs: all samples in a new order each epoch, in batches of one size but for a sample.
+
+    As many batches as if the last one took what is left: that one could be a single sample, without a variance.
 
     Attributes:
         count: Chunks.
-        batch_size: Samples a batch.
+        batch_size: Samples a batch, at most.
         seed: Of the order.
         mirroring: How often a chunk comes, and how.
     """
@@ -50,8 +52,8 @@ class EpochOrder:
 
     @property
     def smallest_batch(self) -> int:
-        """Samples in the smallest batch, which is the last of each epoch."""
-        return samples_per_pass(self.count, self.mirroring) - (self.steps_per_epoch - 1) * self.batch_size
+        """Samples in the smallest batch."""
+        return samples_per_pass(self.count, self.mirroring) // max(1, self.steps_per_epoch)
 
     def epoch(self, number: int) -> Int64[Tensor, " samples"]:
         """All samples of an epoch in order."""
@@ -59,7 +61,8 @@ class EpochOrder:
 
     def batch(self, epoch: int, step: int) -> Int64[Tensor, " samples"]:
         """The samples of one step of an epoch."""
-        return self.epoch(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
+        samples, steps = self.epoch(epoch), self.steps_per_epoch
+        return samples[step * len(samples) // steps : (step + 1) * len(samples) // steps]
 
 
 @dataclass(frozen=True)

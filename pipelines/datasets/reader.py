@@ -64,10 +64,12 @@ class TrackInfo:
 def tracks_files(uri: str | Sequence[str]) -> list[str]:
     """The tracks files of a file, a folder, or several of them, each checked to be of this version's format.
 
+    Local ones by absolute path, so that any process of this machine finds them.
+
     Raises:
         UserError: Nothing there, no tracks files, or files of another format.
     """
-    files = [file for one in ([uri] if isinstance(uri, str) else uri) for file in _files(one)]
+    files = [storage.absolute(file) for one in ([uri] if isinstance(uri, str) else uri) for file in _files(one)]
     with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
         list(pool.map(_check_format, files))
     return files

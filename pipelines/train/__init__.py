@@ -1,0 +1,1 @@
+"""Training of temporal lifters: data, objective, loop; on Ray Train."""
