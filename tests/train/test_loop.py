@@ -1,0 +1,130 @@
+"""The loop: what is continued ends as what was never interrupted, two workers are one, divergence is told."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from train.training_samples import person, small, write
+
+from pipelines.train.data import load_data, plan_data
+from pipelines.train.loop import Training
+from pipelines.train.worker_group import WorkerGroup
+from schemas.errors import RunFailed
+
+ALONE = WorkerGroup(torch.device("cpu"))
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    labeled = write(tmp_path / "labeled", person("a"), person("b", subject="S2"), person("c", 7, subject="S3"))
+    unlabeled = write(tmp_path / "unlabeled", person("d", 90), person("e", 33))
+    return labeled, unlabeled
+
+
+def training(config):
+    plan = plan_data(config)
+    return Training(config, plan, load_data(config, plan, ALONE), ALONE)
+
+
+def same(first, second):
+    return all(torch.equal(a, b) for a, b in zip(first.values(), second.values(), strict=True))
+
+
+@pytest.mark.parametrize("pool_frames", [10**6, 100])
+def test_a_continued_training_is_bitwise_the_undisturbed_one(corpus, tmp_path, pool_frames):
+    config = small(*corpus, tmp_path, data={"pool_frames": pool_frames})
+    undisturbed = training(config)
+    for _ in range(4):
+        undisturbed.run_epoch()
+    interrupted = training(config)
+    for _ in range(2):
+        interrupted.run_epoch()
+    torch.save(interrupted.state(), tmp_path / "state.pt")
+    torch.manual_seed(12345)
+    continued = training(config)
+    continued.restore(torch.load(tmp_path / "state.pt", weights_only=True))
+    for _ in range(2):
+        report = continued.run_epoch()
+    assert report.epoch == 4
+    assert same(undisturbed.model.state_dict(), continued.model.state_dict())
+
+
+def test_another_seed_is_another_model(corpus, tmp_path):
+    first = training(small(*corpus, tmp_path))
+    second = training(small(*corpus, tmp_path, optimization={"seed": 1}))
+    assert not same(first.model.state_dict(), second.model.state_dict())
+
+
+def test_unlabeled_tracks_wait_for_the_warm_up(corpus, tmp_path):
+    looped = training(small(*corpus, tmp_path))
+    first, second = looped.run_epoch(), looped.run_epoch()
+    assert set(first.losses) == {"pose", "trajectory", "total"}
+    assert set(second.losses) == {"pose", "trajectory", "reprojection", "bone_length", "total"}
+    assert first.frames == 2 * (60 + 60 + 7)
+    assert second.frames == first.frames + 8 * 32
+
+
+def test_without_unlabeled_tracks_there_is_one_lifter_and_one_term(corpus, tmp_path):
+    looped = training(small(corpus[0], None, tmp_path))
+    assert looped.model.trajectory is None
+    assert set(looped.run_epoch().losses) == {"pose", "total"}
+
+
+def test_schedules_follow_the_epoch(corpus, tmp_path):
+    looped = training(small(*corpus, tmp_path))
+    rates = [looped.run_epoch().learning_rate for _ in range(3)]
+    assert rates == pytest.approx([1e-3, 0.95e-3, 0.95**2 * 1e-3])
+    assert looped.model.pose.expand.activation.momentum.item() == pytest.approx(0.1 * 0.01 ** (2 / 4))
+
+
+def test_it_learns_what_is_held_out(tmp_path):
+    labeled = write(tmp_path / "labeled", person("a", 400), person("b", 200, subject="S2"))
+    changes = {"lifter": {"channels": 32, "dropout": 0.0}, "optimization": {"epochs": 8, "learning_rate": 1e-2}}
+    looped = training(small(labeled, None, tmp_path, data={"validation_subjects": ["S2"]}, **changes))
+    reports = [looped.run_epoch() for _ in range(8)]
+    assert reports[-1].validation["mpjpe_mm"] < 0.8 * reports[0].validation["mpjpe_mm"]
+    assert {"p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm"} <= set(reports[-1].validation)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": {"chunk": 4}},
+        {"data": {"mirroring": "random"}},
+        {"lifter": {"causal": True}},
+        {"lifter": {"scores": True}},
+        {"objective": {"projection": "orthographic"}},
+        {"objective": {"projection": "linear", "confidence_weighted": True}},
+        {"resources": {"precision": "bf16"}},
+        {"data": {"downsample": 2, "subset": 0.5}},
+        {"optimization": {"clip_gradient_norm": 1.0}},
+        {"lifter": {"filter_widths": [1, 1]}},
+    ],
+)
+def test_every_option_trains(corpus, tmp_path, changes):
+    looped = training(small(*corpus, tmp_path, **changes))
+    looped.run_epoch()
+    assert looped.run_epoch().losses["total"] > 0
+
+
+def test_a_loss_that_is_not_finite_names_its_batch(corpus, tmp_path):
+    looped = training(small(corpus[0], None, tmp_path, optimization={"learning_rate": 1e30}))
+    with pytest.raises(RunFailed, match=r"epoch 1, step \d: the loss is not finite.* tracks \(a, b.*learning_rate"):
+        looped.run_epoch()
+
+
+def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path):
+    """Weights, batch statistics and reported losses after three steps, gloo on CPUs, uneven shares."""
+    script = HERE / "two_workers.py"
+    common = [sys.executable, str(script), *corpus, str(tmp_path)]
+    alone = subprocess.run([*common, "0", "1"], check=True, capture_output=True, text=True, timeout=120)
+    pair = [subprocess.Popen([*common, str(rank), "2"], stderr=subprocess.PIPE) for rank in (0, 1)]
+    assert [p.wait(timeout=120) for p in pair] == [0, 0], [p.stderr.read().decode() for p in pair if p.stderr]
+    assert alone.returncode == 0
+    one, two = (torch.load(tmp_path / f"world{n}.pt", weights_only=True) for n in (1, 2))
+    assert one["losses"] == pytest.approx(two["losses"], abs=1e-5)
+    for name, value in one["model"].items():
+        assert torch.allclose(value, two["model"][name], atol=1e-5), name

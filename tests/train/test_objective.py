@@ -1,0 +1,114 @@
+"""The objective: each term against its formula, and which joints and samples it looks at."""
+
+import pytest
+import torch
+from train.training_samples import person
+
+from pipelines.datasets.sequences import concatenate
+from pipelines.datasets.windows import Windows, WindowShape
+from pipelines.pose import cameras
+from pipelines.train.objective import Objective, Prediction
+from pipelines.train.worker_group import WorkerGroup
+from schemas.layouts import layout, shared_joints
+from schemas.train import ObjectiveConfig
+
+H36M, COCO = layout("h36m17"), layout("coco17")
+ALONE = WorkerGroup(torch.device("cpu"))
+
+
+def batch(name, count=6, labeled=True, keypoints=H36M, **changes):
+    track = person(name, layout=keypoints.name, **changes)
+    sequences = concatenate([track], layout=keypoints, positions_layout=H36M if labeled else None)
+    return Windows(sequences, WindowShape(9)).gather(torch.arange(10, 10 + count), torch.zeros(count).bool())
+
+
+def truth(batch):
+    root = batch.positions[:, :, :1]
+    return Prediction(batch.positions - root, root)
+
+
+def both(first, second):
+    return Prediction(torch.cat([first.pose, second.pose]), torch.cat([first.trajectory, second.trajectory]))
+
+
+def objective(keypoints=H36M, **config):
+    return Objective(ObjectiveConfig(**config), keypoints, H36M, ALONE)
+
+
+def test_the_truth_costs_nothing():
+    labeled, seen = batch("a"), batch("a")
+    terms = objective()(labeled, both(truth(labeled), truth(seen)), seen)
+    assert set(terms) == {"pose", "trajectory", "reprojection", "bone_length"}
+    for name, value in terms.items():
+        assert value.item() == pytest.approx(0, abs=1e-6), name
+
+
+def test_each_term_is_its_formula():
+    labeled, seen = batch("a"), batch("b", count=4)
+    torch.manual_seed(0)
+    known = Prediction(torch.randn(6, 1, 17, 3) * 0.3, torch.randn(6, 1, 1, 3) + torch.tensor([0, 0, 5.0]))
+    guess = Prediction(torch.randn(4, 1, 17, 3) * 0.3, torch.randn(4, 1, 1, 3) + torch.tensor([0, 0, 5.0]))
+    terms = objective()(labeled, both(known, guess), seen)
+    root = labeled.positions[:, :, :1]
+    assert terms["pose"] == pytest.approx((known.pose - labeled.positions + root).norm(dim=-1).mean().item())
+    weighted = (known.trajectory - root).norm(dim=-1) / root[..., 2]
+    assert terms["trajectory"] == pytest.approx(weighted.mean().item())
+    projected = cameras.project(guess.pose + guess.trajectory, seen.cameras[:, None, None])
+    assert terms["reprojection"] == pytest.approx((projected - seen.keypoints).norm(dim=-1).mean().item())
+
+    def bones(pose):
+        return torch.stack([(pose[:, :, c] - pose[:, :, p]).norm(dim=-1).mean() for c, p in H36M.bones])
+
+    assert terms["bone_length"] == pytest.approx((bones(known.pose) - bones(guess.pose)).abs().mean().item())
+
+
+def test_weights_multiply_and_modes_switch_off():
+    labeled, seen = batch("a"), batch("b")
+    wrong = both(truth(labeled), truth(batch("c")))
+    plain = objective()(labeled, wrong, seen)
+    heavy = objective(reprojection=3, bone_length=0)(labeled, wrong, seen)
+    assert heavy["reprojection"] == pytest.approx(3 * plain["reprojection"].item())
+    assert "bone_length" not in heavy
+    assert "reprojection" not in objective(projection="none")(labeled, wrong, seen)
+
+
+def test_only_joints_of_the_same_name_are_compared():
+    """A COCO detector against H36M poses: 12 limb joints; moving the face changes nothing."""
+    labeled = batch("a")
+    first = batch("b", keypoints=COCO)
+    pairs = shared_joints(COCO, H36M)
+    assert len(pairs) == 12
+    prediction = both(truth(labeled), truth(batch("b")))
+    before = objective(COCO)(labeled, prediction, first)["reprojection"]
+    first.keypoints[:, :, COCO.index("nose")] += 5
+    assert objective(COCO)(labeled, prediction, first)["reprojection"] == before
+    first.keypoints[:, :, COCO.index("left_knee")] += 5
+    assert objective(COCO)(labeled, prediction, first)["reprojection"] > before + 0.1
+
+
+def test_causal_lifters_are_compared_with_the_last_frame_they_see():
+    track = concatenate([person("a")], layout=H36M, positions_layout=H36M)
+    causal = Windows(track, WindowShape(9, causal=True)).gather(torch.tensor([20]), torch.tensor([False]))
+    assert torch.equal(causal.keypoints[:, 0], causal.inputs[:, -1])
+
+
+def test_confidence_zero_counts_nothing():
+    labeled, seen = batch("a"), batch("b", scores=torch.ones(60, 17).numpy())
+    prediction = both(truth(labeled), truth(batch("b")))
+    seen.keypoints[:2] += 9
+    seen.scores[:2] = 0
+    weighted = objective(confidence_weighted=True)(labeled, prediction, seen)["reprojection"]
+    assert weighted.item() == pytest.approx(0, abs=1e-5)
+    seen.scores[:] = 0
+    assert objective(confidence_weighted=True)(labeled, prediction, seen)["reprojection"].item() == 0
+
+
+def test_orthographic_needs_no_camera_and_no_trajectory():
+    labeled, seen = batch("a"), batch("b", labeled=False, intrinsics=None, intrinsics_provenance="none")
+    assert seen.cameras is None
+    pose = truth(batch("b")).pose
+    prediction = Prediction(torch.cat([truth(labeled).pose, pose]), None)
+    terms = objective(projection="orthographic")(labeled, prediction, seen)
+    # Perspective and distortion are what is left.
+    assert 0 < terms["reprojection"].item() < 0.05
+    assert "trajectory" not in terms
