@@ -14,7 +14,11 @@ from schemas.errors import UserError
 
 Config = TypeVar("Config", bound=JobConfig)
 
-TABLES = {"detectors": registry.DETECTORS}
+TABLES = {
+    "detectors": registry.DETECTORS,
+    "lifters": registry.LIFTERS,
+    "pose_sources": registry.POSE_SOURCES,
+}
 
 
 def read_config(model: type[Config], arguments: Sequence[str]) -> Config:
@@ -50,11 +54,14 @@ def help_text(job: str, summary: str, model: type[JobConfig]) -> str:
     for path, field in paths(model):
         lines += _describe(path, field)
         table = next((mark for mark in field.metadata if isinstance(mark, PluginTable)), None)
-        if table and isinstance(field.default, PluginConfig):
+        if table:
             lines.append(f"      one of: {', '.join(sorted(TABLES[table.name]))}, or package.module:Class;")
-            lines.append(f"      options of {field.default.name}:")
-            for option, inner in paths(plugin_config(table.name, field.default.name), f"{path}."):
-                lines += ["  " + line for line in _describe(option, inner)]
+            # A plug-in that must be named has no default to stand for the others.
+            shown = [field.default.name] if isinstance(field.default, PluginConfig) else sorted(TABLES[table.name])
+            for name in shown:
+                lines.append(f"      options of {name}:")
+                for option, inner in paths(plugin_config(table.name, name), f"{path}."):
+                    lines += ["      " + line for line in _describe(option, inner)]
     return "\n".join(lines)
 
 

@@ -12,6 +12,16 @@ from typing import Any
 from schemas.errors import UserError
 
 DETECTORS: Mapping[str, str] = MappingProxyType({"blazepose": "pipelines.detectors.blazepose.detector:BlazePose"})
+LIFTERS: Mapping[str, str] = MappingProxyType({"temporal_conv": "pipelines.lifters.temporal_conv:TemporalConv"})
+POSE_SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "human36m": "pipelines.datasets.human36m:Human36M",
+        "humaneva15": "pipelines.datasets.humaneva:HumanEva15",
+        "mpi_inf_3dhp": "pipelines.datasets.mpi_inf_3dhp:MpiInf3dhp",
+        "mocap17": "pipelines.datasets.mocap17:Mocap17",
+        "synthetic": "pipelines.datasets.synthetic:Synthetic",
+    }
+)
 
 
 def load(table: Mapping[str, str], name: str) -> Any:

@@ -18,7 +18,7 @@ EXPERIMENT = "raylift"
 
 
 class Run:
-    """A run in progress."""
+    """A run in progress; may be spoken to from any thread."""
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
@@ -26,7 +26,9 @@ class Run:
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log every number of nested metrics under its dotted path, of one step if there are several."""
         flat = flatten(metrics)
-        mlflow.log_metrics({k: float(v) for k, v in flat.items() if isinstance(v, int | float)}, step=step)
+        mlflow.log_metrics(
+            {k: float(v) for k, v in flat.items() if isinstance(v, int | float)}, step=step, run_id=self.run_id
+        )
 
     def last(self, metric: str) -> float | None:
         """The newest value of a metric; None if it was never logged."""
@@ -34,11 +36,12 @@ class Run:
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Log facts that are no numbers, such as the digest of the output."""
-        mlflow.set_tags(dict(tags))
+        for name, value in tags.items():
+            mlflow.MlflowClient().set_tag(self.run_id, name, value)
 
     def log_json(self, value: Mapping[str, Any], name: str) -> None:
         """Keep a document as an artifact."""
-        mlflow.log_dict(dict(value), name)
+        mlflow.log_dict(dict(value), name, run_id=self.run_id)
 
 
 @contextmanager

@@ -67,11 +67,13 @@ def build(model: type[Config], values: Mapping[str, Any], plugins: PluginConfigs
         chosen = dict(given) if isinstance(given, Mapping) else {"name": given} if given else {}
         default = field.default.name if isinstance(field.default, PluginConfig) else None
         plugin_name = chosen.pop("name", default)
+        if plugin_name is None:
+            continue  # no default: the job's model says that it is required
         try:
             options = plugins(table.name, str(plugin_name))
         except UserError as error:
             mistakes.append(f"{name}.name: {error}")
-            merged.pop(name, None)
+            merged[name] = {"name": str(plugin_name)}
             continue
         checked, wrong = _validate(options, chosen, f"{name}.")
         mistakes += wrong

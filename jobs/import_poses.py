@@ -1,0 +1,66 @@
+"""Import labeled poses (Human3.6M, HumanEva, MPI-INF-3DHP, motion capture, synthetic truth) as labeled tracks.
+
+python -m jobs.import_poses source=mocap17 source.positions=cmu_mocap_17j.npz output=out/cmu
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from jobs.cli import run_job
+from pipelines.import_poses import import_poses
+from schemas.import_poses import ImportPosesConfig
+
+
+def main(config: ImportPosesConfig) -> int:
+    """Import what the output lacks, then say what there is."""
+    with progress() as on_track:
+        report = import_poses(config, on_track)
+    if report is None:
+        print(f"import_poses: nothing to do: {config.output} holds all tracks of this source")
+    else:
+        show(report)
+    return 0
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[int, int], None]]:
+    """A count of tracks and frames on standard error, from the first track on."""
+    columns = (SpinnerColumn(), TextColumn("import {task.fields[shown]}"), TimeElapsedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task("import", total=None, shown="")
+    with ExitStack() as started:
+
+        def on_track(tracks: int, frames: int) -> None:
+            if tracks == 1:
+                started.enter_context(bar)
+            bar.update(task, shown=f"{tracks} tracks, {frames:,} frames")
+
+        yield on_track
+
+
+def show(report: dict[str, Any]) -> None:
+    """The summary, one screen."""
+    unlabeled = report["tracks"] - report["labeled_tracks"]
+    subjects = ", ".join(f"{name} {frames:,}" for name, frames in report["subjects"].items())
+    rows = [
+        ("tracks", f"{report['tracks']:,} in layout {report['layout']}: {unlabeled:,} of them unlabeled"),
+        ("frames", f"{report['frames']:,} in {report['seconds']:.1f} s, {report['labeled_frames']:,} labeled"),
+        ("subjects", f"frames of each: {subjects}"),
+        ("output", f"{report['output']}/tracks ({len(report['files'])} files), /report.json"),
+    ]
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for name, value in rows:
+        console.print(f"{name:<13}{value}")
+    # A screenful; the report has them all.
+    for note in report["notes"][:8]:
+        console.print(f"{'left out':<13}{note}")
+    if len(report["notes"]) > 8:
+        console.print(f"… and {len(report['notes']) - 8} more, all in report.json")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_job("import_poses"))

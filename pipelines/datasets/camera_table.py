@@ -1,0 +1,103 @@
+"""Where the cameras of a motion-capture studio stand and how they project, for every recorded subject.
+
+As a file it is JSON; intrinsics are left out where unknown, and a translation is in metres or millimetres:
+
+    {"cameras":    {"54138969": {"width": 1000, "height": 1002,
+                                 "intrinsics": {"fx": 1145.05, "fy": 1143.78, "cx": 512.54, "cy": 515.45,
+                                                "k1": -0.207, "k2": 0.248, "k3": -0.003, "p1": -0.001, "p2": -0.001,
+                                                "distortion": "human36m"}}},
+     "extrinsics": {"S1": {"54138969": {"orientation": [0.1407, -0.1501, -0.7552, 0.6223],
+                                        "translation_mm": [1841.1, 4955.3, 1563.4]}}}}
+
+The order of `cameras` is that of the 2D arrays. `orientation` is the quaternion (w, x, y, z) that takes camera to
+world, `translation` the camera's place: X_camera = q⁻¹ (X_world - t).
+"""
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Float64
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipelines import storage
+from pipelines.synthetic.cameras import quaternion_to_matrix
+from schemas.cameras import Intrinsics
+from schemas.errors import UserError
+
+Vector = tuple[float, float, float]
+
+
+class Camera(BaseModel):
+    """A camera, wherever it stands: image size in pixels, and intrinsics if they are known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    intrinsics: Intrinsics | None = None
+
+
+class Place(BaseModel):
+    """Where a camera stands and looks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    orientation: tuple[float, float, float, float]
+    translation_m: Vector | None = None
+    translation_mm: Vector | None = None
+
+    @model_validator(mode="after")
+    def _is_a_place(self) -> "Place":
+        if (self.translation_m is None) == (self.translation_mm is None):
+            raise ValueError("give either translation_m or translation_mm")
+        if abs(math.hypot(*self.orientation) - 1) > 1e-3:
+            raise ValueError(f"orientation must be a unit quaternion (w, x, y, z), found {self.orientation}")
+        return self
+
+    def to_camera(self, world: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 3"]:
+        """World points (m) in camera space (m): q⁻¹ (X - t)."""
+        w, x, y, z = np.array(self.orientation) / math.hypot(*self.orientation)
+        place_m = np.array(self.translation_m or self.translation_mm) * (1.0 if self.translation_m else 1e-3)
+        return (np.asarray(world, np.float64) - place_m) @ quaternion_to_matrix((w, x, y, z))
+
+
+class CameraTable(BaseModel):
+    """Cameras by name, and their places by subject and camera."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cameras: dict[str, Camera] = Field(min_length=1)
+    extrinsics: dict[str, dict[str, Place]]
+
+    def place(self, subject: str, camera: str) -> Place:
+        """Where a camera stood when a subject was recorded; "Train/S1" is also known as "S1".
+
+        Raises:
+            UserError: The table does not say.
+        """
+        for name in (subject, subject.rsplit("/", 1)[-1]):
+            if camera in self.extrinsics.get(name, {}):
+                return self.extrinsics[name][camera]
+        raise UserError(
+            f"source.cameras: {subject} has positions, and the table lacks the orientation and translation of camera "
+            f"{camera} for them; add extrinsics.{subject}.{camera}"
+        )
+
+
+def read_cameras(uri: str) -> CameraTable:
+    """Read a table of cameras.
+
+    Raises:
+        UserError: It cannot be read or is not such a table.
+    """
+    try:
+        return CameraTable.model_validate_json(storage.read_bytes(uri))
+    except OSError as error:
+        raise UserError(f"source.cameras={uri}: cannot be read: {error.strerror or error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise UserError(
+            f"source.cameras={uri}: {where}: {first['msg'].removeprefix('Value error, ')}; "
+            "the form is described in pipelines/datasets/camera_table.py"
+        ) from error

@@ -1,0 +1,59 @@
+"""2D keypoints as a detector might give them, from where the joints truly are: a stated model of error and confidence.
+
+The error of a joint in a frame is a draw from the bivariate Student-t distribution with 3 degrees of freedom (mostly
+small, now and then large, as detectors err), independent of all others. Its scale is chosen so that the standard
+deviation along each axis is `noise_px` at an image width of 1000 px, and in proportion at others; the mean distance is
+then `noise_px` too. With r = distance / noise_px the score is exp(-r / 4) + n, n normal with standard deviation 0.05,
+clipped to [0, 1]: confidence tells something of the error, not all.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from schemas.layouts import JointLayout
+
+_DEGREES_OF_FREEDOM = 3
+# Variance of a Student-t variable: ν / (ν - 2).
+_UNIT_SCALE = ((_DEGREES_OF_FREEDOM - 2) / _DEGREES_OF_FREEDOM) ** 0.5
+_SCORE_REACH, _SCORE_NOISE = 4.0, 0.05
+
+
+def detect_like(
+    rng: np.random.Generator, true_px: Float[np.ndarray, "frames joints 2"], noise_px: float, width: int
+) -> tuple[Float64[np.ndarray, "frames joints 2"], Float64[np.ndarray, "frames joints"]]:
+    """Noisy keypoints (px) and their scores.
+
+    Args:
+        rng: Draws errors and scores.
+        true_px: Where the joints are.
+        noise_px: Standard deviation along each axis at a width of 1000 px.
+        width: Image width, px.
+    """
+    shape = true_px.shape[:2]
+    spread = np.sqrt(_DEGREES_OF_FREEDOM / rng.chisquare(_DEGREES_OF_FREEDOM, shape))
+    error = rng.normal(size=(*shape, 2)) * (_UNIT_SCALE * spread)[..., None]
+    scores = np.exp(-np.linalg.norm(error, axis=-1) / _SCORE_REACH) + rng.normal(0, _SCORE_NOISE, shape)
+    return true_px + error * (noise_px * width / 1000), np.clip(scores, 0, 1)
+
+
+def rename_joints(
+    keypoints: Float[np.ndarray, "frames joints 2"],
+    scores: Float[np.ndarray, "frames joints"],
+    source: JointLayout,
+    target: JointLayout,
+    stand_in: str,
+) -> tuple[Float[np.ndarray, "frames others 2"], Float[np.ndarray, "frames others"]]:
+    """Keypoints and scores in another layout.
+
+    Joints that the source lacks are not made up: they have score 0, and lie where the stand-in joint does.
+
+    Args:
+        keypoints: Pixels, in the source layout.
+        scores: 0 to 1.
+        source: Layout of the arrays.
+        target: Layout wanted.
+        stand_in: Joint of the source that is nearest to those it lacks.
+    """
+    known = np.array([joint in source.joints for joint in target.joints])
+    taken = [source.index(joint if joint in source.joints else stand_in) for joint in target.joints]
+    return keypoints[:, taken], scores[:, taken] * known

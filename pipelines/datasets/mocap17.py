@@ -1,0 +1,134 @@
+"""Motion capture without video: cameras are placed around each motion and its joints are seen as by a detector.
+
+The npz holds `positions_3d` = {subject: {action: (frames, 17, 3)}}, metres, world, z up, joints as in layout h36m17.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import AfterValidator, Field
+
+from pipelines.datasets.detector_noise import detect_like, rename_joints
+from pipelines.datasets.npz import mapping, numbers, read_npz
+from pipelines.datasets.source import Shot, stem
+from pipelines.datasets.studio_cameras import surround
+from pipelines.datasets.track import KeypointTrack
+from schemas.config import JobConfig
+from schemas.errors import UserError
+from schemas.layouts import layout
+
+# The joint of h36m17 that is nearest to the eyes, ears and nose of coco17.
+_FACE = "neck"
+
+
+def _ascending(values: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < values[0] <= values[1]:
+        raise ValueError("must be least and greatest, above 0")
+    return values
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
+
+
+class Mocap17:
+    """Recorded motion with made cameras and made detections; the noise model is that of `detector_noise`.
+
+    In layout coco17 only the 12 limb joints are detections: the face, which the motion lacks, has score 0 and lies
+    where joint `neck` does.
+    """
+
+    class Config(JobConfig):
+        """Options of the source."""
+
+        positions: str = Field(min_length=1)
+        """npz with positions_3d = {subject: {action: (frames, 17, 3)}}, h36m17, metres, world, z up."""
+
+        fps: float = Field(default=60.0, gt=0)
+        """Frames per second of the motion; the file does not say."""
+
+        subjects: tuple[str, ...] = ()
+        """Whom to import; empty: everyone."""
+
+        actions: tuple[str, ...] = ()
+        """What to import, by whole name or first word; empty: everything."""
+
+        layout: Literal["h36m17", "coco17"] = "h36m17"
+        """Joint layout of the 2D; of coco17 the motion lacks the face: score 0, in the place of the neck."""
+
+        views: int = Field(default=4, ge=1, le=32)
+        """Cameras around each motion."""
+
+        distance_m: Range = (4.5, 6.0)
+        """Least and greatest distance of a camera, m; further off where somebody would not stay in view."""
+
+        height_m: Range = (1.3, 1.8)
+        """Least and greatest height of a camera, m."""
+
+        width: int = Field(default=1000, ge=64)
+        """Image width, px."""
+
+        height: int = Field(default=1000, ge=64)
+        """Image height, px."""
+
+        noise_px: float = Field(default=5.0, ge=0)
+        """Standard deviation of the 2D error along each axis, px at a width of 1000; heavy-tailed."""
+
+        seed: int = Field(default=0, ge=0)
+        """Another seed gives other cameras and other errors; the same one the same again."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.notes: list[str] = []
+
+    def inputs(self) -> Mapping[str, Sequence[str]]:
+        """The file."""
+        return {"positions": [self._config.positions]}
+
+    def tracks(self) -> Iterator[KeypointTrack]:
+        """A track for every motion and camera, labeled and calibrated.
+
+        Raises:
+            UserError: The file is not what it should be, or lacks a subject or action asked for.
+        """
+        config = self._config
+        uri = config.positions
+        subjects = mapping(uri, read_npz(uri, "positions_3d")["positions_3d"], "positions_3d")
+        motions = {
+            (subject, action): motion
+            for subject, actions in subjects.items()
+            for action, motion in mapping(uri, actions, f"positions_3d of {subject}").items()
+        }
+        _check("source.subjects", config.subjects, {subject for subject, _ in motions})
+        _check("source.actions", config.actions, {name for _, action in motions for name in _called(action)})
+        for (subject, action), motion in motions.items():
+            wanted = not config.subjects or subject in config.subjects
+            if wanted and (not config.actions or _called(action) & set(config.actions)):
+                motion = numbers(uri, motion, f"positions_3d of {subject} {action}", -1, 17, 3)
+                yield from self._views(subject, action, motion)
+
+    def _views(self, subject: str, action: str, motion: np.ndarray) -> Iterator[KeypointTrack]:
+        config, h36m, target = self._config, layout("h36m17"), layout(self._config.layout)
+        # From the name, so that a motion is filmed alike whatever else is imported.
+        name = hashlib.sha256(f"{subject}/{action}".encode()).digest()
+        seed = [config.seed, *np.frombuffer(name, np.uint32).tolist()]
+        size = (config.width, config.height)
+        views = surround(np.random.default_rng(seed), motion, config.views, config.distance_m, config.height_m, size)
+        for number, view in enumerate(views):
+            rng = np.random.default_rng([*seed, number])
+            image, scores = detect_like(rng, view.project(motion), config.noise_px, config.width)
+            image, scores = rename_joints(image, scores, h36m, target, _FACE)
+            origin = f"mocap17:{stem(config.positions)}:seed{config.seed}"
+            shot = Shot(origin, subject, action, view.name, *size, config.fps, view.intrinsics)
+            yield shot.track(target, image, scores, view.to_camera(motion), h36m)
+
+
+def _called(action: str) -> set[str]:
+    return {action, action.split(" ")[0]}
+
+
+def _check(field: str, wanted: Sequence[str], known: set[str]) -> None:
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise UserError(f"{field}: there is no {missing[0]!r} in the file; it has {', '.join(sorted(known))}")

@@ -1,0 +1,95 @@
+"""MPI-INF-3DHP (Mehta et al. 2017) from one npz of camera-space arrays.
+
+`data` = {sequence: {camera: arrays}}, where a sequence is named like "S1 Seq1" or "TS1". Wrapped in a list of one, as
+{sequence: [{camera: arrays}]}, or without cameras, as {sequence: arrays} (the test set has one each), it is read too.
+`arrays` is a dict with
+
+    data_3d  (frames, 17, 3)  millimetres, camera space, absolute
+    data_2d  (frames, 17, 2)  pixels
+    valid    (frames)         optional: 0 where the truth is not to be used
+
+in the dataset's order of 17 joints: head top, neck, right arm, left arm, right leg, left leg, pelvis, spine, head.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from pipelines.datasets.npz import mapping, numbers, read_npz
+from pipelines.datasets.source import Shot, stem
+from pipelines.datasets.track import KeypointTrack
+from schemas.config import JobConfig
+from schemas.layouts import layout
+
+# Joints of layout h36m17 in the dataset's order (its list: mmpose, configs/_base_/datasets/mpi_inf_3dhp.py). The upper
+# spine differs in name only nearly: its neck stands for the thorax, its head for the neck, its head top for the head.
+JOINTS = (14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4)
+
+# The training cameras and four of the six test sequences; TS5 and TS6 were filmed outdoors with another camera.
+_SIZE, _OUTDOOR_SIZE, _OUTDOOR = (2048, 2048), (1920, 1080), ("TS5", "TS6")
+
+
+class MpiInf3dhp:
+    """MPI-INF-3DHP: an npz of camera-space arrays, joints renamed to h36m17."""
+
+    class Config(JobConfig):
+        """Options of the source."""
+
+        arrays: str = Field(min_length=1)
+        """npz with `data` = {sequence: {camera: {data_3d (mm), data_2d (px), valid}}}."""
+
+        fps: float = Field(gt=0)
+        """Frames per second of the arrays; the file does not say."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.notes: list[str] = []
+
+    def inputs(self) -> Mapping[str, Sequence[str]]:
+        """The file."""
+        return {"arrays": [self._config.arrays]}
+
+    def tracks(self) -> Iterator[KeypointTrack]:
+        """The tracks, without intrinsics; stretches of valid frames are tracks of their own.
+
+        Raises:
+            UserError: The file is not what it should be.
+        """
+        uri = self._config.arrays
+        data = read_npz(uri, "data")["data"]
+        for sequence, cameras in mapping(uri, data, "data").items():
+            for camera, arrays in _by_camera(uri, sequence, cameras).items():
+                yield from self._runs(sequence, camera, mapping(uri, arrays, f"camera {camera} of {sequence}"))
+
+    def _runs(self, sequence: str, camera: str, arrays: Mapping[str, Any]) -> Iterator[KeypointTrack]:
+        uri, h36m = self._config.arrays, layout("h36m17")
+        subject, _, action = sequence.partition(" ")
+        size = _OUTDOOR_SIZE if sequence in _OUTDOOR else _SIZE
+        shot = Shot(f"mpi_inf_3dhp:{stem(uri)}", subject, action or sequence, camera, *size, self._config.fps, None)
+        positions = numbers(uri, arrays.get("data_3d"), f"data_3d of {shot.name}", -1, len(JOINTS), 3)[:, list(JOINTS)]
+        frames = len(positions)
+        image = numbers(uri, arrays.get("data_2d"), f"data_2d of {shot.name}", frames, len(JOINTS), 2)[:, list(JOINTS)]
+        valid = np.ravel(arrays.get("valid", np.ones(frames)))
+        valid = numbers(uri, valid, f"valid of {shot.name}", frames) > 0
+        if not valid.all():
+            self.notes.append(f"{shot.name}: {frames - valid.sum()} of {frames} frames are left out as not valid")
+        for start, stop in _stretches(valid):
+            yield shot.track(h36m, image[start:stop], None, positions[start:stop] / 1000, h36m, start)
+
+
+def _by_camera(uri: str, sequence: str, value: Any) -> Mapping[str, Any]:
+    if isinstance(value, Sequence | np.ndarray) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, Mapping) and "data_3d" in value:
+        return {"0": value}
+    # Cameras may be numbers.
+    named = {str(camera): arrays for camera, arrays in value.items()} if isinstance(value, Mapping) else value
+    return mapping(uri, named, f"data of {sequence}")
+
+
+def _stretches(valid: np.ndarray) -> list[tuple[int, int]]:
+    """[start, stop) of every run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]]).astype(np.int8)))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]

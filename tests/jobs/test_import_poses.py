@@ -1,0 +1,133 @@
+"""`python -m jobs.import_poses` as a user meets it."""
+
+import os
+
+import numpy as np
+import pytest
+
+from jobs import cli
+from pipelines.datasets.reader import read_tracks
+
+
+def raylift(capfd, *arguments):
+    """Run the job in this process; returns (exit code, stdout, stderr)."""
+    code = cli.run_job("import_poses", [str(argument) for argument in arguments])
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    motion = np.random.default_rng(0).uniform(0.2, 1.5, (50, 17, 3)).astype(np.float32)
+    np.savez("mocap.npz", positions_3d={"S1": {"walk": motion}, "S2": {"run": motion[:20]}})  # pyright: ignore[reportArgumentType]
+    return ["source=mocap17", "source.positions=mocap.npz", "source.views=2", "output=out"]
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*.*")) if path.name != ".lock"}
+
+
+def test_tracks_are_imported_once(command, tmp_path, capfd):
+    code, out, _ = raylift(capfd, *command)
+    assert code == 0
+    assert out.startswith("tracks       4 in layout h36m17: 0 of them unlabeled\nframes       140 in ")
+    assert "subjects     frames of each: S1 100, S2 40\noutput       out/tracks (1 files), /report.json\n" in out
+    assert [(t.subject, t.camera, len(t)) for t in read_tracks("out/tracks")] == [
+        *(("S1", "C0", 50), ("S1", "C1", 50), ("S2", "C0", 20), ("S2", "C1", 20)),
+    ]
+    written = files(tmp_path / "out")
+    assert raylift(capfd, *command)[:2] == (0, "import_poses: nothing to do: out holds all tracks of this source\n")
+    assert files(tmp_path / "out") == written
+
+
+def test_a_killed_import_is_done_again_to_the_same_files(command, tmp_path, capfd, monkeypatch):
+    assert raylift(capfd, *command)[0] == 0
+    tracks = files(tmp_path / "out" / "tracks")
+    (tmp_path / "out" / "report.json").unlink()
+    (tmp_path / "out" / "tracks" / ".tmp-1-part.parquet").write_bytes(b"x")
+    code, out, _ = raylift(capfd, *command)
+    assert (code, "nothing to do" in out) == (0, False)
+    assert files(tmp_path / "out" / "tracks") == tracks
+    (tmp_path / "out" / "tracks" / next(iter(tracks))).unlink()
+    assert raylift(capfd, *command)[0] == 0
+    assert files(tmp_path / "out" / "tracks") == tracks
+
+
+def test_one_output_holds_one_import(command, tmp_path, capfd):
+    assert raylift(capfd, *command)[0] == 0
+    code, _, err = raylift(capfd, *command, "source.noise_px=3")
+    assert code == 2
+    assert err == (
+        "import_poses: output=out: holds tracks of source.noise_px=5.0, this import has source.noise_px=3.0; "
+        "give a new output\n"
+    )
+    np.savez("mocap.npz", positions_3d={"S1": {}})  # pyright: ignore[reportArgumentType]
+    code, _, err = raylift(capfd, *command)
+    assert (code, "holds tracks of source.positions=sha256:" in err) == (2, True)
+
+
+def test_a_moved_source_is_the_same_import(command, tmp_path, capfd):
+    assert raylift(capfd, *command)[0] == 0
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "mocap.npz").rename(tmp_path / "moved" / "mocap.npz")
+    code, out, _ = raylift(capfd, *command, "source.positions=moved/mocap.npz")
+    assert (code, "nothing to do" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["output=o"], "source: is required; give source=…"),
+        (["output=o", "source.views=2"], "source.name: is required; give source.name=…"),
+        (["output=o", "source=mocap"], "source.name: unknown plug-in 'mocap'; known: human36m, humaneva15, mocap17"),
+        (["output=o", "source=mocap17"], "source.positions: is required; give source.positions=…"),
+        (
+            ["output=o", "source=mocap17", "source.positions=none.npz"],
+            "source.positions=none.npz: cannot be read: No such file or directory",
+        ),
+        (["output=o", "source=mocap17", "source.positions=text.npz"], "text.npz: is not a whole npz file: "),
+        (
+            ["output=o", "source=mocap17", "source.positions=mocap.npz", "source.distance_m=[6, 4]"],
+            "source.distance_m=[6, 4]: must be least and greatest, above 0",
+        ),
+        (
+            ["output=o", "source=mocap17", "source.positions=mocap.npz", "source.subject=S1"],
+            "source.subject=S1: there is no such field; did you mean source.subjects?",
+        ),
+        (
+            ["output=o", "source=mocap17", "source.positions=empty.npz"],
+            "source=mocap17: its files give no tracks",
+        ),
+        (["output=text.npz/o", "source=mocap17", "source.positions=mocap.npz"], "output=text.npz/o: the folder cannot"),
+    ],
+)
+def test_a_wrong_command_is_one_clear_line_and_writes_nothing(command, arguments, message, tmp_path, capfd):
+    (tmp_path / "text.npz").write_text("no zip")
+    np.savez("empty.npz", positions_3d={})  # pyright: ignore[reportArgumentType]
+    code, _, err = raylift(capfd, *arguments)
+    assert code == 2
+    assert err.startswith(f"import_poses: {message}")
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "o").exists()
+
+
+def test_help_lists_the_options_of_every_source(capfd):
+    _, out, _ = raylift(capfd, "--help")
+    for name in ("human36m", "humaneva15", "mpi_inf_3dhp", "mocap17", "synthetic"):
+        assert f"options of {name}:" in out
+    assert "source.noise_px=<float>  (default 5.0)" in out
+    assert "source=<name>  (required)" in out
+
+
+def test_the_job_is_an_mlflow_run(command, capfd):
+    import mlflow
+
+    assert raylift(capfd, *command)[0] == 0
+    mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+    (found,) = mlflow.MlflowClient().search_runs([e.experiment_id for e in mlflow.search_experiments()])
+    assert (found.info.status, found.info.run_name) == ("FINISHED", "import_poses")
+    assert found.data.params["source.name"] == "mocap17"
+    assert found.data.params["source.noise_px"] == "5.0"
+    assert (found.data.metrics["tracks"], found.data.metrics["labeled_frames"]) == (4, 140)
+    assert len(found.data.tags["raylift.digest"]) == 32

@@ -1,0 +1,147 @@
+"""The train job as a user runs it: to the end, again, and through SIGKILLs of a worker and of the whole job."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import mlflow
+import psutil
+import pytest
+import torch
+from train.training_samples import person, write
+
+from jobs.cli import run_job
+
+pytestmark = pytest.mark.ray
+ROOT = Path(__file__).parents[2]
+EPOCHS = 30
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    labeled = write(folder / "labeled", person("a", 300), person("b", 300, subject="S2"))
+    return labeled, write(folder / "unlabeled", person("d", 300))
+
+
+def arguments(corpus, output, *more):
+    return [
+        *(f"labeled={corpus[0]}", f"unlabeled={corpus[1]}", f"output={output}", "data.validation_subjects=[S2]"),
+        *("lifter.filter_widths=[3,3]", "lifter.channels=32", f"optimization.epochs={EPOCHS}"),
+        *("optimization.batch_size=64", "resources.cpus_per_worker=1", *more),
+    ]
+
+
+def weights(output):
+    return torch.load(Path(output, "last.pt"), weights_only=True)["weights"]
+
+
+def same_weights(first, second):
+    first, second = weights(first), weights(second)
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus, embedded_ray, tmp_path_factory):
+    """A training that nothing disturbed, and its MLflow run."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        assert run_job("train", arguments(corpus, folder / "out")) == 0
+        runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    return folder / "out", runs
+
+
+def test_the_output_is_a_lifter_and_a_report(undisturbed):
+    from pipelines.lifters.checkpoint import load_lifter
+
+    output, runs = undisturbed
+    report = json.loads((output / "report.json").read_text())
+    model, card = load_lifter(str(output / "best.pt"))
+    assert (card.input_layout, card.output_layout, card.fps, card.receptive_field) == ("h36m17", "h36m17", 50, 9)
+    assert card.lineage == {"run_id": runs[0].info.run_id, "data": report["data"]}
+    assert model.trajectory is not None
+    assert 1 <= report["best_epoch"] <= EPOCHS
+    assert report["tracks"] == {
+        **{"training": 1, "validation": 1, "unlabeled": 1},
+        "shorter_than_receptive_field": 0,
+    }
+
+
+def test_the_run_is_in_mlflow_epoch_by_epoch(undisturbed):
+    _, (run,) = undisturbed
+    assert run.info.status == "FINISHED"
+    assert run.data.params["lifter.channels"] == "32"
+    assert run.data.metrics["epoch"] == EPOCHS
+    assert {"loss.total", "learning_rate", "frames_per_s", "validation.p_mpjpe_mm"} <= run.data.metrics.keys()
+
+
+def test_the_same_command_again_does_nothing(undisturbed, corpus, capsys):
+    assert run_job("train", arguments(corpus, undisturbed[0])) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_other_settings_are_refused(undisturbed, corpus, capsys):
+    assert run_job("train", arguments(corpus, undisturbed[0], "optimization.seed=3")) == 2
+    assert "was begun with optimization.seed=0, now optimization.seed=3" in capsys.readouterr().err
+
+
+def checkpoints(output):
+    return list(Path(output).glob("checkpoints/checkpoint_*/training.pt"))
+
+
+def wait_for_checkpoint(output):
+    deadline = time.monotonic() + 100
+    while not checkpoints(output):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_killed_worker_is_replaced_and_nothing_changes(undisturbed, corpus, tmp_path, capsys):
+    def kill_worker():
+        wait_for_checkpoint(tmp_path / "out")
+        workers = [p for p in psutil.process_iter(["cmdline"]) if "RayTrainWorker" in " ".join(p.info["cmdline"] or [])]
+        workers[0].send_signal(signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_worker)
+    killer.start()
+    assert run_job("train", arguments(corpus, tmp_path / "out")) == 0
+    killer.join()
+    assert "a worker was replaced" in capsys.readouterr().err
+    assert same_weights(undisturbed[0], tmp_path / "out")
+
+
+def test_a_killed_job_goes_on_where_it_was(undisturbed, corpus, tmp_path):
+    command = [sys.executable, "-m", "jobs.train", *arguments(corpus, tmp_path / "out")]
+    job = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=os.environ)
+    wait_for_checkpoint(tmp_path / "out")
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    assert not (tmp_path / "out" / "report.json").exists()
+    assert run_job("train", arguments(corpus, tmp_path / "out")) == 0
+    assert same_weights(undisturbed[0], tmp_path / "out")
+    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss.total")
+    assert [entry.step for entry in history] == list(range(1, EPOCHS + 1))
+    assert run.info.status == "FINISHED"
+
+
+def test_two_workers_train(embedded_ray, corpus, tmp_path):
+    changes = ("resources.num_workers=2", "optimization.epochs=2", "resources.cpus_per_worker=1")
+    assert run_job("train", [*arguments(corpus, tmp_path / "out"), *changes]) == 0
+
+
+def test_divergence_ends_the_job_with_one_line(embedded_ray, corpus, tmp_path, capsys):
+    assert run_job("train", arguments(corpus, tmp_path / "out", "optimization.learning_rate=1e30")) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "not finite" in line]
+    assert "epoch 1, step" in line
+
+
+def test_more_than_the_cluster_has_is_refused(embedded_ray, corpus, tmp_path, capsys):
+    assert run_job("train", arguments(corpus, tmp_path / "out", "resources.cpus_per_worker=64")) == 2
+    assert "resources.cpus_per_worker=64" in capsys.readouterr().err
