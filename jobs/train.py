@@ -16,6 +16,7 @@ from pipelines import runs, storage
 from pipelines.train import run
 from pipelines.train.data import plan_data
 from pipelines.train.loop import EpochReport
+from pipelines.train.worker import StepReport
 from schemas.train import TrainConfig
 
 
@@ -27,21 +28,14 @@ def main(config: TrainConfig) -> int:
         if begun is not None and begun.report is not None:
             print(f"train: nothing to do: {config.output} holds the finished training")
             return 0
-        with runs.record("train", config, begun.run_id if begun else None) as record, progress(config) as shown:
+        with runs.record("train", config, begun.run_id if begun else None) as record, display(config, record) as shown:
             run.begin(config, record.run_id)
-            logged = record.last("epoch") or 0
-
-            def on_epoch(epoch: EpochReport) -> None:
-                shown.epoch(epoch)
-                if epoch.epoch > logged:  # a restarted worker repeats what was not yet saved
-                    record.log_metrics(epoch.metrics(), step=epoch.epoch)
-
             if plan.short_tracks:
                 shown.say(
                     f"{plan.short_tracks} tracks are shorter than the receptive field of {plan.shape.receptive_field} "
                     "frames: their first and last frames are repeated"
                 )
-            report = run.execute(config, plan, record.run_id, on_epoch, shown.step)
+            report = run.execute(config, plan, record.run_id, shown)
             record.log_tags({"raylift.data": plan.digest})
             record.log_json(report, "report.json")
     show(report)
@@ -49,17 +43,26 @@ def main(config: TrainConfig) -> int:
 
 
 class Display:
-    """A line for each epoch, and a bar within it, on standard error."""
+    """A line for each epoch, and a bar within it, on standard error; each epoch goes into the MLflow run."""
 
-    def __init__(self, bars: Progress, epochs: int) -> None:
-        self._bars, self._epochs, self._last = bars, epochs, 0
+    def __init__(self, bars: Progress, epochs: int, record: runs.Run) -> None:
+        self._bars, self._epochs, self._record = bars, epochs, record
+        self._logged, self._restarts = record.last("epoch") or 0, -1
         self._task = bars.add_task("", total=None, shown="starting workers")
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         self._bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def step(self, at: run.StepReport) -> None:
+    def started(self, epochs_done: int) -> None:
+        """Say where workers take up an interrupted training."""
+        self._restarts += 1
+        if self._restarts:
+            self.say(f"workers died and were replaced, for the {self._restarts}. time")
+        if epochs_done:
+            self.say(f"going on after epoch {epochs_done}")
+
+    def step(self, at: StepReport) -> None:
         """Move the bar."""
         self._bars.update(
             self._task,
@@ -69,26 +72,26 @@ class Display:
             shown=f"{at.frames_per_s:,.0f} frames/s",
         )
 
-    def epoch(self, epoch: EpochReport) -> None:
-        """Print an epoch's line."""
-        if epoch.epoch <= self._last:
-            self.say(f"a worker was replaced: epoch {epoch.epoch} again")
-        self._last = epoch.epoch
-        terms = "  ".join(f"{name} {value:.4f}" for name, value in epoch.losses.items())
-        held_out = {name: epoch.validation.get(f"{name}_mm") for name in ("mpjpe", "p_mpjpe", "n_mpjpe", "mpjve")}
+    def epoch(self, report: EpochReport) -> None:
+        """Print and log an epoch, unless an earlier run of the training has."""
+        if report.epoch <= self._logged:
+            return
+        self._record.log_metrics(report.metrics(), step=report.epoch)
+        terms = "  ".join(f"{name} {value:.4f}" for name, value in report.losses.items())
+        held_out = {name: report.validation.get(f"{name}_mm") for name in ("mpjpe", "p_mpjpe", "n_mpjpe", "mpjve")}
         told = "  ".join(f"{name} {value:.1f}" for name, value in held_out.items() if value is not None)
         self.say(
-            f"epoch {epoch.epoch}/{self._epochs}  {terms}  lr {epoch.learning_rate:.2e}  "
-            f"{epoch.frames / epoch.seconds:,.0f} frames/s" + (f"  held out, mm: {told}" if told else "")
+            f"epoch {report.epoch}/{self._epochs}  {terms}  lr {report.learning_rate:.2e}  "
+            f"{report.frames / report.seconds:,.0f} frames/s" + (f"  held out, mm: {told}" if told else "")
         )
 
 
 @contextmanager
-def progress(config: TrainConfig) -> Iterator[Display]:
+def display(config: TrainConfig, record: runs.Run) -> Iterator[Display]:
     """The display while training."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield Display(bars, config.optimization.epochs)
+        yield Display(bars, config.optimization.epochs, record)
 
 
 def show(report: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ checkpoint ends with the weights of one that was never interrupted.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -90,14 +90,19 @@ class Training:
             amsgrad=config.optimization.amsgrad,
             fused=True,
         )
-        self.epochs_done = 0
+        self.history: list[EpochReport] = []
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs behind the present weights."""
+        return len(self.history)
 
     def state(self) -> dict[str, Any]:
         """Everything that resuming needs; orders and random numbers follow from seed, epoch and step."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "epochs_done": self.epochs_done,
+            "history": [asdict(report) for report in self.history],
             "seed": self._config.optimization.seed,
             "next_unlabeled_batch": self.epochs_done * self._data.order.steps_per_epoch,
         }
@@ -106,7 +111,7 @@ class Training:
         """Continue from what `state` gave."""
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self.epochs_done = state["epochs_done"]
+        self.history = [EpochReport(**report) for report in state["history"]]
 
     def run_epoch(self, on_step: OnStep = lambda step, steps, rate: None) -> EpochReport:
         """Train for one epoch.
@@ -140,9 +145,8 @@ class Training:
                 on_step(step + 1, steps, frames * self._workers.size / (time.perf_counter() - started))
         losses = self._workers.sum(torch.stack(list(sums.values()))) / (steps * self._workers.size)
         seconds = time.perf_counter() - started
-        self.epochs_done += 1
-        return EpochReport(
-            epoch=self.epochs_done,
+        report = EpochReport(
+            epoch=epoch + 1,
             losses=dict(zip(sums, losses.tolist(), strict=True)),
             learning_rate=learning_rate,
             frames=sum(self._workers.gather(frames)),
@@ -150,6 +154,8 @@ class Training:
             computing_s=computing_s,
             validation=self._validate(),
         )
+        self.history.append(report)
+        return report
 
     def _batches(self, epoch: int, step: int) -> tuple[Batch, Batch | None]:
         data, workers = self._data, self._workers

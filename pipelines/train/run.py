@@ -3,11 +3,11 @@
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty as QueueEmpty
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 from ray.train import CheckpointConfig, FailureConfig, Result, RunConfig, ScalingConfig
@@ -19,7 +19,7 @@ from pipelines import session, storage
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.train.data import DataPlan
 from pipelines.train.loop import EpochReport, has_trajectory
-from pipelines.train.worker import LIFTER_FILE, SELECTION, train_worker
+from pipelines.train.worker import LIFTER_FILE, SELECTION, Started, StepReport, train_worker
 from schemas import __version__
 from schemas.config import flatten
 from schemas.errors import RunFailed, UserError
@@ -34,14 +34,20 @@ CHECKPOINTS_KEPT = 2
 HEALTH_CHECK_INTERVAL_S = "0.2"
 
 
-@dataclass(frozen=True)
-class StepReport:
-    """How far an epoch is."""
+class Listener(Protocol):
+    """Who hears of a training's progress, in a thread of its own."""
 
-    epoch: int
-    step: int
-    steps: int
-    frames_per_s: float
+    def started(self, epochs_done: int) -> None:
+        """Workers begin, or replace others, after so many epochs."""
+        ...
+
+    def step(self, at: StepReport) -> None:
+        """Heard now and then within an epoch."""
+        ...
+
+    def epoch(self, report: EpochReport) -> None:
+        """Heard once for each epoch, those of earlier runs of the same training included."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -85,21 +91,14 @@ def begin(config: TrainConfig, run_id: str) -> None:
     storage.write_bytes(storage.join(config.output, "run.json"), json.dumps(note, indent=2).encode())
 
 
-def execute(
-    config: TrainConfig,
-    plan: DataPlan,
-    run_id: str,
-    on_epoch: Callable[[EpochReport], None],
-    on_step: Callable[[StepReport], None] = lambda step: None,
-) -> dict[str, Any]:
+def execute(config: TrainConfig, plan: DataPlan, run_id: str, listener: Listener) -> dict[str, Any]:
     """Train, from the last checkpoint on if there is one; returns the report, also written to `report.json`.
 
     Args:
         config: The job.
         plan: Its data.
         run_id: Goes into the model's lineage.
-        on_epoch: Called after each epoch, in a thread; again for an epoch repeated after a fault.
-        on_step: Called now and then.
+        listener: Hears how it goes.
 
     Raises:
         RunFailed: The training diverged, its workers died too often, or the output cannot be written.
@@ -123,7 +122,7 @@ def execute(
             checkpoint_config=CheckpointConfig(CHECKPOINTS_KEPT, SELECTION, "min"),
         ),
     )
-    with _listener(queue, on_epoch, on_step) as heard:
+    with _listening(queue, listener) as heard:
         try:
             result = trainer.fit()
         except TrainingFailedError as error:
@@ -177,17 +176,28 @@ class _Heard:
     """What the workers said."""
 
     def __init__(self) -> None:
-        self.last: EpochReport | None = None
-        self.epochs = 0
+        self.epochs: list[EpochReport] = []
         self.failure: UserError | RunFailed | None = None
 
 
 @contextmanager
-def _listener(
-    queue: Queue, on_epoch: Callable[[EpochReport], None], on_step: Callable[[StepReport], None]
-) -> Iterator[_Heard]:
+def _listening(queue: Queue, listener: Listener) -> Iterator[_Heard]:
     """Hear the workers in a thread, until the block ends and nothing more is said."""
     heard, ended = _Heard(), threading.Event()
+
+    def hear(message: object) -> None:
+        if isinstance(message, Started):
+            listener.started(len(message.history))
+            for report in message.history:
+                hear(report)
+        elif isinstance(message, StepReport):
+            listener.step(message)
+        elif isinstance(message, UserError | RunFailed):
+            heard.failure = message
+        # Workers that replace others repeat, to the bit, what was not yet saved.
+        elif isinstance(message, EpochReport) and message.epoch > len(heard.epochs):
+            heard.epochs.append(message)
+            listener.epoch(message)
 
     def listen() -> None:
         while True:
@@ -196,14 +206,8 @@ def _listener(
             except (Empty, QueueEmpty):
                 if ended.is_set():
                     return
-                continue
-            if isinstance(message, EpochReport):
-                heard.last, heard.epochs = message, heard.epochs + 1
-                on_epoch(message)
-            elif isinstance(message, UserError | RunFailed):
-                heard.failure = message
             else:
-                on_step(StepReport(*message))
+                hear(message)
 
     thread = threading.Thread(target=listen, name="training-listener")
     thread.start()
@@ -228,7 +232,7 @@ def _finish(config: TrainConfig, plan: DataPlan, result: Result, heard: _Heard) 
         "epochs": config.optimization.epochs,
         "best_epoch": int(best_metrics["epoch"]),
         "best_validation_mpjpe_mm": best_metrics[SELECTION] if plan.validation else None,
-        "last": heard.last.metrics() if heard.last else None,
+        "last": heard.epochs[-1].metrics(),
         "tracks": {
             "training": len(plan.training),
             "validation": len(plan.validation),

@@ -1,6 +1,5 @@
 """Metrics on held-out sequences while training: without mirrored copies, weighted by frames (lifting.md §1.11)."""
 
-
 from pipelines.datasets.sequences import Sequences
 from pipelines.lifters.inference import lift
 from pipelines.lifters.model import LiftingModel

@@ -1,6 +1,7 @@
 """What each worker of a training runs, under Ray Train."""
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,27 @@ LIFTER_FILE = "lifter.pt"
 STATE_FILE = "training.pt"
 # What checkpoints are ranked by, mm.
 SELECTION = "selection_mm"
+
+
+@dataclass(frozen=True)
+class Started:
+    """Said once by new workers.
+
+    Attributes:
+        history: The epochs that they continue.
+    """
+
+    history: list[EpochReport]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """How far an epoch is."""
+
+    epoch: int
+    step: int
+    steps: int
+    frames_per_s: float
 
 
 def train_worker(settings: dict[str, Any]) -> None:
@@ -48,10 +70,13 @@ def _train(config: TrainConfig, plan: DataPlan, card: LifterCard, workers: Worke
         with checkpoint.as_directory() as folder:
             state = torch.load(Path(folder, STATE_FILE), map_location=workers.device, weights_only=True)
         training.restore(state)
+    if workers.leads:
+        # The driver may have missed some: it may be a new one.
+        queue.put(Started(training.history))
 
     def on_step(step: int, steps: int, frames_per_s: float) -> None:
         if workers.leads:
-            queue.put((training.epochs_done + 1, step, steps, frames_per_s))
+            queue.put(StepReport(training.epochs_done + 1, step, steps, frames_per_s))
 
     while training.epochs_done < config.optimization.epochs:
         epoch = training.run_epoch(on_step)

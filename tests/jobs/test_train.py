@@ -112,7 +112,7 @@ def test_a_killed_worker_is_replaced_and_nothing_changes(undisturbed, corpus, tm
     killer.start()
     assert run_job("train", arguments(corpus, tmp_path / "out")) == 0
     killer.join()
-    assert "a worker was replaced" in capsys.readouterr().err
+    assert "workers died and were replaced" in capsys.readouterr().err
     assert same_weights(undisturbed[0], tmp_path / "out")
 
 

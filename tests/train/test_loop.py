@@ -1,5 +1,6 @@
 """The loop: what is continued ends as what was never interrupted, two workers are one, divergence is told."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from pipelines.train.worker_group import WorkerGroup
 from schemas.errors import RunFailed
 
 ALONE = WorkerGroup(torch.device("cpu"))
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -118,12 +119,16 @@ def test_a_loss_that_is_not_finite_names_its_batch(corpus, tmp_path):
 
 def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path):
     """Weights, batch statistics and reported losses after three steps, gloo on CPUs, uneven shares."""
-    script = HERE / "two_workers.py"
-    common = [sys.executable, str(script), *corpus, str(tmp_path)]
-    alone = subprocess.run([*common, "0", "1"], check=True, capture_output=True, text=True, timeout=120)
-    pair = [subprocess.Popen([*common, str(rank), "2"], stderr=subprocess.PIPE) for rank in (0, 1)]
-    assert [p.wait(timeout=120) for p in pair] == [0, 0], [p.stderr.read().decode() for p in pair if p.stderr]
-    assert alone.returncode == 0
+    common = [sys.executable, "-m", "train.two_workers", *corpus, str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
+    for world in (1, 2):
+        workers = [
+            subprocess.Popen([*common, str(rank), str(world)], stderr=subprocess.PIPE, env=environment)
+            for rank in range(world)
+        ]
+        for worker in workers:
+            _, complaint = worker.communicate(timeout=120)
+            assert worker.returncode == 0, complaint.decode()
     one, two = (torch.load(tmp_path / f"world{n}.pt", weights_only=True) for n in (1, 2))
     assert one["losses"] == pytest.approx(two["losses"], abs=1e-5)
     for name, value in one["model"].items():

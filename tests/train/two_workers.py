@@ -1,10 +1,8 @@
-"""One of several workers of a training of three steps: `two_workers.py labeled unlabeled folder rank world`."""
+"""One of several workers of a training of three steps: `-m train.two_workers labeled unlabeled folder rank world`."""
 
-import os
+import faulthandler
 import sys
 from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 import torch
 import torch.distributed as dist
@@ -16,6 +14,8 @@ from pipelines.train.worker_group import WorkerGroup
 
 
 def main() -> None:
+    torch.set_num_threads(1)
+    faulthandler.dump_traceback_later(90, exit=True)  # where, should one ever wait for the other
     labeled, unlabeled, folder, rank, world = sys.argv[1], sys.argv[2], Path(sys.argv[3]), *map(int, sys.argv[4:])
     if world > 1:
         dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
@@ -36,9 +36,9 @@ def main() -> None:
     if rank == 0:
         torch.save({"model": training.model.state_dict(), "losses": report.losses}, folder / f"world{world}.pt")
     if world > 1:
+        dist.barrier()  # or one leaves while the other still listens
         dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    os.environ["OMP_NUM_THREADS"] = "1"
     main()

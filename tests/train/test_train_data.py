@@ -1,0 +1,72 @@
+"""What a training may be given: each misfit is one line, before anything starts."""
+
+import numpy as np
+import pytest
+import torch
+from train.training_samples import person, small, write
+
+from pipelines.train.data import load_data, plan_data
+from pipelines.train.worker_group import WorkerGroup
+from schemas.errors import UserError
+
+UNCALIBRATED = {"intrinsics": None, "intrinsics_provenance": "none"}
+UNLABELED = {"positions": None, "positions_layout": None}
+
+
+def plan(tmp_path, labeled, unlabeled=None, **changes):
+    write(tmp_path / "labeled", *labeled)
+    if unlabeled is not None:
+        write(tmp_path / "unlabeled", *unlabeled)
+    unlabeled_uri = None if unlabeled is None else str(tmp_path / "unlabeled")
+    return plan_data(small(str(tmp_path / "labeled"), unlabeled_uri, tmp_path / "out", **changes))
+
+
+@pytest.mark.parametrize(
+    ("labeled", "unlabeled", "changes", "message"),
+    [
+        ([person("a", **UNLABELED)], None, {}, "none of 1 tracks has positions; labeled tracks come from python -m"),
+        ([person("a")], [person("b", layout="coco17")], {}, "track b are coco17.* h36m17; train on tracks of"),
+        ([person("a", fps=float("nan"))], None, {}, "track a: its frame rate is unknown; give data.fps"),
+        ([person("a"), person("b", fps=25.0)], None, {}, "data.fps: the labeled tracks have 25 to 50 frames/s; give"),
+        ([person("a")], [person("b", **UNCALIBRATED)], {}, "projection=full: 1 of 1 unlabeled tracks have no"),
+        ([person("a")], [person("b")], {"trajectory": False}, "trajectory=false: objective.projection=full needs"),
+        ([person("a")], None, {"data": {"validation_subjects": ["S1"]}}, "no labeled subject is left to train on"),
+        ([person("a")], None, {"data": {"validation_subjects": ["S11"]}}, "no track of subject 'S11'; did you mean"),
+        (
+            [person("a")],
+            None,
+            {"data": {"subjects": ["S1"], "validation_subjects": ["S1"]}},
+            "S1 is in data.subjects too; hold it out of one of them",
+        ),
+        ([person("a", 3)], None, {"resources": {"num_workers": 16}}, "num_workers=16: more workers than samples"),
+        ([person("a")], None, {"data": {"actions": ["Wlking"]}}, "no track of action 'Wlking'; did you mean 'Walking'"),
+    ],
+)  # fmt: skip
+def test_misfits_are_one_line(tmp_path, labeled, unlabeled, changes, message):
+    with pytest.raises(UserError, match=message) as error:
+        plan(tmp_path, labeled, unlabeled, **changes)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_data_are_one_line(tmp_path):
+    with pytest.raises(UserError, match="no such file or folder"):
+        plan_data(small(str(tmp_path / "nowhere"), None, tmp_path))
+
+
+def test_keypoints_that_are_not_numbers_name_track_and_frame(tmp_path):
+    keypoints = person("a").keypoints.copy()
+    keypoints[7, 3] = np.nan
+    made = plan(tmp_path, [person("a", keypoints=keypoints)])
+    config = small(str(tmp_path / "labeled"), None, tmp_path)
+    with pytest.raises(UserError, match=r"track a .*keypoints of frame 7 are not finite"):
+        load_data(config, made, WorkerGroup(torch.device("cpu")))
+
+
+def test_tracks_without_intrinsics_train_orthographically(tmp_path):
+    made = plan(tmp_path, [person("a")], [person("b", **UNCALIBRATED)], objective={"projection": "orthographic"})
+    assert len(made.unlabeled) == 1
+
+
+def test_short_tracks_are_counted_and_rates_follow_downsampling(tmp_path):
+    made = plan(tmp_path, [person("a"), person("b", 5)], [person("c", 4)], data={"downsample": 5})
+    assert (made.fps, made.source_fps, made.short_tracks) == (10, 50, 2)
