@@ -23,7 +23,12 @@ IMPORTERS = {
     "av": ("pipelines/video/",),
     "fsspec": ("pipelines/storage.py",),
     "mlflow": ("pipelines/runs.py",),
-    "ray": ("pipelines/label/pipeline.py", "pipelines/session.py"),
+    "ray": (
+        "pipelines/label/pipeline.py",
+        "pipelines/train/run.py",
+        "pipelines/train/worker.py",
+        "pipelines/session.py",
+    ),
     "torch": ("pipelines/",),
 }
 

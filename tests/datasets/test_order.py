@@ -7,12 +7,13 @@ from schemas.errors import UserError
 
 def test_an_epoch_has_each_chunk_once_plain_and_once_mirrored():
     order = EpochOrder(count=10, batch_size=6, seed=1)
-    assert (order.steps_per_epoch, order.smallest_batch) == (4, 2)
+    assert (order.steps_per_epoch, order.smallest_batch) == (4, 5)
     batches = [order.batch(0, step) for step in range(4)]
-    assert [len(batch) for batch in batches] == [6, 6, 6, 2]
+    assert [len(batch) for batch in batches] == [5, 5, 5, 5]
     assert sorted(torch.cat(batches).tolist()) == list(range(20))
     assert order.batch(3, 1).tolist() == EpochOrder(10, 6, 1).batch(3, 1).tolist()
-    assert EpochOrder(10, 5, 1).smallest_batch == 5
+    # 21 samples: no batch of a single one, which has no variance.
+    assert EpochOrder(21, 5, 1, "none").smallest_batch == 4
 
 
 def test_epochs_and_seeds_differ():
@@ -48,6 +49,6 @@ def test_the_shares_of_all_workers_are_the_batch(world):
 
 
 def test_more_workers_than_samples_are_refused():
-    require_work(2, 2)
-    with pytest.raises(UserError, match=r"^num_workers=3: more workers than samples, the smallest batch has 2; take "):
-        require_work(EpochOrder(10, 6, 1).smallest_batch, 3)
+    require_work(5, 5)
+    with pytest.raises(UserError, match=r"^num_workers=6: more workers than samples, the smallest batch has 5; take "):
+        require_work(EpochOrder(10, 6, 1).smallest_batch, 6)

@@ -1,0 +1,63 @@
+"""What is trained and shipped: a lifter of poses and, if wanted, one of the root's trajectory."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pipelines.lifters.base import Lifter, build_lifter
+from pipelines.lifters.batch_norm import BatchNormActivation
+from schemas.config import PluginConfig
+from schemas.layouts import JointLayout
+
+
+class LiftingModel(nn.Module):
+    """Two lifters of one shape with weights of their own: poses relative to the root, and where the root is.
+
+    Args:
+        pose: Predicts the joints relative to the root.
+        trajectory: Predicts one joint, the root, in camera space; none: poses only.
+    """
+
+    def __init__(self, pose: Lifter, trajectory: Lifter | None) -> None:
+        super().__init__()
+        self.pose = pose
+        self.trajectory = trajectory
+
+    def forward(
+        self, inputs: Float[Tensor, "batch frames joints_in features"]
+    ) -> tuple[Float[Tensor, "batch frames_out joints_out 3"], Float[Tensor, "batch frames_out 1 3"] | None]:
+        """Lift keypoints (screen units) to poses and the root's trajectory (m, camera space).
+
+        frames_out = frames - receptive_field + 1.
+        """
+        return self.pose(inputs), None if self.trajectory is None else self.trajectory(inputs)
+
+    def set_bn_momentum(self, momentum: float) -> None:
+        """Set the weight of the newest batch in the running statistics of every batch norm (PyTorch's sense)."""
+        for module in self.modules():
+            if isinstance(module, BatchNormActivation):
+                module.momentum.fill_(momentum)
+            elif isinstance(module, nn.BatchNorm1d | nn.SyncBatchNorm):
+                module.momentum = momentum
+
+
+def build_model(
+    config: PluginConfig, input_layout: JointLayout, output_layout: JointLayout, trajectory: bool
+) -> LiftingModel:
+    """A model with fresh weights, from PyTorch's default generator.
+
+    Args:
+        config: The lifter and its options, for both.
+        input_layout: Joints of the keypoints.
+        output_layout: Joints of the poses.
+        trajectory: Whether to predict the root's trajectory too.
+
+    Raises:
+        UserError: There is no such lifter.
+    """
+    pose = build_lifter(config, input_layout, output_layout)
+    return LiftingModel(pose, build_lifter(config, input_layout, root_of(output_layout)) if trajectory else None)
+
+
+def root_of(layout: JointLayout) -> JointLayout:
+    """The layout of a trajectory: the root alone."""
+    return JointLayout(f"{layout.name}.root", (layout.joints[layout.parents.index(-1)],), (-1,))

@@ -1,0 +1,120 @@
+"""Published checkpoints of Pavllo et al.'s architecture: their key names and shapes, mapped on load to ours."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from pipelines.lifters.base import Lifter
+from pipelines.lifters.checkpoint import LifterCard, load_weights, read_checkpoint, require_shapes, shapes_of
+from pipelines.lifters.model import LiftingModel, root_of
+from pipelines.lifters.temporal_conv import TemporalConv, TemporalConvConfig
+from schemas.errors import UserError
+from schemas.layouts import JointLayout
+
+# Of batch norm; nothing depends on it.
+_COUNTER = "num_batches_tracked"
+
+_KINDS = {"product": "conv", "activation": "bn"}
+
+
+def load_published(
+    uri: str,
+    input_layout: JointLayout,
+    output_layout: JointLayout,
+    fps: float = 50.0,
+    dropout: float = 0.25,
+    causal: bool = False,
+) -> tuple[LiftingModel, LifterCard]:
+    """Load a checkpoint {"model_pos": …, "model_traj": … or None}, or the weights of a pose lifter alone.
+
+    What the weights do not tell must be given; widths and channels are read off their shapes.
+
+    Args:
+        uri: The file.
+        input_layout: Joints of the keypoints it was trained on.
+        output_layout: Joints that it predicts.
+        fps: Frames per second of what it was trained on.
+        dropout: Share of activations to drop in further training.
+        causal: Whether it was trained to predict the last frame.
+
+    Returns:
+        The model, on the CPU in evaluation mode, and its card.
+
+    Raises:
+        UserError: No such file; it is damaged; it has other weights, or other joints than the layouts.
+    """
+    content = read_checkpoint(uri)
+    pose = content.get("model_pos", content)
+    trajectory = content.get("model_traj")
+    config = _infer(uri, pose, input_layout, dropout, causal)
+    model = LiftingModel(
+        _load(uri, pose, TemporalConv(config, input_layout, output_layout)),
+        None
+        if trajectory is None
+        else _load(uri, trajectory, TemporalConv(config, input_layout, root_of(output_layout))),
+    )
+    card = LifterCard(
+        lifter="temporal_conv",
+        config=config.model_dump(),
+        input_layout=input_layout.name,
+        output_layout=output_layout.name,
+        trajectory=trajectory is not None,
+        fps=fps,
+        receptive_field=model.pose.receptive_field,
+        lineage={"published": uri},
+    )
+    return model.eval(), card
+
+
+def _infer(uri: str, weights: Any, input_layout: JointLayout, dropout: float, causal: bool) -> TemporalConvConfig:
+    """Read the options off the shapes of the convolutions, (channels, features, width)."""
+    shapes = shapes_of(weights if isinstance(weights, dict) else {})
+    names = ["expand_conv.weight"]
+    names += [f"layers_conv.{i}.weight" for i in range(0, sum(name.startswith("layers_conv.") for name in shapes), 2)]
+    convolutions = [shape for shape in map(shapes.get, names) if shape is not None and len(shape) == 3]
+    if len(convolutions) < len(names):
+        found = ", ".join(list(shapes)[:3]) or "nothing"
+        raise UserError(f"{uri}: weights of another architecture; expected {', '.join(names)}, found {found}, …")
+    channels, features, _ = convolutions[0]
+    joints = len(input_layout)
+    if features not in (2 * joints, 3 * joints):
+        raise UserError(
+            f"{uri}: reads {features} numbers per frame, {input_layout.name} has {2 * joints}, or {3 * joints} with "
+            "scores; give the layout it was trained on"
+        )
+    widths = tuple(width for _, _, width in convolutions)
+    return TemporalConvConfig(
+        filter_widths=widths, channels=channels, dropout=dropout, causal=causal, scores=features == 3 * joints
+    )
+
+
+def _load(uri: str, weights: Mapping[str, Tensor], lifter: TemporalConv) -> Lifter:
+    weights = {name: tensor for name, tensor in weights.items() if not name.endswith(_COUNTER)}
+    own = lifter.state_dict()
+    require_shapes(uri, {published_name(name): _published_shape(name, own[name], lifter) for name in own}, weights)
+    theirs = {name: weights[published_name(name)] for name in own}
+    # (channels, features, width) to (channels, width · features).
+    load_weights(uri, lifter, {name: t.movedim(2, 1).flatten(1) if t.ndim == 3 else t for name, t in theirs.items()})
+    return lifter
+
+
+def published_name(name: str) -> str:
+    """The published name of one of `TemporalConv`'s weights."""
+    expand = re.fullmatch(r"expand\.(product|activation)\.(\w+)", name)
+    if expand:
+        return f"expand_{_KINDS[expand[1]]}.{expand[2]}"
+    block = re.fullmatch(r"blocks\.(\d+)\.(wide|pointwise)\.(product|activation)\.(\w+)", name)
+    if block:
+        place = 2 * int(block[1]) + (block[2] == "pointwise")
+        return f"layers_{_KINDS[block[3]]}.{place}.{block[4]}"
+    return name
+
+
+def _published_shape(name: str, tensor: Tensor, lifter: TemporalConv) -> tuple[int, ...]:
+    if tensor.ndim < 2:
+        return tuple(tensor.shape)
+    module = lifter.get_submodule(name.rpartition(".")[0].removesuffix(".product"))
+    width = getattr(module, "width", 1)
+    return tensor.shape[0], tensor.shape[1] // width, width

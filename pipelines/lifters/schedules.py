@@ -1,0 +1,24 @@
+"""What changes from epoch to epoch, as functions of the epoch at its start: a resumed run goes on as if unbroken."""
+
+
+def bn_momentum(epoch: int, epochs: int) -> float:
+    """Weight of the newest batch in batch norm's running statistics during an epoch: 0.1, falling towards 0.001.
+
+    Exponential, as in Pavllo et al. 2019: 0.1 · exp(-(epoch / epochs) · ln 100).
+
+    Args:
+        epoch: Counted from 0.
+        epochs: How many there will be.
+    """
+    return 0.1 * 0.01 ** (epoch / epochs)
+
+
+def learning_rate(epoch: int, first: float, decay: float) -> float:
+    """The learning rate during an epoch: `first`, times `decay` after every epoch.
+
+    Args:
+        epoch: Counted from 0.
+        first: Learning rate of epoch 0.
+        decay: Factor per epoch; the paper's is 0.95.
+    """
+    return first * decay**epoch

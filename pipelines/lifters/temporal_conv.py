@@ -1,0 +1,162 @@
+"""A temporal convolution network over keypoints: Pavllo et al., CVPR 2019 (arXiv:1811.11742), section 3.
+
+A convolution is a matrix product of windows of frames, laid side by side, with its weight. Over a track of any length
+the windows overlap (the dense form). To predict the one frame that `receptive_field` frames allow, only windows that
+do not overlap are needed: then frames lie side by side in memory as they are, and the network is a chain of plain
+matrix products (the training form), 5 to 15 times cheaper. Both give the same prediction with the same weights.
+"""
+
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipelines.lifters.batch_norm import BatchNormActivation
+from schemas.config import JobConfig
+from schemas.layouts import JointLayout
+
+
+class TemporalConvConfig(JobConfig):
+    """The options of `lifter.name=temporal_conv`."""
+
+    filter_widths: tuple[int, ...] = Field(default=(3, 3, 3, 3, 3), min_length=1)
+    """Frames that each filter joins, odd; their product is the receptive field: 3,3,3 sees 27 frames."""
+
+    channels: int = Field(default=1024, ge=1)
+    """Channels of every hidden layer."""
+
+    dropout: float = Field(default=0.25, ge=0, lt=1)
+    """Share of hidden activations set to 0 while training; CPUs round it to 1/256."""
+
+    causal: bool = False
+    """Predict the last frame of what is seen, for live use, instead of the middle one."""
+
+    scores: bool = False
+    """Read the keypoints' scores as a third input channel."""
+
+    dense: bool = False
+    """Filters as wide as the dilated ones reach, without gaps: the paper's ablation, more weights and no better."""
+
+    @field_validator("filter_widths")
+    @classmethod
+    def _odd(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        if any(width < 1 or width % 2 == 0 for width in widths):
+            raise ValueError("filter widths are odd numbers from 1 on")
+        return widths
+
+
+class TemporalConv(nn.Module):
+    """Keypoints over time to 3D joints; implements `pipelines.lifters.base.Lifter`.
+
+    Args:
+        config: The options, a `TemporalConvConfig`.
+        input_layout: Joints of the keypoints.
+        output_layout: Joints to predict.
+    """
+
+    Config: ClassVar[type[JobConfig]] = TemporalConvConfig
+
+    def __init__(self, config: JobConfig, input_layout: JointLayout, output_layout: JointLayout) -> None:
+        assert isinstance(config, TemporalConvConfig)
+        super().__init__()
+        self.input_layout = input_layout
+        self.output_layout = output_layout
+        self.causal = config.causal
+        self.input_features = 3 if config.scores else 2
+        first, *rest = config.filter_widths
+        self.expand = _Layer(len(input_layout) * self.input_features, first, 1, config)
+        blocks, reach = [], first
+        for width in rest:
+            blocks.append(_Block(width, reach, config))
+            reach *= width
+        self.receptive_field = reach
+        self.blocks = nn.ModuleList(blocks)
+        self.shrink = nn.Linear(config.channels, 3 * len(output_layout))
+        self._overlaps = config.dense
+
+    def forward(
+        self, inputs: Float[Tensor, "batch frames joints_in features"]
+    ) -> Float[Tensor, "batch frames_out joints_out 3"]:
+        """Lift keypoints (screen units) to positions (m, camera space); frames_out = frames - receptive_field + 1."""
+        batch, frames = inputs.shape[:2]
+        assert frames >= self.receptive_field, f"{frames} frames, fewer than the receptive field {self.receptive_field}"
+        apart = frames == self.receptive_field and not self._overlaps
+        x = self.expand(inputs.flatten(2), apart)
+        for block in self.blocks:
+            x = block(x, apart)
+        return self.shrink(x).view(batch, frames - self.receptive_field + 1, -1, 3)
+
+
+class _Layer(nn.Module):
+    """A convolution over time without bias, batch norm, ReLU, dropout."""
+
+    def __init__(self, features: int, width: int, dilation: int, config: TemporalConvConfig) -> None:
+        super().__init__()
+        self.width, self.dilation = width, dilation
+        # (channels, width * features): the window's frames side by side, as in the activations.
+        self.product = nn.Linear(width * features, config.channels, bias=False)
+        self.activation = BatchNormActivation(config.channels, config.dropout)
+
+    def forward(
+        self, x: Float[Tensor, "batch frames features"], apart: bool
+    ) -> Float[Tensor, "batch frames_out channels"]:
+        """Filter; `apart`: windows do not overlap, frames_out = frames / width."""
+        if not apart and self.width > 1:
+            reach = (self.width - 1) * self.dilation + 1
+            x = x.unfold(1, reach, 1)[..., :: self.dilation].transpose(2, 3)
+        samples = self.product(x.reshape(-1, self.product.in_features))
+        return self.activation(samples).view(len(x), -1, samples.shape[1])
+
+    def forward_and_keep(
+        self, x: Float[Tensor, "batch frames channels"], kept: int
+    ) -> tuple[Float[Tensor, "batch frames_out channels"], Float[Tensor, "batch frames_out channels"]]:
+        """Filter windows that do not overlap; also the frame `kept` of each window, as it came in."""
+        windows = x.reshape(-1, self.product.in_features)
+        samples, frames = _ProductAndFrame.apply(windows, self.product.weight, kept)
+        return self.activation(samples).view(len(x), -1, samples.shape[1]), frames.view(len(x), -1, x.shape[2])
+
+
+class _Block(nn.Module):
+    """A convolution over time and one within the frame, around which the block's input is carried."""
+
+    def __init__(self, width: int, reach: int, config: TemporalConvConfig) -> None:
+        super().__init__()
+        # Of the frames that the wide filter loses, those before the predicted one.
+        self.lost_before = (width - 1) * reach // (1 if config.causal else 2)
+        self.kept = width - 1 if config.causal else width // 2
+        dense = (config.channels, (width - 1) * reach + 1, 1, config)
+        self.wide = _Layer(*dense) if config.dense else _Layer(config.channels, width, reach, config)
+        self.pointwise = _Layer(config.channels, 1, 1, config)
+
+    def forward(
+        self, x: Float[Tensor, "batch frames channels"], apart: bool
+    ) -> Float[Tensor, "batch frames_out channels"]:
+        """Add what the two filters find to the frames that stay."""
+        if apart:
+            wide, carried = self.wide.forward_and_keep(x, self.kept)
+            return carried + self.pointwise(wide, apart)
+        y = self.pointwise(self.wide(x, apart), apart)
+        return y + x[:, self.lost_before : self.lost_before + y.shape[1]]
+
+
+class _ProductAndFrame(torch.autograd.Function):
+    """windows · weightᵀ, and one frame of each window; PyTorch's own gradient of the second is mostly zeros."""
+
+    @staticmethod
+    def forward(ctx: Any, windows: Tensor, weight: Tensor, kept: int) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(windows, weight)
+        ctx.kept = kept
+        return functional.linear(windows, weight), windows.view(len(windows), -1, len(weight))[:, kept].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        windows, weight = ctx.saved_tensors
+        product, frame = grads
+        # Under autocast the product is half as wide as the weight; PyTorch widens the gradients again.
+        weight, narrow = weight.to(product.dtype), windows.to(product.dtype)
+        windows_grad = product @ weight
+        windows_grad.view(len(windows), -1, len(weight))[:, ctx.kept] += frame
+        return windows_grad, product.T @ narrow, None

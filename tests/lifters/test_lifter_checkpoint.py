@@ -1,0 +1,119 @@
+import random
+
+import pytest
+import torch
+
+from pipelines.lifters.checkpoint import LifterCard, load_lifter, require_layout, save_lifter
+from pipelines.lifters.model import build_model
+from schemas.config import PluginConfig
+from schemas.errors import UserError
+from schemas.layouts import layout
+
+CONFIG = {"filter_widths": [3, 3], "channels": 4}
+
+
+def make_card(**changes):
+    return LifterCard(
+        **{
+            "lifter": "temporal_conv",
+            "config": CONFIG,
+            "input_layout": "coco17",
+            "output_layout": "h36m17",
+            "trajectory": True,
+            "fps": 50.0,
+            "receptive_field": 9,
+            "lineage": {"run": "abc"},
+            **changes,
+        }
+    )
+
+
+def make_model(trajectory=True, **config):
+    name = PluginConfig.model_validate({"name": "temporal_conv", **CONFIG, **config})
+    return build_model(name, layout("coco17"), layout("h36m17"), trajectory)
+
+
+@pytest.fixture
+def uri(tmp_path):
+    return str(tmp_path / "models" / "lifter.pt")
+
+
+def refuse(uri, *parts):
+    """Loading fails with one line that has all these parts."""
+    with pytest.raises(UserError) as error:
+        load_lifter(uri)
+    message = str(error.value)
+    assert "\n" not in message
+    assert all(part in message for part in (uri, *parts)), message
+
+
+@pytest.mark.parametrize("trajectory", [False, True])
+def test_round_trip(uri, trajectory, randomised):
+    model, card = randomised(make_model(trajectory)).eval(), make_card(trajectory=trajectory)
+    save_lifter(uri, model, card)
+    loaded, loaded_card = load_lifter(uri)
+    assert loaded_card == card
+    assert not loaded.training
+    inputs = torch.randn(2, 11, 17, 2)
+    assert torch.equal(loaded(inputs)[0], model(inputs)[0])
+    if trajectory:
+        assert torch.equal(loaded(inputs)[1], model(inputs)[1])
+
+
+def test_missing(uri):
+    refuse(uri, "cannot be read", "give the path of a lifter")
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
+def test_truncated(uri, kept, tmp_path):
+    save_lifter(uri, make_model(), make_card())
+    data = (tmp_path / "models" / "lifter.pt").read_bytes()
+    (tmp_path / "models" / "lifter.pt").write_bytes(data[: int(kept * len(data)) if isinstance(kept, float) else kept])
+    refuse(uri, "is damaged or no checkpoint")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_garbage(tmp_path, seed):
+    file = tmp_path / "garbage.pt"
+    file.write_bytes(random.Random(seed).randbytes(1000))
+    refuse(str(file), "is damaged or no checkpoint")
+
+
+def test_pickled_objects_are_refused(tmp_path):
+    torch.save({"model_pos": {}, "rng": random.Random(0)}, tmp_path / "objects.pt")
+    refuse(str(tmp_path / "objects.pt"), "pickled objects", "refused", "save its state dict alone")
+
+
+def test_other_dictionaries(tmp_path):
+    torch.save({"model_pos": {}, "epoch": 3}, tmp_path / "other.pt")
+    refuse(str(tmp_path / "other.pt"), "is no Raylift lifter (keys: model_pos, epoch")
+    torch.save(torch.zeros(3), tmp_path / "tensor.pt")
+    refuse(str(tmp_path / "tensor.pt"), "holds a Tensor, not a lifter")
+
+
+def test_unknown_format(uri):
+    save_lifter(uri, make_model(), make_card().model_copy(update={"format": "raylift.lifter/2"}))
+    refuse(uri, "format is 'raylift.lifter/2'", "reads 'raylift.lifter/1'", "upgrade raylift")
+
+
+def test_weights_of_another_architecture(uri):
+    save_lifter(uri, make_model(), make_card(config={**CONFIG, "channels": 8}))
+    refuse(uri, "another architecture", "expected pose.expand.product.weight 8×102, found 4×102", "and 29 more")
+    save_lifter(uri, make_model(trajectory=False), make_card())
+    refuse(uri, "trajectory.expand.product.weight 4×102, found nothing")
+
+
+def test_options_this_version_does_not_have(uri):
+    save_lifter(uri, make_model(), make_card(config={**CONFIG, "heads": 8}))
+    refuse(uri, "lifter.heads=8", "written by raylift")
+
+
+def test_a_card_that_is_none(tmp_path):
+    torch.save({"format": "raylift.lifter/1", "card": "{}"}, tmp_path / "lifter.pt")
+    refuse(str(tmp_path / "lifter.pt"), "the card is damaged")
+
+
+def test_the_layout_of_the_data_is_held_against_the_card():
+    require_layout(make_card(), "coco17")
+    with pytest.raises(UserError, match="keypoints are h36m17, the lifter was trained on coco17; label with coco17"):
+        require_layout(make_card(), "h36m17")
