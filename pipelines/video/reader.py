@@ -17,7 +17,7 @@ from pipelines.video.probe import probe
 from pipelines.video.pyav_decoder import PyavDecoder
 
 # Frames. decord starts each read from a keyframe again, PyAV goes on: measured by `benchmarks/decode.py`, decord
-# keeps up in scaled reads when keyframes are no further apart than a second of video, and falls behind beyond.
+# is within a fifth of it in scaled reads when keyframes are a second apart or less, and falls far behind beyond.
 DECORD_LONGEST_GOP = 30
 
 
