@@ -49,7 +49,7 @@ class VideoReader:
         path: The file.
         max_side: Pixels of the longer side of the images at most; they are scaled while decoding, never
             enlarged. None keeps the size of the video.
-        decoder: "auto" takes decord where it is right and not slower, else PyAV, and goes over to PyAV for good
+        decoder: "auto" takes decord where it is right and not much slower, else PyAV, and goes over to PyAV for good
             when decord stumbles; "decord" takes decord or refuses; "pyav" is always right.
         info: What `probe` said of the file, if it was asked already.
         threads: Threads to decode with. One by default: many videos at a time use the processors better.
