@@ -14,7 +14,7 @@ SOURCES = sorted(f for top in ("schemas", "pipelines", "jobs") for f in (ROOT / 
 # Floor 2 knows Ray and MLflow; everything else under pipelines/ is floor 1 and knows neither.
 FLOOR_2 = (
     *("pipelines/label/", "pipelines/train/", "pipelines/runs.py", "pipelines/session.py"),
-    *("pipelines/evaluate.py", "pipelines/compare.py", "pipelines/import_poses.py"),
+    *("pipelines/evaluate.py", "pipelines/import_poses.py"),
 )
 
 # Who may import what, of the packages that touch the outside world or are heavy.

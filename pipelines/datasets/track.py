@@ -77,7 +77,7 @@ class KeypointTrack:
     def from_row(cls, row: Mapping[str, Any]) -> "KeypointTrack":
         """The track that a row of the tracks format says; lists may be Python's or NumPy's."""
         frames = row["frames"]
-        arrays = {
+        arrays: dict[str, Any] = {
             name: np.asarray(row[name], dtype).reshape(frames, *shape) for name, (dtype, shape) in _ARRAYS.items()
         }
         positions, intrinsics = row["positions"], row["intrinsics"]

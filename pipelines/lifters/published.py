@@ -57,7 +57,7 @@ def load_published(
     )
     card = LifterCard(
         lifter="temporal_conv",
-        config=config.model_dump(),
+        config=config.model_dump(mode="json"),
         input_layout=input_layout.name,
         output_layout=output_layout.name,
         trajectory=trajectory is not None,

@@ -124,12 +124,13 @@ def load_data(config: TrainConfig, plan: DataPlan, workers: WorkerGroup) -> Trai
     """Read the tracks; raises what `concatenate` raises."""
     data, device = config.data, workers.device
     gather = partial(concatenate, layout=plan.input_layout, features=3 if plan.features == 3 else 2)
-    labels = {"positions_layout": plan.output_layout}
-    labeled = Windows(gather(_training_tracks(config, plan), **labels).to(device), plan.shape)
+    labeled = Windows(
+        gather(_training_tracks(config, plan), positions_layout=plan.output_layout).to(device), plan.shape
+    )
     validation = None
     if plan.validation:
         tracks = (resample(track, plan.fps) for track in reader.read_rows(plan.validation))
-        validation = gather(tracks, **labels).to(device)
+        validation = gather(tracks, positions_layout=plan.output_layout).to(device)
     unlabeled = None
     if plan.unlabeled:
 

@@ -1,5 +1,6 @@
 """What each worker of a training runs, under Ray Train."""
 
+import pickle
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +69,7 @@ def _train(config: TrainConfig, plan: DataPlan, card: LifterCard, workers: Worke
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
-            state = torch.load(Path(folder, STATE_FILE), map_location=workers.device, weights_only=True)
-        training.restore(state)
+            training.restore(_read_state(Path(folder, STATE_FILE), checkpoint.path, workers))
     if workers.leads:
         # The driver may have missed some: it may be a new one.
         queue.put(Started(training.history))
@@ -83,6 +83,15 @@ def _train(config: TrainConfig, plan: DataPlan, card: LifterCard, workers: Worke
         if workers.leads:
             queue.put(epoch)
         _report(training, epoch, card, workers)
+
+
+def _read_state(file: Path, where: str, workers: WorkerGroup) -> dict[str, Any]:
+    try:
+        return torch.load(file, map_location=workers.device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise UserError(
+            f"{where}/{STATE_FILE}: the checkpoint is damaged; remove its folder, or give a new output"
+        ) from error
 
 
 def _report(training: Training, epoch: EpochReport, card: LifterCard, workers: WorkerGroup) -> None:

@@ -29,7 +29,7 @@ def refuse(uri, *parts, input_layout=COCO, output_layout=H36M):
 def test_both_lifters_and_what_the_shapes_tell(write, published):
     uri = write({"epoch": 80, "model_pos": published(WIDTHS, 8, 17), "model_traj": published(WIDTHS, 8, 1)})
     model, card = load_published(uri, COCO, H36M)
-    assert card.config["filter_widths"] == WIDTHS
+    assert card.config["filter_widths"] == list(WIDTHS)
     assert card.config["channels"] == 8
     assert (card.receptive_field, card.fps, card.trajectory) == (63, 50.0, True)
     assert (card.input_layout, card.output_layout) == ("coco17", "h36m17")

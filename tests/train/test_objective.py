@@ -46,14 +46,17 @@ def test_the_truth_costs_nothing():
 def test_each_term_is_its_formula():
     labeled, seen = batch("a"), batch("b", count=4)
     torch.manual_seed(0)
-    known = Prediction(torch.randn(6, 1, 17, 3) * 0.3, torch.randn(6, 1, 1, 3) + torch.tensor([0, 0, 5.0]))
-    guess = Prediction(torch.randn(4, 1, 17, 3) * 0.3, torch.randn(4, 1, 1, 3) + torch.tensor([0, 0, 5.0]))
+    poses = torch.randn(2, 6, 1, 17, 3) * 0.3
+    roots = torch.randn(2, 6, 1, 1, 3) + torch.tensor([0, 0, 5.0])
+    known, guess = Prediction(poses[0], roots[0]), Prediction(poses[1, :4], roots[1, :4])
     terms = objective()(labeled, both(known, guess), seen)
+    assert labeled.positions is not None
+    assert seen.cameras is not None
     root = labeled.positions[:, :, :1]
-    assert terms["pose"] == pytest.approx((known.pose - labeled.positions + root).norm(dim=-1).mean().item())
-    weighted = (known.trajectory - root).norm(dim=-1) / root[..., 2]
+    assert terms["pose"] == pytest.approx((poses[0] - labeled.positions + root).norm(dim=-1).mean().item())
+    weighted = (roots[0] - root).norm(dim=-1) / root[..., 2]
     assert terms["trajectory"] == pytest.approx(weighted.mean().item())
-    projected = cameras.project(guess.pose + guess.trajectory, seen.cameras[:, None, None])
+    projected = cameras.project(poses[1, :4] + roots[1, :4], seen.cameras[:, None, None])
     assert terms["reprojection"] == pytest.approx((projected - seen.keypoints).norm(dim=-1).mean().item())
 
     def bones(pose):

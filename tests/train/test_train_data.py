@@ -1,5 +1,7 @@
 """What a training may be given: each misfit is one line, before anything starts."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ from pipelines.train.data import load_data, plan_data
 from pipelines.train.worker_group import WorkerGroup
 from schemas.errors import UserError
 
-UNCALIBRATED = {"intrinsics": None, "intrinsics_provenance": "none"}
-UNLABELED = {"positions": None, "positions_layout": None}
+UNCALIBRATED: dict[str, Any] = {"intrinsics": None, "intrinsics_provenance": "none"}
+UNLABELED: dict[str, Any] = {"positions": None, "positions_layout": None}
 
 
 def plan(tmp_path, labeled, unlabeled=None, **changes):
