@@ -163,7 +163,9 @@ def _told(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
 def _read_card(uri: str, content: Mapping[str, Any]) -> LifterCard:
     if "format" not in content:
         keys = ", ".join(list(map(str, content))[:3])
-        raise UserError(f"{uri}: is no Raylift lifter (keys: {keys}, …); published checkpoints are imported first")
+        raise UserError(
+            f"{uri}: is no Raylift lifter (keys: {keys}, …); python -m jobs.import_lifter makes one of a published one"
+        )
     if content["format"] != FORMAT:
         raise UserError(f"{uri}: format is {content['format']!r}, this version reads {FORMAT!r}; upgrade raylift")
     try:

@@ -85,6 +85,8 @@ def _infer(uri: str, weights: Any, input_layout: JointLayout, dropout: float, ca
             "scores; give the layout it was trained on"
         )
     widths = tuple(width for _, _, width in convolutions)
+    if any(width % 2 == 0 for width in widths):
+        raise UserError(f"{uri}: weights of another architecture; filter widths are odd, found {widths}")
     return TemporalConvConfig(
         filter_widths=widths, channels=channels, dropout=dropout, causal=causal, scores=features == 3 * joints
     )

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from jobs.cli import run_job
 from pipelines.lifters.checkpoint import load_lifter, save_lifter
 from pipelines.lifters.published import load_published
 from schemas.errors import UserError
@@ -75,3 +76,17 @@ def test_refusals(write, published, tmp_path):
     refuse(
         write({"model_pos": published(WIDTHS, 8, 17), "model_traj": published((3, 3), 8, 1)}), "layers_conv.2.weight"
     )
+
+
+def test_the_job_writes_what_evaluate_takes(write, published, tmp_path, capsys):
+    uri = write({"model_pos": published(WIDTHS, 8, 17), "model_traj": None})
+    output = tmp_path / "ours.pt"
+    assert run_job("import_lifter", [f"model={uri}", "input_layout=coco17", f"output={output}"]) == 0
+    assert "temporal_conv of 63 frames at 50 frames/s, coco17 → h36m17, without a trajectory" in capsys.readouterr().out
+    assert load_lifter(str(output))[1].lineage == {"published": uri}
+    assert run_job("import_lifter", [f"model={uri}", "input_layout=coc017", f"output={output}"]) == 2
+    assert "unknown joint layout 'coc017'" in capsys.readouterr().err
+
+
+def test_even_filters_are_refused(write, published):
+    refuse(write(published((3, 4), 8, 17)), "filter widths are odd")

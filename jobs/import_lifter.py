@@ -1,0 +1,28 @@
+"""Make a published checkpoint of temporal convolutions a lifter that evaluate and lift take.
+
+python -m jobs.import_lifter model=pretrained_h36m_cpn.bin input_layout=h36m17 output=lifter.pt
+"""
+
+from jobs.cli import run_job
+from pipelines.lifters.checkpoint import save_lifter
+from pipelines.lifters.published import load_published
+from schemas.import_lifter import ImportLifterConfig
+from schemas.layouts import layout
+
+
+def main(config: ImportLifterConfig) -> int:
+    """Load, map, write, and say what it is."""
+    model, card = load_published(
+        config.model, layout(config.input_layout), layout(config.output_layout), fps=config.fps, causal=config.causal
+    )
+    save_lifter(config.output, model, card)
+    trajectory = "with" if card.trajectory else "without"
+    print(
+        f"{config.output}: {card.lifter} of {card.receptive_field} frames at {card.fps:g} frames/s, "
+        f"{card.input_layout} → {card.output_layout}, {trajectory} a trajectory"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_job("import_lifter"))
