@@ -1,11 +1,12 @@
 """`raylift <job> …` and `python -m jobs.<job> …`: read the config, run the job, turn its end into an exit code.
 
-Exit codes: 0 done; 1 the job ended with failures; 2 the command was wrong; 130 interrupted.
+Exit codes: 0 done; 1 the job ended with failures; 2 the command was wrong; 130 interrupted; 141 nobody listens.
 """
 
 import ast
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,11 +52,11 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
     if hasattr(job, "FIRST") and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         arguments[0] = f"{job.FIRST}={arguments[0]}"
     model = get_type_hints(job.main)["config"]
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print(help_text(name, _summary(name), model))
-        return 0
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
     try:
+        if any(argument in ("-h", "--help") for argument in arguments):
+            print(help_text(name, _summary(name), model), flush=True)
+            return 0
         return job.main(read_config(model, arguments))
     except UserError as error:
         for line in str(error).splitlines():
@@ -67,6 +68,10 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run the same command again", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Who reads us (`| head`) has enough; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _summary(name: str) -> str:

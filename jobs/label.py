@@ -88,9 +88,9 @@ def show(report: dict[str, Any]) -> None:
     for name, value in rows:
         console.print(f"{name:<13}{value}")
     # A screenful; the report has them all.
-    for kind, what in (("failures", "reason"), ("damaged", "damage")):
+    for kind, what in (("failures", "reason"), ("damaged", "damage"), ("too_slow", "problem")):
         for entry in report[kind][:8]:
-            console.print(f"{kind.removesuffix('s'):<13}{entry['video']}: {entry[what]}")
+            console.print(f"{kind.removesuffix('s').replace('_', ' '):<13}{entry['video']}: {entry[what]}")
         if len(report[kind]) > 8:
             console.print(f"… and {len(report[kind]) - 8} more, all in report.json")
 

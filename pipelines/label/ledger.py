@@ -24,7 +24,7 @@ FINISHED, FAILED = "part-", "errors-"
 
 _COLUMNS = (
     *("clip_id", "video", "clip_index", "clip_count", "start_frame", "stop_frame"),
-    *("decoder", "damage", "error", "detections"),
+    *("fps", "decoder", "damage", "error", "detections"),
 )
 
 
@@ -37,6 +37,7 @@ class VideoState:
         clips: clip_id of each finished clip by index.
         frames: Planned frames of the finished clips.
         detections: People over all frames of the finished clips.
+        fps: Frames per second, mean over the video; None if no clip is finished.
         decoders: Which decoders read it.
         damage: What was damaged, by clip.
         errors: Why clips failed.
@@ -47,6 +48,7 @@ class VideoState:
     clips: dict[int, str] = field(default_factory=dict)
     frames: int = 0
     detections: int = 0
+    fps: float | None = None
     decoders: set[str] = field(default_factory=set)
     damage: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -120,6 +122,7 @@ def _add(state: VideoState, row: dict[str, Any], file: str) -> None:
     state.clips[row["clip_index"]] = row["clip_id"]
     state.frames += row["stop_frame"] - row["start_frame"]
     state.detections += row["detections"]
+    state.fps = row["fps"]
     state.decoders |= {row["decoder"]} - {None}
     if row["damage"]:
         state.damage.append(row["damage"])

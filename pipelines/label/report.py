@@ -12,7 +12,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from pipelines import storage
-from pipelines.label.ledger import Ledger, digest
+from pipelines.label.ledger import Ledger, VideoState, digest
 from schemas.label import LabelConfig
 from schemas.videos import VideoSource
 
@@ -119,6 +119,7 @@ def write_report(
         "decoders": dict(Counter(d for state in videos.values() for d in sorted(state.decoders))),
         "failures": failures,
         "damaged": [{"video": uri, "damage": what} for uri, s in videos.items() for what in s.damage],
+        "too_slow": [{"video": uri, "problem": what} for uri, s in videos.items() if (what := _too_slow(s, config))],
         "run": {
             "clips": tally.clips,
             "frames": tally.frames,
@@ -135,6 +136,16 @@ def write_report(
     }
     storage.write_bytes(storage.join(config.output, "report.json"), json.dumps(report, indent=2).encode())
     return report
+
+
+def _too_slow(state: VideoState, config: LabelConfig) -> str | None:
+    """Why a video has no tracks though people are found: its frames are further apart than a track may be broken."""
+    if not state.fps or state.fps * config.link.max_gap_s >= 1:
+        return None
+    return (
+        f"{state.fps:g} frames/s: further apart than link.max_gap_s={config.link.max_gap_s:g}, "
+        f"so nobody is tracked; give link.max_gap_s={1 / state.fps:.2g} or more"
+    )
 
 
 def _stage(seconds: float, frames: int) -> dict[str, float]:

@@ -30,6 +30,13 @@ def test_both_spellings_are_the_same_thing():
     assert "videos=" in first.stdout
 
 
+def test_a_reader_that_has_enough_is_no_error():
+    command = f"{sys.executable} -m jobs.label --help | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 141)
+    assert done.stderr == ""
+
+
 def test_the_list_of_jobs_names_each_with_a_summary(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["raylift", "--help"])
     assert cli.main() == 0
@@ -75,6 +82,15 @@ def test_failures_decide_the_exit_code_and_are_listed(embedded_ray, make_video, 
     assert "2, 1 failed" in out
     assert raylift(capfd, *arguments, "max_failed=1")[0] == 0
     assert raylift(capfd, *arguments, "max_failed=null")[0] == 0
+
+
+@pytest.mark.ray
+def test_a_video_too_slow_to_be_tracked_says_so(embedded_ray, make_video, tmp_path, capfd):
+    make_video(tmp_path / "slow.mp4", frames=6, fps=1)
+    code, out, _ = raylift(capfd, f"videos={tmp_path}/slow.mp4", f"output={tmp_path}/out", DETECTOR)
+    assert code == 0
+    assert "6 detections in frames → 0 tracks" in out
+    assert "slow.mp4: 1 frames/s: further apart than link.max_gap_s=0.5, so nobody is tracked; give link" in out
 
 
 @pytest.mark.ray

@@ -1,0 +1,93 @@
+"""What unlabeled tracks are worth: train without and with them, score both on people neither has seen.
+
+python -m jobs.compare jobs/recipes/cmu_semi.yaml mocap=cmu_mocap_17j.npz output=out/cmu_semi
+"""
+
+import json
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs import evaluate, import_poses, train
+from jobs.arguments import read_config
+from jobs.cli import run_job
+from pipelines import runs, storage
+from schemas.compare import CompareConfig
+from schemas.evaluate import EvaluateConfig
+from schemas.import_poses import ImportPosesConfig
+from schemas.train import TrainConfig, TrainingConfig
+
+FORMAT = "raylift.comparison/1"
+METRICS = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
+
+
+def main(config: CompareConfig) -> int:
+    """Import, train twice, evaluate twice; what is done already is kept."""
+    started, console = time.monotonic(), Console(highlight=False, soft_wrap=True)
+    tracks = config.tracks
+    if tracks is None:
+        console.rule("1. Film the motion capture", align="left")
+        import_poses.main(_filming(config))
+        tracks = storage.join(config.output, "mocap", "tracks")
+    scores: dict[str, dict[str, float]] = {}
+    for number, (variant, unlabeled) in enumerate((("supervised", None), ("semi_supervised", tracks)), start=2):
+        console.rule(f"{number}. Train and score: {variant.replace('_', '-')}", align="left")
+        folder = storage.join(config.output, variant)
+        shared = {name: getattr(config, name) for name in TrainingConfig.model_fields}
+        train.main(TrainConfig(labeled=tracks, unlabeled=unlabeled, output=folder, **shared))
+        scores[variant] = _score(config, tracks, folder)
+    comparison = compose(scores, time.monotonic() - started)
+    storage.write_bytes(storage.join(config.output, "comparison.json"), json.dumps(comparison, indent=2).encode())
+    with runs.record("compare", config) as record:
+        record.log_metrics(comparison)
+    show(console, comparison, config)
+    return 0
+
+
+def compose(scores: dict[str, dict[str, float]], seconds: float) -> dict[str, Any]:
+    """The comparison: each metric of each variant, and the gain in the first one."""
+    first, second = (scores[variant]["mpjpe_mm"] for variant in ("supervised", "semi_supervised"))
+    flat = {f"{variant}_{name}": found[name] for variant, found in scores.items() for name in METRICS}
+    return {"format": FORMAT, **flat, "gain_percent": 100 * (1 - second / first), "seconds": seconds}
+
+
+def show(console: Console, comparison: dict[str, Any], config: CompareConfig) -> None:
+    """Both rows and what they say."""
+    table = Table("", *(name.removesuffix("_mm").replace("_", "-").upper() + ", mm" for name in METRICS))
+    for variant in ("supervised", "semi_supervised"):
+        values = (f"{comparison[f'{variant}_{name}']:.1f}" for name in METRICS)
+        table.add_row(variant.replace("_", "-"), *values)
+    console.print(table)
+    console.print(
+        f"Unlabeled tracks change the error on {', '.join(config.test_subjects)} by "
+        f"{-comparison['gain_percent']:+.1f} % ({comparison['seconds']:.0f} s)\n"
+        f"output    {config.output}/comparison.json, /supervised, /semi_supervised"
+    )
+
+
+def _filming(config: CompareConfig) -> ImportPosesConfig:
+    filming = config.filming
+    options = {"views": filming.views, "noise_px": filming.noise_px, "fps": filming.fps}
+    return read_config(
+        ImportPosesConfig,
+        [
+            "source=mocap17",
+            f"source.positions={config.mocap}",
+            f"output={storage.join(config.output, 'mocap')}",
+            *(f"source.{name}={value}" for name, value in options.items()),
+        ],
+    )
+
+
+def _score(config: CompareConfig, tracks: str, folder: str) -> dict[str, float]:
+    output = storage.join(folder, "test")
+    model = storage.join(folder, "last.pt" if not config.data.validation_subjects else "best.pt")
+    evaluate.main(EvaluateConfig(model=model, data=tracks, subjects=config.test_subjects, output=output))
+    metrics = json.loads(storage.read_bytes(storage.join(output, "metrics.json")))
+    return metrics["overall"]["metrics"]
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_job("compare"))

@@ -1,0 +1,150 @@
+"""Evaluate a lifter on tracks: the protocol's table where there are labels, reprojection and bone lengths elsewhere.
+
+python -m jobs.evaluate model=out/lifter/best.pt data=out/mocap/tracks subjects=[S9,S11]
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from jobs.cli import run_job
+from pipelines import evaluate, runs, storage
+from pipelines.datasets.reader import TrackInfo, read_rows
+from pipelines.datasets.track import KeypointTrack
+from pipelines.lifters.checkpoint import load_lifter
+from schemas.evaluate import EvaluateConfig
+
+COLUMNS = {
+    "P1": ("mpjpe_mm", ".1f"),
+    "P2": ("p_mpjpe_mm", ".1f"),
+    "P3": ("n_mpjpe_mm", ".1f"),
+    "MPJVE": ("mpjve_mm", ".2f"),
+    "PCK": ("pck_150mm", ".1f"),
+    "AUC": ("auc_150mm", ".1f"),
+}
+LEGEND = "P1 MPJPE, P2 P-MPJPE, P3 N-MPJPE: mm; MPJVE: mm per frame; PCK and AUC within 150 mm: %"
+# With averages, joints and notes a screenful.
+MOST_ROWS = 18
+
+
+def main(config: EvaluateConfig) -> int:
+    """Score, write `metrics.json`, say what it says."""
+    model, card = load_lifter(config.model)
+    tracks = evaluate.plan(config, card)
+    output, device = evaluate.output_folder(config), evaluate.choose_device(config.device)
+    with storage.sole_writer(output), runs.record("evaluate", config) as record:
+        with progress_bar(tracks) as watched:
+            evaluation = evaluate.evaluate(
+                model.to(device), card, watched(read_rows(tracks)), flip=config.flip, by_subject=config.by_subject
+            )
+        report = evaluate.report(config, card, tracks, evaluation)
+        uri = storage.join(output, "metrics.json")
+        storage.write_bytes(uri, json.dumps(report, indent=2).encode())
+        log(record, report)
+    show(report, uri)
+    return 0
+
+
+@contextmanager
+def progress_bar(tracks: Sequence[TrackInfo]) -> Iterator[Callable[[Iterable[KeypointTrack]], Iterator[KeypointTrack]]]:
+    """A bar on standard error that moves as tracks are taken."""
+    columns = (TextColumn("evaluate"), BarColumn(), TextColumn("{task.fields[shown]}"))
+    times, console = (TimeElapsedColumn(), TimeRemainingColumn()), Console(stderr=True)
+    with Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=sum(track.frames for track in tracks), shown="")
+
+        def watched(read: Iterable[KeypointTrack]) -> Iterator[KeypointTrack]:
+            for number, track in enumerate(read, start=1):
+                yield track
+                bar.update(task, advance=len(track), shown=f"{number:,} of {len(tracks):,} tracks")
+
+        yield watched
+
+
+def log(record: runs.Run, report: Mapping[str, Any]) -> None:
+    """Into MLflow: averages as `average.mpjpe_mm`, actions as `action.Walking.mpjpe_mm`, the document as it is."""
+    for name in ("average", "overall", "unlabeled"):
+        if report[name] is not None:
+            record.log_metrics({name: report[name]["metrics"] | {"per_joint_mm": report[name]["per_joint_mm"]}})
+    # One by one: MLflow takes a thousand metrics at most at a time, and only some characters in names.
+    for label, mean in action_rows(report["tables"]):
+        record.log_metrics({"action": {re.sub(r"[^\w-]+", "_", label, flags=re.ASCII): mean["metrics"]}})
+    record.log_tags({"raylift.data": report["data"]["digest"]})
+    record.log_json(report, "metrics.json")
+
+
+def show(report: Mapping[str, Any], uri: str) -> None:
+    """The summary, one screen."""
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    card, data = report["card"], report["data"]
+    mirrored = ", averaged with the mirror image's" if report["flip"] else ""
+    console.print(
+        f"{card['lifter']} of {card['receptive_field']} frames at {card['fps']:g} frames/s, {card['input_layout']} → "
+        f"{card['output_layout']}{mirrored}\n"
+        f"{data['labeled_tracks']:,} labeled and {data['unlabeled_tracks']:,} unlabeled tracks, "
+        f"{data['frames']:,} frames"
+    )
+    if report["overall"]:
+        for line in table_lines(report):
+            console.print(line)
+        joints = report["average"]["per_joint_mm"].items()
+        console.print("\nP1 by joint, mm")
+        console.print(Columns([f"{name} {value:.1f}" for name, value in joints], padding=(0, 2)))
+        console.print(f"labeled: {other_measures(report['average']['metrics'])}")
+    if report["unlabeled"]:
+        console.print(f"unlabeled: {other_measures(report['unlabeled']['metrics'])}")
+    for note in report["notes"]:
+        console.print(f"note: {note}")
+    console.print(f"output: {uri}")
+
+
+def table_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """The protocol's table: actions, their unweighted average, the mean of all frames."""
+    tables = report["tables"]
+    rows = list(action_rows(tables))
+    averages = [(f"{table['subject']} average", table["average"]) for table in tables if len(tables) > 1]
+    shown, left = (rows + averages)[:MOST_ROWS], len((rows + averages)[MOST_ROWS:])
+    summary = [("average", report["average"]), ("all frames", report["overall"])]
+    width = max(len(label) for label, _ in shown + summary) + 2
+
+    def line(label: str, mean: Mapping[str, Any]) -> str:
+        values = ((mean["metrics"].get(name), form) for name, form in COLUMNS.values())
+        cells = "".join(f"{'-' if value is None else format(value, form):>8}" for value, form in values)
+        return f"{label:<{width}}{mean['frames']:>9,}{cells}"
+
+    yield f"\n{'':<{width}}{'frames':>9}" + "".join(f"{name:>8}" for name in COLUMNS)
+    yield from (line(*row) for row in shown)
+    if left:
+        yield f"… and {left} rows more, all in metrics.json"
+    yield from (line(*row) for row in summary)
+    yield LEGEND
+
+
+def action_rows(tables: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every action's label and mean, the subject before it where tables are by subject."""
+    for table in tables:
+        for action, mean in table["actions"].items():
+            yield action if table["subject"] is None else f"{table['subject']} {action}", mean
+
+
+def other_measures(metrics: Mapping[str, float]) -> str:
+    """What is no column."""
+    parts = [f"bone lengths vary by {metrics['bone_length_deviation']:.1%}"]
+    for name, text in (
+        ("bone_length_error_mm", "are off by {:.1f} mm"),
+        ("trajectory_mm", "trajectory off by {:.1f} mm"),
+        ("reprojection_px", "reprojection error {:.1f} px"),
+    ):
+        if name in metrics:
+            parts.append(text.format(metrics[name]))
+    return ", ".join(parts)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_job("evaluate"))

@@ -1,0 +1,47 @@
+"""The compare job as a user runs it, on a little made-up motion."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jobs.cli import run_job
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def mocap(tmp_path):
+    """Three people of 17 joints who swing about a standing pose, each their own way."""
+    random, times = np.random.default_rng(0), np.arange(80)[:, None, None] / 60
+    people = {}
+    for name in ("labeled", "unlabeled", "test"):
+        rest = random.uniform((-0.3, -0.3, 0), (0.3, 0.3, 1.7), (1, 17, 3))
+        swing = 0.2 * np.sin(random.uniform(1, 6, (1, 17, 3)) * times + random.uniform(0, 6, (1, 17, 3)))
+        people[name] = {"swing": (rest + swing).astype(np.float32)}
+    np.savez(tmp_path / "mocap.npz", positions_3d=np.array(people, dtype=object))
+    return tmp_path / "mocap.npz"
+
+
+def test_both_lifters_are_trained_and_scored_on_the_same_test(embedded_ray, mocap, tmp_path, capsys):
+    output = tmp_path / "out"
+    arguments = [
+        *(f"mocap={mocap}", f"output={output}", "test_subjects=[test]", "data.subjects=[labeled]"),
+        *("data.unlabeled_subjects=[unlabeled]", "filming.views=2", "lifter.filter_widths=[3,3]"),
+        *("lifter.channels=16", "optimization.epochs=2", "optimization.batch_size=64", "resources.cpus_per_worker=1"),
+    ]
+    assert run_job("compare", arguments) == 0
+    comparison = json.loads((output / "comparison.json").read_text())
+    first, second = comparison["supervised_mpjpe_mm"], comparison["semi_supervised_mpjpe_mm"]
+    assert 0 < second != first > 0
+    assert comparison["gain_percent"] == pytest.approx(100 * (1 - second / first))
+    for variant, value in (("supervised", first), ("semi_supervised", second)):
+        metrics = json.loads((output / variant / "test" / "metrics.json").read_text())
+        assert metrics["data"]["subjects"] == ["test"]
+        assert metrics["overall"]["metrics"]["mpjpe_mm"] == value
+    out = capsys.readouterr().out
+    assert "semi-supervised" in out
+    assert "Unlabeled tracks change the error on test by" in out
+    # Again: the trainings are kept.
+    assert run_job("compare", arguments) == 0
+    assert capsys.readouterr().out.count("nothing to do") == 3

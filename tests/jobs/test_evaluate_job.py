@@ -1,0 +1,205 @@
+"""`python -m jobs.evaluate` as a user meets it."""
+
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from evaluate.lifter_samples import make_lifter, write_lifter
+from train.training_samples import person, write
+
+from jobs import cli
+from pipelines.evaluate import evaluate
+
+
+def raylift(capfd, *arguments):
+    """Run the job in this process; returns (exit code, stdout, stderr)."""
+    code = cli.run_job("evaluate", [str(argument) for argument in arguments])
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def people():
+    return [
+        person("a", 40, action="Walking 1"),
+        person("b", 5, action="Walking 2"),
+        person("c", 30, action="Sitting"),
+        person("d", 60, subject="S2", action="Walking 1"),
+        person("e", 12, subject="S2", action="Sitting"),
+    ]
+
+
+def unlabeled(track):
+    return replace(track, positions=None, positions_layout=None)
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_lifter("lifter/best.pt")
+    write(tmp_path / "tracks", *people())
+    write(tmp_path / "free", *map(unlabeled, people()))
+    return ["model=lifter/best.pt", "data=tracks"]
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def test_the_table_and_the_file_hold_the_numbers(command, tmp_path, capfd):
+    code, out, _ = raylift(capfd, *command)
+    assert code == 0
+    expected = evaluate(*make_lifter(), people())
+    assert expected.average is not None
+    assert expected.overall is not None
+    found = read(tmp_path / "lifter" / "evaluation_best" / "metrics.json")
+    assert found["average"]["metrics"] == pytest.approx(expected.average.metrics)
+    assert found["overall"]["metrics"] == pytest.approx(expected.overall.metrics)
+    assert list(found["average"]["per_joint_mm"].values()) == pytest.approx(expected.average.per_joint_mm)
+    assert list(found["average"]["per_joint_mm"])[:2] == ["pelvis", "right_hip"]
+    lines = out.splitlines()
+    assert lines[:2] == [
+        "temporal_conv of 9 frames at 50 frames/s, h36m17 → h36m17, averaged with the mirror image's",
+        "5 labeled and 0 unlabeled tracks, 147 frames",
+    ]
+    assert lines[3].split() == ["frames", "P1", "P2", "P3", "MPJVE", "PCK", "AUC"]
+    for line, mean in zip(
+        lines[4:8],
+        [*expected.tables[0].actions.values(), expected.average, expected.overall],
+        strict=True,
+    ):
+        metrics = mean.metrics
+        p1, p2, p3 = (f"{metrics[name]:.1f}" for name in ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm"))
+        mpjve, pck = f"{metrics['mpjve_mm']:.2f}", f"{metrics['pck_150mm']:.1f}"
+        assert line.split()[-7:-1] == [str(mean.frames), p1, p2, p3, mpjve, pck]
+    assert [line.split("  ")[0] for line in lines[4:8]] == ["Walking", "Sitting", "average", "all frames"]
+    assert f"reprojection error {expected.average.metrics['reprojection_px']:.1f} px" in out
+    assert "note: 1 of 5 tracks are shorter than the receptive field of 9 frames" in out
+    assert lines[-1] == f"output: {tmp_path}/lifter/evaluation_best/metrics.json"
+    assert len(lines) <= 40
+
+
+def test_the_file_says_what_was_scored(command, tmp_path, capfd):
+    assert raylift(capfd, *command, "output=out", "subjects=[S1]", "actions=[Walking]", "flip=false")[0] == 0
+    found = read(tmp_path / "out" / "metrics.json")
+    assert (found["format"], found["model"], found["flip"]) == ("raylift.metrics/1", "lifter/best.pt", False)
+    assert (found["card"]["receptive_field"], found["card"]["format"]) == (9, "raylift.lifter/1")
+    data = found["data"]
+    assert (data["subjects"], data["labeled_tracks"], data["frames"], len(data["digest"])) == (["S1"], 2, 45, 32)
+    assert [(t["track_id"], t["padded"], t["score"]["action"]) for t in found["tracks"]] == [
+        *(("a", False, "Walking 1"), ("b", True, "Walking 2")),
+    ]
+    assert not (tmp_path / "lifter" / "evaluation_best").exists()
+
+
+def test_by_subject(command, tmp_path, capfd):
+    code, out, _ = raylift(capfd, *command, "output=out", "by_subject=true")
+    assert code == 0
+    labels = [line.split("  ")[0] for line in out.splitlines()[4:12]]
+    assert labels == [
+        *("S1 Walking", "S1 Sitting", "S2 Walking", "S2 Sitting", "S1 average", "S2 average", "average", "all frames"),
+    ]
+    found = read(tmp_path / "out" / "metrics.json")
+    first, second = (table["average"]["metrics"]["mpjpe_mm"] for table in found["tables"])
+    assert found["average"]["metrics"]["mpjpe_mm"] == pytest.approx((first + second) / 2)
+
+
+def test_unlabeled_tracks(command, tmp_path, capfd):
+    code, out, _ = raylift(capfd, "model=lifter/best.pt", "data=free", "output=out")
+    assert code == 0
+    found = read(tmp_path / "out" / "metrics.json")
+    metrics = found["unlabeled"]["metrics"]
+    assert (found["average"], found["overall"], found["tables"]) == (None, None, [])
+    assert out.splitlines()[1:4] == [
+        "0 labeled and 5 unlabeled tracks, 147 frames",
+        f"unlabeled: bone lengths vary by {metrics['bone_length_deviation']:.1%}, "
+        f"reprojection error {metrics['reprojection_px']:.1f} px",
+        "note: 5 of 5 tracks have no positions: bone lengths and, where it can be measured, reprojection error only",
+    ]
+
+
+def test_the_job_is_an_mlflow_run(command, tmp_path, capfd):
+    import mlflow
+
+    write(tmp_path / "odd", person("x", 20, action="Süß&saltig"), *people())
+    assert raylift(capfd, "model=lifter/best.pt", "data=odd", "output=out")[0] == 0
+    mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+    (found,) = mlflow.MlflowClient().search_runs([e.experiment_id for e in mlflow.search_experiments()])
+    file = read(tmp_path / "out" / "metrics.json")
+    assert (found.info.status, found.info.run_name) == ("FINISHED", "evaluate")
+    assert found.data.params["model"] == "lifter/best.pt"
+    assert found.data.metrics["average.mpjpe_mm"] == pytest.approx(file["average"]["metrics"]["mpjpe_mm"])
+    walking = file["tables"][0]["actions"]["Walking"]
+    assert found.data.metrics["action.Walking.p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])
+    assert {"action.S_saltig.mpjpe_mm", "overall.per_joint_mm.left_knee"} <= found.data.metrics.keys()
+    assert found.data.tags["raylift.data"] == file["data"]["digest"]
+    (artifact,) = mlflow.MlflowClient().list_artifacts(found.info.run_id)
+    assert artifact.path == "metrics.json"
+
+
+def test_many_actions_fill_no_more_than_a_screen(command, tmp_path, capfd):
+    write(tmp_path / "many", *(person(f"t{n}", 3, action=f"Action{n}") for n in range(40)))
+    code, out, _ = raylift(capfd, "model=lifter/best.pt", "data=many", "output=out")
+    assert (code, "… and 22 rows more, all in metrics.json" in out) == (0, True)
+    assert len(out.splitlines()) <= 40
+    assert len(read(tmp_path / "out" / "metrics.json")["tables"][0]["actions"]) == 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data=tracks"], "model: is required; give model=…"),
+        (["model=lifter/best.pt"], "data: is required; give data=…"),
+        (["model=none.pt", "data=tracks"], "none.pt: cannot be read: No such file or directory; give the path of a"),
+        (["model=text.pt", "data=tracks"], "text.pt: is damaged or no checkpoint; copy it again"),
+        (["model=half.pt", "data=tracks"], "half.pt: is damaged or no checkpoint; copy it again"),
+        (["model=lifter/best.pt", "data=none"], "none: no such file or folder; give the tracks/ folder of an output"),
+        (["model=lifter/best.pt", "data=lifter"], "lifter: the folder holds no tracks files (*.parquet); write some"),
+        (["model=lifter/best.pt", "data=empty"], "empty: the tracks files hold no track; give others"),
+        (
+            ["model=lifter/best.pt", "data=coco"],
+            "layout: the keypoints are coco17, the lifter was trained on h36m17; label with h36m17, or take",
+        ),
+        (
+            ["model=lifter/best.pt", "data=mpii"],
+            "layout: the positions are mpii16, the lifter predicts h36m17; give tracks labeled in h36m17, or take a "
+            "lifter that predicts mpii16",
+        ),
+        (["model=lifter/best.pt", "data=nan"], "track x (x.mp4): keypoints of frame 3 are not finite; mend or remove"),
+        (["model=lifter/best.pt", "data=rateless"], "track x: its frame rate is unknown (fps is "),
+        (
+            ["model=lifter/best.pt", "data=tracks", "subjects=[S3]"],
+            "subjects: tracks has no track of subject 'S3'; there are: S1, S2",
+        ),
+        (
+            ["model=lifter/best.pt", "data=free", "by_subject=true"],
+            "by_subject=true: none of 5 tracks has positions to compare with; leave it out, or give labeled tracks",
+        ),
+        (["model=lifter/best.pt", "data=tracks", "device=cuda:77"], "device=cuda:77: this machine has "),
+        (["model=lifter/best.pt", "data=tracks", "device=gpu"], "device=gpu: string should match pattern"),
+        (["model=lifter/best.pt", "data=tracks", "output=text.pt"], "output=text.pt: the folder cannot be written: "),
+        (["model=memory://best.pt", "data=tracks"], "output: is required for a model that is not on this machine"),
+    ],
+)
+def test_a_wrong_command_is_one_clear_line(command, arguments, message, tmp_path, capfd):
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    (tmp_path / "half.pt").write_bytes((tmp_path / "lifter" / "best.pt").read_bytes()[:5000])
+    write_lifter("memory://best.pt")
+    nan = person("x", 20)
+    nan.keypoints[3, 2] = np.nan
+    write(tmp_path / "nan", nan)
+    write(tmp_path / "empty")
+    write(tmp_path / "coco", person("x", 20, layout="coco17"))
+    write(tmp_path / "mpii", person("x", 20, positions_layout="mpii16"))
+    write(tmp_path / "rateless", person("x", 20, fps=float("nan"), timestamps_s=np.zeros(20)))
+    code, _, err = raylift(capfd, *arguments)
+    assert code == 2
+    assert err.startswith(f"evaluate: {message}")
+    assert len(err.splitlines()) == 1
+
+
+def test_help_lists_the_fields(capfd):
+    _, out, _ = raylift(capfd, "--help")
+    assert "model=<str>  (required)" in out
+    assert "flip=<bool>  (default True)" in out
