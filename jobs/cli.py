@@ -52,7 +52,7 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
     if hasattr(job, "FIRST") and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         arguments[0] = f"{job.FIRST}={arguments[0]}"
     model = get_type_hints(job.main)["config"]
-    logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s", force=True)
     try:
         if any(argument in ("-h", "--help") for argument in arguments):
             print(help_text(name, _summary(name), model), flush=True)

@@ -52,6 +52,7 @@ def undisturbed(corpus, embedded_ray, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
         assert run_job("train", arguments(corpus, folder / "out")) == 0
         runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
     return folder / "out", runs
