@@ -52,7 +52,7 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
     if hasattr(job, "FIRST") and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         arguments[0] = f"{job.FIRST}={arguments[0]}"
     model = get_type_hints(job.main)["config"]
-    logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s", force=True)
+    logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s", handlers=[_StandardError()])
     try:
         if any(argument in ("-h", "--help") for argument in arguments):
             print(help_text(name, _summary(name), model), flush=True)
@@ -72,6 +72,14 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
         # Who reads us (`| head`) has enough; Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+class _StandardError(logging.Handler):
+    """Logs to what standard error is at the time: jobs may run one after another in one process."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line."""
+        print(self.format(record), file=sys.stderr)
 
 
 def _summary(name: str) -> str:
