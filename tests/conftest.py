@@ -1,5 +1,6 @@
 """Fixtures for every test: the shared data when it is there, one embedded Ray, small videos made on the spot."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -32,6 +33,10 @@ def embedded_ray(plugin_path):
 
     from pipelines import session
 
+    # Should a test have imported Ray: its logger keeps the standard error of that test, which is closed.
+    for handler in logging.getLogger("ray").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)
     # A GPU in name only: what goes where is Ray's to decide, and the plug-ins of these tests ask for none.
     ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
     session.connect()
