@@ -35,7 +35,7 @@ def embedded_ray(plugin_path):
 
     # Should a test have imported Ray: its logger keeps the standard error of that test, which is closed.
     for handler in logging.getLogger("ray").handlers:
-        if isinstance(handler, logging.StreamHandler):
+        if isinstance(handler, logging.StreamHandler) and handler.stream.closed:
             handler.stream = sys.stderr  # not setStream, which would flush the closed one
     # A GPU in name only: what goes where is Ray's to decide, and the plug-ins of these tests ask for none.
     ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
