@@ -1,6 +1,5 @@
 """Fixtures for every test: the shared data when it is there, one embedded Ray, small videos made on the spot."""
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -26,6 +25,13 @@ def plugin_path():
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLUGINS), os.environ.get("PYTHONPATH")]))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ray_imported_first(request):
+    """Ray's logger keeps the standard error of its import: it must not be that of a single test."""
+    if any(item.get_closest_marker("ray") for item in request.session.items):
+        import ray  # noqa: F401
+
+
 @pytest.fixture(scope="session")
 def embedded_ray(plugin_path):
     """The one Ray of this test session."""
@@ -33,10 +39,6 @@ def embedded_ray(plugin_path):
 
     from pipelines import session
 
-    # Should a test have imported Ray: its logger keeps the standard error of that test, which is closed.
-    for handler in logging.getLogger("ray").handlers:
-        if isinstance(handler, logging.StreamHandler) and handler.stream.closed:
-            handler.stream = sys.stderr  # not setStream, which would flush the closed one
     # A GPU in name only: what goes where is Ray's to decide, and the plug-ins of these tests ask for none.
     ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
     session.connect()
