@@ -27,9 +27,9 @@ def plugin_path():
 
 @pytest.fixture(scope="session", autouse=True)
 def ray_imported_first(request):
-    """Ray's logger keeps the standard error of its import: it must not be that of a single test."""
+    """Ray's loggers keep the standard error of its import: it must not be that of a single test."""
     if any(item.get_closest_marker("ray") for item in request.session.items):
-        import ray  # noqa: F401
+        import ray.data  # noqa: F401
 
 
 @pytest.fixture(scope="session")
