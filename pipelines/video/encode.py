@@ -16,6 +16,10 @@ from jaxtyping import UInt8
 LARGEST_RATE_DENOMINATOR = 1001
 
 
+# On CPUs with AVX-512 x264's macroblock tree gives other bytes each time.
+_REPRODUCIBLE = {"libx264": {"x264-params": "no-mbtree=1"}}
+
+
 class VideoWriter:
     """Encodes RGB frames to a video file, streaming; a context manager.
 
@@ -61,7 +65,9 @@ class VideoWriter:
         self._frame_s = 1 / rate
         self._frames = 0
         self._container = av.open(str(self._partial), "w", options=dict(container_options or {}))
-        stream = self._container.add_stream(codec, rate=rate, options=dict(options or {}))
+        stream = self._container.add_stream(
+            codec, rate=rate, options=_REPRODUCIBLE.get(codec, {}) | dict(options or {})
+        )
         assert isinstance(stream, VideoStream), f"{codec} encodes no video"
         self._stream: VideoStream = stream
         context = stream.codec_context
@@ -85,6 +91,8 @@ class VideoWriter:
         """
         shown_s = self._frames * self._frame_s if timestamp_s is None else Fraction(timestamp_s)
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        # Not left to the encoder, which converts with several threads and then not always to the same bytes.
+        picture = picture.reformat(format=self._stream.pix_fmt, threads=1)
         picture.time_base, picture.pts = self._tick, round(shown_s / self._tick)
         self._container.mux(self._stream.encode(picture))
         self._frames += 1
