@@ -13,7 +13,8 @@ from pipelines import registry, runs, storage
 from pipelines.datasets.reader import digest
 from pipelines.datasets.source import PoseSource
 from pipelines.datasets.track import KeypointTrack
-from pipelines.datasets.write import SETTINGS_KEY, write_tracks
+from pipelines.datasets.write import write_tracks
+from schemas import SETTINGS_KEY
 from schemas.config import JobConfig
 from schemas.errors import UserError
 from schemas.import_poses import ImportPosesConfig

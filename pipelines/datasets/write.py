@@ -10,12 +10,8 @@ import pyarrow.parquet as pq
 
 from pipelines import storage
 from pipelines.datasets.track import KeypointTrack
-from schemas import FORMAT_KEY, VERSION_KEY, __version__
+from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, __version__
 from schemas.tracks import FORMAT, TRACKS
-
-# The same names as in the files of jobs.label.
-LAYOUT_KEY = b"raylift.layout"
-SETTINGS_KEY = b"raylift.settings"
 
 # Uncompressed. A file is what a reader opens at once over a network, a row group what it decodes at once.
 FILE_BYTES, GROUP_BYTES = 64_000_000, 8_000_000

@@ -11,13 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import storage
-from schemas import FORMAT_KEY
+from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, WEIGHTS_KEY
 from schemas.detections import FORMAT
 from schemas.errors import UserError
-
-SETTINGS_KEY = b"raylift.settings"
-WEIGHTS_KEY = b"raylift.weights_sha256"
-LAYOUT_KEY = b"raylift.layout"
 
 # Finished rows and failed rows lie in files of different names, so that a retry can replace the failed ones.
 FINISHED, FAILED = "part-", "errors-"

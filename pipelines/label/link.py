@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from pipelines import storage
 from pipelines.detectors.base import People
-from pipelines.label.ledger import LAYOUT_KEY, SETTINGS_KEY, WEIGHTS_KEY, Ledger, digest
+from pipelines.label.ledger import Ledger, digest
 from pipelines.label.tracker import track_people
 from pipelines.label.tracks import Frame, Timeline, Track
-from schemas import FORMAT_KEY, VERSION_KEY, __version__
+from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, WEIGHTS_KEY, __version__
 from schemas.layouts import JointLayout, layout
 from schemas.link import LinkConfig
 from schemas.tracks import FORMAT, TRACKS

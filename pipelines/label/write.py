@@ -8,15 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines import storage
-from pipelines.label.ledger import (
-    FAILED,
-    FINISHED,
-    LAYOUT_KEY,
-    SETTINGS_KEY,
-    WEIGHTS_KEY,
-    file_name,
-)
-from schemas import FORMAT_KEY, VERSION_KEY, __version__
+from pipelines.label.ledger import FAILED, FINISHED, file_name
+from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, WEIGHTS_KEY, __version__
 from schemas.detections import DETECTIONS, FORMAT
 from schemas.errors import RunFailed
 
