@@ -4,8 +4,10 @@ python -m jobs.train labeled=out/mocap unlabeled=out/tracks output=out/lifter
 Small enough to try: … optimization.epochs=2 lifter.channels=32 lifter.filter_widths=[3,3]
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -49,6 +51,8 @@ class Display:
         self._bars, self._epochs, self._record = bars, epochs, record
         self._logged, self._restarts = record.last("epoch") or 0, -1
         self._task = bars.add_task("", total=None, shown="starting workers")
+        # When this run's first step was heard of, and which it was: for the time that is left.
+        self._first: tuple[float, int] | None = None
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
@@ -69,8 +73,17 @@ class Display:
             completed=at.step,
             total=at.steps,
             description=f"epoch {at.epoch}/{self._epochs}",
-            shown=f"{at.frames_per_s:,.0f} frames/s",
+            shown=f"{at.frames_per_s:,.0f} frames/s{self._left(at)}",
         )
+
+    def _left(self, at: StepReport) -> str:
+        """How long the training will take at the pace of this run's steps so far."""
+        now, done = time.monotonic(), (at.epoch - 1) * at.steps + at.step
+        if self._first is None or done <= self._first[1]:
+            self._first = now, done
+            return ""
+        left_s = (now - self._first[0]) / (done - self._first[1]) * (self._epochs * at.steps - done)
+        return f", about {timedelta(seconds=round(left_s))} left"
 
     def epoch(self, report: EpochReport) -> None:
         """Print and log an epoch, unless an earlier run of the training has."""
