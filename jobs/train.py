@@ -26,12 +26,12 @@ def main(config: TrainConfig) -> int:
     """Train what the output lacks."""
     plan = plan_data(config)  # before anything is written
     with storage.sole_writer(config.output):
-        begun = run.look_up(config)
+        begun = run.look_up(config, plan)
         if begun is not None and begun.report is not None:
             print(f"train: nothing to do: {config.output} holds the finished training")
             return 0
         with runs.record("train", config, begun.run_id if begun else None) as record, display(config, record) as shown:
-            run.begin(config, record.run_id)
+            run.begin(config, plan, record.run_id)
             if plan.short_tracks:
                 shown.say(
                     f"{plan.short_tracks} tracks are shorter than the receptive field of {plan.shape.receptive_field} "

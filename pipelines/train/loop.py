@@ -112,6 +112,7 @@ class Training:
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.history = [EpochReport(**report) for report in state["history"]]
+        assert self.state()["next_unlabeled_batch"] == state["next_unlabeled_batch"], "the data are no longer the same"
 
     def run_epoch(self, on_step: OnStep = lambda step, steps, rate: None) -> EpochReport:
         """Train for one epoch.

@@ -63,11 +63,11 @@ class Begun:
     report: dict[str, Any] | None
 
 
-def look_up(config: TrainConfig) -> Begun | None:
+def look_up(config: TrainConfig, plan: DataPlan) -> Begun | None:
     """What the output holds; None if it is new.
 
     Raises:
-        UserError: It holds a training with other settings.
+        UserError: It holds a training with other settings, or of other data.
     """
     uri = storage.join(config.output, "run.json")
     if not storage.exists(uri):
@@ -81,13 +81,18 @@ def look_up(config: TrainConfig) -> Begun | None:
                 f"output={config.output}: was begun with {name}={before}, now {name}={given}; "
                 "give the same settings to continue, or another output"
             )
+    if begun["data"] != plan.digest:
+        raise UserError(
+            f"output={config.output}: the tracks have changed since this training was begun; "
+            "give the same tracks to continue, or another output"
+        )
     report = storage.join(config.output, "report.json")
     return Begun(begun["run_id"], json.loads(storage.read_bytes(report)) if storage.exists(report) else None)
 
 
-def begin(config: TrainConfig, run_id: str) -> None:
+def begin(config: TrainConfig, plan: DataPlan, run_id: str) -> None:
     """Note in the output which training it holds."""
-    note = {"format": FORMAT, "run_id": run_id, "settings": _settings(config)}
+    note = {"format": FORMAT, "run_id": run_id, "data": plan.digest, "settings": _settings(config)}
     storage.write_bytes(storage.join(config.output, "run.json"), json.dumps(note, indent=2).encode())
 
 

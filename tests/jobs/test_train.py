@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,16 @@ def test_the_same_command_again_does_nothing(undisturbed, corpus, capsys):
 def test_other_settings_are_refused(undisturbed, corpus, capsys):
     assert run_job("train", arguments(corpus, undisturbed[0], "optimization.seed=3")) == 2
     assert "was begun with optimization.seed=0, now optimization.seed=3" in capsys.readouterr().err
+
+
+def test_tracks_that_changed_are_refused(undisturbed, corpus, tmp_path, capsys):
+    output = tmp_path / "out"
+    shutil.copytree(undisturbed[0], output)
+    (output / "report.json").unlink()
+    note = json.loads((output / "run.json").read_text())
+    (output / "run.json").write_text(json.dumps(note | {"data": "of old"}))
+    assert run_job("train", arguments(corpus, output)) == 2
+    assert "the tracks have changed since this training was begun" in capsys.readouterr().err
 
 
 def checkpoints(output):
