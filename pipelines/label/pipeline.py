@@ -57,18 +57,23 @@ def size_pools(config: WorkersConfig, cpus: float, gpus: float) -> tuple[Pool, P
     """The detectors and the decoders that fill a machine or cluster; no decoders where detectors decode themselves.
 
     On CPUs a detector decodes its own clips: the frames stay in its process. On GPUs decoding takes all the CPUs
-    that detectors leave.
+    that detectors leave. Each process leaves room for planner and writer, which may have to stand beside it; where
+    there are more processes than CPUs, they share.
     """
+    room = 2 * WAITING_CPUS
     if config.gpus_per_detector > 0:
         detectors = config.detectors or max(1, int(gpus / config.gpus_per_detector))
-        free = cpus - detectors * config.cpus_per_detector - 2 * WAITING_CPUS
-        return (
-            Pool(detectors, config.cpus_per_detector, config.gpus_per_detector),
-            Pool(config.decoders or max(1, int(free)), 1.0),
-        )
-    detectors = config.detectors or max(1, int(cpus / config.cpus_per_detector))
-    # Planner and writer fit beside the detectors even on one CPU.
-    return Pool(detectors, config.cpus_per_detector - 2 * WAITING_CPUS), None
+        decoders = config.decoders or max(1, int(cpus - detectors * config.cpus_per_detector))
+    else:
+        detectors = config.detectors or max(1, int(cpus / config.cpus_per_detector))
+        decoders = 0
+    wanted = detectors * (config.cpus_per_detector - room) + decoders * (1 - room)
+    # Of all that is wanted, so much there is; Ray counts in ten-thousandths.
+    share = min(1.0, int(1000 * (cpus - room) / wanted) / 1000)
+    return (
+        Pool(detectors, share * (config.cpus_per_detector - room), config.gpus_per_detector),
+        Pool(decoders, share * (1 - room)) if decoders else None,
+    )
 
 
 def run_detection(

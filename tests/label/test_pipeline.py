@@ -9,7 +9,7 @@ import pytest
 from jobs.arguments import read_config
 from pipelines import storage
 from pipelines.label import run
-from pipelines.label.pipeline import PLANNER, WAITING_CPUS, size_pools
+from pipelines.label.pipeline import PLANNER, WRITER, size_pools
 from pipelines.label.sources import find_videos
 from pipelines.video.isolated import READER
 from schemas.detections import DETECTIONS
@@ -227,18 +227,24 @@ def test_remote_videos_pass_through_the_cache(corpus, tmp_path, embedded_ray, mo
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 3, 8, 64])
-def test_pools_fit_the_machine_with_room_for_every_stage(cpus):
-    detectors, decoders = size_pools(WorkersConfig(), cpus, 0)
-    assert decoders is None, "each detector decodes its own clips"
-    assert detectors.size == cpus
-    assert detectors.size * detectors.cpus + PLANNER.cpus + WAITING_CPUS <= cpus + 1e-9
+@pytest.mark.parametrize(
+    ("gpus", "told"),
+    [(0, {}), (0, {"detectors": 100}), (1, {"gpus_per_detector": 0.5}), (8, {"gpus_per_detector": 1, "decoders": 30})],
+)
+def test_all_processes_fit_the_machine_at_once(cpus, gpus, told):
+    """Or a stage would wait for one before it to end, which may wait for it."""
+    detectors, decoders = size_pools(WorkersConfig(**told), cpus, gpus)
+    assert (decoders is None) == (gpus == 0), "on CPUs each detector decodes its own clips"
+    held = sum(pool.size * pool.cpus for pool in (detectors, decoders, PLANNER, WRITER) if pool)
+    assert held <= cpus + 1e-9
 
 
-def test_pools_on_gpus_give_the_other_cpus_to_decoding():
+def test_the_default_fills_the_machine():
+    assert size_pools(WorkersConfig(), 64, 0)[0].size == 64
     detectors, decoders = size_pools(WorkersConfig(gpus_per_detector=0.5), 32, 4)
-    assert (detectors.size, detectors.gpus, detectors.cpus) == (8, 0.5, 1)
+    assert (detectors.size, detectors.gpus) == (8, 0.5)
     assert decoders is not None
-    assert (decoders.size, decoders.cpus) == (23, 1)
+    assert decoders.size == 24
 
 
 def test_on_gpus_decoding_and_detecting_are_stages_of_their_own_with_the_same_result(labeled, corpus, tmp_path):
