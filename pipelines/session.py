@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,8 @@ def connect() -> None:
                 object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),
             )
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # Few videos leave some detectors idle; the remedy that Ray names is none of the user's.
+    warnings.filterwarnings("ignore", message="The minimum number of concurrent actors", category=UserWarning)
     # Jobs draw their own progress, in videos, not in blocks.
     DataContext.get_current().enable_progress_bars = False
 
