@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from train.training_samples import person, write
 
 from jobs.arguments import read_config
-from jobs.cli import job_names
+from jobs.cli import job_names, run_job
 from pipelines.train.data import load_data, plan_data
 from pipelines.train.loop import Training
 from pipelines.train.worker_group import WorkerGroup
@@ -62,3 +63,31 @@ def test_the_comparison_recipe_keeps_its_test_apart():
         read_config(CompareConfig, [recipe, "mocap=a.npz", "output=o", "test_subjects=[S60]"])
     with pytest.raises(UserError, match="one of them"):
         read_config(CompareConfig, [recipe, "output=o"])
+
+
+@pytest.fixture(scope="module")
+def human36m(tmp_path_factory):
+    """Tracks imported from a tiny file of Human3.6M's own format."""
+    folder = tmp_path_factory.mktemp("human36m")
+    random = np.random.default_rng(0)
+    motions = {
+        subject: {"Walking 1": random.uniform((-0.5, -0.5, 0), (0.5, 0.5, 1.7), (12, 32, 3)).astype(np.float32)}
+        for subject in ("S1", "S5", "S6", "S7", "S8")
+    }
+    np.savez(folder / "data_3d_h36m.npz", positions_3d=np.array(motions, dtype=object))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        fields = [f"source.positions={folder}/data_3d_h36m.npz", f"output={folder}/out"]
+        assert run_job("import_poses", ["source=human36m", *fields]) == 0
+    return f"{folder}/out/tracks"
+
+
+@pytest.mark.parametrize("recipe", [r for r in TRAINING if "human36m" in r.stem], ids=lambda path: path.stem)
+def test_human36m_recipes_take_what_its_import_gives(recipe, human36m, tmp_path):
+    unlabeled = [f"unlabeled={human36m}"] if "unlabeled_subjects" in recipe.read_text() else []
+    small = ["data.subset=1", "lifter.channels=8"]
+    config = read_config(TrainConfig, [str(recipe), f"labeled={human36m}", f"output={tmp_path}", *unlabeled, *small])
+    plan = plan_data(config)
+    assert (plan.fps, plan.input_layout.name) == (50, "h36m17")
+    assert len(plan.training) % 4 == 0, "four cameras"
+    assert len(load_data(config, plan, WorkerGroup(torch.device("cpu"))).labeled) == 12 * len(plan.training)
