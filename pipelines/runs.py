@@ -43,15 +43,24 @@ class Run:
         """Keep a document as an artifact."""
         mlflow.log_dict(dict(value), name, run_id=self.run_id)
 
+    def log_page(self, html: str, name: str) -> None:
+        """Keep a page as an artifact; MLflow's own pages show it."""
+        mlflow.log_text(html, name, run_id=self.run_id)
+
+    def log_file(self, path: str, folder: str | None = None) -> None:
+        """Keep a file of this machine as an artifact, in a folder if one is named."""
+        mlflow.log_artifact(path, folder, run_id=self.run_id)
+
 
 @contextmanager
-def record(job: str, config: JobConfig, run_id: str | None = None) -> Iterator[Run]:
+def record(job: str, config: JobConfig, run_id: str | None = None, parent: str | None = None) -> Iterator[Run]:
     """Record a job as an MLflow run; an exception marks it failed and goes on.
 
     Args:
         job: Its name.
         config: Becomes the run's parameters.
         run_id: A run to continue, of the same config; a new one is begun if the store has none of this id.
+        parent: The run that this one is part of.
 
     Raises:
         RunFailed: The tracking store cannot be used.
@@ -63,7 +72,7 @@ def record(job: str, config: JobConfig, run_id: str | None = None) -> Iterator[R
         if run_id is not None and _exists(run_id):
             run = mlflow.start_run(run_id)
         else:
-            run = mlflow.start_run(run_name=job, tags={"raylift.job": job})
+            run = mlflow.start_run(run_name=job, tags={"raylift.job": job}, parent_run_id=parent)
             mlflow.log_params(flatten(config.model_dump(mode="json")))
     except MlflowException as error:
         raise RunFailed(
