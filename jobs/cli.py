@@ -15,7 +15,7 @@ from typing import get_type_hints
 from jobs.arguments import help_text, read_config
 from schemas.errors import RunFailed, UserError
 
-NOT_JOBS = {"__init__", "arguments", "cli", "summary"}
+NOT_JOBS = {"__init__", "arguments", "cli", "pages", "summary"}
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ python -m jobs.label videos=clips/ output=out
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -17,9 +18,11 @@ from rich.progress import (
 )
 
 from jobs.cli import run_job
+from jobs.pages import keep_page
 from pipelines import runs, storage
 from pipelines.label import run
 from pipelines.label.sources import find_videos
+from pipelines.report.label_page import label_page
 from schemas.label import LabelConfig
 
 
@@ -36,6 +39,7 @@ def main(config: LabelConfig) -> int:
             record.log_metrics({name: v for name, v in report.items() if name != "format"})
             record.log_tags({"raylift.digest": report["digest"]})
             record.log_json(report, "report.json")
+            keep_page(partial(label_page, report, config.output), config.output, "report.html", record)
     show(report)
     failed = report["videos_failed"]
     return int(config.max_failed is not None and failed > config.max_failed)
@@ -82,7 +86,7 @@ def show(report: dict[str, Any]) -> None:
         ),
         ("worker time", ", ".join(f"{name} {s['seconds']:.1f} s" for name, s in this["stages"].items())),
         ("memory", f"{this['peak_memory_mb']:,.0f} MB at the peak, all processes of this machine's job"),
-        ("output", f"{report['output']}/tracks, /detections, /report.json"),
+        ("output", f"{report['output']}/tracks, /detections, /report.json, /report.html"),
     ]
     console = Console(highlight=False, soft_wrap=True, markup=False)
     for name, value in rows:

@@ -1,0 +1,81 @@
+"""A lifted track as an npz file: plain arrays and strings, nothing pickled, read by `numpy.load` alone."""
+
+import io
+
+import numpy as np
+
+from pipelines.datasets.lifted import LiftedTrack
+from schemas.layouts import layout
+
+FORMAT = "raylift.lifted-npz/1"
+
+README = """One person over time in 3D, as a lifter predicts them. T frames, J joints.
+
+format                 name and version of this set of arrays
+positions_m            (T, J, 3) metres relative to the root; camera axes: x right, y down, z forward
+trajectory_m           (T, 3) metres: where the root is in camera space; absent if the lifter predicts none
+timestamps_s           (T,) seconds: when each frame is shown in the video
+interpolated           (T,) whether the person was not observed in this frame
+keypoint_score         (T,) mean score of the 2D keypoints lifted, 0 to 1
+reprojection_px        (T,) mean distance of projected joints and keypoints, pixels; absent if nothing can be compared
+reprojection           how they were compared: perspective, orthographic or none
+bone_length_deviation  (T,) mean over bones of |length / median length over the track - 1|
+layout                 name of the joint layout
+joints                 (J,) joint names, in array order
+parents                (J,) index of each joint's parent, -1 for the root
+fps                    frames/s, mean over the video; nan if unknown
+start_frame            number of the first frame in its video
+width_px, height_px    size of the upright image
+intrinsics             (9,) fx fy cx cy (pixels) k1 k2 k3 p1 p2; absent if unknown
+intrinsics_distortion  model of the distortion: none, opencv or human36m
+intrinsics_provenance  where the intrinsics come from: calibrated, assumed_fov or none
+track_id, video, person, source         which track this is, and the tracks file it was read from
+subject, action, camera                 '' if unknown
+model, model_sha256                     the lifter, and its file's hash
+
+Positions in camera space: positions_m + trajectory_m[:, None].
+"""
+
+_INTRINSICS = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "p1", "p2")
+
+
+def npz_bytes(lifted: LiftedTrack) -> bytes:
+    """The whole file; the same track gives the same bytes. Its array `README` says what the others are."""
+    joints = layout(lifted.layout)
+    arrays = {
+        "README": README,
+        "format": FORMAT,
+        "positions_m": lifted.positions,
+        "timestamps_s": lifted.timestamps_s,
+        "interpolated": lifted.interpolated,
+        "keypoint_score": lifted.keypoint_score,
+        "reprojection": lifted.reprojection,
+        "bone_length_deviation": lifted.bone_length_deviation,
+        "layout": lifted.layout,
+        "joints": np.array(joints.joints),
+        "parents": np.array(joints.parents, np.int64),
+        "fps": lifted.fps,
+        "start_frame": lifted.start_frame,
+        "width_px": lifted.width,
+        "height_px": lifted.height,
+        "intrinsics_provenance": lifted.intrinsics_provenance,
+        **{name: getattr(lifted, name) for name in ("track_id", "video", "person", "source", "model", "model_sha256")},
+        **{name: getattr(lifted, name) or "" for name in ("subject", "action", "camera")},
+        **_known(lifted),
+    }
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **{name: np.asarray(value) for name, value in arrays.items()})
+    return file.getvalue()
+
+
+def _known(lifted: LiftedTrack) -> dict[str, object]:
+    """What not every track has."""
+    known: dict[str, object] = {}
+    if lifted.trajectory is not None:
+        known["trajectory_m"] = lifted.trajectory
+    if lifted.reprojection_px is not None:
+        known["reprojection_px"] = lifted.reprojection_px
+    if lifted.intrinsics is not None:
+        known["intrinsics"] = np.array([getattr(lifted.intrinsics, name) for name in _INTRINSICS])
+        known["intrinsics_distortion"] = lifted.intrinsics.distortion
+    return known

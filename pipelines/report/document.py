@@ -1,0 +1,129 @@
+"""The frame of every page: one HTML file that needs no network, and the parts that pages are made of.
+
+Whatever text goes into a part is escaped there; only `body`, `style` and `script` are taken as they are.
+"""
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import plotly
+
+# Nothing is fetched, whatever a title or a library asks for. Plotly compiles some of its shaders' code (unsafe-eval).
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob:; style-src 'unsafe-inline'; "
+    "img-src data: blob:; media-src data: blob:; worker-src blob:"
+)
+
+
+def document(title: str, body: str, *, plotly: bool = True, style: str = "", script: str = "") -> str:
+    """A whole page as one HTML text.
+
+    Args:
+        title: Shown in the browser's tab; escaped.
+        body: HTML of the page; whatever stands in it is trusted.
+        plotly: Whether the page draws with Plotly (4.8 MB); charts need it.
+        style: CSS of this page, after that of all pages.
+        script: JavaScript of this page, run when the body is there.
+    """
+    library = f"<script>{_plotly_js()}</script>\n<script>{asset('chart.js')}</script>\n" if plotly else ""
+    own = f"<script>{script}</script>\n" if script else ""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{asset('page.css')}\n{style}</style>\n{library}</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n{own}</body>\n</html>\n"
+    )
+
+
+def asset(name: str) -> str:
+    """The text of a file that lies beside this one."""
+    return (resources.files("pipelines.report") / name).read_text(encoding="utf-8")
+
+
+def escape(text: object) -> str:
+    """Any text, safe between tags and in quoted attributes."""
+    return html.escape(str(text))
+
+
+def heading(title: str, subtitle: str = "") -> str:
+    """The top of a page."""
+    below = f'<p class="subtitle">{escape(subtitle)}</p>' if subtitle else ""
+    return f"<header><h1>{escape(title)}</h1>{below}</header>"
+
+
+def facts(named: Mapping[str, object]) -> str:
+    """A row of cards, each a value under its name; a pair is a value and what is to be said of it in small print."""
+    cards = ""
+    for name, value in named.items():
+        shown, detail = value if isinstance(value, tuple) else (value, "")
+        small = f"<dd>{escape(detail)}</dd>" if detail else ""
+        cards += f"<div><dt>{escape(name)}</dt><dd>{escape(shown)}</dd>{small}</div>"
+    return f'<dl class="facts">{cards}</dl>'
+
+
+def note(text: str) -> str:
+    """A remark that stands out from the text."""
+    return f'<p class="note">{escape(text)}</p>'
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table; numbers stand right. Format them before: cells are shown as `str` gives them.
+
+    A cell is a number if it is an int or float, or a string made of digits, signs, spaces and units as in "3.1 mm".
+    """
+    head = "".join(f'<th scope="col"{_side(_column(rows, i))}>{escape(name)}</th>' for i, name in enumerate(columns))
+    lines = ["".join(f"<td{_side([cell])}>{escape(cell)}</td>" for cell in row) for row in rows]
+    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+
+
+def chart(
+    name: str, traces: Sequence[Mapping[str, Any]], layout: Mapping[str, Any], *, label: str, height_px: int = 320
+) -> str:
+    """A Plotly chart in the colours of the page, light or dark.
+
+    Args:
+        name: Id of the element, unique on the page: letters, digits and hyphens.
+        traces: Plotly's traces as plain dictionaries (`figure.to_plotly_json()["data"]` of a figure without arrays).
+        layout: Plotly's layout; colours, fonts and margins it leaves out are the page's.
+        label: What the chart shows, for those who cannot see it.
+        height_px: Height.
+    """
+    data = json_script(f"{name}-data", {"traces": list(traces), "layout": dict(layout)})
+    return (
+        f'<div id="{name}" class="chart" role="img" aria-label="{escape(label)}" style="height: {height_px}px"></div>'
+        f"{data}<script>raylift.chart({json.dumps(name)});</script>"
+    )
+
+
+def json_script(name: str, value: object) -> str:
+    """Data for scripts: `raylift.read(name)` returns it. No text in it can end the element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{text}</script>'
+
+
+@cache
+def _plotly_js() -> str:
+    return (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+
+
+def _column(rows: Sequence[Sequence[object]], index: int) -> list[object]:
+    return [row[index] for row in rows]
+
+
+def _side(cells: Sequence[object]) -> str:
+    return ' class="number"' if cells and all(_is_number(cell) for cell in cells) else ""
+
+
+def _is_number(cell: object) -> bool:
+    if isinstance(cell, str):
+        first = cell.strip().lstrip("+-−±≈<>").split(" ")[0].rstrip("%×").replace(",", "")
+        return first.replace(".", "", 1).isdigit() or cell.strip() in ("–", "—", "")
+    return isinstance(cell, int | float)

@@ -1,0 +1,126 @@
+"""Frames of labeled videos with the people that were found drawn in: the quickest way to see what labels are worth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from pipelines import storage
+from pipelines.report.label_sample import Moment
+from pipelines.report.stage import sided_bones
+from pipelines.video.errors import VideoError
+from pipelines.video.isolated import IsolatedReader
+from schemas.errors import UserError
+
+# Pixels of the longer side, and JPEG quality: 20 to 40 kB a frame.
+_SIDE_PX = 480
+_QUALITY = 82
+# A video that takes longer is left out.
+_TIMEOUT_S = 20.0
+# Keypoints below are a guess of the detector's, and are drawn thin.
+_SURE = 0.3
+# RGB; the page's colours of sides.
+_COLOURS = {"left": (31, 119, 208), "right": (226, 113, 29), "centre": (240, 240, 240)}
+_BOX = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A frame with its people.
+
+    Attributes:
+        moment: Which frame.
+        jpeg: The picture.
+        width: Its width, px.
+        height: Its height, px.
+    """
+
+    moment: Moment
+    jpeg: bytes
+    width: int
+    height: int
+
+
+def draw_overlays(moments: Sequence[Moment], layout: str, most: int) -> tuple[list[Overlay], dict[str, str]]:
+    """Frames spread evenly from the surest to the least sure ones, and why videos were left out.
+
+    Args:
+        moments: Frames to choose from, of different videos.
+        layout: Joint layout of their keypoints.
+        most: How many to draw.
+
+    Returns:
+        The overlays, and the reason for each video that cannot be shown.
+    """
+    left_out = {moment.video: reason for moment in moments if (reason := _why_not(moment.video))}
+    usable = sorted((moment for moment in moments if moment.video not in left_out), key=lambda m: (-m.score, m.video))
+    chosen = np.unique(np.linspace(0, len(usable) - 1, min(most, len(usable))).round().astype(int))
+    overlays, reader = [], IsolatedReader(_TIMEOUT_S)
+    try:
+        for moment in (usable[index] for index in chosen):
+            try:
+                read = reader.read(_file(moment.video), moment.frame, moment.frame + 1, _SIDE_PX, "auto")
+            except VideoError as error:
+                left_out[moment.video] = str(error)
+                continue
+            if len(read.images):
+                overlays.append(_overlay(moment, np.array(read.images[0]), layout))
+            else:
+                left_out[moment.video] = f"frame {moment.frame} cannot be decoded"
+    finally:
+        reader.close()
+    return overlays, left_out
+
+
+def _why_not(video: str) -> str | None:
+    try:
+        here = storage.is_local(video)
+    except UserError:  # the package for such addresses is where the labels were made
+        here = False
+    if not here:
+        return "not on this machine"
+    return None if _file(video).exists() else "no longer there"
+
+
+def _file(video: str) -> Path:
+    return Path(storage.absolute(video))
+
+
+def _overlay(moment: Moment, image: UInt8[np.ndarray, "height width 3"], layout: str) -> Overlay:
+    height, width = image.shape[:2]
+    scale = np.array([width / moment.width, height / moment.height])
+    for person in moment.people:
+        box = np.array(person["box"]).reshape(2, 2) * scale
+        points = np.array(person["keypoints"]).reshape(-1, 2) * scale
+        _draw(image, box, points, np.array(person["keypoint_scores"]), sided_bones(layout))
+    done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    assert done
+    return Overlay(moment, jpeg.tobytes(), width, height)
+
+
+def _draw(
+    image: UInt8[np.ndarray, "height width 3"],
+    box: np.ndarray,
+    points: np.ndarray,
+    scores: np.ndarray,
+    bones: Sequence[tuple[int, int, str]],
+) -> None:
+    """A box, bones by side, joints; each bone over a dark line, or it could not be told from a bright background."""
+    # Quarter pixels, as OpenCV's fixed-point coordinates allow.
+    fixed = np.round(points * 4).astype(int)
+    thickness = max(1, round(max(image.shape) / 240))
+    low, high = (tuple(corner.tolist()) for corner in np.round(box).astype(int))
+    cv2.rectangle(image, low, high, _BOX, 1, cv2.LINE_AA)
+    for under in (True, False):
+        for child, parent, side in bones:
+            sure = min(scores[child], scores[parent]) >= _SURE
+            width = (thickness if sure else 1) + (2 if under else 0)
+            colour = (20, 20, 20) if under else _COLOURS[side]
+            ends = tuple(fixed[child].tolist()), tuple(fixed[parent].tolist())
+            cv2.line(image, *ends, colour, width, cv2.LINE_AA, 2)
+    for point, score in zip(fixed.tolist(), scores, strict=True):
+        if score >= _SURE:
+            cv2.circle(image, tuple(point), 4 * thickness, (255, 255, 255), -1, cv2.LINE_AA, 2)
