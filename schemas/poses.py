@@ -18,7 +18,9 @@ POSES = pa.schema(
         pa.field("action", pa.string()),
         pa.field("camera", pa.string()),
         pa.field("person", pa.int32(), nullable=False, metadata={"meaning": "0 is seen first in its video"}),
-        pa.field("source", pa.string(), nullable=False, metadata={"meaning": "name of the tracks file, a content hash"}),
+        pa.field(
+            "source", pa.string(), nullable=False, metadata={"meaning": "name of the tracks file, a content hash"}
+        ),
         pa.field("model", pa.string(), nullable=False, metadata={"meaning": "registered version, or a file's address"}),
         pa.field("model_sha256", pa.string(), nullable=False),
         pa.field("layout", pa.string(), nullable=False, metadata={"meaning": "of the positions"}),

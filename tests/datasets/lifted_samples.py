@@ -33,7 +33,7 @@ def lifted(frames: int = 30, **changes: Any) -> LiftedTrack:
         "start_frame": 0,
         "timestamps_s": times,
         "positions": positions.astype(np.float32),
-        "trajectory": np.tile(np.float32([0.1, 0.2, 4]), (frames, 1)),
+        "trajectory": np.tile(np.array([0.1, 0.2, 4], np.float32), (frames, 1)),
         "interpolated": np.zeros(frames, bool),
         "keypoint_score": np.full(frames, 0.9, np.float32),
         "reprojection_px": np.full(frames, 3.0, np.float32),

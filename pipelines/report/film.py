@@ -1,0 +1,196 @@
+"""The frames of a rendered video: picture, space and quality on one sheet."""
+
+from collections.abc import Collection, Iterator
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from pipelines.report import drawing
+from pipelines.report.clip import pictures
+from pipelines.report.drawing import Image
+from pipelines.report.scene import Person, Scene
+from pipelines.report.stage import Stage, Timeline, sided_bones
+from pipelines.video.info import VideoInfo
+from pipelines.video.probe import probe
+from pipelines.video.reader import VideoReader
+
+# Shapes of the picture, width to height; what is wider or narrower stands between bars.
+_NARROWEST, _WIDEST = 9 / 16, 16 / 9
+# Relative to the height of the picture.
+_SPACE_WIDTH, _STRIP_HEIGHT, _TEXT_SIZE = 1.1, 0.19, 0.033
+# Letters smaller than this cannot be read.
+_LEAST_TEXT_PX = 11
+# Percentile of the curve that its scale must hold: a spike may leave it.
+_SCALE = 99.5
+
+
+class Film:
+    """Draws a scene frame by frame.
+
+    Args:
+        scene: Whom to show, with or without their video.
+        height_px: Height of the picture; that of the curves below is added.
+
+    Raises:
+        UserError: The video is not the one of the tracks.
+        VideoError: The video cannot be read.
+    """
+
+    def __init__(self, scene: Scene, height_px: int) -> None:
+        self._scene = scene
+        self._info: VideoInfo | None = None if scene.video is None else probe(scene.video)
+        self.timeline, self._stage = Timeline.of(scene, self._info), Stage.of(scene)
+        shape = scene.people[0].keypoints.width / scene.people[0].keypoints.height
+        self._picture_height = _even(height_px)
+        self._picture_width = _even(height_px * min(max(shape, _NARROWEST), _WIDEST))
+        self._text_px = max(_LEAST_TEXT_PX, round(height_px * _TEXT_SIZE))
+        space_width = _even(height_px * _SPACE_WIDTH)
+        self.width = self._picture_width + space_width
+        self.height = self._picture_height + max(_even(height_px * _STRIP_HEIGHT), 4 * self._text_px)
+        self._eye = drawing.Eye.of(self._stage, space_width, self._picture_height)
+        self._bones = [
+            (sided_bones(person.keypoints.layout), sided_bones(person.lifted.layout)) for person in scene.people
+        ]
+        self._sheet = self._draw_sheet()
+
+    def frames(self, numbers: Collection[int]) -> Iterator[tuple[int, Image]]:
+        """(number, image) of the frames of the timeline with these numbers, ascending."""
+        for number, picture in self._pictures(numbers):
+            image = self._sheet.copy()
+            above, below = image[: self._picture_height], image[self._picture_height :]
+            self._draw_picture(above[:, : self._picture_width], number, picture)
+            self._draw_space(above[:, self._picture_width :], number)
+            self._draw_quality(below, number)
+            yield number, image
+
+    def _pictures(self, numbers: Collection[int]) -> Iterator[tuple[int, Image | None]]:
+        if self._scene.video is None or self._info is None or not numbers:
+            yield from ((number, None) for number in numbers)
+            return
+        wanted = numbers if isinstance(numbers, range) else set(numbers)
+        first = self.timeline.first
+        longer_side = max(self._fitted(self._info.width, self._info.height))
+        with VideoReader(self._scene.video, longer_side, info=self._info) as reader:
+            for index, picture in pictures(reader, first + min(wanted), first + max(wanted) + 1):
+                if index - first in wanted:
+                    yield index - first, picture
+
+    def _people(self, number: int) -> Iterator[tuple[int, Person, int]]:
+        """(index, person, frame of the track) of those who are in a frame of the timeline."""
+        for index, person in enumerate(self._scene.people):
+            frame = number + self.timeline.first - person.lifted.start_frame
+            if 0 <= frame < len(person.lifted):
+                yield index, person, frame
+
+    def _fitted(self, width: int, height: int) -> tuple[int, int]:
+        """The size at which an image fits into the picture."""
+        scale = min(self._picture_width / width, self._picture_height / height)
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    def _draw_picture(self, image: Image, number: int, picture: Image | None) -> None:
+        first = self._scene.people[0].keypoints
+        width, height = self._fitted(first.width, first.height)
+        left, top = (image.shape[1] - width) // 2, (image.shape[0] - height) // 2
+        inside = image[top : top + height, left : left + width]
+        if picture is not None:
+            inside[:] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+        for index, person, frame in self._people(number):
+            track = person.keypoints
+            points = track.keypoints[frame] * (width / track.width)
+            drawing.skeleton_2d(
+                inside, points, track.scores[frame], self._bones[index][0], bool(track.interpolated[frame])
+            )
+
+    def _draw_space(self, image: Image, number: int) -> None:
+        time_s = float(self.timeline.timestamps_s[number] - self.timeline.timestamps_s[0])
+        drawing.ground(image, self._stage, self._eye, time_s)
+        people, names = [], []
+        for index, person, frame in self._people(number):
+            now = slice(frame, frame + 1)
+            joints = (self._stage.positions(self._scene, index, now) + self._stage.roots(self._scene, index, now))[0]
+            people.append((joints, self._bones[index][1]))
+            names.append((joints[joints[:, 2].argmax()], f"person {person.lifted.person}"))
+        drawing.skeletons_3d(image, people, self._stage, self._eye, time_s)
+        for top, name in names if len(self._scene.people) > 1 else ():
+            x, y, _ = self._eye.project(top, time_s)
+            drawing.text(image, name, x - drawing.text_width(name, self._text_px) / 2, y - self._text_px, self._text_px)
+
+    def _draw_quality(self, image: Image, number: int) -> None:
+        values = [
+            (person.lifted.reprojection_px, person.lifted.bone_length_deviation, person.lifted.keypoint_score, frame)
+            for _, person, frame in self._people(number)
+        ]
+        said = [f"frame {number + self.timeline.first}", f"{self.timeline.timestamps_s[number]:.2f} s"]
+        if values:
+            compared = [float(px[frame]) for px, _, _, frame in values if px is not None]
+            said += [f"reprojection {np.mean(compared):.1f} px"] if compared else []
+            said.append(f"bones {100 * np.mean([bones[frame] for _, bones, _, frame in values]):.1f} %")
+            said.append(f"score {np.mean([score[frame] for _, _, score, frame in values]):.2f}")
+        if any(person.lifted.interpolated[frame] for _, person, frame in self._people(number)):
+            said.append("interpolated")
+        # Each stands where its longest would end, so that nothing jumps.
+        left = self._text_px
+        for words in said:
+            drawing.text(image, words, left, 1.5 * self._text_px, self._text_px)
+            left += drawing.text_width(words.translate(_WIDEST_DIGITS), self._text_px) + 1.5 * self._text_px
+        x = number / max(1, len(self.timeline) - 1) * (self.width - 1)
+        drawing.line(image, (x, 2 * self._text_px), (x, image.shape[0]), drawing.TEXT, 2)
+
+    def _draw_sheet(self) -> Image:
+        """What is the same in all frames."""
+        sheet = np.full((self.height, self.width, 3), drawing.PANEL, np.uint8)
+        sheet[: self._picture_height, : self._picture_width] = drawing.BACKGROUND
+        space = sheet[: self._picture_height, self._picture_width :]
+        size, small = self._text_px, max(_LEAST_TEXT_PX, round(self._text_px * 0.85))
+        drawing.text(space, self._scene.title, size, 1.8 * size, size)
+        model = self._scene.people[0].lifted.model
+        drawing.text(
+            space, model if self._stage.travels else f"{model}, root-relative", size, 3.2 * size, small, drawing.MUTED
+        )
+        left = size
+        for side in ("left", "right"):
+            drawing.text(space, side, left, space.shape[0] - size, size, drawing.SIDES[side])
+            left += drawing.text_width(side, size) + size
+        below = sheet[self._picture_height + 2 * size :]
+        for index, (values, unseen) in enumerate(self._curves()):
+            drawing.curve(below, values, unseen, self._scale(), drawing.PEOPLE[index % len(drawing.PEOPLE)])
+        return sheet
+
+    def _curves(self) -> list[tuple[Float64[np.ndarray, " columns"], Bool[np.ndarray, " columns"]]]:
+        """Per person and column of the sheet: the worst of the quality shown, and whether anything is interpolated."""
+        frames = len(self.timeline)
+        at = np.linspace(0, frames - 1, self.width)
+        # A column stands for at least one frame, and where there are more columns than frames for a point between two.
+        columns = [slice(int(a), int(a) + max(1, frames // self.width)) for a in at]
+        curves = []
+        for person in self._scene.people:
+            quality, unseen = np.full(frames, np.nan), np.zeros(frames, bool)
+            start = person.lifted.start_frame - self.timeline.first
+            shown = slice(0, max(0, frames - start))
+            quality[start : start + len(person.lifted)] = _quality(person)[shown]
+            unseen[start : start + len(person.lifted)] = person.lifted.interpolated[shown]
+            if frames < self.width:
+                values = np.interp(at, np.arange(frames), quality)
+            else:
+                values = np.array([quality[column].max() for column in columns])
+            curves.append((values, np.array([unseen[column].any() for column in columns])))
+        return curves
+
+    def _scale(self) -> float:
+        """What the curves' upper edge stands for."""
+        return float(np.percentile(np.concatenate([_quality(p) for p in self._scene.people]), _SCALE)) * 1.1 or 1.0
+
+
+def _quality(person: Person) -> np.ndarray:
+    """What the curve shows: distance of the projection, or of bone lengths where nothing can be projected."""
+    track = person.lifted
+    return track.bone_length_deviation if track.reprojection_px is None else track.reprojection_px
+
+
+_WIDEST_DIGITS = str.maketrans("123456789", "000000000")
+
+
+def _even(side: float) -> int:
+    """Yuv420p halves the chroma."""
+    return max(2, round(side) // 2 * 2)

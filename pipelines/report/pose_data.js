@@ -1,0 +1,94 @@
+/* Reads what packing.py wrote, and says where everybody is in a frame. */
+"use strict";
+const ARRAYS = { uint8: Uint8Array, int16: Int16Array, int32: Int32Array };
+
+function bytesOf(base64) {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+/* An array as packing.py packed it: bytes by plane, channel and frame, each the difference to the frame before. */
+async function unpack({ type, shape, data }) {
+  const inflated = new Blob([bytesOf(data)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const planes = new Uint8Array(await new Response(inflated).arrayBuffer());
+  const count = shape.reduce((a, b) => a * b, 1);
+  const frames = shape[0];
+  const channels = frames ? count / frames : 0;
+  const values = new ARRAYS[type](count);
+  for (let channel = 0; channel < channels; channel++) {
+    for (let frame = 0, value = 0; frame < frames; frame++) {
+      const at = channel * frames + frame;
+      for (let byte = 0; byte < values.BYTES_PER_ELEMENT; byte++) value += planes[byte * count + at] * 2 ** (8 * byte);
+      values[frame * channels + channel] = value; /* wraps around, as the differences did */
+    }
+  }
+  return values;
+}
+
+/* One person of the scene; frames are counted from the start of the timeline. */
+class Person {
+  static async read(packed, scene) {
+    const person = new Person();
+    const names = ["positions", "roots", "keypoints", "scores", "interpolated"];
+    const arrays = await Promise.all(names.map((name) => unpack(packed[name])));
+    Object.assign(person, packed, Object.fromEntries(names.map((name, i) => [name, arrays[i]])));
+    person.scene = scene;
+    person.sides = person.joint_names.map((_, joint) => person.bones.find(([child]) => child === joint)?.[2] ?? "centre");
+    person.frames = arrays[1].length / 3;
+    person.quality = {};
+    for (const [name, values] of Object.entries(packed.quality)) {
+      const units = values && (await unpack(values));
+      person.quality[name] = units && Array.from(units, (value) => value * scene.quality[name]);
+    }
+    return person;
+  }
+
+  isIn(frame) {
+    return frame >= this.start && frame < this.start + this.frames;
+  }
+
+  isInterpolated(frame) {
+    return this.interpolated[frame - this.start] === 1;
+  }
+
+  /* [x, y, z] of every joint, m. */
+  joints(frame) {
+    const at = frame - this.start;
+    const size = this.joints3d * 3;
+    return Array.from({ length: this.joints3d }, (_, joint) =>
+      [0, 1, 2].map(
+        (axis) =>
+          (this.positions[at * size + joint * 3 + axis] + this.roots[at * 3 + axis]) * this.scene.position_m,
+      ),
+    );
+  }
+
+  get joints3d() {
+    return this.joint_names.length;
+  }
+
+  get joints2d() {
+    return this.scores.length / Math.max(1, this.frames);
+  }
+
+  /* [x, y, score] of every keypoint; x and y are shares of the image's longer side. */
+  points(frame) {
+    const first = (frame - this.start) * this.joints2d;
+    return Array.from({ length: this.joints2d }, (_, joint) => {
+      const at = first + joint;
+      const share = this.scene.keypoint_share;
+      return [this.keypoints[2 * at] * share, this.keypoints[2 * at + 1] * share, this.scores[at] / 255];
+    });
+  }
+}
+
+/* The scene as `json_script` wrote it, its arrays unpacked. */
+async function readScene() {
+  const scene = raylift.read("scene");
+  const units = await unpack(scene.times);
+  scene.times = Float64Array.from(units, (value) => value * scene.time_s); /* s since the first frame */
+  scene.people = await Promise.all(scene.people.map((packed) => Person.read(packed, scene)));
+  return scene;
+}

@@ -1,0 +1,163 @@
+"""A page to look at lifted people: the video with 2D skeletons beside the 3D ones, one time slider for both."""
+
+import base64
+import math
+from collections.abc import Callable
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from pipelines.report.clip import encode_clip
+from pipelines.report.document import asset, document, escape, facts, heading, json_script, note
+from pipelines.report.packing import pack, quantised
+from pipelines.report.scene import Person, Scene
+from pipelines.report.stage import Stage, Timeline, sided_bones
+from pipelines.video.info import VideoInfo
+from pipelines.video.probe import probe
+from schemas.layouts import layout
+
+# Frames: 20 minutes at 30 frames/s, about 40 MB with video; browsers become slow beyond.
+LONGEST = 36_000
+# Finer than anybody sees: positions 1 mm, keypoints a ten-thousandth of the image's longer side.
+_POSITION_M, _KEYPOINT_SHARE = 1e-3, 1e-4
+_QUALITY = {"reprojection_px": 0.01, "bone_length_deviation": 1e-4, "keypoint_score": 1e-3}
+_TIME_S = 1e-4
+_SCRIPTS = ("pose_data.js", "pose_views.js", "pose_page.js")
+
+
+def pose_page(
+    scene: Scene, max_side: int = 480, longest: int = LONGEST, on_frame: Callable[[], None] = lambda: None
+) -> str:
+    """A self-contained HTML document that shows a scene.
+
+    Args:
+        scene: Whom to show, with or without their video.
+        max_side: Pixels of the longer side of the video in the page.
+        longest: Frames shown at most; the page says what is left out.
+        on_frame: Called after each frame of the video that is encoded.
+
+    Raises:
+        UserError: The video is not the one of the tracks.
+        VideoError: The video cannot be read.
+    """
+    info = None if scene.video is None else probe(scene.video)
+    timeline, stage = Timeline.of(scene, info, longest), Stage.of(scene)
+    body = Template(asset("pose_page.html")).substitute(
+        heading=heading(scene.title, _subtitle(scene)),
+        facts=facts(_facts(scene, timeline, stage)),
+        notes="".join(note(text) for text in _notes(scene, timeline, stage)),
+        width=scene.people[0].keypoints.width,
+        height=scene.people[0].keypoints.height,
+        people="".join(
+            f'<option value="{index}">person {escape(person.lifted.person)}</option>'
+            for index, person in enumerate(scene.people)
+        ),
+        several="" if len(scene.people) > 1 else "hidden",
+        last=len(timeline) - 1,
+        data=json_script("scene", _data(scene, timeline, stage)),
+        clip=_clip(scene, info, timeline, max_side, on_frame),
+    )
+    script = "\n".join(asset(name) for name in _SCRIPTS)
+    return document(scene.title, body, style=asset("pose_page.css"), script=script)
+
+
+def _subtitle(scene: Scene) -> str:
+    """Who, what, and by which camera, as far as it is known."""
+    first = scene.people[0].lifted
+    named = [first.video, *(part for part in (first.subject, first.action, first.camera) if part)]
+    return " · ".join(named) if len(scene.people) == 1 else f"{first.video} · {len(scene.people)} people"
+
+
+def _clip(scene: Scene, info: VideoInfo | None, timeline: Timeline, max_side: int, on_frame: Callable[[], None]) -> str:
+    if scene.video is None or info is None:
+        return ""
+    video = encode_clip(scene.video, info, timeline.first, timeline.first + len(timeline), max_side, on_frame)
+    return f'<script type="application/octet-stream" id="clip">{base64.b64encode(video).decode()}</script>'
+
+
+def _data(scene: Scene, timeline: Timeline, stage: Stage) -> dict[str, Any]:
+    """What the scripts draw from."""
+    return {
+        "first": timeline.first,
+        "times": pack(quantised(timeline.timestamps_s - timeline.timestamps_s[0], _TIME_S, np.int32)),
+        "time_s": _TIME_S,
+        "start_s": float(timeline.timestamps_s[0]),
+        "stage": {"low": stage.low.tolist(), "high": stage.high.tolist(), "cell_m": stage.cell_m},
+        "position_m": _POSITION_M,
+        "keypoint_share": _KEYPOINT_SHARE,
+        "quality": _QUALITY,
+        "people": [_person(scene, index, timeline, stage) for index in range(len(scene.people))],
+    }
+
+
+def _person(scene: Scene, index: int, timeline: Timeline, stage: Stage) -> dict[str, Any]:
+    person = scene.people[index]
+    lifted, keypoints = person.lifted, person.keypoints
+    start = lifted.start_frame - timeline.first
+    shown = slice(max(0, min(len(lifted), len(timeline) - start)))
+    longer_side = max(keypoints.width, keypoints.height)
+    quality = {name: getattr(lifted, name) for name in _QUALITY}
+    return {
+        "name": f"person {lifted.person}",
+        "start": start,
+        "joint_names": [joint.replace("_", " ") for joint in layout(lifted.layout).joints],
+        "bones": sided_bones(lifted.layout),
+        "image_bones": sided_bones(keypoints.layout),
+        "positions": pack(quantised(stage.positions(scene, index, shown), _POSITION_M)),
+        "roots": pack(quantised(stage.roots(scene, index, shown), _POSITION_M, np.int32)),
+        "keypoints": pack(quantised(keypoints.keypoints[shown] / longer_side, _KEYPOINT_SHARE)),
+        "scores": pack(quantised(keypoints.scores[shown], 1 / 255, np.uint8)),
+        "interpolated": pack(lifted.interpolated[shown].astype(np.uint8)),
+        "quality": {
+            name: None if values is None else pack(quantised(values[shown], _QUALITY[name], np.int32))
+            for name, values in quality.items()
+        },
+    }
+
+
+def _facts(scene: Scene, timeline: Timeline, stage: Stage) -> dict[str, object]:
+    tracks = [person.lifted for person in scene.people]
+    first, last = timeline.first, timeline.first + len(timeline) - 1
+    duration_s = float(timeline.timestamps_s[-1] - timeline.timestamps_s[0])
+    fps = tracks[0].fps
+    interpolated, frames = sum(int(track.interpolated.sum()) for track in tracks), sum(map(len, tracks))
+    camera = {"calibrated": "calibrated", "assumed_fov": "assumed", "none": "unknown"}[tracks[0].intrinsics_provenance]
+    return {
+        "Model": ", ".join(dict.fromkeys(track.model for track in tracks)),
+        "Video": (f"{tracks[0].width} × {tracks[0].height}", "" if math.isnan(fps) else f"{fps:.4g} frames/s"),
+        "Frames": (f"{first} to {last}", f"{duration_s:.1f} s"),
+        "Camera": (camera, f"levelled by {stage.tilt_deg:.0f}°" if stage.tilt_deg else ""),
+        "Reprojection": _reprojection(scene.people),
+        "Bone-length deviation": _spread([track.bone_length_deviation for track in tracks], 100, " %"),
+        "Keypoint score": _spread([track.keypoint_score for track in tracks], 1, "", low=True),
+        "Interpolated": (f"{100 * interpolated / max(1, frames):.2g} %", f"{interpolated} of {frames} frames"),
+    }
+
+
+def _reprojection(people: tuple[Person, ...]) -> tuple[str, str]:
+    compared = [person.lifted for person in people if person.lifted.reprojection_px is not None]
+    if not compared:
+        return "not compared", ""
+    median, edge = _spread([t.reprojection_px for t in compared if t.reprojection_px is not None], 1, " px")
+    return median, edge if compared[0].reprojection == "perspective" else f"{edge}, {compared[0].reprojection}"
+
+
+def _spread(values: list[np.ndarray], factor: float, unit: str, low: bool = False) -> tuple[str, str]:
+    """The median, and the percentile that matters: the 95th, or the 5th if `low` values are bad."""
+    median, edge = np.percentile(np.concatenate(values) * factor, (50, 5 if low else 95))
+    return f"{median:.3g}{unit}", f"median; {edge:.3g} at {5 if low else 95} %"
+
+
+def _notes(scene: Scene, timeline: Timeline, stage: Stage) -> list[str]:
+    said = []
+    if not stage.travels:
+        together = ", side by side" if len(scene.people) > 1 else ""
+        said.append(
+            f"Root-relative: this model predicts no path through space. Everybody's root is held still{together}."
+        )
+    elif any(person.lifted.intrinsics_provenance == "assumed_fov" for person in scene.people):
+        said.append("The camera's focal length was assumed: distances are as good as that assumption.")
+    if timeline.cut:
+        said.append(f"Shown are the first {len(timeline)} frames; {timeline.cut} more would make the page too large.")
+    return said

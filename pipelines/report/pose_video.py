@@ -1,0 +1,80 @@
+"""A scene as an MP4 or GIF: the video with 2D skeletons beside the 3D ones, their quality below.
+
+Frames are decoded a few at a time, drawn and encoded at once: memory does not grow with the length of the video.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.report.clip import CLOCK
+from pipelines.report.film import Film
+from pipelines.report.scene import Scene
+from pipelines.video.encode import VideoWriter
+from pipelines.video.gif import GifWriter
+
+# Thin lines stay clean, at 5 to 10 MB a minute; frames are not reordered, see clip.py.
+_ENCODER = {"preset": "veryfast", "crf": "23", "bf": "0"}
+# Of a scene of one frame.
+_FALLBACK_FPS = 30.0
+_PALETTE_SAMPLES = 12
+
+
+def render_mp4(
+    path: str | Path, scene: Scene, height_px: int = 480, on_frame: Callable[[], None] = lambda: None
+) -> None:
+    """Write a scene as H.264, each frame shown when the video shows it.
+
+    Args:
+        path: Where the video goes, a local file that ends in .mp4; it appears when it is whole.
+        scene: Whom to show, with or without their video.
+        height_px: Height of the picture; that of the curves below is added.
+        on_frame: Called after each frame.
+
+    Raises:
+        UserError: The video is not the one of the tracks.
+        VideoError: The video cannot be read.
+    """
+    film = Film(scene, height_px)
+    since_s = film.timeline.timestamps_s - film.timeline.timestamps_s[0]
+    fps = (len(since_s) - 1) / since_s[-1] if since_s[-1] else _FALLBACK_FPS
+    with VideoWriter(path, film.width, film.height, float(fps), options=_ENCODER, time_base=CLOCK) as writer:
+        for number, image in film.frames(range(len(since_s))):
+            writer.write(image, float(since_s[number]))
+            on_frame()
+
+
+def render_gif(
+    path: str | Path,
+    scene: Scene,
+    height_px: int = 320,
+    fps: float = 12.0,
+    seconds: float = 10.0,
+    on_frame: Callable[[], None] = lambda: None,
+) -> None:
+    """Write the beginning of a scene as an animated GIF.
+
+    Args:
+        path: Where the GIF goes, a local file; it appears when it is whole.
+        scene: Whom to show, with or without their video.
+        height_px: Height of the picture; that of the curves below is added.
+        fps: Frames per second at most.
+        seconds: How much of the scene, s.
+        on_frame: Called after each frame that is written.
+
+    Raises:
+        UserError: The video is not the one of the tracks.
+        VideoError: The video cannot be read.
+    """
+    film = Film(scene, height_px)
+    since_s = film.timeline.timestamps_s - film.timeline.timestamps_s[0]
+    # The first frame of each interval of 1 / fps; a little grace, as timestamps are rounded.
+    intervals = np.floor(since_s[since_s < seconds] * fps + 0.05)
+    numbers = np.flatnonzero(np.diff(intervals, prepend=-1))
+    sampled = numbers[np.unique(np.linspace(0, len(numbers) - 1, _PALETTE_SAMPLES).astype(int))]
+    samples = [image for _, image in film.frames(sampled.tolist())]
+    with GifWriter(path, samples) as writer:
+        for number, image in film.frames(numbers.tolist()):
+            writer.write(image, float(since_s[number]))
+            on_frame()

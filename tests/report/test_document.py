@@ -1,0 +1,54 @@
+import json
+from html.parser import HTMLParser
+from typing import Any
+
+from pipelines.report.document import chart, document, facts, heading, json_script, note, table
+
+HOSTILE = "</script><script>alert('&\"')</script>"
+
+
+class Elements(HTMLParser):
+    """Collects the elements of a page by name, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.said: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.names.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.said.append(data)
+
+
+def test_text_of_users_stays_text():
+    body = heading(HOSTILE, HOSTILE) + facts({HOSTILE: HOSTILE}) + note(HOSTILE) + table([HOSTILE], [[HOSTILE]])
+    found = Elements(document(HOSTILE, body, plotly=False))
+    assert "script" not in found.names
+    assert found.said.count(HOSTILE) == 8
+
+
+def test_data_of_scripts_cannot_end_them():
+    text = json_script("data", {"name": HOSTILE})
+    assert text.count("</script>") == 1
+    assert json.loads(Elements(text).said[0]) == {"name": HOSTILE}
+
+
+def test_numbers_stand_right():
+    text = table(["name", "error"], [["walk", "3.1 mm"], ["sit", 12]])
+    assert text.count('<td class="number">') == 2
+    assert '<th scope="col" class="number">error' in text
+    assert '<td class="number">walk' not in text
+
+
+def test_a_chart_is_drawn_in_the_colours_of_the_page(open_page):
+    body = heading("Curves") + chart(
+        "loss", [{"y": [3, 2, 1], "name": HOSTILE}], {"yaxis": {"title": {"text": "mm"}}}, label="Loss by epoch"
+    )
+    page = open_page(document("Curves", body), color_scheme="dark")
+    assert page.locator("#loss svg path.js-line").count() == 1
+    assert page.evaluate("document.getElementById('loss').layout.font.color") == "#e6eaef"
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function("document.getElementById('loss').layout.font.color === '#1b2430'")

@@ -1,0 +1,110 @@
+"""The page of a search: every trial is drawn and told of, whatever became of it."""
+
+import json
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from pipelines.report.search_page import best_first, search_page
+
+RATE, WIDTHS, WEIGHT, AMSGRAD = (
+    *("optimization.learning_rate", "lifter.filter_widths"),
+    *("objective.bone_length", "optimization.amsgrad"),
+)
+HOSTILE = "<script>alert(1)</script>"
+SPACE = {
+    RATE: {"loguniform": [1e-4, 1e-2]},
+    WIDTHS: {"choice": [[3, 3], [3, 3, 3]]},
+    WEIGHT: {"uniform": [0, 2]},
+    AMSGRAD: {"choice": [True, False]},
+}
+
+
+def trial(number: int, epochs: int = 8, **changes: Any) -> dict[str, Any]:
+    """A trial whose learning rate decides how good it gets: 1e-3 is best."""
+    random = np.random.default_rng(number)
+    rate = float(10 ** random.uniform(-4, -2))
+    widths = [[3, 3], [3, 3, 3]][int(random.integers(2))]
+    last_mm = 45 + 25 * abs(math.log10(rate) + 3) + (4 if widths == [3, 3] else 0)
+    scores_mm = {str(epoch): last_mm + 60 * 0.6**epoch + random.normal(0, 0.6) for epoch in range(1, epochs + 1)}
+    best = min(scores_mm, key=lambda epoch: scores_mm[epoch], default=None)
+    return {
+        **{"trial": f"{number:03d}", "state": "finished", "reason": None, "hopeless": False, "exploited": []},
+        "parameters": {RATE: rate, WIDTHS: widths, WEIGHT: random.uniform(0, 2), AMSGRAD: bool(number % 2)},
+        **{"validation_mpjpe_mm": best and scores_mm[best], "best_epoch": best and int(best)},
+        **{"epochs": epochs, "seconds": 61.5},
+        **{"run_id": "0" * 32, "scores_mm": scores_mm},
+    } | changes
+
+
+def report(*trials: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    finished = best_first([t for t in trials if t["state"] == "finished"])
+    best = {name: finished[0][name] for name in ("trial", "validation_mpjpe_mm", "best_epoch")} if finished else None
+    return {
+        **{"output": f"out/{HOSTILE}", "sampler": "tpe", "scheduler": "asha", "epochs": 8},
+        **{"search_space": SPACE, "best": best, "trials": list(trials), "data": "digest"},
+    } | changes
+
+
+def search(count: int = 24) -> dict[str, Any]:
+    """Two in three are stopped early, one has failed."""
+    trials = [
+        trial(n) if n % 3 == 0 else trial(n, 3, state="stopped", best_epoch=None, reason="by asha after epoch 3")
+        for n in range(1, count)
+    ]
+    return report(*trials, trial(count, 0, state="failed", reason=HOSTILE))
+
+
+def chart(html: str, name: str) -> dict[str, Any]:
+    found = re.search(rf'<script type="application/json" id="{name}-data">(.*?)</script>', html)
+    assert found is not None, name
+    return json.loads(found[1])
+
+
+def test_an_axis_for_each_parameter_and_a_line_for_each_trial():
+    told = search()
+    (trace,) = chart(search_page(told), "coordinates")["traces"]
+    scored = [t for t in told["trials"] if t["validation_mpjpe_mm"] is not None]
+    axes = {axis["label"].replace("<br>", ""): axis for axis in trace["dimensions"]}
+    assert list(axes) == [RATE, WIDTHS, WEIGHT, AMSGRAD, "epochs", "MPJPE, mm"]
+    assert all(len(axis["values"]) == len(scored) for axis in axes.values())
+    assert axes[RATE]["range"] == [-4, -2], "by powers of ten"
+    assert axes[RATE]["ticktext"] == ["0.0001", "0.00032", "0.001", "0.0032", "0.01"]
+    assert axes[WIDTHS]["ticktext"] == ["[3, 3]", "[3, 3, 3]"]
+    assert trace["line"]["color"] == axes["MPJPE, mm"]["values"]
+
+
+def test_what_matters_is_told_of_finished_trials():
+    drawn = chart(search_page(search()), "importance")["traces"][0]
+    assert drawn["customdata"][0] == RATE
+    assert sum(drawn["x"]) == 1
+    assert 'id="importance"' not in search_page(search(8)), "too few"
+
+
+def test_every_trial_is_in_the_table_the_best_first():
+    told = search()
+    html = search_page(told)
+    names = re.findall(r'<tr><td class="number">(\d{3})</td>', html)
+    assert len(names) == 24
+    assert (names[0], names[-1]) == (told["best"]["trial"], "024")
+    assert "stopped (by asha after epoch 3)" in html
+    assert HOSTILE not in html
+
+
+def test_a_search_without_a_finished_trial_says_so():
+    html = search_page(report(trial(1, 0, state="failed", reason="the loss is not finite")))
+    assert "No trial is finished; the table says why." in html
+    assert "failed (the loss is not finite)" in html
+    assert 'id="coordinates"' not in html
+
+
+def test_a_browser_shows_the_page(open_page, screenshot):
+    for scheme in ("light", "dark"):
+        page = open_page(search_page(search()), color_scheme=scheme)
+        page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 3")
+        page.wait_for_selector("#coordinates canvas.gl-canvas-context")
+        assert page.locator("#coordinates .axis-title").count() == 6
+        assert page.locator("#importance .bars path").count() == 4
+        assert screenshot(page, f"search_page_{scheme}").stat().st_size > 30_000
