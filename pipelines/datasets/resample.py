@@ -33,7 +33,7 @@ def resample(track: KeypointTrack, fps: float) -> KeypointTrack:
     times = _new_times(track.track_id, track.timestamps_s, track.fps, fps)
     if times is None:
         return track
-    clock = _clock(track.track_id, track.timestamps_s, track.fps)
+    clock = frame_times(track.track_id, track.timestamps_s, track.fps)
     right = np.clip(np.searchsorted(clock, times, side="right"), 1, len(clock) - 1)
     left = right - 1
     gap = clock[right] - clock[left]
@@ -67,10 +67,14 @@ def resampled_lengths(tracks: Sequence[TrackInfo], fps: float) -> list[int]:
     return [lengths[track] for track in tracks]
 
 
-def _clock(
+def frame_times(
     track_id: str, timestamps_s: Float64[np.ndarray, " frames"], recorded_fps: float
 ) -> Float64[np.ndarray, " frames"]:
-    """When each frame is shown, s: as recorded, else evenly at the recorded rate."""
+    """When each frame is shown, s: as recorded, or evenly at the recorded rate where timestamps do not increase.
+
+    Raises:
+        UserError: The track has no frame rate: neither `fps` nor timestamps that increase.
+    """
     steps = np.diff(timestamps_s)
     if len(steps) and np.isfinite(steps).all() and (steps >= 0).all() and timestamps_s[-1] > timestamps_s[0]:
         return timestamps_s
@@ -86,7 +90,7 @@ def _new_times(
     track_id: str, timestamps_s: Float64[np.ndarray, " frames"], recorded_fps: float, fps: float
 ) -> Float64[np.ndarray, " new_frames"] | None:
     """The instants of the resampled frames, s; None if the frames come at that rate already."""
-    clock = _clock(track_id, timestamps_s, recorded_fps)
+    clock = frame_times(track_id, timestamps_s, recorded_fps)
     steps = np.diff(clock) * fps
     if not len(steps) or (abs(steps.mean() - 1) <= _RATE_TOLERANCE and abs(steps - 1).max() < _STEP_TOLERANCE):
         return None

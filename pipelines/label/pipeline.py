@@ -12,7 +12,6 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.exceptions import RayTaskError
 
-from pipelines import storage
 from pipelines.label.decode import DecodeClips
 from pipelines.label.detect import DetectPeople
 from pipelines.label.fused import DecodeAndDetect
@@ -78,6 +77,7 @@ def size_pools(config: WorkersConfig, cpus: float, gpus: float) -> tuple[Pool, P
 
 def run_detection(
     config: LabelConfig,
+    folder: str,
     todo: Sequence[VideoSource],
     ledger: Ledger,
     settings: dict[str, Any],
@@ -87,6 +87,7 @@ def run_detection(
 
     Args:
         config: The job.
+        folder: Where detections go, absolute.
         todo: The videos that are not finished.
         ledger: What the output holds of them.
         settings: Go into the files' metadata.
@@ -117,8 +118,7 @@ def run_detection(
         # 1:1  frames become people
         clips = _stage(clips, DetectPeople, detect, detectors, 1)
     # N:1  a file for every `clips_per_file` clips
-    write = (storage.join(config.output, "detections"), settings)
-    clips = _stage(clips, WriteDetections, write, WRITER, config.workers.clips_per_file)
+    clips = _stage(clips, WriteDetections, (folder, settings), WRITER, config.workers.clips_per_file)
     for row in clips.iter_rows():
         if row["user_error"]:
             raise UserError(row["user_error"])

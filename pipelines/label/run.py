@@ -10,6 +10,7 @@ from pipelines.label import pipeline, report
 from pipelines.label.ledger import Ledger, read_ledger, retire_errors
 from pipelines.label.link import Bucket, plan_buckets, remove_outdated
 from pipelines.video.isolated import READER
+from schemas.config import flatten
 from schemas.label import LabelConfig
 from schemas.videos import VideoSource
 
@@ -62,9 +63,10 @@ def survey(config: LabelConfig, sources: Sequence[VideoSource]) -> Work:
         UserError: The output was made with other settings.
     """
     settings = settings_of(config)
-    for name in ("detections", "tracks"):
-        storage.remove_leftovers(storage.join(config.output, name))
-    ledger = read_ledger(storage.join(config.output, "detections"), settings)
+    detections = folder_of(config, "detections")
+    for folder in (detections, folder_of(config, "tracks")):
+        storage.remove_leftovers(folder)
+    ledger = read_ledger(detections, settings)
     todo = [s for s in sources if s.uri not in ledger.videos or not ledger.videos[s.uri].finished]
     return Work(sources, settings, ledger, todo, _unlinked(config, ledger, sources))
 
@@ -84,7 +86,7 @@ def execute(
         RunFailed: The output cannot be written.
         UserError: A worker found a mistake of the user's, such as missing weights.
     """
-    folder = storage.join(config.output, "detections")
+    folder = folder_of(config, "detections")
     session.connect()
     started_at = time.time()
     tally = report.Tally()
@@ -95,7 +97,7 @@ def execute(
             resumed = sum(len(state.clips) / state.clip_count for state in states)
             on_progress(Progress("label", resumed, len(work.todo)))
             retire_errors(folder, [source.uri for source in work.todo])
-            for row in pipeline.run_detection(config, work.todo, ledger, work.settings, reader):
+            for row in pipeline.run_detection(config, folder, work.todo, ledger, work.settings, reader):
                 tally.add(row)
                 on_progress(Progress("label", resumed + tally.videos, len(work.todo), tally.frames))
             ledger = read_ledger(folder, work.settings)
@@ -103,18 +105,23 @@ def execute(
         unlinked = _unlinked(config, ledger, work.sources)
         for done, _ in enumerate(pipeline.run_linking(unlinked, config.link, config.assumed_fov_deg), start=1):
             on_progress(Progress("link", done, len(unlinked), tally.frames))
-        remove_outdated(storage.join(config.output, "tracks"), _buckets(config, ledger, work.sources))
+        remove_outdated(folder_of(config, "tracks"), _buckets(config, ledger, work.sources))
     clock = report.Clock(started_at, detected_at, time.time())
     return report.write_report(config, work.sources, ledger, tally, clock, memory.peak_mb)
+
+
+def folder_of(config: LabelConfig, name: str) -> str:
+    """A folder of the output, by an address that holds in any process: workers may start elsewhere."""
+    return storage.join(storage.absolute(config.output), name)
 
 
 def settings_of(config: LabelConfig) -> dict[str, Any]:
     """What the detections depend on, by dotted path; where the weights lie is none of it, what they are is."""
     detector = registry.load(registry.DETECTORS, config.detector.name).Config(**config.detector.options)
-    options = detector.model_dump(exclude={"weights"})
+    options = detector.model_dump(exclude=getattr(detector, "PRACTICAL", {"weights"}))
     return {
         "detector": config.detector.name,
-        **{f"detector.{name}": value for name, value in options.items()},
+        **flatten(options, "detector."),
         "decode.max_side": config.decode.max_side,
         "decode.clip_mb": config.decode.clip_mb,
     }
@@ -122,9 +129,9 @@ def settings_of(config: LabelConfig) -> dict[str, Any]:
 
 def _buckets(config: LabelConfig, ledger: Ledger, sources: Sequence[VideoSource]) -> list[Bucket]:
     options = {**config.link.model_dump(), "assumed_fov_deg": config.assumed_fov_deg}
-    return plan_buckets(storage.join(config.output, "tracks"), ledger, sources, options)
+    return plan_buckets(folder_of(config, "tracks"), ledger, sources, options)
 
 
 def _unlinked(config: LabelConfig, ledger: Ledger, sources: Sequence[VideoSource]) -> list[Bucket]:
-    written = set(storage.list_folder(storage.join(config.output, "tracks"), ".parquet"))
+    written = set(storage.list_folder(folder_of(config, "tracks"), ".parquet"))
     return [bucket for bucket in _buckets(config, ledger, sources) if bucket.uri not in written]

@@ -53,7 +53,7 @@ def lift(
     with _evaluating(model), torch.inference_mode():
         for pieces, frames in _batches([len(track) for track in inputs], chunk_frames, model.pose.receptive_field):
             windows = torch.stack([_window(model, inputs[piece.track], piece.start, frames) for piece in pieces])
-            poses, trajectories = _predict(model, windows.to(next(model.parameters())), flip)
+            poses, trajectories = predict(model, windows.to(next(model.parameters())), flip)
             for i, (track, start, stop) in enumerate(pieces):
                 pose, trajectory = lifted[track]
                 pose[start:stop] = poses[i, : stop - start]
@@ -70,9 +70,16 @@ def mirrored(
     return torch.cat([-swapped[..., :1], swapped[..., 1:]], dim=-1)
 
 
-def _predict(
+def predict(
     model: LiftingModel, windows: Float[Tensor, "batch frames joints_in features"], flip: bool
 ) -> tuple[Float[Tensor, "batch frames_out joints_out 3"], Float[Tensor, "batch frames_out 1 3"] | None]:
+    """Predict every frame of windows that `receptive_field` allows, as `lift` does it.
+
+    Args:
+        model: In evaluation mode.
+        windows: Screen units, with scores if the model reads them.
+        flip: Lift the mirror image too, and average.
+    """
     pose, trajectory = model(windows)
     if flip:
         mirror_pose, mirror_trajectory = model(mirrored(windows, model.pose.input_layout))

@@ -1,0 +1,130 @@
+"""Lift tracks, or a video straight from its pixels, to 3D poses.
+
+python -m jobs.lift model=models:/lifter@champion tracks=out/tracks output=out/poses
+python -m jobs.lift model=out/lifter/best.pt video=clip.mp4 output=out/clip
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from jobs.cli import run_job
+from jobs.progress import make_progress
+from pipelines import runs, storage
+from pipelines.lift import run
+from schemas.lift import LiftConfig
+
+# Lines of a kind that the summary shows; the report has them all.
+MOST_LINES = 8
+# Of the report: facts, no measurements.
+NO_METRICS = {"model", "labels", "flip", "trajectory"}
+
+
+def main(config: LiftConfig) -> int:
+    """Lift what the output lacks; 1 if more than `max_failed` tracks and videos failed."""
+    job = run.prepare(config)  # before anything is written
+    with storage.sole_writer(config.output):
+        work = run.survey(job)
+        if work.nothing:
+            print(f"lift: nothing to do: all {len(work.tracks)} tracks are lifted in {config.output}")
+            return 0
+        with runs.record("lift", config) as record, progress_bar() as on_progress:
+            report = run.execute(job, work, on_progress, lambda page, name: record.log_page(page, f"pages/{name}"))
+            record.log_metrics({name: value for name, value in report.items() if name not in NO_METRICS})
+            record.log_tags(
+                {
+                    "raylift.model": report["model"]["name"],
+                    "raylift.model_sha256": report["model"]["sha256"],
+                    "raylift.data": report["data"],
+                    "raylift.digest": report["digest"],
+                }
+            )
+            record.log_json(report, "report.json")
+    show(report)
+    failed = report["tracks_failed"] + report["videos_failed"]
+    return int(config.max_failed is not None and failed > config.max_failed)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[run.Progress], None]]:
+    """A bar for each stage, on standard error."""
+    columns = (
+        TextColumn("{task.description:<6}"),
+        BarColumn(),
+        TextColumn("{task.fields[shown]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with make_progress(*columns) as bars:
+        tasks: dict[str, Any] = {}
+
+        def on_progress(at: run.Progress) -> None:
+            if at.stage not in tasks:
+                tasks[at.stage] = bars.add_task(at.stage, total=at.total, shown="")
+            done = f"{at.done:.1f}" if at.unit == "videos" else f"{at.done:,}"
+            shown = f"{done} of {at.total:,} {at.unit}"
+            bars.update(tasks[at.stage], completed=at.done, total=at.total, shown=shown)
+
+        yield on_progress
+
+
+def show(report: Mapping[str, Any]) -> None:
+    """The summary, one screen."""
+    card, this = report["model"]["card"], report["run"]
+    mirrored = ", averaged with the mirror image's" if report["flip"] else ""
+    rows = [
+        ("model", report["model"]["name"]),
+        (
+            "lifter",
+            f"{card['lifter']} of {card['receptive_field']} frames at {card['fps']:g} frames/s, {card['input_layout']} "
+            f"→ {card['output_layout']}{mirrored}",
+        ),
+        (
+            "tracks",
+            f"{report['tracks']:,}, {report['tracks_failed']:,} failed, {report['tracks_padded']:,} shorter than the "
+            f"receptive field, {report['tracks_resampled']:,} resampled",
+        ),
+        ("frames", f"{report['frames']:,} lifted"),
+        *quality_rows(report["quality"]),
+        (
+            "this run",
+            f"{this['frames']:,} frames in {this['seconds']:.1f} s: {this['startup_s']:.1f} s to start lifting, "
+            f"then {this['frames_per_s']:,.0f} frames/s",
+        ),
+        *(("page", page) for page in report["pages"][:MOST_LINES]),
+        ("output", f"{report['output']}/*.parquet, /report.json"),
+    ]
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for name, value in rows:
+        console.print(f"{name:<13}{value}")
+    failures = [f"{failure['video']}: {failure['reason']}" for failure in report["failures"]]
+    labels = report["labels"] or {"failures": [], "too_slow": []}
+    failures += [f"{failure['video']}: {failure['reason']}" for failure in labels["failures"]]
+    told = [f"{entry['video']}: {entry['problem']}" for entry in labels["too_slow"]] + report["notes"]
+    for name, lines in (("failure", failures), ("note", told)):
+        for line in lines[:MOST_LINES]:
+            console.print(f"{name:<13}{line}")
+        if len(lines) > MOST_LINES:
+            console.print(f"… and {len(lines) - MOST_LINES} more, all in report.json")
+
+
+def quality_rows(quality: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[str, str]]:
+    """What is known of the poses without labels."""
+    named = {
+        "reprojection_px.perspective": ("reprojection", "{:.1f} px", "by camera and trajectory"),
+        "reprojection_px.orthographic": ("reprojection", "{:.1f} px", "up to scale and shift of each frame"),
+        "bone_length_deviation": ("bone lengths", "{:.1%}", "off their median"),
+        "keypoint_score": ("2D scores", "{:.2f}", "of keypoints, mean of a frame"),
+    }
+    for name, (label, form, meaning) in named.items():
+        if values := quality.get(name):
+            middle, (bad, value) = values["median"], list(values.items())[-1]
+            share = "1 frame in 20 below" if bad == "p5" else "1 frame in 20 above"
+            yield label, f"median {form.format(middle)}, {share} {form.format(value)} ({meaning})"
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_job("lift"))

@@ -1,0 +1,1 @@
+"""The lift job: tracks of 2D keypoints to 3D poses."""

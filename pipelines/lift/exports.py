@@ -1,0 +1,74 @@
+"""Lifted tracks in the formats of others, a file each, in a folder for each format."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from pipelines import storage
+from pipelines.datasets.lifted import LiftedTrack
+from pipelines.export.bvh import bvh_text
+from pipelines.export.npz import npz_bytes
+from pipelines.lift.ledger import HeldTrack
+from schemas.lift import ExportFormat
+
+_WRITERS: dict[ExportFormat, Callable[[LiftedTrack], bytes]] = {
+    "npz": npz_bytes,
+    "bvh": lambda lifted: bvh_text(lifted).encode(),
+}
+# So much of a track's id, a hash, tells people of one number in videos of one name apart.
+_ID_LETTERS = 8
+
+
+def export_name(video: str, person: int, track_id: str) -> str:
+    """What the files of a track are called, without suffix."""
+    return f"{stem(video)}-{person}-{_safe(track_id[:_ID_LETTERS])}"
+
+
+def stem(video: str) -> str:
+    """A video's name without folder and suffix, fit for a file name."""
+    name = video.rstrip("/").rpartition("/")[2]
+    return _safe(name.rpartition(".")[0] or name)
+
+
+def export_uri(output: str, form: ExportFormat, name: str) -> str:
+    """Where a track is in a format."""
+    return storage.join(output, form, f"{name}.{form}")
+
+
+def export(lifted: LiftedTrack, output: str, forms: Sequence[ExportFormat]) -> None:
+    """Write a track in some formats.
+
+    Raises:
+        RunFailed: A file cannot be written.
+    """
+    name = export_name(lifted.video, lifted.person, lifted.track_id)
+    for form in forms:
+        storage.write_bytes(export_uri(output, form, name), _WRITERS[form](lifted))
+
+
+def missing_exports(held: Iterable[HeldTrack], output: str, forms: Sequence[ExportFormat]) -> dict[str, list[int]]:
+    """The lifted tracks that are missing in one of the formats: rows of each poses file."""
+    missing: dict[str, list[int]] = {}
+    if forms:
+        present = set.intersection(*(_names(output, form) for form in forms))
+        for track in held:
+            if export_name(track.video, track.person, track.track_id) not in present:
+                missing.setdefault(track.file, []).append(track.row)
+    return missing
+
+
+def remove_exports(gone: Iterable[HeldTrack], kept: Iterable[HeldTrack], output: str) -> None:
+    """Remove the files of tracks that are no longer there."""
+    names, others = ({export_name(t.video, t.person, t.track_id) for t in tracks} for tracks in (gone, kept))
+    for form in _WRITERS:
+        for name in (names - others) & _names(output, form):
+            storage.remove(export_uri(output, form, name))
+
+
+def _names(output: str, form: ExportFormat) -> set[str]:
+    suffix = f".{form}"
+    files = storage.list_folder(storage.join(output, form), suffix)
+    return {file.rpartition("/")[2].removesuffix(suffix) for file in files}
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", text) or "_"

@@ -1,0 +1,181 @@
+"""Tracks through a lifter, frame for frame at their own times, each frame with what is known of its quality."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+
+from pipelines.datasets.lifted import LiftedTrack, Reprojection
+from pipelines.datasets.reader import TrackInfo
+from pipelines.datasets.resample import frame_times
+from pipelines.datasets.sequences import concatenate
+from pipelines.datasets.track import KeypointTrack
+from pipelines.lift.timing import at_lifter_rate, at_times
+from pipelines.lifters.checkpoint import LifterCard
+from pipelines.lifters.inference import Lifted, lift
+from pipelines.lifters.model import LiftingModel
+from pipelines.pose import cameras, quality
+from schemas.errors import UserError
+from schemas.layouts import layout, shared_joints
+
+# Lifted together, frames: short tracks fill batches, a longer one goes alone.
+BATCH_FRAMES = 8192
+
+
+@dataclass(frozen=True)
+class Lifter:
+    """A lifter ready to be used.
+
+    Attributes:
+        model: Computes where its weights are.
+        card: What it is.
+        name: What to call it in the results.
+        sha256: Of its file.
+        flip: Whether the mirror image is lifted too, and averaged.
+    """
+
+    model: LiftingModel
+    card: LifterCard
+    name: str
+    sha256: str
+    flip: bool
+
+
+class _Prepared(NamedTuple):
+    """A track, the same at the lifter's rate, and as the lifter reads it."""
+
+    info: TrackInfo
+    track: KeypointTrack
+    at_rate: KeypointTrack
+    inputs: torch.Tensor
+
+
+def lift_tracks(
+    lifter: Lifter, tracks: Iterable[tuple[TrackInfo, KeypointTrack | str]]
+) -> Iterator[tuple[TrackInfo, LiftedTrack | str]]:
+    """Lift tracks of any length; a batch of them is held at a time.
+
+    Args:
+        lifter: Of the tracks' layout.
+        tracks: Read as they are needed, once; a text instead of a track says why there is none.
+
+    Yields:
+        Each track lifted, or why it cannot be.
+    """
+    batch: list[_Prepared] = []
+    frames = 0
+    for info, track in tracks:
+        prepared = track if isinstance(track, str) else _prepare(lifter, info, track)
+        if isinstance(prepared, str):
+            yield info, prepared
+            continue
+        if batch and frames + len(prepared.at_rate) > BATCH_FRAMES:
+            yield from _lift(lifter, batch)
+            batch, frames = [], 0
+        batch.append(prepared)
+        frames += len(prepared.at_rate)
+    yield from _lift(lifter, batch)
+
+
+def frames_at_rate(track: TrackInfo, fps: float) -> float:
+    """About how many frames a lifter at `fps` frames/s sees of a track, as far as known without reading it."""
+    known = track.fps is not None and math.isfinite(track.fps) and track.fps > 0
+    return track.frames * fps / track.fps if known and track.fps else float(track.frames)
+
+
+def _prepare(lifter: Lifter, info: TrackInfo, track: KeypointTrack) -> _Prepared | str:
+    try:
+        _check(track)
+        at_rate = at_lifter_rate(track, lifter.card.fps)
+        features = 3 if lifter.model.pose.input_features == 3 else 2
+        sequence = concatenate([at_rate], layout=layout(lifter.card.input_layout), features=features)
+    except UserError as error:
+        return str(error)
+    return _Prepared(info, track, at_rate, sequence.inputs)
+
+
+def _check(track: KeypointTrack) -> None:
+    """What nothing further on would notice, or not in words.
+
+    Raises:
+        UserError: The track cannot be lifted.
+    """
+    name, joints = f"track {track.track_id} ({track.video})", len(layout(track.layout))
+    if track.width <= 0 or track.height <= 0:
+        raise UserError(f"{name}: its image has {track.width} × {track.height} pixels; write the track again")
+    for what, found in (("keypoints", track.keypoints.shape[1]), ("scores", track.scores.shape[1])):
+        if found != joints:
+            raise UserError(f"{name}: has {found} {what} a frame, {track.layout} has {joints}; write the track again")
+    if not np.isfinite(track.timestamps_s).all():
+        raise UserError(f"{name}: timestamps are not finite; mend or remove the track")
+
+
+def _lift(lifter: Lifter, batch: list[_Prepared]) -> Iterator[tuple[TrackInfo, LiftedTrack | str]]:
+    lifted = lift(lifter.model, [prepared.inputs for prepared in batch], flip=lifter.flip)
+    for prepared, (pose, trajectory) in zip(batch, lifted, strict=True):
+        if pose.isfinite().all() and (trajectory is None or trajectory.isfinite().all()):
+            yield prepared.info, _finish(lifter, prepared, (pose, trajectory))
+        else:
+            yield prepared.info, f"track {prepared.info.track_id}: the lifter predicts numbers that are not finite"
+
+
+def _finish(lifter: Lifter, prepared: _Prepared, prediction: Lifted) -> LiftedTrack:
+    """The result at the track's own times, measured against its own keypoints."""
+    info, track, at_rate, _ = prepared
+    times = frame_times(track.track_id, track.timestamps_s, track.fps)
+    positions, trajectory = (None if part is None else _at(part, at_rate, times) for part in prediction)
+    assert positions is not None
+    reprojection_px, compared = _reprojection(lifter.card, track, positions, trajectory)
+    same = ("track_id", "video", "subject", "action", "camera", "person", "width", "height", "fps", "start_frame")
+    return LiftedTrack(
+        **{name: getattr(track, name) for name in same},
+        source=info.file.rsplit("/", 1)[1],
+        model=lifter.name,
+        model_sha256=lifter.sha256,
+        layout=lifter.card.output_layout,
+        timestamps_s=times,
+        positions=positions.numpy(),
+        trajectory=None if trajectory is None else trajectory[:, 0].numpy(),
+        interpolated=track.interpolated,
+        keypoint_score=track.scores.mean(axis=1, dtype=np.float32),
+        reprojection_px=None if reprojection_px is None else reprojection_px.numpy(),
+        reprojection=compared,
+        bone_length_deviation=quality.bone_length_deviations(
+            positions, layout(lifter.card.output_layout).bones
+        ).numpy(),
+        intrinsics=track.intrinsics,
+        intrinsics_provenance=track.intrinsics_provenance,
+    )
+
+
+def _at(
+    values: Float[torch.Tensor, " predicted *shape"], at_rate: KeypointTrack, times: Float64[np.ndarray, " frames"]
+) -> Float[torch.Tensor, " frames *shape"]:
+    known = frame_times(at_rate.track_id, at_rate.timestamps_s, at_rate.fps)
+    if len(known) == len(times) and (known == times).all():
+        return values
+    return torch.from_numpy(at_times(values.numpy(), known, times))
+
+
+def _reprojection(
+    card: LifterCard,
+    track: KeypointTrack,
+    positions: Float[torch.Tensor, "frames joints 3"],
+    trajectory: Float[torch.Tensor, "frames 1 3"] | None,
+) -> tuple[Float[torch.Tensor, " frames"] | None, Reprojection]:
+    """How far, px, the joints that both layouts share lie from the keypoints, and how they were compared."""
+    shared = shared_joints(layout(card.output_layout), layout(card.input_layout))
+    if len(shared) < quality.LEAST_SHARED_JOINTS:
+        return None, "none"
+    predicted, seen = (list(indices) for indices in zip(*shared, strict=True))
+    keypoints = cameras.to_screen(torch.from_numpy(track.keypoints[:, seen]), track.width, track.height)
+    px_per_screen = track.width / 2
+    if trajectory is None or track.intrinsics is None:
+        return quality.reprojection_orthographic(positions[:, predicted], keypoints) * px_per_screen, "orthographic"
+    camera = cameras.camera_vector(track.intrinsics, track.width, track.height)
+    joints = positions[:, predicted] + trajectory
+    return quality.reprojection_perspective(joints, keypoints, camera) * px_per_screen, "perspective"

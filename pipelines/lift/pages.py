@@ -1,0 +1,143 @@
+"""Something to look at of what was lifted: pages and rendered videos."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines import storage
+from pipelines.datasets.lifted_reader import read_lifted
+from pipelines.datasets.reader import TrackInfo, read_rows
+from pipelines.label.ledger import digest
+from pipelines.lift.exports import export_name, stem
+from pipelines.lift.ledger import HeldTrack
+from pipelines.lift.plan import name_of
+from pipelines.report.pose_page import pose_page
+from pipelines.report.pose_video import render_gif, render_mp4
+from pipelines.report.scene import Person, Scene
+from pipelines.video.errors import VideoError
+from schemas.errors import UserError
+
+# Disk for local copies of remote videos.
+CACHE_BYTES = 50_000_000_000
+# Beyond, neither a page nor an eye follows.
+MOST_PEOPLE = 16
+
+
+@dataclass(frozen=True)
+class Show:
+    """What is shown together.
+
+    Attributes:
+        name: URI of the page, without suffix.
+        video: URI of the video.
+        people: Who is in it.
+        movies: Whether it is rendered to MP4 and GIF too.
+    """
+
+    name: str
+    video: str
+    people: tuple[HeldTrack, ...]
+    movies: bool
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Whatever is rendered."""
+        return tuple(f"{self.name}{suffix}" for suffix in ((".html", ".mp4", ".gif") if self.movies else (".html",)))
+
+    @property
+    def there(self) -> bool:
+        """Whether all of it is rendered."""
+        return all(storage.exists(file) for file in self.files)
+
+    @property
+    def frames(self) -> int:
+        """That are drawn, about: once for the page, once for the MP4; a GIF shows seconds."""
+        return max(track.frames for track in self.people) * (2 if self.movies else 1)
+
+
+def shows_of_videos(output: str, videos: Sequence[str], held: Iterable[HeldTrack]) -> list[Show]:
+    """A show for each of the videos with somebody in it."""
+    by_video: dict[str, list[HeldTrack]] = {}
+    for track in held:
+        by_video.setdefault(track.video, []).append(track)
+    stems = [stem(video) for video in videos]
+    shows = []
+    for video, name in zip(videos, stems, strict=True):
+        if people := sorted(by_video.get(video, []), key=lambda track: -track.frames)[:MOST_PEOPLE]:
+            # Videos of one name in several folders are told apart.
+            name = name if stems.count(name) == 1 else f"{name}-{digest(video)[:8]}"
+            people.sort(key=lambda track: track.person)
+            shows.append(Show(storage.join(output, name), video, tuple(people), movies=True))
+    return shows
+
+
+def shows_of_tracks(output: str, count: int, held: Iterable[HeldTrack]) -> list[Show]:
+    """A show for each of the first so many tracks whose video is there."""
+    there: dict[str, bool] = {}
+    shows: list[Show] = []
+    for track in held if count else ():
+        if track.video not in there:
+            there[track.video] = _is_there(track.video)
+        if there[track.video] and track.frames:
+            name = export_name(track.video, track.person, track.track_id)
+            shows.append(Show(storage.join(output, "pages", name), track.video, (track,), movies=False))
+        if len(shows) == count:
+            break
+    return shows
+
+
+def render(show: Show, tracks: Sequence[TrackInfo], on_frame: Callable[[], None]) -> str:
+    """Write the page, and the movies if wanted; returns the page.
+
+    Args:
+        show: What.
+        tracks: The tracks of the people, and others.
+        on_frame: Called for each frame drawn.
+
+    Raises:
+        UserError: The video cannot be read, or is not the one of the tracks.
+        RunFailed: The output cannot be written.
+    """
+    try:
+        video = storage.local_copy(show.video, CACHE_BYTES)
+        scene = Scene(show.video.rpartition("/")[2], tuple(_people(show, tracks)), Path(video))
+        page = pose_page(scene, on_frame=on_frame)
+        if show.movies:
+            for suffix, movie in ((".mp4", render_mp4), (".gif", render_gif)):
+                with _placed(f"{show.name}{suffix}") as path:
+                    movie(path, scene, on_frame=on_frame)
+    except (VideoError, OSError) as error:
+        raise UserError(f"{show.video}: cannot be shown: {error}") from error
+    storage.write_bytes(show.files[0], page.encode())
+    return page
+
+
+def _people(show: Show, tracks: Sequence[TrackInfo]) -> Iterator[Person]:
+    known = {(name_of(track.file), track.track_id): track for track in tracks}
+    for held in show.people:
+        (keypoints,) = read_rows([known[held.source, held.track_id]], labels=False)
+        (lifted,) = read_lifted(held.file, [held.row])
+        yield Person(keypoints, lifted)
+
+
+@contextmanager
+def _placed(uri: str) -> Iterator[Path]:
+    """A path on this machine to write a file to, which is then at the URI; the file is whole or absent."""
+    fs, path = storage.filesystem(uri)
+    if storage.is_local(uri):
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder, path.rpartition("/")[2])
+        yield local
+        fs.put_file(str(local), path)
+
+
+def _is_there(video: str) -> bool:
+    try:
+        return storage.exists(video)
+    except (UserError, OSError):
+        return False

@@ -1,0 +1,208 @@
+"""What a lift job did, in numbers: `report.json`, the terminal summary and the MLflow run all come from here."""
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines import storage
+from pipelines.datasets.reader import TrackInfo
+from pipelines.label.ledger import digest
+from pipelines.lift.ledger import Ledger
+from pipelines.lift.lifting import Lifter, frames_at_rate
+from schemas import __version__
+
+FORMAT = "raylift.lift/1"
+FILE = "report.json"
+# Quality is counted in bins that are a hundredth wide: sums over any number of frames, in a fixed memory.
+_BIN_RATIO = 1.01
+_SMALLEST, _LARGEST = 1e-5, 1e6
+_EDGES = _SMALLEST * _BIN_RATIO ** np.arange(math.ceil(math.log(_LARGEST / _SMALLEST, _BIN_RATIO)) + 1)
+# A track this near to the lifter's rate is taken as it is.
+_RATE_TOLERANCE = 0.01
+# Files whose counts are in memory at a time.
+_FILES = 256
+
+
+@dataclass
+class Tally:
+    """Running sums over the tracks that this run lifted."""
+
+    tracks: int = 0
+    frames: int = 0
+    started_at: float = field(default_factory=time.time)
+    lifting_from: float = field(default_factory=time.time)
+    first_began_at: float = math.inf
+    last_ended_at: float = 0.0
+    videos: set[str] = field(default_factory=set)
+
+    def begin(self) -> None:
+        """Lifting begins, after labeling."""
+        self.lifting_from = time.time()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count one track that is on disk."""
+        self.tracks += row["error"] is None
+        self.frames += row["frames"] if row["error"] is None else 0
+        self.first_began_at = min(self.first_began_at, row["began_at"])
+        self.last_ended_at = time.time()
+        self.videos.add(row["video"])
+
+    def told(self) -> dict[str, float]:
+        """For the report."""
+        # Until the first unit is begun, processes start and load the lifter.
+        began_at = min(self.first_began_at, self.last_ended_at)
+        lifting_s = self.last_ended_at - began_at
+        return {
+            "tracks": self.tracks,
+            "frames": self.frames,
+            "seconds": time.time() - self.started_at,
+            "startup_s": began_at - self.lifting_from if self.frames else 0.0,
+            "frames_per_s": self.frames / lifting_s if self.frames and lifting_s > 0 else 0.0,
+        }
+
+
+class Histogram:
+    """How often which value occurred, to 1 %."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(len(_EDGES) + 1, np.int64)
+
+    def add(self, values: np.ndarray) -> None:
+        """Count values, 0 or larger."""
+        self._counts += np.bincount(np.searchsorted(_EDGES, values, side="right"), minlength=len(self._counts))
+
+    def add_all(self, other: "Histogram") -> None:
+        """Count what another one has counted."""
+        self._counts += other._counts
+
+    def quantile(self, share: float) -> float | None:
+        """The value that so large a share of all lies below; None of none."""
+        if not self._counts.any():
+            return None
+        cumulated = np.cumsum(self._counts)
+        found = int(np.searchsorted(cumulated, share * (cumulated[-1] - 1), side="right"))
+        return 0.0 if found == 0 else float(_EDGES[found - 1] * math.sqrt(_BIN_RATIO))
+
+
+def compose(
+    output: str, uri: Sequence[str], lifter: Lifter, tracks: Sequence[TrackInfo], ledger: Ledger, tally: Tally
+) -> dict[str, Any]:
+    """The report.
+
+    Args:
+        output: Where the poses are.
+        uri: Where the tracks are.
+        lifter: What lifted them.
+        tracks: All there are.
+        ledger: What the output holds of them.
+        tally: What this run did.
+    """
+    failures, card = ledger.failures(), lifter.card
+    files = [file for file in ledger.files if not file.failed]
+    frames_seen = [frames_at_rate(track, card.fps) for track in tracks]
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "output": output,
+        "tracks_from": list(uri),
+        "model": {"name": lifter.name, "sha256": lifter.sha256, "card": card.model_dump(mode="json")},
+        "flip": lifter.flip,
+        "tracks": len(tracks),
+        "tracks_lifted": sum(len(file.table) for file in files),
+        "tracks_failed": len(failures),
+        "frames": sum(int(file.table["frames"].to_numpy().sum()) for file in files),
+        "tracks_padded": sum(frames < card.receptive_field for frames in frames_seen),
+        "tracks_resampled": sum(
+            abs(frames - track.frames) > _RATE_TOLERANCE * track.frames
+            for track, frames in zip(tracks, frames_seen, strict=True)
+        ),
+        "trajectory": card.trajectory,
+        "quality": quality([file.uri for file in files]),
+        "failures": failures,
+        "run": tally.told(),
+        "notes": notes(lifter, tracks, frames_seen),
+        "digest": digest([file.uri.rsplit("/", 1)[1] for file in files]),
+    }
+
+
+def write(output: str, report: Mapping[str, Any]) -> None:
+    """Write `report.json`.
+
+    Raises:
+        RunFailed: It cannot be written.
+    """
+    storage.write_bytes(storage.join(output, FILE), json.dumps(report, indent=2).encode())
+
+
+def notes(lifter: Lifter, tracks: Sequence[TrackInfo], frames_seen: Sequence[float]) -> list[str]:
+    """What to know before using the poses, a line each."""
+    card, count = lifter.card, len(tracks)
+    padded = sum(frames < card.receptive_field for frames in frames_seen)
+    assumed = sum(track.intrinsics_provenance == "assumed_fov" for track in tracks)
+    without = sum(track.intrinsics_provenance == "none" for track in tracks)
+    told = [
+        (
+            not card.trajectory,
+            "the lifter predicts no trajectory: poses are relative to the root, where people are is not known "
+            "(jobs.train trajectory=true)",
+        ),
+        (
+            padded,
+            f"{padded} of {count} tracks are shorter than the receptive field of {card.receptive_field} frames: "
+            "their first and last frames are repeated",
+        ),
+        (
+            card.trajectory and without,
+            f"{without} of {count} tracks have no intrinsics: their trajectory is a guess, and reprojection is "
+            "measured up to scale and shift",
+        ),
+        (
+            card.trajectory and assumed,
+            f"{assumed} of {count} tracks have assumed intrinsics: their trajectory is as right as the assumption",
+        ),
+    ]
+    return [note for applies, note in told if applies]
+
+
+def quality(files: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Quantiles over the observed frames of all tracks; reprojection by how it was measured."""
+    found: dict[str, Histogram] = {}
+    with ThreadPoolExecutor(16) as pool:  # waiting for storage, decoding
+        for start in range(0, len(files), _FILES):
+            for counted in pool.map(_quality_of, files[start : start + _FILES]):
+                for name, histogram in counted.items():
+                    found.setdefault(name, Histogram()).add_all(histogram)
+    return {name: _quantiles(name, histogram) for name, histogram in sorted(found.items())}
+
+
+def _quality_of(uri: str) -> dict[str, Histogram]:
+    found: dict[str, Histogram] = {}
+    measures = ("reprojection_px", "bone_length_deviation", "keypoint_score")
+    table = storage.read_table(uri, ["reprojection", "interpolated", *measures])
+    for kind in table["reprojection"].unique().to_pylist():
+        rows = table.filter(pc.field("reprojection") == kind)
+        observed = ~_flat(rows["interpolated"])
+        for name in measures:
+            if name != "reprojection_px" or kind != "none":
+                named = f"{name}.{kind}" if name == "reprojection_px" else name
+                found.setdefault(named, Histogram()).add(_flat(rows[name])[observed])
+    return found
+
+
+def _quantiles(name: str, histogram: Histogram) -> dict[str, float]:
+    """The middle and the bad end, which of scores is the low one."""
+    bad, share = ("p5", 0.05) if name == "keypoint_score" else ("p95", 0.95)
+    told = {"median": histogram.quantile(0.5), bad: histogram.quantile(share)}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _flat(lists: pa.ChunkedArray) -> np.ndarray:
+    return lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)

@@ -1,0 +1,91 @@
+"""Kill tests: SIGKILL to a lifting process, then to the job. After a relaunch no track is missing and none is twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from datasets.track_samples import write_tracks
+from evaluate.lifter_samples import make_lifter
+from train.training_samples import person
+
+from pipelines import storage
+from pipelines.datasets.lifted_reader import read_lifted
+from pipelines.lift.lifting import Lifter, lift_tracks
+from pipelines.lift.plan import find_tracks
+from pipelines.lift.reading import read_one_by_one
+from pipelines.lifters.checkpoint import save_lifter
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).parents[2]
+
+
+def wait_for(job, happened):
+    """Wait until `happened()` is truthy while a job runs; returns what it returned."""
+    deadline = time.monotonic() + 120
+    while not (result := happened()):
+        assert job.poll() is None, job.stdout and job.stdout.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return result
+
+
+def lifting_processes(job):
+    found = []
+    for process in psutil.Process(job.pid).children(recursive=True):
+        try:
+            if "LiftUnits" in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def poses(output):
+    return storage.list_folder(str(output), ".parquet")
+
+
+def test_a_killed_job_goes_on_where_it_was(tmp_path):
+    # Large enough to take seconds, each track a unit of its own.
+    model, card = make_lifter(channels=192, filter_widths=[3, 3, 3])
+    save_lifter(str(tmp_path / "best.pt"), model, card.model_copy(update={"receptive_field": 27}))
+    write_tracks(tmp_path / "tracks" / "bucket-0.parquet", [person(str(n), 10_000 + n) for n in range(12)])
+    output = tmp_path / "poses"
+    fields = [f"model={tmp_path}/best.pt", f"tracks={tmp_path}/tracks", f"output={output}"]
+    command = [sys.executable, "-m", "jobs.lift", *fields]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+
+    job = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    victim = wait_for(job, lambda: lifting_processes(job))[0]
+    wait_for(job, lambda: poses(output))
+    victim.kill()
+    before = len(poses(output))
+    wait_for(job, lambda: len(poses(output)) > before)
+    working = lifting_processes(job)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    assert psutil.wait_procs(working, timeout=30)[1] == [], "no process outlives the job"
+    kept = {file: os.stat(file).st_mtime_ns for file in poses(output)}
+    assert 0 < len(kept) < 12
+
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {file: os.stat(file).st_mtime_ns for file in kept} == kept, "what was done is not done again"
+    found = {track.track_id: track for track in read_lifted(str(output))}
+    ids = Counter(i for file in poses(output) for i in storage.read_table(file, ["track_id"])["track_id"].to_pylist())
+    assert ids == Counter(str(n) for n in range(12))
+    assert not list(output.glob(".tmp*"))
+
+    lifter = Lifter(model, card, "undisturbed", "0" * 64, flip=True)
+    some = find_tracks(str(tmp_path / "tracks"))[::4]
+    for info, undisturbed in lift_tracks(lifter, read_one_by_one(some)):
+        assert not isinstance(undisturbed, str)
+        assert np.abs(found[info.track_id].positions - undisturbed.positions).max() < 1e-5
+        assert found[info.track_id].reprojection == undisturbed.reprojection == "perspective"

@@ -1,0 +1,81 @@
+import pyarrow.parquet as pq
+import pytest
+from datasets.track_samples import write_tracks
+from train.training_samples import person
+
+from pipelines.datasets.reader import TrackInfo
+from pipelines.lift.plan import TRACK_FRAMES, UNIT_FRAMES, Unit, find_tracks, folders_given_whole, plan_units
+from pipelines.lift.reading import describe, read_one_by_one
+from schemas.errors import UserError
+
+
+def info(name, frames, file="tracks/a.parquet", row=0):
+    return TrackInfo(file, row, name, frames, None, None, None, 640, 30.0, "h36m17", None, "none")
+
+
+def ids(units):
+    return [[track.track_id for track in unit.tracks] for unit in units]
+
+
+def test_units_are_bounded_by_frames_and_a_longer_track_is_one_of_its_own():
+    tracks = [info(str(row), frames, row=row) for row, frames in enumerate([9000, 9000, 500_000, 10, 10])]
+    units = plan_units(tracks, {})
+    assert ids(units) == [["2"], ["0"], ["1"], ["3", "4"]]
+    short = [info(str(row), 1, row=row) for row in range(5000)]
+    assert max(len(unit.tracks) for unit in plan_units(short, {})) <= UNIT_FRAMES // (1 + TRACK_FRAMES)
+    assert sorted(track_id for unit in ids(plan_units(short, {})) for track_id in unit) == sorted(
+        track.track_id for track in short
+    )
+
+
+def test_what_belongs_together_does_not_depend_on_what_is_done():
+    tracks = [info(str(row), 6000, row=row) for row in range(6)]
+    assert ids(plan_units(tracks, {})) == [["0", "1"], ["2", "3"], ["4", "5"]]
+    assert ids(plan_units(tracks, {"a.parquet": {"1", "2", "3"}, "b.parquet": {"0"}})) == [["4", "5"], ["0"]]
+    assert plan_units(tracks, {"a.parquet": set("012345")}) == []
+
+
+def test_a_unit_travels_as_text():
+    (unit,) = plan_units([info("a", 3), info("b", 4, row=1)], {})
+    assert Unit.from_json(unit.to_json()) == unit
+
+
+def test_tracks_are_found_in_files_and_folders_and_none_is_no_mistake(tmp_path):
+    write_tracks(tmp_path / "t" / "a.parquet", [person("a", 3)])
+    write_tracks(tmp_path / "t" / "b.parquet", [])
+    write_tracks(tmp_path / "nobody" / "c.parquet", [])
+    (tmp_path / "empty").mkdir()
+    assert [track.track_id for track in find_tracks(str(tmp_path / "t"))] == ["a"]
+    assert find_tracks(str(tmp_path / "nobody")) == find_tracks(str(tmp_path / "empty")) == []
+    both = [str(tmp_path / "empty"), str(tmp_path / "t")]
+    assert len(find_tracks(both)) == 1
+    assert folders_given_whole([*both, str(tmp_path / "t" / "a.parquet")]) == set(both)
+    with pytest.raises(UserError, match="nowhere: no such file or folder"):
+        find_tracks(str(tmp_path / "nowhere"))
+
+
+def test_what_an_output_could_not_tell_apart_is_refused(tmp_path):
+    for folder in ("one", "two"):
+        write_tracks(tmp_path / folder / "a.parquet", [person("a", 3)])
+    with pytest.raises(UserError, match=r"two tracks files are called a.parquet; keep one, or give them separately"):
+        find_tracks([str(tmp_path / "one"), str(tmp_path / "two")])
+    write_tracks(tmp_path / "twice.parquet", [person("a", 3), person("a", 4)])
+    with pytest.raises(UserError, match="two tracks are called a"):
+        find_tracks(str(tmp_path / "twice.parquet"))
+
+
+def test_a_damaged_track_costs_nothing_but_itself(tmp_path):
+    file = write_tracks(tmp_path / "a.parquet", [person(name, 20) for name in "abcd"], row_group_size=2)
+    table = pq.read_table(file)
+    frames = table["frames"].to_pylist()
+    frames[1], frames[2] = 99, 0
+    table = table.set_column(table.schema.get_field_index("frames"), "frames", [frames])
+    pq.write_table(table, file)
+    tracks = find_tracks(file)
+    found = {track.track_id: outcome for track, outcome in read_one_by_one(tracks)}
+    assert [getattr(found[name], "track_id", None) for name in "ad"] == ["a", "d"]
+    assert "track b: cannot be read: " in str(found["b"])
+    assert found["c"] == "track c: has no frames"
+    (said,) = describe(file, tracks[1:2])
+    assert (said["video"], said["width"], said["fps"]) == ("b.mp4", 1000, 50.0)
+    assert describe("/nowhere", tracks[:1])[0]["video"] is None

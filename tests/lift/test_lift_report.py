@@ -1,0 +1,46 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets.lifted_samples import lifted
+
+from pipelines.lift.report import Histogram, quality
+from schemas.poses import POSES
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_quantiles_are_right_to_a_hundredth(share):
+    values = np.random.default_rng(0).lognormal(2, 3, 10_000).astype(np.float32)
+    histogram = Histogram()
+    for part in np.array_split(values, 7):
+        histogram.add(part)
+    assert histogram.quantile(share) == pytest.approx(np.quantile(values, share), rel=0.011)
+
+
+def test_quantiles_of_nothing_of_zero_and_beyond_all_bins():
+    histogram = Histogram()
+    assert histogram.quantile(0.5) is None
+    histogram.add(np.zeros(10))
+    assert histogram.quantile(0.5) == 0
+    histogram.add(np.full(100, 1e30))
+    assert (histogram.quantile(0.5) or 0) > 1e5
+
+
+def test_quality_is_of_observed_frames_and_apart_by_how_it_was_measured(tmp_path):
+    seen = np.arange(40) < 30
+    rows = [
+        lifted(40, interpolated=~seen, reprojection_px=np.where(seen, 4, 900).astype(np.float32)),
+        lifted(10, reprojection="orthographic", reprojection_px=np.full(10, 7, np.float32)),
+        lifted(10, reprojection="none", reprojection_px=None),
+    ]
+    file = tmp_path / "part-a.parquet"
+    pq.write_table(pa.Table.from_pylist([row.to_row() for row in rows], schema=POSES), file)
+    found = quality([str(file)])
+    assert found["reprojection_px.perspective"]["p95"] == pytest.approx(4, rel=0.01)
+    assert found["reprojection_px.orthographic"]["median"] == pytest.approx(7, rel=0.01)
+    assert found["keypoint_score"].keys() == {"median", "p5"}
+    assert found["keypoint_score"]["median"] == pytest.approx(0.9, rel=0.01)
+    assert set(found) == {
+        *("reprojection_px.perspective", "reprojection_px.orthographic", "bone_length_deviation", "keypoint_score")
+    }
+    assert quality([]) == {}

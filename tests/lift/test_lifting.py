@@ -1,0 +1,153 @@
+"""Tracks through a lifter: at their own times, measured against their own keypoints; hostile ones cost themselves."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from evaluate.lifter_samples import make_lifter
+from train.training_samples import INTRINSICS, person
+
+from pipelines.datasets.reader import TrackInfo
+from pipelines.datasets.selection import take
+from pipelines.export.bvh import bvh_text
+from pipelines.export.npz import npz_bytes
+from pipelines.lift.lifting import Lifter, lift_tracks
+from pipelines.lifters.inference import lift
+from pipelines.pose.cameras import camera_vector, project, to_screen
+
+
+def lifter(flip=True, **changes):
+    return Lifter(*make_lifter(**changes), name="models:/lifter/3", sha256="0" * 64, flip=flip)
+
+
+def info(track):
+    fields = ("track_id", "subject", "action", "camera", "width", "fps", "layout", "positions_layout")
+    values: dict[str, Any] = {name: getattr(track, name) for name in (*fields, "intrinsics_provenance")}
+    return TrackInfo("tracks/bucket-0.parquet", 0, frames=len(track), **values)
+
+
+def lifted(*tracks, by=None) -> list[Any]:
+    return [outcome for _, outcome in lift_tracks(by or lifter(), [(info(track), track) for track in tracks])]
+
+
+def test_a_track_is_lifted_as_the_model_lifts_it():
+    track = person("a", 40, start_frame=7)
+    (found,) = lifted(track)
+    screen = to_screen(torch.tensor(track.keypoints), track.width, track.height)
+    ((pose, trajectory),) = lift(lifter().model, [screen], flip=True)
+    assert (found.positions == pose.numpy()).all()
+    assert trajectory is not None
+    assert (found.trajectory == trajectory[:, 0].numpy()).all()
+    assert (found.timestamps_s == track.timestamps_s).all()
+    assert (found.track_id, found.source) == ("a", "bucket-0.parquet")
+    assert (found.model, found.layout) == ("models:/lifter/3", "h36m17")
+    assert (found.start_frame, found.width, found.intrinsics) == (7, 1000, INTRINSICS)
+
+
+def test_quality_is_measured_in_pixels_of_the_video():
+    track = person("a", 40)
+    (found,) = lifted(track)
+    assert found.reprojection == "perspective"
+    points = torch.tensor(found.positions + found.trajectory[:, None])
+    seen = project(points, camera_vector(INTRINSICS, 1000, 1000)).numpy() * 500 + 500
+    expected = np.linalg.norm(seen - track.keypoints, axis=-1).mean(1)
+    assert found.reprojection_px == pytest.approx(expected, rel=1e-4)
+    assert found.keypoint_score == pytest.approx(track.scores.mean(1))
+    assert found.bone_length_deviation.shape == (40,)
+
+
+def test_without_intrinsics_or_trajectory_it_is_measured_up_to_scale():
+    uncalibrated = person("a", 40, intrinsics=None, intrinsics_provenance="none")
+    (found,) = lifted(uncalibrated)
+    assert found.reprojection == "orthographic"
+    assert found.trajectory is not None
+    (rootless,) = lifted(person("a", 40), by=lifter(trajectory=False))
+    assert (rootless.reprojection, rootless.trajectory) == ("orthographic", None)
+    assert rootless.reprojection_px == pytest.approx(found.reprojection_px, rel=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("fps", [25.0, 50.0, 240.0])
+def test_a_track_of_a_frame_or_two_is_lifted_and_exported(frames, fps):
+    (found,) = lifted(person("a", frames), by=lifter(fps=fps))
+    assert found.positions.shape == (frames, 17, 3)
+    assert np.isfinite(found.positions).all()
+    assert found.reprojection_px.shape == found.bone_length_deviation.shape == (frames,)
+    assert f"Frames: {frames}\n" in bvh_text(found)
+    assert len(npz_bytes(found)) > 1000
+
+
+def chosen(track, kept):
+    """The track with some of its frames dropped."""
+    names = ("timestamps_s", "boxes", "box_scores", "keypoints", "scores", "interpolated", "positions")
+    return replace(track, **{name: getattr(track, name)[kept] for name in names})
+
+
+@pytest.mark.parametrize("kept", [np.arange(0, 201, 2), np.sort(np.random.default_rng(0).permutation(201)[:120])])
+def test_another_frame_rate_gives_nearly_the_same_at_the_tracks_own_times(kept):
+    """25 frames/s, and frames dropped at random, through a lifter of 50 frames/s."""
+    (reference,) = lifted(person("a", 201))
+    track = chosen(person("a", 201), kept)
+    assert np.diff(track.timestamps_s).max() > 0.03
+    (found,) = lifted(replace(track, fps=25.0))
+    assert (found.timestamps_s == track.timestamps_s).all()
+    for name in ("positions", "trajectory"):
+        direct = getattr(reference, name)[kept]
+        moved = direct.std(axis=0).max()
+        away = np.linalg.norm(getattr(found, name) - direct, axis=-1)
+        assert away.mean() < 0.005 * moved
+        assert away.max() < 0.05 * moved
+
+
+def test_a_faster_track_than_the_lifter_gets_a_pose_for_each_frame():
+    (found,) = lifted(person("a", 41), by=lifter(fps=25.0))
+    (half,) = lifted(take(person("a", 41), slice(0, None, 2)), by=lifter(fps=25.0))
+    assert found.positions[::2] == pytest.approx(half.positions, abs=1e-5)
+    assert found.positions[1::2] == pytest.approx((half.positions[:-1] + half.positions[1:]) / 2, abs=1e-5)
+
+
+def test_many_tracks_are_what_each_is_alone():
+    tracks = [person(str(number), 1 + 37 * number) for number in range(12)]
+    together = {track.track_id: track for track in lifted(*tracks)}
+    for track in tracks:
+        (alone,) = lifted(track)
+        assert together[track.track_id].positions == pytest.approx(alone.positions, abs=1e-5)
+
+
+SIXTEEN = {"keypoints": np.zeros((60, 16, 2), np.float32), "scores": np.zeros((60, 16), np.float32)}
+
+
+def nan_at(track, name, frame):
+    values = getattr(track, name).copy()
+    values[frame] = np.nan
+    return replace(track, **{name: values})
+
+
+HOSTILE = [
+    (nan_at(person("a"), "keypoints", 3), "keypoints of frame 3 are not finite"),
+    (nan_at(person("a"), "scores", 4), "scores of frame 4 are not finite"),
+    (nan_at(person("a"), "timestamps_s", 4), "timestamps are not finite"),
+    (person("a", fps=np.nan, timestamps_s=np.zeros(60)), "its frame rate is unknown"),
+    (person("a", timestamps_s=np.linspace(0, 1e15, 60)), "s apart on average"),
+    (person("a", width=0), "its image has 0 × 1000 pixels"),
+    (person("a", layout="coco17"), "keypoints are coco17, expected h36m17"),
+    (person("a", **SIXTEEN), "has 16 keypoints a frame, h36m17 has 17"),
+    (replace(person("a"), keypoints=np.full((60, 17, 2), 3e38, np.float32)), "are not finite"),
+    ("it cannot be read", "it cannot be read"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("track", "why"), HOSTILE, ids=[why for _, why in HOSTILE])
+def test_a_track_that_cannot_be_lifted_says_why_and_harms_no_other(track, why):
+    known = info(person("a"))
+    good = person("b", 30)
+    found: dict[TrackInfo, Any] = dict(lift_tracks(lifter(), [(known, track), (info(good), good)]))
+    assert why in found[known]
+    assert (found[info(good)].positions == lifted(good)[0].positions).all()
+
+
+def test_timestamps_that_do_not_increase_are_replaced_by_even_ones():
+    (found,) = lifted(person("a", 20, timestamps_s=np.zeros(20)))
+    assert found.timestamps_s == pytest.approx(np.arange(20) / 50)
