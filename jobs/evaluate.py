@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from rich.columns import Columns
@@ -14,10 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jobs.cli import run_job
-from pipelines import evaluate, runs, storage
+from jobs.pages import keep_page
+from pipelines import evaluate, models, runs, storage
 from pipelines.datasets.reader import TrackInfo, read_rows
 from pipelines.datasets.track import KeypointTrack
 from pipelines.lifters.checkpoint import load_lifter
+from pipelines.report.evaluation_page import evaluation_page
 from schemas.evaluate import EvaluateConfig
 
 COLUMNS = {
@@ -34,8 +37,10 @@ MOST_ROWS = 18
 
 
 def main(config: EvaluateConfig) -> int:
-    """Score, write `metrics.json`, say what it says."""
-    model, card = load_lifter(config.model)
+    """Score, write `metrics.json` and a page, say what they say."""
+    fetched = models.fetch(config.model)
+    config = config.model_copy(update={"model": fetched.name})
+    model, card = load_lifter(fetched.file)
     tracks = evaluate.plan(config, card)
     output, device = evaluate.output_folder(config), evaluate.choose_device(config.device)
     with storage.sole_writer(output), runs.record("evaluate", config) as record:
@@ -47,6 +52,7 @@ def main(config: EvaluateConfig) -> int:
         uri = storage.join(output, "metrics.json")
         storage.write_bytes(uri, json.dumps(report, indent=2).encode())
         log(record, report)
+        keep_page(partial(evaluation_page, report), output, "evaluation.html", record)
     show(report, uri)
     return 0
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from pipelines import storage
+from pipelines import models, storage
 from pipelines.datasets import reader
 from pipelines.datasets.reader import TrackInfo
 from pipelines.datasets.selection import Choice
@@ -149,10 +149,12 @@ def output_folder(config: EvaluateConfig) -> str:
     """Where `metrics.json` goes: as told, else beside the model.
 
     Raises:
-        UserError: Not told, and the model is not on this machine.
+        UserError: Not told, and the model is no file on this machine.
     """
     if config.output is not None:
         return config.output
+    if models.is_registered(config.model):
+        raise UserError(f"output: is required for a registered model ({config.model}); give output=…")
     if not storage.is_local(config.model):
         raise UserError(f"output: is required for a model that is not on this machine ({config.model}); give output=…")
     folder, _, name = storage.absolute(config.model).rpartition("/")

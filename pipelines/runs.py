@@ -1,18 +1,23 @@
-"""Every job is an MLflow run: flat config, metrics, the digest of its output, artifacts. MLflow's one importer here.
+"""Every job is an MLflow run: flat config, metrics, the digest of its output, artifacts.
+
+Who sees a run need not see what opens the videos: the secrets of addresses are replaced.
 
 The store is what `MLFLOW_TRACKING_URI` names, else MLflow's own default, `sqlite:///mlflow.db`.
 """
 
-import logging
+import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from pipelines import tracking
 from schemas.config import JobConfig, flatten
-from schemas.errors import RunFailed
+from schemas.secrets import redact
 
 EXPERIMENT = "raylift"
 
@@ -37,15 +42,44 @@ class Run:
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Log facts that are no numbers, such as the digest of the output."""
         for name, value in tags.items():
-            mlflow.MlflowClient().set_tag(self.run_id, name, value)
+            mlflow.MlflowClient().set_tag(self.run_id, name, redact(value))
 
     def log_json(self, value: Mapping[str, Any], name: str) -> None:
         """Keep a document as an artifact."""
-        mlflow.log_dict(dict(value), name, run_id=self.run_id)
+        text = json.dumps(dict(value), indent=2, ensure_ascii=False, default=str)
+        mlflow.log_text(redact(text), name, run_id=self.run_id)
 
     def log_page(self, html: str, name: str) -> None:
         """Keep a page as an artifact; MLflow's own pages show it."""
-        mlflow.log_text(html, name, run_id=self.run_id)
+        mlflow.log_text(redact(html), name, run_id=self.run_id)
+
+    def child(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], run_id: str | None = None) -> "Run":
+        """Begin a run that is part of this one, or continue it; unlike this one's, its end must be told.
+
+        Args:
+            name: What it is called.
+            params: Nested parameters.
+            tags: Facts to find it by.
+            run_id: The run to continue; a new one is begun if the store has none of this id.
+        """
+        client = mlflow.MlflowClient()
+        if run_id is not None and _exists(run_id):
+            client.update_run(run_id, status="RUNNING")
+            return Run(run_id)
+        experiment = client.get_run(self.run_id).info.experiment_id
+        run = client.create_run(experiment, tags={"mlflow.parentRunId": self.run_id, **tags}, run_name=name)
+        mlflow.log_params(_shown(params), run_id=run.info.run_id)
+        return Run(run.info.run_id)
+
+    def end(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
+        """Say how a child run ended."""
+        mlflow.MlflowClient().set_terminated(self.run_id, status)
+
+    def log_bytes(self, content: bytes, name: str) -> None:
+        """Keep a file that lies anywhere as an artifact."""
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, name).write_bytes(content)
+            mlflow.log_artifact(str(Path(folder, name)), run_id=self.run_id)
 
     def log_file(self, path: str, folder: str | None = None) -> None:
         """Keep a file of this machine as an artifact, in a folder if one is named."""
@@ -65,22 +99,22 @@ def record(job: str, config: JobConfig, run_id: str | None = None, parent: str |
     Raises:
         RunFailed: The tracking store cannot be used.
     """
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    tracking.connect()
     try:
         mlflow.set_experiment(EXPERIMENT)
         if run_id is not None and _exists(run_id):
             run = mlflow.start_run(run_id)
         else:
             run = mlflow.start_run(run_name=job, tags={"raylift.job": job}, parent_run_id=parent)
-            mlflow.log_params(flatten(config.model_dump(mode="json")))
+            mlflow.log_params(_shown(config.model_dump(mode="json")))
     except MlflowException as error:
-        raise RunFailed(
-            f"MLFLOW_TRACKING_URI={mlflow.get_tracking_uri()}: the tracking store cannot be used: "
-            f"{error.message.splitlines()[0]}"
-        ) from error
+        raise tracking.failed(error) from error
     with run:
         yield Run(run.info.run_id)
+
+
+def _shown(params: Mapping[str, Any]) -> dict[str, str]:
+    return {name: redact(str(value)) for name, value in flatten(params).items()}
 
 
 def _exists(run_id: str) -> bool:

@@ -9,7 +9,7 @@ class EvaluateConfig(JobConfig):
     """Score a lifter on tracks."""
 
     model: str = Field(min_length=1)
-    """The lifter: best.pt or last.pt of an output of jobs.train (any URI)."""
+    """The lifter: best.pt or last.pt of an output of jobs.train (any URI), or models:/name@alias, models:/name/3."""
 
     data: str | tuple[str, ...]
     """Tracks: a file or folder (any URI), or a list; labels are used where there are some."""
@@ -30,7 +30,7 @@ class EvaluateConfig(JobConfig):
     """A table for each subject, averaged over subjects last, as HumanEva is reported."""
 
     output: str | None = Field(default=None, min_length=1)
-    """Folder (any URI) for metrics.json; none: evaluation_best/ beside best.pt, for a model on this machine."""
+    """Folder (any URI) for metrics.json; none: evaluation_best/ beside best.pt, for a file on this machine."""
 
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Where to compute: cpu, cuda, cuda:1, …; auto: the GPU if there is one."""

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
+from pipelines.checkpoints import load_weights, read_checkpoint, require_shapes, shapes_of
 from pipelines.lifters.base import Lifter
-from pipelines.lifters.checkpoint import LifterCard, load_weights, read_checkpoint, require_shapes, shapes_of
+from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.model import LiftingModel, root_of
 from pipelines.lifters.temporal_conv import TemporalConv, TemporalConvConfig
 from schemas.errors import UserError
@@ -45,7 +46,7 @@ def load_published(
     Raises:
         UserError: No such file; it is damaged; it has other weights, or other joints than the layouts.
     """
-    content = read_checkpoint(uri)
+    content = read_checkpoint(uri, "lifter")
     pose = content.get("model_pos", content)
     trajectory = content.get("model_traj")
     config = _infer(uri, pose, input_layout, dropout, causal)

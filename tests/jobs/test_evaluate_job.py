@@ -134,8 +134,9 @@ def test_the_job_is_an_mlflow_run(command, tmp_path, capfd):
     assert found.data.metrics["action.Walking.p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])
     assert {"action.S_saltig.mpjpe_mm", "overall.per_joint_mm.left_knee"} <= found.data.metrics.keys()
     assert found.data.tags["raylift.data"] == file["data"]["digest"]
-    (artifact,) = mlflow.MlflowClient().list_artifacts(found.info.run_id)
-    assert artifact.path == "metrics.json"
+    artifacts = mlflow.MlflowClient().list_artifacts(found.info.run_id)
+    assert [artifact.path for artifact in artifacts] == ["evaluation.html", "metrics.json"]
+    assert "Süß&amp;saltig" in (tmp_path / "out" / "evaluation.html").read_text()
 
 
 def test_many_actions_fill_no_more_than_a_screen(command, tmp_path, capfd):

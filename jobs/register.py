@@ -1,0 +1,94 @@
+"""Register a lifter as a version of an MLflow model, and promote it if it is no worse than the present champion.
+
+python -m jobs.register model=out/lifter/best.pt name=lifter
+python -m jobs.register model=out/lifter/best.pt name=lifter promote=champion data=out/mocap/tracks subjects=[S7]
+"""
+
+from typing import Any
+
+from rich.console import Console
+
+from jobs.cli import run_job
+from jobs.evaluate import progress_bar
+from pipelines.register import run
+from pipelines.register.gate import Listener
+from schemas.register import RegisterConfig
+
+
+def main(config: RegisterConfig) -> int:
+    """Register, promote if wanted; 1 if the gate refuses."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    report = run.register(config, Listener(lambda line: errors.print(f"register: {line}"), progress_bar))
+    show(report)
+    return int(report["gate"] is not None and report["gate"]["verdict"] == "refused")
+
+
+def show(report: dict[str, Any]) -> None:
+    """The summary, one screen."""
+    card, training, lineage = report["card"], report["training"] or {}, report["lineage"]
+    held_out = training.get("best_validation_mpjpe_mm")
+    trained = f"run {card['lineage']['run_id']}" if "run_id" in card["lineage"] else "not by raylift"
+    named = [report["alias"]] if report["alias"] else []
+    if (gate := report["gate"]) is not None and gate["verdict"] != "refused":
+        named.append(gate["alias"])
+    rows = [
+        ("version", f"{report['model']}, " + ("new" if report["new"] else "registered before")),
+        ("alias", ", ".join(named) or "none given"),
+        (
+            "lifter",
+            f"{card['lifter']} of {card['receptive_field']} frames at {card['fps']:g} frames/s, {card['input_layout']} "
+            f"→ {card['output_layout']}, {'with' if card['trajectory'] else 'without'} a trajectory",
+        ),
+        ("trained", trained + (f", {held_out:.1f} mm held out" if held_out is not None else "")),
+        *(("tracks", track_line(entry)) for entry in lineage["tracks"][:4]),
+        *(("note", note) for note in lineage["notes"]),
+        *(("gate", line) for line in gate_lines(report)),
+    ]
+    use = f"models:/{report['name']}@{named[-1]}" if named else report["model"]
+    rows += [
+        ("use", f"raylift lift model={use} tracks=… output=…"),
+        ("", f"mlflow models serve -m {use} --env-manager local"),
+    ]
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for name, value in rows:
+        console.print(f"{name:<9}{value}")
+
+
+def track_line(entry: dict[str, Any]) -> str:
+    """One folder of tracks that the training read, and who wrote it."""
+    if "error" in entry:
+        return f"{entry['role']}, {entry['uri']}: out of reach"
+    by = f", written by {entry['job']}" if "job" in entry else ""
+    by += f", run {entry['run_id']}" if "run_id" in entry else ""
+    return f"{entry['role']}, {entry['uri']}: {entry['digest']}{by}"
+
+
+def gate_lines(report: dict[str, Any]) -> list[str]:
+    """The numbers and the verdict."""
+    gate = report["gate"]
+    if gate is None:
+        return []
+    if gate["verdict"] == "kept":
+        return [f"version {report['version']} is the {gate['alias']} already: nothing to compare"]
+    lines = []
+    if gate["data"] is not None:
+        data = gate["data"]
+        where = data["uri"] if isinstance(data["uri"], str) else ", ".join(data["uri"])
+        chosen = ", ".join(name for kind in ("subjects", "actions", "cameras") for name in data[kind] or ())
+        lines.append(f"{gate['metric']} on {where}" + (f" ({chosen})" if chosen else "") + f", {data['digest']}")
+    if gate["value"] is not None:
+        other = (
+            "" if gate["holder_value"] is None else f", {gate['holder']} ({gate['alias']}) {gate['holder_value']:.2f}"
+        )
+        lines.append(f"{report['model']} {gate['value']:.2f}{other}")
+    lines += [gate["note"]] if gate["note"] else []
+    verdicts = {
+        "passed": "no worse" if gate["holder"] else "the first one",
+        "forced": "promoted all the same: force=true, which is recorded",
+        "refused": "worse: not promoted, exit code 1; force=true overrules",
+    }
+    return [*lines, verdicts[gate["verdict"]]]
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_job("register"))

@@ -1,0 +1,188 @@
+"""The gate before an alias: a version and the one that has the alias now, scored on the same tracks."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import mlflow
+
+from pipelines import evaluate, models, runs
+from pipelines.datasets.reader import TrackInfo, read_rows
+from pipelines.datasets.track import KeypointTrack
+from pipelines.lifters.checkpoint import LifterCard, load_lifter
+from pipelines.lifters.model import LiftingModel
+from schemas.errors import UserError
+from schemas.evaluate import EvaluateConfig
+from schemas.register import RegisterConfig
+
+HIGHER_IS_BETTER = ("pck_150mm", "auc_150mm")
+NEEDS_NO_LABELS = ("bone_length_deviation", "reprojection_px")
+
+Watched = Callable[[Iterable[KeypointTrack]], Iterator[KeypointTrack]]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears of the progress.
+
+    Attributes:
+        say: Called with what begins now, a line.
+        watch: Shows how far the reading of tracks is: what it gives is put around them.
+    """
+
+    say: Callable[[str], None]
+    watch: Callable[[Sequence[TrackInfo]], AbstractContextManager[Watched]]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A registered lifter before the gate; the model is on the CPU, in evaluation mode."""
+
+    name: str
+    model: LiftingModel
+    card: LifterCard
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of the gate.
+
+    Attributes:
+        alias: What was asked for.
+        verdict: passed; refused: the version is worse; forced: it is worse or could not be compared; kept: it had the
+            alias already.
+        metric: What was compared.
+        value: The version's; None if it was not scored.
+        holder: The version that had the alias, as `models:/name/2`; None if there was none.
+        holder_value: The holder's; None if there was none or it could not be scored.
+        data: The tracks, as in `metrics.json`, with their digest; None if none were given.
+        note: What else is to be said.
+    """
+
+    alias: str
+    verdict: Literal["passed", "refused", "forced", "kept"]
+    metric: str
+    value: float | None = None
+    holder: str | None = None
+    holder_value: float | None = None
+    data: dict[str, Any] | None = None
+    note: str | None = None
+
+
+def check_tracks(config: RegisterConfig, card: LifterCard) -> list[TrackInfo]:
+    """The tracks to compare on, seen to go with a lifter, without reading their frames.
+
+    Raises:
+        UserError: No tracks, none chosen, other layouts than the lifter's, or no labels where the metric needs them.
+    """
+    tracks = evaluate.plan(_evaluation(config, "model"), card)
+    if config.metric not in NEEDS_NO_LABELS and all(track.positions_layout is None for track in tracks):
+        raise UserError(
+            f"metric={config.metric}: needs labels, none of {len(tracks)} tracks has positions; "
+            f"give labeled tracks, or metric={' or metric='.join(NEEDS_NO_LABELS)}"
+        )
+    return tracks
+
+
+def judge(
+    config: RegisterConfig, contender: Contender, holder: str | None, listener: Listener, record: runs.Run
+) -> Outcome:
+    """Compare a version with the holder of the alias.
+
+    Args:
+        config: The job, with `promote`.
+        contender: The version.
+        holder: The other one, `models:/name/2`; None: the alias is free.
+        listener: Hears how it goes.
+        record: Metrics of both are logged there.
+
+    Raises:
+        UserError: The tracks do not go with one of them, or the metric is not measured on them.
+        RunFailed: The holder cannot be fetched.
+    """
+    assert config.promote is not None
+    outcome = Outcome(config.promote, "passed", config.metric, holder=holder)
+    if config.data is None:
+        return replace(outcome, verdict="forced", note="not compared: no tracks were given")
+    other, note = _other(config, holder)
+    listener.say(f"scoring {contender.name}")
+    report = _score(config, contender, listener, record, "candidate")
+    outcome = replace(outcome, value=_value(report, config.metric), data=report["data"], note=note)
+    if holder is None:
+        return outcome
+    if other is None:
+        return replace(outcome, verdict="forced")
+    listener.say(f"scoring {other.name}, the present {config.promote}")
+    value = _value(_score(config, other, listener, record, config.promote), config.metric)
+    assert outcome.value is not None
+    worse = is_worse(config.metric, outcome.value, value)
+    verdict = "passed" if not worse else "forced" if config.force else "refused"
+    return replace(outcome, holder_value=value, verdict=verdict)
+
+
+def is_worse(metric: str, value: float, than: float) -> bool:
+    """Whether a value is worse than another; one that is no number is."""
+    return not (value >= than if metric in HIGHER_IS_BETTER else value <= than)
+
+
+def _other(config: RegisterConfig, holder: str | None) -> tuple[Contender | None, str | None]:
+    """The holder, if it can be scored on these tracks, and why not; without `force` it must."""
+    if holder is None:
+        return None, None
+    try:
+        contender = Contender(holder, *load_lifter(models.fetch(holder).file))
+        check_tracks(config, contender.card)
+    except UserError as error:
+        told = f"the present {config.promote}, {holder}, cannot be scored: {error}"
+        if not config.force:
+            raise UserError(f"{told}; force=true promotes without comparing") from error
+        return None, told
+    return contender, None
+
+
+def _score(
+    config: RegisterConfig, contender: Contender, listener: Listener, record: runs.Run, role: str
+) -> dict[str, Any]:
+    """What jobs.evaluate says of a lifter on those tracks, also logged."""
+    evaluation = _evaluation(config, contender.name)
+    tracks = check_tracks(config, contender.card)
+    model = contender.model.to(evaluate.choose_device(config.device))
+    with listener.watch(tracks) as watched:
+        found = evaluate.evaluate(model, contender.card, watched(read_rows(tracks)), flip=config.flip)
+    contender.model.cpu()
+    report = evaluate.report(evaluation, contender.card, tracks, found)
+    record.log_metrics({role: _metrics(report)})
+    record.log_json(report, f"{role}.json")
+    return report
+
+
+def _metrics(report: dict[str, Any]) -> dict[str, float]:
+    """Those of labeled tracks by the protocol, or of unlabeled ones if there are no others."""
+    return (report["average"] or report["unlabeled"])["metrics"]
+
+
+def _value(report: dict[str, Any], metric: str) -> float:
+    metrics = _metrics(report)
+    if metric not in metrics:
+        raise UserError(
+            f"metric={metric}: is not measured of {report['model']} on these tracks; there are: "
+            f"{', '.join(sorted(metrics))}"
+        )
+    return metrics[metric]
+
+
+def _evaluation(config: RegisterConfig, model: str) -> EvaluateConfig:
+    assert config.data is not None
+    chosen = {name: getattr(config, name) for name in ("data", "subjects", "actions", "cameras", "flip", "device")}
+    return EvaluateConfig(model=model, **chosen)
+
+
+def holder_of(name: str, alias: str) -> str | None:
+    """The version that has an alias, as `models:/name/2`; None if none has.
+
+    Raises:
+        MlflowException: The server failed.
+    """
+    version = mlflow.MlflowClient().get_registered_model(name).aliases.get(alias)
+    return None if version is None else f"models:/{name}/{version}"

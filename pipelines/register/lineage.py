@@ -1,0 +1,89 @@
+"""Where a lifter comes from, as far as it can be found: its training, the tracks it read, the run that labeled them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import mlflow
+import yaml
+
+from pipelines import runs, storage
+from pipelines.datasets import reader
+from pipelines.register.source import REPORT, Source
+from schemas.errors import UserError
+
+# What the jobs that write tracks call their reports' format.
+_WRITERS = {"raylift.report": "label", "raylift.import": "import_poses"}
+DIGEST_TAG = "raylift.digest"
+
+
+def lineage_of(source: Source) -> dict[str, Any]:
+    """The lifter's ancestors; what is out of reach is noted, and no error.
+
+    Returns:
+        `model_sha256`, `version` of the package, `training` (run, digest of its tracks, what its maker noted),
+        `tracks` (an entry for each folder: what it holds now and which run wrote it) and `notes`.
+    """
+    card, notes = source.card, list[str]()
+    tracks = [_tracks(role, uri) for role in ("labeled", "unlabeled") for uri in _uris(source.settings, role)]
+    if card.lineage.get("run_id") is None:
+        notes.append("no training of raylift: the card names no run")
+    elif not tracks:
+        notes.append("the training's settings are out of reach: its tracks are known by their digest alone")
+    elif missing := [entry["uri"] for entry in tracks if "error" in entry]:
+        notes.append(f"out of reach by now: {', '.join(missing)}")
+    elif card.lineage.get("data") != reader.digest(
+        file for entry in tracks for file in reader.tracks_files(entry["uri"])
+    ):
+        notes.append("the tracks have changed since the training read them")
+    return {
+        "model_sha256": source.fetched.sha256,
+        "version": card.version,
+        "training": dict(card.lineage),
+        "tracks": tracks,
+        "notes": notes,
+    }
+
+
+def _uris(settings: Mapping[str, Any] | None, role: str) -> list[str]:
+    """The tracks of a training; MLflow keeps lists as text."""
+    value = (settings or {}).get(role)
+    if isinstance(value, str) and value.startswith("["):
+        value = yaml.safe_load(value)
+    if value is None or value == "None":
+        return []
+    return [value] if isinstance(value, str) else [str(uri) for uri in value]
+
+
+def _tracks(role: str, uri: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"role": role, "uri": uri}
+    try:
+        files = reader.tracks_files(uri)
+        folder = storage.absolute(files[0]).rpartition("/")[0].rpartition("/")[0]
+        entry |= {"files": len(files), "digest": reader.digest(files)} | _written_by(storage.join(folder, REPORT))
+    except (UserError, OSError, ValueError) as error:
+        entry["error"] = str(error)
+    return entry
+
+
+def _written_by(report_uri: str) -> dict[str, Any]:
+    """The job that wrote a folder of tracks: the report beside it says the digest, by which MLflow finds the run."""
+    if not storage.exists(report_uri):
+        return {}
+    report = json.loads(storage.read_bytes(report_uri))
+    job = _WRITERS.get(str(report.get("format")).partition("/")[0])
+    if job is None or "digest" not in report:
+        return {}
+    written = {"job": job, "report_digest": report["digest"]}
+    experiment = mlflow.get_experiment_by_name(runs.EXPERIMENT)
+    if experiment is not None:
+        found = mlflow.MlflowClient().search_runs(
+            [experiment.experiment_id],
+            f"tags.`{DIGEST_TAG}` = '{report['digest']}'",
+            max_results=1,
+            order_by=["attributes.start_time DESC"],
+        )
+        for run in found:
+            written |= {"run_id": run.info.run_id}
+            written |= {name: run.data.params[name] for name in ("videos",) if name in run.data.params}
+    return written

@@ -1,0 +1,151 @@
+"""The lifter to register: a file, a finished training's, or a version that is registered already."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from pipelines import models, storage, tracking
+from pipelines.lifters.checkpoint import LifterCard, load_lifter
+from pipelines.lifters.model import LiftingModel
+from pipelines.models import FetchedModel
+from schemas.errors import UserError
+from schemas.register import RegisterConfig
+
+BEST = "best.pt"
+# What jobs.train and each trial of jobs.tune write beside their models, while and after training.
+NOTE, REPORT = "run.json", "report.json"
+JOB_TAG = "raylift.job"
+# Of a trial of jobs.tune: finished, stopped (early), failed.
+STATE_TAG = "raylift.state"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A lifter that may be registered.
+
+    Attributes:
+        fetched: Where it is.
+        model: On the CPU, in evaluation mode.
+        card: What it is.
+        training: The report of its training; None if there is none, or it is out of reach.
+        settings: Those of its training, by dotted path; None likewise.
+    """
+
+    fetched: FetchedModel
+    model: LiftingModel
+    card: LifterCard
+    training: dict[str, Any] | None
+    settings: dict[str, Any] | None
+
+
+def find_source(config: RegisterConfig) -> Source:
+    """Find and load what a config names.
+
+    Raises:
+        UserError: Nothing there; it is damaged; its training is not finished; the run is none of a training.
+        RunFailed: The tracking server cannot be used.
+    """
+    tracking.connect(registry=True)
+    try:
+        if config.run is not None:
+            fetched = _of_run(config.run)
+        elif config.version is not None:
+            fetched = models.fetch(f"models:/{config.name}/{config.version}")
+        else:
+            assert config.model is not None
+            fetched = models.fetch(config.model)
+        model, card = load_lifter(fetched.file)
+        run_id = card.lineage.get("run_id")
+        beside = _beside(fetched, run_id)
+        if beside is None and not fetched.name.startswith("models:"):
+            _require_finished(fetched.name, run_id)
+        training, settings = beside or _logged(run_id)
+    except MlflowException as error:
+        raise tracking.failed(error) from error
+    return Source(fetched, model, card, training, settings)
+
+
+def _of_run(run_id: str) -> FetchedModel:
+    try:
+        run = mlflow.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise UserError(
+            f"run={run_id}: there is no such run in {mlflow.get_tracking_uri()}; give its MLflow id"
+        ) from error
+    job = run.data.tags.get(JOB_TAG, "no job of raylift")
+    if job != "train":
+        raise UserError(f"run={run_id}: is a run of {job}, which makes no lifter; give one of jobs.train")
+    _require_finished(f"run={run_id}", run_id)
+    if any(artifact.path == BEST for artifact in mlflow.MlflowClient().list_artifacts(run_id)):
+        return models.fetch(f"runs:/{run_id}/{BEST}")
+    # Not every training keeps its model in MLflow: it may be large.
+    file = storage.join(run.data.params.get("output", ""), BEST)
+    if not storage.exists(file):
+        raise UserError(f"run={run_id}: holds no {BEST}, nor does its output {file}; give model=…")
+    return models.fetch(file)
+
+
+def _require_finished(name: str, run_id: str | None) -> None:
+    """Hold a training against what MLflow knows of it, if anything.
+
+    Raises:
+        UserError: It is running, or was broken off.
+    """
+    run = _run_or_none(run_id)
+    if run is None:
+        return
+    state = run.info.status.lower() if run.info.status != "FINISHED" else run.data.tags.get(STATE_TAG, "finished")
+    if state != "finished":
+        raise UserError(
+            f"{name}: its training (run {run_id}) is not finished but {state}; "
+            "let it end, or run the same command again to go on with it"
+        )
+
+
+def _beside(fetched: FetchedModel, run_id: str | None) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Report and settings of the training in whose output the file lies; None if it lies elsewhere.
+
+    Raises:
+        UserError: The training is not finished.
+    """
+    if models.is_registered(fetched.name):
+        return None
+    folder = fetched.file.rpartition("/")[0] or "."
+    note, report = (storage.join(folder, name) for name in (NOTE, REPORT))
+    if not storage.exists(note) or (held := json.loads(storage.read_bytes(note))).get("run_id") != run_id:
+        return None
+    if not storage.exists(report):
+        raise UserError(
+            f"{fetched.name}: its training is not finished: {folder} holds no {REPORT}; "
+            "let it end, or run the same command again to go on with it"
+        )
+    return json.loads(storage.read_bytes(report)), held["settings"]
+
+
+def _logged(run_id: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The same from MLflow, as far as it is there."""
+    run = _run_or_none(run_id)
+    if run_id is None or run is None:
+        return None, None
+    report = None
+    if any(artifact.path == REPORT for artifact in mlflow.MlflowClient().list_artifacts(run_id)):
+        with tempfile.TemporaryDirectory() as folder:
+            file = mlflow.MlflowClient().download_artifacts(run_id, REPORT, folder)
+            report = json.loads(Path(file).read_bytes())
+    return report, run.data.params
+
+
+def _run_or_none(run_id: str | None) -> Any:
+    try:
+        return None if run_id is None else mlflow.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise

@@ -1,0 +1,60 @@
+"""Small lifters that differ in quality, and a process in which nothing of this repository can be imported."""
+
+import sys
+from pathlib import Path
+
+import torch
+from evaluate.lifter_samples import CONFIG, last_layer, make_lifter
+
+from pipelines.lifters.checkpoint import LifterCard, save_lifter
+from pipelines.lifters.model import LiftingModel, build_model
+from schemas.config import PluginConfig
+from schemas.layouts import layout
+
+
+def coco_lifter(fps: float = 25.0, trajectory: bool = True, **config: object) -> tuple[LiftingModel, LifterCard]:
+    """A lifter from coco17 to h36m17, which share twelve joints; `config` are its options."""
+    torch.manual_seed(1)
+    options = {**CONFIG, **config}
+    plugin = PluginConfig.model_validate({"name": "temporal_conv", **options})
+    model = build_model(plugin, layout("coco17"), layout("h36m17"), trajectory)
+    card = LifterCard(
+        lifter="temporal_conv",
+        config=options,
+        input_layout="coco17",
+        output_layout="h36m17",
+        trajectory=trajectory,
+        fps=fps,
+        receptive_field=model.pose.receptive_field,
+    )
+    return model.eval(), card
+
+
+def write_scaled(uri: str, scale: float) -> str:
+    """A lifter whose poses are `scale` times as large: the larger, the further off; returns where."""
+    model, card = make_lifter()
+    with torch.no_grad():
+        last_layer(model.pose).weight.mul_(scale)
+    save_lifter(uri, model, card)
+    return uri
+
+
+# Editable installs put this repository on every path, so that its packages have to be refused by name.
+ISOLATED = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("ray", "pipelines", "schemas", "jobs"):
+            raise ImportError(f"{name} is not to be imported here")
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+def isolated(code: str) -> list[str]:
+    """The command of a Python that knows neither this repository nor Ray, nor the environment's PYTHONPATH."""
+    return [sys.executable, "-I", "-c", ISOLATED + code]
+
+
+def mlflow_command() -> str:
+    """MLflow's console script, of this Python."""
+    return str(Path(sys.executable).with_name("mlflow"))

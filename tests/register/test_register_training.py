@@ -1,0 +1,54 @@
+"""From motion capture to a registered version: a real training is found by its run, and so is what it read."""
+
+import json
+
+import mlflow
+import numpy as np
+import pytest
+
+from jobs.cli import run_job
+
+pytestmark = pytest.mark.ray
+
+
+def test_a_training_is_registered_by_its_run_with_its_ancestors(embedded_ray, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAYLIFT_CACHE", str(tmp_path / "cache"))
+    motion = np.random.default_rng(0).uniform(0.2, 1.5, (40, 17, 3)).astype(np.float32)
+    np.savez("mocap.npz", positions_3d={"S1": {"walk": motion}, "S2": {"run": motion[:20]}})  # pyright: ignore[reportArgumentType]
+    assert run_job("import_poses", ["source=mocap17", "source.positions=mocap.npz", "output=mocap"]) == 0
+    assert run_job("train", ["labeled=mocap/tracks", "output=lifter", *SMALL]) == 0
+    trained, imported = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    capfd.readouterr()
+
+    # The output is gone: MLflow has what is needed.
+    (tmp_path / "lifter").rename("elsewhere")
+    assert run_job("register", [f"run={trained.info.run_id}", "name=lifter"]) == 0
+    out = capfd.readouterr().out
+    version = mlflow.MlflowClient().get_model_version_by_alias("lifter", "candidate")
+    report = json.loads((tmp_path / "elsewhere" / "report.json").read_text())
+    lineage = json.loads(version.tags["raylift.lineage"])
+    assert lineage["training"] == {"run_id": trained.info.run_id, "data": report["data"]}
+    (tracks,) = lineage["tracks"]
+    assert {name: tracks[name] for name in ("role", "uri", "digest", "job", "run_id")} == {
+        **{"role": "labeled", "uri": "mocap/tracks", "digest": report["data"], "job": "import_poses"},
+        "run_id": imported.info.run_id,
+    }
+    assert lineage["notes"] == []
+    assert version.tags["raylift.tracks_runs"] == imported.info.run_id
+    held_out = report["best_validation_mpjpe_mm"]
+    assert float(version.tags["raylift.validation_mpjpe_mm"]) == pytest.approx(held_out, abs=1e-3)
+    assert f"trained  run {trained.info.run_id}, {held_out:.1f} mm held out" in out
+    assert f"written by import_poses, run {imported.info.run_id}" in out
+
+    assert run_job("register", ["model=elsewhere/best.pt", "name=lifter"]) == 0
+    assert "models:/lifter/1, registered before" in capfd.readouterr().out
+    (tmp_path / "elsewhere" / "report.json").unlink()
+    assert run_job("register", ["model=elsewhere/best.pt", "name=lifter"]) == 2
+    assert "its training is not finished: elsewhere holds no report.json" in capfd.readouterr().err
+
+
+SMALL = (
+    *("data.validation_subjects=[S2]", "lifter.filter_widths=[3,3]", "lifter.channels=16", "optimization.epochs=1"),
+    *("optimization.batch_size=64", "resources.cpus_per_worker=1"),
+)

@@ -1,0 +1,179 @@
+"""What a registered model computes, held against the lifting of this repository."""
+
+import ast
+import functools
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from evaluate.lifter_samples import make_lifter
+from mlflow.exceptions import MlflowException
+from register.registry_samples import coco_lifter
+from train.training_samples import person
+
+from pipelines.datasets.sequences import concatenate
+from pipelines.lift.timing import at_lifter_rate, at_times
+from pipelines.lifters.inference import lift
+from pipelines.pose import quality
+from pipelines.register import package, serving
+from pipelines.register.export import export_lifter
+from schemas.layouts import layout, shared_joints
+
+
+def served(folder, model, card):
+    """The model as MLflow would load it."""
+    exported = export_lifter(model)
+    (folder / "network.pt2").write_bytes(exported.program)
+    told = package.served_card(card, model.pose.input_features, model.pose.causal, exported)
+    (folder / "card.json").write_text(json.dumps(told))
+    lifter = serving.ServedLifter()
+    artifacts = {"network": str(folder / "network.pt2"), "card": str(folder / "card.json")}
+    lifter.load_context(SimpleNamespace(artifacts=artifacts))
+    return lifter
+
+
+def given(track, scores=False):
+    keypoints = np.concatenate([track.keypoints, track.scores[..., None]], 2) if scores else track.keypoints
+    return {"keypoints": keypoints, "width": [track.width], "height": track.height, "fps": np.array([track.fps])}
+
+
+def expected(model, card, track):
+    """The same by the functions that `lift` is made of."""
+    at_rate = at_lifter_rate(track, card.fps)
+    features = model.pose.input_features
+    inputs = concatenate([at_rate], layout=layout(card.input_layout), features=features).inputs
+    ((pose, trajectory),) = lift(model, [inputs], flip=True)
+    times = at_rate.timestamps_s, track.timestamps_s
+    positions = at_times(pose.numpy(), *times)
+    found = {"positions": positions}
+    if trajectory is not None:
+        found["trajectory"] = at_times(trajectory[:, 0].numpy(), *times)
+    output, screen = layout(card.output_layout), concatenate([track], layout=layout(card.input_layout)).keypoints
+    found["bone_length_deviation"] = quality.bone_length_deviations(torch.tensor(positions), output.bones).numpy()
+    own, seen = (list(ends) for ends in zip(*shared_joints(output, layout(card.input_layout)), strict=True))
+    error = quality.reprojection_orthographic(torch.tensor(positions[:, own]), screen[:, seen])
+    found["reprojection_px"] = error.numpy() * track.width / 2
+    return found
+
+
+LIFTERS = {
+    "plain": make_lifter(),
+    "other layout, no trajectory": coco_lifter(fps=50.0, trajectory=False),
+    "causal, dense, scores": make_lifter(causal=True, dense=True, scores=True),
+}
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    """Served lifters by name, each exported once."""
+    return functools.cache(lambda name: served(tmp_path_factory.mktemp("served"), *LIFTERS[name]))
+
+
+@pytest.fixture(params=LIFTERS)
+def lifter(request, named):
+    return named(request.param), *LIFTERS[request.param]
+
+
+@pytest.fixture
+def plain(named):
+    return named("plain")
+
+
+def same(found, wanted):
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert (found[name].dtype, found[name].shape) == (np.float32, value.shape)
+        # Metres; pixels are compared as what they come from.
+        tolerance = 1e-4 * (500 if name.endswith("px") else 1)
+        np.testing.assert_allclose(found[name], value, rtol=0, atol=tolerance, err_msg=name)
+
+
+# Shorter than the receptive field of 9; a piece and a bit.
+@pytest.mark.parametrize("frames", [1, 5, serving.CHUNK_FRAMES + 7])
+def test_it_lifts_as_lift_does(lifter, frames):
+    found, model, card = lifter
+    track = person("a", frames, layout=card.input_layout)
+    same(found.predict(None, given(track, model.pose.input_features == 3)), expected(model, card, track))
+
+
+@pytest.mark.parametrize(("fps", "frames"), [(10.0, 2), (24.0, 47), (29.97, 30), (50.3, 20), (100.0, 40)])
+def test_another_frame_rate_comes_back_at_its_own_frames(lifter, fps, frames):
+    found, model, card = lifter
+    track = person("a", frames, layout=card.input_layout, fps=fps, timestamps_s=np.arange(frames) / fps)
+    rng = np.random.default_rng(0)
+    track.scores[:] = rng.random(track.scores.shape)
+    lifted = found.predict(None, given(track, model.pose.input_features == 3))
+    assert len(lifted["positions"]) == frames
+    same(lifted, expected(model, card, track))
+
+
+def test_scores_that_are_not_read_change_nothing(plain):
+    track = person("a", 20)
+    same(plain.predict(None, given(track, scores=True)), plain.predict(None, given(track)))
+
+
+def test_lists_do_as_well_as_arrays(plain):
+    track = person("a", 20)
+    lists = {"keypoints": track.keypoints.tolist(), "width": 1000, "height": [1000], "fps": "50"}
+    same(plain.predict(None, lists), plain.predict(None, given(track)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"keypoints": np.zeros((4, 16, 2))}, "shape 4×16×2, must be frames × 17 joints of h36m17 × 2 (x, y) or 3"),
+        ({"keypoints": np.zeros((4, 17, 4))}, "shape 4×17×4, must be frames × 17 joints"),
+        ({"keypoints": np.zeros((17, 2))}, "shape 17×2, must be frames × 17 joints"),
+        ({"keypoints": np.zeros((0, 17, 2))}, "keypoints: hold no frame; give one or more"),
+        ({"keypoints": np.full((4, 17, 2), np.nan)}, "keypoints: of frame 0 are not finite; fill gaps"),
+        ({"keypoints": np.full((4, 17, 2), 1e9)}, "keypoints: of frame 0 lie more than 1000 half image widths off"),
+        ({"keypoints": [[[1, 2]], [[1, 2, 3]]]}, "keypoints: are no numbers, or rows of unequal length"),
+        ({"width": [0.0]}, "width=[0.]: must be one number above 0"),
+        ({"height": np.array([-1.0])}, "height=[-1.]: must be one number above 0"),
+        ({"fps": [0]}, "fps=[0.]: must be one number above 0"),
+        ({"fps": [np.nan]}, "fps=[nan]: must be one number above 0"),
+        ({"fps": [25.0, 25.0]}, "fps=[25. 25.]: must be one number above 0"),
+        ({"fps": [1e-6]}, "fps=1e-06: frames are too far apart, the lifter works at 50; give more frames"),
+        ({"fps": None}, "fps=nan: must be one number"),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_with_the_rule(plain, changes, message):
+    with pytest.raises(MlflowException) as refused:
+        plain.predict(None, given(person("a", 4)) | changes)
+    assert message in refused.value.message
+    assert refused.value.error_code == "INVALID_PARAMETER_VALUE"
+
+
+def test_a_missing_input_is_named(plain):
+    with pytest.raises(MlflowException, match="height: is missing; give keypoints, width, height and fps"):
+        plain.predict(None, {"keypoints": np.zeros((1, 17, 2)), "width": 1})
+
+
+def test_scores_that_are_read_must_be_given(named):
+    with pytest.raises(MlflowException, match="this lifter reads scores: give x, y and score"):
+        named("causal, dense, scores").predict(None, given(person("a", 4)))
+
+
+def test_memory_does_not_grow_with_the_track(plain, monkeypatch):
+    read = []
+    network = plain.network
+
+    def watched(window):
+        read.append(len(window))
+        return network(window)
+
+    monkeypatch.setattr(plain, "network", watched)
+    plain.predict(None, given(person("a", 10_000)))
+    assert max(read) == serving.CHUNK_FRAMES + 8
+    assert len(read) == -(-10_000 // serving.CHUNK_FRAMES)
+
+
+def test_the_file_needs_nothing_of_this_repository():
+    with open(serving.__file__, encoding="utf-8") as file:
+        tree = ast.parse(file.read())
+    names = [a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names]
+    names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    allowed = {"json", "collections", "pathlib", "typing", "numpy", "torch", "mlflow"}
+    assert {name.partition(".")[0] for name in names} <= allowed
