@@ -8,13 +8,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from jobs.cli import run_job
+from jobs.pages import keep_page
+from jobs.progress import make_progress
 from pipelines import runs, storage
+from pipelines.report.training_page import training_page
 from pipelines.train import run
 from pipelines.train.data import plan_data
 from pipelines.train.loop import EpochReport
@@ -40,6 +44,8 @@ def main(config: TrainConfig) -> int:
             report = run.execute(config, plan, record.run_id, shown)
             record.log_tags({"raylift.data": plan.digest})
             record.log_json(report, "report.json")
+            keep_page(partial(training_page, report, shown.history), config.output, "training.html", record)
+            record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
     show(report)
     return 0
 
@@ -51,6 +57,8 @@ class Display:
         self._bars, self._epochs, self._record = bars, epochs, record
         self._logged, self._restarts = record.last("epoch") or 0, -1
         self._task = bars.add_task("", total=None, shown="starting workers")
+        # All epochs of the training, those of earlier runs included.
+        self.history: list[dict[str, Any]] = []
         # When this run's first step was heard of, and which it was: for the time that is left.
         self._first: tuple[float, int] | None = None
 
@@ -87,6 +95,7 @@ class Display:
 
     def epoch(self, report: EpochReport) -> None:
         """Print and log an epoch, unless an earlier run of the training has."""
+        self.history.append(report.metrics())
         if report.epoch <= self._logged:
             return
         self._record.log_metrics(report.metrics(), step=report.epoch)
@@ -103,7 +112,7 @@ class Display:
 def display(config: TrainConfig, record: runs.Run) -> Iterator[Display]:
     """The display while training."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with make_progress(*columns, transient=True) as bars:
         yield Display(bars, config.optimization.epochs, record)
 
 
@@ -116,7 +125,7 @@ def show(report: dict[str, Any]) -> None:
         ("lifter", f"{report['receptive_field']} frames at {report['fps']:g} frames/s"),
         ("epochs", f"{report['epochs']}" + (f", {last['frames_per_s']:,.0f} frames/s in the last" if last else "")),
         ("best", f"epoch {report['best_epoch']}" + (f", {best:.1f} mm held out" if best is not None else ", the last")),
-        ("output", f"{report['output']}/best.pt, /last.pt, /report.json"),
+        ("output", f"{report['output']}/best.pt, /last.pt, /report.json, /training.html"),
     ]
     console = Console(highlight=False, soft_wrap=True, markup=False)
     for name, value in rows:

@@ -12,10 +12,18 @@ from ray.data import DataContext
 
 # Room for the clips in flight on a small machine; the rest of the memory belongs to detectors and decoders.
 EMBEDDED_STORE_BYTES_PER_CPU = 256 * 10**6
+# Trainings of one worker have five processes each, all but one of which sleep; Ray remarks on standard output when it
+# has started four times as many as it starts at a time.
+PROCESSES_STARTED_AT_A_TIME_PER_CPU = 3
 
 
-def connect() -> None:
-    """Join or start Ray, quietly; does nothing where this process has a session already."""
+def connect(*, dashboard: bool = False) -> None:
+    """Join or start Ray, quietly; does nothing where this process has a session already.
+
+    Args:
+        dashboard: Start an embedded Ray with its dashboard, reachable from this machine only: about 1 GB, which only
+            those need who rely on Ray to clean up behind processes that die.
+    """
     if ray.is_initialized():
         return
     # Ray's remarks on how it runs are no news to who labels videos; a worker's exception reaches the driver anyway.
@@ -24,9 +32,11 @@ def connect() -> None:
         if os.environ.get("RAY_ADDRESS"):
             ray.init(logging_level=logging.ERROR, log_to_driver=False)
         else:
+            at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * (os.cpu_count() or 1)
+            os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(at_a_time))
             ray.init(
                 address="local",
-                include_dashboard=False,
+                include_dashboard=dashboard,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
                 object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),

@@ -150,6 +150,14 @@ def remove(uri: str) -> None:
         fs.rm_file(path)
 
 
+def remove_folder(uri: str) -> None:
+    """Remove a folder with all that is in it; that it is gone already is no error."""
+    fs, path = filesystem(uri)
+    fs.invalidate_cache()
+    if fs.exists(path):
+        fs.rm(path, recursive=True)
+
+
 def remove_leftovers(folder: str) -> None:
     """Remove the temporary files that a killed job left in a folder."""
     fs, path = filesystem(folder)

@@ -33,6 +33,10 @@ OnStep = Callable[[int, int, float], None]
 """Hears (step, steps, predicted frames/s) now and then."""
 
 
+class Diverged(RunFailed):
+    """The loss is not finite; the same settings would end so again."""
+
+
 @dataclass(frozen=True)
 class EpochReport:
     """What an epoch did.
@@ -118,7 +122,7 @@ class Training:
         """Train for one epoch.
 
         Raises:
-            RunFailed: The loss is not finite.
+            Diverged: The loss is not finite.
         """
         epoch, optimization = self.epochs_done, self._config.optimization
         learning_rate = schedules.learning_rate(epoch, optimization.learning_rate, optimization.learning_rate_decay)
@@ -189,7 +193,7 @@ class Training:
         batch = self._data.labeled.gather(samples, torch.zeros(len(samples), dtype=torch.bool))
         infos = self._data.labeled.sequences.infos
         tracks = sorted({infos[number].track_id for number in batch.sequences.tolist()})
-        raise RunFailed(
+        raise Diverged(
             f"epoch {epoch + 1}, step {step + 1}: the loss is not finite; the labeled samples of this batch are of "
             f"{len(tracks)} tracks ({', '.join(tracks[:4])}{', …' if len(tracks) > 4 else ''}); lower "
             "optimization.learning_rate, set optimization.clip_gradient_norm, or look at these tracks"

@@ -1,7 +1,10 @@
 """What each worker of a training runs, under Ray Train."""
 
+import io
 import pickle
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +12,12 @@ from typing import Any
 import ray.train
 import ray.train.torch
 import torch
-from ray.util.queue import Queue
 
+from pipelines import storage
 from pipelines.lifters.checkpoint import LifterCard, save_lifter
 from pipelines.train.data import DataPlan, load_data
 from pipelines.train.loop import EpochReport, Training
+from pipelines.train.mailbox import Orders
 from pipelines.train.worker_group import WorkerGroup
 from schemas.errors import RunFailed, UserError
 from schemas.train import TrainConfig
@@ -23,6 +27,8 @@ LIFTER_FILE = "lifter.pt"
 STATE_FILE = "training.pt"
 # What checkpoints are ranked by, mm.
 SELECTION = "selection_mm"
+# Between two looks at whether to go on.
+WAIT_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,52 +52,84 @@ class StepReport:
     frames_per_s: float
 
 
+class _Stopped(Exception):
+    """The driver wants the training to end before its last epoch."""
+
+
 def train_worker(settings: dict[str, Any]) -> None:
     """Train to the last epoch, from the last checkpoint if there is one.
 
     Args:
-        settings: `config`, `plan`, `card`, `threads` and the `queue` to the driver.
+        settings: `config`, `plan`, `card`, `threads`, the `mailbox` of the driver, and `start`: the training state of
+            another training (URI) to begin with, or None.
     """
-    config, plan, queue = settings["config"], settings["plan"], settings["queue"]
+    mailbox = settings["mailbox"]
     torch.set_num_threads(settings["threads"])
     context = ray.train.get_context()
     workers = WorkerGroup(ray.train.torch.get_device(), context.get_world_rank(), context.get_world_size())
     try:
-        _train(config, plan, settings["card"], workers, queue)
+        _train(settings, workers)
+    except _Stopped:
+        pass  # what the last checkpoint holds is the result
     # All workers meet the same one: not a fault of the cluster, for which Ray would try again.
     except (UserError, RunFailed) as error:
         if workers.leads:
-            queue.put(error)
+            ray.get(mailbox.say.remote(error))
 
 
-def _train(config: TrainConfig, plan: DataPlan, card: LifterCard, workers: WorkerGroup, queue: Queue) -> None:
+def _train(settings: dict[str, Any], workers: WorkerGroup) -> None:
+    config: TrainConfig = settings["config"]
+    plan: DataPlan = settings["plan"]
     training = Training(config, plan, load_data(config, plan, workers), workers)
+    state = _state_to_continue(settings["start"], workers)
+    if state is not None:
+        training.restore(state)
+
+    def say(message: object | None) -> Orders:
+        """What the driver wants now, as all workers are told alike."""
+        orders = ray.get(settings["mailbox"].say.remote(message)) if workers.leads else None
+        orders = workers.gather(orders)[0]
+        if orders.stop:
+            raise _Stopped
+        return orders
+
+    def on_step(step: int, steps: int, frames_per_s: float) -> None:
+        say(StepReport(training.epochs_done + 1, step, steps, frames_per_s))
+
+    # The driver may have missed some: it may be a new one.
+    orders = say(Started(training.history))
+    while training.epochs_done < config.optimization.epochs:
+        while orders.epochs is not None and training.epochs_done >= orders.epochs:
+            time.sleep(WAIT_S)
+            orders = say(None)
+        epoch = training.run_epoch(on_step)
+        # Told before it is saved: the driver may want to know at once.
+        with suppress(_Stopped):
+            say(epoch)
+        _report(training, epoch, settings["card"], workers)
+        orders = say(None)
+
+
+def _state_to_continue(start: str | None, workers: WorkerGroup) -> dict[str, Any] | None:
+    """What the last checkpoint of this training holds, else the state of another that it begins with, if any."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
-            training.restore(_read_state(Path(folder, STATE_FILE), checkpoint.path, workers))
-    if workers.leads:
-        # The driver may have missed some: it may be a new one.
-        queue.put(Started(training.history))
-
-    def on_step(step: int, steps: int, frames_per_s: float) -> None:
-        if workers.leads:
-            queue.put(StepReport(training.epochs_done + 1, step, steps, frames_per_s))
-
-    while training.epochs_done < config.optimization.epochs:
-        epoch = training.run_epoch(on_step)
-        if workers.leads:
-            queue.put(epoch)
-        _report(training, epoch, card, workers)
+            file = Path(folder, STATE_FILE)
+            return read_state(file.read_bytes(), f"{checkpoint.path}/{STATE_FILE}", workers)
+    return None if start is None else read_state(storage.read_bytes(start), start, workers)
 
 
-def _read_state(file: Path, where: str, workers: WorkerGroup) -> dict[str, Any]:
+def read_state(data: bytes, where: str, workers: WorkerGroup) -> dict[str, Any]:
+    """The training state in a file that a worker wrote.
+
+    Raises:
+        UserError: It is damaged.
+    """
     try:
-        return torch.load(file, map_location=workers.device, weights_only=True)
+        return torch.load(io.BytesIO(data), map_location=workers.device, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(
-            f"{where}/{STATE_FILE}: the checkpoint is damaged; remove its folder, or give a new output"
-        ) from error
+        raise UserError(f"{where}: the checkpoint is damaged; remove its folder, or give a new output") from error
 
 
 def _report(training: Training, epoch: EpochReport, card: LifterCard, workers: WorkerGroup) -> None:

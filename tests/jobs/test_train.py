@@ -141,6 +141,8 @@ def test_a_killed_job_goes_on_where_it_was(undisturbed, corpus, tmp_path):
     history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss.total")
     assert [entry.step for entry in history] == list(range(1, EPOCHS + 1))
     assert run.info.status == "FINISHED"
+    page = (tmp_path / "out" / "training.html").read_text()
+    assert f'"name":"total","x":{json.dumps(list(range(1, EPOCHS + 1)), separators=(",", ":"))}' in page, "every epoch"
 
 
 def test_two_workers_train(embedded_ray, corpus, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipelines.train.worker import STATE_FILE, _read_state
+from pipelines.train.worker import STATE_FILE, read_state
 from pipelines.train.worker_group import WorkerGroup
 from schemas.errors import UserError
 
@@ -14,14 +14,14 @@ from schemas.errors import UserError
 def test_a_damaged_checkpoint_is_one_line(tmp_path, damage):
     file = tmp_path / STATE_FILE
     torch.save({"model": torch.zeros(1000)}, file)
-    file.write_bytes(damage(file.read_bytes()))
+    data = damage(file.read_bytes())
     with pytest.raises(
         UserError, match=r"^out/checkpoint_3/training\.pt: the checkpoint is damaged; remove its folder"
     ):
-        _read_state(file, "out/checkpoint_3", WorkerGroup(torch.device("cpu")))
+        read_state(data, f"out/checkpoint_3/{STATE_FILE}", WorkerGroup(torch.device("cpu")))
 
 
 def test_pickled_objects_are_not_loaded(tmp_path):
     torch.save({"model": WorkerGroup(torch.device("cpu"))}, tmp_path / STATE_FILE)
     with pytest.raises(UserError, match="damaged"):
-        _read_state(tmp_path / STATE_FILE, "out", WorkerGroup(torch.device("cpu")))
+        read_state((tmp_path / STATE_FILE).read_bytes(), "out", WorkerGroup(torch.device("cpu")))

@@ -1,0 +1,183 @@
+"""Search hyperparameters of a training: each trial is a training with some values changed, run by Ray Tune.
+
+python -m jobs.tune labeled=out/mocap unlabeled=out/tracks output=out/search data.validation_subjects=[S8]
+    search_space.optimization.learning_rate='{loguniform: [1e-4, 1e-2]}' trials=20
+Small enough to try: jobs/recipes/tune_small.yaml
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from jobs.arguments import plugin_config
+from jobs.cli import run_job
+from jobs.pages import keep_page
+from pipelines import runs, storage, tracking
+from pipelines.report.search_page import best_first, search_page
+from pipelines.train.data import plan_data
+from pipelines.tune import ledger, outcome, run
+from pipelines.tune.ledger import TrialRecord
+from pipelines.tune.space import search_space, trial_config, trial_count
+from schemas.errors import RunFailed
+from schemas.search import short_names
+from schemas.tune import TuneConfig
+
+# Trials of the final table; report.json and search.html have them all.
+TRIALS_SHOWN = 20
+
+
+def main(config: TuneConfig) -> int:
+    """Search what the output lacks."""
+    space = search_space(config, plugin_config)  # before anything is read
+    plan = plan_data(trial_config(config, {}, config.output))  # before anything is written
+    count = trial_count(config, space)
+    with storage.sole_writer(config.output):
+        begun = ledger.look_up(config, plan.digest)
+        before = ledger.read_trials(config.output)
+        if len(before) >= count and all(trial.ended for trial in before) and _concluded(config, len(before)):
+            print(f"tune: nothing to do: {config.output} holds the finished search; trials={count + 10} would go on")
+            return 0
+        tracking.connect()  # before Ray starts
+        room = run.find_room(config)
+        run.require_population(config, count, room)
+        with (
+            runs.record("tune", config, begun.run_id if begun else None) as record,
+            display(config, max(count, len(before)), before) as shown,
+        ):
+            ledger.begin(config, plan.digest, record.run_id)
+            search = run.execute(config, space, plan.digest, room, record, shown)
+            report = outcome.conclude(search, plan.digest, record)
+            keep_page(partial(search_page, report), config.output, "search.html", record)
+            if report["best"] is None:
+                raise RunFailed(outcome.why_none(report))
+    show(report)
+    return 0
+
+
+def _concluded(config: TuneConfig, trials: int) -> bool:
+    return len(outcome.read_report(config.output).get("trials", ())) == trials
+
+
+class Display:
+    """A line for each trial that ends, and a bar over all epochs of all trials, on standard error."""
+
+    def __init__(self, bars: Progress, config: TuneConfig, trials: int, before: list[TrialRecord]) -> None:
+        self._bars, self._trials, self._epochs = bars, trials, config.optimization.epochs
+        self._done = {trial.number for trial in before if trial.ended}
+        self._running: dict[int, int] = {}
+        self._best = min((t for t in before if t.state == "finished"), key=lambda t: t.best_mm or 0, default=None)
+        self._began, self._done_before = time.monotonic(), len(self._done)
+        self._task = bars.add_task("", total=trials * self._epochs, shown="starting")
+        if self._done:
+            self.say(f"going on after {len(self._done)} of {trials} trials")
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def began(self, trial: TrialRecord) -> None:
+        """Count it."""
+        self._running[trial.number] = 0
+        self._show()
+
+    def epoch(self, trial: TrialRecord) -> None:
+        """Move the bar."""
+        self._running[trial.number] = max(trial.scores_mm)
+        self._show()
+
+    def exploited(self, trial: TrialRecord) -> None:
+        """Say from which one, and with what."""
+        self.say(f"trial {trial.name} goes on from {trial.exploited[-1]}  {values(trial.parameters)}")
+
+    def failed(self, trial: TrialRecord, reason: str) -> None:
+        """Say why."""
+        self.say(f"trial {trial.name} failed and is tried again: {reason}")
+
+    def ended(self, trial: TrialRecord) -> None:
+        """Say how."""
+        self._running.pop(trial.number, None)
+        self._done.add(trial.number)
+        finished = trial.state == "finished"
+        if finished and (self._best is None or (trial.best_mm or 0) < (self._best.best_mm or 0)):
+            self._best = trial
+        score = "" if trial.best_mm is None else f"  {trial.best_mm:.1f} mm"
+        self.say(f"trial {trial.name} {told(trial)}{score}  {values(trial.parameters)}")
+        self._show()
+
+    def _show(self) -> None:
+        best = f", best {self._best.best_mm:.1f} mm (trial {self._best.name})" if self._best else ""
+        done = len(self._done) * self._epochs + sum(self._running.values())
+        self._bars.update(
+            self._task,
+            completed=done,
+            description=f"{len(self._done)}/{self._trials} trials done, {len(self._running)} running{best}",
+            shown=self._left(done),
+        )
+
+    def _left(self, done: int) -> str:
+        """How long the search will take at the pace of this run so far."""
+        begun = self._done_before * self._epochs
+        if done <= begun:
+            return "starting"
+        left_s = (time.monotonic() - self._began) / (done - begun) * (self._trials * self._epochs - done)
+        return f"about {timedelta(seconds=round(left_s))} left"
+
+
+@contextmanager
+def display(config: TuneConfig, trials: int, before: list[TrialRecord]) -> Iterator[Display]:
+    """The display while searching."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield Display(bars, config, trials, before)
+
+
+def told(trial: TrialRecord) -> str:
+    """How a trial ended, and why if not at its last epoch."""
+    return trial.state + (f" ({trial.reason})" if trial.reason else "")
+
+
+def values(parameters: Mapping[str, Any]) -> str:
+    """The values of a trial, in a line."""
+    return "  ".join(f"{path}={value(given)}" for path, given in parameters.items())
+
+
+def value(given: Any) -> str:
+    """A value with as many digits as matter."""
+    return f"{given:.4g}" if isinstance(given, float) else str(given)
+
+
+def show(report: dict[str, Any]) -> None:
+    """The summary, one screen."""
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    paths = list(report["search_space"])
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("trial", "state", *short_names(paths).values(), "mm", "epochs"):
+        table.add_column(column, justify="right" if column in ("mm", "epochs") else "left", no_wrap=True)
+    trials = best_first(report["trials"])
+    for trial in trials[:TRIALS_SHOWN]:
+        score = trial["validation_mpjpe_mm"]
+        table.add_row(
+            trial["trial"],
+            trial["state"],
+            *(value(trial["parameters"][path]) for path in paths),
+            "" if score is None else f"{score:.1f}",
+            str(trial["epochs"]),
+        )
+    console.print(table)
+    if len(trials) > TRIALS_SHOWN:
+        console.print(f"… and {len(trials) - TRIALS_SHOWN} more, in report.json")
+    best, output = report["best"], report["output"]
+    console.print(f"\nbest      trial {best['trial']}, {best['validation_mpjpe_mm']:.1f} mm held out")
+    console.print(f"output    {output}/best.pt, /best.yaml, /search.html, /report.json")
+    console.print(f"train it  python -m jobs.train {output}/best.yaml output={output}/best")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_job("tune"))

@@ -1,0 +1,1 @@
+"""Hyperparameter search: trainings with changed values, on Ray Tune."""

@@ -1,0 +1,88 @@
+"""What happens to trials while they run, by Ray Tune's own schedulers."""
+
+import math
+import random
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining, TrialScheduler
+
+from pipelines.tune.ledger import TrialRecord
+from pipelines.tune.trial import METRIC, TIME
+from schemas.search import Space
+from schemas.tune import TuneConfig
+
+
+def make_scheduler(config: TuneConfig, space: Space, ended: Iterable[TrialRecord]) -> TrialScheduler:
+    """The scheduler that a config names, for a search in which some trials have ended."""
+    if config.scheduler == "asha":
+        return _asha(config, ended)
+    return _pbt(config, space) if config.scheduler == "pbt" else FIFOScheduler()
+
+
+def _asha(config: TuneConfig, ended: Iterable[TrialRecord]) -> ASHAScheduler:
+    epochs = config.optimization.epochs
+    scheduler = ASHAScheduler(
+        time_attr=TIME,
+        metric=METRIC,
+        mode="min",
+        max_t=epochs,
+        grace_period=min(config.asha.grace_epochs, epochs),
+        reduction_factor=config.asha.reduction,
+        # Training ends by itself; stopped at its last epoch it would not write its report.
+        stop_last_trials=False,
+    )
+    # Trials to come are compared with those of the search's earlier parts too.
+    for record in ended:
+        trial = Trial("training", trial_id=record.name, stub=True)
+        scheduler.on_trial_add(None, trial)  # pyright: ignore[reportArgumentType]
+        best_mm = math.inf
+        for epoch, score_mm in sorted(record.scores_mm.items()):
+            best_mm = min(score_mm, best_mm)
+            scheduler.on_trial_result(None, trial, {TIME: epoch, METRIC: best_mm})  # pyright: ignore[reportArgumentType]
+    return scheduler
+
+
+def _pbt(config: TuneConfig, space: Space) -> PopulationBasedTraining:
+    # Which trial meets which is a matter of timing; what is drawn then is not.
+    random.seed(config.seed)
+    # A new process for each change costs seconds; values that linger in an old one would cost more.
+    warnings.filterwarnings("ignore", message="Consider boosting PBT performance")
+
+    def within_bounds(values: dict[str, Any]) -> dict[str, Any]:
+        return values | {path: clamp(space, path, values[path]) for path in space}
+
+    return PopulationBasedTraining(
+        time_attr=TIME,
+        metric=METRIC,
+        mode="min",
+        perturbation_interval=config.pbt.interval_epochs,
+        hyperparam_mutations=_mutations(space),
+        quantile_fraction=config.pbt.quantile,
+        resample_probability=config.pbt.resample,
+        custom_explore_fn=within_bounds,
+        log_config=False,
+    )
+
+
+def clamp(space: Space, path: str, value: Any) -> Any:
+    """The value, or the bound that it has passed."""
+    dimension = space[path]
+    if dimension.kind == "choice":
+        return value
+    low, high = dimension.values
+    return min(max(value, low), high)
+
+
+def _mutations(space: Space) -> dict[str, Any]:
+    kinds: Mapping[str, Any] = {
+        "uniform": tune.uniform,
+        "loguniform": tune.loguniform,
+        # Tune leaves the upper bound out.
+        "randint": lambda low, high: tune.randint(low, high + 1),
+        "choice": lambda *choices: list(choices),
+    }
+    return {path: kinds[dimension.kind](*dimension.values) for path, dimension in space.items()}

@@ -1,0 +1,134 @@
+"""What a hyperparameter search may vary: `{loguniform: [1e-4, 1e-2]}` and its like, by dotted path of the config."""
+
+import difflib
+import json
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from schemas.errors import UserError
+
+Kind = Literal["uniform", "loguniform", "randint", "choice"]
+KINDS: tuple[Kind, ...] = ("uniform", "loguniform", "randint", "choice")
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What values a field may have.
+
+    Attributes:
+        kind: uniform, loguniform and randint (whole numbers, both ends included) lie between two bounds; choice is one
+            of its values.
+        values: The lowest and the highest value, or the choices.
+    """
+
+    kind: Kind
+    values: tuple[Any, ...]
+
+    def document(self) -> dict[str, list[Any]]:
+        """As recipes say it."""
+        return {self.kind: list(self.values)}
+
+
+Space = Mapping[str, Dimension]
+
+
+def read_space(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Dimension]:
+    """A search space from what recipes and the command line say: nested, by dotted paths, or both.
+
+    Args:
+        values: Path to `{kind: values}`.
+        known: Every path that can be searched.
+
+    Raises:
+        UserError: Unknown paths and kinds, wrong bounds: a line each, all at once.
+    """
+    space: dict[str, Dimension] = {}
+    mistakes: list[str] = []
+    for path, given in _entries(values, "", known):
+        try:
+            if path not in known:
+                raise UserError(f"there is no such field to search{_nearest(path, known)}")
+            if path in space:
+                raise UserError("is given twice")
+            space[path] = _dimension(given)
+        except UserError as error:
+            mistakes.append(f"search_space.{path}={json.dumps(given, default=str)}: {error}")
+    if not space and not mistakes:
+        mistakes.append("search_space: names nothing to search; give e.g. search_space.optimization.learning_rate=…")
+    if mistakes:
+        raise UserError("\n".join(mistakes))
+    return space
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """For tables: the last part of each path, or the whole of it where others end alike."""
+    ends = {path: path.rpartition(".")[2] for path in paths}
+    seen = Counter(ends.values())
+    return {path: end if seen[end] == 1 else path for path, end in ends.items()}
+
+
+def _entries(values: Mapping[str, Any], prefix: str, known: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """Paths with what is given for them: a mapping that is no field and no kind holds longer paths."""
+    for name, value in values.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value and path not in known and not value.keys() & set(KINDS):
+            yield from _entries(value, f"{path}.", known)
+        else:
+            yield path, value
+
+
+def _dimension(given: Any) -> Dimension:
+    if not isinstance(given, Mapping) or not given:
+        raise UserError("give a kind with its values, such as {uniform: [low, high]} or {choice: [a, b]}")
+    # The command line adds its kind to the recipe's: the later one counts.
+    kind, values = list(given.items())[-1]
+    if kind not in KINDS:
+        raise UserError(f"there is no kind {kind!r}; kinds: {', '.join(KINDS)}{_nearest(str(kind), KINDS)}")
+    if kind == "choice":
+        return Dimension("choice", _choices(values))
+    if not isinstance(values, list | tuple) or len(values) != 2:
+        raise UserError(f"{kind} takes two numbers, the lowest and the highest")
+    low, high = _number(values[0]), _number(values[1])
+    if low >= high:
+        raise UserError(f"{kind} takes the lower number first")
+    if kind == "loguniform" and low <= 0:
+        raise UserError("loguniform takes numbers above 0")
+    if kind == "randint":
+        if not low.is_integer() or not high.is_integer():
+            raise UserError("randint takes whole numbers")
+        return Dimension("randint", (int(low), int(high)))
+    return Dimension(cast(Kind, kind), (low, high))
+
+
+def _choices(values: Any) -> tuple[Any, ...]:
+    if not isinstance(values, list | tuple) or not values:
+        raise UserError("choice takes a list of at least one value")
+    if len({json.dumps(value) for value in values}) < len(values):
+        raise UserError("choice has the same value twice")
+    return tuple(values)
+
+
+def _number(value: Any) -> float:
+    # To YAML 1e-4 is a text, for want of a point.
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{value!r} is no number")
+    return number
+
+
+def _nearest(path: str, known: Collection[str]) -> str:
+    """The right name, if one is near, else those beside it."""
+    parent, _, name = path.rpartition(".")
+    beside = [other.removeprefix(f"{parent}.") for other in known if parent and other.rpartition(".")[0] == parent]
+    if near := difflib.get_close_matches(name, beside, n=1):
+        return f"; did you mean {parent}.{near[0]}?"
+    if beside:
+        return f"; {parent} has {', '.join(beside)}"
+    near = difflib.get_close_matches(path, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

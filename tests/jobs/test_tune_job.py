@@ -1,0 +1,225 @@
+"""The tune job as a user runs it, on two CPUs: through a SIGKILL, as a population, and when all goes wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import psutil
+import pytest
+from train.training_samples import person, write
+
+from jobs.arguments import read_config
+from jobs.cli import run_job
+from pipelines.lifters.checkpoint import load_lifter
+from pipelines.train.data import plan_data
+from schemas.train import TrainConfig
+
+pytestmark = pytest.mark.ray
+ROOT = Path(__file__).parents[2]
+RATE = "optimization.learning_rate"
+# Said to both ends: a cluster and who joins it have other defaults.
+RAY = {"RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+# What a search that has ended must have taken along.
+OF_A_SEARCH = ("ray::TrainingTrial", "ray::TrainController", "ray::RayTrainWorker", "ray::Mailbox", "ray::_Hold")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("tuning"), person("a", 300), person("b", 300, subject="S2"))
+
+
+@pytest.fixture(scope="module")
+def head():
+    """The cluster's process and its address."""
+    command = [sys.executable, "-m", "tune.ray_head"]
+    path = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
+    # As many processes at a time as Ray starts without a remark.
+    environment = os.environ | RAY | {"PYTHONPATH": path, "RAY_worker_maximum_startup_concurrency": "8"}
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdin=pipe, stdout=pipe, stderr=nowhere
+    ) as process:
+        assert process.stdout is not None
+        yield psutil.Process(process.pid), process.stdout.readline().strip()
+        process.communicate()
+
+
+class Command:
+    """`python -m jobs.tune …` on the cluster."""
+
+    def __init__(self, head, corpus, output, *fields):
+        self.output = output
+        self._head, self._log = head[0], output.with_suffix(".txt")
+        self._arguments = [
+            *(f"labeled={corpus}", f"output={output}", "data.validation_subjects=[S2]", "lifter.channels=16"),
+            *("lifter.filter_widths=[3]", "optimization.batch_size=32", *fields),
+        ]
+        self._environment = os.environ | RAY | {"RAY_ADDRESS": head[1]}
+
+    def start(self):
+        command = [sys.executable, "-m", "jobs.tune", *self._arguments]
+        with self._log.open("w") as log:
+            return subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=subprocess.STDOUT)
+
+    def end(self):
+        """Run it; returns (exit code, what it said)."""
+        job = self.start()
+        try:
+            return job.wait(250), self._log.read_text()
+        finally:
+            job.kill()
+
+    def trials(self):
+        """Every trial.json, by name."""
+        files = sorted(self.output.glob("trials/*/trial.json"))
+        return {file.parent.name: json.loads(file.read_text()) for file in files}
+
+    def wait_for(self, job, trial, state):
+        deadline = time.monotonic() + 200
+        while self.trials().get(trial, {}).get("state") != state:
+            assert job.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.05)
+
+    def left(self):
+        """Processes on the cluster that are a search's, once they had some seconds to leave."""
+        deadline = time.monotonic() + 20
+        while found := [name for name in map(_name, self._head.children(recursive=True)) if name in OF_A_SEARCH]:
+            if time.monotonic() > deadline:
+                return found
+            time.sleep(0.1)
+        return []
+
+
+def _name(process):
+    try:
+        return " ".join(process.cmdline()).split(".")[0].split("(")[0].strip()
+    except psutil.Error:
+        return ""
+
+
+def children():
+    """(the search's run, its trials' by name)."""
+    mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+    runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    trials = {run.info.run_name: run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id}
+    assert len(trials) == len(runs) - 1
+    return parent, trials
+
+
+def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head, corpus, tmp_path):
+    rates = (1e-2, 1e-7, 3e-2, 1e-6)
+    space = f"search_space.{RATE}={{choice: {list(rates)}}}"
+    size = ("resources.num_workers=2", "optimization.epochs=3", "asha.grace_epochs=1", "asha.reduction=2")
+    command = Command(head, corpus, tmp_path / "out", "sampler=grid", space, *size)
+    job = command.start()
+    command.wait_for(job, "002", "running")
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    (before,) = [trial for trial in command.trials().values() if trial["state"] == "finished"]
+    model = tmp_path / "out/trials/001/best.pt"
+    written = model.stat().st_mtime_ns
+    interrupted = command.trials()["002"]["run_id"]
+
+    code, told = command.end()
+    assert code == 0, told
+    trials = command.trials()
+    assert [trial["parameters"][RATE] for trial in trials.values()] == [float(rate) for rate in rates]
+    assert trials["001"] == before
+    assert model.stat().st_mtime_ns == written, "it was not trained again"
+    assert trials["002"]["run_id"] == interrupted
+    assert [trial["state"] for trial in trials.values()] == ["finished", "stopped", trials["003"]["state"], "stopped"]
+    assert trials["002"]["reason"] == "by asha after epoch 1", "compared with those before the kill"
+    assert command.left() == []
+
+    assert "going on after 1 of 4 trials" in told
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    best = report["best"]
+    assert best["validation_mpjpe_mm"] == min(t["validation_mpjpe_mm"] for t in trials.values()) < 300
+    assert (tmp_path / "out/search.html").stat().st_size > 1e6
+    load_lifter(str(tmp_path / "out/best.pt"))
+    config = read_config(TrainConfig, [str(tmp_path / "out/best.yaml"), f"output={tmp_path}/best"])
+    assert config.optimization.learning_rate == trials[best["trial"]]["parameters"][RATE]
+    assert plan_data(config).digest == report["data"]
+    assert not list(tmp_path.glob("out/**/training.pt")), "nobody goes on from them"
+
+    parent, runs = children()
+    assert parent.info.status == "FINISHED"
+    assert set(runs) == {f"trial {name}" for name in trials}
+    for name, trial in trials.items():
+        run = runs[f"trial {name}"]
+        assert (run.info.run_id, run.info.status) == (trial["run_id"], "FINISHED")
+        assert float(run.data.params[RATE]) == trial["parameters"][RATE]
+        history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation.mpjpe_mm")
+        assert [entry.step for entry in history] == list(range(1, trial["epochs"] + 1))
+    pages = {file.path for file in mlflow.MlflowClient().list_artifacts(parent.info.run_id)}
+    assert {"search.html", "report.json", "best.yaml", "best.pt"} <= pages
+
+    code, told = command.end()
+    assert code == 0
+    assert "nothing to do" in told
+
+
+def test_a_population_goes_on_from_its_best(head, corpus, tmp_path):
+    space = f"search_space.{RATE}={{choice: [1e-2, 1e-7]}}"
+    population = ("scheduler=pbt", "sampler=grid", "pbt.interval_epochs=1", "optimization.epochs=4")
+    command = Command(head, corpus, tmp_path / "out", space, *population)
+    code, told = command.end()
+    assert code == 0, told
+    trials = command.trials()
+    assert [trial["state"] for trial in trials.values()] == ["finished", "finished"]
+    # Who comes first to a comparison finds nobody, at the next one perhaps nothing to go on from, at the third one all.
+    source = trials["002"]["exploited"][0]
+    assert source in [f"001 after epoch {epoch}" for epoch in (1, 2, 3)]
+    assert f"trial 002 goes on from {source}" in told
+    best, others = trials["001"]["scores_mm"], trials["002"]["scores_mm"]
+    epoch = int(source.split()[-1])
+    assert others[str(epoch)] > 2 * best[str(epoch)]
+    assert others[str(epoch + 1)] < 1.5 * best[str(epoch)], "weights came along"
+    _, runs = children()
+    assert runs["trial 002"].data.tags["raylift.exploited"].startswith(source)
+    assert command.left() == []
+
+
+def test_a_search_without_a_finished_trial_says_why(head, corpus, tmp_path):
+    space = f"search_space.{RATE}={{choice: [1e30, 1e31]}}"
+    command = Command(head, corpus, tmp_path / "out", "sampler=grid", space, "optimization.epochs=2")
+    code, told = command.end()
+    assert code == 1
+    (line,) = [line for line in told.splitlines() if line.startswith("tune: ")]
+    assert line.startswith("tune: none of 2 trials is finished, 2 failed: ")
+    assert "the loss is not finite" in line
+    assert (tmp_path / "out/search.html").exists()
+    assert not (tmp_path / "out/best.yaml").exists()
+    parent, runs = children()
+    assert [run.info.status for run in (parent, *runs.values())] == ["FAILED"] * 3
+    assert command.left() == []
+
+
+def fields(corpus, output, *more):
+    return [f"labeled={corpus}", f"output={output}", "data.validation_subjects=[S2]", *more]
+
+
+def test_an_unknown_path_is_told_before_anything_is_read(tmp_path, capsys):
+    space = "search_space.optimization.lerning_rate={uniform: [0, 1]}"
+    assert run_job("tune", fields("nowhere", tmp_path / "out", space)) == 2
+    assert capsys.readouterr().err == (
+        'tune: search_space.optimization.lerning_rate={"uniform": [0, 1]}: there is no such field to search; '
+        "did you mean optimization.learning_rate?\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unreachable_tracking_server_is_told_in_seconds(corpus, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    space = f"search_space.{RATE}={{loguniform: [1e-4, 1e-2]}}"
+    assert run_job("tune", fields(corpus, tmp_path / "out", space)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("tune: MLFLOW_TRACKING_URI=http://127.0.0.1:9: the tracking server cannot be used")

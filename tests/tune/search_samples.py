@@ -1,0 +1,44 @@
+"""Small searches for tests, and a listener that writes down what it hears."""
+
+from typing import Any
+
+from jobs.arguments import plugin_config, read_config
+from pipelines.tune.ledger import TrialRecord
+from pipelines.tune.space import search_space
+from schemas.search import Dimension
+from schemas.tune import TuneConfig
+
+RATE = "optimization.learning_rate"
+
+
+def tune_config(*fields: str, space: str = "{optimization.learning_rate: {loguniform: [1e-4, 1e-2]}}") -> TuneConfig:
+    """A config as the command line gives it."""
+    named = ("labeled=a", "output=o", "data.validation_subjects=[S2]", f"search_space={space}")
+    return read_config(TuneConfig, [*named, *fields])
+
+
+def space_of(config: TuneConfig) -> dict[str, Dimension]:
+    """Its search space, checked."""
+    return search_space(config, plugin_config)
+
+
+class Notes:
+    """Hears a search."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[Any, ...]] = []
+
+    def began(self, trial: TrialRecord) -> None:
+        self.heard.append(("began", trial.number))
+
+    def epoch(self, trial: TrialRecord) -> None:
+        self.heard.append(("epoch", trial.number, max(trial.scores_mm)))
+
+    def exploited(self, trial: TrialRecord) -> None:
+        self.heard.append(("exploited", trial.number, trial.exploited[-1]))
+
+    def failed(self, trial: TrialRecord, reason: str) -> None:
+        self.heard.append(("failed", trial.number, reason))
+
+    def ended(self, trial: TrialRecord) -> None:
+        self.heard.append(("ended", trial.number, trial.state))

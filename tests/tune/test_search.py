@@ -1,0 +1,132 @@
+"""The state of a search: output, MLflow and sampler agree, after an interruption too."""
+
+import dataclasses
+import json
+
+import mlflow
+import pytest
+from tune.search_samples import RATE, Notes, space_of, tune_config
+
+from pipelines import runs
+from pipelines.tune import ledger, outcome
+from pipelines.tune.search import Search
+from schemas.errors import UserError
+
+
+def report(best_mm: float, epoch: int) -> dict:
+    return {"best_epoch": epoch, "best_validation_mpjpe_mm": best_mm, "data": "digest"}
+
+
+@pytest.fixture
+def config(tmp_path):
+    return tune_config(f"output={tmp_path}/out", "trials=5", "sampler=random", "optimization.epochs=2")
+
+
+def metrics(epoch: int) -> dict:
+    return {"epoch": epoch, "loss": {"total": 1.0 / epoch}}
+
+
+def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path):
+    space, notes = space_of(config), Notes()
+    with runs.record("tune", config) as run:
+        ledger.begin(config, "digest", run.run_id)
+        search = Search(config, space, run, notes)
+        first, second, third, fourth = (search.begin() for _ in range(4))
+        assert (search.waiting, len(search.running)) == ([5], 4)
+        for epoch, score_mm in ((1, 90.0), (2, 95.0)):
+            search.epoch(1, epoch, score_mm, metrics(epoch))
+        search.finish(1, report(90.0, 1))
+        search.epoch(2, 1, 120.0, metrics(1))
+        search.stop(2)
+        search.fail(3, "the loss is not finite", hopeless=True)
+        search.epoch(4, 1, 80.0, metrics(1))
+        search.retry(4, "workers died")
+        search.interrupt()
+    assert notes.heard[4:] == [
+        *(("epoch", 1, 1), ("epoch", 1, 2), ("ended", 1, "finished")),
+        *(("epoch", 2, 1), ("ended", 2, "stopped"), ("ended", 3, "failed")),
+        *(("epoch", 4, 1), ("failed", 4, "workers died")),
+    ]
+    states = {
+        r.info.run_id: r.info.status for r in mlflow.search_runs(output_format="list", search_all_experiments=True)
+    }
+    trials = (first, second, third, fourth)
+    assert [states[t.run_id] for t in trials] == ["FINISHED", "FINISHED", "FAILED", "KILLED"]
+
+    begun = ledger.look_up(config, "digest")
+    assert begun is not None
+    with runs.record("tune", config, begun.run_id) as run:
+        search, notes = Search(config, space, run, Notes()), Notes()
+        assert {number: record.state for number, record in search.records.items()} == {
+            **{1: "finished", 2: "stopped", 3: "failed", 4: "running"},
+        }
+        again = search.begin()
+        assert (again.number, again.parameters, again.run_id) == (4, fourth.parameters, fourth.run_id)
+        for epoch in (1, 2):
+            search.epoch(4, epoch, 80.0 - epoch, metrics(epoch))
+        search.finish(4, report(78.0, 2))
+        assert search.begin().number == 5
+        search.fail(5, "its process died", hopeless=False)
+        assert search.waiting == []
+        (tmp_path / "out/trials/004/best.pt").write_bytes(b"a lifter")
+        told = outcome.conclude(search, "digest", run)
+    assert [entry.step for entry in mlflow.MlflowClient().get_metric_history(fourth.run_id, "loss.total")] == [1, 2]
+    assert told["best"] == {"trial": "004", "validation_mpjpe_mm": 78.0, "best_epoch": 2}
+    assert (tmp_path / "out/best.pt").read_bytes() == b"a lifter"
+    assert json.loads((tmp_path / "out/report.json").read_text()) == json.loads(json.dumps(told))
+
+    with runs.record("tune", config, begun.run_id) as run:
+        assert Search(config, space, run, Notes()).waiting == [5], "only what failed for no fault of its own"
+        more = config.model_copy(update={"trials": 8})
+        assert Search(more, space, run, Notes()).waiting == [5, 6, 7, 8]
+    child = mlflow.get_run(first.run_id)
+    assert child.data.tags["mlflow.parentRunId"] == begun.run_id
+    assert child.data.params[RATE] == str(first.parameters[RATE])
+
+
+def test_values_that_do_not_go_together_are_a_failed_trial(config):
+    with runs.record("tune", config) as run:
+        search = Search(config, space_of(config), run, Notes())
+        search.records[1] = ledger.TrialRecord(1, "none", {RATE: -1.0})
+        record = search.begin()
+    assert (record.state, record.hopeless) == ("failed", True)
+    assert record.reason is not None
+    assert "do not go together" in record.reason
+
+
+def test_the_ledger_reads_what_it_wrote(tmp_path):
+    record = ledger.TrialRecord(
+        3, "run", {RATE: 0.5, "lifter.filter_widths": [3, 3]}, "stopped", {1: 9.5, 2: 8.5}, None, 12.0, "by asha", False
+    )
+    ledger.write_trial(str(tmp_path), record)
+    assert ledger.read_trials(str(tmp_path)) == [record]
+    changed = {"trial": "001", "epoch": 2, "parameters": {RATE: 0.7, "lifter.filter_widths": [3, 3]}}
+    (tmp_path / "trials" / "003" / ledger.EXPLOITED).write_text(json.dumps(changed))
+    (read,) = ledger.read_trials(str(tmp_path))
+    assert read == dataclasses.replace(record, parameters=changed["parameters"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seed=4", "was begun with seed=0, now seed=4"),
+        ("search_space.optimization.learning_rate.loguniform=[1e-4,1e-3]", "was begun with search_space.optimization"),
+        ("optimization.batch_size=3", "was begun with optimization.batch_size=1024"),
+    ],
+)
+def test_another_search_in_the_same_output_is_refused(tmp_path, change, message):
+    config = tune_config(f"output={tmp_path}")
+    assert ledger.look_up(config, "digest") is None
+    ledger.begin(config, "digest", "run")
+    for may_change in ("trials=50", "retries=3", "max_concurrent_trials=1", "resources.num_workers=2"):
+        assert ledger.look_up(tune_config(f"output={tmp_path}", may_change), "digest") == ledger.Begun("run")
+    with pytest.raises(UserError, match=message):
+        ledger.look_up(tune_config(f"output={tmp_path}", change), "digest")
+    with pytest.raises(UserError, match="the tracks have changed"):
+        ledger.look_up(config, "other")
+
+
+def test_the_output_of_a_training_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(UserError, match="holds a training; give another output"):
+        ledger.look_up(tune_config(f"output={tmp_path}"), "digest")
