@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from jobs.cli import run_job
+from jobs.progress import make_progress
 from pipelines.import_poses import import_poses
 from schemas.import_poses import ImportPosesConfig
 
@@ -30,7 +31,7 @@ def main(config: ImportPosesConfig) -> int:
 def progress() -> Iterator[Callable[[int, int], None]]:
     """A count of tracks and frames on standard error, from the first track on."""
     columns = (SpinnerColumn(), TextColumn("import {task.fields[shown]}"), TimeElapsedColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar = make_progress(*columns, transient=True)
     task = bar.add_task("import", total=None, shown="")
     with ExitStack() as started:
 

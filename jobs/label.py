@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -19,6 +18,7 @@ from rich.progress import (
 
 from jobs.cli import run_job
 from jobs.pages import keep_page
+from jobs.progress import make_progress
 from pipelines import runs, storage
 from pipelines.label import run
 from pipelines.label.sources import find_videos
@@ -55,7 +55,7 @@ def progress_bar() -> Iterator[Callable[[run.Progress], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with make_progress(*columns) as bars:
         tasks: dict[str, Any] = {}
 
         def on_progress(at: run.Progress) -> None:

@@ -6,9 +6,9 @@ python -m jobs.synthesize output=out/studio people=4 seconds=10 views=2
 import time
 
 from rich.console import Console
-from rich.progress import Progress
 
 from jobs.cli import run_job
+from jobs.progress import make_progress
 from pipelines.synthetic.studio import MANIFEST, synthesize
 from schemas.synthesize import SynthesizeConfig
 
@@ -17,9 +17,9 @@ def main(config: SynthesizeConfig) -> int:
     """Film everything with a progress bar, then say what was made and where."""
     console, start = Console(), time.monotonic()
     scenes = -(-config.people // config.people_per_video)
-    with Progress(console=console, transient=True) as progress:
+    with make_progress(transient=True) as progress:
         task = progress.add_task("filming", total=scenes * config.views)
-        videos = synthesize(config, lambda video: progress.advance(task))
+        videos = synthesize(config, lambda video: progress.update(task, advance=1))
     elapsed_s = time.monotonic() - start
     frames = len(videos) * round(config.seconds * config.fps)
     console.print(

@@ -109,13 +109,19 @@ def load_truth(folder: str) -> list[Truth]:
     files = storage.list_folder(storage.join(folder, "truth"), ".parquet")
     if not files:
         raise UserError(f"{folder}: holds no truth/*.parquet; make it with: python -m jobs.synthesize output={folder}")
-    people = []
-    for file in files:
-        found = (storage.read_schema(file).metadata or {}).get(FORMAT_KEY, b"none").decode()
-        if found != FORMAT:
-            raise UserError(f"{file}: the format is {found}, expected {FORMAT}; run jobs.synthesize again")
-        people += [_from_row(row) for row in storage.read_table(file).to_pylist()]
-    return people
+    return [truth for file in files for truth in read_truth(file)]
+
+
+def read_truth(file: str) -> list[Truth]:
+    """Read the people of one video.
+
+    Raises:
+        UserError: The file was written in another format.
+    """
+    found = (storage.read_schema(file).metadata or {}).get(FORMAT_KEY, b"none").decode()
+    if found != FORMAT:
+        raise UserError(f"{file}: the format is {found}, expected {FORMAT}; run jobs.synthesize again")
+    return [_from_row(row) for row in storage.read_table(file).to_pylist()]
 
 
 def _from_row(row: dict) -> Truth:

@@ -1,0 +1,42 @@
+"""How far a job is, on standard error: bars where they can be redrawn, a line now and then where they cannot."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn, TaskID
+
+# Often enough to see that a job lives, seldom enough for the log of a night.
+INTERVAL_S = 30.0
+
+
+def make_progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
+    """Bars on a terminal; in a file or a cluster's job log a line each `INTERVAL_S`.
+
+    Args:
+        *columns: Of the bars; lines show the field `shown` of a task, where it has one.
+        transient: Whether bars are removed at the end.
+    """
+    console = Console(stderr=True)
+    kind = Progress if console.is_terminal else Lines
+    return kind(*columns, console=console, transient=transient)
+
+
+class Lines(Progress):
+    """Progress for where nothing can be redrawn."""
+
+    def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
+        super().__init__(*columns, **options)
+        self._told_at = time.monotonic()
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """As ever, and a line if the last one is some time ago."""
+        super().update(task_id, **changes)
+        if time.monotonic() - self._told_at < INTERVAL_S:
+            return
+        self._told_at = time.monotonic()
+        task = self._tasks[task_id]
+        share = f"{task.percentage:.0f} %" if task.total else ""
+        parts = (task.description, share, task.fields.get("shown", ""))
+        line = "  ".join(part for part in parts if part)
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)

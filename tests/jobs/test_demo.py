@@ -1,0 +1,43 @@
+"""`python -m jobs.demo`: the whole story, of three people in a second each."""
+
+import json
+import re
+
+import pytest
+
+from jobs import cli
+
+pytestmark = pytest.mark.ray
+
+SMALL = ("labeled=1", "unlabeled=1", "held_out=1", "seconds=2", "views=1", "epochs=2", "channels=8")
+
+
+def demo(capfd, *arguments):
+    """Run the job in this process; returns (exit code, stdout)."""
+    code = cli.run_job("demo", ["output=out", *SMALL, *arguments])
+    return code, capfd.readouterr().out
+
+
+def test_from_film_to_a_page_and_again(embedded_ray, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    code, out = demo(capfd)
+    assert code == 0
+    compared = json.loads((tmp_path / "out" / "training" / "comparison.json").read_text())
+    for variant in ("supervised", "semi_supervised"):
+        name, error = variant.replace("_", "-"), compared[f"{variant}_mpjpe_mm"]
+        assert re.search(rf"^{name} +{error:.1f} mm ", out, re.MULTILINE)
+    (page,) = (tmp_path / "out" / "lifted").glob("S002_*.html")
+    assert f"Look at it:  out/lifted/{page.name}" in out
+    assert "With unlabeled video the error is " in out
+    assert "lift model=models:/demo@champion video=clip.mp4" in out
+
+    code, out = demo(capfd)
+    assert code == 0
+    for job in ("synthesize", "label", "lift"):
+        assert f"{job}: nothing to do" in out
+    assert f"Look at it:  out/lifted/{page.name}" in out
+
+
+def test_a_demo_films_to_this_machine(capfd):
+    assert cli.run_job("demo", ["output=memory://demo"]) == 2
+    assert "output=memory://demo: the demo films to a folder on this machine" in capfd.readouterr().err
