@@ -17,6 +17,7 @@ Config = TypeVar("Config", bound=JobConfig)
 TABLES = {
     "detectors": registry.DETECTORS,
     "lifters": registry.LIFTERS,
+    "people_sources": registry.PEOPLE_SOURCES,
     "pose_sources": registry.POSE_SOURCES,
 }
 
@@ -27,13 +28,7 @@ def read_config(model: type[Config], arguments: Sequence[str]) -> Config:
     Raises:
         UserError: Every mistake, a line each.
     """
-    values: dict[str, Any] = {}
-    mistakes: list[str] = []
-    for argument in sorted(arguments, key=lambda a: "=" in a):
-        try:
-            _merge(values, _assignment(argument) if "=" in argument else _recipe(argument))
-        except UserError as error:
-            mistakes.append(str(error))
+    values, mistakes = _read(arguments)
     try:
         config = build(model, values, plugin_config)
     except UserError as error:
@@ -43,26 +38,62 @@ def read_config(model: type[Config], arguments: Sequence[str]) -> Config:
     return config
 
 
+def merge_arguments(arguments: Sequence[str]) -> dict[str, Any]:
+    """The nested values that a command line gives, its recipes included.
+
+    Raises:
+        UserError: A recipe cannot be read; a line for each.
+    """
+    values, mistakes = _read(arguments)
+    if mistakes:
+        raise UserError("\n".join(mistakes))
+    return values
+
+
 def plugin_config(table: str, name: str) -> type[JobConfig]:
     """The config class of a plug-in's options."""
     return registry.load(TABLES[table], name).Config
 
 
-def help_text(job: str, summary: str, model: type[JobConfig]) -> str:
-    """Every field of a job with type, default and meaning."""
+def help_text(job: str, summary: str, model: type[JobConfig], arguments: Sequence[str] = ()) -> str:
+    """Every field of a job with type, default and meaning; of plug-ins, the options of those that `arguments` name.
+
+    Raises:
+        UserError: There is no such plug-in.
+    """
+    given, _ = _read([argument for argument in arguments if not argument.startswith("-")])
     lines = [summary, "", f"usage: raylift {job} [recipe.yaml ...] [field=value ...]", ""]
     for path, field in paths(model):
         lines += _describe(path, field)
         table = next((mark for mark in field.metadata if isinstance(mark, PluginTable)), None)
         if table:
             lines.append(f"      one of: {', '.join(sorted(TABLES[table.name]))}, or package.module:Class;")
-            # A plug-in that must be named has no default to stand for the others.
-            shown = [field.default.name] if isinstance(field.default, PluginConfig) else sorted(TABLES[table.name])
+            chosen = given.get(path)
+            chosen = chosen.get("name") if isinstance(chosen, dict) else chosen
+            if chosen:
+                shown = [str(chosen)]
+            elif isinstance(field.default, PluginConfig):
+                shown = [field.default.name]
+                lines.append(f"      options of another one: --help {path}=NAME;")
+            else:  # one that must be named has no default to stand for the others
+                shown = sorted(TABLES[table.name])
             for name in shown:
                 lines.append(f"      options of {name}:")
                 for option, inner in paths(plugin_config(table.name, name), f"{path}."):
                     lines += ["      " + line for line in _describe(option, inner)]
     return "\n".join(lines)
+
+
+def _read(arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Nested values, and what is wrong with arguments themselves."""
+    values: dict[str, Any] = {}
+    mistakes: list[str] = []
+    for argument in sorted(arguments, key=lambda a: "=" in a):
+        try:
+            _merge(values, _assignment(argument) if "=" in argument else _recipe(argument))
+        except UserError as error:
+            mistakes.append(str(error))
+    return values, mistakes
 
 
 def _describe(path: str, field: FieldInfo) -> list[str]:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import get_type_hints
 
 from jobs.arguments import help_text, read_config
+from jobs.submitted import require_durable
 from schemas.errors import RunFailed, UserError
+from schemas.secrets import redact
 
-NOT_JOBS = {"__init__", "arguments", "cli", "pages", "summary"}
+NOT_JOBS = {"__init__", "arguments", "cli", "pages", "progress", "submitted"}
 
 
 def main() -> int:
@@ -40,7 +42,8 @@ def job_names() -> list[str]:
 def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
     """Run `main(config)` of `jobs.<name>`, whose annotation names the config class.
 
-    A job whose module has `FIRST` takes its first argument as that field: `fetch_weights blazepose`.
+    A job whose module has `FIRST` takes its first argument as that field: `fetch_weights blazepose`. One that has
+    `read` reads its command line itself.
 
     Args:
         name: The job.
@@ -55,15 +58,17 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s", handlers=[_StandardError()])
     try:
         if any(argument in ("-h", "--help") for argument in arguments):
-            print(help_text(name, _summary(name), model), flush=True)
+            print(help_text(name, _summary(name), model, arguments), flush=True)
             return 0
-        return job.main(read_config(model, arguments))
+        config = job.read(arguments) if hasattr(job, "read") else read_config(model, arguments)
+        require_durable(config)
+        return job.main(config)
     except UserError as error:
         for line in str(error).splitlines():
-            print(f"{name}: {line}", file=sys.stderr)
+            print(f"{name}: {redact(line)}", file=sys.stderr)
         return 2
     except RunFailed as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {redact(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run the same command again", file=sys.stderr)
@@ -79,7 +84,7 @@ class _StandardError(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a line."""
-        print(self.format(record), file=sys.stderr)
+        print(redact(self.format(record)), file=sys.stderr)
 
 
 def _summary(name: str) -> str:

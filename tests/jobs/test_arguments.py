@@ -78,3 +78,14 @@ def test_help_names_every_field_with_default_and_meaning():
     assert "max_failed=<int|null>  (default 0)" in text
     described = [line for line in text.splitlines()[4:] if not line.lstrip().endswith(":")]
     assert all(line.strip() for line in described), "every field says what it is"
+
+
+def test_help_shows_the_options_of_the_plugin_that_is_named():
+    shown = help_text("label", "s", LabelConfig)
+    assert "detector.tiles=<int>" in shown
+    assert "options of another one: --help detector=NAME;" in shown
+    shown = help_text("label", "s", LabelConfig, ["--help", "detector=hrnet", "videos=a"])
+    assert "detector.persons.every=<int>  (default 1)" in shown
+    assert "detector.tiles" not in shown
+    with pytest.raises(UserError, match="did you mean 'hrnet'"):
+        help_text("label", "s", LabelConfig, ["detector=hrnt"])

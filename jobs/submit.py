@@ -1,0 +1,236 @@
+"""Run a job on a Ray cluster: `submit label videos=…` where `label videos=…` would run it here.
+
+python -m jobs.submit label recipe.yaml videos=s3://bucket/clips output=s3://bucket/out address=http://head:8265
+python -m jobs.submit status|logs|stop ID, python -m jobs.submit list
+"""
+
+import getpass
+import importlib
+import json
+import os
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+from urllib.parse import urlsplit
+
+import yaml
+from ray.job_submission import JobDetails, JobStatus
+from rich.console import Console
+from rich.table import Table
+
+from jobs import submitted
+from jobs.arguments import merge_arguments, read_config
+from jobs.cli import job_names, run_job
+from pipelines.submission import JOB_KEY, JobServer, Order, exit_code, has_ended
+from schemas import __version__
+from schemas.errors import UserError
+from schemas.submit import Action, SubmitConfig
+
+ACTIONS: tuple[str, ...] = get_args(Action)
+# Fields that the command line names; the others are read from its words.
+OWN = set(SubmitConfig.model_fields) - {"action", "job", "arguments", "id"}
+# Jobs that make no sense, or see nothing, on another machine.
+STAYING = {"submit", "demo"}
+# What a clone holds besides the program, and nobody on a cluster misses.
+EXCLUDES = (
+    *(".git", ".venv", ".github", "__pycache__", "tests", "docs", "benchmarks", "cluster"),
+    *("mlruns", "mlflow.db", "demo", "out", "*.mp4", "*.parquet", "*.pt", "*.npz"),
+)
+# MLflow servers that the job finds where this machine does.
+SERVERS = (submitted.TRACKING, "MLFLOW_REGISTRY_URI")
+LISTED = 30
+
+
+def read(arguments: Sequence[str]) -> SubmitConfig:
+    """Submit's own fields from a command line whose other words are those of the job.
+
+    Raises:
+        UserError: No such job or action, or a field of submit's is wrong.
+    """
+    own = [argument for argument in arguments if argument.partition("=")[0] in OWN and "=" in argument]
+    others = [argument for argument in arguments if argument not in own]
+    config = read_config(SubmitConfig, own)
+    if not others or "=" in others[0]:
+        raise UserError(f"submit: begin with a job ({', '.join(submittable())}), or status, stop, list or logs")
+    first, *rest = others
+    if first in ACTIONS and first != "submit":
+        if (first == "list") != (not rest) or len(rest) > 1:
+            raise UserError(f"submit {first}: takes {'nothing more' if first == 'list' else 'the id of one job'}")
+        return config.model_copy(update={"action": first, "id": rest[0] if rest else None})
+    if first not in submittable():
+        raise UserError(f"submit: there is no job {first!r} to submit; jobs: {', '.join(submittable())}")
+    return config.model_copy(update={"job": first, "arguments": tuple(rest)})
+
+
+def submittable() -> list[str]:
+    """Jobs that may run on a cluster."""
+    return [name for name in job_names() if name not in STAYING]
+
+
+def main(config: SubmitConfig) -> int:
+    """Do one action; a job that is followed lends its exit code."""
+    if config.action == "submit":
+        return submit(config)
+    server, console = JobServer(config.address), Console(highlight=False, soft_wrap=True, markup=False)
+    if config.action == "list":
+        show_list(console, server.jobs())
+        return 0
+    assert config.id is not None
+    if config.action == "logs":
+        if config.follow:
+            return follow(server, config.id)
+        sys.stdout.write(server.logs(config.id))
+        return 0
+    found = server.stop(config.id) if config.action == "stop" else server.look_up(config.id)
+    show(console, found)
+    if config.action == "stop":
+        return int(not has_ended(found))
+    return exit_code(found) if has_ended(found) else 0
+
+
+def submit(config: SubmitConfig) -> int:
+    """Check everything that can be checked here, then submit."""
+    assert config.job is not None
+    order = compose(config, dict(os.environ))
+    server = JobServer(config.address)
+    server.submit(order)
+    print(f"submitted {order.id} to {server.address}")
+    if config.follow:
+        return follow(server, order.id)
+    tell_how_to_look(server, order.id)
+    return 0
+
+
+def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
+    """The order for the cluster.
+
+    Raises:
+        UserError: The job's command line is wrong, or would leave its results on the cluster.
+    """
+    assert config.job is not None
+    values = merge_arguments(config.arguments)
+    # The job itself would say the same, later and elsewhere.
+    model = get_type_hints(importlib.import_module(f"jobs.{config.job}").main)["config"]
+    submitted.require_durable_output(read_config(model, config.arguments))
+    command = ["python", "-m", f"jobs.{config.job}", *(f"{name}={_text(value)}" for name, value in values.items())]
+    runtime: dict[str, Any] = {"env_vars": _variables(config, environment)}
+    if folder := config.working_dir or _clone():
+        runtime |= {"working_dir": folder, "excludes": [*EXCLUDES, *config.excludes]}
+    return Order(
+        id=f"{config.job.replace('_', '-')}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
+        entrypoint=shlex.join(command),
+        runtime_env=runtime,
+        metadata={JOB_KEY: config.job, "raylift.version": __version__, "raylift.user": getpass.getuser()},
+        cpus=config.cpus,
+        memory_bytes=None if config.memory_gb is None else int(config.memory_gb * 10**9),
+        resources={config.placed_on: 0.001} if config.placed_on else None,
+    )
+
+
+def follow(server: JobServer, job_id: str) -> int:
+    """Print a job's output until it ends; its exit code."""
+    try:
+        server.look_up(job_id)
+        found = server.follow(job_id, write)
+    except KeyboardInterrupt:
+        print(f"\nsubmit: not looking any more; {job_id} goes on", file=sys.stderr)
+        tell_how_to_look(server, job_id)
+        return 130
+    if found.status != JobStatus.SUCCEEDED:
+        print(f"submit: {job_id} {found.status.value.lower()}: {_message(found)}", file=sys.stderr)
+    return exit_code(found)
+
+
+def write(text: str) -> None:
+    """Hand on output as it comes."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def tell_how_to_look(server: JobServer, job_id: str) -> None:
+    """The commands that lead back to a job."""
+    for action in ("logs", "status", "stop"):
+        print(f"  raylift submit {action} {job_id} address={server.address}")
+
+
+def show(console: Console, job: JobDetails) -> None:
+    """What is known of one job."""
+    rows = [
+        ("job", job.submission_id or ""),
+        ("state", f"{job.status.value.lower()}{', ' + _message(job) if has_ended(job) else ''}"),
+        ("since", _times(job)),
+        ("command", job.entrypoint),
+    ]
+    for name, value in rows:
+        console.print(f"{name:<9}{value}")
+
+
+def show_list(console: Console, jobs: Sequence[JobDetails]) -> None:
+    """A row a job."""
+    if not jobs:
+        console.print("no jobs of Raylift")
+        return
+    table = Table("id", "job", "state", "since", "by", box=None, padding=(0, 2, 0, 0))
+    for job in jobs[:LISTED]:
+        metadata = job.metadata or {}
+        cells = (job.submission_id or "", metadata[JOB_KEY], job.status.value.lower(), _times(job))
+        table.add_row(*cells, metadata.get("raylift.user", ""))
+    console.print(table)
+    if len(jobs) > LISTED:
+        console.print(f"… and {len(jobs) - LISTED} older ones")
+
+
+def _times(job: JobDetails) -> str:
+    if not job.start_time:
+        return "not begun"
+    began_s, ended_s = job.start_time / 1000, (job.end_time or time.time() * 1000) / 1000
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(began_s))}, {ended_s - began_s:,.0f} s"
+
+
+def _message(job: JobDetails) -> str:
+    """Why it ended, the first line; an exit code says more than Ray's excerpt of the log."""
+    if job.driver_exit_code:
+        return f"exit code {job.driver_exit_code}"
+    return (job.message or "").partition("\n")[0]
+
+
+def _text(value: Any) -> str:
+    """A value as the command line takes it: as it is if that is read back as the same, else as JSON."""
+    if isinstance(value, str):
+        try:
+            if yaml.safe_load(value) == value:
+                return value
+        except yaml.YAMLError:
+            pass
+    return json.dumps(value)
+
+
+def _variables(config: SubmitConfig, environment: dict[str, str]) -> dict[str, str]:
+    """What the job gets of this machine's environment."""
+    variables = {submitted.SUBMITTED: "1"}
+    if missing := [name for name in config.env if name not in environment]:
+        raise UserError(f"env=[{', '.join(config.env)}]: {missing[0]} is not set here")
+    for name in SERVERS:
+        if uri := environment.get(name):
+            submitted.require_durable_tracking(uri)
+            if urlsplit(uri).password:
+                raise UserError(
+                    f"{name}: holds a password, which the cluster's dashboard would show; unset it here and give it to "
+                    "the cluster's nodes"
+                )
+            variables[name] = uri
+    return variables | {name: environment[name] for name in config.env}
+
+
+def _clone() -> str | None:
+    """The clone that this program runs from; None if it is installed."""
+    root = Path(__file__).resolve().parents[1]
+    return str(root) if (root / "pyproject.toml").is_file() else None
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_job("submit"))

@@ -1,0 +1,212 @@
+"""A Ray cluster's job server: jobs submitted, followed, listed and stopped."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
+
+from schemas.errors import RunFailed, UserError
+
+ADDRESS = "RAY_API_SERVER_ADDRESS"
+DEFAULT_ADDRESS = "http://127.0.0.1:8265"
+# Of a job's metadata: its name, by which those of Raylift are told from others.
+JOB_KEY = "raylift.job"
+
+_CONNECT_S = 5
+# Between two looks at a job that is about to end, and after a connection was lost.
+_AGAIN_S = 1.0
+# A lost connection, tried again for so long: a head that is replaced takes minutes.
+_LOST_S = 300
+# A head that has just started answers before it can take jobs.
+_STARTING_S, _NOT_READY = 120, "No available agent"
+# How long a job may take to stop; Ray kills it after three seconds of asking.
+_STOPPING_S = 60
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is submitted.
+
+    Attributes:
+        id: Names it on the cluster.
+        entrypoint: The command.
+        runtime_env: Ray's: working directory, excludes, environment variables.
+        metadata: Shown with it.
+        cpus: Reserved for the command's process.
+        memory_bytes: Likewise.
+        resources: Custom ones, likewise.
+    """
+
+    id: str
+    entrypoint: str
+    runtime_env: Mapping[str, Any]
+    metadata: Mapping[str, str]
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    resources: Mapping[str, float] | None = None
+
+
+class JobServer:
+    """A cluster's job server.
+
+    Args:
+        address: http://head:8265; none: where `RAY_API_SERVER_ADDRESS` says, else on this machine.
+
+    Raises:
+        UserError: That is no such address, or the cluster wants a token.
+        RunFailed: Nobody answers there, within seconds.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        self.address = (address or os.environ.get(ADDRESS) or DEFAULT_ADDRESS).rstrip("/")
+        parts = urlsplit(self.address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UserError(f"address={self.address}: is no job server; give http://head:8265")
+        with self._told():
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            socket.create_connection((parts.hostname, port), _CONNECT_S).close()
+            for name in ("ray.dashboard", "ray._private.runtime_env"):
+                logging.getLogger(name).setLevel(logging.ERROR)
+            # The environment outweighs the argument.
+            os.environ[ADDRESS] = self.address
+            self._client = JobSubmissionClient(self.address)
+
+    def submit(self, order: Order) -> None:
+        """Send the working directory and start a job.
+
+        Raises:
+            RunFailed: The cluster does not take it.
+        """
+        deadline = time.monotonic() + _STARTING_S
+        while True:
+            try:
+                return self._submit(order)
+            except RuntimeError as error:
+                if _NOT_READY not in str(error) or time.monotonic() > deadline:
+                    raise RunFailed(f"address={self.address}: refuses the job: {_line(error)}") from error
+            time.sleep(_AGAIN_S)
+
+    def _submit(self, order: Order) -> None:
+        with self._told():
+            self._client.submit_job(
+                submission_id=order.id,
+                entrypoint=order.entrypoint,
+                runtime_env=dict(order.runtime_env),
+                metadata=dict(order.metadata),
+                entrypoint_num_cpus=order.cpus,
+                entrypoint_memory=order.memory_bytes,
+                entrypoint_resources=dict(order.resources) if order.resources else None,
+            )
+
+    def look_up(self, job_id: str) -> JobDetails:
+        """What the cluster knows of a job.
+
+        Raises:
+            UserError: There is none of this id.
+        """
+        with self._told():
+            try:
+                return self._client.get_job_info(job_id)
+            except RuntimeError as error:
+                if "404" not in str(error):
+                    raise
+                known = ", ".join(job.submission_id or "" for job in self.jobs()[:5]) or "none"
+                raise UserError(f"id={job_id}: {self.address} has no such job; newest: {known}") from error
+
+    def jobs(self) -> Sequence[JobDetails]:
+        """Raylift's jobs, the newest first."""
+        with self._told():
+            found = [job for job in self._client.list_jobs() if JOB_KEY in (job.metadata or {})]
+        return sorted(found, key=lambda job: -(job.start_time or 0))
+
+    def stop(self, job_id: str) -> JobDetails:
+        """Stop a job and wait until it has; one that has ended stays as it is."""
+        found, deadline = self.look_up(job_id), time.monotonic() + _STOPPING_S
+        if not has_ended(found):
+            with self._told():
+                self._client.stop_job(job_id)
+        while not has_ended(found) and time.monotonic() < deadline:
+            time.sleep(_AGAIN_S)
+            found = self.look_up(job_id)
+        return found
+
+    def follow(self, job_id: str, on_text: Callable[[str], None]) -> JobDetails:
+        """Hand on a job's output from its beginning as it comes, until the job has ended.
+
+        Raises:
+            RunFailed: The cluster was not to be reached for minutes.
+        """
+        asyncio.run(self._tail(job_id, on_text))
+        while not has_ended(found := self.look_up(job_id)):
+            time.sleep(_AGAIN_S)
+        return found
+
+    def logs(self, job_id: str) -> str:
+        """A job's output so far."""
+        self.look_up(job_id)
+        with self._told():
+            return self._client.get_job_logs(job_id)
+
+    async def _tail(self, job_id: str, on_text: Callable[[str], None]) -> None:
+        told, lost_at = 0, None
+        while True:
+            try:
+                async for text in self._beyond(job_id, told):
+                    on_text(text)
+                    told, lost_at = told + len(text), None
+                return
+            except (RuntimeError, aiohttp.ClientError, OSError) as error:
+                lost_at = lost_at or time.monotonic()
+                if time.monotonic() - lost_at > _LOST_S:
+                    raise RunFailed(f"{self.address}: lost for {_LOST_S} s: {error}; the job may go on") from error
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _beyond(self, job_id: str, told: int) -> AsyncIterator[str]:
+        """The output after its first `told` characters: each connection begins with the first one."""
+        async for text in self._client.tail_job_logs(job_id):
+            if len(text) > told:
+                yield text[told:]
+            told = max(0, told - len(text))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Says what Ray's client raises in a line."""
+        try:
+            yield
+        except AuthenticationError as error:
+            wrong = "the token is wrong" if "403" in str(error) or "failed" in str(error) else "wants a token"
+            raise UserError(
+                f"address={self.address}: {wrong}; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN=… to the cluster's token "
+                "(on its head: ~/.ray/auth_token)"
+            ) from error
+        except OSError as error:
+            raise RunFailed(
+                f"address={self.address}: no job server answers: {error}; see that the cluster runs and its port 8265 "
+                "is reached from here"
+            ) from error
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def has_ended(job: JobDetails) -> bool:
+    """Whether it is over, one way or another."""
+    return job.status.is_terminal()
+
+
+def exit_code(job: JobDetails) -> int:
+    """The job's own; 1 where it ended without one, as by `stop`."""
+    if job.status == JobStatus.SUCCEEDED:
+        return 0
+    return job.driver_exit_code if job.driver_exit_code and job.driver_exit_code > 0 else 1

@@ -1,0 +1,114 @@
+"""One version of Ray, of Python and of everything pinned, wherever it is said."""
+
+import importlib.util
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from manifests import CLUSTER, KUBERAY, OVERLAYS, ROOT, rayjob
+from packaging.requirements import Requirement
+
+import schemas
+
+PINS = dict(
+    line.strip().split("==")
+    for line in (ROOT / "constraints.txt").read_text().splitlines()
+    if "==" in line and line[0] != "#"
+)
+DOCKERFILES = {"nodes": CLUSTER / "Dockerfile", "mlflow": CLUSTER / "mlflow" / "Dockerfile"}
+
+
+@pytest.fixture(scope="module")
+def launcher():
+    return yaml.safe_load((CLUSTER / "launcher" / "aws.yaml").read_text())
+
+
+@pytest.mark.parametrize("folder", [*(KUBERAY / "overlays" / name for name in OVERLAYS), CLUSTER / "kind"])
+def test_kuberay_is_told_the_ray_of_the_image(folder):
+    assert rayjob(folder)["spec"]["rayClusterSpec"]["rayVersion"] == PINS["ray"]
+
+
+def test_no_file_names_another_ray():
+    for file in [*CLUSTER.rglob("*.yaml"), *DOCKERFILES.values(), ROOT / "docs" / "cluster.md"]:
+        named = re.findall(r"(?i)\bray(?:Version)?(?:==|:| )\s*[\"']?(\d+\.\d+\.\d+)", file.read_text())
+        assert set(named) <= {PINS["ray"]}, file
+
+
+def test_the_pin_is_within_the_projects_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [Requirement(text) for text in project["dependencies"]]
+    for requirement in wanted:
+        pin = {name.lower(): version for name, version in PINS.items()}[requirement.name.lower()]
+        assert requirement.specifier.contains(pin), f"{requirement}: constraints.txt has {pin}"
+
+
+def test_images_are_built_from_pinned_ones():
+    for file in DOCKERFILES.values():
+        text = file.read_text()
+        defaults = dict(re.findall(r"^ARG (\w+)=(\S+)", text, re.MULTILINE))
+        bases = [defaults.get(base.strip("${}"), base) for base in re.findall(r"^FROM (\S+)", text, re.MULTILINE)]
+        assert bases
+        assert all(re.search(r":\d+\.\d+\.\d+", base) for base in bases), bases
+        assert any(base.startswith("python:3.11.") for base in bases), "what constraints.txt was tested with"
+
+
+def test_images_install_what_is_pinned_and_run_as_nobody_special():
+    for file in DOCKERFILES.values():
+        text = file.read_text()
+        assert all("-c " in line for line in re.findall(r"pip install[^&\n]*", text))
+        for name, version in re.findall(r"\s([\w-]+)==(\S+)", text):
+            assert PINS.get(name, version) == version, f"{file}: {name}"
+        user, last = re.findall(r"^USER (\S+)", text, re.MULTILINE)[-1], text.rstrip().rsplit("\nUSER", 1)[1]
+        assert user == "1000"
+        assert "apt-get" not in last
+        assert "pip install" not in last
+
+
+def test_the_nodes_image_is_cuda_and_holds_the_weights():
+    text = DOCKERFILES["nodes"].read_text()
+    assert "BASE=nvidia/cuda:" in text
+    cache = re.search(r"RAYLIFT_CACHE=(\S+)", text)
+    assert cache
+    # The folder that pipelines/detectors/blazepose/weights.py looks in.
+    assert f"jobs.fetch_weights blazepose into={cache[1]}/blazepose" in text
+    for folder in ("schemas", "pipelines", "jobs"):
+        assert f"COPY {folder} {folder}" in text
+    # What pods mount for videos leaves the weights in sight.
+    mounts = rayjob(KUBERAY / "overlays" / "label")["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
+    paths = [mount["mountPath"] for mount in mounts["containers"][0]["volumeMounts"]]
+    assert f"{cache[1]}/videos" in paths
+    assert cache[1] not in paths
+
+
+def test_what_the_images_copy_is_there_and_not_ignored():
+    ignored = set((ROOT / ".dockerignore").read_text().split())
+    for file in DOCKERFILES.values():
+        for line in re.findall(r"^COPY (?!--from)(.+)$", file.read_text(), re.MULTILINE):
+            for source in line.split()[:-1]:
+                assert (ROOT / source).exists()
+                assert source.partition("/")[0] not in ignored
+
+
+def test_ray_takes_the_launchers_file(launcher):
+    spec = importlib.util.find_spec("ray")
+    assert spec is not None
+    assert spec.origin is not None
+    schema = json.loads((Path(spec.origin).parent / "autoscaler" / "ray-schema.json").read_text())
+    jsonschema.validate(launcher, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(launcher | {"max_worker": 1}, schema)
+
+
+def test_the_launcher_keeps_the_head_free_and_the_door_shut(launcher):
+    types = launcher["available_node_types"]
+    assert types[launcher["head_node_type"]]["resources"] == {"CPU": 0, "GPU": 0}
+    assert launcher["docker"]["image"].endswith(f"raylift:{schemas.__version__}")
+    assert "--env RAY_AUTH_MODE=token" in launcher["docker"]["run_options"]
+    assert "~/.ray/auth_token" in launcher["file_mounts"].values()
+    (start,) = [command for command in launcher["head_start_ray_commands"] if "--head" in command]
+    assert "--dashboard-host=127.0.0.1" in start
+    assert sum(each.get("max_workers", 0) for each in types.values()) <= launcher["max_workers"]
