@@ -75,11 +75,16 @@ class JobServer:
         with self._told():
             port = parts.port or (443 if parts.scheme == "https" else 80)
             socket.create_connection((parts.hostname, port), _CONNECT_S).close()
-            for name in ("ray.dashboard", "ray._private.runtime_env"):
-                logging.getLogger(name).setLevel(logging.ERROR)
             # The environment outweighs the argument.
             os.environ[ADDRESS] = self.address
             self._client = JobSubmissionClient(self.address)
+        # They tell of each file that stays here, and have levels of their own.
+        for name in (
+            "dashboard.modules.dashboard_sdk",
+            "_private.runtime_env.packaging",
+            "_private.runtime_env.working_dir",
+        ):
+            logging.getLogger(f"ray.{name}").setLevel(logging.ERROR)
 
     def submit(self, order: Order) -> None:
         """Send the working directory and start a job.

@@ -1,7 +1,12 @@
 """Fixtures for every test: the shared data when it is there, one embedded Ray, small videos made on the spot."""
 
 import os
+import signal
+import socket
+import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +77,52 @@ def make_video():
         return path
 
     return make
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory):
+    """Starts `mlflow <arguments> --host … --port …` and waits until it answers; returns its address."""
+    started = []
+
+    def start(*arguments, answers="/health"):
+        folder, port = tmp_path_factory.mktemp("server"), free_port()
+        address = f"http://127.0.0.1:{port}"
+        program = Path(sys.executable).with_name("mlflow")
+        command = [str(program), *arguments, "--host", "127.0.0.1", "--port", str(port)]
+        log = (folder / "log.txt").open("w")
+        # MLflow starts uvicorn by name.
+        environment = os.environ | {
+            "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+            # Seven processes for what no test asks for.
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+        started.append(process)
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                urllib.request.urlopen(address + answers, timeout=5).close()
+                return address
+            except OSError:
+                assert process.poll() is None, (folder / "log.txt").read_text()
+                assert time.monotonic() < deadline, (folder / "log.txt").read_text()
+                time.sleep(0.2)
+
+    yield start
+    for process in started:
+        # With its workers, of which there is nothing to save.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(serve, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    store = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/artifacts")
+    return serve("server", *store, "--workers", "1")

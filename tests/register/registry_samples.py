@@ -1,7 +1,6 @@
 """Small lifters that differ in quality, and a process in which nothing of this repository can be imported."""
 
 import sys
-from pathlib import Path
 
 import torch
 from evaluate.lifter_samples import CONFIG, last_layer, make_lifter
@@ -53,8 +52,3 @@ sys.meta_path.insert(0, Refuse())
 def isolated(code: str) -> list[str]:
     """The command of a Python that knows neither this repository nor Ray, nor the environment's PYTHONPATH."""
     return [sys.executable, "-I", "-c", ISOLATED + code]
-
-
-def mlflow_command() -> str:
-    """MLflow's console script, of this Python."""
-    return str(Path(sys.executable).with_name("mlflow"))
