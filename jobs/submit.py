@@ -18,14 +18,13 @@ from typing import Any, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 import yaml
-from ray.job_submission import JobDetails, JobStatus
 from rich.console import Console
 from rich.table import Table
 
 from jobs import submitted
 from jobs.arguments import merge_arguments, read_config
 from jobs.cli import job_names, run_job
-from pipelines.submission import JOB_KEY, JobServer, Order, exit_code, has_ended
+from pipelines.submission import JOB_KEY, USER_KEY, JobServer, Order, SubmittedJob
 from schemas import __version__
 from schemas.errors import UserError
 from schemas.submit import Action, SubmitConfig
@@ -88,8 +87,8 @@ def main(config: SubmitConfig) -> int:
     found = server.stop(config.id) if config.action == "stop" else server.look_up(config.id)
     show(console, found)
     if config.action == "stop":
-        return int(not has_ended(found))
-    return exit_code(found) if has_ended(found) else 0
+        return int(not found.has_ended)
+    return found.exit_code or 0
 
 
 def submit(config: SubmitConfig) -> int:
@@ -124,7 +123,7 @@ def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
         id=f"{config.job.replace('_', '-')}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
         entrypoint=shlex.join(command),
         runtime_env=runtime,
-        metadata={JOB_KEY: config.job, "raylift.version": __version__, "raylift.user": getpass.getuser()},
+        metadata={JOB_KEY: config.job, "raylift.version": __version__, USER_KEY: getpass.getuser()},
         cpus=config.cpus,
         memory_bytes=None if config.memory_gb is None else int(config.memory_gb * 10**9),
         resources={config.placed_on: 0.001} if config.placed_on else None,
@@ -140,9 +139,9 @@ def follow(server: JobServer, job_id: str) -> int:
         print(f"\nsubmit: not looking any more; {job_id} goes on", file=sys.stderr)
         tell_how_to_look(server, job_id)
         return 130
-    if found.status != JobStatus.SUCCEEDED:
-        print(f"submit: {job_id} {found.status.value.lower()}: {_message(found)}", file=sys.stderr)
-    return exit_code(found)
+    if found.exit_code:
+        print(f"submit: {job_id} {found.state}: {found.message}", file=sys.stderr)
+    return found.exit_code or 0
 
 
 def write(text: str) -> None:
@@ -157,45 +156,36 @@ def tell_how_to_look(server: JobServer, job_id: str) -> None:
         print(f"  raylift submit {action} {job_id} address={server.address}")
 
 
-def show(console: Console, job: JobDetails) -> None:
+def show(console: Console, job: SubmittedJob) -> None:
     """What is known of one job."""
     rows = [
-        ("job", job.submission_id or ""),
-        ("state", f"{job.status.value.lower()}{', ' + _message(job) if has_ended(job) else ''}"),
+        ("job", job.id),
+        ("state", f"{job.state}, {job.message}" if job.exit_code else job.state),
         ("since", _times(job)),
-        ("command", job.entrypoint),
+        ("command", job.command),
     ]
     for name, value in rows:
         console.print(f"{name:<9}{value}")
 
 
-def show_list(console: Console, jobs: Sequence[JobDetails]) -> None:
+def show_list(console: Console, jobs: Sequence[SubmittedJob]) -> None:
     """A row a job."""
     if not jobs:
         console.print("no jobs of Raylift")
         return
     table = Table("id", "job", "state", "since", "by", box=None, padding=(0, 2, 0, 0))
     for job in jobs[:LISTED]:
-        metadata = job.metadata or {}
-        cells = (job.submission_id or "", metadata[JOB_KEY], job.status.value.lower(), _times(job))
-        table.add_row(*cells, metadata.get("raylift.user", ""))
+        table.add_row(job.id, job.job, job.state, _times(job), job.user)
     console.print(table)
     if len(jobs) > LISTED:
         console.print(f"… and {len(jobs) - LISTED} older ones")
 
 
-def _times(job: JobDetails) -> str:
-    if not job.start_time:
+def _times(job: SubmittedJob) -> str:
+    if job.began_at is None:
         return "not begun"
-    began_s, ended_s = job.start_time / 1000, (job.end_time or time.time() * 1000) / 1000
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(began_s))}, {ended_s - began_s:,.0f} s"
-
-
-def _message(job: JobDetails) -> str:
-    """Why it ended, the first line; an exit code says more than Ray's excerpt of the log."""
-    if job.driver_exit_code:
-        return f"exit code {job.driver_exit_code}"
-    return (job.message or "").partition("\n")[0]
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.began_at))
+    return f"{began}, {(job.ended_at or time.time()) - job.began_at:,.0f} s"
 
 
 def _text(value: Any) -> str:

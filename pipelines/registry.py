@@ -11,7 +11,20 @@ from typing import Any
 
 from schemas.errors import UserError
 
-DETECTORS: Mapping[str, str] = MappingProxyType({"blazepose": "pipelines.detectors.blazepose.detector:BlazePose"})
+DETECTORS: Mapping[str, str] = MappingProxyType(
+    {
+        "blazepose": "pipelines.detectors.blazepose.detector:BlazePose",
+        "hrnet": "pipelines.detectors.hrnet.detector:Hrnet",
+        "vitpose": "pipelines.detectors.vitpose.detector:Vitpose",
+        "keypoint_rcnn": "pipelines.detectors.keypoint_rcnn:KeypointRcnn",
+    }
+)
+PERSONS: Mapping[str, str] = MappingProxyType(
+    {
+        "detr": "pipelines.detectors.persons.detr:DetrPersons",
+        "whole_frame": "pipelines.detectors.persons.whole_frame:WholeFrame",
+    }
+)
 LIFTERS: Mapping[str, str] = MappingProxyType({"temporal_conv": "pipelines.lifters.temporal_conv:TemporalConv"})
 POSE_SOURCES: Mapping[str, str] = MappingProxyType(
     {
@@ -20,6 +33,14 @@ POSE_SOURCES: Mapping[str, str] = MappingProxyType(
         "mpi_inf_3dhp": "pipelines.datasets.mpi_inf_3dhp:MpiInf3dhp",
         "mocap17": "pipelines.datasets.mocap17:Mocap17",
         "synthetic": "pipelines.datasets.synthetic:Synthetic",
+    }
+)
+PEOPLE_SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "coco": "pipelines.datasets.people.images:CocoPeople",
+        "mpii": "pipelines.datasets.people.images:MpiiImages",
+        "studio": "pipelines.datasets.people.studio:Studio",
+        "tracks": "pipelines.datasets.people.tracks:Tracks",
     }
 )
 

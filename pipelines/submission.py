@@ -19,8 +19,8 @@ from schemas.errors import RunFailed, UserError
 
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
-# Of a job's metadata: its name, by which those of Raylift are told from others.
-JOB_KEY = "raylift.job"
+# Of a job's metadata: its name, by which those of Raylift are told from others, and who submitted it.
+JOB_KEY, USER_KEY = "raylift.job", "raylift.user"
 
 _CONNECT_S = 5
 # Between two looks at a job that is about to end, and after a connection was lost.
@@ -56,6 +56,38 @@ class Order:
     resources: Mapping[str, float] | None = None
 
 
+@dataclass(frozen=True)
+class SubmittedJob:
+    """A job as its cluster tells of it.
+
+    Attributes:
+        id: Names it on the cluster.
+        job: Its name here: label, train, …
+        user: Who submitted it.
+        state: pending, running, stopped, succeeded or failed.
+        command: What runs.
+        message: What the cluster says of its state, a line.
+        exit_code: The job's own; 1 where it ended without one, as when it was stopped. None while it goes on.
+        began_at: s since 1970; None: not begun.
+        ended_at: s since 1970; None: not ended.
+    """
+
+    id: str
+    job: str
+    user: str
+    state: str
+    command: str
+    message: str
+    exit_code: int | None
+    began_at: float | None
+    ended_at: float | None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over, one way or another."""
+        return self.exit_code is not None
+
+
 class JobServer:
     """A cluster's job server.
 
@@ -72,7 +104,7 @@ class JobServer:
         parts = urlsplit(self.address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UserError(f"address={self.address}: is no job server; give http://head:8265")
-        with self._told():
+        with self._in_a_line():
             port = parts.port or (443 if parts.scheme == "https" else 80)
             socket.create_connection((parts.hostname, port), _CONNECT_S).close()
             # The environment outweighs the argument.
@@ -102,7 +134,7 @@ class JobServer:
             time.sleep(_AGAIN_S)
 
     def _submit(self, order: Order) -> None:
-        with self._told():
+        with self._in_a_line():
             self._client.submit_job(
                 submission_id=order.id,
                 entrypoint=order.entrypoint,
@@ -113,53 +145,53 @@ class JobServer:
                 entrypoint_resources=dict(order.resources) if order.resources else None,
             )
 
-    def look_up(self, job_id: str) -> JobDetails:
+    def look_up(self, job_id: str) -> SubmittedJob:
         """What the cluster knows of a job.
 
         Raises:
             UserError: There is none of this id.
         """
-        with self._told():
+        with self._in_a_line():
             try:
-                return self._client.get_job_info(job_id)
+                return _told(self._client.get_job_info(job_id))
             except RuntimeError as error:
                 if "404" not in str(error):
                     raise
-                known = ", ".join(job.submission_id or "" for job in self.jobs()[:5]) or "none"
+                known = ", ".join(job.id for job in self.jobs()[:5]) or "none"
                 raise UserError(f"id={job_id}: {self.address} has no such job; newest: {known}") from error
 
-    def jobs(self) -> Sequence[JobDetails]:
+    def jobs(self) -> Sequence[SubmittedJob]:
         """Raylift's jobs, the newest first."""
-        with self._told():
-            found = [job for job in self._client.list_jobs() if JOB_KEY in (job.metadata or {})]
-        return sorted(found, key=lambda job: -(job.start_time or 0))
+        with self._in_a_line():
+            found = [_told(job) for job in self._client.list_jobs() if JOB_KEY in (job.metadata or {})]
+        return sorted(found, key=lambda job: -(job.began_at or 0))
 
-    def stop(self, job_id: str) -> JobDetails:
+    def stop(self, job_id: str) -> SubmittedJob:
         """Stop a job and wait until it has; one that has ended stays as it is."""
         found, deadline = self.look_up(job_id), time.monotonic() + _STOPPING_S
-        if not has_ended(found):
-            with self._told():
+        if not found.has_ended:
+            with self._in_a_line():
                 self._client.stop_job(job_id)
-        while not has_ended(found) and time.monotonic() < deadline:
+        while not found.has_ended and time.monotonic() < deadline:
             time.sleep(_AGAIN_S)
             found = self.look_up(job_id)
         return found
 
-    def follow(self, job_id: str, on_text: Callable[[str], None]) -> JobDetails:
+    def follow(self, job_id: str, on_text: Callable[[str], None]) -> SubmittedJob:
         """Hand on a job's output from its beginning as it comes, until the job has ended.
 
         Raises:
             RunFailed: The cluster was not to be reached for minutes.
         """
         asyncio.run(self._tail(job_id, on_text))
-        while not has_ended(found := self.look_up(job_id)):
+        while not (found := self.look_up(job_id)).has_ended:
             time.sleep(_AGAIN_S)
         return found
 
     def logs(self, job_id: str) -> str:
         """A job's output so far."""
         self.look_up(job_id)
-        with self._told():
+        with self._in_a_line():
             return self._client.get_job_logs(job_id)
 
     async def _tail(self, job_id: str, on_text: Callable[[str], None]) -> None:
@@ -184,7 +216,7 @@ class JobServer:
             told = max(0, told - len(text))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _in_a_line(self) -> Iterator[None]:
         """Says what Ray's client raises in a line."""
         try:
             yield
@@ -205,13 +237,18 @@ def _line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def has_ended(job: JobDetails) -> bool:
-    """Whether it is over, one way or another."""
-    return job.status.is_terminal()
-
-
-def exit_code(job: JobDetails) -> int:
-    """The job's own; 1 where it ended without one, as by `stop`."""
-    if job.status == JobStatus.SUCCEEDED:
-        return 0
-    return job.driver_exit_code if job.driver_exit_code and job.driver_exit_code > 0 else 1
+def _told(job: JobDetails) -> SubmittedJob:
+    metadata, ended = job.metadata or {}, job.status.is_terminal()
+    code = job.driver_exit_code if job.driver_exit_code and job.driver_exit_code > 0 else 1
+    return SubmittedJob(
+        id=job.submission_id or "",
+        job=metadata.get(JOB_KEY, ""),
+        user=metadata.get(USER_KEY, ""),
+        state=job.status.value.lower(),
+        command=job.entrypoint,
+        # Ray's message is an excerpt of the log where there is an exit code.
+        message=f"exit code {code}" if job.driver_exit_code else (job.message or "").partition("\n")[0],
+        exit_code=None if not ended else 0 if job.status == JobStatus.SUCCEEDED else code,
+        began_at=job.start_time / 1000 if job.start_time else None,
+        ended_at=job.end_time / 1000 if job.end_time else None,
+    )

@@ -13,8 +13,11 @@ SOURCES = sorted(f for top in ("schemas", "pipelines", "jobs") for f in (ROOT / 
 
 # Floor 2 knows Ray and MLflow; everything else under pipelines/ is floor 1 and knows neither.
 FLOOR_2 = (
-    *("pipelines/label/", "pipelines/train/", "pipelines/runs.py", "pipelines/session.py"),
-    *("pipelines/evaluate.py", "pipelines/import_poses.py"),
+    *("pipelines/label/", "pipelines/train/", "pipelines/tune/", "pipelines/runs.py", "pipelines/session.py"),
+    *("pipelines/evaluate.py", "pipelines/import_poses.py", "pipelines/lift/", "pipelines/evaluate_detector/"),
+    *("pipelines/register/", "pipelines/models.py", "pipelines/tracking.py"),
+    "pipelines/submission.py",
+    "pipelines/train_detector/",
 )
 
 # Who may import what, of the packages that touch the outside world or are heavy.
@@ -22,12 +25,20 @@ IMPORTERS = {
     "decord": ("pipelines/video/",),
     "av": ("pipelines/video/",),
     "fsspec": ("pipelines/storage.py",),
-    "mlflow": ("pipelines/runs.py",),
+    "mlflow": ("pipelines/runs.py", "pipelines/tracking.py", "pipelines/models.py", "pipelines/register/"),
     "ray": (
         "pipelines/label/pipeline.py",
+        "pipelines/evaluate_detector/pipeline.py",
+        "pipelines/lift/pipeline.py",
+        "pipelines/train/fitting.py",
         "pipelines/train/run.py",
+        "pipelines/train/listening.py",
+        "pipelines/train/mailbox.py",
         "pipelines/train/worker.py",
+        *(f"pipelines/tune/{name}.py" for name in ("population", "proposals", "run", "schedulers", "trial")),
+        *(f"pipelines/train_detector/{name}.py" for name in ("cutting", "run", "worker")),
         "pipelines/session.py",
+        "pipelines/submission.py",
     ),
     "torch": ("pipelines/",),
 }

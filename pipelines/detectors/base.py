@@ -1,5 +1,6 @@
 """What a 2D keypoint detector is: frames in, the people of each frame out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -50,7 +51,11 @@ class Detector(Protocol):
     """
 
     Config: ClassVar[type[JobConfig]]
-    """The options under `detector.` in a job's config."""
+    """The options under `detector.` in a job's config.
+
+    Its class variable `PRACTICAL` holds, as pydantic's `exclude`, those that do not change what is found: an output may
+    be continued with others. Without it that is `weights`, whose hash counts instead.
+    """
 
     layout: JointLayout
     """The joints it finds."""
@@ -64,4 +69,26 @@ class Detector(Protocol):
 
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
         """Find the people of each RGB frame; the same frames give the same people, whatever came before."""
+        ...
+
+
+@runtime_checkable
+class KeypointEstimator(Detector, Protocol):
+    """A detector that can be told where the people are and finds the joints of each."""
+
+    def estimate(
+        self,
+        frames: UInt8[np.ndarray, "frames height width 3"],
+        boxes: Sequence[Float32[np.ndarray, "_people 4"]],
+    ) -> list[People]:
+        """Find the joints of the people in the boxes of each RGB frame.
+
+        Everybody given is returned, in the order given, with the box given. Frames may have been widened by black
+        on the right and at the bottom, so that images of several sizes go in one call: it changes nothing.
+
+        Args:
+            frames: RGB frames.
+            boxes: For each frame (x0, y0, x1, y1) of its people, not padded, in the pixels of `People`; they may
+                reach beyond the frame, and may have no area.
+        """
         ...

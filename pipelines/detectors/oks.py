@@ -5,12 +5,12 @@ from jaxtyping import Bool, Float, Int
 
 
 def oks(
-    keypoints: Float[np.ndarray, "people joints 2"],
-    others: Float[np.ndarray, "others joints 2"],
-    areas: Float[np.ndarray, " people"],
+    keypoints: Float[np.ndarray, "*frames people joints 2"],
+    others: Float[np.ndarray, "*frames others joints 2"],
+    areas: Float[np.ndarray, "*frames people"],
     sigmas: Float[np.ndarray, " joints"],
-    visible: Bool[np.ndarray, "people joints"] | None = None,
-) -> Float[np.ndarray, "people others"]:
+    visible: Bool[np.ndarray, "*frames people joints"] | None = None,
+) -> Float[np.ndarray, "*frames people others"]:
     """Similarity of every person to every other: mean over joints of exp(-d² / (2 · area · (2σ)²)).
 
     The formula is COCO's keypoint evaluation (cocodataset.org, "Keypoint Evaluation"), with `keypoints` in
@@ -23,13 +23,13 @@ def oks(
         sigmas: A layout's `oks_sigmas`.
         visible: Joints of `keypoints` that count; None for all. A person without any is like nobody: 0.
     """
-    squared_px = np.square(keypoints[:, None] - others[None]).sum(-1)
-    variances = 2 * areas[:, None] * np.square(2 * sigmas)
-    similarity = np.exp(-squared_px / variances[:, None])
+    squared_px = np.square(keypoints[..., :, None, :, :] - others[..., None, :, :, :]).sum(-1)
+    variances = 2 * areas[..., None] * np.square(2 * sigmas)
+    similarity = np.exp(-squared_px / variances[..., :, None, :])
     if visible is None:
         return similarity.mean(-1)
     counts = np.maximum(visible.sum(-1, keepdims=True), 1)
-    return np.where(visible[:, None], similarity, 0).sum(-1) / counts
+    return np.where(visible[..., :, None, :], similarity, 0).sum(-1) / counts
 
 
 def oks_nms(
@@ -53,3 +53,37 @@ def oks_nms(
         if all(similarity[better, person] <= threshold for better in kept):
             kept.append(int(person))
     return np.array(kept, np.int64)
+
+
+def soft_oks_nms(
+    keypoints: Float[np.ndarray, "people joints 2"],
+    scores: Float[np.ndarray, " people"],
+    areas: Float[np.ndarray, " people"],
+    sigmas: Float[np.ndarray, " joints"],
+    threshold: float,
+    most: int = 20,
+    visible: Bool[np.ndarray, "people joints"] | None = None,
+) -> tuple[Int[np.ndarray, " kept"], Float[np.ndarray, " kept"]]:
+    """Indices of the people, the best of those left first, and their scores as lowered by better ones.
+
+    Nobody is dropped for being a duplicate: each person taken multiplies the scores of the rest by
+    exp(-OKS² / threshold).
+
+    Args:
+        keypoints: Joints, pixels.
+        scores: Of the people.
+        areas: Area that each covers, square pixels, above 0.
+        sigmas: A layout's `oks_sigmas`.
+        threshold: The smaller, the harder duplicates fall.
+        most: How many are taken; the rest are dropped.
+        visible: Joints of a person taken that count; None for all.
+    """
+    similarity = oks(keypoints, keypoints, areas, sigmas, visible)
+    lowered, left = scores.copy(), np.ones(len(scores), bool)
+    kept: list[int] = []
+    for _ in range(min(most, len(scores))):
+        best = int(np.where(left, lowered, -np.inf).argmax())
+        left[best] = False
+        kept.append(best)
+        lowered[left] *= np.exp(-np.square(similarity[best, left]) / threshold)
+    return np.array(kept, np.int64), lowered[kept]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.detectors.oks import oks, oks_nms
+from pipelines.detectors.oks import oks, oks_nms, soft_oks_nms
 from schemas.layouts import layout
 
 SIGMAS = np.array(layout("coco17").oks_sigmas)
@@ -56,3 +56,17 @@ def test_nobody() -> None:
     nobody = np.zeros((0, 17, 2))
     assert oks(nobody, nobody, np.zeros(0), SIGMAS).shape == (0, 0)
     assert len(oks_nms(nobody, np.zeros(0), np.zeros(0), SIGMAS, 0.9)) == 0
+
+
+def test_soft_nms_agrees_with_reference(people: np.ndarray) -> None:
+    kept, scores = soft_oks_nms(people, SCORES, np.full(4, AREA), SIGMAS, 0.9)
+    assert kept.tolist() == [0, 3, 2, 1]
+    assert scores[0] == SCORES[0]
+    assert (np.diff(scores) <= 0).all()
+
+
+def test_soft_nms_lowers_duplicates_by_how_alike_they_are(people: np.ndarray) -> None:
+    _, scores = soft_oks_nms(people[:2], SCORES[:2], np.full(2, AREA), SIGMAS, 0.9)
+    assert scores[1] == pytest.approx(SCORES[1] * np.exp(-(TO_FIRST[1] ** 2) / 0.9))
+    kept, _ = soft_oks_nms(people, SCORES, np.full(4, AREA), SIGMAS, 0.9, most=2)
+    assert kept.tolist() == [0, 3]

@@ -1,25 +1,45 @@
 """Every shipped recipe: its fields exist, its header's command is right, and it trains on data of its format."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from evaluate_detector.annotated_samples import coco_set, mpii_set
 from train.training_samples import person, write
 
-from jobs.arguments import read_config
+from jobs.arguments import plugin_config, read_config
 from jobs.cli import job_names, run_job
+from pipelines.evaluate_detector.plan import plan
 from pipelines.train.data import load_data, plan_data
 from pipelines.train.loop import Training
 from pipelines.train.worker_group import WorkerGroup
+from pipelines.train_detector.loop import learning_rate
+from pipelines.tune.samplers import make_sampler
+from pipelines.tune.space import search_space, trial_config
 from schemas.compare import CompareConfig
 from schemas.errors import UserError
+from schemas.evaluate_detector import EvaluateDetectorConfig
 from schemas.train import TrainConfig
+from schemas.train_detector import TrainDetectorConfig
+from schemas.tune import TuneConfig
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "jobs" / "recipes").glob("*.yaml"))
-TRAINING = [recipe for recipe in RECIPES if "jobs.train" in recipe.read_text()]
+DETECTORS = [recipe for recipe in RECIPES if "jobs.train_detector " in recipe.read_text()]
+SEARCHES = [recipe for recipe in RECIPES if "jobs.tune " in recipe.read_text()]
+TRAINING = [recipe for recipe in RECIPES if "jobs.train " in recipe.read_text()]
+
+# What each was published with: AP on COCO val2017, PCKh@0.5 on MPII.
+PUBLISHED = {
+    "coco_hrnet_w32": 74.4,
+    "coco_hrnet_w48_384": 76.3,
+    "coco_vitpose_b": 75.8,
+    "coco_vitpose_h": 79.1,
+    "mpii_hrnet_w32": 90.3,
+}
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
@@ -53,6 +73,35 @@ def test_training_recipes_train_a_step_on_tiny_data(recipe, tmp_path):
     # A three-frame filter after another: the recipe's name says how far they see.
     frames = [int(part) for part in recipe.stem.split("_") if part in ("27", "81", "243")]
     assert plan.shape.receptive_field in (frames or [9, 27])
+
+
+@pytest.mark.parametrize("recipe", DETECTORS, ids=lambda path: path.stem)
+def test_detector_recipes_name_sources_and_their_options(recipe):
+    command = recipe.read_text().split("jobs.train_detector ")[1].split("\n#\n")[0]
+    config = read_config(TrainDetectorConfig, command.replace("\\\n#", "").split())
+    optimization = config.optimization
+    assert config.validation is not None
+    if optimization.epochs == 210:
+        rates = [learning_rate(epoch, optimization) for epoch in (169, 170, 199, 200)]
+        assert rates == pytest.approx([1e-3, 1e-4, 1e-4, 1e-5])
+
+
+@pytest.mark.parametrize("recipe", SEARCHES, ids=lambda path: path.stem)
+def test_what_search_recipes_propose_trains_a_step(recipe, tmp_path):
+    people = [person(f"{name} 1", 100, subject=name) for name in ("S1", "S5", "S6", "S7", "S8")]
+    tracks = write(tmp_path / "tracks", *people)
+    named = [f"labeled={tracks}", f"unlabeled={tracks}", f"output={tmp_path}", "data.validation_subjects=[S8]"]
+    config = read_config(TuneConfig, [str(recipe), *named])
+    space = search_space(config, plugin_config)
+    sampler = make_sampler(config, space, 0)
+    trials = [trial_config(config, sampler.propose(number), str(tmp_path)) for number in range(1, 6)]
+    trial = min(trials, key=lambda trial: trial.lifter.options["channels"])
+    plan, workers = plan_data(trial), WorkerGroup(torch.device("cpu"))
+    assert plan.validation
+    assert plan.shape.receptive_field == 27
+    training = Training(trial, plan, load_data(trial, plan, workers), workers)
+    labeled, _ = training._batches(0, 0)
+    assert training._step(labeled, None)["total"].isfinite()
 
 
 def test_the_comparison_recipe_keeps_its_test_apart():
@@ -91,3 +140,32 @@ def test_human36m_recipes_take_what_its_import_gives(recipe, human36m, tmp_path)
     assert (plan.fps, plan.input_layout.name) == (50, "h36m17")
     assert len(plan.training) % 4 == 0, "four cameras"
     assert len(load_data(config, plan, WorkerGroup(torch.device("cpu"))).labeled) == 12 * len(plan.training)
+
+
+def test_every_evaluation_of_a_detector_has_its_published_number():
+    assert {r.stem for r in RECIPES if "jobs.evaluate_detector" in r.read_text()} == PUBLISHED.keys()
+
+
+@pytest.mark.parametrize(("name", "score"), PUBLISHED.items())
+def test_detector_recipes_plan_the_published_protocol(name, score, tmp_path):
+    recipe = ROOT / "jobs" / "recipes" / f"{name}.yaml"
+    assert f"Expected: {'AP' if 'coco' in name else 'PCKh@0.5'} {score}" in recipe.read_text()
+    fields = [f"images={tmp_path}/images", f"output={tmp_path}/out", "detector.weights=random:0"]
+    if "coco" in name:
+        people = coco_set(tmp_path)["annotations"]
+        boxes = [
+            {key: person[key] for key in ("image_id", "category_id", "bbox")} | {"score": 0.9} for person in people
+        ]
+        (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+        fields += [f"annotations={tmp_path}/people.json", f"boxes={tmp_path}/boxes.json"]
+    else:
+        mpii_set(tmp_path)
+        fields += [f"annotations={tmp_path}/valid.json"]
+    planned = plan(read_config(EvaluateDetectorConfig, [str(recipe), *fields]))
+    settings = planned.settings
+    assert (settings["detector.flip"], planned.boxes_given, len(planned.tasks) > 4) == (True, True, True)
+    expected = ("udp", None) if "vitpose" in name else ("quarter", "384x288" if "384" in name else "256x192")
+    if "mpii" in name:
+        expected = ("quarter", "256x256")
+    assert (settings["detector.decode"], settings["detector.input_size"]) == expected
+    assert settings["detector.precision"] == "float32"

@@ -1,15 +1,17 @@
 """BlazePose as a `Detector`: frame → candidates → upright crops → joints → people without duplicates."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float32, UInt8
 from pydantic import Field
 
 from pipelines.detectors.base import People
 from pipelines.detectors.blazepose import weights
+from pipelines.detectors.blazepose.boxes import body_boxes, joints_in
 from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks
 from pipelines.detectors.blazepose.person_model import PersonModel, merge
 from pipelines.detectors.oks import oks_nms
@@ -19,10 +21,6 @@ from schemas.layouts import LAYOUTS, joint_indices
 # Neighbouring tiles share a third of their edge: a person up to that size is whole in one of them. In 3 × 3
 # tiles of OpenCV's pedestrian video that finds 86 people where half the edge (so larger tiles) finds 64.
 TILE_OVERLAP = 1 / 3
-
-# Added around the joints on each side, as a share of the longer edge, since joints end at the eyes and feet:
-# of 0, 0.05, 0.1 and 0.15 the one that agrees best with annotated COCO boxes.
-BOX_MARGIN = 0.05
 
 _FOUND = LAYOUTS["blazepose33"]
 
@@ -53,7 +51,7 @@ class BlazePoseConfig(JobConfig):
 
 
 class BlazePose:
-    """BlazePose (full) on the CPU; implements `pipelines.detectors.base.Detector`.
+    """BlazePose (full) on the CPU; implements `Detector` and `KeypointEstimator` of `pipelines.detectors.base`.
 
     Made for one or a few people who fill a good part of the frame; `tiles` helps with smaller ones. Every
     frame is looked at afresh: no state passes from frame to frame.
@@ -93,6 +91,25 @@ class BlazePose:
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
         """Find the people of each RGB frame, the best seen first."""
         return [self._people(frame) for frame in frames]
+
+    def estimate(
+        self,
+        frames: UInt8[np.ndarray, "frames height width 3"],
+        boxes: Sequence[Float32[np.ndarray, "_people 4"]],
+    ) -> list[People]:
+        """Find the joints of the people in the boxes of each RGB frame; `KeypointEstimator` says more."""
+        return [self._in_boxes(frame, of_frame) for frame, of_frame in zip(frames, boxes, strict=True)]
+
+    def _in_boxes(self, frame: UInt8[np.ndarray, "height width 3"], boxes: Float32[np.ndarray, "people 4"]) -> People:
+        if not len(boxes):
+            return People.nobody(len(self.layout))
+        landmarks = [joints_in(frame, box, self._person_model, self._landmark_model) for box in boxes]
+        return People(
+            boxes,
+            np.array([one.person for one in landmarks], np.float32),
+            np.stack([one.keypoints for one in landmarks])[:, self._joints].astype(np.float32),
+            np.stack([one.scores for one in landmarks])[:, self._joints].astype(np.float32),
+        )
 
     def _people(self, frame: UInt8[np.ndarray, "height width 3"]) -> People:
         config, (height, width) = self._config, frame.shape[:2]
@@ -136,16 +153,3 @@ def regions(width: int, height: int, tiles: int) -> list[tuple[float, float, flo
     edge = 1 / (tiles - (tiles - 1) * TILE_OVERLAP)
     starts = [i * edge * (1 - TILE_OVERLAP) for i in range(tiles)]
     return [whole] + [(x * width, y * height, (x + edge) * width, (y + edge) * height) for y in starts for x in starts]
-
-
-def body_boxes(
-    keypoints: Float[np.ndarray, "people joints 2"], width: int, height: int
-) -> Float[np.ndarray, "people 4"]:
-    """Boxes around all joints, seen or guessed, with a margin, cut at the frame's edges.
-
-    Guessed joints count: the box of a half-hidden person keeps its size, which is what tracking needs.
-    """
-    top_left, bottom_right = keypoints.min(1), keypoints.max(1)
-    margin = BOX_MARGIN * (bottom_right - top_left).max(-1, keepdims=True)
-    frame = np.array([width, height])
-    return np.concatenate([(top_left - margin).clip(0, frame), (bottom_right + margin).clip(0, frame)], -1)

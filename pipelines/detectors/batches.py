@@ -1,0 +1,67 @@
+"""Work in batches that shrink when the GPU's memory is too small for them."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+
+Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
+
+# What NVIDIA's libraries say, through PyTorch, when there is no room for their working memory.
+_NO_ROOM = ("CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+class Batches:
+    """Cuts work into batches of at most `size` items.
+
+    Where a batch does not fit the GPU's memory, it and all later ones are halved, and the log says so once.
+
+    Args:
+        size: Items of a batch, to begin with.
+        what: What the items are, for the log.
+    """
+
+    def __init__(self, size: int, what: str) -> None:
+        self.size = size
+        self._what = what
+        self._told = False
+
+    def __call__(self, count: int, work: Callable[[slice], Result]) -> Iterator[Result]:
+        """Do `work` on each part of `count` items, in order; the parts are as equal as they can be.
+
+        Raises:
+            torch.OutOfMemoryError: A single item does not fit.
+        """
+        start = 0
+        while start < count:
+            left = count - start
+            stop = start + -(-left // -(-left // self.size))
+            done: list[Result] = []
+            try:
+                done.append(work(slice(start, stop)))
+            except RuntimeError as error:
+                if stop - start == 1 or not _is_out_of_memory(error):
+                    raise
+            # Not in the handler: while the error lives, so do the tensors of all it passed through.
+            if done:
+                yield done.pop()
+                start = stop
+            else:
+                self._halve(stop - start)
+
+    def _halve(self, tried: int) -> None:
+        self.size = tried // 2
+        torch.cuda.empty_cache()
+        if not self._told:
+            self._told = True
+            _log.warning(
+                "%d %s at once do not fit the GPU's memory: going on with %d, or fewer if need be",
+                *(tried, self._what, self.size),
+            )
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_ROOM)

@@ -1,0 +1,74 @@
+"""Keypoint networks of our own training on disk: a card that says what it is, and its weights."""
+
+import io
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipelines import storage
+from schemas import __version__
+from schemas.errors import UserError
+
+FORMAT = "raylift.detector/1"
+
+
+class DetectorCard(BaseModel):
+    """What a keypoint network is: everything needed to build it and to feed it right."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    format: Literal["raylift.detector/1"] = FORMAT
+    """Names the format and its version."""
+
+    detector: str
+    """A name of the table `DETECTORS`."""
+
+    channels: int
+    """Channels of the branch of full resolution."""
+
+    layout: str
+    """The joints."""
+
+    input_size: str
+    """HEIGHTxWIDTH of the crops it was trained on, pixels."""
+
+    sigma: float
+    """Deviation of the heatmaps it was trained on, heatmap pixels."""
+
+    version: str = __version__
+    """The package that wrote it."""
+
+    lineage: dict[str, str] = {}
+    """Where it comes from: run, digests of data, the checkpoint it was tuned from."""
+
+
+def save_detector(uri: str, network: torch.nn.Module, card: DetectorCard) -> None:
+    """Write a network with its card, whole or not at all.
+
+    Raises:
+        RunFailed: It cannot be written.
+    """
+    content = io.BytesIO()
+    torch.save({"format": card.format, "card": card.model_dump_json(), "weights": network.state_dict()}, content)
+    storage.write_bytes(uri, content.getbuffer())
+
+
+def card_of(uri: str, content: Mapping[str, Any], detector: str) -> DetectorCard | None:
+    """The card of a checkpoint of ours; None for one of somebody else's.
+
+    Raises:
+        UserError: The checkpoint is of ours, but of another format, version or detector, or its card is damaged.
+    """
+    if "format" not in content:
+        return None
+    if content["format"] != FORMAT:
+        raise UserError(f"{uri}: format is {content['format']!r}, expected {FORMAT!r}; give a {detector} checkpoint")
+    try:
+        card = DetectorCard.model_validate_json(content["card"])
+    except (ValidationError, KeyError, TypeError) as error:
+        raise UserError(f"{uri}: the card is damaged; copy the file again") from error
+    if card.detector != detector:
+        raise UserError(f"{uri}: is a checkpoint for detector={card.detector}, not for detector={detector}")
+    return card

@@ -1,0 +1,63 @@
+"""The frames of a clip on the device that looks at them, uploaded while it computes."""
+
+import warnings
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+# One copy: large enough for the bus to run at full speed, small enough for the first frames to be there at once.
+_PIECE_BYTES = 8 << 20
+
+
+class ClipFrames:
+    """Frames as one tensor, uploaded once and as bytes, a piece at a time.
+
+    On CUDA the copies run beside the computation, from pinned memory and on a stream of their own: the host fills the
+    next piece while the device works on what it was given before.
+
+    Args:
+        frames: RGB.
+        device: A torch device string.
+        copied: Whether the device needs a copy; None: all but CPUs do.
+    """
+
+    def __init__(
+        self, frames: UInt8[np.ndarray, "frames height width 3"], device: str, copied: bool | None = None
+    ) -> None:
+        on_cuda = device.startswith("cuda")
+        self._frames = frames
+        self._side = torch.cuda.Stream(device) if on_cuda else None
+        if not (on_cuda if copied is None else copied):
+            self._clip, self._uploaded = _as_tensor(frames), len(frames)
+            return
+        self._clip, self._uploaded = torch.empty(frames.shape, dtype=torch.uint8, device=device), 0
+        self._piece = max(1, _PIECE_BYTES // max(1, frames[:1].nbytes))
+        if self._side is not None:
+            # The memory may have been another tensor's, which the device still computes with.
+            self._side.wait_stream(torch.cuda.current_stream(device))
+            self._clip.record_stream(self._side)
+
+    def until(self, stop: int) -> UInt8[Tensor, "frames height width 3"]:
+        """The whole clip, of which the first `stop` frames may be read by what is computed from now on."""
+        while self._uploaded < stop:
+            begin, self._uploaded = self._uploaded, min(self._uploaded + self._piece, len(self._frames))
+            self._upload(slice(begin, self._uploaded))
+        return self._clip
+
+    def _upload(self, piece: slice) -> None:
+        staged = torch.empty(self._clip[piece].shape, dtype=torch.uint8, pin_memory=self._side is not None)
+        np.copyto(staged.numpy(), self._frames[piece])
+        with nullcontext() if self._side is None else torch.cuda.stream(self._side):
+            self._clip[piece].copy_(staged, non_blocking=True)
+        if self._side is not None:
+            torch.cuda.current_stream(self._clip.device).wait_stream(self._side)
+
+
+def _as_tensor(frames: UInt8[np.ndarray, "frames height width 3"]) -> UInt8[Tensor, "frames height width 3"]:
+    """The same memory; frames out of Arrow are read-only, of which PyTorch warns, and nothing here writes to them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(frames))

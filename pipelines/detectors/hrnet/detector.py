@@ -1,0 +1,93 @@
+"""HRNet as a `Detector`."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from pydantic import Field, field_validator
+
+from pipelines.detectors.base import People
+from pipelines.detectors.hrnet.checkpoint import load_hrnet
+from pipelines.detectors.topdown.detector import TopDown, use_threads
+from pipelines.detectors.topdown.net import build_net
+from pipelines.detectors.topdown.options import TopDownConfig
+from pipelines.detectors.weights import absolute_weights, combined_sha256, named, parse_size
+from schemas.config import JobConfig
+
+_DEFAULT_SIZE = "256x192"
+# The lowest resolution of the network is a 32nd of its input.
+_COARSEST = 32
+
+
+class HrnetConfig(TopDownConfig):
+    """The options of `detector.name=hrnet`."""
+
+    weights: str
+    """Checkpoint (any URI): the authors' pose_hrnet_*.pth, mmpose's or our own training's; random:SEED for tests."""
+
+    input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
+    """HEIGHTxWIDTH of the crops, pixels, as the weights were trained; none: as our training noted, else 256x192."""
+
+    channels: int | None = Field(default=None, ge=1, le=128)
+    """32 is W32, 48 is W48; none: as the weights have, and 32 for random ones."""
+
+    layout: str | None = None
+    """Joints of the weights; none: as our training noted, else coco17 or mpii16 by their number."""
+
+    @field_validator("input_size")
+    @classmethod
+    def _whole_pixels(cls, size: str | None) -> str | None:
+        if size is not None:
+            parse_size(size, _COARSEST)
+        return size
+
+    @field_validator("weights")
+    @classmethod
+    def _absolute(cls, weights: str) -> str:
+        return absolute_weights(weights)
+
+
+class Hrnet:
+    """HRNet W32, W48 or narrower; implements `pipelines.detectors.base.KeypointEstimator`.
+
+    Args:
+        config: The options, an `HrnetConfig`.
+        threads: CPU threads.
+        device: A torch device string.
+
+    Raises:
+        UserError: The weights are missing, damaged or another architecture's, of the net or of what finds people.
+    """
+
+    Config: ClassVar[type[JobConfig]] = HrnetConfig
+
+    def __init__(self, config: JobConfig, threads: int, device: str) -> None:
+        assert isinstance(config, HrnetConfig)
+        use_threads(threads)
+        with named("detector.weights"):
+            loaded = load_hrnet(config.weights, config.channels, config.layout)
+        size = config.input_size or (loaded.card.input_size if loaded.card else _DEFAULT_SIZE)
+        # Measured: up to 1.7 times faster on CPUs; what tensor cores want on GPUs.
+        channels_last = config.channels_last is not False
+        net = build_net(
+            *(loaded.network, loaded.network.final_layer, loaded.layout, parse_size(size, _COARSEST)),
+            *(config, threads, device, channels_last),
+        )
+        if loaded.card and config.sigma is None:
+            config = config.model_copy(update={"sigma": loaded.card.sigma})
+        self.layout = loaded.layout
+        self._top_down = TopDown(net, config, threads, device)
+        self.weights_sha256 = combined_sha256(loaded.sha256, self._top_down.persons_sha256)
+
+    def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
+        """Find the people of each RGB frame, the best seen first."""
+        return self._top_down(frames)
+
+    def estimate(
+        self,
+        frames: UInt8[np.ndarray, "frames height width 3"],
+        boxes: Sequence[Float32[np.ndarray, "_people 4"]],
+    ) -> list[People]:
+        """Find the joints of the people in the boxes given; see `KeypointEstimator`."""
+        return self._top_down.estimate(frames, boxes)

@@ -1,0 +1,1 @@
+"""Where the people are: boxes for the top-down detectors."""

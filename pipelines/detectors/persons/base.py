@@ -1,0 +1,108 @@
+"""What finds people: frames in, boxes out; and the options that all of these have."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+from pydantic import Field, field_validator
+from torch import Tensor
+
+from pipelines import registry
+from pipelines.detectors.weights import absolute_weights, parse_size
+from schemas.config import JobConfig
+from schemas.errors import UserError
+
+# The lowest resolution of the published networks is a 32nd of their input.
+COARSEST = 32
+
+
+class PersonsConfig(JobConfig):
+    """How the people of a frame are found."""
+
+    name: str = "detr"
+    """detr (RT-DETR, RT-DETRv2, D-FINE: as the weights are), whole_frame (one person), or package.module:Class."""
+
+    weights: str = "PekingU/rtdetr_v2_r18vd"
+    """Folder (any URI) with config.json and model.safetensors, a Hugging Face name, or random:SEED for tests."""
+
+    min_score: float = Field(default=0.3, ge=0, le=1)
+    """Score from which a find counts as a person, 0 to 1."""
+
+    max_overlap: float = Field(default=0.8, gt=0, le=1)
+    """Intersection over union above which two boxes are one person."""
+
+    max_people: int = Field(default=20, ge=1)
+    """Most people of one frame, those of the best scores."""
+
+    every: int = Field(default=1, ge=1)
+    """Look for people in every so-manieth frame; in between boxes move evenly from find to find."""
+
+    input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
+    """HEIGHTxWIDTH that frames are scaled to, pixels, multiples of 32; none: as the weights say, else 640x640."""
+
+    batch_size: int | None = Field(default=None, ge=1)
+    """Frames looked at together; none: 16 on a GPU, 1 on a CPU."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if ":" not in name:
+            try:
+                registry.load(registry.PERSONS, name)
+            except UserError as error:
+                raise ValueError(str(error)) from error
+        return name
+
+    @field_validator("input_size")
+    @classmethod
+    def _whole_strides(cls, size: str | None) -> str | None:
+        if size is not None:
+            parse_size(size, COARSEST)
+        return size
+
+    @field_validator("weights")
+    @classmethod
+    def _absolute(cls, weights: str) -> str:
+        return absolute_weights(weights)
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The people of one frame.
+
+    Attributes:
+        corners: (x0, y0, x1, y1), pixels, (0, 0) is the frame's corner.
+        scores: 0 to 1.
+    """
+
+    corners: Float32[np.ndarray, "people 4"]
+    scores: Float32[np.ndarray, " people"]
+
+    def __len__(self) -> int:
+        """Number of people."""
+        return len(self.scores)
+
+
+@runtime_checkable
+class PersonFinder(Protocol):
+    """Built once per process, called with frames on its device.
+
+    `__init__(config, threads, device)` loads the weights.
+    """
+
+    weights_sha256: str
+    """Identifies the weights; empty if there are none."""
+
+    def __init__(self, config: PersonsConfig, threads: int, device: str) -> None:
+        """Load the weights."""
+        ...
+
+    def __call__(
+        self, frames: UInt8[Tensor, "frames height width 3"]
+    ) -> tuple[Float[Tensor, "frames slots 4"], Float[Tensor, "frames slots"]]:
+        """Boxes (x0, y0, x1, y1) in pixels and their scores, 0 where a slot is empty, on the frames' device.
+
+        Nothing is waited for: a GPU goes on with the next frames before these are known.
+        """
+        ...

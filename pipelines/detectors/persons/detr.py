@@ -1,0 +1,123 @@
+"""RT-DETR, RT-DETRv2 and D-FINE, by transformers' networks but our own way in and out, on the frames' device."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from pipelines.detectors import pretrained
+from pipelines.detectors.persons.base import COARSEST, PersonsConfig
+from pipelines.detectors.weights import parse_size, random_seed
+from schemas.errors import UserError
+
+MODEL_TYPES = ("rt_detr", "rt_detr_v2", "d_fine")
+FIELD = "detector.persons.weights"
+
+# What the published ones were trained with.
+_SIZE = (640, 640)
+# Frames as floats while they are scaled: of large frames only few at once.
+_SCALING_BYTES = 1 << 30
+
+
+class DetrPersons:
+    """Finds people in whole frames; implements `PersonFinder`.
+
+    Args:
+        config: The options.
+        threads: Not used: set for the whole process.
+        device: Where to run.
+
+    Raises:
+        UserError: The weights cannot be had or know no persons, or transformers cannot be loaded.
+    """
+
+    DEFAULT_WEIGHTS: ClassVar[str] = PersonsConfig().weights
+
+    def __init__(self, config: PersonsConfig, threads: int, device: str) -> None:
+        loaded = _load(config.weights)
+        said = loaded.preprocessor
+        self.weights_sha256 = loaded.sha256
+        self._model = loaded.model.to(device).requires_grad_(False)
+        self._person = _person_class(loaded.model.config.id2label, config.weights)
+        self._slots = config.max_people * 2
+        size = said.get("size", {})
+        self._size_wh = (size.get("width", _SIZE[0]), size.get("height", _SIZE[1]))
+        if config.input_size is not None:
+            self._size_wh = parse_size(config.input_size, COARSEST)
+        _require_room(loaded.model.config, self._size_wh)
+        self._mean, self._deviation = (
+            _per_channel(said[name], device) if said.get("do_normalize") else None
+            for name in ("image_mean", "image_std")
+        )
+
+    @torch.inference_mode()
+    def __call__(
+        self, frames: UInt8[Tensor, "frames height width 3"]
+    ) -> tuple[Float[Tensor, "frames slots 4"], Float[Tensor, "frames slots"]]:
+        """The likeliest people of each frame, twice as many as may be kept: some are found twice."""
+        height, width = frames.shape[1:3]
+        # Half precision by weight would move boxes by pixels; autocast keeps their sums whole.
+        on_gpu = frames.device.type == "cuda"
+        with torch.autocast(frames.device.type, torch.float16, enabled=on_gpu):
+            output = self._model(pixel_values=self._pixels(frames))
+        scores = output.logits[..., self._person].float().sigmoid()
+        best, queries = scores.topk(min(self._slots, scores.shape[1]), dim=1)
+        boxes = output.pred_boxes.float().gather(1, queries[..., None].expand(-1, -1, 4))
+        middles, sizes = boxes.split(2, dim=2)
+        corners = torch.cat([middles - sizes / 2, middles + sizes / 2], dim=2)
+        return corners * corners.new_tensor([width, height, width, height]), best
+
+    def _pixels(self, frames: UInt8[Tensor, "frames height width 3"]) -> Float[Tensor, "frames 3 rows columns"]:
+        together = max(1, _SCALING_BYTES // (4 * frames[0].numel()))
+        scaled = torch.cat([self._scaled(part) for part in frames.split(together)]) / 255
+        return scaled if self._mean is None or self._deviation is None else (scaled - self._mean) / self._deviation
+
+    def _scaled(self, frames: UInt8[Tensor, "frames height width 3"]) -> Float[Tensor, "frames 3 rows columns"]:
+        # PyTorch scales bytes on CPUs alone, several times faster than floats.
+        images = frames.permute(0, 3, 1, 2)
+        images = images if frames.device.type == "cpu" else images.float()
+        size = (self._size_wh[1], self._size_wh[0])
+        return functional.interpolate(images, size, mode="bilinear", antialias=True).float()
+
+
+def _load(weights: str) -> pretrained.Pretrained:
+    if random_seed(weights) is None:
+        return pretrained.load_pretrained(weights, FIELD, "AutoModelForObjectDetection", MODEL_TYPES)
+    library = pretrained.library()
+    # RT-DETRv2 with the smallest of its published backbones, ResNet-18.
+    backbone = library.RTDetrResNetConfig(
+        hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic", out_indices=[2, 3, 4]
+    )
+    config = library.RTDetrV2Config(
+        backbone_config=backbone,
+        encoder_in_channels=[128, 256, 512],
+        hidden_expansion=0.5,
+        decoder_layers=3,
+        id2label={0: "person", 1: "other"},
+    )
+    return pretrained.random_model(weights, "RTDetrV2ForObjectDetection", config)
+
+
+def _person_class(names: dict[int, str], weights: str) -> int:
+    for number, name in names.items():
+        if name.lower() in ("person", "people", "human", "pedestrian"):
+            return int(number)
+    told = ", ".join(list(names.values())[:5])
+    raise UserError(f"{FIELD}={weights}: knows no class 'person' (but {told}, …); give a model trained on COCO")
+
+
+def _require_room(config: Any, size_wh: tuple[int, int]) -> None:
+    """See that the image has as many places as the network picks candidates from."""
+    places = sum((size_wh[0] // stride) * (size_wh[1] // stride) for stride in config.feat_strides)
+    if places < config.num_queries:
+        raise UserError(
+            f"detector.persons.input_size={size_wh[1]}x{size_wh[0]}: has {places} places for the {config.num_queries} "
+            "finds that the network makes; give a larger one"
+        )
+
+
+def _per_channel(values: Sequence[float], device: str) -> Any:
+    return torch.tensor(values, device=device)[:, None, None]

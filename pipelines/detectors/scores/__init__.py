@@ -1,0 +1,1 @@
+"""How good detected keypoints are, by the measures of COCO and MPII."""

@@ -1,0 +1,170 @@
+"""Crops: from boxes of people to what a net sees, and points back; for all people of many frames at once."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+# A box is enlarged by this before it is cut, as for the published weights.
+PADDING = 1.25
+# Of the RGB values divided by 255: ImageNet's, which all published weights expect.
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+
+Points = Float[Tensor, "people joints 2"]
+Matrices = Float[Tensor, "people 2 3"]
+
+
+@dataclass(frozen=True)
+class CropBoxes:
+    """Upright rectangles of the aspect that a net sees.
+
+    Attributes:
+        centres: Their middles, frame pixels.
+        sizes: Their width and height, frame pixels.
+    """
+
+    centres: Float[Tensor, "people 2"]
+    sizes: Float[Tensor, "people 2"]
+
+
+def crop_boxes(boxes: Float[Tensor, "people 4"], out_wh: tuple[int, int], padding: float = PADDING) -> CropBoxes:
+    """The rectangles to cut for boxes (x0, y0, x1, y1): the short side grown to the aspect, then all padded.
+
+    A box without area still gives a rectangle, of a pixel before padding.
+    """
+    aspect = out_wh[0] / out_wh[1]
+    width, height = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1).unbind(1)
+    sizes = torch.stack([torch.maximum(width, height * aspect), torch.maximum(height, width / aspect)], 1)
+    return CropBoxes((boxes[:, :2] + boxes[:, 2:]) / 2, sizes * padding)
+
+
+def crop_matrices(
+    centres: Float[Tensor, "people 2"],
+    sizes: Float[Tensor, "people 2"],
+    rotations_deg: Float[Tensor, " people"] | None,
+    out_wh: tuple[int, int],
+    udp: bool = False,
+) -> Matrices:
+    """The affine maps from frame pixels to crop pixels.
+
+    Args:
+        centres: Middles of the rectangles, frame pixels.
+        sizes: Their width and height, frame pixels.
+        rotations_deg: How far each rectangle is turned clockwise in the frame; None: upright.
+        out_wh: Width and height of the crops, pixels.
+        udp: Map the centres of the corner pixels onto the rectangle's corners (Huang et al. 2020), as nets trained
+            so expect. Otherwise the width alone sets the scale and the middle lies at half the width, which is half a
+            pixel off the middle of the pixel centres.
+    """
+    angles = torch.zeros_like(centres[:, 0]) if rotations_deg is None else torch.deg2rad(rotations_deg)
+    cos, sin = torch.cos(angles), torch.sin(angles)
+    turns = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1)
+    span = centres.new_tensor(out_wh) - 1 if udp else centres.new_tensor(out_wh)
+    scales = span / sizes if udp else (span[0] / sizes[:, :1]).expand(-1, 2)
+    linear = scales[:, :, None] * turns
+    offsets = span / 2 - (linear @ centres[:, :, None])[:, :, 0]
+    return torch.cat([linear, offsets[:, :, None]], 2)
+
+
+def invert(matrices: Matrices) -> Matrices:
+    """The maps back."""
+    a, b, c, d = matrices[:, :, :2].flatten(1).unbind(1)
+    adjugate = torch.stack([torch.stack([d, -b], 1), torch.stack([-c, a], 1)], 1)
+    linear = adjugate / (a * d - b * c)[:, None, None]
+    return torch.cat([linear, -linear @ matrices[:, :, 2:]], 2)
+
+
+def move(points: Points, matrices: Matrices) -> Points:
+    """Apply each person's map to their points."""
+    return points @ matrices[:, :, :2].mT + matrices[:, None, :, 2]
+
+
+def heatmap_to_crop(points: Points, out_wh: tuple[int, int], heatmap_wh: tuple[int, int], udp: bool = False) -> Points:
+    """Points of heatmaps in pixels of the crop: by the ratio of sizes, or with `udp` of the spans between corners."""
+    return points * _ratio(points, out_wh, heatmap_wh, udp)
+
+
+def crop_to_heatmap(points: Points, out_wh: tuple[int, int], heatmap_wh: tuple[int, int], udp: bool = False) -> Points:
+    """The way back of `heatmap_to_crop`."""
+    return points / _ratio(points, out_wh, heatmap_wh, udp)
+
+
+def _ratio(points: Points, out_wh: tuple[int, int], heatmap_wh: tuple[int, int], udp: bool) -> Tensor:
+    less = 1 if udp else 0
+    return (points.new_tensor(out_wh) - less) / (points.new_tensor(heatmap_wh) - less)
+
+
+def cut(
+    frames: UInt8[Tensor, "frames height width 3"],
+    frame_index: Int[Tensor, " people"],
+    matrices: Matrices,
+    out_wh: tuple[int, int],
+) -> Float[Tensor, "people 3 crop_height crop_width"]:
+    """Cut all people out of their frames: bilinear, black beyond the frame, normalised, channels last in memory.
+
+    Args:
+        frames: RGB, on the device that computes.
+        frame_index: The frame of each person.
+        matrices: From frame pixels to crop pixels.
+        out_wh: Width and height of the crops, pixels.
+    """
+    if frames.device.type == "cpu":
+        crops = torch.from_numpy(warp(frames, frame_index, matrices, out_wh)).float()
+    else:
+        crops = _gather(frames, frame_index, invert(matrices.float()), out_wh)
+    scale = 255 * crops.new_tensor(DEVIATION)
+    # One multiplication and one addition in place: the crops are the largest thing here but the maps.
+    return crops.div_(scale).sub_(crops.new_tensor(MEAN) / crops.new_tensor(DEVIATION)).permute(0, 3, 1, 2)
+
+
+def warp(
+    frames: UInt8[Tensor, "frames height width 3"],
+    frame_index: Int[Tensor, " people"],
+    matrices: Matrices,
+    out_wh: tuple[int, int],
+) -> UInt8[np.ndarray, "people crop_height crop_width 3"]:
+    """`cut` on a CPU, as pixels: by OpenCV, there several times faster than PyTorch (benchmarks/crops.py)."""
+    images, crops = frames.numpy(), np.empty((len(matrices), out_wh[1], out_wh[0], 3), np.uint8)
+    for crop, index, matrix in zip(crops, frame_index.tolist(), matrices.double().numpy(), strict=True):
+        if np.isfinite(matrix).all():
+            cv2.warpAffine(images[index], matrix, out_wh, dst=crop, flags=cv2.INTER_LINEAR)
+        else:
+            crop[:] = 0
+    return crops
+
+
+def _gather(
+    frames: Tensor, frame_index: Tensor, inverses: Matrices, out_wh: tuple[int, int]
+) -> Float[Tensor, "people crop_height crop_width 3"]:
+    """Read the four neighbours of every crop pixel from the frames as they are.
+
+    `grid_sample` would want all frames as floats, once per person: gigabytes for large frames.
+    """
+    height, width = frames.shape[1:3]
+    across = torch.arange(out_wh[0], device=frames.device, dtype=inverses.dtype)
+    down = torch.arange(out_wh[1], device=frames.device, dtype=inverses.dtype)
+    # (people, crop height, crop width) of both coordinates.
+    x, y = (
+        row[:, 0, None, None] * across + row[:, 1, None, None] * down[:, None] + row[:, 2, None, None]
+        for row in inverses.unbind(1)
+    )
+    # A map that is no number leads beyond every frame.
+    x, y = x.nan_to_num(-2), y.nan_to_num(-2)
+    left, top = x.floor(), y.floor()
+    flat = frames.reshape(-1, 3)
+    first = (frame_index.long() * (height * width))[:, None, None]
+    crops = None
+    for dx in (0, 1):
+        for dy in (0, 1):
+            column, row = left + dx, top + dy
+            weight = (1 - (x - column).abs()) * (1 - (y - row).abs())
+            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+            place = first + row.clamp(0, height - 1).long() * width + column.clamp(0, width - 1).long()
+            part = flat[place].float() * (weight * inside)[..., None]
+            crops = part if crops is None else crops.add_(part)
+    assert crops is not None
+    return crops

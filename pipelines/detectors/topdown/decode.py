@@ -1,0 +1,133 @@
+"""From heatmaps to points, in pixels of the heatmap: the peak, refined by its neighbours. All people at once."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import pad
+
+Decoding = Literal["quarter", "dark", "udp"]
+
+Maps = Float[Tensor, "people joints height width"]
+Points = Float[Tensor, "people joints 2"]
+Scores = Float[Tensor, "people joints"]
+
+# What DARK and UDP smooth maps with, by the sigma of the targets (pixels of the heatmap); 2 and 3 are usual.
+KERNELS = {1: 5, 2: 11, 3: 17}
+
+
+def decode(maps: Maps, decoding: Decoding = "quarter", kernel: int = KERNELS[2]) -> tuple[Points, Scores]:
+    """The place and the height of each map's peak.
+
+    Args:
+        maps: Heatmaps.
+        decoding: quarter (a quarter pixel towards the higher neighbour), dark (Zhang et al. 2020) or udp (Huang et
+            al. 2020): a Newton step on the logarithm of the smoothed map, with their different borders and steps.
+        kernel: Width of the smoothing of dark and udp, odd.
+
+    Returns:
+        (x, y) in pixels of the heatmap, and scores. Maps without anything above 0, or with NaN, give (0, 0) and a
+        score of at most 0.
+    """
+    points, scores = peaks(maps)
+    if decoding == "quarter":
+        offsets = _quarter(maps, points)
+    elif decoding == "dark":
+        offsets = _dark(maps, points, kernel)
+    else:
+        offsets = _udp(maps, points, kernel)
+    found = (scores > 0)[..., None]
+    return torch.where(found, points + offsets, points), scores
+
+
+def peaks(maps: Maps) -> tuple[Points, Scores]:
+    """The highest pixel of each map, as whole numbers, and its value."""
+    width = maps.shape[3]
+    scores, places = maps.flatten(2).max(2)
+    broken = scores.isnan()
+    scores = scores.masked_fill(broken, 0)
+    points = torch.stack([places % width, places // width], -1).to(maps.dtype)
+    return torch.where((scores > 0)[..., None], points, 0), scores
+
+
+def _quarter(maps: Maps, points: Points) -> Points:
+    right, left, below, above = _values(maps, points, [(1, 0), (-1, 0), (0, 1), (0, -1)]).unbind(-1)
+    offsets = 0.25 * torch.stack([right - left, below - above], -1).sign()
+    size = points.new_tensor([maps.shape[3], maps.shape[2]])
+    # The pixel next to the border is left out too, as in the published code.
+    inside = ((points > 1) & (points < size - 1)).all(-1, keepdim=True)
+    return torch.where(inside, offsets, 0)
+
+
+def _dark(maps: Maps, points: Points, kernel: int) -> Points:
+    logs = _smoothed(maps, points, 2, kernel, "constant").clamp(min=1e-10).log()
+    at = logs[..., 2, 2]
+    gradient = 0.5 * torch.stack([logs[..., 2, 3] - logs[..., 2, 1], logs[..., 3, 2] - logs[..., 1, 2]], -1)
+    dxx = 0.25 * (logs[..., 2, 4] - 2 * at + logs[..., 2, 0])
+    dyy = 0.25 * (logs[..., 4, 2] - 2 * at + logs[..., 0, 2])
+    dxy = 0.25 * (logs[..., 3, 3] - logs[..., 1, 3] - logs[..., 3, 1] + logs[..., 1, 1])
+    offsets = _newton(gradient, dxx, dxy, dyy)
+    size = points.new_tensor([maps.shape[3], maps.shape[2]])
+    inside = ((points > 1) & (points < size - 2)).all(-1, keepdim=True)
+    return torch.where(inside, offsets, 0)
+
+
+def _udp(maps: Maps, points: Points, kernel: int) -> Points:
+    logs = _smoothed(maps, points, 1, kernel, "reflect").clamp(1e-3, 50).log()
+    x, y = points.unbind(-1)
+    # Beyond the border the map goes on as it is there.
+    (height, width), middle = maps.shape[2:], logs[..., 1]
+    left = torch.where((x == 0)[..., None], middle, logs[..., 0])
+    right = torch.where((x == width - 1)[..., None], middle, logs[..., 2])
+    logs = torch.stack([left, middle, right], -1)
+    middle = logs[..., 1, :]
+    above = torch.where((y == 0)[..., None], middle, logs[..., 0, :])
+    below = torch.where((y == height - 1)[..., None], middle, logs[..., 2, :])
+    at = middle[..., 1]
+    gradient = 0.5 * torch.stack([middle[..., 2] - middle[..., 0], below[..., 1] - above[..., 1]], -1)
+    dxx = middle[..., 2] - 2 * at + middle[..., 0]
+    dyy = below[..., 1] - 2 * at + above[..., 1]
+    straight = middle[..., 2] + middle[..., 0] + below[..., 1] + above[..., 1]
+    dxy = 0.5 * (below[..., 2] + above[..., 0] + 2 * at - straight)
+    tiny = torch.finfo(torch.float32).eps
+    return _newton(gradient, dxx + tiny, dxy, dyy + tiny)
+
+
+def _newton(gradient: Points, dxx: Scores, dxy: Scores, dyy: Scores) -> Points:
+    """The step to where the gradient vanishes; none where the curvature says nothing."""
+    determinant = dxx * dyy - dxy * dxy
+    across = dyy * gradient[..., 0] - dxy * gradient[..., 1]
+    down = dxx * gradient[..., 1] - dxy * gradient[..., 0]
+    steps = -torch.stack([across, down], -1) / determinant[..., None]
+    return torch.where(steps.isfinite().all(-1, keepdim=True), steps, 0)
+
+
+def _values(maps: Maps, points: Points, offsets: list[tuple[int, int]]) -> Float[Tensor, "people joints offsets"]:
+    """Values beside whole-numbered points, the nearest on the map where that is beyond its border."""
+    height, width = maps.shape[2:]
+    away = torch.tensor(offsets, device=maps.device)
+    places = points.long()[:, :, None] + away
+    x, y = places[..., 0].clamp(0, width - 1), places[..., 1].clamp(0, height - 1)
+    return maps.flatten(2).gather(2, y * width + x)
+
+
+def _smoothed(
+    maps: Maps, points: Points, reach: int, kernel: int, border: Literal["constant", "reflect"]
+) -> Float[Tensor, "people joints rows columns"]:
+    """The map, smoothed by a Gaussian, within `reach` of whole-numbered points and nowhere else."""
+    half = kernel // 2
+    margin = half + reach
+    padded = pad(maps, (margin,) * 4, mode=border)
+    side = torch.arange(2 * margin + 1, device=maps.device)
+    x, y = points.long().unbind(-1)
+    places = (y[..., None, None] + side[:, None]) * padded.shape[3] + x[..., None, None] + side
+    windows = padded.flatten(2).gather(2, places.flatten(2)).unflatten(2, (len(side), len(side)))
+    # The deviation that OpenCV gives a kernel of this width, with which both methods were published.
+    sigma = 0.3 * (0.5 * (kernel - 1) - 1) + 0.8
+    taps = torch.arange(-half, half + 1, device=maps.device, dtype=maps.dtype)
+    weights = torch.exp(-taps.square() / (2 * sigma * sigma))
+    weights = weights / weights.sum()
+    # A banded matrix on both sides is the separable filter.
+    band = torch.stack([pad(weights, (shift, 2 * reach - shift)) for shift in range(2 * reach + 1)])
+    return band @ windows @ band.T

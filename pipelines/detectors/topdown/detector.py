@@ -1,0 +1,148 @@
+"""People by boxes: all people of all frames of a clip are cut out, looked at in batches, and put back into frames."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64, UInt8
+from torch import Tensor
+
+from pipelines import registry
+from pipelines.detectors.base import People
+from pipelines.detectors.batches import Batches
+from pipelines.detectors.clip_frames import ClipFrames
+from pipelines.detectors.heatmaps import HeatmapNet
+from pipelines.detectors.persons.base import Boxes, PersonFinder
+from pipelines.detectors.persons.selection import fill_in, looked_at, select
+from pipelines.detectors.topdown.crops import (
+    PADDING,
+    CropBoxes,
+    crop_boxes,
+    crop_matrices,
+    cut,
+    heatmap_to_crop,
+    invert,
+    move,
+)
+from pipelines.detectors.topdown.decode import decode
+from pipelines.detectors.topdown.flips import flip_test
+from pipelines.detectors.topdown.options import TopDownConfig
+from pipelines.detectors.topdown.people import everybody, without_duplicates
+
+# Crops are computed where pixel centres are whole numbers; `People` counts from the frame's corner.
+_TO_CENTRES = 0.5
+
+Keypoints = tuple[Float32[np.ndarray, "people joints 2"], Float32[np.ndarray, "people joints"]]
+
+
+class TopDown:
+    """Finds people, then the joints of each; what `hrnet` and `vitpose` share.
+
+    Args:
+        net: Crops to heatmaps, on `device`.
+        config: The options.
+        threads: CPU threads of this process.
+        device: A torch device string.
+
+    Attributes:
+        persons_sha256: Identifies the weights that find people; empty if there are none.
+
+    Raises:
+        UserError: What finds people cannot be built.
+    """
+
+    def __init__(self, net: HeatmapNet, config: TopDownConfig, threads: int, device: str) -> None:
+        use_threads(threads)
+        self._net = net
+        self._config = config
+        self._device = device
+        finder = registry.load(registry.PERSONS, config.persons.name)
+        self._persons: PersonFinder = finder(config.persons, threads, device)
+        self.persons_sha256 = self._persons.weights_sha256
+        on_gpu = device.startswith("cuda")
+        self._crops_at_once = Batches(config.batch_size or (128 if on_gpu else 8), "people")
+        self._frames_at_once = Batches(config.persons.batch_size or (16 if on_gpu else 1), "frames")
+
+    def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
+        """Find the people of each RGB frame, best first."""
+        clip = ClipFrames(frames, self._device)
+        boxes = self._find(clip, frames.shape[:3])
+        people, crops = self._people(clip, boxes)
+        areas = np.split(crops.sizes.prod(1).numpy(), np.cumsum([len(found) for found in boxes])[:-1])
+        return without_duplicates(people, areas, self._net.layout, self._config) if len(frames) else []
+
+    def estimate(
+        self,
+        frames: UInt8[np.ndarray, "frames height width 3"],
+        boxes: Sequence[Float32[np.ndarray, "_people 4"]],
+    ) -> list[People]:
+        """Find the joints of the people in the boxes given; see `KeypointEstimator`."""
+        given = [Boxes(corners, np.ones(len(corners), np.float32)) for corners in boxes]
+        return self._people(ClipFrames(frames, self._device), given)[0]
+
+    @torch.inference_mode()
+    def _find(self, clip: ClipFrames, shape: tuple[int, ...]) -> list[Boxes]:
+        """The people of each frame; the device goes through all frames before the first answer is read."""
+        count, height, width = shape
+        chosen = looked_at(count, self._config.persons.every)
+
+        def look(part: slice) -> tuple[Tensor, Tensor]:
+            wanted = chosen[part]
+            frames = clip.until(wanted[-1] + 1)
+            dense = wanted[-1] - wanted[0] + 1 == len(wanted)
+            return self._persons(frames[wanted[0] : wanted[-1] + 1] if dense else frames[wanted])
+
+        found = list(self._frames_at_once(len(chosen), look))
+        if not found:
+            return []
+        corners, scores = _to_numpy(found)
+        people = [select(*finds, (width, height), self._config.persons) for finds in zip(corners, scores, strict=True)]
+        return fill_in(dict(zip(chosen, people, strict=True)), count)
+
+    @torch.inference_mode()
+    def _people(self, clip: ClipFrames, boxes: Sequence[Boxes]) -> tuple[list[People], CropBoxes]:
+        """One person for each box, and the crops that they were found in."""
+        corners = np.concatenate([np.zeros((0, 4), np.float32), *(found.corners for found in boxes)])
+        known = torch.from_numpy(np.nan_to_num(corners, posinf=0, neginf=0))
+        crops = crop_boxes(known - _TO_CENTRES, self._net.input_wh, PADDING)
+        frame_index = np.repeat(np.arange(len(boxes)), [len(found) for found in boxes])
+        keypoints, scores = self._keypoints(clip, crops, frame_index)
+        return everybody(boxes, keypoints + np.float32(_TO_CENTRES), scores), crops
+
+    def _keypoints(self, clip: ClipFrames, crops: CropBoxes, frame_index: Int64[np.ndarray, " people"]) -> Keypoints:
+        net, config = self._net, self._config
+        udp = config.decode == "udp"
+        matrices = crop_matrices(crops.centres, crops.sizes, None, net.input_wh, udp).to(self._device)
+        index = torch.from_numpy(frame_index).to(self._device)
+
+        def work(part: slice) -> tuple[Tensor, Tensor]:
+            frames = clip.until(int(frame_index[part.stop - 1]) + 1)
+            maps = self._look(cut(frames, index[part], matrices[part], net.input_wh))
+            points, scores = decode(maps, config.decode, config.kernel(net.input_wh))
+            heatmap_wh = (maps.shape[3], maps.shape[2])
+            return move(heatmap_to_crop(points, net.input_wh, heatmap_wh, udp), invert(matrices[part])), scores
+
+        found = list(self._crops_at_once(len(frame_index), work))
+        joints = len(net.layout)
+        if not found:
+            return np.zeros((0, joints, 2), np.float32), np.zeros((0, joints), np.float32)
+        return _to_numpy(found)
+
+    def _look(self, crops: Tensor) -> Tensor:
+        if not self._config.flip:
+            return self._net(crops)
+        # Heatmaps of nets without UDP lie a pixel off in the mirror.
+        return flip_test(self._net, crops, self._net.layout, shift=self._config.decode != "udp")
+
+
+def _to_numpy(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, np.ndarray]:
+    """Two columns of results, each as one array; waits for the device."""
+    first, second = (torch.cat(column).float().cpu().numpy() for column in zip(*batches, strict=True))
+    return first, second
+
+
+def use_threads(threads: int) -> None:
+    """Let this process use so many CPU threads."""
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)

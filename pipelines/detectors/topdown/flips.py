@@ -1,0 +1,34 @@
+"""The flip test: a net sees each crop and its mirror image, and what it says is averaged."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from schemas.layouts import JointLayout
+
+Maps = Float[Tensor, "people joints height width"]
+
+
+def mirrored(maps: Maps, layout: JointLayout, shift: bool = False) -> Maps:
+    """Maps of mirrored crops as those of the crops: mirrored back, left and right joints swapped.
+
+    Args:
+        maps: What the net said of mirrored crops.
+        layout: Which joints swap.
+        shift: Move the result one pixel to the right, the first column staying: undoes what counting pixel centres
+            from the left does to a mirrored map. For nets without UDP.
+    """
+    back = maps.flip(3)[:, list(layout.mirror)]
+    return torch.cat([back[..., :1], back[..., :-1]], -1) if shift else back
+
+
+def flip_test(
+    net: Callable[[Float[Tensor, "people 3 crop_height crop_width"]], Maps],
+    crops: Float[Tensor, "people 3 crop_height crop_width"],
+    layout: JointLayout,
+    shift: bool,
+) -> Maps:
+    """The mean of a net's maps of crops and of their mirror images."""
+    return (net(crops) + mirrored(net(crops.flip(3)), layout, shift)) / 2

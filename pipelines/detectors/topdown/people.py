@@ -1,0 +1,84 @@
+"""From the joints of all crops of a clip to the people of each frame: scores, and nobody twice."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from pipelines.detectors.base import People
+from pipelines.detectors.oks import oks, oks_nms, soft_oks_nms
+from pipelines.detectors.persons.base import Boxes
+from pipelines.detectors.topdown.options import TopDownConfig
+from schemas.layouts import JointLayout
+
+# Joints below this say nothing about whether somebody is there (COCO's published evaluations).
+_SEEN = 0.2
+# For joints of layouts without sigmas: COCO's for shoulders, near the mean of its limb joints.
+_DEFAULT_SIGMA = 0.079
+
+
+def everybody(
+    boxes: Sequence[Boxes],
+    keypoints: Float32[np.ndarray, "people joints 2"],
+    keypoint_scores: Float32[np.ndarray, "people joints"],
+) -> list[People]:
+    """One person for each box, in order; scores are box score times the mean of the joint scores above 0.2."""
+    starts = np.cumsum([0, *map(len, boxes)])
+    keypoint_scores = np.nan_to_num(keypoint_scores).clip(0, 1)
+    seen = keypoint_scores > _SEEN
+    means = np.where(seen, keypoint_scores, 0).sum(1) / np.maximum(seen.sum(1), 1).astype(np.float32)
+    people = []
+    for found, start, stop in zip(boxes, starts, starts[1:], strict=False):
+        scores = found.scores * means[start:stop]
+        people.append(People(found.corners, scores, keypoints[start:stop], keypoint_scores[start:stop]))
+    return people
+
+
+def without_duplicates(
+    people: Sequence[People],
+    areas: Sequence[Float[np.ndarray, " _people"]],
+    layout: JointLayout,
+    config: TopDownConfig,
+) -> list[People]:
+    """The people of each frame, best first, each once, of at least `min_person_score`.
+
+    Args:
+        people: Of each frame.
+        areas: What each covers, square pixels: of the padded box, as published.
+        layout: Of the joints.
+        config: The options.
+    """
+    sigmas = np.array(layout.oks_sigmas or (_DEFAULT_SIGMA,) * len(layout))
+    crowded = _with_duplicates(people, areas, sigmas, config.max_similarity)
+    kept = []
+    for found, area, has_duplicates in zip(people, areas, crowded.tolist(), strict=True):
+        scores = found.scores
+        if not has_duplicates:
+            order = np.argsort(-scores, kind="stable")
+        elif config.nms == "hard":
+            order = oks_nms(found.keypoints, scores, area, sigmas, config.max_similarity)
+        else:
+            order, lowered = soft_oks_nms(found.keypoints, scores, area, sigmas, config.max_similarity, most=len(found))
+            scores = scores.copy()
+            scores[order] = lowered
+        order = order[scores[order] >= config.min_person_score]
+        kept.append(People(found.boxes[order], scores[order], found.keypoints[order], found.keypoint_scores[order]))
+    return kept
+
+
+def _with_duplicates(
+    people: Sequence[People],
+    areas: Sequence[Float[np.ndarray, " _people"]],
+    sigmas: Float[np.ndarray, " joints"],
+    max_similarity: float,
+) -> Bool[np.ndarray, " frames"]:
+    """Which frames have people too much alike; frames with as many people are looked at together."""
+    counts = np.array([len(found) for found in people], int)
+    crowded = np.zeros(len(people), bool)
+    for count in set(counts.tolist()) - {0, 1}:
+        frames = np.flatnonzero(counts == count).tolist()
+        keypoints = np.stack([people[frame].keypoints for frame in frames])
+        pairs = oks(keypoints, keypoints, np.stack([areas[frame] for frame in frames]), sigmas)
+        pairs[:, np.arange(count), np.arange(count)] = 0
+        crowded[frames] = pairs.max((1, 2)) > max_similarity
+    return crowded

@@ -1,0 +1,115 @@
+"""ViTPose as a `Detector`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from pydantic import Field, field_validator
+
+from pipelines.detectors import pretrained
+from pipelines.detectors.base import People
+from pipelines.detectors.persons.base import PersonsConfig
+from pipelines.detectors.topdown.decode import Decoding
+from pipelines.detectors.topdown.detector import TopDown, use_threads
+from pipelines.detectors.topdown.net import build_net
+from pipelines.detectors.topdown.options import TopDownConfig
+from pipelines.detectors.vitpose.network import load_vitpose
+from pipelines.detectors.vitpose.sizes import PATCH, Variant
+from pipelines.detectors.weights import absolute_weights, combined_sha256, parse_size
+from schemas.config import JobConfig
+from schemas.errors import UserError
+from schemas.layouts import layout
+
+_DEFAULT_WEIGHTS = "usyd-community/vitpose-base-simple"
+
+
+class VitposeConfig(TopDownConfig):
+    """The options of `detector.name=vitpose`."""
+
+    weights: str = _DEFAULT_WEIGHTS
+    """transformers folder (any URI) or Hugging Face name, the authors' vitpose-*.pth, or random:SEED for tests."""
+
+    variant: Variant = "b"
+    """Size of the network with random weights: s, b, l, h, or s++ to h++; other weights say theirs."""
+
+    input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
+    """HEIGHTxWIDTH of the crops, pixels, multiples of 16; none: what the weights were trained on."""
+
+    dataset: int = Field(default=0, ge=0, le=5)
+    """Which expert of ViTPose++ to ask; 0 is COCO's."""
+
+    layout: str = "coco17"
+    """Joints of the weights."""
+
+    decode: Decoding = "udp"
+    """From heatmap to joint: udp, as the published weights were trained, quarter or dark."""
+
+    @field_validator("input_size")
+    @classmethod
+    def _whole_patches(cls, size: str | None) -> str | None:
+        if size is not None:
+            parse_size(size, PATCH)
+        return size
+
+    @field_validator("weights")
+    @classmethod
+    def _absolute(cls, weights: str) -> str:
+        return absolute_weights(weights)
+
+
+class Vitpose:
+    """ViTPose S, B, L, H and ++; implements `pipelines.detectors.base.KeypointEstimator`.
+
+    Args:
+        config: The options, a `VitposeConfig`.
+        threads: CPU threads.
+        device: A torch device string.
+
+    Raises:
+        UserError: The weights cannot be had or are others, or transformers cannot be loaded.
+    """
+
+    Config: ClassVar[type[JobConfig]] = VitposeConfig
+
+    def __init__(self, config: JobConfig, threads: int, device: str) -> None:
+        assert isinstance(config, VitposeConfig)
+        use_threads(threads)
+        self.layout = layout(config.layout)
+        size = parse_size(config.input_size, PATCH) if config.input_size else None
+        network, digest = load_vitpose(config.weights, config.variant, len(self.layout), size, config.dataset)
+        if network.joints != len(self.layout):
+            raise UserError(
+                f"detector.layout={config.layout}: has {len(self.layout)} joints, the weights {network.joints}; "
+                "give the layout that they were trained on"
+            )
+        # Measured: slower on CPUs, where it is a matter of the patches and the head alone.
+        channels_last = config.channels_last is True
+        net = build_net(
+            *(network, network.head, self.layout, network.input_wh), *(config, threads, device, channels_last)
+        )
+        self._top_down = TopDown(net, config, threads, device)
+        self.weights_sha256 = combined_sha256(digest, self._top_down.persons_sha256)
+
+    @staticmethod
+    def fetch_weights(into: Path | None = None) -> Path:
+        """Download the default weights, of what finds people too; None is Hugging Face's cache. Returns the folder.
+
+        Raises:
+            UserError: Hugging Face is out of reach, or the folder cannot be written.
+        """
+        folders = [pretrained.fetch(name, into) for name in (_DEFAULT_WEIGHTS, PersonsConfig().weights)]
+        return into or folders[0]
+
+    def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
+        """Find the people of each RGB frame, the best seen first."""
+        return self._top_down(frames)
+
+    def estimate(
+        self,
+        frames: UInt8[np.ndarray, "frames height width 3"],
+        boxes: Sequence[Float32[np.ndarray, "_people 4"]],
+    ) -> list[People]:
+        """Find the joints of the people in the boxes given; see `KeypointEstimator`."""
+        return self._top_down.estimate(frames, boxes)

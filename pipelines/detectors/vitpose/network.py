@@ -1,0 +1,114 @@
+"""ViTPose and ViTPose++ of the transformers library: for any input size, and with one expert instead of six."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipelines.detectors import pretrained
+from pipelines.detectors.vitpose.published import is_published, load_published
+from pipelines.detectors.vitpose.sizes import CLASS, PATCH, Variant, config_of
+from pipelines.detectors.weights import named, random_seed
+
+_MODEL_TYPES = ("vitpose",)
+
+
+class VitposeNetwork(nn.Module):
+    """Crops to heatmaps of a quarter of their size.
+
+    Args:
+        model: A `VitPoseForPoseEstimation`; taken over and changed.
+        input_wh: Width and height of the crops, pixels; None: what the model was trained on.
+        dataset: Which of its experts to ask, if it has several: 0 is COCO.
+
+    Attributes:
+        input_wh: Width and height of the crops, pixels.
+        joints: Number of heatmaps.
+    """
+
+    def __init__(self, model: Any, input_wh: tuple[int, int] | None, dataset: int) -> None:
+        super().__init__()
+        self.model = model
+        self.joints = int(model.config.num_labels)
+        for layer in model.backbone.encoder.layer:
+            if layer.num_experts > 1:
+                layer.mlp = _of_one_expert(layer.mlp, dataset)
+                layer.num_experts = 1
+        height, width = model.config.backbone_config.image_size
+        self.input_wh = input_wh or (width, height)
+        if self.input_wh != (width, height):
+            _resize(model, (width, height), self.input_wh)
+        # The last layer runs in float32 whatever comes before it.
+        self.head: nn.Conv2d = model.head.conv
+        self.head.register_forward_pre_hook(lambda module, inputs: (inputs[0].to(module.weight.dtype),))
+
+    def forward(
+        self, crops: Float[Tensor, "people 3 crop_height crop_width"]
+    ) -> Float[Tensor, "people joints height width"]:
+        """Predict a heatmap for each joint."""
+        return self.model(crops).heatmaps.float()
+
+
+def load_vitpose(
+    weights: str, variant: Variant, joints: int, input_wh: tuple[int, int] | None, dataset: int
+) -> tuple[VitposeNetwork, str]:
+    """A network with its weights, and their SHA-256.
+
+    Args:
+        weights: A folder, a Hugging Face name, a file of the authors', or random:SEED.
+        variant: Size of the network with random weights.
+        joints: Heatmaps of the network with random weights.
+        input_wh: Width and height of the crops, pixels; None: what the weights were trained on.
+        dataset: Which expert of ViTPose++ to ask.
+
+    Raises:
+        UserError: The weights cannot be had, or are not ViTPose's.
+    """
+    if random_seed(weights) is not None:
+        loaded = pretrained.random_model(weights, CLASS, config_of(variant, joints))
+        # Around a half, so that everybody counts as seen.
+        nn.init.constant_(loaded.model.head.conv.bias, 0.5)
+    elif is_published(weights):
+        with named("detector.weights"):
+            loaded = load_published(weights)
+    else:
+        loaded = pretrained.load_pretrained(weights, "detector.weights", CLASS, _MODEL_TYPES)
+    return VitposeNetwork(loaded.model, input_wh, dataset), loaded.sha256
+
+
+class _Mlp(nn.Module):
+    """Two layers; stands in for those of one expert."""
+
+    def __init__(self, inward: nn.Linear, outward: nn.Linear, activation: nn.Module) -> None:
+        super().__init__()
+        self.fc1, self.fc2, self.activation = inward, outward, activation
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.fc2(self.activation(self.fc1(tokens)))
+
+
+def _of_one_expert(experts: Any, dataset: int) -> _Mlp:
+    """What a mixture of experts computes for one dataset: shared features, then those of its expert.
+
+    The library computes all experts and throws all but one away.
+    """
+    shared, own = experts.fc2, experts.experts[dataset]
+    outward = nn.Linear(shared.in_features, shared.out_features + own.out_features)
+    with torch.no_grad():
+        outward.weight.copy_(torch.cat([shared.weight, own.weight]))
+        outward.bias.copy_(torch.cat([shared.bias, own.bias]))
+    return _Mlp(experts.fc1, outward, experts.act)
+
+
+def _resize(model: Any, trained_wh: tuple[int, int], input_wh: tuple[int, int]) -> None:
+    """Stretch the position embeddings over crops of another size."""
+    embeddings, (width, height) = model.backbone.embeddings, input_wh
+    whole, places = embeddings.position_embeddings.split([1, embeddings.position_embeddings.shape[1] - 1], dim=1)
+    grid = places.unflatten(1, (trained_wh[1] // PATCH, trained_wh[0] // PATCH)).permute(0, 3, 1, 2)
+    stretched = functional.interpolate(grid, (height // PATCH, width // PATCH), mode="bicubic", align_corners=False)
+    places = stretched.flatten(2).transpose(1, 2)
+    embeddings.position_embeddings = nn.Parameter(torch.cat([whole, places], dim=1))
+    embeddings.patch_embeddings.image_size = (height, width)
+    model.config.backbone_config.image_size = (height, width)

@@ -1,0 +1,101 @@
+"""ViTPose's weights as its authors publish them (vitpose-b.pth and the like), put into the transformers network."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipelines.checkpoints import load_weights, read_hashed, shapes_of
+from pipelines.detectors import pretrained
+from pipelines.detectors.vitpose.sizes import CLASS, HEADS, PATCH, build_config
+from schemas.errors import UserError
+
+_SUFFIXES = (".pth", ".pt")
+# Their names, and the library's; the rest of a name stays.
+_NAMES = (
+    (r"^backbone\.pos_embed$", "backbone.embeddings.position_embeddings"),
+    (r"^backbone\.patch_embed\.proj\.", "backbone.embeddings.patch_embeddings.projection."),
+    (r"^backbone\.blocks\.", "backbone.encoder.layer."),
+    (r"\.norm1\.", ".layernorm_before."),
+    (r"\.norm2\.", ".layernorm_after."),
+    (r"\.attn\.proj\.", ".attention.output.dense."),
+    (r"^backbone\.last_norm\.", "backbone.layernorm."),
+    (r"^keypoint_head\.deconv_layers\.0\.", "head.deconv1."),
+    (r"^keypoint_head\.deconv_layers\.1\.", "head.batchnorm1."),
+    (r"^keypoint_head\.deconv_layers\.3\.", "head.deconv2."),
+    (r"^keypoint_head\.deconv_layers\.4\.", "head.batchnorm2."),
+    (r"^keypoint_head\.final_layer\.", "head.conv."),
+)
+_QKV = ".attn.qkv."
+# ViTPose++ has a head for each of its other datasets, which are other joints.
+_OTHER_HEADS = "associate_keypoint_heads."
+_POSITIONS = "backbone.embeddings.position_embeddings"
+_EXPERT = "backbone.encoder.layer.0.mlp.experts."
+# Rows and columns of patches, by their number: those that weights were published for.
+_GRIDS = {192: (16, 12), 256: (16, 16), 432: (24, 18)}
+
+
+def is_published(weights: str) -> bool:
+    """Whether weights are a file like the authors', not a folder or name of transformers."""
+    return weights.endswith(_SUFFIXES)
+
+
+def load_published(weights: str) -> pretrained.Pretrained:
+    """Build the network that the authors' weights are for, and fill it.
+
+    Raises:
+        UserError: No such file; it is damaged, or is no ViTPose.
+    """
+    content, digest = read_hashed(weights, "checkpoint of ViTPose")
+    found = dict(_renamed(content.get("state_dict", content)))
+    if not {_POSITIONS, "head.conv.weight", "backbone.encoder.layer.0.mlp.fc1.weight"} <= found.keys():
+        keys = ", ".join(list(map(str, content.get("state_dict", content)))[:3])
+        raise UserError(
+            f"{weights}: is no ViTPose of its authors' (keys: {keys}, …); expected backbone.pos_embed to "
+            "keypoint_head.final_layer, or give a folder of transformers"
+        )
+    config = _config(weights, found)
+    model = getattr(pretrained.library(), CLASS)(config)
+    counters = {name: torch.tensor(0) for name in model.state_dict() if name.endswith("num_batches_tracked")}
+    load_weights(weights, model, {**counters, **found})
+    return pretrained.Pretrained(model.eval(), digest, {})
+
+
+def _renamed(published: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in published.items():
+        name = str(key).removeprefix("module.")
+        if name.startswith(_OTHER_HEADS):
+            continue
+        for theirs, ours in _NAMES:
+            name = re.sub(theirs, ours, name)
+        value = value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
+        if _QKV in name and isinstance(value, Tensor):
+            for part, share in zip(("query", "key", "value"), value.chunk(3), strict=True):
+                yield name.replace(_QKV, f".attention.attention.{part}."), share
+        else:
+            yield name, value
+
+
+def _config(weights: str, found: Mapping[str, Any]) -> Any:
+    shapes = shapes_of(found)
+    _, positions, width = shapes[_POSITIONS]
+    grid = _GRIDS.get(positions - 1)
+    if width not in HEADS or grid is None:
+        raise UserError(
+            f"{weights}: has {positions - 1} patches of {width} channels, which is no published ViTPose: those have "
+            f"{', '.join(map(str, HEADS))} channels and {', '.join(map(str, _GRIDS))} patches"
+        )
+    experts = sum(name.startswith(_EXPERT) and name.endswith("weight") for name in found)
+    joints, _, kernel, _ = shapes["head.conv.weight"]
+    return build_config(
+        width,
+        depth=len({name.split(".")[3] for name in found if name.startswith("backbone.encoder.layer.")}),
+        joints=joints,
+        # A filter of one pixel follows transposed convolutions, one of three enlarged features.
+        simple_head=kernel == 3,
+        experts=max(experts, 1),
+        expert_features=shapes[f"{_EXPERT}0.weight"][0] if experts else width // 4,
+        input_hw=(grid[0] * PATCH, grid[1] * PATCH),
+    )

@@ -1,0 +1,58 @@
+"""Where weights come from, as options say it: a URI, a Hugging Face name, or a seed for tests and benchmarks."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipelines import storage
+from schemas.errors import UserError
+
+RANDOM = "random:"
+
+
+def random_seed(weights: str) -> int | None:
+    """The seed of `random:SEED`; None for anything else.
+
+    Raises:
+        UserError: The seed is no number.
+    """
+    if not weights.startswith(RANDOM):
+        return None
+    seed = weights.removeprefix(RANDOM)
+    if not seed.isdecimal():
+        raise UserError(f"{weights}: the seed is no whole number; random weights are written random:0")
+    return int(seed)
+
+
+def absolute_weights(weights: str) -> str:
+    """The weights as every process of this machine finds them: paths that exist made absolute, all else as it is."""
+    if weights.startswith(RANDOM) or not storage.exists(weights):
+        return weights
+    return storage.absolute(weights)
+
+
+@contextmanager
+def named(field: str) -> Iterator[None]:
+    """Say which field gave the file that a message begins with."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{field}={error}") from error
+
+
+def combined_sha256(*digests: str) -> str:
+    """One hash for several weights, of which some may be none (empty); that of a single one is itself."""
+    present = [digest for digest in digests if digest]
+    return present[0] if len(present) == 1 else hashlib.sha256("".join(present).encode()).hexdigest()
+
+
+def parse_size(size: str, multiple: int) -> tuple[int, int]:
+    """Width and height of a size written HEIGHTxWIDTH, as the papers write it.
+
+    Raises:
+        ValueError: One of them is no multiple of `multiple`.
+    """
+    height, width = map(int, size.split("x"))
+    if height % multiple or width % multiple:
+        raise ValueError(f"height and width must be multiples of {multiple}")
+    return width, height

@@ -1,0 +1,198 @@
+"""estimate, 1:1: read images and find the joints of the people in them; the pixels are dropped here."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import UInt8
+
+from pipelines.datasets.images import ImageError, read_image
+from pipelines.detectors.base import Detector, KeypointEstimator, People
+from pipelines.label.detect import build_detector
+from schemas.config import PluginConfig
+from schemas.errors import UserError
+from schemas.predictions import PREDICTIONS
+
+# Beside the rows until they are written: what becomes file metadata, and what must end the job.
+ESTIMATED = pa.schema(
+    [
+        *PREDICTIONS,
+        pa.field("weights_sha256", pa.string()),
+        pa.field("layout", pa.string()),
+        pa.field("user_error", pa.string()),
+    ]
+)
+
+# Images are mostly waited for; decoding one takes a few milliseconds.
+READERS = 8
+# Read ahead of the detector: enough to keep it busy, and bounded in memory.
+IMAGES_AHEAD = 16
+# Images looked at together, once widened to one size: thirty of COCO's.
+GROUP_BYTES = 32 * 10**6
+
+Row = dict[str, Any]
+Image = UInt8[np.ndarray, "height width 3"]
+
+
+class EstimateKeypoints:
+    """Turns rows of tasks into rows of the predictions format.
+
+    Args:
+        config: Which detector, and its options.
+        threads: CPU threads the detector may use.
+        device: A torch device string.
+        joints: The joints to tell, in this order.
+        partial: Whether the detector may lack some of them; those are NaN.
+        expected_sha256: Weights that the output was begun with; None if it is new.
+
+    A detector that cannot be built, or finds other joints, turns every row into a `user_error`, which the driver
+    raises: an exception here would reach it as text in Ray's words.
+    """
+
+    def __init__(
+        self,
+        config: PluginConfig,
+        threads: int,
+        device: str,
+        joints: tuple[str, ...],
+        partial: bool,
+        expected_sha256: str | None = None,
+    ) -> None:
+        self._detector: Detector | None = None
+        self._user_error = None
+        try:
+            self._detector = build_detector(config, threads, device)
+            self._joints = _find_joints(self._detector, joints, partial)
+            _check_weights(self._detector.weights_sha256, expected_sha256)
+        except UserError as error:
+            self._user_error = str(error)
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+        """Look at the images of a batch, a group of them at a time."""
+        rows = batch.to_pylist()
+        if self._user_error is not None or self._detector is None:
+            failed = [_result(row, user_error=self._user_error) for row in rows]
+            yield pa.Table.from_pylist(failed, schema=ESTIMATED)
+            return
+        about = {"weights_sha256": self._detector.weights_sha256, "layout": self._detector.layout.name}
+        for group in _groups(_read_ahead(rows)):
+            started = time.perf_counter()
+            seen = [(row, image) for row, image, _, _ in group if image is not None]
+            people = iter(self._look(self._detector, seen))
+            share_s = (time.perf_counter() - started) / max(len(seen), 1)
+            results = [
+                _result(
+                    row,
+                    people=[] if image is None else _people(row, next(people), self._joints),
+                    read_s=read_s,
+                    detect_s=0.0 if image is None else share_s,
+                    error=error,
+                )
+                for row, image, error, read_s in group
+            ]
+            yield pa.Table.from_pylist([result | about for result in results], schema=ESTIMATED)
+
+    @staticmethod
+    def _look(detector: Detector, seen: Sequence[tuple[Row, Image]]) -> list[People]:
+        if not seen:
+            return []
+        if seen[0][0]["boxes"] is None:
+            # Each alone: black beside an image would change what is found in it.
+            return [people for _, image in seen for people in detector(image[None])]
+        height, width = (max(image.shape[axis] for _, image in seen) for axis in (0, 1))
+        frames = np.zeros((len(seen), height, width, 3), np.uint8)
+        for frame, (_, image) in zip(frames, seen, strict=True):
+            frame[: image.shape[0], : image.shape[1]] = image
+        boxes = [np.array(row["boxes"], np.float32).reshape(-1, 4) for row, _ in seen]
+        return cast(KeypointEstimator, detector).estimate(frames, boxes)
+
+
+def _find_joints(detector: Detector, joints: tuple[str, ...], partial: bool) -> np.ndarray:
+    """Indices of the joints among the detector's; -1 for those it lacks."""
+    known = {joint: index for index, joint in enumerate(detector.layout.joints)}
+    missing = [joint for joint in joints if joint not in known]
+    if missing and (not partial or len(missing) == len(joints)):
+        raise UserError(
+            f"detector: finds joints of layout {detector.layout.name}, which lacks {', '.join(missing)} of the "
+            "annotations; give another detector or other annotations"
+        )
+    return np.array([known.get(joint, -1) for joint in joints])
+
+
+def _check_weights(found: str, expected: str | None) -> None:
+    if expected not in (None, found):
+        raise UserError(
+            f"detector.weights: SHA-256 is {found[:12]}…, the output was begun with {expected[:12]}…; "
+            "give the same weights, or a new output"
+        )
+
+
+def _read_ahead(rows: Iterable[Row]) -> Iterator[tuple[Row, Image | None, str | None, float]]:
+    """Each row with its image, or why there is none, and the seconds that reading took."""
+    with ThreadPoolExecutor(READERS) as pool:
+        waiting: deque[tuple[Row, Future[tuple[Image | None, str | None, float]]]] = deque()
+        for row in rows:
+            waiting.append((row, pool.submit(_read, row)))
+            if len(waiting) > IMAGES_AHEAD:
+                first, future = waiting.popleft()
+                yield first, *future.result()
+        for row, future in waiting:
+            yield row, *future.result()
+
+
+def _read(row: Row) -> tuple[Image | None, str | None, float]:
+    started = time.perf_counter()
+    image, error = None, None
+    try:
+        image = read_image(row["image"])
+        height, width, _ = image.shape
+        if row["width"] and (width, height) != (row["width"], row["height"]):
+            error = f"is {width} × {height} px, the annotations say {row['width']} × {row['height']}"
+            image = None
+    except ImageError as failure:
+        error = str(failure)
+    return image, error, time.perf_counter() - started
+
+
+def _groups(
+    read: Iterator[tuple[Row, Image | None, str | None, float]],
+) -> Iterator[list[tuple[Row, Image | None, str | None, float]]]:
+    """Neighbours that together, widened to one size, stay within `GROUP_BYTES`; or one alone."""
+    group, height, width = [], 0, 0
+    for entry in read:
+        shape = (0, 0) if entry[1] is None else entry[1].shape[:2]
+        height, width = max(height, shape[0]), max(width, shape[1])
+        if group and (len(group) + 1) * height * width * 3 > GROUP_BYTES:
+            yield group
+            group, (height, width) = [], shape
+        group.append(entry)
+    if group:
+        yield group
+
+
+def _result(row: Row, **known: Any) -> Row:
+    return {"image_id": row["image_id"], "image": row["image"], "people": [], **known}
+
+
+def _people(row: Row, people: People, joints: np.ndarray) -> list[Row]:
+    """What the predictions format says of each person."""
+    given = row["boxes"] is not None
+    keypoints, scores = people.keypoints[:, joints].copy(), people.keypoint_scores[:, joints].copy()
+    # A net that says nonsense of a joint found nothing there.
+    lost = ~(np.isfinite(keypoints).all(-1) & np.isfinite(scores))
+    keypoints[lost], scores[lost] = 0, 0
+    keypoints[:, joints < 0], scores[:, joints < 0] = np.nan, 0
+    return [
+        {
+            "annotation": row["annotations"][number] if given else -1,
+            "box": people.boxes[number],
+            "score": row["box_scores"][number] if given else people.scores[number],
+            "keypoints": keypoints[number].ravel(),
+            "keypoint_scores": scores[number],
+        }
+        for number in range(len(people))
+    ]

@@ -1,0 +1,155 @@
+"""What an output folder already holds. The output is the only ledger: no side file can disagree with it."""
+
+import json
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Float32, Int64
+
+from pipelines import storage
+from pipelines.label.ledger import digest
+from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, WEIGHTS_KEY
+from schemas.errors import UserError
+from schemas.predictions import FORMAT
+
+# Finished rows and failed rows lie in files of different names, so that a retry can replace the failed ones.
+FINISHED, FAILED = "part-", "errors-"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The predictions in a folder.
+
+    Attributes:
+        files: All files, with their rows' image_id and error.
+        done: Images that are finished.
+        weights_sha256: Of the detector; None in an empty folder.
+        layout: Of its joints.
+    """
+
+    files: Mapping[str, pa.Table]
+    done: frozenset[int]
+    weights_sha256: str | None
+    layout: str | None
+
+    def failures(self, image_ids: Collection[int]) -> list[dict[str, Any]]:
+        """Those of some images that could not be looked at, and why."""
+        rows = [row for table in self.files.values() for row in table.to_pylist() if row["error"] is not None]
+        failed = [row for row in rows if row["image_id"] in image_ids and row["image_id"] not in self.done]
+        return [{"image": row["image"], "reason": row["error"]} for row in sorted(failed, key=lambda r: r["image"])]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The people found in finished images; a row each. Pixels are those of `People`.
+
+    Attributes:
+        image_ids: Whose image.
+        annotations: Whose annotated box it was; -1 if no one's.
+        boxes: (x0, y0, x1, y1).
+        scores: Of the box, or of the person where nobody gave a box.
+        keypoints: In the annotations' joints; NaN where the detector lacks the joint.
+        keypoint_scores: 0 to 1.
+    """
+
+    image_ids: Int64[np.ndarray, " people"]
+    annotations: Int64[np.ndarray, " people"]
+    boxes: Float32[np.ndarray, "people 4"]
+    scores: Float32[np.ndarray, " people"]
+    keypoints: Float32[np.ndarray, "people joints 2"]
+    keypoint_scores: Float32[np.ndarray, "people joints"]
+
+
+def read_ledger(folder: str, settings: Mapping[str, Any]) -> Ledger:
+    """Read what the predictions in a folder hold, and check that they were made with the same settings.
+
+    Raises:
+        UserError: The folder holds predictions of another format or made with other settings.
+    """
+    files: dict[str, pa.Table] = {}
+    metadata: dict[bytes, bytes] = {}
+    done: set[int] = set()
+    for file, table in _read_all(folder, ["image_id", "image", "error"]):
+        metadata = table.schema.metadata or {}
+        _check(file, metadata, settings)
+        files[file] = table
+        done.update(table.filter(table["error"].is_null())["image_id"].to_pylist())
+    weights, layout = metadata.get(WEIGHTS_KEY), metadata.get(LAYOUT_KEY)
+    return Ledger(files, frozenset(done), weights.decode() if weights else None, layout.decode() if layout else None)
+
+
+def retire_errors(ledger: Ledger) -> None:
+    """Remove the failed rows: all of them are about to be tried again."""
+    for file in ledger.files:
+        if file.rsplit("/", 1)[1].startswith(FAILED):
+            storage.remove(file)
+
+
+def read_predictions(folder: str, image_ids: Collection[int], joints: int) -> Predictions:
+    """The people found in some images, by rising image id."""
+    columns = ["image_id", "people", "error"]
+    tables = [table.filter(table["error"].is_null()) for _, table in _read_all(folder, columns)]
+    wanted = pa.array(sorted(image_ids), pa.int64())
+    images = pa.concat_tables(tables).combine_chunks().sort_by("image_id") if tables else None
+    if images is None or not len(images):
+        return _nobody(joints)
+    images = images.filter(pc.field("image_id").isin(wanted))
+    # A batch written twice, as by a run that was killed, may have come in two files.
+    images = images.take(np.unique(images["image_id"].to_numpy(), return_index=True)[1])
+    counts = images["people"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
+    people = images["people"].combine_chunks().flatten()
+
+    def column(name: str, *shape: int) -> np.ndarray:
+        values = people.field(name)
+        flat = values.flatten() if shape else values
+        return flat.to_numpy(zero_copy_only=False).reshape(-1, *shape)
+
+    return Predictions(
+        image_ids=np.repeat(images["image_id"].to_numpy(), counts),
+        annotations=column("annotation").ravel(),
+        boxes=column("box", 4),
+        scores=column("score").ravel(),
+        keypoints=column("keypoints", joints, 2),
+        keypoint_scores=column("keypoint_scores", joints),
+    )
+
+
+def file_name(kind: str, table: pa.Table) -> str:
+    """The name of a predictions file: the hash of its image ids, so that writing it again changes nothing."""
+    return f"{kind}{digest(sorted(table['image_id'].to_pylist()))}.parquet"
+
+
+def _nobody(joints: int) -> Predictions:
+    whole, real = np.zeros(0, np.int64), np.zeros
+    return Predictions(
+        whole,
+        whole,
+        real((0, 4), np.float32),
+        real(0, np.float32),
+        real((0, joints, 2), np.float32),
+        real((0, joints), np.float32),
+    )
+
+
+def _read_all(folder: str, columns: list[str]) -> list[tuple[str, pa.Table]]:
+    files = storage.list_folder(folder, ".parquet")
+    with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
+        return list(zip(files, pool.map(lambda file: storage.read_table(file, columns), files), strict=True))
+
+
+def _check(file: str, metadata: Mapping[bytes, bytes], settings: Mapping[str, Any]) -> None:
+    found = metadata.get(FORMAT_KEY, b"unknown").decode()
+    if found != FORMAT:
+        raise UserError(f"output: {file} has format {found!r}, this version writes {FORMAT!r}; give a new output")
+    held = json.loads(metadata[SETTINGS_KEY])
+    for name in sorted(held.keys() | settings.keys()):
+        if held.get(name) != settings.get(name):
+            raise UserError(
+                f"{name}={settings.get(name)}: the output holds predictions made with {name}={held.get(name)}; "
+                "give the same value, or a new output"
+            )

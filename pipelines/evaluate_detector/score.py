@@ -1,0 +1,109 @@
+"""From predictions to scores: COCO's or MPII's, as published results are computed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipelines.datasets.coco import CocoKeypoints
+from pipelines.datasets.coco_results import results
+from pipelines.datasets.mpii import MpiiPeople
+from pipelines.detectors.scores import coco, pckh
+from pipelines.evaluate_detector.ledger import Predictions
+from pipelines.evaluate_detector.plan import HALF_PIXEL, Plan
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a detector scored.
+
+    Attributes:
+        metrics: Each number by its name; None where nobody counts.
+        people: Annotated people who were scored on.
+        found: People in COCO's result format, as they were scored.
+        notes: What to know before trusting the numbers, a line each.
+    """
+
+    metrics: dict[str, float | None]
+    people: int
+    found: list[dict[str, Any]]
+    notes: list[str]
+
+
+def score(plan: Plan, predictions: Predictions, max_similarity: float) -> Scores:
+    """Score predictions.
+
+    Args:
+        plan: What they are compared with.
+        predictions: Of its images.
+        max_similarity: COCO: OKS above which two people are one.
+
+    Raises:
+        UserError: pycocotools is not installed.
+    """
+    if isinstance(plan.truth, MpiiPeople):
+        return _score_mpii(plan, plan.truth, predictions)
+    return _score_coco(plan, plan.truth, predictions, max_similarity)
+
+
+def _score_coco(plan: Plan, truth: CocoKeypoints, found: Predictions, max_similarity: float) -> Scores:
+    sigmas = coco.sigmas_of(plan.joints)
+    keypoints = found.keypoints - HALF_PIXEL
+    # A detector that finds people itself says how sure it is of each, joints and all.
+    scores = coco.rescore(found.scores, found.keypoint_scores) if plan.boxes_given else found.scores.astype(np.float64)
+    kept = coco.without_duplicates(found.image_ids, found.boxes, keypoints, scores, sigmas, max_similarity)
+    listed = results(
+        found.image_ids[kept], keypoints[kept], found.keypoint_scores[kept], scores[kept], truth.category_id
+    )
+    metrics = coco.average_precision(truth, plan.image_ids, listed, sigmas)
+    chosen = np.isin([image.id for image in truth.images], plan.image_ids)
+    rows = np.flatnonzero(truth.with_joints & chosen[truth.image_rows])
+    if (found.annotations >= 0).all() and plan.settings["boxes"] == "truth":
+        similarity = _own_similarity(truth, rows, found, sigmas)
+    else:
+        similarity = coco.best_similarity(truth, rows, found.image_ids[kept], keypoints[kept], sigmas)
+    metrics["mean_oks"] = float(similarity.mean()) if len(rows) else None
+    return Scores(metrics, len(rows), listed, _coco_notes(plan))
+
+
+def _own_similarity(truth: CocoKeypoints, rows: np.ndarray, found: Predictions, sigmas: np.ndarray) -> np.ndarray:
+    """OKS of annotated people to whom was found in their box; 0 where nobody was looked for."""
+    places = {annotation: place for place, annotation in enumerate(found.annotations.tolist())}
+    own = np.array([places.get(annotation, -1) for annotation in truth.ids[rows].tolist()], np.int64)
+    similarity = np.zeros(len(rows))
+    there = own >= 0
+    keypoints = found.keypoints[own[there]] - HALF_PIXEL
+    similarity[there] = coco.own_similarity(truth, rows[there], keypoints, sigmas)
+    return similarity
+
+
+def _coco_notes(plan: Plan) -> list[str]:
+    if plan.settings["boxes"] == "truth":
+        return ["boxes are the annotated ones: published scores, with boxes detected, are some points lower"]
+    return []
+
+
+def _score_mpii(plan: Plan, truth: MpiiPeople, found: Predictions) -> Scores:
+    rows = np.flatnonzero(np.isin(truth.image_rows, plan.image_ids))
+    keypoints = np.full((len(truth), len(plan.joints), 2), np.nan, np.float32)
+    keypoints[found.annotations] = found.keypoints - HALF_PIXEL
+    assert truth.head_sizes_px is not None  # the plan saw to it
+
+    def at(threshold: float) -> pckh.Pckh:
+        assert truth.head_sizes_px is not None
+        return pckh.pckh(
+            *(keypoints[rows], truth.keypoints[rows], truth.annotated[rows], truth.head_sizes_px[rows]), threshold
+        )
+
+    half = at(0.5)
+    metrics = {
+        "pckh_50": half.mean,
+        "pckh_10": at(0.1).mean,
+        "pckh_10_published": at(pckh.PUBLISHED_TENTH).mean,
+        **{f"pckh_50_{joint}": value for joint, value in half.by_joint.items()},
+    }
+    unknown = [joint for joint in plan.joints if half.by_joint[joint] is None]
+    notes = [f"PCKh@0.1 as published is taken at {pckh.PUBLISHED_TENTH}; at 0.1 itself it is pckh_10"]
+    if unknown:
+        notes.insert(0, f"not scored: {', '.join(unknown)}, which the detector does not find or nobody annotated")
+    return Scores(metrics, len(rows), [], notes)
