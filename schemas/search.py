@@ -86,7 +86,7 @@ def _dimension(given: Any) -> Dimension:
     # The command line adds its kind to the recipe's: the later one counts.
     kind, values = list(given.items())[-1]
     if kind not in KINDS:
-        raise UserError(f"there is no kind {kind!r}; kinds: {', '.join(KINDS)}{_nearest(str(kind), KINDS)}")
+        raise UserError(f"there is no kind {kind!r}; kinds: {', '.join(KINDS)}")
     if kind == "choice":
         return Dimension("choice", _choices(values))
     if not isinstance(values, list | tuple) or len(values) != 2:
@@ -131,4 +131,4 @@ def _nearest(path: str, known: Collection[str]) -> str:
     if beside:
         return f"; {parent} has {', '.join(beside)}"
     near = difflib.get_close_matches(path, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {near[0]}?" if near else "; --help lists the fields"

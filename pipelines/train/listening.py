@@ -85,7 +85,8 @@ def listening(mailbox: Any, listener: Listener, control: Control) -> Iterator[He
             listener.epoch(message)
 
     def listen() -> None:
-        told, last = control.orders, False
+        # They may have changed since the mailbox was made.
+        told, last = None, False
         while not last:
             last = ended.wait(LISTENING_INTERVAL_S)
             if told != control.orders:

@@ -39,9 +39,9 @@ def conclude(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
         "trials": [search.records[number].document() for number in sorted(search.records)],
         "data": data,
     }
-    # Those of stopped trials stay until here: their processes leave on their own time.
+    # Those of stopped trials stay until here, as their processes leave on their own time.
     for record in search.records.values():
-        if record.state == "stopped":
+        if record.state in ("finished", "stopped"):
             ledger.remove_checkpoints(output, record.number)
     run.log_json(report, "report.json")
     run.log_tags({"raylift.data": data})

@@ -38,6 +38,7 @@ def test_choices_are_what_the_training_config_takes():
     [
         ("{optimization.lerning_rate: {uniform: [0, 1]}}", "no such field to search; did you mean optimization.learn"),
         ("{optimization.lr: {uniform: [0, 1]}}", "no such field to search; optimization has epochs, batch_size, learn"),
+        ("{lr: {uniform: [0, 1]}}", "no such field to search; --help lists the fields"),
         ("{optimisation.learning_rate: {uniform: [0, 1]}}", "did you mean optimization.learning_rate?"),
         ("{lifter: {chanels: {randint: [8, 16]}}}", "no such field to search; did you mean lifter.channels?"),
         ("{optimization.learning_rate: {logunifrm: [1, 2]}}", "no kind 'logunifrm'; kinds: uniform, loguniform"),
