@@ -22,6 +22,8 @@ def test_a_secret_is_replaced_and_nothing_else(text, shown):
     assert redact(text) == shown
 
 
-@pytest.mark.parametrize("text", ["s3://bucket/a:b@c.mp4", "videos=out/tracks", "a@b.c: d", "https://h/a?page=2&sort=x"])
+@pytest.mark.parametrize(
+    "text", ["s3://bucket/a:b@c.mp4", "videos=out/tracks", "a@b.c: d", "https://h/a?page=2&sort=x"]
+)
 def test_what_is_no_secret_stays(text):
     assert redact(text) == text
