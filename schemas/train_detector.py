@@ -16,6 +16,10 @@ class NetworkConfig(JobConfig):
     channels: int | None = Field(default=None, ge=1, le=128)
     """Of the branch of full resolution: 32 is HRNet-W32, few for small machines; none: as `weights`, or 32."""
 
+    all_branches: bool | None = None
+    """Predict from all branches, not from the finest one alone; for narrow nets, whose finest branch has fewer channels
+    than there are joints; none: as `weights`, or false."""
+
     input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
     """HEIGHTxWIDTH of the crops, pixels, multiples of 32, at least 64; none: as `weights` says, or 256x192."""
 

@@ -34,6 +34,7 @@ class NetPlan:
         shape: Of the canvases it learns from, its input among them.
         input_size: HEIGHTxWIDTH of its input, pixels.
         channels: Of its branch of full resolution.
+        all_branches: Whether it predicts from all branches.
         sigma: Deviation of the targets, heatmap pixels.
         weights: Checkpoint that it begins with (URI); None: fresh weights.
     """
@@ -41,6 +42,7 @@ class NetPlan:
     shape: CanvasShape
     input_size: str
     channels: int
+    all_branches: bool
     sigma: float
     weights: str | None
 
@@ -68,7 +70,8 @@ class DetectorPlan:
     @property
     def fresh_head(self) -> bool:
         """Whether a net that is trained already begins with a last layer that is not."""
-        return self.start is not None and self.start.layout != self.layout.name
+        start = self.start
+        return start is not None and (start.layout, start.all_branches) != (self.layout.name, self.net.all_branches)
 
 
 def plan_training(config: TrainDetectorConfig) -> DetectorPlan:
@@ -102,7 +105,7 @@ def make_network(net: NetPlan) -> HrnetNetwork:
     Filters are of He's scale. The authors' 0.001, fit for a trunk that a trained one replaces, is no longer than a step
     of Adam's: measured, half as fast to learn from nothing.
     """
-    network = HrnetNetwork(net.channels, len(layout(net.shape.layout)))
+    network = HrnetNetwork(net.channels, len(layout(net.shape.layout)), net.all_branches)
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module is not network.final_layer:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -146,4 +149,5 @@ def _net(config: TrainDetectorConfig, joints: str, start: Start | None) -> NetPl
     large = input_wh[0] >= _LARGE_INPUT_WH[0] and input_wh[1] >= _LARGE_INPUT_WH[1]
     sigma = float(given.sigma or (card.sigma if card else 3 if large else 2))
     shape = CanvasShape.for_net(joints, input_wh, 1 + config.augmentation.scale)
-    return NetPlan(shape, size, channels, sigma, start.uri if start else None)
+    all_branches = start.all_branches if start and given.all_branches is None else bool(given.all_branches)
+    return NetPlan(shape, size, channels, all_branches, sigma, start.uri if start else None)

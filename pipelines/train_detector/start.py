@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pipelines.checkpoints import read_hashed, require_shapes, shapes_of
 from pipelines.detectors.card import DetectorCard, card_of
-from pipelines.detectors.hrnet.checkpoint import published_weights
+from pipelines.detectors.hrnet.checkpoint import published_weights, reads_all_branches
 from pipelines.detectors.hrnet.network import HrnetNetwork
 from schemas.errors import UserError
 
@@ -25,6 +25,7 @@ class Start:
         uri: The file.
         sha256: Of the file.
         channels: Of its branch of full resolution.
+        all_branches: Whether it predicts from all branches.
         layout: Its joints; None if it finds none, or some of no known layout.
         card: What our training says about it; None for weights of others.
         weights: Under the authors' names.
@@ -33,6 +34,7 @@ class Start:
     uri: str
     sha256: str
     channels: int
+    all_branches: bool
     layout: str | None
     card: DetectorCard | None
     weights: dict[str, Tensor]
@@ -53,18 +55,19 @@ def read_start(uri: str) -> Start:
         raise UserError(f"weights={uri}: is no HRNet (keys: {keys}, …); expected conv1.weight to stage4.2.…")
     joints = shapes.get(f"{_HEAD}weight", (0,))[0]
     layout = card.layout if card else _PUBLISHED_LAYOUTS.get(joints)
-    return Start(uri, sha256, shapes["transition1.0.0.weight"][0], layout, card, weights)
+    channels = shapes["transition1.0.0.weight"][0]
+    return Start(uri, sha256, channels, reads_all_branches(shapes), layout, card, weights)
 
 
 def begin_with(network: HrnetNetwork, layout: str, start: Start) -> None:
-    """Fill a network; its last layer stays as it is where the checkpoint's finds other joints.
+    """Fill a network; its last layer stays as it is where the checkpoint's finds other joints, or in other branches.
 
     Raises:
         UserError: The checkpoint is of another architecture.
     """
     with torch.no_grad():
         own = network.state_dict()
-        head = start.layout == layout
+        head = start.layout == layout and start.all_branches == network.all_branches
         wanted = [n for n in own if not n.endswith(_COUNTER) and (head or not n.startswith(_HEAD))]
         # A classifier's trunk has layers more, after those of the network.
         found = {name: start.weights[name] for name in wanted if name in start.weights}

@@ -77,6 +77,21 @@ def test_our_own_form(network, tmp_path):
     assert loaded.card == CARD
 
 
+def test_a_network_that_predicts_from_all_branches_is_known_by_its_weights(tmp_path):
+    torch.manual_seed(0)
+    wide = HrnetNetwork(4, 17, all_branches=True).eval()
+    torch.save(wide.state_dict(), tmp_path / "wide.pth")
+    loaded = load_hrnet(str(tmp_path / "wide.pth"))
+    assert loaded.network.all_branches
+    assert same(loaded, wide)
+    crops = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        maps = loaded.network.eval()(crops)
+    assert maps.shape == (2, 17, 16, 24)
+    # Four branches of 4, 8, 16 and 32 channels.
+    assert loaded.network.final_layer.weight.shape == (17, 60, 1, 1)
+
+
 def test_a_uri(network, tmp_path):
     torch.save(network.state_dict(), tmp_path / "hrnet.pth")
     assert same(load_hrnet(f"file://{tmp_path}/hrnet.pth"), network)

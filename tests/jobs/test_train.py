@@ -117,8 +117,9 @@ def wait_for_checkpoint(output):
 def test_a_killed_worker_is_replaced_and_nothing_changes(undisturbed, corpus, tmp_path, capsys):
     def kill_worker():
         wait_for_checkpoint(tmp_path / "out")
-        workers = [p for p in psutil.process_iter(["cmdline"]) if "RayTrainWorker" in " ".join(p.info["cmdline"] or [])]
-        workers[0].send_signal(signal.SIGKILL)
+        # Of this session alone: others may train on the same machine.
+        own = psutil.Process().children(recursive=True)
+        next(p for p in own if "RayTrainWorker" in " ".join(p.cmdline())).send_signal(signal.SIGKILL)
 
     killer = threading.Thread(target=kill_worker)
     killer.start()

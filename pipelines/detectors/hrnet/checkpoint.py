@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,12 +72,18 @@ def load_hrnet(weights: str, channels: int | None = None, layout_name: str | Non
         )
     chosen = layout(name)
     with torch.device("meta"):
-        network = HrnetNetwork(channels or shapes["transition1.0.0.weight"][0], len(chosen))
+        network = HrnetNetwork(channels or shapes["transition1.0.0.weight"][0], len(chosen), reads_all_branches(shapes))
     own = network.state_dict()
     counters = {name: torch.tensor(0) for name in own if name.endswith(_COUNTER)}
     network.to_empty(device="cpu")
     load_weights(weights, network, {**counters, **{name: _real(value) for name, value in found.items()}})
     return LoadedHrnet(network, chosen, digest, card)
+
+
+def reads_all_branches(shapes: Mapping[str, Sequence[int]]) -> bool:
+    """Whether a network with weights of these shapes predicts from all branches: its last layer sees more channels."""
+    head = shapes.get("final_layer.weight")
+    return head is not None and head[1] > shapes["transition1.0.0.weight"][0]
 
 
 def published_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:

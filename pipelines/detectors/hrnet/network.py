@@ -3,6 +3,10 @@
 Branches of half the resolution and twice the channels run side by side and exchange what they see after every four
 blocks; the heatmaps come from the branch that never lost its resolution. Names and order of the weights are those of
 the published checkpoints.
+
+Narrow networks may let them come from all branches (HRNetV2: Sun et al., High-Resolution Representations for Labeling
+Pixels and Regions, 2019): where the finest branch has fewer channels than there are joints, it cannot tell all of them
+apart.
 """
 
 from collections.abc import Sequence
@@ -25,10 +29,12 @@ class HrnetNetwork(nn.Module):
     Args:
         channels: Of the branch of full resolution: 32 is W32, 48 is W48; the others have 2, 4 and 8 times as many.
         joints: Heatmaps to predict.
+        all_branches: Predict them from all branches, brought to full resolution, not from the finest one alone.
     """
 
-    def __init__(self, channels: int, joints: int) -> None:
+    def __init__(self, channels: int, joints: int, all_branches: bool = False) -> None:
         super().__init__()
+        self.all_branches = all_branches
         widths = [channels << branch for branch in range(4)]
         self.conv1, self.bn1 = _conv(3, _STEM_CHANNELS, 3, stride=2), nn.BatchNorm2d(_STEM_CHANNELS)
         self.conv2, self.bn2 = _conv(_STEM_CHANNELS, _STEM_CHANNELS, 3, stride=2), nn.BatchNorm2d(_STEM_CHANNELS)
@@ -44,8 +50,8 @@ class HrnetNetwork(nn.Module):
         self.transition2 = _transition(widths[:3])
         self.stage3 = _stage(widths[:3], _UNITS[1])
         self.transition3 = _transition(widths)
-        self.stage4 = _stage(widths, _UNITS[2], outputs=1)
-        self.final_layer = nn.Conv2d(channels, joints, 1)
+        self.stage4 = _stage(widths, _UNITS[2], outputs=len(widths) if all_branches else 1)
+        self.final_layer = nn.Conv2d(sum(widths) if all_branches else channels, joints, 1)
         self.apply(_initialise)
 
     def forward(
@@ -57,9 +63,10 @@ class HrnetNetwork(nn.Module):
         branches = self.stage2([transition(x) for transition in self.transition1])
         branches = self.stage3(_with_new_branch(self.transition2, branches))
         branches = self.stage4(_with_new_branch(self.transition3, branches))
+        seen = _side_by_side(branches) if self.all_branches else branches[0]
         # In full precision whatever the rest runs in: decoding compares neighbouring values.
         with torch.autocast(crops.device.type, enabled=False):
-            return self.final_layer(branches[0].to(self.final_layer.weight.dtype)).float()
+            return self.final_layer(seen.to(self.final_layer.weight.dtype)).float()
 
 
 class _Bottleneck(nn.Module):
@@ -155,6 +162,13 @@ def _transition(widths: Sequence[int]) -> nn.ModuleDict:
 
 def _with_new_branch(transition: nn.ModuleDict, branches: list[Tensor]) -> list[Tensor]:
     return [*branches, transition[str(len(branches))](branches[-1])]
+
+
+def _side_by_side(branches: list[Tensor]) -> Tensor:
+    finest, *others = branches
+    size = finest.shape[-2:]
+    enlarged = (functional.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in others)
+    return torch.cat([finest, *enlarged], dim=1)
 
 
 def _filter(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
