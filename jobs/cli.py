@@ -26,7 +26,7 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print("usage: raylift <job> [recipe.yaml ...] [field=value ...]\n\njobs (raylift <job> --help):")
         for name in names:
-            print(f"  {name:<16}{_summary(name)}")
+            print(f"  {name:<18}{_summary(name)}")
         return 0 if len(sys.argv) > 1 else 2
     if sys.argv[1] not in names:
         print(f"raylift: there is no job {sys.argv[1]!r}; jobs: {', '.join(names)}", file=sys.stderr)
