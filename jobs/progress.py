@@ -1,10 +1,20 @@
 """How far a job is, on standard error: bars where they can be redrawn, a line now and then where they cannot."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress, ProgressColumn, TaskID
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 # Often enough to see that a job lives, seldom enough for the log of a night.
 INTERVAL_S = 30.0
@@ -20,6 +30,25 @@ def make_progress(*columns: ProgressColumn, transient: bool = False) -> Progress
     console = Console(stderr=True)
     kind = Progress if console.is_terminal else Lines
     return kind(*columns, console=console, transient=transient)
+
+
+OnStage = Callable[[str, float, float, str], None]
+"""Called with a stage, how much of it is done, of how much, and that in words."""
+
+
+@contextmanager
+def stage_bars() -> Iterator[OnStage]:
+    """A bar for each stage of a job, from when it is first heard of."""
+    columns = (TextColumn("{task.description:<6}"), BarColumn(), TextColumn("{task.fields[shown]}"))
+    with make_progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def on_stage(stage: str, done: float, total: float, shown: str) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total, shown="")
+            bars.update(tasks[stage], completed=done, total=total, shown=shown)
+
+        yield on_stage
 
 
 class Lines(Progress):

@@ -4,25 +4,20 @@ python -m jobs.train labeled=out/mocap unlabeled=out/tracks output=out/lifter
 Small enough to try: … optimization.epochs=2 lifter.channels=32 lifter.filter_widths=[3,3]
 """
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from jobs.cli import run_job
 from jobs.pages import keep_page
-from jobs.progress import make_progress
-from pipelines import runs, storage
+from jobs.terminal import Terminal
+from jobs.training_display import TrainingDisplay, training_bars
+from pipelines import metrics, runs, storage
 from pipelines.report.training_page import training_page
 from pipelines.train import run
 from pipelines.train.data import plan_data
 from pipelines.train.loop import EpochReport
-from pipelines.train.worker import StepReport
 from schemas.train import TrainConfig
 
 
@@ -34,7 +29,8 @@ def main(config: TrainConfig) -> int:
         if begun is not None and begun.report is not None:
             print(f"train: nothing to do: {config.output} holds the finished training")
             return 0
-        with runs.record("train", config, begun.run_id if begun else None) as record, display(config, record) as shown:
+        with runs.record("train", config, begun.run_id if begun else None) as record, training_bars() as bars:
+            shown = Display(bars, config.optimization.epochs, record)
             run.begin(config, plan, record.run_id)
             if plan.short_tracks:
                 shown.say(
@@ -50,48 +46,13 @@ def main(config: TrainConfig) -> int:
     return 0
 
 
-class Display:
-    """A line for each epoch, and a bar within it, on standard error; each epoch goes into the MLflow run."""
+class Display(TrainingDisplay):
+    """Each epoch goes into the MLflow run, and into the page."""
 
     def __init__(self, bars: Progress, epochs: int, record: runs.Run) -> None:
-        self._bars, self._epochs, self._record = bars, epochs, record
-        self._logged, self._restarts = record.last("epoch") or 0, -1
-        self._task = bars.add_task("", total=None, shown="starting workers")
+        super().__init__(bars, epochs, record, unit="frames", first="starting workers")
         # All epochs of the training, those of earlier runs included.
         self.history: list[dict[str, Any]] = []
-        # When this run's first step was heard of, and which it was: for the time that is left.
-        self._first: tuple[float, int] | None = None
-
-    def say(self, line: str) -> None:
-        """Print a line above the bar."""
-        self._bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    def started(self, epochs_done: int) -> None:
-        """Say where workers take up an interrupted training."""
-        self._restarts += 1
-        if self._restarts:
-            self.say(f"workers died and were replaced, for the {self._restarts}. time")
-        if epochs_done:
-            self.say(f"going on after epoch {epochs_done}")
-
-    def step(self, at: StepReport) -> None:
-        """Move the bar."""
-        self._bars.update(
-            self._task,
-            completed=at.step,
-            total=at.steps,
-            description=f"epoch {at.epoch}/{self._epochs}",
-            shown=f"{at.frames_per_s:,.0f} frames/s{self._left(at)}",
-        )
-
-    def _left(self, at: StepReport) -> str:
-        """How long the training will take at the pace of this run's steps so far."""
-        now, done = time.monotonic(), (at.epoch - 1) * at.steps + at.step
-        if self._first is None or done <= self._first[1]:
-            self._first = now, done
-            return ""
-        left_s = (now - self._first[0]) / (done - self._first[1]) * (self._epochs * at.steps - done)
-        return f", about {timedelta(seconds=round(left_s))} left"
 
     def epoch(self, report: EpochReport) -> None:
         """Print and log an epoch, unless an earlier run of the training has."""
@@ -99,6 +60,7 @@ class Display:
         if report.epoch <= self._logged:
             return
         self._record.log_metrics(report.metrics(), step=report.epoch)
+        metrics.count_epoch(report.frames, report.seconds)
         terms = "  ".join(f"{name} {value:.4f}" for name, value in report.losses.items())
         held_out = {name: report.validation.get(f"{name}_mm") for name in ("mpjpe", "p_mpjpe", "n_mpjpe", "mpjve")}
         told = "  ".join(f"{name} {value:.1f}" for name, value in held_out.items() if value is not None)
@@ -106,14 +68,6 @@ class Display:
             f"epoch {report.epoch}/{self._epochs}  {terms}  lr {report.learning_rate:.2e}  "
             f"{report.frames / report.seconds:,.0f} frames/s" + (f"  held out, mm: {told}" if told else "")
         )
-
-
-@contextmanager
-def display(config: TrainConfig, record: runs.Run) -> Iterator[Display]:
-    """The display while training."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"), TimeElapsedColumn())
-    with make_progress(*columns, transient=True) as bars:
-        yield Display(bars, config.optimization.epochs, record)
 
 
 def show(report: dict[str, Any]) -> None:
@@ -127,7 +81,7 @@ def show(report: dict[str, Any]) -> None:
         ("best", f"epoch {report['best_epoch']}" + (f", {best:.1f} mm held out" if best is not None else ", the last")),
         ("output", f"{report['output']}/best.pt, /last.pt, /report.json, /training.html"),
     ]
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Terminal()
     for name, value in rows:
         console.print(f"{name:<10}{value}")
 

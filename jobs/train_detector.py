@@ -4,19 +4,15 @@ python -m jobs.train_detector data=coco data.annotations=train.json data.images=
 Small enough to try: jobs/recipes/detector_studio.yaml, on people of jobs.synthesize
 """
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from jobs.cli import run_job
+from jobs.terminal import Terminal
+from jobs.training_display import TrainingDisplay, training_bars
 from pipelines import runs, storage
 from pipelines.train.loop import EpochReport
-from pipelines.train.worker import StepReport
 from pipelines.train_detector import run
 from pipelines.train_detector.plan import plan_training
 from schemas.train_detector import TrainDetectorConfig
@@ -34,7 +30,8 @@ def main(config: TrainDetectorConfig) -> int:
             print(f"train_detector: nothing to do: {config.output} holds the finished training")
             return 0
         run_id = begun.run_id if begun else None
-        with runs.record("train_detector", config, run_id) as record, display(config, record) as shown:
+        with runs.record("train_detector", config, run_id) as record, training_bars() as bars:
+            shown = Display(bars, config.optimization.epochs, record)
             run.begin(config, plan, record.run_id)
             if plan.fresh_head and plan.start is not None:
                 shown.say(
@@ -49,51 +46,16 @@ def main(config: TrainDetectorConfig) -> int:
     return 0
 
 
-class Display:
-    """Bars and a line for each epoch on standard error; each epoch goes into the MLflow run."""
+class Display(TrainingDisplay):
+    """Each epoch goes into the MLflow run; people are cut out before the first."""
 
     def __init__(self, bars: Progress, epochs: int, record: runs.Run) -> None:
-        self._bars, self._epochs, self._record = bars, epochs, record
-        self._logged, self._restarts = record.last("epoch") or 0, -1
-        self._task = bars.add_task("", total=None, shown="looking up what is there")
-        # When this run's first step was heard of, and which it was: for the time that is left.
-        self._first: tuple[float, int] | None = None
-
-    def say(self, line: str) -> None:
-        """Print a line above the bar."""
-        self._bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        super().__init__(bars, epochs, record, unit="people", first="looking up what is there")
 
     def cut(self, done: int, total: int) -> None:
         """Move the bar of what comes before training."""
         shown = f"{done:,} of {total:,} images" if done < total else "starting workers"
         self._bars.update(self._task, completed=done, total=total, description="cutting people out", shown=shown)
-
-    def started(self, epochs_done: int) -> None:
-        """Say where workers take up an interrupted training."""
-        self._restarts += 1
-        if self._restarts:
-            self.say(f"workers died and were replaced, for the {self._restarts}. time")
-        if epochs_done:
-            self.say(f"going on after epoch {epochs_done}")
-
-    def step(self, at: StepReport) -> None:
-        """Move the bar."""
-        self._bars.update(
-            self._task,
-            completed=at.step,
-            total=at.steps,
-            description=f"epoch {at.epoch}/{self._epochs}",
-            shown=f"{at.frames_per_s:,.0f} people/s{self._left(at)}",
-        )
-
-    def _left(self, at: StepReport) -> str:
-        """How long the training will take at the pace of this run's steps so far."""
-        now, done = time.monotonic(), (at.epoch - 1) * at.steps + at.step
-        if self._first is None or done <= self._first[1]:
-            self._first = now, done
-            return ""
-        left_s = (now - self._first[0]) / (done - self._first[1]) * (self._epochs * at.steps - done)
-        return f", about {timedelta(seconds=round(left_s))} left"
 
     def epoch(self, report: EpochReport) -> None:
         """Print and log an epoch, unless an earlier run of the training has."""
@@ -105,14 +67,6 @@ class Display:
             f"{report.frames / report.seconds:,.0f} people/s"
             + (f"  held out: {told(report.validation)}" if report.validation else "")
         )
-
-
-@contextmanager
-def display(config: TrainDetectorConfig, record: runs.Run) -> Iterator[Display]:
-    """The display while training."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield Display(bars, config.optimization.epochs, record)
 
 
 def told(scores: dict[str, float]) -> str:
@@ -134,7 +88,7 @@ def show(report: dict[str, Any]) -> None:
     ]
     if report["unreadable"]:
         rows.insert(1, ("unreadable", f"{report['unreadable']:,} images or stretches of video, named in report.json"))
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Terminal()
     for name, value in rows:
         console.print(f"{name:<11}{value}")
 

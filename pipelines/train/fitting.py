@@ -5,39 +5,23 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import ray
-from ray.train import CheckpointConfig, FailureConfig, Result, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from pipelines import session, storage
+from pipelines.train import checkpoints
+from pipelines.train.checkpoints import CHECKPOINTS, Best
 from pipelines.train.listening import Control, Heard, Listener, listening
 from pipelines.train.mailbox import Mailbox
 from schemas.errors import RunFailed, UserError
 from schemas.train import ResourcesConfig
 
-# Ray Train's folder within the output.
-CHECKPOINTS = "checkpoints"
-# Kept: the best one and the last one.
-CHECKPOINTS_KEPT = 2
 # Ray looks after its workers every two seconds by default, and an epoch's report waits for that look.
 HEALTH_CHECK_INTERVAL_S = "0.2"
-
-
-@dataclass(frozen=True)
-class Best:
-    """What checkpoints are ranked by.
-
-    Attributes:
-        metric: Of those that workers report.
-        mode: Whether the smallest or the largest is the best.
-    """
-
-    metric: str
-    mode: Literal["min", "max"]
 
 
 def fit(
@@ -48,15 +32,16 @@ def fit(
     best: Best,
     listener: Listener,
     control: Control | None = None,
-) -> tuple[Result, Heard]:
+) -> Heard:
     """Run a training's workers to the end, from the output's last checkpoint on if there is one.
 
     Args:
         worker: What each of them runs.
-        settings: What it is told, besides its `threads` and the `mailbox` of the driver.
+        settings: What it is told, besides its `threads`, the `mailbox` of the driver, and where its checkpoints go:
+            the `output`, and how they are ranked, `best`.
         output: Folder of the training.
         resources: Who computes.
-        best: Which checkpoint is kept besides the last one.
+        best: Which checkpoint is kept beside the last one.
         listener: Hears how it goes.
         control: May end the training early.
 
@@ -70,23 +55,23 @@ def fit(
     scaling, threads = scale(resources)
     control = control or Control()
     mailbox = Mailbox.remote(control.orders)
+    told = {**settings, "threads": threads, "mailbox": mailbox, "output": storage.absolute(output), "best": best}
     fs, path = storage.arrow_filesystem(output)
     trainer = TorchTrainer(
         worker,
-        train_loop_config={**settings, "threads": threads, "mailbox": mailbox},
+        train_loop_config=told,
         scaling_config=scaling,
         run_config=RunConfig(
             name=CHECKPOINTS,
             storage_path=path,
             storage_filesystem=fs,
             failure_config=FailureConfig(max_failures=resources.max_restarts),
-            checkpoint_config=CheckpointConfig(CHECKPOINTS_KEPT, best.metric, best.mode),
         ),
     )
     with listening(mailbox, listener, control) as heard:
         try:
             with _interruptible():
-                result = trainer.fit()
+                trainer.fit()
         except TrainingFailedError as error:
             raise RunFailed(
                 f"training: the workers failed {resources.max_restarts + 1} times, at last: "
@@ -94,7 +79,7 @@ def fit(
             ) from error
     if heard.failure is not None:
         raise heard.failure
-    return result, heard
+    return heard
 
 
 @contextmanager
@@ -110,21 +95,18 @@ def _interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def best_and_last(result: Result, best: Best, file: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """What the best checkpoint was reported with, and `file` of the best and the last one as best.pt and last.pt.
+def best_and_last(output: str, best: Best, file: str) -> tuple[Mapping[str, Any], dict[str, bytes]]:
+    """What the best checkpoint was saved with, and `file` of the best and the last one as best.pt and last.pt.
 
     Raises:
         RunFailed: There is no checkpoint.
     """
-    if result.checkpoint is None:
+    saved = checkpoints.find(output)
+    if not saved:
         raise RunFailed("training: was stopped before the end of its first epoch")
-    choose = min if best.mode == "min" else max
-    chosen, metrics = choose(result.best_checkpoints or [], key=lambda pair: pair[1][best.metric])
-    found = {}
-    for name, checkpoint in (("last.pt", result.checkpoint), ("best.pt", chosen)):
-        with checkpoint.as_directory() as folder:
-            found[name] = storage.read_bytes(f"{folder}/{file}")
-    return metrics, found
+    chosen = best.of(saved)
+    found = {"last.pt": saved[-1], "best.pt": chosen}
+    return chosen.metrics, {name: storage.read_bytes(one.file(file)) for name, one in found.items()}
 
 
 def scale(wanted: ResourcesConfig) -> tuple[ScalingConfig, int]:

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ray.train import Result
-
 from pipelines import storage
 from pipelines.lifters.checkpoint import LifterCard
+from pipelines.train.checkpoints import Best
 from pipelines.train.data import DataPlan
-from pipelines.train.fitting import Best, best_and_last, fit
+from pipelines.train.fitting import best_and_last, fit
 from pipelines.train.listening import Control, Heard, Listener
 from pipelines.train.loop import has_trajectory
 from pipelines.train.worker import LIFTER_FILE, SELECTION, train_worker
@@ -111,8 +110,8 @@ def execute(
     """
     card = _card(config, plan, {"run_id": run_id, "data": plan.digest})
     settings = {"config": config, "plan": plan, "card": card, "start": start}
-    result, heard = fit(train_worker, settings, config.output, config.resources, BEST, listener, control)
-    return _finish(config, plan, result, heard)
+    heard = fit(train_worker, settings, config.output, config.resources, BEST, listener, control)
+    return _finish(config, plan, heard)
 
 
 def _settings(config: TrainConfig) -> dict[str, Any]:
@@ -133,8 +132,8 @@ def _card(config: TrainConfig, plan: DataPlan, lineage: dict[str, str]) -> Lifte
     )
 
 
-def _finish(config: TrainConfig, plan: DataPlan, result: Result, heard: Heard) -> dict[str, Any]:
-    best_metrics, files = best_and_last(result, BEST, LIFTER_FILE)
+def _finish(config: TrainConfig, plan: DataPlan, heard: Heard) -> dict[str, Any]:
+    best_metrics, files = best_and_last(config.output, BEST, LIFTER_FILE)
     for name, data in files.items():
         storage.write_bytes(storage.join(config.output, name), data)
     last = heard.epochs[-1]

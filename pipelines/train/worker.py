@@ -2,11 +2,10 @@
 
 import io
 import pickle
-import tempfile
+import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray.train
@@ -14,7 +13,9 @@ import ray.train.torch
 import torch
 
 from pipelines import storage
-from pipelines.lifters.checkpoint import LifterCard, save_lifter
+from pipelines.lifters.checkpoint import save_lifter
+from pipelines.train import checkpoints
+from pipelines.train.checkpoints import STATE_FILE
 from pipelines.train.data import DataPlan, load_data
 from pipelines.train.loop import EpochReport, Training
 from pipelines.train.mailbox import Orders
@@ -22,9 +23,8 @@ from pipelines.train.worker_group import WorkerGroup
 from schemas.errors import RunFailed, UserError
 from schemas.train import TrainConfig
 
-# In each checkpoint: the model for use, and everything that resuming needs.
+# In each checkpoint: the model for use.
 LIFTER_FILE = "lifter.pt"
-STATE_FILE = "training.pt"
 # What checkpoints are ranked by, mm.
 SELECTION = "selection_mm"
 # Between two looks at whether to go on.
@@ -60,8 +60,8 @@ def train_worker(settings: dict[str, Any]) -> None:
     """Train to the last epoch, from the last checkpoint if there is one.
 
     Args:
-        settings: `config`, `plan`, `card`, `threads`, the `mailbox` of the driver, and `start`: the training state of
-            another training (URI) to begin with, or None.
+        settings: `config`, `plan`, `card`, what `fit` adds, and `start`: the training state of another training (URI)
+            to begin with, or None.
     """
     mailbox = settings["mailbox"]
     torch.set_num_threads(settings["threads"])
@@ -81,7 +81,7 @@ def _train(settings: dict[str, Any], workers: WorkerGroup) -> None:
     config: TrainConfig = settings["config"]
     plan: DataPlan = settings["plan"]
     training = Training(config, plan, load_data(config, plan, workers), workers)
-    state = _state_to_continue(settings["start"], workers)
+    state = state_to_continue(settings["output"], workers, settings["start"])
     if state is not None:
         training.restore(state)
 
@@ -106,18 +106,29 @@ def _train(settings: dict[str, Any], workers: WorkerGroup) -> None:
         # Told before it is saved: the driver may want to know at once.
         with suppress(_Stopped):
             say(epoch)
-        _report(training, epoch, settings["card"], workers)
+        _save(training, epoch, settings, workers)
         orders = say(None)
 
 
-def _state_to_continue(start: str | None, workers: WorkerGroup) -> dict[str, Any] | None:
-    """What the last checkpoint of this training holds, else the state of another that it begins with, if any."""
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is not None:
-        with checkpoint.as_directory() as folder:
-            file = Path(folder, STATE_FILE)
-            return read_state(file.read_bytes(), f"{checkpoint.path}/{STATE_FILE}", workers)
-    return None if start is None else read_state(storage.read_bytes(start), start, workers)
+def state_to_continue(output: str, workers: WorkerGroup, start: str | None = None) -> dict[str, Any] | None:
+    """What the last checkpoint of this training holds, else what it begins with, if anything.
+
+    Args:
+        output: Folder of the training.
+        workers: Those who all go on from the same.
+        start: The state of another training (URI).
+
+    Raises:
+        UserError: It is damaged, or this worker's machine does not see the output.
+    """
+    if not storage.exists(output):
+        raise UserError(
+            f"output={output}: a worker's machine ({socket.gethostname()}) does not see this folder; "
+            "give one that all machines share, or a bucket"
+        )
+    saved = checkpoints.find(output) if workers.leads else []
+    where = workers.gather(saved[-1].file(STATE_FILE) if saved else start)[0]
+    return None if where is None else read_state(storage.read_bytes(where), where, workers)
 
 
 def read_state(data: bytes, where: str, workers: WorkerGroup) -> dict[str, Any]:
@@ -132,14 +143,14 @@ def read_state(data: bytes, where: str, workers: WorkerGroup) -> dict[str, Any]:
         raise UserError(f"{where}: the checkpoint is damaged; remove its folder, or give a new output") from error
 
 
-def _report(training: Training, epoch: EpochReport, card: LifterCard, workers: WorkerGroup) -> None:
+def _save(training: Training, epoch: EpochReport, settings: dict[str, Any], workers: WorkerGroup) -> None:
     # The last epoch is the best where nothing is held out to tell.
     selection = epoch.validation.get("mpjpe_mm", -float(epoch.epoch))
     metrics = {"epoch": epoch.epoch, SELECTION: selection}
-    if not workers.leads:
-        ray.train.report(metrics)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        torch.save(training.state(), Path(folder, STATE_FILE))
-        save_lifter(str(Path(folder, LIFTER_FILE)), training.model, card)
-        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+    if workers.leads:
+
+        def write_lifter(folder: str) -> None:
+            save_lifter(storage.join(folder, LIFTER_FILE), training.model, settings["card"])
+
+        checkpoints.save(settings["output"], metrics, training.state(), write_lifter, settings["best"])
+    ray.train.report(metrics)

@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from ray.train import Result
-
 from pipelines import session, storage
 from pipelines.detectors.card import DetectorCard
-from pipelines.train.fitting import Best, best_and_last, fit, scale
+from pipelines.train import checkpoints
+from pipelines.train.checkpoints import Best
+from pipelines.train.fitting import best_and_last, fit, scale
 from pipelines.train.listening import Heard, Listener
 from pipelines.train.loop import EpochReport
 from pipelines.train.run import Begun, require_same
@@ -77,7 +77,7 @@ def execute(config: TrainDetectorConfig, plan: DetectorPlan, run_id: str, listen
     session.connect()
     scale(config.resources)
     # Once a net has learned from some people, others would change what resuming gives.
-    retry = not _has_checkpoint(config.output)
+    retry = not checkpoints.find(config.output)
     cut = cut_people(config.output, plan, config.max_failed, retry, listener.cut)
     files = Files(
         *(tuple(canvas_file(config.output, p, plan.net) for p in s) for s in (plan.training, plan.validation))
@@ -87,8 +87,8 @@ def execute(config: TrainDetectorConfig, plan: DetectorPlan, run_id: str, listen
         raise UserError("data: nobody is in the images that can be read; repair them, or give others")
     training_order(config, people["training"])  # or it would be told by a worker, much later
     settings = {"config": config, "net": plan.net, "files": files, "card": _card(plan, run_id)}
-    result, heard = fit(train_detector_worker, settings, config.output, config.resources, BEST, listener)
-    return _finish(config, plan, people, list(cut.values()), result, heard)
+    heard = fit(train_detector_worker, settings, config.output, config.resources, BEST, listener)
+    return _finish(config, plan, people, list(cut.values()), heard)
 
 
 def metrics_of(report: EpochReport) -> dict[str, Any]:
@@ -100,11 +100,6 @@ def metrics_of(report: EpochReport) -> dict[str, Any]:
 def _settings(config: TrainDetectorConfig) -> dict[str, Any]:
     # Who computes may change between a training's parts, where it lies may too.
     return flatten(config.model_dump(mode="json", exclude={"output", "resources", "max_failed"}))
-
-
-def _has_checkpoint(output: str) -> bool:
-    fs, path = storage.filesystem(storage.join(output, "checkpoints"))
-    return bool(fs.glob(f"{path}/checkpoint_*"))
 
 
 def _card(plan: DetectorPlan, run_id: str) -> DetectorCard:
@@ -126,10 +121,9 @@ def _finish(
     plan: DetectorPlan,
     people: dict[str, int],
     cut: Sequence[CutSummary],
-    result: Result,
     heard: Heard,
 ) -> dict[str, Any]:
-    best_metrics, files = best_and_last(result, BEST, DETECTOR_FILE)
+    best_metrics, files = best_and_last(config.output, BEST, DETECTOR_FILE)
     for name, data in files.items():
         storage.write_bytes(storage.join(config.output, name), data)
     unreadable = [one for summary in cut for one in summary.unreadable]

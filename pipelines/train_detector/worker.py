@@ -1,8 +1,6 @@
 """What each worker of a detector's training runs, under Ray Train."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -10,9 +8,11 @@ import ray.train
 import ray.train.torch
 import torch
 
-from pipelines.detectors.card import DetectorCard, save_detector
+from pipelines import storage
+from pipelines.detectors.card import save_detector
+from pipelines.train import checkpoints
 from pipelines.train.loop import EpochReport
-from pipelines.train.worker import STATE_FILE, Started, StepReport, read_state
+from pipelines.train.worker import Started, StepReport, state_to_continue
 from pipelines.train.worker_group import WorkerGroup
 from pipelines.train_detector.batches import Batches
 from pipelines.train_detector.canvases import CanvasSet
@@ -40,7 +40,7 @@ def train_detector_worker(settings: dict[str, Any]) -> None:
     """Train to the last epoch, from the last checkpoint if there is one.
 
     Args:
-        settings: `config`, `net`, `files`, `card`, `threads` and the `mailbox` of the driver.
+        settings: `config`, `net`, `files`, `card`, and what `fit` adds.
     """
     torch.set_num_threads(settings["threads"])
     # Crops and JPEGs are smaller than what starting a thread for them costs.
@@ -61,13 +61,11 @@ def _train(settings: dict[str, Any], workers: WorkerGroup) -> None:
     config: TrainDetectorConfig = settings["config"]
     net: NetPlan = settings["net"]
     training = DetectorTraining(config, net, _data(settings["files"], net, workers, settings["threads"]), workers)
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
+    state = state_to_continue(settings["output"], workers)
+    if state is None:
         training.begin()
     else:
-        with checkpoint.as_directory() as folder:
-            data = Path(folder, STATE_FILE).read_bytes()
-        training.restore(read_state(data, f"{checkpoint.path}/{STATE_FILE}", workers))
+        training.restore(state)
 
     def say(message: object) -> None:
         if workers.leads:
@@ -80,7 +78,7 @@ def _train(settings: dict[str, Any], workers: WorkerGroup) -> None:
             lambda step, steps, rate: say(StepReport(training.epochs_done + 1, step, steps, rate))
         )
         say(epoch)
-        _report(training, epoch, settings["card"], workers)
+        _save(training, epoch, settings, workers)
 
 
 def _data(files: Files, net: NetPlan, workers: WorkerGroup, threads: int) -> DetectorData:
@@ -92,14 +90,14 @@ def _data(files: Files, net: NetPlan, workers: WorkerGroup, threads: int) -> Det
     return DetectorData(training, validation)
 
 
-def _report(training: DetectorTraining, epoch: EpochReport, card: DetectorCard, workers: WorkerGroup) -> None:
+def _save(training: DetectorTraining, epoch: EpochReport, settings: dict[str, Any], workers: WorkerGroup) -> None:
     chosen = selection(epoch.validation)
     # The last epoch is the best where nobody is held out to tell.
     metrics = {"epoch": epoch.epoch, SELECTION: float(epoch.epoch) if chosen is None else chosen}
-    if not workers.leads:
-        ray.train.report(metrics)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        torch.save(training.state(), Path(folder, STATE_FILE))
-        save_detector(str(Path(folder, DETECTOR_FILE)), training.network, card)
-        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+    if workers.leads:
+
+        def write_detector(folder: str) -> None:
+            save_detector(storage.join(folder, DETECTOR_FILE), training.network, settings["card"])
+
+        checkpoints.save(settings["output"], metrics, training.state(), write_detector, settings["best"])
+    ray.train.report(metrics)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipelines import storage
-from pipelines.train.fitting import CHECKPOINTS
+from pipelines.train.checkpoints import CHECKPOINTS
 from pipelines.train.run import require_same
 from schemas.config import flatten
 from schemas.errors import UserError

@@ -2,21 +2,18 @@
 
 import json
 import math
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.train import Checkpoint, Result
-from ray.train.v2._internal.exceptions import CheckpointManagerInitializationError
 
 from pipelines import storage
-from pipelines.train import run
+from pipelines.train import checkpoints, run
+from pipelines.train.checkpoints import CHECKPOINTS, STATE_FILE
 from pipelines.train.data import plan_data
-from pipelines.train.fitting import CHECKPOINTS
 from pipelines.train.loop import Diverged
-from pipelines.train.worker import SELECTION, STATE_FILE
+from pipelines.train.worker import SELECTION
 from pipelines.tune import ledger
 from pipelines.tune.population import hold, wait_for
 from pipelines.tune.space import trial_config
@@ -94,11 +91,10 @@ class TrainingTrial(tune.Trainable):
         assert self._training is not None
         epoch = self._training.told
         deadline = time.monotonic() + SAVING_S
-        while (folder := _saved(self._config.output, epoch)) is None:
+        while (state := _saved(self._config.output, epoch)) is None:
             assert time.monotonic() < deadline, "the training has not saved the epoch that it told of"
             time.sleep(0.1)
-        with folder.as_directory() as path:
-            shutil.copy(Path(path, STATE_FILE), Path(checkpoint_dir, STATE_FILE))
+        Path(checkpoint_dir, STATE_FILE).write_bytes(state)
         origin = {"trial": self.trial_id, "epoch": epoch}
         Path(checkpoint_dir, ORIGIN).write_text(json.dumps(origin), encoding="utf-8")
 
@@ -136,12 +132,7 @@ class TrainingTrial(tune.Trainable):
         return TrialTraining(self._config, plan, record.run_id, self._waits)
 
 
-def _saved(output: str, epoch: int) -> Checkpoint | None:
-    """The checkpoint that a training wrote after an epoch; None if it has not yet, or no longer."""
-    fs, path = storage.arrow_filesystem(storage.join(output, CHECKPOINTS))
-    try:
-        written = Result.from_path(path, storage_filesystem=fs).best_checkpoints or []
-    # Ray Train's list of checkpoints is not there yet, or is being written.
-    except (RuntimeError, CheckpointManagerInitializationError):
-        return None
-    return next((checkpoint for checkpoint, metrics in written if metrics[TIME] == epoch), None)
+def _saved(output: str, epoch: int) -> bytes | None:
+    """The state that a training saved after an epoch; None if it has not yet."""
+    saved = [checkpoint for checkpoint in checkpoints.find(output) if checkpoint.metrics[TIME] == epoch]
+    return storage.read_bytes(saved[0].file(STATE_FILE)) if saved else None

@@ -104,11 +104,11 @@ def test_tracks_that_changed_are_refused(undisturbed, corpus, tmp_path, capsys):
 
 
 def checkpoints(output):
-    return list(Path(output).glob("checkpoints/checkpoint_*/training.pt"))
+    return list(Path(output).glob("checkpoints/*/metrics.json"))
 
 
 def wait_for_checkpoint(output):
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 200
     while not checkpoints(output):
         assert time.monotonic() < deadline
         time.sleep(0.05)
