@@ -124,7 +124,7 @@ def measure(options: dict[str, Any], device: str) -> dict[str, float]:
     """Crops/s of network, detector and job, with clips of one batch."""
     size = options["batch_size"]
     detector = build(options, device)
-    net, (width, height) = detector._top_down._net, detector._top_down._net.input_wh
+    net, (width, height) = detector.net, detector.net.input_wh
     crops = torch.randn(size, 3, height, width, device=device)
     frames = frames_of(size)
 
@@ -208,7 +208,7 @@ def decoded(frames: np.ndarray) -> pa.Table:
 def flops_per_crop(options: dict[str, Any]) -> float:
     """Operations of the network for one crop, twice with the flip test."""
     plain = {"compile": "none", "backend": "torch", "precision": "float32", "channels_last": None}
-    net = build(options | plain, "cpu")._top_down._net
+    net = build(options | plain, "cpu").net
     width, height = net.input_wh
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         net(torch.zeros(1, 3, height, width))

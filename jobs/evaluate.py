@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any
 
 from rich.columns import Columns
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jobs.cli import run_job
 from jobs.pages import keep_page
+from jobs.progress import make_progress
+from jobs.terminal import Terminal
 from pipelines import evaluate, models, runs, storage
 from pipelines.datasets.reader import TrackInfo, read_rows
 from pipelines.datasets.track import KeypointTrack
@@ -60,10 +61,9 @@ def main(config: EvaluateConfig) -> int:
 @contextmanager
 def progress_bar(tracks: Sequence[TrackInfo]) -> Iterator[Callable[[Iterable[KeypointTrack]], Iterator[KeypointTrack]]]:
     """A bar on standard error that moves as tracks are taken."""
-    columns = (TextColumn("evaluate"), BarColumn(), TextColumn("{task.fields[shown]}"))
-    times, console = (TimeElapsedColumn(), TimeRemainingColumn()), Console(stderr=True)
-    with Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=sum(track.frames for track in tracks), shown="")
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"))
+    with make_progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), transient=True) as bar:
+        task = bar.add_task("evaluate", total=sum(track.frames for track in tracks), shown="")
 
         def watched(read: Iterable[KeypointTrack]) -> Iterator[KeypointTrack]:
             for number, track in enumerate(read, start=1):
@@ -87,7 +87,7 @@ def log(record: runs.Run, report: Mapping[str, Any]) -> None:
 
 def show(report: Mapping[str, Any], uri: str) -> None:
     """The summary, one screen."""
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Terminal()
     card, data = report["card"], report["data"]
     mirrored = ", averaged with the mirror image's" if report["flip"] else ""
     console.print(

@@ -9,9 +9,11 @@ from typing import Any
 
 from rich.columns import Columns
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jobs.cli import run_job
+from jobs.progress import make_progress
+from jobs.terminal import Terminal
 from pipelines import runs, storage
 from pipelines.evaluate_detector import run
 from schemas.evaluate_detector import EvaluateDetectorConfig
@@ -43,9 +45,9 @@ def main(config: EvaluateDetectorConfig) -> int:
 @contextmanager
 def progress_bar() -> Iterator[Callable[[run.Progress], None]]:
     """A bar on standard error, if there is anything to do."""
-    columns = (TextColumn("detect"), BarColumn(), TextColumn("{task.fields[shown]}"))
-    bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True))
-    task = bar.add_task("", shown="")
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"))
+    bar = make_progress(*columns, TimeElapsedColumn(), TimeRemainingColumn())
+    task = bar.add_task("detect", shown="")
     with ExitStack() as started:
 
         def on_progress(at: run.Progress) -> None:
@@ -60,7 +62,7 @@ def progress_bar() -> Iterator[Callable[[run.Progress], None]]:
 
 def show(report: Mapping[str, Any]) -> None:
     """The summary, one screen."""
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Terminal()
     this, detector = report["run"], report["detector"]
     flipped = ", averaged with the mirror image's" if detector.get("flip") else ""
     boxes = BOXES.get(report["boxes"], f"boxes of {report['boxes']}")

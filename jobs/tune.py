@@ -12,13 +12,14 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from jobs.arguments import plugin_config
 from jobs.cli import run_job
 from jobs.pages import keep_page
+from jobs.progress import make_progress
+from jobs.terminal import Terminal
 from pipelines import runs, storage, tracking
 from pipelines.report.search_page import best_first, search_page
 from pipelines.train.data import plan_data
@@ -134,7 +135,7 @@ class Display:
 def display(config: TuneConfig, trials: int, before: list[TrialRecord]) -> Iterator[Display]:
     """The display while searching."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with make_progress(*columns, transient=True) as bars:
         yield Display(bars, config, trials, before)
 
 
@@ -155,7 +156,7 @@ def value(given: Any) -> str:
 
 def show(report: dict[str, Any]) -> None:
     """The summary, one screen."""
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Terminal()
     paths = list(report["search_space"])
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("trial", "state", *short_names(paths).values(), "mm", "epochs"):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 
 from pipelines.checkpoints import read_hashed
@@ -18,7 +18,7 @@ from pipelines.detectors.base import People
 from pipelines.detectors.batches import Batches
 from pipelines.detectors.clip_frames import ClipFrames
 from pipelines.detectors.topdown.detector import use_threads
-from pipelines.detectors.weights import absolute_weights, named
+from pipelines.detectors.weights import Weights, named
 from schemas.config import JobConfig
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS
@@ -33,7 +33,7 @@ class KeypointRcnnConfig(JobConfig):
     PRACTICAL: ClassVar[dict[str, Any]] = {"weights": True, "batch_size": True}
     """Options that say where weights lie or how fast it goes."""
 
-    weights: str
+    weights: Weights
     """torchvision's checkpoint keypointrcnn_resnet50_fpn_coco-fc266e95.pth (any URI)."""
 
     min_person_score: float = Field(default=0.5, ge=0, le=1)
@@ -44,11 +44,6 @@ class KeypointRcnnConfig(JobConfig):
 
     batch_size: int | None = Field(default=None, ge=1)
     """Frames looked at together; none: 8 on a GPU, 1 on a CPU."""
-
-    @field_validator("weights")
-    @classmethod
-    def _absolute(cls, weights: str) -> str:
-        return absolute_weights(weights)
 
 
 class KeypointRcnn:

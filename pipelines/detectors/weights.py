@@ -3,6 +3,9 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from pipelines import storage
 from schemas.errors import UserError
@@ -24,11 +27,15 @@ def random_seed(weights: str) -> int | None:
     return int(seed)
 
 
-def absolute_weights(weights: str) -> str:
-    """The weights as every process of this machine finds them: paths that exist made absolute, all else as it is."""
-    if weights.startswith(RANDOM) or not storage.exists(weights):
+def _absolute(weights: str) -> str:
+    # What is no path of this machine is the same everywhere, and reading a config asks no network.
+    if weights.startswith(RANDOM) or "://" in weights or not storage.exists(weights):
         return weights
     return storage.absolute(weights)
+
+
+Weights = Annotated[str, AfterValidator(_absolute)]
+"""An option that names weights, as every process of this machine finds them: paths that exist are made absolute."""
 
 
 @contextmanager

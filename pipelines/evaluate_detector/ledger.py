@@ -1,8 +1,6 @@
 """What an output folder already holds. The output is the only ledger: no side file can disagree with it."""
 
-import json
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +10,10 @@ import pyarrow.compute as pc
 from jaxtyping import Float32, Int64
 
 from pipelines import storage
-from pipelines.label.ledger import digest
-from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, WEIGHTS_KEY
-from schemas.errors import UserError
-from schemas.predictions import FORMAT
+from pipelines.shards import ShardKind, is_failed, weights_and_layout
+from schemas.predictions import FORMAT, PREDICTIONS
 
-# Finished rows and failed rows lie in files of different names, so that a retry can replace the failed ones.
-FINISHED, FAILED = "part-", "errors-"
+SHARDS = ShardKind("predictions", FORMAT, PREDICTIONS, key="image_id")
 
 
 @dataclass(frozen=True)
@@ -72,28 +67,26 @@ def read_ledger(folder: str, settings: Mapping[str, Any]) -> Ledger:
         UserError: The folder holds predictions of another format or made with other settings.
     """
     files: dict[str, pa.Table] = {}
-    metadata: dict[bytes, bytes] = {}
+    weights, layout = None, None
     done: set[int] = set()
-    for file, table in _read_all(folder, ["image_id", "image", "error"]):
-        metadata = table.schema.metadata or {}
-        _check(file, metadata, settings)
+    for file, table in SHARDS.read(folder, ["image_id", "image", "error"], settings):
+        weights, layout = weights_and_layout(table)
         files[file] = table
         done.update(table.filter(table["error"].is_null())["image_id"].to_pylist())
-    weights, layout = metadata.get(WEIGHTS_KEY), metadata.get(LAYOUT_KEY)
-    return Ledger(files, frozenset(done), weights.decode() if weights else None, layout.decode() if layout else None)
+    return Ledger(files, frozenset(done), weights, layout)
 
 
 def retire_errors(ledger: Ledger) -> None:
     """Remove the failed rows: all of them are about to be tried again."""
     for file in ledger.files:
-        if file.rsplit("/", 1)[1].startswith(FAILED):
+        if is_failed(file):
             storage.remove(file)
 
 
 def read_predictions(folder: str, image_ids: Collection[int], joints: int) -> Predictions:
     """The people found in some images, by rising image id."""
     columns = ["image_id", "people", "error"]
-    tables = [table.filter(table["error"].is_null()) for _, table in _read_all(folder, columns)]
+    tables = [table.filter(table["error"].is_null()) for _, table in SHARDS.read(folder, columns)]
     wanted = pa.array(sorted(image_ids), pa.int64())
     images = pa.concat_tables(tables).combine_chunks().sort_by("image_id") if tables else None
     if images is None or not len(images):
@@ -119,11 +112,6 @@ def read_predictions(folder: str, image_ids: Collection[int], joints: int) -> Pr
     )
 
 
-def file_name(kind: str, table: pa.Table) -> str:
-    """The name of a predictions file: the hash of its image ids, so that writing it again changes nothing."""
-    return f"{kind}{digest(sorted(table['image_id'].to_pylist()))}.parquet"
-
-
 def _nobody(joints: int) -> Predictions:
     whole, real = np.zeros(0, np.int64), np.zeros
     return Predictions(
@@ -134,22 +122,3 @@ def _nobody(joints: int) -> Predictions:
         real((0, joints, 2), np.float32),
         real((0, joints), np.float32),
     )
-
-
-def _read_all(folder: str, columns: list[str]) -> list[tuple[str, pa.Table]]:
-    files = storage.list_folder(folder, ".parquet")
-    with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
-        return list(zip(files, pool.map(lambda file: storage.read_table(file, columns), files), strict=True))
-
-
-def _check(file: str, metadata: Mapping[bytes, bytes], settings: Mapping[str, Any]) -> None:
-    found = metadata.get(FORMAT_KEY, b"unknown").decode()
-    if found != FORMAT:
-        raise UserError(f"output: {file} has format {found!r}, this version writes {FORMAT!r}; give a new output")
-    held = json.loads(metadata[SETTINGS_KEY])
-    for name in sorted(held.keys() | settings.keys()):
-        if held.get(name) != settings.get(name):
-            raise UserError(
-                f"{name}={settings.get(name)}: the output holds predictions made with {name}={held.get(name)}; "
-                "give the same value, or a new output"
-            )

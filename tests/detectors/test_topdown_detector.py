@@ -55,7 +55,7 @@ class Broken(RedSpot):
 def make(net=None, **options) -> TopDown:
     persons = {"name": "fixed_people:TwoPeople", **options.pop("persons", {})}
     net = net or RedSpot(udp=options.get("decode") == "udp")
-    return TopDown(net, TopDownConfig.model_validate({"persons": persons, **options}), 1, "cpu")
+    return TopDown(net, TopDownConfig.model_validate({"persons": persons, **options}), 1, "cpu", "")
 
 
 def spots(count: int = 5, width: int = 320, height: int = 240) -> tuple[np.ndarray, np.ndarray]:
@@ -214,6 +214,6 @@ def test_every_other_frame_is_looked_at():
 def test_the_gpu_finds_what_the_cpu_finds(decode):
     frames, _ = spots(40, 640, 480)
     config = TopDownConfig.model_validate({"persons": {"name": "fixed_people:TwoPeople"}, "decode": decode})
-    on_gpu = TopDown(RedSpot(decode == "udp"), config, 1, "cuda")(frames)
+    on_gpu = TopDown(RedSpot(decode == "udp"), config, 1, "cuda", "")(frames)
     for people, expected in zip(on_gpu, make(decode=decode)(frames), strict=True):
         np.testing.assert_allclose(people.keypoints, expected.keypoints, atol=1.0)

@@ -1,18 +1,14 @@
 """HRNet as a `Detector`."""
 
-from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
-from jaxtyping import Float32, UInt8
 from pydantic import Field, field_validator
 
-from pipelines.detectors.base import People
 from pipelines.detectors.hrnet.checkpoint import load_hrnet
 from pipelines.detectors.topdown.detector import TopDown, use_threads
 from pipelines.detectors.topdown.net import build_net
 from pipelines.detectors.topdown.options import TopDownConfig
-from pipelines.detectors.weights import absolute_weights, combined_sha256, named, parse_size
+from pipelines.detectors.weights import Weights, named, parse_size
 from schemas.config import JobConfig
 
 _DEFAULT_SIZE = "256x192"
@@ -23,7 +19,7 @@ _COARSEST = 32
 class HrnetConfig(TopDownConfig):
     """The options of `detector.name=hrnet`."""
 
-    weights: str
+    weights: Weights
     """Checkpoint (any URI): the authors' pose_hrnet_*.pth, mmpose's or our own training's; random:SEED for tests."""
 
     input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
@@ -42,13 +38,8 @@ class HrnetConfig(TopDownConfig):
             parse_size(size, _COARSEST)
         return size
 
-    @field_validator("weights")
-    @classmethod
-    def _absolute(cls, weights: str) -> str:
-        return absolute_weights(weights)
 
-
-class Hrnet:
+class Hrnet(TopDown):
     """HRNet W32, W48 or narrower; implements `pipelines.detectors.base.KeypointEstimator`.
 
     Args:
@@ -76,18 +67,4 @@ class Hrnet:
         )
         if loaded.card and config.sigma is None:
             config = config.model_copy(update={"sigma": loaded.card.sigma})
-        self.layout = loaded.layout
-        self._top_down = TopDown(net, config, threads, device)
-        self.weights_sha256 = combined_sha256(loaded.sha256, self._top_down.persons_sha256)
-
-    def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
-        """Find the people of each RGB frame, the best seen first."""
-        return self._top_down(frames)
-
-    def estimate(
-        self,
-        frames: UInt8[np.ndarray, "frames height width 3"],
-        boxes: Sequence[Float32[np.ndarray, "_people 4"]],
-    ) -> list[People]:
-        """Find the joints of the people in the boxes given; see `KeypointEstimator`."""
-        return self._top_down.estimate(frames, boxes)
+        super().__init__(net, config, threads, device, loaded.sha256)

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from pipelines import registry
-from pipelines.detectors.weights import absolute_weights, parse_size
+from pipelines.detectors.weights import Weights, parse_size
 from schemas.config import JobConfig
 from schemas.errors import UserError
 
@@ -23,7 +23,7 @@ class PersonsConfig(JobConfig):
     name: str = "detr"
     """detr (RT-DETR, RT-DETRv2, D-FINE: as the weights are), whole_frame (one person), or package.module:Class."""
 
-    weights: str = "PekingU/rtdetr_v2_r18vd"
+    weights: Weights = "PekingU/rtdetr_v2_r18vd"
     """Folder (any URI) with config.json and model.safetensors, a Hugging Face name, or random:SEED for tests."""
 
     min_score: float = Field(default=0.3, ge=0, le=1)
@@ -60,11 +60,6 @@ class PersonsConfig(JobConfig):
         if size is not None:
             parse_size(size, COARSEST)
         return size
-
-    @field_validator("weights")
-    @classmethod
-    def _absolute(cls, weights: str) -> str:
-        return absolute_weights(weights)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from pipelines.detectors.topdown.decode import decode
 from pipelines.detectors.topdown.flips import flip_test
 from pipelines.detectors.topdown.options import TopDownConfig
 from pipelines.detectors.topdown.people import everybody, without_duplicates
+from pipelines.detectors.weights import combined_sha256
 
 # Crops are computed where pixel centres are whole numbers; `People` counts from the frame's corner.
 _TO_CENTRES = 0.5
@@ -44,22 +45,26 @@ class TopDown:
         config: The options.
         threads: CPU threads of this process.
         device: A torch device string.
+        net_sha256: Identifies the net's weights.
 
     Attributes:
-        persons_sha256: Identifies the weights that find people; empty if there are none.
+        net: As given.
+        layout: The joints.
+        weights_sha256: Identifies the weights of the net and of what finds people, if that has any.
 
     Raises:
         UserError: What finds people cannot be built.
     """
 
-    def __init__(self, net: HeatmapNet, config: TopDownConfig, threads: int, device: str) -> None:
+    def __init__(self, net: HeatmapNet, config: TopDownConfig, threads: int, device: str, net_sha256: str) -> None:
         use_threads(threads)
-        self._net = net
+        self.layout = net.layout
+        self.net = net
         self._config = config
         self._device = device
         finder = registry.load(registry.PERSONS, config.persons.name)
         self._persons: PersonFinder = finder(config.persons, threads, device)
-        self.persons_sha256 = self._persons.weights_sha256
+        self.weights_sha256 = combined_sha256(net_sha256, self._persons.weights_sha256)
         on_gpu = device.startswith("cuda")
         self._crops_at_once = Batches(config.batch_size or (128 if on_gpu else 8), "people")
         self._frames_at_once = Batches(config.persons.batch_size or (16 if on_gpu else 1), "frames")
@@ -70,7 +75,7 @@ class TopDown:
         boxes = self._find(clip, frames.shape[:3])
         people, crops = self._people(clip, boxes)
         areas = np.split(crops.sizes.prod(1).numpy(), np.cumsum([len(found) for found in boxes])[:-1])
-        return without_duplicates(people, areas, self._net.layout, self._config) if len(frames) else []
+        return without_duplicates(people, areas, self.net.layout, self._config) if len(frames) else []
 
     def estimate(
         self,
@@ -105,13 +110,13 @@ class TopDown:
         """One person for each box, and the crops that they were found in."""
         corners = np.concatenate([np.zeros((0, 4), np.float32), *(found.corners for found in boxes)])
         known = torch.from_numpy(np.nan_to_num(corners, posinf=0, neginf=0))
-        crops = crop_boxes(known - _TO_CENTRES, self._net.input_wh, PADDING)
+        crops = crop_boxes(known - _TO_CENTRES, self.net.input_wh, PADDING)
         frame_index = np.repeat(np.arange(len(boxes)), [len(found) for found in boxes])
         keypoints, scores = self._keypoints(clip, crops, frame_index)
         return everybody(boxes, keypoints + np.float32(_TO_CENTRES), scores), crops
 
     def _keypoints(self, clip: ClipFrames, crops: CropBoxes, frame_index: Int64[np.ndarray, " people"]) -> Keypoints:
-        net, config = self._net, self._config
+        net, config = self.net, self._config
         udp = config.decode == "udp"
         matrices = crop_matrices(crops.centres, crops.sizes, None, net.input_wh, udp).to(self._device)
         index = torch.from_numpy(frame_index).to(self._device)
@@ -131,9 +136,9 @@ class TopDown:
 
     def _look(self, crops: Tensor) -> Tensor:
         if not self._config.flip:
-            return self._net(crops)
+            return self.net(crops)
         # Heatmaps of nets without UDP lie a pixel off in the mirror.
-        return flip_test(self._net, crops, self._net.layout, shift=self._config.decode != "udp")
+        return flip_test(self.net, crops, self.net.layout, shift=self._config.decode != "udp")
 
 
 def _to_numpy(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,15 +1,11 @@
 """ViTPose as a `Detector`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-from jaxtyping import Float32, UInt8
 from pydantic import Field, field_validator
 
 from pipelines.detectors import pretrained
-from pipelines.detectors.base import People
 from pipelines.detectors.persons.base import PersonsConfig
 from pipelines.detectors.topdown.decode import Decoding
 from pipelines.detectors.topdown.detector import TopDown, use_threads
@@ -17,7 +13,7 @@ from pipelines.detectors.topdown.net import build_net
 from pipelines.detectors.topdown.options import TopDownConfig
 from pipelines.detectors.vitpose.network import load_vitpose
 from pipelines.detectors.vitpose.sizes import PATCH, Variant
-from pipelines.detectors.weights import absolute_weights, combined_sha256, parse_size
+from pipelines.detectors.weights import Weights, parse_size
 from schemas.config import JobConfig
 from schemas.errors import UserError
 from schemas.layouts import layout
@@ -28,7 +24,7 @@ _DEFAULT_WEIGHTS = "usyd-community/vitpose-base-simple"
 class VitposeConfig(TopDownConfig):
     """The options of `detector.name=vitpose`."""
 
-    weights: str = _DEFAULT_WEIGHTS
+    weights: Weights = _DEFAULT_WEIGHTS
     """transformers folder (any URI) or Hugging Face name, the authors' vitpose-*.pth, or random:SEED for tests."""
 
     variant: Variant = "b"
@@ -53,13 +49,8 @@ class VitposeConfig(TopDownConfig):
             parse_size(size, PATCH)
         return size
 
-    @field_validator("weights")
-    @classmethod
-    def _absolute(cls, weights: str) -> str:
-        return absolute_weights(weights)
 
-
-class Vitpose:
+class Vitpose(TopDown):
     """ViTPose S, B, L, H and ++; implements `pipelines.detectors.base.KeypointEstimator`.
 
     Args:
@@ -76,21 +67,18 @@ class Vitpose:
     def __init__(self, config: JobConfig, threads: int, device: str) -> None:
         assert isinstance(config, VitposeConfig)
         use_threads(threads)
-        self.layout = layout(config.layout)
+        joints = layout(config.layout)
         size = parse_size(config.input_size, PATCH) if config.input_size else None
-        network, digest = load_vitpose(config.weights, config.variant, len(self.layout), size, config.dataset)
-        if network.joints != len(self.layout):
+        network, digest = load_vitpose(config.weights, config.variant, len(joints), size, config.dataset)
+        if network.joints != len(joints):
             raise UserError(
-                f"detector.layout={config.layout}: has {len(self.layout)} joints, the weights {network.joints}; "
+                f"detector.layout={config.layout}: has {len(joints)} joints, the weights {network.joints}; "
                 "give the layout that they were trained on"
             )
         # Measured: slower on CPUs, where it is a matter of the patches and the head alone.
         channels_last = config.channels_last is True
-        net = build_net(
-            *(network, network.head, self.layout, network.input_wh), *(config, threads, device, channels_last)
-        )
-        self._top_down = TopDown(net, config, threads, device)
-        self.weights_sha256 = combined_sha256(digest, self._top_down.persons_sha256)
+        net = build_net(*(network, network.head, joints, network.input_wh), *(config, threads, device, channels_last))
+        super().__init__(net, config, threads, device, digest)
 
     @staticmethod
     def fetch_weights(into: Path | None = None) -> Path:
@@ -101,15 +89,3 @@ class Vitpose:
         """
         folders = [pretrained.fetch(name, into) for name in (_DEFAULT_WEIGHTS, PersonsConfig().weights)]
         return into or folders[0]
-
-    def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
-        """Find the people of each RGB frame, the best seen first."""
-        return self._top_down(frames)
-
-    def estimate(
-        self,
-        frames: UInt8[np.ndarray, "frames height width 3"],
-        boxes: Sequence[Float32[np.ndarray, "_people 4"]],
-    ) -> list[People]:
-        """Find the joints of the people in the boxes given; see `KeypointEstimator`."""
-        return self._top_down.estimate(frames, boxes)
