@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test lint audit setup clean
 
 demo: setup
 	$(BIN)/python -m jobs.demo output=demo
@@ -15,6 +15,12 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
+# Known vulnerabilities of what is pinned; --strict: what the advisory service does not know counts as a finding. In an
+# environment of its own: the tool is no part of what it looks at.
+audit:
+	@test -x .audit/bin/pip-audit || { $(PYTHON) -m venv .audit && .audit/bin/pip install -q pip-audit==2.10.1; }
+	.audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
+
 setup: .venv/.installed
 
 # A stamp: installs again only when the dependencies change.
@@ -25,4 +31,4 @@ setup: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv .audit demo

@@ -14,10 +14,11 @@ from typing import get_type_hints
 
 from jobs.arguments import help_text, read_config
 from jobs.submitted import require_durable
+from pipelines.logs import JsonFormatter, json_wanted
 from schemas.errors import RunFailed, UserError
-from schemas.secrets import redact
+from schemas.secrets import printable, redact
 
-NOT_JOBS = {"__init__", "arguments", "cli", "pages", "progress", "submitted"}
+NOT_JOBS = {"__init__", "arguments", "cli", "pages", "progress", "submitted", "terminal", "training_display"}
 
 
 def main() -> int:
@@ -55,7 +56,10 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
     if hasattr(job, "FIRST") and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         arguments[0] = f"{job.FIRST}={arguments[0]}"
     model = get_type_hints(job.main)["config"]
-    logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s", handlers=[_StandardError()])
+    formatter = JsonFormatter() if json_wanted() else logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    handler = _StandardError()
+    handler.setFormatter(formatter)
+    logging.basicConfig(level="WARNING", handlers=[handler])
     try:
         if any(argument in ("-h", "--help") for argument in arguments):
             print(help_text(name, _summary(name), model, arguments), flush=True)
@@ -65,10 +69,10 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
         return job.main(config)
     except UserError as error:
         for line in str(error).splitlines():
-            print(f"{name}: {redact(line)}", file=sys.stderr)
+            print(f"{name}: {printable(redact(line))}", file=sys.stderr)
         return 2
     except RunFailed as error:
-        print(f"{name}: {redact(str(error))}", file=sys.stderr)
+        print(f"{name}: {printable(redact(str(error)))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run the same command again", file=sys.stderr)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from jobs.cli import run_job
 from jobs.progress import make_progress
+from jobs.terminal import Terminal
 from pipelines.import_poses import import_poses
 from schemas.import_poses import ImportPosesConfig
 
@@ -53,7 +53,7 @@ def show(report: dict[str, Any]) -> None:
         ("subjects", f"frames of each: {subjects}"),
         ("output", f"{report['output']}/tracks ({len(report['files'])} files), /report.json"),
     ]
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Terminal()
     for name, value in rows:
         console.print(f"{name:<13}{value}")
     # A screenful; the report has them all.

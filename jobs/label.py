@@ -3,22 +3,13 @@
 python -m jobs.label videos=clips/ output=out
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from jobs.cli import run_job
 from jobs.pages import keep_page
-from jobs.progress import make_progress
+from jobs.progress import stage_bars
+from jobs.terminal import Terminal
 from pipelines import runs, storage
 from pipelines.label import run
 from pipelines.label.sources import find_videos
@@ -34,8 +25,8 @@ def main(config: LabelConfig) -> int:
         if work.nothing:
             print(f"label: nothing to do: all {len(work.sources)} videos are labeled in {config.output}")
             return 0
-        with runs.record("label", config) as record, progress_bar() as on_progress:
-            report = run.execute(config, work, on_progress)
+        with runs.record("label", config) as record, stage_bars() as on_stage:
+            report = run.execute(config, work, lambda at: on_stage(at.stage, at.done, at.total, told(at)))
             record.log_metrics({name: v for name, v in report.items() if name != "format"})
             record.log_tags({"raylift.digest": report["digest"]})
             record.log_json(report, "report.json")
@@ -45,27 +36,10 @@ def main(config: LabelConfig) -> int:
     return int(config.max_failed is not None and failed > config.max_failed)
 
 
-@contextmanager
-def progress_bar() -> Iterator[Callable[[run.Progress], None]]:
-    """A bar for each stage, on standard error."""
-    columns = (
-        TextColumn("{task.description:<6}"),
-        BarColumn(),
-        TextColumn("{task.fields[shown]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with make_progress(*columns) as bars:
-        tasks: dict[str, Any] = {}
-
-        def on_progress(at: run.Progress) -> None:
-            if at.stage not in tasks:
-                tasks[at.stage] = bars.add_task(at.stage, total=at.total, shown="")
-            unit = "videos" if at.stage == "label" else "files"
-            frames = f", {at.frames} frames" if at.frames else ""
-            bars.update(tasks[at.stage], completed=at.done, shown=f"{at.done:.1f} of {at.total} {unit}{frames}")
-
-        yield on_progress
+def told(at: run.Progress) -> str:
+    """How far a stage is, in words."""
+    unit = "videos" if at.stage == "label" else "files"
+    return f"{at.done:.1f} of {at.total} {unit}" + (f", {at.frames} frames" if at.frames else "")
 
 
 def show(report: dict[str, Any]) -> None:
@@ -88,7 +62,7 @@ def show(report: dict[str, Any]) -> None:
         ("memory", f"{this['peak_memory_mb']:,.0f} MB at the peak, all processes of this machine's job"),
         ("output", f"{report['output']}/tracks, /detections, /report.json, /report.html"),
     ]
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Terminal()
     for name, value in rows:
         console.print(f"{name:<13}{value}")
     # A screenful; the report has them all.

@@ -4,15 +4,12 @@ python -m jobs.lift model=models:/lifter@champion tracks=out/tracks output=out/p
 python -m jobs.lift model=out/lifter/best.pt video=clip.mp4 output=out/clip
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from jobs.cli import run_job
-from jobs.progress import make_progress
+from jobs.progress import stage_bars
+from jobs.terminal import Terminal
 from pipelines import runs, storage
 from pipelines.lift import run
 from schemas.lift import LiftConfig
@@ -31,8 +28,13 @@ def main(config: LiftConfig) -> int:
         if work.nothing:
             print(f"lift: nothing to do: all {len(work.tracks)} tracks are lifted in {config.output}")
             return 0
-        with runs.record("lift", config) as record, progress_bar() as on_progress:
-            report = run.execute(job, work, on_progress, lambda page, name: record.log_page(page, f"pages/{name}"))
+        with runs.record("lift", config) as record, stage_bars() as on_stage:
+            report = run.execute(
+                job,
+                work,
+                lambda at: on_stage(at.stage, at.done, at.total, told(at)),
+                lambda page, name: record.log_page(page, f"pages/{name}"),
+            )
             record.log_metrics({name: value for name, value in report.items() if name not in NO_METRICS})
             record.log_tags(
                 {
@@ -48,27 +50,10 @@ def main(config: LiftConfig) -> int:
     return int(config.max_failed is not None and failed > config.max_failed)
 
 
-@contextmanager
-def progress_bar() -> Iterator[Callable[[run.Progress], None]]:
-    """A bar for each stage, on standard error."""
-    columns = (
-        TextColumn("{task.description:<6}"),
-        BarColumn(),
-        TextColumn("{task.fields[shown]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with make_progress(*columns) as bars:
-        tasks: dict[str, Any] = {}
-
-        def on_progress(at: run.Progress) -> None:
-            if at.stage not in tasks:
-                tasks[at.stage] = bars.add_task(at.stage, total=at.total, shown="")
-            done = f"{at.done:.1f}" if at.unit == "videos" else f"{at.done:,}"
-            shown = f"{done} of {at.total:,} {at.unit}"
-            bars.update(tasks[at.stage], completed=at.done, total=at.total, shown=shown)
-
-        yield on_progress
+def told(at: run.Progress) -> str:
+    """How far a stage is, in words."""
+    done = f"{at.done:.1f}" if at.unit == "videos" else f"{at.done:,}"
+    return f"{done} of {at.total:,} {at.unit}"
 
 
 def show(report: Mapping[str, Any]) -> None:
@@ -97,7 +82,7 @@ def show(report: Mapping[str, Any]) -> None:
         *(("page", page) for page in report["pages"][:MOST_LINES]),
         ("output", f"{report['output']}/*.parquet, /report.json"),
     ]
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Terminal()
     for name, value in rows:
         console.print(f"{name:<13}{value}")
     failures = [f"{failure['video']}: {failure['reason']}" for failure in report["failures"]]

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from pipelines import runs, storage
+from schemas.secrets import redact
 
 
 def keep_page(draw: Callable[[], str], folder: str, name: str, record: runs.Run) -> None:
@@ -16,7 +17,7 @@ def keep_page(draw: Callable[[], str], folder: str, name: str, record: runs.Run)
         record: The job's run.
     """
     try:
-        html = draw()
+        html = redact(draw())
         storage.write_bytes(storage.join(folder, name), html.encode())
         record.log_page(html, name)
     except Exception as error:

@@ -6,10 +6,9 @@ python -m jobs.register model=out/lifter/best.pt name=lifter promote=champion da
 
 from typing import Any
 
-from rich.console import Console
-
 from jobs.cli import run_job
 from jobs.evaluate import progress_bar
+from jobs.terminal import Terminal
 from pipelines.register import run
 from pipelines.register.gate import Listener
 from schemas.register import RegisterConfig
@@ -17,7 +16,7 @@ from schemas.register import RegisterConfig
 
 def main(config: RegisterConfig) -> int:
     """Register, promote if wanted; 1 if the gate refuses."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    errors = Terminal(stderr=True)
     report = run.register(config, Listener(lambda line: errors.print(f"register: {line}"), progress_bar))
     show(report)
     return int(report["gate"] is not None and report["gate"]["verdict"] == "refused")
@@ -49,7 +48,7 @@ def show(report: dict[str, Any]) -> None:
         ("use", f"raylift lift model={use} tracks=… output=…"),
         ("", f"mlflow models serve -m {use} --env-manager local"),
     ]
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Terminal()
     for name, value in rows:
         console.print(f"{name:<9}{value}")
 

@@ -33,7 +33,7 @@ ACTIONS: tuple[str, ...] = get_args(Action)
 # Fields that the command line names; the others are read from its words.
 OWN = set(SubmitConfig.model_fields) - {"action", "job", "arguments", "id"}
 # Jobs that make no sense, or see nothing, on another machine.
-STAYING = {"submit", "demo"}
+STAYING = {"submit", "demo", "status"}
 # What a clone holds besides the program, and nobody on a cluster misses.
 EXCLUDES = (
     *(".git", ".venv", ".github", "__pycache__", "tests", "docs", "benchmarks", "cluster"),

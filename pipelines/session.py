@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray._private import ray_constants
 from ray.data import DataContext
 
 # Room for the clips in flight on a small machine; the rest of the memory belongs to detectors and decoders.
@@ -24,28 +25,49 @@ def connect(*, dashboard: bool = False) -> None:
         dashboard: Start an embedded Ray with its dashboard, reachable from this machine only: about 1 GB, which only
             those need who rely on Ray to clean up behind processes that die.
     """
+    context = DataContext.get_current()
+    # Jobs draw their own progress, in videos, not in blocks.
+    context.enable_progress_bars = False
+    # A pool all of whose processes are busy grows where a machine that joined has room.
+    context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0
     if ray.is_initialized():
         return
     # Ray's remarks on how it runs are no news to who labels videos; a worker's exception reaches the driver anyway.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     with _no_stderr():
         if os.environ.get("RAY_ADDRESS"):
             ray.init(logging_level=logging.ERROR, log_to_driver=False)
         else:
             at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * (os.cpu_count() or 1)
             os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(at_a_time))
-            ray.init(
-                address="local",
-                include_dashboard=dashboard,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),
-            )
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+            with _loopback_only():
+                ray.init(
+                    address="local",
+                    include_dashboard=dashboard,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),
+                )
+    # RAY_LOGGING_CONFIG_ENCODING is for the workers: this process writes its own lines, and each of them once.
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     # Few videos leave some detectors idle; the remedy that Ray names is none of the user's.
     warnings.filterwarnings("ignore", message="The minimum number of concurrent actors", category=UserWarning)
-    # Jobs draw their own progress, in videos, not in blocks.
-    DataContext.get_current().enable_progress_bars = False
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Start Ray as it starts where there are no clusters: elsewhere its processes listen on all addresses."""
+    kept = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = kept
 
 
 @contextmanager

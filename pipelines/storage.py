@@ -1,16 +1,17 @@
 """All paths are URIs and all of them pass here: local files, s3://, gs://, http://, anything fsspec knows.
 
 Writes are whole or absent: local files are written under a temporary name and renamed; an object store shows
-an object only once its upload has finished.
+an object only once its upload has finished. Listings are asked for anew each time: other processes write.
 """
 
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import cast
+from urllib.parse import unquote
 
 import fsspec
 import pyarrow as pa
@@ -19,7 +20,14 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
+from pipelines import copies, lease
 from schemas.errors import RunFailed, UserError
+
+# By name: it is an extra, and loaded only by who has such an address.
+for _protocol in ("s3", "s3a"):
+    fsspec.register_implementation(
+        _protocol, "pipelines.object_store.ObjectStore", clobber=True, errtxt="s3fs is missing: install raylift[s3]"
+    )
 
 # Temporary names start so; listings skip them and `remove_leftovers` removes them.
 TEMPORARY = ".tmp-"
@@ -36,8 +44,14 @@ def filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
     Raises:
         UserError: The protocol is unknown or its package is not installed.
     """
+    if uri.startswith("file://"):
+        # As in every address of a file, %20 is a space; a bare path is taken as it is.
+        uri = unquote(uri.removeprefix("file://").removeprefix("localhost"))
+    if uri.startswith("/") or "://" not in uri:
+        # `url_to_fs` would take the name a::b.mp4 apart.
+        return fsspec.filesystem("file"), str(LocalFileSystem._strip_protocol(uri))
     try:
-        fs, path = fsspec.url_to_fs(uri)
+        fs, path = fsspec.url_to_fs(uri, use_listings_cache=False)
     except (ValueError, ImportError) as error:
         raise UserError(f"{uri}: this kind of address cannot be opened: {error}") from error
     return fs, path
@@ -59,6 +73,11 @@ def is_local(uri: str) -> bool:
 def absolute(uri: str) -> str:
     """The one spelling of a URI: an absolute path for local files, else protocol and path."""
     fs, path = filesystem(uri)
+    return address_of(fs, path)
+
+
+def address_of(fs: fsspec.AbstractFileSystem, path: str) -> str:
+    """The one spelling of a path on a file system."""
     return os.path.normpath(path) if isinstance(fs, LocalFileSystem) else fs.unstrip_protocol(path)
 
 
@@ -68,13 +87,25 @@ def join(folder: str, *names: str) -> str:
 
 
 def list_folder(folder: str, suffix: str = "") -> list[str]:
-    """Sorted URIs of the finished files directly in a folder; empty if there is no such folder."""
+    """Sorted URIs of the finished files directly in a folder; empty if there is no such folder.
+
+    Raises:
+        OSError: It cannot be listed.
+    """
+    names = (path.rsplit("/", 1)[1] for path in _entries(folder))
+    return sorted(join(folder, name) for name in names if name.endswith(suffix) and TEMPORARY not in name)
+
+
+def _entries(folder: str) -> list[str]:
+    """Paths of what is directly in a folder."""
     fs, path = filesystem(folder)
     fs.invalidate_cache()
-    if not fs.isdir(path):
+    try:
+        # Not `isdir`: of most file systems it answers no when it does not know, and a resumed job would begin anew.
+        found = [str(entry).rstrip("/") for entry in fs.ls(path, detail=False)]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    names = (entry.rstrip("/").rsplit("/", 1)[1] for entry in fs.ls(path, detail=False))
-    return sorted(join(folder, name) for name in names if name.endswith(suffix) and TEMPORARY not in name)
+    return [entry for entry in found if entry != path.rstrip("/")]
 
 
 def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
@@ -87,10 +118,13 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     temporary = f"{path.rpartition('/')[0]}/{TEMPORARY}{os.getpid()}-{path.rpartition('/')[2]}"
     target = temporary if isinstance(fs, LocalFileSystem) else path
     try:
-        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if not isinstance(fs, lease.ConditionalStore):  # where folders are but names, this would make buckets
+            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         fs.pipe_file(target, memoryview(data).tobytes())
         if target is temporary:
             os.replace(temporary, path)
+    except (UserError, RunFailed):  # the store has told it all
+        raise
     except OSError as error:
         if target is temporary and os.path.exists(temporary):
             os.remove(temporary)
@@ -112,10 +146,18 @@ def write_table(uri: str, table: pa.Table) -> None:
 
 
 def exists(uri: str) -> bool:
-    """Whether there is such a file."""
+    """Whether there is such a file or folder.
+
+    Raises:
+        OSError: It cannot be known; fsspec's own `exists` would say no.
+    """
     fs, path = filesystem(uri)
     fs.invalidate_cache()
-    return fs.exists(path)
+    try:
+        fs.info(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def read_bytes(uri: str) -> bytes:
@@ -146,25 +188,26 @@ def read_schema(uri: str) -> pa.Schema:
 def remove(uri: str) -> None:
     """Remove a file; that it is gone already is no error."""
     fs, path = filesystem(uri)
-    if fs.exists(path):
+    with suppress(FileNotFoundError):
         fs.rm_file(path)
 
 
 def remove_folder(uri: str) -> None:
     """Remove a folder with all that is in it; that it is gone already is no error."""
-    fs, path = filesystem(uri)
-    fs.invalidate_cache()
-    if fs.exists(path):
+    if exists(uri):
+        fs, path = filesystem(uri)
         fs.rm(path, recursive=True)
 
 
 def remove_leftovers(folder: str) -> None:
-    """Remove the temporary files that a killed job left in a folder."""
+    """Remove what a killed job left half written in a folder: temporary files, parts of uploads."""
     fs, path = filesystem(folder)
-    if fs.isdir(path):
-        for entry in fs.ls(path, detail=False):
-            if TEMPORARY in entry.rsplit("/", 1)[1]:
-                fs.rm_file(entry)
+    if isinstance(fs, lease.ConditionalStore):
+        fs.abort_uploads(path)
+        return
+    for entry in _entries(folder):
+        if TEMPORARY in entry.rsplit("/", 1)[1]:
+            fs.rm_file(entry)
 
 
 @contextmanager
@@ -172,57 +215,39 @@ def sole_writer(folder: str) -> Iterator[None]:
     """Make a folder and hold it for writing; the hold ends with the process, however it ends.
 
     Raises:
-        UserError: The folder cannot be written, or another job is writing there (known for local folders).
+        UserError: The folder cannot be written, or another job is writing there (known for local folders and S3).
+        RunFailed: In a bucket: this process was silent for so long that another job has taken over.
     """
-    if not is_local(folder):
+    fs, path = filesystem(folder)
+    with ExitStack() as held:
+        try:
+            if isinstance(fs, LocalFileSystem):
+                os.makedirs(path, exist_ok=True)
+                with tempfile.NamedTemporaryFile(dir=path, prefix=TEMPORARY):
+                    pass
+                held.enter_context(FileLock(f"{path}/{lease.NAME}", timeout=0))
+            elif isinstance(fs, lease.ConditionalStore):
+                held.enter_context(lease.hold(fs, path, folder))
+        except Timeout as error:
+            raise UserError(f"output={folder}: another job is writing here; wait for it or choose another") from error
+        except (UserError, RunFailed):
+            raise
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"output={folder}: the folder cannot be written: {reason}; choose another") from error
         yield
-        return
-    path = filesystem(folder)[1]
-    try:
-        os.makedirs(path, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path, prefix=TEMPORARY):
-            pass
-    except OSError as error:
-        raise UserError(f"output={folder}: the folder cannot be written: {error.strerror}; choose another") from error
-    try:
-        with FileLock(f"{path}/.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise UserError(f"output={folder}: another job is writing here; wait for it or choose another") from error
 
 
 def local_copy(uri: str, cache_bytes: int) -> Path:
     """A local path for a URI: itself if it is local, else a copy in the cache, streamed there once per machine.
 
-    When the cached videos exceed `cache_bytes`, those used longest ago are removed first; a file that is open
-    stays readable until it is closed.
+    An object that has changed is fetched again. When the cached videos exceed `cache_bytes`, those used longest ago
+    are removed first; a file that is open stays readable until it is closed.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is larger than the cache.
     """
     fs, path = filesystem(uri)
     if isinstance(fs, LocalFileSystem):
         return Path(path)
-    folder = cache_folder() / "videos"
-    folder.mkdir(parents=True, exist_ok=True)
-    copy = folder / (hashlib.sha256(uri.encode()).hexdigest()[:32] + Path(path).suffix)
-    with FileLock(f"{copy}.lock"):
-        if not copy.exists():
-            partial = folder / f"{TEMPORARY}{copy.name}"
-            fs.get_file(path, str(partial))
-            partial.replace(copy)
-    os.utime(copy)
-    _evict(folder, cache_bytes, keep=copy)
-    return copy
-
-
-def _evict(folder: Path, limit_bytes: int, keep: Path) -> None:
-    files = [f for f in folder.iterdir() if f.suffix != ".lock" and not f.name.startswith(TEMPORARY)]
-    sizes = {f: f.stat() for f in files}
-    total = sum(s.st_size for s in sizes.values())
-    for file in sorted(files, key=lambda f: sizes[f].st_mtime):
-        if total <= limit_bytes:
-            return
-        if file != keep:
-            total -= sizes[file].st_size
-            file.unlink(missing_ok=True)
+    return copies.local_copy(fs, path, hashlib.sha256(uri.encode()).hexdigest()[:32], cache_folder(), cache_bytes)

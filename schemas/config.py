@@ -91,7 +91,7 @@ def paths(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Field
         if isinstance(inner, type) and issubclass(inner, JobConfig):
             yield from paths(inner, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", field
+            yield f"{prefix}{field.alias or name}", field
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

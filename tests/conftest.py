@@ -126,3 +126,31 @@ def mlflow_server(serve, tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     store = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/artifacts")
     return serve("server", *store, "--workers", "1")
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """An S3 server; its address."""
+    from cluster.store_proxy import running_store
+
+    with running_store() as address:
+        yield address
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """The proxy before an S3 server by which this process finds it; its patience is 1 s."""
+    from cluster.store_proxy import Proxy, environment
+    from fsspec.config import conf
+
+    from pipelines.object_store import ObjectStore
+
+    proxy = Proxy(s3_server)
+    for name, value in environment(proxy.address).items():
+        monkeypatch.setenv(name, value)
+    # fsspec reads its own once, when it is imported.
+    monkeypatch.setitem(conf, "s3", {"patience_s": 1})
+    ObjectStore.clear_instance_cache()
+    yield proxy
+    ObjectStore.clear_instance_cache()
+    proxy.close()

@@ -16,7 +16,7 @@ FLOOR_2 = (
     *("pipelines/label/", "pipelines/train/", "pipelines/tune/", "pipelines/runs.py", "pipelines/session.py"),
     *("pipelines/evaluate.py", "pipelines/import_poses.py", "pipelines/lift/", "pipelines/evaluate_detector/"),
     *("pipelines/register/", "pipelines/models.py", "pipelines/tracking.py"),
-    "pipelines/submission.py",
+    *("pipelines/submission.py", "pipelines/metrics.py"),
     "pipelines/train_detector/",
 )
 
@@ -24,7 +24,8 @@ FLOOR_2 = (
 IMPORTERS = {
     "decord": ("pipelines/video/",),
     "av": ("pipelines/video/",),
-    "fsspec": ("pipelines/storage.py",),
+    "fsspec": ("pipelines/storage.py", "pipelines/object_store.py"),
+    "s3fs": ("pipelines/object_store.py",),
     "mlflow": ("pipelines/runs.py", "pipelines/tracking.py", "pipelines/models.py", "pipelines/register/"),
     "ray": (
         "pipelines/label/pipeline.py",
@@ -37,6 +38,7 @@ IMPORTERS = {
         "pipelines/train/worker.py",
         *(f"pipelines/tune/{name}.py" for name in ("population", "proposals", "run", "schedulers", "trial")),
         *(f"pipelines/train_detector/{name}.py" for name in ("cutting", "run", "worker")),
+        "pipelines/metrics.py",
         "pipelines/session.py",
         "pipelines/submission.py",
     ),

@@ -1,38 +1,22 @@
-"""Storage: files are whole or absent, one job writes a folder at a time, remote videos pass a bounded cache."""
+"""Storage: files are whole or absent, one job writes a folder at a time, faults of a store are outlasted or told."""
 
-import http.server
+import importlib.util
 import os
+import pickle
 import subprocess
-import threading
-from functools import partial
+import sys
+import tomllib
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from cluster.store_proxy import BUCKET, KEYS
 
-from pipelines import storage
+from jobs.cli import run_job
+from pipelines import object_store, storage
 from schemas.errors import RunFailed, UserError
 
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("RAYLIFT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def web(tmp_path):
-    """A folder served over HTTP on loopback; yields (folder, address)."""
-    folder = tmp_path / "web"
-    folder.mkdir()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+ROOT = Path(__file__).parents[1]
 
 
 def test_a_table_comes_back_with_its_metadata(tmp_path):
@@ -85,31 +69,145 @@ def test_an_output_that_cannot_be_written(tmp_path):
         pass
 
 
-def test_a_local_video_is_read_where_it_lies(tmp_path, cache):
-    assert storage.local_copy(f"{tmp_path}/v.mp4", 1) == tmp_path / "v.mp4"
-    assert not cache.exists()
+FOLDER = f"s3://{BUCKET}/storage"
 
 
-def test_a_remote_video_is_fetched_once(web, cache):
-    folder, address = web
-    (folder / "v.mp4").write_bytes(b"frames")
-    copy = storage.local_copy(f"{address}/v.mp4", 1000)
-    assert copy.read_bytes() == b"frames"
-    assert copy.suffix == ".mp4"
-    (folder / "v.mp4").unlink()
-    assert storage.local_copy(f"{address}/v.mp4", 1000) == copy
+@pytest.mark.parametrize("fault", ["busy", "reset", "lost", "cut", "short", 0.3])
+def test_a_store_that_fails_every_other_request(s3, fault):
+    folder = f"{FOLDER}/{fault}"
+    s3.fault = lambda number, method, path: fault if number % 2 else None
+    table = pa.table({"a": [1, 2]})
+    for name in "ab":
+        storage.write_table(f"{folder}/{name}.parquet", table)
+    storage.write_bytes(f"{folder}/a.parquet", storage.read_bytes(f"{folder}/b.parquet"))
+    assert storage.list_folder(folder) == [f"{folder}/a.parquet", f"{folder}/b.parquet"]
+    assert storage.read_table(f"{folder}/a.parquet") == table
+    storage.remove(f"{folder}/a.parquet")
+    storage.remove(f"{folder}/a.parquet")
+    assert (storage.exists(f"{folder}/a.parquet"), storage.exists(f"{folder}/b.parquet")) == (False, True)
+    storage.remove_folder(folder)
+    assert storage.list_folder(folder) == []
+    assert s3.done[fault] > 5
 
 
-def test_the_cache_makes_room_by_least_recent_use(web, cache):
-    folder, address = web
-    copies = []
-    for number, name in enumerate("abc"):
-        (folder / name).write_bytes(bytes(100))
-        copies.append(storage.local_copy(f"{address}/{name}", 250))
-        os.utime(copies[-1], (number, number))
-    assert [copy.exists() for copy in copies] == [False, True, True]
+ASKED = {
+    "list_folder": lambda uri: storage.list_folder(uri),
+    "exists": lambda uri: storage.exists(uri),
+    "read_bytes": lambda uri: storage.read_bytes(uri),
+    "write_bytes": lambda uri: storage.write_bytes(uri, b"new"),
+    "remove": lambda uri: storage.remove(uri),
+    "sole_writer": lambda uri: storage.sole_writer(uri).__enter__(),
+}
 
 
-def test_a_remote_video_that_is_not_there_is_an_os_error(web, cache):
-    with pytest.raises(OSError, match=r"missing.mp4"):
-        storage.local_copy(f"{web[1]}/missing.mp4", 1000)
+@pytest.mark.parametrize("call", ASKED.values(), ids=ASKED)
+def test_a_store_that_is_gone_is_told_and_never_taken_for_an_empty_one(s3, call):
+    s3.fault = lambda number, method, path: "reset"
+    gone = rf"{FOLDER}/x.*: the store at {s3.address} has failed for 1 s: Connection was closed .* run the same command"
+    with pytest.raises(RunFailed, match=gone) as told:
+        call(f"{FOLDER}/x")
+    assert KEYS["AWS_SECRET_ACCESS_KEY"] not in str(told.value)
+    asked = len(s3.requests)
+    with pytest.raises(RunFailed, match=gone):
+        storage.exists(f"{FOLDER}/y")
+    assert len(s3.requests) == asked, "nobody waits again for every object"
+
+
+@pytest.mark.parametrize("call", ASKED.values(), ids=ASKED)
+def test_a_store_that_refuses_is_told_at_once(s3, call):
+    s3.fault = lambda number, method, path: "refused"
+    with pytest.raises(UserError, match=rf"the store at {s3.address} refuses: 403 .*; see the credentials"):
+        call(f"{FOLDER}/x")
+    assert len(s3.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("AWS_ENDPOINT_URL", "nonsense", "cannot be asked: Invalid endpoint: nonsense; see AWS_"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", "127.0.0.1:1 has failed for 1 s: Could not connect"),
+        ("AWS_ENDPOINT_URL", "http://me:planted-key@127.0.0.1:1", "me:…@127.0.0.1:1 has failed for 1 s: "),
+        ("AWS_PROFILE", "missing", r"The config profile \(missing\) could not be found; see AWS_"),
+    ],
+)
+def test_wrong_variables_are_told_without_secrets(s3, monkeypatch, name, value, told):
+    monkeypatch.setenv(name, value)
+    with pytest.raises((UserError, RunFailed), match=told) as error:
+        storage.read_bytes(f"{FOLDER}/x")
+    assert "planted-key" not in str(error.value)
+
+
+def test_a_job_on_a_store_that_is_gone_ends_with_one_line(s3, capsys):
+    s3.fault = lambda number, method, path: "busy"
+    assert run_job("label", [f"videos={FOLDER}/videos", f"output={FOLDER}/out"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"label: {FOLDER}/videos")
+    assert "503 SlowDown Please reduce your request rate" in line or "503 Service Unavailable" in line
+
+
+def test_a_bucket_that_is_not_there_is_not_made(s3):
+    output = "s3://mistyped/out"
+    with pytest.raises(UserError, match=f"output={output}: the folder cannot be written: The specified bucket"):
+        storage.sole_writer(output).__enter__()
+    with pytest.raises(RunFailed, match=f"cannot write {output}/x: The specified bucket does not exist"):
+        storage.write_bytes(f"{output}/x", b"")
+    assert storage.list_folder(output) == []
+
+
+def test_an_upload_that_was_cut_short_shows_nothing(s3, monkeypatch):
+    monkeypatch.setattr(object_store, "_GONE_S", 0)
+    storage.write_bytes(f"{FOLDER}/cut/old", b"whole")
+    s3.fault = lambda number, method, path: "cut" if method == "PUT" else None
+    for name in ("old", "new"):
+        with pytest.raises(RunFailed, match=f"{FOLDER}/cut/{name}"):
+            storage.write_bytes(f"{FOLDER}/cut/{name}", bytes(100_000))
+    assert s3.done["cut"] > 1
+    s3.fault = lambda number, method, path: None
+    assert storage.list_folder(f"{FOLDER}/cut") == [f"{FOLDER}/cut/old"]
+    assert storage.read_bytes(f"{FOLDER}/cut/old") == b"whole"
+
+
+def test_parts_of_uploads_that_a_killed_job_left_are_unseen_and_removed_by_the_next(s3):
+    fs, folder = storage.filesystem(f"{FOLDER}/parts")
+    assert isinstance(fs, object_store.ObjectStore)
+    for name in ("big", "inner/big"):
+        key = f"{folder}/{name}".partition("/")[2]
+        upload = fs.call_s3("create_multipart_upload", Bucket=BUCKET, Key=key)["UploadId"]
+        fs.call_s3("upload_part", Bucket=BUCKET, Key=key, UploadId=upload, PartNumber=1, Body=bytes(6_000_000))
+    assert storage.list_folder(f"{FOLDER}/parts") == []
+    storage.remove_leftovers(f"{FOLDER}/parts")
+    left = fs.call_s3("list_multipart_uploads", Bucket=BUCKET).get("Uploads", [])
+    assert [upload["Key"] for upload in left] == ["storage/parts/inner/big"], "what is deeper is another job's"
+
+
+def test_what_another_process_has_written_is_seen(s3):
+    uri = f"{FOLDER}/fresh/a"
+    storage.write_bytes(uri, b"old")
+    assert (storage.list_folder(f"{FOLDER}/fresh"), storage.read_bytes(uri)) == ([uri], b"old")
+    code = (
+        f"from pipelines.storage import write_bytes; write_bytes({uri!r}, b'longer'); write_bytes({uri!r} + 'b', b'')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ, cwd=ROOT)
+    assert (storage.list_folder(f"{FOLDER}/fresh"), storage.read_bytes(uri)) == ([uri, f"{uri}b"], b"longer")
+
+
+def test_arrow_writes_where_the_variables_say(s3):
+    fs, path = storage.arrow_filesystem(f"{FOLDER}/arrow")
+    # As it travels to Ray's workers.
+    fs = pickle.loads(pickle.dumps(fs))
+    fs.create_dir(path)
+    with fs.open_output_stream(f"{path}/x") as file:
+        file.write(b"bytes")
+    assert storage.read_bytes(f"{FOLDER}/arrow/x") == b"bytes"
+    assert ("PUT", f"/{BUCKET}/storage/arrow/x") in s3.requests
+
+
+@pytest.mark.parametrize(("protocol", "package"), [("s3", "s3fs"), ("gs", "gcsfs")])
+def test_the_extras_of_the_stores_exist(protocol, package):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert [name for name in extras[protocol] if name.startswith(package)]
+    if importlib.util.find_spec(package):
+        assert storage.filesystem(f"{protocol}://bucket/x")[1] == "bucket/x"
+    else:
+        with pytest.raises(UserError, match=rf"{protocol}://bucket/x: .*install {package}"):
+            storage.filesystem(f"{protocol}://bucket/x")

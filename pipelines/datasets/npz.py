@@ -24,6 +24,8 @@ _ADMITTED = frozenset(
     ]
 )
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+# Poses of people are noise to a compressor, which makes them a few times smaller; zeros a thousand times.
+MOST_RATIO, MOST_BYTES = 100, 2 * 10**9
 # How reading ends when bytes are missing or changed, in the archive, a header or a pickle.
 _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, MemoryError),
@@ -44,6 +46,7 @@ def read_npz(uri: str, *required: str) -> dict[str, Any]:
     fs, path = storage.filesystem(uri)
     try:
         with fs.open(path, "rb") as file, zipfile.ZipFile(cast(IO[bytes], file)) as archive:
+            _check_size(archive)
             names = [name for name in archive.namelist() if name.endswith(".npy")]
             arrays = {name.removesuffix(".npy"): _read_member(archive, name) for name in names}
     except OSError as error:
@@ -94,6 +97,17 @@ def numbers(uri: str, value: Any, what: str, *shape: int) -> np.ndarray:
         frame = int(np.argwhere(~np.isfinite(array))[0][0])
         raise UserError(f"{uri}: {what} is not finite in frame {frame}; cut or mend it there")
     return array
+
+
+def _check_size(archive: zipfile.ZipFile) -> None:
+    """No member gives more than it declares, so that what is declared is what memory must hold."""
+    members = archive.infolist()
+    unpacked, packed = (sum(getattr(m, name) for m in members) for name in ("file_size", "compress_size"))
+    if unpacked > MOST_BYTES and unpacked > MOST_RATIO * packed:
+        raise UserError(
+            f"unpacks to {unpacked / 1e9:,.1f} GB, {unpacked / max(1, packed):,.0f} times its size, as no motion "
+            "capture does; get it again"
+        )
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> Any:

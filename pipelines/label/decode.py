@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines import storage
+from pipelines.logs import log_failure
 from pipelines.video.errors import VideoError
 from pipelines.video.isolated import IsolatedReader
 from schemas.detections import DECODED
@@ -42,6 +43,7 @@ class DecodeClips:
             path = storage.local_copy(row["video"], int(config.cache_gb * 1e9))
             clip = self._reader.read(path, start, row["stop_frame"], config.max_side, config.decoder)
         except (VideoError, OSError) as error:
+            log_failure("label", "decode", row["video"], str(error), clip_id=row["clip_id"])
             return {"error": str(error)}
         decoded = list(row["decoded"])
         for index in clip.indices:

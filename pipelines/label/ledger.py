@@ -1,137 +1,148 @@
-"""What an output folder already holds. The output is the only ledger: no side file can disagree with it."""
+"""What an output folder already holds. The output is the only ledger: no side file can disagree with it.
 
-import hashlib
-import json
+It is held in columns and asked for all videos at once: millions of clips are a few numbers each.
+"""
+
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Int64
 
 from pipelines import storage
-from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, WEIGHTS_KEY
-from schemas.detections import FORMAT
-from schemas.errors import UserError
+from pipelines.shards import FAILED, ShardKind, is_failed, weights_and_layout
+from schemas.detections import DETECTIONS, FORMAT
 
-# Finished rows and failed rows lie in files of different names, so that a retry can replace the failed ones.
-FINISHED, FAILED = "part-", "errors-"
+SHARDS = ShardKind("detections", FORMAT, DETECTIONS, key="clip_id")
 
 _COLUMNS = (
-    *("clip_id", "video", "clip_index", "clip_count", "start_frame", "stop_frame"),
+    *("video", "clip_index", "clip_count", "start_frame", "stop_frame"),
     *("fps", "decoder", "damage", "error", "detections"),
 )
-
-
-@dataclass
-class VideoState:
-    """The clips of one video that the output holds.
-
-    Attributes:
-        clip_count: How many clips the video was cut into.
-        clips: clip_id of each finished clip by index.
-        frames: Planned frames of the finished clips.
-        detections: People over all frames of the finished clips.
-        fps: Frames per second, mean over the video; None if no clip is finished.
-        decoders: Which decoders read it.
-        damage: What was damaged, by clip.
-        errors: Why clips failed.
-        files: The detections files that hold its rows.
-    """
-
-    clip_count: int = 0
-    clips: dict[int, str] = field(default_factory=dict)
-    frames: int = 0
-    detections: int = 0
-    fps: float | None = None
-    decoders: set[str] = field(default_factory=set)
-    damage: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to do for this video."""
-        return self.clip_count > 0 and len(self.clips) == self.clip_count
+_ROWS = pa.schema([*(DETECTIONS.field(name) for name in _COLUMNS), pa.field("file", pa.int32())])
+# Tables of a few rows are mostly overhead: so many become one.
+_TOGETHER = 512
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The state of every video in an output folder."""
+    """The clips and videos in an output folder.
 
-    videos: Mapping[str, VideoState]
+    Attributes:
+        videos: A row a video: `video`; `clip_count`, how many clips it was cut into; `done`, the indices of its
+            finished clips; `files`, places in `files` of the shards that hold any of its clips; over the finished
+            clips `frames` (planned), `detections` (people in frames) and `fps` (null if there are none).
+        finished: A row a finished clip, each once, in the order of `videos` and of `clip_index`.
+        failed: A row a clip that failed.
+        files: The shards that were read.
+        weights_sha256: Of the detector; None in an empty folder.
+        layout: Of its joints.
+    """
+
+    videos: pa.Table
+    finished: pa.Table
+    failed: pa.Table
+    files: tuple[str, ...]
     weights_sha256: str | None
     layout: str | None
 
+    def places(self, uris: Sequence[str]) -> Int64[np.ndarray, " uris"]:
+        """The row of each video in `videos`; -1 if the output holds nothing of it."""
+        known = pc.SetLookupOptions(self.videos["video"].combine_chunks())
+        found = pc.call_function("index_in", [pa.array(uris, pa.string())], known)
+        return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
-def read_ledger(folder: str, settings: Mapping[str, Any]) -> Ledger:
+    def shares(self, uris: Sequence[str]) -> np.ndarray:
+        """How much of each video is finished, 0 to 1."""
+        done = self.videos["done"].combine_chunks().value_lengths().to_numpy()
+        share = np.append(done / self.videos["clip_count"].to_numpy(), 0.0)
+        return share[self.places(uris)]
+
+    def done(self, uris: Sequence[str]) -> pa.ListArray:
+        """The indices of each video's finished clips; null where the output holds nothing of it."""
+        places = self.places(uris)
+        return self.videos["done"].combine_chunks().take(pa.array(places, mask=places < 0))
+
+    def only(self, uris: Sequence[str]) -> "Ledger":
+        """The part that is about some videos."""
+        wanted = pc.field("video").isin(pa.array(uris, pa.string()))
+        rows = pa.concat_tables([self.finished, self.failed]).filter(wanted)
+        return _ledger(rows, self.files, self.weights_sha256, self.layout)
+
+
+def read_ledger(folder: str, settings: Mapping[str, Any] | None, known: Ledger | None = None) -> Ledger:
     """Read what the detections in a folder hold, and check that they were made with the same settings.
+
+    Args:
+        folder: Where they lie.
+        settings: What they must have been made with; None: anything.
+        known: What was read before: a shard's name says which clips it holds, none need be read twice.
 
     Raises:
         UserError: The folder holds detections of another format or made with other settings.
     """
-    files = storage.list_folder(folder, ".parquet")
-    videos: dict[str, VideoState] = {}
-    metadata: dict[bytes, bytes] = {}
-    with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
-        for file, table in zip(files, pool.map(lambda f: storage.read_table(f, list(_COLUMNS)), files), strict=True):
-            metadata = table.schema.metadata or {}
-            _check(file, metadata, settings)
-            for row in table.to_pylist():
-                _add(videos.setdefault(row["video"], VideoState()), row, file)
-    weights, layout = metadata.get(WEIGHTS_KEY), metadata.get(LAYOUT_KEY)
-    return Ledger(videos, weights.decode() if weights else None, layout.decode() if layout else None)
+    files, parts, small = list(known.files if known else ()), [_ROWS.empty_table()], []
+    weights, layout = (known.weights_sha256, known.layout) if known else (None, None)
+    if known:
+        present = set(storage.list_folder(folder, ".parquet"))
+        kept = pa.array([place for place, file in enumerate(files) if file in present], pa.int32())
+        parts += [t.filter(pc.field("file").isin(kept)) for t in (known.finished, known.failed)]
+    for file, table in SHARDS.read(folder, _COLUMNS, settings, set(files)):
+        weights, layout = weights_and_layout(table)
+        small.append(table.append_column("file", pa.array(np.full(len(table), len(files), np.int32))))
+        files.append(file)
+        if len(small) == _TOGETHER:
+            parts.append(pa.concat_tables(small).combine_chunks())
+            small.clear()
+    return _ledger(pa.concat_tables([*parts, *small]), tuple(files), weights, layout)
 
 
-def retire_errors(folder: str, videos: Sequence[str]) -> None:
+def retire_errors(ledger: Ledger, folder: str, videos: Sequence[str]) -> None:
     """Remove the failed rows of videos that are about to be tried again; those of other videos stay."""
-    for file in storage.list_folder(folder, ".parquet"):
-        if not file.rsplit("/", 1)[1].startswith(FAILED):
-            continue
-        table = storage.read_table(file)
-        kept = table.filter(~pc.field("video").isin(list(videos)))
-        if len(kept) < len(table):
-            if len(kept):
-                storage.write_table(storage.join(folder, file_name(FAILED, kept)), kept)
-            storage.remove(file)
+    again = pc.field("video").isin(pa.array(videos, pa.string()))
+    for place in ledger.failed.filter(again)["file"].unique().to_pylist():
+        file = ledger.files[place]
+        assert is_failed(file)
+        SHARDS.write_part(folder, FAILED, storage.read_table(file).filter(~again))
+        storage.remove(file)
 
 
-def file_name(kind: str, table: pa.Table) -> str:
-    """The name of a detections file: the hash of its clip ids, so that writing it again changes nothing."""
-    return f"{kind}{digest(sorted(table['clip_id'].to_pylist()))}.parquet"
+def _ledger(rows: pa.Table, files: tuple[str, ...], weights: str | None, layout: str | None) -> Ledger:
+    rows = rows.replace_schema_metadata(None).combine_chunks()
+    encoded = rows["video"].combine_chunks().dictionary_encode()
+    video, count = encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
+    clip_counts = np.zeros(count, np.int32)
+    np.maximum.at(clip_counts, video, rows["clip_count"].to_numpy())
+    done = np.flatnonzero(rows["error"].is_null().to_numpy())
+    # A batch written twice, as by a worker that was replaced, may have come in two files.
+    done = done[np.unique(_pairs(video, rows["clip_index"])[done], return_index=True)[1]]
+    files_of = np.unique(_pairs(video, rows["file"]))
+    finished = rows.take(done)
+    offsets = _offsets(video[done], count)
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return np.bincount(video[done], values, count).astype(np.int64)
+
+    videos = {
+        "video": encoded.dictionary,
+        "clip_count": clip_counts,
+        "done": pa.ListArray.from_arrays(offsets, finished["clip_index"].combine_chunks()),
+        "files": pa.ListArray.from_arrays(_offsets(files_of >> 32, count), (files_of & 0xFFFFFFFF).astype(np.int32)),
+        "frames": total(finished["stop_frame"].to_numpy() - finished["start_frame"].to_numpy()),
+        "detections": total(finished["detections"].to_numpy()),
+        "fps": finished["fps"].take(pa.array(offsets[:-1], mask=np.diff(offsets) == 0)),
+    }
+    return Ledger(pa.table(videos), finished, rows.filter(rows["error"].is_valid()), files, weights, layout)
 
 
-def digest(value: Any) -> str:
-    """A short, stable hash of anything JSON can say."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
+def _pairs(video: Int64[np.ndarray, " rows"], second: pa.ChunkedArray) -> Int64[np.ndarray, " rows"]:
+    """Two small numbers in one, which sorts by the first, then by the second."""
+    return (video << 32) + second.to_numpy()
 
 
-def _add(state: VideoState, row: dict[str, Any], file: str) -> None:
-    state.clip_count = max(state.clip_count, row["clip_count"])
-    state.files.add(file)
-    if row["error"] is not None:
-        state.errors.append(row["error"])
-        return
-    if row["clip_index"] in state.clips:
-        return
-    state.clips[row["clip_index"]] = row["clip_id"]
-    state.frames += row["stop_frame"] - row["start_frame"]
-    state.detections += row["detections"]
-    state.fps = row["fps"]
-    state.decoders |= {row["decoder"]} - {None}
-    if row["damage"]:
-        state.damage.append(row["damage"])
-
-
-def _check(file: str, metadata: Mapping[bytes, bytes], settings: Mapping[str, Any]) -> None:
-    found = metadata.get(FORMAT_KEY, b"unknown").decode()
-    if found != FORMAT:
-        raise UserError(f"output: {file} has format {found!r}, this version writes {FORMAT!r}; give a new output")
-    held = json.loads(metadata[SETTINGS_KEY])
-    for name in sorted(held.keys() | settings.keys()):
-        if held.get(name) != settings.get(name):
-            raise UserError(
-                f"{name}={settings.get(name)}: the output holds detections made with {name}={held.get(name)}; "
-                "give the same value, or a new output"
-            )
+def _offsets(video: Int64[np.ndarray, " rows"], count: int) -> np.ndarray:
+    """Where the rows of each of `count` videos begin, in rows sorted by video, and where the last ones end."""
+    return np.append(0, np.cumsum(np.bincount(video, minlength=count))).astype(np.int32)

@@ -1,13 +1,11 @@
 """link: the detections of whole videos become tracks, by bucket of videos, one file a bucket.
 
-A bucket's file is named by the hash of all that went into it; linking again does only what changed.
+Buckets are planned in `buckets.py`.
 """
 
-import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -16,66 +14,21 @@ import pyarrow.compute as pc
 
 from pipelines import storage
 from pipelines.detectors.base import People
-from pipelines.label.ledger import Ledger, digest
+from pipelines.label.buckets import Bucket
 from pipelines.label.tracker import track_people
 from pipelines.label.tracks import Frame, Timeline, Track
+from pipelines.shards import digest
 from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, WEIGHTS_KEY, __version__
 from schemas.layouts import JointLayout, layout
 from schemas.link import LinkConfig
 from schemas.tracks import FORMAT, TRACKS
 from schemas.videos import VideoSource
 
-# Videos a bucket holds on average: few enough to link in a breath, many enough for files worth opening.
-VIDEOS_PER_BUCKET = 64
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """The videos whose tracks share a file.
-
-    Attributes:
-        uri: The file to write.
-        files: The detections files that hold the videos' clips.
-        sources: What the present inputs say of the videos, by URI; the rows' own words serve for the others.
-    """
-
-    uri: str
-    files: tuple[str, ...]
-    videos: tuple[str, ...]
-    sources: Mapping[str, VideoSource]
-
-
-def plan_buckets(
-    folder: str, ledger: Ledger, sources: Sequence[VideoSource], options: Mapping[str, Any]
-) -> list[Bucket]:
-    """The buckets that all videos of an output fall into, with the file names that their present content asks for.
-
-    Args:
-        folder: Where tracks lie.
-        ledger: The videos and clips that are finished.
-        sources: The present inputs.
-        options: All other options that tracks depend on.
-    """
-    count = 1 << max(0, math.ceil(math.log2(max(1, len(ledger.videos)) / VIDEOS_PER_BUCKET)))
-    said = {source.uri: source for source in sources}
-    members: dict[int, list[str]] = {}
-    for video in sorted(ledger.videos):
-        members.setdefault(_bucket_number(video, count), []).append(video)
-    buckets = []
-    for number, videos in sorted(members.items()):
-        here = {video: said[video] for video in videos if video in said}
-        content = [
-            [
-                video,
-                sorted(ledger.videos[video].clips.values()),
-                here[video].model_dump() if video in here else None,
-            ]
-            for video in videos
-        ]
-        name = f"bucket-{number:05d}-of-{count:05d}-{digest([FORMAT, dict(options), content])}.parquet"
-        files = sorted({file for video in videos for file in ledger.videos[video].files})
-        buckets.append(Bucket(storage.join(folder, name), tuple(files), tuple(videos), here))
-    return buckets
+# Of a clip, and of what it is told by: the heavy ones are read clip by clip.
+_CLIP_COLUMNS = (
+    *("video", "subject", "action", "camera", "intrinsics", "start_frame", "timestamps_s"),
+    *("width", "height", "fps", "decoded", "people", "error"),
+)
 
 
 def link_bucket(bucket: Bucket, config: LinkConfig, assumed_fov_deg: float | None) -> int:
@@ -84,15 +37,13 @@ def link_bucket(bucket: Bucket, config: LinkConfig, assumed_fov_deg: float | Non
     Raises:
         RunFailed: The output cannot be written.
     """
-    tables = [storage.read_table(file, list(_CLIP_COLUMNS)) for file in bucket.files]
-    metadata = tables[0].schema.metadata
-    clips = pa.concat_tables(t.filter(pc.field("video").isin(list(bucket.videos))) for t in tables)
-    clips = clips.sort_by([("video", "ascending"), ("start_frame", "ascending")])
+    clips = _read_clips(bucket)
+    metadata = clips.schema.metadata
     joints = layout(metadata[LAYOUT_KEY].decode())
     rows = [
         row
-        for video, group in groupby(_rows(clips), key=lambda row: row["video"])
-        for row in link_video(list(group), bucket.sources.get(video), joints, config, assumed_fov_deg)
+        for video, group in groupby(_in_order(clips), key=lambda clip: clip["video"][0].as_py())
+        for row in link_video(group, bucket.sources.get(video), joints, config, assumed_fov_deg)
     ]
     kept = {key: metadata[key] for key in (LAYOUT_KEY, WEIGHTS_KEY, SETTINGS_KEY)}
     kept |= {FORMAT_KEY: FORMAT.encode(), VERSION_KEY: __version__.encode()}
@@ -102,62 +53,74 @@ def link_bucket(bucket: Bucket, config: LinkConfig, assumed_fov_deg: float | Non
 
 
 def link_video(
-    clips: Sequence[Mapping[str, Any]],
+    clips: Iterable[pa.Table],
     source: VideoSource | None,
     joints: JointLayout,
     config: LinkConfig,
     assumed_fov_deg: float | None,
 ) -> list[dict[str, Any]]:
-    """The track rows of one video from its clip rows, in order of frames."""
-    first = {**clips[0], **(source.model_dump(exclude={"uri"}) if source else {})}
-    frames, indices, timestamps_s = [], [], []
+    """The track rows of one video from its clips, tables of a row each, in order of frames."""
+    known: dict[str, Any] = {"width": None}
+    frames, indices, timestamps_s = [], list[int](), list[float]()
     for clip in clips:
-        for offset, (time_s, decoded) in enumerate(zip(clip["timestamps_s"], clip["decoded"], strict=True)):
-            indices.append(clip["start_frame"] + offset)
-            timestamps_s.append(time_s)
-            if decoded:
-                frames.append(Frame(indices[-1], time_s, _people(clip["people"][offset], len(joints))))
+        row = clip.drop_columns(["people"]).to_pylist()[0]
+        if indices and row["start_frame"] <= indices[-1]:
+            continue  # the same clip again
+        if known["width"] is None:  # as in the row of an attempt that could not open the video
+            known = row
+        people = _people(clip["people"].combine_chunks(), len(joints))
+        numbers = range(row["start_frame"], row["start_frame"] + len(people))
+        moments = zip(numbers, row["timestamps_s"], people, row["decoded"], strict=True)
+        frames += [Frame(number, time_s, found) for number, time_s, found, decoded in moments if decoded]
+        indices += numbers
+        timestamps_s += row["timestamps_s"]
     timeline = Timeline(np.array(indices, np.int64), np.array(timestamps_s, np.float64))
     tracks = track_people(frames, timeline, joints, config) if frames else []
-    intrinsics, provenance = _intrinsics(first, assumed_fov_deg)
-    shared = {name: first[name] for name in ("video", "subject", "action", "camera", "width", "height", "fps")}
+    known |= source.model_dump(exclude={"uri"}) if source else {}
+    intrinsics, provenance = _intrinsics(known, assumed_fov_deg)
+    shared = {name: known[name] for name in ("video", "subject", "action", "camera", "width", "height", "fps")}
     shared |= {"layout": joints.name, "intrinsics": intrinsics, "intrinsics_provenance": provenance}
-    return [shared | _track_row(first["video"], person, track) for person, track in enumerate(tracks)]
+    return [shared | _track_row(known["video"], person, track) for person, track in enumerate(tracks)]
 
 
-def remove_outdated(folder: str, buckets: Sequence[Bucket]) -> None:
-    """Remove the tracks files that the present buckets have replaced."""
-    current = {bucket.uri for bucket in buckets}
-    for file in storage.list_folder(folder, ".parquet"):
-        if file not in current and file.rsplit("/", 1)[1].startswith("bucket-"):
-            storage.remove(file)
+def _read_clips(bucket: Bucket) -> pa.Table:
+    """The clips of a bucket's videos; file by file, as each holds clips of other videos too."""
+    wanted = pc.field("video").isin(list(bucket.videos))
+    return pa.concat_tables(storage.read_table(file, list(_CLIP_COLUMNS)).filter(wanted) for file in bucket.files)
 
 
-_CLIP_COLUMNS = (
-    *("video", "subject", "action", "camera", "intrinsics", "start_frame", "timestamps_s"),
-    *("width", "height", "fps", "decoded", "people"),
-)
+def _in_order(clips: pa.Table) -> Iterator[pa.Table]:
+    """Each clip as a table of its own, by video and frame; of two attempts at one, that which succeeded comes first.
 
-
-def _bucket_number(video: str, count: int) -> int:
-    return int.from_bytes(hashlib.sha256(video.encode()).digest()[:8]) % count
-
-
-def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
-    # Row by row: a bucket of long videos as Python objects all at once would be gigabytes.
-    for number in range(len(table)):
-        yield table.slice(number, 1).to_pylist()[0]
-
-
-def _people(people: Sequence[Mapping[str, Any]], joints: int) -> People:
-    if not people:
-        return People.nobody(joints)
-    return People(
-        np.array([person["box"] for person in people], np.float32),
-        np.array([person["score"] for person in people], np.float32),
-        np.array([person["keypoints"] for person in people], np.float32).reshape(-1, joints, 2),
-        np.array([person["keypoint_scores"] for person in people], np.float32),
+    Views: sorting would copy them, and as Python objects all at once they would be gigabytes.
+    """
+    order = pa.table(
+        {
+            "video": clips["video"],
+            "start_frame": clips["start_frame"],
+            "failed": clips["error"].is_valid(),
+            "place": np.arange(len(clips)),
+        }
     )
+    keys = [(name, "ascending") for name in ("video", "start_frame", "failed")]
+    for place in order.sort_by(keys)["place"].to_pylist():
+        yield clips.slice(place, 1)
+
+
+def _people(frames: pa.ListArray, joints: int) -> list[People]:
+    """The people of each frame of one clip."""
+    by_frame = frames.flatten()
+    ends = np.append(0, np.cumsum(by_frame.value_lengths().to_numpy()))
+    people = by_frame.flatten()
+
+    def column(name: str, *shape: int) -> np.ndarray:
+        values = people.field(name)
+        return (values.flatten() if shape else values).to_numpy().reshape(-1, *shape)
+
+    boxes, scores = column("box", 4), column("score").ravel()
+    keypoints, keypoint_scores = column("keypoints", joints, 2), column("keypoint_scores", joints)
+    parts = (slice(start, stop) for start, stop in pairwise(ends))
+    return [People(boxes[part], scores[part], keypoints[part], keypoint_scores[part]) for part in parts]
 
 
 def _intrinsics(clip: Mapping[str, Any], assumed_fov_deg: float | None) -> tuple[Any, str]:

@@ -3,20 +3,22 @@
 Every resource, pool size and batch size stands here, with its reason.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.exceptions import RayTaskError
 
+from pipelines import metrics
+from pipelines.label.buckets import Bucket
 from pipelines.label.decode import DecodeClips
 from pipelines.label.detect import DetectPeople
 from pipelines.label.fused import DecodeAndDetect
-from pipelines.label.ledger import Ledger, VideoState
-from pipelines.label.link import Bucket, link_bucket
+from pipelines.label.ledger import Ledger
+from pipelines.label.link import link_bucket
 from pipelines.label.plan import PlanClips
 from pipelines.label.write import WriteDetections
 from schemas.errors import RunFailed, UserError
@@ -24,14 +26,18 @@ from schemas.label import LabelConfig, WorkersConfig
 from schemas.link import LinkConfig
 from schemas.videos import VideoSource
 
-# A planning or writing process mostly waits for storage.
-WAITING_CPUS = 0.1
+# A planning or writing process mostly waits for storage: next to nothing, but not on a head that is to do no work.
+WAITING_CPUS = 0.001
+# The least that Ray counts.
+LEAST_CPUS = 0.0001
 # Consecutive clips that one process takes at a time: it decodes on from where it was, and what it skips on the way
 # costs half of what it reads. With few videos short runs, so that all processes have work until the end.
 CLIPS_PER_RUN = 8
 CLIPS_PER_RUN_OF_FEW_VIDEOS = 2
 # From so many videos for each process on, they are many.
 MANY_VIDEOS = 4
+# Blocks that videos are handed out in: each is an object of Ray's, which knows thousands with ease.
+MOST_BLOCKS = 1000
 # Smaller than any row: each clip is a block of its own, planned, decoded and detected, and leaves memory on its own.
 BLOCK_BYTES = 1
 # A single clip is soon done: the next one waits beside it. A run is not: at the end of a corpus it would wait beside
@@ -41,11 +47,19 @@ SINGLES_IN_FLIGHT = 2
 
 @dataclass(frozen=True)
 class Pool:
-    """How many processes a stage has and what Ray reserves for each."""
+    """How many processes a stage has and what Ray reserves for each.
+
+    Attributes:
+        size: At the start.
+        cpus: For each.
+        gpus: For each.
+        grows: Whether there may be more, as machines join.
+    """
 
     size: int
     cpus: float
     gpus: float = 0.0
+    grows: bool = False
 
 
 # One planner keeps ahead of hundreds of decoders: it reads no frames. One writer follows 17,000 frames/s.
@@ -63,15 +77,18 @@ def size_pools(config: WorkersConfig, cpus: float, gpus: float) -> tuple[Pool, P
     if config.gpus_per_detector > 0:
         detectors = config.detectors or max(1, int(gpus / config.gpus_per_detector))
         decoders = config.decoders or max(1, int(cpus - detectors * config.cpus_per_detector))
+        # Their GPUs say where they go: decoders that came first to these machines must not keep them out.
+        cpus_per_detector = WAITING_CPUS
     else:
         detectors = config.detectors or max(1, int(cpus / config.cpus_per_detector))
         decoders = 0
-    wanted = detectors * (config.cpus_per_detector - room) + decoders * (1 - room)
-    # Of all that is wanted, so much there is; Ray counts in ten-thousandths.
+        cpus_per_detector = config.cpus_per_detector - room
+    wanted = detectors * cpus_per_detector + decoders * (1 - room)
+    # Of all that is wanted, so much there is.
     share = min(1.0, int(1000 * (cpus - room) / wanted) / 1000)
     return (
-        Pool(detectors, share * (config.cpus_per_detector - room), config.gpus_per_detector),
-        Pool(decoders, share * (1 - room)) if decoders else None,
+        Pool(detectors, max(share * cpus_per_detector, LEAST_CPUS), config.gpus_per_detector, config.detectors is None),
+        Pool(decoders, share * (1 - room), grows=config.decoders is None) if decoders else None,
     )
 
 
@@ -105,10 +122,10 @@ def run_detection(
     detect = (config.detector, threads, device, ledger.weights_sha256)
     many = len(todo) >= MANY_VIDEOS * (decoders or detectors).size
     run = CLIPS_PER_RUN if many else CLIPS_PER_RUN_OF_FEW_VIDEOS
-    items = [_item(source, ledger.videos.get(source.uri)) for source in todo]
+    videos = ray.data.from_arrow(list(hand_out(todo, ledger)))
 
     # 1:N  a row a clip; waits for storage, and its child process reads the index of the file
-    clips = _stage(ray.data.from_items(items, override_num_blocks=min(len(items), 1000)), PlanClips, decode, PLANNER, 1)
+    clips = _stage(videos, PlanClips, decode, PLANNER, 1)
     if decoders is None:
         # 1:1  frames appear and become people in one process
         clips = _stage(clips, DecodeAndDetect, (decode, detect), detectors, run)
@@ -119,12 +136,24 @@ def run_detection(
         clips = _stage(clips, DetectPeople, detect, detectors, 1)
     # N:1  a file for every `clips_per_file` clips
     clips = _stage(clips, WriteDetections, (folder, settings), WRITER, config.workers.clips_per_file)
+    # As the dashboard calls it.
+    clips.set_name("label")
     for row in clips.iter_rows():
         if row["user_error"]:
             raise UserError(row["user_error"])
         if row["run_failed"]:
             raise RunFailed(row["run_failed"])
+        metrics.count_clip(row)
         yield row
+
+
+def hand_out(todo: Sequence[VideoSource], ledger: Ledger) -> Iterator[pa.Table]:
+    """Rows of `PlanClips`: a block a video, or as many of a size as Ray handles well."""
+    sources = pa.array([source.model_dump_json() for source in todo], pa.string())
+    table = pa.table({"source": sources, "done": ledger.done([source.uri for source in todo])})
+    rows = max(1, -(-len(table) // MOST_BLOCKS))
+    for start in range(0, len(table), rows):
+        yield table.slice(start, rows)
 
 
 def run_linking(buckets: Sequence[Bucket], config: LinkConfig, assumed_fov_deg: float | None) -> Iterator[int]:
@@ -158,13 +187,10 @@ def _stage(clips: Dataset, stage: type, arguments: tuple[Any, ...], pool: Pool, 
         batch_size=batch_rows,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(
-            size=pool.size, max_tasks_in_flight_per_actor=1 if batch_rows > 1 else SINGLES_IN_FLIGHT
+            min_size=pool.size,
+            max_size=None if pool.grows else pool.size,
+            max_tasks_in_flight_per_actor=1 if batch_rows > 1 else SINGLES_IN_FLIGHT,
         ),
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
     )
-
-
-def _item(source: VideoSource, state: VideoState | None) -> dict[str, str]:
-    done = sorted(state.clips) if state else []
-    return {"source": source.model_dump_json(), "done": json.dumps(done)}

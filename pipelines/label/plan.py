@@ -1,6 +1,5 @@
 """plan, 1:N: probe a video and cut it into clips, less those the output already holds."""
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines import storage
-from pipelines.label.ledger import digest
+from pipelines.logs import log_failure
+from pipelines.shards import digest
 from pipelines.video.errors import VideoError
 from pipelines.video.info import VideoInfo
 from pipelines.video.isolated import IsolatedReader
@@ -21,7 +21,7 @@ MIN_CLIP_FRAMES = 8
 
 
 class PlanClips:
-    """Turns rows `source` (a VideoSource as JSON), `done` (clip indices as JSON) into rows of planned clips."""
+    """Turns rows `source` (a VideoSource as JSON), `done` (clip indices, or null) into rows of planned clips."""
 
     def __init__(self, config: DecodeConfig, reader: str) -> None:
         self._config = config
@@ -32,12 +32,13 @@ class PlanClips:
         for row in batch.to_pylist():
             started = time.perf_counter()
             source = VideoSource.model_validate_json(row["source"])
-            done = set(json.loads(row["done"]))
+            done = set(row["done"] or ())
             try:
                 path = storage.local_copy(source.uri, int(self._config.cache_gb * 1e9))
                 clips = plan_clips(source, self._reader.probe(path), self._config)
             except (VideoError, OSError) as error:
                 clips = [failed_video(source, str(error))]
+                log_failure("label", "plan", source.uri, str(error), clip_id=clips[0]["clip_id"])
             share_s = (time.perf_counter() - started) / len(clips)
             missing = [clip | {"plan_s": share_s} for clip in clips if clip["clip_index"] not in done]
             yield pa.Table.from_pylist(missing, schema=PLANNED)

@@ -3,17 +3,21 @@
 import json
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines import storage
-from pipelines.label.ledger import Ledger, VideoState, digest
+from pipelines.label.ledger import Ledger
+from pipelines.shards import digest
 from schemas.label import LabelConfig
+from schemas.secrets import redact
 from schemas.videos import VideoSource
 
 FORMAT = "raylift.report/1"
@@ -102,9 +106,10 @@ def write_report(
     Raises:
         RunFailed: It cannot be written.
     """
-    videos = {uri: state for uri, state in ledger.videos.items() if uri in {source.uri for source in sources}}
+    ledger = ledger.only([source.uri for source in sources])
+    videos, finished = ledger.videos, ledger.finished
     track_files = storage.list_folder(storage.join(config.output, "tracks"), ".parquet")
-    failures = [{"video": uri, "reason": why} for uri, s in sorted(videos.items()) for why in sorted(set(s.errors))]
+    failures = failures_of(ledger).to_pylist()
     # Until the first clip is begun, processes start and weights are loaded.
     began_at = min(tally.first_began_at, clock.detected_at)
     report = {
@@ -112,14 +117,14 @@ def write_report(
         "output": config.output,
         "videos": len(sources),
         "videos_failed": len({failure["video"] for failure in failures}),
-        "clips": sum(len(state.clips) for state in videos.values()),
-        "frames": sum(state.frames for state in videos.values()),
-        "people_in_frames": sum(state.detections for state in videos.values()),
-        "tracks": sum(_row_count(file) for file in track_files),
-        "decoders": dict(Counter(d for state in videos.values() for d in sorted(state.decoders))),
+        "clips": len(finished),
+        "frames": int(videos["frames"].to_numpy().sum()),
+        "people_in_frames": int(videos["detections"].to_numpy().sum()),
+        "tracks": count_rows(track_files),
+        "decoders": _decoders(finished),
         "failures": failures,
-        "damaged": [{"video": uri, "damage": what} for uri, s in videos.items() for what in s.damage],
-        "too_slow": [{"video": uri, "problem": what} for uri, s in videos.items() if (what := _too_slow(s, config))],
+        "damaged": finished.filter(pc.field("damage") != "").select(["video", "damage"]).to_pylist(),
+        "too_slow": _too_slow(videos, config),
         "run": {
             "clips": tally.clips,
             "frames": tally.frames,
@@ -134,18 +139,42 @@ def write_report(
         },
         "digest": digest([file.rsplit("/", 1)[1] for file in track_files]),
     }
-    storage.write_bytes(storage.join(config.output, "report.json"), json.dumps(report, indent=2).encode())
+    storage.write_bytes(storage.join(config.output, "report.json"), redact(json.dumps(report, indent=2)).encode())
     return report
 
 
-def _too_slow(state: VideoState, config: LabelConfig) -> str | None:
-    """Why a video has no tracks though people are found: its frames are further apart than a track may be broken."""
-    if not state.fps or state.fps * config.link.max_gap_s >= 1:
-        return None
+def failures_of(ledger: Ledger) -> pa.Table:
+    """The columns `video` and `reason`: every reason that a video's clips failed for, once, sorted."""
+    reasons = ledger.failed.select(["video", "error"]).rename_columns(["video", "reason"])
     return (
-        f"{state.fps:g} frames/s: further apart than link.max_gap_s={config.link.max_gap_s:g}, "
-        f"so nobody is tracked; give link.max_gap_s={1 / state.fps:.2g} or more"
+        reasons.group_by(["video", "reason"]).aggregate([]).sort_by([("video", "ascending"), ("reason", "ascending")])
     )
+
+
+def count_rows(files: Sequence[str]) -> int:
+    """The rows of all of some Parquet files, by their footers."""
+    with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
+        return sum(pool.map(_row_count, files))
+
+
+def _decoders(clips: pa.Table) -> dict[str, int]:
+    """By name, how many videos each decoder has read any of."""
+    pairs = clips.filter(pc.field("decoder").is_valid()).group_by(["video", "decoder"]).aggregate([])
+    counts = pairs.group_by("decoder").aggregate([("video", "count")]).sort_by("decoder")
+    return dict(zip(counts["decoder"].to_pylist(), counts["video_count"].to_pylist(), strict=True))
+
+
+def _too_slow(videos: pa.Table, config: LabelConfig) -> list[dict[str, str]]:
+    """Why videos have no tracks though people are found: their frames are further apart than a track may be broken."""
+    slow = videos.filter((pc.field("fps") > 0) & (pc.field("fps") * config.link.max_gap_s < 1))
+    return [
+        {
+            "video": video,
+            "problem": f"{fps:g} frames/s: further apart than link.max_gap_s={config.link.max_gap_s:g}, "
+            f"so nobody is tracked; give link.max_gap_s={1 / fps:.2g} or more",
+        }
+        for video, fps in zip(slow["video"].to_pylist(), slow["fps"].to_pylist(), strict=True)
+    ]
 
 
 def _stage(seconds: float, frames: int) -> dict[str, float]:
@@ -153,6 +182,5 @@ def _stage(seconds: float, frames: int) -> dict[str, float]:
 
 
 def _row_count(file: str) -> int:
-    fs, path = storage.filesystem(file)
-    with fs.open(path, "rb") as opened:
-        return pq.read_metadata(opened).num_rows
+    fs, path = storage.arrow_filesystem(file)
+    return pq.read_metadata(path, filesystem=fs).num_rows

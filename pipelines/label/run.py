@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines import registry, session, storage
-from pipelines.label import pipeline, report
+from pipelines.label import pipeline, report, status
+from pipelines.label.buckets import Bucket, plan_buckets, remove_outdated
 from pipelines.label.ledger import Ledger, read_ledger, retire_errors
-from pipelines.label.link import Bucket, plan_buckets, remove_outdated
 from pipelines.video.isolated import READER
 from schemas.config import flatten
 from schemas.label import LabelConfig
@@ -67,8 +67,9 @@ def survey(config: LabelConfig, sources: Sequence[VideoSource]) -> Work:
     for folder in (detections, folder_of(config, "tracks")):
         storage.remove_leftovers(folder)
     ledger = read_ledger(detections, settings)
-    todo = [s for s in sources if s.uri not in ledger.videos or not ledger.videos[s.uri].finished]
-    return Work(sources, settings, ledger, todo, _unlinked(config, ledger, sources))
+    shares = ledger.shares([source.uri for source in sources])
+    todo = [source for source, share in zip(sources, shares, strict=True) if share < 1]
+    return Work(sources, settings, ledger, todo, _unlinked(config, _buckets(config, ledger, sources)))
 
 
 def execute(
@@ -87,25 +88,27 @@ def execute(
         UserError: A worker found a mistake of the user's, such as missing weights.
     """
     folder = folder_of(config, "detections")
+    status.note_job(storage.absolute(config.output), work.sources, work.ledger)
     session.connect()
     started_at = time.time()
     tally = report.Tally()
     ledger = work.ledger
     with report.PeakMemory() as memory:
         if work.todo:
-            states = [ledger.videos[s.uri] for s in work.todo if s.uri in ledger.videos]
-            resumed = sum(len(state.clips) / state.clip_count for state in states)
+            uris = [source.uri for source in work.todo]
+            resumed = float(ledger.shares(uris).sum())
             on_progress(Progress("label", resumed, len(work.todo)))
-            retire_errors(folder, [source.uri for source in work.todo])
+            retire_errors(ledger, folder, uris)
             for row in pipeline.run_detection(config, folder, work.todo, ledger, work.settings, reader):
                 tally.add(row)
                 on_progress(Progress("label", resumed + tally.videos, len(work.todo), tally.frames))
-            ledger = read_ledger(folder, work.settings)
+            ledger = read_ledger(folder, work.settings, known=ledger)
         detected_at = time.time()
-        unlinked = _unlinked(config, ledger, work.sources)
+        buckets = _buckets(config, ledger, work.sources)
+        unlinked = _unlinked(config, buckets)
         for done, _ in enumerate(pipeline.run_linking(unlinked, config.link, config.assumed_fov_deg), start=1):
             on_progress(Progress("link", done, len(unlinked), tally.frames))
-        remove_outdated(folder_of(config, "tracks"), _buckets(config, ledger, work.sources))
+        remove_outdated(folder_of(config, "tracks"), buckets)
     clock = report.Clock(started_at, detected_at, time.time())
     return report.write_report(config, work.sources, ledger, tally, clock, memory.peak_mb)
 
@@ -132,6 +135,6 @@ def _buckets(config: LabelConfig, ledger: Ledger, sources: Sequence[VideoSource]
     return plan_buckets(folder_of(config, "tracks"), ledger, sources, options)
 
 
-def _unlinked(config: LabelConfig, ledger: Ledger, sources: Sequence[VideoSource]) -> list[Bucket]:
+def _unlinked(config: LabelConfig, buckets: Sequence[Bucket]) -> list[Bucket]:
     written = set(storage.list_folder(folder_of(config, "tracks"), ".parquet"))
-    return [bucket for bucket in _buckets(config, ledger, sources) if bucket.uri not in written]
+    return [bucket for bucket in buckets if bucket.uri not in written]

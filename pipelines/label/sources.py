@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -20,8 +21,12 @@ VIDEO_SUFFIXES = (
     *(".wmv", ".flv", ".3gp", ".ogv"),
 )
 MANIFEST_SUFFIXES = (".csv", ".parquet")
+# A file may have a line break in its name.
+_CSV = csv.ParseOptions(newlines_in_values=True)
 _INTRINSICS = tuple(Intrinsics.model_fields)
 _COLUMNS = ("uri", "subject", "action", "camera", *_INTRINSICS)
+# Of a manifest, as Python objects: it may name millions of videos.
+_ROWS_AT_ONCE = 10_000
 
 
 def find_videos(inputs: str | Sequence[str]) -> list[VideoSource]:
@@ -46,7 +51,8 @@ def _expand(entry: str) -> Iterator[VideoSource]:
     if not entry:
         raise UserError("videos: is empty; give a file, a folder, a glob, a URI or a manifest (.csv, .parquet)")
     fs, path = storage.filesystem(entry)
-    if any(mark in entry for mark in "*?["):
+    # A file may be called like a pattern, and a signed link has a question mark.
+    if any(mark in entry for mark in "*?[") and not fs.exists(path):
         found = [p for p in fs.glob(path) if fs.isfile(p) and not _is_hidden(str(p))]
         if not found:
             raise UserError(f"videos={entry}: nothing matches; check the pattern (quoted from the shell?)")
@@ -62,13 +68,13 @@ def _expand(entry: str) -> Iterator[VideoSource]:
     else:
         raise UserError(f"videos={entry}: there is no such file or folder")
     for each in found:
-        yield VideoSource(uri=storage.absolute(str(fs.unstrip_protocol(str(each)))))
+        yield VideoSource(uri=_checked(storage.address_of(fs, str(each))))
 
 
 def _manifest(uri: str) -> Iterator[VideoSource]:
     try:
         data = io.BytesIO(storage.read_bytes(uri))
-        table = csv.read_csv(data) if uri.endswith(".csv") else pq.read_table(data)
+        table = csv.read_csv(data, parse_options=_CSV) if uri.endswith(".csv") else pq.read_table(data)
     except OSError as error:
         raise UserError(f"videos={uri}: the manifest cannot be read: {error.strerror or error}") from error
     except pa.ArrowInvalid as error:
@@ -78,7 +84,8 @@ def _manifest(uri: str) -> Iterator[VideoSource]:
             f"videos={uri}: a manifest needs the column 'uri', this one has {', '.join(table.column_names)}"
         )
     folder = uri.rpartition("/")[0] or "."
-    for number, row in enumerate(table.to_pylist(), start=1):
+    rows = (row for batch in table.to_batches(_ROWS_AT_ONCE) for row in batch.to_pylist())
+    for number, row in enumerate(rows, start=1):
         try:
             yield _row(row, folder)
         except (ValidationError, UserError) as error:
@@ -95,10 +102,26 @@ def _row(row: dict[str, Any], folder: str) -> VideoSource:
         address = storage.join(folder, address)
     camera = {name: said[name] for name in _INTRINSICS if name in said}
     return VideoSource(
-        uri=storage.absolute(address),
+        uri=_checked(storage.absolute(address)),
         **{name: str(said[name]) for name in ("subject", "action", "camera") if name in said},
-        intrinsics=Intrinsics(**camera) if camera else None,
+        intrinsics=_shared(Intrinsics(**camera)) if camera else None,  # pyright: ignore[reportArgumentType]: frozen, so hashed
     )
+
+
+@lru_cache(maxsize=1024)
+def _shared(intrinsics: Intrinsics) -> Intrinsics:
+    """The first of equal ones: a million videos of a few cameras would hold a gigabyte of them."""
+    return intrinsics
+
+
+def _checked(uri: str) -> str:
+    """An address that Arrow, JSON and the operating system can hold."""
+    try:
+        if b"\0" not in uri.encode():
+            return uri
+    except UnicodeEncodeError:
+        pass
+    raise UserError(f"videos: {uri!a}: the name is no text (UTF-8); rename the file")
 
 
 def _is_hidden(path: str) -> bool:

@@ -8,6 +8,8 @@ from pipelines.datasets.lifted import LiftedTrack
 from pipelines.export.bvh import bvh_text
 from pipelines.export.npz import npz_bytes
 from pipelines.lift.ledger import HeldTrack
+from pipelines.names import file_name
+from pipelines.shards import digest
 from schemas.lift import ExportFormat
 
 _WRITERS: dict[ExportFormat, Callable[[LiftedTrack], bytes]] = {
@@ -20,13 +22,13 @@ _ID_LETTERS = 8
 
 def export_name(video: str, person: int, track_id: str) -> str:
     """What the files of a track are called, without suffix."""
-    return f"{stem(video)}-{person}-{_safe(track_id[:_ID_LETTERS])}"
+    return f"{stem(video)}-{person}-{_short(track_id)}"
 
 
 def stem(video: str) -> str:
     """A video's name without folder and suffix, fit for a file name."""
     name = video.rstrip("/").rpartition("/")[2]
-    return _safe(name.rpartition(".")[0] or name)
+    return file_name(name.rpartition(".")[0] or name)
 
 
 def export_uri(output: str, form: ExportFormat, name: str) -> str:
@@ -70,5 +72,7 @@ def _names(output: str, form: ExportFormat) -> set[str]:
     return {file.rpartition("/")[2].removesuffix(suffix) for file in files}
 
 
-def _safe(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", text) or "_"
+def _short(track_id: str) -> str:
+    # Our own ids are hashes; those of others may differ in their last letter only.
+    own = re.fullmatch(r"[0-9a-f]{32}|[0-9a-z]{1,8}", track_id)
+    return (track_id if own else digest(track_id))[:_ID_LETTERS]

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipelines import storage
 from pipelines.datasets.lifted_reader import check_format
-from pipelines.lift.write import FAILED
+from pipelines.shards import is_failed
 from schemas import SETTINGS_KEY
 from schemas.errors import UserError
 
@@ -59,7 +59,7 @@ class HeldFile:
     @property
     def failed(self) -> bool:
         """Whether its rows say why tracks could not be lifted."""
-        return self.uri.rsplit("/", 1)[1].startswith(FAILED)
+        return is_failed(self.uri)
 
     def tracks(self) -> Iterator[HeldTrack]:
         """Its rows, unless they failed."""

@@ -1,6 +1,7 @@
 """Something to look at of what was lifted: pages and rendered videos."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,15 +10,17 @@ from pathlib import Path
 from pipelines import storage
 from pipelines.datasets.lifted_reader import read_lifted
 from pipelines.datasets.reader import TrackInfo, read_rows
-from pipelines.label.ledger import digest
 from pipelines.lift.exports import export_name, stem
 from pipelines.lift.ledger import HeldTrack
 from pipelines.lift.plan import name_of
+from pipelines.names import same_file
 from pipelines.report.pose_page import pose_page
 from pipelines.report.pose_video import render_gif, render_mp4
 from pipelines.report.scene import Person, Scene
+from pipelines.shards import digest
 from pipelines.video.errors import VideoError
 from schemas.errors import UserError
+from schemas.secrets import redact
 
 # Disk for local copies of remote videos.
 CACHE_BYTES = 50_000_000_000
@@ -63,11 +66,12 @@ def shows_of_videos(output: str, videos: Sequence[str], held: Iterable[HeldTrack
     for track in held:
         by_video.setdefault(track.video, []).append(track)
     stems = [stem(video) for video in videos]
+    alike = Counter(map(same_file, stems))
     shows = []
     for video, name in zip(videos, stems, strict=True):
         if people := sorted(by_video.get(video, []), key=lambda track: -track.frames)[:MOST_PEOPLE]:
             # Videos of one name in several folders are told apart.
-            name = name if stems.count(name) == 1 else f"{name}-{digest(video)[:8]}"
+            name = name if alike[same_file(name)] == 1 else f"{name}-{digest(video)[:8]}"
             people.sort(key=lambda track: track.person)
             shows.append(Show(storage.join(output, name), video, tuple(people), movies=True))
     return shows
@@ -110,6 +114,7 @@ def render(show: Show, tracks: Sequence[TrackInfo], on_frame: Callable[[], None]
                     movie(path, scene, on_frame=on_frame)
     except (VideoError, OSError) as error:
         raise UserError(f"{show.video}: cannot be shown: {error}") from error
+    page = redact(page)
     storage.write_bytes(show.files[0], page.encode())
     return page
 

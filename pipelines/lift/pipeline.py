@@ -12,7 +12,7 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from pipelines import session
+from pipelines import metrics, session
 from pipelines.lift.lifting import Lifter
 from pipelines.lift.plan import Unit
 from pipelines.lift.work import LiftUnits, export_rows
@@ -32,11 +32,19 @@ _EXPORTED = pa.schema([("frames", pa.int64()), ("run_failed", pa.string())])
 
 @dataclass(frozen=True)
 class Pool:
-    """How many lifting processes there are and what Ray reserves for each."""
+    """How many lifting processes there are and what Ray reserves for each.
+
+    Attributes:
+        size: At the start.
+        cpus: For each.
+        gpus: For each.
+        most: So many there may be, as machines join.
+    """
 
     size: int
     cpus: float
     gpus: float
+    most: int
 
 
 def size_pool(config: LiftWorkersConfig, cpus: float, gpus: float, units: int) -> Pool:
@@ -48,7 +56,7 @@ def size_pool(config: LiftWorkersConfig, cpus: float, gpus: float, units: int) -
     size = max(1, min(config.lifters or int(fit), units))
     # Of all that is wanted, so much there is; Ray counts in ten-thousandths.
     share = min(1.0, int(1000 * cpus / (size * config.cpus_per_lifter)) / 1000)
-    return Pool(size, share * config.cpus_per_lifter, config.gpus_per_lifter)
+    return Pool(size, share * config.cpus_per_lifter, config.gpus_per_lifter, min(config.lifters or units, units))
 
 
 def run_lifting(
@@ -81,13 +89,18 @@ def run_lifting(
         batch_size=1,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(
-            size=pool.size,
+            min_size=pool.size,
+            max_size=pool.most,
             max_tasks_in_flight_per_actor=UNITS_IN_FLIGHT_GPU if pool.gpus else UNITS_IN_FLIGHT_CPU,
         ),
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
     )
-    yield from _unless_failed(heard.iter_rows())
+    # As the dashboard calls it.
+    heard.set_name("lift")
+    for row in _unless_failed(heard.iter_rows()):
+        metrics.count_track(row)
+        yield row
 
 
 def run_exports(

@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 
 from pipelines import storage
 from pipelines.datasets.reader import TrackInfo
-from pipelines.label.ledger import digest
 from pipelines.lift.ledger import Ledger
 from pipelines.lift.lifting import Lifter, frames_at_rate
+from pipelines.shards import digest
 from schemas import __version__
+from schemas.secrets import redact
 
 FORMAT = "raylift.lift/1"
 FILE = "report.json"
@@ -139,7 +140,7 @@ def write(output: str, report: Mapping[str, Any]) -> None:
     Raises:
         RunFailed: It cannot be written.
     """
-    storage.write_bytes(storage.join(output, FILE), json.dumps(report, indent=2).encode())
+    storage.write_bytes(storage.join(output, FILE), redact(json.dumps(report, indent=2)).encode())
 
 
 def notes(lifter: Lifter, tracks: Sequence[TrackInfo], frames_seen: Sequence[float]) -> list[str]:

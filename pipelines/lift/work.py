@@ -16,7 +16,9 @@ from pipelines.lift.exports import export
 from pipelines.lift.lifting import Lifter, lift_tracks
 from pipelines.lift.plan import Unit, name_of
 from pipelines.lift.reading import describe, read_one_by_one
-from pipelines.lift.write import FAILED, FINISHED, PosesFile, failed_row
+from pipelines.lift.write import PosesFile, failed_row
+from pipelines.logs import log_failure
+from pipelines.shards import FAILED, FINISHED
 from schemas.errors import RunFailed
 from schemas.lift import ExportFormat
 
@@ -98,6 +100,7 @@ class LiftUnits:
         for (info, why), description in zip(failures, describe(file, [info for info, _ in failures]), strict=True):
             row = failed_row(info, description, shared, why)
             failed.add(row)
+            log_failure("lift", "lift", row["video"], why, track_id=info.track_id)
             heard.append({"track_id": info.track_id, "video": row["video"], "frames": info.frames, "error": why})
         failed.write(self._folder)
         return heard

@@ -11,12 +11,9 @@ import pyarrow.parquet as pq
 from pipelines import storage
 from pipelines.datasets.reader import TrackInfo
 from pipelines.datasets.write import GROUP_BYTES
-from pipelines.label.ledger import digest
+from pipelines.shards import digest
 from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, __version__
 from schemas.poses import FORMAT, POSES
-
-# Lifted tracks and failed ones lie in files of different names, so that a retry can replace the failed ones.
-FINISHED, FAILED = "part-", "errors-"
 
 
 class PosesFile:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pose_files import save_npz
 
+from pipelines.datasets import npz
 from pipelines.datasets.npz import numbers, read_npz
 from schemas.errors import UserError
 
@@ -134,3 +135,12 @@ def test_a_missing_file_or_array_is_said(tmp_path):
 def test_what_is_no_array_of_numbers_is_said(value, text):
     with pytest.raises(UserError, match=rf"^f.npz: S1 {text}"):
         numbers("f.npz", value, "S1", -1, 3)
+
+
+def test_an_archive_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, "MOST_BYTES", 10**6)
+    np.savez_compressed(tmp_path / "bomb.npz", zeros=np.zeros(10**6))
+    with pytest.raises(UserError, match=r"bomb.npz: unpacks to 0.0 GB, [\d,]{3,} times its size.*; get it again"):
+        read_npz(str(tmp_path / "bomb.npz"))
+    np.savez_compressed(tmp_path / "poses.npz", poses=np.random.default_rng(0).random(10**6))
+    assert len(read_npz(str(tmp_path / "poses.npz"))["poses"]) == 10**6

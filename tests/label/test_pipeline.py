@@ -11,6 +11,7 @@ from pipelines import storage
 from pipelines.label import run
 from pipelines.label.pipeline import PLANNER, WRITER, size_pools
 from pipelines.label.sources import find_videos
+from pipelines.label.status import status
 from pipelines.video.isolated import READER
 from schemas.detections import DETECTIONS
 from schemas.errors import RunFailed, UserError
@@ -100,6 +101,15 @@ def test_the_report_counts_what_was_done(labeled):
     assert set(report["run"]["stages"]) == {"plan", "decode", "detect", "write", "link"}
     assert report["run"]["stages"]["decode"]["frames_per_s"] > 0
     assert report["run"]["peak_memory_mb"] > 50
+
+
+def test_the_output_tells_its_status(labeled):
+    output, report = labeled
+    found = status(str(output))
+    assert (found["state"], found["stage"], found["failures"]) == ("finished", None, [])
+    assert found["videos"] == {"planned": 3, "finished": 3, "failed": 0, "in_progress": 0, "settled": 3.0}
+    assert found["tracks"] == {"linked": True, "files": 1, "tracks": report["tracks"]}
+    assert (found["clips"], found["frames"], found["people_in_frames"]) == (12, 85, 65)
 
 
 def test_the_second_time_there_is_nothing_to_do(labeled, corpus):

@@ -1,9 +1,13 @@
 """What `videos=` may be, and what is said when it cannot be used."""
 
+import os
+from pathlib import Path
+
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from label.odd_names import ODD_NAMES
 from pyarrow import csv
 
 from pipelines.label.sources import find_videos
@@ -94,3 +98,35 @@ def test_inputs_that_are_not_there(tmp_path, monkeypatch, entry, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message):
         find_videos(entry)
+
+
+@pytest.fixture
+def odd(tmp_path):
+    (tmp_path / "odd").mkdir()
+    for name in ODD_NAMES:
+        (tmp_path / "odd" / name).write_bytes(b"x")
+    return tmp_path / "odd"
+
+
+def test_files_of_any_name_are_found_however_they_are_named(odd):
+    wanted = sorted(f"{odd}/{name}" for name in ODD_NAMES)
+    assert [source.uri for source in find_videos(str(odd))] == wanted
+    assert [source.uri for source in find_videos(f"{odd}/*.mp4")] == wanted
+    assert [source.uri for source in find_videos(wanted)] == wanted, "a name that looks like a pattern is a name"
+    assert [source.uri for source in find_videos([Path(uri).as_uri() for uri in wanted])] == wanted
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_manifest_names_files_of_any_name(odd, suffix):
+    manifest, table = odd / f"m{suffix}", pa.table({"uri": list(ODD_NAMES)})
+    csv.write_csv(table, manifest) if suffix == ".csv" else pq.write_table(table, manifest)
+    assert [source.uri for source in find_videos(str(manifest))] == sorted(f"{odd}/{name}" for name in ODD_NAMES)
+
+
+def test_a_name_that_is_no_text_is_one_clear_line(tmp_path):
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4")).write_bytes(b"x")
+    with pytest.raises(UserError, match=r"\\udcff.mp4': the name is no text \(UTF-8\); rename the file"):
+        find_videos(str(tmp_path))
+    pq.write_table(pa.table({"uri": ["a\0b.mp4"]}), tmp_path / "m.parquet")
+    with pytest.raises(UserError, match="the name is no text"):
+        find_videos(str(tmp_path / "m.parquet"))

@@ -1,0 +1,60 @@
+"""Numbers of running jobs at the metrics endpoint of Ray's nodes, for Prometheus; there each name begins with `ray_`.
+
+They are counted on the driver, which hears once of each row that is on disk: work that Ray repeats counts once.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from ray.util.metrics import Counter
+
+# Each has the tag `job`; all only ever grow, so that Prometheus' `rate` gives frames/s and workers at work.
+COUNTERS = {
+    "raylift_frames_total": "Frames labeled, lifted, or trained on.",
+    "raylift_clips_total": "Clips labeled, in which nobody need be.",
+    "raylift_people_total": "People found in frames: who is in ten frames counts ten times.",
+    "raylift_failed_clips_total": "Clips that could not be labeled.",
+    "raylift_tracks_total": "Tracks lifted.",
+    "raylift_failed_tracks_total": "Tracks that could not be lifted.",
+    "raylift_epochs_total": "Epochs trained.",
+    "raylift_stage_seconds_total": "Seconds of work in the stage of the tag `stage`, all workers together.",
+}
+
+
+def count_clip(row: Mapping[str, Any]) -> None:
+    """Count a clip that the label job has written, of which `WriteDetections` said this."""
+    if row["error"] is None:
+        _add("raylift_clips_total", 1, job="label")
+        _add("raylift_frames_total", row["stop_frame"] - row["start_frame"], job="label")
+        _add("raylift_people_total", row["detections"], job="label")
+    else:
+        _add("raylift_failed_clips_total", 1, job="label")
+    for stage in ("plan", "decode", "detect", "write"):
+        _add("raylift_stage_seconds_total", row[f"{stage}_s"] or 0.0, job="label", stage=stage)
+
+
+def count_track(row: Mapping[str, Any]) -> None:
+    """Count a track that the lift job has written, of which `LiftUnits` said this."""
+    if row["error"] is None:
+        _add("raylift_tracks_total", 1, job="lift")
+        _add("raylift_frames_total", row["frames"], job="lift")
+    else:
+        _add("raylift_failed_tracks_total", 1, job="lift")
+
+
+def count_epoch(frames: int, seconds: float) -> None:
+    """Count an epoch that the train job has finished: frames trained on, seconds it took."""
+    _add("raylift_epochs_total", 1, job="train")
+    _add("raylift_frames_total", frames, job="train")
+    _add("raylift_stage_seconds_total", seconds, job="train", stage="train")
+
+
+def _add(name: str, value: float, **tags: str) -> None:
+    if value > 0:  # Ray refuses to add nothing
+        _counter(name).inc(value, tags={"stage": "", **tags})
+
+
+@cache
+def _counter(name: str) -> Counter:
+    return Counter(name, COUNTERS[name], tag_keys=("job", "stage"))

@@ -1,0 +1,236 @@
+"""Jobs on clusters of several nodes, some of which are lost or join late: each ends with the undisturbed result."""
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from nodes import Machines
+from train.training_samples import person, write
+
+from pipelines import storage
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+SPOT = ("detector=bright_spot:BrightSpot", "decode.max_side=160", "decode.clip_mb=0.4", "workers.clips_per_file=2")
+EPOCHS = 12
+STOPPED_S = 60
+
+
+@pytest.fixture
+def machines(plugin_path):
+    """A head without CPUs; a test adds machines."""
+    cluster = Machines()
+    yield cluster
+    cluster.end()
+
+
+def wait_for(job, happened):
+    deadline = time.monotonic() + 200
+    while not (result := happened()):
+        assert job.poll() is None, job.stdout.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return result
+
+
+def finish(job):
+    told, _ = job.communicate(timeout=300)
+    assert job.returncode == 0, told.decode()
+    return told.decode()
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory, make_video):
+    folder = tmp_path_factory.mktemp("nodes")
+    for number in range(4):
+        make_video(folder / f"{number}.mp4", frames=80, fps=30, size=(160, 120))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def labels(videos, embedded_ray, tmp_path_factory):
+    """What labeling gives where nothing happens: (clips, tracks)."""
+    from jobs.cli import run_job
+
+    output = tmp_path_factory.mktemp("labels") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{output.parent}/mlflow.db")
+        assert run_job("label", [f"videos={videos}", f"output={output}", *SPOT]) == 0
+    return labels_in(output)
+
+
+def labels_in(output):
+    """The clips, how often each is there, and the tracks by file."""
+    files = storage.list_folder(f"{output}/detections", ".parquet")
+    clips = Counter(clip for file in files for clip in storage.read_table(file, ["clip_id"])["clip_id"].to_pylist())
+    return clips, {file.name: storage.read_table(str(file)) for file in Path(output, "tracks").glob("*.parquet")}
+
+
+def first_file(output):
+    return lambda: storage.list_folder(f"{output}/detections", ".parquet")
+
+
+def label(machines, videos, output, delay_s, *fields):
+    return machines.start(
+        "label", f"videos={videos}", f"output={output}", *SPOT, f"detector.delay_s={delay_s}", *fields
+    )
+
+
+def test_labeling_loses_a_node(machines, videos, labels, tmp_path):
+    machines.join(num_cpus=1)
+    lost = machines.join(num_cpus=1)
+    job = label(machines, videos, tmp_path / "out", 0.03)
+    wait_for(job, first_file(tmp_path / "out"))
+    wait_for(job, lambda: lost.processes("ray::MapWorker"))
+    machines.leave(lost)
+    assert 0 < sum(labels_in(tmp_path / "out")[0].values()) < sum(labels[0].values()), "half way"
+    finish(job)
+    assert labels_in(tmp_path / "out") == labels
+
+
+def test_labeling_uses_a_node_that_joins_late(machines, videos, labels, tmp_path):
+    machines.join(num_cpus=1)
+    job = label(machines, videos, tmp_path / "out", 0.1)
+    wait_for(job, first_file(tmp_path / "out"))
+    late = machines.join(num_cpus=1)
+    wait_for(job, lambda: late.processes("ray::MapWorker"))
+    finish(job)
+    assert labels_in(tmp_path / "out") == labels
+
+
+def test_frames_are_decoded_on_cpu_nodes_and_looked_at_on_gpu_nodes(machines, videos, labels, tmp_path):
+    cpus = machines.join(num_cpus=2)
+    # A GPU in name only: the plug-in asks for none.
+    gpus = machines.join(num_cpus=1, num_gpus=1)
+    job = label(machines, videos, tmp_path / "out", 0.03, "workers.gpus_per_detector=1")
+    wait_for(job, lambda: cpus.processes("DecodeClips") and gpus.processes("DetectPeople"))
+    assert not cpus.processes("DetectPeople")
+    finish(job)
+    assert labels_in(tmp_path / "out") == labels
+
+
+def test_frames_that_exceed_the_store_twenty_times_are_not_spilled(machines, make_video, tmp_path):
+    """Where frames pass from decoders to detectors, through Ray's object store."""
+    store = 80_000_000
+    machines.join(num_cpus=2, num_gpus=1, object_store_memory=store)
+    for number in range(3):
+        make_video(tmp_path / "videos" / f"{number}.mp4", frames=220, fps=30, size=(1280, 720), square=240, speed=4.0)
+    size = ("workers.gpus_per_detector=1", "decode.max_side=1280", "decode.clip_mb=12")
+    spot = "detector=bright_spot:BrightSpot"
+    job = machines.start("label", f"videos={tmp_path}/videos", f"output={tmp_path}/out", spot, *size)
+    finish(job)
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert (report["videos_failed"], report["tracks"], report["frames"]) == (0, 3, 660)
+    decoded = 660 * 1280 * 720 * 3
+    assert decoded > 20 * store
+    found = machines.stores()
+    assert found["created"] > decoded, "the frames went through the store"
+    assert found["spilled"] <= 0.1 * decoded
+
+
+def test_labeling_outlasts_a_process_that_stands_still(machines, videos, labels, tmp_path):
+    machines.join(num_cpus=1)
+    machine = machines.join(num_cpus=1)
+    job = label(machines, videos, tmp_path / "out", 0.03)
+    wait_for(job, first_file(tmp_path / "out"))
+    (stopped, *_) = wait_for(job, lambda: machine.processes("DecodeAndDetect"))
+    stopped.send_signal(signal.SIGSTOP)
+    time.sleep(STOPPED_S)
+    stopped.send_signal(signal.SIGCONT)
+    finish(job)
+    assert labels_in(tmp_path / "out") == labels
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("mocap") / "labeled", person("a", 300), person("b", 300, subject="S2"))
+
+
+def training(corpus, output):
+    return [
+        *(f"labeled={corpus}", f"output={output}", "data.validation_subjects=[S2]", "lifter.filter_widths=[3,3]"),
+        *("lifter.channels=32", f"optimization.epochs={EPOCHS}", "optimization.batch_size=64"),
+        *("resources.cpus_per_worker=1", "resources.num_workers=2"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def lifter(corpus, embedded_ray, tmp_path_factory):
+    """The weights of a training of two workers that nothing disturbed."""
+    from jobs.cli import run_job
+
+    output = tmp_path_factory.mktemp("lifter") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{output.parent}/mlflow.db")
+        assert run_job("train", training(corpus, output)) == 0
+    return weights(output)
+
+
+def weights(output):
+    return torch.load(Path(output, "last.pt"), weights_only=True)["weights"]
+
+
+def test_training_loses_the_node_of_a_worker(machines, corpus, lifter, tmp_path):
+    first, second = machines.join(num_cpus=1), machines.join(num_cpus=1)
+    machines.join(num_cpus=1)
+    output = tmp_path / "out"
+    job = machines.start("train", *training(corpus, output))
+    wait_for(job, lambda: list(output.glob("checkpoints/*/metrics.json")))
+    lost = next(machine for machine in (first, second) if machine.processes("RayTrainWorker"))
+    machines.leave(lost)
+    assert "were replaced" in finish(job)
+    found = weights(output)
+    assert all(torch.equal(lifter[name], found[name]) for name in lifter)
+
+
+def test_a_search_loses_a_node(machines, corpus, tmp_path):
+    lost = machines.join(num_cpus=1)
+    machines.join(num_cpus=1)
+    output = tmp_path / "out"
+    rates = [1e-2, 3e-3, 1e-3]
+    fields = [field for field in training(corpus, output) if "num_workers" not in field]
+    space = f"search_space.optimization.learning_rate={{choice: {rates}}}"
+    job = machines.start("tune", *fields, space, "sampler=grid", "scheduler=none")
+
+    def trials():
+        return [json.loads(file.read_text()) for file in sorted(output.glob("trials/*/trial.json"))]
+
+    wait_for(job, lambda: lost.processes("RayTrainWorker"))
+    machines.leave(lost)
+    finish(job)
+    assert [trial["parameters"]["optimization.learning_rate"] for trial in trials()] == rates
+    assert [trial["state"] for trial in trials()] == ["finished"] * 3
+    assert all(list(map(int, trial["scores_mm"])) == list(range(1, EPOCHS + 1)) for trial in trials())
+
+
+def test_a_poisoned_video_in_every_position(embedded_ray, videos, tmp_path):
+    """Wherever the video stands that aborts every decoder, the others are labeled, each clip once."""
+    from pipelines.label import run
+    from pipelines.label.sources import find_videos
+    from schemas.label import LabelConfig
+
+    names = sorted(video.name for video in videos.iterdir())
+    for position in range(len(names)):
+        folder = tmp_path / str(position)
+        folder.mkdir()
+        for number, name in enumerate(names):
+            # The one that `hostile:Aborts` aborts on.
+            os.link(videos / name, folder / (f"{number}b.mp4" if number == position else f"{number}.mp4"))
+        config = LabelConfig.model_validate(
+            {
+                **{"videos": str(folder), "output": str(tmp_path / f"out{position}")},
+                **{"detector": {"name": "bright_spot:BrightSpot"}, "decode": {"max_side": 160, "clip_mb": 0.4}},
+            }
+        )
+        sources = find_videos(str(folder))
+        report = run.execute(config, run.survey(config, sources), lambda at: None, "hostile:Aborts")
+        clips, tracks = labels_in(config.output)
+        failed = report["failures"]
+        assert len(failed) == 1, (position, failed)
+        assert f"{position}b.mp4" in str(failed)
+        assert sum(len(table) for table in tracks.values()) == len(names) - 1
+        assert set(clips.values()) == {1}

@@ -1,0 +1,76 @@
+"""`python -m jobs.status` as a user meets it."""
+
+import json
+
+import pytest
+from label.detection_samples import clip, sources, write_shard
+
+from jobs import cli
+from pipelines.label.ledger import read_ledger
+from pipelines.label.status import note_job
+
+
+def raylift(capfd, *arguments):
+    code = cli.run_job("status", arguments)
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+@pytest.fixture
+def half(tmp_path):
+    """Two of three videos begun, one of them damaged."""
+    note_job(str(tmp_path), sources("a", "b", "c"), read_ledger(f"{tmp_path}/detections", None))
+    write_shard(tmp_path / "detections", [clip("a", 0, 1), clip("b\x1b[31m", 0, 2, error="moov atom not found")])
+    return tmp_path
+
+
+def test_a_job_half_way_is_told_on_a_screen(half, capfd):
+    code, out, err = raylift(capfd, f"output={half}")
+    assert (code, err) == (0, "")
+    assert out.startswith("state    labeling, last written ")
+    assert "1 of 3 finished, 0 in progress, 1 failed" in out
+    assert "4 in 1 clips" in out
+    assert "not linked since: 0 in 0 files" in out
+    assert "1 × moov atom not found: b" in out
+    assert "\x1b" not in out
+
+
+def test_the_same_as_json(half, capfd):
+    code, out, _ = raylift(capfd, f"output={half}", "json=true")
+    found = json.loads(out)
+    assert code == 0
+    assert (found["format"], found["state"], found["videos"]["planned"]) == ("raylift.status/1", "working", 3)
+    assert found["failures"][0]["reason"] == "moov atom not found"
+
+
+def test_there_is_nothing_to_tell(tmp_path, capfd):
+    assert raylift(capfd, f"output={tmp_path}/missing")[::2] == (
+        2,
+        f"status: output={tmp_path}/missing: there is no such folder\n",
+    )
+    code, _, err = raylift(capfd, f"output={tmp_path}")
+    assert code == 2
+    assert "holds no job's output, or its job has not begun to write yet" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "told"),
+    [
+        ("report.json", "raylift.training/1", "train: finished, as report.json of 2"),
+        ("run.json", "raylift.training/1", "train: begun, not finished, as run.json of 2"),
+        ("search.json", "raylift.search/1", "tune: begun, not finished"),
+        ("report.json", "raylift.lift/1", "lift: finished"),
+        ("metrics.json", "raylift.metrics/1", "evaluate: finished"),
+    ],
+)
+def test_outputs_of_other_jobs_say_whose_they_are(name, form, told, tmp_path, capfd):
+    (tmp_path / name).write_text(json.dumps({"format": form}))
+    code, out, _ = raylift(capfd, f"output={tmp_path}")
+    assert code == 0
+    assert out.startswith(told)
+
+
+def test_the_difference_to_submit_status_is_in_the_help(capfd):
+    out = raylift(capfd, "--help")[1]
+    assert "json=<bool>" in out
+    assert "raylift submit status ID" in out

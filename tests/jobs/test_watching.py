@@ -1,0 +1,168 @@
+"""A label job on a Ray of its own, watched from outside: metrics, logs, sockets, secrets, and odd names.
+
+The videos are called what people call them, and what nobody should; one is no video, one cannot be reached.
+"""
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pytest
+from label.odd_names import ODD_NAMES
+
+from pipelines import storage
+from pipelines.metrics import COUNTERS
+
+pytestmark = pytest.mark.ray
+ROOT = Path(__file__).parents[2]
+KEY = "planted-key"
+FRAMES = 8
+# Where nobody listens.
+UNREACHABLE = f"http://me:{KEY}@127.0.0.1:9/gone.mp4?X-Amz-Signature={KEY}"
+
+
+@dataclass
+class Watched:
+    """What was seen of a job."""
+
+    folder: Path
+    code: int = -1
+    out: str = ""
+    err: str = ""
+    metrics: str = ""
+    sockets: set[str] = field(default_factory=set)
+    logs: str = ""
+
+    def lines(self) -> list[dict]:
+        """The workers' log lines that are ours."""
+        found = (line for line in self.logs.splitlines() if line.startswith("{") and '"reason"' in line)
+        return [json.loads(line) for line in found]
+
+
+@pytest.fixture(scope="module")
+def watched(plugin_path, make_video, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("watched")
+    for name in ODD_NAMES:
+        make_video(folder / "videos" / name, frames=FRAMES)
+    (folder / "videos" / "0 poisoned\n.mp4").write_text("no video")
+    (folder / "more.csv").write_text(f"uri\n{UNREACHABLE}\n")
+    # Not below pytest's folder: the names of Ray's sockets have to be short.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as temporary:
+        seen = Watched(folder)
+        yield watch(seen, temporary)
+
+
+def watch(seen: Watched, temporary: str) -> Watched:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
+        "RAY_TMPDIR": temporary,
+        "RAY_metrics_report_interval_ms": "200",
+        "RAY_LOGGING_CONFIG_ENCODING": "JSON",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{seen.folder}/mlflow.db",
+        "AWS_SECRET_ACCESS_KEY": KEY,
+        "MLFLOW_TRACKING_PASSWORD": KEY,
+    }
+    command = [sys.executable, "-m", "jobs.label", f"videos=[{seen.folder}/videos, {seen.folder}/more.csv]"]
+    command += [f"output={seen.folder}/out", "detector=bright_spot:BrightSpot", "detector.delay_s=0.02"]
+    command += ["workers.clips_per_file=1", "workers.detectors=1", "link.min_track_s=0.2"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
+    family = psutil.Process(process.pid)
+    try:
+        while process.poll() is None:
+            look(seen, family)
+            time.sleep(0.3)
+        seen.out, seen.err = process.communicate()
+    finally:
+        process.kill()
+    seen.code = process.returncode
+    files = [file for file in Path(temporary).rglob("*") if file.is_file() and not file.is_symlink()]
+    seen.logs = "\n".join(file.read_text(errors="replace") for file in files if file.suffix in (".err", ".out", ".log"))
+    return seen
+
+
+def look(seen: Watched, family: psutil.Process) -> None:
+    """Note where the job's processes listen, and what its node says of it."""
+    for process in psutil.Process(family.pid).children(recursive=True) if family.is_running() else []:
+        try:
+            listening = [c.laddr for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+            agent = "DashboardAgent" in "".join(process.cmdline())
+        except psutil.Error:
+            continue  # it has ended
+        seen.sockets |= {address.ip for address in listening}
+        for address in listening if agent else ():
+            try:
+                text = urllib.request.urlopen(f"http://127.0.0.1:{address.port}/metrics", timeout=2).read().decode()
+            except (OSError, http.client.HTTPException):
+                continue  # a port of another kind
+            seen.metrics = text if "raylift" in text else seen.metrics
+
+
+def value(seen: Watched, name: str, **tags: str) -> float:
+    """A metric of the last look, summed over what has these tags."""
+    lines = re.findall(rf"^ray_{name}{{(.*)}} (\S+)$", seen.metrics, re.MULTILINE)
+    return sum(float(number) for said, number in lines if all(f'{k}="{v}"' in said for k, v in tags.items()))
+
+
+def test_videos_of_any_name_are_labeled(watched):
+    assert watched.code == 1, watched.out + watched.err
+    files = storage.list_folder(f"{watched.folder}/out/tracks", ".parquet")
+    tracks = pa.concat_tables(storage.read_table(file) for file in files)
+    assert sorted(tracks["video"].to_pylist()) == sorted(f"{watched.folder}/videos/{name}" for name in ODD_NAMES)
+    assert set(tracks["frames"].to_pylist()) == {FRAMES}
+    report = json.loads((watched.folder / "out" / "report.json").read_text())
+    assert (report["videos"], report["videos_failed"]) == (len(ODD_NAMES) + 2, 2)
+
+
+def test_the_nodes_endpoint_says_how_the_job_goes(watched):
+    assert 0 < value(watched, "raylift_frames_total", job="label") <= FRAMES * len(ODD_NAMES)
+    assert value(watched, "raylift_people_total", job="label") == value(watched, "raylift_frames_total", job="label")
+    assert 0 < value(watched, "raylift_failed_clips_total", job="label") <= 2
+    for stage in ("plan", "decode", "detect", "write"):
+        assert value(watched, "raylift_stage_seconds_total", job="label", stage=stage) > 0
+    assert {name[4:] for name in re.findall(r"^(ray_raylift_\w+){", watched.metrics, re.MULTILINE)} <= set(COUNTERS)
+
+
+def test_workers_log_a_line_for_each_failure(watched):
+    by_video = {line["video"]: line for line in watched.lines()}
+    poisoned = by_video[f"{watched.folder}/videos/0 poisoned\n.mp4"]
+    assert (poisoned["levelname"], poisoned["job"], poisoned["stage"]) == ("WARNING", "label", "plan")
+    assert len(poisoned["clip_id"]) == 32
+    report = json.loads((watched.folder / "out" / "report.json").read_text())
+    assert poisoned["reason"] in [failure["reason"] for failure in report["failures"]]
+    assert "http://me:…@127.0.0.1:9/gone.mp4?X-Amz-Signature=…" in by_video
+    assert len(watched.lines()) == 2
+
+
+def test_everything_listens_on_this_machine_only(watched):
+    assert watched.sockets
+    assert {address.removeprefix("::ffff:") for address in watched.sockets} <= {"127.0.0.1", "::1"}
+
+
+def test_no_secret_is_shown(watched):
+    written = [f for f in watched.folder.rglob("*") if f.is_file() and f.suffix not in (".parquet", ".csv", ".mp4")]
+    assert {"report.json", "report.html", "mlflow.db"} <= {file.name for file in written}
+    showing = [file.name for file in written if KEY.encode() in file.read_bytes()]
+    assert showing == []
+    assert KEY not in watched.out + watched.err
+    assert KEY not in watched.logs
+
+
+def test_names_drive_no_terminal(watched):
+    assert "\x1b" not in watched.out + watched.err
+    assert "0 poisoned\\n.mp4" in watched.out
+
+
+def test_the_dashboard_names_what_the_job_does(watched):
+    stages = set(re.findall(r'operator="MapBatches\((\w+)\)', watched.metrics))
+    assert stages == {"PlanClips", "DecodeAndDetect", "WriteDetections"}, "each a verb and its object"
+    assert any(name.startswith("label") for name in re.findall(r'dataset="([^"]*)"', watched.metrics))

@@ -1,0 +1,126 @@
+"""How far an output says its job is."""
+
+import json
+import os
+
+import pytest
+from label.detection_samples import clip, person, sources, write_shard
+
+from pipelines import storage
+from pipelines.label.ledger import read_ledger
+from pipelines.label.status import NOTE, REPORT, note_job, status, written_at
+
+BEGAN_S = 1_000_000.0
+
+
+@pytest.fixture
+def output(tmp_path):
+    """An output whose job of four videos began at `BEGAN_S`."""
+    note(tmp_path, "a", "b", "c", "d")
+    return tmp_path
+
+
+def note(folder, *uris, at_s=BEGAN_S):
+    note_job(str(folder), sources(*uris), read_ledger(f"{folder}/detections", None))
+    os.utime(folder / NOTE, (at_s, at_s))
+
+
+def write(output, at_s, *rows):
+    """Write rows as one batch, at a time."""
+    before = set(storage.list_folder(f"{output}/detections"))
+    write_shard(output / "detections", rows)
+    for file in set(storage.list_folder(f"{output}/detections")) - before:
+        os.utime(file, (at_s, at_s))
+
+
+def report(output, at_s):
+    (output / REPORT).write_text(json.dumps({"format": "raylift.report/1"}))
+    os.utime(output / REPORT, (at_s, at_s))
+
+
+def at(output, seconds):
+    """The status so many seconds after the beginning."""
+    return status(str(output), BEGAN_S + seconds)
+
+
+def test_a_job_that_has_just_begun(output):
+    found = at(output, 20)
+    assert (found["state"], found["stage"], found["silent_s"]) == ("working", "label", 20)
+    assert found["videos"] == {"planned": 4, "finished": 0, "failed": 0, "in_progress": 0, "settled": 0.0}
+    assert (found["frames_per_s"], found["eta_s"], found["failures"]) == (None, None, [])
+
+
+def test_videos_are_counted_by_how_far_they_are(output):
+    someone = [[person(10)], [], [person(10), person(300)], []]
+    write(output, BEGAN_S + 10, clip("a", 0, 2, people=someone), clip("a", 1, 2), clip("b", 0, 2))
+    write(output, BEGAN_S + 20, clip("c", 0, 2), clip("c", 1, 2, error="cracked"))
+    found = at(output, 25)
+    assert found["videos"] == {"planned": 4, "finished": 1, "failed": 1, "in_progress": 1, "settled": 2.5}
+    assert (found["clips"], found["frames"], found["people_in_frames"]) == (4, 16, 3)
+    assert found["tracks"] == {"linked": False, "files": 0, "tracks": 0}
+
+
+def test_rate_and_remaining_time_come_from_the_times_of_shards(output):
+    """A video in ten seconds, once the processes stood."""
+    for number, uri in enumerate("abc"):
+        write(output, BEGAN_S + 100 + 10 * number, clip(uri, 0, 2), clip(uri, 1, 2))
+    found = at(output, 121)
+    assert found["frames_per_s"] == pytest.approx(0.8)
+    assert found["eta_s"] == pytest.approx(10)
+
+
+def test_only_the_last_hour_makes_the_rate(output):
+    for at_s in range(0, 4):
+        write(output, BEGAN_S + at_s, clip("a", at_s, 100))
+    for number, at_s in enumerate((8000, 8100, 8200), start=10):
+        write(output, BEGAN_S + at_s, clip("a", number, 100))
+    assert at(output, 8201)["frames_per_s"] == pytest.approx(0.04)
+
+
+def test_shards_of_an_earlier_launch_are_no_rate_of_this_one(output):
+    write(output, BEGAN_S - 5, clip("a", 0, 2))
+    write(output, BEGAN_S - 4, clip("a", 1, 2))
+    assert at(output, 10)["frames_per_s"] is None
+    assert at(output, 10)["videos"]["finished"] == 1
+
+
+def test_what_earlier_commands_labeled_counts_as_planned(output):
+    write(output, BEGAN_S, clip("a", 0, 1), clip("b", 0, 1))
+    note(output, "b", "e")
+    assert at(output, 1)["videos"]["planned"] == 3
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(1800, "working"), (1801 + 2 * 900, "stopped")])
+def test_a_job_is_thought_stopped_when_it_is_silent_for_thrice_its_longest_pause(output, seconds, state):
+    write(output, BEGAN_S + 300, clip("a", 0, 9))
+    write(output, BEGAN_S + 900, clip("a", 1, 9))
+    found = at(output, 900 + seconds)
+    assert found["state"] == state
+    assert found["silent_s"] == seconds
+
+
+def test_all_labeled_but_not_linked(output):
+    write(output, BEGAN_S + 1, *(clip(uri, 0, 1) for uri in "abc"), clip("d", 0, 1, error="not a video"))
+    assert (at(output, 2)["state"], at(output, 2)["stage"]) == ("working", "link")
+    report(output, BEGAN_S + 3)
+    found = at(output, 9999)
+    assert (found["state"], found["stage"], found["tracks"]["linked"]) == ("finished", None, True)
+    assert found["eta_s"] is None
+    # Run again, with more videos.
+    note(output, "a", "b", "c", "d", "e", at_s=BEGAN_S + 10)
+    assert (at(output, 12)["state"], at(output, 12)["videos"]["planned"]) == ("working", 5)
+
+
+def test_reasons_come_most_frequent_first_with_examples(output):
+    rows = [clip(uri, 0, 1, error="moov atom not found") for uri in "abcd"]
+    write(output, BEGAN_S, clip("e", 0, 2, error="0 bytes"), *rows, clip("e", 1, 2, error="0 bytes"))
+    assert at(output, 1)["failures"] == [
+        {"reason": "moov atom not found", "videos": 4, "examples": ["a", "b", "c"]},
+        {"reason": "0 bytes", "videos": 1, "examples": ["e"]},
+    ]
+
+
+def test_times_are_known_of_any_storage():
+    storage.write_bytes("memory://times/x", b"")
+    assert written_at("memory://times")["x"] > BEGAN_S
+    assert written_at("memory://nothing-here") == {}
