@@ -3,7 +3,6 @@
 python -m jobs.compare jobs/recipes/cmu_semi.yaml mocap=cmu_mocap_17j.npz output=out/cmu_semi
 """
 
-import json
 import time
 from typing import Any
 
@@ -13,7 +12,7 @@ from rich.table import Table
 from jobs import evaluate, import_poses, train
 from jobs.arguments import read_config
 from jobs.cli import run_job
-from pipelines import runs, storage
+from pipelines import documents, runs, storage
 from schemas.compare import CompareConfig
 from schemas.evaluate import EvaluateConfig
 from schemas.import_poses import ImportPosesConfig
@@ -39,7 +38,7 @@ def main(config: CompareConfig) -> int:
         train.main(TrainConfig(labeled=tracks, unlabeled=unlabeled, output=folder, **shared))
         scores[variant] = _score(config, tracks, folder)
     comparison = compose(scores, time.monotonic() - started)
-    storage.write_bytes(storage.join(config.output, "comparison.json"), json.dumps(comparison, indent=2).encode())
+    documents.write(storage.join(config.output, "comparison.json"), comparison)
     with runs.record("compare", config) as record:
         record.log_metrics(comparison)
     show(console, comparison, config)
@@ -85,7 +84,7 @@ def _score(config: CompareConfig, tracks: str, folder: str) -> dict[str, float]:
     output = storage.join(folder, "test")
     model = storage.join(folder, "last.pt" if not config.data.validation_subjects else "best.pt")
     evaluate.main(EvaluateConfig(model=model, data=tracks, subjects=config.test_subjects, output=output))
-    metrics = json.loads(storage.read_bytes(storage.join(output, "metrics.json")))
+    metrics = documents.read(storage.join(output, "metrics.json"))
     return metrics["overall"]["metrics"]
 
 

@@ -3,7 +3,6 @@
 python -m jobs.evaluate model=out/lifter/best.pt data=out/mocap/tracks subjects=[S9,S11]
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from jobs.cli import run_job
 from jobs.pages import keep_page
 from jobs.progress import make_progress
 from jobs.terminal import Terminal
-from pipelines import evaluate, models, runs, storage
+from pipelines import documents, evaluate, models, runs, storage
 from pipelines.datasets.reader import TrackInfo, read_rows
 from pipelines.datasets.track import KeypointTrack
 from pipelines.lifters.checkpoint import load_lifter
@@ -51,7 +50,7 @@ def main(config: EvaluateConfig) -> int:
             )
         report = evaluate.report(config, card, tracks, evaluation)
         uri = storage.join(output, "metrics.json")
-        storage.write_bytes(uri, json.dumps(report, indent=2).encode())
+        documents.write(uri, report)
         log(record, report)
         keep_page(partial(evaluation_page, report), output, "evaluation.html", record)
     show(report, uri)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, cast
 
-from pipelines import registry, runs, storage
+from pipelines import documents, registry, runs, storage
 from pipelines.datasets.reader import digest
 from pipelines.datasets.source import PoseSource
 from pipelines.datasets.track import KeypointTrack
@@ -102,7 +102,7 @@ def _execute(
         "seconds": time.monotonic() - started,
         "digest": digest(files),
     }
-    storage.write_bytes(storage.join(config.output, REPORT), json.dumps(report, indent=2).encode())
+    documents.write(storage.join(config.output, REPORT), report)
     return report
 
 
@@ -147,7 +147,7 @@ def _is_done(output: str, settings: Mapping[str, Any]) -> bool:
     report = storage.join(output, REPORT)
     if not files or report not in storage.list_folder(output, REPORT):
         return False
-    wrote = json.loads(storage.read_bytes(report)).get("files", [])
+    wrote = documents.read(report).get("files", [])
     return {file.rsplit("/", 1)[1] for file in files} >= set(wrote)
 
 

@@ -1,12 +1,11 @@
 """A detector's evaluation from start to end: survey the output, look at the images missing, score, report."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import storage
+from pipelines import documents, storage
 from pipelines.datasets.coco import CocoKeypoints
 from pipelines.datasets.coco_results import write_results
 from pipelines.evaluate_detector import pipeline
@@ -104,7 +103,7 @@ def execute(config: EvaluateDetectorConfig, work: Work, on_progress: Callable[[P
     report = _report(config, planned, ledger, scores, len(predictions.image_ids)) | {"run": run}
     if isinstance(planned.truth, CocoKeypoints):
         write_results(storage.join(config.output, "predictions.json"), scores.found)
-    storage.write_bytes(storage.join(config.output, "metrics.json"), json.dumps(report, indent=2).encode())
+    documents.write(storage.join(config.output, "metrics.json"), report)
     return report
 
 

@@ -1,6 +1,5 @@
 """What a label job did, in numbers: `report.json`, the terminal summary and the MLflow run all come from here."""
 
-import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -13,11 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines import storage
+from pipelines import documents, storage
 from pipelines.label.ledger import Ledger
 from pipelines.shards import digest
 from schemas.label import LabelConfig
-from schemas.secrets import redact
 from schemas.videos import VideoSource
 
 FORMAT = "raylift.report/1"
@@ -139,7 +137,7 @@ def write_report(
         },
         "digest": digest([file.rsplit("/", 1)[1] for file in track_files]),
     }
-    storage.write_bytes(storage.join(config.output, "report.json"), redact(json.dumps(report, indent=2)).encode())
+    documents.write(storage.join(config.output, "report.json"), report)
     return report
 
 

@@ -1,6 +1,5 @@
 """How far a label job is, from what lies in its output: its note of what it was asked to do, shards and their times."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines import storage
+from pipelines import documents, storage
 from pipelines.label.ledger import Ledger, read_ledger
 from pipelines.label.report import count_rows, failures_of
 from schemas import __version__
@@ -41,7 +40,7 @@ def note_job(output: str, sources: Sequence[VideoSource], ledger: Ledger) -> Non
         # What earlier commands labeled into the same output.
         "other_videos": len(ledger.videos) - held,
     }
-    storage.write_bytes(storage.join(output, NOTE), json.dumps(note, indent=2).encode())
+    documents.write(storage.join(output, NOTE), note)
 
 
 def status(output: str, now: float | None = None) -> dict[str, Any]:
@@ -55,7 +54,7 @@ def status(output: str, now: float | None = None) -> dict[str, Any]:
     detections, tracks = (storage.join(output, name) for name in ("detections", "tracks"))
     times_s, track_times_s, own_times_s = (written_at(folder) for folder in (detections, tracks, output))
     ledger = _read(detections)
-    note = json.loads(storage.read_bytes(storage.join(output, NOTE))) if NOTE in own_times_s else {}
+    note = documents.read(storage.join(output, NOTE)) if NOTE in own_times_s else {}
     videos = _videos(ledger, note)
     shards = _Shards.of(ledger, times_s, own_times_s.get(NOTE))
     told_s = {name: own_times_s[name] for name in (NOTE, REPORT) if name in own_times_s}

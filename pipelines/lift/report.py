@@ -1,6 +1,5 @@
 """What a lift job did, in numbers: `report.json`, the terminal summary and the MLflow run all come from here."""
 
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -12,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import storage
+from pipelines import documents, storage
 from pipelines.datasets.reader import TrackInfo
 from pipelines.lift.ledger import Ledger
 from pipelines.lift.lifting import Lifter, frames_at_rate
 from pipelines.shards import digest
 from schemas import __version__
-from schemas.secrets import redact
 
 FORMAT = "raylift.lift/1"
 FILE = "report.json"
@@ -140,7 +138,7 @@ def write(output: str, report: Mapping[str, Any]) -> None:
     Raises:
         RunFailed: It cannot be written.
     """
-    storage.write_bytes(storage.join(output, FILE), redact(json.dumps(report, indent=2)).encode())
+    documents.write(storage.join(output, FILE), report)
 
 
 def notes(lifter: Lifter, tracks: Sequence[TrackInfo], frames_seen: Sequence[float]) -> list[str]:

@@ -1,11 +1,10 @@
 """Training from start to end: what was begun is continued, what is done stays; Ray Train runs the workers."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import storage
+from pipelines import documents, storage
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.train.checkpoints import Best
 from pipelines.train.data import DataPlan
@@ -45,10 +44,10 @@ def look_up(config: TrainConfig, plan: DataPlan) -> Begun | None:
     uri = storage.join(config.output, "run.json")
     if not storage.exists(uri):
         return None
-    begun = json.loads(storage.read_bytes(uri))
+    begun = documents.read(uri)
     require_same(config.output, begun, _settings(config), plan.digest)
     report = storage.join(config.output, "report.json")
-    return Begun(begun["run_id"], json.loads(storage.read_bytes(report)) if storage.exists(report) else None)
+    return Begun(begun["run_id"], documents.read(report) if storage.exists(report) else None)
 
 
 def require_same(
@@ -83,7 +82,7 @@ def require_same(
 def begin(config: TrainConfig, plan: DataPlan, run_id: str) -> None:
     """Note in the output which training it holds."""
     note = {"format": FORMAT, "run_id": run_id, "data": plan.digest, "settings": _settings(config)}
-    storage.write_bytes(storage.join(config.output, "run.json"), json.dumps(note, indent=2).encode())
+    documents.write(storage.join(config.output, "run.json"), note)
 
 
 def execute(
@@ -116,7 +115,7 @@ def execute(
 
 def _settings(config: TrainConfig) -> dict[str, Any]:
     # Who computes may change between a training's parts, where it lies may too.
-    return flatten(config.model_dump(mode="json", exclude={"output", "resources"}))
+    return documents.as_read(flatten(config.model_dump(mode="json", exclude={"output", "resources"})))
 
 
 def _card(config: TrainConfig, plan: DataPlan, lineage: dict[str, str]) -> LifterCard:
@@ -156,5 +155,5 @@ def _finish(config: TrainConfig, plan: DataPlan, heard: Heard) -> dict[str, Any]
         "data": plan.digest,
     }
     if last.epoch == config.optimization.epochs:
-        storage.write_bytes(storage.join(config.output, "report.json"), json.dumps(report, indent=2).encode())
+        documents.write(storage.join(config.output, "report.json"), report)
     return report

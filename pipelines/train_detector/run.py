@@ -1,10 +1,9 @@
 """Training of a detector from start to end: what was begun is continued, what is done stays."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from pipelines import session, storage
+from pipelines import documents, session, storage
 from pipelines.detectors.card import DetectorCard
 from pipelines.train import checkpoints
 from pipelines.train.checkpoints import Best
@@ -46,18 +45,18 @@ def look_up(config: TrainDetectorConfig, plan: DetectorPlan) -> Begun | None:
     uri = storage.join(config.output, "run.json")
     if not storage.exists(uri):
         return None
-    begun = json.loads(storage.read_bytes(uri))
+    begun = documents.read(uri)
     if begun.get("format") != FORMAT:
         raise UserError(f"output={config.output}: holds the {begun.get('format')} of another job; give another output")
     require_same(config.output, begun, _settings(config), plan.digest, "people, or the weights to begin with,")
     report = storage.join(config.output, "report.json")
-    return Begun(begun["run_id"], json.loads(storage.read_bytes(report)) if storage.exists(report) else None)
+    return Begun(begun["run_id"], documents.read(report) if storage.exists(report) else None)
 
 
 def begin(config: TrainDetectorConfig, plan: DetectorPlan, run_id: str) -> None:
     """Note in the output which training it holds."""
     note = {"format": FORMAT, "run_id": run_id, "data": plan.digest, "settings": _settings(config)}
-    storage.write_bytes(storage.join(config.output, "run.json"), json.dumps(note, indent=2).encode())
+    documents.write(storage.join(config.output, "run.json"), note)
 
 
 def execute(config: TrainDetectorConfig, plan: DetectorPlan, run_id: str, listener: DetectorListener) -> dict[str, Any]:
@@ -99,7 +98,7 @@ def metrics_of(report: EpochReport) -> dict[str, Any]:
 
 def _settings(config: TrainDetectorConfig) -> dict[str, Any]:
     # Who computes may change between a training's parts, where it lies may too.
-    return flatten(config.model_dump(mode="json", exclude={"output", "resources", "max_failed"}))
+    return documents.as_read(flatten(config.model_dump(mode="json", exclude={"output", "resources", "max_failed"})))
 
 
 def _card(plan: DetectorPlan, run_id: str) -> DetectorCard:
@@ -148,5 +147,5 @@ def _finish(
         "fresh_head": plan.fresh_head,
         "data": plan.digest,
     }
-    storage.write_bytes(storage.join(config.output, "report.json"), json.dumps(report, indent=2).encode())
+    documents.write(storage.join(config.output, "report.json"), report)
     return report

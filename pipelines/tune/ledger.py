@@ -1,11 +1,10 @@
 """What an output folder holds of a search: a note of what was searched, and of each trial how it went."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipelines import storage
+from pipelines import documents, storage
 from pipelines.train.checkpoints import CHECKPOINTS
 from pipelines.train.run import require_same
 from schemas.config import flatten
@@ -107,7 +106,7 @@ def look_up(config: TuneConfig, data: str) -> Begun | None:
         if storage.exists(storage.join(config.output, "run.json")):
             raise UserError(f"output={config.output}: holds a training; give another output")
         return None
-    begun = json.loads(storage.read_bytes(uri))
+    begun = documents.read(uri)
     require_same(config.output, begun, _settings(config), data)
     return Begun(begun["run_id"])
 
@@ -115,7 +114,7 @@ def look_up(config: TuneConfig, data: str) -> Begun | None:
 def begin(config: TuneConfig, data: str, run_id: str) -> None:
     """Note in the output which search it holds."""
     note = {"format": FORMAT, "run_id": run_id, "data": data, "settings": _settings(config)}
-    storage.write_bytes(storage.join(config.output, NOTE), json.dumps(note, indent=2).encode())
+    documents.write(storage.join(config.output, NOTE), note)
 
 
 def trial_name(number: int) -> str:
@@ -137,7 +136,7 @@ def read_trials(output: str) -> list[TrialRecord]:
 
 def read_trial(folder: str) -> TrialRecord:
     """The trial that a folder holds."""
-    document = json.loads(storage.read_bytes(storage.join(folder, TRIAL)))
+    document = documents.read(storage.join(folder, TRIAL))
     exploited = read_exploited(folder)
     return _record(document, exploited["parameters"] if exploited else document["parameters"])
 
@@ -149,13 +148,13 @@ def read_exploited(folder: str) -> dict[str, Any] | None:
         The other `trial`, the `epoch` after which, and the `parameters` since.
     """
     uri = storage.join(folder, EXPLOITED)
-    return json.loads(storage.read_bytes(uri)) if storage.exists(uri) else None
+    return documents.read(uri) if storage.exists(uri) else None
 
 
 def write_trial(output: str, record: TrialRecord) -> None:
     """Note how a trial is."""
     uri = storage.join(trial_folder(output, record.number), TRIAL)
-    storage.write_bytes(uri, json.dumps(record.document(), indent=2).encode())
+    documents.write(uri, record.document())
 
 
 def remove_checkpoints(output: str, number: int) -> None:
@@ -181,4 +180,4 @@ def _record(document: Mapping[str, Any], parameters: dict[str, Any]) -> TrialRec
 def _settings(config: TuneConfig) -> dict[str, Any]:
     settings = config.model_dump(mode="json", exclude=_MAY_CHANGE)
     # A nested and a dotted space are the same one.
-    return flatten(settings)
+    return documents.as_read(flatten(settings))

@@ -1,12 +1,11 @@
 """What a search leaves: its report, the best model, and the best training as a recipe."""
 
-import json
 from collections import Counter
 from typing import Any
 
 import yaml
 
-from pipelines import runs, storage
+from pipelines import documents, runs, storage
 from pipelines.tune import ledger
 from pipelines.tune.ledger import TrialRecord
 from pipelines.tune.search import Search
@@ -48,7 +47,7 @@ def conclude(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
     if best is not None:
         _keep_best(search, best, run)
         # Last: who finds it finds the rest too.
-        storage.write_bytes(storage.join(output, "report.json"), json.dumps(report, indent=2).encode())
+        documents.write(storage.join(output, "report.json"), report)
     return report
 
 
@@ -68,7 +67,7 @@ def _keep_best(search: Search, best: TrialRecord, run: runs.Run) -> None:
 def read_report(output: str) -> dict[str, Any]:
     """The report that an output holds; empty if it has none."""
     uri = storage.join(output, "report.json")
-    return json.loads(storage.read_bytes(uri)) if storage.exists(uri) else {}
+    return documents.read(uri) if storage.exists(uri) else {}
 
 
 def _best(search: Search) -> TrialRecord | None:
