@@ -91,7 +91,9 @@ def show(report: Mapping[str, Any], uri: str) -> None:
     mirrored = ", averaged with the mirror image's" if report["flip"] else ""
     console.print(
         f"{card['lifter']} of {card['receptive_field']} frames at {card['fps']:g} frames/s, {card['input_layout']} → "
-        f"{card['output_layout']}{mirrored}\n"
+        f"{card['output_layout']}{mirrored}"
+    )
+    console.print(
         f"{data['labeled_tracks']:,} labeled and {data['unlabeled_tracks']:,} unlabeled tracks, "
         f"{data['frames']:,} frames"
     )
@@ -99,7 +101,8 @@ def show(report: Mapping[str, Any], uri: str) -> None:
         for line in table_lines(report):
             console.print(line)
         joints = report["average"]["per_joint_mm"].items()
-        console.print("\nP1 by joint, mm")
+        console.print()
+        console.print("P1 by joint, mm")
         console.print(Columns([f"{name} {value:.1f}" for name, value in joints], padding=(0, 2)))
         console.print(f"labeled: {other_measures(report['average']['metrics'])}")
     if report["unlabeled"]:
@@ -123,7 +126,8 @@ def table_lines(report: Mapping[str, Any]) -> Iterator[str]:
         cells = "".join(f"{'-' if value is None else format(value, form):>8}" for value, form in values)
         return f"{label:<{width}}{mean['frames']:>9,}{cells}"
 
-    yield f"\n{'':<{width}}{'frames':>9}" + "".join(f"{name:>8}" for name in COLUMNS)
+    yield ""
+    yield f"{'':<{width}}{'frames':>9}" + "".join(f"{name:>8}" for name in COLUMNS)
     yield from (line(*row) for row in shown)
     if left:
         yield f"… and {left} rows more, all in metrics.json"

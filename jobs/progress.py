@@ -52,10 +52,10 @@ def stage_bars() -> Iterator[OnStage]:
 
 
 class Lines(Progress):
-    """Progress for where nothing can be redrawn."""
+    """Progress for where nothing can be redrawn: lines in place of bars."""
 
     def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
-        super().__init__(*columns, **options)
+        super().__init__(*columns, **options, disable=True)
         self._told_at = time.monotonic()
 
     def update(self, task_id: TaskID, **changes: Any) -> None:

@@ -175,7 +175,8 @@ def show(report: dict[str, Any]) -> None:
     if len(trials) > TRIALS_SHOWN:
         console.print(f"… and {len(trials) - TRIALS_SHOWN} more, in report.json")
     best, output = report["best"], report["output"]
-    console.print(f"\nbest      trial {best['trial']}, {best['validation_mpjpe_mm']:.1f} mm held out")
+    console.print()
+    console.print(f"best      trial {best['trial']}, {best['validation_mpjpe_mm']:.1f} mm held out")
     console.print(f"output    {output}/best.pt, /best.yaml, /search.html, /report.json")
     console.print(f"train it  python -m jobs.train {output}/best.yaml output={output}/best")
 

@@ -98,7 +98,8 @@ class Proxy:
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
     def close(self):
-        """From now on nobody is there."""
+        """From now on nobody is there, for connections that are open neither."""
+        self.fault = lambda number, method, path: "reset"
         self.server.shutdown()
         self.server.server_close()
 
