@@ -3,18 +3,22 @@
 What a training worker does with its unlabeled tracks, through the functions it calls: survey them, learn their lengths,
 draw batches from pools that are loaded while others are used. Files of a corpus are hard links to one file of made-up
 people: 10⁸ frames take the disk of 10⁵. They come from the page cache, so a disk's or a bucket's speed is not in the
-numbers; what decoding costs is. One batch of each hundred is timed with the wait for its pool: `slowest_batch_s`.
+numbers; what decoding costs is. `--train EPOCHS` runs the train job itself on such a corpus and prints its frames/s
+epoch by epoch, and the most memory that its worker held.
 """
 
 import argparse
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import psutil
 import pyarrow as pa
@@ -30,10 +34,15 @@ from schemas import FORMAT_KEY, VERSION_KEY
 from schemas.layouts import layout
 from schemas.tracks import FORMAT, TRACKS
 
+ROOT = Path(__file__).parents[1]
 FPS = 25.0
 # A minute and a bucket, as `jobs.label` links them.
 TRACK_FRAMES, TRACKS_PER_FILE = 1500, 64
 BATCH = 1024
+TRAINING = (
+    *("lifter.filter_widths=[3,3,3]", "lifter.channels=64", f"optimization.batch_size={BATCH}"),
+    *("objective.projection=orthographic", "objective.warmup_epochs=0", "resources.cpus_per_worker=1"),
+)
 
 
 def make_corpus(folder: Path, frames: int) -> int:
@@ -50,6 +59,19 @@ def make_corpus(folder: Path, frames: int) -> int:
     for number in range(1, files):
         os.link(folder / "bucket-00000.parquet", folder / f"bucket-{number:05d}.parquet")
     return files
+
+
+def make_labeled(folder: Path) -> None:
+    """Write some of the same people with positions."""
+    random = np.random.default_rng(1)
+    rows = [_track(random, number) for number in range(32)]
+    for row in rows:
+        seen = np.reshape(np.asarray(row["keypoints"]), (TRACK_FRAMES, 17, 2))
+        positions = np.concatenate([(seen - 320) / 500, np.full((TRACK_FRAMES, 17, 1), 5.0)], -1)
+        row |= {"positions": positions.astype(np.float32).ravel(), "positions_layout": "coco17"}
+    table = pa.Table.from_pylist(rows, schema=TRACKS)
+    metadata = {FORMAT_KEY: FORMAT.encode(), VERSION_KEY: b"benchmark"}
+    pq.write_table(table.replace_schema_metadata(metadata), folder / "labeled.parquet", compression="zstd")
 
 
 def _track(random: np.random.Generator, number: int) -> dict[str, object]:
@@ -88,6 +110,43 @@ def load(infos: Sequence[TrackInfo]) -> Sequences:
     return concatenate(tracks, layout=layout("coco17"), needs_intrinsics=False)
 
 
+def train(folder: Path, frames: int, pool_frames: int, epochs: int) -> dict[str, object]:
+    """Run the train job with the corpus as its unlabeled tracks."""
+    for name in ("corpus", "labeled"):
+        (folder / name).mkdir()
+    files = make_corpus(folder / "corpus", frames)
+    make_labeled(folder / "labeled")
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+    fields = (f"labeled={folder}/labeled", f"unlabeled={folder}/corpus", f"output={folder}/out", *TRAINING)
+    sizes = (f"data.pool_frames={pool_frames}", f"optimization.epochs={epochs}")
+    command = [sys.executable, "-m", "jobs.train", *fields, *sizes]
+    job, peak_mb = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL), 0.0
+    while job.poll() is None:
+        peak_mb = max([peak_mb, *_workers_mb(psutil.Process(job.pid))])
+        time.sleep(0.5)
+    assert job.returncode == 0
+    mlflow.set_tracking_uri(environment["MLFLOW_TRACKING_URI"])
+    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "frames_per_s")
+    return {
+        "benchmark": "train_stream --train",
+        **{"cpus": os.cpu_count(), "frames": files * TRACK_FRAMES * TRACKS_PER_FILE, "pool_frames": pool_frames},
+        "frames_per_s_of_epochs": [round(entry.value) for entry in history],
+        "worker_peak_mb": round(peak_mb),
+    }
+
+
+def _workers_mb(job: psutil.Process) -> list[float]:
+    found = []
+    for process in job.children(recursive=True):
+        try:
+            if "RayTrainWorker" in " ".join(process.cmdline()):
+                found.append(process.memory_info().rss / 1e6)
+        except psutil.Error:
+            continue
+    return found
+
+
 def main() -> None:
     """Make, survey, stream, print."""
     parser = argparse.ArgumentParser()
@@ -95,7 +154,12 @@ def main() -> None:
     parser.add_argument("--pool-frames", type=float, default=2e6)
     parser.add_argument("--pools", type=int, default=5, help="how many to draw from, after which the rest is alike")
     parser.add_argument("--chunk", type=int, default=1, help="frames predicted a sample")
+    parser.add_argument("--train", type=int, metavar="EPOCHS", help="run the train job for so many epochs instead")
     told = parser.parse_args()
+    if told.train:
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(train(Path(folder), int(told.frames), int(told.pool_frames), told.train)))
+        return
     memory = Memory()
     with tempfile.TemporaryDirectory() as folder:
         files = make_corpus(Path(folder), int(told.frames))
