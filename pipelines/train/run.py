@@ -1,10 +1,9 @@
 """Training from start to end: what was begun is continued, what is done stays; Ray Train runs the workers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pipelines import documents, storage
+from pipelines.beginning import Beginning, Begun
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.train.checkpoints import Best
 from pipelines.train.data import DataPlan
@@ -14,7 +13,6 @@ from pipelines.train.loop import has_trajectory
 from pipelines.train.worker import LIFTER_FILE, SELECTION, train_worker
 from schemas import __version__
 from schemas.config import flatten
-from schemas.errors import UserError
 from schemas.train import TrainConfig
 
 FORMAT = "raylift.training/1"
@@ -22,67 +20,18 @@ FORMAT = "raylift.training/1"
 BEST = Best(SELECTION, "min")
 
 
-@dataclass(frozen=True)
-class Begun:
-    """A training that an output holds.
-
-    Attributes:
-        run_id: Its MLflow run.
-        report: Of the finished training; None while it is not.
-    """
-
-    run_id: str
-    report: dict[str, Any] | None
-
-
 def look_up(config: TrainConfig, plan: DataPlan) -> Begun | None:
     """What the output holds; None if it is new.
 
     Raises:
-        UserError: It holds a training with other settings, or of other data.
+        UserError: It holds a training with other settings, or of other data, or another job.
     """
-    uri = storage.join(config.output, "run.json")
-    if not storage.exists(uri):
-        return None
-    begun = documents.read(uri)
-    require_same(config.output, begun, _settings(config), plan.digest)
-    report = storage.join(config.output, "report.json")
-    return Begun(begun["run_id"], documents.read(report) if storage.exists(report) else None)
-
-
-def require_same(
-    output: str, begun: Mapping[str, Any], settings: Mapping[str, Any], data: str, what: str = "tracks"
-) -> None:
-    """Check that what an output was begun with is what is now given.
-
-    Args:
-        output: The folder.
-        begun: Its note, with `settings` and the digest of the `data`.
-        settings: Those now given, by dotted path.
-        data: The digest of the data now given.
-        what: The data, for the message.
-
-    Raises:
-        UserError: A setting or the data are others.
-    """
-    for name in sorted(begun["settings"].keys() | settings.keys()):
-        before, given = begun["settings"].get(name), settings.get(name)
-        if before != given:
-            raise UserError(
-                f"output={output}: was begun with {name}={before}, now {name}={given}; "
-                "give the same settings to continue, or another output"
-            )
-    if begun["data"] != data:
-        raise UserError(
-            f"output={output}: the {what} have changed since this training was begun; "
-            f"give the same {what} to continue, or another output"
-        )
+    return _beginning(config, plan).look_up(config.output, "tracks")
 
 
 def begin(config: TrainConfig, plan: DataPlan, run_id: str) -> None:
     """Note in the output which training it holds."""
-    note = {"format": FORMAT, "run_id": run_id, "data": plan.digest, "settings": _settings(config)}
-    documents.write(storage.join(config.output, "run.json"), note)
+    _beginning(config, plan).note(config.output, run_id)
 
 
 def execute(
@@ -113,9 +62,10 @@ def execute(
     return _finish(config, plan, heard)
 
 
-def _settings(config: TrainConfig) -> dict[str, Any]:
+def _beginning(config: TrainConfig, plan: DataPlan) -> Beginning:
     # Who computes may change between a training's parts, where it lies may too.
-    return documents.as_read(flatten(config.model_dump(mode="json", exclude={"output", "resources"})))
+    settings = flatten(config.model_dump(mode="json", exclude={"output", "resources"}))
+    return Beginning(FORMAT, settings, plan.digest)
 
 
 def _card(config: TrainConfig, plan: DataPlan, lineage: dict[str, str]) -> LifterCard:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pipelines import documents, session, storage
+from pipelines.beginning import Beginning, Begun
 from pipelines.detectors.card import DetectorCard
 from pipelines.train import checkpoints
 from pipelines.train.checkpoints import Best
 from pipelines.train.fitting import best_and_last, fit, scale
 from pipelines.train.listening import Heard, Listener
 from pipelines.train.loop import EpochReport
-from pipelines.train.run import Begun, require_same
 from pipelines.train_detector.canvases import CutSummary
 from pipelines.train_detector.cutting import cut_people
 from pipelines.train_detector.plan import DetectorPlan, canvas_file, training_order
@@ -40,23 +40,14 @@ def look_up(config: TrainDetectorConfig, plan: DetectorPlan) -> Begun | None:
     """What the output holds; None if it is new.
 
     Raises:
-        UserError: It holds a training with other settings, or of other data.
+        UserError: It holds a training with other settings, or of other data, or another job.
     """
-    uri = storage.join(config.output, "run.json")
-    if not storage.exists(uri):
-        return None
-    begun = documents.read(uri)
-    if begun.get("format") != FORMAT:
-        raise UserError(f"output={config.output}: holds the {begun.get('format')} of another job; give another output")
-    require_same(config.output, begun, _settings(config), plan.digest, "people, or the weights to begin with,")
-    report = storage.join(config.output, "report.json")
-    return Begun(begun["run_id"], documents.read(report) if storage.exists(report) else None)
+    return _beginning(config, plan).look_up(config.output, "people, or the weights to begin with,")
 
 
 def begin(config: TrainDetectorConfig, plan: DetectorPlan, run_id: str) -> None:
     """Note in the output which training it holds."""
-    note = {"format": FORMAT, "run_id": run_id, "data": plan.digest, "settings": _settings(config)}
-    documents.write(storage.join(config.output, "run.json"), note)
+    _beginning(config, plan).note(config.output, run_id)
 
 
 def execute(config: TrainDetectorConfig, plan: DetectorPlan, run_id: str, listener: DetectorListener) -> dict[str, Any]:
@@ -96,9 +87,10 @@ def metrics_of(report: EpochReport) -> dict[str, Any]:
     return {("people_per_s" if name == "frames_per_s" else name): value for name, value in found.items()}
 
 
-def _settings(config: TrainDetectorConfig) -> dict[str, Any]:
+def _beginning(config: TrainDetectorConfig, plan: DetectorPlan) -> Beginning:
     # Who computes may change between a training's parts, where it lies may too.
-    return documents.as_read(flatten(config.model_dump(mode="json", exclude={"output", "resources", "max_failed"})))
+    settings = flatten(config.model_dump(mode="json", exclude={"output", "resources", "max_failed"}))
+    return Beginning(FORMAT, settings, plan.digest)
 
 
 def _card(plan: DetectorPlan, run_id: str) -> DetectorCard:

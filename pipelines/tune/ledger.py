@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipelines import documents, storage
+from pipelines.beginning import Beginning, Begun
 from pipelines.train.checkpoints import CHECKPOINTS
-from pipelines.train.run import require_same
 from schemas.config import flatten
 from schemas.errors import UserError
 from schemas.tune import TuneConfig
@@ -84,13 +84,6 @@ class TrialRecord:
         }
 
 
-@dataclass(frozen=True)
-class Begun:
-    """A search that an output holds; `run_id` is its MLflow run."""
-
-    run_id: str
-
-
 def look_up(config: TuneConfig, data: str) -> Begun | None:
     """What the output holds; None if it is new.
 
@@ -101,20 +94,15 @@ def look_up(config: TuneConfig, data: str) -> Begun | None:
     Raises:
         UserError: It holds a search with other settings or of other data, or something else.
     """
-    uri = storage.join(config.output, NOTE)
-    if not storage.exists(uri):
-        if storage.exists(storage.join(config.output, "run.json")):
-            raise UserError(f"output={config.output}: holds a training; give another output")
-        return None
-    begun = documents.read(uri)
-    require_same(config.output, begun, _settings(config), data)
-    return Begun(begun["run_id"])
+    begun = _beginning(config, data).look_up(config.output, "tracks", NOTE)
+    if begun is None and storage.exists(storage.join(config.output, "run.json")):
+        raise UserError(f"output={config.output}: holds a training; give another output")
+    return begun
 
 
 def begin(config: TuneConfig, data: str, run_id: str) -> None:
     """Note in the output which search it holds."""
-    note = {"format": FORMAT, "run_id": run_id, "data": data, "settings": _settings(config)}
-    documents.write(storage.join(config.output, NOTE), note)
+    _beginning(config, data).note(config.output, run_id, NOTE)
 
 
 def trial_name(number: int) -> str:
@@ -177,7 +165,6 @@ def _record(document: Mapping[str, Any], parameters: dict[str, Any]) -> TrialRec
     )
 
 
-def _settings(config: TuneConfig) -> dict[str, Any]:
-    settings = config.model_dump(mode="json", exclude=_MAY_CHANGE)
+def _beginning(config: TuneConfig, data: str) -> Beginning:
     # A nested and a dotted space are the same one.
-    return documents.as_read(flatten(settings))
+    return Beginning(FORMAT, flatten(config.model_dump(mode="json", exclude=_MAY_CHANGE)), data)

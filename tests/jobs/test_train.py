@@ -100,7 +100,7 @@ def test_tracks_that_changed_are_refused(undisturbed, corpus, tmp_path, capsys):
     note = json.loads((output / "run.json").read_text())
     (output / "run.json").write_text(json.dumps(note | {"data": "of old"}))
     assert run_job("train", arguments(corpus, output)) == 2
-    assert "the tracks have changed since this training was begun" in capsys.readouterr().err
+    assert "the tracks have changed since it was begun" in capsys.readouterr().err
 
 
 def checkpoints(output):
