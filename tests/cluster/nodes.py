@@ -1,17 +1,17 @@
-"""A Ray cluster of several nodes on this machine, in a process of its own that is told what joins and what leaves."""
+"""A Ray cluster of several nodes on this machine, which a test lets join and leave."""
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from running_jobs import processes_below
 
 ROOT = Path(__file__).parents[2]
-STORE_BYTES = 200 * 10**6
+PROCESS = Path(__file__).with_name("nodes_process.py")
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,7 @@ class Machine:
 
     def processes(self, *words):
         """Its processes whose command lines hold all the words."""
-        found = []
-        for process in psutil.Process(self.raylet).children(recursive=True):
-            try:
-                if all(word in " ".join(process.cmdline()) for word in words):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        return processes_below(self.raylet, *words)
 
 
 class Machines:
@@ -39,7 +32,7 @@ class Machines:
         # Whoever asked for a cluster of his own is not to be joined by it, or to join it.
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         self._process = subprocess.Popen(
-            [sys.executable, __file__], env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, str(PROCESS)], env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self._process.stdin
         assert self._process.stdout
@@ -88,45 +81,3 @@ class Machines:
             if line.startswith("> "):
                 return line[2:].strip()
         raise AssertionError("the cluster's process ended")
-
-
-def stores(address):
-    """Bytes that objects were made of, and of them spilled to disk, over all machines since they joined."""
-    from ray._private.internal_api import get_memory_info_reply, get_state_from_address
-
-    stats = get_memory_info_reply(get_state_from_address(address)).store_stats
-    return {"created": stats.cumulative_created_bytes, "spilled": stats.spilled_bytes_total}
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def main():
-    from ray.cluster_utils import Cluster
-
-    # Without its dashboard Ray leaves the processes of a stopped trial alone, and a search waits for them.
-    dashboard = {"include_dashboard": True, "dashboard_port": free_port(), "dashboard_agent_listen_port": free_port()}
-    head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, **dashboard}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    print(">", cluster.address, flush=True)
-    nodes = {}
-    for line in sys.stdin:
-        word, argument = line.split(maxsplit=1)
-        if word == "join":
-            node = cluster.add_node(**{"object_store_memory": STORE_BYTES, **json.loads(argument)})
-            raylet = node.all_processes["raylet"][0].process.pid
-            nodes[raylet] = node
-            print(">", raylet, flush=True)
-        elif word == "stores":
-            print(">", json.dumps(stores(cluster.address)), flush=True)
-        else:
-            cluster.remove_node(nodes.pop(json.loads(argument)), allow_graceful=False)
-            print("> left", flush=True)
-    cluster.shutdown()
-
-
-if __name__ == "__main__":
-    main()

@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import torch
 from nodes import Machines
+from running_jobs import checkpoints, finish, same_weights, wait_for
 from train.training_samples import person, write
 
 from pipelines import storage
@@ -26,21 +26,6 @@ def machines(plugin_path):
     cluster = Machines()
     yield cluster
     cluster.end()
-
-
-def wait_for(job, happened):
-    deadline = time.monotonic() + 200
-    while not (result := happened()):
-        assert job.poll() is None, job.stdout.read().decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return result
-
-
-def finish(job):
-    told, _ = job.communicate(timeout=300)
-    assert job.returncode == 0, told.decode()
-    return told.decode()
 
 
 @pytest.fixture(scope="module")
@@ -160,18 +145,14 @@ def training(corpus, output):
 
 @pytest.fixture(scope="module")
 def lifter(corpus, embedded_ray, tmp_path_factory):
-    """The weights of a training of two workers that nothing disturbed."""
+    """The output of a training of two workers that nothing disturbed."""
     from jobs.cli import run_job
 
     output = tmp_path_factory.mktemp("lifter") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{output.parent}/mlflow.db")
         assert run_job("train", training(corpus, output)) == 0
-    return weights(output)
-
-
-def weights(output):
-    return torch.load(Path(output, "last.pt"), weights_only=True)["weights"]
+    return output
 
 
 def test_training_loses_the_node_of_a_worker(machines, corpus, lifter, tmp_path):
@@ -179,12 +160,11 @@ def test_training_loses_the_node_of_a_worker(machines, corpus, lifter, tmp_path)
     machines.join(num_cpus=1)
     output = tmp_path / "out"
     job = machines.start("train", *training(corpus, output))
-    wait_for(job, lambda: list(output.glob("checkpoints/*/metrics.json")))
+    wait_for(job, lambda: checkpoints(output))
     lost = next(machine for machine in (first, second) if machine.processes("RayTrainWorker"))
     machines.leave(lost)
     assert "were replaced" in finish(job)
-    found = weights(output)
-    assert all(torch.equal(lifter[name], found[name]) for name in lifter)
+    assert same_weights(lifter, output)
 
 
 def test_a_search_loses_a_node(machines, corpus, tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 import mlflow
 import psutil
 import pytest
-import torch
+from running_jobs import checkpoints, same_weights, wait_for
 from train.training_samples import person, write
 
 from jobs.cli import run_job
@@ -36,15 +36,6 @@ def arguments(corpus, output, *more):
         *("lifter.filter_widths=[3,3]", "lifter.channels=32", f"optimization.epochs={EPOCHS}"),
         *("optimization.batch_size=64", "resources.cpus_per_worker=1", *more),
     ]
-
-
-def weights(output):
-    return torch.load(Path(output, "last.pt"), weights_only=True)["weights"]
-
-
-def same_weights(first, second):
-    first, second = weights(first), weights(second)
-    return all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.fixture(scope="module")
@@ -103,20 +94,10 @@ def test_tracks_that_changed_are_refused(undisturbed, corpus, tmp_path, capsys):
     assert "the tracks have changed since it was begun" in capsys.readouterr().err
 
 
-def checkpoints(output):
-    return list(Path(output).glob("checkpoints/*/metrics.json"))
-
-
-def wait_for_checkpoint(output):
-    deadline = time.monotonic() + 200
-    while not checkpoints(output):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_killed_worker_is_replaced_and_nothing_changes(undisturbed, corpus, tmp_path, capsys):
     def kill_worker():
-        wait_for_checkpoint(tmp_path / "out")
+        while not checkpoints(tmp_path / "out"):
+            time.sleep(0.05)
         # Of this session alone: others may train on the same machine.
         own = psutil.Process().children(recursive=True)
         next(p for p in own if "RayTrainWorker" in " ".join(p.cmdline())).send_signal(signal.SIGKILL)
@@ -132,7 +113,7 @@ def test_a_killed_worker_is_replaced_and_nothing_changes(undisturbed, corpus, tm
 def test_a_killed_job_goes_on_where_it_was(undisturbed, corpus, tmp_path):
     command = [sys.executable, "-m", "jobs.train", *arguments(corpus, tmp_path / "out")]
     job = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=os.environ)
-    wait_for_checkpoint(tmp_path / "out")
+    wait_for(job, lambda: checkpoints(tmp_path / "out"))
     job.send_signal(signal.SIGKILL)
     job.wait()
     assert not (tmp_path / "out" / "report.json").exists()

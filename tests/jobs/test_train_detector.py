@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mlflow
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from evaluate_detector.annotated_samples import coco_set, mpii_set
+from running_jobs import checkpoints, same_weights, wait_for
 
 from jobs.arguments import read_config
 from jobs.cli import run_job
@@ -42,15 +42,6 @@ def arguments(studio, output, *more):
         *(f"output={output}", "network.channels=2", "network.input_size=64x64"),
         *(f"optimization.epochs={EPOCHS}", "optimization.batch_size=2", "resources.cpus_per_worker=1", *more),
     ]
-
-
-def weights(output):
-    return torch.load(Path(output, "last.pt"), weights_only=True)["weights"]
-
-
-def same_weights(first, second):
-    first, second = weights(first), weights(second)
-    return all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +105,7 @@ def test_a_killed_job_goes_on_where_it_was(undisturbed, studio, tmp_path):
     output = tmp_path / "out"
     command = [sys.executable, "-m", "jobs.train_detector", *arguments(studio, output)]
     job = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=os.environ)
-    deadline = time.monotonic() + 150
-    while not list(output.glob("checkpoints/*/metrics.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(job, lambda: checkpoints(output))
     job.send_signal(signal.SIGKILL)
     job.wait()
     assert not (output / "report.json").exists()

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import psutil
 import pytest
+from running_jobs import finish, processes_below, wait_for
 
 from pipelines import storage
 
@@ -32,35 +32,8 @@ def start(corpus, output):
     return subprocess.Popen(command(corpus, output, DELAY), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def wait_for(job, happened):
-    """Wait until `happened()` is truthy while a job runs; returns what it returned."""
-    deadline = time.monotonic() + 120
-    while not (result := happened()):
-        assert job.poll() is None, job.stdout and job.stdout.read().decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return result
-
-
 def first_file(output):
     return lambda: storage.list_folder(f"{output}/detections", ".parquet")
-
-
-def finish(job):
-    output, _ = job.communicate(timeout=200)
-    assert job.returncode == 0, output.decode()
-
-
-def processes_of(job, words):
-    """The processes below a job whose command line holds all the words."""
-    found = []
-    for process in psutil.Process(job.pid).children(recursive=True):
-        try:
-            if all(word in " ".join(process.cmdline()) for word in words):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def clip_ids(output):
@@ -99,7 +72,7 @@ def test_the_driver_is_killed_half_way(corpus, undisturbed, tmp_path):
     output = tmp_path / "out"
     job = start(corpus, output)
     wait_for(job, first_file(output))
-    working = processes_of(job, ("ray::MapWorker",)) + processes_of(job, ("pipelines.video.child",))
+    working = processes_below(job.pid, "ray::MapWorker") + processes_below(job.pid, "pipelines.video.child")
     assert working
     job.send_signal(signal.SIGKILL)
     job.wait()
@@ -118,7 +91,7 @@ def test_a_worker_is_killed_half_way(who, corpus, undisturbed, tmp_path):
     output = tmp_path / "out"
     job = start(corpus, output)
     wait_for(job, first_file(output))
-    actor = processes_of(job, ("ray::MapWorker", "DecodeAndDetect"))[0]
+    actor = processes_below(job.pid, "ray::MapWorker", "DecodeAndDetect")[0]
     victim = actor if who == "detector actor" else actor.children()[0]
     victim.kill()
     finish(job)

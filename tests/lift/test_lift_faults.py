@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import psutil
 import pytest
 from datasets.track_samples import write_tracks
 from evaluate.lifter_samples import make_lifter
+from running_jobs import processes_below, wait_for
 from train.training_samples import person
 
 from pipelines import storage
@@ -25,27 +25,6 @@ from pipelines.lifters.checkpoint import save_lifter
 pytestmark = pytest.mark.ray
 
 ROOT = Path(__file__).parents[2]
-
-
-def wait_for(job, happened):
-    """Wait until `happened()` is truthy while a job runs; returns what it returned."""
-    deadline = time.monotonic() + 120
-    while not (result := happened()):
-        assert job.poll() is None, job.stdout and job.stdout.read().decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return result
-
-
-def lifting_processes(job):
-    found = []
-    for process in psutil.Process(job.pid).children(recursive=True):
-        try:
-            if "LiftUnits" in " ".join(process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def poses(output):
@@ -63,12 +42,12 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path):
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
 
     job = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    victim = wait_for(job, lambda: lifting_processes(job))[0]
+    victim = wait_for(job, lambda: processes_below(job.pid, "LiftUnits"))[0]
     wait_for(job, lambda: poses(output))
     victim.kill()
     before = len(poses(output))
     wait_for(job, lambda: len(poses(output)) > before)
-    working = lifting_processes(job)
+    working = processes_below(job.pid, "LiftUnits")
     job.send_signal(signal.SIGKILL)
     job.wait()
     assert psutil.wait_procs(working, timeout=30)[1] == [], "no process outlives the job"

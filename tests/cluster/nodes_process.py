@@ -1,0 +1,49 @@
+"""The process of `nodes.Machines`: a cluster that is told on standard input what joins and what leaves."""
+
+import json
+import socket
+import sys
+
+STORE_BYTES = 200 * 10**6
+
+
+def stores(address):
+    """Bytes that objects were made of, and of them spilled to disk, over all machines since they joined."""
+    from ray._private.internal_api import get_memory_info_reply, get_state_from_address
+
+    stats = get_memory_info_reply(get_state_from_address(address)).store_stats
+    return {"created": stats.cumulative_created_bytes, "spilled": stats.spilled_bytes_total}
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def main():
+    from ray.cluster_utils import Cluster
+
+    # Without its dashboard Ray leaves the processes of a stopped trial alone, and a search waits for them.
+    dashboard = {"include_dashboard": True, "dashboard_port": free_port(), "dashboard_agent_listen_port": free_port()}
+    head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, **dashboard}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    print(">", cluster.address, flush=True)
+    nodes = {}
+    for line in sys.stdin:
+        word, argument = line.split(maxsplit=1)
+        if word == "join":
+            node = cluster.add_node(**{"object_store_memory": STORE_BYTES, **json.loads(argument)})
+            raylet = node.all_processes["raylet"][0].process.pid
+            nodes[raylet] = node
+            print(">", raylet, flush=True)
+        elif word == "stores":
+            print(">", json.dumps(stores(cluster.address)), flush=True)
+        else:
+            cluster.remove_node(nodes.pop(json.loads(argument)), allow_graceful=False)
+            print("> left", flush=True)
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()
