@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint audit setup clean
+.PHONY: demo test test-slow lint audit setup clean
 
 demo: setup
 	$(BIN)/python -m jobs.demo output=demo
 
 test: setup lint
 	$(BIN)/python -m pytest
+
+# Faults that take minutes; docs/reliability.md has their last result.
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
 
 lint: setup
 	$(BIN)/ruff format --check .

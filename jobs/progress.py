@@ -10,6 +10,7 @@ from rich.progress import (
     BarColumn,
     Progress,
     ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -64,7 +65,16 @@ class Lines(Progress):
         if time.monotonic() - self._told_at < INTERVAL_S:
             return
         self._told_at = time.monotonic()
-        task = self._tasks[task_id]
+        self._tell(self._tasks[task_id])
+
+    def stop(self) -> None:
+        """Say how far it came, where bars would stay too."""
+        super().stop()
+        if not self.live.transient:
+            for task in self.tasks:
+                self._tell(task)
+
+    def _tell(self, task: Task) -> None:
         share = f"{task.percentage:.0f} %" if task.total else ""
         parts = (task.description, share, task.fields.get("shown", ""))
         line = "  ".join(part for part in parts if part)

@@ -117,6 +117,7 @@ def test_frames_that_exceed_the_store_twenty_times_are_not_spilled(machines, mak
     assert found["spilled"] <= 0.1 * decoded
 
 
+@pytest.mark.slow
 def test_labeling_outlasts_a_process_that_stands_still(machines, videos, labels, tmp_path):
     machines.join(num_cpus=1)
     machine = machines.join(num_cpus=1)
@@ -167,6 +168,7 @@ def test_training_loses_the_node_of_a_worker(machines, corpus, lifter, tmp_path)
     assert same_weights(lifter, output)
 
 
+@pytest.mark.slow
 def test_a_search_loses_a_node(machines, corpus, tmp_path):
     lost = machines.join(num_cpus=1)
     machines.join(num_cpus=1)

@@ -22,3 +22,9 @@ def test_without_a_total_there_is_no_share(capfd, monkeypatch):
     with progress.make_progress(transient=True) as bars:
         bars.update(bars.add_task("import", total=None, shown=""), shown="3 tracks")
     assert "import  3 tracks" in capfd.readouterr().err.splitlines()
+
+
+def test_at_its_end_a_job_says_how_far_it_came(capfd):
+    with progress.stage_bars() as on_stage:
+        on_stage("label", 3, 3, "3 of 3 videos")
+    assert capfd.readouterr().err.splitlines() == ["label  100 %  3 of 3 videos"]
