@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from pipelines import storage
 from pipelines.datasets import reader
 from pipelines.datasets.reader import TrackInfo
+from pipelines.lift.ledger import HeldTrack
 from schemas.errors import UserError
 
 # Frames of a unit: what a killed process loses, a poses file of some 4 MB, seconds of work. A longer track is a unit
@@ -57,6 +58,26 @@ def find_tracks(uri: str | Sequence[str]) -> list[TrackInfo]:
     for file, found in _by_file(tracks):
         _check_unique("tracks", file, [track.track_id for track in found])
     return tracks
+
+
+def require_one_file_each(tracks: Sequence[TrackInfo], held: Iterable[HeldTrack]) -> None:
+    """Check that no track is in two files, as two detectors over the same videos would have it.
+
+    Args:
+        tracks: To be lifted.
+        held: Lifted before, whatever file they come from.
+
+    Raises:
+        UserError: One is: what is made of the one would take the other's place.
+    """
+    source_of = {track.track_id: track.source for track in held}
+    for track in tracks:
+        here = name_of(track.file)
+        if (there := source_of.setdefault(track.track_id, here)) != here:
+            raise UserError(
+                f"tracks={track.file}: track {track.track_id} is in {there} too, as if two detectors had labeled one "
+                "video; lift them into different outputs"
+            )
 
 
 def folders_given_whole(uri: str | Sequence[str]) -> set[str]:

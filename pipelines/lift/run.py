@@ -126,7 +126,7 @@ def survey(job: Job) -> Work:
     """Compare what is asked for with what the output holds.
 
     Raises:
-        UserError: The output was made with another model or other settings.
+        UserError: The output was made with another model or other settings, or a track is in two files.
     """
     output = job.output
     whole = ledger.read_ledger(output, job.settings)
@@ -138,6 +138,9 @@ def survey(job: Job) -> Work:
     assert tracks is not None
     sources = {plan.name_of(track.file) for track in tracks}
     outdated = ledger.outdated(whole, plan.folders_given_whole(job.tracks_from), sources)
+    plan.require_one_file_each(
+        tracks, (track for file in whole.files if file not in outdated for track in file.tracks())
+    )
     held = whole.of(sources)
     units = plan.plan_units(tracks, held.done())
     exports = missing_exports(held.tracks(), output, job.config.export)

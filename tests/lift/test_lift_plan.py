@@ -1,10 +1,21 @@
+import dataclasses
+
 import pyarrow.parquet as pq
 import pytest
 from datasets.track_samples import write_tracks
 from train.training_samples import person
 
 from pipelines.datasets.reader import TrackInfo
-from pipelines.lift.plan import TRACK_FRAMES, UNIT_FRAMES, Unit, find_tracks, folders_given_whole, plan_units
+from pipelines.lift.ledger import HeldTrack
+from pipelines.lift.plan import (
+    TRACK_FRAMES,
+    UNIT_FRAMES,
+    Unit,
+    find_tracks,
+    folders_given_whole,
+    plan_units,
+    require_one_file_each,
+)
 from pipelines.lift.reading import describe, read_one_by_one
 from schemas.errors import UserError
 
@@ -62,6 +73,17 @@ def test_what_an_output_could_not_tell_apart_is_refused(tmp_path):
     write_tracks(tmp_path / "twice.parquet", [person("a", 3), person("a", 4)])
     with pytest.raises(UserError, match="two tracks are called a"):
         find_tracks(str(tmp_path / "twice.parquet"))
+
+
+def test_a_track_of_two_files_is_refused_also_if_one_was_lifted_before():
+    ours = [info("a", 3, "two/b.parquet"), info("b", 3, "two/b.parquet")]
+    held = HeldTrack("out/x.parquet", 0, "b.parquet", "a", "v.mp4", 0, 3)
+    require_one_file_each(ours, [held])
+    told = r"tracks=two/b.parquet: track a is in a.parquet too, .* different outputs"
+    with pytest.raises(UserError, match=told):
+        require_one_file_each(ours, [dataclasses.replace(held, source="a.parquet")])
+    with pytest.raises(UserError, match=told):
+        require_one_file_each([info("a", 3, "one/a.parquet"), *ours], [])
 
 
 def test_a_damaged_track_costs_nothing_but_itself(tmp_path):
