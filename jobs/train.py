@@ -60,7 +60,7 @@ class Display(TrainingDisplay):
         if report.epoch <= self._logged:
             return
         self._record.log_metrics(report.metrics(), step=report.epoch)
-        metrics.count_epoch(report.frames, report.seconds)
+        metrics.count_epoch("train", frames=report.frames, seconds=report.seconds)
         terms = "  ".join(f"{name} {value:.4f}" for name, value in report.losses.items())
         held_out = {name: report.validation.get(f"{name}_mm") for name in ("mpjpe", "p_mpjpe", "n_mpjpe", "mpjve")}
         told = "  ".join(f"{name} {value:.1f}" for name, value in held_out.items() if value is not None)

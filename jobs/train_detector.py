@@ -11,7 +11,7 @@ from rich.progress import Progress
 from jobs.cli import run_job
 from jobs.terminal import Terminal
 from jobs.training_display import TrainingDisplay, training_bars
-from pipelines import runs, storage
+from pipelines import metrics, runs, storage
 from pipelines.train.loop import EpochReport
 from pipelines.train_detector import run
 from pipelines.train_detector.plan import plan_training
@@ -62,6 +62,7 @@ class Display(TrainingDisplay):
         if report.epoch <= self._logged:
             return
         self._record.log_metrics(run.metrics_of(report), step=report.epoch)
+        metrics.count_epoch("train_detector", people=report.frames, seconds=report.seconds)
         self.say(
             f"epoch {report.epoch}/{self._epochs}  loss {report.losses['total']:.6f}  lr {report.learning_rate:.1e}  "
             f"{report.frames / report.seconds:,.0f} people/s"

@@ -20,7 +20,7 @@ from jobs.cli import run_job
 from jobs.pages import keep_page
 from jobs.progress import make_progress
 from jobs.terminal import Terminal
-from pipelines import runs, storage, tracking
+from pipelines import metrics, runs, storage, tracking
 from pipelines.report.search_page import best_first, search_page
 from pipelines.train.data import plan_data
 from pipelines.tune import ledger, outcome, run
@@ -103,6 +103,7 @@ class Display:
 
     def ended(self, trial: TrialRecord) -> None:
         """Say how."""
+        metrics.count_trial(failed=trial.state == "failed")
         self._running.pop(trial.number, None)
         self._done.add(trial.number)
         finished = trial.state == "finished"

@@ -13,11 +13,13 @@ from ray.util.metrics import Counter
 COUNTERS = {
     "raylift_frames_total": "Frames labeled, lifted, or trained on.",
     "raylift_clips_total": "Clips labeled, in which nobody need be.",
-    "raylift_people_total": "People found in frames: who is in ten frames counts ten times.",
+    "raylift_people_total": "People found in frames, or trained on: who is in ten frames counts ten times.",
     "raylift_failed_clips_total": "Clips that could not be labeled.",
     "raylift_tracks_total": "Tracks lifted.",
     "raylift_failed_tracks_total": "Tracks that could not be lifted.",
     "raylift_epochs_total": "Epochs trained.",
+    "raylift_trials_total": "Trials of a search that trained to their last epoch, or were stopped early.",
+    "raylift_failed_trials_total": "Trials that failed for good.",
     "raylift_stage_seconds_total": "Seconds of work in the stage of the tag `stage`, all workers together.",
 }
 
@@ -43,11 +45,17 @@ def count_track(row: Mapping[str, Any]) -> None:
         _add("raylift_failed_tracks_total", 1, job="lift")
 
 
-def count_epoch(frames: int, seconds: float) -> None:
-    """Count an epoch that the train job has finished: frames trained on, seconds it took."""
-    _add("raylift_epochs_total", 1, job="train")
-    _add("raylift_frames_total", frames, job="train")
-    _add("raylift_stage_seconds_total", seconds, job="train", stage="train")
+def count_epoch(job: str, frames: int = 0, people: int = 0, seconds: float = 0.0) -> None:
+    """Count an epoch that a training has finished: what it was trained on, and the seconds it took."""
+    _add("raylift_epochs_total", 1, job=job)
+    _add("raylift_frames_total", frames, job=job)
+    _add("raylift_people_total", people, job=job)
+    _add("raylift_stage_seconds_total", seconds, job=job, stage="train")
+
+
+def count_trial(failed: bool) -> None:
+    """Count a trial of a search that has ended."""
+    _add("raylift_failed_trials_total" if failed else "raylift_trials_total", 1, job="tune")
 
 
 def _add(name: str, value: float, **tags: str) -> None:

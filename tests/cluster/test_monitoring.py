@@ -28,5 +28,6 @@ def test_the_documentation_names_metrics_that_there_are():
 
 def test_every_metric_says_its_unit_and_that_it_counts():
     assert all(
-        re.fullmatch(r"raylift_[a-z_]*(frames|clips|people|tracks|epochs|seconds)_total", name) for name in COUNTERS
+        re.fullmatch(r"raylift_[a-z_]*(frames|clips|people|tracks|epochs|trials|seconds)_total", name)
+        for name in COUNTERS
     )

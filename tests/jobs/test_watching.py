@@ -1,4 +1,4 @@
-"""A label job on a Ray of its own, watched from outside: metrics, logs, sockets, secrets, and odd names.
+"""Jobs on a Ray of their own, watched from outside: metrics, logs, sockets, secrets, and odd names.
 
 The videos are called what people call them, and what nobody should; one is no video, one cannot be reached.
 """
@@ -19,6 +19,7 @@ import psutil
 import pyarrow as pa
 import pytest
 from label.odd_names import ODD_NAMES
+from train.training_samples import person, write
 
 from pipelines import storage
 from pipelines.metrics import COUNTERS
@@ -27,6 +28,14 @@ pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]
 KEY = "planted-key"
 FRAMES = 8
+# Two jobs on one Ray, which then lives long enough for a last look.
+TRAIN_AND_LIFT = """
+import json, sys, time
+from jobs.cli import run_job
+for name, *fields in json.loads(sys.argv[1]):
+    assert run_job(name, fields) == 0
+time.sleep(3)
+"""
 # Where nobody listens.
 UNREACHABLE = f"http://me:{KEY}@127.0.0.1:9/gone.mp4?X-Amz-Signature={KEY}"
 
@@ -56,13 +65,19 @@ def watched(plugin_path, make_video, tmp_path_factory):
         make_video(folder / "videos" / name, frames=FRAMES)
     (folder / "videos" / "0 poisoned\n.mp4").write_text("no video")
     (folder / "more.csv").write_text(f"uri\n{UNREACHABLE}\n")
+    fields = [f"videos=[{folder}/videos, {folder}/more.csv]", f"output={folder}/out", "link.min_track_s=0.2"]
+    fields += ["detector=bright_spot:BrightSpot", "detector.delay_s=0.02"]
+    fields += ["workers.clips_per_file=1", "workers.detectors=1"]
+    return watch(folder, "-m", "jobs.label", *fields)
+
+
+def watch(folder: Path, *arguments: str) -> Watched:
     # Not below pytest's folder: the names of Ray's sockets have to be short.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as temporary:
-        seen = Watched(folder)
-        yield watch(seen, temporary)
+        return _watch(Watched(folder), temporary, arguments)
 
 
-def watch(seen: Watched, temporary: str) -> Watched:
+def _watch(seen: Watched, temporary: str, arguments: tuple[str, ...]) -> Watched:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
         "RAY_TMPDIR": temporary,
         "RAY_metrics_report_interval_ms": "200",
@@ -71,9 +86,7 @@ def watch(seen: Watched, temporary: str) -> Watched:
         "AWS_SECRET_ACCESS_KEY": KEY,
         "MLFLOW_TRACKING_PASSWORD": KEY,
     }
-    command = [sys.executable, "-m", "jobs.label", f"videos=[{seen.folder}/videos, {seen.folder}/more.csv]"]
-    command += [f"output={seen.folder}/out", "detector=bright_spot:BrightSpot", "detector.delay_s=0.02"]
-    command += ["workers.clips_per_file=1", "workers.detectors=1", "link.min_track_s=0.2"]
+    command = [sys.executable, *arguments]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
     family = psutil.Process(process.pid)
@@ -166,3 +179,18 @@ def test_the_dashboard_names_what_the_job_does(watched):
     stages = set(re.findall(r'operator="MapBatches\((\w+)\)', watched.metrics))
     assert stages == {"PlanClips", "DecodeAndDetect", "WriteDetections"}, "each a verb and its object"
     assert any(name.startswith("label") for name in re.findall(r'dataset="([^"]*)"', watched.metrics))
+
+
+def test_the_nodes_endpoint_says_how_training_and_lifting_go(tmp_path):
+    tracks = write(tmp_path / "mocap", person("a", 100), person("b", 60))
+    train = [f"labeled={tracks}", f"output={tmp_path}/lifter", "lifter.filter_widths=[3,3]", "lifter.channels=16"]
+    train += ["optimization.epochs=2", "optimization.batch_size=64", "resources.cpus_per_worker=1"]
+    lift = [f"model={tmp_path}/lifter/last.pt", f"tracks={tracks}", f"output={tmp_path}/poses"]
+    seen = watch(tmp_path, "-c", TRAIN_AND_LIFT, json.dumps([["train", *train], ["lift", *lift]]))
+    assert seen.code == 0, seen.out + seen.err
+    assert value(seen, "raylift_epochs_total", job="train") == 2
+    assert value(seen, "raylift_frames_total", job="train") >= 2 * 160
+    assert value(seen, "raylift_stage_seconds_total", job="train", stage="train") > 0
+    assert value(seen, "raylift_tracks_total", job="lift") == 2
+    assert value(seen, "raylift_frames_total", job="lift") == 160
+    assert value(seen, "raylift_failed_tracks_total", job="lift") == 0
