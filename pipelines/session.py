@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import ray
 from ray._private import ray_constants
 from ray.data import DataContext
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 # Room for the clips in flight on a small machine; the rest of the memory belongs to detectors and decoders.
 EMBEDDED_STORE_BYTES_PER_CPU = 256 * 10**6
@@ -57,6 +58,14 @@ def connect(*, dashboard: bool = False) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     # Few videos leave some detectors idle; the remedy that Ray names is none of the user's.
     warnings.filterwarnings("ignore", message="The minimum number of concurrent actors", category=UserWarning)
+
+
+def here() -> NodeAffinitySchedulingStrategy:
+    """For actors that this process cannot do without: on its own machine, whose loss is the loss of both.
+
+    Ray puts an actor that takes no resources on any machine.
+    """
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 @contextmanager

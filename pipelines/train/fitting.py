@@ -54,7 +54,7 @@ def fit(
     session.connect()
     scaling, threads = scale(resources)
     control = control or Control()
-    mailbox = Mailbox.remote(control.orders)
+    mailbox = Mailbox.options(scheduling_strategy=session.here()).remote(control.orders)
     told = {**settings, "threads": threads, "mailbox": mailbox, "output": storage.absolute(output), "best": best}
     fs, path = storage.arrow_filesystem(output)
     trainer = TorchTrainer(

@@ -58,11 +58,13 @@ class Heard:
     Attributes:
         epochs: Every epoch so far, those of earlier runs of the training included.
         failure: Why they gave up; None if they did not.
+        broken: What the listener itself raised, for which the training was stopped.
     """
 
     def __init__(self) -> None:
         self.epochs: list[EpochReport] = []
         self.failure: UserError | RunFailed | None = None
+        self.broken: Exception | None = None
 
 
 @contextmanager
@@ -95,7 +97,14 @@ def listening(mailbox: Any, listener: Listener, control: Control) -> Iterator[He
             for message in ray.get(mailbox.hear.remote()):
                 hear(message)
 
-    thread = threading.Thread(target=listen, name="training-listener")
+    def listen_or_stop() -> None:
+        try:
+            listen()
+        except Exception as error:  # nobody would hear how the training goes on
+            heard.broken = error
+            mailbox.order.remote(replace(control.orders, stop=True))
+
+    thread = threading.Thread(target=listen_or_stop, name="training-listener")
     thread.start()
     try:
         yield heard
@@ -103,3 +112,5 @@ def listening(mailbox: Any, listener: Listener, control: Control) -> Iterator[He
         ended.set()
         thread.join()
         ray.kill(mailbox)
+        if heard.broken is not None:
+            raise heard.broken

@@ -6,6 +6,7 @@ from typing import Any
 
 import ray
 
+from pipelines import session
 from schemas.errors import RunFailed
 
 # A trial that cannot start must not keep the others for ever, one of slow epochs must not be left behind.
@@ -58,7 +59,7 @@ def hold(name: str) -> Any:
     deadline = time.monotonic() + HOLDING_S
     while True:
         try:
-            return _Hold.options(name=f"trial {name}").remote()
+            return _Hold.options(name=f"trial {name}", scheduling_strategy=session.here()).remote()
         except ValueError as error:
             if time.monotonic() > deadline:
                 raise RunFailed("the trial's last process does not end") from error

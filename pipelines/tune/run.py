@@ -10,6 +10,7 @@ from ray import tune
 from pipelines import runs, session, storage
 from pipelines.tune.population import Population
 from pipelines.tune.proposals import Proposals, Watch
+from pipelines.tune.reservations import Reservations
 from pipelines.tune.schedulers import make_scheduler
 from pipelines.tune.search import Listener, Search
 from pipelines.tune.trial import TrainingTrial
@@ -118,7 +119,9 @@ def _tuner(config: TuneConfig, data: str, room: Room, search: Search) -> tune.Tu
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     storage.remove_folder(storage.join(config.output, TUNE))
     fs, path = storage.arrow_filesystem(config.output)
-    population = Population.remote(search.waiting) if config.scheduler == "pbt" else None
+    population = None
+    if config.scheduler == "pbt":
+        population = Population.options(scheduling_strategy=session.here()).remote(search.waiting)
     trainable = tune.with_parameters(TrainingTrial, search=config, data=data, population=population)
     ended = [record for record in search.records.values() if record.ended]
     return tune.Tuner(
@@ -136,7 +139,7 @@ def _tuner(config: TuneConfig, data: str, room: Room, search: Search) -> tune.Tu
             storage_filesystem=fs,
             failure_config=tune.FailureConfig(max_failures=config.retries),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT, checkpoint_at_end=False),
-            callbacks=[Watch(search, population)],
+            callbacks=[Watch(search, population), Reservations()],
             verbose=0,
         ),
     )

@@ -26,7 +26,8 @@ def main():
 
     # Without its dashboard Ray leaves the processes of a stopped trial alone, and a search waits for them.
     dashboard = {"include_dashboard": True, "dashboard_port": free_port(), "dashboard_agent_listen_port": free_port()}
-    head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, **dashboard}
+    # No room on the head for the process of a trial either.
+    head = {"num_cpus": 0, "memory": 10**8, "object_store_memory": STORE_BYTES, **dashboard}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     print(">", cluster.address, flush=True)
     nodes = {}

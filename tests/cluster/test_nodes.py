@@ -157,36 +157,56 @@ def lifter(corpus, embedded_ray, tmp_path_factory):
 
 
 def test_training_loses_the_node_of_a_worker(machines, corpus, lifter, tmp_path):
-    first, second = machines.join(num_cpus=1), machines.join(num_cpus=1)
-    machines.join(num_cpus=1)
+    joined = [machines.join(num_cpus=1) for _ in range(3)]
     output = tmp_path / "out"
     job = machines.start("train", *training(corpus, output))
     wait_for(job, lambda: checkpoints(output))
-    lost = next(machine for machine in (first, second) if machine.processes("RayTrainWorker"))
+    assert not any(machine.processes("Mailbox") for machine in joined), "on the driver's machine"
+    lost = next(machine for machine in joined if machine.processes("RayTrainWorker"))
     machines.leave(lost)
     assert "were replaced" in finish(job)
     assert same_weights(lifter, output)
 
 
+RATES = [1e-2, 3e-3, 1e-3]
+
+
+@pytest.fixture
+def search(machines, corpus, tmp_path):
+    """Starts a search of three trials."""
+    fields = [field for field in training(corpus, tmp_path / "out") if "num_workers" not in field]
+    space = f"search_space.optimization.learning_rate={{choice: {RATES}}}"
+    return lambda: machines.start("tune", *fields, space, "sampler=grid", "scheduler=none")
+
+
+def assert_all_trials_finished(output):
+    trials = [json.loads(file.read_text()) for file in sorted(output.glob("trials/*/trial.json"))]
+    assert [trial["parameters"]["optimization.learning_rate"] for trial in trials] == RATES
+    assert [trial["state"] for trial in trials] == ["finished"] * 3
+    assert all(list(map(int, trial["scores_mm"])) == list(range(1, EPOCHS + 1)) for trial in trials)
+
+
 @pytest.mark.slow
-def test_a_search_loses_a_node(machines, corpus, tmp_path):
+def test_a_search_loses_a_node(machines, search, tmp_path):
     lost = machines.join(num_cpus=1)
     machines.join(num_cpus=1)
-    output = tmp_path / "out"
-    rates = [1e-2, 3e-3, 1e-3]
-    fields = [field for field in training(corpus, output) if "num_workers" not in field]
-    space = f"search_space.optimization.learning_rate={{choice: {rates}}}"
-    job = machines.start("tune", *fields, space, "sampler=grid", "scheduler=none")
-
-    def trials():
-        return [json.loads(file.read_text()) for file in sorted(output.glob("trials/*/trial.json"))]
-
-    wait_for(job, lambda: lost.processes("RayTrainWorker"))
+    job = search()
+    wait_for(job, lambda: storage.list_folder(f"{tmp_path}/out/trials/001/checkpoints"))
     machines.leave(lost)
     finish(job)
-    assert [trial["parameters"]["optimization.learning_rate"] for trial in trials()] == rates
-    assert [trial["state"] for trial in trials()] == ["finished"] * 3
-    assert all(list(map(int, trial["scores_mm"])) == list(range(1, EPOCHS + 1)) for trial in trials())
+    assert_all_trials_finished(tmp_path / "out")
+
+
+def test_a_search_loses_its_only_node_while_workers_start_and_goes_on_on_another(machines, search, tmp_path):
+    """What the lost trial had reserved for its workers must not stay reserved on the new one."""
+    lost = machines.join(num_cpus=1)
+    job = search()
+    wait_for(job, lambda: lost.processes("RayTrainWorker") and lost.processes("TrainController"))
+    machines.leave(lost)
+    assert not checkpoints(tmp_path / "out/trials/001")
+    machines.join(num_cpus=1)
+    finish(job)
+    assert_all_trials_finished(tmp_path / "out")
 
 
 def test_a_poisoned_video_in_every_position(embedded_ray, videos, tmp_path):
