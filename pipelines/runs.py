@@ -7,8 +7,10 @@ The store is what `MLFLOW_TRACKING_URI` names, else MLflow's own default, `sqlit
 
 import json
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,42 +18,56 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from pipelines import tracking
+from pipelines.outbox import Outbox
 from schemas.config import JobConfig, flatten
 from schemas.secrets import redact
 
 EXPERIMENT = "raylift"
+Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
 class Run:
-    """A run in progress; may be spoken to from any thread."""
+    """A run in progress; may be spoken to from any thread, also while the server is away.
 
-    def __init__(self, run_id: str) -> None:
+    Args:
+        run_id: The server's name for it.
+        outbox: What is yet to be told; that of the run that this one is part of.
+    """
+
+    def __init__(self, run_id: str, outbox: Outbox | None = None) -> None:
         self.run_id = run_id
+        self.outbox = outbox or Outbox()
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log every number of nested metrics under its dotted path, of one step if there are several."""
-        flat = flatten(metrics)
-        mlflow.log_metrics(
-            {k: float(v) for k, v in flat.items() if isinstance(v, int | float)}, step=step, run_id=self.run_id
-        )
+        numbers = {k: float(v) for k, v in flatten(metrics).items() if isinstance(v, int | float)}
+        now = int(1000 * time.time())
+        self.outbox.tell(lambda: mlflow.log_metrics(numbers, step=step, run_id=self.run_id, timestamp=now))
 
     def last(self, metric: str) -> float | None:
-        """The newest value of a metric; None if it was never logged."""
-        return mlflow.get_run(self.run_id).data.metrics.get(metric)
+        """The newest value of a metric; None if it was never logged.
+
+        Raises:
+            RunFailed: The server cannot be asked.
+        """
+        try:
+            return mlflow.get_run(self.run_id).data.metrics.get(metric)
+        except MlflowException as error:
+            raise tracking.failed(error) from error
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Log facts that are no numbers, such as the digest of the output."""
         for name, value in tags.items():
-            mlflow.MlflowClient().set_tag(self.run_id, name, redact(value))
+            tell = partial(mlflow.MlflowClient().set_tag, self.run_id, name, redact(value))
+            self.outbox.tell(tell)
 
     def log_json(self, value: Mapping[str, Any], name: str) -> None:
         """Keep a document as an artifact."""
-        text = json.dumps(dict(value), indent=2, ensure_ascii=False, default=str)
-        mlflow.log_text(redact(text), name, run_id=self.run_id)
+        self._log_text(json.dumps(dict(value), indent=2, ensure_ascii=False, default=str), name)
 
     def log_page(self, html: str, name: str) -> None:
         """Keep a page as an artifact; MLflow's own pages show it."""
-        mlflow.log_text(redact(html), name, run_id=self.run_id)
+        self._log_text(html, name)
 
     def child(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], run_id: str | None = None) -> "Run":
         """Begin a run that is part of this one, or continue it; unlike this one's, its end must be told.
@@ -61,29 +77,44 @@ class Run:
             params: Nested parameters.
             tags: Facts to find it by.
             run_id: The run to continue; a new one is begun if the store has none of this id.
+
+        Raises:
+            RunFailed: The server cannot be used.
         """
         client = mlflow.MlflowClient()
-        if run_id is not None and _exists(run_id):
-            client.update_run(run_id, status="RUNNING")
-            return Run(run_id)
-        experiment = client.get_run(self.run_id).info.experiment_id
-        run = client.create_run(experiment, tags={"mlflow.parentRunId": self.run_id, **tags}, run_name=name)
-        mlflow.log_params(_shown(params), run_id=run.info.run_id)
-        return Run(run.info.run_id)
+        try:
+            if run_id is not None and _exists(run_id):
+                client.update_run(run_id, status="RUNNING")
+                return Run(run_id, self.outbox)
+            experiment = client.get_run(self.run_id).info.experiment_id
+            run = client.create_run(experiment, tags={"mlflow.parentRunId": self.run_id, **tags}, run_name=name)
+            mlflow.log_params(_shown(params), run_id=run.info.run_id)
+        except MlflowException as error:
+            raise tracking.failed(error) from error
+        return Run(run.info.run_id, self.outbox)
 
-    def end(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
+    def end(self, status: Status) -> None:
         """Say how a child run ended."""
-        mlflow.MlflowClient().set_terminated(self.run_id, status)
+        now = int(1000 * time.time())
+        self.outbox.tell(lambda: mlflow.MlflowClient().set_terminated(self.run_id, status, now))
 
     def log_bytes(self, content: bytes, name: str) -> None:
         """Keep a file that lies anywhere as an artifact."""
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, name).write_bytes(content)
-            mlflow.log_artifact(str(Path(folder, name)), run_id=self.run_id)
+
+        def upload() -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                Path(folder, name).write_bytes(content)
+                mlflow.log_artifact(str(Path(folder, name)), run_id=self.run_id)
+
+        self.outbox.tell(upload)
 
     def log_file(self, path: str, folder: str | None = None) -> None:
         """Keep a file of this machine as an artifact, in a folder if one is named."""
-        mlflow.log_artifact(path, folder, run_id=self.run_id)
+        self.outbox.tell(lambda: mlflow.log_artifact(path, folder, run_id=self.run_id))
+
+    def _log_text(self, text: str, name: str) -> None:
+        shown = redact(text)
+        self.outbox.tell(lambda: mlflow.log_text(shown, name, run_id=self.run_id))
 
 
 @contextmanager
@@ -109,8 +140,16 @@ def record(job: str, config: JobConfig, run_id: str | None = None, parent: str |
             mlflow.log_params(_shown(config.model_dump(mode="json")))
     except MlflowException as error:
         raise tracking.failed(error) from error
-    with run:
-        yield Run(run.info.run_id)
+    recorded, status = Run(run.info.run_id), "FAILED"
+    try:
+        yield recorded
+        status = "FINISHED"
+    finally:
+        recorded.end(status)
+        recorded.outbox.close()
+        # MLflow itself remembers which run this process is in.
+        with suppress(*tracking.FAILURES), tracking.impatient():
+            mlflow.end_run(status)
 
 
 def _shown(params: Mapping[str, Any]) -> dict[str, str]:

@@ -29,6 +29,9 @@ _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 # The end of what urllib3 tells of a connection that failed.
 _CAUSE = re.compile(r"""Caused by \w+\(["'][^:]*?\([^)]*\): (.*?)["']\)""")
 
+# What a server that cannot be used raises: its own answers, and what its store of artifacts has to say.
+FAILURES = (MlflowException, OSError)
+
 _lock = threading.Lock()
 _reached: set[tuple[str, str]] = set()
 
@@ -46,7 +49,7 @@ def connect(*, registry: bool = False) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    with _lock, _environment(_IMPATIENT):
+    with _lock, impatient():
         try:
             if (runs := ("MLFLOW_TRACKING_URI", mlflow.get_tracking_uri())) not in _reached:
                 _try_port(runs[1])
@@ -56,8 +59,20 @@ def connect(*, registry: bool = False) -> None:
                 _try_port(models[1])
                 mlflow.MlflowClient().search_registered_models(max_results=1)
                 _reached.add(models)
-        except (MlflowException, OSError) as error:
+        except FAILURES as error:
             raise failed(error) from error
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Within the block a server has seconds to answer, unless the user's own variables give it more."""
+    with _environment(_IMPATIENT):
+        yield
+
+
+def is_mistake(error: MlflowException | OSError) -> bool:
+    """Whether the server works, and was told nonsense: our bug."""
+    return isinstance(error, MlflowException) and error.error_code == "INVALID_PARAMETER_VALUE"
 
 
 def failed(error: MlflowException | OSError) -> RunFailed:
