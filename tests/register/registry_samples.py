@@ -1,10 +1,12 @@
-"""Small lifters that differ in quality, and a process in which nothing of this repository can be imported."""
+"""Small lifters that differ in quality, jobs run on them, and a process that can import nothing of this repository."""
 
 import sys
 
+import mlflow
 import torch
 from evaluate.lifter_samples import CONFIG, last_layer, make_lifter
 
+from jobs import cli
 from pipelines.lifters.checkpoint import LifterCard, save_lifter
 from pipelines.lifters.model import LiftingModel, build_model
 from schemas.config import PluginConfig
@@ -36,6 +38,21 @@ def write_scaled(uri: str, scale: float) -> str:
         last_layer(model.pose).weight.mul_(scale)
     save_lifter(uri, model, card)
     return uri
+
+
+def raylift(capfd, *arguments, job="register"):
+    """Run a job in this process; returns (exit code, stdout, stderr)."""
+    code = cli.run_job(job, [str(argument) for argument in arguments])
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def aliases(name):
+    return mlflow.MlflowClient().get_registered_model(name).aliases
+
+
+def tags(name, version):
+    return mlflow.MlflowClient().get_model_version(name, str(version)).tags
 
 
 # Editable installs put this repository on every path, so that its packages have to be refused by name.

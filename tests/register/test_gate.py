@@ -1,0 +1,87 @@
+"""The gate: what is worse than the champion is not promoted."""
+
+import json
+
+import pytest
+from evaluate.lifter_samples import write_lifter
+from register.registry_samples import aliases, coco_lifter, raylift, tags, write_scaled
+
+from pipelines.lifters.checkpoint import save_lifter
+from pipelines.register.gate import is_worse
+
+
+def mpjpe_mm(capfd, model, *more):
+    """What jobs.evaluate says of it."""
+    arguments = (f"model={model}", "data=tracks", "subjects=[S1]", "output=scores", *more)
+    assert raylift(capfd, *arguments, job="evaluate")[0] == 0
+    with open("scores/metrics.json", encoding="utf-8") as file:
+        report = json.load(file)
+    return report["average"]["metrics"]["mpjpe_mm"], report
+
+
+def test_the_gate(corpus, name, capfd):
+    good, bad = write_scaled("good/best.pt", 1), write_scaled("bad/best.pt", 3)
+    gate = ("promote=champion", "data=tracks", "subjects=[S1]")
+    code, out, err = raylift(capfd, f"model={bad}", f"name={name}", *gate)
+    assert (code, aliases(name)) == (0, {"candidate": "1", "champion": "1"})
+    assert "gate     the first one" in out
+    assert f"register: scoring models:/{name}/1\n" in err
+    code, out, err = raylift(capfd, f"model={good}", f"name={name}", *gate)
+    assert (code, aliases(name)) == (0, {"candidate": "2", "champion": "2"})
+    assert f"register: scoring models:/{name}/1, the present champion\n" in err
+    (better, report), (worse, _) = mpjpe_mm(capfd, f"models:/{name}@champion"), mpjpe_mm(capfd, bad)
+    assert report["model"] == f"models:/{name}/2"
+    assert f"gate     models:/{name}/2 {better:.2f}, models:/{name}/1 (champion) {worse:.2f}\ngate     no worse" in out
+    assert f"gate     mpjpe_mm on tracks (S1), {report['data']['digest']}" in out
+
+    code, out, err = raylift(capfd, "version=1", f"name={name}", *gate)
+    assert (code, aliases(name)) == (1, {"candidate": "2", "champion": "2"})
+    assert (
+        f"gate     models:/{name}/1 {worse:.2f}, models:/{name}/2 (champion) {better:.2f}\ngate     worse: not " in out
+    )
+    assert tags(name, 1)["raylift.gate.champion"] == "refused"
+
+    code, out, err = raylift(capfd, f"model={bad}", f"name={name}", *gate, "force=true")
+    assert (code, aliases(name)) == (0, {"candidate": "1", "champion": "1"})
+    assert "gate     promoted all the same: force=true, which is recorded" in out
+    found = tags(name, 1)
+    assert (found["raylift.gate.champion"], found["raylift.gate.data"]) == ("forced", report["data"]["digest"])
+    outcome = json.loads(found["raylift.gate"])
+    assert (outcome["value"], outcome["holder_value"]) == pytest.approx((worse, better))
+    assert (outcome["holder"], outcome["data"]["subjects"]) == (f"models:/{name}/2", ["S1"])
+
+    code, out, err = raylift(capfd, f"model={bad}", f"name={name}", *gate)
+    assert (code, err) == (0, "")
+    assert "gate     version 1 is the champion already: nothing to compare" in out
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "than", "worse"),
+    [
+        ("mpjpe_mm", 40.1, 40.0, True),
+        ("mpjpe_mm", 40.0, 40.0, False),
+        ("mpjpe_mm", float("nan"), 40.0, True),
+        ("auc_150mm", 40.1, 40.0, False),
+        ("auc_150mm", 39.0, 40.0, True),
+    ],
+)
+def test_what_is_worse(metric, value, than, worse):
+    assert is_worse(metric, value, than) is worse
+
+
+def test_a_champion_of_another_layout_takes_force(corpus, name, capfd):
+    save_lifter("coco/best.pt", *coco_lifter())
+    lifter = write_lifter("lifter/best.pt")
+    assert raylift(capfd, "model=coco/best.pt", f"name={name}", "promote=champion", "force=true")[0] == 0
+    assert json.loads(tags(name, 1)["raylift.gate"])["note"] == "not compared: no tracks were given"
+    gate = (f"model={lifter}", f"name={name}", "promote=champion", "data=tracks")
+    code, _, err = raylift(capfd, *gate)
+    assert code == 2
+    assert err.splitlines()[-1].startswith(
+        f"register: the present champion, models:/{name}/1, cannot be scored: layout: the keypoints are h36m17, the "
+        "lifter was trained on coco17; "
+    )
+    assert err.endswith("force=true promotes without comparing\n")
+    assert aliases(name) == {"candidate": "2", "champion": "1"}
+    assert raylift(capfd, *gate, "force=true")[0] == 0
+    assert aliases(name)["champion"] == "2"
