@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 from schemas.config import JobConfig
 from schemas.layouts import JointLayout
@@ -69,6 +69,24 @@ class Detector(Protocol):
 
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
         """Find the people of each RGB frame; the same frames give the same people, whatever came before."""
+        ...
+
+
+@runtime_checkable
+class TimedDetector(Detector, Protocol):
+    """A detector that can be told when the frames are shown: one that follows people from frame to frame."""
+
+    def detect_clip(
+        self,
+        frames: UInt8[np.ndarray, "frames height width 3"],
+        timestamps_s: Float64[np.ndarray, " frames"],
+    ) -> list[People]:
+        """Find the people of each RGB frame, as calling the detector does where nobody knows the times.
+
+        Args:
+            frames: RGB frames of one clip; damaged ones may be missing.
+            timestamps_s: When each is shown, s, ascending; equal ones are tolerated.
+        """
         ...
 
 

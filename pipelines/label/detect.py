@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines import registry
-from pipelines.detectors.base import Detector, People
+from pipelines.detectors.base import Detector, People, TimedDetector
 from schemas.config import PluginConfig
 from schemas.detections import DETECTIONS, FRAME_FIELDS, TRANSIT_FIELDS
 from schemas.errors import UserError
@@ -70,7 +70,10 @@ class DetectPeople:
         height, width = clip["frame_height"][0].as_py(), clip["frame_width"][0].as_py()
         frames = np.frombuffer(clip["frames"][0].as_buffer(), np.uint8).reshape(-1, height, width, 3)
         to_pixels = np.array([row["width"] / width, row["height"] / height], np.float32)
-        for position, people in zip(np.flatnonzero(row["decoded"]), detector(frames), strict=True):
+        shown_s = np.array(row["timestamps_s"], np.float64)[row["decoded"]]
+        timed = isinstance(detector, TimedDetector)
+        found = detector.detect_clip(frames, shown_s) if timed else detector(frames)
+        for position, people in zip(np.flatnonzero(row["decoded"]), found, strict=True):
             row["people"][position] = _people(people, to_pixels)
             row["detections"] += len(people)
 

@@ -1,8 +1,8 @@
 """Tracking: the people found in each frame of a video become tracks, one per person.
 
-Built from published parts: a Kalman filter per person (`kalman.py`), similarity of boxes and keypoints
-(`association.py`), two matching passes so that weak detections prolong tracks but start none (ByteTrack, Zhang
-et al. 2022), and, for somebody seen again after a gap, a filter re-run along the way actually covered (OC-SORT,
+Built from published parts: a Kalman filter per person (`following/kalman.py`), similarity of boxes and keypoints
+(`following/association.py`), two matching passes so that weak detections prolong tracks but start none (ByteTrack,
+Zhang et al. 2022), and, for somebody seen again after a gap, a filter re-run along the way actually covered (OC-SORT,
 Cao et al. 2023). Deterministic, whatever the order of the people within a frame.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from pipelines.detectors.base import People
-from pipelines.label import kalman
-from pipelines.label.association import match, similarity
+from pipelines.following import kalman
+from pipelines.following.association import match, similarity
 from pipelines.label.tracks import Frame, Timeline, Track, lay_out
 from schemas.layouts import JointLayout
 from schemas.link import LinkConfig

@@ -208,6 +208,24 @@ def test_every_other_frame_is_looked_at():
     assert all(np.abs(people.keypoints[0] - places[0, 0]).max() < 1 for people in found)
 
 
+def test_between_looks_time_counts_not_frames():
+    frames, _ = spots(1)
+    # The frames that stand for 10 and 16 px are shown late, so that the person is nearly there.
+    shown_s = np.array([0, 0.15, 0.18, 0.2, 0.35, 0.38, 0.4, 0.5])
+    detector = make(persons={"every": 3, "name": "fixed_people:Walking"})
+    found = detector.detect_clip(np.repeat(frames, 8, 0), shown_s)
+    lefts = [people.boxes[0, 0] for people in found]
+    np.testing.assert_allclose(lefts, [10, 12.25, 12.7, 13, 15.25, 15.7, 16, 17], atol=1e-4)
+
+
+def test_where_every_frame_is_looked_at_time_does_not_count():
+    frames, _ = spots()
+    timed, untimed = make().detect_clip(frames, np.zeros(5)), make()(frames)
+    for people, expected in zip(timed, untimed, strict=True):
+        np.testing.assert_array_equal(people.keypoints, expected.keypoints)
+        np.testing.assert_array_equal(people.boxes, expected.boxes)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("decode", ["quarter", "dark", "udp"])

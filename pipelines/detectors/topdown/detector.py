@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from pipelines import registry
@@ -14,7 +14,8 @@ from pipelines.detectors.batches import Batches
 from pipelines.detectors.clip_frames import ClipFrames
 from pipelines.detectors.heatmaps import HeatmapNet
 from pipelines.detectors.persons.base import Boxes, PersonFinder
-from pipelines.detectors.persons.selection import fill_in, looked_at, select
+from pipelines.detectors.persons.carrying import fill_in, looked_at
+from pipelines.detectors.persons.selection import select
 from pipelines.detectors.topdown.crops import (
     PADDING,
     CropBoxes,
@@ -33,6 +34,8 @@ from pipelines.detectors.weights import combined_sha256
 
 # Crops are computed where pixel centres are whole numbers; `People` counts from the frame's corner.
 _TO_CENTRES = 0.5
+# Frames/s where nobody says when they are shown: those of most videos.
+_USUAL_FPS = 30.0
 
 Keypoints = tuple[Float32[np.ndarray, "people joints 2"], Float32[np.ndarray, "people joints"]]
 
@@ -70,9 +73,17 @@ class TopDown:
         self._frames_at_once = Batches(config.persons.batch_size or (16 if on_gpu else 1), "frames")
 
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
-        """Find the people of each RGB frame, best first."""
+        """Find the people of each RGB frame, best first; between looks as if 30 frames were shown in a second."""
+        return self.detect_clip(frames, np.arange(len(frames)) / _USUAL_FPS)
+
+    def detect_clip(
+        self,
+        frames: UInt8[np.ndarray, "frames height width 3"],
+        timestamps_s: Float64[np.ndarray, " frames"],
+    ) -> list[People]:
+        """Find the people of each RGB frame, best first; see `TimedDetector`."""
         clip = ClipFrames(frames, self._device)
-        boxes = self._find(clip, frames.shape[:3])
+        boxes = self._find(clip, frames.shape[:3], timestamps_s)
         people, crops = self._people(clip, boxes)
         areas = np.split(crops.sizes.prod(1).numpy(), np.cumsum([len(found) for found in boxes])[:-1])
         return without_duplicates(people, areas, self.net.layout, self._config) if len(frames) else []
@@ -87,7 +98,9 @@ class TopDown:
         return self._people(ClipFrames(frames, self._device), given)[0]
 
     @torch.inference_mode()
-    def _find(self, clip: ClipFrames, shape: tuple[int, ...]) -> list[Boxes]:
+    def _find(
+        self, clip: ClipFrames, shape: tuple[int, ...], timestamps_s: Float64[np.ndarray, " frames"]
+    ) -> list[Boxes]:
         """The people of each frame; the device goes through all frames before the first answer is read."""
         count, height, width = shape
         chosen = looked_at(count, self._config.persons.every)
@@ -102,8 +115,9 @@ class TopDown:
         if not found:
             return []
         corners, scores = _to_numpy(found)
-        people = [select(*finds, (width, height), self._config.persons) for finds in zip(corners, scores, strict=True)]
-        return fill_in(dict(zip(chosen, people, strict=True)), count)
+        frame_wh, config = (width, height), self._config.persons
+        people = [select(*finds, frame_wh, config) for finds in zip(corners, scores, strict=True)]
+        return fill_in(dict(zip(chosen, people, strict=True)), timestamps_s, frame_wh, config.max_people)
 
     @torch.inference_mode()
     def _people(self, clip: ClipFrames, boxes: Sequence[Boxes]) -> tuple[list[People], CropBoxes]:

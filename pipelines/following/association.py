@@ -10,7 +10,7 @@ from pipelines.detectors.oks import oks
 def iou(
     boxes: Float[np.ndarray, "tracks 4"], others: Float[np.ndarray, "people 4"]
 ) -> Float[np.ndarray, "tracks people"]:
-    """Intersection over union of every box with every other."""
+    """Intersection over union of every box with every other; boxes have an area."""
     low = np.maximum(boxes[:, None, :2], others[:, :2])
     high = np.minimum(boxes[:, None, 2:], others[:, 2:])
     common = np.maximum(high - low, 0).prod(-1)
@@ -37,6 +37,27 @@ def similarity(
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
     alike = oks(keypoints, other_keypoints, areas, sigmas, visible)
     return (1 - weights) * iou(boxes, other_boxes) + weights * alike
+
+
+def likelihood(
+    expected: Float[np.ndarray, "tracks 4"],
+    variances: Float[np.ndarray, "tracks 4"],
+    places: Float[np.ndarray, "people 4"],
+) -> Float[np.ndarray, "tracks people"]:
+    """exp(-d² / 2) of everybody at d standard deviations from where each track is expected: 1 at that very place.
+
+    Unlike IoU it knows how far a track may have come since it was last seen, and says something of disjoint boxes too.
+
+    Args:
+        expected: `kalman.predict` of each track.
+        variances: `kalman.variances` of each.
+        places: `kalman.place_of` each person.
+    """
+    # The filter's unit of length, the box size, is the longer side: it changes least while people walk and turn.
+    sizes = np.exp(expected[:, None, 2:].max(-1, keepdims=True))
+    off = places - expected[:, None]
+    off = np.concatenate([off[..., :2] / sizes, off[..., 2:]], -1)
+    return np.exp(-(np.square(off) / variances[:, None]).sum(-1) / 2)
 
 
 def match(similarities: Float[np.ndarray, "tracks people"], minimum: float) -> list[tuple[int, int]]:

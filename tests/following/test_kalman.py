@@ -3,23 +3,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.label import kalman
+from pipelines.following import kalman
 
 SIZES = np.log([50.0, 160.0]).tolist()
 
 
-def matrix_filter(noise: kalman.Noise, times: list[float], observed: list[float]) -> tuple[float, float]:
-    """The textbook filter in matrices, of one coordinate: its place and rate after the last observation."""
+def matrix_filter(noise: kalman.Noise, times: list[float], observed: list[float]) -> tuple[float, float, float]:
+    """The textbook filter in matrices, of one coordinate.
+
+    Its place and rate after the last observation, and the variance that this was expected with.
+    """
+    expected = 0.0
     mean = np.array([observed[0], 0.0])
     covariance = np.diag([noise.measurement**2, noise.first_rate**2])
     for dt, value in zip(np.diff(times), observed[1:], strict=True):
         move = np.array([[1, dt], [0, 1]])
         walk = noise.rate_change**2 * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]])
         mean, covariance = move @ mean, move @ covariance @ move.T + walk
-        gain = covariance[:, 0] / (covariance[0, 0] + noise.measurement**2)
+        expected = covariance[0, 0] + noise.measurement**2
+        gain = covariance[:, 0] / expected
         mean = mean + gain * (value - mean[0])
         covariance = covariance - np.outer(gain, covariance[0])
-    return mean[0], mean[1]
+    return mean[0], mean[1], expected
 
 
 def filtered(times: list[float], places: list[list[float]]) -> kalman.Motion:
@@ -35,8 +40,8 @@ def test_agrees_with_the_filter_in_matrices() -> None:
     places = generator.normal(size=(40, 4))
     motion = filtered(times, places.tolist())
     for coordinate, noise, observed in zip(motion, kalman._NOISES, places.T.tolist(), strict=True):
-        expected = matrix_filter(noise, times, observed)
-        assert (coordinate.place, coordinate.rate) == pytest.approx(expected, abs=1e-9)
+        place, rate, _ = matrix_filter(noise, times, observed)
+        assert (coordinate.place, coordinate.rate) == pytest.approx((place, rate), abs=1e-9)
 
 
 def test_learns_a_steady_motion_whatever_the_frame_times() -> None:
@@ -54,6 +59,13 @@ def test_a_long_prediction_equals_many_short_ones() -> None:
     for _ in range(3):
         last = kalman._step(last, 0.0, 0.1, blind)
     assert kalman._step(last, 1.5, 0.1, kalman._CENTRE) == pytest.approx(whole)
+
+
+def test_variances_are_those_of_the_filter_in_matrices() -> None:
+    times = np.cumsum(np.random.default_rng(2).uniform(0.01, 0.3, 6)).tolist()
+    motion = filtered(times[:-1], [[0.0] * 4] * 5)
+    for found, noise in zip(kalman.variances(motion, times[-1] - times[-2]), kalman._NOISES, strict=True):
+        assert found == pytest.approx(matrix_filter(noise, times, [0.0] * 6)[2])
 
 
 def test_after_a_gap_the_rate_is_that_of_the_way_covered() -> None:

@@ -72,6 +72,14 @@ def predict(motion: Motion, elapsed_s: float) -> list[float]:
     return [coordinate.place + coordinate.rate * elapsed_s for coordinate in motion]
 
 
+def variances(motion: Motion, elapsed_s: float) -> list[float]:
+    """How far observations will be off `predict`, on average: squared box sizes, and squared log sizes."""
+    return [
+        _place_variance(coordinate, elapsed_s, noise) + noise.measurement**2
+        for coordinate, noise in zip(motion, _NOISES, strict=True)
+    ]
+
+
 def observe(motion: Motion, last: Sequence[float], place: Sequence[float], moments_s: Sequence[float]) -> Motion:
     """The motion after the box, last observed at `last`, is observed at `place`.
 
@@ -100,9 +108,7 @@ def _step(last: Coordinate, observed: float, elapsed_s: float, noise: Noise) -> 
     walk = noise.rate_change**2 * elapsed_s
     rate_variance = last.rate_variance + walk
     covariance = last.covariance + (last.rate_variance + walk / 2) * elapsed_s
-    place_variance = (
-        last.place_variance + (2 * last.covariance + (last.rate_variance + walk / 3) * elapsed_s) * elapsed_s
-    )
+    place_variance = _place_variance(last, elapsed_s, noise)
     place = last.place + last.rate * elapsed_s
     # Update.
     total = place_variance + noise.measurement**2
@@ -114,3 +120,8 @@ def _step(last: Coordinate, observed: float, elapsed_s: float, noise: Noise) -> 
         covariance * (1 - place_gain),
         rate_variance - rate_gain * covariance,
     )
+
+
+def _place_variance(last: Coordinate, elapsed_s: float, noise: Noise) -> float:
+    walk = noise.rate_change**2 * elapsed_s
+    return last.place_variance + (2 * last.covariance + (last.rate_variance + walk / 3) * elapsed_s) * elapsed_s

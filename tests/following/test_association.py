@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.label.association import iou, match, similarity
+from pipelines.following.association import iou, likelihood, match, similarity
 
 BOX = np.array([[0.0, 0.0, 100.0, 200.0]])
 SIGMAS = np.full(17, 0.07)
@@ -10,6 +10,15 @@ SIGMAS = np.full(17, 0.07)
 def test_iou_of_known_boxes() -> None:
     others = np.array([[0, 0, 100, 200], [50, 0, 150, 200], [200, 0, 300, 200], [25, 50, 75, 150]], float)
     assert iou(BOX, others)[0] == pytest.approx([1, 1 / 3, 0, 1 / 4])
+
+
+def test_likelihood_counts_deviations_in_the_longer_side() -> None:
+    # Somebody 50 px wide and 200 px high, who may be off by a tenth of that height, and by a fifth in log size.
+    expected, variances = np.array([[100, 100, *np.log([50, 200])]]), np.array([[0.01, 0.01, 0.04, 0.04]])
+    places = expected + np.array([[0, 0, 0, 0], [20, 0, 0, 0], [0, -40, 0, 0], [20, 20, 0.2, -0.2]])
+    assert likelihood(expected, variances, places)[0] == pytest.approx(np.exp([0, -0.5, -2, -2]))
+    assert likelihood(expected, 4 * variances, places)[0, 2] == pytest.approx(np.exp(-0.5))
+    assert likelihood(expected, variances, places[:0]).shape == (1, 0)
 
 
 def test_poses_tell_apart_people_in_the_same_box() -> None:

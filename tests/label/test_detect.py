@@ -1,0 +1,68 @@
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipelines.detectors.base import Detector, People, TimedDetector
+from pipelines.label.detect import DetectPeople
+from schemas.config import JobConfig, PluginConfig
+from schemas.detections import DECODED
+from schemas.layouts import layout
+
+
+class Untimed:
+    """Nobody, from frames alone: a detector as plug-ins have always been."""
+
+    Config = JobConfig
+    layout = layout("coco17")
+    weights_sha256 = hashlib.sha256(b"").hexdigest()
+
+    def __init__(self, config, threads, device):
+        pass
+
+    def __call__(self, frames):
+        return [People.nobody(17) for _ in frames]
+
+
+class Clock(Untimed):
+    """One person in each frame, whose box ends at the frame's time, s."""
+
+    def detect_clip(self, frames, timestamps_s):
+        assert len(frames) == len(timestamps_s)
+        return [self.person(time_s) for time_s in timestamps_s]
+
+    def person(self, time_s):
+        box = np.array([[0, 0, time_s, 1]], np.float32)
+        return People(box, np.ones(1, np.float32), np.zeros((1, 17, 2), np.float32), np.ones((1, 17), np.float32))
+
+
+def detect(name: str, decoded: list[bool]) -> dict:
+    """The row of a clip of 16 x 8 pixels, frames shown at 1, 2, 4, 8 s."""
+    row = dict.fromkeys(DECODED.names) | {
+        **{"clip_id": "a", "video": "a.mp4", "clip_index": 0, "clip_count": 1, "start_frame": 0, "stop_frame": 4},
+        **{"timestamps_s": [1.0, 2.0, 4.0, 8.0], "decoded": decoded, "width": 32, "height": 16},
+        **{"frames": bytes(sum(decoded) * 8 * 16 * 3), "frame_width": 16, "frame_height": 8},
+    }
+    stage = DetectPeople(PluginConfig(name=f"test_detect:{name}"), 1, "cpu")
+    [found] = stage(pa.Table.from_pylist([row], schema=DECODED))
+    return found.to_pylist()[0]
+
+
+def test_a_detector_that_follows_people_is_told_when_the_decoded_frames_are_shown():
+    row = detect("Clock", [True, False, True, True])
+    # The video is twice as wide as its frames were decoded.
+    assert [[person["box"][2] for person in people] for people in row["people"]] == [[2.0], [], [8.0], [16.0]]
+    assert row["detections"] == 3
+
+
+def test_one_that_does_not_is_called_as_ever():
+    row = detect("Untimed", [True] * 4)
+    assert (row["people"], row["detections"], row["error"]) == ([[]] * 4, 0, None)
+
+
+@pytest.mark.parametrize(("kind", "timed"), [(Untimed, False), (Clock, True)])
+def test_the_protocols_tell_them_apart(kind, timed):
+    made = kind(None, 1, "cpu")
+    assert isinstance(made, Detector)
+    assert isinstance(made, TimedDetector) == timed
