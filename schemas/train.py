@@ -43,8 +43,8 @@ class DataConfig(JobConfig):
     mirroring: Literal["both", "random", "none"] = "both"
     """both: each sample twice an epoch, once mirrored; random: once, by a coin; none."""
 
-    pool_frames: int = Field(default=20_000_000, ge=1)
-    """Most unlabeled frames in memory at a time, per worker (about 200 bytes each); more stream through pools."""
+    pool_frames: int = Field(default=5_000_000, ge=1)
+    """Most unlabeled frames of a pool, per worker; more stream through pools. 600 bytes each while the next one loads."""
 
 
 class ObjectiveConfig(JobConfig):
