@@ -44,7 +44,7 @@ class DataConfig(JobConfig):
     """both: each sample twice an epoch, once mirrored; random: once, by a coin; none."""
 
     pool_frames: int = Field(default=5_000_000, ge=1)
-    """Most unlabeled frames of a pool, per worker; more stream through pools. 600 bytes each while the next one loads."""
+    """Most unlabeled frames of a pool, per worker; more stream through pools. A frame takes about 600 bytes."""
 
 
 class ObjectiveConfig(JobConfig):
