@@ -23,14 +23,14 @@ LEASE_S, RENEWED_EVERY_S = 60.0, 15.0
 
 @runtime_checkable
 class ConditionalStore(Protocol):
-    """A store without folders and locks, and what it has in their place; see `object_store.ObjectStore`."""
+    """A store without folders and locks, and what it has in their place; see `s3_store` and `gcs_store`."""
 
     def look(self, path: str) -> Any:
         """Of the object: `etag`, `metadata`, `age_s`; None if there is none."""
         ...
 
     def write_if(self, path: str, metadata: dict[str, str], etag: str | None) -> str | None:
-        """Write an object if it is still the one seen; returns its new ETag, None if it is another by now."""
+        """Write an object if it is still the one seen; returns its new one, None if it is another by now."""
         ...
 
     def rm_file(self, path: str) -> None:
@@ -96,7 +96,7 @@ class _Lease:
                 told = f"{seen.metadata.get('host')}, process {seen.metadata.get('pid')}"
                 raise UserError(
                     f"output={shown}: another job is writing here ({told}); wait for it or choose another. "
-                    f"If it was killed, the folder is free in {LEASE_S - seen.age_s:.0f} s"
+                    f"If it was killed, the folder is free in {min(LEASE_S, LEASE_S - seen.age_s):.0f} s"
                 )
             if self._write(seen.etag if seen else None):
                 return

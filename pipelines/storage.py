@@ -4,6 +4,7 @@ Writes are whole or absent: local files are written under a temporary name and r
 an object only once its upload has finished. Listings are asked for anew each time: other processes write.
 """
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -17,20 +18,29 @@ import fsspec
 import pyarrow as pa
 import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
+from aiohttp import ClientTimeout
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines import copies, lease
 from schemas.errors import RunFailed, UserError
 
-# By name: it is an extra, and loaded only by who has such an address.
-for _protocol in ("s3", "s3a"):
-    fsspec.register_implementation(
-        _protocol, "pipelines.object_store.ObjectStore", clobber=True, errtxt="s3fs is missing: install raylift[s3]"
-    )
+# By name: they are extras, and loaded only by who has such an address.
+for _protocols, _store, _package, _extra in (
+    (("s3", "s3a"), "pipelines.s3_store.S3Store", "s3fs", "s3"),
+    (("gs", "gcs"), "pipelines.gcs_store.GcsStore", "gcsfs", "gs"),
+):
+    for _protocol in _protocols:
+        fsspec.register_implementation(
+            _protocol, _store, clobber=True, errtxt=f"{_package} is missing: install raylift[{_extra}]"
+        )
 
+# By itself aiohttp gives a whole download five minutes, and a silent server as long.
+_HTTP = {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=10, sock_read=60)}}
 # Temporary names start so; listings skip them and `remove_leftovers` removes them.
 TEMPORARY = ".tmp-"
+# A file that is replaced all the time, as notes of a job's progress may be, is opened so often.
+_READ_ATTEMPTS = 10
 
 
 def cache_folder() -> Path:
@@ -51,7 +61,7 @@ def filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
         # `url_to_fs` would take the name a::b.mp4 apart.
         return fsspec.filesystem("file"), str(LocalFileSystem._strip_protocol(uri))
     try:
-        fs, path = fsspec.url_to_fs(uri, use_listings_cache=False)
+        fs, path = fsspec.url_to_fs(uri, use_listings_cache=False, **_HTTP if uri.startswith("http") else {})
     except (ValueError, ImportError) as error:
         raise UserError(f"{uri}: this kind of address cannot be opened: {error}") from error
     return fs, path
@@ -167,8 +177,16 @@ def read_bytes(uri: str) -> bytes:
         OSError: It cannot be read.
     """
     fs, path = filesystem(uri)
-    with fs.open(path, "rb") as file:
-        return cast(bytes, file.read())
+    left = _READ_ATTEMPTS
+    while True:
+        left -= 1
+        try:
+            with fs.open(path, "rb") as file:
+                return cast(bytes, file.read())
+        except OSError as error:
+            # A bucket's way to say that the object was replaced since it was opened.
+            if error.errno != errno.EBUSY or not left:
+                raise
 
 
 def read_table(uri: str, columns: list[str] | None = None) -> pa.Table:
@@ -215,7 +233,7 @@ def sole_writer(folder: str) -> Iterator[None]:
     """Make a folder and hold it for writing; the hold ends with the process, however it ends.
 
     Raises:
-        UserError: The folder cannot be written, or another job is writing there (known for local folders and S3).
+        UserError: The folder cannot be written, or another job is writing there (known for local folders, S3 and GCS).
         RunFailed: In a bucket: this process was silent for so long that another job has taken over.
     """
     fs, path = filesystem(folder)

@@ -137,20 +137,53 @@ def s3_server():
         yield address
 
 
+@pytest.fixture(scope="session")
+def gs_server():
+    """A server that speaks as Google's store does; its address."""
+    from cluster.gcs_process import running_gcs
+
+    with running_gcs() as address:
+        yield address
+
+
 @pytest.fixture
 def s3(s3_server, monkeypatch):
     """The proxy before an S3 server by which this process finds it; its patience is 1 s."""
     from cluster.store_proxy import Proxy, environment
-    from fsspec.config import conf
 
-    from pipelines.object_store import ObjectStore
+    from pipelines.s3_store import S3Store
 
     proxy = Proxy(s3_server)
-    for name, value in environment(proxy.address).items():
+    yield from found_by_this_process(proxy, S3Store, environment(proxy.address), monkeypatch)
+
+
+@pytest.fixture
+def gs(gs_server, monkeypatch):
+    """The proxy before a server as Google's, likewise."""
+    from cluster.gcs_process import ERRORS, KIND, gcs_environment
+    from cluster.store_proxy import Proxy
+
+    from pipelines.gcs_store import GcsStore
+
+    proxy = Proxy(gs_server, errors=ERRORS, kind=KIND)
+    proxy.protocol, proxy.upload = "gs", "POST"
+    yield from found_by_this_process(proxy, GcsStore, gcs_environment(proxy.address), monkeypatch)
+
+
+def found_by_this_process(proxy, store, variables, monkeypatch):
+    from fsspec.config import conf
+
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     # fsspec reads its own once, when it is imported.
-    monkeypatch.setitem(conf, "s3", {"patience_s": 1})
-    ObjectStore.clear_instance_cache()
+    monkeypatch.setitem(conf, proxy.protocol, {"patience_s": 1})
+    store.clear_instance_cache()
     yield proxy
-    ObjectStore.clear_instance_cache()
+    store.clear_instance_cache()
     proxy.close()
+
+
+@pytest.fixture(params=["s3", "gs"])
+def store(request):
+    """Each kind of object store in turn; `protocol` says which."""
+    return request.getfixturevalue(request.param)

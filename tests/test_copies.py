@@ -14,9 +14,9 @@ import pytest
 from cluster.store_proxy import BUCKET
 
 from pipelines import copies, storage
+from schemas.errors import RunFailed
 
 ROOT = Path(__file__).parents[1]
-VIDEO = f"s3://{BUCKET}/copies/v.mp4"
 
 
 @pytest.fixture
@@ -71,52 +71,70 @@ def test_a_remote_video_that_is_not_there_is_an_os_error(web, cache):
         storage.local_copy(f"{web[1]}/missing.mp4", 1000)
 
 
-def fetches(s3):
-    return [request for request in s3.requests if request == ("GET", f"/{BUCKET}/copies/v.mp4")]
+@pytest.fixture
+def video(store):
+    return f"{store.protocol}://{BUCKET}/copies/v.mp4"
 
 
-def test_a_changed_video_is_fetched_again_and_the_old_copy_leaves(s3, cache, monkeypatch):
+def is_fetch(store, method, path):
+    asked = (
+        f"/{BUCKET}/copies/v.mp4" if store.protocol == "s3" else f"/download/storage/v1/b/{BUCKET}/o/copies%2Fv.mp4?"
+    )
+    return method == "GET" and path.startswith(asked)
+
+
+def fetches(store):
+    """The requests for its content."""
+    return [request for request in store.requests if is_fetch(store, *request)]
+
+
+def test_a_changed_video_is_fetched_again_and_the_old_copy_leaves(store, video, cache, monkeypatch):
     monkeypatch.setattr(copies, "_CHECKED_EVERY_S", 0)
-    storage.write_bytes(VIDEO, b"first")
-    assert storage.local_copy(VIDEO, 1000).read_bytes() == b"first"
-    assert storage.local_copy(VIDEO, 1000).read_bytes() == b"first"
-    assert len(fetches(s3)) == 1
-    storage.write_bytes(VIDEO, b"other")
-    copy = storage.local_copy(VIDEO, 1000)
+    storage.write_bytes(video, b"first")
+    assert storage.local_copy(video, 1000).read_bytes() == b"first"
+    assert storage.local_copy(video, 1000).read_bytes() == b"first"
+    assert len(fetches(store)) == 1
+    storage.write_bytes(video, b"other")
+    copy = storage.local_copy(video, 1000)
     assert copy.read_bytes() == b"other"
     assert [path for path in (cache / "videos").iterdir() if path.suffix == ".mp4"] == [copy]
 
 
-def test_many_who_want_a_video_at_once_fetch_it_once(s3, cache):
-    storage.write_bytes(VIDEO, bytes(100_000))
-    s3.fault = lambda number, method, path: 0.2 if method == "GET" else None
+def test_many_who_want_a_video_at_once_fetch_it_once(store, video, cache):
+    storage.write_bytes(video, bytes(100_000))
+    store.fault = lambda number, method, path: 0.2 if method == "GET" else None
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: storage.local_copy(VIDEO, 10**6), range(8)))
-    assert len(set(found)) == len(fetches(s3)) == 1
+        found = list(pool.map(lambda _: storage.local_copy(video, 10**6), range(8)))
+    assert len(set(found)) == len(fetches(store)) == 1
     assert found[0].stat().st_size == 100_000
 
 
-def test_a_download_that_breaks_off_is_gone_on_with(s3, cache):
+def test_a_download_that_breaks_off_is_gone_on_with(store, video, cache):
     content = os.urandom(300_000)
-    storage.write_bytes(VIDEO, content)
+    storage.write_bytes(video, content)
     broken = iter(["short", "reset", "short"])
-    s3.fault = lambda number, method, path: next(broken, None) if method == "GET" else None
-    assert storage.local_copy(VIDEO, 10**6).read_bytes() == content
+    store.fault = lambda number, method, path: next(broken, None) if method == "GET" else None
+    assert storage.local_copy(video, 10**6).read_bytes() == content
 
 
-def test_a_download_that_fails_for_good_leaves_nothing(s3, cache):
-    storage.write_bytes(VIDEO, bytes(100_000))
-    s3.fault = lambda number, method, path: "short" if method == "GET" else None
-    with pytest.raises(OSError, match=VIDEO):
-        storage.local_copy(VIDEO, 10**6)
+def test_a_download_that_fails_for_good_leaves_nothing(store, video, cache):
+    storage.write_bytes(video, bytes(100_000))
+    store.fault = lambda number, method, path: "short" if method == "GET" else None
+    with pytest.raises(RunFailed, match=video):
+        storage.local_copy(video, 10**6)
     assert [path.suffix for path in (cache / "videos").iterdir()] == [".lock"]
 
 
-def test_what_a_killed_process_has_fetched_half_is_never_used(s3, cache):
+def test_what_a_killed_process_has_fetched_half_is_never_used(store, video, cache):
     content = os.urandom(300_000)
-    storage.write_bytes(VIDEO, content)
-    s3.fault = lambda number, method, path: "stall" if method == "GET" else None
-    code = f"from pipelines import storage; storage.local_copy({VIDEO!r}, 10**6)"
+    storage.write_bytes(video, content)
+    # Of what comes in pieces, the second stops.
+    whole = iter([None] if store.protocol == "gs" else [])
+    store.fault = lambda number, method, path: next(whole, "stall") if is_fetch(store, method, path) else None
+    code = (
+        "from pipelines import gcs_store, storage; gcs_store._PIECE_BYTES = 100_000; "
+        f"storage.local_copy({video!r}, 10**6)"
+    )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=os.environ)
     deadline = time.monotonic() + 60
     while not any(part.stat().st_size for part in cache.glob(f"videos/{copies.PARTIAL}*")):
@@ -124,12 +142,12 @@ def test_what_a_killed_process_has_fetched_half_is_never_used(s3, cache):
         time.sleep(0.05)
     process.kill()
     process.wait()
-    s3.fault = lambda number, method, path: None
-    assert storage.local_copy(VIDEO, 10**6).read_bytes() == content
+    store.fault = lambda number, method, path: None
+    assert storage.local_copy(video, 10**6).read_bytes() == content
 
 
-def test_a_video_larger_than_the_cache_is_refused_before_it_is_fetched(s3, cache):
-    storage.write_bytes(VIDEO, bytes(2000))
+def test_a_video_larger_than_the_cache_is_refused_before_it_is_fetched(store, video, cache):
+    storage.write_bytes(video, bytes(2000))
     with pytest.raises(OSError, match=r"2,000 bytes, the cache holds 1,000; give a larger cache \(decode.cache_gb\)"):
-        storage.local_copy(VIDEO, 1000)
-    assert fetches(s3) == []
+        storage.local_copy(video, 1000)
+    assert fetches(store) == []

@@ -13,9 +13,15 @@ SOURCES = sorted(f for top in ("schemas", "pipelines", "jobs") for f in (ROOT / 
 
 # Floor 2 knows Ray and MLflow; everything else under pipelines/ is floor 1 and knows neither.
 FLOOR_2 = (
-    *("pipelines/label/", "pipelines/train/", "pipelines/tune/", "pipelines/runs.py", "pipelines/session.py"),
+    *("pipelines/label/", "pipelines/train/", "pipelines/tune/", "pipelines/session.py"),
     *("pipelines/evaluate.py", "pipelines/import_poses.py", "pipelines/lift/", "pipelines/evaluate_detector/"),
-    *("pipelines/register/", "pipelines/models.py", "pipelines/tracking.py"),
+    *(
+        "pipelines/register/",
+        "pipelines/models.py",
+        "pipelines/tracking.py",
+        "pipelines/runs.py",
+        "pipelines/outbox.py",
+    ),
     *("pipelines/submission.py", "pipelines/metrics.py"),
     "pipelines/train_detector/",
 )
@@ -24,8 +30,10 @@ FLOOR_2 = (
 IMPORTERS = {
     "decord": ("pipelines/video/",),
     "av": ("pipelines/video/",),
-    "fsspec": ("pipelines/storage.py", "pipelines/object_store.py"),
-    "s3fs": ("pipelines/object_store.py",),
+    "fsspec": ("pipelines/storage.py", "pipelines/s3_store.py", "pipelines/gcs_store.py"),
+    "s3fs": ("pipelines/s3_store.py",),
+    "gcsfs": ("pipelines/gcs_requests.py",),
+    "google": ("pipelines/gcs_requests.py",),
     "mlflow": ("pipelines/runs.py", "pipelines/tracking.py", "pipelines/models.py", "pipelines/register/"),
     "ray": (
         "pipelines/label/pipeline.py",
@@ -36,7 +44,8 @@ IMPORTERS = {
         "pipelines/train/listening.py",
         "pipelines/train/mailbox.py",
         "pipelines/train/worker.py",
-        *(f"pipelines/tune/{name}.py" for name in ("population", "proposals", "run", "schedulers", "trial")),
+        *(f"pipelines/tune/{name}.py" for name in ("population", "proposals", "reservations", "run", "schedulers")),
+        "pipelines/tune/trial.py",
         *(f"pipelines/train_detector/{name}.py" for name in ("cutting", "run", "worker")),
         "pipelines/metrics.py",
         "pipelines/session.py",

@@ -12,7 +12,6 @@ import pytest
 from cluster.store_proxy import BUCKET
 
 from pipelines import lease, storage
-from pipelines.object_store import ObjectStore
 from schemas.errors import RunFailed, UserError
 
 ROOT = Path(__file__).parents[1]
@@ -20,13 +19,13 @@ REFUSED = "another job is writing here"
 
 
 @pytest.fixture
-def folder(s3, request):
-    return f"s3://{BUCKET}/lease/{request.node.name}"
+def folder(store, request):
+    return f"{store.protocol}://{BUCKET}/lease/{request.node.originalname}"
 
 
 def lock_of(folder):
     fs, path = storage.filesystem(f"{folder}/{lease.NAME}")
-    assert isinstance(fs, ObjectStore)
+    assert isinstance(fs, lease.ConditionalStore)
     return fs, path
 
 
@@ -62,9 +61,9 @@ def test_of_many_who_begin_at_once_one_may_write(folder):
 
 
 @pytest.mark.parametrize("fault", ["lost", "busy", "reset"])
-def test_a_fault_while_beginning_does_not_lock_oneself_out(s3, folder, fault):
+def test_a_fault_while_beginning_does_not_lock_oneself_out(store, folder, fault):
     faults = iter([fault])
-    s3.fault = lambda number, method, path: next(faults, None) if method == "PUT" else None
+    store.fault = lambda number, method, path: next(faults, None) if method == store.upload else None
     with storage.sole_writer(folder), pytest.raises(UserError, match=REFUSED):
         storage.sole_writer(folder).__enter__()
 

