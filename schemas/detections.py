@@ -53,6 +53,7 @@ DECODE_FIELDS: list[pa.Field] = [
 # Heard by the driver, never written.
 TRANSIT_FIELDS: list[pa.Field] = [
     pa.field("began_at", pa.float64(), metadata={"unit": "s since 1970, when work on the clip began"}),
+    pa.field("run_failed", pa.string(), metadata={"meaning": "why the job must end: no fault of this clip"}),
 ]
 
 # Between decode and detect only; never written.
@@ -68,6 +69,6 @@ DETECT_FIELDS: list[pa.Field] = [
     pa.field("detect_s", pa.float64(), metadata={"unit": "s"}),
 ]
 
-PLANNED = pa.schema(PLAN_FIELDS)
+PLANNED = pa.schema(PLAN_FIELDS + TRANSIT_FIELDS)
 DECODED = pa.schema(PLAN_FIELDS + DECODE_FIELDS + TRANSIT_FIELDS + FRAME_FIELDS)
 DETECTIONS = pa.schema(PLAN_FIELDS + DECODE_FIELDS + DETECT_FIELDS)

@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipelines import storage
+from schemas.errors import RunFailed
 
 # Annotations count pixels as they lie in the file: an orientation in EXIF is not applied, as COCO does not.
 _AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -21,9 +22,14 @@ def read_image(uri: str) -> Image:
 
     Raises:
         ImageError: It is missing, out of reach, damaged or no image.
+        RunFailed: The store that holds it is gone, and with it all others there.
     """
     try:
         data = storage.read_bytes(uri)
+    except RunFailed as error:
+        # Answers that break off may be of this image alone; a store that is gone says so of any question.
+        storage.exists(uri)
+        raise ImageError(str(error)) from error
     except FileNotFoundError as error:
         raise ImageError("there is no such file") from error
     except OSError as error:

@@ -14,7 +14,7 @@ from pipelines.datasets.images import ImageError, read_image
 from pipelines.detectors.base import Detector, KeypointEstimator, People
 from pipelines.label.detect import build_detector
 from schemas.config import PluginConfig
-from schemas.errors import UserError
+from schemas.errors import RunFailed, UserError
 from schemas.predictions import PREDICTIONS
 
 # Beside the rows until they are written: what becomes file metadata, and what must end the job.
@@ -24,6 +24,7 @@ ESTIMATED = pa.schema(
         pa.field("weights_sha256", pa.string()),
         pa.field("layout", pa.string()),
         pa.field("user_error", pa.string()),
+        pa.field("run_failed", pa.string()),
     ]
 )
 
@@ -49,8 +50,8 @@ class EstimateKeypoints:
         partial: Whether the detector may lack some of them; those are NaN.
         expected_sha256: Weights that the output was begun with; None if it is new.
 
-    A detector that cannot be built, or finds other joints, turns every row into a `user_error`, which the driver
-    raises: an exception here would reach it as text in Ray's words.
+    A detector that cannot be built, or finds other joints, turns every row into a `user_error`, a store that is gone
+    one into a `run_failed`, which the driver raises: an exception here would reach it as text in Ray's words.
     """
 
     def __init__(
@@ -78,11 +79,17 @@ class EstimateKeypoints:
             failed = [_result(row, user_error=self._user_error) for row in rows]
             yield pa.Table.from_pylist(failed, schema=ESTIMATED)
             return
-        about = {"weights_sha256": self._detector.weights_sha256, "layout": self._detector.layout.name}
+        try:
+            yield from self._estimate(rows, self._detector)
+        except RunFailed as error:
+            yield pa.Table.from_pylist([_result(rows[0], run_failed=str(error))], schema=ESTIMATED)
+
+    def _estimate(self, rows: Sequence[Row], detector: Detector) -> Iterator[pa.Table]:
+        about = {"weights_sha256": detector.weights_sha256, "layout": detector.layout.name}
         for group in _groups(_read_ahead(rows)):
             started = time.perf_counter()
             seen = [(row, image) for row, image, _, _ in group if image is not None]
-            people = iter(self._look(self._detector, seen))
+            people = iter(self._look(detector, seen))
             share_s = (time.perf_counter() - started) / max(len(seen), 1)
             results = [
                 _result(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.evaluate_detector.ledger import SHARDS
 from schemas.errors import RunFailed
@@ -17,13 +18,14 @@ class WritePredictions:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Write a batch; returns what the driver hears of each image, `user_error` and `run_failed` too."""
-        failure = None
-        if batch["user_error"].null_count == len(batch):
+        heard = batch.select(["image_id", "error", "read_s", "detect_s", "user_error", "run_failed"])
+        # Of a job that is about to end, what is finished is kept.
+        done = batch.filter(pc.field("user_error").is_null() & pc.field("run_failed").is_null())
+        if len(done):
             try:
-                SHARDS.write(self._folder, batch, self._settings)
+                SHARDS.write(self._folder, done, self._settings)
             except RunFailed as error:
-                failure = str(error)
-        heard = batch.select(["image_id", "error", "read_s", "detect_s", "user_error"])
+                failed = pa.array([str(error)] * len(batch), pa.string())
+                heard = heard.set_column(heard.schema.get_field_index("run_failed"), "run_failed", failed)
         counts = batch["people"].combine_chunks().value_lengths()
-        heard = heard.append_column("people", counts)
-        return heard.append_column("run_failed", pa.array([failure] * len(batch), pa.string()))
+        return heard.append_column("people", counts)

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines import storage
 from pipelines.logs import log_failure
 from pipelines.video.errors import VideoError
+from pipelines.video.fetch import fetch_video
 from pipelines.video.isolated import IsolatedReader
 from schemas.detections import DECODED
+from schemas.errors import RunFailed
 from schemas.label import DecodeConfig
 
 
@@ -29,7 +30,7 @@ class DecodeClips:
         for row in batch.to_pylist():
             started = time.perf_counter()
             row |= {"began_at": time.time(), "decoder": None, "decoded": [False] * len(row["timestamps_s"])}
-            if row["error"] is None:
+            if row["error"] is None and row["run_failed"] is None:
                 row |= self._frames(row)
             images = row.pop("frames", None)
             row["decode_s"] = time.perf_counter() - started
@@ -40,8 +41,10 @@ class DecodeClips:
     def _frames(self, row: dict[str, Any]) -> dict[str, Any]:
         config, start = self._config, row["start_frame"]
         try:
-            path = storage.local_copy(row["video"], int(config.cache_gb * 1e9))
+            path = fetch_video(row["video"], int(config.cache_gb * 1e9))
             clip = self._reader.read(path, start, row["stop_frame"], config.max_side, config.decoder)
+        except RunFailed as error:
+            return {"run_failed": str(error)}
         except (VideoError, OSError) as error:
             log_failure("label", "decode", row["video"], str(error), clip_id=row["clip_id"])
             return {"error": str(error)}

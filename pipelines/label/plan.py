@@ -6,13 +6,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines import storage
 from pipelines.logs import log_failure
 from pipelines.shards import digest
 from pipelines.video.errors import VideoError
+from pipelines.video.fetch import fetch_video
 from pipelines.video.info import VideoInfo
 from pipelines.video.isolated import IsolatedReader
 from schemas.detections import PLANNED
+from schemas.errors import RunFailed
 from schemas.label import DecodeConfig
 from schemas.videos import VideoSource
 
@@ -28,16 +29,19 @@ class PlanClips:
         self._reader = IsolatedReader(config.timeout_s, reader)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
-        """Plan each video of a batch; a video that cannot be opened is one row with `error`."""
+        """Plan each video of a batch; one that cannot be opened is one row with `error`, or with `run_failed`."""
         for row in batch.to_pylist():
             started = time.perf_counter()
             source = VideoSource.model_validate_json(row["source"])
             done = set(row["done"] or ())
             try:
-                path = storage.local_copy(source.uri, int(self._config.cache_gb * 1e9))
+                path = fetch_video(source.uri, int(self._config.cache_gb * 1e9))
                 clips = plan_clips(source, self._reader.probe(path), self._config)
+            except RunFailed as error:
+                clips, done = [failed_video(source, None) | {"run_failed": str(error)}], set()
             except (VideoError, OSError) as error:
-                clips = [failed_video(source, str(error))]
+                # It is the video that failed, even where its first clip is done.
+                clips, done = [failed_video(source, str(error))], set()
                 log_failure("label", "plan", source.uri, str(error), clip_id=clips[0]["clip_id"])
             share_s = (time.perf_counter() - started) / len(clips)
             missing = [clip | {"plan_s": share_s} for clip in clips if clip["clip_index"] not in done]
@@ -65,7 +69,7 @@ def plan_clips(source: VideoSource, info: VideoInfo, config: DecodeConfig) -> li
     ]
 
 
-def failed_video(source: VideoSource, reason: str) -> dict[str, Any]:
+def failed_video(source: VideoSource, reason: str | None) -> dict[str, Any]:
     """The one row of a video that cannot be opened."""
     return _row(source, 0, 0) | {"clip_index": 0, "clip_count": 1, "timestamps_s": [], "error": reason}
 

@@ -117,9 +117,9 @@ def export_rows(
         forms: The formats.
     """
     for item in items:
-        for lifted in read_lifted(item["file"], set(item["rows"])):
-            try:
+        try:
+            for lifted in read_lifted(item["file"], set(item["rows"])):
                 export(lifted, output, forms)
                 yield {"frames": len(lifted), "run_failed": None}
-            except RunFailed as error:
-                yield {"frames": 0, "run_failed": str(error)}
+        except RunFailed as error:
+            yield {"frames": 0, "run_failed": str(error)}

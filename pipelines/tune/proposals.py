@@ -71,7 +71,7 @@ class Watch(_NotSaved, Callback):
         self, iteration: int, trials: Sequence[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """A trial tells of an epoch, and of what it went on from."""
-        if HOPELESS in result:
+        if HOPELESS in result or self._over:
             return
         number = int(trial.trial_id)
         if result[SOURCE] not in (None, *self._search.records[number].exploited[-1:]):
@@ -80,6 +80,8 @@ class Watch(_NotSaved, Callback):
 
     def on_trial_complete(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
         """A trial has ended by itself, or the scheduler has stopped it."""
+        if self._over:
+            return
         number, result = int(trial.trial_id), trial.last_result
         self._leave(number)
         if HOPELESS in result:
@@ -91,12 +93,20 @@ class Watch(_NotSaved, Callback):
 
     def on_trial_recover(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
         """A trial has failed and is tried again."""
-        self._search.retry(int(trial.trial_id), _reason(trial))
+        if not self._over:
+            self._search.retry(int(trial.trial_id), _reason(trial))
 
     def on_trial_error(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
         """A trial has failed too often."""
+        if self._over:
+            return
         self._leave(int(trial.trial_id))
         self._search.fail(int(trial.trial_id), _reason(trial), hopeless=False)
+
+    @property
+    def _over(self) -> bool:
+        """Whether the search has failed: Tune goes on to tell of trials while it ends."""
+        return self._search.failure is not None
 
     def _leave(self, number: int) -> None:
         if self._population is not None:
@@ -108,4 +118,6 @@ def _reason(trial: Trial) -> str:
     file = Path(trial.error_file) if trial.error_file else None
     lines = file.read_text(encoding="utf-8").split("\n") if file and file.exists() else []
     last = next((line.strip() for line in reversed(lines) if line.strip()), "its process died")
-    return last.removeprefix("schemas.errors.RunFailed: ")
+    for expected in ("schemas.errors.RunFailed: ", "pipelines.object_store.StoreGone: "):
+        last = last.removeprefix(expected)
+    return last

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 # Workers are in what was reserved for them within moments; who is wrong about that costs a training another start.
 LOOKING_INTERVAL_S = 10.0
 MOST = 10_000
+# What a busy head answers, one that restarts, one without a dashboard.
+_NOT_TOLD = (RayStateApiException, ConnectionError, ValueError)
 
 
 class Reservations(Callback):
@@ -34,7 +36,7 @@ class Reservations(Callback):
     def on_step_end(self, iteration: int, trials: Sequence[Trial], **info: Any) -> None:
         """Look now and then."""
         if time.monotonic() - self._looked_at > LOOKING_INTERVAL_S:
-            with suppress(RayStateApiException):  # of a busy head; there is another look
+            with suppress(*_NOT_TOLD):  # there is another look
                 self._look()
             self._looked_at = time.monotonic()
 
@@ -48,9 +50,11 @@ class Reservations(Callback):
 
 def _unused() -> set[str]:
     """Ids of this job's reservations for workers in which no actor is."""
-    job = ray.get_runtime_context().get_job_id()
+    context = ray.get_runtime_context()
+    # Not whichever Ray is found: there may be several on this machine.
+    job, address = context.get_job_id(), context.gcs_address
     groups: list[Any] = list_placement_groups(
-        filters=[("creator_job_id", "=", job), ("state", "=", "CREATED")], limit=MOST, detail=True
+        address=address, filters=[("creator_job_id", "=", job), ("state", "=", "CREATED")], limit=MOST, detail=True
     )
     reserved: set[str] = {
         group.placement_group_id
@@ -60,5 +64,7 @@ def _unused() -> set[str]:
     }
     if not reserved:
         return reserved
-    alive: list[Any] = list_actors(filters=[("job_id", "=", job), ("state", "!=", "DEAD")], limit=MOST, detail=True)
+    alive: list[Any] = list_actors(
+        address=address, filters=[("job_id", "=", job), ("state", "!=", "DEAD")], limit=MOST, detail=True
+    )
     return reserved - {actor.placement_group_id for actor in alive}

@@ -33,6 +33,8 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # MLflow and the output hold what CSV files and TensorBoard would.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # What trials still fail for when a search ends early, its output being lost, is nobody's news.
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
 }
 
 
@@ -101,13 +103,18 @@ def execute(config: TuneConfig, space: Space, data: str, room: Room, run: runs.R
 
     Returns:
         The search, each of its trials ended.
+
+    Raises:
+        RunFailed: The output cannot be written.
     """
     search = Search(config, space, run, listener)
     if search.waiting:
         try:
             _tuner(config, data, room, search).fit()
-        except BaseException:
+        except BaseException as error:
             search.interrupt()
+            if search.failure is not None:
+                raise search.failure from error
             raise
         storage.remove_folder(storage.join(config.output, TUNE))
     return search
@@ -115,8 +122,9 @@ def execute(config: TuneConfig, space: Space, data: str, room: Room, run: runs.R
 
 def _tuner(config: TuneConfig, data: str, room: Room, search: Search) -> tune.Tuner:
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
-    # Failed trials are told of by the job, in a line each.
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    # Failed trials are told of by the job, in a line each, and so is an output that cannot be written.
+    for name in ("ray.tune", "ray.train._internal.storage"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     storage.remove_folder(storage.join(config.output, TUNE))
     fs, path = storage.arrow_filesystem(config.output)
     population = None

@@ -1,7 +1,8 @@
 """A search in progress: which trial comes next, how each is doing, in the output and in MLflow. Knows no Ray."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from pipelines.tune import ledger
 from pipelines.tune.ledger import TrialRecord
 from pipelines.tune.samplers import make_sampler
 from pipelines.tune.space import trial_config, trial_count
-from schemas.errors import UserError
+from schemas.errors import RunFailed, UserError
 from schemas.search import Space
 from schemas.tune import TuneConfig
 
@@ -47,10 +48,14 @@ class Search:
         space: What is searched.
         run: The search's MLflow run; each trial gets one within it.
         listener: Hears how it goes.
+
+    Attributes:
+        failure: Why the output could not be kept, which ends the search; None while it can.
     """
 
     def __init__(self, config: TuneConfig, space: Space, run: runs.Run, listener: Listener) -> None:
         self.config, self.space = config, space
+        self.failure: RunFailed | None = None
         self._run, self._listener = run, listener
         self.records = {record.number: record for record in ledger.read_trials(config.output)}
         # Those that were interrupted or failed for no fault of their own come first.
@@ -127,7 +132,8 @@ class Search:
         self._runs[number].log_json(report, "report.json")
         self._runs[number].log_tags({"raylift.data": report["data"], "raylift.state": "finished"})
         self._end(number, "FINISHED", state="finished", scores_mm=scores_mm, best_epoch=best)
-        ledger.remove_checkpoints(self.config.output, number)
+        with self._output():
+            ledger.remove_checkpoints(self.config.output, number)
 
     def stop(self, number: int) -> None:
         """The scheduler has stopped a trial."""
@@ -155,7 +161,17 @@ class Search:
 
     def _keep(self, record: TrialRecord) -> None:
         self.records[record.number] = record
-        ledger.write_trial(self.config.output, record)
+        with self._output():
+            ledger.write_trial(self.config.output, record)
+
+    @contextmanager
+    def _output(self) -> Iterator[None]:
+        """Note why the output cannot be kept: Ray Tune makes text of what is raised while it runs."""
+        try:
+            yield
+        except RunFailed as error:
+            self.failure = error
+            raise
 
     def _tell(self, record: TrialRecord) -> None:
         assert record.state != "running"

@@ -1,43 +1,24 @@
 """Label, train and lift entirely in a bucket: through kills, refusals, delays and lost connections, to the same end."""
 
-import io
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
-import torch
-from cluster.store_proxy import BUCKET, KEYS, Proxy, environment, running_store
+from cluster.bucket_jobs import INPUTS, Series, same_weights, serving
+from cluster.store_proxy import BUCKET, KEYS, Proxy
 from train.training_samples import person, write
 
 from pipelines import storage
 from pipelines.datasets.lifted_reader import read_lifted
-from pipelines.object_store import ObjectStore
 
 # Five processes with a Ray each, one after another: on a busy machine each start takes a minute.
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
-ROOT = Path(__file__).parents[2]
-INPUTS = f"s3://{BUCKET}/inputs"
 VIDEOS = 3
-# Jobs one after another in one process: a Ray to start for all of them.
-SERIES = """
-import json, sys
-from jobs.cli import run_job
-for name, *arguments in json.loads(sys.argv[1]):
-    if code := run_job(name, arguments):
-        raise SystemExit(code)
-"""
 
 
-def label(output, *more):
+def label(output, *more, videos=f"{INPUTS}/videos"):
     return [
-        *("label", f"videos={INPUTS}/videos", f"output={output}/labels", "detector=bright_spot:BrightSpot"),
+        *("label", f"videos={videos}", f"output={output}/labels", "detector=bright_spot:BrightSpot"),
         *("detector.delay_s=0.01", "decode.max_side=160", "decode.clip_mb=0.4", "workers.clips_per_file=2"),
         *("assumed_fov_deg=60", *more),
     ]
@@ -58,43 +39,6 @@ def lift(output):
     ]
 
 
-class Series:
-    """Jobs in a process of their own."""
-
-    def __init__(self, folder, address, *jobs, patience_s=60.0):
-        folder.mkdir(exist_ok=True, parents=True)
-        self.said = folder / f"said-{len(list(folder.iterdir()))}.txt"
-        variables = environment(address, patience_s)
-        variables |= {"RAYLIFT_CACHE": str(folder / "cache"), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-        with self.said.open("w") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", SERIES, json.dumps(jobs)],
-                cwd=ROOT,
-                env=os.environ | variables,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-            )
-
-    def wait_for(self, happened):
-        """Until `happened()` is truthy."""
-        deadline = time.monotonic() + 240
-        while not happened():
-            assert self.process.poll() is None, self.said.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-    def kill_once(self, happened):
-        """Kill it half way."""
-        self.wait_for(happened)
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def end(self, code=0):
-        """Wait for it; returns what it said."""
-        assert self.process.wait(timeout=280) == code, self.said.read_text()
-        return self.said.read_text()
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, make_video, plugin_path):
     """A server with videos and labeled tracks in its bucket; this process speaks to it too."""
@@ -102,14 +46,8 @@ def store(tmp_path_factory, make_video, plugin_path):
     for number in range(VIDEOS):
         make_video(folder / "videos" / f"{number}.mp4", frames=60, fps=30, size=(640, 360), square=120, speed=4.0)
     write(folder / "labeled", person("a", 200, layout="coco17"))
-    with running_store() as address, pytest.MonkeyPatch.context() as patch:
-        for name, value in environment(address).items():
-            patch.setenv(name, value)
-        ObjectStore.clear_instance_cache()
-        for file in sorted(folder.rglob("*.*")):
-            storage.write_bytes(f"{INPUTS}/{file.relative_to(folder)}", file.read_bytes())
+    with serving(folder) as address:
         yield address
-    ObjectStore.clear_instance_cache()
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +62,15 @@ def clip_ids(output):
     return Counter(clip for file in files for clip in storage.read_table(file, ["clip_id"])["clip_id"].to_pylist())
 
 
+def reasons(output):
+    files = storage.list_folder(f"{output}/labels/detections", ".parquet")
+    rows = [row for file in files for row in storage.read_table(file, ["video", "error"]).to_pylist()]
+    return {row["video"]: row["error"] for row in rows if row["error"] is not None}
+
+
 def tracks(output):
     files = storage.list_folder(f"{output}/labels/tracks", ".parquet")
     return {file.rpartition("/")[2]: storage.read_table(file) for file in files}
-
-
-def weights(output):
-    data = storage.read_bytes(f"{output}/lifter/last.pt")
-    return torch.load(io.BytesIO(data), weights_only=True)["weights"]
 
 
 def poses(output):
@@ -172,8 +111,7 @@ def test_killed_jobs_on_a_store_that_fails_now_and_then_end_as_if_undisturbed(st
     assert clip_ids(output) == clip_ids(undisturbed), "no clip lost, none twice"
     assert set(clip_ids(output).values()) == {1}
     assert tracks(output) == tracks(undisturbed)
-    assert weights(output).keys() == weights(undisturbed).keys()
-    assert all(torch.equal(value, weights(undisturbed)[name]) for name, value in weights(output).items())
+    assert same_weights(f"{output}/lifter/last.pt", f"{undisturbed}/lifter/last.pt")
     assert poses(output) == poses(undisturbed)
     assert len(storage.list_folder(f"{output}/poses/npz")) == len(poses(output)) == VIDEOS
     for job, what in (("label", f"{VIDEOS} videos are labeled"), ("train", ""), ("lift", f"{VIDEOS} tracks are")):
@@ -184,15 +122,70 @@ def test_killed_jobs_on_a_store_that_fails_now_and_then_end_as_if_undisturbed(st
     assert f"{output}/labels/.lock" not in storage.list_folder(f"{output}/labels")
 
 
-def test_a_store_that_is_gone_for_good_is_told_in_one_line(store, tmp_path):
-    proxy, output = Proxy(store), f"s3://{BUCKET}/cut-off"
-    job = Series(tmp_path, proxy.address, label(output, "detector.delay_s=0.05"), patience_s=3)
-    job.wait_for(lambda: storage.list_folder(f"{output}/labels/detections"))
-    proxy.close()
-    said = job.end(code=1)
+class Lost:
+    """A store that is gone as soon as it was asked `times` times for something in a folder."""
+
+    def __init__(self, folder, times, method="PUT"):
+        self._folder, self._left, self._method = folder, times, method
+
+    def __call__(self, number, method, path):
+        self._left -= method == self._method and self._folder in path
+        return "reset" if self._left <= 0 else None
+
+
+def told_in_one_line(said, job, proxy):
+    """Whether a job's last line is about the store, and there is no more of it."""
     last = said.splitlines()[-1]
-    assert last.startswith(f"label: s3://{BUCKET}/")
+    assert last.startswith(f"{job}: s3://{BUCKET}/"), said
     assert f"{proxy.address} has failed for 3 s" in last
-    assert "run the same command" in last
+    assert last.endswith("; what is finished is kept, run the same command when it works again")
+    assert said.count("has failed for") == 1
     assert "Traceback" not in said
     assert KEYS["AWS_SECRET_ACCESS_KEY"] not in said
+    return True
+
+
+def test_a_store_that_is_gone_for_good_is_told_in_one_line(store, undisturbed, tmp_path):
+    proxy, output = Proxy(store), f"s3://{BUCKET}/cut-off"
+    lost = {"label": ("/labels/detections/", 2), "train": ("/epoch-000003/", 1), "lift": ("/poses/npz/", 2)}
+    unfinished = []
+    try:
+        for job in (label(output), train(output), lift(output)):
+            proxy.fault = Lost(*lost[job[0]])
+            # What the store's loss broke off before goes on first.
+            said = Series(tmp_path, proxy.address, *unfinished, job, patience_s=3).end(code=1)
+            assert told_in_one_line(said, job[0], proxy)
+            unfinished = [job]
+        proxy.fault = lambda number, method, path: None
+        Series(tmp_path, proxy.address, *unfinished).end()
+    finally:
+        proxy.close()
+    assert clip_ids(output) == clip_ids(undisturbed)
+    assert tracks(output) == tracks(undisturbed)
+    assert same_weights(f"{output}/lifter/last.pt", f"{undisturbed}/lifter/last.pt")
+    assert poses(output) == poses(undisturbed)
+
+
+def test_a_store_that_is_gone_while_videos_are_read_ends_the_job_and_other_videos_fail_alone(store, tmp_path):
+    """What comes of it lies elsewhere, so that nothing else tells of the loss."""
+    proxy, output = Proxy(store), str(tmp_path)
+    missing = {
+        "http://127.0.0.1:1/a.mp4": "cannot be reached: Connection refused",
+        f"{store}/{BUCKET}/b.mp4": "not found (404)",
+        f"s3://{BUCKET}/inputs/c.mp4": "not found",
+    }
+    manifest = tmp_path / "videos.csv"
+    manifest.write_text("\n".join(["uri", *missing, *storage.list_folder(f"{INPUTS}/videos")]))
+    job = label(output, "max_failed=3", videos=manifest)
+    try:
+        proxy.fault = Lost("/videos/2.mp4", 1, "HEAD")
+        said = Series(tmp_path / "job", proxy.address, job, patience_s=3).end(code=1)
+        assert told_in_one_line(said, "label", proxy)
+        assert reasons(output).items() <= missing.items(), "nothing that failed for want of the store"
+        proxy.fault = lambda number, method, path: None
+        Series(tmp_path / "job", proxy.address, job).end()
+    finally:
+        proxy.close()
+    assert reasons(output) == missing
+    assert set(clip_ids(output).values()) == {1}
+    assert sum(len(table) for table in tracks(output).values()) == VIDEOS

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from cluster.store_proxy import BUCKET
 from evaluate_detector.annotated_samples import coco_set, paint, save
 
 from pipelines.evaluate_detector import estimate
@@ -98,3 +99,12 @@ def test_nonsense_of_a_net_is_a_joint_not_found(tmp_path):
     [row] = looked_at(stage(shift_px=float("nan"))(tasks(tmp_path, coco_set(tmp_path, images=1))))
     assert set(row["people"][0]["keypoints"]) == {0.0}
     assert set(row["people"][0]["keypoint_scores"]) == {0.0}
+
+
+def test_a_store_that_is_gone_is_no_failure_of_an_image(s3, tmp_path):
+    s3.close()
+    work = tasks(tmp_path, coco_set(tmp_path, images=2))
+    lost = pa.array([f"s3://{BUCKET}/lost/{number}.png" for number in range(len(work))])
+    [row] = looked_at(stage()(work.set_column(work.schema.get_field_index("image"), "image", lost)))
+    assert "has failed for 1 s" in row["run_failed"]
+    assert row["error"] is None

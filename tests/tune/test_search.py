@@ -5,12 +5,13 @@ import json
 
 import mlflow
 import pytest
+from cluster.store_proxy import BUCKET
 from tune.search_samples import RATE, Notes, space_of, tune_config
 
 from pipelines import runs
 from pipelines.tune import ledger, outcome
 from pipelines.tune.search import Search
-from schemas.errors import UserError
+from schemas.errors import RunFailed, UserError
 
 
 def report(best_mm: float, epoch: int) -> dict:
@@ -82,6 +83,20 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
     child = mlflow.get_run(first.run_id)
     assert child.data.tags["mlflow.parentRunId"] == begun.run_id
     assert child.data.params[RATE] == str(first.parameters[RATE])
+
+
+def test_a_store_that_is_lost_is_why_the_search_ends(s3):
+    config = tune_config(f"output=s3://{BUCKET}/search", "trials=2", "sampler=random")
+    with runs.record("tune", config) as run:
+        search = Search(config, space_of(config), run, Notes())
+        search.begin()
+        search.begin()
+        assert search.failure is None
+        s3.close()
+        with pytest.raises(RunFailed, match="has failed for 1 s") as error:
+            search.fail(1, "its process died", hopeless=False)
+        assert search.failure is error.value
+        search.interrupt()
 
 
 def test_values_that_do_not_go_together_are_a_failed_trial(config):

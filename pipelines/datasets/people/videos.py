@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from pipelines import storage
 from pipelines.datasets.people.source import LabeledImage, LabeledPeople, Unreadable
 from pipelines.video.errors import VideoError
+from pipelines.video.fetch import fetch_video
 from pipelines.video.isolated import IsolatedReader
 
 # Crowns and soles, hands and shoulders reach so far beyond the joints.
@@ -37,11 +37,15 @@ def stretches(first: int, stop: int, every: int) -> list[range]:
 def read_frames(
     reader: IsolatedReader, video: str, wanted: Mapping[int, LabeledPeople]
 ) -> Iterator[LabeledImage | Unreadable]:
-    """The frames with somebody to learn from."""
+    """The frames with somebody to learn from.
+
+    Raises:
+        RunFailed: The store that holds the video is gone.
+    """
     people = {frame: held.chosen(held.known) for frame, held in wanted.items()}
     frames = sorted(frame for frame, held in people.items() if len(held))
     try:
-        path = storage.local_copy(video, _CACHE_BYTES)
+        path = fetch_video(video, _CACHE_BYTES)
         for run in _runs(frames):
             # PyAV goes on from where it is: what lies between the frames is decoded, but not copied.
             found = reader.read(path, run.start, run.stop, None, "pyav")
@@ -49,7 +53,7 @@ def read_frames(
                 yield LabeledImage(f"{video} frame {frame}", pixels, people[frame])
             if found.damage:
                 yield Unreadable(video, found.damage)
-    except (OSError, VideoError) as error:
+    except VideoError as error:
         yield Unreadable(video, str(error))
 
 

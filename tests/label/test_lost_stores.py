@@ -1,0 +1,71 @@
+"""The label stages, called as Ray calls them, where a store is lost: the job ends, and no video is blamed for it."""
+
+import hashlib
+
+import pyarrow as pa
+import pytest
+from cluster.store_proxy import BUCKET
+
+from pipelines import storage
+from pipelines.label.decode import DecodeClips
+from pipelines.label.plan import PlanClips
+from pipelines.label.write import WriteDetections
+from pipelines.video.isolated import READER
+from schemas.detections import DETECTIONS, PLANNED, TRANSIT_FIELDS
+from schemas.label import DecodeConfig
+from schemas.videos import VideoSource
+
+VIDEO = f"s3://{BUCKET}/lost/v.mp4"
+GONE = "has failed for 1 s"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAYLIFT_CACHE", str(tmp_path / "cache"))
+
+
+def plan(*uris, done=None):
+    """Rows of the plan stage."""
+    sources = [VideoSource(uri=uri).model_dump_json() for uri in uris]
+    columns = {"source": pa.array(sources), "done": pa.array([done] * len(uris), pa.list_(pa.int32()))}
+    tables = PlanClips(DecodeConfig(), READER)(pa.table(columns))
+    return [row for table in tables for row in table.to_pylist()]
+
+
+def test_a_video_that_is_missing_is_an_error_row_also_where_its_first_clip_is_done(s3):
+    [row] = plan(VIDEO, done=[0])
+    assert (row["video"], row["error"], row["run_failed"]) == (VIDEO, "not found", None)
+
+
+def test_a_store_that_is_gone_is_no_error_of_a_video_to_be_planned(s3, tmp_path):
+    s3.close()
+    lost, also_lost, missing = plan(VIDEO, f"{VIDEO}2", f"{tmp_path}/missing.mp4")
+    assert all(GONE in row["run_failed"] and row["error"] is None for row in (lost, also_lost))
+    assert missing["run_failed"] is None
+    assert "no such file" in missing["error"].lower()
+
+
+def test_a_store_that_is_gone_is_no_error_of_a_clip_to_be_decoded(s3):
+    s3.close()
+    row = dict.fromkeys(PLANNED.names) | {"clip_id": "0", "video": VIDEO, "timestamps_s": [0.0, 0.1]}
+    row |= {"clip_index": 0, "clip_count": 1, "start_frame": 0, "stop_frame": 2}
+    [table] = DecodeClips(DecodeConfig(), READER)(pa.Table.from_pylist([row], schema=PLANNED))
+    [found] = table.to_pylist()
+    assert GONE in found["run_failed"]
+    assert (found["error"], found["decoded"]) == (None, [False, False])
+
+
+def test_what_is_finished_is_written_beside_what_the_store_took_along(tmp_path):
+    known = {"weights_sha256": hashlib.sha256(b"").hexdigest(), "layout": "coco17", "user_error": None}
+    rows = []
+    for number, told in enumerate((None, "the store is gone", None)):
+        row = dict.fromkeys([*DETECTIONS.names, *(field.name for field in TRANSIT_FIELDS)])
+        row |= {"clip_id": str(number), "video": "v.mp4", "clip_index": number, "clip_count": 3, "start_frame": 0}
+        row |= {"stop_frame": 0, "timestamps_s": [], "decoded": [], "people": [], "detections": 0, "run_failed": told}
+        rows.append(row | known)
+    told = [pa.field(name, pa.string()) for name in known]
+    batch = pa.Table.from_pylist(rows, schema=pa.schema([*DETECTIONS, *TRANSIT_FIELDS, *told]))
+    heard = WriteDetections(str(tmp_path), {})(batch)
+    assert heard["run_failed"].to_pylist() == [None, "the store is gone", None]
+    [file] = storage.list_folder(str(tmp_path), ".parquet")
+    assert storage.read_table(file)["clip_id"].to_pylist() == ["0", "2"]
