@@ -22,13 +22,13 @@ from aiohttp import ClientTimeout
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
-from pipelines import copies, lease
+from pipelines.stores import copies, lease
 from schemas.errors import RunFailed, UserError
 
 # By name: they are extras, and loaded only by who has such an address.
 for _protocols, _store, _package, _extra in (
-    (("s3", "s3a"), "pipelines.s3_store.S3Store", "s3fs", "s3"),
-    (("gs", "gcs"), "pipelines.gcs_store.GcsStore", "gcsfs", "gs"),
+    (("s3", "s3a"), "pipelines.stores.s3.S3Store", "s3fs", "s3"),
+    (("gs", "gcs"), "pipelines.stores.gcs.GcsStore", "gcsfs", "gs"),
 ):
     for _protocol in _protocols:
         fsspec.register_implementation(

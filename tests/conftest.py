@@ -151,7 +151,7 @@ def s3(s3_server, monkeypatch):
     """The proxy before an S3 server by which this process finds it; its patience is 1 s."""
     from cluster.store_proxy import Proxy, environment
 
-    from pipelines.s3_store import S3Store
+    from pipelines.stores.s3 import S3Store
 
     proxy = Proxy(s3_server)
     yield from found_by_this_process(proxy, S3Store, environment(proxy.address), monkeypatch)
@@ -163,7 +163,7 @@ def gs(gs_server, monkeypatch):
     from cluster.gcs_process import ERRORS, KIND, gcs_environment
     from cluster.store_proxy import Proxy
 
-    from pipelines.gcs_store import GcsStore
+    from pipelines.stores.gcs import GcsStore
 
     proxy = Proxy(gs_server, errors=ERRORS, kind=KIND)
     proxy.protocol, proxy.upload = "gs", "POST"

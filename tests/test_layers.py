@@ -30,10 +30,10 @@ FLOOR_2 = (
 IMPORTERS = {
     "decord": ("pipelines/video/",),
     "av": ("pipelines/video/",),
-    "fsspec": ("pipelines/storage.py", "pipelines/s3_store.py", "pipelines/gcs_store.py"),
-    "s3fs": ("pipelines/s3_store.py",),
-    "gcsfs": ("pipelines/gcs_requests.py",),
-    "google": ("pipelines/gcs_requests.py",),
+    "fsspec": ("pipelines/storage.py", "pipelines/stores/s3.py", "pipelines/stores/gcs.py"),
+    "s3fs": ("pipelines/stores/s3.py",),
+    "gcsfs": ("pipelines/stores/gcs_requests.py",),
+    "google": ("pipelines/stores/gcs_requests.py",),
     "mlflow": ("pipelines/runs.py", "pipelines/tracking.py", "pipelines/models.py", "pipelines/register/"),
     "ray": (
         "pipelines/label/pipeline.py",

@@ -14,8 +14,9 @@ from cluster.store_proxy import BUCKET, KEYS
 from fsspec.registry import _registry
 
 from jobs.cli import run_job
-from pipelines import object_store, storage
-from pipelines.s3_store import S3Store
+from pipelines import storage
+from pipelines.stores import policy
+from pipelines.stores.s3 import S3Store
 from schemas.errors import RunFailed, UserError
 
 ROOT = Path(__file__).parents[1]
@@ -164,7 +165,7 @@ def test_a_bucket_that_is_not_there_is_not_made(store):
 
 
 def test_an_upload_that_was_cut_short_shows_nothing(store, folder, monkeypatch):
-    monkeypatch.setattr(object_store, "_GONE_S", 0)
+    monkeypatch.setattr(policy, "_GONE_S", 0)
     storage.write_bytes(f"{folder}/cut/old", b"whole")
     store.fault = lambda number, method, path: "cut" if method == store.upload else None
     for name in ("old", "new"):
@@ -228,8 +229,8 @@ def test_the_extras_of_the_stores_exist(protocol, package, monkeypatch):
     # As if neither it nor who imports it had been loaded.
     for name in (package, f"{package}.core"):
         monkeypatch.setitem(sys.modules, name, None)
-    for name in ("s3_store", "gcs_store", "gcs_requests"):
-        monkeypatch.delitem(sys.modules, f"pipelines.{name}", raising=False)
+    for name in ("s3", "gcs", "gcs_requests"):
+        monkeypatch.delitem(sys.modules, f"pipelines.stores.{name}", raising=False)
     monkeypatch.delitem(_registry, protocol, raising=False)
     missing = rf"{protocol}://bucket/x: .*{package} is missing: install raylift\[{protocol}\]"
     with pytest.raises(UserError, match=missing):

@@ -1,5 +1,6 @@
 """Ray Tune's view on a search: which trial is next, and what becomes of those that run."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,5 @@ def _reason(trial: Trial) -> str:
     file = Path(trial.error_file) if trial.error_file else None
     lines = file.read_text(encoding="utf-8").split("\n") if file and file.exists() else []
     last = next((line.strip() for line in reversed(lines) if line.strip()), "its process died")
-    for expected in ("schemas.errors.RunFailed: ", "pipelines.object_store.StoreGone: "):
-        last = last.removeprefix(expected)
-    return last
+    # Our own errors say it all, without their names.
+    return re.sub(r"^(schemas|pipelines)(\.\w+)+: ", "", last)

@@ -15,7 +15,7 @@ import torch
 from cluster.store_proxy import BUCKET, environment, running_store
 
 from pipelines import storage
-from pipelines.s3_store import S3Store
+from pipelines.stores.s3 import S3Store
 
 ROOT = Path(__file__).parents[2]
 INPUTS = f"s3://{BUCKET}/inputs"

@@ -11,7 +11,7 @@ from train.training_samples import person, write
 
 from pipelines import storage
 from pipelines.datasets.lifted_reader import read_lifted
-from pipelines.gcs_store import GcsStore
+from pipelines.stores.gcs import GcsStore
 from schemas.errors import UserError
 
 # Two processes with a Ray each, one after another: on a busy machine each start takes a minute.

@@ -23,7 +23,7 @@ LEASE_S, RENEWED_EVERY_S = 60.0, 15.0
 
 @runtime_checkable
 class ConditionalStore(Protocol):
-    """A store without folders and locks, and what it has in their place; see `s3_store` and `gcs_store`."""
+    """A store without folders and locks, and what it has in their place; see `s3` and `gcs`."""
 
     def look(self, path: str) -> Any:
         """Of the object: `etag`, `metadata`, `age_s`; None if there is none."""

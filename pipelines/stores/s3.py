@@ -17,7 +17,7 @@ from fsspec.asyn import sync_wrapper
 from s3fs import S3FileSystem
 from s3fs.core import add_retryable_error
 
-from pipelines.object_store import PATIENCE_S, PassingFault, Patience, Seen, StoreGone, refused
+from pipelines.stores.policy import PATIENCE_S, PassingFault, Patience, Seen, StoreGone, refused
 from schemas.errors import UserError
 from schemas.secrets import redact
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from cluster.store_proxy import BUCKET
 
-from pipelines import copies, storage
+from pipelines import storage
+from pipelines.stores import copies
 from schemas.errors import RunFailed
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_what_a_killed_process_has_fetched_half_is_never_used(store, video, cach
     whole = iter([None] if store.protocol == "gs" else [])
     store.fault = lambda number, method, path: next(whole, "stall") if is_fetch(store, method, path) else None
     code = (
-        "from pipelines import gcs_store, storage; gcs_store._PIECE_BYTES = 100_000; "
+        "from pipelines import storage; from pipelines.stores import gcs; gcs._PIECE_BYTES = 100_000; "
         f"storage.local_copy({video!r}, 10**6)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=os.environ)

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from cluster.store_proxy import BUCKET
 
-from pipelines import lease, storage
+from pipelines import storage
+from pipelines.stores import lease
 from schemas.errors import RunFailed, UserError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REFUSED = "another job is writing here"
 
 

@@ -1,6 +1,6 @@
 """What jobs want of every object store: patient with a busy one, plain about one that is gone or refuses.
 
-Each store has a file of its own: `s3_store`, `gcs_store`.
+Each store has a file of its own: `s3`, `gcs`.
 """
 
 import asyncio

@@ -11,8 +11,8 @@ from typing import Any
 from fsspec.asyn import sync_wrapper
 from fsspec.spec import AbstractBufferedFile
 
-from pipelines.gcs_requests import GcsRequests
-from pipelines.object_store import Seen
+from pipelines.stores.gcs_requests import GcsRequests
+from pipelines.stores.policy import Seen
 from schemas.errors import UserError
 
 # Of a download that breaks off so much is asked for again.

@@ -22,7 +22,7 @@ from gcsfs.core import GCSFileSystem
 from gcsfs.retry import HttpError, NonRetryableError
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 
-from pipelines.object_store import PATIENCE_S, PassingFault, Patience, refused
+from pipelines.stores.policy import PATIENCE_S, PassingFault, Patience, refused
 from schemas.errors import UserError
 from schemas.secrets import redact
 

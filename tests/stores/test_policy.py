@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from pipelines import object_store
-from pipelines.object_store import PassingFault, Patience, StoreGone
+from pipelines.stores import policy
+from pipelines.stores.policy import PassingFault, Patience, StoreGone
 
 
 class Store:
@@ -29,7 +29,7 @@ def call(patience, store):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(object_store, "_SHORTEST_PAUSE_S", 0.001)
+    monkeypatch.setattr(policy, "_SHORTEST_PAUSE_S", 0.001)
 
 
 def test_faults_that_pass_are_outlasted():
@@ -43,7 +43,7 @@ def test_a_fault_after_a_long_call_is_but_the_first():
 
 
 def test_a_store_that_is_gone_is_left_alone_for_a_while_and_then_asked_once(monkeypatch):
-    monkeypatch.setattr(object_store, "_GONE_S", 0.2)
+    monkeypatch.setattr(policy, "_GONE_S", 0.2)
     patience = Patience(0.05)
     told = "gs://bucket/x: the store has failed for 0.05 s: 503 busy; what is finished is kept, run the same command"
     with pytest.raises(StoreGone, match=told):

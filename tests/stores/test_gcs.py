@@ -11,9 +11,10 @@ import google.auth.exceptions
 import pytest
 from cluster.store_proxy import BUCKET
 
-from pipelines import gcs_requests, gcs_store, storage
-from pipelines.gcs_store import GcsStore
-from pipelines.object_store import StoreGone, StoreRefused
+from pipelines import storage
+from pipelines.stores import gcs, gcs_requests
+from pipelines.stores.gcs import GcsStore
+from pipelines.stores.policy import StoreGone, StoreRefused
 from schemas.errors import RunFailed, UserError
 
 FOLDER = f"gs://{BUCKET}/gcs"
@@ -88,7 +89,7 @@ def test_files_and_folders_are_told_apart_and_faults_are_no_answer(gs):
 
 @pytest.mark.parametrize("fault", ["lost", "cut", "busy"])
 def test_large_objects_go_up_at_once_and_come_down_in_pieces(gs, tmp_path, monkeypatch, fault):
-    monkeypatch.setattr(gcs_store, "_PIECE_BYTES", 2**20)
+    monkeypatch.setattr(gcs, "_PIECE_BYTES", 2**20)
     content, uri = os.urandom(12 * 2**20), f"{FOLDER}/large-{fault}"
     fs, path = file_system(uri)
     gs.fault = lambda number, method, path: fault if number % 2 else None
@@ -111,7 +112,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_never_mixed(gs, gs_serve
         with pytest.raises(OSError, match="replaced while it was read") as told:
             file.read()
     assert not isinstance(told.value, FileNotFoundError)
-    monkeypatch.setattr(gcs_store, "_PIECE_BYTES", 1500)
+    monkeypatch.setattr(gcs, "_PIECE_BYTES", 1500)
 
     def replace(content):
         upload = f"{gs_server}/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name=gcs/replaced"
