@@ -27,9 +27,10 @@ WRITERS = {
     "raylift.import": "import_poses",
     "raylift.metrics": "evaluate",
     "raylift.detector_metrics": "evaluate_detector",
+    "raylift.comparison": "compare",
 }
 # What a job leaves at its end, then what it leaves at its beginning.
-LAST, FIRST_NOTES = (REPORT, "metrics.json"), ("run.json", "search.json")
+LAST, FIRST_NOTES = (REPORT, "metrics.json", "comparison.json"), ("run.json", "search.json")
 MOST_REASONS = 8
 
 

@@ -61,6 +61,7 @@ def test_there_is_nothing_to_tell(tmp_path, capfd):
         ("search.json", "raylift.search/1", "tune: begun, not finished"),
         ("report.json", "raylift.lift/1", "lift: finished"),
         ("metrics.json", "raylift.metrics/1", "evaluate: finished"),
+        ("comparison.json", "raylift.comparison/1", "compare: finished"),
     ],
 )
 def test_outputs_of_other_jobs_say_whose_they_are(name, form, told, tmp_path, capfd):
