@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.cli import run_job
 from jobs.pages import keep_page
-from jobs.progress import stage_bars
+from jobs.progress import pace, stage_bars
 from jobs.terminal import Terminal
 from pipelines import runs, storage
 from pipelines.label import run
@@ -39,7 +39,8 @@ def main(config: LabelConfig) -> int:
 def told(at: run.Progress) -> str:
     """How far a stage is, in words."""
     unit = "videos" if at.stage == "label" else "files"
-    return f"{at.done:.1f} of {at.total} {unit}" + (f", {at.frames} frames" if at.frames else "")
+    done = f"{at.done:,.1f}".removesuffix(".0")
+    return f"{done} of {at.total:,} {unit}" + (f", {at.frames} frames" if at.frames else "")
 
 
 def show(report: dict[str, Any]) -> None:
@@ -53,11 +54,7 @@ def show(report: dict[str, Any]) -> None:
             f"{report['frames']:,} in {report['clips']} clips (videos by decoder: {decoders or 'none'})",
         ),
         ("people", f"{report['people_in_frames']:,} detections in frames → {report['tracks']} tracks"),
-        (
-            "this run",
-            f"{this['frames']:,} frames in {this['seconds']:.1f} s: {this['startup_s']:.1f} s to start, "
-            f"then {this['frames_per_s']:.1f} frames/s",
-        ),
+        ("this run", pace(this, "to start")),
         ("worker time", ", ".join(f"{name} {s['seconds']:.1f} s" for name, s in this["stages"].items())),
         ("memory", f"{this['peak_memory_mb']:,.0f} MB at the peak, all processes of this machine's job"),
         ("output", f"{report['output']}/tracks, /detections, /report.json, /report.html"),

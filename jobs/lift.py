@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobs.cli import run_job
-from jobs.progress import stage_bars
+from jobs.progress import pace, stage_bars
 from jobs.terminal import Terminal
 from pipelines import runs, storage
 from pipelines.lift import run
@@ -74,11 +74,7 @@ def show(report: Mapping[str, Any]) -> None:
         ),
         ("frames", f"{report['frames']:,} lifted"),
         *quality_rows(report["quality"]),
-        (
-            "this run",
-            f"{this['frames']:,} frames in {this['seconds']:.1f} s: {this['startup_s']:.1f} s to start lifting, "
-            f"then {this['frames_per_s']:,.0f} frames/s",
-        ),
+        ("this run", pace(this, "to start lifting")),
         *(("page", page) for page in report["pages"][:MOST_LINES]),
         ("output", f"{report['output']}/*.parquet, /report.json"),
     ]

@@ -1,7 +1,7 @@
 """How far a job is, on standard error: bars where they can be redrawn, a line now and then where they cannot."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,6 +50,14 @@ def stage_bars() -> Iterator[OnStage]:
             bars.update(tasks[stage], completed=done, total=total, shown=shown)
 
         yield on_stage
+
+
+def pace(this: Mapping[str, Any], started: str) -> str:
+    """What a run of a job has done and how fast, for its summary; `started` says what took it time before that."""
+    if not this["frames"]:
+        return f"nothing new, in {this['seconds']:.1f} s"
+    then = f"{this['startup_s']:.1f} s {started}, then {this['frames_per_s']:,.1f} frames/s"
+    return f"{this['frames']:,} frames in {this['seconds']:.1f} s: {then}"
 
 
 class Lines(Progress):

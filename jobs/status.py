@@ -103,7 +103,7 @@ def rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     )
     yield "frames", f"{found['frames']:,} in {found['clips']:,} clips"
     yield "people", f"{found['people_in_frames']:,} detections in frames"
-    if found["frames_per_s"] is not None:
+    if found["frames_per_s"]:  # none and 0 say as much
         yield "speed", f"{found['frames_per_s']:,.1f} frames/s{told_eta(found)}"
     linked = "linked" if tracks["linked"] else "not linked since"
     yield "tracks", f"{linked}: {tracks['tracks']:,} in {tracks['files']:,} files"
