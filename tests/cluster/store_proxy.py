@@ -26,34 +26,34 @@ def environment(address, patience_s=60.0):
     return KEYS | {"AWS_ENDPOINT_URL": address, "FSSPEC_S3_PATIENCE_S": str(patience_s)}
 
 
-@contextmanager
 def running_store():
     """Start the server with an empty bucket; yields its address."""
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p"]
+    return running(command, lambda address: urllib.request.Request(f"{address}/{BUCKET}", method="PUT"))
+
+
+@contextmanager
+def running(command, bucket):
+    """Start a server by a command that wants but a port; ask it for a bucket until it answers. Yields its address."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | KEYS)
-    address = f"http://127.0.0.1:{port}"
+    nowhere = subprocess.DEVNULL
+    server = subprocess.Popen([*command, str(port)], stdout=nowhere, stderr=nowhere, env=os.environ | KEYS)
+    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
     try:
-        make_bucket(address, server)
+        while True:
+            try:
+                urllib.request.urlopen(bucket(address), timeout=30).close()
+                break
+            except OSError:
+                assert server.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
         yield address
     finally:
         server.kill()
         server.wait()
-
-
-def make_bucket(address, server):
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            request = urllib.request.Request(f"{address}/{BUCKET}", method="PUT")
-            urllib.request.urlopen(request, timeout=30).close()
-            return
-        except OSError:
-            assert server.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
 
 
 class Proxy:
