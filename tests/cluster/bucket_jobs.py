@@ -36,14 +36,21 @@ def serving(folder):
     Args:
         folder: Of this machine.
     """
-    with running_store() as address, pytest.MonkeyPatch.context() as patch:
-        for name, value in environment(address).items():
-            patch.setenv(name, value)
-        S3Store.clear_instance_cache()
-        for file in sorted(folder.rglob("*.*")):
-            storage.write_bytes(f"{INPUTS}/{file.relative_to(folder)}", file.read_bytes())
+    with running_store() as address, filled(INPUTS, folder, S3Store, environment(address)):
         yield address
-    S3Store.clear_instance_cache()
+
+
+@contextmanager
+def filled(inputs, folder, store, variables):
+    """A bucket that holds the files of a folder while this process finds its server by the variables."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        store.clear_instance_cache()
+        for file in sorted(folder.rglob("*.*")):
+            storage.write_bytes(f"{inputs}/{file.relative_to(folder)}", file.read_bytes())
+        yield
+    store.clear_instance_cache()
 
 
 class Series:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from cluster.bucket_jobs import Series
+from cluster.bucket_jobs import Series, filled
 from cluster.gcs_process import ERRORS, KIND, gcs_environment, running_gcs
 from cluster.store_proxy import BUCKET, Proxy
 from train.training_samples import person, write
@@ -37,20 +37,14 @@ LIFT = [
 
 
 @pytest.fixture
-def server(tmp_path, make_video, plugin_path, monkeypatch):
+def server(tmp_path, make_video, plugin_path):
     """A server with videos and labeled tracks in its bucket; this process speaks to it too."""
     folder = tmp_path / "inputs"
     for number in range(VIDEOS):
         make_video(folder / "videos" / f"{number}.mp4", frames=60, fps=30, size=(640, 360), square=120, speed=4.0)
     write(folder / "labeled", person("a", 200, layout="coco17"))
-    with running_gcs() as address:
-        for name, value in gcs_environment(address).items():
-            monkeypatch.setenv(name, value)
-        GcsStore.clear_instance_cache()
-        for file in sorted(folder.rglob("*.*")):
-            storage.write_bytes(f"{INPUTS}/{file.relative_to(folder)}", file.read_bytes())
+    with running_gcs() as address, filled(INPUTS, folder, GcsStore, gcs_environment(address)):
         yield address
-    GcsStore.clear_instance_cache()
 
 
 def clip_ids():
