@@ -35,8 +35,8 @@ from pipelines import registry
 from pipelines.detectors.heatmaps import resolve_precision
 from pipelines.label.decode import _binary
 from pipelines.label.detect import DetectPeople
-from schemas.config import PluginConfig
-from schemas.detections import DECODED
+from schemas.formats.detections import DECODED
+from schemas.job_config import PluginConfig
 
 PEOPLE = 4
 WIDTH, HEIGHT = 640, 360

@@ -17,7 +17,7 @@ import av
 from pipelines.synthetic.renderer import Renderer
 from pipelines.synthetic.studio import build_scene
 from pipelines.video.encode import VideoWriter
-from schemas.synthesize import SynthesizeConfig
+from schemas.configs.synthesize import SynthesizeConfig
 
 ROOT = Path(__file__).parents[1]
 FPS = 10

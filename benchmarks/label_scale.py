@@ -21,17 +21,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.arguments import read_config
-from pipelines import storage
+from jobs.command_line.arguments import read_config
+from pipelines.io import storage
+from pipelines.io.shards import digest
 from pipelines.label import report, run
 from pipelines.label.ledger import SHARDS
 from pipelines.label.pipeline import hand_out
-from pipelines.label.sources import find_videos
 from pipelines.label.status import status
-from pipelines.shards import digest
-from schemas.detections import DETECTIONS
-from schemas.label import LabelConfig
-from schemas.tracks import TRACKS
+from pipelines.label.video_sources import find_videos
+from schemas.configs.label import LabelConfig
+from schemas.formats.detections import DETECTIONS
+from schemas.formats.tracks import TRACKS
 
 FRAMES, FPS = 46, 30
 ROOT = Path(__file__).parents[1]

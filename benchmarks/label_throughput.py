@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 from pipelines.label.detect import build_detector
-from pipelines.label.sources import find_videos
+from pipelines.label.video_sources import find_videos
 from pipelines.video.probe import probe
 from pipelines.video.reader import VideoReader
-from schemas.config import PluginConfig
+from schemas.job_config import PluginConfig
 
 FRAMES = 2000
 CLIP = 32

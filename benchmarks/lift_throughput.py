@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipelines.datasets.reader import read_tracks
-from pipelines.datasets.track import KeypointTrack
-from pipelines.datasets.write import write_tracks
 from pipelines.lifters.checkpoint import LifterCard, load_lifter, save_lifter
 from pipelines.lifters.inference import lift
 from pipelines.lifters.model import build_model
 from pipelines.pose.cameras import to_screen
+from pipelines.tracks.keypoint_reader import read_tracks
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.keypoint_writer import write_tracks
 from schemas.cameras import Intrinsics
-from schemas.config import PluginConfig
+from schemas.job_config import PluginConfig
 from schemas.layouts import LAYOUTS
 
 ROOT = Path(__file__).parents[1]

@@ -17,7 +17,7 @@ import torch
 
 from pipelines.lifters.inference import lift
 from pipelines.lifters.model import build_model
-from schemas.config import PluginConfig
+from schemas.job_config import PluginConfig
 from schemas.layouts import LAYOUTS
 
 LENGTHS = (1_000, 10_000, 100_000)

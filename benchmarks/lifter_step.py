@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from pipelines.lifters.model import LiftingModel, build_model
 from pipelines.lifters.temporal_conv import TemporalConv, TemporalConvConfig
-from schemas.config import PluginConfig
+from schemas.job_config import PluginConfig
 from schemas.layouts import LAYOUTS
 
 H36M = LAYOUTS["h36m17"]

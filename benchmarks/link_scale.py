@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipelines import storage
-from pipelines.label.buckets import MOST_WEIGHT, plan_buckets
+from pipelines.io import storage
+from pipelines.io.shards import digest
 from pipelines.label.ledger import SHARDS, read_ledger
 from pipelines.label.link import link_bucket
+from pipelines.label.link_shards import MOST_WEIGHT, plan_buckets
 from pipelines.label.report import count_rows
-from pipelines.shards import digest
-from schemas.detections import DETECTIONS
-from schemas.link import LinkConfig
+from schemas.configs.link import LinkConfig
+from schemas.formats.detections import DETECTIONS
 
 PEOPLE, FRAMES, FPS = 5, 46, 30
 JOINTS = 17

@@ -18,14 +18,14 @@ import numpy as np
 import plotly
 from playwright.sync_api import Page, sync_playwright
 
-from pipelines.datasets.lifted import LiftedTrack
-from pipelines.datasets.track import KeypointTrack
 from pipelines.report.pose_page import pose_page
 from pipelines.report.scene import Person, Scene
 from pipelines.synthetic.renderer import Renderer
 from pipelines.synthetic.studio import build_scene
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.lifted_track import LiftedTrack
 from pipelines.video.encode import VideoWriter
-from schemas.synthesize import SynthesizeConfig
+from schemas.configs.synthesize import SynthesizeConfig
 
 FPS = 30
 LOOP_S = 15.0

@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from pipelines.datasets.npz import mapping, read_npz
 from pipelines.detectors.persons.base import Boxes, PersonsConfig
-from pipelines.detectors.persons.carrying import fill_in, looked_at
+from pipelines.detectors.persons.box_propagation import fill_in, looked_at
 from pipelines.detectors.persons.selection import select
-from pipelines.following.association import iou, match
+from pipelines.io.npz import mapping, read_npz
 from pipelines.synthetic.cameras import View, matrix_to_quaternion
 from pipelines.synthetic.studio import build_scene
+from pipelines.tracking.association import iou, match
 from schemas.cameras import Intrinsics
-from schemas.synthesize import SynthesizeConfig
+from schemas.configs.synthesize import SynthesizeConfig
 
 EVERY, CLIP, FPS, SIZE = (1, 3, 5, 10), 46, 30, (640, 360)
 EDGE_ERROR, MISSED, GHOSTS = 0.02, 0.05, 0.05

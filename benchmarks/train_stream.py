@@ -24,15 +24,15 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.datasets import reader
-from pipelines.datasets.pool import StreamOptions, unlabeled_stream
-from pipelines.datasets.reader import TrackInfo
-from pipelines.datasets.resample import resample, resampled_lengths
-from pipelines.datasets.sequences import Sequences, concatenate
-from pipelines.datasets.windows import WindowShape
+from pipelines.sampling.pool import StreamOptions, unlabeled_stream
+from pipelines.sampling.sequences import Sequences, concatenate
+from pipelines.sampling.windows import WindowShape
+from pipelines.tracks import keypoint_reader
+from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.resample import resample, resampled_lengths
 from schemas import FORMAT_KEY, VERSION_KEY
+from schemas.formats.tracks import FORMAT, TRACKS
 from schemas.layouts import layout
-from schemas.tracks import FORMAT, TRACKS
 
 ROOT = Path(__file__).parents[1]
 FPS = 25.0
@@ -106,7 +106,7 @@ class Memory:
 
 def load(infos: Sequence[TrackInfo]) -> Sequences:
     """As `pipelines/train/data.py` loads a pool."""
-    tracks = (resample(track, FPS) for track in reader.read_rows(infos, labels=False))
+    tracks = (resample(track, FPS) for track in keypoint_reader.read_rows(infos, labels=False))
     return concatenate(tracks, layout=layout("coco17"), needs_intrinsics=False)
 
 
@@ -164,7 +164,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = make_corpus(Path(folder), int(told.frames))
         began = time.perf_counter()
-        tracks = reader.survey(folder)
+        tracks = keypoint_reader.survey(folder)
         surveyed, survey_mb = time.perf_counter(), memory.peak_mb
         lengths = resampled_lengths(tracks, FPS)
         measured, lengths_mb = time.perf_counter(), memory.peak_mb

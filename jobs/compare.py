@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs import evaluate, import_poses, train
-from jobs.arguments import read_config
-from jobs.cli import run_job
-from pipelines import documents, runs, storage
-from schemas.compare import CompareConfig
-from schemas.evaluate import EvaluateConfig
-from schemas.import_poses import ImportPosesConfig
-from schemas.train import TrainConfig, TrainingConfig
+from jobs.command_line.arguments import read_config
+from jobs.command_line.main import run_job
+from pipelines.io import json_documents, storage
+from pipelines.mlflow_runs import runs
+from schemas.configs.compare import CompareConfig
+from schemas.configs.evaluate import EvaluateConfig
+from schemas.configs.import_poses import ImportPosesConfig
+from schemas.configs.train import TrainConfig, TrainingConfig
 
 FORMAT = "raylift.comparison/1"
 METRICS = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
@@ -38,7 +39,7 @@ def main(config: CompareConfig) -> int:
         train.main(TrainConfig(labeled=tracks, unlabeled=unlabeled, output=folder, **shared))
         scores[variant] = _score(config, tracks, folder)
     comparison = compose(scores, time.monotonic() - started)
-    documents.write(storage.join(config.output, "comparison.json"), comparison)
+    json_documents.write(storage.join(config.output, "comparison.json"), comparison)
     with runs.record("compare", config) as record:
         record.log_metrics(comparison)
     show(console, comparison, config)
@@ -84,7 +85,7 @@ def _score(config: CompareConfig, tracks: str, folder: str) -> dict[str, float]:
     output = storage.join(folder, "test")
     model = storage.join(folder, "last.pt" if not config.data.validation_subjects else "best.pt")
     evaluate.main(EvaluateConfig(model=model, data=tracks, subjects=config.test_subjects, output=output))
-    metrics = documents.read(storage.join(output, "metrics.json"))
+    metrics = json_documents.read(storage.join(output, "metrics.json"))
     return metrics["overall"]["metrics"]
 
 

@@ -12,20 +12,20 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs import compare, import_poses, label, lift, register, synthesize
-from jobs.arguments import read_config
-from jobs.cli import run_job
-from pipelines import storage
+from jobs.command_line.arguments import read_config
+from jobs.command_line.main import run_job
+from pipelines.io import storage
 from pipelines.synthetic import comparison
 from pipelines.synthetic.studio import MANIFEST
 from pipelines.synthetic.truth import load_truth
-from schemas.compare import CompareConfig
-from schemas.demo import DemoConfig
+from schemas.configs.compare import CompareConfig
+from schemas.configs.demo import DemoConfig
+from schemas.configs.import_poses import ImportPosesConfig
+from schemas.configs.label import LabelConfig
+from schemas.configs.lift import LiftConfig
+from schemas.configs.register import RegisterConfig
+from schemas.configs.synthesize import SynthesizeConfig
 from schemas.errors import UserError
-from schemas.import_poses import ImportPosesConfig
-from schemas.label import LabelConfig
-from schemas.lift import LiftConfig
-from schemas.register import RegisterConfig
-from schemas.synthesize import SynthesizeConfig
 
 # The rate of the videos, and so of the lifter: half the usual one shows twice the motion in the same time.
 FPS = 20

@@ -12,16 +12,18 @@ from typing import Any
 from rich.columns import Columns
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from jobs.cli import run_job
-from jobs.pages import keep_page
-from jobs.progress import make_progress
-from jobs.terminal import Terminal
-from pipelines import documents, evaluate, models, runs, storage
-from pipelines.datasets.reader import TrackInfo, read_rows
-from pipelines.datasets.track import KeypointTrack
+from jobs.command_line.main import run_job
+from jobs.command_line.pages import keep_page
+from jobs.command_line.progress import make_progress
+from jobs.command_line.terminal import Terminal
+from pipelines.evaluate import run as evaluation
+from pipelines.io import json_documents, storage
 from pipelines.lifters.checkpoint import load_lifter
+from pipelines.mlflow_runs import model_uris, runs
 from pipelines.report.evaluation_page import evaluation_page
-from schemas.evaluate import EvaluateConfig
+from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
+from pipelines.tracks.keypoint_track import KeypointTrack
+from schemas.configs.evaluate import EvaluateConfig
 
 COLUMNS = {
     "P1": ("mpjpe_mm", ".1f"),
@@ -38,19 +40,19 @@ MOST_ROWS = 18
 
 def main(config: EvaluateConfig) -> int:
     """Score, write `metrics.json` and a page, say what they say."""
-    fetched = models.fetch(config.model)
+    fetched = model_uris.fetch(config.model)
     config = config.model_copy(update={"model": fetched.name})
     model, card = load_lifter(fetched.file)
-    tracks = evaluate.plan(config, card)
-    output, device = evaluate.output_folder(config), evaluate.choose_device(config.device)
+    tracks = evaluation.plan(config, card)
+    output, device = evaluation.output_folder(config), evaluation.choose_device(config.device)
     with storage.sole_writer(output), runs.record("evaluate", config) as record:
         with progress_bar(tracks) as watched:
-            evaluation = evaluate.evaluate(
+            scores = evaluation.evaluate(
                 model.to(device), card, watched(read_rows(tracks)), flip=config.flip, by_subject=config.by_subject
             )
-        report = evaluate.report(config, card, tracks, evaluation)
+        report = evaluation.report(config, card, tracks, scores)
         uri = storage.join(output, "metrics.json")
-        documents.write(uri, report)
+        json_documents.write(uri, report)
         log(record, report)
         keep_page(partial(evaluation_page, report), output, "evaluation.html", record)
     show(report, uri)

@@ -11,12 +11,13 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from jobs.cli import run_job
-from jobs.progress import make_progress
-from jobs.terminal import Terminal
-from pipelines import runs, storage
+from jobs.command_line.main import run_job
+from jobs.command_line.progress import make_progress
+from jobs.command_line.terminal import Terminal
 from pipelines.evaluate_detector import run
-from schemas.evaluate_detector import EvaluateDetectorConfig
+from pipelines.io import storage
+from pipelines.mlflow_runs import runs
+from schemas.configs.evaluate_detector import EvaluateDetectorConfig
 
 BOXES = {"truth": "annotated boxes", "detected": "people found by the detector itself"}
 # (label, COCO's name of it) of a column.

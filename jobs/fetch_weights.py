@@ -5,10 +5,10 @@ python -m jobs.fetch_weights blazepose [into=weights/]
 
 from pathlib import Path
 
-from jobs.cli import run_job
+from jobs.command_line.main import run_job
 from pipelines import registry
+from schemas.configs.fetch_weights import FetchWeightsConfig
 from schemas.errors import UserError
-from schemas.fetch_weights import FetchWeightsConfig
 
 FIRST = "detector"
 

@@ -3,10 +3,10 @@
 python -m jobs.import_lifter model=pretrained_h36m_cpn.bin input_layout=h36m17 output=lifter.pt
 """
 
-from jobs.cli import run_job
+from jobs.command_line.main import run_job
 from pipelines.lifters.checkpoint import save_lifter
 from pipelines.lifters.published import load_published
-from schemas.import_lifter import ImportLifterConfig
+from schemas.configs.import_lifter import ImportLifterConfig
 from schemas.layouts import layout
 
 

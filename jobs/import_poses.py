@@ -9,11 +9,11 @@ from typing import Any
 
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from jobs.cli import run_job
-from jobs.progress import make_progress
-from jobs.terminal import Terminal
-from pipelines.import_poses import import_poses
-from schemas.import_poses import ImportPosesConfig
+from jobs.command_line.main import run_job
+from jobs.command_line.progress import make_progress
+from jobs.command_line.terminal import Terminal
+from pipelines.import_poses.run import import_poses
+from schemas.configs.import_poses import ImportPosesConfig
 
 
 def main(config: ImportPosesConfig) -> int:

@@ -6,15 +6,16 @@ python -m jobs.label videos=clips/ output=out
 from functools import partial
 from typing import Any
 
-from jobs.cli import run_job
-from jobs.pages import keep_page
-from jobs.progress import pace, stage_bars
-from jobs.terminal import Terminal
-from pipelines import runs, storage
+from jobs.command_line.main import run_job
+from jobs.command_line.pages import keep_page
+from jobs.command_line.progress import pace, stage_bars
+from jobs.command_line.terminal import Terminal
+from pipelines.io import storage
 from pipelines.label import run
-from pipelines.label.sources import find_videos
+from pipelines.label.video_sources import find_videos
+from pipelines.mlflow_runs import runs
 from pipelines.report.label_page import label_page
-from schemas.label import LabelConfig
+from schemas.configs.label import LabelConfig
 
 
 def main(config: LabelConfig) -> int:

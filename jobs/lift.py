@@ -7,12 +7,13 @@ python -m jobs.lift model=out/lifter/best.pt video=clip.mp4 output=out/clip
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.cli import run_job
-from jobs.progress import pace, stage_bars
-from jobs.terminal import Terminal
-from pipelines import runs, storage
+from jobs.command_line.main import run_job
+from jobs.command_line.progress import pace, stage_bars
+from jobs.command_line.terminal import Terminal
+from pipelines.io import storage
 from pipelines.lift import run
-from schemas.lift import LiftConfig
+from pipelines.mlflow_runs import runs
+from schemas.configs.lift import LiftConfig
 
 # Lines of a kind that the summary shows; the report has them all.
 MOST_LINES = 8

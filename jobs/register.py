@@ -6,12 +6,12 @@ python -m jobs.register model=out/lifter/best.pt name=lifter promote=champion da
 
 from typing import Any
 
-from jobs.cli import run_job
+from jobs.command_line.main import run_job
+from jobs.command_line.terminal import Terminal
 from jobs.evaluate import progress_bar
-from jobs.terminal import Terminal
 from pipelines.register import run
 from pipelines.register.gate import Listener
-from schemas.register import RegisterConfig
+from schemas.configs.register import RegisterConfig
 
 
 def main(config: RegisterConfig) -> int:

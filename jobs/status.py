@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.cli import run_job
-from jobs.terminal import Terminal
-from pipelines import storage
+from jobs.command_line.main import run_job
+from jobs.command_line.terminal import Terminal
+from pipelines.io import storage
+from pipelines.io.secrets import redact
 from pipelines.label.status import EXAMPLES, NOTE, REPORT, status, written_at
+from schemas.configs.status import StatusConfig
 from schemas.errors import UserError
-from schemas.secrets import redact
-from schemas.status import StatusConfig
 
 # Whose documents these are, by the format that they name.
 WRITERS = {

@@ -21,13 +21,13 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from jobs import submitted
-from jobs.arguments import merge_arguments, read_config
-from jobs.cli import job_names, run_job
-from pipelines.submission import JOB_KEY, USER_KEY, JobServer, Order, SubmittedJob
+from jobs.command_line import submitted
+from jobs.command_line.arguments import merge_arguments, read_config
+from jobs.command_line.main import job_names, run_job
+from pipelines.ray_cluster.job_client import JOB_KEY, USER_KEY, JobServer, Order, SubmittedJob
 from schemas import __version__
+from schemas.configs.submit import Action, SubmitConfig
 from schemas.errors import UserError
-from schemas.submit import Action, SubmitConfig
 
 ACTIONS: tuple[str, ...] = get_args(Action)
 # Fields that the command line names; the others are read from its words.

@@ -7,10 +7,10 @@ import time
 
 from rich.console import Console
 
-from jobs.cli import run_job
-from jobs.progress import make_progress
+from jobs.command_line.main import run_job
+from jobs.command_line.progress import make_progress
 from pipelines.synthetic.studio import MANIFEST, synthesize
-from schemas.synthesize import SynthesizeConfig
+from schemas.configs.synthesize import SynthesizeConfig
 
 
 def main(config: SynthesizeConfig) -> int:

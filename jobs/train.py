@@ -9,16 +9,18 @@ from typing import Any
 
 from rich.progress import Progress
 
-from jobs.cli import run_job
-from jobs.pages import keep_page
-from jobs.terminal import Terminal
-from jobs.training_display import TrainingDisplay, training_bars
-from pipelines import metrics, runs, storage
+from jobs.command_line.main import run_job
+from jobs.command_line.pages import keep_page
+from jobs.command_line.terminal import Terminal
+from jobs.command_line.training_display import TrainingDisplay, training_bars
+from pipelines.io import storage
+from pipelines.mlflow_runs import runs
+from pipelines.ray_cluster import prometheus
 from pipelines.report.training_page import training_page
 from pipelines.train import run
 from pipelines.train.data import plan_data
-from pipelines.train.loop import EpochReport
-from schemas.train import TrainConfig
+from pipelines.training.reports import EpochReport
+from schemas.configs.train import TrainConfig
 
 
 def main(config: TrainConfig) -> int:
@@ -60,7 +62,7 @@ class Display(TrainingDisplay):
         if report.epoch <= self._logged:
             return
         self._record.log_metrics(report.metrics(), step=report.epoch)
-        metrics.count_epoch("train", frames=report.frames, seconds=report.seconds)
+        prometheus.count_epoch("train", frames=report.frames, seconds=report.seconds)
         terms = "  ".join(f"{name} {value:.4f}" for name, value in report.losses.items())
         held_out = {name: report.validation.get(f"{name}_mm") for name in ("mpjpe", "p_mpjpe", "n_mpjpe", "mpjve")}
         told = "  ".join(f"{name} {value:.1f}" for name, value in held_out.items() if value is not None)

@@ -8,14 +8,16 @@ from typing import Any
 
 from rich.progress import Progress
 
-from jobs.cli import run_job
-from jobs.terminal import Terminal
-from jobs.training_display import TrainingDisplay, training_bars
-from pipelines import metrics, runs, storage
-from pipelines.train.loop import EpochReport
+from jobs.command_line.main import run_job
+from jobs.command_line.terminal import Terminal
+from jobs.command_line.training_display import TrainingDisplay, training_bars
+from pipelines.io import storage
+from pipelines.mlflow_runs import runs
+from pipelines.ray_cluster import prometheus
 from pipelines.train_detector import run
 from pipelines.train_detector.plan import plan_training
-from schemas.train_detector import TrainDetectorConfig
+from pipelines.training.reports import EpochReport
+from schemas.configs.train_detector import TrainDetectorConfig
 
 # How scores are called, in the order in which they are shown.
 SCORES = {"ap": "AP", "ap_50": "AP50", "ap_75": "AP75", "pckh": "PCKh@0.5", "mean_oks": "OKS"}
@@ -62,7 +64,7 @@ class Display(TrainingDisplay):
         if report.epoch <= self._logged:
             return
         self._record.log_metrics(run.metrics_of(report), step=report.epoch)
-        metrics.count_epoch("train_detector", people=report.frames, seconds=report.seconds)
+        prometheus.count_epoch("train_detector", people=report.frames, seconds=report.seconds)
         self.say(
             f"epoch {report.epoch}/{self._epochs}  loss {report.losses['total']:.6f}  lr {report.learning_rate:.1e}  "
             f"{report.frames / report.seconds:,.0f} people/s"

@@ -15,20 +15,22 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from jobs.arguments import plugin_config
-from jobs.cli import run_job
-from jobs.pages import keep_page
-from jobs.progress import make_progress
-from jobs.terminal import Terminal
-from pipelines import metrics, runs, storage, tracking
+from jobs.command_line.arguments import plugin_config
+from jobs.command_line.main import run_job
+from jobs.command_line.pages import keep_page
+from jobs.command_line.progress import make_progress
+from jobs.command_line.terminal import Terminal
+from pipelines.io import storage
+from pipelines.mlflow_runs import runs, tracking_server
+from pipelines.ray_cluster import prometheus
 from pipelines.report.search_page import best_first, search_page
+from pipelines.search.space import search_space, trial_config, trial_count
 from pipelines.train.data import plan_data
 from pipelines.tune import ledger, outcome, run
 from pipelines.tune.ledger import TrialRecord
-from pipelines.tune.space import search_space, trial_config, trial_count
+from schemas.configs.search_space import short_names
+from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed
-from schemas.search import short_names
-from schemas.tune import TuneConfig
 
 # Trials of the final table; report.json and search.html have them all.
 TRIALS_SHOWN = 20
@@ -45,7 +47,7 @@ def main(config: TuneConfig) -> int:
         if len(before) >= count and all(trial.ended for trial in before) and _concluded(config, len(before)):
             print(f"tune: nothing to do: {config.output} holds the finished search; trials={count + 10} would go on")
             return 0
-        tracking.connect()  # before Ray starts
+        tracking_server.connect()  # before Ray starts
         room = run.find_room(config)
         run.require_population(config, count, room)
         with (
@@ -103,7 +105,7 @@ class Display:
 
     def ended(self, trial: TrialRecord) -> None:
         """Say how."""
-        metrics.count_trial(failed=trial.state == "failed")
+        prometheus.count_trial(failed=trial.state == "failed")
         self._running.pop(trial.number, None)
         self._done.add(trial.number)
         finished = trial.state == "finished"

@@ -37,10 +37,10 @@ POSE_SOURCES: Mapping[str, str] = MappingProxyType(
 )
 PEOPLE_SOURCES: Mapping[str, str] = MappingProxyType(
     {
-        "coco": "pipelines.datasets.people.images:CocoPeople",
-        "mpii": "pipelines.datasets.people.images:MpiiImages",
-        "studio": "pipelines.datasets.people.studio:Studio",
-        "tracks": "pipelines.datasets.people.tracks:Tracks",
+        "coco": "pipelines.annotations.people.images:CocoPeople",
+        "mpii": "pipelines.annotations.people.images:MpiiImages",
+        "studio": "pipelines.annotations.people.studio:Studio",
+        "tracks": "pipelines.annotations.people.tracks:Tracks",
     }
 )
 

@@ -42,7 +42,7 @@ def embedded_ray(plugin_path):
     """The one Ray of this test session."""
     import ray
 
-    from pipelines import session
+    from pipelines.ray_cluster import session
 
     # A GPU in name only: what goes where is Ray's to decide, and the plug-ins of these tests ask for none.
     ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
@@ -151,7 +151,7 @@ def s3(s3_server, monkeypatch):
     """The proxy before an S3 server by which this process finds it; its patience is 1 s."""
     from cluster.store_proxy import Proxy, environment
 
-    from pipelines.stores.s3 import S3Store
+    from pipelines.io.stores.s3 import S3Store
 
     proxy = Proxy(s3_server)
     yield from found_by_this_process(proxy, S3Store, environment(proxy.address), monkeypatch)
@@ -163,7 +163,7 @@ def gs(gs_server, monkeypatch):
     from cluster.gcs_process import ERRORS, KIND, gcs_environment
     from cluster.store_proxy import Proxy
 
-    from pipelines.stores.gcs import GcsStore
+    from pipelines.io.stores.gcs import GcsStore
 
     proxy = Proxy(gs_server, errors=ERRORS, kind=KIND)
     proxy.protocol, proxy.upload = "gs", "POST"

@@ -80,9 +80,7 @@ def test_the_only_unpickler_of_ours_admits_arrays_alone():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef) and any("Unpickler" in ast.unparse(base) for base in node.bases)
     ]
-    assert subclasses == ["pipelines/datasets/npz.py:_ArrayUnpickler"], (
-        "tests/datasets/test_npz.py shows what it admits"
-    )
+    assert subclasses == ["pipelines/io/npz.py:_ArrayUnpickler"], "tests/io/test_npz.py shows what it admits"
 
 
 def needed(name: str, seen: set[str]) -> set[str]:

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.synthetic.cameras import quaternion_to_matrix
 from schemas.cameras import Intrinsics
 from schemas.errors import UserError

@@ -6,9 +6,9 @@ from pydantic import Field
 
 from pipelines.datasets.camera_table import read_cameras
 from pipelines.datasets.human36m_cameras import HUMAN36M_CAMERAS
-from pipelines.datasets.paired import PairedFiles
-from pipelines.datasets.track import KeypointTrack
-from schemas.config import JobConfig
+from pipelines.datasets.paired_npz import PairedFiles
+from pipelines.tracks.keypoint_track import KeypointTrack
+from schemas.job_config import JobConfig
 from schemas.layouts import layout
 
 FPS = 50.0

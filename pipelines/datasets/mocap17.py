@@ -11,12 +11,12 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from pipelines.datasets.detector_noise import detect_like, rename_joints
-from pipelines.datasets.npz import mapping, numbers, read_npz
-from pipelines.datasets.source import Shot, stem
+from pipelines.datasets.pose_source import Shot, stem
 from pipelines.datasets.studio_cameras import surround
-from pipelines.datasets.track import KeypointTrack
-from schemas.config import JobConfig
+from pipelines.io.npz import mapping, numbers, read_npz
+from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
+from schemas.job_config import JobConfig
 from schemas.layouts import layout
 
 # The joint of h36m17 that is nearest to the eyes, ears and nose of coco17.

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from pipelines.datasets.npz import mapping, numbers, read_npz
-from pipelines.datasets.source import Shot, stem
-from pipelines.datasets.track import KeypointTrack
-from schemas.config import JobConfig
+from pipelines.datasets.pose_source import Shot, stem
+from pipelines.io.npz import mapping, numbers, read_npz
+from pipelines.tracks.keypoint_track import KeypointTrack
+from schemas.job_config import JobConfig
 from schemas.layouts import layout
 
 # Joints of layout h36m17 in the dataset's order (its list: mmpose, configs/_base_/datasets/mpi_inf_3dhp.py). The upper

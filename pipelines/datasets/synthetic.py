@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float, Int
 from pydantic import Field
 
-from pipelines import storage
-from pipelines.datasets.reader import read_tracks, tracks_files
-from pipelines.datasets.selection import take
-from pipelines.datasets.track import KeypointTrack
+from pipelines.io import storage
 from pipelines.synthetic.truth import Truth, load_truth
-from schemas.config import JobConfig
+from pipelines.tracks.keypoint_reader import read_tracks, tracks_files
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.selection import take
 from schemas.errors import UserError
+from schemas.job_config import JobConfig
 from schemas.layouts import layout, shared_joints
 
 TRUE_LAYOUT = layout("h36m17")

@@ -1,45 +1,14 @@
 """What a 2D keypoint detector is: frames in, the people of each frame out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
-from schemas.config import JobConfig
+from pipelines.pose.people import People
+from schemas.job_config import JobConfig
 from schemas.layouts import JointLayout
-
-
-@dataclass(frozen=True)
-class People:
-    """The people found in one frame; pixels of that frame, (0, 0) is its top-left corner.
-
-    Attributes:
-        boxes: (x0, y0, x1, y1) of each person.
-        scores: Confidence of each person, 0 to 1.
-        keypoints: (x, y) of each joint, in the detector's layout.
-        keypoint_scores: Confidence of each joint, 0 to 1.
-    """
-
-    boxes: Float32[np.ndarray, "people 4"]
-    scores: Float32[np.ndarray, " people"]
-    keypoints: Float32[np.ndarray, "people joints 2"]
-    keypoint_scores: Float32[np.ndarray, "people joints"]
-
-    @classmethod
-    def nobody(cls, joints: int) -> "People":
-        """An empty frame."""
-        return cls(
-            np.zeros((0, 4), np.float32),
-            np.zeros(0, np.float32),
-            np.zeros((0, joints, 2), np.float32),
-            np.zeros((0, joints), np.float32),
-        )
-
-    def __len__(self) -> int:
-        """Number of people."""
-        return len(self.scores)
 
 
 @runtime_checkable

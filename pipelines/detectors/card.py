@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipelines import storage
+from pipelines.io import storage
 from schemas import __version__
 from schemas.errors import UserError
 

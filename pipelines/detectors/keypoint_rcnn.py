@@ -13,14 +13,14 @@ from jaxtyping import UInt8
 from pydantic import Field
 from torch import Tensor
 
-from pipelines.checkpoints import read_hashed
-from pipelines.detectors.base import People
 from pipelines.detectors.batches import Batches
 from pipelines.detectors.clip_frames import ClipFrames
 from pipelines.detectors.topdown.detector import use_threads
 from pipelines.detectors.weights import Weights, named
-from schemas.config import JobConfig
+from pipelines.io.torch_files import read_hashed
+from pipelines.pose.people import People
 from schemas.errors import UserError
+from schemas.job_config import JobConfig
 from schemas.layouts import LAYOUTS
 
 # The class number of people in torchvision's COCO models.

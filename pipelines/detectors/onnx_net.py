@@ -13,8 +13,8 @@ from filelock import FileLock
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pipelines import storage
 from pipelines.detectors.heatmaps import fold_batch_norms
+from pipelines.io import storage
 from schemas.errors import UserError
 from schemas.layouts import JointLayout
 

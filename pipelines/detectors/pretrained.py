@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from pipelines import storage
 from pipelines.detectors.weights import random_seed
+from pipelines.io import storage
 from schemas.errors import UserError
 
 _CONFIG, _WEIGHTS, _PREPROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from pipelines import storage
+from pipelines.io import storage
 from schemas.errors import UserError
 
 RANDOM = "random:"

@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import UInt8
 
-from pipelines.datasets.images import ImageError, read_image
-from pipelines.detectors.base import Detector, KeypointEstimator, People
+from pipelines.annotations.images import ImageError, read_image
+from pipelines.detectors.base import Detector, KeypointEstimator
 from pipelines.label.detect import build_detector
-from schemas.config import PluginConfig
+from pipelines.pose.people import People
 from schemas.errors import RunFailed, UserError
-from schemas.predictions import PREDICTIONS
+from schemas.formats.predictions import PREDICTIONS
+from schemas.job_config import PluginConfig
 
 # Beside the rows until they are written: what becomes file metadata, and what must end the job.
 ESTIMATED = pa.schema(

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float32, Int64
 
-from pipelines import storage
-from pipelines.shards import ShardKind, is_failed, weights_and_layout
-from schemas.predictions import FORMAT, PREDICTIONS
+from pipelines.io import storage
+from pipelines.io.shards import ShardKind, is_failed, weights_and_layout
+from schemas.formats.predictions import FORMAT, PREDICTIONS
 
 SHARDS = ShardKind("predictions", FORMAT, PREDICTIONS, key="image_id")
 

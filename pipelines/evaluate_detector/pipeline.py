@@ -10,15 +10,15 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from pipelines import session
-from pipelines.datasets.mpii import MpiiPeople
+from pipelines.annotations.mpii import MpiiPeople
 from pipelines.evaluate_detector.estimate import EstimateKeypoints
 from pipelines.evaluate_detector.ledger import Ledger
 from pipelines.evaluate_detector.plan import TASKS, Plan
 from pipelines.evaluate_detector.write import WritePredictions
 from pipelines.label.pipeline import WAITING_CPUS, Pool
+from pipelines.ray_cluster import session
+from schemas.configs.evaluate_detector import EvaluateDetectorWorkersConfig
 from schemas.errors import RunFailed, UserError
-from schemas.evaluate_detector import EvaluateDetectorWorkersConfig
 
 # What a detector has seen goes on by the group: a row is a kilobyte or ten, and Ray keeps books on each block.
 BLOCK_BYTES = 2**16

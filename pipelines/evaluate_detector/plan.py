@@ -8,16 +8,17 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Int64
 
-from pipelines import registry, storage
-from pipelines.datasets.coco import CocoKeypoints, parse_coco
-from pipelines.datasets.coco_results import read_boxes
-from pipelines.datasets.json_files import read_json
-from pipelines.datasets.mpii import MpiiPeople, parse_mpii
+from pipelines import registry
+from pipelines.annotations.coco import CocoKeypoints, parse_coco
+from pipelines.annotations.coco_results import read_boxes
+from pipelines.annotations.json_files import read_json
+from pipelines.annotations.mpii import MpiiPeople, parse_mpii
 from pipelines.detectors.scores import coco, pckh
 from pipelines.detectors.weights import named
-from schemas.config import PluginConfig
+from pipelines.io import storage
+from schemas.configs.evaluate_detector import EvaluateDetectorConfig
 from schemas.errors import UserError
-from schemas.evaluate_detector import EvaluateDetectorConfig
+from schemas.job_config import PluginConfig
 
 TRUTH, DETECTED = "truth", "detected"
 

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import documents, storage
-from pipelines.datasets.coco import CocoKeypoints
-from pipelines.datasets.coco_results import write_results
+from pipelines.annotations.coco import CocoKeypoints
+from pipelines.annotations.coco_results import write_results
 from pipelines.evaluate_detector import pipeline
 from pipelines.evaluate_detector.ledger import Ledger, read_ledger, read_predictions, retire_errors
 from pipelines.evaluate_detector.plan import Plan, plan
 from pipelines.evaluate_detector.score import Scores, score
+from pipelines.io import json_documents, storage
 from schemas import __version__
-from schemas.evaluate_detector import EvaluateDetectorConfig
+from schemas.configs.evaluate_detector import EvaluateDetectorConfig
 
 FORMAT = "raylift.detector_metrics/1"
 
@@ -103,7 +103,7 @@ def execute(config: EvaluateDetectorConfig, work: Work, on_progress: Callable[[P
     report = _report(config, planned, ledger, scores, len(predictions.image_ids)) | {"run": run}
     if isinstance(planned.truth, CocoKeypoints):
         write_results(storage.join(config.output, "predictions.json"), scores.found)
-    documents.write(storage.join(config.output, "metrics.json"), report)
+    json_documents.write(storage.join(config.output, "metrics.json"), report)
     return report
 
 

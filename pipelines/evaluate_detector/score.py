@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.datasets.coco import CocoKeypoints
-from pipelines.datasets.coco_results import results
-from pipelines.datasets.mpii import MpiiPeople
+from pipelines.annotations.coco import CocoKeypoints
+from pipelines.annotations.coco_results import results
+from pipelines.annotations.mpii import MpiiPeople
 from pipelines.detectors.scores import coco, pckh
 from pipelines.evaluate_detector.ledger import Predictions
 from pipelines.evaluate_detector.plan import HALF_PIXEL, Plan

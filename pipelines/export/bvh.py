@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from pipelines.datasets.lifted import LiftedTrack
 from pipelines.export.rotations import best_fit, euler_deg, swing, unit
 from pipelines.export.skeleton import Skeleton, place_joints, skeleton_of
+from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
 
 # x right, y down, z forward, turned about x by half a turn: y up.

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 
-from pipelines.datasets.lifted import LiftedTrack
+from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
 
 FORMAT = "raylift.lifted-npz/1"

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines.logs import log_failure
+from pipelines.ray_cluster.logs import log_failure
 from pipelines.video.errors import VideoError
 from pipelines.video.fetch import fetch_video
 from pipelines.video.isolated import IsolatedReader
-from schemas.detections import DECODED
+from schemas.configs.label import DecodeConfig
 from schemas.errors import RunFailed
-from schemas.label import DecodeConfig
+from schemas.formats.detections import DECODED
 
 
 class DecodeClips:

@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines import registry
-from pipelines.detectors.base import Detector, People, TimedDetector
-from schemas.config import PluginConfig
-from schemas.detections import DETECTIONS, FRAME_FIELDS, TRANSIT_FIELDS
+from pipelines.detectors.base import Detector, TimedDetector
+from pipelines.pose.people import People
 from schemas.errors import UserError
+from schemas.formats.detections import DETECTIONS, FRAME_FIELDS, TRANSIT_FIELDS
+from schemas.job_config import PluginConfig
 
 # Beside the rows until they are written: what becomes file metadata, and what must end the job.
 DETECTED = pa.schema(

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Int64
 
-from pipelines import storage
-from pipelines.shards import FAILED, ShardKind, is_failed, weights_and_layout
-from schemas.detections import DETECTIONS, FORMAT
+from pipelines.io import storage
+from pipelines.io.shards import FAILED, ShardKind, is_failed, weights_and_layout
+from schemas.formats.detections import DETECTIONS, FORMAT
 
 SHARDS = ShardKind("detections", FORMAT, DETECTIONS, key="clip_id")
 

@@ -12,17 +12,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import storage
-from pipelines.detectors.base import People
-from pipelines.label.buckets import Bucket
-from pipelines.label.tracker import track_people
-from pipelines.label.tracks import Frame, Timeline, Track
-from pipelines.shards import digest
+from pipelines.io import storage
+from pipelines.io.shards import digest
+from pipelines.label.link_shards import Bucket
+from pipelines.pose.people import People
+from pipelines.tracking.tracker import track_people
+from pipelines.tracking.tracks import Frame, Timeline, Track
 from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, WEIGHTS_KEY, __version__
+from schemas.configs.link import LinkConfig
+from schemas.formats.tracks import FORMAT, TRACKS
+from schemas.formats.videos import VideoSource
 from schemas.layouts import JointLayout, layout
-from schemas.link import LinkConfig
-from schemas.tracks import FORMAT, TRACKS
-from schemas.videos import VideoSource
 
 # Of a clip, and of what it is told by: the heavy ones are read clip by clip.
 _CLIP_COLUMNS = (

@@ -12,19 +12,19 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.exceptions import RayTaskError
 
-from pipelines import metrics
-from pipelines.label.buckets import Bucket
 from pipelines.label.decode import DecodeClips
 from pipelines.label.detect import DetectPeople
 from pipelines.label.fused import DecodeAndDetect
 from pipelines.label.ledger import Ledger
 from pipelines.label.link import link_bucket
+from pipelines.label.link_shards import Bucket
 from pipelines.label.plan import PlanClips
 from pipelines.label.write import WriteDetections
+from pipelines.ray_cluster import prometheus
+from schemas.configs.label import LabelConfig, WorkersConfig
+from schemas.configs.link import LinkConfig
 from schemas.errors import RunFailed, UserError
-from schemas.label import LabelConfig, WorkersConfig
-from schemas.link import LinkConfig
-from schemas.videos import VideoSource
+from schemas.formats.videos import VideoSource
 
 # A planning or writing process mostly waits for storage: next to nothing, but not on a head that is to do no work.
 WAITING_CPUS = 0.001
@@ -143,7 +143,7 @@ def run_detection(
             raise UserError(row["user_error"])
         if row["run_failed"]:
             raise RunFailed(row["run_failed"])
-        metrics.count_clip(row)
+        prometheus.count_clip(row)
         yield row
 
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.logs import log_failure
-from pipelines.shards import digest
+from pipelines.io.shards import digest
+from pipelines.ray_cluster.logs import log_failure
 from pipelines.video.errors import VideoError
 from pipelines.video.fetch import fetch_video
 from pipelines.video.info import VideoInfo
 from pipelines.video.isolated import IsolatedReader
-from schemas.detections import PLANNED
+from schemas.configs.label import DecodeConfig
 from schemas.errors import RunFailed
-from schemas.label import DecodeConfig
-from schemas.videos import VideoSource
+from schemas.formats.detections import PLANNED
+from schemas.formats.videos import VideoSource
 
 # Even a huge frame is worth a handful to a clip: per-clip work would outweigh the frames.
 MIN_CLIP_FRAMES = 8

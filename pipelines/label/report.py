@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines import documents, storage
+from pipelines.io import json_documents, storage
+from pipelines.io.shards import digest
 from pipelines.label.ledger import Ledger
-from pipelines.shards import digest
-from schemas.label import LabelConfig
-from schemas.videos import VideoSource
+from schemas.configs.label import LabelConfig
+from schemas.formats.videos import VideoSource
 
 FORMAT = "raylift.report/1"
 STAGES = ("plan", "decode", "detect", "write")
@@ -137,7 +137,7 @@ def write_report(
         },
         "digest": digest([file.rsplit("/", 1)[1] for file in track_files]),
     }
-    documents.write(storage.join(config.output, "report.json"), report)
+    json_documents.write(storage.join(config.output, "report.json"), report)
     return report
 
 

@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import registry, session, storage
+from pipelines import registry
+from pipelines.io import storage
 from pipelines.label import pipeline, report, status
-from pipelines.label.buckets import Bucket, plan_buckets, remove_outdated
 from pipelines.label.ledger import Ledger, read_ledger, retire_errors
+from pipelines.label.link_shards import Bucket, plan_buckets, remove_outdated
+from pipelines.ray_cluster import session
 from pipelines.video.isolated import READER
-from schemas.config import flatten
-from schemas.label import LabelConfig
-from schemas.videos import VideoSource
+from schemas.configs.label import LabelConfig
+from schemas.formats.videos import VideoSource
+from schemas.job_config import flatten
 
 
 @dataclass(frozen=True)

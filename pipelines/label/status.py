@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines import documents, storage
+from pipelines.io import json_documents, storage
 from pipelines.label.ledger import Ledger, read_ledger
 from pipelines.label.report import count_rows, failures_of
 from schemas import __version__
-from schemas.videos import VideoSource
+from schemas.formats.videos import VideoSource
 
 FORMAT = "raylift.status/1"
 NOTE, NOTE_FORMAT = "job.json", "raylift.label_job/1"
@@ -40,7 +40,7 @@ def note_job(output: str, sources: Sequence[VideoSource], ledger: Ledger) -> Non
         # What earlier commands labeled into the same output.
         "other_videos": len(ledger.videos) - held,
     }
-    documents.write(storage.join(output, NOTE), note)
+    json_documents.write(storage.join(output, NOTE), note)
 
 
 def status(output: str, now: float | None = None) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def status(output: str, now: float | None = None) -> dict[str, Any]:
     detections, tracks = (storage.join(output, name) for name in ("detections", "tracks"))
     times_s, track_times_s, own_times_s = (written_at(folder) for folder in (detections, tracks, output))
     ledger = _read(detections)
-    note = documents.read(storage.join(output, NOTE)) if NOTE in own_times_s else {}
+    note = json_documents.read(storage.join(output, NOTE)) if NOTE in own_times_s else {}
     videos = _videos(ledger, note)
     shards = _Shards.of(ledger, times_s, own_times_s.get(NOTE))
     told_s = {name: own_times_s[name] for name in (NOTE, REPORT) if name in own_times_s}

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from pipelines import storage
-from pipelines.datasets.lifted import LiftedTrack
 from pipelines.export.bvh import bvh_text
 from pipelines.export.npz import npz_bytes
+from pipelines.io import storage
+from pipelines.io.file_names import file_name
+from pipelines.io.shards import digest
 from pipelines.lift.ledger import HeldTrack
-from pipelines.names import file_name
-from pipelines.shards import digest
-from schemas.lift import ExportFormat
+from pipelines.tracks.lifted_track import LiftedTrack
+from schemas.configs.lift import ExportFormat
 
 _WRITERS: dict[ExportFormat, Callable[[LiftedTrack], bytes]] = {
     "npz": npz_bytes,

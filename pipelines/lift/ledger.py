@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines import storage
-from pipelines.datasets.lifted_reader import check_format
-from pipelines.shards import is_failed
+from pipelines.io import storage
+from pipelines.io.shards import is_failed
+from pipelines.tracks.lifted_reader import check_format
 from schemas import SETTINGS_KEY
 from schemas.errors import UserError
 

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64
 
-from pipelines.datasets.lifted import LiftedTrack, Reprojection
-from pipelines.datasets.reader import TrackInfo
-from pipelines.datasets.resample import frame_times
-from pipelines.datasets.sequences import concatenate
-from pipelines.datasets.track import KeypointTrack
 from pipelines.lift.timing import at_lifter_rate, at_times
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.inference import Lifted, lift
 from pipelines.lifters.model import LiftingModel
 from pipelines.pose import cameras, quality
+from pipelines.sampling.sequences import concatenate
+from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.lifted_track import LiftedTrack, Reprojection
+from pipelines.tracks.resample import frame_times
 from schemas.errors import UserError
 from schemas.layouts import layout, shared_joints
 

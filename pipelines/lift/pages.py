@@ -7,20 +7,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines import storage
-from pipelines.datasets.lifted_reader import read_lifted
-from pipelines.datasets.reader import TrackInfo, read_rows
+from pipelines.io import storage
+from pipelines.io.file_names import same_file
+from pipelines.io.secrets import redact
+from pipelines.io.shards import digest
 from pipelines.lift.exports import export_name, stem
 from pipelines.lift.ledger import HeldTrack
 from pipelines.lift.plan import name_of
-from pipelines.names import same_file
 from pipelines.report.pose_page import pose_page
 from pipelines.report.pose_video import render_gif, render_mp4
 from pipelines.report.scene import Person, Scene
-from pipelines.shards import digest
+from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
+from pipelines.tracks.lifted_reader import read_lifted
 from pipelines.video.errors import VideoError
 from schemas.errors import UserError
-from schemas.secrets import redact
 
 # Disk for local copies of remote videos.
 CACHE_BYTES = 50_000_000_000

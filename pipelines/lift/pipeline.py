@@ -12,12 +12,12 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from pipelines import metrics, session
 from pipelines.lift.lifting import Lifter
 from pipelines.lift.plan import Unit
 from pipelines.lift.work import LiftUnits, export_rows
+from pipelines.ray_cluster import prometheus, session
+from schemas.configs.lift import ExportFormat, LiftWorkersConfig
 from schemas.errors import RunFailed
-from schemas.lift import ExportFormat, LiftWorkersConfig
 
 # What the driver hears of a unit is smaller.
 BLOCK_BYTES = 1_000_000
@@ -99,7 +99,7 @@ def run_lifting(
     # As the dashboard calls it.
     heard.set_name("lift")
     for row in _unless_failed(heard.iter_rows()):
-        metrics.count_track(row)
+        prometheus.count_track(row)
         yield row
 
 

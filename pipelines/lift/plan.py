@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from pipelines import storage
-from pipelines.datasets import reader
-from pipelines.datasets.reader import TrackInfo
+from pipelines.io import storage
 from pipelines.lift.ledger import HeldTrack
+from pipelines.tracks import keypoint_reader
+from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas.errors import UserError
 
 # Frames of a unit: what a killed process loses, a poses file of some 4 MB, seconds of work. A longer track is a unit
@@ -50,11 +50,11 @@ def find_tracks(uri: str | Sequence[str]) -> list[TrackInfo]:
     """
     given = [uri] if isinstance(uri, str) else list(uri)
     filled = [one for one in given if not _is_empty_folder(one)]
-    files = reader.tracks_files(filled) if filled else []
+    files = keypoint_reader.tracks_files(filled) if filled else []
     _check_unique("tracks files", ", ".join(given), [name_of(file) for file in files])
     if not any(len(storage.read_table(file, ["track_id"])) for file in files):
         return []
-    tracks = reader.survey(files)
+    tracks = keypoint_reader.survey(files)
     for file, found in _by_file(tracks):
         _check_unique("tracks", file, [track.track_id for track in found])
     return tracks

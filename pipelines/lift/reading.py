@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines import storage
-from pipelines.datasets.reader import TrackInfo, read_rows
-from pipelines.datasets.track import KeypointTrack
+from pipelines.io import storage
+from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
+from pipelines.tracks.keypoint_track import KeypointTrack
 
 # What a row can be wrong in: lists that do not fit each other, columns that are not there, bytes that do not decode.
 _DAMAGE = (ValueError, TypeError, KeyError, OSError, pa.ArrowException)

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import documents, storage
-from pipelines.datasets.reader import TrackInfo
+from pipelines.io import json_documents, storage
+from pipelines.io.shards import digest
 from pipelines.lift.ledger import Ledger
 from pipelines.lift.lifting import Lifter, frames_at_rate
-from pipelines.shards import digest
+from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas import __version__
 
 FORMAT = "raylift.lift/1"
@@ -138,7 +138,7 @@ def write(output: str, report: Mapping[str, Any]) -> None:
     Raises:
         RunFailed: It cannot be written.
     """
-    documents.write(storage.join(output, FILE), report)
+    json_documents.write(storage.join(output, FILE), report)
 
 
 def notes(lifter: Lifter, tracks: Sequence[TrackInfo], frames_seen: Sequence[float]) -> list[str]:

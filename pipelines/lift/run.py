@@ -4,18 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import models, storage
-from pipelines.datasets import reader
-from pipelines.datasets.reader import TrackInfo
+from pipelines.io import storage
 from pipelines.label import run as label
-from pipelines.lift import clips, ledger, pages, pipeline, plan, report
-from pipelines.lift.clips import Labeling
+from pipelines.lift import labeling, ledger, pages, pipeline, plan, report
 from pipelines.lift.exports import missing_exports, remove_exports
+from pipelines.lift.labeling import Labeling
 from pipelines.lift.ledger import HeldFile, Ledger
 from pipelines.lift.lifting import Lifter
 from pipelines.lifters.checkpoint import LifterCard, load_lifter, require_layout
+from pipelines.mlflow_runs import model_uris
+from pipelines.tracks import keypoint_reader
+from pipelines.tracks.keypoint_reader import TrackInfo
+from schemas.configs.lift import LiftConfig
 from schemas.errors import UserError
-from schemas.lift import LiftConfig
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,12 @@ def prepare(config: LiftConfig) -> Job:
     """
     if (config.tracks is None) == (config.video is None):
         raise UserError("tracks, video: give one of them: tracks=… (of jobs.label or jobs.import_poses) or video=…")
-    fetched = models.fetch(config.model)
+    fetched = model_uris.fetch(config.model)
     model, card = load_lifter(fetched.file)
     lifter = Lifter(model, card, fetched.name, fetched.sha256, config.flip)
     if config.tracks is not None:
         return Job(config, lifter, _find_tracks(config.tracks, card), None)
-    return Job(config, lifter, None, clips.plan_labeling(config, card))
+    return Job(config, lifter, None, labeling.plan_labeling(config, card))
 
 
 def survey(job: Job) -> Work:
@@ -165,7 +166,7 @@ def execute(job: Job, work: Work, on_progress: OnProgress, on_page: OnPage) -> d
     tally, labels, interrupted = report.Tally(), None, not work.reported
     storage.remove(storage.join(job.output, report.FILE))
     if job.labeling:
-        labels = clips.label_videos(job.labeling, lambda at: on_progress(_of_labeling(at)))
+        labels = labeling.label_videos(job.labeling, lambda at: on_progress(_of_labeling(at)))
         work = survey(job)
     tally.begin()
     _lift(job, work, tally, on_progress)
@@ -173,7 +174,11 @@ def execute(job: Job, work: Work, on_progress: OnProgress, on_page: OnPage) -> d
     work = survey(job)
     _export(job, work, on_progress)
     told = report.compose(job.output, job.tracks_from, job.lifter, work.tracks, work.held, tally)
-    told |= {"data": reader.digest({track.file for track in work.tracks}), "labels": labels, "videos_failed": 0}
+    told |= {
+        "data": keypoint_reader.digest({track.file for track in work.tracks}),
+        "labels": labels,
+        "videos_failed": 0,
+    }
     unreadable: set[str] = set()
     if labels:
         told["videos_failed"] = labels["videos_failed"]

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from pipelines.datasets.resample import frame_times, resample
-from pipelines.datasets.track import KeypointTrack
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.resample import frame_times, resample
 from schemas.errors import UserError
 
 # A hostile timestamp must not fill the memory; frames further apart than any movement lasts fit in.

@@ -10,17 +10,17 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from pipelines.datasets.lifted_reader import read_lifted
-from pipelines.datasets.reader import TrackInfo
+from pipelines.io.shards import FAILED, FINISHED
 from pipelines.lift.exports import export
 from pipelines.lift.lifting import Lifter, lift_tracks
 from pipelines.lift.plan import Unit, name_of
 from pipelines.lift.reading import describe, read_one_by_one
 from pipelines.lift.write import PosesFile, failed_row
-from pipelines.logs import log_failure
-from pipelines.shards import FAILED, FINISHED
+from pipelines.ray_cluster.logs import log_failure
+from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.lifted_reader import read_lifted
+from schemas.configs.lift import ExportFormat
 from schemas.errors import RunFailed
-from schemas.lift import ExportFormat
 
 HEARD = pa.schema(
     [

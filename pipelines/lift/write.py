@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines import storage
-from pipelines.datasets.reader import TrackInfo
-from pipelines.datasets.write import GROUP_BYTES
-from pipelines.shards import digest
+from pipelines.io import storage
+from pipelines.io.shards import digest
+from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.keypoint_writer import GROUP_BYTES
 from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, __version__
-from schemas.poses import FORMAT, POSES
+from schemas.formats.poses import FORMAT, POSES
 
 
 class PosesFile:

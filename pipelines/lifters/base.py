@@ -6,8 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipelines import registry
-from schemas.config import JobConfig, PluginConfig
 from schemas.errors import UserError
+from schemas.job_config import JobConfig, PluginConfig
 from schemas.layouts import JointLayout
 
 

@@ -7,12 +7,12 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipelines import storage
-from pipelines.checkpoints import load_weights, read_checkpoint
+from pipelines.io import storage
+from pipelines.io.torch_files import load_weights, read_checkpoint
 from pipelines.lifters.model import LiftingModel, build_model
 from schemas import __version__
-from schemas.config import PluginConfig
 from schemas.errors import UserError
+from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
 FORMAT = "raylift.lifter/1"

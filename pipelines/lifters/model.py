@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from pipelines.lifters.base import Lifter, build_lifter
 from pipelines.lifters.batch_norm import BatchNormActivation
-from schemas.config import PluginConfig
+from schemas.job_config import PluginConfig
 from schemas.layouts import JointLayout
 
 

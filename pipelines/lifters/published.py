@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pipelines.checkpoints import load_weights, read_checkpoint, require_shapes, shapes_of
+from pipelines.io.torch_files import load_weights, read_checkpoint, require_shapes, shapes_of
 from pipelines.lifters.base import Lifter
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.model import LiftingModel, root_of

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipelines.lifters.batch_norm import BatchNormActivation
-from schemas.config import JobConfig
+from schemas.job_config import JobConfig
 from schemas.layouts import JointLayout
 
 

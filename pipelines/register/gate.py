@@ -7,14 +7,15 @@ from typing import Any, Literal
 
 import mlflow
 
-from pipelines import evaluate, models, runs
-from pipelines.datasets.reader import TrackInfo, read_rows
-from pipelines.datasets.track import KeypointTrack
+from pipelines.evaluate import run
 from pipelines.lifters.checkpoint import LifterCard, load_lifter
 from pipelines.lifters.model import LiftingModel
+from pipelines.mlflow_runs import model_uris, runs
+from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
+from pipelines.tracks.keypoint_track import KeypointTrack
+from schemas.configs.evaluate import EvaluateConfig
+from schemas.configs.register import RegisterConfig
 from schemas.errors import UserError
-from schemas.evaluate import EvaluateConfig
-from schemas.register import RegisterConfig
 
 HIGHER_IS_BETTER = ("pck_150mm", "auc_150mm")
 NEEDS_NO_LABELS = ("bone_length_deviation", "reprojection_px")
@@ -76,7 +77,7 @@ def check_tracks(config: RegisterConfig, card: LifterCard) -> list[TrackInfo]:
     Raises:
         UserError: No tracks, none chosen, other layouts than the lifter's, or no labels where the metric needs them.
     """
-    tracks = evaluate.plan(_evaluation(config, "model"), card)
+    tracks = run.plan(_evaluation(config, "model"), card)
     if config.metric not in NEEDS_NO_LABELS and all(track.positions_layout is None for track in tracks):
         raise UserError(
             f"metric={config.metric}: needs labels, none of {len(tracks)} tracks has positions; "
@@ -131,7 +132,7 @@ def _other(config: RegisterConfig, holder: str | None) -> tuple[Contender | None
     if holder is None:
         return None, None
     try:
-        contender = Contender(holder, *load_lifter(models.fetch(holder).file))
+        contender = Contender(holder, *load_lifter(model_uris.fetch(holder).file))
         check_tracks(config, contender.card)
     except UserError as error:
         told = f"the present {config.promote}, {holder}, cannot be scored: {error}"
@@ -147,11 +148,11 @@ def _score(
     """What jobs.evaluate says of a lifter on those tracks, also logged."""
     evaluation = _evaluation(config, contender.name)
     tracks = check_tracks(config, contender.card)
-    model = contender.model.to(evaluate.choose_device(config.device))
+    model = contender.model.to(run.choose_device(config.device))
     with listener.watch(tracks) as watched:
-        found = evaluate.evaluate(model, contender.card, watched(read_rows(tracks)), flip=config.flip)
+        found = run.evaluate(model, contender.card, watched(read_rows(tracks)), flip=config.flip)
     contender.model.cpu()
-    report = evaluate.report(evaluation, contender.card, tracks, found)
+    report = run.report(evaluation, contender.card, tracks, found)
     record.log_metrics({role: _metrics(report)})
     record.log_json(report, f"{role}.json")
     return report

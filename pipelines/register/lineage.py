@@ -7,9 +7,10 @@ from typing import Any
 import mlflow
 import yaml
 
-from pipelines import runs, storage
-from pipelines.datasets import reader
+from pipelines.io import storage
+from pipelines.mlflow_runs import runs
 from pipelines.register.source import REPORT, Source
+from pipelines.tracks import keypoint_reader
 from schemas.errors import UserError
 
 # What the jobs that write tracks call their reports' format.
@@ -32,8 +33,8 @@ def lineage_of(source: Source) -> dict[str, Any]:
         notes.append("the training's settings are out of reach: its tracks are known by their digest alone")
     elif missing := [entry["uri"] for entry in tracks if "error" in entry]:
         notes.append(f"out of reach by now: {', '.join(missing)}")
-    elif card.lineage.get("data") != reader.digest(
-        file for entry in tracks for file in reader.tracks_files(entry["uri"])
+    elif card.lineage.get("data") != keypoint_reader.digest(
+        file for entry in tracks for file in keypoint_reader.tracks_files(entry["uri"])
     ):
         notes.append("the tracks have changed since the training read them")
     return {
@@ -58,9 +59,11 @@ def _uris(settings: Mapping[str, Any] | None, role: str) -> list[str]:
 def _tracks(role: str, uri: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"role": role, "uri": uri}
     try:
-        files = reader.tracks_files(uri)
+        files = keypoint_reader.tracks_files(uri)
         folder = storage.absolute(files[0]).rpartition("/")[0].rpartition("/")[0]
-        entry |= {"files": len(files), "digest": reader.digest(files)} | _written_by(storage.join(folder, REPORT))
+        entry |= {"files": len(files), "digest": keypoint_reader.digest(files)} | _written_by(
+            storage.join(folder, REPORT)
+        )
     except (UserError, OSError, ValueError) as error:
         entry["error"] = str(error)
     return entry

@@ -17,7 +17,7 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.model import LiftingModel
-from pipelines.models import LIFTER_ARTIFACT
+from pipelines.mlflow_runs.model_uris import LIFTER_ARTIFACT
 from pipelines.pose.quality import LEAST_SHARED_JOINTS
 from pipelines.register import serving
 from pipelines.register.export import ExportedLifter, export_lifter

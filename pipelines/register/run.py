@@ -7,16 +7,16 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from pipelines import runs, tracking
-from pipelines.evaluate import choose_device
-from pipelines.models import SHA256_TAG
+from pipelines.evaluate.run import choose_device
+from pipelines.mlflow_runs import runs, tracking_server
+from pipelines.mlflow_runs.model_uris import SHA256_TAG
 from pipelines.register import gate, version
 from pipelines.register.gate import Contender, Listener, Outcome
 from pipelines.register.lineage import lineage_of
 from pipelines.register.source import Source, find_source
 from schemas import __version__
+from schemas.configs.register import RegisterConfig
 from schemas.errors import UserError
-from schemas.register import RegisterConfig
 
 FORMAT = "raylift.registration/1"
 
@@ -69,7 +69,7 @@ def register(config: RegisterConfig, listener: Listener) -> dict[str, Any]:
                 report["gate"] = asdict(_promote(config, report["version"], contender, listener, record))
             record.log_json(report, "registration.json")
         except MlflowException as error:
-            raise tracking.failed(error) from error
+            raise tracking_server.failed(error) from error
     return report
 
 

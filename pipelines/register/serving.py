@@ -2,7 +2,7 @@
 
 This file travels with every registered model, which is loaded where nothing of this repository is: it imports the
 standard library, NumPy, PyTorch and MLflow, and nothing else. What it computes is `pipelines.lifters.inference.lift`
-with the mirror image averaged, between the steps of `pipelines.datasets.resample` and `pipelines.pose.quality`.
+with the mirror image averaged, between the steps of `pipelines.tracks.resample` and `pipelines.pose.quality`.
 """
 
 import json
@@ -22,7 +22,7 @@ CHUNK_FRAMES = 1024
 MOST_SCREEN = 1000
 # As `pipelines.lift.timing` has it: frames so far apart that nearly all at the lifter's rate would be made up.
 MOST_STRETCH, ALWAYS_ALLOWED_FRAMES = 64, 10_000
-# As `pipelines.datasets.resample` has them: rates so near are one, instants so near to a frame (in frames) are it.
+# As `pipelines.tracks.resample` has them: rates so near are one, instants so near to a frame (in frames) are it.
 _RATE_TOLERANCE = 0.01
 _SNAP = 1e-3
 # As `pipelines.pose.quality` has it.

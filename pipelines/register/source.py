@@ -9,12 +9,13 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from pipelines import models, storage, tracking
+from pipelines.io import storage
 from pipelines.lifters.checkpoint import LifterCard, load_lifter
 from pipelines.lifters.model import LiftingModel
-from pipelines.models import FetchedModel
+from pipelines.mlflow_runs import model_uris, tracking_server
+from pipelines.mlflow_runs.model_uris import FetchedModel
+from schemas.configs.register import RegisterConfig
 from schemas.errors import UserError
-from schemas.register import RegisterConfig
 
 BEST = "best.pt"
 # What jobs.train and each trial of jobs.tune write beside their models, while and after training.
@@ -50,15 +51,15 @@ def find_source(config: RegisterConfig) -> Source:
         UserError: Nothing there; it is damaged; its training is not finished; the run is none of a training.
         RunFailed: The tracking server cannot be used.
     """
-    tracking.connect(registry=True)
+    tracking_server.connect(registry=True)
     try:
         if config.run is not None:
             fetched = _of_run(config.run)
         elif config.version is not None:
-            fetched = models.fetch(f"models:/{config.name}/{config.version}")
+            fetched = model_uris.fetch(f"models:/{config.name}/{config.version}")
         else:
             assert config.model is not None
-            fetched = models.fetch(config.model)
+            fetched = model_uris.fetch(config.model)
         model, card = load_lifter(fetched.file)
         run_id = card.lineage.get("run_id")
         beside = _beside(fetched, run_id)
@@ -66,7 +67,7 @@ def find_source(config: RegisterConfig) -> Source:
             _require_finished(fetched.name, run_id)
         training, settings = beside or _logged(run_id)
     except MlflowException as error:
-        raise tracking.failed(error) from error
+        raise tracking_server.failed(error) from error
     return Source(fetched, model, card, training, settings)
 
 
@@ -84,12 +85,12 @@ def _of_run(run_id: str) -> FetchedModel:
         raise UserError(f"run={run_id}: is a run of {job}, which makes no lifter; give one of jobs.train")
     _require_finished(f"run={run_id}", run_id)
     if any(artifact.path == BEST for artifact in mlflow.MlflowClient().list_artifacts(run_id)):
-        return models.fetch(f"runs:/{run_id}/{BEST}")
+        return model_uris.fetch(f"runs:/{run_id}/{BEST}")
     # Not every training keeps its model in MLflow: it may be large.
     file = storage.join(run.data.params.get("output", ""), BEST)
     if not storage.exists(file):
         raise UserError(f"run={run_id}: holds no {BEST}, nor does its output {file}; give model=…")
-    return models.fetch(file)
+    return model_uris.fetch(file)
 
 
 def _require_finished(name: str, run_id: str | None) -> None:
@@ -115,7 +116,7 @@ def _beside(fetched: FetchedModel, run_id: str | None) -> tuple[dict[str, Any], 
     Raises:
         UserError: The training is not finished.
     """
-    if models.is_registered(fetched.name):
+    if model_uris.is_registered(fetched.name):
         return None
     folder = fetched.file.rpartition("/")[0] or "."
     note, report = (storage.join(folder, name) for name in (NOTE, REPORT))

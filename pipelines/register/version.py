@@ -5,11 +5,12 @@ from typing import Any
 
 import mlflow
 
-from pipelines import models, storage
-from pipelines.models import SHA256_TAG
+from pipelines.io import storage
+from pipelines.mlflow_runs import model_uris
+from pipelines.mlflow_runs.model_uris import SHA256_TAG
 from pipelines.register import package
 from pipelines.register.source import Source
-from schemas.register import RegisterConfig
+from schemas.configs.register import RegisterConfig
 
 
 def find(config: RegisterConfig, sha256: str) -> int | None:
@@ -20,7 +21,7 @@ def find(config: RegisterConfig, sha256: str) -> int | None:
         MlflowException: The server failed.
     """
     if config.version is not None:
-        return int(models.find_version(config.name, version=str(config.version)).version)
+        return int(model_uris.find_version(config.name, version=str(config.version)).version)
     same = f"name='{config.name}' and tags.`{SHA256_TAG}`='{sha256}'"
     return min((int(found.version) for found in mlflow.MlflowClient().search_model_versions(same)), default=None)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.report.document import escape, facts, heading, note, table
 from pipelines.report.figures import figure, figures_page, long_table, row_chart, side_by_side
 from pipelines.report.label_figures import coverage_figure, least_covered, people_figure, score_figures, track_figure

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float64, Int64
 
-from pipelines import storage
+from pipelines.io import storage
 from schemas import LAYOUT_KEY
 
 # Some seconds of reading; the shares of a hundred thousand frames are right to a fraction of a per cent.

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.report.label_sample import Moment
 from pipelines.report.stage import sided_bones
 from pipelines.video.errors import VideoError

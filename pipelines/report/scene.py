@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.datasets.lifted import LiftedTrack
-from pipelines.datasets.track import KeypointTrack
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.lifted_track import LiftedTrack
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from pipelines import study
 from pipelines.report.document import chart, escape, facts, heading, note
 from pipelines.report.figures import figure, figures_page, long_table, row_chart, side_by_side
-from schemas.search import Dimension, Space, short_names
+from pipelines.search import optuna_study
+from schemas.configs.search_space import Dimension, Space, short_names
 
 # More curves than this hide each other, more rows nobody reads; report.json has them all.
 _MOST_CURVES = 60
@@ -119,7 +119,7 @@ def _importance(space: Space, trials: Sequence[Trial]) -> list[str]:
     for trial in trials:
         if trial["state"] == "finished":
             scores_mm = {int(epoch): score_mm for epoch, score_mm in trial["scores_mm"].items()}
-            seen.add_trial(study.ended_trial(space, trial["parameters"], "finished", scores_mm))
+            seen.add_trial(optuna_study.ended_trial(space, trial["parameters"], "finished", scores_mm))
     errors = {trial.value for trial in seen.get_trials(states=(TrialState.COMPLETE,))}
     # Of one parameter, or of trials alike, there is nothing to tell apart.
     if len(space) < 2 or len(seen.trials) < _FEWEST_FOR_IMPORTANCE or len(errors) < 2:

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.spatial.transform import Rotation
 
-from pipelines.datasets.lifted import LiftedTrack
 from pipelines.report.scene import Scene
+from pipelines.tracks.lifted_track import LiftedTrack
 from pipelines.video.info import VideoInfo
 from schemas.errors import UserError
 from schemas.layouts import layout

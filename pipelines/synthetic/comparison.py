@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.synthetic.truth import Truth
 from schemas.layouts import layout, shared_joints
 

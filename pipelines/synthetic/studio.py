@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.synthetic.actions import ACTIONS
 from pipelines.synthetic.cameras import View, place_cameras
 from pipelines.synthetic.figure import Figure
@@ -28,8 +28,8 @@ from pipelines.synthetic.truth import true_people, write_truth
 from pipelines.synthetic.wardrobe import sample_look
 from pipelines.video.encode import VideoWriter
 from schemas.cameras import Intrinsics
+from schemas.configs.synthesize import SynthesizeConfig
 from schemas.errors import UserError
-from schemas.synthesize import SynthesizeConfig
 
 MANIFEST = "manifest.csv"
 

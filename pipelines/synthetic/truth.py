@@ -1,4 +1,4 @@
-"""The truth of synthetic videos: 2D, 3D, visibility and camera of every person, as Parquet (`schemas.synthesize`)."""
+"""The truth of synthetic videos: 2D, 3D, visibility and camera of every person, as Parquet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float32, Float64
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.synthetic.cameras import View
 from pipelines.synthetic.motion import Motion
 from pipelines.synthetic.skeleton import LAYOUT
@@ -15,7 +15,7 @@ from pipelines.synthetic.visibility import visible_joints
 from schemas import FORMAT_KEY
 from schemas.cameras import Intrinsics
 from schemas.errors import UserError
-from schemas.synthesize import FORMAT, TRUTH
+from schemas.formats.truth import FORMAT, TRUTH
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,20 @@ from functools import partial
 
 import torch
 
-from pipelines.datasets import reader
-from pipelines.datasets.order import EpochOrder, require_work
-from pipelines.datasets.pool import StreamOptions, UnlabeledStream, unlabeled_stream
-from pipelines.datasets.reader import TrackInfo
-from pipelines.datasets.resample import resample, resampled_lengths
-from pipelines.datasets.selection import Choice, choose, subset, subset_frames
-from pipelines.datasets.sequences import Sequences, concatenate
-from pipelines.datasets.track import KeypointTrack
-from pipelines.datasets.windows import Windows, WindowShape, chunk_counts
 from pipelines.lifters.base import build_lifter
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.sampling.order import EpochOrder, require_work
+from pipelines.sampling.pool import StreamOptions, UnlabeledStream, unlabeled_stream
+from pipelines.sampling.sequences import Sequences, concatenate
+from pipelines.sampling.windows import Windows, WindowShape, chunk_counts
+from pipelines.tracks import keypoint_reader
+from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.resample import resample, resampled_lengths
+from pipelines.tracks.selection import Choice, choose, subset, subset_frames
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train import TrainConfig
 from schemas.errors import UserError
 from schemas.layouts import JointLayout, layout, shared_joints
-from schemas.train import TrainConfig
 
 # Rates that differ by less are one: 29.97 and 30.
 SAME_RATE = 0.01
@@ -116,7 +116,7 @@ def plan_data(config: TrainConfig) -> DataPlan:
         shape=shape,
         features=lifter.input_features,
         short_tracks=sum(0 < length < shape.receptive_field for length in [*lengths, *rough]),
-        digest=reader.digest(file for source in sources for file in reader.tracks_files(source)),
+        digest=keypoint_reader.digest(file for source in sources for file in keypoint_reader.tracks_files(source)),
     )
 
 
@@ -129,13 +129,13 @@ def load_data(config: TrainConfig, plan: DataPlan, workers: WorkerGroup) -> Trai
     )
     validation = None
     if plan.validation:
-        tracks = (resample(track, plan.fps) for track in reader.read_rows(plan.validation))
+        tracks = (resample(track, plan.fps) for track in keypoint_reader.read_rows(plan.validation))
         validation = gather(tracks, positions_layout=plan.output_layout).to(device)
     unlabeled = None
     if plan.unlabeled:
 
         def load(infos: Sequence[TrackInfo]) -> Sequences:
-            tracks = (resample(track, plan.fps) for track in reader.read_rows(infos, labels=False))
+            tracks = (resample(track, plan.fps) for track in keypoint_reader.read_rows(infos, labels=False))
             return gather(tracks, needs_intrinsics=_needs_intrinsics(config)).to(device)
 
         unlabeled = unlabeled_stream(
@@ -158,7 +158,7 @@ def load_data(config: TrainConfig, plan: DataPlan, workers: WorkerGroup) -> Trai
 
 def _training_tracks(config: TrainConfig, plan: DataPlan) -> Iterator[KeypointTrack]:
     data = config.data
-    for track in reader.read_rows(plan.training):
+    for track in keypoint_reader.read_rows(plan.training):
         yield subset(resample(track, plan.source_fps), data.subset, data.downsample, data.subset_start)
 
 
@@ -179,7 +179,7 @@ def _labeled(config: TrainConfig) -> list[TrackInfo]:
 
 
 def _surveyed(name: str, uri: str | tuple[str, ...]) -> list[TrackInfo]:
-    tracks = reader.survey(uri)
+    tracks = keypoint_reader.survey(uri)
     if not tracks:
         raise UserError(f"{name}={uri}: there are no tracks in it")
     return tracks

@@ -6,7 +6,7 @@ checkpoint ends with the weights of one that was never interrupted.
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,61 +15,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pipelines.datasets.order import rank_share
-from pipelines.datasets.windows import Batch
 from pipelines.lifters import schedules
 from pipelines.lifters.model import LiftingModel, build_model
+from pipelines.sampling.order import rank_share
+from pipelines.sampling.windows import Batch
 from pipelines.train.data import DataPlan, TrainingData
 from pipelines.train.objective import Objective, Prediction
 from pipelines.train.validation import validate
-from pipelines.train.worker_group import WorkerGroup
-from schemas.errors import RunFailed
-from schemas.train import TrainConfig
-
-# A look at the loss waits for the GPU: rarely enough to cost nothing, often enough to lose little.
-STEPS_BETWEEN_LOOKS = 20
-
-OnStep = Callable[[int, int, float], None]
-"""Hears (step, steps, predicted frames/s) now and then."""
-
-
-class Diverged(RunFailed):
-    """The loss is not finite; the same settings would end so again."""
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """What an epoch did.
-
-    Attributes:
-        epoch: Which, from 1.
-        losses: Mean of each weighted term, and their sum as `total`.
-        learning_rate: During the epoch.
-        frames: Frames predicted, of all workers.
-        seconds: Length, validation left out.
-        computing_s: Time of forward, backward and step; on GPUs, which work behind the scenes, time to launch them.
-        validation: Metrics on the held out sequences; empty without.
-    """
-
-    epoch: int
-    losses: dict[str, float]
-    learning_rate: float
-    frames: int
-    seconds: float
-    computing_s: float
-    validation: dict[str, float]
-
-    def metrics(self) -> dict[str, Any]:
-        """All numbers, nested."""
-        return {
-            "epoch": self.epoch,
-            "loss": self.losses,
-            "learning_rate": self.learning_rate,
-            "frames_per_s": self.frames / self.seconds,
-            "computing_share": self.computing_s / self.seconds,
-            "epoch_s": self.seconds,
-            "validation": self.validation,
-        }
+from pipelines.training.reports import STEPS_BETWEEN_LOOKS, Diverged, EpochReport, OnStep
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train import TrainConfig
 
 
 class Training:

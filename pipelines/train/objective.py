@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipelines.datasets.windows import Batch
 from pipelines.pose import cameras, losses
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.sampling.windows import Batch
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train import ObjectiveConfig
 from schemas.layouts import JointLayout, shared_joints
-from schemas.train import ObjectiveConfig
 
 
 @dataclass(frozen=True)

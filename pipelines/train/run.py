@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from pipelines import documents, storage
-from pipelines.beginning import Beginning, Begun
+from pipelines.io import json_documents, storage
+from pipelines.io.manifest import Beginning, Begun
 from pipelines.lifters.checkpoint import LifterCard
-from pipelines.train.checkpoints import Best
 from pipelines.train.data import DataPlan
-from pipelines.train.fitting import best_and_last, fit
-from pipelines.train.listening import Control, Heard, Listener
 from pipelines.train.loop import has_trajectory
 from pipelines.train.worker import LIFTER_FILE, SELECTION, train_worker
+from pipelines.training.checkpoints import Best
+from pipelines.training.events import Control, Heard, Listener
+from pipelines.training.ray_train import best_and_last, fit
 from schemas import __version__
-from schemas.config import flatten
-from schemas.train import TrainConfig
+from schemas.configs.train import TrainConfig
+from schemas.job_config import flatten
 
 FORMAT = "raylift.training/1"
 # What checkpoints are ranked by.
@@ -105,5 +105,5 @@ def _finish(config: TrainConfig, plan: DataPlan, heard: Heard) -> dict[str, Any]
         "data": plan.digest,
     }
     if last.epoch == config.optimization.epochs:
-        documents.write(storage.join(config.output, "report.json"), report)
+        json_documents.write(storage.join(config.output, "report.json"), report)
     return report

@@ -1,11 +1,11 @@
 """Metrics on held-out sequences while training: without mirrored copies, weighted by frames (lifting.md §1.11)."""
 
-from pipelines.datasets.sequences import Sequences
 from pipelines.lifters.inference import lift
 from pipelines.lifters.model import LiftingModel
 from pipelines.pose.protocol import SequenceScore, frame_weighted_mean
 from pipelines.pose.scoring import score_sequence
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.sampling.sequences import Sequences
+from pipelines.training.worker_group import WorkerGroup
 
 
 def validate(model: LiftingModel, sequences: Sequences, workers: WorkerGroup) -> dict[str, float]:

@@ -1,27 +1,24 @@
 """What each worker of a training runs, under Ray Train."""
 
-import io
-import pickle
-import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import ray.train
 import ray.train.torch
 import torch
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.lifters.checkpoint import save_lifter
-from pipelines.train import checkpoints
-from pipelines.train.checkpoints import STATE_FILE
 from pipelines.train.data import DataPlan, load_data
-from pipelines.train.loop import EpochReport, Training
-from pipelines.train.mailbox import Orders
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.train.loop import Training
+from pipelines.training import checkpoints
+from pipelines.training.channel import Orders
+from pipelines.training.reports import EpochReport, Started, StepReport
+from pipelines.training.resume import state_to_continue
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train import TrainConfig
 from schemas.errors import RunFailed, UserError
-from schemas.train import TrainConfig
 
 # In each checkpoint: the model for use.
 LIFTER_FILE = "lifter.pt"
@@ -29,27 +26,6 @@ LIFTER_FILE = "lifter.pt"
 SELECTION = "selection_mm"
 # Between two looks at whether to go on.
 WAIT_S = 0.1
-
-
-@dataclass(frozen=True)
-class Started:
-    """Said once by new workers.
-
-    Attributes:
-        history: The epochs that they continue.
-    """
-
-    history: list[EpochReport]
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """How far an epoch is."""
-
-    epoch: int
-    step: int
-    steps: int
-    frames_per_s: float
 
 
 class _Stopped(Exception):
@@ -108,39 +84,6 @@ def _train(settings: dict[str, Any], workers: WorkerGroup) -> None:
             say(epoch)
         _save(training, epoch, settings, workers)
         orders = say(None)
-
-
-def state_to_continue(output: str, workers: WorkerGroup, start: str | None = None) -> dict[str, Any] | None:
-    """What the last checkpoint of this training holds, else what it begins with, if anything.
-
-    Args:
-        output: Folder of the training.
-        workers: Those who all go on from the same.
-        start: The state of another training (URI).
-
-    Raises:
-        UserError: It is damaged, or this worker's machine does not see the output.
-    """
-    if not storage.exists(output):
-        raise UserError(
-            f"output={output}: a worker's machine ({socket.gethostname()}) does not see this folder; "
-            "give one that all machines share, or a bucket"
-        )
-    saved = checkpoints.find(output) if workers.leads else []
-    where = workers.gather(saved[-1].file(STATE_FILE) if saved else start)[0]
-    return None if where is None else read_state(storage.read_bytes(where), where, workers)
-
-
-def read_state(data: bytes, where: str, workers: WorkerGroup) -> dict[str, Any]:
-    """The training state in a file that a worker wrote.
-
-    Raises:
-        UserError: It is damaged.
-    """
-    try:
-        return torch.load(io.BytesIO(data), map_location=workers.device, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(f"{where}: the checkpoint is damaged; remove its folder, or give a new output") from error
 
 
 def _save(training: Training, epoch: EpochReport, settings: dict[str, Any], workers: WorkerGroup) -> None:

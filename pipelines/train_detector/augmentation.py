@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
 from pipelines.detectors.topdown.crops import crop_matrices, move
-from pipelines.train_detector.canvases import CanvasShape
+from pipelines.train_detector.crop_cache import CanvasShape
+from schemas.configs.train_detector import AugmentationConfig
 from schemas.layouts import JointLayout, layout
-from schemas.train_detector import AugmentationConfig
 
 # Of the published training: people with fewer joints known are never halved, and half a body is padded by more.
 _FEWEST_JOINTS = 8

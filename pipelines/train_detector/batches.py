@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from pipelines.datasets.order import EpochOrder
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.sampling.order import EpochOrder
 from pipelines.train_detector.augmentation import View, plain_view, random_view
-from pipelines.train_detector.canvases import CanvasSet
-from schemas.train_detector import AugmentationConfig
+from pipelines.train_detector.crop_cache import CanvasSet
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train_detector import AugmentationConfig
 
 # While one is worked on, one is ready and one is being made.
 _AHEAD = 2
-# Keys of equal numbers must not give equal sequences: those of `pipelines.datasets.order` begin with others.
+# Keys of equal numbers must not give equal sequences: those of `pipelines.sampling.order` begin with others.
 _VIEWS = 17
 
 

@@ -20,16 +20,16 @@ from pipelines.detectors.topdown.crops import crop_to_heatmap, cut, heatmap_to_c
 from pipelines.detectors.topdown.decode import decode
 from pipelines.detectors.topdown.flips import flip_test
 from pipelines.detectors.topdown.targets import gaussian_targets
-from pipelines.train.loop import STEPS_BETWEEN_LOOKS, Diverged, EpochReport, OnStep
-from pipelines.train.worker_group import WorkerGroup
 from pipelines.train_detector.batches import Batch, Batches
+from pipelines.train_detector.initial_weights import begin_with, read_start
 from pipelines.train_detector.objective import heatmap_loss
 from pipelines.train_detector.plan import NetPlan, make_network, training_order
 from pipelines.train_detector.scores import Truth, judge, metrics
-from pipelines.train_detector.start import begin_with, read_start
+from pipelines.training.reports import STEPS_BETWEEN_LOOKS, Diverged, EpochReport, OnStep
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train_detector import DetectorOptimizationConfig, TrainDetectorConfig
 from schemas.errors import UserError
 from schemas.layouts import layout
-from schemas.train_detector import DetectorOptimizationConfig, TrainDetectorConfig
 
 _STRIDE = 4
 

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from pipelines import registry, storage
-from pipelines.datasets.order import EpochOrder, require_work
-from pipelines.datasets.people.source import Part, PeopleSource, digest_of
+from pipelines import registry
+from pipelines.annotations.people.source import Part, PeopleSource, digest_of
 from pipelines.detectors.hrnet.checkpoint import W32
 from pipelines.detectors.hrnet.network import HrnetNetwork
 from pipelines.detectors.weights import parse_size
-from pipelines.train_detector.canvases import CanvasShape
-from pipelines.train_detector.start import Start, begin_with, read_start
-from schemas.config import PluginConfig
+from pipelines.io import storage
+from pipelines.sampling.order import EpochOrder, require_work
+from pipelines.train_detector.crop_cache import CanvasShape
+from pipelines.train_detector.initial_weights import Start, begin_with, read_start
+from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.errors import UserError
+from schemas.job_config import PluginConfig
 from schemas.layouts import JointLayout, layout
-from schemas.train_detector import TrainDetectorConfig
 
 _DEFAULT_SIZE = "256x192"
 # From this input on targets are wider, as published.

@@ -3,23 +3,24 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from pipelines import documents, session, storage
-from pipelines.beginning import Beginning, Begun
 from pipelines.detectors.card import DetectorCard
-from pipelines.train import checkpoints
-from pipelines.train.checkpoints import Best
-from pipelines.train.fitting import best_and_last, fit, scale
-from pipelines.train.listening import Heard, Listener
-from pipelines.train.loop import EpochReport
-from pipelines.train_detector.canvases import CutSummary
-from pipelines.train_detector.cutting import cut_people
+from pipelines.io import json_documents, storage
+from pipelines.io.manifest import Beginning, Begun
+from pipelines.ray_cluster import session
+from pipelines.train_detector.crop_cache import CutSummary
+from pipelines.train_detector.fill_crop_cache import cut_people
 from pipelines.train_detector.plan import DetectorPlan, canvas_file, training_order
 from pipelines.train_detector.scores import selection
 from pipelines.train_detector.worker import DETECTOR_FILE, SELECTION, Files, train_detector_worker
+from pipelines.training import checkpoints
+from pipelines.training.checkpoints import Best
+from pipelines.training.events import Heard, Listener
+from pipelines.training.ray_train import best_and_last, fit, scale
+from pipelines.training.reports import EpochReport
 from schemas import __version__
-from schemas.config import flatten
+from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.errors import UserError
-from schemas.train_detector import TrainDetectorConfig
+from schemas.job_config import flatten
 
 FORMAT = "raylift.detector_training/1"
 # What checkpoints are ranked by.
@@ -139,5 +140,5 @@ def _finish(
         "fresh_head": plan.fresh_head,
         "data": plan.digest,
     }
-    documents.write(storage.join(config.output, "report.json"), report)
+    json_documents.write(storage.join(config.output, "report.json"), report)
     return report

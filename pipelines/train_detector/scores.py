@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from pipelines.train_detector.canvases import CanvasSet
+from pipelines.train_detector.crop_cache import CanvasSet
 from schemas.layouts import JointLayout
 
 _PCKH_THRESHOLD = 0.5

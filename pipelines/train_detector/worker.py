@@ -8,19 +8,19 @@ import ray.train
 import ray.train.torch
 import torch
 
-from pipelines import storage
 from pipelines.detectors.card import save_detector
-from pipelines.train import checkpoints
-from pipelines.train.loop import EpochReport
-from pipelines.train.worker import Started, StepReport, state_to_continue
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.io import storage
 from pipelines.train_detector.batches import Batches
-from pipelines.train_detector.canvases import CanvasSet
+from pipelines.train_detector.crop_cache import CanvasSet
 from pipelines.train_detector.loop import DetectorData, DetectorTraining
 from pipelines.train_detector.plan import NetPlan
 from pipelines.train_detector.scores import selection
+from pipelines.training import checkpoints
+from pipelines.training.reports import EpochReport, Started, StepReport
+from pipelines.training.resume import state_to_continue
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.errors import RunFailed, UserError
-from schemas.train_detector import TrainDetectorConfig
 
 # In each checkpoint: the detector for use, beside everything that resuming needs.
 DETECTOR_FILE = "detector.pt"

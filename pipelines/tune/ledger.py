@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipelines import documents, storage
-from pipelines.beginning import Beginning, Begun
-from pipelines.train.checkpoints import CHECKPOINTS
-from schemas.config import flatten
+from pipelines.io import json_documents, storage
+from pipelines.io.manifest import Beginning, Begun
+from pipelines.training.checkpoints import CHECKPOINTS
+from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
-from schemas.tune import TuneConfig
+from schemas.job_config import flatten
 
 FORMAT = "raylift.search/1"
 # EXPLOITED: what a trial goes on from under population-based training, and the values it has since.
@@ -124,7 +124,7 @@ def read_trials(output: str) -> list[TrialRecord]:
 
 def read_trial(folder: str) -> TrialRecord:
     """The trial that a folder holds."""
-    document = documents.read(storage.join(folder, TRIAL))
+    document = json_documents.read(storage.join(folder, TRIAL))
     exploited = read_exploited(folder)
     return _record(document, exploited["parameters"] if exploited else document["parameters"])
 
@@ -136,13 +136,13 @@ def read_exploited(folder: str) -> dict[str, Any] | None:
         The other `trial`, the `epoch` after which, and the `parameters` since.
     """
     uri = storage.join(folder, EXPLOITED)
-    return documents.read(uri) if storage.exists(uri) else None
+    return json_documents.read(uri) if storage.exists(uri) else None
 
 
 def write_trial(output: str, record: TrialRecord) -> None:
     """Note how a trial is."""
     uri = storage.join(trial_folder(output, record.number), TRIAL)
-    documents.write(uri, record.document())
+    json_documents.write(uri, record.document())
 
 
 def remove_checkpoints(output: str, number: int) -> None:

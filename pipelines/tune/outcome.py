@@ -5,11 +5,12 @@ from typing import Any
 
 import yaml
 
-from pipelines import documents, runs, storage
+from pipelines.io import json_documents, storage
+from pipelines.mlflow_runs import runs
+from pipelines.search.space import trial_config
 from pipelines.tune import ledger
 from pipelines.tune.ledger import TrialRecord
 from pipelines.tune.search import Search
-from pipelines.tune.space import trial_config
 from schemas import __version__
 
 FORMAT = "raylift.search.report/1"
@@ -47,7 +48,7 @@ def conclude(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
     if best is not None:
         _keep_best(search, best, run)
         # Last: who finds it finds the rest too.
-        documents.write(storage.join(output, "report.json"), report)
+        json_documents.write(storage.join(output, "report.json"), report)
     return report
 
 
@@ -67,7 +68,7 @@ def _keep_best(search: Search, best: TrialRecord, run: runs.Run) -> None:
 def read_report(output: str) -> dict[str, Any]:
     """The report that an output holds; empty if it has none."""
     uri = storage.join(output, "report.json")
-    return documents.read(uri) if storage.exists(uri) else {}
+    return json_documents.read(uri) if storage.exists(uri) else {}
 
 
 def _best(search: Search) -> TrialRecord | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import ray
 
-from pipelines import session
+from pipelines.ray_cluster import session
 from schemas.errors import RunFailed
 
 # A trial that cannot start must not keep the others for ever, one of slow epochs must not be left behind.

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 import ray
 from ray import tune
 
-from pipelines import runs, session, storage
+from pipelines.io import storage
+from pipelines.mlflow_runs import runs
+from pipelines.ray_cluster import session
 from pipelines.tune.population import Population
 from pipelines.tune.proposals import Proposals, Watch
 from pipelines.tune.reservations import Reservations
 from pipelines.tune.schedulers import make_scheduler
 from pipelines.tune.search import Listener, Search
 from pipelines.tune.trial import TrainingTrial
+from schemas.configs.search_space import Space
+from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
-from schemas.search import Space
-from schemas.tune import TuneConfig
 
 # Ray Tune's folder within the output; the search itself is kept elsewhere, and this one is removed at its end.
 TUNE = "tune"

@@ -12,8 +12,8 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTra
 
 from pipelines.tune.ledger import TrialRecord
 from pipelines.tune.trial import METRIC, TIME
-from schemas.search import Space
-from schemas.tune import TuneConfig
+from schemas.configs.search_space import Space
+from schemas.configs.tune import TuneConfig
 
 
 def make_scheduler(config: TuneConfig, space: Space, ended: Iterable[TrialRecord]) -> TrialScheduler:

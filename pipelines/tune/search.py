@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
-from pipelines import runs
+from pipelines.mlflow_runs import runs
+from pipelines.search.samplers import make_sampler
+from pipelines.search.space import trial_config, trial_count
 from pipelines.tune import ledger
 from pipelines.tune.ledger import TrialRecord
-from pipelines.tune.samplers import make_sampler
-from pipelines.tune.space import trial_config, trial_count
+from schemas.configs.search_space import Space
+from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
-from schemas.search import Space
-from schemas.tune import TuneConfig
 
 
 class Listener(Protocol):

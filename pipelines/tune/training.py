@@ -5,14 +5,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.train import run
 from pipelines.train.data import DataPlan
-from pipelines.train.listening import Control
-from pipelines.train.loop import EpochReport
-from pipelines.train.worker import StepReport
+from pipelines.training.events import Control
+from pipelines.training.reports import EpochReport, StepReport
 from pipelines.tune import ledger
-from schemas.train import TrainConfig
+from schemas.configs.train import TrainConfig
 
 # The state of another trial that a training goes on from.
 START_SUFFIX = ".start.pt"

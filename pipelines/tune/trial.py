@@ -8,18 +8,19 @@ from typing import Any
 
 from ray import tune
 
-from pipelines import storage
-from pipelines.train import checkpoints, run
-from pipelines.train.checkpoints import CHECKPOINTS, STATE_FILE
+from pipelines.io import storage
+from pipelines.search.space import trial_config
+from pipelines.train import run
 from pipelines.train.data import plan_data
-from pipelines.train.loop import Diverged
 from pipelines.train.worker import SELECTION
+from pipelines.training import checkpoints
+from pipelines.training.checkpoints import CHECKPOINTS, STATE_FILE
+from pipelines.training.reports import Diverged
 from pipelines.tune import ledger
 from pipelines.tune.population import hold, wait_for
-from pipelines.tune.space import trial_config
 from pipelines.tune.training import START_SUFFIX, TrialTraining, start_file
+from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
-from schemas.tune import TuneConfig
 
 # What schedulers compare, at which time: the smallest error so far, which is what a trial is worth in the end, but
 # where trials go on from each other the present one.

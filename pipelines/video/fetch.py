@@ -5,10 +5,10 @@ from pathlib import Path
 
 from aiohttp import ClientConnectorError, ClientError, ClientResponseError
 
-from pipelines import storage
+from pipelines.io import storage
+from pipelines.io.secrets import redact
 from pipelines.video.errors import VideoError
 from schemas.errors import RunFailed
-from schemas.secrets import redact
 
 # What servers of the web say of what is not there, for now or for good.
 _NOT_FOUND = (404, 410)

@@ -14,15 +14,15 @@ import pytest
 import torch
 from cluster.store_proxy import BUCKET, environment, running_store
 
-from pipelines import storage
-from pipelines.stores.s3 import S3Store
+from pipelines.io import storage
+from pipelines.io.stores.s3 import S3Store
 
 ROOT = Path(__file__).parents[2]
 INPUTS = f"s3://{BUCKET}/inputs"
 # Jobs one after another in one process: a Ray to start for all of them.
 SERIES = """
 import json, sys
-from jobs.cli import run_job
+from jobs.command_line.main import run_job
 for name, *arguments in json.loads(sys.argv[1]):
     if code := run_job(name, arguments):
         raise SystemExit(code)

@@ -8,9 +8,9 @@ from evaluate_detector.annotated_samples import DETECTOR, coco_set
 from train.training_samples import person, write
 
 from jobs.status import look
-from pipelines import documents, storage
+from pipelines.io import json_documents, storage
 from pipelines.synthetic.studio import synthesize
-from schemas.synthesize import SynthesizeConfig
+from schemas.configs.synthesize import SynthesizeConfig
 
 # Two processes with a Ray each, one after another: on a busy machine each start takes a minute.
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
@@ -67,7 +67,7 @@ def store(tmp_path_factory, plugin_path):
 
 def trials(output):
     folders = storage.list_folder(f"{output}/search/trials")
-    return [documents.read(f"{folder}/trial.json") for folder in folders if storage.exists(f"{folder}/trial.json")]
+    return [json_documents.read(f"{folder}/trial.json") for folder in folders if storage.exists(f"{folder}/trial.json")]
 
 
 def found(output):
@@ -85,7 +85,7 @@ def test_a_killed_search_ends_as_if_undisturbed_and_no_job_works_twice(store, tm
     assert same_weights(f"{FIRST}/search/best.pt", f"{SECOND}/search/best.pt")
     assert found(FIRST) == found(SECOND)
     assert trials(SECOND)[0] == before, "it was not trained again"
-    assert documents.read(f"{SECOND}/search/report.json")["best"]["trial"] == "001"
+    assert json_documents.read(f"{SECOND}/search/report.json")["best"]["trial"] == "001"
     check_others(said)
 
 
@@ -101,4 +101,4 @@ def check_others(said):
         "version  models:/lifter/1, registered before",
     ]
     assert said.count("this run  6 images") == 1
-    assert documents.read(f"{SECOND}/coco/metrics.json")["metrics"]["ap"] == pytest.approx(1)
+    assert json_documents.read(f"{SECOND}/coco/metrics.json")["metrics"]["ap"] == pytest.approx(1)

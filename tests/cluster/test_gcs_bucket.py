@@ -9,9 +9,9 @@ from cluster.gcs_process import ERRORS, KIND, gcs_environment, running_gcs
 from cluster.store_proxy import BUCKET, Proxy
 from train.training_samples import person, write
 
-from pipelines import storage
-from pipelines.datasets.lifted_reader import read_lifted
-from pipelines.stores.gcs import GcsStore
+from pipelines.io import storage
+from pipelines.io.stores.gcs import GcsStore
+from pipelines.tracks.lifted_reader import read_lifted
 from schemas.errors import UserError
 
 # Two processes with a Ray each, one after another: on a busy machine each start takes a minute.

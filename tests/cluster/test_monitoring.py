@@ -5,7 +5,7 @@ import re
 
 from manifests import CLUSTER, ROOT
 
-from pipelines.metrics import COUNTERS
+from pipelines.ray_cluster.prometheus import COUNTERS
 
 METRIC = re.compile(r"\b(?:ray_)?(raylift_\w+_total)\b")
 

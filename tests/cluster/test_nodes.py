@@ -12,7 +12,7 @@ from nodes import Machines
 from running_jobs import checkpoints, finish, same_weights, wait_for
 from train.training_samples import person, write
 
-from pipelines import storage
+from pipelines.io import storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 SPOT = ("detector=bright_spot:BrightSpot", "decode.max_side=160", "decode.clip_mb=0.4", "workers.clips_per_file=2")
@@ -39,7 +39,7 @@ def videos(tmp_path_factory, make_video):
 @pytest.fixture(scope="module")
 def labels(videos, embedded_ray, tmp_path_factory):
     """What labeling gives where nothing happens: (clips, tracks)."""
-    from jobs.cli import run_job
+    from jobs.command_line.main import run_job
 
     output = tmp_path_factory.mktemp("labels") / "out"
     with pytest.MonkeyPatch.context() as patch:
@@ -147,7 +147,7 @@ def training(corpus, output):
 @pytest.fixture(scope="module")
 def lifter(corpus, embedded_ray, tmp_path_factory):
     """The output of a training of two workers that nothing disturbed."""
-    from jobs.cli import run_job
+    from jobs.command_line.main import run_job
 
     output = tmp_path_factory.mktemp("lifter") / "out"
     with pytest.MonkeyPatch.context() as patch:
@@ -212,8 +212,8 @@ def test_a_search_loses_its_only_node_while_workers_start_and_goes_on_on_another
 def test_a_poisoned_video_in_every_position(embedded_ray, videos, tmp_path):
     """Wherever the video stands that aborts every decoder, the others are labeled, each clip once."""
     from pipelines.label import run
-    from pipelines.label.sources import find_videos
-    from schemas.label import LabelConfig
+    from pipelines.label.video_sources import find_videos
+    from schemas.configs.label import LabelConfig
 
     names = sorted(video.name for video in videos.iterdir())
     for position in range(len(names)):

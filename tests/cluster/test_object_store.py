@@ -7,8 +7,8 @@ from cluster.bucket_jobs import INPUTS, Series, same_weights, serving
 from cluster.store_proxy import BUCKET, KEYS, Proxy
 from train.training_samples import person, write
 
-from pipelines import storage
-from pipelines.datasets.lifted_reader import read_lifted
+from pipelines.io import storage
+from pipelines.tracks.lifted_reader import read_lifted
 
 # Five processes with a Ray each, one after another: on a busy machine each start takes a minute.
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]

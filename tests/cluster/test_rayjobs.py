@@ -11,9 +11,9 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from manifests import CLUSTER, KUBERAY, OVERLAYS, ROOT, containers, pod_templates, quantity, rayjob
 
-from jobs.arguments import read_config
-from jobs.cli import job_names
-from schemas.config import JobConfig
+from jobs.command_line.arguments import read_config
+from jobs.command_line.main import job_names
+from schemas.job_config import JobConfig
 
 FOLDERS = {name: KUBERAY / "overlays" / name for name in OVERLAYS} | {"kind": CLUSTER / "kind"}
 SCHEMA = Draft202012Validator(yaml.safe_load(Path(__file__).with_name("rayjob_crd.yaml").read_text()))
@@ -164,7 +164,7 @@ def test_the_jobs_resources_are_those_of_the_groups(overlay):
 
 def _config_class(name: str) -> type[JobConfig]:
     """The config of a job, found without the seconds that importing the job takes."""
-    module = importlib.import_module(f"schemas.{name}")
+    module = importlib.import_module(f"schemas.configs.{name}")
     (found,) = [
         member
         for label, member in inspect.getmembers(module, inspect.isclass)

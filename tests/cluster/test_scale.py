@@ -5,7 +5,7 @@ import textwrap
 
 from manifests import ROOT
 
-from schemas.label import DecodeConfig, WorkersConfig
+from schemas.configs.label import DecodeConfig, WorkersConfig
 
 TEXT = (ROOT / "docs" / "scale.md").read_text()
 CODE, PRINTED = re.findall(r"```python\n(.*?)```\n\n((?:    [^\n]*\n)+)", TEXT, re.DOTALL)[0]

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pose_files import noise
-from track_samples import make_track, write_tracks
+from tracks.track_samples import make_track, write_tracks
 
-from pipelines import storage
 from pipelines.datasets.synthetic import Synthetic, label_track
+from pipelines.io import storage
 from pipelines.synthetic.cameras import View
 from pipelines.synthetic.truth import Truth, write_truth
 from schemas.cameras import Intrinsics

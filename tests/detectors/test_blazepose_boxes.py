@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines.datasets.coco import CocoKeypoints, read_coco
-from pipelines.datasets.images import read_image
+from pipelines.annotations.coco import CocoKeypoints, read_coco
+from pipelines.annotations.images import read_image
 from pipelines.detectors.base import KeypointEstimator
 from pipelines.detectors.blazepose.detector import BlazePose, BlazePoseConfig
 from pipelines.detectors.scores import coco

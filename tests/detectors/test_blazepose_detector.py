@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines.detectors.base import Detector, People
+from pipelines.detectors.base import Detector
 from pipelines.detectors.blazepose.detector import BlazePose, BlazePoseConfig, body_boxes, regions
-from pipelines.detectors.oks import oks
+from pipelines.pose.oks import oks
+from pipelines.pose.people import People
 from schemas.layouts import LAYOUTS
 
 COCO, BLAZEPOSE = LAYOUTS["coco17"], LAYOUTS["blazepose33"]

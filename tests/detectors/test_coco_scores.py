@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from pipelines.datasets.coco import CocoImage, CocoKeypoints, read_coco
-from pipelines.datasets.coco_results import results
-from pipelines.detectors.oks import oks
+from pipelines.annotations.coco import CocoImage, CocoKeypoints, read_coco
+from pipelines.annotations.coco_results import results
 from pipelines.detectors.scores import coco
+from pipelines.pose.oks import oks
 from schemas.errors import UserError
 from schemas.layouts import layout
 

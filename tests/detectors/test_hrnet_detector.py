@@ -3,14 +3,14 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from jobs.arguments import read_config
+from jobs.command_line.arguments import read_config
 from pipelines.detectors.base import Detector, KeypointEstimator
 from pipelines.detectors.card import DetectorCard, save_detector
 from pipelines.detectors.hrnet.detector import Hrnet, HrnetConfig
 from pipelines.detectors.hrnet.network import HrnetNetwork
 from pipelines.label.run import settings_of
+from schemas.configs.label import LabelConfig
 from schemas.errors import UserError
-from schemas.label import LabelConfig
 
 
 def build(**options) -> Hrnet:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from jobs.arguments import read_config
+from jobs.command_line.arguments import read_config
 from pipelines.detectors.hrnet.detector import Hrnet, HrnetConfig
 from pipelines.detectors.vitpose.detector import Vitpose, VitposeConfig
+from schemas.configs.label import LabelConfig
 from schemas.errors import UserError
-from schemas.label import LabelConfig
 
 
 @pytest.fixture(autouse=True)

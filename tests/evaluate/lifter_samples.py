@@ -7,7 +7,7 @@ from pipelines.lifters.base import Lifter
 from pipelines.lifters.checkpoint import LifterCard, save_lifter
 from pipelines.lifters.model import LiftingModel, build_model
 from pipelines.lifters.temporal_conv import TemporalConv
-from schemas.config import PluginConfig
+from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
 CONFIG = {"filter_widths": [3, 3], "channels": 32}

@@ -9,11 +9,11 @@ from evaluate.lifter_samples import last_layer, make_lifter
 from scipy.spatial.transform import Rotation
 from train.training_samples import INTRINSICS, person
 
-from pipelines import track_scores
-from pipelines.evaluate import evaluate
+from pipelines.evaluate import track_scores
+from pipelines.evaluate.run import evaluate
+from pipelines.evaluate.track_scores import score_tracks
 from pipelines.lifters.inference import lift
 from pipelines.synthetic.cameras import project
-from pipelines.track_scores import score_tracks
 from schemas.errors import UserError
 from schemas.layouts import layout
 

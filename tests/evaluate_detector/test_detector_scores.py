@@ -12,8 +12,8 @@ from pipelines.evaluate_detector.ledger import read_ledger, read_predictions
 from pipelines.evaluate_detector.plan import TASKS, Plan, plan
 from pipelines.evaluate_detector.score import Scores, score
 from pipelines.evaluate_detector.write import WritePredictions
-from schemas.config import PluginConfig
-from schemas.evaluate_detector import EvaluateDetectorConfig
+from schemas.configs.evaluate_detector import EvaluateDetectorConfig
+from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
 SIGMAS = np.array(layout("coco17").oks_sigmas)

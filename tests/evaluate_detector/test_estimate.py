@@ -9,7 +9,7 @@ from evaluate_detector.annotated_samples import coco_set, paint, save
 from pipelines.evaluate_detector import estimate
 from pipelines.evaluate_detector.estimate import EstimateKeypoints
 from pipelines.evaluate_detector.plan import TASKS
-from schemas.config import PluginConfig
+from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
 COCO = layout("coco17").joints

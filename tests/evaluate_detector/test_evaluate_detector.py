@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from evaluate_detector.annotated_samples import DETECTOR, coco_set, mpii_set
 
-from jobs.cli import run_job
+from jobs.command_line.main import run_job
 
 
 def run(capfd, folder, *arguments, annotations="people.json"):

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 from bvh_reader import angles_deg, forward_kinematics, joints, parse
-from datasets.lifted_samples import lifted
 from scipy.spatial.transform import Rotation
+from tracks.lifted_samples import lifted
 
-from pipelines.datasets.lifted import LiftedTrack
-from pipelines.datasets.npz import read_npz
 from pipelines.export.bvh import bvh_text
 from pipelines.export.skeleton import skeleton_of
+from pipelines.io.npz import read_npz
 from pipelines.synthetic.motion import generate_motion
+from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import LAYOUTS, layout
 
 H36M = layout("h36m17")

@@ -1,7 +1,7 @@
 import io
 
 import numpy as np
-from datasets.lifted_samples import lifted
+from tracks.lifted_samples import lifted
 
 from pipelines.export.npz import npz_bytes
 from schemas.layouts import layout

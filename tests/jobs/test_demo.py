@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from jobs import cli
+from jobs.command_line import main
 
 pytestmark = pytest.mark.ray
 
@@ -14,7 +14,7 @@ SMALL = ("labeled=1", "unlabeled=1", "held_out=1", "seconds=2", "views=1", "epoc
 
 def demo(capfd, *arguments):
     """Run the job in this process; returns (exit code, stdout)."""
-    code = cli.run_job("demo", ["output=out", *SMALL, *arguments])
+    code = main.run_job("demo", ["output=out", *SMALL, *arguments])
     return code, capfd.readouterr().out
 
 
@@ -39,5 +39,5 @@ def test_from_film_to_a_page_and_again(embedded_ray, tmp_path, monkeypatch, capf
 
 
 def test_a_demo_films_to_this_machine(capfd):
-    assert cli.run_job("demo", ["output=memory://demo"]) == 2
+    assert main.run_job("demo", ["output=memory://demo"]) == 2
     assert "output=memory://demo: the demo films to a folder on this machine" in capfd.readouterr().err

@@ -9,13 +9,13 @@ import pytest
 from evaluate.lifter_samples import make_lifter, write_lifter
 from train.training_samples import person, write
 
-from jobs import cli
-from pipelines.evaluate import evaluate
+from jobs.command_line import main
+from pipelines.evaluate.run import evaluate
 
 
 def raylift(capfd, *arguments):
     """Run the job in this process; returns (exit code, stdout, stderr)."""
-    code = cli.run_job("evaluate", [str(argument) for argument in arguments])
+    code = main.run_job("evaluate", [str(argument) for argument in arguments])
     out, err = capfd.readouterr()
     return code, out, err
 

@@ -5,13 +5,13 @@ import os
 import numpy as np
 import pytest
 
-from jobs import cli
-from pipelines.datasets.reader import read_tracks
+from jobs.command_line import main
+from pipelines.tracks.keypoint_reader import read_tracks
 
 
 def raylift(capfd, *arguments):
     """Run the job in this process; returns (exit code, stdout, stderr)."""
-    code = cli.run_job("import_poses", [str(argument) for argument in arguments])
+    code = main.run_job("import_poses", [str(argument) for argument in arguments])
     out, err = capfd.readouterr()
     return code, out, err
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import cli
+from jobs.command_line import main
 
 ROOT = Path(__file__).parents[2]
 DETECTOR = "detector=bright_spot:BrightSpot"
@@ -15,7 +15,7 @@ DETECTOR = "detector=bright_spot:BrightSpot"
 
 def raylift(capfd, *arguments):
     """Run a job in this process; returns (exit code, stdout, stderr)."""
-    code = cli.run_job("label", arguments)
+    code = main.run_job("label", arguments)
     out, err = capfd.readouterr()
     return code, out, err
 
@@ -39,11 +39,11 @@ def test_a_reader_that_has_enough_is_no_error():
 
 def test_the_list_of_jobs_names_each_with_a_summary(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["raylift", "--help"])
-    assert cli.main() == 0
+    assert main.main() == 0
     out = capsys.readouterr().out
     assert all(name in out for name in ("label", "synthesize", "fetch_weights", "demo"))
     monkeypatch.setattr(sys, "argv", ["raylift", "lable"])
-    assert cli.main() == 2
+    assert main.main() == 2
     assert "there is no job 'lable'" in capsys.readouterr().err
 
 
@@ -119,8 +119,8 @@ def test_the_job_is_an_mlflow_run(embedded_ray, make_video, tmp_path, capfd):
 
 
 def test_weights_are_fetched_by_the_name_of_their_detector(tmp_path, capfd):
-    assert cli.run_job("fetch_weights", ["blazepose", f"into={tmp_path}/weights"]) == 0
+    assert main.run_job("fetch_weights", ["blazepose", f"into={tmp_path}/weights"]) == 0
     assert f"blazepose: weights are in {tmp_path}/weights" in capfd.readouterr().out
     assert len(list((tmp_path / "weights").glob("*.tflite"))) == 2
-    assert cli.run_job("fetch_weights", ["bright_spot:BrightSpot"]) == 2
+    assert main.run_job("fetch_weights", ["bright_spot:BrightSpot"]) == 2
     assert "brings no weights to fetch" in capfd.readouterr().err

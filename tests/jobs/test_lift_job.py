@@ -7,21 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from datasets.track_samples import write_tracks
 from evaluate.lifter_samples import write_lifter
+from tracks.track_samples import write_tracks
 from train.training_samples import person
 
-from jobs import cli
-from pipelines import storage
-from pipelines.datasets.lifted_reader import read_lifted
+from jobs.command_line import main
+from pipelines.io import storage
 from pipelines.lift.pipeline import size_pool
-from schemas.lift import LiftWorkersConfig
-from schemas.poses import POSES
+from pipelines.tracks.lifted_reader import read_lifted
+from schemas.configs.lift import LiftWorkersConfig
+from schemas.formats.poses import POSES
 
 
 def raylift(capfd, *arguments):
     """Run the job in this process; returns (exit code, stdout, stderr)."""
-    code = cli.run_job("lift", [str(argument) for argument in arguments])
+    code = main.run_job("lift", [str(argument) for argument in arguments])
     out, err = capfd.readouterr()
     return code, out, err
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from jobs import cli
-from pipelines.datasets.lifted_reader import read_lifted
+from jobs.command_line import main
 from pipelines.lifters.checkpoint import LifterCard, save_lifter
 from pipelines.lifters.model import build_model
+from pipelines.tracks.lifted_reader import read_lifted
 from pipelines.video.probe import probe
-from schemas.config import PluginConfig
+from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
 pytestmark = pytest.mark.ray
@@ -22,7 +22,7 @@ OPTIONS = {"filter_widths": [3, 3], "channels": 16}
 
 def raylift(capfd, *arguments):
     """Run the job in this process; returns (exit code, stdout)."""
-    code = cli.run_job("lift", [str(argument) for argument in arguments])
+    code = main.run_job("lift", [str(argument) for argument in arguments])
     told = capfd.readouterr()
     # For who reads why a test failed.
     sys.stderr.write(told.err)
@@ -97,7 +97,7 @@ def test_a_video_without_people_and_one_that_is_none(embedded_ray, make_video, c
 def test_pages_of_tracks_whose_video_can_be_read(embedded_ray, make_video, command, tmp_path, capfd):
     for name in ("a", "b"):
         make_video(tmp_path / f"{name}.mp4", frames=20)
-    assert cli.run_job("label", ["videos=[a.mp4,b.mp4]", "output=out", command[2]]) == 0
+    assert main.run_job("label", ["videos=[a.mp4,b.mp4]", "output=out", command[2]]) == 0
     (tmp_path / "a.mp4").unlink()
     tracks = ["model=best.pt", "tracks=out/tracks", "output=poses", "workers.lifters=1"]
     code, out = raylift(capfd, *tracks, "pages=5")

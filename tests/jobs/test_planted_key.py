@@ -3,10 +3,10 @@
 import mlflow
 from mlflow.artifacts import load_text
 
-from jobs import cli
-from jobs.arguments import read_config
-from pipelines import runs
-from schemas.label import LabelConfig
+from jobs.command_line import main
+from jobs.command_line.arguments import read_config
+from pipelines.mlflow_runs import runs
+from schemas.configs.label import LabelConfig
 
 KEY = "planted-key"
 VIDEO = f"https://me:{KEY}@host/clip.mp4?sig={KEY}"
@@ -14,7 +14,7 @@ VIDEO = f"https://me:{KEY}@host/clip.mp4?sig={KEY}"
 
 def test_errors_do_not_show_it(capfd):
     model = f"http://me:{KEY}@127.0.0.1:9/best.pt?token={KEY}"
-    assert cli.run_job("evaluate", [f"model={model}", "data=nowhere"]) != 0
+    assert main.run_job("evaluate", [f"model={model}", "data=nowhere"]) != 0
     told = capfd.readouterr()
     assert "http://me:…@127.0.0.1:9/best.pt?token=…" in told.err
     assert KEY not in told.err + told.out

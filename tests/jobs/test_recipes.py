@@ -10,21 +10,21 @@ import yaml
 from evaluate_detector.annotated_samples import coco_set, mpii_set
 from train.training_samples import person, write
 
-from jobs.arguments import plugin_config, read_config
-from jobs.cli import job_names, run_job
+from jobs.command_line.arguments import plugin_config, read_config
+from jobs.command_line.main import job_names, run_job
 from pipelines.evaluate_detector.plan import plan
+from pipelines.search.samplers import make_sampler
+from pipelines.search.space import search_space, trial_config
 from pipelines.train.data import load_data, plan_data
 from pipelines.train.loop import Training
-from pipelines.train.worker_group import WorkerGroup
 from pipelines.train_detector.loop import learning_rate
-from pipelines.tune.samplers import make_sampler
-from pipelines.tune.space import search_space, trial_config
-from schemas.compare import CompareConfig
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.compare import CompareConfig
+from schemas.configs.evaluate_detector import EvaluateDetectorConfig
+from schemas.configs.train import TrainConfig
+from schemas.configs.train_detector import TrainDetectorConfig
+from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
-from schemas.evaluate_detector import EvaluateDetectorConfig
-from schemas.train import TrainConfig
-from schemas.train_detector import TrainDetectorConfig
-from schemas.tune import TuneConfig
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "jobs" / "recipes").glob("*.yaml"))

@@ -5,13 +5,13 @@ import json
 import pytest
 from label.detection_samples import clip, sources, write_shard
 
-from jobs import cli
+from jobs.command_line import main
 from pipelines.label.ledger import read_ledger
 from pipelines.label.status import note_job
 
 
 def raylift(capfd, *arguments):
-    code = cli.run_job("status", arguments)
+    code = main.run_job("status", arguments)
     out, err = capfd.readouterr()
     return code, out, err
 

@@ -5,11 +5,12 @@ import shlex
 
 import pytest
 
-from jobs import arguments, cli, submit, submitted
-from schemas.config import paths
+from jobs import submit
+from jobs.command_line import arguments, main, submitted
+from schemas.configs.label import LabelConfig
+from schemas.configs.submit import SubmitConfig
 from schemas.errors import UserError
-from schemas.label import LabelConfig
-from schemas.submit import SubmitConfig
+from schemas.job_config import paths
 
 LABEL = ["label", "videos=s3://bucket/clips", "output=s3://bucket/out"]
 
@@ -96,16 +97,16 @@ def test_a_password_is_not_sent_where_a_dashboard_shows_it():
 def test_a_submitted_job_writes_nothing_that_vanishes(monkeypatch, capfd):
     monkeypatch.setenv(submitted.SUBMITTED, "1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
-    assert cli.run_job("label", ["videos=clips", "output=out"]) == 2
+    assert main.run_job("label", ["videos=clips", "output=out"]) == 2
     assert "label: output=out: on a cluster a relative path vanishes with it" in capfd.readouterr().err
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert cli.run_job("label", ["videos=clips", "output=/shared/out"]) == 2
+    assert main.run_job("label", ["videos=clips", "output=/shared/out"]) == 2
     assert "label: MLFLOW_TRACKING_URI is not set: on a cluster MLflow's file vanishes" in capfd.readouterr().err
 
 
 def test_an_address_that_is_none(capfd):
-    assert cli.run_job("submit", ["list", "address=head:8265"]) == 2
+    assert main.run_job("submit", ["list", "address=head:8265"]) == 2
     assert "address=head:8265: is no job server; give http://head:8265" in capfd.readouterr().err
-    assert cli.run_job("submit", ["list", "address=http://127.0.0.1:9"]) == 1
+    assert main.run_job("submit", ["list", "address=http://127.0.0.1:9"]) == 1
     assert "address=http://127.0.0.1:9: no job server answers: " in capfd.readouterr().err
     assert SubmitConfig.model_fields["follow"].default is True

@@ -16,7 +16,7 @@ import pytest
 from running_jobs import checkpoints, same_weights, wait_for
 from train.training_samples import person, write
 
-from jobs.cli import run_job
+from jobs.command_line.main import run_job
 
 pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]

@@ -14,13 +14,13 @@ import torch
 from evaluate_detector.annotated_samples import coco_set, mpii_set
 from running_jobs import checkpoints, same_weights, wait_for
 
-from jobs.arguments import read_config
-from jobs.cli import run_job
+from jobs.command_line.arguments import read_config
+from jobs.command_line.main import run_job
 from pipelines.synthetic.studio import synthesize
-from pipelines.train_detector.cutting import cut_people
+from pipelines.train_detector.fill_crop_cache import cut_people
 from pipelines.train_detector.plan import plan_training
-from schemas.synthesize import SynthesizeConfig
-from schemas.train_detector import TrainDetectorConfig
+from schemas.configs.synthesize import SynthesizeConfig
+from schemas.configs.train_detector import TrainDetectorConfig
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 2

@@ -13,11 +13,11 @@ import psutil
 import pytest
 from train.training_samples import person, write
 
-from jobs.arguments import read_config
-from jobs.cli import run_job
+from jobs.command_line.arguments import read_config
+from jobs.command_line.main import run_job
 from pipelines.lifters.checkpoint import load_lifter
 from pipelines.train.data import plan_data
-from schemas.train import TrainConfig
+from schemas.configs.train import TrainConfig
 
 pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]

@@ -21,8 +21,8 @@ import pytest
 from label.odd_names import ODD_NAMES
 from train.training_samples import person, write
 
-from pipelines import storage
-from pipelines.metrics import COUNTERS
+from pipelines.io import storage
+from pipelines.ray_cluster.prometheus import COUNTERS
 
 pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ FRAMES = 8
 # Two jobs on one Ray, which then lives long enough for a last look.
 TRAIN_AND_LIFT = """
 import json, sys, time
-from jobs.cli import run_job
+from jobs.command_line.main import run_job
 for name, *fields in json.loads(sys.argv[1]):
     assert run_job(name, fields) == 0
 time.sleep(3)

@@ -4,10 +4,10 @@ import hashlib
 
 import pyarrow as pa
 
+from pipelines.io.shards import digest
 from pipelines.label.ledger import SHARDS
-from pipelines.shards import digest
-from schemas.detections import DETECTIONS
-from schemas.videos import VideoSource
+from schemas.formats.detections import DETECTIONS
+from schemas.formats.videos import VideoSource
 
 SETTINGS = {"detector": "by_hand"}
 _TRANSIT = [pa.field("weights_sha256", pa.string()), pa.field("layout", pa.string())]

@@ -4,10 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.detectors.base import Detector, People, TimedDetector
+from pipelines.detectors.base import Detector, TimedDetector
 from pipelines.label.detect import DetectPeople
-from schemas.config import JobConfig, PluginConfig
-from schemas.detections import DECODED
+from pipelines.pose.people import People
+from schemas.formats.detections import DECODED
+from schemas.job_config import JobConfig, PluginConfig
 from schemas.layouts import layout
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from running_jobs import finish, processes_below, wait_for
 
-from pipelines import storage
+from pipelines.io import storage
 
 pytestmark = pytest.mark.ray
 

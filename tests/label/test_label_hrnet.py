@@ -5,15 +5,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.arguments import read_config
-from pipelines import storage
+from jobs.command_line.arguments import read_config
+from pipelines.io import storage
 from pipelines.label import run
 from pipelines.label.detect import DetectPeople
-from pipelines.label.sources import find_videos
+from pipelines.label.video_sources import find_videos
 from pipelines.video.encode import VideoWriter
-from schemas.config import PluginConfig
-from schemas.detections import DECODED
-from schemas.label import LabelConfig
+from schemas.configs.label import LabelConfig
+from schemas.formats.detections import DECODED
+from schemas.job_config import PluginConfig
 
 FIELDS = [
     *("detector=hrnet", "detector.weights=random:0", "detector.channels=4", "detector.input_size=64x64"),

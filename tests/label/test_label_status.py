@@ -6,7 +6,7 @@ import os
 import pytest
 from label.detection_samples import clip, person, sources, write_shard
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.label.ledger import read_ledger
 from pipelines.label.status import NOTE, REPORT, note_job, status, written_at
 

@@ -3,7 +3,7 @@
 import pytest
 from label.detection_samples import SETTINGS, clip, write_shard
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.label.ledger import read_ledger, retire_errors
 from pipelines.label.report import failures_of
 from schemas.errors import UserError

@@ -6,14 +6,14 @@ import pyarrow as pa
 import pytest
 from cluster.store_proxy import BUCKET
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.label.decode import DecodeClips
 from pipelines.label.plan import PlanClips
 from pipelines.label.write import WriteDetections
 from pipelines.video.isolated import READER
-from schemas.detections import DETECTIONS, PLANNED, TRANSIT_FIELDS
-from schemas.label import DecodeConfig
-from schemas.videos import VideoSource
+from schemas.configs.label import DecodeConfig
+from schemas.formats.detections import DETECTIONS, PLANNED, TRANSIT_FIELDS
+from schemas.formats.videos import VideoSource
 
 VIDEO = f"s3://{BUCKET}/lost/v.mp4"
 GONE = "has failed for 1 s"

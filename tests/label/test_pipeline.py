@@ -6,17 +6,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.arguments import read_config
-from pipelines import storage
+from jobs.command_line.arguments import read_config
+from pipelines.io import storage
 from pipelines.label import run
 from pipelines.label.pipeline import PLANNER, WRITER, size_pools
-from pipelines.label.sources import find_videos
 from pipelines.label.status import status
+from pipelines.label.video_sources import find_videos
 from pipelines.video.isolated import READER
-from schemas.detections import DETECTIONS
+from schemas.configs.label import LabelConfig, WorkersConfig
 from schemas.errors import RunFailed, UserError
-from schemas.label import LabelConfig, WorkersConfig
-from schemas.tracks import TRACKS
+from schemas.formats.detections import DETECTIONS
+from schemas.formats.tracks import TRACKS
 
 pytestmark = pytest.mark.ray
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.video.probe import probe
 from schemas.layouts import layout
 

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from datasets.track_samples import write_tracks
 from evaluate.lifter_samples import make_lifter
 from running_jobs import processes_below, wait_for
+from tracks.track_samples import write_tracks
 from train.training_samples import person
 
-from pipelines import storage
-from pipelines.datasets.lifted_reader import read_lifted
+from pipelines.io import storage
 from pipelines.lift.lifting import Lifter, lift_tracks
 from pipelines.lift.plan import find_tracks
 from pipelines.lift.reading import read_one_by_one
 from pipelines.lifters.checkpoint import save_lifter
+from pipelines.tracks.lifted_reader import read_lifted
 
 pytestmark = pytest.mark.ray
 

@@ -2,10 +2,9 @@ import dataclasses
 
 import pyarrow.parquet as pq
 import pytest
-from datasets.track_samples import write_tracks
+from tracks.track_samples import write_tracks
 from train.training_samples import person
 
-from pipelines.datasets.reader import TrackInfo
 from pipelines.lift.ledger import HeldTrack
 from pipelines.lift.plan import (
     TRACK_FRAMES,
@@ -17,6 +16,7 @@ from pipelines.lift.plan import (
     require_one_file_each,
 )
 from pipelines.lift.reading import describe, read_one_by_one
+from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas.errors import UserError
 
 

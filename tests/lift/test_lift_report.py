@@ -2,10 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets.lifted_samples import lifted
+from tracks.lifted_samples import lifted
 
 from pipelines.lift.report import Histogram, quality
-from schemas.poses import POSES
+from schemas.formats.poses import POSES
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])

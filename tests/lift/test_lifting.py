@@ -9,13 +9,13 @@ import torch
 from evaluate.lifter_samples import make_lifter
 from train.training_samples import INTRINSICS, person
 
-from pipelines.datasets.reader import TrackInfo
-from pipelines.datasets.selection import take
 from pipelines.export.bvh import bvh_text
 from pipelines.export.npz import npz_bytes
 from pipelines.lift.lifting import Lifter, lift_tracks
 from pipelines.lifters.inference import lift
 from pipelines.pose.cameras import camera_vector, project, to_screen
+from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.selection import take
 
 
 def lifter(flip=True, **changes):

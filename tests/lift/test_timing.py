@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from train.training_samples import person
 
-from pipelines.datasets.selection import take
 from pipelines.lift.timing import at_lifter_rate, at_times
+from pipelines.tracks.selection import take
 from schemas.errors import UserError
 
 

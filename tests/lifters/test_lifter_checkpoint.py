@@ -5,8 +5,8 @@ import torch
 
 from pipelines.lifters.checkpoint import LifterCard, load_lifter, require_layout, save_lifter
 from pipelines.lifters.model import build_model
-from schemas.config import PluginConfig
 from schemas.errors import UserError
+from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
 CONFIG = {"filter_widths": [3, 3], "channels": 4}

@@ -3,7 +3,7 @@ import torch
 
 from pipelines.lifters.inference import lift, mirrored
 from pipelines.lifters.model import build_model, root_of
-from schemas.config import PluginConfig
+from schemas.job_config import PluginConfig
 from schemas.layouts import LAYOUTS
 
 COCO, H36M = LAYOUTS["coco17"], LAYOUTS["h36m17"]

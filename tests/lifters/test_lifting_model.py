@@ -4,7 +4,7 @@ import torch
 from pipelines.lifters.batch_norm import BatchNormActivation
 from pipelines.lifters.model import LiftingModel, build_model, root_of
 from pipelines.lifters.temporal_conv import TemporalConv, TemporalConvConfig
-from schemas.config import PluginConfig
+from schemas.job_config import PluginConfig
 from schemas.layouts import LAYOUTS
 
 H36M = LAYOUTS["h36m17"]

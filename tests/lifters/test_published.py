@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from jobs.cli import run_job
+from jobs.command_line.main import run_job
 from pipelines.lifters.checkpoint import load_lifter, save_lifter
 from pipelines.lifters.published import load_published
 from schemas.errors import UserError

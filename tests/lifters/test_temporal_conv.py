@@ -8,8 +8,8 @@ import torch
 from pipelines.lifters.base import Lifter, build_lifter
 from pipelines.lifters.published import load_published, published_name
 from pipelines.lifters.temporal_conv import TemporalConv, TemporalConvConfig
-from schemas.config import PluginConfig
 from schemas.errors import UserError
+from schemas.job_config import PluginConfig
 from schemas.layouts import LAYOUTS, JointLayout
 
 GOLDEN = json.loads(Path(__file__).with_name("golden.json").read_text())

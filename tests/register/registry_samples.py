@@ -6,10 +6,10 @@ import mlflow
 import torch
 from evaluate.lifter_samples import CONFIG, last_layer, make_lifter
 
-from jobs import cli
+from jobs.command_line import main
 from pipelines.lifters.checkpoint import LifterCard, save_lifter
 from pipelines.lifters.model import LiftingModel, build_model
-from schemas.config import PluginConfig
+from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
 
@@ -42,7 +42,7 @@ def write_scaled(uri: str, scale: float) -> str:
 
 def raylift(capfd, *arguments, job="register"):
     """Run a job in this process; returns (exit code, stdout, stderr)."""
-    code = cli.run_job(job, [str(argument) for argument in arguments])
+    code = main.run_job(job, [str(argument) for argument in arguments])
     out, err = capfd.readouterr()
     return code, out, err
 

@@ -12,8 +12,8 @@ from torch import nn
 from pipelines.lifters.inference import predict
 from pipelines.lifters.model import LiftingModel
 from pipelines.register.export import export_lifter
-from schemas.config import JobConfig
 from schemas.errors import UserError
+from schemas.job_config import JobConfig
 from schemas.layouts import layout
 
 

@@ -8,8 +8,8 @@ from evaluate.lifter_samples import write_lifter
 from register.registry_samples import coco_lifter, raylift, tags
 from train.training_samples import person, write
 
-from pipelines import models
 from pipelines.lifters.checkpoint import load_lifter, save_lifter
+from pipelines.mlflow_runs import model_uris
 
 
 def test_a_lifter_becomes_a_version_once(corpus, name, capfd):
@@ -33,7 +33,7 @@ def test_a_lifter_becomes_a_version_once(corpus, name, capfd):
     assert {key: found[f"raylift.{key}"] for key in ("input_layout", "fps", "receptive_field", "trajectory")} == {
         **{"input_layout": "h36m17", "fps": "50", "receptive_field": "9", "trajectory": "true"},
     }
-    fetched = models.fetch(f"models:/{name}@candidate")
+    fetched = model_uris.fetch(f"models:/{name}@candidate")
     assert (fetched.name, fetched.sha256) == (f"models:/{name}/1", found["raylift.sha256"])
     assert load_lifter(fetched.file)[1] == load_lifter(lifter)[1]
 

@@ -6,7 +6,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from jobs.cli import run_job
+from jobs.command_line.main import run_job
 
 pytestmark = pytest.mark.ray
 

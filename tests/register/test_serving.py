@@ -13,12 +13,12 @@ from mlflow.exceptions import MlflowException
 from register.registry_samples import coco_lifter
 from train.training_samples import person
 
-from pipelines.datasets.sequences import concatenate
 from pipelines.lift.timing import at_lifter_rate, at_times
 from pipelines.lifters.inference import lift
 from pipelines.pose import quality
 from pipelines.register import package, serving
 from pipelines.register.export import export_lifter
+from pipelines.sampling.sequences import concatenate
 from schemas.layouts import layout, shared_joints
 
 

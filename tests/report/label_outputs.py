@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets.track_samples import make_track, write_tracks
+from tracks.track_samples import make_track, write_tracks
 
 from schemas import FORMAT_KEY, LAYOUT_KEY
-from schemas.detections import DETECTIONS, FORMAT
+from schemas.formats.detections import DETECTIONS, FORMAT
 
 
 def somebody(score: float = 0.9, keypoint_score: float = 0.8, place_px: float = 40) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.datasets.lifted import LiftedTrack
-from pipelines.datasets.track import KeypointTrack
 from pipelines.report.scene import Person, Scene
 from pipelines.synthetic import studio
 from pipelines.synthetic.truth import Truth, load_truth
-from schemas.synthesize import SynthesizeConfig
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.lifted_track import LiftedTrack
+from schemas.configs.synthesize import SynthesizeConfig
 
 # Feet 0.9 m under the pelvis and shoulders 0.5 m above it, camera axes (y down); layout h36m17.
 STANDING = np.zeros((17, 3), np.float32)

@@ -5,8 +5,8 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from schemas.config import JobConfig, PluginConfig, PluginTable, build, flatten, paths
 from schemas.errors import UserError
+from schemas.job_config import JobConfig, PluginConfig, PluginTable, build, flatten, paths
 
 
 class Inner(JobConfig):

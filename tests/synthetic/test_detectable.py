@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from pipelines.detectors.base import People
 from pipelines.detectors.blazepose.detector import BlazePose, BlazePoseConfig
+from pipelines.pose.people import People
 from pipelines.synthetic.actions import ACTIONS
 from pipelines.synthetic.renderer import Renderer
 from pipelines.synthetic.studio import build_scene
+from schemas.configs.synthesize import SynthesizeConfig
 from schemas.layouts import LAYOUTS, shared_joints
-from schemas.synthesize import SynthesizeConfig
 
 COCO = LAYOUTS["coco17"]
 DETECTED, TRUE = (np.array(indices) for indices in zip(*shared_joints(COCO, LAYOUTS["h36m17"]), strict=True))

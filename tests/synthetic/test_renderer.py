@@ -13,7 +13,7 @@ from pipelines.synthetic.skeleton import JOINT
 from pipelines.synthetic.studio import Scene, build_scene
 from pipelines.synthetic.wardrobe import Look, sample_look
 from schemas.cameras import Intrinsics
-from schemas.synthesize import SynthesizeConfig
+from schemas.configs.synthesize import SynthesizeConfig
 
 UP = np.array([0.0, 0.0, 1.0])
 

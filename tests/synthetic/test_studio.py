@@ -7,16 +7,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.cli import run_job
-from pipelines import storage
+from jobs.command_line.main import run_job
+from pipelines.io import storage
 from pipelines.synthetic.cameras import project
 from pipelines.synthetic.renderer import Renderer
 from pipelines.synthetic.skeleton import LAYOUT
 from pipelines.synthetic.studio import build_scene, film, synthesize
 from pipelines.synthetic.truth import load_truth
 from schemas.cameras import Intrinsics
+from schemas.configs.synthesize import SynthesizeConfig
 from schemas.errors import UserError
-from schemas.synthesize import FORMAT, SynthesizeConfig
+from schemas.formats.truth import FORMAT
 
 
 def config(output: Path, **changes: object) -> SynthesizeConfig:

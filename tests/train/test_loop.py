@@ -12,7 +12,7 @@ from train.training_samples import person, small, write
 from pipelines.lifters.batch_norm import BatchNormActivation
 from pipelines.train.data import load_data, plan_data
 from pipelines.train.loop import Training
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.training.worker_group import WorkerGroup
 from schemas.errors import RunFailed
 
 ALONE = WorkerGroup(torch.device("cpu"))

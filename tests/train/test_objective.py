@@ -4,13 +4,13 @@ import pytest
 import torch
 from train.training_samples import person
 
-from pipelines.datasets.sequences import concatenate
-from pipelines.datasets.windows import Windows, WindowShape
 from pipelines.pose import cameras
+from pipelines.sampling.sequences import concatenate
+from pipelines.sampling.windows import Windows, WindowShape
 from pipelines.train.objective import Objective, Prediction
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train import ObjectiveConfig
 from schemas.layouts import layout, shared_joints
-from schemas.train import ObjectiveConfig
 
 H36M, COCO = layout("h36m17"), layout("coco17")
 ALONE = WorkerGroup(torch.device("cpu"))

@@ -8,7 +8,7 @@ import torch
 from train.training_samples import person, small, write
 
 from pipelines.train.data import load_data, plan_data
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.training.worker_group import WorkerGroup
 from schemas.errors import UserError
 
 UNCALIBRATED: dict[str, Any] = {"intrinsics": None, "intrinsics_provenance": "none"}

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from pipelines.train import checkpoints
-from pipelines.train.checkpoints import STATE_FILE, Best
-from pipelines.train.worker import read_state, state_to_continue
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.training import checkpoints
+from pipelines.training.checkpoints import STATE_FILE, Best
+from pipelines.training.resume import read_state, state_to_continue
+from pipelines.training.worker_group import WorkerGroup
 from schemas.errors import UserError
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.datasets.track import KeypointTrack
 from pipelines.synthetic.cameras import project
+from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas import FORMAT_KEY, VERSION_KEY
 from schemas.cameras import Intrinsics
-from schemas.tracks import FORMAT, TRACKS
-from schemas.train import TrainConfig
+from schemas.configs.train import TrainConfig
+from schemas.formats.tracks import FORMAT, TRACKS
 
 INTRINSICS = Intrinsics(fx=1145, fy=1143, cx=512, cy=515, k1=-0.2, k2=0.24, p1=-1e-3, p2=1e-3, distortion="human36m")
 FPS = 50.0

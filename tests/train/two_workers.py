@@ -10,7 +10,7 @@ from train.training_samples import small
 
 from pipelines.train.data import load_data, plan_data
 from pipelines.train.loop import Training
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.training.worker_group import WorkerGroup
 
 
 def main() -> None:

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.datasets.people.source import LabeledImage, Part, Unreadable, people_of_joints
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.annotations.people.source import LabeledImage, Part, Unreadable, people_of_joints
 from pipelines.train_detector.batches import Batches
-from pipelines.train_detector.canvases import CanvasSet, CanvasShape, cut_part
+from pipelines.train_detector.crop_cache import CanvasSet, CanvasShape, cut_part
 from pipelines.train_detector.loop import DetectorData, DetectorTraining
 from pipelines.train_detector.plan import NetPlan
+from pipelines.training.worker_group import WorkerGroup
 from pipelines.video.isolated import IsolatedReader
+from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.layouts import layout
-from schemas.train_detector import TrainDetectorConfig
 
 LAYOUT = layout("h36m17")
 INPUT_WH = (64, 96)

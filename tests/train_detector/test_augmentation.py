@@ -5,7 +5,7 @@ from train_detector.people_samples import INPUT_WH, LAYOUT, canvases, shape
 
 from pipelines.detectors.topdown.crops import move, warp
 from pipelines.train_detector.augmentation import plain_view, random_view
-from schemas.train_detector import AugmentationConfig
+from schemas.configs.train_detector import AugmentationConfig
 
 NONE = {"scale": 0, "rotated": 0, "mirrored": 0, "half_body": 0}
 

@@ -1,10 +1,10 @@
 import torch
 from train_detector.people_samples import canvases
 
-from pipelines.datasets.order import EpochOrder
-from pipelines.train.worker_group import WorkerGroup
+from pipelines.sampling.order import EpochOrder
 from pipelines.train_detector.batches import Batches
-from schemas.train_detector import AugmentationConfig
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train_detector import AugmentationConfig
 
 ORDER = EpochOrder(6, 4, 0, "none")
 CPU = torch.device("cpu")

@@ -2,10 +2,10 @@ import pytest
 import torch
 from train_detector.people_samples import training
 
-from pipelines.train.worker_group import WorkerGroup
 from pipelines.train_detector.loop import Diverged, learning_rate
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train_detector import DetectorOptimizationConfig
 from schemas.errors import UserError
-from schemas.train_detector import DetectorOptimizationConfig
 
 CPU = WorkerGroup(torch.device("cpu"))
 

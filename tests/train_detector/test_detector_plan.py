@@ -6,12 +6,12 @@ import pytest
 import torch
 from evaluate_detector.annotated_samples import coco_set, mpii_set
 
-from jobs.arguments import read_config
+from jobs.command_line.arguments import read_config
 from pipelines.detectors.card import DetectorCard, save_detector
 from pipelines.detectors.hrnet.network import HrnetNetwork
 from pipelines.train_detector.plan import plan_training, training_order
+from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.errors import UserError
-from schemas.train_detector import TrainDetectorConfig
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.datasets.coco import CocoImage, CocoKeypoints
+from pipelines.annotations.coco import CocoImage, CocoKeypoints
 from pipelines.detectors.scores.coco import average_precision
 from pipelines.train_detector.scores import Truth, judge, metrics, selection
 from schemas.layouts import layout

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from jobs.arguments import plugin_config, read_config
+from jobs.command_line.arguments import plugin_config, read_config
+from pipelines.search.space import search_space
 from pipelines.tune.ledger import TrialRecord
-from pipelines.tune.space import search_space
-from schemas.search import Dimension
-from schemas.tune import TuneConfig
+from schemas.configs.search_space import Dimension
+from schemas.configs.tune import TuneConfig
 
 RATE = "optimization.learning_rate"
 

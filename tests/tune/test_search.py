@@ -8,7 +8,7 @@ import pytest
 from cluster.store_proxy import BUCKET
 from tune.search_samples import RATE, Notes, space_of, tune_config
 
-from pipelines import runs
+from pipelines.mlflow_runs import runs
 from pipelines.tune import ledger, outcome
 from pipelines.tune.search import Search
 from schemas.errors import RunFailed, UserError

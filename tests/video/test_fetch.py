@@ -6,7 +6,7 @@ import threading
 import pytest
 from cluster.store_proxy import BUCKET
 
-from pipelines import storage
+from pipelines.io import storage
 from pipelines.video.errors import VideoError
 from pipelines.video.fetch import fetch_video
 from schemas.errors import RunFailed

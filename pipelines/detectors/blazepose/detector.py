@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from pydantic import Field
 
-from pipelines.detectors.base import People
 from pipelines.detectors.blazepose import weights
 from pipelines.detectors.blazepose.boxes import body_boxes, joints_in
 from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks
 from pipelines.detectors.blazepose.person_model import PersonModel, merge
-from pipelines.detectors.oks import oks_nms
-from schemas.config import JobConfig
+from pipelines.pose.oks import oks_nms
+from pipelines.pose.people import People
+from schemas.job_config import JobConfig
 from schemas.layouts import LAYOUTS, joint_indices
 
 # Neighbouring tiles share a third of their edge: a person up to that size is whole in one of them. In 3 × 3

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipelines.storage import TEMPORARY, cache_folder
+from pipelines.io.storage import TEMPORARY, cache_folder
 from schemas.errors import UserError
 
 PERSON_FILE = "pose_detection.tflite"

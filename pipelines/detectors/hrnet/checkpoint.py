@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipelines.checkpoints import load_weights, read_hashed, shapes_of
 from pipelines.detectors.card import DetectorCard, card_of
 from pipelines.detectors.hrnet.network import HrnetNetwork
 from pipelines.detectors.weights import random_seed
+from pipelines.io.torch_files import load_weights, read_hashed, shapes_of
 from schemas.errors import UserError
 from schemas.layouts import JointLayout, layout
 

@@ -9,7 +9,7 @@ from pipelines.detectors.topdown.detector import TopDown, use_threads
 from pipelines.detectors.topdown.net import build_net
 from pipelines.detectors.topdown.options import TopDownConfig
 from pipelines.detectors.weights import Weights, named, parse_size
-from schemas.config import JobConfig
+from schemas.job_config import JobConfig
 
 _DEFAULT_SIZE = "256x192"
 # The lowest resolution of the network is a 32nd of its input.

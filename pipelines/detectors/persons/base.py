@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pipelines import registry
 from pipelines.detectors.weights import Weights, parse_size
-from schemas.config import JobConfig
 from schemas.errors import UserError
+from schemas.job_config import JobConfig
 
 # The lowest resolution of the published networks is a 32nd of their input.
 COARSEST = 32

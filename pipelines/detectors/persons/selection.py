@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pipelines.detectors.persons.base import Boxes, PersonsConfig
-from pipelines.following.association import iou
+from pipelines.tracking.association import iou
 
 
 def select(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
 
-from pipelines.datasets.coco import CocoKeypoints
-from pipelines.detectors.oks import oks, oks_nms
+from pipelines.annotations.coco import CocoKeypoints
+from pipelines.pose.oks import oks, oks_nms
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS
 

@@ -9,12 +9,11 @@ from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from pipelines import registry
-from pipelines.detectors.base import People
 from pipelines.detectors.batches import Batches
 from pipelines.detectors.clip_frames import ClipFrames
 from pipelines.detectors.heatmaps import HeatmapNet
 from pipelines.detectors.persons.base import Boxes, PersonFinder
-from pipelines.detectors.persons.carrying import fill_in, looked_at
+from pipelines.detectors.persons.box_propagation import fill_in, looked_at
 from pipelines.detectors.persons.selection import select
 from pipelines.detectors.topdown.crops import (
     PADDING,
@@ -31,6 +30,7 @@ from pipelines.detectors.topdown.flips import flip_test
 from pipelines.detectors.topdown.options import TopDownConfig
 from pipelines.detectors.topdown.people import everybody, without_duplicates
 from pipelines.detectors.weights import combined_sha256
+from pipelines.pose.people import People
 
 # Crops are computed where pixel centres are whole numbers; `People` counts from the frame's corner.
 _TO_CENTRES = 0.5

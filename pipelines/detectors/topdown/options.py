@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from pipelines.detectors.heatmaps import Compile, Precision
 from pipelines.detectors.persons.base import PersonsConfig
 from pipelines.detectors.topdown.decode import KERNELS, Decoding
-from schemas.config import JobConfig
+from schemas.job_config import JobConfig
 
 
 class TopDownConfig(JobConfig):

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from pipelines.detectors.base import People
-from pipelines.detectors.oks import oks, oks_nms, soft_oks_nms
 from pipelines.detectors.persons.base import Boxes
 from pipelines.detectors.topdown.options import TopDownConfig
+from pipelines.pose.oks import oks, oks_nms, soft_oks_nms
+from pipelines.pose.people import People
 from schemas.layouts import JointLayout
 
 # Joints below this say nothing about whether somebody is there (COCO's published evaluations).

@@ -14,8 +14,8 @@ from pipelines.detectors.topdown.options import TopDownConfig
 from pipelines.detectors.vitpose.network import load_vitpose
 from pipelines.detectors.vitpose.sizes import PATCH, Variant
 from pipelines.detectors.weights import Weights, parse_size
-from schemas.config import JobConfig
 from schemas.errors import UserError
+from schemas.job_config import JobConfig
 from schemas.layouts import layout
 
 _DEFAULT_WEIGHTS = "usyd-community/vitpose-base-simple"

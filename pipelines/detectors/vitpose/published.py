@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipelines.checkpoints import load_weights, read_hashed, shapes_of
 from pipelines.detectors import pretrained
 from pipelines.detectors.vitpose.sizes import CLASS, HEADS, PATCH, build_config
+from pipelines.io.torch_files import load_weights, read_hashed, shapes_of
 from schemas.errors import UserError
 
 _SUFFIXES = (".pth", ".pt")

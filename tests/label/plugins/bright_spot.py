@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 
-from pipelines.detectors.base import People
-from schemas.config import JobConfig
+from pipelines.pose.people import People
+from schemas.job_config import JobConfig
 from schemas.layouts import layout
 
 

@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 
-from pipelines.detectors.base import People
-from schemas.config import JobConfig
+from pipelines.pose.people import People
+from schemas.job_config import JobConfig
 from schemas.layouts import layout
 
 # The colour of joint j of person p: (STEP * (j + 1), STEP * (p + 1), 255).

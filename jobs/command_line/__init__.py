@@ -1,0 +1,1 @@
+"""The command line that all jobs share: arguments, progress displays, exit codes."""

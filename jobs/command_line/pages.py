@@ -1,0 +1,25 @@
+"""Pages about a job's result, kept beside it and in its MLflow run."""
+
+import logging
+from collections.abc import Callable
+
+from pipelines.io import storage
+from pipelines.io.secrets import redact
+from pipelines.mlflow_runs import runs
+
+
+def keep_page(draw: Callable[[], str], folder: str, name: str, record: runs.Run) -> None:
+    """Draw a page, write it and log it; that it cannot be drawn is a warning, as the work itself is done.
+
+    Args:
+        draw: Returns the page.
+        folder: Of the job's output.
+        name: Of the page's file.
+        record: The job's run.
+    """
+    try:
+        html = redact(draw())
+        storage.write_bytes(storage.join(folder, name), html.encode())
+        record.log_page(html, name)
+    except Exception as error:
+        logging.getLogger(__name__).warning("%s could not be drawn: %s", name, error, exc_info=True)

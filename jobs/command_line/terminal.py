@@ -1,0 +1,22 @@
+"""What jobs say on a terminal: whatever files are called, it is text there, and no secret."""
+
+from typing import Any
+
+from rich.console import Console
+
+from pipelines.io.secrets import printable, redact
+
+
+class Terminal(Console):
+    """A console of plain lines: names from data neither style, move the cursor, nor open what they address.
+
+    Args:
+        stderr: Whether it writes to standard error.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print a line."""
+        super().print(*(printable(redact(o)) if isinstance(o, str) else o for o in objects), **options)

@@ -1,0 +1,1 @@
+"""People annotated in images and videos: COCO, MPII, and every source of labeled people for detectors."""

@@ -1,0 +1,87 @@
+"""COCO's result files: boxes that a person detector found, read; keypoints that were found, written."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Int64
+
+from pipelines.annotations.json_files import read_json
+from pipelines.io import storage
+from schemas.errors import UserError
+
+
+@dataclass(frozen=True)
+class FoundBoxes:
+    """People that a person detector found; a row each, in the file's order.
+
+    Attributes:
+        sha256: Of the file.
+        image_ids: Whose image they are in.
+        boxes: (x0, y0, x1, y1), px; pixel centres are whole numbers.
+        scores: How sure the person detector is.
+    """
+
+    sha256: str
+    image_ids: Int64[np.ndarray, " people"]
+    boxes: Float32[np.ndarray, "people 4"]
+    scores: Float32[np.ndarray, " people"]
+
+
+def read_boxes(uri: str, category_id: int, min_score: float = 0.0) -> FoundBoxes:
+    """Read a result file, a list of {image_id, category_id, bbox: [x, y, width, height], score}.
+
+    Args:
+        uri: The file.
+        category_id: Of people; others are left out.
+        min_score: Boxes of less are left out.
+
+    Raises:
+        UserError: There is no such file, or it is not of this format.
+    """
+    file = read_json(uri)
+    if not isinstance(file.document, list):
+        raise UserError(f"{uri}: is not a result file of COCO's format: that is a list of boxes")
+    image_ids, rows = [], []
+    for number, found in enumerate(file.document):
+        try:
+            if found["category_id"] == category_id and found["score"] >= min_score:
+                x, y, width, height = found["bbox"]
+                rows.append((x, y, x + width, y + height, found["score"]))
+                image_ids.append(int(found["image_id"]))
+        except (KeyError, TypeError, ValueError) as error:
+            said = f"has no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
+            raise UserError(f"{uri}: number {number}: {said}") from error
+    columns = np.array(rows, np.float32).reshape(-1, 5)
+    if not np.isfinite(columns).all():
+        number = int(np.flatnonzero(~np.isfinite(columns).all(1))[0])
+        raise UserError(f"{uri}: a box of image {image_ids[number]} holds a number that is not finite")
+    return FoundBoxes(file.sha256, np.array(image_ids, np.int64), columns[:, :4].copy(), columns[:, 4].copy())
+
+
+def results(
+    image_ids: Int64[np.ndarray, " people"],
+    keypoints: Float[np.ndarray, "people joints 2"],
+    keypoint_scores: Float[np.ndarray, "people joints"],
+    scores: Float64[np.ndarray, " people"],
+    category_id: int,
+) -> list[dict[str, Any]]:
+    """Found people in COCO's result format; pixel centres are whole numbers."""
+    triples = np.concatenate([keypoints, keypoint_scores[..., None]], -1, dtype=np.float64).round(3)
+    return [
+        {"image_id": image, "category_id": category_id, "keypoints": person, "score": score}
+        for image, person, score in zip(
+            image_ids.tolist(), triples.reshape(len(triples), -1).tolist(), scores.tolist(), strict=True
+        )
+    ]
+
+
+def write_results(uri: str, found: list[dict[str, Any]] | list[Mapping[str, Any]]) -> None:
+    """Write a result file.
+
+    Raises:
+        RunFailed: It cannot be written.
+    """
+    storage.write_bytes(uri, json.dumps(found).encode())

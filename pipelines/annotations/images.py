@@ -1,0 +1,55 @@
+"""Images: a file of any kind that OpenCV decodes → RGB pixels as they lie in the file."""
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from pipelines.io import storage
+from schemas.errors import RunFailed
+
+# Annotations count pixels as they lie in the file: an orientation in EXIF is not applied, as COCO does not.
+_AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+
+Image = UInt8[np.ndarray, "height width 3"]
+
+
+class ImageError(Exception):
+    """An image that cannot be had; the message says why, in a line."""
+
+
+def read_image(uri: str) -> Image:
+    """Read and decode an image; grey, transparent and 16-bit ones become RGB of 8 bits.
+
+    Raises:
+        ImageError: It is missing, out of reach, damaged or no image.
+        RunFailed: The store that holds it is gone, and with it all others there.
+    """
+    try:
+        data = storage.read_bytes(uri)
+    except RunFailed as error:
+        # Answers that break off may be of this image alone; a store that is gone says so of any question.
+        storage.exists(uri)
+        raise ImageError(str(error)) from error
+    except FileNotFoundError as error:
+        raise ImageError("there is no such file") from error
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror or error}") from error
+    return decode_image(data)
+
+
+def decode_image(data: bytes) -> Image:
+    """Decode the bytes of an image file.
+
+    Raises:
+        ImageError: They are damaged or no image.
+    """
+    if not data:
+        raise ImageError("the file is empty")
+    try:
+        # None of what is cut short: half an image would be scored like a whole one.
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
+    except cv2.error as error:
+        raise ImageError(f"cannot be decoded: {error.err}") from error
+    if pixels is None:
+        raise ImageError("cannot be decoded: damaged, cut short, or no image")
+    return pixels

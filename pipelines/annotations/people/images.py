@@ -1,0 +1,137 @@
+"""Labeled people in image files: in COCO's or MPII's format."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Int64
+from pydantic import Field
+
+from pipelines.annotations.coco import read_coco
+from pipelines.annotations.images import ImageError, read_image
+from pipelines.annotations.mpii import LAYOUT as MPII_LAYOUT
+from pipelines.annotations.mpii import read_mpii
+from pipelines.annotations.people.source import (
+    LabeledImage,
+    LabeledPeople,
+    Part,
+    Unreadable,
+    digest_of,
+    head_sizes,
+    people_of_joints,
+)
+from pipelines.io import storage
+from pipelines.video.isolated import IsolatedReader
+from schemas.errors import UserError
+from schemas.job_config import JobConfig
+from schemas.layouts import JointLayout
+
+# Seconds of work, tens of megabytes of crops.
+_IMAGES_PER_PART = 256
+
+
+class AnnotatedImages(JobConfig):
+    """Options of both formats."""
+
+    annotations: str = Field(min_length=1)
+    """The json (any URI)."""
+
+    images: str = Field(min_length=1)
+    """Folder (any URI) that the file names in the annotations are relative to."""
+
+
+@dataclass(frozen=True)
+class ImagesPart:
+    """Images with the people in them; a `Part`."""
+
+    digest: str
+    uris: tuple[str, ...]
+    people: tuple[LabeledPeople, ...]
+
+    @property
+    def images(self) -> int:
+        """How many there are."""
+        return len(self.uris)
+
+    def read(self, reader: IsolatedReader) -> Iterator[LabeledImage | Unreadable]:
+        """The images one after another."""
+        for uri, people in zip(self.uris, self.people, strict=True):
+            try:
+                yield LabeledImage(uri, read_image(uri), people)
+            except ImageError as error:
+                yield Unreadable(uri, str(error))
+
+
+class CocoPeople:
+    """People in COCO's keypoint format, crowds left out."""
+
+    Config: ClassVar[type[JobConfig]] = AnnotatedImages
+
+    def __init__(self, config: AnnotatedImages) -> None:
+        self._config = config
+
+    def parts(self) -> tuple[JointLayout, Sequence[Part]]:
+        """The joints of the file, and its images by the hundred.
+
+        Raises:
+            UserError: The annotations are not in this format, or their joints are of no layout.
+        """
+        held = read_coco(self._config.annotations)
+        layout, labeled = held.layout, held.visibility > 0
+        people = LabeledPeople(
+            boxes=held.inside(),
+            keypoints=held.keypoints,
+            labeled=labeled & ~held.crowds[:, None],
+            areas=np.maximum(held.areas, 1).astype(np.float32),
+            head_sizes_px=head_sizes(held.keypoints, labeled, layout),
+        )
+        names = [image.file_name for image in held.images]
+        return layout, _parts(self._config, held.sha256, names, held.image_rows, people)
+
+
+class MpiiImages:
+    """People in MPII's json lists."""
+
+    Config: ClassVar[type[JobConfig]] = AnnotatedImages
+
+    def __init__(self, config: AnnotatedImages) -> None:
+        self._config = config
+
+    def parts(self) -> tuple[JointLayout, Sequence[Part]]:
+        """The joints of MPII, and the file's images by the hundred.
+
+        Raises:
+            UserError: The annotations are not in this format.
+        """
+        held = read_mpii(self._config.annotations)
+        people = people_of_joints(held.keypoints, held.annotated, MPII_LAYOUT, boxes=held.boxes)
+        if held.head_sizes_px is not None:
+            people = replace(people, head_sizes_px=held.head_sizes_px)
+        return MPII_LAYOUT, _parts(self._config, held.sha256, held.images, held.image_rows, people)
+
+
+def _parts(
+    config: AnnotatedImages,
+    annotations_sha256: str,
+    names: Sequence[str],
+    image_rows: Int64[np.ndarray, " people"],
+    people: LabeledPeople,
+) -> list[ImagesPart]:
+    """Parts with the images that have people to learn from."""
+    folder = storage.absolute(config.images)
+    rows = np.flatnonzero(people.known)
+    rows = rows[np.argsort(image_rows[rows], kind="stable")]
+    images, starts = np.unique(image_rows[rows], return_index=True)
+    if not len(images):
+        raise UserError(f"{config.annotations}: nobody has a joint annotated; give another file")
+    held = [people.chosen(group) for group in np.split(rows, starts[1:])]
+    uris = [storage.join(folder, name) for name in np.array(names)[images].tolist()]
+    return [
+        ImagesPart(
+            digest_of(annotations_sha256, folder, first, _IMAGES_PER_PART),
+            tuple(uris[first : first + _IMAGES_PER_PART]),
+            tuple(held[first : first + _IMAGES_PER_PART]),
+        )
+        for first in range(0, len(uris), _IMAGES_PER_PART)
+    ]

@@ -1,0 +1,94 @@
+"""Labeled people in the videos of the synthetic studio (jobs.synthesize): their joints are known exactly."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from pipelines.annotations.people.source import LabeledImage, Part, Unreadable, digest_of, people_of_joints
+from pipelines.annotations.people.videos import FLESH, HALF_PIXEL, inside, read_frames, stretches
+from pipelines.io import storage
+from pipelines.synthetic.skeleton import LAYOUT as STUDIO_LAYOUT
+from pipelines.synthetic.truth import read_truth
+from pipelines.video.isolated import IsolatedReader
+from schemas.errors import UserError
+from schemas.job_config import JobConfig
+from schemas.layouts import JointLayout
+
+
+class StudioConfig(JobConfig):
+    """Options of `data.name=studio`."""
+
+    folder: str = Field(min_length=1)
+    """Output folder of jobs.synthesize (any URI)."""
+
+    every: int = Field(default=5, ge=1)
+    """Learn from every such frame: neighbours are alike."""
+
+    subjects: tuple[str, ...] | None = None
+    """People to learn from, by name; none: all."""
+
+
+@dataclass(frozen=True)
+class StudioPart:
+    """Some frames of a rendered video; a `Part`."""
+
+    digest: str
+    truth: str
+    video: str
+    frames: range
+    subjects: tuple[str, ...] | None
+
+    @property
+    def images(self) -> int:
+        """How many there are."""
+        return len(self.frames)
+
+    def read(self, reader: IsolatedReader) -> Iterator[LabeledImage | Unreadable]:
+        """The frames one after another."""
+        people = [t for t in read_truth(self.truth) if self.subjects is None or t.subject in self.subjects]
+        width, height = people[0].view.width, people[0].view.height
+        keypoints = np.stack([truth.keypoints[self.frames] for truth in people], 1)
+        labeled = inside(keypoints, width, height)
+        wanted = {
+            frame: people_of_joints(keypoints[n] - HALF_PIXEL, labeled[n], STUDIO_LAYOUT, FLESH)
+            for n, frame in enumerate(self.frames)
+        }
+        yield from read_frames(reader, self.video, wanted)
+
+
+class Studio:
+    """The people of jobs.synthesize, with their true joints; those outside the image are unknown."""
+
+    Config: ClassVar[type[JobConfig]] = StudioConfig
+
+    def __init__(self, config: StudioConfig) -> None:
+        self._config = config
+
+    def parts(self) -> tuple[JointLayout, Sequence[Part]]:
+        """The studio's joints, and stretches of its videos.
+
+        Raises:
+            UserError: There is no truth, or nobody of those wanted.
+        """
+        config, found = self._config, []
+        folder = storage.absolute(config.folder)
+        for file in storage.list_folder(storage.join(folder, "truth"), ".parquet"):
+            people = read_truth(file)
+            if config.subjects is not None and not {truth.subject for truth in people} & set(config.subjects):
+                continue
+            held = hashlib.sha256(storage.read_bytes(file)).hexdigest()
+            video = storage.join(folder, people[0].video)
+            for frames in stretches(0, len(people[0].timestamps_s), config.every):
+                digest = digest_of(held, video, frames, config.subjects)
+                found.append(StudioPart(digest, file, video, frames, config.subjects))
+        if not found:
+            wanted = f" of {', '.join(config.subjects)}" if config.subjects else ""
+            raise UserError(
+                f"{config.folder}: holds no truth/*.parquet{wanted}; "
+                f"make it with: python -m jobs.synthesize output={config.folder}"
+            )
+        return STUDIO_LAYOUT, found

@@ -1,0 +1,167 @@
+"""The npz pair in which Human3.6M and HumanEva travel: 3D in the world beside 2D per camera.
+
+`positions_3d` = {subject: {action: (frames, joints, 3)}}, metres, world. `positions_2d` = {subject: {action: [one
+(frames, joints, 2 or 3) per camera]}}, pixels, the third value a score; `metadata` = {"layout_name", "num_joints",
+"keypoints_symmetry": [left, right]}, of which all but the symmetry may be missing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipelines.datasets.camera_table import CameraTable
+from pipelines.datasets.pose_source import Shot, stem
+from pipelines.io.npz import mapping, numbers, read_npz
+from pipelines.synthetic.cameras import project
+from pipelines.tracks.keypoint_track import KeypointTrack
+from schemas.errors import UserError
+from schemas.layouts import LAYOUTS, JointLayout
+
+# What these files call the layouts.
+_LAYOUT_NAMES = {"h36m": "h36m17", "coco": "coco17", "mpii": "mpii16", "humaneva15": "humaneva15"}
+
+Sequences = dict[tuple[str, str], Any]
+
+
+@dataclass(frozen=True)
+class PairedFiles:
+    """How to read the pair.
+
+    Attributes:
+        source: Name of the dataset.
+        positions: URI of the 3D file.
+        keypoints: URI of the 2D file; None: the 3D joints are projected.
+        keypoints_layout: Joint layout of the 2D file; None: as its metadata says.
+        positions_layout: Joint layout of the positions that are kept.
+        joints: How many joints the 3D file has, and which of them are kept.
+        cameras: The cameras, in the order of the 2D file.
+        fps: Frames per second.
+        dropped: (subject, action) pairs that are left out.
+    """
+
+    source: str
+    positions: str
+    keypoints: str | None
+    keypoints_layout: str | None
+    positions_layout: JointLayout
+    joints: tuple[int, Sequence[int]]
+    cameras: CameraTable
+    fps: float
+    dropped: frozenset[tuple[str, str]] = frozenset()
+
+    def tracks(self, notes: list[str]) -> Iterator[KeypointTrack]:
+        """A track for every sequence and camera that has 2D; labeled where there is 3D of the same name.
+
+        Raises:
+            UserError: The files are not what they should be.
+        """
+        world = _sequences(self.positions, read_npz(self.positions, "positions_3d")["positions_3d"], "positions_3d")
+        if self.keypoints is None:
+            keypoints, image_layout = dict.fromkeys(world), self.positions_layout
+        else:
+            arrays = read_npz(self.keypoints, "positions_2d", "metadata")
+            keypoints = _sequences(self.keypoints, arrays["positions_2d"], "positions_2d")
+            metadata = mapping(self.keypoints, arrays["metadata"], "metadata")
+            image_layout = find_layout(self.keypoints, metadata, self.keypoints_layout)
+        unseen = sorted(world.keys() - keypoints.keys() - self.dropped)
+        if unseen:
+            notes.append(f"{len(unseen)} sequences have positions but no keypoints: {_names(unseen)}")
+        for key, views in keypoints.items():
+            if key in self.dropped:
+                notes.append(f"{_names([key])} is left out: its recording is known to be corrupt")
+                continue
+            yield from self._views(key, views, world.get(key), image_layout)
+
+    def _views(
+        self, key: tuple[str, str], views: Any, world: Any, image_layout: JointLayout
+    ) -> Iterator[KeypointTrack]:
+        subject, action = key
+        positions = None
+        if world is not None:
+            count, kept = self.joints
+            positions = numbers(self.positions, world, f"positions_3d of {_names([key])}", -1, count, 3)[:, list(kept)]
+        if views is not None and len(views) != len(self.cameras.cameras):
+            raise UserError(
+                f"{self.keypoints}: {_names([key])} has 2D of {len(views)} cameras, the table of cameras has "
+                f"{len(self.cameras.cameras)}; give source.cameras=… with those of the file, in its order"
+            )
+        for number, (name, camera) in enumerate(self.cameras.cameras.items()):
+            file = stem(self.keypoints or self.positions)
+            shot = Shot(
+                *(f"{self.source}:{file}", subject, action, name),
+                *(camera.width, camera.height, self.fps, camera.intrinsics),
+            )
+            seen = None if positions is None else self.cameras.place(subject, name).to_camera(positions)
+            if views is not None:
+                image, scores = _keypoints(self.keypoints or "", views[number], shot, image_layout)
+            elif camera.intrinsics is not None and seen is not None:
+                image, scores = project(camera.intrinsics, seen), None
+            else:
+                raise UserError(f"source.keypoints: {shot.name} cannot be projected without intrinsics; give a 2D file")
+            if seen is not None:
+                image, scores = _cut(shot, image, scores, len(seen))
+            yield shot.track(image_layout, image, scores, seen, self.positions_layout)
+
+
+def find_layout(uri: str, metadata: Mapping[str, Any], chosen: str | None) -> JointLayout:
+    """The joint layout of a 2D file: the chosen one, else the one it names, else the only one of its symmetry.
+
+    Raises:
+        UserError: It is not known, or the file's symmetry says otherwise.
+    """
+    said = metadata.get("layout_name")
+    try:
+        left, right = ({int(joint) for joint in side} for side in metadata["keypoints_symmetry"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise UserError(f"{uri}: metadata lacks keypoints_symmetry = [left joints, right joints]") from error
+    fitting = [one for one in LAYOUTS.values() if _symmetry(one) == (left, right)]
+    fix = f"give source.keypoints_layout, one of {', '.join(LAYOUTS)}"
+    if chosen or said:
+        name = chosen or _LAYOUT_NAMES.get(str(said), str(said))
+        where = f"source.keypoints_layout={chosen}" if chosen else f"layout_name={said}"
+        if name not in LAYOUTS:
+            raise UserError(f"{uri}: {where} is no known joint layout; {fix}")
+        if LAYOUTS[name] not in fitting:
+            raise UserError(f"{uri}: {where}, but its keypoints_symmetry is not that of {name}; {fix}")
+        return LAYOUTS[name]
+    joints = metadata.get("num_joints")
+    fitting = [one for one in fitting if joints is None or len(one) == int(joints)]
+    if len(fitting) != 1:
+        raise UserError(f"{uri}: its metadata has no layout_name and a keypoints_symmetry of no known layout; {fix}")
+    return fitting[0]
+
+
+def _symmetry(one: JointLayout) -> tuple[set[int], set[int]]:
+    return {left for left, _ in one.left_right}, {right for _, right in one.left_right}
+
+
+def _sequences(uri: str, value: Any, what: str) -> Sequences:
+    """The sequences of a file by (subject, action), in its order."""
+    found: Sequences = {}
+    for subject, actions in mapping(uri, value, what).items():
+        for action, arrays in mapping(uri, actions, f"{what} of {subject}").items():
+            found[subject, action] = arrays
+    return found
+
+
+def _keypoints(uri: str, value: Any, shot: Shot, image_layout: JointLayout) -> tuple[np.ndarray, np.ndarray | None]:
+    features = value.shape[-1] if isinstance(value, np.ndarray) and value.ndim == 3 and value.shape[-1] == 3 else 2
+    array = numbers(uri, value, f"positions_2d of {shot.name}", -1, len(image_layout), features)
+    return array[..., :2], np.clip(array[..., 2], 0, 1) if features == 3 else None
+
+
+def _cut(shot: Shot, image: np.ndarray, scores: np.ndarray | None, frames: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """2D longer than the mocap runs on after it: the rest is cut off."""
+    if len(image) < frames:
+        raise UserError(
+            f"{shot.name}: has {len(image)} frames of 2D for {frames} of mocap, and must have at least as many; "
+            "give files that belong together"
+        )
+    return image[:frames], None if scores is None else scores[:frames]
+
+
+def _names(keys: Sequence[tuple[str, str]]) -> str:
+    shown = ", ".join(f"{subject} {action}" for subject, action in keys[:4])
+    return shown if len(keys) <= 4 else f"{shown}, …"

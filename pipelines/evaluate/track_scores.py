@@ -1,0 +1,123 @@
+"""Tracks through a lifter, each scored: read one after another, lifted in batches, memory bounded."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from pipelines.lifters.checkpoint import LifterCard
+from pipelines.lifters.inference import Lifted, lift
+from pipelines.lifters.model import LiftingModel
+from pipelines.pose.protocol import SequenceScore
+from pipelines.pose.scoring import View, score_sequence
+from pipelines.sampling.sequences import Sequences, concatenate
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.resample import resample
+from schemas.errors import UserError
+from schemas.layouts import layout
+
+# What a track without a subject or an action is called.
+UNKNOWN = "unknown"
+# Lifted together, frames: short tracks fill batches, a longer one goes alone. A large lifter takes seconds for it on a
+# CPU, so that progress shows.
+BATCH_FRAMES = 8192
+
+
+@dataclass(frozen=True)
+class TrackScore:
+    """What one track scored.
+
+    Attributes:
+        track_id: Which track.
+        camera: Which camera, if known.
+        labeled: Whether it was held against labels.
+        padded: Whether it is shorter than the receptive field, so that its first and last frames were repeated.
+        resampled: Whether its frame rate is not the lifter's.
+        intrinsics: Where they come from; "none" if there are none.
+        score: The score, of frames at the lifter's rate.
+    """
+
+    track_id: str
+    camera: str | None
+    labeled: bool
+    padded: bool
+    resampled: bool
+    intrinsics: str
+    score: SequenceScore
+
+
+class _Prepared(NamedTuple):
+    """A track at the lifter's rate, and as the lifter reads it."""
+
+    track: KeypointTrack
+    sequence: Sequences
+    resampled: bool
+
+
+def score_tracks(
+    model: LiftingModel, card: LifterCard, tracks: Iterable[KeypointTrack], *, flip: bool
+) -> Iterator[TrackScore]:
+    """Lift and score tracks, labeled or not; those without frames are left out.
+
+    Args:
+        model: Computes where its weights are.
+        card: What it is.
+        tracks: Read as they are needed, once; a batch of them is held at a time.
+        flip: Lift the mirror image too, and average.
+
+    Raises:
+        UserError: A track of other layouts, with numbers that are not finite or without a frame rate; or the lifter
+            predicts what is not finite.
+    """
+    prepared_tracks = (_prepare(track, card, model.pose.input_features) for track in tracks if len(track))
+    for batch in _batches(prepared_tracks):
+        lifted = lift(model, [prepared.sequence.inputs for prepared in batch], flip=flip)
+        for prepared, prediction in zip(batch, lifted, strict=True):
+            yield _score(card, prepared, prediction)
+
+
+def _prepare(recorded: KeypointTrack, card: LifterCard, features: int) -> _Prepared:
+    track = resample(recorded, card.fps)
+    sequence = concatenate(
+        [track],
+        layout=layout(card.input_layout),
+        features=3 if features == 3 else 2,
+        positions_layout=None if track.positions is None else layout(card.output_layout),
+    )
+    return _Prepared(track, sequence, track is not recorded)
+
+
+def _batches(tracks: Iterable[_Prepared]) -> Iterator[list[_Prepared]]:
+    batch: list[_Prepared] = []
+    frames = 0
+    for prepared in tracks:
+        if batch and frames + len(prepared.track) > BATCH_FRAMES:
+            yield batch
+            batch, frames = [], 0
+        batch.append(prepared)
+        frames += len(prepared.track)
+    if batch:
+        yield batch
+
+
+def _score(card: LifterCard, prepared: _Prepared, prediction: Lifted) -> TrackScore:
+    track, sequence, resampled = prepared
+    pose, trajectory = prediction
+    if not (pose.isfinite().all() and (trajectory is None or trajectory.isfinite().all())):
+        raise UserError(f"model: predicts numbers that are not finite for track {track.track_id}; train it again")
+    view = None
+    if sequence.cameras is not None:
+        observed = ~torch.tensor(track.interpolated)
+        view = View(sequence.layout, sequence.keypoints, observed, sequence.cameras[0], track.width)
+    found = score_sequence(layout(card.output_layout), pose, trajectory, positions=sequence.positions, view=view)
+    subject, action = track.subject or UNKNOWN, track.action or UNKNOWN
+    return TrackScore(
+        track_id=track.track_id,
+        camera=track.camera,
+        labeled=sequence.positions is not None,
+        padded=len(track) < card.receptive_field,
+        resampled=resampled,
+        intrinsics="none" if track.intrinsics is None else track.intrinsics_provenance,
+        score=SequenceScore(subject, action, len(track), found.metrics, found.per_joint_mm),
+    )

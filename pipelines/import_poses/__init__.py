@@ -1,0 +1,1 @@
+"""Import of labeled poses: motion capture and datasets become labeled tracks."""

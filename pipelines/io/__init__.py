@@ -1,0 +1,1 @@
+"""Files at any address: storage, shards, JSON documents, checkpoints, run manifests, and secrets to leave out."""

@@ -1,0 +1,133 @@
+"""Shards of an output: Parquet files that say what their rows depend on, named by the hash of which rows they hold.
+
+Writing a shard again replaces it by the same. Rows that failed lie in shards of their own, so that a retry can replace
+them.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.io import storage
+from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, WEIGHTS_KEY, __version__
+from schemas.errors import UserError
+
+FINISHED, FAILED = "part-", "errors-"
+# Shards read ahead of who uses them: enough for storage that answers slowly, few enough to hold.
+_AHEAD = 512
+
+
+@dataclass(frozen=True)
+class ShardKind:
+    """What a folder of shards holds.
+
+    Attributes:
+        rows: What they are called, for messages: "detections".
+        format: Their format, with its version.
+        schema: Their columns, `error` among them.
+        key: The column that tells rows apart.
+    """
+
+    rows: str
+    format: str
+    schema: pa.Schema
+    key: str
+
+    def write(self, folder: str, batch: pa.Table, settings: Mapping[str, Any]) -> None:
+        """Write the rows that are finished, and those that failed, to a shard each.
+
+        Args:
+            folder: Where shards go.
+            batch: The columns, with `weights_sha256` and `layout`, which are one for all rows.
+            settings: What the rows depend on.
+
+        Raises:
+            RunFailed: They cannot be written.
+        """
+        metadata = {
+            FORMAT_KEY: self.format.encode(),
+            VERSION_KEY: __version__.encode(),
+            SETTINGS_KEY: json.dumps(dict(settings), sort_keys=True).encode(),
+            WEIGHTS_KEY: batch["weights_sha256"][0].as_py().encode(),
+            LAYOUT_KEY: batch["layout"][0].as_py().encode(),
+        }
+        rows = batch.select(self.schema.names).cast(self.schema).replace_schema_metadata(metadata)
+        failed = rows["error"].is_valid()
+        self.write_part(folder, FINISHED, rows.filter(rows["error"].is_null()))
+        self.write_part(folder, FAILED, rows.filter(failed))
+
+    def write_part(self, folder: str, part: str, rows: pa.Table) -> None:
+        """Write rows of one part, `FINISHED` or `FAILED`, as they are; no rows, no shard."""
+        if len(rows):
+            name = f"{part}{digest(sorted(rows[self.key].to_pylist()))}.parquet"
+            storage.write_table(storage.join(folder, name), rows)
+
+    def read(
+        self,
+        folder: str,
+        columns: Sequence[str],
+        settings: Mapping[str, Any] | None = None,
+        known: Collection[str] = (),
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Some columns of every shard.
+
+        Args:
+            folder: Where shards lie.
+            columns: Which.
+            settings: What they must have been made with; None: anything.
+            known: Shards to leave out.
+
+        Raises:
+            UserError: A shard is of another format, or was made with other settings.
+        """
+        files = [file for file in storage.list_folder(folder, ".parquet") if file not in known]
+        with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
+            for start in range(0, len(files), _AHEAD):
+                some = files[start : start + _AHEAD]
+                for file, table in zip(some, pool.map(lambda f: _read(f, columns), some), strict=True):
+                    if settings is not None:
+                        self._check(file, table.schema.metadata or {}, settings)
+                    yield file, table
+
+    def _check(self, file: str, metadata: Mapping[bytes, bytes], settings: Mapping[str, Any]) -> None:
+        found = metadata.get(FORMAT_KEY, b"unknown").decode()
+        if found != self.format:
+            raise UserError(
+                f"output: {file} has format {found!r}, this version writes {self.format!r}; give a new output"
+            )
+        held = json.loads(metadata[SETTINGS_KEY])
+        for name in sorted(held.keys() | settings.keys()):
+            if held.get(name) != settings.get(name):
+                raise UserError(
+                    f"{name}={settings.get(name)}: the output holds {self.rows} made with {name}={held.get(name)}; "
+                    "give the same value, or a new output"
+                )
+
+
+def is_failed(file: str) -> bool:
+    """Whether a shard holds rows that failed."""
+    return file.rsplit("/", 1)[1].startswith(FAILED)
+
+
+def weights_and_layout(shard: pa.Table) -> tuple[str | None, str | None]:
+    """The hash of the weights that made a shard's rows, and the layout of their joints."""
+    metadata = shard.schema.metadata or {}
+    weights, layout = metadata.get(WEIGHTS_KEY), metadata.get(LAYOUT_KEY)
+    return weights.decode() if weights else None, layout.decode() if layout else None
+
+
+def _read(file: str, columns: Sequence[str]) -> pa.Table:
+    fs, path = storage.arrow_filesystem(file)
+    # Shards are small: threads of its own would cost each more than they bring.
+    return pq.ParquetFile(path, filesystem=fs).read(list(columns), use_threads=False)
+
+
+def digest(value: Any) -> str:
+    """A short, stable hash of anything JSON can say."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]

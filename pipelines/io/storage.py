@@ -1,0 +1,271 @@
+"""All paths are URIs and all of them pass here: local files, s3://, gs://, http://, anything fsspec knows.
+
+Writes are whole or absent: local files are written under a temporary name and renamed; an object store shows
+an object only once its upload has finished. Listings are asked for anew each time: other processes write.
+"""
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import cast
+from urllib.parse import unquote
+
+import fsspec
+import pyarrow as pa
+import pyarrow.fs as pa_fs
+import pyarrow.parquet as pq
+from aiohttp import ClientTimeout
+from filelock import FileLock, Timeout
+from fsspec.implementations.local import LocalFileSystem
+
+from pipelines.io.stores import copies, lease
+from schemas.errors import RunFailed, UserError
+
+# By name: they are extras, and loaded only by who has such an address.
+for _protocols, _store, _package, _extra in (
+    (("s3", "s3a"), "pipelines.io.stores.s3.S3Store", "s3fs", "s3"),
+    (("gs", "gcs"), "pipelines.io.stores.gcs.GcsStore", "gcsfs", "gs"),
+):
+    for _protocol in _protocols:
+        fsspec.register_implementation(
+            _protocol, _store, clobber=True, errtxt=f"{_package} is missing: install raylift[{_extra}]"
+        )
+
+# By itself aiohttp gives a whole download five minutes, and a silent server as long.
+_HTTP = {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=10, sock_read=60)}}
+# Temporary names start so; listings skip them and `remove_leftovers` removes them.
+TEMPORARY = ".tmp-"
+# A file that is replaced all the time, as notes of a job's progress may be, is opened so often.
+_READ_ATTEMPTS = 10
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: `RAYLIFT_CACHE`, or ~/.cache/raylift."""
+    return Path(os.environ.get("RAYLIFT_CACHE") or Path.home() / ".cache" / "raylift")
+
+
+def filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system of a URI and the path on it.
+
+    Raises:
+        UserError: The protocol is unknown or its package is not installed.
+    """
+    if uri.startswith("file://"):
+        # As in every address of a file, %20 is a space; a bare path is taken as it is.
+        uri = unquote(uri.removeprefix("file://").removeprefix("localhost"))
+    if uri.startswith("/") or "://" not in uri:
+        # `url_to_fs` would take the name a::b.mp4 apart.
+        return fsspec.filesystem("file"), str(LocalFileSystem._strip_protocol(uri))
+    try:
+        fs, path = fsspec.url_to_fs(uri, use_listings_cache=False, **_HTTP if uri.startswith("http") else {})
+    except (ValueError, ImportError) as error:
+        raise UserError(f"{uri}: this kind of address cannot be opened: {error}") from error
+    return fs, path
+
+
+def arrow_filesystem(uri: str) -> tuple[pa_fs.FileSystem, str]:
+    """The file system of a URI for those who want PyArrow's, and the path on it."""
+    fs, path = filesystem(uri)
+    if isinstance(fs, LocalFileSystem):
+        return pa_fs.LocalFileSystem(), os.path.abspath(path)
+    return pa_fs.PyFileSystem(pa_fs.FSSpecHandler(fs)), path
+
+
+def is_local(uri: str) -> bool:
+    """Whether the URI is a path on this machine."""
+    return isinstance(filesystem(uri)[0], LocalFileSystem)
+
+
+def absolute(uri: str) -> str:
+    """The one spelling of a URI: an absolute path for local files, else protocol and path."""
+    fs, path = filesystem(uri)
+    return address_of(fs, path)
+
+
+def address_of(fs: fsspec.AbstractFileSystem, path: str) -> str:
+    """The one spelling of a path on a file system."""
+    return os.path.normpath(path) if isinstance(fs, LocalFileSystem) else fs.unstrip_protocol(path)
+
+
+def join(folder: str, *names: str) -> str:
+    """A URI inside a folder."""
+    return "/".join([folder.rstrip("/"), *names])
+
+
+def list_folder(folder: str, suffix: str = "") -> list[str]:
+    """Sorted URIs of the finished files directly in a folder; empty if there is no such folder.
+
+    Raises:
+        OSError: It cannot be listed.
+    """
+    names = (path.rsplit("/", 1)[1] for path in _entries(folder))
+    return sorted(join(folder, name) for name in names if name.endswith(suffix) and TEMPORARY not in name)
+
+
+def _entries(folder: str) -> list[str]:
+    """Paths of what is directly in a folder."""
+    fs, path = filesystem(folder)
+    fs.invalidate_cache()
+    try:
+        # Not `isdir`: of most file systems it answers no when it does not know, and a resumed job would begin anew.
+        found = [str(entry).rstrip("/") for entry in fs.ls(path, detail=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [entry for entry in found if entry != path.rstrip("/")]
+
+
+def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
+    """Write a whole file, or nothing.
+
+    Raises:
+        RunFailed: It cannot be written; what was there before is untouched.
+    """
+    fs, path = filesystem(uri)
+    temporary = f"{path.rpartition('/')[0]}/{TEMPORARY}{os.getpid()}-{path.rpartition('/')[2]}"
+    target = temporary if isinstance(fs, LocalFileSystem) else path
+    try:
+        if not isinstance(fs, lease.ConditionalStore):  # where folders are but names, this would make buckets
+            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        fs.pipe_file(target, memoryview(data).tobytes())
+        if target is temporary:
+            os.replace(temporary, path)
+    except (UserError, RunFailed):  # the store has told it all
+        raise
+    except OSError as error:
+        if target is temporary and os.path.exists(temporary):
+            os.remove(temporary)
+        reason = error.strerror or str(error)
+        raise RunFailed(
+            f"output: cannot write {uri}: {reason}; what is finished is kept, mend it and run the same command"
+        ) from error
+
+
+def write_table(uri: str, table: pa.Table) -> None:
+    """Write a Parquet file (zstd), whole or not at all.
+
+    Raises:
+        RunFailed: It cannot be written.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_bytes(uri, sink.getvalue())
+
+
+def exists(uri: str) -> bool:
+    """Whether there is such a file or folder.
+
+    Raises:
+        OSError: It cannot be known; fsspec's own `exists` would say no.
+    """
+    fs, path = filesystem(uri)
+    fs.invalidate_cache()
+    try:
+        fs.info(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def read_bytes(uri: str) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    fs, path = filesystem(uri)
+    left = _READ_ATTEMPTS
+    while True:
+        left -= 1
+        try:
+            with fs.open(path, "rb") as file:
+                return cast(bytes, file.read())
+        except OSError as error:
+            # A bucket's way to say that the object was replaced since it was opened.
+            if error.errno != errno.EBUSY or not left:
+                raise
+
+
+def read_table(uri: str, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file or some of its columns."""
+    fs, path = filesystem(uri)
+    with fs.open(path, "rb") as file:
+        return pq.ParquetFile(file).read(columns=columns)
+
+
+def read_schema(uri: str) -> pa.Schema:
+    """The schema of a Parquet file with its metadata, without its rows."""
+    fs, path = filesystem(uri)
+    with fs.open(path, "rb") as file:
+        return pq.read_schema(file)
+
+
+def remove(uri: str) -> None:
+    """Remove a file; that it is gone already is no error."""
+    fs, path = filesystem(uri)
+    with suppress(FileNotFoundError):
+        fs.rm_file(path)
+
+
+def remove_folder(uri: str) -> None:
+    """Remove a folder with all that is in it; that it is gone already is no error."""
+    if exists(uri):
+        fs, path = filesystem(uri)
+        fs.rm(path, recursive=True)
+
+
+def remove_leftovers(folder: str) -> None:
+    """Remove what a killed job left half written in a folder: temporary files, parts of uploads."""
+    fs, path = filesystem(folder)
+    if isinstance(fs, lease.ConditionalStore):
+        fs.abort_uploads(path)
+        return
+    for entry in _entries(folder):
+        if TEMPORARY in entry.rsplit("/", 1)[1]:
+            fs.rm_file(entry)
+
+
+@contextmanager
+def sole_writer(folder: str) -> Iterator[None]:
+    """Make a folder and hold it for writing; the hold ends with the process, however it ends.
+
+    Raises:
+        UserError: The folder cannot be written, or another job is writing there (known for local folders, S3 and GCS).
+        RunFailed: In a bucket: this process was silent for so long that another job has taken over.
+    """
+    fs, path = filesystem(folder)
+    with ExitStack() as held:
+        try:
+            if isinstance(fs, LocalFileSystem):
+                os.makedirs(path, exist_ok=True)
+                with tempfile.NamedTemporaryFile(dir=path, prefix=TEMPORARY):
+                    pass
+                held.enter_context(FileLock(f"{path}/{lease.NAME}", timeout=0))
+            elif isinstance(fs, lease.ConditionalStore):
+                held.enter_context(lease.hold(fs, path, folder))
+        except Timeout as error:
+            raise UserError(f"output={folder}: another job is writing here; wait for it or choose another") from error
+        except (UserError, RunFailed):
+            raise
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"output={folder}: the folder cannot be written: {reason}; choose another") from error
+        yield
+
+
+def local_copy(uri: str, cache_bytes: int) -> Path:
+    """A local path for a URI: itself if it is local, else a copy in the cache, streamed there once per machine.
+
+    An object that has changed is fetched again. When the cached videos exceed `cache_bytes`, those used longest ago
+    are removed first; a file that is open stays readable until it is closed.
+
+    Raises:
+        OSError: It cannot be read, or is larger than the cache.
+    """
+    fs, path = filesystem(uri)
+    if isinstance(fs, LocalFileSystem):
+        return Path(path)
+    return copies.local_copy(fs, path, hashlib.sha256(uri.encode()).hexdigest()[:32], cache_folder(), cache_bytes)

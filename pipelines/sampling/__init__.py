@@ -1,0 +1,1 @@
+"""What training draws from: sequences in memory, windows gathered from them, the order of samples."""

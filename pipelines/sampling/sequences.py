@@ -1,0 +1,171 @@
+"""All tracks of a set, one after another along time, resident on one device."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from pipelines.pose import cameras
+from pipelines.tracks.keypoint_track import KeypointTrack
+from schemas.errors import UserError
+from schemas.layouts import JointLayout
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceInfo:
+    """Where a sequence comes from; the fields are those of its track."""
+
+    track_id: str
+    video: str
+    subject: str | None
+    action: str | None
+    camera: str | None
+    width: int
+    height: int
+    fps: float
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences of people, concatenated along time.
+
+    Attributes:
+        infos: Where each sequence comes from.
+        layout: Joint layout of inputs, keypoints and scores.
+        positions_layout: Joint layout of the positions; None if there are none.
+        inputs: What the lifter reads: x, y in screen units, and the score if it reads three features.
+        keypoints: x, y in screen units; shares the memory of `inputs`.
+        scores: Confidence of each keypoint, 0 to 1.
+        positions: Camera space, metres, absolute; None if unlabeled.
+        cameras: Intrinsics in screen units, as `pose.cameras.camera_vector` orders them; None unless every track has
+            them.
+        offsets: Where each sequence begins; the last entry is the number of frames.
+    """
+
+    infos: tuple[SequenceInfo, ...]
+    layout: JointLayout
+    positions_layout: JointLayout | None
+    inputs: Float32[Tensor, "frames joints features"]
+    keypoints: Float32[Tensor, "frames joints 2"]
+    scores: Float32[Tensor, "frames joints"]
+    positions: Float32[Tensor, "frames joints3d 3"] | None
+    cameras: Float32[Tensor, "sequences 10"] | None
+    offsets: Int64[Tensor, " boundaries"]
+
+    def __len__(self) -> int:
+        """Number of sequences."""
+        return len(self.infos)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames of all sequences."""
+        return len(self.inputs)
+
+    @property
+    def lengths(self) -> Int64[Tensor, " sequences"]:
+        """Frames of each sequence."""
+        return self.offsets.diff()
+
+    def to(self, device: torch.device | str) -> "Sequences":
+        """The same sequences on a device."""
+        inputs, features = self.inputs.to(device), self.inputs.shape[2]
+        return replace(
+            self,
+            inputs=inputs,
+            keypoints=inputs[..., :2],
+            scores=inputs[..., 2] if features == 3 else self.scores.to(device),
+            positions=None if self.positions is None else self.positions.to(device),
+            cameras=None if self.cameras is None else self.cameras.to(device),
+            offsets=self.offsets.to(device),
+        )
+
+
+def concatenate(
+    tracks: Iterable[KeypointTrack],
+    *,
+    layout: JointLayout,
+    features: Literal[2, 3] = 2,
+    positions_layout: JointLayout | None = None,
+    needs_intrinsics: bool = False,
+) -> Sequences:
+    """Lay tracks one after another; tracks without frames are left out.
+
+    Args:
+        tracks: At one frame rate.
+        layout: Joint layout that the lifter reads.
+        features: 2: x, y; 3: x, y, score.
+        positions_layout: Joint layout that the lifter predicts, if the tracks must be labeled; else positions are
+            left out.
+        needs_intrinsics: Whether every track must have them.
+
+    Raises:
+        UserError: No tracks; another layout; not labeled; no intrinsics; or a number that is not finite.
+    """
+    infos: list[SequenceInfo] = []
+    pieces: dict[str, list[Tensor]] = {"inputs": [], "scores": [], "positions": [], "cameras": []}
+    lengths: list[int] = [0]
+    for track in tracks:
+        if len(track) == 0:
+            continue
+        _check(track, layout, positions_layout, needs_intrinsics)
+        infos.append(SequenceInfo(**{name: getattr(track, name) for name in SequenceInfo.__slots__}))
+        lengths.append(len(track))
+        keypoints, scores = torch.tensor(track.keypoints), torch.tensor(track.scores)
+        screen = cameras.to_screen(keypoints, track.width, track.height)
+        pieces["inputs"].append(torch.cat([screen, scores[..., None]], 2) if features == 3 else screen)
+        if features == 2:
+            pieces["scores"].append(scores)
+        if positions_layout is not None:
+            pieces["positions"].append(torch.tensor(track.positions))
+        if track.intrinsics is not None:
+            pieces["cameras"].append(cameras.camera_vector(track.intrinsics, track.width, track.height))
+    if not infos:
+        raise UserError("tracks: there is no frame to train on; give tracks, or a larger share of them")
+    # One kind after another, so that at most one of them lies in memory twice.
+    inputs = torch.cat(pieces.pop("inputs"))
+    return Sequences(
+        tuple(infos),
+        layout,
+        positions_layout,
+        inputs,
+        inputs[..., :2],
+        scores=inputs[..., 2] if features == 3 else torch.cat(pieces.pop("scores")),
+        positions=None if positions_layout is None else torch.cat(pieces.pop("positions")),
+        cameras=torch.stack(pieces["cameras"]) if len(pieces["cameras"]) == len(infos) else None,
+        offsets=torch.tensor(lengths).cumsum(0),
+    )
+
+
+def _check(
+    track: KeypointTrack, layout: JointLayout, positions_layout: JointLayout | None, needs_intrinsics: bool
+) -> None:
+    name = f"track {track.track_id} ({track.video})"
+    if track.layout != layout.name:
+        raise UserError(f"{name}: keypoints are {track.layout}, expected {layout.name}; give tracks of {layout.name}")
+    if needs_intrinsics and track.intrinsics is None:
+        raise UserError(
+            f"{name}: has no intrinsics, which this projection needs; label with assumed_fov_deg, "
+            "or train with projection=orthographic"
+        )
+    _check_finite(name, "keypoints", track.keypoints)
+    _check_finite(name, "scores", track.scores)
+    if positions_layout is None:
+        return
+    if track.positions is None:
+        raise UserError(f"{name}: has no positions; labeled tracks come from python -m jobs.import_poses")
+    if track.positions_layout != positions_layout.name:
+        raise UserError(
+            f"{name}: positions are {track.positions_layout}, expected {positions_layout.name}; "
+            f"give tracks labeled in {positions_layout.name}"
+        )
+    _check_finite(name, "positions", track.positions)
+
+
+def _check_finite(name: str, what: str, values: Float[np.ndarray, "frames joints *components"]) -> None:
+    finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+    if not finite.all():
+        raise UserError(f"{name}: {what} of frame {int(finite.argmin())} are not finite; mend or remove the track")

@@ -1,0 +1,1 @@
+"""Search spaces and samplers: the values that the trials of a hyperparameter search take."""

@@ -1,0 +1,178 @@
+"""Tracking: the people found in each frame of a video become tracks, one per person.
+
+Built from published parts: a Kalman filter per person (`tracking/kalman.py`), similarity of boxes and keypoints
+(`tracking/association.py`), two matching passes so that weak detections prolong tracks but start none (ByteTrack,
+Zhang et al. 2022), and, for somebody seen again after a gap, a filter re-run along the way actually covered (OC-SORT,
+Cao et al. 2023). Deterministic, whatever the order of the people within a frame.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from pipelines.pose.people import People
+from pipelines.tracking import kalman
+from pipelines.tracking.association import match, similarity
+from pipelines.tracking.tracks import Frame, Timeline, Track, lay_out
+from schemas.configs.link import LinkConfig
+from schemas.layouts import JointLayout
+
+# Timestamps come rounded, to whole milliseconds in Matroska: durations that differ by less are equal.
+_CLOCK_S = 1e-3
+# For joints of layouts without sigmas: COCO's for shoulders, near the mean of its limb joints.
+_DEFAULT_SIGMA = 0.079
+
+
+@dataclass(frozen=True)
+class _Observation:
+    """A person found in a frame: a row of its people."""
+
+    frame: Frame
+    row: int
+
+
+@dataclass
+class _Candidate:
+    """Somebody who is followed; a track once observed often and long enough.
+
+    Attributes:
+        motion: As of the last observation.
+        observations: In order of time.
+        missed_s: Timestamps of the frames since the last observation.
+    """
+
+    motion: kalman.Motion
+    observations: list[_Observation]
+    missed_s: list[float] = field(default_factory=list)
+
+    @property
+    def last(self) -> _Observation:
+        return self.observations[-1]
+
+
+def track_people(
+    frames: Sequence[Frame], timeline: Timeline | None, layout: JointLayout, config: LinkConfig
+) -> list[Track]:
+    """Join the people of one video's frames into tracks.
+
+    Args:
+        frames: The decoded frames in order of time, those without people too; damaged ones may be missing.
+        timeline: Every frame of the video, `frames` among them; None if no others are known.
+        layout: The joints of the detector that found the people.
+        config: The options.
+
+    Returns:
+        Tracks by first appearance; of people who appear in the same frame, the one of higher score first.
+    """
+    timeline = timeline or Timeline.of(frames)
+    assert set(timeline.indices.tolist()).issuperset(frame.index for frame in frames)
+    tracks = [
+        _track(candidate.observations, timeline)
+        for candidate in _follow(frames, layout, config)
+        if len(candidate.observations) >= config.min_observations
+    ]
+    return [track for track in tracks if np.ptp(track.timestamps_s) > config.min_track_s - _CLOCK_S]
+
+
+def _follow(frames: Sequence[Frame], layout: JointLayout, config: LinkConfig) -> list[_Candidate]:
+    """Everybody seen, by first appearance."""
+    sigmas = np.array(layout.oks_sigmas or (_DEFAULT_SIGMA,) * len(layout))
+    everybody: list[_Candidate] = []
+    alive: list[_Candidate] = []
+    for shuffled in frames:
+        frame = Frame(shuffled.index, shuffled.timestamp_s, _in_canonical_order(shuffled.people))
+        oldest_s = frame.timestamp_s - config.max_gap_s - _CLOCK_S
+        alive = [candidate for candidate in alive if candidate.last.frame.timestamp_s > oldest_s]
+        pairs = _associate(alive, frame, sigmas, config)
+        for position, candidate in enumerate(alive):
+            if position in pairs:
+                _prolong(candidate, _Observation(frame, pairs[position]))
+            else:
+                candidate.missed_s.append(frame.timestamp_s)
+        strangers = set(np.flatnonzero(frame.people.scores >= config.high_score).tolist()) - set(pairs.values())
+        born = [
+            _Candidate(kalman.start(_place(seen)), [seen])
+            for seen in (_Observation(frame, row) for row in sorted(strangers))
+        ]
+        everybody += born
+        alive += born
+    return everybody
+
+
+def _in_canonical_order(people: People) -> People:
+    """The same people in an order that depends on nothing but themselves, higher scores first."""
+    if len(people) < 2:
+        return people
+    # np.lexsort takes its keys last one first: equal scores are told apart by boxes, equal boxes by keypoints.
+    order = np.lexsort([*people.keypoints.reshape(len(people), -1).T, *people.boxes.T, -people.scores])
+    return People(people.boxes[order], people.scores[order], people.keypoints[order], people.keypoint_scores[order])
+
+
+def _associate(
+    alive: list[_Candidate], frame: Frame, sigmas: Float[np.ndarray, " joints"], config: LinkConfig
+) -> dict[int, int]:
+    """Position in `alive` -> row of the frame's people, for everybody who is recognised."""
+    if not alive or not len(frame.people):
+        return {}
+    alike = _similarity(alive, frame, sigmas, config)
+    scores = frame.people.scores
+    strong = np.flatnonzero(scores >= config.high_score)
+    weak = np.flatnonzero((scores >= config.low_score) & (scores < config.high_score))
+    pairs = _match_among(alike, list(range(len(alive))), strong.tolist(), config.min_similarity)
+    # Noise is often weak, but seldom several times in a place: weak detections prolong confirmed tracks only.
+    left = [i for i, c in enumerate(alive) if i not in pairs and len(c.observations) >= config.min_observations]
+    return pairs | _match_among(alike, left, weak.tolist(), config.min_similarity)
+
+
+def _match_among(
+    alike: Float[np.ndarray, "tracks people"], positions: list[int], rows: list[int], minimum: float
+) -> dict[int, int]:
+    matched = match(alike[np.ix_(positions, rows)], minimum)
+    return {positions[i]: rows[j] for i, j in matched}
+
+
+def _similarity(
+    alive: list[_Candidate], frame: Frame, sigmas: Float[np.ndarray, " joints"], config: LinkConfig
+) -> Float[np.ndarray, "tracks people"]:
+    """Of where everybody should be by now to the people of the frame."""
+    elapsed_s = [frame.timestamp_s - candidate.last.frame.timestamp_s for candidate in alive]
+    places = [kalman.predict(c.motion, elapsed) for c, elapsed in zip(alive, elapsed_s, strict=True)]
+    # Keypoints are not filtered: they move on with the box from where they were seen.
+    shifts = [
+        [[c.motion[0].rate * elapsed, c.motion[1].rate * elapsed]] for c, elapsed in zip(alive, elapsed_s, strict=True)
+    ]
+    seen = [(candidate.last.frame.people, candidate.last.row) for candidate in alive]
+    return similarity(
+        kalman.boxes_of(np.array(places)),
+        np.array([people.keypoints[row] for people, row in seen]) + shifts,
+        np.array([people.keypoint_scores[row] for people, row in seen]) > config.visible_score,
+        frame.people.boxes,
+        frame.people.keypoints,
+        sigmas,
+        config.oks_weight,
+    )
+
+
+def _place(seen: _Observation) -> list[float]:
+    return kalman.place_of(seen.frame.people.boxes[seen.row].tolist())
+
+
+def _prolong(candidate: _Candidate, seen: _Observation) -> None:
+    last = candidate.last
+    moments_s = [last.frame.timestamp_s, *candidate.missed_s, seen.frame.timestamp_s]
+    candidate.motion = kalman.observe(candidate.motion, _place(last), _place(seen), moments_s)
+    candidate.observations.append(seen)
+    candidate.missed_s.clear()
+
+
+def _track(observations: list[_Observation], timeline: Timeline) -> Track:
+    found = [(seen.frame.people, seen.row) for seen in observations]
+    person = People(
+        np.array([people.boxes[row] for people, row in found]),
+        np.array([people.scores[row] for people, row in found]),
+        np.array([people.keypoints[row] for people, row in found]),
+        np.array([people.keypoint_scores[row] for people, row in found]),
+    )
+    return lay_out(np.array([seen.frame.index for seen in observations]), person, timeline)

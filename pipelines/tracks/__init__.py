@@ -1,0 +1,1 @@
+"""Keypoint tracks and lifted tracks: read, written, chosen and resampled."""

@@ -1,0 +1,139 @@
+"""Which tracks, and which parts of them: by name, stretches in time, the small subsets of semi-supervised training."""
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeVar, runtime_checkable
+
+from pipelines.tracks.keypoint_track import KeypointTrack
+from schemas.errors import UserError
+
+SubsetStart = Literal["hash", "first"]
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A track, or what is known of one."""
+
+    @property
+    def subject(self) -> str | None:
+        """Who it is, if known."""
+        ...
+
+    @property
+    def action(self) -> str | None:
+        """What they do, if known."""
+        ...
+
+    @property
+    def camera(self) -> str | None:
+        """Which camera, if known."""
+        ...
+
+
+Track = TypeVar("Track", bound=Described)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which tracks to read; None chooses all.
+
+    Attributes:
+        subjects: Their exact names.
+        actions: Whole names ("Sitting 1"), or the first word, which chooses all takes: "Sitting" chooses "Sitting 1"
+            and never "SittingDown".
+        cameras: Their exact names.
+    """
+
+    subjects: Sequence[str] | None = None
+    actions: Sequence[str] | None = None
+    cameras: Sequence[str] | None = None
+
+
+def choose(where: str, tracks: Sequence[Track], choice: Choice) -> list[Track]:
+    """The tracks of a choice.
+
+    Args:
+        where: What errors call the tracks.
+        tracks: To choose from.
+        choice: Which of them.
+
+    Raises:
+        UserError: No track has one of the names, or none has them together.
+    """
+    chosen = list(tracks)
+    for name in ("subject", "action", "camera"):
+        wanted = getattr(choice, f"{name}s")
+        if wanted is None:
+            continue
+        names = {known for track in tracks for known in _names(track, name)}
+        for value in wanted:
+            if value not in names:
+                near = difflib.get_close_matches(value, names, n=1)
+                fix = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(names)[:20]) or 'none'}"
+                raise UserError(f"{name}s: {where} has no track of {name} {value!r}; {fix}")
+        chosen = [track for track in chosen if _names(track, name) & set(wanted)]
+    if not chosen:
+        raise UserError(f"{where}: no track has the chosen subjects, actions and cameras together ({choice})")
+    return chosen
+
+
+def _names(track: Described, name: str) -> set[str]:
+    """What a track's subject, action or camera may be called."""
+    value = getattr(track, name)
+    if value is None:
+        return set()
+    return {value, value.split(" ")[0]} if name == "action" else {value}
+
+
+def take(track: KeypointTrack, frames: slice) -> KeypointTrack:
+    """Some frames of a track; a step makes its frame rate as many times lower.
+
+    Args:
+        track: Any track.
+        frames: Which frames of it, with a step of at least 1.
+    """
+    start, _, step = frames.indices(len(track))
+    return replace(
+        track,
+        fps=track.fps / step,
+        start_frame=track.start_frame + start,
+        timestamps_s=track.timestamps_s[frames],
+        boxes=track.boxes[frames],
+        box_scores=track.box_scores[frames],
+        keypoints=track.keypoints[frames],
+        scores=track.scores[frames],
+        interpolated=track.interpolated[frames],
+        positions=None if track.positions is None else track.positions[frames],
+    )
+
+
+def subset(track: KeypointTrack, fraction: float, downsample: int = 1, start: SubsetStart = "hash") -> KeypointTrack:
+    """A contiguous share of a track, every `downsample`-th frame of it; no frames if the share rounds to none.
+
+    `downsample` alone (fraction 1) equals resampling a steady track to a rate that is as many times lower.
+
+    Args:
+        track: Any track.
+        fraction: Share of the frames to keep, in (0, 1].
+        downsample: Keep every such frame.
+        start: "hash": where the track's length says (lifting.md §1.10), "first": at its beginning.
+    """
+    return take(track, subset_frames(len(track), fraction, downsample, start))
+
+
+def subset_frames(frames: int, fraction: float, downsample: int = 1, start: SubsetStart = "hash") -> slice:
+    """Which frames `subset` keeps of a track of `frames` frames.
+
+    n = round((T // d) f) d contiguous frames. Hashed starts are those of Pavllo et al. 2019: a share of the T - n + 1
+    possible ones that follows from the SHA-256 of T's decimal digits, so that tracks of equal length start alike.
+    """
+    if fraction == 1:
+        return slice(0, frames, downsample)
+    kept = round(frames // downsample * fraction) * downsample
+    first = 0
+    if start == "hash":
+        number = int.from_bytes(hashlib.sha256(str(frames).encode()).digest()[:4], "little")
+        first = min(int(number / (2**32 - 1) * (frames - kept + 1)), frames - kept)
+    return slice(first, first + kept, downsample)

@@ -1,0 +1,47 @@
+"""The state that a training continues from: its own last checkpoint, or the state of another training."""
+
+import io
+import pickle
+import socket
+from typing import Any
+
+import torch
+
+from pipelines.io import storage
+from pipelines.training import checkpoints
+from pipelines.training.checkpoints import STATE_FILE
+from pipelines.training.worker_group import WorkerGroup
+from schemas.errors import UserError
+
+
+def state_to_continue(output: str, workers: WorkerGroup, start: str | None = None) -> dict[str, Any] | None:
+    """What the last checkpoint of this training holds, else what it begins with, if anything.
+
+    Args:
+        output: Folder of the training.
+        workers: Those who all go on from the same.
+        start: The state of another training (URI).
+
+    Raises:
+        UserError: It is damaged, or this worker's machine does not see the output.
+    """
+    if not storage.exists(output):
+        raise UserError(
+            f"output={output}: a worker's machine ({socket.gethostname()}) does not see this folder; "
+            "give one that all machines share, or a bucket"
+        )
+    saved = checkpoints.find(output) if workers.leads else []
+    where = workers.gather(saved[-1].file(STATE_FILE) if saved else start)[0]
+    return None if where is None else read_state(storage.read_bytes(where), where, workers)
+
+
+def read_state(data: bytes, where: str, workers: WorkerGroup) -> dict[str, Any]:
+    """The training state in a file that a worker wrote.
+
+    Raises:
+        UserError: It is damaged.
+    """
+    try:
+        return torch.load(io.BytesIO(data), map_location=workers.device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise UserError(f"{where}: the checkpoint is damaged; remove its folder, or give a new output") from error

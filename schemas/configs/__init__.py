@@ -1,0 +1,1 @@
+"""Configs of the jobs: one frozen pydantic model for each."""

@@ -1,0 +1,1 @@
+"""Formats on disk: Arrow schemas of shards and the manifest of videos."""

@@ -1,0 +1,123 @@
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from pipelines.annotations.coco import clip_boxes, read_coco
+from schemas.errors import UserError
+
+DOCUMENT = {
+    "images": [
+        {"id": 7, "file_name": "b.jpg", "width": 100, "height": 80},
+        {"id": 3, "file_name": "a.jpg", "width": 60, "height": 50},
+        {"id": 9, "file_name": "nobody.jpg", "width": 60, "height": 50},
+    ],
+    "categories": [
+        {"id": 4, "name": "dog"},
+        {"id": 2, "name": "person", "keypoints": ["Nose", "left eye", "right_eye"]},
+    ],
+    "annotations": [
+        {"id": 12, "image_id": 7, "category_id": 2, "bbox": [10, 20, 30, 40], "area": 600.5, "iscrowd": 0,
+         "keypoints": [12, 22, 2, 14.5, 21, 1, 0, 0, 0], "segmentation": [[1, 2, 3]]},
+        {"id": 11, "image_id": 3, "category_id": 2, "bbox": [0, 0, 60, 50], "area": 9, "iscrowd": 1,
+         "keypoints": [0, 0, 0, 0, 0, 0, 0, 0, 0], "segmentation": {"counts": [1], "size": [50, 60]}},
+        {"id": 13, "image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "area": 12},
+        {"id": 14, "image_id": 7, "category_id": 4, "bbox": [1, 2, 3, 4], "area": 12},
+    ],
+}  # fmt: skip
+
+
+def write(folder, document):
+    uri = str(folder / "people.json")
+    (folder / "people.json").write_text(json.dumps(document))
+    return uri
+
+
+def test_people_are_rows_by_image(tmp_path):
+    found = read_coco(write(tmp_path, DOCUMENT))
+    assert [image.file_name for image in found.images] == ["a.jpg", "b.jpg", "nobody.jpg"]
+    assert found.ids.tolist() == [11, 12, 13]
+    assert [found.ids[found.rows_of(image)].tolist() for image in range(3)] == [[11], [12, 13], []]
+    assert found.boxes[1].tolist() == [10, 20, 40, 60]
+    assert found.areas.tolist() == [9, 600.5, 12]
+    assert found.keypoints[1].tolist() == [[12, 22], [14.5, 21], [0, 0]]
+    assert found.visibility.tolist() == [[0, 0, 0], [2, 1, 0], [0, 0, 0]]
+    assert found.crowds.tolist() == [True, False, False]
+    assert found.with_joints.tolist() == [False, True, False]
+    assert found.joints == ("nose", "left_eye", "right_eye")
+    assert found.category_id == 2
+
+
+def test_joints_that_are_no_layout_are_told(tmp_path):
+    with pytest.raises(UserError, match="no layout has these joints in this order: nose, left_eye, right_eye"):
+        _ = read_coco(write(tmp_path, DOCUMENT)).layout
+
+
+def test_nobody_at_all(tmp_path):
+    found = read_coco(write(tmp_path, DOCUMENT | {"annotations": []}))
+    assert (len(found), found.keypoints.shape) == (0, (0, 3, 2))
+
+
+def without(path):
+    """The document less what lies at a path."""
+    document = copy.deepcopy(DOCUMENT)
+    place = document
+    for step in path[:-1]:
+        place = place[step]
+    del place[path[-1]]
+    return document
+
+
+def with_annotation(**changes):
+    document = copy.deepcopy(DOCUMENT)
+    document["annotations"][0] |= changes
+    return document
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ([1], "is not in COCO's format: has no list images, annotations, categories"),
+        (without(["annotations"]), "is not in COCO's format: has no list annotations"),
+        (without(["categories", 1, "keypoints"]), "one must have the names of its joints"),
+        (without(["images", 1, "width"]), "images: number 1: has no 'width'"),
+        (without(["annotations", 2, "area"]), r"annotations: number 2 \(id 13\): has no 'area'"),
+        (with_annotation(keypoints=[1, 2]), r"number 0 \(id 12\): keypoints must be 3 times x, y, visibility, not 2"),
+        (with_annotation(keypoints=[1, 2, 3] * 3), "visibility must be 0 "),
+        (with_annotation(bbox=[1, 2, 3]), r"number 0 \(id 12\): not enough values"),
+        (with_annotation(bbox=[1, 2, 3, float("nan")]), "not finite"),
+        (with_annotation(area="large"), r"number 0 \(id 12\): "),
+        (with_annotation(image_id=8), "image_id 8 is none of the images"),
+        (with_annotation(id=13), "annotations: two have the same id"),
+        (DOCUMENT | {"annotations": ["x"]}, "annotations: number 0: "),
+        (DOCUMENT | {"images": DOCUMENT["images"] * 2}, "images: two have the same id"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line(document, message, tmp_path):
+    with pytest.raises(UserError, match=message) as caught:
+        read_coco(write(tmp_path, document))
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path}/people.json: ")
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe\x00"])
+def test_no_json(data, tmp_path):
+    (tmp_path / "people.json").write_bytes(data)
+    with pytest.raises(UserError, match="is not json"):
+        read_coco(str(tmp_path / "people.json"))
+    with pytest.raises(UserError, match=r"missing\.json: cannot be read: No such file"):
+        read_coco(str(tmp_path / "missing.json"))
+
+
+def test_boxes_end_at_the_last_pixel():
+    boxes = np.array([[10, 20, 40, 60], [-5, -5, 25, 15], [90, 70, 130, 99], [200, 10, 220, 30]], np.float32)
+    clipped = clip_boxes(boxes, np.tile(np.array([[100, 80]], np.float32), (4, 1)))
+    assert clipped.tolist() == [[10, 20, 39, 59], [0, 0, 29, 19], [90, 70, 99, 79], [200, 10, 200, 29]]
+
+
+def test_real_annotations(shared_data):
+    found = read_coco(str(shared_data / "coco_tiny" / "test_coco.json"))
+    assert (len(found), len(found.images), found.layout.name) == (14, 4, "coco17")
+    assert found.with_joints.sum() == 12
+    assert (found.visibility > 0).sum() == 181

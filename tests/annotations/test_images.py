@@ -1,0 +1,72 @@
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from pipelines.annotations.images import ImageError, read_image
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
+
+
+def encoded(suffix, pixels):
+    done, data = cv2.imencode(suffix, pixels)
+    assert done
+    return data.tobytes()
+
+
+def write(folder, data):
+    (folder / "image").write_bytes(data)
+    return str(folder / "image")
+
+
+def test_colours_are_rgb(tmp_path):
+    assert (read_image(write(tmp_path, encoded(".png", PIXELS[..., ::-1]))) == PIXELS).all()
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        PIXELS[..., 0],
+        np.concatenate([PIXELS[..., :1]] * 3 + [PIXELS[..., 1:2]], -1),
+        PIXELS[..., 0].astype(np.uint16) * 257,
+    ],
+    ids=["grey", "transparent", "16 bits"],
+)
+def test_others_become_rgb(pixels, tmp_path):
+    image = read_image(write(tmp_path, encoded(".png", pixels)))
+    assert image.dtype == np.uint8
+    assert (image == PIXELS[..., :1]).all()
+
+
+def test_orientation_in_exif_is_not_applied(tmp_path):
+    plain = encoded(".jpg", PIXELS)
+    # TIFF, little-endian, one entry: orientation (0x112) = 6, turned by a quarter.
+    tiff = b"II*\x00\x08\x00\x00\x00" + struct.pack("<HHHIHHI", 1, 0x112, 3, 1, 6, 0, 0)
+    exif = b"Exif\x00\x00" + tiff
+    turned = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
+    applied = cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR)
+    assert applied is not None
+    assert applied.shape == (12, 8, 3), "the orientation is one that OpenCV knows"
+    assert (read_image(write(tmp_path, turned)) == read_image(write(tmp_path, plain))).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"<html>not found</html>", "cannot be decoded"),
+        (encoded(".jpg", np.tile(PIXELS, (20, 20, 1)))[:3000], "cannot be decoded"),
+        (encoded(".png", np.tile(PIXELS, (20, 20, 1)))[:500], "cannot be decoded"),
+    ],
+)
+def test_what_is_no_image_says_so(data, message, tmp_path):
+    with pytest.raises(ImageError, match=message):
+        read_image(write(tmp_path, data))
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(ImageError, match="there is no such file"):
+        read_image(str(tmp_path / "missing.jpg"))
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_image(str(tmp_path))

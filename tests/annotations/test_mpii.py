@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pytest
+import scipy.io
+
+from pipelines.annotations.mpii import read_mpii
+from schemas.errors import UserError
+
+
+def person(**changes):
+    return {
+        "image": "b.jpg",
+        "center": [101.0, 51.0],
+        "scale": 0.5,
+        "joints": [[float(j), 2.0 * j] for j in range(16)],
+        "joints_vis": [1] * 15 + [0],
+        "head_box": [10, 10, 13, 14],
+    } | changes
+
+
+def write(folder, *people):
+    (folder / "valid.json").write_text(json.dumps(people))
+    return str(folder / "valid.json")
+
+
+def write_mat(folder, count, **changes):
+    random = np.random.default_rng(0)
+    held = {
+        "headboxes_src": random.uniform(1, 50, (2, 2, count)),
+        "pos_gt_src": random.uniform(1, 200, (16, 2, count)),
+        "jnt_missing": random.integers(0, 2, (16, count)),
+    }
+    scipy.io.savemat(folder / "gt_valid.mat", {k: v for k, v in (held | changes).items() if v is not None})
+    return held
+
+
+def test_coordinates_count_from_0_and_boxes_are_as_published(tmp_path):
+    people = read_mpii(write(tmp_path, person(), person(image="a.jpg", scale=2)))
+    assert people.images == ("a.jpg", "b.jpg")
+    assert people.image_rows.tolist() == [1, 0]
+    assert people.keypoints[0, 3].tolist() == [2, 5]
+    assert people.annotated[0].tolist() == [True] * 15 + [False]
+    # Centre (101, 51 + 15 · 0.5) less 1, 200 · 0.5 px wide.
+    np.testing.assert_allclose(people.boxes[0], [50, 7.5, 150, 107.5])
+    assert people.head_sizes_px is not None
+    np.testing.assert_allclose(people.head_sizes_px, 0.6 * 5)
+
+
+def test_heads_and_truth_of_the_evaluation_code(tmp_path):
+    held = write_mat(tmp_path, 3)
+    people = read_mpii(write(tmp_path, *[person()] * 3))
+    heads = held["headboxes_src"]
+    assert people.head_sizes_px is not None
+    np.testing.assert_allclose(people.head_sizes_px, 0.6 * np.linalg.norm(heads[1] - heads[0], axis=0), rtol=1e-6)
+    np.testing.assert_allclose(people.keypoints[2, 5], held["pos_gt_src"][5, :, 2] - 1, rtol=1e-6)
+    assert people.annotated.tolist() == (held["jnt_missing"].T == 0).tolist()
+
+
+def test_without_heads(tmp_path):
+    alone = person()
+    del alone["head_box"]
+    assert read_mpii(write(tmp_path, alone)).head_sizes_px is None
+
+
+@pytest.mark.parametrize(
+    ("people", "message"),
+    [
+        ([], "is a list of people"),
+        ([person(), 3], "number 1: "),
+        ([person(joints=[[1, 2]])], "number 0: joints must be 16 times x, y"),
+        ([{k: v for k, v in person().items() if k != "scale"}], "number 0: has no 'scale'"),
+        ([person(center=[1.0, float("nan")])], "number 0: holds a number that is not finite"),
+        ([person(head_box=[1, 2])], "number 0: head_box must be"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line(people, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        read_mpii(write(tmp_path, *people))
+
+
+def test_a_mat_that_does_not_fit(tmp_path):
+    uri = write(tmp_path, person(), person())
+    write_mat(tmp_path, 3)
+    with pytest.raises(UserError, match=r"headboxes_src is \(2, 2, 3\), \(2, 2, 2\) would fit the 2 people"):
+        read_mpii(uri)
+    write_mat(tmp_path, 2, jnt_missing=None)
+    with pytest.raises(UserError, match="holds no 'jnt_missing'"):
+        read_mpii(uri)
+    write_mat(tmp_path, 2)
+    whole = (tmp_path / "gt_valid.mat").read_bytes()
+    for damaged in (b"not a mat", b"", b"not a mat " * 100, whole[:200], whole[: len(whole) // 2]):
+        (tmp_path / "gt_valid.mat").write_bytes(damaged)
+        with pytest.raises(UserError, match=r"is no \.mat file|holds no"):
+            read_mpii(uri)
+    with pytest.raises(UserError, match=r"head_boxes=other\.mat: cannot be read"):
+        read_mpii(uri, "other.mat")

@@ -1,0 +1,89 @@
+"""People in image files: COCO's and MPII's formats as sources of training."""
+
+import json
+
+import numpy as np
+import pytest
+from evaluate_detector.annotated_samples import coco_set, mpii_set
+
+from pipelines.annotations.people.images import AnnotatedImages, CocoPeople, MpiiImages
+from pipelines.annotations.people.source import LabeledImage, PeopleSource, Unreadable
+from pipelines.video.isolated import IsolatedReader
+from schemas.errors import UserError
+
+
+def options(folder, file):
+    return AnnotatedImages(annotations=str(folder / file), images=str(folder / "images"))
+
+
+def everything(parts):
+    reader = IsolatedReader(10.0)
+    return [found for part in parts for found in part.read(reader)]
+
+
+def everybody(parts) -> list[LabeledImage]:
+    return [found for found in everything(parts) if isinstance(found, LabeledImage)]
+
+
+def test_coco_people_with_their_images(tmp_path):
+    document = coco_set(tmp_path)
+    source = CocoPeople(options(tmp_path, "people.json"))
+    assert isinstance(source, PeopleSource)
+    joints, parts = source.parts()
+    found = everybody(parts)
+    assert joints.name == "coco17"
+    assert sum(part.images for part in parts) == len(found) == 6
+    people = [a for a in document["annotations"] if a["image_id"] == 101]
+    assert found[1].pixels.shape == (100, 160, 3)
+    keypoints = np.reshape(people[0]["keypoints"], (17, 3))
+    np.testing.assert_array_equal(found[1].people.keypoints[0], keypoints[:, :2])
+    assert len(found[1].people) == len(people) == 2
+    assert found[1].people.areas.tolist() == [person["area"] for person in people]
+    assert np.isnan(found[1].people.head_sizes_px).all(), "COCO has no heads"
+
+
+def test_crowds_and_people_without_joints_are_left_out(tmp_path):
+    document = coco_set(tmp_path)
+    document["annotations"][0]["iscrowd"] = 1
+    document["annotations"][1]["keypoints"] = [0] * 51
+    (tmp_path / "people.json").write_text(json.dumps(document))
+    found = everybody(CocoPeople(options(tmp_path, "people.json")).parts()[1])
+    assert sum(len(image.people) for image in found) == len(document["annotations"]) - 2
+    assert not any(image.name.endswith("000.png") for image in found), "nobody else is in that one"
+
+
+def test_images_that_are_missing_or_damaged_are_told_and_the_others_read(tmp_path):
+    coco_set(tmp_path)
+    (tmp_path / "images" / "001.png").unlink()
+    (tmp_path / "images" / "002.png").write_bytes(b"no image")
+    found = everything(CocoPeople(options(tmp_path, "people.json")).parts()[1])
+    told = {one.name.rsplit("/")[-1]: one.reason for one in found if isinstance(one, Unreadable)}
+    assert told == {"001.png": "there is no such file", "002.png": "cannot be decoded: damaged, cut short, or no image"}
+    assert len(found) == 6
+
+
+def test_mpii_people_have_heads(tmp_path):
+    entries = mpii_set(tmp_path)
+    joints, parts = MpiiImages(options(tmp_path, "valid.json")).parts()
+    found = everybody(parts)
+    assert joints.name == "mpii16"
+    assert len(found) == len(entries)
+    np.testing.assert_allclose(found[0].people.keypoints[0], np.array(entries[0]["joints"]) - 1)
+    assert found[0].people.head_sizes_px[0] == pytest.approx(0.6 * 20, rel=0.2)
+
+
+def test_parts_know_what_decides_them(tmp_path):
+    coco_set(tmp_path / "a")
+    coco_set(tmp_path / "b", seed=1)
+    first, again, other = (
+        [part.digest for part in CocoPeople(options(tmp_path / name, "people.json")).parts()[1]] for name in "aab"
+    )
+    assert first == again
+    assert first != other
+
+
+def test_nobody_annotated_is_told(tmp_path):
+    document = coco_set(tmp_path)
+    (tmp_path / "people.json").write_text(json.dumps(document | {"annotations": []}))
+    with pytest.raises(UserError, match=r"people\.json"):
+        CocoPeople(options(tmp_path, "people.json")).parts()

@@ -1,0 +1,146 @@
+"""Files of others: arrays come through, everything else is refused by name, whatever is broken is one line."""
+
+import io
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from datasets.pose_files import save_npz
+
+from pipelines.io import npz
+from pipelines.io.npz import numbers, read_npz
+from schemas.errors import UserError
+
+
+def npz_of_pickle(path, data: bytes) -> str:
+    """An npz with an object array `a` whose pickle is given."""
+    member = io.BytesIO()
+    np.lib.format.write_array_header_1_0(member, {"descr": "|O", "fortran_order": False, "shape": ()})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", member.getvalue() + data)
+    return str(path)
+
+
+def boxed(value) -> np.ndarray:
+    array = np.empty((), object)
+    array[()] = value
+    return array
+
+
+def test_arrays_dicts_and_scalars_come_through(tmp_path):
+    value = {"S1": {"Walk": [np.arange(6.0).reshape(2, 3), np.float32(2)], "meta": ("x", 1, None, True, b"\xff")}}
+    found = read_npz(save_npz(tmp_path / "f.npz", a=boxed(value), plain=np.eye(2), rows=boxed([np.ones(2)])), "a")
+    assert np.array_equal(found["a"]["S1"]["Walk"][0], [[0, 1, 2], [3, 4, 5]])
+    assert found["a"]["S1"]["Walk"][1] == 2
+    assert found["a"]["S1"]["meta"] == ("x", 1, None, True, b"\xff")
+    assert np.array_equal(found["plain"], np.eye(2))
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("module", [b"numpy.core", b"numpy._core"])
+def test_every_protocol_and_both_names_of_numpys_core(tmp_path, protocol, module):
+    value = {"a": np.arange(4, dtype=np.float32), "b": np.float64(0.5), "c": boxed(b"\xe9")}
+    data = pickle.dumps(boxed(value), protocol)
+    # Protocols from 4 on count the bytes of a name and of the frame around it.
+    if protocol < 4:
+        data = data.replace(b"numpy._core", module)
+    found = read_npz(npz_of_pickle(tmp_path / "f.npz", data))["a"]
+    assert found["a"].tolist() == [0, 1, 2, 3]
+    assert found["b"] == 0.5
+
+
+def test_strings_of_python_2_are_read(tmp_path):
+    # {'S\xe9': array([1., 2.])} as Python 2 pickles it: strings, also those of the array's bytes, are short strings.
+    data = (
+        b"}q\x00U\x02S\xe9cnumpy.core.multiarray\n_reconstruct\nq\x01(cnumpy\nndarray\nq\x02K\x00\x85U\x01bt"
+        b"Rq\x03(K\x01K\x02\x85cnumpy\ndtype\nq\x04U\x02f8K\x00K\x01\x87Rq\x05(K\x03U\x01<NNNJ\xff\xff\xff\xff"
+        b"J\xff\xff\xff\xffK\x00tb\x89U\x10"
+    )
+    data = b"\x80\x02" + data + np.array([1.0, 2.0]).tobytes() + b"tbs."
+    assert read_npz(npz_of_pickle(tmp_path / "f.npz", data))["a"]["Sé"].tolist() == [1, 2]
+
+
+class Malicious:
+    def __init__(self, call, *arguments):
+        self._reduced = (call, arguments)
+
+    def __reduce__(self):
+        return self._reduced
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "named"),
+    [
+        (os.system, ("touch {}",), "posix.system"),
+        (eval, ("open({!r}, 'w')",), "builtins.eval"),
+        (getattr, ("", "format"), "builtins.getattr"),
+        (np.load, ("{}",), "numpy.load"),
+        (np.memmap, ("{}", "f8", "w+", 0, (1,)), "numpy.memmap"),
+    ],
+)
+def test_anything_but_arrays_is_refused_by_name(tmp_path, call, arguments, named):
+    target = tmp_path / "harm"
+    arguments = [a.format(str(target)) if isinstance(a, str) else a for a in arguments]
+    file = npz_of_pickle(tmp_path / "f.npz", pickle.dumps({"S1": Malicious(call, *arguments)}))
+    with pytest.raises(UserError, match=rf"f.npz: refused: it holds {named}, and only NumPy's arrays are read"):
+        read_npz(file)
+    assert not target.exists()
+
+
+def whole(tmp_path) -> bytes:
+    return (tmp_path / save_npz(tmp_path / "whole.npz", a=boxed({"x": np.arange(100.0)}))).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (lambda path: b"", "is not a whole npz file"),
+        (lambda path: b"PK\x03\x04 not really", "is not a whole npz file"),
+        (lambda path: whole(path)[:-60], "is not a whole npz file"),
+        (lambda path: whole(path)[:80] + b"\0" * 40 + whole(path)[120:], "is not a whole npz file"),
+    ],
+)
+def test_a_broken_file_is_one_line(tmp_path, content, text):
+    (tmp_path / "f.npz").write_bytes(content(tmp_path))
+    with pytest.raises(UserError, match=text) as error:
+        read_npz(str(tmp_path / "f.npz"))
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("pickled", [b"", b"garbage", b"\x80\x04", b"(lp0\n", b"I12\n"])
+def test_a_broken_pickle_is_one_line(tmp_path, pickled):
+    with pytest.raises(UserError, match="is not a whole npz file") as error:
+        read_npz(npz_of_pickle(tmp_path / "f.npz", pickled))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_missing_file_or_array_is_said(tmp_path):
+    with pytest.raises(UserError, match=r"none.npz: cannot be read: No such file"):
+        read_npz(str(tmp_path / "none.npz"))
+    with pytest.raises(UserError, match=r"f.npz: lacks the array 'positions_3d'; it holds a, b"):
+        read_npz(save_npz(tmp_path / "f.npz", a=np.ones(1), b=np.ones(1)), "positions_3d")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ([1, 2], r"must be an array of numbers \(n, 3\), found list"),
+        (np.ones((4, 2)), r"must be an array of numbers \(n, 3\), found float64 \(4, 2\)"),
+        (np.array([["a"] * 3]), r"must be an array of numbers \(n, 3\), found <U1 \(1, 3\)"),
+        (np.array([[1, 2, 3], [1, np.nan, 3]]), r"is not finite in frame 1; cut or mend it there"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_said(value, text):
+    with pytest.raises(UserError, match=rf"^f.npz: S1 {text}"):
+        numbers("f.npz", value, "S1", -1, 3)
+
+
+def test_an_archive_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, "MOST_BYTES", 10**6)
+    np.savez_compressed(tmp_path / "bomb.npz", zeros=np.zeros(10**6))
+    with pytest.raises(UserError, match=r"bomb.npz: unpacks to 0.0 GB, [\d,]{3,} times its size.*; get it again"):
+        read_npz(str(tmp_path / "bomb.npz"))
+    np.savez_compressed(tmp_path / "poses.npz", poses=np.random.default_rng(0).random(10**6))
+    assert len(read_npz(str(tmp_path / "poses.npz"))["poses"]) == 10**6

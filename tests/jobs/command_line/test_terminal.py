@@ -1,0 +1,44 @@
+"""What jobs print: names from data neither drive the terminal nor show secrets."""
+
+import json
+import logging
+
+from jobs.command_line.main import run_job
+from jobs.command_line.terminal import Terminal
+from pipelines.ray_cluster.logs import JsonFormatter, log_failure
+
+HOSTILE = "a\x1b[2J\x07\r\nb\u202e\x9b.mp4"
+SHOWN = "a\\x1b[2J\\x07\\r\\nb\\u202e\\x9b.mp4"
+KEY = "planted-key"
+
+
+def test_names_are_text(capsys):
+    Terminal().print(f"failed  {HOSTILE}: [bold]not a video[/bold]")
+    assert capsys.readouterr().out == f"failed  {SHOWN}: [bold]not a video[/bold]\n"
+    Terminal(stderr=True).print(f"https://me:{KEY}@host/a.mp4?X-Amz-Signature={KEY}")
+    assert capsys.readouterr().err == "https://me:…@host/a.mp4?X-Amz-Signature=…\n"
+
+
+def test_mistakes_are_text(capfd):
+    assert run_job("label", ["videos=a\x1b]0;b\x07", "output=o"]) == 2
+    assert "\\x1b]0;b\\x07: there is no such file" in capfd.readouterr().err
+
+
+def test_log_lines_hold_what_finds_the_work_again(caplog):
+    log_failure("label", "decode", HOSTILE, "broken", clip_id="c1")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == f"failed: job=label stage=decode video={SHOWN} clip_id=c1 reason=broken"
+    said = json.loads(JsonFormatter().format(record))
+    assert {name: said[name] for name in ("job", "stage", "video", "clip_id", "reason")} == {
+        **{"job": "label", "stage": "decode", "video": HOSTILE, "clip_id": "c1", "reason": "broken"}
+    }
+
+
+def test_json_lines_hide_secrets_and_stay_json():
+    address = f'https://me:{KEY}@host/"a\\".mp4?token={KEY}\\"'
+    record = logging.LogRecord("x", logging.WARNING, "f.py", 1, "cannot read %s", (address,), None)
+    record.video = address
+    line = JsonFormatter().format(record)
+    assert KEY not in line
+    assert json.loads(line)["video"].startswith('https://me:…@host/"a\\".mp4?token=…')

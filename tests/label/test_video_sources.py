@@ -1,0 +1,132 @@
+"""What `videos=` may be, and what is said when it cannot be used."""
+
+import os
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from label.odd_names import ODD_NAMES
+from pyarrow import csv
+
+from pipelines.label.video_sources import find_videos
+from schemas.errors import UserError
+
+
+@pytest.fixture
+def clips(tmp_path):
+    for name in ("b.mp4", "a.MKV", "sub/c.webm", "notes.txt", ".half.mp4"):
+        (tmp_path / "clips" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "clips" / name).write_bytes(b"x")
+    return tmp_path / "clips"
+
+
+def names(sources):
+    return [source.uri.rsplit("/", 1)[1] for source in sources]
+
+
+def test_a_file_a_folder_a_glob_and_a_list(clips):
+    assert names(find_videos(str(clips / "b.mp4"))) == ["b.mp4"]
+    assert names(find_videos(str(clips))) == ["a.MKV", "b.mp4", "c.webm"]
+    assert names(find_videos(f"{clips}/*.mp4")) == ["b.mp4"]
+    assert names(find_videos([str(clips / "b.mp4"), f"file://{clips}/b.mp4", f"{clips}/sub"])) == [
+        "b.mp4",
+        "c.webm",
+    ]
+
+
+def test_any_spelling_of_a_local_path_is_the_same_video(clips, monkeypatch):
+    monkeypatch.chdir(clips)
+    assert find_videos("b.mp4") == find_videos(f"file://{clips}/b.mp4") == find_videos("./sub/../b.mp4")
+
+
+def test_a_remote_address_keeps_its_protocol():
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/bucket/x.mp4", b"x")
+    assert [s.uri for s in find_videos("memory://bucket")] == ["memory:///bucket/x.mp4"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_manifest_gives_cameras_and_names(clips, suffix):
+    rows = [
+        {"uri": "b.mp4", "fx": 1145.0, "fy": 1144, "cx": 512, "cy": 515, "k1": -0.2, "distortion": "human36m",
+         "subject": 9, "action": "Walk", "camera": "54138969"},
+        {"uri": "sub/c.webm"},
+    ]  # fmt: skip
+    manifest = str(clips / f"m{suffix}")
+    table = pa.Table.from_pylist(rows)
+    csv.write_csv(table, manifest) if suffix == ".csv" else pq.write_table(table, manifest)
+    first, second = find_videos(manifest)
+    assert first.intrinsics is not None
+    assert (first.intrinsics.k1, first.intrinsics.distortion) == (-0.2, "human36m")
+    assert (first.subject, first.action, first.camera) == ("9", "Walk", "54138969")
+    assert (second.intrinsics, second.subject) == (None, None)
+    assert names([first, second]) == ["b.mp4", "c.webm"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,fx\na.mp4,3\n", "a manifest needs the column 'uri', this one has path, fx"),
+        ("uri,fx\nb.mp4,3\n", r"row 1 \(b.mp4\): Field required"),
+        ("uri,fx,fy,cx,cy,k1\nb.mp4,3,3,3,3,0.1\n", "distortion coefficients need distortion=opencv or"),
+        ("uri,subject\nb.mp4,S1\nb.mp4,S2\n", "is named twice, with different subject or camera"),
+        ("uri\n", "the list is empty"),
+        ("", "is not a manifest"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_says_why(clips, text, message):
+    (clips / "m.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        find_videos(str(clips / "m.csv"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("missing", "there is no such file or folder"),
+        ("empty", "the folder holds no videos"),
+        ("*.mov", "nothing matches"),
+        ("missing.csv", "the manifest cannot be read"),
+        ("nowhere://x", "this kind of address cannot be opened"),
+        ("", "is empty; give a file"),
+    ],
+)
+def test_inputs_that_are_not_there(tmp_path, monkeypatch, entry, message):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        find_videos(entry)
+
+
+@pytest.fixture
+def odd(tmp_path):
+    (tmp_path / "odd").mkdir()
+    for name in ODD_NAMES:
+        (tmp_path / "odd" / name).write_bytes(b"x")
+    return tmp_path / "odd"
+
+
+def test_files_of_any_name_are_found_however_they_are_named(odd):
+    wanted = sorted(f"{odd}/{name}" for name in ODD_NAMES)
+    assert [source.uri for source in find_videos(str(odd))] == wanted
+    assert [source.uri for source in find_videos(f"{odd}/*.mp4")] == wanted
+    assert [source.uri for source in find_videos(wanted)] == wanted, "a name that looks like a pattern is a name"
+    assert [source.uri for source in find_videos([Path(uri).as_uri() for uri in wanted])] == wanted
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_manifest_names_files_of_any_name(odd, suffix):
+    manifest, table = odd / f"m{suffix}", pa.table({"uri": list(ODD_NAMES)})
+    csv.write_csv(table, manifest) if suffix == ".csv" else pq.write_table(table, manifest)
+    assert [source.uri for source in find_videos(str(manifest))] == sorted(f"{odd}/{name}" for name in ODD_NAMES)
+
+
+def test_a_name_that_is_no_text_is_one_clear_line(tmp_path):
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4")).write_bytes(b"x")
+    with pytest.raises(UserError, match=r"\\udcff.mp4': the name is no text \(UTF-8\); rename the file"):
+        find_videos(str(tmp_path))
+    pq.write_table(pa.table({"uri": ["a\0b.mp4"]}), tmp_path / "m.parquet")
+    with pytest.raises(UserError, match="the name is no text"):
+        find_videos(str(tmp_path / "m.parquet"))

@@ -1,0 +1,119 @@
+"""Models by name: what is there is fetched once, what is not is told with what there is."""
+
+import hashlib
+import socket
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+from evaluate.lifter_samples import write_lifter
+
+from pipelines.lifters.checkpoint import load_lifter
+from pipelines.mlflow_runs import model_uris, tracking_server
+from schemas.errors import RunFailed, UserError
+
+
+@pytest.fixture
+def lifter(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAYLIFT_CACHE", str(tmp_path / "cache"))
+    return write_lifter("lifter/best.pt")
+
+
+@pytest.fixture
+def unreached(monkeypatch):
+    """What was reached before is asked again."""
+    monkeypatch.setattr(tracking_server, "_reached", set())
+
+
+def sha256(file):
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def test_a_file_is_itself(lifter):
+    assert model_uris.fetch(lifter) == model_uris.FetchedModel(lifter, lifter, sha256(lifter))
+    with pytest.raises(UserError, match=r"none.pt: cannot be read: No such file or directory; give the path of a"):
+        model_uris.fetch("none.pt")
+
+
+def test_a_run_s_artifact_is_fetched_into_the_cache(lifter, tmp_path):
+    # A test before may have left one that this store does not have.
+    mlflow.set_experiment("raylift")
+    with mlflow.start_run() as run:
+        mlflow.log_artifact(lifter)
+    found = model_uris.fetch(f"runs:/{run.info.run_id}/best.pt")
+    assert (found.name, found.sha256) == (f"runs:/{run.info.run_id}/best.pt", sha256(lifter))
+    assert found.file == str(tmp_path / "cache" / "models" / f"{found.sha256}.pt")
+    assert load_lifter(found.file)[1].receptive_field == 9
+    assert [path.name for path in (tmp_path / "cache" / "models").iterdir()] == [f"{found.sha256}.pt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("models:/lifer@champion", "models:/lifer: there is no model of this name; did you mean lifter? registered: "),
+        ("models:/lifter@champio", "there is no such alias; aliases: champion (version 1); newest versions: 1"),
+        ("models:/lifter/7", "models:/lifter/7: there is no such version; aliases: champion (version 1); newest"),
+        ("models:/lifter/1", "models:/lifter/1: was not registered by python -m jobs.register; give one that was"),
+        ("models:/lifter", "is not models:/name@alias, models:/name/version or runs:/id/path; give one of them"),
+        ("models:/m-12ab/x", "is not models:/name@alias"),
+        ("runs:/none/best.pt", "model=runs:/none/best.pt: cannot be read: Run with id=none not found; see that it"),
+    ],
+)
+def test_a_wrong_name_is_told_with_what_there_is(lifter, name, message):
+    client = mlflow.MlflowClient()
+    client.create_registered_model("lifter")
+    client.create_registered_model("detector")
+    client.create_model_version("lifter", "somewhere")
+    client.set_registered_model_alias("lifter", "champion", "1")
+    with pytest.raises(UserError) as refused:
+        model_uris.fetch(name)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_name_where_nothing_is_registered(lifter):
+    with pytest.raises(UserError, match=r"none is registered; python -m jobs.register registers one"):
+        model_uris.fetch("models:/lifter@champion")
+
+
+def test_a_server_that_refuses_is_told_at_once(unreached, monkeypatch):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://someone:secret@127.0.0.1:{closed.getsockname()[1]}"
+    mlflow.set_tracking_uri(address)
+    started = time.monotonic()
+    with pytest.raises(RunFailed) as failed:
+        model_uris.fetch("models:/lifter@champion")
+    told = address.replace("secret", "…")
+    assert str(failed.value).startswith(f"MLFLOW_TRACKING_URI={told}: the tracking server cannot be used: Failed to ")
+    assert time.monotonic() - started < 60  # MLflow alone: minutes
+
+
+def test_a_server_that_never_answers_is_not_waited_for(unreached, monkeypatch):
+    monkeypatch.setattr(
+        tracking_server, "_IMPATIENT", {**tracking_server._IMPATIENT, "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
+    )
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        mlflow.set_tracking_uri(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(RunFailed, match=r"the tracking server cannot be used: Read timed out"):
+            tracking_server.connect()
+
+
+def test_a_database_that_refuses_is_told_at_once(unreached):
+    mlflow.set_tracking_uri("postgresql://me:secret@127.0.0.1:9/mlflow")
+    with pytest.raises(RunFailed, match=r"me:…@127.0.0.1:9/mlflow: the tracking server cannot be used: .*refused"):
+        tracking_server.connect()
+
+
+def test_what_the_user_has_set_stays(unreached, monkeypatch):
+    import os
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    tracking_server.connect(registry=True)
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ

@@ -1,0 +1,129 @@
+"""Search spaces: every way to say them, and every mistake, before anything starts."""
+
+import pytest
+from tune.search_samples import RATE, space_of, tune_config
+
+from jobs.command_line.arguments import read_config
+from pipelines.search.space import grid_values, trial_config, trial_count
+from schemas.configs.search_space import Dimension, short_names
+from schemas.configs.tune import TuneConfig
+from schemas.errors import UserError
+
+
+def test_nested_dotted_and_on_the_command_line_are_one():
+    nested = tune_config(space="{optimization: {learning_rate: {loguniform: [1e-4, 1e-2]}}}")
+    dotted = tune_config(space="{optimization.learning_rate: {loguniform: [1e-4, 1e-2]}}")
+    fields = ["labeled=a", "output=o", "data.validation_subjects=[S2]"]
+    line = read_config(TuneConfig, [*fields, f"search_space.{RATE}={{loguniform: [1e-4,1e-2]}}"])
+    assert space_of(nested) == space_of(dotted) == space_of(line) == {RATE: Dimension("loguniform", (1e-4, 1e-2))}
+
+
+def test_the_command_line_changes_the_kind_of_a_recipe(tmp_path):
+    recipe = tmp_path / "search.yaml"
+    recipe.write_text("search_space: {optimization: {learning_rate: {loguniform: [1e-4, 1e-2]}}}\n")
+    fields = [str(recipe), "labeled=a", "output=o", "data.validation_subjects=[S2]"]
+    config = read_config(TuneConfig, [*fields, f"search_space.{RATE}={{choice: [0.1, 0.2]}}"])
+    assert space_of(config) == {RATE: Dimension("choice", (0.1, 0.2))}
+
+
+def test_choices_are_what_the_training_config_takes():
+    space = "{lifter: {filter_widths: {choice: [[3, 3], [3, 3, 3]]}}, optimization.learning_rate: {choice: [1e-4, 1]}}"
+    found = space_of(tune_config(space=space))
+    assert found["lifter.filter_widths"].values in (((3, 3), (3, 3, 3)), ([3, 3], [3, 3, 3]))
+    assert found[RATE].values == (1e-4, 1.0), "YAML takes 1e-4 for a text"
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ("{optimization.lerning_rate: {uniform: [0, 1]}}", "no such field to search; did you mean optimization.learn"),
+        ("{optimization.lr: {uniform: [0, 1]}}", "no such field to search; optimization has epochs, batch_size, learn"),
+        ("{lr: {uniform: [0, 1]}}", "no such field to search; --help lists the fields"),
+        ("{optimisation.learning_rate: {uniform: [0, 1]}}", "did you mean optimization.learning_rate?"),
+        ("{lifter: {chanels: {randint: [8, 16]}}}", "no such field to search; did you mean lifter.channels?"),
+        ("{optimization.learning_rate: {logunifrm: [1, 2]}}", "no kind 'logunifrm'; kinds: uniform, loguniform"),
+        ("{optimization.learning_rate: {loguniform: [1e-2]}}", "takes two numbers, the lowest and the highest"),
+        ("{optimization.learning_rate: {loguniform: [0, 1]}}", "loguniform takes numbers above 0"),
+        ("{optimization.learning_rate: {uniform: [2, 1]}}", "uniform takes the lower number first"),
+        ("{optimization.learning_rate: {uniform: [a, 1]}}", "'a' is no number"),
+        (
+            "{optimization.learning_rate: {uniform: [-1, 1]}}",
+            "optimization.learning_rate=-1.0: input should be greater",
+        ),
+        ("{optimization.learning_rate: 0.1}", "give a kind with its values, such as {uniform: [low, high]}"),
+        ("{optimization.learning_rate: {choice: []}}", "choice takes a list of at least one value"),
+        ("{optimization.learning_rate: {choice: [1, 1]}}", "choice has the same value twice"),
+        (
+            "{optimization.learning_rate: {choice: [1, x]}}",
+            "optimization.learning_rate=x: input should be a valid number",
+        ),
+        ("{lifter.channels: {uniform: [8, 16]}}", "input should be a valid integer"),
+        ("{lifter.channels: {randint: [8.5, 16]}}", "randint takes whole numbers"),
+        ("{lifter.filter_widths: {choice: [[3, 3], [2, 3]]}}", "filter widths are odd numbers"),
+        ("{lifter.name: {choice: [temporal_conv]}}", "one lifter is searched at a time"),
+        ("{resources.num_workers: {randint: [1, 2]}}", "cannot be searched: who computes changes no result"),
+        ("{data.validation_subjects: {choice: [[S1]]}}", "errors on other people cannot be compared"),
+        ("{labeled: {choice: [a, b]}}", "trials differ in settings, not in data"),
+        ("{output: {choice: [a, b]}}", "trials differ in settings, not in data"),
+        ("{optimization.epochs: {randint: [1, 3]}}", "scheduler=asha compares trials epoch by epoch"),
+        ("{}", "names nothing to search"),
+    ],
+)
+def test_mistakes_name_path_value_and_fix(space, message):
+    with pytest.raises(UserError) as error:
+        space_of(tune_config(space=space))
+    (line,) = str(error.value).splitlines()
+    assert line.startswith("search_space")
+    assert message in line
+
+
+def test_all_mistakes_are_told_at_once():
+    space = "{optimization.lerning_rate: {uniform: [0, 1]}, lifter.channels: {uniform: [1]}}"
+    with pytest.raises(UserError) as error:
+        space_of(tune_config("data.validation_subjects=[]", "sampler=grid", "trials=3", space=space))
+    assert [line.split("=")[0] for line in str(error.value).splitlines()] == [
+        *("data.validation_subjects", "trials"),
+        *("search_space.optimization.lerning_rate", "search_space.lifter.channels"),
+    ]
+
+
+def test_a_population_shares_its_network_and_changes_what_may_change():
+    pbt = ("scheduler=pbt", "sampler=random")
+    with pytest.raises(UserError, match="all have the same network"):
+        space_of(tune_config(*pbt, space="{lifter.channels: {choice: [16, 32]}}"))
+    with pytest.raises(UserError, match="fixed once a training has begun; scheduler=pbt changes optim"):
+        space_of(tune_config(*pbt, space="{optimization.batch_size: {choice: [16, 32]}}"))
+    with pytest.raises(UserError, match="which tpe cannot learn from; give sampler=random or grid"):
+        space_of(tune_config("scheduler=pbt", "sampler=tpe"))
+    assert space_of(tune_config(*pbt, space="{objective.bone_length: {uniform: [0, 2]}}"))
+
+
+def test_a_grid_has_each_combination():
+    space = "{lifter.channels: {randint: [8, 10]}, optimization.amsgrad: {choice: [true, false]}}"
+    config = tune_config("sampler=grid", space=space)
+    found = space_of(config)
+    assert grid_values(found["lifter.channels"]) == (8, 9, 10)
+    assert trial_count(config, found) == 6
+    with pytest.raises(UserError, match="sampler=grid needs a finite number of values"):
+        space_of(tune_config("sampler=grid"))
+
+
+def test_a_trial_is_a_training_with_some_values_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = tune_config("unlabeled=[b, memory://c/d]", "lifter.channels=16", "optimization.epochs=7")
+    trial = trial_config(config, {RATE: 0.5, "lifter.dropout": 0.1}, "o/trials/001")
+    assert (trial.optimization.learning_rate, trial.optimization.epochs) == (0.5, 7)
+    assert (trial.lifter.options["channels"], trial.lifter.options["dropout"]) == (16, 0.1)
+    assert trial.labeled == f"{tmp_path}/a", "it runs elsewhere"
+    assert trial.unlabeled == (f"{tmp_path}/b", "memory:///c/d")
+    assert trial.output == f"{tmp_path}/o/trials/001"
+    assert trial.resources.cpus_per_worker == 1, "or each trial would take the whole machine"
+    with pytest.raises(UserError, match=r"optimization\.learning_rate=-1: do not go together"):
+        trial_config(config, {RATE: -1}, "o")
+
+
+def test_short_names_are_the_last_parts_unless_two_end_alike():
+    assert short_names([RATE, "objective.pose", "a.x", "b.x"]) == {
+        **{RATE: "learning_rate", "objective.pose": "pose"},
+        **{"a.x": "a.x", "b.x": "b.x"},
+    }
