@@ -16,6 +16,7 @@ DETECTORS: Mapping[str, str] = MappingProxyType(
         "blazepose": "pipelines.detectors.blazepose.detector:BlazePose",
         "hrnet": "pipelines.detectors.hrnet.detector:Hrnet",
         "vitpose": "pipelines.detectors.vitpose.detector:Vitpose",
+        "movenet": "pipelines.detectors.movenet.detector:MoveNet",
         "keypoint_rcnn": "pipelines.detectors.keypoint_rcnn:KeypointRcnn",
     }
 )

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from pydantic import Field
 
-from pipelines.detectors.blazepose import weights
 from pipelines.detectors.blazepose.boxes import body_boxes, joints_in
 from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks
 from pipelines.detectors.blazepose.person_model import PersonModel, merge
+from pipelines.detectors.blazepose.weights import LANDMARK_FILE, PERSON_FILE, WEIGHTS
 from pipelines.pose.oks import oks_nms
 from pipelines.pose.people import People
 from schemas.job_config import JobConfig
@@ -69,24 +69,24 @@ class BlazePose:
 
     def __init__(self, config: JobConfig, threads: int, device: str) -> None:
         assert isinstance(config, BlazePoseConfig)
-        folder = weights.locate(config.weights)
+        folder = WEIGHTS.locate(config.weights)
         cv2.setNumThreads(threads)
         self.layout = LAYOUTS[config.layout]
-        self.weights_sha256 = weights.WEIGHTS_SHA256
+        self.weights_sha256 = WEIGHTS.combined_sha256
         self._config = config
         self._joints = np.array(joint_indices(_FOUND, self.layout))
         self._sigmas = np.array(_FOUND.oks_sigmas)
-        self._person_model = PersonModel(folder / weights.PERSON_FILE, threads)
-        self._landmark_model = LandmarkModel(folder / weights.LANDMARK_FILE, threads)
+        self._person_model = PersonModel(folder / PERSON_FILE, threads)
+        self._landmark_model = LandmarkModel(folder / LANDMARK_FILE, threads)
 
     @staticmethod
     def fetch_weights(into: Path | None = None) -> Path:
         """Download the weights unless they are there; None is the cache. Returns the folder.
 
         Raises:
-            UserError: See `weights.fetch`.
+            UserError: See `PackagedWeights.fetch`.
         """
-        return weights.fetch(into)
+        return WEIGHTS.fetch(into)
 
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
         """Find the people of each RGB frame, the best seen first."""
