@@ -1,8 +1,8 @@
-"""Floor 0: what may be said. Job configs, joint layouts, cameras, Arrow schemas; no torch, no Ray."""
+"""Floor 0: job configs, on-disk formats, joint layouts and cameras. Imports neither torch nor Ray."""
 
 __version__ = "0.1.0"
 
-# Every Parquet file says in its metadata what it is and what wrote it, under these names.
+# Keys of the file metadata of every Parquet file, which name its format and what wrote it.
 FORMAT_KEY = b"raylift.format"
 VERSION_KEY = b"raylift.version"
 LAYOUT_KEY = b"raylift.layout"

@@ -1,6 +1,6 @@
-"""Cameras: intrinsics with the distortion model and where the numbers come from.
+"""Camera intrinsics, with the distortion model they belong to and where they come from.
 
-Pixels are those of the upright (display) image at full size; camera space is x right, y down, z forward.
+Pixels are those of the upright (display) image at full size. Camera space is x right, y down, z forward.
 """
 
 from typing import Literal, Self
@@ -14,10 +14,11 @@ DISTORTION_FIELDS = ("k1", "k2", "k3", "p1", "p2")
 
 
 class Intrinsics(BaseModel):
-    """Pinhole intrinsics with distortion, pixels.
+    """Pinhole intrinsics with lens distortion, in pixels.
 
-    The two distortion models use the same letters and differ: `opencv` (Brown-Conrady) has tangential cross
-    terms of coefficient 2, `human36m` of coefficient 1 with (p1, p2) along (x, y); hence the model is named.
+    The two distortion models name their coefficients alike but differ: the tangential cross terms of `opencv`
+    (Brown-Conrady) have coefficient 2, those of `human36m` coefficient 1, with (p1, p2) along (x, y). So the model must
+    be given with the coefficients.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

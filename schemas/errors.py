@@ -1,15 +1,15 @@
-"""The two expected ways for a job to end badly; anything else is a bug and keeps its traceback."""
+"""The two expected ways for a job to fail. Any other exception is a bug and keeps its traceback."""
 
 
 class UserError(ValueError):
-    """A mistake the user can mend; its message is one line: name, rule, value, fix.
+    """A mistake the user can fix; the message is one line with name, rule, value and fix.
 
     Jobs print the message without a traceback and exit with code 2.
     """
 
 
 class RunFailed(RuntimeError):
-    """The world failed a job that was told right (a full disk, a lost network); one line, with the way on.
+    """A failure of the environment (full disk, lost network) in a job whose config is right; one line with the remedy.
 
     Jobs print the message without a traceback and exit with code 1.
     """

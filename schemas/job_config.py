@@ -1,7 +1,7 @@
-"""One grammar for configuration: a frozen model per job, each field named by its dotted path everywhere.
+"""The base class of job configs, and `build`, which turns nested values into a config.
 
-`build` turns nested values into a config and reports every mistake at once; reading the values from recipes and
-the command line is `jobs/command_line/arguments.py`.
+A field has the same name everywhere, its dotted path: in recipes, on the command line, in search spaces and among
+MLflow parameters. `jobs/command_line/arguments.py` reads the values from recipes and the command line.
 """
 
 import difflib
@@ -15,33 +15,33 @@ from pydantic_core import ErrorDetails
 
 from schemas.errors import UserError
 
-# Given a plug-in table and a name in it, the config class of that plug-in's options.
+# Takes a plug-in table and a name in it, and returns the config class of that plug-in's options.
 PluginConfigs = Callable[[str, str], type["JobConfig"]]
 
 
 class JobConfig(BaseModel):
-    """A frozen config whose every field says what it is; unknown fields are refused."""
+    """A frozen config. Its field docstrings are the descriptions in `--help`; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, coerce_numbers_to_str=True)
 
 
 class PluginConfig(BaseModel):
-    """Names a plug-in and holds its options, which the plug-in's own `Config` checks."""
+    """The name of a plug-in and its options, which the plug-in's own `Config` validates."""
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
     name: str = Field(min_length=1)
-    """A name of the plug-in table, or package.module:Class."""
+    """A name in the plug-in table, or package.module:Class."""
 
     @property
     def options(self) -> dict[str, Any]:
-        """What was given besides the name."""
+        """All values except the name."""
         return dict(self.model_extra or {})
 
 
 @dataclass(frozen=True)
 class PluginTable:
-    """Marks a `PluginConfig` field with the table that its name is looked up in."""
+    """Names the plug-in table in which the name of a `PluginConfig` field is looked up."""
 
     name: str
 
@@ -50,25 +50,25 @@ Config = TypeVar("Config", bound=JobConfig)
 
 
 def build(model: type[Config], values: Mapping[str, Any], plugins: PluginConfigs) -> Config:
-    """Check nested values against a config model and its plug-ins' models.
+    """Validate nested values against a config class and the config classes of its plug-ins.
 
     Args:
         model: The job's config class.
-        values: Nested values, as a recipe has them.
-        plugins: Finds a plug-in's config class.
+        values: Nested values, as in a recipe.
+        plugins: Returns the config class of a plug-in's options.
 
     Raises:
-        UserError: One line per mistake, all of them: path, value, rule, nearest right name.
+        UserError: One line for each mistake: path, value, rule and the nearest right name.
     """
     mistakes: list[str] = []
     merged = dict(values)
     for name, field, table in _plugin_fields(model):
-        given = merged.get(name)
-        chosen = dict(given) if isinstance(given, Mapping) else {"name": given} if given else {}
+        value = merged.get(name)
+        chosen = dict(value) if isinstance(value, Mapping) else {"name": value} if value else {}
         default = field.default.name if isinstance(field.default, PluginConfig) else None
         plugin_name = chosen.pop("name", default)
         if plugin_name is None:
-            continue  # no default: the job's model says that it is required
+            continue  # `_validate(model, …)` below reports the missing field
         try:
             options = plugins(table.name, str(plugin_name))
         except UserError as error:
@@ -85,7 +85,7 @@ def build(model: type[Config], values: Mapping[str, Any], plugins: PluginConfigs
 
 
 def paths(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every leaf field of a config class with its dotted path, in the order written."""
+    """Yield every leaf field of a config class with its dotted path, in the order of definition."""
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, JobConfig):
@@ -95,7 +95,7 @@ def paths(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Field
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values as one level of dotted paths."""
+    """Flatten nested values to one level of dotted paths."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -120,7 +120,7 @@ def _plugin_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, Plu
 
 
 def _explain(error: ErrorDetails, model: type[BaseModel], prefix: str = "") -> str:
-    # Union members appear in `loc` beside field names; only field names make the path.
+    # Pydantic's `loc` also names members of unions, such as "tuple[str, ...]"; the path has field names only.
     path = prefix + ".".join(str(part) for part in error["loc"] if not str(part).endswith("]"))
     if error["type"] == "missing":
         return f"{path}: is required; give {path}=…"

@@ -1,7 +1,7 @@
-"""Joint layouts: which joint is which, in every array of joints.
+"""Joint layouts: the names and the order of the joints in an array.
 
-An array of joints never travels without the name of its layout. `LAYOUTS` is the table; `joint_indices`
-is the only mapping between layouts, by joint name, and refuses what the source does not have.
+Every array of joints is stored with the name of its layout. `LAYOUTS` is the table of layouts. `joint_indices` maps
+one layout to another by joint name, and refuses if the source lacks a joint.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class JointLayout:
     """A named, ordered set of joints.
 
     Attributes:
-        name: The name under which data and models carry it.
+        name: Name under which data and models refer to it.
         joints: Joint names in array order; the same body point has the same name in every layout.
         parents: Index of each joint's parent, -1 for a root. Image-only layouts use it to draw bones.
-        oks_sigmas: Per-joint standard deviation for object keypoint similarity, as a share of the square
-            root of the person's area (COCO's constants where COCO has the joint); empty if none are known.
+        oks_sigmas: Standard deviation of each joint for object keypoint similarity, as a fraction of the square root of
+            the person's area (COCO's constants where COCO has the joint); empty if unknown.
     """
 
     name: str
@@ -71,7 +71,7 @@ _COCO17 = JointLayout(
     ),
 )
 
-# Human3.6M's 32 joints less its 15 static ones, shoulders rewired to the thorax (Pavllo et al. 2019).
+# Human3.6M's 32 joints without the 15 static ones; the shoulders hang on the thorax (Pavllo et al. 2019).
 _H36M17 = JointLayout(
     "h36m17",
     (
@@ -116,7 +116,7 @@ _BLAZEPOSE33 = JointLayout(
         *(-1, 0, 1, 2, 0, 4, 5, 3, 6, 0, 0, 0, 0, 11, 12, 13, 14, 15, 16, 15, 16, 15, 16),
         *(11, 12, 23, 24, 25, 26, 27, 28, 29, 30),
     ),
-    # COCO's value for the nearest COCO joint.
+    # Each joint has COCO's value for the nearest COCO joint.
     (
         *(0.026, 0.025, 0.025, 0.025, 0.025, 0.025, 0.025, 0.035, 0.035, 0.026, 0.026, 0.079, 0.079),
         *(0.072, 0.072, 0.062, 0.062, 0.062, 0.062, 0.062, 0.062, 0.062, 0.062, 0.107, 0.107),

@@ -1,4 +1,4 @@
-"""What the compare job may be told."""
+"""Config of the compare job."""
 
 from typing import Self
 
@@ -9,35 +9,35 @@ from schemas.job_config import JobConfig
 
 
 class MotionCaptureConfig(JobConfig):
-    """How motion capture without video is filmed and detected."""
+    """How motion capture without video is turned into 2D keypoints."""
 
     views: int = Field(default=4, ge=1, le=32)
-    """Cameras around each motion."""
+    """Number of simulated cameras around each motion."""
 
     noise_px: float = Field(default=5.0, ge=0)
-    """Standard deviation of the 2D error, px at an image width of 1000; heavy-tailed."""
+    """Standard deviation of the simulated keypoint error, px at an image width of 1000; the errors are heavy-tailed."""
 
     fps: float = Field(default=60.0, gt=0)
-    """Frames per second of the motion."""
+    """Frame rate of the motion, frames per second."""
 
 
 class CompareConfig(TrainingConfig):
-    """Train the same lifter twice, without and with the unlabeled tracks, and score both on the same test."""
+    """Config of the compare job, which trains a lifter without and with unlabeled tracks and scores both."""
 
     mocap: str | None = None
-    """npz of motion capture (source mocap17 of import_poses), which is filmed by made cameras first."""
+    """Motion capture to start from: an npz file as import_poses reads it (source mocap17). Either this or tracks."""
 
     tracks: str | None = None
-    """Labeled tracks that exist already, instead of mocap."""
+    """Labeled tracks to start from: a file or folder (any URI). Either this or mocap."""
 
     test_subjects: tuple[str, ...] = Field(min_length=1)
-    """Whom to score on; nobody trains on them, labeled or not."""
+    """Subjects to score on. Neither training uses them, labeled or unlabeled."""
 
     filming: MotionCaptureConfig = MotionCaptureConfig()
-    """How mocap is filmed."""
+    """How mocap is turned into 2D keypoints."""
 
     output: str = Field(min_length=1)
-    """Folder for tracks/, supervised/, semi_supervised/ and comparison.json; run again to resume."""
+    """Folder for tracks/, supervised/, semi_supervised/ and comparison.json. Run the same command again to resume."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -1,4 +1,4 @@
-"""What the demo may be told."""
+"""Config of the demo job."""
 
 from pydantic import Field
 
@@ -6,31 +6,31 @@ from schemas.job_config import JobConfig
 
 
 class DemoConfig(JobConfig):
-    """The whole story on synthetic people, from filming to a page to look at."""
+    """Config of the demo job, which runs every step on synthetic people, from rendering to a page with the result."""
 
     output: str = Field(default="demo", min_length=1)
-    """Folder on this machine for everything; run again to resume."""
+    """Folder on this machine for everything the demo makes. Run the same command again to resume."""
 
     labeled: int = Field(default=4, ge=1)
-    """People whose 3D poses are known to training."""
+    """Number of people whose 3D poses training sees."""
 
     unlabeled: int = Field(default=11, ge=1)
-    """People of whom training sees videos only."""
+    """Number of people of whom training sees only videos."""
 
     held_out: int = Field(default=9, ge=1)
-    """People that no training sees: the test; nine do all that synthetic people can do."""
+    """Number of people for the test, whom no training sees. Nine perform every action of synthetic people once."""
 
     seconds: float = Field(default=8.0, gt=0)
-    """Length of each video, s."""
+    """Length of each video, seconds."""
 
     views: int = Field(default=2, ge=1)
-    """Cameras around each person."""
+    """Number of cameras around each person."""
 
     epochs: int = Field(default=60, ge=1)
-    """Passes over the labeled frames."""
+    """Number of passes over the labeled frames."""
 
     channels: int = Field(default=128, ge=1)
-    """Width of the lifter; the paper's has 1024."""
+    """Width of the lifter, channels. The published one has 1024."""
 
     model: str = Field(default="demo", min_length=1)
-    """Name under which the lifters are registered."""
+    """Name of the registered model."""

@@ -1,4 +1,4 @@
-"""What the evaluate job may be told."""
+"""Config of the evaluate job."""
 
 from pydantic import Field
 
@@ -6,31 +6,32 @@ from schemas.job_config import JobConfig
 
 
 class EvaluateConfig(JobConfig):
-    """Score a lifter on tracks."""
+    """Config of the evaluate job, which scores a lifter on tracks."""
 
     model: str = Field(min_length=1)
-    """The lifter: best.pt or last.pt of an output of jobs.train (any URI), or models:/name@alias, models:/name/3."""
+    """The lifter: best.pt or last.pt in an output of the train job (any URI), or models:/NAME@ALIAS,
+    models:/NAME/VERSION."""
 
     data: str | tuple[str, ...]
-    """Tracks: a file or folder (any URI), or a list; labels are used where there are some."""
+    """Tracks to score on: a file or folder (any URI), or a list. Unlabeled tracks are scored without their 3D poses."""
 
     subjects: tuple[str, ...] | None = None
-    """Subjects to score on; none: all."""
+    """Subjects to score on. If not given, all."""
 
     actions: tuple[str, ...] | None = None
-    """Actions to score on, whole names or their first words; none: all."""
+    """Actions to score on, by whole names or their first words. If not given, all."""
 
     cameras: tuple[str, ...] | None = None
-    """Cameras to score on; none: all."""
+    """Cameras to score on. If not given, all."""
 
     flip: bool = True
-    """Lift the mirror image too and average, as published results do; twice the time."""
+    """Also lift the mirrored keypoints and average both results, as published results do. Takes twice the time."""
 
     by_subject: bool = False
-    """A table for each subject, averaged over subjects last, as HumanEva is reported."""
+    """Report a table for each subject and average over subjects last, as results on HumanEva are reported."""
 
     output: str | None = Field(default=None, min_length=1)
-    """Folder (any URI) for metrics.json; none: evaluation_best/ beside best.pt, for a file on this machine."""
+    """Folder (any URI) for metrics.json. If not given and best.pt is on this machine, evaluation_best/ beside it."""
 
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    """Where to compute: cpu, cuda, cuda:1, …; auto: the GPU if there is one."""
+    """Where to compute: cpu, cuda, cuda:1, …, or auto (the GPU if there is one)."""

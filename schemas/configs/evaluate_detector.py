@@ -1,4 +1,4 @@
-"""What the evaluate_detector job may be told."""
+"""Config of the evaluate_detector job."""
 
 from typing import Annotated
 
@@ -8,59 +8,64 @@ from schemas.job_config import JobConfig, PluginConfig, PluginTable
 
 
 class EvaluateDetectorWorkersConfig(JobConfig):
-    """How many processes work; the defaults fill the machine or the cluster."""
+    """Number and size of the worker processes. By default they fill the machine or the cluster."""
 
     detectors: int | None = Field(default=None, ge=1)
-    """Detector processes, which read the images too; none: as many as the CPUs (or GPUs) hold."""
+    """Number of detector processes, which also read the images. If not given, as many as the CPUs (or GPUs) allow."""
 
     cpus_per_detector: int = Field(default=1, ge=1)
-    """CPUs, and so threads, of one detector."""
+    """CPUs of one detector process, which is also its number of threads."""
 
     gpus_per_detector: float = Field(default=0.0, ge=0)
-    """GPUs of one detector; a fraction shares one GPU among several."""
+    """GPUs of one detector process. A fraction lets several processes share one GPU."""
 
     images_per_batch: int = Field(default=32, ge=1)
-    """Images that a detector process takes at a time; their people are looked at together."""
+    """Number of images a detector process takes at a time. The people of all of them go through the network
+    together."""
 
     images_per_file: int = Field(default=64, ge=1)
-    """Images in one file of predictions: what a killed job loses at most per write."""
+    """Number of images in one file of predictions. A killed job loses at most the files it has not finished."""
 
 
 class EvaluateDetectorConfig(JobConfig):
-    """Score a 2D keypoint detector on annotated images."""
+    """Config of the evaluate_detector job, which scores a 2D keypoint detector on annotated images."""
 
     annotations: str = Field(min_length=1)
-    """COCO keypoint json, or a json list of MPII's people as HRNet and mmpose have it (any URI)."""
+    """COCO keypoint json, or a json list of the people in MPII as HRNet and mmpose distribute it (any URI)."""
 
     images: str = Field(min_length=1)
     """Folder (any URI) that the file names in the annotations are relative to."""
 
     output: str = Field(min_length=1)
-    """Folder (any URI) for predictions/, predictions.json and metrics.json; run again to resume."""
+    """Folder (any URI) for predictions/, predictions.json and metrics.json. Run the same command again to resume."""
 
     detector: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="blazepose")
     """The 2D keypoint detector."""
 
     boxes: str = Field(default="truth", min_length=1)
-    """truth (the annotated boxes), detected (the detector finds people itself), or a COCO result file of boxes."""
+    """Where people's boxes come from: truth (the annotations), detected (the detector itself), or a COCO result file of
+    boxes."""
 
     flip: bool | None = None
-    """Look at the mirror image too and average, as published; none: as detector.flip says."""
+    """Also detect on the mirrored image and average, as published results do. If not given, the detector's own flip
+    option."""
 
     min_box_score: float = Field(default=0.0, ge=0, le=1)
-    """Boxes of a result file below this are left out; published COCO scores take all."""
+    """Lowest score of the boxes used from a result file, 0 to 1. Published COCO scores use all boxes."""
 
     max_similarity: float = Field(default=0.9, gt=0, le=1)
-    """COCO: object keypoint similarity above which two people of an image are one found twice."""
+    """COCO only: object keypoint similarity above which two people of an image count as one person detected twice, 0 to
+    1."""
 
     head_boxes: str | None = None
-    """MPII: gt_valid.mat with the heads that PCKh is measured by; none: the one beside the annotations."""
+    """MPII only: gt_valid.mat with the head sizes that PCKh needs. If not given, the one beside the annotations."""
 
     limit: int | None = Field(default=None, ge=1)
-    """Score on so many images only, spread evenly over all; none: all. Raise it later to go on."""
+    """Number of images to score on, spread evenly over all. If not given, all. Raise it later to continue."""
 
     max_failed: int | None = Field(default=0, ge=0)
-    """Images that may fail before the exit code is 1; null: any number. Nobody is found in a failed image."""
+    """Number of images that may fail before the exit code is 1; null: any number. A failed image counts as one without
+    people."""
 
     workers: EvaluateDetectorWorkersConfig = EvaluateDetectorWorkersConfig()
-    """How many processes work."""
+    """Number and size of the worker processes."""

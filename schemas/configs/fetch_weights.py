@@ -1,13 +1,13 @@
-"""What the fetch_weights job may be told."""
+"""Config of the fetch_weights job."""
 
 from schemas.job_config import JobConfig
 
 
 class FetchWeightsConfig(JobConfig):
-    """Fetch a detector's weights ahead of time."""
+    """Config of the fetch_weights job, which downloads a detector's weights ahead of time."""
 
     detector: str = "blazepose"
-    """A name of the detector table, or package.module:Class."""
+    """The detector: a name of the detector table, or package.module:Class."""
 
     into: str | None = None
-    """Folder to put them in; none: the cache (RAYLIFT_CACHE, or ~/.cache/raylift)."""
+    """Folder to put the weights in. If not given, the cache (the folder RAYLIFT_CACHE, or ~/.cache/raylift)."""

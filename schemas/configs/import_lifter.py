@@ -1,4 +1,4 @@
-"""What the import_lifter job may be told."""
+"""Config of the import_lifter job."""
 
 from pydantic import Field
 
@@ -6,22 +6,22 @@ from schemas.job_config import JobConfig
 
 
 class ImportLifterConfig(JobConfig):
-    """Make a published checkpoint of temporal convolutions a lifter that the other jobs take."""
+    """Config of the import_lifter job, which makes a lifter file of a published checkpoint of temporal convolutions."""
 
     model: str = Field(min_length=1)
-    """The checkpoint (any URI): a dictionary with model_pos, or the weights alone; nothing but tensors is loaded."""
+    """The checkpoint (any URI): a dictionary with model_pos, or the weights alone. Only tensors are loaded from it."""
 
     output: str = Field(min_length=1)
-    """The file to write, such as lifter.pt (any URI)."""
+    """File to write (any URI), such as lifter.pt."""
 
     input_layout: str
-    """Joints of the keypoints it was trained on: coco17, h36m17, …; the file does not say."""
+    """Joint layout of the 2D keypoints it was trained on: coco17, h36m17, …; the checkpoint does not record it."""
 
     output_layout: str = "h36m17"
-    """Joints that it predicts."""
+    """Joint layout of the 3D poses it predicts."""
 
     fps: float = Field(default=50.0, gt=0)
-    """Frames per second of what it was trained on; Human3.6M has 50."""
+    """Frame rate of its training data, frames per second. Human3.6M has 50."""
 
     causal: bool = False
-    """Whether it was trained to predict the last frame that it sees."""
+    """Whether it was trained to predict the last frame of its input instead of the middle one."""

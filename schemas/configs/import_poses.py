@@ -1,4 +1,4 @@
-"""What the import_poses job may be told."""
+"""Config of the import_poses job."""
 
 from typing import Annotated
 
@@ -8,10 +8,10 @@ from schemas.job_config import JobConfig, PluginConfig, PluginTable
 
 
 class ImportPosesConfig(JobConfig):
-    """Turn labeled poses of others into labeled tracks."""
+    """Config of the import_poses job, which converts labeled poses of a data set to labeled tracks."""
 
     source: Annotated[PluginConfig, PluginTable("pose_sources")]
-    """Where the poses come from."""
+    """The data set or format that the poses come from."""
 
     output: str = Field(min_length=1)
-    """Folder (any URI) for tracks/ and report.json; one output holds one import."""
+    """Folder (any URI) for tracks/ and report.json. Each import needs its own."""

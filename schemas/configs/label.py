@@ -1,4 +1,4 @@
-"""What the label job may be told."""
+"""Config of the label job."""
 
 from typing import Annotated
 
@@ -9,66 +9,72 @@ from schemas.job_config import JobConfig, PluginConfig, PluginTable
 
 
 class DecodeConfig(JobConfig):
-    """How frames are read."""
+    """How videos are decoded."""
 
     max_side: int = Field(default=640, ge=64)
-    """Longer side of the decoded frames, px; larger videos are scaled down while decoding, none is enlarged."""
+    """Longer side of the decoded frames, px. Larger videos are scaled down; smaller ones keep their size."""
 
     decoder: str = Field(default="auto", pattern="^(auto|decord|pyav)$")
-    """auto (decord where it is right, else PyAV), decord or pyav."""
+    """Decoder: auto (decord where it decodes correctly, PyAV otherwise), decord or pyav."""
 
     clip_mb: float = Field(default=32.0, gt=0)
-    """Decoded size of one clip, MB: the unit of work, of memory and of retry."""
+    """Decoded size of one clip, MB. A clip is what one task works on, keeps in memory and repeats after a failure."""
 
     timeout_s: float = Field(default=120.0, gt=0)
-    """Longest time the decoding of one clip may take, s; then the clip fails and the decoder is replaced."""
+    """Longest time that decoding one clip may take, seconds. Then the clip fails and the decoder process is
+    replaced."""
 
     cache_gb: float = Field(default=50.0, gt=0)
-    """Disk for local copies of remote videos, GB per machine; those used longest ago make room."""
+    """Disk space for local copies of remote videos, GB per machine. The least recently used copies are deleted
+    first."""
 
 
 class WorkersConfig(JobConfig):
-    """How many processes work; the defaults fill the machine or the cluster."""
+    """Number and size of the worker processes. By default they fill the machine or the cluster."""
 
     detectors: int | None = Field(default=None, ge=1)
-    """Detector processes; none: as many as the CPUs (or GPUs) hold."""
+    """Number of detector processes. If not given, as many as the CPUs (or GPUs) allow."""
 
     cpus_per_detector: int = Field(default=1, ge=1)
-    """CPUs, and so threads, of one detector."""
+    """CPUs of one detector process, which is also its number of threads."""
 
     gpus_per_detector: float = Field(default=0.0, ge=0)
-    """GPUs of one detector; a fraction shares one GPU among several."""
+    """GPUs of one detector process. A fraction lets several processes share one GPU."""
 
     decoders: int | None = Field(default=None, ge=1)
-    """Decoding processes that feed GPU detectors; none: as many as CPUs are left. CPU detectors decode themselves."""
+    """Number of decoder processes for GPU detectors. If not given, one per free CPU. CPU detectors decode for
+    themselves."""
 
     clips_per_file: int = Field(default=32, ge=1)
-    """Clips in one detections file: what a killed job loses at most per write; raise it for huge corpora."""
+    """Number of clips in one detections file. A killed job loses at most the files it has not finished. Raise it for
+    huge corpora."""
 
 
 class LabelConfig(JobConfig):
-    """Label videos with a 2D keypoint detector."""
+    """Config of the label job, which runs a 2D keypoint detector over videos and joins the people into tracks."""
 
     videos: str | tuple[str, ...]
-    """A file, folder, glob, URI, list of these, or a manifest (.csv or .parquet with a column uri)."""
+    """Videos: a file, folder, glob or URI, a list of these, or a manifest (.csv or .parquet with a column uri)."""
 
     output: str = Field(min_length=1)
-    """Folder (any URI) for detections/, tracks/ and report.json; run again to resume or to add videos."""
+    """Folder (any URI) for detections/, tracks/ and report.json. Run the same command again to resume or to add
+    videos."""
 
     detector: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="blazepose")
     """The 2D keypoint detector."""
 
     decode: DecodeConfig = DecodeConfig()
-    """How frames are read."""
+    """How videos are decoded."""
 
     link: LinkConfig = LinkConfig()
-    """How people are joined over time."""
+    """How people are joined into tracks over time."""
 
     assumed_fov_deg: float | None = Field(default=None, gt=0, lt=180)
-    """Horizontal field of view assumed for videos without intrinsics, degrees; none: they stay without."""
+    """Horizontal field of view to assume for videos without camera intrinsics, degrees. If not given, none is
+    assumed."""
 
     max_failed: int | None = Field(default=0, ge=0)
-    """Videos that may fail before the exit code is 1; null: any number."""
+    """Number of videos that may fail before the exit code is 1; null: any number."""
 
     workers: WorkersConfig = WorkersConfig()
-    """How many processes work."""
+    """Number and size of the worker processes."""

@@ -1,4 +1,4 @@
-"""What the lift job may be told."""
+"""Config of the lift job."""
 
 from typing import Annotated, Literal
 
@@ -10,52 +10,56 @@ ExportFormat = Literal["npz", "bvh"]
 
 
 class LiftWorkersConfig(JobConfig):
-    """How many processes work; the defaults fill the machine or the cluster."""
+    """Number and size of the worker processes. By default they fill the machine or the cluster."""
 
     lifters: int | None = Field(default=None, ge=1)
-    """Lifting processes; none: as many as the CPUs (or GPUs) hold."""
+    """Number of lifter processes. If not given, as many as the CPUs (or GPUs) allow."""
 
     cpus_per_lifter: int = Field(default=1, ge=1)
-    """CPUs, and so threads, of one lifter."""
+    """CPUs of one lifter process, which is also its number of threads."""
 
     gpus_per_lifter: float = Field(default=0.0, ge=0)
-    """GPUs of one lifter; a fraction shares one GPU among several, so that it works while others read and write."""
+    """GPUs of one lifter process. With a fraction, several share one GPU: one computes while others read and write."""
 
 
 class LiftConfig(JobConfig):
-    """Lift 2D keypoints over time to 3D poses."""
+    """Config of the lift job, which turns 2D keypoints over time into 3D poses."""
 
     model: str = Field(min_length=1)
-    """The lifter: models:/name@alias, models:/name/3, or best.pt of an output of jobs.train (any URI)."""
+    """The lifter: models:/NAME@ALIAS, models:/NAME/VERSION, or best.pt in an output of the train job (any URI)."""
 
     tracks: str | tuple[str, ...] | None = None
-    """Tracks to lift: a file or folder (any URI), or a list; either this or video."""
+    """Tracks to lift: a file or folder (any URI), or a list. Either this or video."""
 
     video: str | tuple[str, ...] | None = None
-    """Videos to label, lift and render: a file, folder or glob, or a list; either this or tracks."""
+    """Videos to label, lift and render: a file, folder or glob, or a list. Either this or tracks."""
 
     output: str = Field(min_length=1)
-    """Folder (any URI) for the poses and report.json; run again to resume, to add tracks or exports."""
+    """Folder (any URI) for the poses and report.json. Run the same command again to resume or to add tracks or
+    exports."""
 
     export: Annotated[
         tuple[ExportFormat, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
     ] = ()
-    """Other formats, a file a track: npz (NumPy), bvh (animation programs), in folders of these names in the output."""
+    """Other formats to write, one file per track in a folder of the format's name: npz (NumPy), bvh (animation
+    programs)."""
 
     pages: int = Field(default=0, ge=0)
-    """Pages to look at, in pages/ of the output, for so many tracks whose video can be read; videos have theirs."""
+    """Number of tracks to make a page with video and 3D skeleton for, in pages/. With video=… every video has a page
+    anyway."""
 
     flip: bool = True
-    """Lift the mirror image too and average, as published results do; twice the time."""
+    """Also lift the mirrored keypoints and average both results, as published results do. Takes twice the time."""
 
     detector: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="blazepose")
-    """With video: the 2D keypoint detector; it must find the joints that the lifter reads."""
+    """With video: the 2D keypoint detector. Its joints must include those that the lifter reads."""
 
     assumed_fov_deg: float | None = Field(default=None, gt=0, lt=180)
-    """With video: horizontal field of view assumed for videos without intrinsics, degrees; none: without."""
+    """With video: horizontal field of view to assume for videos without camera intrinsics, degrees. If not given, none
+    is assumed."""
 
     max_failed: int | None = Field(default=0, ge=0)
-    """Tracks (and videos) that may fail before the exit code is 1; null: any number."""
+    """Number of tracks (and videos) that may fail before the exit code is 1; null: any number."""
 
     workers: LiftWorkersConfig = LiftWorkersConfig()
-    """How many processes work."""
+    """Number and size of the worker processes."""

@@ -1,4 +1,4 @@
-"""What the register job may be told."""
+"""Config of the register job."""
 
 import re
 from typing import Literal
@@ -25,54 +25,56 @@ _ALIAS = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 
 
 class RegisterConfig(JobConfig):
-    """Make a lifter a version of a registered model, and promote it if it is no worse than the present champion."""
+    """Config of the register job, which makes a lifter a version of a registered model and may promote it."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w. -]*$", max_length=200)
-    """The registered model; made if there is none of this name."""
+    """Name of the registered model. It is created if it does not exist."""
 
     model: str | None = Field(default=None, min_length=1)
-    """The lifter: best.pt of an output of jobs.train, a file of jobs.import_lifter (any URI), or models:/name@alias."""
+    """The lifter: best.pt in an output of the train job, a file of the import_lifter job (any URI), or
+    models:/NAME@ALIAS."""
 
     run: str | None = Field(default=None, min_length=1)
-    """Instead of model: the MLflow id of a finished training."""
+    """Instead of model: MLflow run id of a finished training."""
 
     version: int | None = Field(default=None, ge=1)
-    """Instead of model: a version that is registered already, to promote."""
+    """Instead of model: number of a version that is registered already, to promote it."""
 
     alias: str | None = "candidate"
-    """What the version is called from now on; null: nothing."""
+    """Alias to give the version; null: none."""
 
     promote: str | None = None
-    """Alias to give the version too, if it is no worse on data than the version that has it now: champion."""
+    """Second alias, usually champion, which the version gets if it scores no worse on data than the version that has
+    it."""
 
     data: str | tuple[str, ...] | None = None
     """With promote: tracks to compare on: a file or folder (any URI), or a list."""
 
     subjects: tuple[str, ...] | None = None
-    """With promote: subjects to compare on; none: all."""
+    """With promote: subjects to compare on. If not given, all."""
 
     actions: tuple[str, ...] | None = None
-    """With promote: actions to compare on, whole names or their first words; none: all."""
+    """With promote: actions to compare on, by whole names or their first words. If not given, all."""
 
     cameras: tuple[str, ...] | None = None
-    """With promote: cameras to compare on; none: all."""
+    """With promote: cameras to compare on. If not given, all."""
 
     metric: Metric = "mpjpe_mm"
-    """With promote: what is compared, as jobs.evaluate names it."""
+    """With promote: metric to compare by, named as the evaluate job names it."""
 
     flip: bool = True
-    """With promote: lift the mirror image too and average, as published results do; twice the time."""
+    """With promote: also lift the mirrored keypoints and average both results. Takes twice the time."""
 
     force: bool = False
-    """Promote even if worse, or without data to compare on; recorded on the version."""
+    """Promote even if the version is worse or there is no data to compare on. The version records this."""
 
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    """With promote: where to compute: cpu, cuda, cuda:1, …; auto: the GPU if there is one."""
+    """With promote: where to compute: cpu, cuda, cuda:1, …, or auto (the GPU if there is one)."""
 
     @field_validator("alias", "promote")
     @classmethod
-    def _possible(cls, alias: str | None) -> str | None:
-        # MLflow keeps these for itself.
+    def _alias_is_valid(cls, alias: str | None) -> str | None:
+        # MLflow reserves these names.
         reserved = alias is not None and (alias == "latest" or re.fullmatch(r"v\d+", alias) is not None)
         if alias is not None and (reserved or not _ALIAS.fullmatch(alias)):
             raise ValueError("an alias is letters, digits, - and _, not latest and not v1")
@@ -80,7 +82,7 @@ class RegisterConfig(JobConfig):
 
     @field_validator("alias")
     @classmethod
-    def _not_past_the_gate(cls, alias: str | None) -> str | None:
+    def _champion_is_compared_first(cls, alias: str | None) -> str | None:
         if alias == CHAMPION:
             raise ValueError(f"only promote={CHAMPION} makes a {CHAMPION}; leave it out")
         return alias

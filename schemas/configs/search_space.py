@@ -1,4 +1,7 @@
-"""What a hyperparameter search may vary: `{loguniform: [1e-4, 1e-2]}` and its like, by dotted path of the config."""
+"""The search space of the tune job: a config field's dotted path, mapped to the values to try.
+
+Recipes write it as `optimization.learning_rate: {loguniform: [1e-4, 1e-2]}`; `read_space` checks and parses it.
+"""
 
 import difflib
 import json
@@ -16,7 +19,7 @@ KINDS: tuple[Kind, ...] = ("uniform", "loguniform", "randint", "choice")
 
 @dataclass(frozen=True)
 class Dimension:
-    """What values a field may have.
+    """The values that one field may take in a search.
 
     Attributes:
         kind: uniform, loguniform and randint (whole numbers, both ends included) lie between two bounds; choice is one
@@ -28,7 +31,7 @@ class Dimension:
     values: tuple[Any, ...]
 
     def document(self) -> dict[str, list[Any]]:
-        """As recipes say it."""
+        """The form in which recipes write it."""
         return {self.kind: list(self.values)}
 
 
@@ -36,26 +39,26 @@ Space = Mapping[str, Dimension]
 
 
 def read_space(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Dimension]:
-    """A search space from what recipes and the command line say: nested, by dotted paths, or both.
+    """Parse a search space from a recipe or the command line, nested, by dotted paths, or both.
 
     Args:
-        values: Path to `{kind: values}`.
+        values: Dotted path mapped to `{kind: values}`.
         known: Every path that can be searched.
 
     Raises:
-        UserError: Unknown paths and kinds, wrong bounds: a line each, all at once.
+        UserError: Unknown paths or kinds, or wrong bounds; one line for each mistake.
     """
     space: dict[str, Dimension] = {}
     mistakes: list[str] = []
-    for path, given in _entries(values, "", known):
+    for path, value in _entries(values, "", known):
         try:
             if path not in known:
                 raise UserError(f"there is no such field to search{_nearest(path, known)}")
             if path in space:
                 raise UserError("is given twice")
-            space[path] = _dimension(given)
+            space[path] = _dimension(value)
         except UserError as error:
-            mistakes.append(f"search_space.{path}={json.dumps(given, default=str)}: {error}")
+            mistakes.append(f"search_space.{path}={json.dumps(value, default=str)}: {error}")
     if not space and not mistakes:
         mistakes.append("search_space: names nothing to search; give e.g. search_space.optimization.learning_rate=…")
     if mistakes:
@@ -64,14 +67,14 @@ def read_space(values: Mapping[str, Any], known: Collection[str]) -> dict[str, D
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
-    """For tables: the last part of each path, or the whole of it where others end alike."""
+    """Short names for tables: the last part of each path, or the whole path where two end alike."""
     ends = {path: path.rpartition(".")[2] for path in paths}
-    seen = Counter(ends.values())
-    return {path: end if seen[end] == 1 else path for path, end in ends.items()}
+    counts = Counter(ends.values())
+    return {path: end if counts[end] == 1 else path for path, end in ends.items()}
 
 
 def _entries(values: Mapping[str, Any], prefix: str, known: Collection[str]) -> Iterator[tuple[str, Any]]:
-    """Paths with what is given for them: a mapping that is no field and no kind holds longer paths."""
+    """Yield each path with its value. A mapping that is neither a known field nor a kind holds longer paths."""
     for name, value in values.items():
         path = f"{prefix}{name}"
         if isinstance(value, Mapping) and value and path not in known and not value.keys() & set(KINDS):
@@ -80,11 +83,11 @@ def _entries(values: Mapping[str, Any], prefix: str, known: Collection[str]) -> 
             yield path, value
 
 
-def _dimension(given: Any) -> Dimension:
-    if not isinstance(given, Mapping) or not given:
+def _dimension(value: Any) -> Dimension:
+    if not isinstance(value, Mapping) or not value:
         raise UserError("give a kind with its values, such as {uniform: [low, high]} or {choice: [a, b]}")
-    # The command line adds its kind to the recipe's: the later one counts.
-    kind, values = list(given.items())[-1]
+    # Merging adds the command line's kind after the recipe's, so the last one overrides.
+    kind, values = list(value.items())[-1]
     if kind not in KINDS:
         raise UserError(f"there is no kind {kind!r}; kinds: {', '.join(KINDS)}")
     if kind == "choice":
@@ -112,18 +115,18 @@ def _choices(values: Any) -> tuple[Any, ...]:
 
 
 def _number(value: Any) -> float:
-    # To YAML 1e-4 is a text, for want of a point.
+    # YAML 1.1 reads 1e-4 as a string because it has no decimal point.
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{value!r} is no number")
+        raise UserError(f"{value!r} is not a number")
     return number
 
 
 def _nearest(path: str, known: Collection[str]) -> str:
-    """The right name, if one is near, else those beside it."""
+    """A hint that names the nearest known path, or else the fields beside it."""
     parent, _, name = path.rpartition(".")
     beside = [other.removeprefix(f"{parent}.") for other in known if parent and other.rpartition(".")[0] == parent]
     if near := difflib.get_close_matches(name, beside, n=1):

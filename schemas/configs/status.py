@@ -1,4 +1,4 @@
-"""What the status job may be told."""
+"""Config of the status job."""
 
 from pydantic import Field
 
@@ -6,11 +6,11 @@ from schemas.job_config import JobConfig
 
 
 class StatusConfig(JobConfig):
-    """Say how far the job that writes to an output is, from the output alone: any machine that reads it will do."""
+    """Config of the status job, which reports the progress of a job from its output alone, on any machine."""
 
     output: str = Field(min_length=1)
-    """Folder (any URI) that a label job writes to; of other jobs' outputs it says whose they are, and if finished. What
-    came of the work is told here; `raylift submit status ID` asks a cluster whether a submitted job's process runs."""
+    """Folder (any URI) that a label job writes to. For the outputs of other jobs, only the job and whether it finished
+    are reported. Whether a submitted job's process still runs is answered by raylift submit status ID."""
 
     as_json: bool = Field(default=False, alias="json")
-    """Print one JSON document instead of a screen."""
+    """Print one JSON document instead of text."""

@@ -1,4 +1,4 @@
-"""What the submit job may be told."""
+"""Config of the submit job."""
 
 from typing import Literal
 
@@ -10,43 +10,48 @@ Action = Literal["submit", "status", "stop", "list", "logs"]
 
 
 class SubmitConfig(JobConfig):
-    """Run a job on a Ray cluster: the command behind `submit` is the one that would run here.
+    """Config of the submit job, which runs another job on a Ray cluster with the same arguments as on this machine.
 
-    The first word is a job, or status, stop, list or logs. Fields below are submit's own, all others the job's.
+    The first word of the command line is a job, or status, stop, list or logs. The fields below belong to submit;
+    all others go to the job.
     """
 
     action: Action = "submit"
-    """What to do; the first word of the command line says it."""
+    """What to do, taken from the first word of the command line."""
 
     job: str | None = None
-    """With submit: the job; the first word of the command line."""
+    """With submit: the job to run, taken from the first word of the command line."""
 
     arguments: tuple[str, ...] = ()
-    """With submit: the job's own recipes and fields."""
+    """With submit: recipes and fields of the job."""
 
     id: str | None = None
-    """With status, stop and logs: what submit printed; the second word of the command line."""
+    """With status, stop and logs: the id that submit printed, taken from the second word of the command line."""
 
     address: str | None = Field(default=None, min_length=1)
-    """The cluster's job server, http://head:8265; none: RAY_API_SERVER_ADDRESS, else one on this machine."""
+    """Address of the cluster's job server, such as http://head:8265. If not given, RAY_API_SERVER_ADDRESS, or else the
+    server on this machine."""
 
     follow: bool = True
-    """Print the job's output as it comes, and end with its exit code; false: submit and go. Ctrl-C stops looking."""
+    """Print the job's output as it comes and exit with its exit code; false: return at once. Ctrl-C does not stop the
+    job."""
 
     cpus: float | None = Field(default=None, ge=0)
-    """CPUs reserved for the job's own process, which leads the workers; none: what the cluster gives it unreserved."""
+    """CPUs reserved for the job's main process, which coordinates the workers. If not given, none are reserved."""
 
     memory_gb: float | None = Field(default=None, gt=0)
-    """Memory reserved for it, GB; none: nothing reserved."""
+    """Memory reserved for the job's main process, GB. If not given, none is reserved."""
 
     placed_on: str | None = None
-    """Custom resource of the nodes where it may run; none: the head."""
+    """Custom Ray resource that a node must have to run the job's main process. If not given, it runs on the head
+    node."""
 
     working_dir: str | None = Field(default=None, min_length=1)
-    """Folder sent along: the job starts there; none: this project's clone, or nothing where it is installed."""
+    """Folder to upload, in which the job starts. If not given, this project's clone, or nothing where it is
+    installed."""
 
     excludes: tuple[str, ...] = ()
-    """Patterns, as in .gitignore, of files in it that stay here, besides the project's own (tests, videos, outputs)."""
+    """Patterns of files not to upload, as in .gitignore, besides the project's own (tests, videos, outputs)."""
 
     env: tuple[str, ...] = ()
-    """Names of environment variables that the job gets from here; the dashboard shows them, so no secrets."""
+    """Names of environment variables to pass on to the job. The Ray dashboard shows their values: pass no secrets."""

@@ -6,33 +6,33 @@ from pydantic import Field
 
 from schemas.job_config import JobConfig
 
-# H.264 in its usual 4:2:0 form halves the colour planes: sides are even.
+# H.264 in its usual 4:2:0 form halves the colour planes, so sides must be even.
 EvenPixels = Annotated[int, Field(ge=64, le=4096, multiple_of=2)]
 
 
 class SynthesizeConfig(JobConfig):
-    """Videos of synthetic people in motion."""
+    """Config of the synthesize job, which renders videos of synthetic people with exact 2D and 3D poses."""
 
     output: str = Field(min_length=1)
     """Folder on this machine for videos/, truth/ and manifest.csv."""
 
     people: int = Field(default=4, ge=1)
-    """How many people; each performs one action."""
+    """Number of people. Each performs one action."""
 
     seconds: float = Field(default=10.0, gt=0, le=3600)
     """Length of each video, seconds."""
 
     views: int = Field(default=2, ge=1, le=32)
-    """Cameras around each scene; each gives one video of the same performance."""
+    """Number of cameras around each scene. Each gives one video of the same performance."""
 
     people_per_video: int = Field(default=1, ge=1, le=8)
-    """People who share a scene."""
+    """Number of people who share a scene."""
 
     actions: tuple[str, ...] = ()
-    """What they do, person after person in turn; empty: every action there is."""
+    """Actions, assigned to the people in turn; empty: all actions."""
 
     fps: float = Field(default=30.0, ge=1, le=240)
-    """Frames per second."""
+    """Frame rate of the videos, frames per second."""
 
     width: EvenPixels = 640
     """Width of the videos, pixels."""
@@ -41,7 +41,7 @@ class SynthesizeConfig(JobConfig):
     """Height of the videos, pixels."""
 
     seed: int = Field(default=0, ge=0)
-    """Another seed gives other people, motions, places and cameras; the same one the same again."""
+    """Random seed of people, motions, places and cameras. The same seed gives the same videos."""
 
     workers: int = Field(default=0, ge=0)
-    """Videos rendered at a time, a process each; 0: one per CPU."""
+    """Number of videos rendered at a time, each in its own process; 0: one per CPU."""

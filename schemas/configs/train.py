@@ -1,4 +1,4 @@
-"""What the train job may be told."""
+"""Config of the train job."""
 
 from typing import Annotated, Literal
 
@@ -11,145 +11,153 @@ Weight = Annotated[float, Field(ge=0)]
 
 
 class DataConfig(JobConfig):
-    """Which tracks, and how they become samples."""
+    """Which tracks are used, and how they become samples."""
 
     subjects: tuple[str, ...] | None = None
-    """Labeled subjects to train on; none: all but those held out for validation."""
+    """Labeled subjects to train on. If not given, all except validation_subjects."""
 
     validation_subjects: tuple[str, ...] = ()
-    """Labeled subjects to select the best epoch by: training subjects held out, never the test's."""
+    """Labeled subjects that select the best epoch. Choose them among the training subjects, never among the test's."""
 
     actions: tuple[str, ...] | None = None
-    """Labeled actions, whole names or their first words; none: all."""
+    """Labeled actions to use, by whole names or their first words. If not given, all."""
 
     unlabeled_subjects: tuple[str, ...] | None = None
-    """Subjects of the unlabeled tracks; none: all."""
+    """Subjects of the unlabeled tracks to use. If not given, all."""
 
     subset: Share = 1.0
-    """Share of each labeled sequence to train on, contiguous."""
+    """Share of each labeled sequence to train on, one contiguous stretch, 0 to 1."""
 
     subset_start: Literal["hash", "first"] = "hash"
-    """Where the subset begins: hash (by the sequence's length, as the paper's experiments), or first frame."""
+    """Where that stretch begins: hash (a place computed from the sequence's length, as in the paper's experiments), or
+    first (the first frame)."""
 
     fps: float | None = Field(default=None, gt=0)
-    """Frames per second of training, to which all tracks are resampled; none: those of the labeled tracks."""
+    """Frame rate of training, frames per second, to which all tracks are resampled. If not given, that of the labeled
+    tracks."""
 
     downsample: int = Field(default=1, ge=1)
-    """Train on every such frame: the lifter's frame rate is as many times lower."""
+    """Keep only every n-th frame. The lifter's frame rate is lower by the same factor."""
 
     chunk: int = Field(default=1, ge=1)
-    """Consecutive frames predicted by one sample."""
+    """Number of consecutive frames that one sample predicts."""
 
     mirroring: Literal["both", "random", "none"] = "both"
-    """both: each sample twice an epoch, once mirrored; random: once, by a coin; none."""
+    """Mirrored samples: both (each sample twice per epoch, once mirrored), random (each once, mirrored half of the
+    time), or none."""
 
     pool_frames: int = Field(default=5_000_000, ge=1)
-    """Most unlabeled frames of a pool, per worker; more stream through pools. A frame takes about 600 bytes."""
+    """Most unlabeled frames that a worker keeps in memory, about 600 bytes each. If there are more, the frames kept are
+    replaced step by step while training."""
 
 
 class ObjectiveConfig(JobConfig):
-    """The loss: labeled pose + trajectory + reprojection and bone lengths of unlabeled predictions."""
+    """The loss: errors of labeled poses and trajectories, reprojection and bone lengths of unlabeled predictions."""
 
     projection: Literal["full", "linear", "orthographic", "none"] = "full"
-    """How unlabeled predictions are compared with their keypoints: full (distortion) and linear need intrinsics,
-    orthographic needs none; none: not at all."""
+    """How unlabeled predictions are projected to compare them with their keypoints: full (with distortion) and linear
+    need camera intrinsics, orthographic does not; none: they are not compared."""
 
     warmup_epochs: int = Field(default=1, ge=0)
-    """Epochs on labeled data alone, before unlabeled predictions are worth comparing."""
+    """Number of first epochs that use labeled data only, until predictions are good enough to be compared with
+    keypoints."""
 
     pose: Weight = 1.0
     """Weight of the labeled pose error (MPJPE)."""
 
     trajectory: Weight = 1.0
-    """Weight of the labeled trajectory error, each frame by one over its depth."""
+    """Weight of the labeled trajectory error, in which each frame is weighted by the inverse of its depth."""
 
     reprojection: Weight = 1.0
     """Weight of the unlabeled reprojection error."""
 
     bone_length: Weight = 1.0
-    """Weight of the gap between labeled and unlabeled mean bone lengths."""
+    """Weight of the difference between the mean bone lengths of labeled and unlabeled predictions."""
 
     confidence_weighted: bool = False
-    """Weight reprojection errors by keypoint scores; interpolated keypoints (score 0) then count nothing."""
+    """Weight reprojection errors by keypoint scores. Interpolated keypoints, whose score is 0, then do not count."""
 
 
 class OptimizationConfig(JobConfig):
-    """How the weights are found."""
+    """The optimizer and its schedule."""
 
     epochs: int = Field(default=80, ge=1)
-    """Passes over the labeled samples."""
+    """Number of passes over the labeled samples."""
 
     batch_size: int = Field(default=1024, ge=1)
-    """Predicted frames of a labeled batch, of all workers together; an unlabeled batch has as many."""
+    """Number of predicted frames in a labeled batch, summed over all workers. An unlabeled batch has as many."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
     """Learning rate of the first epoch."""
 
     learning_rate_decay: float = Field(default=0.95, gt=0, le=1)
-    """Factor on the learning rate after every epoch."""
+    """Factor by which the learning rate is multiplied after every epoch."""
 
     amsgrad: bool = True
-    """Adam's AMSGrad variant."""
+    """Use the AMSGrad variant of Adam."""
 
     clip_gradient_norm: float | None = Field(default=None, gt=0)
-    """Longest gradient, by its norm; none: any."""
+    """Largest norm of the gradient; longer gradients are scaled down to it. If not given, gradients are not clipped."""
 
     seed: int = Field(default=0, ge=0)
-    """Of weights, order and dropout: the same seed gives the same model on the same kind of machine."""
+    """Random seed of weights, sample order and dropout. The same seed gives the same model on the same kind of
+    machine."""
 
 
 class ResourcesConfig(JobConfig):
-    """Who computes."""
+    """Number and size of the training workers."""
 
     num_workers: int = Field(default=1, ge=1)
-    """Processes that share each batch."""
+    """Number of worker processes. Each batch is divided among them."""
 
     cpus_per_worker: int | None = Field(default=None, ge=1)
-    """CPUs, and so threads, of a worker; none: what the machine has, shared by its workers."""
+    """CPUs of one worker, which is also its number of threads. If not given, a machine's workers share its CPUs."""
 
     use_gpu: bool = False
-    """One GPU for each worker."""
+    """Give each worker one GPU."""
 
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Precision of the matrix products; auto: bf16 on GPUs that have it, float32 elsewhere."""
+    """Precision of matrix products: float32, bf16, or auto (bf16 on GPUs that support it, float32 elsewhere)."""
 
     compile: bool = False
-    """Compile the model (torch.compile): a slow first step, faster ones after it on GPUs."""
+    """Compile the model with torch.compile. The first step is slow; on GPUs the following ones are faster."""
 
     max_restarts: int = Field(default=3, ge=0)
-    """How often dead workers are replaced, each time from the last checkpoint."""
+    """How many times dead workers are replaced. Training then continues from the last checkpoint."""
 
 
 class TrainingConfig(JobConfig):
-    """What a training is, whatever data it is given."""
+    """What a training consists of, apart from its data; shared by the train, tune and compare jobs."""
 
     lifter: Annotated[PluginConfig, PluginTable("lifters")] = PluginConfig(name="temporal_conv")
-    """The lifter."""
+    """The network that lifts 2D keypoints to 3D poses."""
 
     trajectory: bool | None = None
-    """Train a second lifter for the root's trajectory; none: if there are unlabeled tracks."""
+    """Also train a network for the trajectory of the root. If not given, it is trained when there are unlabeled
+    tracks."""
 
     data: DataConfig = DataConfig()
-    """Which tracks, and how they become samples."""
+    """Which tracks are used, and how they become samples."""
 
     objective: ObjectiveConfig = ObjectiveConfig()
     """The loss."""
 
     optimization: OptimizationConfig = OptimizationConfig()
-    """How the weights are found."""
+    """The optimizer and its schedule."""
 
     resources: ResourcesConfig = ResourcesConfig()
-    """Who computes."""
+    """Number and size of the training workers."""
 
 
 class TrainConfig(TrainingConfig):
-    """Train a lifter of 2D keypoints over time to 3D poses, with or without unlabeled tracks."""
+    """Config of the train job, which trains a lifter on labeled tracks, with or without unlabeled ones."""
 
     labeled: str | tuple[str, ...]
     """Labeled tracks: a file or folder (any URI), or a list."""
 
     unlabeled: str | tuple[str, ...] | None = None
-    """Unlabeled tracks, as `label` writes them; labels that they have are not looked at."""
+    """Unlabeled tracks, as the label job writes them: a file or folder (any URI), or a list. Labels in them are
+    ignored."""
 
     output: str = Field(min_length=1)
-    """Folder (any URI) for checkpoints, best.pt, last.pt and report.json; run again to resume."""
+    """Folder (any URI) for checkpoints, best.pt, last.pt and report.json. Run the same command again to resume."""

@@ -1,4 +1,4 @@
-"""What the train_detector job may be told."""
+"""Config of the train_detector job."""
 
 from typing import Annotated, Literal
 
@@ -11,100 +11,106 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class NetworkConfig(JobConfig):
-    """The net."""
+    """The network."""
 
     channels: int | None = Field(default=None, ge=1, le=128)
-    """Of the branch of full resolution: 32 is HRNet-W32, few for small machines; none: as `weights`, or 32."""
+    """Channels of the highest-resolution branch. HRNet-W32 has 32; small machines need fewer. If not given, as in
+    weights, or 32 without weights."""
 
     all_branches: bool | None = None
-    """Predict from all branches, not from the finest one alone; for narrow nets, whose finest branch has fewer channels
-    than there are joints; none: as `weights`, or false."""
+    """Predict from all branches instead of the highest-resolution one. Helps narrow networks, whose highest-resolution
+    branch has fewer channels than there are joints. If not given, as in weights, or false without weights."""
 
     input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
-    """HEIGHTxWIDTH of the crops, pixels, multiples of 32, at least 64; none: as `weights` says, or 256x192."""
+    """HEIGHTxWIDTH of the crops, px: multiples of 32, at least 64. If not given, as in weights, or 256x192 without
+    weights."""
 
     sigma: Literal[1, 2, 3] | None = None
-    """Deviation of the target heatmaps, pixels of theirs; none: as `weights` says, or 3 from 384x288 on, else 2."""
+    """Standard deviation of the target heatmaps, heatmap px. If not given, as in weights; without weights 3 for inputs
+    of 384x288 or more, else 2."""
 
     @field_validator("input_size")
     @classmethod
     def _multiples(cls, size: str | None) -> str | None:
-        # Of less than two by two pixels at the lowest resolution there is no variance to divide by.
+        # Batch normalisation needs at least two by two pixels at the lowest resolution, 1/32 of the input.
         if size and any(int(side) % 32 or int(side) < 64 for side in size.split("x")):
             raise ValueError("height and width must be multiples of 32, at least 64")
         return size
 
 
 class AugmentationConfig(JobConfig):
-    """How each crop differs from epoch to epoch; the defaults are those of HRNet's COCO training."""
+    """Random changes of each crop, new in every epoch. The defaults are those of HRNet's COCO training."""
 
     scale: float = Field(default=0.35, ge=0, lt=1)
-    """Standard deviation of the scale, and its largest change either way."""
+    """Standard deviation of the relative scale, which is also its largest change up or down."""
 
     rotation_deg: float = Field(default=45.0, ge=0, le=180)
-    """Standard deviation of the rotation; the largest is twice that."""
+    """Standard deviation of the rotation, degrees. The largest rotation is twice that."""
 
     rotated: Share = 0.6
-    """Share of the crops that are rotated."""
+    """Share of the crops that are rotated, 0 to 1."""
 
     mirrored: Share = 0.5
-    """Share of the crops that are mirrored."""
+    """Share of the crops that are mirrored, 0 to 1."""
 
     half_body: Share = 0.3
-    """Share of the crops, of those with more than eight known joints, that show the upper or lower body alone."""
+    """Share of the crops with more than eight known joints that show only the upper or the lower body, 0 to 1."""
 
 
 class DetectorOptimizationConfig(JobConfig):
-    """How the weights are found; the defaults are those of HRNet's training."""
+    """The optimizer and its schedule. The defaults are those of HRNet's training."""
 
     epochs: int = Field(default=210, ge=1)
-    """Passes over the people."""
+    """Number of passes over the people."""
 
     batch_size: int = Field(default=128, ge=1)
-    """People of a batch, of all workers together."""
+    """Number of people in a batch, summed over all workers."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Adam's, in the first epoch."""
+    """Learning rate of Adam in the first epoch."""
 
     decay_at: tuple[Share, ...] = (170 / 210, 200 / 210)
-    """When the learning rate falls, as shares of the epochs."""
+    """When the learning rate is reduced, as shares of the number of epochs."""
 
     decay: float = Field(default=0.1, gt=0, le=1)
-    """The factor by which it falls each time."""
+    """Factor by which the learning rate is multiplied each time."""
 
     seed: int = Field(default=0, ge=0)
-    """Of weights, order and augmentation: the same seed gives the same net on the same kind of machine."""
+    """Random seed of weights, sample order and augmentation. The same seed gives the same network on the same kind of
+    machine."""
 
 
 class TrainDetectorConfig(JobConfig):
-    """Train HRNet, a detector of the joints of people in boxes, or go on with one that is trained."""
+    """Config of the train_detector job, which trains HRNet, a detector of the joints of a person in a box."""
 
     data: Annotated[PluginConfig, PluginTable("people_sources")]
-    """Labeled people to learn from: coco, mpii, studio (of jobs.synthesize) or tracks (with their videos)."""
+    """Labeled people to train on: coco, mpii, studio (of the synthesize job) or tracks (with their videos)."""
 
     validation: Annotated[PluginConfig | None, PluginTable("people_sources")] = None
-    """Labeled people to select the best epoch by; none: the last epoch is the best."""
+    """Labeled people that select the best epoch. If not given, the last epoch is the best."""
 
     output: str = Field(min_length=1)
-    """Folder (any URI) for canvases, checkpoints, best.pt, last.pt and report.json; run again to resume."""
+    """Folder (any URI) for canvases, checkpoints, best.pt, last.pt and report.json. Run the same command again to
+    resume."""
 
     weights: str | None = None
-    """Checkpoint to begin with (any URI): of this job, HRNet's authors or mmpose; none: fresh weights."""
+    """Checkpoint to start from (any URI): of this job, HRNet's authors or mmpose. If not given, random weights."""
 
     network: NetworkConfig = NetworkConfig()
-    """The net."""
+    """The network."""
 
     augmentation: AugmentationConfig = AugmentationConfig()
-    """How each crop differs from epoch to epoch."""
+    """Random changes of each crop."""
 
     optimization: DetectorOptimizationConfig = DetectorOptimizationConfig()
-    """How the weights are found."""
+    """The optimizer and its schedule."""
 
     flip_test: bool = False
-    """Validate on mirror images too and average, as published; twice the time."""
+    """Also validate on the mirrored crops and average both results, as published results do. Takes twice the time."""
 
     max_failed: int | None = Field(default=0, ge=0)
-    """Images, and stretches of videos, that may be unreadable before nothing is trained; null: any number."""
+    """Number of images and stretches of video that may be unreadable before the job ends without training; null: any
+    number."""
 
     resources: ResourcesConfig = ResourcesConfig()
-    """Who computes."""
+    """Number and size of the training workers."""

@@ -1,4 +1,4 @@
-"""What the tune job may be told."""
+"""Config of the tune job."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,69 +9,74 @@ from schemas.job_config import JobConfig
 
 
 class AshaConfig(JobConfig):
-    """Successive halving: trials that are behind are stopped early."""
+    """Successive halving (ASHA): trials with worse results are stopped early."""
 
     grace_epochs: int = Field(default=5, ge=1)
-    """Epochs that every trial gets."""
+    """Number of epochs that every trial gets."""
 
     reduction: float = Field(default=3.0, gt=1)
-    """The best one of so many goes on, at grace_epochs and at every such multiple of it."""
+    """One in this many trials, the best, continues after grace_epochs, and again each time its epochs have grown by
+    this factor."""
 
 
 class PbtConfig(JobConfig):
-    """Population-based training: trials that are behind go on from a better one, with changed values."""
+    """Population-based training (PBT): trials with worse results continue from a better one with changed values."""
 
     interval_epochs: int = Field(default=5, ge=1)
-    """Epochs between two comparisons."""
+    """Number of epochs between two comparisons of the trials."""
 
     quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
-    """Share of the trials, at least one, that is replaced by as many of the best."""
+    """Share of the trials, at least one, that is replaced by copies of as many of the best, 0 to 0.5."""
 
     resample: Annotated[float, Field(ge=0, le=1)] = 0.25
-    """How often a value is drawn anew; otherwise numbers grow or shrink by a fifth, choices move to a neighbour."""
+    """Probability that a value is drawn anew. Otherwise a number changes by a fifth, a choice moves to its neighbour in
+    the list."""
 
 
 class SearchConfig(JobConfig):
-    """What a search is, whatever it searches."""
+    """What a search consists of, apart from the training that it repeats."""
 
     search_space: dict[str, Any]
-    """What to search: dotted path of a field below, or of a lifter's option, to {loguniform: [1e-4, 1e-2]},
+    """What to search: dotted path of a field below, or of a lifter's option, mapped to {loguniform: [1e-4, 1e-2]},
     {uniform: [low, high]}, {randint: [low, high]} (both included) or {choice: [a, b, …]}."""
 
     labeled: str | tuple[str, ...]
     """Labeled tracks: a file or folder (any URI), or a list."""
 
     unlabeled: str | tuple[str, ...] | None = None
-    """Unlabeled tracks, as `label` writes them; labels that they have are not looked at."""
+    """Unlabeled tracks, as the label job writes them: a file or folder (any URI), or a list. Labels in them are
+    ignored."""
 
     output: str = Field(min_length=1)
-    """Folder (any URI) for trials/, best.pt, best.yaml, report.json and search.html; run again to resume."""
+    """Folder (any URI) for trials/, best.pt, best.yaml, report.json and search.html. Run the same command again to
+    resume."""
 
     trials: int | None = Field(default=None, ge=1)
-    """Trials in all; none: 20, or with sampler=grid each combination. More may be given later, to go on."""
+    """Total number of trials. If not given, 20, or every combination with sampler=grid. Raise it later to continue."""
 
     sampler: Literal["tpe", "random", "grid"] = "tpe"
-    """Where values come from: tpe (where earlier trials did well, by Optuna), random, or grid (each combination)."""
+    """How values are chosen: tpe (near those of good trials, by Optuna), random, or grid (every combination)."""
 
     scheduler: Literal["asha", "pbt", "none"] = "asha"
-    """What happens while trials run: asha stops those behind, pbt lets them go on from better ones, none."""
+    """What happens to trials with worse results: asha (stopped), pbt (continue from better ones), or none (nothing)."""
 
     asha: AshaConfig = AshaConfig()
-    """Successive halving."""
+    """Options of scheduler=asha."""
 
     pbt: PbtConfig = PbtConfig()
-    """Population-based training."""
+    """Options of scheduler=pbt."""
 
     max_concurrent_trials: int | None = Field(default=None, ge=1)
-    """Most trials at a time; none: as many as the cluster has room for. A trial takes resources.num_workers times
-    resources.cpus_per_worker CPUs (in a search 1 if not given) and, with resources.use_gpu, a GPU for each worker."""
+    """Most trials that run at a time. If not given, as many as the cluster has room for. A trial takes
+    resources.num_workers times resources.cpus_per_worker CPUs (1 if not given) and, with resources.use_gpu, a GPU for
+    each worker."""
 
     retries: int = Field(default=1, ge=0)
-    """How often a trial that failed is tried again, from its last checkpoint; one that diverged is not."""
+    """How many times a failed trial is repeated from its last checkpoint. Trials that diverged are not repeated."""
 
     seed: int = Field(default=0, ge=0)
-    """Of the values tried; what a trial does with them is optimization.seed's."""
+    """Random seed of the values tried. What a trial does with them depends on optimization.seed."""
 
 
 class TuneConfig(TrainingConfig, SearchConfig):
-    """Search hyperparameters of a training: each trial is a training with some values changed."""
+    """Config of the tune job, which searches hyperparameters: each trial is a training with some values changed."""

@@ -1,4 +1,4 @@
-"""Configs: every mistake is reported, at once, with path, value, rule and the nearest right name."""
+"""Building a config reports every mistake at once, with path, value, rule and the nearest right name."""
 
 from typing import Annotated
 
@@ -16,16 +16,16 @@ class Inner(JobConfig):
 
 class Options(JobConfig):
     tiles: int = 1
-    """Tiles a side."""
+    """Tiles per side."""
 
 
 class Example(JobConfig):
     videos: str
-    """Where they are."""
+    """Where the videos are."""
     decode: Inner = Inner()
-    """How."""
+    """How videos are decoded."""
     detector: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="one")
-    """Which."""
+    """Which detector to use."""
 
 
 def plugins(table, name):
@@ -34,7 +34,7 @@ def plugins(table, name):
     return Options
 
 
-def test_defaults_of_the_plugin_become_explicit():
+def test_plugin_defaults_are_filled_in():
     config = build(Example, {"videos": "a"}, plugins)
     assert (config.detector.name, config.detector.options) == ("one", {"tiles": 1})
     assert flatten(config.model_dump()) == {

@@ -1,4 +1,4 @@
-"""Joint layouts: orders, parents and pairs as published, mappings by name only."""
+"""Joint layouts have the published orders, parents and left-right pairs, and map to each other by joint name only."""
 
 import pytest
 

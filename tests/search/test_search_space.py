@@ -45,7 +45,7 @@ def test_choices_are_what_the_training_config_takes():
         ("{optimization.learning_rate: {loguniform: [1e-2]}}", "takes two numbers, the lowest and the highest"),
         ("{optimization.learning_rate: {loguniform: [0, 1]}}", "loguniform takes numbers above 0"),
         ("{optimization.learning_rate: {uniform: [2, 1]}}", "uniform takes the lower number first"),
-        ("{optimization.learning_rate: {uniform: [a, 1]}}", "'a' is no number"),
+        ("{optimization.learning_rate: {uniform: [a, 1]}}", "'a' is not a number"),
         (
             "{optimization.learning_rate: {uniform: [-1, 1]}}",
             "optimization.learning_rate=-1.0: input should be greater",
