@@ -3,6 +3,11 @@
 python -m jobs.compare jobs/recipes/cmu_semi.yaml mocap=cmu_mocap_17j.npz output=out/cmu_semi
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("compare"))
+
 import time
 from typing import Any
 
@@ -11,7 +16,6 @@ from rich.table import Table
 
 from jobs import evaluate, import_poses, train
 from jobs.command_line.arguments import read_config
-from jobs.command_line.main import run_job
 from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import runs
 from schemas.configs.compare import CompareConfig
@@ -87,7 +91,3 @@ def _score(config: CompareConfig, tracks: str, folder: str) -> dict[str, float]:
     evaluate.main(EvaluateConfig(model=model, data=tracks, subjects=config.test_subjects, output=output))
     metrics = json_documents.read(storage.join(output, "metrics.json"))
     return metrics["overall"]["metrics"]
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("compare"))

@@ -3,6 +3,11 @@
 python -m jobs.demo output=demo
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("demo"))
+
 import json
 import time
 from pathlib import Path
@@ -13,7 +18,6 @@ from rich.table import Table
 
 from jobs import compare, import_poses, label, lift, register, synthesize
 from jobs.command_line.arguments import read_config
-from jobs.command_line.main import run_job
 from pipelines.io import storage
 from pipelines.synthetic import comparison
 from pipelines.synthetic.studio import MANIFEST
@@ -174,7 +178,3 @@ class Story:
 
     def _path(self, *names: str) -> str:
         return storage.join(self._config.output, *names)
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("demo"))

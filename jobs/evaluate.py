@@ -3,6 +3,11 @@
 python -m jobs.evaluate model=out/lifter/best.pt data=out/mocap/tracks subjects=[S9,S11]
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("evaluate"))
+
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +17,6 @@ from typing import Any
 from rich.columns import Columns
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from jobs.command_line.main import run_job
 from jobs.command_line.pages import keep_page
 from jobs.command_line.progress import make_progress
 from jobs.command_line.terminal import Terminal
@@ -155,7 +159,3 @@ def other_measures(metrics: Mapping[str, float]) -> str:
         if name in metrics:
             parts.append(text.format(metrics[name]))
     return ", ".join(parts)
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("evaluate"))

@@ -3,6 +3,11 @@
 python -m jobs.evaluate_detector annotations=coco/person_keypoints_val2017.json images=coco/val2017 output=out/coco
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("evaluate_detector"))
+
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -11,7 +16,6 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from jobs.command_line.main import run_job
 from jobs.command_line.progress import make_progress
 from jobs.command_line.terminal import Terminal
 from pipelines.evaluate_detector import run
@@ -118,7 +122,3 @@ def mpii_lines(metrics: Mapping[str, float | None]) -> Iterator[str]:
 def cell(value: float | None, factor: float) -> str:
     """A number of a table; a dash where nobody counts."""
     return f"{'-':>8}" if value is None else f"{factor * value:>8.1f}"
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("evaluate_detector"))

@@ -3,14 +3,16 @@
 python -m jobs.fetch_weights blazepose [into=weights/]
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("fetch_weights"))
+
 from pathlib import Path
 
-from jobs.command_line.main import run_job
 from pipelines import registry
 from schemas.configs.fetch_weights import FetchWeightsConfig
 from schemas.errors import UserError
-
-FIRST = "detector"
 
 
 def main(config: FetchWeightsConfig) -> int:
@@ -21,7 +23,3 @@ def main(config: FetchWeightsConfig) -> int:
     folder = detector.fetch_weights(Path(config.into) if config.into else None)
     print(f"{config.detector}: weights are in {folder}")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("fetch_weights"))

@@ -3,7 +3,11 @@
 python -m jobs.import_lifter model=pretrained_h36m_cpn.bin input_layout=h36m17 output=lifter.pt
 """
 
-from jobs.command_line.main import run_job
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("import_lifter"))
+
 from pipelines.lifters.checkpoint import save_lifter
 from pipelines.lifters.published import load_published
 from schemas.configs.import_lifter import ImportLifterConfig
@@ -22,7 +26,3 @@ def main(config: ImportLifterConfig) -> int:
         f"{card.input_layout} → {card.output_layout}, {trajectory} a trajectory"
     )
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("import_lifter"))

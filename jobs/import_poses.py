@@ -3,13 +3,17 @@
 python -m jobs.import_poses source=mocap17 source.positions=cmu_mocap_17j.npz output=out/cmu
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("import_poses"))
+
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from jobs.command_line.main import run_job
 from jobs.command_line.progress import make_progress
 from jobs.command_line.terminal import Terminal
 from pipelines.import_poses.run import import_poses
@@ -61,7 +65,3 @@ def show(report: dict[str, Any]) -> None:
         console.print(f"{'left out':<13}{note}")
     if len(report["notes"]) > 8:
         console.print(f"… and {len(report['notes']) - 8} more, all in report.json")
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("import_poses"))

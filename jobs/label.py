@@ -3,10 +3,14 @@
 python -m jobs.label videos=clips/ output=out
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("label"))
+
 from functools import partial
 from typing import Any
 
-from jobs.command_line.main import run_job
 from jobs.command_line.pages import keep_page
 from jobs.command_line.progress import pace, stage_bars
 from jobs.command_line.terminal import Terminal
@@ -69,7 +73,3 @@ def show(report: dict[str, Any]) -> None:
             console.print(f"{kind.removesuffix('s').replace('_', ' '):<13}{entry['video']}: {entry[what]}")
         if len(report[kind]) > 8:
             console.print(f"… and {len(report[kind]) - 8} more, all in report.json")
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("label"))

@@ -4,10 +4,14 @@ python -m jobs.lift model=models:/lifter@champion tracks=out/tracks output=out/p
 python -m jobs.lift model=out/lifter/best.pt video=clip.mp4 output=out/clip
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("lift"))
+
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.command_line.main import run_job
 from jobs.command_line.progress import pace, stage_bars
 from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
@@ -106,7 +110,3 @@ def quality_rows(quality: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[s
             middle, (bad, value) = values["median"], list(values.items())[-1]
             share = "1 frame in 20 below" if bad == "p5" else "1 frame in 20 above"
             yield label, f"median {form.format(middle)}, {share} {form.format(value)} ({meaning})"
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("lift"))

@@ -4,9 +4,13 @@ python -m jobs.register model=out/lifter/best.pt name=lifter
 python -m jobs.register model=out/lifter/best.pt name=lifter promote=champion data=out/mocap/tracks subjects=[S7]
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("register"))
+
 from typing import Any
 
-from jobs.command_line.main import run_job
 from jobs.command_line.terminal import Terminal
 from jobs.evaluate import progress_bar
 from pipelines.register import run
@@ -87,7 +91,3 @@ def gate_lines(report: dict[str, Any]) -> list[str]:
         "refused": "worse: not promoted, exit code 1; force=true overrules",
     }
     return [*lines, verdicts[gate["verdict"]]]
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("register"))

@@ -3,12 +3,16 @@
 python -m jobs.status output=out [json=true]
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("status"))
+
 import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.command_line.main import run_job
 from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
 from pipelines.io.secrets import redact
@@ -143,7 +147,3 @@ def told_duration(seconds: float) -> str:
 def told_time(seconds: float) -> str:
     """A moment by this machine's clock."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("status"))

@@ -4,8 +4,12 @@ python -m jobs.submit label recipe.yaml videos=s3://bucket/clips output=s3://buc
 python -m jobs.submit status|logs|stop ID, python -m jobs.submit list
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("submit"))
+
 import getpass
-import importlib
 import json
 import os
 import secrets
@@ -14,60 +18,29 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 from rich.console import Console
 from rich.table import Table
 
-from jobs.command_line import submitted
+from jobs.command_line import durability
 from jobs.command_line.arguments import merge_arguments, read_config
-from jobs.command_line.main import job_names, run_job
+from jobs.command_line.job_list import config_class
 from pipelines.ray_cluster.job_client import JOB_KEY, USER_KEY, JobServer, Order, SubmittedJob
 from schemas import __version__
-from schemas.configs.submit import Action, SubmitConfig
+from schemas.configs.submit import SubmitConfig
 from schemas.errors import UserError
 
-ACTIONS: tuple[str, ...] = get_args(Action)
-# Fields that the command line names; the others are read from its words.
-OWN = set(SubmitConfig.model_fields) - {"action", "job", "arguments", "id"}
-# Jobs that make no sense, or see nothing, on another machine.
-STAYING = {"submit", "demo", "status"}
 # What a clone holds besides the program, and nobody on a cluster misses.
 EXCLUDES = (
     *(".git", ".venv", ".github", "__pycache__", "tests", "docs", "benchmarks", "cluster"),
     *("mlruns", "mlflow.db", "demo", "out", "*.mp4", "*.parquet", "*.pt", "*.npz"),
 )
 # MLflow servers that the job finds where this machine does.
-SERVERS = (submitted.TRACKING, "MLFLOW_REGISTRY_URI")
+SERVERS = (durability.TRACKING, "MLFLOW_REGISTRY_URI")
 LISTED = 30
-
-
-def read(arguments: Sequence[str]) -> SubmitConfig:
-    """Submit's own fields from a command line whose other words are those of the job.
-
-    Raises:
-        UserError: No such job or action, or a field of submit's is wrong.
-    """
-    own = [argument for argument in arguments if argument.partition("=")[0] in OWN and "=" in argument]
-    others = [argument for argument in arguments if argument not in own]
-    config = read_config(SubmitConfig, own)
-    if not others or "=" in others[0]:
-        raise UserError(f"submit: begin with a job ({', '.join(submittable())}), or status, stop, list or logs")
-    first, *rest = others
-    if first in ACTIONS and first != "submit":
-        if (first == "list") != (not rest) or len(rest) > 1:
-            raise UserError(f"submit {first}: takes {'nothing more' if first == 'list' else 'the id of one job'}")
-        return config.model_copy(update={"action": first, "id": rest[0] if rest else None})
-    if first not in submittable():
-        raise UserError(f"submit: there is no job {first!r} to submit; jobs: {', '.join(submittable())}")
-    return config.model_copy(update={"job": first, "arguments": tuple(rest)})
-
-
-def submittable() -> list[str]:
-    """Jobs that may run on a cluster."""
-    return [name for name in job_names() if name not in STAYING]
 
 
 def main(config: SubmitConfig) -> int:
@@ -113,8 +86,7 @@ def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
     assert config.job is not None
     values = merge_arguments(config.arguments)
     # The job itself would say the same, later and elsewhere.
-    model = get_type_hints(importlib.import_module(f"jobs.{config.job}").main)["config"]
-    submitted.require_durable_output(read_config(model, config.arguments))
+    durability.require_durable_output(read_config(config_class(config.job), config.arguments))
     command = ["python", "-m", f"jobs.{config.job}", *(f"{name}={_text(value)}" for name, value in values.items())]
     runtime: dict[str, Any] = {"env_vars": _variables(config, environment)}
     if folder := config.working_dir or _clone():
@@ -201,12 +173,12 @@ def _text(value: Any) -> str:
 
 def _variables(config: SubmitConfig, environment: dict[str, str]) -> dict[str, str]:
     """What the job gets of this machine's environment."""
-    variables = {submitted.SUBMITTED: "1"}
+    variables = {durability.SUBMITTED: "1"}
     if missing := [name for name in config.env if name not in environment]:
         raise UserError(f"env=[{', '.join(config.env)}]: {missing[0]} is not set here")
     for name in SERVERS:
         if uri := environment.get(name):
-            submitted.require_durable_tracking(uri)
+            durability.require_durable_tracking(uri)
             if urlsplit(uri).password:
                 raise UserError(
                     f"{name}: holds a password, which the cluster's dashboard would show; unset it here and give it to "
@@ -220,7 +192,3 @@ def _clone() -> str | None:
     """The clone that this program runs from; None if it is installed."""
     root = Path(__file__).resolve().parents[1]
     return str(root) if (root / "pyproject.toml").is_file() else None
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("submit"))

@@ -3,11 +3,15 @@
 python -m jobs.synthesize output=out/studio people=4 seconds=10 views=2
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("synthesize"))
+
 import time
 
 from rich.console import Console
 
-from jobs.command_line.main import run_job
 from jobs.command_line.progress import make_progress
 from pipelines.synthetic.studio import MANIFEST, synthesize
 from schemas.configs.synthesize import SynthesizeConfig
@@ -29,7 +33,3 @@ def main(config: SynthesizeConfig) -> int:
         highlight=False,
     )
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("synthesize"))

@@ -4,12 +4,16 @@ python -m jobs.train labeled=out/mocap unlabeled=out/tracks output=out/lifter
 Small enough to try: … optimization.epochs=2 lifter.channels=32 lifter.filter_widths=[3,3]
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("train"))
+
 from functools import partial
 from typing import Any
 
 from rich.progress import Progress
 
-from jobs.command_line.main import run_job
 from jobs.command_line.pages import keep_page
 from jobs.command_line.terminal import Terminal
 from jobs.command_line.training_display import TrainingDisplay, training_bars
@@ -86,7 +90,3 @@ def show(report: dict[str, Any]) -> None:
     console = Terminal()
     for name, value in rows:
         console.print(f"{name:<10}{value}")
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("train"))

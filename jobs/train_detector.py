@@ -4,11 +4,15 @@ python -m jobs.train_detector data=coco data.annotations=train.json data.images=
 Small enough to try: jobs/recipes/detector_studio.yaml, on people of jobs.synthesize
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("train_detector"))
+
 from typing import Any
 
 from rich.progress import Progress
 
-from jobs.command_line.main import run_job
 from jobs.command_line.terminal import Terminal
 from jobs.command_line.training_display import TrainingDisplay, training_bars
 from pipelines.io import storage
@@ -94,7 +98,3 @@ def show(report: dict[str, Any]) -> None:
     console = Terminal()
     for name, value in rows:
         console.print(f"{name:<11}{value}")
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("train_detector"))

@@ -5,6 +5,11 @@ python -m jobs.tune labeled=out/mocap unlabeled=out/tracks output=out/search dat
 Small enough to try: jobs/recipes/tune_small.yaml
 """
 
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("tune"))
+
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +21,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from jobs.command_line.arguments import plugin_config
-from jobs.command_line.main import run_job
 from jobs.command_line.pages import keep_page
 from jobs.command_line.progress import make_progress
 from jobs.command_line.terminal import Terminal
@@ -182,7 +186,3 @@ def show(report: dict[str, Any]) -> None:
     console.print(f"best      trial {best['trial']}, {best['validation_mpjpe_mm']:.1f} mm held out")
     console.print(f"output    {output}/best.pt, /best.yaml, /search.html, /report.json")
     console.print(f"train it  python -m jobs.train {output}/best.yaml output={output}/best")
-
-
-if __name__ == "__main__":
-    raise SystemExit(run_job("tune"))

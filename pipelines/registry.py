@@ -44,6 +44,11 @@ PEOPLE_SOURCES: Mapping[str, str] = MappingProxyType(
         "tracks": "pipelines.annotations.people.tracks:Tracks",
     }
 )
+# Where importing a plug-in loads torch, the class of its options lies in a module that does not, because --help and
+# every check of a command line need the options alone. Other plug-ins are asked for their `Config`.
+OPTIONS: Mapping[str, str] = MappingProxyType(
+    {"pipelines.lifters.temporal_conv:TemporalConv": "pipelines.lifters.temporal_conv_options:TemporalConvConfig"}
+)
 
 
 def load(table: Mapping[str, str], name: str) -> Any:
@@ -52,12 +57,30 @@ def load(table: Mapping[str, str], name: str) -> Any:
     Raises:
         UserError: No such name, module or class.
     """
+    return _import(_target(table, name))
+
+
+def config_class(table: Mapping[str, str], name: str) -> Any:
+    """The class of a plug-in's options.
+
+    Raises:
+        UserError: No such name, module or class.
+    """
+    target = _target(table, name)
+    return _import(OPTIONS[target]) if target in OPTIONS else _import(target).Config
+
+
+def _target(table: Mapping[str, str], name: str) -> str:
     target = table.get(name, name)
     if ":" not in target:
         near = difflib.get_close_matches(name, table, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         known = ", ".join(sorted(table))
         raise UserError(f"unknown plug-in {name!r}; known: {known}, or package.module:Class{hint}")
+    return target
+
+
+def _import(target: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)

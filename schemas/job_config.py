@@ -7,7 +7,7 @@ MLflow parameters. `jobs/command_line/arguments.py` reads the values from recipe
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -23,6 +23,9 @@ class JobConfig(BaseModel):
     """A frozen config. Its field docstrings are the descriptions in `--help`; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, coerce_numbers_to_str=True)
+
+    BARE_FIELD: ClassVar[str | None] = None
+    """Field that the first word of the command line may give without its name, if any."""
 
 
 class PluginConfig(BaseModel):

@@ -1,24 +1,24 @@
 """`raylift <job> …` and `python -m jobs.<job> …`: read the config, run the job, turn its end into an exit code.
 
-Exit codes: 0 done; 1 the job ended with failures; 2 the command was wrong; 130 interrupted; 141 nobody listens.
+Exit codes: 0 done; 1 the job ended with failures; 2 the command was wrong; 130 interrupted; 141 the reader of the
+output closed it.
 """
 
-import ast
 import importlib
 import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import get_type_hints
 
-from jobs.command_line.arguments import help_text, read_config
-from jobs.command_line.submitted import require_durable
+from jobs.command_line.arguments import read_config
+from jobs.command_line.durability import require_durable_if_submitted
+from jobs.command_line.help import help_text
+from jobs.command_line.job_list import config_class, job_names, summary
+from jobs.command_line.submit_arguments import read_submit_config
 from pipelines.io.secrets import printable, redact
-from pipelines.ray_cluster.logs import JsonFormatter, json_wanted
+from pipelines.ray_cluster.logs import JsonFormatter, json_requested
 from schemas.errors import RunFailed, UserError
-
-JOBS = Path(__file__).parents[1]
+from schemas.job_config import JobConfig
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print("usage: raylift <job> [recipe.yaml ...] [field=value ...]\n\njobs (raylift <job> --help):")
         for name in names:
-            print(f"  {name:<18}{_summary(name)}")
+            print(f"  {name:<18}{summary(name)}")
         return 0 if len(sys.argv) > 1 else 2
     if sys.argv[1] not in names:
         print(f"raylift: there is no job {sys.argv[1]!r}; jobs: {', '.join(names)}", file=sys.stderr)
@@ -35,38 +35,28 @@ def main() -> int:
     return run_job(sys.argv[1], sys.argv[2:])
 
 
-def job_names() -> list[str]:
-    """Every job: each module that lies directly in `jobs/`."""
-    return sorted(path.stem for path in JOBS.glob("*.py") if path.stem != "__init__")
-
-
 def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
-    """Run `main(config)` of `jobs.<name>`, whose annotation names the config class.
-
-    A job whose module has `FIRST` takes its first argument as that field: `fetch_weights blazepose`. One that has
-    `read` reads its command line itself.
+    """Run `main(config)` of `jobs.<name>`; the job is imported only once its command line is known to be right.
 
     Args:
         name: The job.
         arguments: Its command line; those of this process if not given.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # Imported by name, not taken from __main__: Ray's workers must find what a job defines.
-    job = importlib.import_module(f"jobs.{name}")
-    if hasattr(job, "FIRST") and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
-        arguments[0] = f"{job.FIRST}={arguments[0]}"
-    model = get_type_hints(job.main)["config"]
-    formatter = JsonFormatter() if json_wanted() else logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    model = config_class(name)
+    formatter = JsonFormatter() if json_requested() else logging.Formatter("%(levelname)s %(name)s: %(message)s")
     handler = _StandardError()
     handler.setFormatter(formatter)
     logging.basicConfig(level="WARNING", handlers=[handler])
     try:
         if any(argument in ("-h", "--help") for argument in arguments):
-            print(help_text(name, _summary(name), model, arguments), flush=True)
+            print(help_text(name, summary(name), model, arguments), flush=True)
             return 0
-        config = job.read(arguments) if hasattr(job, "read") else read_config(model, arguments)
-        require_durable(config)
-        return job.main(config)
+        config = _read(name, model, arguments)
+        require_durable_if_submitted(config)
+        # By name, because this process may have been started as `python -m jobs.<name>`: what the job defines must
+        # belong to a module that Ray's workers can import, and `__main__` is none.
+        return importlib.import_module(f"jobs.{name}").main(config)
     except UserError as error:
         for line in str(error).splitlines():
             print(f"{name}: {printable(redact(line))}", file=sys.stderr)
@@ -78,23 +68,26 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
         print(f"{name}: interrupted; run the same command again", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Who reads us (`| head`) has enough; Python would complain once more when it closes the stream.
+        # `| head` has closed the output; Python would report that once more when it flushes the stream at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
 
+def _read(name: str, model: type[JobConfig], arguments: list[str]) -> JobConfig:
+    if name == "submit":
+        return read_submit_config(arguments)
+    # A bare first word is the value of the job's first field where the job allows that: `fetch_weights blazepose`.
+    if model.BARE_FIELD and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+        arguments[0] = f"{model.BARE_FIELD}={arguments[0]}"
+    return read_config(model, arguments)
+
+
 class _StandardError(logging.Handler):
-    """Logs to what standard error is at the time: jobs may run one after another in one process."""
+    """Logs to what `sys.stderr` is at the time: jobs may run one after another in one process."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a line."""
         print(redact(self.format(record)), file=sys.stderr)
-
-
-def _summary(name: str) -> str:
-    # Read, not imported: a list of jobs should not take the seconds that Ray and MLflow take to load.
-    module = ast.parse((JOBS / f"{name}.py").read_text(encoding="utf-8"))
-    return (ast.get_docstring(module) or "").partition("\n")[0]
 
 
 if __name__ == "__main__":

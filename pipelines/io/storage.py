@@ -11,14 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 import fsspec
 import pyarrow as pa
 import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
-from aiohttp import ClientTimeout
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
@@ -35,8 +34,6 @@ for _protocols, _store, _package, _extra in (
             _protocol, _store, clobber=True, errtxt=f"{_package} is missing: install raylift[{_extra}]"
         )
 
-# By itself aiohttp gives a whole download five minutes, and a silent server as long.
-_HTTP = {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=10, sock_read=60)}}
 # Temporary names start so; listings skip them and `remove_leftovers` removes them.
 TEMPORARY = ".tmp-"
 # A file that is replaced all the time, as notes of a job's progress may be, is opened so often.
@@ -61,10 +58,17 @@ def filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
         # `url_to_fs` would take the name a::b.mp4 apart.
         return fsspec.filesystem("file"), str(LocalFileSystem._strip_protocol(uri))
     try:
-        fs, path = fsspec.url_to_fs(uri, use_listings_cache=False, **_HTTP if uri.startswith("http") else {})
+        fs, path = fsspec.url_to_fs(uri, use_listings_cache=False, **_http_options() if uri.startswith("http") else {})
     except (ValueError, ImportError) as error:
         raise UserError(f"{uri}: this kind of address cannot be opened: {error}") from error
     return fs, path
+
+
+def _http_options() -> dict[str, Any]:
+    """Limits for a silent server: by itself aiohttp allows it, and a whole download, five minutes."""
+    from aiohttp import ClientTimeout  # here, because it loads for a quarter of a second and few addresses need it
+
+    return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=10, sock_read=60)}}
 
 
 def arrow_filesystem(uri: str) -> tuple[pa_fs.FileSystem, str]:

@@ -10,42 +10,13 @@ from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pipelines.lifters.batch_norm import BatchNormActivation
+from pipelines.lifters.temporal_conv_options import TemporalConvConfig
 from schemas.job_config import JobConfig
 from schemas.layouts import JointLayout
-
-
-class TemporalConvConfig(JobConfig):
-    """The options of `lifter.name=temporal_conv`."""
-
-    filter_widths: tuple[int, ...] = Field(default=(3, 3, 3, 3, 3), min_length=1)
-    """Frames that each filter joins, odd; their product is the receptive field: 3,3,3 sees 27 frames."""
-
-    channels: int = Field(default=1024, ge=1)
-    """Channels of every hidden layer."""
-
-    dropout: float = Field(default=0.25, ge=0, lt=1)
-    """Share of hidden activations set to 0 while training; CPUs round it to 1/256."""
-
-    causal: bool = False
-    """Predict the last frame of what is seen, for live use, instead of the middle one."""
-
-    scores: bool = False
-    """Read the keypoints' scores as a third input channel."""
-
-    dense: bool = False
-    """Filters as wide as the dilated ones reach, without gaps: the paper's ablation, more weights and no better."""
-
-    @field_validator("filter_widths")
-    @classmethod
-    def _odd(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
-        if any(width < 1 or width % 2 == 0 for width in widths):
-            raise ValueError("filter widths are odd numbers from 1 on")
-        return widths
 
 
 class TemporalConv(nn.Module):

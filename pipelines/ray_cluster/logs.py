@@ -29,7 +29,7 @@ def log_failure(job: str, stage: str, video: str, reason: str, **ids: str) -> No
     _log.warning("failed: %s", text, extra=said)
 
 
-def json_wanted() -> bool:
+def json_requested() -> bool:
     """Whether logs are to be JSON, a line an object."""
     return os.environ.get("RAY_LOGGING_CONFIG_ENCODING", "").upper() == "JSON"
 

@@ -1,10 +1,14 @@
 """Config of the fetch_weights job."""
 
+from typing import ClassVar
+
 from schemas.job_config import JobConfig
 
 
 class FetchWeightsConfig(JobConfig):
     """Config of the fetch_weights job, which downloads a detector's weights ahead of time."""
+
+    BARE_FIELD: ClassVar[str | None] = "detector"
 
     detector: str = "blazepose"
     """The detector: a name of the detector table, or package.module:Class."""

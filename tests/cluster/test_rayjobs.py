@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from manifests import CLUSTER, KUBERAY, OVERLAYS, ROOT, containers, pod_templates, quantity, rayjob
 
 from jobs.command_line.arguments import read_config
-from jobs.command_line.main import job_names
+from jobs.command_line.job_list import job_names
 from schemas.job_config import JobConfig
 
 FOLDERS = {name: KUBERAY / "overlays" / name for name in OVERLAYS} | {"kind": CLUSTER / "kind"}

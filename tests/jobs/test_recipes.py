@@ -11,7 +11,8 @@ from evaluate_detector.annotated_samples import coco_set, mpii_set
 from train.training_samples import person, write
 
 from jobs.command_line.arguments import plugin_config, read_config
-from jobs.command_line.main import job_names, run_job
+from jobs.command_line.job_list import job_names
+from jobs.command_line.main import run_job
 from pipelines.evaluate_detector.plan import plan
 from pipelines.search.samplers import make_sampler
 from pipelines.search.space import search_space, trial_config

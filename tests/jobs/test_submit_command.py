@@ -6,7 +6,9 @@ import shlex
 import pytest
 
 from jobs import submit
-from jobs.command_line import arguments, main, submitted
+from jobs.command_line import arguments, durability, main
+from jobs.command_line.job_list import config_class
+from jobs.command_line.submit_arguments import OWN_FIELDS, read_submit_config, submittable
 from schemas.configs.label import LabelConfig
 from schemas.configs.submit import SubmitConfig
 from schemas.errors import UserError
@@ -16,7 +18,7 @@ LABEL = ["label", "videos=s3://bucket/clips", "output=s3://bucket/out"]
 
 
 def order(*words, **environment):
-    return submit.compose(submit.read(words), environment)
+    return submit.compose(read_submit_config(words), environment)
 
 
 def test_the_command_on_the_cluster_is_the_one_given_here(tmp_path):
@@ -40,15 +42,14 @@ def test_any_text_arrives_as_it_was(text):
 
 
 def test_submit_and_the_jobs_share_no_field():
-    for name in submit.submittable():
-        model = submit.get_type_hints(submit.importlib.import_module(f"jobs.{name}").main)["config"]
-        assert not {path.partition(".")[0] for path, _ in paths(model)} & submit.OWN, name
+    for name in submittable():
+        assert not {path.partition(".")[0] for path, _ in paths(config_class(name))} & OWN_FIELDS, name
 
 
 def test_what_a_job_gets_of_this_machine():
     sent = order(*LABEL, "env=[WANTED]", WANTED="1", OTHER="2", MLFLOW_TRACKING_URI="http://mlflow:5000")
     variables = sent.runtime_env["env_vars"]
-    assert variables == {submitted.SUBMITTED: "1", "MLFLOW_TRACKING_URI": "http://mlflow:5000", "WANTED": "1"}
+    assert variables == {durability.SUBMITTED: "1", "MLFLOW_TRACKING_URI": "http://mlflow:5000", "WANTED": "1"}
 
 
 def test_the_program_goes_along_and_nothing_big(tmp_path):
@@ -95,7 +96,7 @@ def test_a_password_is_not_sent_where_a_dashboard_shows_it():
 
 
 def test_a_submitted_job_writes_nothing_that_vanishes(monkeypatch, capfd):
-    monkeypatch.setenv(submitted.SUBMITTED, "1")
+    monkeypatch.setenv(durability.SUBMITTED, "1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
     assert main.run_job("label", ["videos=clips", "output=out"]) == 2
     assert "label: output=out: on a cluster a relative path vanishes with it" in capfd.readouterr().err

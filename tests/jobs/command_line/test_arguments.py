@@ -2,7 +2,8 @@
 
 import pytest
 
-from jobs.command_line.arguments import help_text, read_config
+from jobs.command_line.arguments import read_config
+from jobs.command_line.help import help_text
 from schemas.configs.label import LabelConfig
 from schemas.errors import UserError
 

@@ -1,26 +1,26 @@
-"""What a job that runs on a cluster must not do: leave its results where they vanish with the cluster."""
+"""Checks that the results of a job on a cluster outlive the cluster."""
 
 import os
 
 from schemas.errors import UserError
 from schemas.job_config import JobConfig
 
-# Set by `submit` for the job.
+# `submit` sets it in the environment of the job that it starts.
 SUBMITTED = "RAYLIFT_SUBMITTED"
 TRACKING = "MLFLOW_TRACKING_URI"
 # Fields that say where a job writes.
-OUTPUTS = ("output", "into")
-# Of stores that are files of the machine on which the job happens to run.
-_STORED_IN_FILES = ("sqlite:", "file:", "/", "./")
+OUTPUT_FIELDS = ("output", "into")
+# MLflow stores with these addresses are files of one machine.
+_FILE_STORES = ("sqlite:", "file:", "/", "./")
 
 
 def require_durable_output(config: JobConfig) -> None:
-    """Check where a job would write.
+    """Refuse an output folder that is relative: on a cluster it would lie on one of the cluster's machines.
 
     Raises:
-        UserError: To a folder relative to where it starts, which is one of the cluster's own.
+        UserError: It is relative.
     """
-    for name in OUTPUTS:
+    for name in OUTPUT_FIELDS:
         value = getattr(config, name, None)
         if isinstance(value, str) and "://" not in value and not value.startswith("/"):
             raise UserError(
@@ -30,23 +30,23 @@ def require_durable_output(config: JobConfig) -> None:
 
 
 def require_durable_tracking(uri: str | None) -> None:
-    """Check which MLflow store a job on a cluster would use.
+    """Refuse an MLflow store that is a file, as MLflow's default is: it would lie on one of the cluster's machines.
 
     Raises:
-        UserError: A file of one of its machines, as it is by default.
+        UserError: It is a file, or none is named.
     """
-    if uri is None or uri.startswith(_STORED_IN_FILES):
+    if uri is None or uri.startswith(_FILE_STORES):
         shown = f"={uri}" if uri else " is not set"
         raise UserError(
             f"{TRACKING}{shown}: on a cluster MLflow's file vanishes with it; give an MLflow server, http://…:5000"
         )
 
 
-def require_durable(config: JobConfig) -> None:
-    """In a submitted job: both checks, before work starts; elsewhere nothing.
+def require_durable_if_submitted(config: JobConfig) -> None:
+    """Make both checks where `submit` started this process; elsewhere do nothing.
 
     Raises:
-        UserError: See there.
+        UserError: A check fails.
     """
     if SUBMITTED in os.environ:
         require_durable_output(config)

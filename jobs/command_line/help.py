@@ -1,0 +1,73 @@
+"""The text of `--help`: every field of a job with its type, default and meaning."""
+
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from jobs.command_line.arguments import TABLES, merge_arguments_leniently, plugin_config
+from schemas.job_config import JobConfig, PluginConfig, PluginTable, paths
+
+
+def help_text(job: str, summary: str, model: type[JobConfig], arguments: Sequence[str] = ()) -> str:
+    """Every field of a job; of plug-ins, the options of those that `arguments` name.
+
+    Raises:
+        UserError: There is no such plug-in.
+    """
+    values = merge_arguments_leniently([argument for argument in arguments if not argument.startswith("-")])
+    lines = [summary, "", f"usage: raylift {job} [recipe.yaml ...] [field=value ...]", ""]
+    for path, field in paths(model):
+        lines += _describe(path, field)
+        table = next((mark for mark in field.metadata if isinstance(mark, PluginTable)), None)
+        if table:
+            lines += _describe_plugins(path, field, table.name, values.get(path))
+    return "\n".join(lines)
+
+
+def _describe(path: str, field: FieldInfo) -> list[str]:
+    default = field.get_default(call_default_factory=True, validated_data={})
+    if default is PydanticUndefined:
+        shown = "required"
+    elif isinstance(default, PluginConfig):
+        shown = f"default {default.name}"
+    else:
+        shown = f"default {'none' if default is None else default}"
+    meaning = " ".join((field.description or "").split())
+    return [f"  {path}=<{_type_name(field.annotation)}>  ({shown})", f"      {meaning}"]
+
+
+def _describe_plugins(path: str, field: FieldInfo, table: str, value: Any) -> Iterator[str]:
+    """The names of a plug-in table and the options of the plug-in that was chosen, else of the default one."""
+    yield f"      one of: {', '.join(sorted(TABLES[table]))}, or package.module:Class;"
+    chosen = value.get("name") if isinstance(value, dict) else value
+    if chosen:
+        names = [str(chosen)]
+    elif isinstance(field.default, PluginConfig):
+        names = [field.default.name]
+        yield f"      options of another one: --help {path}=NAME;"
+    else:  # the field is required, so no plug-in is more likely than another
+        names = sorted(TABLES[table])
+    for name in names:
+        yield f"      options of {name}:"
+        for option, inner in paths(plugin_config(table, name), f"{path}."):
+            yield from ("      " + line for line in _describe(option, inner))
+
+
+def _type_name(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is type(None):
+        return "null"
+    if isinstance(annotation, type) and issubclass(annotation, PluginConfig):
+        return "name"
+    if origin is tuple:
+        return f"[{_type_name(arguments[0])}, …]"
+    if origin is types.UnionType or "Union" in str(origin):
+        return "|".join(_type_name(a) for a in arguments)
+    if str(origin) == "typing.Literal":
+        return "|".join(map(str, arguments))
+    if origin is not None and str(origin).endswith("Annotated"):
+        return _type_name(arguments[0])
+    return getattr(annotation, "__name__", str(annotation))

@@ -1,0 +1,39 @@
+"""What short answers load: help, wrong commands and "nothing to do" come before seconds of imports."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.command_line.job_list import job_names
+from pipelines import registry
+
+ROOT = Path(__file__).parents[3]
+HEAVY = {"aiohttp", "mlflow", "pandas", "plotly", "pyarrow.dataset", "ray", "torch", "transformers"}
+
+
+def loaded_modules(command: list[str], folder: Path) -> tuple[set[str], int]:
+    """The heavy modules that `python -m jobs.<command>` loads, and its exit code."""
+    finished = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", f"jobs.{command[0]}", *command[1:]],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line for line in finished.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines} & HEAVY, finished.returncode
+
+
+@pytest.mark.parametrize("job", job_names())
+def test_help_and_wrong_commands_load_nothing_heavy(job, tmp_path):
+    assert loaded_modules([job, "--help"], tmp_path) == (set(), 0)
+    assert loaded_modules([job, "no_such_field=1"], tmp_path) == (set(), 2)
+
+
+@pytest.mark.parametrize("target", registry.OPTIONS)
+def test_the_options_that_help_reads_are_those_of_the_plugin(target):
+    assert registry.config_class({}, target) is registry.load({}, target).Config
