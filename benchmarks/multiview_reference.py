@@ -1,0 +1,238 @@
+"""A 3D reference from several synchronised views of one scene, to score what a lifter makes of a single view.
+
+python benchmarks/multiview_reference.py FOLDER OUTPUT.npz
+
+The folder holds one video per camera and the calibration `calibration.qca.txt` of Qualisys (XML). The stages:
+
+1. MoveNet finds the people of each frame of each view; BlazePose then finds the joints of each of them a second time.
+2. The people of one frame are matched between views: the combination whose joints meet best in space, then the next.
+   From there each person is followed forwards and backwards by the distance to the last triangulated pose.
+3. Each joint is triangulated robustly: of all pairs of rays the point that most other rays agree with, then the least
+   squares of those. Both detectors' keypoints are rays. A joint with fewer than two agreeing views is missing.
+
+The file: `positions` (people, frames, 12 limb joints, 3) in metres of the calibration's world, NaN where missing;
+`residuals_px` (people, frames, joints), the median distance of the rays' keypoints; `joints`; `timestamps_s`; and for
+each camera of `views` its `intrinsics`, `rotations` and `translations` (world to camera).
+"""
+
+import itertools
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import torch
+
+from pipelines.detectors.blazepose.detector import BlazePose, BlazePoseConfig
+from pipelines.detectors.movenet.detector import MoveNet, MoveNetConfig
+from pipelines.pose.people import People
+from schemas.layouts import LAYOUTS
+
+COCO = LAYOUTS["coco17"]
+LIMBS = [i for i, name in enumerate(COCO.joints) if not name.endswith(("nose", "eye", "ear"))]
+# Rays that miss a point by more do not agree with it: a tenth of a person who is 600 px tall is 60 px.
+AGREEMENT_PX = 30.0
+# A person of a frame is the one of the last frame if their joints, projected, lie within this distance (median).
+FOLLOW_PX = 80.0
+# A combination of people of several views is one person if their joints meet within this distance (median).
+MATCH_PX = 40.0
+
+
+@dataclass(frozen=True)
+class View:
+    """A calibrated camera. World to camera is `rotation @ point + translation`, metres."""
+
+    name: str
+    rotation: np.ndarray
+    translation: np.ndarray
+    matrix: np.ndarray
+    distortion: np.ndarray
+
+    def rays(self, points_px: np.ndarray) -> np.ndarray:
+        """Undistorted image points (…, 2) at depth 1."""
+        flat = np.ascontiguousarray(points_px, np.float64).reshape(-1, 1, 2)
+        return cv2.undistortPoints(flat, self.matrix, self.distortion).reshape(points_px.shape)
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """World points (…, 3), metres, to pixels (…, 2)."""
+        flat = np.ascontiguousarray(points, np.float64).reshape(-1, 1, 3)
+        angles, _ = cv2.Rodrigues(self.rotation)
+        pixels, _ = cv2.projectPoints(flat, angles, self.translation, self.matrix, self.distortion)
+        return pixels.reshape(*points.shape[:-1], 2)
+
+
+def read_qualisys(file: Path) -> list[View]:
+    """The cameras of a Qualisys calibration: positions in mm, image points in 1/64 px, cameras that look along -z."""
+    views = []
+    cameras = ElementTree.parse(file).getroot().find("cameras")  # noqa: S314 (a file of one's own)
+    for camera in cameras if cameras is not None else ():
+        transform, intrinsic = camera.find("transform"), camera.find("intrinsic")
+        assert transform is not None
+        assert intrinsic is not None
+        axes = [[float(transform.attrib[f"r{row}{column}"]) for column in (1, 2, 3)] for row in (1, 2, 3)]
+        rotation = np.diag([1.0, -1.0, -1.0]) @ np.array(axes)
+        centre = np.array([float(transform.attrib[axis]) for axis in "xyz"]) / 1000
+        value = {name: float(intrinsic.attrib[name]) for name in intrinsic.attrib}
+        fx, fy, cx, cy = (value[name] / 64 for name in ("focalLengthU", "focalLengthV", "centerPointU", "centerPointV"))
+        radial = [value[f"radialDistortion{power}"] for power in (1, 2, 3)]
+        tangential = [value["tangentalDistortion1"], value["tangentalDistortion2"]]
+        distortion = np.array([*radial[:2], *tangential, radial[2]])
+        matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
+        views.append(View(camera.attrib["serial"], rotation, -rotation @ centre, matrix, distortion))
+    return views
+
+
+def detect(video: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """The people of each frame: (people, 2 detectors, joints, 2) px; and the timestamps, s."""
+    movenet = MoveNet(MoveNetConfig(input_side=640), torch.get_num_threads(), "cpu")
+    blazepose = BlazePose(BlazePoseConfig(), torch.get_num_threads(), "cpu")
+    frames, times = [], []
+    with av.open(str(video)) as container:
+        for frame in container.decode(video=0):
+            pixels = frame.to_ndarray(format="rgb24")[None]
+            [found] = movenet(pixels)
+            [again] = blazepose.estimate(pixels, [found.boxes])
+            frames.append(np.stack([keypoints_of(found), keypoints_of(again)], 1))
+            times.append(float(frame.time or 0.0))
+    return frames, np.array(times)
+
+
+def keypoints_of(people: People) -> np.ndarray:
+    """Limb joints (people, joints, 2) px; NaN where a joint is hardly seen."""
+    keypoints = people.keypoints[:, LIMBS].astype(np.float64)
+    return np.where(people.keypoint_scores[:, LIMBS, None] > 0.2, keypoints, np.nan)
+
+
+def triangulate(views: list[View], keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Robust triangulation of each joint.
+
+    Args:
+        views: The camera of each row.
+        keypoints: (rows, joints, 2) px; rows of one camera may be several; NaN is missing.
+
+    Returns:
+        Positions (joints, 3) in metres and residuals (joints) in px, NaN where fewer than two cameras agree.
+    """
+    rays = np.stack([view.rays(points) for view, points in zip(views, keypoints, strict=True)])
+    positions = np.full((keypoints.shape[1], 3), np.nan)
+    residuals = np.full(keypoints.shape[1], np.nan)
+    names = np.array([view.name for view in views])
+    for joint in range(keypoints.shape[1]):
+        known = [row for row in range(len(views)) if np.isfinite(keypoints[row, joint]).all()]
+        best: tuple[float, np.ndarray, list[int]] | None = None
+        for first, second in itertools.combinations(known, 2):
+            if names[first] == names[second]:
+                continue
+            point = least_squares([views[first], views[second]], rays[[first, second], joint])
+            miss = distances(views, keypoints[:, joint], point, known)
+            cost = np.minimum(miss, AGREEMENT_PX).sum()
+            if best is None or cost < best[0]:
+                best = cost, point, [row for row, d in zip(known, miss, strict=True) if d < AGREEMENT_PX]
+        if best is None or len(set(names[best[2]])) < 2:
+            continue
+        agreeing = best[2]
+        positions[joint] = least_squares([views[row] for row in agreeing], rays[agreeing, joint])
+        residuals[joint] = np.median(distances(views, keypoints[:, joint], positions[joint], agreeing))
+    return positions, residuals
+
+
+def least_squares(views: list[View], rays: np.ndarray) -> np.ndarray:
+    """The point nearest to some rays (direct linear transform; Hartley and Zisserman, section 12.2)."""
+    rows = []
+    for view, (x, y) in zip(views, rays, strict=True):
+        camera = np.column_stack([view.rotation, view.translation])
+        rows += [x * camera[2] - camera[0], y * camera[2] - camera[1]]
+    point = np.linalg.svd(np.array(rows))[2][-1]
+    return point[:3] / point[3]
+
+
+def distances(views: list[View], keypoints: np.ndarray, point: np.ndarray, rows: list[int]) -> np.ndarray:
+    """How far the projections of a point are from some rows' keypoints, px; infinite behind a camera."""
+    result = []
+    for row in rows:
+        ahead = (views[row].rotation @ point + views[row].translation)[2] > 0
+        result.append(np.linalg.norm(views[row].project(point) - keypoints[row]) if ahead else np.inf)
+    return np.array(result)
+
+
+def match(views: list[View], people: list[np.ndarray], taken: list[set[int]]) -> np.ndarray | None:
+    """The pose of the next person of a frame that is seen in at least three views; marks its detections as taken."""
+    best: tuple[float, tuple[int, ...], np.ndarray] | None = None
+    choices = [[i for i in range(len(found)) if i not in of] + [-1] for found, of in zip(people, taken, strict=True)]
+    for combination in itertools.product(*choices):
+        chosen = [view for view, person in enumerate(combination) if person >= 0]
+        if len(chosen) < 3:
+            continue
+        keypoints = np.stack([people[view][combination[view], 0] for view in chosen])
+        positions, residuals = triangulate([views[view] for view in chosen], keypoints)
+        if np.isfinite(residuals).sum() < 8:
+            continue
+        # A joint on which too few views agree costs as much as the worst that agrees.
+        cost = float(np.nan_to_num(residuals, nan=AGREEMENT_PX).mean()) - 2 * len(chosen)
+        if best is None or cost < best[0]:
+            best = cost, combination, positions
+    if best is None or best[0] > MATCH_PX:
+        return None
+    for view, person in enumerate(best[1]):
+        taken[view].add(person)
+    return best[2]
+
+
+def follow(views: list[View], people: list[np.ndarray], last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pose of a person in a frame, by the detections that are nearest to the pose of the frame before."""
+    rows: list[View] = []
+    keypoints = []
+    for view, found in zip(views, people, strict=True):
+        expected = view.project(last)
+        for detector in range(2):
+            if not len(found):
+                continue
+            miss = np.nanmedian(np.linalg.norm(found[:, detector] - expected, axis=-1), axis=-1)
+            if np.nanmin(miss, initial=np.inf) < FOLLOW_PX:
+                rows.append(view)
+                keypoints.append(found[int(np.nanargmin(miss)), detector])
+    if len({row.name for row in rows}) < 2:
+        return np.full_like(last, np.nan), np.full(len(last), np.nan)
+    return triangulate(rows, np.stack(keypoints))
+
+
+def main(folder: Path, output: Path) -> None:
+    """Make the reference and print how well its rays agree."""
+    views = read_qualisys(folder / "calibration.qca.txt")
+    detected = [detect(folder / f"{view.name}.mp4") for view in views]
+    frames = min(len(found) for found, _ in detected)
+    by_frame = [[found[frame] for found, _ in detected] for frame in range(frames)]
+    start = max(range(0, frames, 5), key=lambda frame: sum(map(len, by_frame[frame])))
+    taken: list[set[int]] = [set() for _ in views]
+    people = []
+    while (pose := match(views, by_frame[start], taken)) is not None:
+        positions, residuals = np.full((frames, len(LIMBS), 3), np.nan), np.full((frames, len(LIMBS)), np.nan)
+        for order in (range(start, frames), range(start, -1, -1)):
+            last = pose
+            for frame in order:
+                positions[frame], residuals[frame] = follow(views, by_frame[frame], last)
+                last = np.where(np.isfinite(positions[frame]), positions[frame], last)
+        people.append((positions, residuals))
+        print(
+            f"person {len(people)}: residual {np.nanmedian(residuals):.1f} px (median), "
+            f"{np.isfinite(residuals).mean():.0%} of joints in {frames} frames"
+        )
+    np.savez_compressed(
+        output,
+        positions=np.stack([positions for positions, _ in people]),
+        residuals_px=np.stack([residuals for _, residuals in people]),
+        joints=np.array([COCO.joints[joint] for joint in LIMBS]),
+        timestamps_s=detected[0][1][:frames],
+        views=np.array([view.name for view in views]),
+        rotations=np.stack([view.rotation for view in views]),
+        translations=np.stack([view.translation for view in views]),
+        matrices=np.stack([view.matrix for view in views]),
+        distortions=np.stack([view.distortion for view in views]),
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
