@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipelines.label.detect import build_detector
+from pipelines.detectors.loading import load_detector
 from pipelines.label.video_sources import find_videos
 from pipelines.video.probe import probe
 from pipelines.video.reader import VideoReader
@@ -29,7 +29,7 @@ REAL_VIDEOS = ("tfjs_pose_1.mp4", "tfjs_pose_squats.mp4", "sports2d_demo.mp4", "
 
 def plain_loop(folder: str, threads: int) -> None:
     """Label all videos in this process; print frames and seconds."""
-    detector = build_detector(PluginConfig(name="blazepose"), threads, "cpu")
+    detector = load_detector(PluginConfig(name="blazepose"), threads, "cpu")
     started = time.perf_counter()
     people = []
     for source in find_videos(folder):

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from pipelines.annotations.images import ImageError, read_image
 from pipelines.detectors.base import Detector, KeypointEstimator
-from pipelines.label.detect import build_detector
+from pipelines.detectors.loading import load_detector
 from pipelines.pose.people import People
 from schemas.errors import RunFailed, UserError
 from schemas.formats.predictions import PREDICTIONS
@@ -67,9 +67,8 @@ class EstimateKeypoints:
         self._detector: Detector | None = None
         self._user_error = None
         try:
-            self._detector = build_detector(config, threads, device)
+            self._detector = load_detector(config, threads, device, expected_sha256)
             self._joints = _find_joints(self._detector, joints, partial)
-            _check_weights(self._detector.weights_sha256, expected_sha256)
         except UserError as error:
             self._user_error = str(error)
 
@@ -129,14 +128,6 @@ def _find_joints(detector: Detector, joints: tuple[str, ...], partial: bool) -> 
             "annotations; give another detector or other annotations"
         )
     return np.array([known.get(joint, -1) for joint in joints])
-
-
-def _check_weights(found: str, expected: str | None) -> None:
-    if expected not in (None, found):
-        raise UserError(
-            f"detector.weights: SHA-256 is {found[:12]}…, the output was begun with {expected[:12]}…; "
-            "give the same weights, or a new output"
-        )
 
 
 def _read_ahead(rows: Iterable[Row]) -> Iterator[tuple[Row, Image | None, str | None, float]]:

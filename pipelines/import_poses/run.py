@@ -12,6 +12,7 @@ from typing import Any, cast
 from pipelines import registry
 from pipelines.datasets.pose_source import PoseSource
 from pipelines.io import json_documents, storage
+from pipelines.io.manifest import require_same_settings
 from pipelines.mlflow_runs import runs
 from pipelines.tracks.keypoint_reader import digest
 from pipelines.tracks.keypoint_track import KeypointTrack
@@ -140,12 +141,7 @@ def _is_done(output: str, settings: Mapping[str, Any]) -> bool:
         held = json.loads((storage.read_schema(file).metadata or {}).get(SETTINGS_KEY, b"{}"))
         if "source" not in held:
             raise UserError(f"output={output}: holds tracks that another job wrote; give a new output")
-        for name in sorted(held.keys() | settings.keys()):
-            if held.get(name) != settings.get(name):
-                raise UserError(
-                    f"output={output}: holds tracks of {name}={held.get(name)}, this import has "
-                    f"{name}={settings.get(name)}; give a new output"
-                )
+        require_same_settings(output, held, settings)
     report = storage.join(output, REPORT)
     if not files or report not in storage.list_folder(output, REPORT):
         return False

@@ -1,4 +1,8 @@
-"""What a long job notes in its output when it begins, by which the same command is known again and goes on."""
+"""The manifest of a run: what a job writes into its output when it begins, so that the same command can continue it.
+
+Outputs of some jobs have no manifest file: their shards carry the settings in their metadata. Both are held against the
+settings of a new command by `require_same_settings`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,16 +11,16 @@ from typing import Any
 from pipelines.io import json_documents, storage
 from schemas.errors import UserError
 
-NOTE, REPORT = "run.json", "report.json"
+MANIFEST, REPORT = "run.json", "report.json"
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A job that an output holds.
+class ExistingRun:
+    """The run that an output holds.
 
     Attributes:
         run_id: Its MLflow run.
-        report: Of the finished job; None while it is not.
+        report: Its report; None while it is not finished.
     """
 
     run_id: str
@@ -24,55 +28,74 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class Beginning:
+class RunManifest:
     """What a job begins with; an output never mixes two of them.
 
     Attributes:
-        format: Of the note: says which job it is.
-        settings: All that the result depends on, by dotted path.
-        data: The digest of the data.
+        format: Format of the manifest, which says which job it is of.
+        settings: All settings that the result depends on, by dotted path.
+        data: Digest of the data.
     """
 
     format: str
     settings: Mapping[str, Any]
     data: str
 
-    def note(self, output: str, run_id: str, file: str = NOTE) -> None:
-        """Write it into an output, with its MLflow run."""
-        note = {"format": self.format, "run_id": run_id, "data": self.data, "settings": self.settings}
-        json_documents.write(storage.join(output, file), note)
+    def write(self, output: str, run_id: str, file: str = MANIFEST) -> None:
+        """Write it into an output, with the MLflow run that it is of.
 
-    def look_up(self, output: str, what: str, file: str = NOTE) -> Begun | None:
-        """The job that an output holds; None if it is new.
+        Raises:
+            RunFailed: It cannot be written.
+        """
+        document = {"format": self.format, "run_id": run_id, "data": self.data, "settings": self.settings}
+        json_documents.write(storage.join(output, file), document)
+
+    def existing_run(self, output: str, data_name: str, file: str = MANIFEST) -> ExistingRun | None:
+        """The run with this manifest that an output holds; None if the output is new.
 
         Args:
             output: The folder.
-            what: What the data are, for messages.
-            file: The note's name.
+            data_name: What the data are called in messages, in the plural.
+            file: Name of the manifest.
 
         Raises:
-            UserError: It holds another job, or was begun with other settings or of other data.
+            UserError: It holds another job's run, or one with other settings or other data.
         """
         uri, report = storage.join(output, file), storage.join(output, REPORT)
         if not storage.exists(uri):
             return None
-        begun = json_documents.read(uri)
-        if begun.get("format") != self.format:
-            raise UserError(f"output={output}: holds the {begun.get('format')} of another job; give another output")
-        self._require_same(output, begun, what)
-        return Begun(begun["run_id"], json_documents.read(report) if storage.exists(report) else None)
-
-    def _require_same(self, output: str, begun: Mapping[str, Any], what: str) -> None:
-        settings = json_documents.as_read(self.settings)
-        for name in sorted(begun["settings"].keys() | settings.keys()):
-            before, given = begun["settings"].get(name), settings.get(name)
-            if before != given:
-                raise UserError(
-                    f"output={output}: was begun with {name}={before}, now {name}={given}; "
-                    "give the same settings to continue, or another output"
-                )
-        if begun["data"] != self.data:
+        existing = json_documents.read(uri)
+        if existing.get("format") != self.format:
+            raise UserError(f"output={output}: holds the {existing.get('format')} of another job; give another output")
+        require_same_settings(output, existing["settings"], json_documents.as_read(self.settings))
+        if existing["data"] != self.data:
             raise UserError(
-                f"output={output}: the {what} have changed since it was begun; "
-                f"give the same {what} to continue, or another output"
+                f"output={output}: the {data_name} have changed since it was begun; "
+                f"give the same {data_name} to continue, or another output"
             )
+        return ExistingRun(existing["run_id"], json_documents.read(report) if storage.exists(report) else None)
+
+
+def require_same_settings(output: str, existing: Mapping[str, Any], requested: Mapping[str, Any]) -> None:
+    """Refuse to continue an output with other settings than those it was begun with.
+
+    Args:
+        output: The folder, for the message.
+        existing: The settings that it was begun with, by dotted path.
+        requested: The settings of this command.
+
+    Raises:
+        UserError: They differ; the message names the first setting that does.
+    """
+    for name in sorted(existing.keys() | requested.keys()):
+        before, now = existing.get(name), requested.get(name)
+        if before != now:
+            raise UserError(
+                f"output={output}: was begun with {name}={_text(before)}, now {name}={_text(now)}; "
+                "give the same settings to continue, or another output"
+            )
+
+
+def _text(value: Any) -> str:
+    """A value as a command line has it."""
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)

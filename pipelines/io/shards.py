@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.io import storage
+from pipelines.io.manifest import require_same_settings
 from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, WEIGHTS_KEY, __version__
 from schemas.errors import UserError
 
@@ -101,13 +102,7 @@ class ShardKind:
             raise UserError(
                 f"output: {file} has format {found!r}, this version writes {self.format!r}; give a new output"
             )
-        held = json.loads(metadata[SETTINGS_KEY])
-        for name in sorted(held.keys() | settings.keys()):
-            if held.get(name) != settings.get(name):
-                raise UserError(
-                    f"{name}={settings.get(name)}: the output holds {self.rows} made with {name}={held.get(name)}; "
-                    "give the same value, or a new output"
-                )
+        require_same_settings(file.rpartition("/")[0], json.loads(metadata[SETTINGS_KEY]), settings)
 
 
 def is_failed(file: str) -> bool:

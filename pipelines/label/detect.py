@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines import registry
 from pipelines.detectors.base import Detector, TimedDetector
+from pipelines.detectors.loading import load_detector
 from pipelines.pose.people import People
 from schemas.errors import UserError
 from schemas.formats.detections import DETECTIONS, FRAME_FIELDS, TRANSIT_FIELDS
@@ -41,16 +41,9 @@ class DetectPeople:
 
     def __init__(self, config: PluginConfig, threads: int, device: str, expected_sha256: str | None = None) -> None:
         try:
-            self._detector: Detector | str = build_detector(config, threads, device)
+            self._detector: Detector | str = load_detector(config, threads, device, expected_sha256)
         except UserError as error:
             self._detector = str(error)
-            return
-        found = self._detector.weights_sha256
-        if expected_sha256 not in (None, found):
-            self._detector = (
-                f"detector.weights: SHA-256 is {found[:12]}…, the output was begun with {expected_sha256[:12]}…; "
-                "give the same weights, or a new output"
-            )
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """Detect in each clip of a batch."""
@@ -77,16 +70,6 @@ class DetectPeople:
         for position, people in zip(np.flatnonzero(row["decoded"]), found, strict=True):
             row["people"][position] = _people(people, to_pixels)
             row["detections"] += len(people)
-
-
-def build_detector(config: PluginConfig, threads: int, device: str) -> Detector:
-    """The detector that a config names, loaded.
-
-    Raises:
-        UserError: There is no such detector, its options are wrong, or its weights cannot be had.
-    """
-    detector = registry.load(registry.DETECTORS, config.name)
-    return detector(detector.Config(**config.options), threads, device)
 
 
 def _people(people: People, to_pixels: np.ndarray) -> list[dict[str, Any]]:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.detectors.loading import load_detector
 from pipelines.io import storage
 from pipelines.label import run as label
-from pipelines.label.detect import build_detector
 from pipelines.label.video_sources import find_videos
 from pipelines.lifters.checkpoint import LifterCard, require_layout
 from schemas.configs.label import LabelConfig
@@ -43,7 +43,7 @@ def plan_labeling(config: LiftConfig, card: LifterCard) -> Labeling:
     """
     assert config.video is not None
     sources = find_videos(config.video)
-    require_layout(card, build_detector(config.detector, 1, "cpu").layout.name)
+    require_layout(card, load_detector(config.detector, 1, "cpu").layout.name)
     labeling = LabelConfig(
         videos=tuple(source.uri for source in sources),
         output=storage.join(storage.absolute(config.output), LABELS),

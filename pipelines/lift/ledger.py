@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.io import storage
+from pipelines.io.manifest import require_same_settings
 from pipelines.io.shards import is_failed
 from pipelines.tracks.lifted_reader import check_format
 from schemas import SETTINGS_KEY
-from schemas.errors import UserError
 
 _COLUMNS = ("track_id", "video", "person", "frames", "error")
 
@@ -138,17 +138,14 @@ def outdated(ledger: Ledger, folders: Collection[str], sources: Collection[str])
 
 def _read(uri: str, settings: Mapping[str, Any]) -> HeldFile:
     metadata = check_format(uri)
-    held = json.loads(metadata[SETTINGS_KEY])
-    for name, shown in (("model_sha256", "model"), ("flip", "flip")):
-        if held[name] != settings[name]:
-            given, found = (_told(values, shown) for values in (settings, held))
-            raise UserError(
-                f"{shown}={given}: the output holds poses made with {shown}={found}; give the same, or a new output"
-            )
-    return HeldFile(uri, held["tracks"], held["source"], storage.read_table(uri, list(_COLUMNS)))
+    existing = json.loads(metadata[SETTINGS_KEY])
+    if existing["model_sha256"] == settings["model_sha256"]:
+        # The same model under another name, such as another address of the same file.
+        settings = {**settings, "model": existing["model"]}
+    require_same_settings(uri.rpartition("/")[0], _described(existing), _described(settings))
+    return HeldFile(uri, existing["tracks"], existing["source"], storage.read_table(uri, list(_COLUMNS)))
 
 
-def _told(settings: Mapping[str, Any], name: str) -> str:
-    if name == "model":
-        return f"{settings['model']} (SHA-256 {settings['model_sha256'][:12]}…)"
-    return str(settings[name]).lower()
+def _described(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that must be equal, as messages say them."""
+    return {"model": f"{settings['model']} (SHA-256 {settings['model_sha256'][:12]}…)", "flip": settings["flip"]}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipelines.io import json_documents, storage
-from pipelines.io.manifest import Beginning, Begun
+from pipelines.io.manifest import ExistingRun, RunManifest
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.train.data import DataPlan
 from pipelines.train.loop import has_trajectory
@@ -20,18 +20,18 @@ FORMAT = "raylift.training/1"
 BEST = Best(SELECTION, "min")
 
 
-def look_up(config: TrainConfig, plan: DataPlan) -> Begun | None:
+def look_up(config: TrainConfig, plan: DataPlan) -> ExistingRun | None:
     """What the output holds; None if it is new.
 
     Raises:
         UserError: It holds a training with other settings, or of other data, or another job.
     """
-    return _beginning(config, plan).look_up(config.output, "tracks")
+    return _manifest(config, plan).existing_run(config.output, "tracks")
 
 
 def begin(config: TrainConfig, plan: DataPlan, run_id: str) -> None:
     """Note in the output which training it holds."""
-    _beginning(config, plan).note(config.output, run_id)
+    _manifest(config, plan).write(config.output, run_id)
 
 
 def execute(
@@ -62,10 +62,10 @@ def execute(
     return _finish(config, plan, heard)
 
 
-def _beginning(config: TrainConfig, plan: DataPlan) -> Beginning:
+def _manifest(config: TrainConfig, plan: DataPlan) -> RunManifest:
     # Who computes may change between a training's parts, where it lies may too.
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources"}))
-    return Beginning(FORMAT, settings, plan.digest)
+    return RunManifest(FORMAT, settings, plan.digest)
 
 
 def _card(config: TrainConfig, plan: DataPlan, lineage: dict[str, str]) -> LifterCard:

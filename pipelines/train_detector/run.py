@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from pipelines.detectors.card import DetectorCard
 from pipelines.io import json_documents, storage
-from pipelines.io.manifest import Beginning, Begun
+from pipelines.io.manifest import ExistingRun, RunManifest
 from pipelines.ray_cluster import session
 from pipelines.train_detector.crop_cache import CutSummary
 from pipelines.train_detector.fill_crop_cache import cut_people
@@ -37,18 +37,18 @@ class DetectorListener(Listener, Protocol):
         ...
 
 
-def look_up(config: TrainDetectorConfig, plan: DetectorPlan) -> Begun | None:
+def look_up(config: TrainDetectorConfig, plan: DetectorPlan) -> ExistingRun | None:
     """What the output holds; None if it is new.
 
     Raises:
         UserError: It holds a training with other settings, or of other data, or another job.
     """
-    return _beginning(config, plan).look_up(config.output, "people, or the weights to begin with,")
+    return _manifest(config, plan).existing_run(config.output, "people, or the weights to begin with,")
 
 
 def begin(config: TrainDetectorConfig, plan: DetectorPlan, run_id: str) -> None:
     """Note in the output which training it holds."""
-    _beginning(config, plan).note(config.output, run_id)
+    _manifest(config, plan).write(config.output, run_id)
 
 
 def execute(config: TrainDetectorConfig, plan: DetectorPlan, run_id: str, listener: DetectorListener) -> dict[str, Any]:
@@ -88,10 +88,10 @@ def metrics_of(report: EpochReport) -> dict[str, Any]:
     return {("people_per_s" if name == "frames_per_s" else name): value for name, value in found.items()}
 
 
-def _beginning(config: TrainDetectorConfig, plan: DetectorPlan) -> Beginning:
+def _manifest(config: TrainDetectorConfig, plan: DetectorPlan) -> RunManifest:
     # Who computes may change between a training's parts, where it lies may too.
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources", "max_failed"}))
-    return Beginning(FORMAT, settings, plan.digest)
+    return RunManifest(FORMAT, settings, plan.digest)
 
 
 def _card(plan: DetectorPlan, run_id: str) -> DetectorCard:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipelines.io import json_documents, storage
-from pipelines.io.manifest import Beginning, Begun
+from pipelines.io.manifest import ExistingRun, RunManifest
 from pipelines.training.checkpoints import CHECKPOINTS
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
@@ -84,7 +84,7 @@ class TrialRecord:
         }
 
 
-def look_up(config: TuneConfig, data: str) -> Begun | None:
+def look_up(config: TuneConfig, data: str) -> ExistingRun | None:
     """What the output holds; None if it is new.
 
     Args:
@@ -94,7 +94,7 @@ def look_up(config: TuneConfig, data: str) -> Begun | None:
     Raises:
         UserError: It holds a search with other settings or of other data, or something else.
     """
-    begun = _beginning(config, data).look_up(config.output, "tracks", NOTE)
+    begun = _manifest(config, data).existing_run(config.output, "tracks", NOTE)
     if begun is None and storage.exists(storage.join(config.output, "run.json")):
         raise UserError(f"output={config.output}: holds a training; give another output")
     return begun
@@ -102,7 +102,7 @@ def look_up(config: TuneConfig, data: str) -> Begun | None:
 
 def begin(config: TuneConfig, data: str, run_id: str) -> None:
     """Note in the output which search it holds."""
-    _beginning(config, data).note(config.output, run_id, NOTE)
+    _manifest(config, data).write(config.output, run_id, NOTE)
 
 
 def trial_name(number: int) -> str:
@@ -165,6 +165,6 @@ def _record(document: Mapping[str, Any], parameters: dict[str, Any]) -> TrialRec
     )
 
 
-def _beginning(config: TuneConfig, data: str) -> Beginning:
+def _manifest(config: TuneConfig, data: str) -> RunManifest:
     # A nested and a dotted space are the same one.
-    return Beginning(FORMAT, flatten(config.model_dump(mode="json", exclude=_MAY_CHANGE)), data)
+    return RunManifest(FORMAT, flatten(config.model_dump(mode="json", exclude=_MAY_CHANGE)), data)

@@ -59,12 +59,12 @@ def test_one_output_holds_one_import(command, tmp_path, capfd):
     code, _, err = raylift(capfd, *command, "source.noise_px=3")
     assert code == 2
     assert err == (
-        "import_poses: output=out: holds tracks of source.noise_px=5.0, this import has source.noise_px=3.0; "
-        "give a new output\n"
+        "import_poses: output=out: was begun with source.noise_px=5.0, now source.noise_px=3.0; "
+        "give the same settings to continue, or another output\n"
     )
     np.savez("mocap.npz", positions_3d={"S1": {}})  # pyright: ignore[reportArgumentType]
     code, _, err = raylift(capfd, *command)
-    assert (code, "holds tracks of source.positions=sha256:" in err) == (2, True)
+    assert (code, "was begun with source.positions=sha256:" in err) == (2, True)
 
 
 def test_a_moved_source_is_the_same_import(command, tmp_path, capfd):

@@ -150,14 +150,11 @@ def test_models_and_settings_are_never_mixed_in_one_output(embedded_ray, command
     write_lifter("other.pt", trajectory=False)
     code, _, err = raylift(capfd, *command, "model=other.pt")
     assert code == 2
-    assert err.startswith("lift: model=other.pt (SHA-256 ")
-    assert "…): the output holds poses made with model=best.pt (SHA-256 " in err
-    assert err.endswith("give the same, or a new output\n")
+    assert "poses: was begun with model=best.pt (SHA-256 " in err
+    assert "…), now model=other.pt (SHA-256 " in err
+    assert err.endswith("give the same settings to continue, or another output\n")
     code, _, err = raylift(capfd, *command, "flip=false")
-    assert (code, err) == (
-        2,
-        "lift: flip=false: the output holds poses made with flip=true; give the same, or a new output\n",
-    )
+    assert (code, "poses: was begun with flip=true, now flip=false; give the same settings" in err) == (2, True)
     # The same weights under another name are the same model.
     (tmp_path / "copy.pt").write_bytes((tmp_path / "best.pt").read_bytes())
     assert raylift(capfd, *command, "model=copy.pt")[0] == 0

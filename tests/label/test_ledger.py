@@ -74,6 +74,6 @@ def test_a_ledger_may_be_narrowed_to_some_videos(tmp_path):
 
 def test_other_settings_are_refused_unless_nobody_asks(tmp_path):
     write_shard(tmp_path, [clip("a", 0)])
-    with pytest.raises(UserError, match="detector=other: the output holds detections made with detector=by_hand"):
+    with pytest.raises(UserError, match="was begun with detector=by_hand, now detector=other"):
         read_ledger(str(tmp_path), {"detector": "other"})
     assert len(read_ledger(str(tmp_path), None).finished) == 1

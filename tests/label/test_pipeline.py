@@ -156,7 +156,7 @@ def test_videos_may_be_added_and_corrected_without_losing_others(labeled, corpus
 
 def test_settings_are_never_mixed_in_one_output(labeled, corpus):
     output, _ = labeled
-    with pytest.raises(UserError, match=r"decode.max_side=100: the output holds .* decode.max_side=640; give the same"):
+    with pytest.raises(UserError, match=r"was begun with decode.max_side=640, now decode.max_side=100; give the same"):
         label(corpus, output, "decode.max_side=100")
 
 
