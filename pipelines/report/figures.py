@@ -143,7 +143,7 @@ def line_chart(
     ]
     known = [y for ys in lines.values() for y in ys if y is not None]
     values: dict[str, Any] = {"title": {"text": axes[1]}}
-    values |= _log_axis(known) if log and min(known, default=0) > 0 else {"rangemode": "tozero"}
+    values |= log_axis(known) if log and min(known, default=0) > 0 else {"rangemode": "tozero"}
     layout: dict[str, Any] = {"xaxis": {"title": {"text": axes[0]}}, "yaxis": values, "hovermode": "x unified"}
     layout["showlegend"] = len(lines) > 1
     if mark is not None:
@@ -168,8 +168,8 @@ def shorten(text: str, most: int = 34) -> str:
     return text if len(text) <= most else "…" + text[1 - most :]
 
 
-def _log_axis(values: Sequence[float]) -> dict[str, Any]:
-    """A logarithmic axis whose every tick says its whole value; Plotly's own say 2 and 5."""
+def log_axis(values: Sequence[float]) -> dict[str, Any]:
+    """A logarithmic axis whose tick labels are whole values; Plotly's own leave out the power of ten."""
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     digits = (1, 2, 5) if high - low <= _MOST_DECADES else (1,)
     ticks = [digit * 10.0**power for power in range(low, high + 1) for digit in digits]

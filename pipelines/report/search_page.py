@@ -1,26 +1,36 @@
-"""The page of a hyperparameter search: where its trials lie, which parameters matter, how each went."""
+"""The page of a hyperparameter search: all trials, which parameters matter, and how the trials went.
+
+The charts are Optuna's, except for the parallel coordinates: Optuna draws them without axes that select trials, in
+blues that cannot be read on a dark page.
+"""
 
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import optuna
+import optuna.visualization as optuna_plots
 from optuna.trial import TrialState
+from plotly.graph_objects import Figure
 
 from pipelines.report.document import chart, escape, facts, heading, note
-from pipelines.report.figures import figure, figures_page, long_table, row_chart, side_by_side
+from pipelines.report.figures import figure, figures_page, log_axis, long_table, side_by_side
 from pipelines.search import optuna_study
 from schemas.configs.search_space import Dimension, Space, short_names
 
-# More curves than this hide each other, more rows nobody reads; report.json has them all.
+# More curves would hide each other, and more rows would not be read; report.json has all of them.
 _MOST_CURVES = 60
 _MOST_ROWS = 200
-# Optuna compares the better trials with the rest: of fewer it tells chance.
+# Optuna compares the better trials with the rest; the importance in fewer trials is chance.
 _FEWEST_FOR_IMPORTANCE = 4
-# The best stand out on light and dark pages, the others step back.
+_ERROR = "held-out MPJPE, mm"
+
+# Blue that is readable on light and on dark pages.
+_MARK = "#1f7ae0"
+# From the best trials, which stand out on light and on dark pages, to the worst.
 _COLOURS = [[0, "#1668dc"], [0.25, "#2fa39a"], [0.6, "#a9a596"], [1, "#b59d8c"]]
 _HIDDEN = {"size": 1, "color": "rgba(0,0,0,0)"}
 
@@ -31,7 +41,7 @@ def search_page(report: Mapping[str, Any]) -> str:
     """A self-contained HTML document.
 
     Args:
-        report: Of the search, as its `report.json` has it.
+        report: The content of the search's `report.json`.
     """
     space = {
         path: Dimension(kind, tuple(values))
@@ -46,7 +56,9 @@ def search_page(report: Mapping[str, Any]) -> str:
     if scored:
         caption = "A line for each trial; drag along an axis to pick some."
         parts.append(side_by_side(figure("Where the trials lie", _coordinates(space, scored), caption)))
-        parts.append(side_by_side(*_importance(space, trials), _curves(report, scored)))
+        study = _study(space, scored)
+        charts = [*_importance(space, trials), _curves(space, report, scored), _history(study)]
+        parts.append(side_by_side(*charts, *_slices(study, space)))
     rows = [_row(space, trial) for trial in trials]
     columns = ("trial", "MPJPE, mm", *short_names(space).values(), "best epoch", "epochs", "time", "how it ended")
     table = long_table(columns, rows, _MOST_ROWS, "in report.json")
@@ -55,7 +67,7 @@ def search_page(report: Mapping[str, Any]) -> str:
 
 
 def best_first(trials: Iterable[Trial]) -> list[Trial]:
-    """Finished trials before those stopped, and those before the failed; the best of each first."""
+    """Trials sorted by state (finished, stopped, failed, running), and by error within a state."""
 
     def rank(trial: Trial) -> tuple[int, float]:
         score_mm = trial["validation_mpjpe_mm"]
@@ -88,7 +100,7 @@ def _coordinates(space: Space, scored: Sequence[Trial]) -> str:
         axes.append({"label": "epochs", "values": [trial["epochs"] for trial in scored], "tickformat": "d"})
     axes.append({"label": "MPJPE, mm", "values": errors})
     line = {"color": errors, "colorscale": _COLOURS, "cmin": min(errors), "cmax": max(errors)}
-    # Ticks say what Plotly repeats at the ends of each axis.
+    # Plotly repeats the limits at the ends of each axis, where ticks show them already.
     trace = {"type": "parcoords", "dimensions": axes, "line": line, "labelside": "top", "rangefont": _HIDDEN}
     layout = {"margin": {"l": 90, "r": 60, "t": 64, "b": 16}}
     return chart("coordinates", [trace], layout, label="Parameters and error of each trial", height_px=420)
@@ -114,46 +126,88 @@ def _axis(path: str, dimension: Dimension, values: Sequence[Any]) -> dict[str, A
 
 
 def _importance(space: Space, trials: Sequence[Trial]) -> list[str]:
-    """How much each parameter decides who is among the best: PED-ANOVA, whatever the sampler."""
-    seen = optuna.create_study(direction="minimize")
-    for trial in trials:
-        if trial["state"] == "finished":
-            scores_mm = {int(epoch): score_mm for epoch, score_mm in trial["scores_mm"].items()}
-            seen.add_trial(optuna_study.ended_trial(space, trial["parameters"], "finished", scores_mm))
-    errors = {trial.value for trial in seen.get_trials(states=(TrialState.COMPLETE,))}
-    # Of one parameter, or of trials alike, there is nothing to tell apart.
-    if len(space) < 2 or len(seen.trials) < _FEWEST_FOR_IMPORTANCE or len(errors) < 2:
+    """How much each parameter decides which finished trials are good, by PED-ANOVA."""
+    finished = [trial for trial in trials if trial["state"] == "finished"]
+    errors = {trial["validation_mpjpe_mm"] for trial in finished}
+    # With one parameter, or with equal errors, there is nothing to compare.
+    if len(space) < 2 or len(finished) < _FEWEST_FOR_IMPORTANCE or len(errors) < 2:
         return []
-    weights = optuna.importance.get_param_importances(seen)
-    rows = sorted(weights.items(), key=lambda row: -row[1])
-    drawn = row_chart("importance", rows, label="Importance of each parameter", axis="share", hover="%{x:.0%}")
-    return [figure("Which parameters matter", drawn, "How much each decides whether a finished trial is a good one.")]
+    drawn = optuna_plots.plot_param_importances(_study(space, finished))
+    caption = "How much each decides whether a finished trial is a good one."
+    chart = _optuna_chart("importance", drawn, "Importance of each parameter", ("share", ""))
+    return [figure("Which parameters matter", chart, caption)]
 
 
-def _curves(report: Mapping[str, Any], scored: Sequence[Trial]) -> str:
-    best = report["best"] and report["best"]["trial"]
-    shown = sorted(scored[:_MOST_CURVES], key=lambda trial: trial["trial"] == best)  # the best lies on top
-    traces = []
-    for trial in shown:
-        points = sorted((int(epoch), score_mm) for epoch, score_mm in trial["scores_mm"].items())
-        line = {"color": "#1f7ae0", "width": 2.5} if trial["trial"] == best else {"color": "rgba(128,128,128,0.45)"}
-        traces.append(
-            {
-                **{"type": "scatter", "mode": "lines+markers", "line": line, "marker": {"size": 3}},
-                **{"x": [epoch for epoch, _ in points], "y": [score_mm for _, score_mm in points]},
-                "name": f"trial {trial['trial']}",
-                "hovertemplate": "epoch %{x}: %{y:.1f} mm",
-            }
-        )
-    layout = {"xaxis": {"title": {"text": "epoch"}}, "yaxis": {"title": {"text": "held out MPJPE, mm"}}}
-    label = "Error of each trial after each epoch"
-    drawn = chart("curves", traces, layout | {"showlegend": False}, label=label)
-    left = f"; the {_MOST_CURVES} best of {len(scored)}" if len(scored) > _MOST_CURVES else ""
-    return figure("How the trials went", drawn, f"Mean joint error on people held out{left}.")
+def _history(study: optuna.Study) -> str:
+    drawn = optuna_plots.plot_optimization_history(study, target_name="trial").update_layout(showlegend=False)
+    chart = _optuna_chart("history", drawn, "Error of each trial and the best so far", ("trial", _ERROR))
+    return figure("Error by trial", chart, "Each trial's lowest error; the line is the lowest so far.")
+
+
+def _curves(space: Space, report: Mapping[str, Any], scored: Sequence[Trial]) -> str:
+    """The error of each trial after each epoch; the best trial is drawn last, so that it lies on top."""
+    drawn = optuna_plots.plot_intermediate_values(_study(space, scored[:_MOST_CURVES]))
+    drawn.update_traces(line_color="rgba(128,128,128,0.45)", marker_size=3)
+    if report["best"]:
+        best = f"Trial{int(report['best']['trial'])}"
+        drawn.update_traces(line={"color": _MARK, "width": 2.5}, selector={"name": best})
+        drawn.data = sorted(drawn.data, key=lambda trace: getattr(trace, "name", "") == best)
+    chart = _optuna_chart("curves", drawn, "Error of each trial after each epoch", ("epoch", _ERROR))
+    shown = f"; the {_MOST_CURVES} best of {len(scored)}" if len(scored) > _MOST_CURVES else ""
+    return figure("How the trials went", chart, f"Mean joint error on held-out people{shown}.")
+
+
+def _slices(study: optuna.Study, space: Space) -> Iterator[str]:
+    """One chart for each parameter: its value and the error of every trial."""
+    for number, (path, name) in enumerate(short_names(space).items()):
+        drawn = optuna_plots.plot_slice(study, [name])
+        drawn.update_traces(marker={"color": _MARK, "opacity": 0.9, "showscale": False})
+        if space[path].kind == "loguniform":
+            drawn.update_xaxes(log_axis(space[path].values))
+        yield figure(f"Error by {name}", _optuna_chart(f"slice-{number}", drawn, f"Error by {name}", (name, _ERROR)))
+
+
+def _study(space: Space, trials: Sequence[Trial]) -> optuna.Study:
+    """The trials as an Optuna study that numbers them as the search does; each one's error is its lowest.
+
+    Parameters have their short names. Texts are escaped, because Plotly renders HTML in labels.
+    """
+    shown = {name: _escaped(space[path]) for path, name in short_names(space).items()}
+    by_number = {int(trial["trial"]): trial for trial in trials}
+    study = optuna.create_study(direction="minimize")
+    for number in range(max(by_number) + 1):
+        trial = by_number.get(number)
+        if trial is None:
+            study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))  # no chart draws failed trials
+            continue
+        values = {
+            name: escape(_shown(trial["parameters"][path]))
+            if space[path].kind == "choice"
+            else trial["parameters"][path]
+            for path, name in short_names(space).items()
+        }
+        scores_mm = {int(epoch): score_mm for epoch, score_mm in trial["scores_mm"].items()}
+        study.add_trial(optuna_study.ended_trial(shown, values, "finished", scores_mm))
+    return study
+
+
+def _escaped(dimension: Dimension) -> Dimension:
+    if dimension.kind != "choice":
+        return dimension
+    return Dimension("choice", tuple(escape(_shown(value)) for value in dimension.values))
+
+
+def _optuna_chart(name: str, drawn: Figure, label: str, axes: tuple[str, str]) -> str:
+    """A chart of a figure by Optuna, without its title and template, so that it takes the page's colours."""
+    drawn.update_layout(title=None, template=None, xaxis_title=axes[0] or None, yaxis_title=axes[1] or None)
+    parts = json.loads(str(drawn.to_json()))
+    layout = {key: value for key, value in parts["layout"].items() if key not in ("title", "template")}
+    return chart(name, parts["data"], layout, label=label, height_px=300)
 
 
 def _row(space: Space, trial: Trial) -> list[object]:
-    score_mm, went_on = trial["validation_mpjpe_mm"], "".join(f"; went on from {name}" for name in trial["exploited"])
+    score_mm = trial["validation_mpjpe_mm"]
+    sources = "".join(f"; continued from {name}" for name in trial["exploited"])
     return [
         trial["trial"],
         "–" if score_mm is None else f"{score_mm:.1f}",
@@ -161,7 +215,7 @@ def _row(space: Space, trial: Trial) -> list[object]:
         "–" if trial["best_epoch"] is None else trial["best_epoch"],
         trial["epochs"],
         f"{trial['seconds']:,.0f} s",
-        trial["state"] + (f" ({trial['reason']})" if trial["reason"] else "") + went_on,
+        trial["state"] + (f" ({trial['reason']})" if trial["reason"] else "") + sources,
     ]
 
 

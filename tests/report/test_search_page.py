@@ -1,4 +1,4 @@
-"""The page of a search: every trial is drawn and told of, whatever became of it."""
+"""The page of a search draws and lists every trial, however it ended."""
 
 import json
 import math
@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pipelines.report.search_page import best_first, search_page
 
@@ -49,7 +50,7 @@ def report(*trials: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def search(count: int = 24) -> dict[str, Any]:
-    """Two in three are stopped early, one has failed."""
+    """A search in which two trials in three are stopped early and the last has failed."""
     trials = [
         trial(n) if n % 3 == 0 else trial(n, 3, state="stopped", best_epoch=None, reason="by asha after epoch 3")
         for n in range(1, count)
@@ -58,15 +59,15 @@ def search(count: int = 24) -> dict[str, Any]:
 
 
 def chart(html: str, name: str) -> dict[str, Any]:
-    found = re.search(rf'<script type="application/json" id="{name}-data">(.*?)</script>', html)
-    assert found is not None, name
-    return json.loads(found[1])
+    match = re.search(rf'<script type="application/json" id="{name}-data">(.*?)</script>', html)
+    assert match is not None, name
+    return json.loads(match[1])
 
 
-def test_an_axis_for_each_parameter_and_a_line_for_each_trial():
-    told = search()
-    (trace,) = chart(search_page(told), "coordinates")["traces"]
-    scored = [t for t in told["trials"] if t["validation_mpjpe_mm"] is not None]
+def test_parallel_coordinates_have_an_axis_for_each_parameter_and_a_line_for_each_trial():
+    content = search()
+    (trace,) = chart(search_page(content), "coordinates")["traces"]
+    scored = [t for t in content["trials"] if t["validation_mpjpe_mm"] is not None]
     axes = {axis["label"].replace("<br>", ""): axis for axis in trace["dimensions"]}
     assert list(axes) == [RATE, WIDTHS, WEIGHT, AMSGRAD, "epochs", "MPJPE, mm"]
     assert all(len(axis["values"]) == len(scored) for axis in axes.values())
@@ -76,19 +77,46 @@ def test_an_axis_for_each_parameter_and_a_line_for_each_trial():
     assert trace["line"]["color"] == axes["MPJPE, mm"]["values"]
 
 
-def test_what_matters_is_told_of_finished_trials():
+def test_importance_is_measured_on_finished_trials():
     drawn = chart(search_page(search()), "importance")["traces"][0]
-    assert drawn["customdata"][0] == RATE
-    assert sum(drawn["x"]) == 1
-    assert 'id="importance"' not in search_page(search(8)), "too few"
+    assert drawn["y"][-1] == "learning_rate", "Optuna draws the most important one last, at the top"
+    assert sum(drawn["x"]) == pytest.approx(1)
+    assert 'id="importance"' not in search_page(search(8)), "too few finished trials"
+
+
+def test_charts_show_scored_trials_under_their_numbers():
+    content = search()
+    html = search_page(content)
+    scored = {int(t["trial"]): t for t in content["trials"] if t["validation_mpjpe_mm"] is not None}
+    history = chart(html, "history")["traces"][0]
+    assert dict(zip(history["x"], history["y"], strict=True)) == pytest.approx(
+        {number: t["validation_mpjpe_mm"] for number, t in scored.items()}
+    )
+    curves = chart(html, "curves")["traces"]
+    assert {trace["name"] for trace in curves} == {f"Trial{number}" for number in scored}
+    assert curves[-1]["name"] == f"Trial{int(content['best']['trial'])}", "the best lies on top"
+    rates = chart(html, "slice-0")["traces"][0]
+    assert sorted(rates["x"]) == pytest.approx(sorted(t["parameters"][RATE] for t in scored.values()))
+
+
+def test_html_in_a_choice_is_escaped():
+    content = search(4)
+    content["search_space"] = SPACE | {WIDTHS: {"choice": [HOSTILE, [3, 3, 3]]}}
+    for one in content["trials"]:
+        one["parameters"][WIDTHS] = HOSTILE
+    html = search_page(content)
+    assert HOSTILE not in html
+    assert chart(html, "slice-1")["layout"]["xaxis"]["categoryarray"] == [
+        *("'&lt;script&gt;alert(1)&lt;/script&gt;'", "'[3, 3, 3]'"),
+    ]
 
 
 def test_every_trial_is_in_the_table_the_best_first():
-    told = search()
-    html = search_page(told)
+    content = search()
+    html = search_page(content)
     names = re.findall(r'<tr><td class="number">(\d{3})</td>', html)
     assert len(names) == 24
-    assert (names[0], names[-1]) == (told["best"]["trial"], "024")
+    assert (names[0], names[-1]) == (content["best"]["trial"], "024")
     assert "stopped (by asha after epoch 3)" in html
     assert HOSTILE not in html
 
@@ -103,8 +131,11 @@ def test_a_search_without_a_finished_trial_says_so():
 def test_a_browser_shows_the_page(open_page, screenshot):
     for scheme in ("light", "dark"):
         page = open_page(search_page(search()), color_scheme=scheme)
-        page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 3")
+        page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 8")
         page.wait_for_selector("#coordinates canvas.gl-canvas-context")
+        page.wait_for_function(
+            "[...document.querySelectorAll('.chart')].every((c) => c.querySelector('svg').clientWidth <= c.clientWidth)"
+        )
         assert page.locator("#coordinates .axis-title").count() == 6
         assert page.locator("#importance .bars path").count() == 4
         assert screenshot(page, f"search_page_{scheme}").stat().st_size > 30_000
