@@ -26,9 +26,8 @@ from pipelines.io import storage
 from pipelines.io.shards import digest
 from pipelines.label import report, run
 from pipelines.label.ledger import SHARDS
-from pipelines.label.pipeline import hand_out
+from pipelines.label.pipeline import to_blocks
 from pipelines.label.status import status
-from pipelines.label.video_sources import find_videos
 from schemas.configs.label import LabelConfig
 from schemas.formats.detections import DETECTIONS
 from schemas.formats.tracks import TRACKS
@@ -84,17 +83,17 @@ def batches(uris: list[str], clips: int, size: int) -> Iterator[pa.Table]:
 def write_shards(folder: str, uris: list[str], clips: int, odd: bool) -> None:
     """Every second shard of the output."""
     config = config_of(folder)
-    settings, detections = run.settings_of(config), run.folder_of(config, "detections")
+    job = run.prepare(config)
     for number, batch in enumerate(batches(uris, clips, config.workers.clips_per_file)):
         if number % 2 == odd:
-            SHARDS.write(detections, batch, settings)
+            SHARDS.write(job.detections, batch, job.settings)
 
 
 def write_tracks(folder: str) -> None:
-    """A file without tracks for every bucket, as linking writes it where nobody was found."""
+    """A file without tracks for every shard, as linking writes it where nobody was found."""
     config = config_of(folder)
-    for bucket in run.survey(config, find_videos(config.videos)).unlinked:
-        storage.write_table(bucket.uri, TRACKS.empty_table())
+    for shard in run.survey(run.prepare(config)).unlinked:
+        storage.write_table(shard.uri, TRACKS.empty_table())
 
 
 def survey(folder: str, finish: bool) -> None:
@@ -107,14 +106,14 @@ def survey(folder: str, finish: bool) -> None:
         return times_s[-1] - times_s[-2]
 
     cpu_s = time.process_time()
-    sources = find_videos(config.videos)
+    job = run.prepare(config)
     found = {"manifest_s": lap()}
-    work = run.survey(config, sources)
-    found |= {"survey_s": lap(), "todo_videos": len(work.todo), "unlinked_files": len(work.unlinked)}
-    found |= {"blocks": sum(1 for _ in hand_out(work.todo, work.ledger)), "hand_out_s": lap()}
+    work = run.survey(job)
+    found |= {"survey_s": lap(), "todo_videos": len(work.videos), "unlinked_files": len(work.unlinked)}
+    found |= {"blocks": sum(1 for _ in to_blocks(work.videos, work.ledger)), "to_blocks_s": lap()}
     found["seconds"] = times_s[-1] - times_s[0]
     if finish:
-        report.write_report(config, sources, work.ledger, report.Tally(), report.Clock(0, 0, 0), 0.0)
+        report.write_report(job, work.ledger, report.Tally(), report.Clock(0, 0, 0), 0.0)
         found["report_s"] = lap()
     found |= {
         "cpu_s": time.process_time() - cpu_s,

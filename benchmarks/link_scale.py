@@ -2,8 +2,8 @@
 
 python benchmarks/link_scale.py [videos] [clips of each]
 
-2,000 videos of 3 clips (138 frames) in which five people walk about, so 10,000 tracks; planned into buckets and linked
-one bucket after the other in a fresh process of one thread, as each worker of the job does. `8 196` is one bucket about
+2,000 videos of 3 clips (138 frames) in which five people walk about, so 10,000 tracks; planned into shards and linked
+one shard after the other in a fresh process of one thread, as each worker of the job does. `8 196` is one shard about
 as full as it may be. Peak memory is that of the process (`ru_maxrss`), imports included. Prints one JSON line.
 """
 
@@ -21,8 +21,8 @@ import pyarrow as pa
 from pipelines.io import storage
 from pipelines.io.shards import digest
 from pipelines.label.ledger import SHARDS, read_ledger
-from pipelines.label.link import link_bucket
-from pipelines.label.link_shards import MOST_WEIGHT, plan_buckets
+from pipelines.label.link import link_videos
+from pipelines.label.link_shards import MAX_WEIGHT, plan_link_shards
 from pipelines.label.report import count_rows
 from schemas.configs.link import LinkConfig
 from schemas.formats.detections import DETECTIONS
@@ -79,9 +79,9 @@ def link(folder: str) -> None:
     before_gib = _peak_gib()
     started, cpu_s = time.perf_counter(), time.process_time()
     ledger = read_ledger(f"{folder}/detections", SETTINGS)
-    buckets = plan_buckets(f"{folder}/tracks", ledger, [], {})
+    shards = plan_link_shards(f"{folder}/tracks", ledger, [], {})
     planned_s = time.perf_counter() - started
-    tracks = sum(link_bucket(bucket, LinkConfig(), None) for bucket in buckets)
+    tracks = sum(link_videos(shard, LinkConfig(), None) for shard in shards)
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_s
     files = storage.list_folder(f"{folder}/tracks")
     assert count_rows(files) == tracks
@@ -98,7 +98,7 @@ def link(folder: str) -> None:
         "frames_per_cpu_s": int(ledger.videos["frames"].to_numpy().sum()) / cpu_s,
         "peak_gib": _peak_gib(),
         "imports_gib": before_gib,
-        "most_weight": MOST_WEIGHT,
+        "most_weight": MAX_WEIGHT,
     }
     print(json.dumps({name: round(value, 2) for name, value in found.items()}))
 

@@ -31,10 +31,11 @@ MOST_FAILURES = 8
 
 def main(config: EvaluateDetectorConfig) -> int:
     """Look at the images that the output lacks, score all; 1 if more than `max_failed` images failed."""
-    work = run.survey(config)  # before anything is written
+    job = run.prepare(config)  # before anything is written
+    work = run.survey(job)
     with storage.sole_writer(config.output), runs.record("evaluate_detector", config) as record:
         with progress_bar() as on_progress:
-            report = run.execute(config, work, on_progress)
+            report = run.execute(job, work, on_progress)
         record.log_metrics(report["metrics"] | {"run": report["run"], "images_failed": report["images_failed"]})
         record.log_tags(
             {

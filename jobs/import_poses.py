@@ -16,18 +16,26 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from jobs.command_line.progress import make_progress
 from jobs.command_line.terminal import Terminal
-from pipelines.import_poses.run import import_poses
+from pipelines.import_poses import run
+from pipelines.io import storage
+from pipelines.mlflow_runs import runs
 from schemas.configs.import_poses import ImportPosesConfig
 
 
 def main(config: ImportPosesConfig) -> int:
     """Import what the output lacks, then say what there is."""
-    with progress() as on_track:
-        report = import_poses(config, on_track)
-    if report is None:
+    job = run.prepare(config)  # before anything is written
+    if run.survey(job).nothing_to_do:
         print(f"import_poses: nothing to do: {config.output} holds all tracks of this source")
-    else:
-        show(report)
+        return 0
+    tracks = run.first_track(job)
+    with storage.sole_writer(config.output), runs.record("import_poses", config) as record:
+        with progress() as on_track:
+            report = run.execute(job, tracks, on_track)
+        record.log_metrics({name: value for name, value in report.items() if isinstance(value, int | float)})
+        record.log_tags({"raylift.digest": report["digest"]})
+        record.log_json(report, "report.json")
+    show(report)
     return 0
 
 

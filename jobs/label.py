@@ -16,7 +16,6 @@ from jobs.command_line.progress import pace, stage_bars
 from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
 from pipelines.label import run
-from pipelines.label.video_sources import find_videos
 from pipelines.mlflow_runs import runs
 from pipelines.report.label_page import label_page
 from schemas.configs.label import LabelConfig
@@ -24,14 +23,14 @@ from schemas.configs.label import LabelConfig
 
 def main(config: LabelConfig) -> int:
     """Label what the output lacks; 1 if more than `max_failed` videos failed."""
-    sources = find_videos(config.videos)  # before anything is written
+    job = run.prepare(config)  # before anything is written
     with storage.sole_writer(config.output):
-        work = run.survey(config, sources)
-        if work.nothing:
-            print(f"label: nothing to do: all {len(work.sources)} videos are labeled in {config.output}")
+        work = run.survey(job)
+        if work.nothing_to_do:
+            print(f"label: nothing to do: all {len(job.sources)} videos are labeled in {config.output}")
             return 0
         with runs.record("label", config) as record, stage_bars() as on_stage:
-            report = run.execute(config, work, lambda at: on_stage(at.stage, at.done, at.total, told(at)))
+            report = run.execute(job, work, lambda at: on_stage(at.stage, at.done, at.total, told(at)))
             record.log_metrics({name: v for name, v in report.items() if name != "format"})
             record.log_tags({"raylift.digest": report["digest"]})
             record.log_json(report, "report.json")

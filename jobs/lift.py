@@ -30,7 +30,7 @@ def main(config: LiftConfig) -> int:
     job = run.prepare(config)  # before anything is written
     with storage.sole_writer(config.output):
         work = run.survey(job)
-        if work.nothing:
+        if work.nothing_to_do:
             print(f"lift: nothing to do: all {len(work.tracks)} tracks are lifted in {config.output}")
             return 0
         with runs.record("lift", config) as record, stage_bars() as on_stage:

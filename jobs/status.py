@@ -16,7 +16,7 @@ from typing import Any
 from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
 from pipelines.io.secrets import redact
-from pipelines.label.status import EXAMPLES, NOTE, REPORT, status, written_at
+from pipelines.label.status import EXAMPLES, MANIFEST, REPORT, status, written_at
 from schemas.configs.status import StatusConfig
 from schemas.errors import UserError
 
@@ -33,8 +33,8 @@ WRITERS = {
     "raylift.detector_metrics": "evaluate_detector",
     "raylift.comparison": "compare",
 }
-# What a job leaves at its end, then what it leaves at its beginning.
-LAST, FIRST_NOTES = (REPORT, "metrics.json", "comparison.json"), ("run.json", "search.json")
+# The files that a job writes at its end, and those that it writes when it begins.
+LAST, MANIFESTS = (REPORT, "metrics.json", "comparison.json"), ("run.json", "search.json")
 MOST_REASONS = 8
 
 
@@ -58,9 +58,9 @@ def look(output: str) -> dict[str, Any]:
         UserError: There is no such folder, or no job's output in it.
     """
     files_s = written_at(output)
-    if NOTE in files_s or (other := _other(output, files_s)) is None or other["job"] == "label":
+    if MANIFEST in files_s or (other := _other(output, files_s)) is None or other["job"] == "label":
         if (
-            NOTE not in files_s
+            MANIFEST not in files_s
             and REPORT not in files_s
             and not storage.list_folder(storage.join(output, "detections"))
         ):
@@ -72,7 +72,7 @@ def look(output: str) -> dict[str, Any]:
 
 
 def _other(output: str, files_s: Mapping[str, float]) -> dict[str, Any] | None:
-    for name in (*LAST, *FIRST_NOTES):
+    for name in (*LAST, *MANIFESTS):
         if name in files_s:
             try:
                 form = json.loads(storage.read_bytes(storage.join(output, name))).get("format")

@@ -13,7 +13,7 @@ from pipelines.io import storage
 from pipelines.io.shards import ShardKind, is_failed, weights_and_layout
 from schemas.formats.predictions import FORMAT, PREDICTIONS
 
-SHARDS = ShardKind("predictions", FORMAT, PREDICTIONS, key="image_id")
+SHARDS = ShardKind(FORMAT, PREDICTIONS, key="image_id")
 
 
 @dataclass(frozen=True)

@@ -3,58 +3,52 @@
 Every resource, pool size and batch size stands here, with its reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import DataContext
 
 from pipelines.annotations.mpii import MpiiPeople
 from pipelines.evaluate_detector.estimate import EstimateKeypoints
 from pipelines.evaluate_detector.ledger import Ledger
 from pipelines.evaluate_detector.plan import TASKS, Plan
 from pipelines.evaluate_detector.write import WritePredictions
-from pipelines.label.pipeline import WAITING_CPUS, Pool
 from pipelines.ray_cluster import session
+from pipelines.ray_cluster.pools import WAITING_CPUS, Capacity, Pool, fill_cluster, map_stage, rows_or_failure
 from schemas.configs.evaluate_detector import EvaluateDetectorWorkersConfig
-from schemas.errors import RunFailed, UserError
 
-# What a detector has seen goes on by the group: a row is a kilobyte or ten, and Ray keeps books on each block.
+# A detector's rows move on in groups: a row is one to ten kilobytes, and Ray keeps track of each block.
 BLOCK_BYTES = 2**16
 # While a detector works on a batch the next one waits beside it.
 BATCHES_IN_FLIGHT = 2
+# One writer follows all detectors.
+WRITER = Pool(1, WAITING_CPUS)
 
 
-def size_pool(config: EvaluateDetectorWorkersConfig, cpus: float, gpus: float, images: int) -> Pool:
-    """The detectors that fill a machine or cluster beside the writer, not more than there are images.
-
-    Where more are asked for than there are CPUs, they share.
-    """
-    if config.gpus_per_detector > 0:
-        fit = min(gpus / config.gpus_per_detector, cpus / config.cpus_per_detector)
-    else:
-        fit = cpus / config.cpus_per_detector
-    size = min(config.detectors or max(1, int(fit)), images)
-    # Of all that is wanted, so much there is; Ray counts in ten-thousandths.
-    share = min(1.0, int(1000 * (cpus - WAITING_CPUS) / (size * config.cpus_per_detector)) / 1000)
-    return Pool(size, share * config.cpus_per_detector, config.gpus_per_detector)
+def size_pool(config: EvaluateDetectorWorkersConfig, capacity: Capacity, images: int) -> Pool:
+    """The detectors that fill a cluster beside the writer, not more than there are images."""
+    return fill_cluster(
+        capacity,
+        config.detectors,
+        config.cpus_per_detector,
+        config.gpus_per_detector,
+        work=images,
+        reserved_cpus=WAITING_CPUS,
+    )
 
 
 def run_estimation(
-    plan: Plan,
-    todo: list[dict[str, Any]],
-    ledger: Ledger,
-    folder: str,
-    workers: EvaluateDetectorWorkersConfig,
+    plan: Plan, tasks: Sequence[dict[str, Any]], ledger: Ledger, folder: str, workers: EvaluateDetectorWorkersConfig
 ) -> Iterator[dict[str, Any]]:
-    """Look at images; yields a row for each once it is on disk.
+    """Find keypoints in images; yields a row for each image once it is on disk.
 
     Args:
         plan: The evaluation.
-        todo: Its tasks that are not done.
+        tasks: Its tasks that are not done.
         ledger: What the output holds.
-        folder: Of the predictions.
+        folder: Folder of the predictions.
         workers: How many processes work.
 
     Raises:
@@ -62,41 +56,29 @@ def run_estimation(
         RunFailed: The output cannot be written.
     """
     session.connect()
-    resources = ray.cluster_resources()
-    pool = size_pool(workers, resources.get("CPU", 1), resources.get("GPU", 0), len(todo))
+    pool = size_pool(workers, Capacity.of_cluster(), len(tasks))
     # With few images small batches, so that all processes have work.
-    batch = min(workers.images_per_batch, -(-len(todo) // pool.size))
+    batch = min(workers.images_per_batch, -(-len(tasks) // pool.size))
     DataContext.get_current().target_max_block_size = BLOCK_BYTES
-    tables = [pa.Table.from_pylist(todo[i : i + batch], schema=TASKS) for i in range(0, len(todo), batch)]
+    tables = [pa.Table.from_pylist(list(tasks[i : i + batch]), schema=TASKS) for i in range(0, len(tasks), batch)]
     device = "cuda" if pool.gpus else "cpu"
-    # MPII's pelvis or head top may be unknown to a detector: the others are still scored.
+    # A detector may lack MPII's pelvis or head top: the other joints are still scored.
     partial = isinstance(plan.truth, MpiiPeople)
+    estimate = (plan.detector, workers.cpus_per_detector, device, plan.joints, partial, ledger.weights_sha256)
 
     # 1:1  names of images become the people in them; the pixels stay in the process
-    estimated = ray.data.from_arrow(tables).map_batches(
-        EstimateKeypoints,
-        fn_constructor_args=(
-            *(plan.detector, workers.cpus_per_detector, device),
-            *(plan.joints, partial, ledger.weights_sha256),
-        ),
-        batch_size=None,
-        batch_format="pyarrow",
-        compute=ActorPoolStrategy(size=pool.size, max_tasks_in_flight_per_actor=BATCHES_IN_FLIGHT),
-        num_cpus=pool.cpus,
-        num_gpus=pool.gpus,
+    rows = map_stage(
+        ray.data.from_arrow(tables), EstimateKeypoints, estimate, pool, batch_rows=None, in_flight=BATCHES_IN_FLIGHT
     )
-    # N:1  a file for every `images_per_file` images; one writer follows all detectors
-    written = estimated.map_batches(
+    # N:1  a file for every `images_per_file` images
+    rows = map_stage(
+        rows,
         WritePredictions,
-        fn_constructor_args=(folder, plan.settings),
-        batch_size=workers.images_per_file,
-        batch_format="pyarrow",
-        compute=ActorPoolStrategy(size=1),
-        num_cpus=WAITING_CPUS,
+        (folder, plan.settings),
+        WRITER,
+        batch_rows=workers.images_per_file,
+        in_flight=BATCHES_IN_FLIGHT,
     )
-    for row in written.iter_rows():
-        if row["user_error"]:
-            raise UserError(row["user_error"])
-        if row["run_failed"]:
-            raise RunFailed(row["run_failed"])
-        yield row
+    # The name shown in the Ray dashboard.
+    rows.set_name("evaluate_detector")
+    yield from rows_or_failure(rows)

@@ -1,7 +1,12 @@
-"""A detector's evaluation from start to end: survey the output, look at the images missing, score, report."""
+"""The evaluate_detector job from start to end.
+
+1. `prepare`: annotations are read, boxes and images chosen, addresses and settings resolved.
+2. `survey`: the output is read; what it lacks is the work.
+3. `execute`: keypoints are found in the missing images, all images are scored, the report is written.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,23 +24,53 @@ FORMAT = "raylift.detector_metrics/1"
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a job has to do.
+class Job:
+    """An evaluation of a detector that is known to be possible.
 
     Attributes:
-        plan: The evaluation.
-        ledger: What the output holds.
-        todo: The tasks that are not done.
+        config: Its config.
+        output: The output, by an address that holds in any process: workers may start in another folder.
+        plan: What is evaluated on what.
     """
 
+    config: EvaluateDetectorConfig
+    output: str
     plan: Plan
+
+    @property
+    def predictions(self) -> str:
+        """Folder of the predictions."""
+        return storage.join(self.output, "predictions")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the output of a job holds, and what it lacks.
+
+    Attributes:
+        ledger: What it holds.
+        tasks: The tasks that are not done.
+    """
+
     ledger: Ledger
-    todo: list[dict[str, Any]]
+    tasks: Sequence[dict[str, Any]]
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether all images are done; they are scored anew even then."""
+        return not self.tasks
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the looking at images is; those of runs before count as done."""
+    """How far the job is.
+
+    Attributes:
+        done: Images that are done, those of earlier runs included.
+        total: Images in all.
+        people: People found in this run.
+        failed: Images that failed in this run.
+    """
 
     done: int
     total: int
@@ -45,7 +80,7 @@ class Progress:
 
 @dataclass
 class _Tally:
-    """Running sums over the images that this run looked at; seconds are summed over all workers."""
+    """Running sums over the images of this run; seconds are summed over all workers."""
 
     images: int = 0
     people: int = 0
@@ -61,44 +96,57 @@ class _Tally:
         self.detect_s += row["detect_s"] or 0.0
 
 
-def survey(config: EvaluateDetectorConfig) -> Work:
-    """Plan the evaluation and compare it with what the output holds.
+def prepare(config: EvaluateDetectorConfig) -> Job:
+    """Read the annotations, choose boxes and images, and resolve addresses and settings.
 
     Raises:
-        UserError: The evaluation is not possible, or the output was made with other settings.
+        UserError: The evaluation is not possible.
     """
-    planned, folder = plan(config), _folder(config)
-    ledger = read_ledger(folder, planned.settings)
-    return Work(planned, ledger, [task for task in planned.tasks if task["image_id"] not in ledger.done])
+    return Job(config, storage.absolute(config.output), plan(config))
 
 
-def execute(config: EvaluateDetectorConfig, work: Work, on_progress: Callable[[Progress], None]) -> dict[str, Any]:
-    """Look at what is missing and score all; returns the report, which is also written to `metrics.json`.
+def survey(job: Job) -> Work:
+    """Compare the images with what the output holds.
+
+    Raises:
+        UserError: The output was begun with other settings.
+    """
+    ledger = read_ledger(job.predictions, job.plan.settings)
+    return Work(ledger, [task for task in job.plan.tasks if task["image_id"] not in ledger.done])
+
+
+def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> dict[str, Any]:
+    """Do the work and score all images; returns the report, which is also written to `metrics.json`.
+
+    Args:
+        job: The job.
+        work: What its output lacks.
+        on_progress: Called often.
 
     Raises:
         UserError: The detector cannot be built or finds other joints than are annotated.
         RunFailed: The output cannot be written.
     """
-    folder, planned, ledger = _folder(config), work.plan, work.ledger
+    config, planned, ledger = job.config, job.plan, work.ledger
     started, tally = time.perf_counter(), _Tally()
-    if work.todo:
-        storage.remove_leftovers(folder)
+    if work.tasks:
+        storage.remove_leftovers(job.predictions)
         total = len(planned.tasks)
-        before = total - len(work.todo)
-        on_progress(Progress(before, total, 0, 0))
+        resumed = total - len(work.tasks)
+        on_progress(Progress(resumed, total, 0, 0))
         retire_errors(ledger)
-        for row in pipeline.run_estimation(planned, work.todo, ledger, folder, config.workers):
+        for row in pipeline.run_estimation(planned, work.tasks, ledger, job.predictions, config.workers):
             tally.add(row)
-            on_progress(Progress(before + tally.images, total, tally.people, tally.failed))
-        ledger = read_ledger(folder, planned.settings)
-    looked_s = time.perf_counter() - started
-    predictions = read_predictions(folder, planned.image_ids, len(planned.joints))
+            on_progress(Progress(resumed + tally.images, total, tally.people, tally.failed))
+        ledger = read_ledger(job.predictions, planned.settings)
+    detection_s = time.perf_counter() - started
+    predictions = read_predictions(job.predictions, planned.image_ids, len(planned.joints))
     scores = score(planned, predictions, config.max_similarity)
     run = {
         **vars(tally),
-        "seconds": looked_s,
-        "images_per_s": tally.images / looked_s if tally.images else 0.0,
-        "people_per_s": tally.people / looked_s if tally.images else 0.0,
+        "seconds": detection_s,
+        "images_per_s": tally.images / detection_s if tally.images else 0.0,
+        "people_per_s": tally.people / detection_s if tally.images else 0.0,
     }
     report = _report(config, planned, ledger, scores, len(predictions.image_ids)) | {"run": run}
     if isinstance(planned.truth, CocoKeypoints):
@@ -139,7 +187,3 @@ def _report(
         "notes": notes,
         "failures": failures,
     }
-
-
-def _folder(config: EvaluateDetectorConfig) -> str:
-    return storage.join(storage.absolute(config.output), "predictions")

@@ -1,10 +1,15 @@
-"""Importing labeled poses from start to end: compare with the output, read, write tracks, report."""
+"""The import_poses job from start to end.
+
+1. `prepare`: the source's files are found, addresses and settings resolved.
+2. `survey`: the output is read: it holds this import whole, or the import is done from the beginning.
+3. `execute`: tracks are read and written, then the report.
+"""
 
 import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, cast
@@ -13,7 +18,6 @@ from pipelines import registry
 from pipelines.datasets.pose_source import PoseSource
 from pipelines.io import json_documents, storage
 from pipelines.io.manifest import require_same_settings
-from pipelines.mlflow_runs import runs
 from pipelines.tracks.keypoint_reader import digest
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.keypoint_writer import write_tracks
@@ -48,69 +52,124 @@ class Tally:
         self.layouts |= {track.layout}
 
 
-def import_poses(config: ImportPosesConfig, on_track: Callable[[int, int], None]) -> dict[str, Any] | None:
-    """Import what the source has; the report, also written to `report.json`, or None if all is there already.
+@dataclass(frozen=True)
+class Job:
+    """An import of poses that is known to be possible.
 
-    Args:
-        config: The job.
-        on_track: Called with the tracks and frames so far.
+    Attributes:
+        config: Its config.
+        output: The output, by its absolute address.
+        source: The source of the poses.
+        settings: What the tracks depend on; an output never mixes two of them.
+    """
+
+    config: ImportPosesConfig
+    output: str
+    source: PoseSource
+    settings: dict[str, Any]
+
+    @property
+    def tracks(self) -> str:
+        """Folder of the tracks."""
+        return storage.join(self.output, "tracks")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the output of a job lacks; an import is done whole or not at all.
+
+    Attributes:
+        nothing_to_do: Whether the output is complete.
+    """
+
+    nothing_to_do: bool
+
+
+def prepare(config: ImportPosesConfig) -> Job:
+    """Find the source's files, and resolve addresses and settings.
 
     Raises:
-        UserError: The source's files are not what they should be, or the output holds something else.
-        RunFailed: The output cannot be written.
+        UserError: No such source, its options are wrong, or its files cannot be read.
     """
     plugin = registry.load(registry.POSE_SOURCES, config.source.name)
     options = plugin.Config(**config.source.options)
     source: PoseSource = plugin(options)
     settings = _settings(config.source.name, options, source)
-    if _is_done(config.output, settings):
-        return None
-    # Before anything is written: files that cannot be read end the job at their first track.
-    tracks = source.tracks()
-    tracks = chain([_first(config, tracks, source)], tracks)
-    with storage.sole_writer(config.output), runs.record("import_poses", config) as record:
-        report = _execute(config, source, tracks, settings, on_track)
-        record.log_metrics({name: v for name, v in report.items() if isinstance(v, int | float)})
-        record.log_tags({"raylift.digest": report["digest"]})
-        record.log_json(report, REPORT)
-    return report
+    return Job(config, storage.absolute(config.output), source, settings)
 
 
-def _execute(
-    config: ImportPosesConfig,
-    source: PoseSource,
-    tracks: Iterator[KeypointTrack],
-    settings: Mapping[str, Any],
-    on_track: Callable[[int, int], None],
-) -> dict[str, Any]:
+def survey(job: Job) -> Work:
+    """Compare the import with what the output holds.
+
+    Raises:
+        UserError: It holds tracks that another import or job wrote.
+    """
+    files = storage.list_folder(job.tracks, ".parquet")
+    for file in files:
+        existing = json.loads((storage.read_schema(file).metadata or {}).get(SETTINGS_KEY, b"{}"))
+        if "source" not in existing:
+            raise UserError(f"output={job.config.output}: holds tracks that another job wrote; give a new output")
+        require_same_settings(job.config.output, existing, job.settings)
+    report = storage.join(job.output, REPORT)
+    if not files or report not in storage.list_folder(job.output, REPORT):
+        return Work(nothing_to_do=False)
+    written = json_documents.read(report).get("files", [])
+    return Work(nothing_to_do={file.rsplit("/", 1)[1] for file in files} >= set(written))
+
+
+def first_track(job: Job) -> Iterator[KeypointTrack]:
+    """The source's tracks, of which the first is read already: files that cannot be read end the job before it writes.
+
+    Raises:
+        UserError: The source's files are not what they should be, or give no tracks.
+    """
+    tracks = job.source.tracks()
+    for track in tracks:
+        return chain([track], tracks)
+    reasons = "".join(f"; {note}" for note in job.source.notes[:4])
+    raise UserError(f"source={job.config.source.name}: its files give no tracks{reasons}")
+
+
+def execute(job: Job, tracks: Iterator[KeypointTrack], on_track: Callable[[int, int], None]) -> dict[str, Any]:
+    """Write the tracks; returns the report, which is also written to `report.json`.
+
+    Args:
+        job: The job.
+        tracks: Its source's tracks, see `first_track`.
+        on_track: Called with the tracks and frames so far.
+
+    Raises:
+        UserError: The source's files are not what they should be.
+        RunFailed: The output cannot be written.
+    """
     started, tally = time.monotonic(), Tally()
 
     def count(track: KeypointTrack) -> None:
         tally.add(track)
         on_track(tally.tracks, tally.frames)
 
-    files = write_tracks(storage.join(config.output, "tracks"), tracks, settings, count)
+    files = write_tracks(job.tracks, tracks, job.settings, count)
     report = {
         "format": FORMAT,
-        "output": config.output,
-        "settings": dict(settings),
+        "output": job.config.output,
+        "settings": job.settings,
         "layout": ", ".join(sorted(tally.layouts)),
         "tracks": tally.tracks,
         "labeled_tracks": tally.labeled_tracks,
         "frames": tally.frames,
         "labeled_frames": tally.labeled_frames,
         "subjects": dict(tally.subjects),
-        "notes": source.notes,
+        "notes": job.source.notes,
         "files": [file.rsplit("/", 1)[1] for file in files],
         "seconds": time.monotonic() - started,
         "digest": digest(files),
     }
-    json_documents.write(storage.join(config.output, REPORT), report)
+    json_documents.write(storage.join(job.output, REPORT), report)
     return report
 
 
 def _settings(name: str, options: JobConfig, source: PoseSource) -> dict[str, Any]:
-    """What the tracks depend on; where the files lie is none of it, what they hold is."""
+    """What the tracks depend on: not where the source's files lie, but what they hold."""
     contents = {option: _contents(option, uris) for option, uris in source.inputs().items()}
     values = options.model_dump(mode="json") | contents
     return {"source": name} | {f"source.{option}": value for option, value in values.items()}
@@ -118,39 +177,13 @@ def _settings(name: str, options: JobConfig, source: PoseSource) -> dict[str, An
 
 def _contents(option: str, uris: Sequence[str]) -> str:
     """A hash of the bytes of files."""
-    found = hashlib.sha256()
+    content = hashlib.sha256()
     for uri in uris:
         fs, path = storage.filesystem(uri)
         try:
             with fs.open(path, "rb") as file:
                 while block := cast(bytes, file.read(1 << 24)):
-                    found.update(block)
+                    content.update(block)
         except OSError as error:
             raise UserError(f"source.{option}={uri}: cannot be read: {error.strerror or error}") from error
-    return f"sha256:{found.hexdigest()[:32]}"
-
-
-def _is_done(output: str, settings: Mapping[str, Any]) -> bool:
-    """Whether the output holds this import whole.
-
-    Raises:
-        UserError: It holds tracks that another import or job wrote.
-    """
-    files = storage.list_folder(storage.join(output, "tracks"), ".parquet")
-    for file in files:
-        held = json.loads((storage.read_schema(file).metadata or {}).get(SETTINGS_KEY, b"{}"))
-        if "source" not in held:
-            raise UserError(f"output={output}: holds tracks that another job wrote; give a new output")
-        require_same_settings(output, held, settings)
-    report = storage.join(output, REPORT)
-    if not files or report not in storage.list_folder(output, REPORT):
-        return False
-    wrote = json_documents.read(report).get("files", [])
-    return {file.rsplit("/", 1)[1] for file in files} >= set(wrote)
-
-
-def _first(config: ImportPosesConfig, tracks: Iterator[KeypointTrack], source: PoseSource) -> KeypointTrack:
-    for track in tracks:
-        return track
-    reasons = "".join(f"; {note}" for note in source.notes[:4])
-    raise UserError(f"source={config.source.name}: its files give no tracks{reasons}")
+    return f"sha256:{content.hexdigest()[:32]}"

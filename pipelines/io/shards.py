@@ -1,7 +1,7 @@
-"""Shards of an output: Parquet files that say what their rows depend on, named by the hash of which rows they hold.
+"""Shards of an output: Parquet files that say what their rows depend on, named by a hash of which rows they hold.
 
-Writing a shard again replaces it by the same. Rows that failed lie in shards of their own, so that a retry can replace
-them.
+Writing a shard again replaces it by an equal one. Rows that failed are in shards of their own, so that a retry can
+replace them.
 """
 
 import hashlib
@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.io import storage
 from pipelines.io.manifest import require_same_settings
 from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, WEIGHTS_KEY, __version__
-from schemas.errors import UserError
+from schemas.errors import RunFailed, UserError
 
 FINISHED, FAILED = "part-", "errors-"
-# Shards read ahead of who uses them: enough for storage that answers slowly, few enough to hold.
+# Shards that are read ahead: enough for slow storage, few enough to hold in memory.
 _AHEAD = 512
 
 
@@ -29,23 +30,21 @@ class ShardKind:
     """What a folder of shards holds.
 
     Attributes:
-        rows: What they are called, for messages: "detections".
         format: Their format, with its version.
         schema: Their columns, `error` among them.
-        key: The column that tells rows apart.
+        key: The column that identifies a row.
     """
 
-    rows: str
     format: str
     schema: pa.Schema
     key: str
 
     def write(self, folder: str, batch: pa.Table, settings: Mapping[str, Any]) -> None:
-        """Write the rows that are finished, and those that failed, to a shard each.
+        """Write a batch: one shard for the rows that are finished, and one for those that failed.
 
         Args:
             folder: Where shards go.
-            batch: The columns, with `weights_sha256` and `layout`, which are one for all rows.
+            batch: Columns of the schema, with `weights_sha256` and `layout`, which are the same for all rows.
             settings: What the rows depend on.
 
         Raises:
@@ -63,8 +62,31 @@ class ShardKind:
         self.write_part(folder, FINISHED, rows.filter(rows["error"].is_null()))
         self.write_part(folder, FAILED, rows.filter(failed))
 
+    def write_or_mark(
+        self, folder: str, batch: pa.Table, settings: Mapping[str, Any], columns: Sequence[str]
+    ) -> pa.Table:
+        """Write a batch of a running job; returns some of its columns, in which a failure to write is marked.
+
+        Rows with a `user_error` or a `run_failed` are about to end the job: the others are written all the same.
+
+        Args:
+            folder: Where shards go.
+            batch: As `write` takes it, with the columns `user_error` and `run_failed`.
+            settings: What the rows depend on.
+            columns: What to return, `run_failed` among them.
+        """
+        result = batch.select(columns)
+        finished = batch.filter(pc.field("user_error").is_null() & pc.field("run_failed").is_null())
+        if len(finished):
+            try:
+                self.write(folder, finished, settings)
+            except RunFailed as error:
+                reasons = pa.array([str(error)] * len(batch), pa.string())
+                result = result.set_column(result.schema.get_field_index("run_failed"), "run_failed", reasons)
+        return result
+
     def write_part(self, folder: str, part: str, rows: pa.Table) -> None:
-        """Write rows of one part, `FINISHED` or `FAILED`, as they are; no rows, no shard."""
+        """Write rows as one shard of a part, `FINISHED` or `FAILED`; without rows there is no shard."""
         if len(rows):
             name = f"{part}{digest(sorted(rows[self.key].to_pylist()))}.parquet"
             storage.write_table(storage.join(folder, name), rows)
@@ -81,11 +103,11 @@ class ShardKind:
         Args:
             folder: Where shards lie.
             columns: Which.
-            settings: What they must have been made with; None: anything.
+            settings: The settings that they must have been made with; None: any.
             known: Shards to leave out.
 
         Raises:
-            UserError: A shard is of another format, or was made with other settings.
+            UserError: A shard has another format, or was made with other settings.
         """
         files = [file for file in storage.list_folder(folder, ".parquet") if file not in known]
         with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
@@ -119,10 +141,10 @@ def weights_and_layout(shard: pa.Table) -> tuple[str | None, str | None]:
 
 def _read(file: str, columns: Sequence[str]) -> pa.Table:
     fs, path = storage.arrow_filesystem(file)
-    # Shards are small: threads of its own would cost each more than they bring.
+    # Shards are small, so that threads for each of them would cost more than they save.
     return pq.ParquetFile(path, filesystem=fs).read(list(columns), use_threads=False)
 
 
 def digest(value: Any) -> str:
-    """A short, stable hash of anything JSON can say."""
+    """A short, stable hash of any value that JSON can express."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]

@@ -16,7 +16,7 @@ from pipelines.io import storage
 from pipelines.io.shards import FAILED, ShardKind, is_failed, weights_and_layout
 from schemas.formats.detections import DETECTIONS, FORMAT
 
-SHARDS = ShardKind("detections", FORMAT, DETECTIONS, key="clip_id")
+SHARDS = ShardKind(FORMAT, DETECTIONS, key="clip_id")
 
 _COLUMNS = (
     *("video", "clip_index", "clip_count", "start_frame", "stop_frame"),

@@ -1,7 +1,4 @@
-"""link: the detections of whole videos become tracks, by bucket of videos, one file a bucket.
-
-Buckets are planned in `buckets.py`.
-"""
+"""link: the detections of whole videos become tracks, one file of tracks for each link shard (`link_shards.py`)."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +11,7 @@ import pyarrow.compute as pc
 
 from pipelines.io import storage
 from pipelines.io.shards import digest
-from pipelines.label.link_shards import Bucket
+from pipelines.label.link_shards import LinkShard
 from pipelines.pose.people import People
 from pipelines.tracking.tracker import track_people
 from pipelines.tracking.tracks import Frame, Timeline, Track
@@ -31,24 +28,24 @@ _CLIP_COLUMNS = (
 )
 
 
-def link_bucket(bucket: Bucket, config: LinkConfig, assumed_fov_deg: float | None) -> int:
-    """Link every video of a bucket and write its tracks; returns how many.
+def link_videos(shard: LinkShard, config: LinkConfig, assumed_fov_deg: float | None) -> int:
+    """Link every video of a shard and write its tracks; returns how many tracks there are.
 
     Raises:
         RunFailed: The output cannot be written.
     """
-    clips = _read_clips(bucket)
+    clips = _read_clips(shard)
     metadata = clips.schema.metadata
     joints = layout(metadata[LAYOUT_KEY].decode())
     rows = [
         row
         for video, group in groupby(_in_order(clips), key=lambda clip: clip["video"][0].as_py())
-        for row in link_video(group, bucket.sources.get(video), joints, config, assumed_fov_deg)
+        for row in link_video(group, shard.sources.get(video), joints, config, assumed_fov_deg)
     ]
     kept = {key: metadata[key] for key in (LAYOUT_KEY, WEIGHTS_KEY, SETTINGS_KEY)}
     kept |= {FORMAT_KEY: FORMAT.encode(), VERSION_KEY: __version__.encode()}
     table = pa.Table.from_pylist(rows, schema=TRACKS).replace_schema_metadata(kept)
-    storage.write_table(bucket.uri, table)
+    storage.write_table(shard.uri, table)
     return len(rows)
 
 
@@ -83,10 +80,10 @@ def link_video(
     return [shared | _track_row(known["video"], person, track) for person, track in enumerate(tracks)]
 
 
-def _read_clips(bucket: Bucket) -> pa.Table:
-    """The clips of a bucket's videos; file by file, as each holds clips of other videos too."""
-    wanted = pc.field("video").isin(list(bucket.videos))
-    return pa.concat_tables(storage.read_table(file, list(_CLIP_COLUMNS)).filter(wanted) for file in bucket.files)
+def _read_clips(shard: LinkShard) -> pa.Table:
+    """The clips of a shard's videos; file by file, as each holds clips of other videos too."""
+    wanted = pc.field("video").isin(list(shard.videos))
+    return pa.concat_tables(storage.read_table(file, list(_CLIP_COLUMNS)).filter(wanted) for file in shard.files)
 
 
 def _in_order(clips: pa.Table) -> Iterator[pa.Table]:

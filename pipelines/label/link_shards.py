@@ -1,8 +1,8 @@
-"""Which videos' tracks share a file: few and short enough ones to link in bounded memory.
+"""Link shards: which videos share a file of tracks, few and short enough to link them in bounded memory.
 
-Videos are spread by the hash of their address; a bucket that holds too much is halved by the next bit of the hash.
-So it depends only on what is labeled, not on the order, and a video more touches its own bucket alone. A bucket's file
-is named by the hash of all that goes into it; linking again does only what changed.
+Videos are distributed by the hash of their address; a shard that would hold too much is halved by the next bit of the
+hash. So a shard depends only on which videos are labeled, not on their order, and a new video changes its own shard
+alone. A shard's file is named by the hash of everything that goes into it: linking again does only what has changed.
 """
 
 import hashlib
@@ -20,20 +20,23 @@ from pipelines.label.ledger import Ledger
 from schemas.formats.tracks import FORMAT
 from schemas.formats.videos import VideoSource
 
-# Few enough to link in a breath, and enough for files worth opening.
-MOST_VIDEOS = 64
-# Frames and people in frames, which weigh about the same: linking holds 1 kB of each.
-MOST_WEIGHT = 500_000
+# Few enough to link within seconds, and enough for files that are worth opening.
+MAX_VIDEOS = 64
+# Frames plus people in frames, which need about the same memory: linking holds 1 kB of each.
+MAX_WEIGHT = 500_000
+# File names begin with it. It is the prefix of version 0.1.0, so that tracks of that version need not be linked again.
+_PREFIX = "bucket"
 
 
 @dataclass(frozen=True)
-class Bucket:
+class LinkShard:
     """The videos whose tracks share a file.
 
     Attributes:
         uri: The file to write.
         files: The detections files that hold the videos' clips.
-        sources: What the present inputs say of the videos, by URI; the rows' own words serve for the others.
+        videos: URIs of the videos.
+        sources: What the present inputs say of the videos, by URI; for other videos the detections' own columns count.
     """
 
     uri: str
@@ -42,58 +45,63 @@ class Bucket:
     sources: Mapping[str, VideoSource]
 
 
-def plan_buckets(
+def plan_link_shards(
     folder: str, ledger: Ledger, sources: Sequence[VideoSource], options: Mapping[str, Any]
-) -> list[Bucket]:
-    """The buckets that all videos of an output fall into, with the file names that their present content asks for.
+) -> list[LinkShard]:
+    """The shards of all videos of an output, with the file names that follow from their present content.
 
     Args:
-        folder: Where tracks lie.
+        folder: Folder of the tracks.
         ledger: The videos and clips that are finished.
         sources: The present inputs.
         options: All other options that tracks depend on.
     """
-    said = {source.uri: source for source in sources}
+    present = {source.uri: source for source in sources}
     uris = ledger.videos["video"].to_pylist()
     files = ledger.videos["files"].combine_chunks()
     contents = _contents(ledger)
     weights = ledger.videos["frames"].to_numpy() + ledger.videos["detections"].to_numpy()
-    buckets = []
-    for prefix, places in spread(uris, weights):
+    shards = []
+    for bits, places in distribute(uris, weights):
         videos = tuple(uris[place] for place in places)
-        here = {video: said[video] for video in videos if video in said}
+        shard_sources = {video: present[video] for video in videos if video in present}
         content = [
-            [video, contents[place], here[video].model_dump() if video in here else None]
+            [video, contents[place], shard_sources[video].model_dump() if video in shard_sources else None]
             for video, place in zip(videos, places, strict=True)
         ]
-        name = "-".join(filter(None, ("bucket", prefix, digest([FORMAT, dict(options), content]))))
-        held = np.unique(files.take(places).flatten().to_numpy())
-        buckets.append(
-            Bucket(storage.join(folder, f"{name}.parquet"), tuple(ledger.files[file] for file in held), videos, here)
+        name = "-".join(filter(None, (_PREFIX, bits, digest([FORMAT, dict(options), content]))))
+        shard_files = np.unique(files.take(places).flatten().to_numpy())
+        shards.append(
+            LinkShard(
+                storage.join(folder, f"{name}.parquet"),
+                tuple(ledger.files[file] for file in shard_files),
+                videos,
+                shard_sources,
+            )
         )
-    return buckets
+    return shards
 
 
-def spread(uris: Sequence[str], weights: Int64[np.ndarray, " videos"]) -> Iterator[tuple[str, np.ndarray]]:
-    """Bounded buckets; one video alone may be heavier.
+def distribute(uris: Sequence[str], weights: Int64[np.ndarray, " videos"]) -> Iterator[tuple[str, np.ndarray]]:
+    """Distribute videos over shards of bounded weight; one video alone may be heavier.
 
     Args:
         uris: The videos.
-        weights: What each adds to a bucket.
+        weights: What each adds to the weight of its shard.
 
     Yields:
-        The bits that the hashes of a bucket's videos begin with, and the videos' places in `uris`.
+        The bits that the hashes of a shard's videos begin with, and the videos' places in `uris`.
     """
     hashes = np.array([int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8]) for uri in uris], np.uint64)
     order = np.argsort(hashes)
     yield from _halve(hashes[order], order, weights[order], "")
 
 
-def remove_outdated(folder: str, buckets: Sequence[Bucket]) -> None:
-    """Remove the tracks files that the present buckets have replaced."""
-    current = {bucket.uri for bucket in buckets}
+def remove_outdated(folder: str, shards: Sequence[LinkShard]) -> None:
+    """Remove the tracks files that the present shards have replaced."""
+    current = {shard.uri for shard in shards}
     for file in storage.list_folder(folder, ".parquet"):
-        if file not in current and file.rsplit("/", 1)[1].startswith("bucket-"):
+        if file not in current and file.rsplit("/", 1)[1].startswith(f"{_PREFIX}-"):
             storage.remove(file)
 
 
@@ -103,7 +111,7 @@ def _halve(
     weights: Int64[np.ndarray, " videos"],
     prefix: str,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    if len(hashes) <= 1 or (len(hashes) <= MOST_VIDEOS and weights.sum() <= MOST_WEIGHT):
+    if len(hashes) <= 1 or (len(hashes) <= MAX_VIDEOS and weights.sum() <= MAX_WEIGHT):
         if len(hashes):
             yield prefix, places
         return
@@ -113,7 +121,7 @@ def _halve(
 
 
 def _contents(ledger: Ledger) -> list[str]:
-    """What tells the finished clips of each video from others: their frames."""
+    """A hash for each video of which frames its finished clips hold."""
     spans = np.stack([ledger.finished[name].to_numpy() for name in ("start_frame", "stop_frame")], -1)
     ends = ledger.videos["done"].combine_chunks().offsets.to_numpy()
     return [hashlib.sha256(spans[a:b].tobytes()).hexdigest() for a, b in pairwise(ends)]

@@ -4,175 +4,145 @@ Every resource, pool size and batch size stands here, with its reason.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.data import DataContext
 from ray.exceptions import RayTaskError
 
 from pipelines.label.decode import DecodeClips
+from pipelines.label.decode_and_detect import DecodeAndDetect
 from pipelines.label.detect import DetectPeople
-from pipelines.label.fused import DecodeAndDetect
+from pipelines.label.job import Job
 from pipelines.label.ledger import Ledger
-from pipelines.label.link import link_bucket
-from pipelines.label.link_shards import Bucket
+from pipelines.label.link import link_videos
+from pipelines.label.link_shards import LinkShard
 from pipelines.label.plan import PlanClips
 from pipelines.label.write import WriteDetections
 from pipelines.ray_cluster import prometheus
-from schemas.configs.label import LabelConfig, WorkersConfig
-from schemas.configs.link import LinkConfig
-from schemas.errors import RunFailed, UserError
+from pipelines.ray_cluster.pools import LEAST_CPUS, WAITING_CPUS, Capacity, Pool, map_stage, rows_or_failure
+from schemas.configs.label import WorkersConfig
+from schemas.errors import RunFailed
 from schemas.formats.videos import VideoSource
 
-# A planning or writing process mostly waits for storage: next to nothing, but not on a head that is to do no work.
-WAITING_CPUS = 0.001
-# The least that Ray counts.
-LEAST_CPUS = 0.0001
-# Consecutive clips that one process takes at a time: it decodes on from where it was, and what it skips on the way
-# costs half of what it reads. With few videos short runs, so that all processes have work until the end.
+# Consecutive clips that one process takes at a time: it continues to decode where it stopped, and seeking costs half as
+# much as decoding. With few videos it takes fewer, so that all processes have work until the end.
 CLIPS_PER_RUN = 8
 CLIPS_PER_RUN_OF_FEW_VIDEOS = 2
-# From so many videos for each process on, they are many.
+# Videos per process from which on they count as many.
 MANY_VIDEOS = 4
-# Blocks that videos are handed out in: each is an object of Ray's, which knows thousands with ease.
-MOST_BLOCKS = 1000
-# Smaller than any row: each clip is a block of its own, planned, decoded and detected, and leaves memory on its own.
+# Blocks that videos are split into at most: each is an object of Ray's, which handles thousands with ease.
+MAX_BLOCKS = 1000
+# Smaller than any row, so that each clip is a block of its own: it moves on and leaves memory alone.
 BLOCK_BYTES = 1
-# A single clip is soon done: the next one waits beside it. A run is not: at the end of a corpus it would wait beside
-# a busy process while others are idle.
-SINGLES_IN_FLIGHT = 2
-
-
-@dataclass(frozen=True)
-class Pool:
-    """How many processes a stage has and what Ray reserves for each.
-
-    Attributes:
-        size: At the start.
-        cpus: For each.
-        gpus: For each.
-        grows: Whether there may be more, as machines join.
-    """
-
-    size: int
-    cpus: float
-    gpus: float = 0.0
-    grows: bool = False
-
-
-# One planner keeps ahead of hundreds of decoders: it reads no frames. One writer follows 17,000 frames/s.
+# A single clip is done soon, so that the next one may wait beside it. A run of clips is not: at the end of a corpus it
+# would wait beside a busy process while others are idle.
+SINGLE_CLIPS_IN_FLIGHT = 2
+# One planner keeps ahead of hundreds of decoders, since it reads no frames. One writer follows 17,000 frames/s.
 PLANNER = WRITER = Pool(1, WAITING_CPUS)
 
 
-def size_pools(config: WorkersConfig, cpus: float, gpus: float) -> tuple[Pool, Pool | None]:
-    """The detectors and the decoders that fill a machine or cluster; no decoders where detectors decode themselves.
+def size_pools(config: WorkersConfig, capacity: Capacity) -> tuple[Pool, Pool | None]:
+    """The detectors and the decoders that fill a cluster; no decoders where detectors decode themselves.
 
-    On CPUs a detector decodes its own clips: the frames stay in its process. On GPUs decoding takes all the CPUs
-    that detectors leave. Each process leaves room for planner and writer, which may have to stand beside it; where
-    there are more processes than CPUs, they share.
+    On CPUs a detector decodes its own clips, so that frames stay in its process. On GPUs decoding takes all CPUs that
+    detectors leave. Each process leaves room for planner and writer, which may be placed beside it. Where more
+    processes are asked for than there are CPUs, they share.
     """
-    room = 2 * WAITING_CPUS
+    planner_and_writer = 2 * WAITING_CPUS
     if config.gpus_per_detector > 0:
-        detectors = config.detectors or max(1, int(gpus / config.gpus_per_detector))
-        decoders = config.decoders or max(1, int(cpus - detectors * config.cpus_per_detector))
-        # Their GPUs say where they go: decoders that came first to these machines must not keep them out.
+        detectors = config.detectors or max(1, int(capacity.gpus / config.gpus_per_detector))
+        decoders = config.decoders or max(1, int(capacity.cpus - detectors * config.cpus_per_detector))
+        # A detector is placed by its GPU. It reserves next to no CPU, so that decoders which came to a GPU machine
+        # first cannot keep it out.
         cpus_per_detector = WAITING_CPUS
     else:
-        detectors = config.detectors or max(1, int(cpus / config.cpus_per_detector))
+        detectors = config.detectors or capacity.processes(config.cpus_per_detector)
         decoders = 0
-        cpus_per_detector = config.cpus_per_detector - room
-    wanted = detectors * cpus_per_detector + decoders * (1 - room)
-    # Of all that is wanted, so much there is.
-    share = min(1.0, int(1000 * (cpus - room) / wanted) / 1000)
+        cpus_per_detector = config.cpus_per_detector - planner_and_writer
+    cpus_per_decoder = 1 - planner_and_writer
+    requested = detectors * cpus_per_detector + decoders * cpus_per_decoder
+    fraction = Capacity(capacity.cpus - planner_and_writer).fraction(requested)
     return (
-        Pool(detectors, max(share * cpus_per_detector, LEAST_CPUS), config.gpus_per_detector, config.detectors is None),
-        Pool(decoders, share * (1 - room), grows=config.decoders is None) if decoders else None,
+        Pool(
+            detectors,
+            max(fraction * cpus_per_detector, LEAST_CPUS),
+            config.gpus_per_detector,
+            max_size=config.detectors,
+        ),
+        Pool(decoders, fraction * cpus_per_decoder, max_size=config.decoders) if decoders else None,
     )
 
 
-def run_detection(
-    config: LabelConfig,
-    folder: str,
-    todo: Sequence[VideoSource],
-    ledger: Ledger,
-    settings: dict[str, Any],
-    reader: str,
-) -> Iterator[dict[str, Any]]:
+def run_detection(job: Job, videos: Sequence[VideoSource], ledger: Ledger) -> Iterator[dict[str, Any]]:
     """Plan, decode, detect and write the clips that are missing; yields a row for each clip once it is on disk.
 
     Args:
-        config: The job.
-        folder: Where detections go, absolute.
-        todo: The videos that are not finished.
+        job: The job.
+        videos: The videos that are not finished.
         ledger: What the output holds of them.
-        settings: Go into the files' metadata.
-        reader: "module:Class" of the video reader.
 
     Raises:
         UserError: The detector cannot be built.
         RunFailed: The output cannot be written.
     """
-    resources = ray.cluster_resources()
-    detectors, decoders = size_pools(config.workers, resources.get("CPU", 1), resources.get("GPU", 0))
+    config = job.config
+    detectors, decoders = size_pools(config.workers, Capacity.of_cluster())
     DataContext.get_current().target_max_block_size = BLOCK_BYTES
-    decode = (config.decode, reader)
+    decode = (config.decode, job.reader)
     threads, device = config.workers.cpus_per_detector, "cuda" if detectors.gpus else "cpu"
     detect = (config.detector, threads, device, ledger.weights_sha256)
-    many = len(todo) >= MANY_VIDEOS * (decoders or detectors).size
+    many = len(videos) >= MANY_VIDEOS * (decoders or detectors).size
     run = CLIPS_PER_RUN if many else CLIPS_PER_RUN_OF_FEW_VIDEOS
-    videos = ray.data.from_arrow(list(hand_out(todo, ledger)))
+    rows = ray.data.from_arrow(list(to_blocks(videos, ledger)))
 
     # 1:N  a row a clip; waits for storage, and its child process reads the index of the file
-    clips = _stage(videos, PlanClips, decode, PLANNER, 1)
+    clips = _stage(rows, PlanClips, decode, PLANNER, 1)
     if decoders is None:
-        # 1:1  frames appear and become people in one process
+        # 1:1  frames are decoded and become people in one process
         clips = _stage(clips, DecodeAndDetect, (decode, detect), detectors, run)
     else:
-        # 1:1  frames appear, at most one clip of them per decoder at a time
+        # 1:1  frames are decoded, at most one clip of them per decoder at a time
         clips = _stage(clips, DecodeClips, decode, decoders, run)
         # 1:1  frames become people
         clips = _stage(clips, DetectPeople, detect, detectors, 1)
     # N:1  a file for every `clips_per_file` clips
-    clips = _stage(clips, WriteDetections, (folder, settings), WRITER, config.workers.clips_per_file)
-    # As the dashboard calls it.
+    clips = _stage(clips, WriteDetections, (job.detections, job.settings), WRITER, config.workers.clips_per_file)
+    # The name shown in the Ray dashboard.
     clips.set_name("label")
-    for row in clips.iter_rows():
-        if row["user_error"]:
-            raise UserError(row["user_error"])
-        if row["run_failed"]:
-            raise RunFailed(row["run_failed"])
+    for row in rows_or_failure(clips):
         prometheus.count_clip(row)
         yield row
 
 
-def hand_out(todo: Sequence[VideoSource], ledger: Ledger) -> Iterator[pa.Table]:
-    """Rows of `PlanClips`: a block a video, or as many of a size as Ray handles well."""
-    sources = pa.array([source.model_dump_json() for source in todo], pa.string())
-    table = pa.table({"source": sources, "done": ledger.done([source.uri for source in todo])})
-    rows = max(1, -(-len(table) // MOST_BLOCKS))
+def to_blocks(videos: Sequence[VideoSource], ledger: Ledger) -> Iterator[pa.Table]:
+    """The rows that `PlanClips` takes: one video per block, or more where Ray would have too many blocks."""
+    sources = pa.array([source.model_dump_json() for source in videos], pa.string())
+    table = pa.table({"source": sources, "done": ledger.done([source.uri for source in videos])})
+    rows = max(1, -(-len(table) // MAX_BLOCKS))
     for start in range(0, len(table), rows):
         yield table.slice(start, rows)
 
 
-def run_linking(buckets: Sequence[Bucket], config: LinkConfig, assumed_fov_deg: float | None) -> Iterator[int]:
-    """Link buckets of videos; yields the number of tracks of each once its file is on disk.
+def run_linking(job: Job, shards: Sequence[LinkShard]) -> Iterator[int]:
+    """Link the videos of some shards; yields the number of tracks of each shard once its file is on disk.
 
     Raises:
         RunFailed: The output cannot be written.
     """
-    if len(buckets) == 1:  # sooner done than a worker has started
-        yield link_bucket(buckets[0], config, assumed_fov_deg)
+    options = job.config.link, job.config.assumed_fov_deg
+    if len(shards) == 1:  # done sooner than a worker process has started
+        yield link_videos(shards[0], *options)
         return
-    link = ray.remote(num_cpus=1)(link_bucket)
-    # Twice the CPUs: none waits for the driver, and a corpus of any size is a bounded number of tasks.
-    limit = 2 * int(ray.cluster_resources().get("CPU", 1))
-    waiting = list(reversed(buckets))
+    link = ray.remote(num_cpus=1)(link_videos)
+    # Twice the CPUs, so that no CPU waits for the driver, and a corpus of any size is a bounded number of tasks.
+    limit = 2 * int(Capacity.of_cluster().cpus)
+    waiting = list(reversed(shards))
     running: list[Any] = []
     while waiting or running:
         while waiting and len(running) < limit:
-            running.append(link.remote(waiting.pop(), config, assumed_fov_deg))
+            running.append(link.remote(waiting.pop(), *options))
         done, running = ray.wait(running)
         try:
             yield from ray.get(done)
@@ -180,17 +150,6 @@ def run_linking(buckets: Sequence[Bucket], config: LinkConfig, assumed_fov_deg: 
             raise (error.cause if isinstance(error.cause, RunFailed) else error) from None
 
 
-def _stage(clips: Dataset, stage: type, arguments: tuple[Any, ...], pool: Pool, batch_rows: int) -> Dataset:
-    return clips.map_batches(
-        stage,
-        fn_constructor_args=arguments,
-        batch_size=batch_rows,
-        batch_format="pyarrow",
-        compute=ActorPoolStrategy(
-            min_size=pool.size,
-            max_size=None if pool.grows else pool.size,
-            max_tasks_in_flight_per_actor=1 if batch_rows > 1 else SINGLES_IN_FLIGHT,
-        ),
-        num_cpus=pool.cpus,
-        num_gpus=pool.gpus,
-    )
+def _stage(rows: Any, stage: type, arguments: tuple[Any, ...], pool: Pool, batch_rows: int) -> Any:
+    in_flight = 1 if batch_rows > 1 else SINGLE_CLIPS_IN_FLIGHT
+    return map_stage(rows, stage, arguments, pool, batch_rows=batch_rows, in_flight=in_flight)

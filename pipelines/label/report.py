@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from pipelines.io import json_documents, storage
 from pipelines.io.shards import digest
+from pipelines.label.job import Job
 from pipelines.label.ledger import Ledger
 from schemas.configs.label import LabelConfig
-from schemas.formats.videos import VideoSource
 
 FORMAT = "raylift.report/1"
 STAGES = ("plan", "decode", "detect", "write")
@@ -91,29 +91,23 @@ class PeakMemory:
             took_s = time.perf_counter() - started
 
 
-def write_report(
-    config: LabelConfig,
-    sources: Sequence[VideoSource],
-    ledger: Ledger,
-    tally: Tally,
-    clock: Clock,
-    peak_memory_mb: float,
-) -> dict[str, Any]:
+def write_report(job: Job, ledger: Ledger, tally: Tally, clock: Clock, peak_memory_mb: float) -> dict[str, Any]:
     """Compose the report and write it to `report.json` in the output.
 
     Raises:
         RunFailed: It cannot be written.
     """
-    ledger = ledger.only([source.uri for source in sources])
+    config = job.config
+    ledger = ledger.only([source.uri for source in job.sources])
     videos, finished = ledger.videos, ledger.finished
-    track_files = storage.list_folder(storage.join(config.output, "tracks"), ".parquet")
+    track_files = storage.list_folder(job.tracks, ".parquet")
     failures = failures_of(ledger).to_pylist()
     # Until the first clip is begun, processes start and weights are loaded.
     began_at = min(tally.first_began_at, clock.detected_at)
     report = {
         "format": FORMAT,
         "output": config.output,
-        "videos": len(sources),
+        "videos": len(job.sources),
         "videos_failed": len({failure["video"] for failure in failures}),
         "clips": len(finished),
         "frames": int(videos["frames"].to_numpy().sum()),

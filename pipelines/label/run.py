@@ -1,44 +1,44 @@
-"""Labeling from start to end: survey the output, detect what is missing, link what changed, report."""
+"""The label job from start to end.
+
+1. `prepare`: the videos are found, addresses and settings resolved.
+2. `survey`: the output is read; what it lacks is the work.
+3. `execute`: missing clips are detected, changed videos are linked into tracks, the report is written.
+"""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import registry
 from pipelines.io import storage
 from pipelines.label import pipeline, report, status
+from pipelines.label.job import Job, detection_settings
 from pipelines.label.ledger import Ledger, read_ledger, retire_errors
-from pipelines.label.link_shards import Bucket, plan_buckets, remove_outdated
+from pipelines.label.link_shards import LinkShard, plan_link_shards, remove_outdated
+from pipelines.label.video_sources import find_videos
 from pipelines.ray_cluster import session
-from pipelines.video.isolated import READER
 from schemas.configs.label import LabelConfig
 from schemas.formats.videos import VideoSource
-from schemas.job_config import flatten
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a job has to do.
+    """What the output of a job holds, and what it lacks.
 
     Attributes:
-        sources: The videos given.
-        settings: What the detections depend on; an output never mixes two of them.
-        ledger: What the output holds.
-        todo: The videos that are not finished.
-        unlinked: The buckets whose tracks are missing or outdated, as far as known before detecting.
+        ledger: What it holds.
+        videos: The videos that are not finished.
+        unlinked: The link shards whose tracks are missing or outdated, as far as known before detecting.
     """
 
-    sources: Sequence[VideoSource]
-    settings: dict[str, Any]
     ledger: Ledger
-    todo: Sequence[VideoSource]
-    unlinked: Sequence[Bucket]
+    videos: Sequence[VideoSource]
+    unlinked: Sequence[LinkShard]
 
     @property
-    def nothing(self) -> bool:
-        """Whether all is done already."""
-        return not self.todo and not self.unlinked
+    def nothing_to_do(self) -> bool:
+        """Whether the output is complete."""
+        return not self.videos and not self.unlinked
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Progress:
 
     Attributes:
         stage: "label" or "link".
-        done: Videos done, in fractions.
-        total: Videos in all.
-        frames: Frames done in this run.
+        done: Videos (label) or files (link) that are done; parts of videos count.
+        total: Videos or files in all.
+        frames: Frames labeled in this run.
     """
 
     stage: str
@@ -58,85 +58,69 @@ class Progress:
     frames: int = 0
 
 
-def survey(config: LabelConfig, sources: Sequence[VideoSource]) -> Work:
-    """Compare the videos given with what the output holds.
+def prepare(config: LabelConfig) -> Job:
+    """Find the videos and resolve addresses and settings.
 
     Raises:
-        UserError: The output was made with other settings.
+        UserError: An input that does not exist, a manifest that cannot be used, or an unknown detector.
     """
-    settings = settings_of(config)
-    detections = folder_of(config, "detections")
-    for folder in (detections, folder_of(config, "tracks")):
+    return Job(config, find_videos(config.videos), storage.absolute(config.output), detection_settings(config))
+
+
+def survey(job: Job) -> Work:
+    """Compare the videos with what the output holds.
+
+    Raises:
+        UserError: The output was begun with other settings.
+    """
+    for folder in (job.detections, job.tracks):
         storage.remove_leftovers(folder)
-    ledger = read_ledger(detections, settings)
-    shares = ledger.shares([source.uri for source in sources])
-    todo = [source for source, share in zip(sources, shares, strict=True) if share < 1]
-    return Work(sources, settings, ledger, todo, _unlinked(config, _buckets(config, ledger, sources)))
+    ledger = read_ledger(job.detections, job.settings)
+    shares = ledger.shares([source.uri for source in job.sources])
+    unfinished = [source for source, share in zip(job.sources, shares, strict=True) if share < 1]
+    return Work(ledger, unfinished, _unlinked(job, _link_shards(job, ledger)))
 
 
-def execute(
-    config: LabelConfig, work: Work, on_progress: Callable[[Progress], None], reader: str = READER
-) -> dict[str, Any]:
+def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> dict[str, Any]:
     """Do the work; returns the report, which is also written to `report.json`.
 
     Args:
-        config: The job.
-        work: Its survey.
+        job: The job.
+        work: What its output lacks.
         on_progress: Called often.
-        reader: "module:Class" of the video reader.
 
     Raises:
         RunFailed: The output cannot be written.
-        UserError: A worker found a mistake of the user's, such as missing weights.
+        UserError: A mistake that only workers see, such as missing weights.
     """
-    folder = folder_of(config, "detections")
-    status.note_job(storage.absolute(config.output), work.sources, work.ledger)
+    status.write_manifest(job, work.ledger)
     session.connect()
     started_at = time.time()
-    tally = report.Tally()
-    ledger = work.ledger
+    tally, ledger = report.Tally(), work.ledger
     with report.PeakMemory() as memory:
-        if work.todo:
-            uris = [source.uri for source in work.todo]
+        if work.videos:
+            uris = [source.uri for source in work.videos]
             resumed = float(ledger.shares(uris).sum())
-            on_progress(Progress("label", resumed, len(work.todo)))
-            retire_errors(ledger, folder, uris)
-            for row in pipeline.run_detection(config, folder, work.todo, ledger, work.settings, reader):
+            on_progress(Progress("label", resumed, len(uris)))
+            retire_errors(ledger, job.detections, uris)
+            for row in pipeline.run_detection(job, work.videos, ledger):
                 tally.add(row)
-                on_progress(Progress("label", resumed + tally.videos, len(work.todo), tally.frames))
-            ledger = read_ledger(folder, work.settings, known=ledger)
+                on_progress(Progress("label", resumed + tally.videos, len(uris), tally.frames))
+            ledger = read_ledger(job.detections, job.settings, known=ledger)
         detected_at = time.time()
-        buckets = _buckets(config, ledger, work.sources)
-        unlinked = _unlinked(config, buckets)
-        for done, _ in enumerate(pipeline.run_linking(unlinked, config.link, config.assumed_fov_deg), start=1):
+        shards = _link_shards(job, ledger)
+        unlinked = _unlinked(job, shards)
+        for done, _ in enumerate(pipeline.run_linking(job, unlinked), start=1):
             on_progress(Progress("link", done, len(unlinked), tally.frames))
-        remove_outdated(folder_of(config, "tracks"), buckets)
+        remove_outdated(job.tracks, shards)
     clock = report.Clock(started_at, detected_at, time.time())
-    return report.write_report(config, work.sources, ledger, tally, clock, memory.peak_mb)
+    return report.write_report(job, ledger, tally, clock, memory.peak_mb)
 
 
-def folder_of(config: LabelConfig, name: str) -> str:
-    """A folder of the output, by an address that holds in any process: workers may start elsewhere."""
-    return storage.join(storage.absolute(config.output), name)
+def _link_shards(job: Job, ledger: Ledger) -> list[LinkShard]:
+    return plan_link_shards(job.tracks, ledger, job.sources, job.link_options)
 
 
-def settings_of(config: LabelConfig) -> dict[str, Any]:
-    """What the detections depend on, by dotted path; where the weights lie is none of it, what they are is."""
-    detector = registry.load(registry.DETECTORS, config.detector.name).Config(**config.detector.options)
-    options = detector.model_dump(exclude=getattr(detector, "PRACTICAL", {"weights"}))
-    return {
-        "detector": config.detector.name,
-        **flatten(options, "detector."),
-        "decode.max_side": config.decode.max_side,
-        "decode.clip_mb": config.decode.clip_mb,
-    }
-
-
-def _buckets(config: LabelConfig, ledger: Ledger, sources: Sequence[VideoSource]) -> list[Bucket]:
-    options = {**config.link.model_dump(), "assumed_fov_deg": config.assumed_fov_deg}
-    return plan_buckets(folder_of(config, "tracks"), ledger, sources, options)
-
-
-def _unlinked(config: LabelConfig, buckets: Sequence[Bucket]) -> list[Bucket]:
-    written = set(storage.list_folder(folder_of(config, "tracks"), ".parquet"))
-    return [bucket for bucket in buckets if bucket.uri not in written]
+def _unlinked(job: Job, shards: Sequence[LinkShard]) -> list[LinkShard]:
+    written = set(storage.list_folder(job.tracks, ".parquet"))
+    return [shard for shard in shards if shard.uri not in written]

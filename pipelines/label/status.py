@@ -1,7 +1,7 @@
-"""How far a label job is, from what lies in its output: its note of what it was asked to do, shards and their times."""
+"""How far a label job is, from its output alone: the manifest, the shards, and when each file was written."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.io import json_documents, storage
+from pipelines.label.job import Job
 from pipelines.label.ledger import Ledger, read_ledger
 from pipelines.label.report import count_rows, failures_of
 from schemas import __version__
-from schemas.formats.videos import VideoSource
 
 FORMAT = "raylift.status/1"
-NOTE, NOTE_FORMAT = "job.json", "raylift.label_job/1"
+MANIFEST, MANIFEST_FORMAT = "job.json", "raylift.label_job/1"
 REPORT = "report.json"
 # The rate is that of the last hour: machines come and go, and videos differ.
 RATE_WINDOW_S = 3600.0
@@ -25,22 +25,22 @@ PATIENCE, LEAST_PATIENCE_S = 3, 300.0
 EXAMPLES = 3
 
 
-def note_job(output: str, sources: Sequence[VideoSource], ledger: Ledger) -> None:
-    """Note in an output what the job that begins now is to do.
+def write_manifest(job: Job, ledger: Ledger) -> None:
+    """Write into the output what the job that begins now is going to do.
 
     Raises:
         RunFailed: It cannot be written.
     """
-    held = int((ledger.places([source.uri for source in sources]) >= 0).sum())
-    note = {
-        "format": NOTE_FORMAT,
+    known = int((ledger.places([source.uri for source in job.sources]) >= 0).sum())
+    manifest = {
+        "format": MANIFEST_FORMAT,
         "version": __version__,
         "started_at": time.time(),
-        "videos": len(sources),
-        # What earlier commands labeled into the same output.
-        "other_videos": len(ledger.videos) - held,
+        "videos": len(job.sources),
+        # Videos that earlier commands labeled into the same output.
+        "other_videos": len(ledger.videos) - known,
     }
-    json_documents.write(storage.join(output, NOTE), note)
+    json_documents.write(storage.join(job.output, MANIFEST), manifest)
 
 
 def status(output: str, now: float | None = None) -> dict[str, Any]:
@@ -54,13 +54,13 @@ def status(output: str, now: float | None = None) -> dict[str, Any]:
     detections, tracks = (storage.join(output, name) for name in ("detections", "tracks"))
     times_s, track_times_s, own_times_s = (written_at(folder) for folder in (detections, tracks, output))
     ledger = _read(detections)
-    note = json_documents.read(storage.join(output, NOTE)) if NOTE in own_times_s else {}
-    videos = _videos(ledger, note)
-    shards = _Shards.of(ledger, times_s, own_times_s.get(NOTE))
-    told_s = {name: own_times_s[name] for name in (NOTE, REPORT) if name in own_times_s}
+    manifest = json_documents.read(storage.join(output, MANIFEST)) if MANIFEST in own_times_s else {}
+    videos = _videos(ledger, manifest)
+    shards = _Shards.of(ledger, times_s, own_times_s.get(MANIFEST))
+    told_s = {name: own_times_s[name] for name in (MANIFEST, REPORT) if name in own_times_s}
     last_s = max([*times_s.values(), *track_times_s.values(), *told_s.values()], default=None)
     silent_s = None if last_s is None else max(0.0, now - last_s)
-    if REPORT in told_s and told_s[REPORT] >= max([*shards.times_s, told_s.get(NOTE, 0.0)]):
+    if REPORT in told_s and told_s[REPORT] >= max([*shards.times_s, told_s.get(MANIFEST, 0.0)]):
         state = "finished"
     else:
         state = "stopped" if silent_s is not None and silent_s > shards.patience_s else "working"
@@ -73,7 +73,7 @@ def status(output: str, now: float | None = None) -> dict[str, Any]:
         "output": output,
         "state": state,
         "stage": None if state == "finished" else "link" if labeled else "label",
-        "started_at": note.get("started_at"),
+        "started_at": manifest.get("started_at"),
         "last_written_at": last_s,
         "silent_s": silent_s,
         "videos": videos,
@@ -163,14 +163,14 @@ def _read(detections: str) -> Ledger:
         return read_ledger(detections, None)
 
 
-def _videos(ledger: Ledger, note: Mapping[str, Any]) -> dict[str, Any]:
+def _videos(ledger: Ledger, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Counts of videos by how far they are; `settled` counts in fractions what needs no more work in this launch."""
     counts = ledger.videos["clip_count"].to_numpy()
     done = ledger.videos["done"].combine_chunks().value_lengths().to_numpy()
     lost = ledger.failed.group_by(["video", "clip_index"]).aggregate([])["video"].value_counts()
     failed = np.zeros(len(counts))
     failed[ledger.places(lost.field("values").to_pylist())] = lost.field("counts").to_numpy()
-    planned = max(note["videos"] + note["other_videos"], len(counts)) if note else None
+    planned = max(manifest["videos"] + manifest["other_videos"], len(counts)) if manifest else None
     finished = int((done >= counts).sum())
     return {
         "planned": planned,

@@ -8,7 +8,7 @@ from pipelines.export.npz import npz_bytes
 from pipelines.io import storage
 from pipelines.io.file_names import file_name
 from pipelines.io.shards import digest
-from pipelines.lift.ledger import HeldTrack
+from pipelines.lift.ledger import StoredTrack
 from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.configs.lift import ExportFormat
 
@@ -47,7 +47,7 @@ def export(lifted: LiftedTrack, output: str, forms: Sequence[ExportFormat]) -> N
         storage.write_bytes(export_uri(output, form, name), _WRITERS[form](lifted))
 
 
-def missing_exports(held: Iterable[HeldTrack], output: str, forms: Sequence[ExportFormat]) -> dict[str, list[int]]:
+def missing_exports(held: Iterable[StoredTrack], output: str, forms: Sequence[ExportFormat]) -> dict[str, list[int]]:
     """The lifted tracks that are missing in one of the formats: rows of each poses file."""
     missing: dict[str, list[int]] = {}
     if forms:
@@ -58,7 +58,7 @@ def missing_exports(held: Iterable[HeldTrack], output: str, forms: Sequence[Expo
     return missing
 
 
-def remove_exports(gone: Iterable[HeldTrack], kept: Iterable[HeldTrack], output: str) -> None:
+def remove_exports(gone: Iterable[StoredTrack], kept: Iterable[StoredTrack], output: str) -> None:
     """Remove the files of tracks that are no longer there."""
     names, others = ({export_name(t.video, t.person, t.track_id) for t in tracks} for tracks in (gone, kept))
     for form in _WRITERS:

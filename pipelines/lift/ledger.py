@@ -18,7 +18,7 @@ _COLUMNS = ("track_id", "video", "person", "frames", "error")
 
 
 @dataclass(frozen=True, slots=True)
-class HeldTrack:
+class StoredTrack:
     """A lifted track in an output.
 
     Attributes:
@@ -41,7 +41,7 @@ class HeldTrack:
 
 
 @dataclass(frozen=True)
-class HeldFile:
+class StoredFile:
     """A poses file; all its tracks come from one tracks file.
 
     Attributes:
@@ -61,18 +61,18 @@ class HeldFile:
         """Whether its rows say why tracks could not be lifted."""
         return is_failed(self.uri)
 
-    def tracks(self) -> Iterator[HeldTrack]:
+    def tracks(self) -> Iterator[StoredTrack]:
         """Its rows, unless they failed."""
         for row, values in enumerate([] if self.failed else self.table.to_pylist()):
             described = {name: values[name] for name in _COLUMNS if name != "error"}
-            yield HeldTrack(self.uri, row, self.source, **described)
+            yield StoredTrack(self.uri, row, self.source, **described)
 
 
 @dataclass(frozen=True)
 class Ledger:
     """The poses files of an output."""
 
-    files: tuple[HeldFile, ...]
+    files: tuple[StoredFile, ...]
 
     def done(self) -> dict[str, set[str]]:
         """Ids of the lifted tracks by the name of their tracks file."""
@@ -86,7 +86,7 @@ class Ledger:
         """Those of some tracks files alone."""
         return Ledger(tuple(file for file in self.files if file.source in sources))
 
-    def tracks(self) -> Iterator[HeldTrack]:
+    def tracks(self) -> Iterator[StoredTrack]:
         """All lifted tracks."""
         for file in self.files:
             yield from file.tracks()
@@ -119,13 +119,13 @@ def read_ledger(folder: str, settings: Mapping[str, Any]) -> Ledger:
         return Ledger(tuple(pool.map(lambda file: _read(file, settings), files)))
 
 
-def remove(files: Iterable[HeldFile]) -> None:
+def remove(files: Iterable[StoredFile]) -> None:
     """Remove poses files."""
     for file in files:
         storage.remove(file.uri)
 
 
-def outdated(ledger: Ledger, folders: Collection[str], sources: Collection[str]) -> list[HeldFile]:
+def outdated(ledger: Ledger, folders: Collection[str], sources: Collection[str]) -> list[StoredFile]:
     """The poses files whose tracks files have been replaced.
 
     Args:
@@ -136,14 +136,14 @@ def outdated(ledger: Ledger, folders: Collection[str], sources: Collection[str])
     return [file for file in ledger.files if file.tracks_folder in folders and file.source not in sources]
 
 
-def _read(uri: str, settings: Mapping[str, Any]) -> HeldFile:
+def _read(uri: str, settings: Mapping[str, Any]) -> StoredFile:
     metadata = check_format(uri)
     existing = json.loads(metadata[SETTINGS_KEY])
     if existing["model_sha256"] == settings["model_sha256"]:
         # The same model under another name, such as another address of the same file.
         settings = {**settings, "model": existing["model"]}
     require_same_settings(uri.rpartition("/")[0], _described(existing), _described(settings))
-    return HeldFile(uri, existing["tracks"], existing["source"], storage.read_table(uri, list(_COLUMNS)))
+    return StoredFile(uri, existing["tracks"], existing["source"], storage.read_table(uri, list(_COLUMNS)))
 
 
 def _described(settings: Mapping[str, Any]) -> dict[str, Any]:

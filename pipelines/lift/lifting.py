@@ -27,8 +27,8 @@ BATCH_FRAMES = 8192
 
 
 @dataclass(frozen=True)
-class Lifter:
-    """A lifter ready to be used.
+class LoadedLifter:
+    """A lifter with its weights, and what results say of it.
 
     Attributes:
         model: Computes where its weights are.
@@ -55,7 +55,7 @@ class _Prepared(NamedTuple):
 
 
 def lift_tracks(
-    lifter: Lifter, tracks: Iterable[tuple[TrackInfo, KeypointTrack | str]]
+    lifter: LoadedLifter, tracks: Iterable[tuple[TrackInfo, KeypointTrack | str]]
 ) -> Iterator[tuple[TrackInfo, LiftedTrack | str]]:
     """Lift tracks of any length; a batch of them is held at a time.
 
@@ -87,7 +87,7 @@ def frames_at_rate(track: TrackInfo, fps: float) -> float:
     return track.frames * fps / track.fps if known and track.fps else float(track.frames)
 
 
-def _prepare(lifter: Lifter, info: TrackInfo, track: KeypointTrack) -> _Prepared | str:
+def _prepare(lifter: LoadedLifter, info: TrackInfo, track: KeypointTrack) -> _Prepared | str:
     try:
         _check(track)
         at_rate = at_lifter_rate(track, lifter.card.fps)
@@ -114,7 +114,7 @@ def _check(track: KeypointTrack) -> None:
         raise UserError(f"{name}: timestamps are not finite; mend or remove the track")
 
 
-def _lift(lifter: Lifter, batch: list[_Prepared]) -> Iterator[tuple[TrackInfo, LiftedTrack | str]]:
+def _lift(lifter: LoadedLifter, batch: list[_Prepared]) -> Iterator[tuple[TrackInfo, LiftedTrack | str]]:
     lifted = lift(lifter.model, [prepared.inputs for prepared in batch], flip=lifter.flip)
     for prepared, (pose, trajectory) in zip(batch, lifted, strict=True):
         if pose.isfinite().all() and (trajectory is None or trajectory.isfinite().all()):
@@ -123,7 +123,7 @@ def _lift(lifter: Lifter, batch: list[_Prepared]) -> Iterator[tuple[TrackInfo, L
             yield prepared.info, f"track {prepared.info.track_id}: the lifter predicts numbers that are not finite"
 
 
-def _finish(lifter: Lifter, prepared: _Prepared, prediction: Lifted) -> LiftedTrack:
+def _finish(lifter: LoadedLifter, prepared: _Prepared, prediction: Lifted) -> LiftedTrack:
     """The result at the track's own times, measured against its own keypoints."""
     info, track, at_rate, _ = prepared
     times = frame_times(track.track_id, track.timestamps_s, track.fps)

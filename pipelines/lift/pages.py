@@ -12,7 +12,7 @@ from pipelines.io.file_names import same_file
 from pipelines.io.secrets import redact
 from pipelines.io.shards import digest
 from pipelines.lift.exports import export_name, stem
-from pipelines.lift.ledger import HeldTrack
+from pipelines.lift.ledger import StoredTrack
 from pipelines.lift.plan import name_of
 from pipelines.report.pose_page import pose_page
 from pipelines.report.pose_video import render_gif, render_mp4
@@ -41,7 +41,7 @@ class Show:
 
     name: str
     video: str
-    people: tuple[HeldTrack, ...]
+    people: tuple[StoredTrack, ...]
     movies: bool
 
     @property
@@ -60,9 +60,9 @@ class Show:
         return max(track.frames for track in self.people) * (2 if self.movies else 1)
 
 
-def shows_of_videos(output: str, videos: Sequence[str], held: Iterable[HeldTrack]) -> list[Show]:
+def shows_of_videos(output: str, videos: Sequence[str], held: Iterable[StoredTrack]) -> list[Show]:
     """A show for each of the videos with somebody in it."""
-    by_video: dict[str, list[HeldTrack]] = {}
+    by_video: dict[str, list[StoredTrack]] = {}
     for track in held:
         by_video.setdefault(track.video, []).append(track)
     stems = [stem(video) for video in videos]
@@ -77,7 +77,7 @@ def shows_of_videos(output: str, videos: Sequence[str], held: Iterable[HeldTrack
     return shows
 
 
-def shows_of_tracks(output: str, count: int, held: Iterable[HeldTrack]) -> list[Show]:
+def shows_of_tracks(output: str, count: int, held: Iterable[StoredTrack]) -> list[Show]:
     """A show for each of the first so many tracks whose video is there."""
     there: dict[str, bool] = {}
     shows: list[Show] = []

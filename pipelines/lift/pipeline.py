@@ -3,65 +3,40 @@
 Only names of files and numbers of rows travel; processes read their tracks and write their poses themselves.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import DataContext
 
-from pipelines.lift.lifting import Lifter
+from pipelines.lift.lift_units import LiftUnits, export_rows
+from pipelines.lift.lifting import LoadedLifter
 from pipelines.lift.plan import Unit
-from pipelines.lift.work import LiftUnits, export_rows
 from pipelines.ray_cluster import prometheus, session
+from pipelines.ray_cluster.pools import Capacity, Pool, fill_cluster, map_stage, rows_or_failure
 from schemas.configs.lift import ExportFormat, LiftWorkersConfig
-from schemas.errors import RunFailed
 
-# What the driver hears of a unit is smaller.
+# Larger than the rows that a unit leaves for the driver.
 BLOCK_BYTES = 1_000_000
-# A unit takes a CPU seconds: at the end of a corpus the next one would wait beside a busy process while others are
-# idle. It takes a GPU less than the way to the driver and back: there the next one waits.
+# A unit takes a CPU seconds: at the end of a corpus a second one would wait beside a busy process while others are
+# idle. It takes a GPU less time than the way to the driver and back, so that there a second one waits.
 UNITS_IN_FLIGHT_CPU, UNITS_IN_FLIGHT_GPU = 1, 2
-# Blocks that items are dealt into at most: Ray keeps books on each.
-MOST_BLOCKS = 10_000
+# Blocks that items are split into at most, as Ray keeps track of each.
+MAX_BLOCKS = 10_000
 
 _EXPORTED = pa.schema([("frames", pa.int64()), ("run_failed", pa.string())])
 
 
-@dataclass(frozen=True)
-class Pool:
-    """How many lifting processes there are and what Ray reserves for each.
-
-    Attributes:
-        size: At the start.
-        cpus: For each.
-        gpus: For each.
-        most: So many there may be, as machines join.
-    """
-
-    size: int
-    cpus: float
-    gpus: float
-    most: int
-
-
-def size_pool(config: LiftWorkersConfig, cpus: float, gpus: float, units: int) -> Pool:
-    """The processes that fill a machine or cluster, not more than there are units; if told more, they share CPUs."""
-    if config.gpus_per_lifter > 0:
-        fit = min(gpus / config.gpus_per_lifter, cpus / config.cpus_per_lifter)
-    else:
-        fit = cpus / config.cpus_per_lifter
-    size = max(1, min(config.lifters or int(fit), units))
-    # Of all that is wanted, so much there is; Ray counts in ten-thousandths.
-    share = min(1.0, int(1000 * cpus / (size * config.cpus_per_lifter)) / 1000)
-    return Pool(size, share * config.cpus_per_lifter, config.gpus_per_lifter, min(config.lifters or units, units))
+def size_pool(config: LiftWorkersConfig, capacity: Capacity, units: int) -> Pool:
+    """The lifting processes that fill a cluster, not more than there are units."""
+    return fill_cluster(capacity, config.lifters, config.cpus_per_lifter, config.gpus_per_lifter, work=units)
 
 
 def run_lifting(
     units: Sequence[Unit],
-    lifter: Lifter,
+    lifter: LoadedLifter,
     folder: str,
     settings: Mapping[str, Any],
     exports: Sequence[ExportFormat],
@@ -73,69 +48,55 @@ def run_lifting(
         RunFailed: The output cannot be written.
     """
     session.connect()
-    resources = ray.cluster_resources()
-    pool = size_pool(workers, resources.get("CPU", 1), resources.get("GPU", 0), len(units))
-    # Sent once to each machine: the others may not see this one's files.
+    pool = size_pool(workers, Capacity.of_cluster(), len(units))
+    # Sent once to each machine, as the others may not see this one's files.
     load = _loader(lifter)
     device = "cuda" if pool.gpus else "cpu"
     DataContext.get_current().target_max_block_size = BLOCK_BYTES
     items = ray.data.from_items(
-        [{"unit": unit.to_json()} for unit in units], override_num_blocks=min(len(units), MOST_BLOCKS)
+        [{"unit": unit.to_json()} for unit in units], override_num_blocks=min(len(units), MAX_BLOCKS)
     )
     # 1:N  a row a track; the frames stay in the process
-    heard = items.map_batches(
+    lifted = map_stage(
+        items,
         LiftUnits,
-        fn_constructor_args=(load, folder, settings, tuple(exports), workers.cpus_per_lifter, device),
-        batch_size=1,
-        batch_format="pyarrow",
-        compute=ActorPoolStrategy(
-            min_size=pool.size,
-            max_size=pool.most,
-            max_tasks_in_flight_per_actor=UNITS_IN_FLIGHT_GPU if pool.gpus else UNITS_IN_FLIGHT_CPU,
-        ),
-        num_cpus=pool.cpus,
-        num_gpus=pool.gpus,
+        (load, folder, settings, tuple(exports), workers.cpus_per_lifter, device),
+        pool,
+        batch_rows=1,
+        in_flight=UNITS_IN_FLIGHT_GPU if pool.gpus else UNITS_IN_FLIGHT_CPU,
     )
-    # As the dashboard calls it.
-    heard.set_name("lift")
-    for row in _unless_failed(heard.iter_rows()):
+    # The name shown in the Ray dashboard.
+    lifted.set_name("lift")
+    for row in rows_or_failure(lifted):
         prometheus.count_track(row)
         yield row
 
 
 def run_exports(
-    rows: Mapping[str, Sequence[int]], output: str, forms: Sequence[ExportFormat]
+    rows: Mapping[str, Sequence[int]], output: str, formats: Sequence[ExportFormat]
 ) -> Iterator[dict[str, Any]]:
     """Export tracks that are lifted already; yields a row for each.
 
     Args:
-        rows: Of poses files.
+        rows: Rows of poses files, by file.
         output: Holds the formats' folders.
-        forms: The formats.
+        formats: The formats.
 
     Raises:
         RunFailed: The output cannot be written.
     """
     session.connect()
     DataContext.get_current().target_max_block_size = BLOCK_BYTES
-    listed = [{"file": file, "rows": list(numbers)} for file, numbers in rows.items()]
-    items = ray.data.from_items(listed, override_num_blocks=min(len(listed), MOST_BLOCKS))
+    files = [{"file": file, "rows": list(numbers)} for file, numbers in rows.items()]
+    items = ray.data.from_items(files, override_num_blocks=min(len(files), MAX_BLOCKS))
 
     def write_exports(batch: pa.Table) -> Iterator[pa.Table]:
-        for row in export_rows(batch.to_pylist(), output, forms):
+        for row in export_rows(batch.to_pylist(), output, formats):
             yield pa.Table.from_pylist([row], schema=_EXPORTED)
 
     # 1:N  a row a track
-    exported = items.map_batches(write_exports, batch_size=1, batch_format="pyarrow")
-    yield from _unless_failed(exported.iter_rows())
+    yield from rows_or_failure(items.map_batches(write_exports, batch_size=1, batch_format="pyarrow"))
 
 
-def _loader(lifter: Lifter) -> Callable[[], Lifter]:
+def _loader(lifter: LoadedLifter) -> Callable[[], LoadedLifter]:
     return partial(ray.get, ray.put(lifter))
-
-
-def _unless_failed(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for row in rows:
-        if row["run_failed"]:
-            raise RunFailed(row["run_failed"])
-        yield row

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from pipelines.io import storage
-from pipelines.lift.ledger import HeldTrack
+from pipelines.lift.ledger import StoredTrack
 from pipelines.tracks import keypoint_reader
 from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas.errors import UserError
@@ -60,7 +60,7 @@ def find_tracks(uri: str | Sequence[str]) -> list[TrackInfo]:
     return tracks
 
 
-def require_one_file_each(tracks: Sequence[TrackInfo], held: Iterable[HeldTrack]) -> None:
+def require_one_file_each(tracks: Sequence[TrackInfo], held: Iterable[StoredTrack]) -> None:
     """Check that no track is in two files, as two detectors over the same videos would have it.
 
     Args:

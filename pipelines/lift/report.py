@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pipelines.io import json_documents, storage
 from pipelines.io.shards import digest
 from pipelines.lift.ledger import Ledger
-from pipelines.lift.lifting import Lifter, frames_at_rate
+from pipelines.lift.lifting import LoadedLifter, frames_at_rate
 from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas import __version__
 
@@ -92,7 +92,7 @@ class Histogram:
 
 
 def compose(
-    output: str, uri: Sequence[str], lifter: Lifter, tracks: Sequence[TrackInfo], ledger: Ledger, tally: Tally
+    output: str, uri: Sequence[str], lifter: LoadedLifter, tracks: Sequence[TrackInfo], ledger: Ledger, tally: Tally
 ) -> dict[str, Any]:
     """The report.
 
@@ -141,7 +141,7 @@ def write(output: str, report: Mapping[str, Any]) -> None:
     json_documents.write(storage.join(output, FILE), report)
 
 
-def notes(lifter: Lifter, tracks: Sequence[TrackInfo], frames_seen: Sequence[float]) -> list[str]:
+def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequence[float]) -> list[str]:
     """What to know before using the poses, a line each."""
     card, count = lifter.card, len(tracks)
     padded = sum(frames < card.receptive_field for frames in frames_seen)

@@ -1,4 +1,10 @@
-"""Lifting from start to end: survey the output, label videos if that is asked for, lift what is missing, report."""
+"""The lift job from start to end.
+
+1. `prepare`: the lifter is loaded, tracks or videos are found, addresses and settings resolved.
+2. `survey`: the output is read; what it lacks is the work.
+3. `execute`: videos are labeled if videos were given, missing tracks are lifted, exported and drawn, the report is
+   written.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,15 +12,14 @@ from typing import Any
 
 from pipelines.io import storage
 from pipelines.label import run as label
-from pipelines.lift import labeling, ledger, pages, pipeline, plan, report
+from pipelines.lift import ledger, pages, pipeline, plan, report
 from pipelines.lift.exports import missing_exports, remove_exports
-from pipelines.lift.labeling import Labeling
-from pipelines.lift.ledger import HeldFile, Ledger
-from pipelines.lift.lifting import Lifter
+from pipelines.lift.labeling import prepare_labeling
+from pipelines.lift.ledger import Ledger, StoredFile
+from pipelines.lift.lifting import LoadedLifter
 from pipelines.lifters.checkpoint import LifterCard, load_lifter, require_layout
 from pipelines.mlflow_runs import model_uris
-from pipelines.tracks import keypoint_reader
-from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.keypoint_reader import TrackInfo, digest
 from schemas.configs.lift import LiftConfig
 from schemas.errors import UserError
 
@@ -43,57 +48,59 @@ OnPage = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Job:
-    """What a job was told, seen to be possible.
+    """A lift job that is known to be possible.
 
     Attributes:
         config: Its config.
+        output: The output, by an address that holds in any process: workers may start in another folder.
         lifter: Its lifter.
-        given: The tracks given; None if videos were.
-        labeling: The videos that are labeled first; None if tracks were given.
+        tracks: The tracks to lift; None if videos are labeled first.
+        labeling: The job that labels the videos first; None if tracks were given.
     """
 
     config: LiftConfig
-    lifter: Lifter
-    given: Sequence[TrackInfo] | None
-    labeling: Labeling | None
-
-    @property
-    def output(self) -> str:
-        """The output by an address that holds in any process."""
-        return storage.absolute(self.config.output)
+    output: str
+    lifter: LoadedLifter
+    tracks: Sequence[TrackInfo] | None
+    labeling: label.Job | None
 
     @property
     def tracks_from(self) -> tuple[str, ...]:
         """Where the tracks are, or will be."""
         if self.labeling:
             return (self.labeling.tracks,)
-        given = self.config.tracks
-        return (given,) if isinstance(given, str) else given or ()
+        tracks = self.config.tracks
+        return (tracks,) if isinstance(tracks, str) else tracks or ()
+
+    @property
+    def videos(self) -> tuple[str, ...]:
+        """Addresses of the videos that are labeled first."""
+        return tuple(source.uri for source in self.labeling.sources) if self.labeling else ()
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the poses depend on."""
+        """What the poses depend on; an output never mixes two of them."""
         return ledger.settings_of(self.lifter.name, self.lifter.sha256, self.lifter.flip)
 
 
 @dataclass(frozen=True)
 class Work:
-    """What there is, and what of it is to be done.
+    """What the output of a job holds, and what it lacks.
 
     Attributes:
         tracks: All tracks.
-        held: What the output holds of them.
+        ledger: What the output holds of them.
         outdated: The poses files whose tracks were replaced.
         units: The tracks that are not lifted.
         exports: Rows of poses files whose exports are missing.
         shows: The pages that are missing.
         labeled: Whether no video is left to label.
-        reported: Whether the last run got to its end.
+        reported: Whether the last run came to its end.
     """
 
     tracks: Sequence[TrackInfo]
-    held: Ledger
-    outdated: Sequence[HeldFile]
+    ledger: Ledger
+    outdated: Sequence[StoredFile]
     units: Sequence[plan.Unit]
     exports: dict[str, list[int]]
     shows: Sequence[pages.Show]
@@ -101,13 +108,13 @@ class Work:
     reported: bool
 
     @property
-    def nothing(self) -> bool:
-        """Whether all is done already."""
+    def nothing_to_do(self) -> bool:
+        """Whether the output is complete."""
         return self.labeled and self.reported and not (self.outdated or self.units or self.exports or self.shows)
 
 
 def prepare(config: LiftConfig) -> Job:
-    """Fetch the lifter and look at the inputs, before anything is written.
+    """Load the lifter, find the tracks or videos, and resolve addresses and settings.
 
     Raises:
         UserError: Tracks and videos, or neither; no such model, tracks or videos; another layout than the lifter's.
@@ -117,37 +124,37 @@ def prepare(config: LiftConfig) -> Job:
         raise UserError("tracks, video: give one of them: tracks=… (of jobs.label or jobs.import_poses) or video=…")
     fetched = model_uris.fetch(config.model)
     model, card = load_lifter(fetched.file)
-    lifter = Lifter(model, card, fetched.name, fetched.sha256, config.flip)
+    lifter = LoadedLifter(model, card, fetched.name, fetched.sha256, config.flip)
+    output = storage.absolute(config.output)
     if config.tracks is not None:
-        return Job(config, lifter, _find_tracks(config.tracks, card), None)
-    return Job(config, lifter, None, labeling.plan_labeling(config, card))
+        return Job(config, output, lifter, _find_tracks(config.tracks, card), None)
+    return Job(config, output, lifter, None, prepare_labeling(config, card))
 
 
 def survey(job: Job) -> Work:
-    """Compare what is asked for with what the output holds.
+    """Compare the tracks with what the output holds.
 
     Raises:
-        UserError: The output was made with another model or other settings, or a track is in two files.
+        UserError: The output was begun with another model or other settings, or a track is in two files.
     """
-    output = job.output
-    whole = ledger.read_ledger(output, job.settings)
-    tracks, labeled = job.given, True
+    complete = ledger.read_ledger(job.output, job.settings)
+    tracks, labeled = job.tracks, True
     if job.labeling:
-        labeled = label.survey(job.labeling.config, job.labeling.sources).nothing
-        there = storage.list_folder(job.labeling.tracks, ".parquet")
-        tracks = _find_tracks(job.labeling.tracks, job.lifter.card) if there else []
+        labeled = label.survey(job.labeling).nothing_to_do
+        linked = storage.list_folder(job.labeling.tracks, ".parquet")
+        tracks = _find_tracks(job.labeling.tracks, job.lifter.card) if linked else []
     assert tracks is not None
     sources = {plan.name_of(track.file) for track in tracks}
-    outdated = ledger.outdated(whole, plan.folders_given_whole(job.tracks_from), sources)
+    outdated = ledger.outdated(complete, plan.folders_given_whole(job.tracks_from), sources)
     plan.require_one_file_each(
-        tracks, (track for file in whole.files if file not in outdated for track in file.tracks())
+        tracks, (track for file in complete.files if file not in outdated for track in file.tracks())
     )
-    held = whole.of(sources)
-    units = plan.plan_units(tracks, held.done())
-    exports = missing_exports(held.tracks(), output, job.config.export)
-    shows = [show for show in _shows(job, held) if not show.there]
-    reported = storage.exists(storage.join(output, report.FILE))
-    return Work(tracks, held, outdated, units, exports, shows, labeled, reported)
+    present = complete.of(sources)
+    units = plan.plan_units(tracks, present.done())
+    exports = missing_exports(present.tracks(), job.output, job.config.export)
+    shows = [show for show in _shows(job, present) if not show.there]
+    reported = storage.exists(storage.join(job.output, report.FILE))
+    return Work(tracks, present, outdated, units, exports, shows, labeled, reported)
 
 
 def execute(job: Job, work: Work, on_progress: OnProgress, on_page: OnPage) -> dict[str, Any]:
@@ -155,40 +162,46 @@ def execute(job: Job, work: Work, on_progress: OnProgress, on_page: OnPage) -> d
 
     Args:
         job: The job.
-        work: Its survey.
+        work: What its output lacks.
         on_progress: Called often.
         on_page: Called with each page that is made.
 
     Raises:
         RunFailed: The output cannot be written.
-        UserError: A worker found a mistake of the user's.
+        UserError: A mistake that only workers see.
     """
     tally, labels, interrupted = report.Tally(), None, not work.reported
     storage.remove(storage.join(job.output, report.FILE))
     if job.labeling:
-        labels = labeling.label_videos(job.labeling, lambda at: on_progress(_of_labeling(at)))
+        labels = _label(job.labeling, on_progress)
         work = survey(job)
     tally.begin()
     _lift(job, work, tally, on_progress)
-    _tidy(job, work)
+    _remove_outdated(job, work)
     work = survey(job)
     _export(job, work, on_progress)
-    told = report.compose(job.output, job.tracks_from, job.lifter, work.tracks, work.held, tally)
-    told |= {
-        "data": keypoint_reader.digest({track.file for track in work.tracks}),
-        "labels": labels,
-        "videos_failed": 0,
-    }
+    result = report.compose(job.output, job.tracks_from, job.lifter, work.tracks, work.ledger, tally)
+    result |= {"data": digest({track.file for track in work.tracks}), "labels": labels, "videos_failed": 0}
     unreadable: set[str] = set()
     if labels:
-        told["videos_failed"] = labels["videos_failed"]
+        result["videos_failed"] = labels["videos_failed"]
         unreadable = {failure["video"] for failure in labels["failures"]}
-    told["notes"] += _of_nobody(job, work, unreadable)
+    result["notes"] += _notes_of_empty_videos(job, work, unreadable)
     # A run that was interrupted may have lifted what pages do not show yet.
-    changed = set(work.held.videos()) if interrupted else tally.videos
-    told["pages"] = _render(job, work, changed, on_progress, on_page, told["notes"])
-    report.write(job.output, told)
-    return told
+    changed = set(work.ledger.videos()) if interrupted else tally.videos
+    result["pages"] = _render(job, work, changed, on_progress, on_page, result["notes"])
+    report.write(job.output, result)
+    return result
+
+
+def _label(labeling: label.Job, on_progress: OnProgress) -> dict[str, Any] | None:
+    """Label the videos that are not labeled yet; returns the label job's report, None if there were none."""
+
+    def on_label_progress(at: label.Progress) -> None:
+        on_progress(Progress(at.stage, at.done, at.total, "videos" if at.stage == "label" else "files"))
+
+    work = label.survey(labeling)
+    return None if work.nothing_to_do else label.execute(labeling, work, on_label_progress)
 
 
 def _find_tracks(uri: str | Sequence[str], card: LifterCard) -> list[TrackInfo]:
@@ -201,8 +214,8 @@ def _find_tracks(uri: str | Sequence[str], card: LifterCard) -> list[TrackInfo]:
 def _lift(job: Job, work: Work, tally: report.Tally, on_progress: OnProgress) -> None:
     config = job.config
     storage.remove_leftovers(job.output)
-    # Their tracks are about to be tried again.
-    ledger.remove(file for file in work.held.files if file.failed)
+    # The tracks that failed are about to be tried again.
+    ledger.remove(file for file in work.ledger.files if file.failed)
     if not work.units:
         return
     done, total = 0, sum(unit.frames for unit in work.units)
@@ -213,12 +226,12 @@ def _lift(job: Job, work: Work, tally: report.Tally, on_progress: OnProgress) ->
         on_progress(Progress("lift", done, total, "frames"))
 
 
-def _tidy(job: Job, work: Work) -> None:
+def _remove_outdated(job: Job, work: Work) -> None:
     """Remove the poses whose tracks were replaced, and what was made of them alone."""
     if work.outdated:
-        gone = [track for file in work.outdated for track in file.tracks()]
+        removed = [track for file in work.outdated for track in file.tracks()]
         ledger.remove(work.outdated)
-        remove_exports(gone, ledger.read_ledger(job.output, job.settings).tracks(), job.output)
+        remove_exports(removed, ledger.read_ledger(job.output, job.settings).tracks(), job.output)
 
 
 def _export(job: Job, work: Work, on_progress: OnProgress) -> None:
@@ -232,7 +245,7 @@ def _render(
     job: Job, work: Work, changed: set[str], on_progress: OnProgress, on_page: OnPage, notes: list[str]
 ) -> list[str]:
     """Make the pages that are missing or show what has changed; returns all that there are."""
-    shows = _shows(job, work.held)
+    shows = _shows(job, work.ledger)
     todo = [show for show in shows if not show.there or show.video in changed]
     done, total = 0, sum(show.frames for show in todo)
 
@@ -253,24 +266,20 @@ def _render(
     return [file for show in shows for file in show.files if storage.exists(file)]
 
 
-def _shows(job: Job, held: Ledger) -> list[pages.Show]:
-    output, config = job.output, job.config
-    shows = pages.shows_of_videos(output, job.labeling.videos, held.tracks()) if job.labeling else []
-    return shows + (pages.shows_of_tracks(output, config.pages, held.tracks()) if config.pages else [])
+def _shows(job: Job, present: Ledger) -> list[pages.Show]:
+    shows = pages.shows_of_videos(job.output, job.videos, present.tracks()) if job.labeling else []
+    count = job.config.pages
+    return shows + (pages.shows_of_tracks(job.output, count, present.tracks()) if count else [])
 
 
-def _of_labeling(at: label.Progress) -> Progress:
-    return Progress(at.stage, at.done, at.total, "videos" if at.stage == "label" else "files")
-
-
-def _of_nobody(job: Job, work: Work, unreadable: set[str]) -> list[str]:
-    """Where there was nothing to lift, said; unreadable videos are told of elsewhere."""
+def _notes_of_empty_videos(job: Job, work: Work, unreadable: set[str]) -> list[str]:
+    """A note for each input without anything to lift; unreadable videos are reported elsewhere."""
     if job.labeling is None:
         return [] if work.tracks else [f"{', '.join(job.tracks_from)}: holds no track, so there is nothing to lift"]
-    somebody = {track.video for track in work.held.tracks()}
-    failed = unreadable | {failure["video"] for failure in work.held.failures()}
+    with_tracks = {track.video for track in work.ledger.tracks()}
+    failed = unreadable | {failure["video"] for failure in work.ledger.failures()}
     return [
         f"{video}: nobody is tracked in it, so there are no poses and no page"
-        for video in job.labeling.videos
-        if video not in somebody | failed
+        for video in job.videos
+        if video not in with_tracks | failed
     ]

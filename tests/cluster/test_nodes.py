@@ -211,8 +211,9 @@ def test_a_search_loses_its_only_node_while_workers_start_and_goes_on_on_another
 
 def test_a_poisoned_video_in_every_position(embedded_ray, videos, tmp_path):
     """Wherever the video stands that aborts every decoder, the others are labeled, each clip once."""
+    from dataclasses import replace
+
     from pipelines.label import run
-    from pipelines.label.video_sources import find_videos
     from schemas.configs.label import LabelConfig
 
     names = sorted(video.name for video in videos.iterdir())
@@ -228,8 +229,8 @@ def test_a_poisoned_video_in_every_position(embedded_ray, videos, tmp_path):
                 **{"detector": {"name": "bright_spot:BrightSpot"}, "decode": {"max_side": 160, "clip_mb": 0.4}},
             }
         )
-        sources = find_videos(str(folder))
-        report = run.execute(config, run.survey(config, sources), lambda at: None, "hostile:Aborts")
+        job = replace(run.prepare(config), reader="hostile:Aborts")
+        report = run.execute(job, run.survey(job), lambda at: None)
         clips, tracks = labels_in(config.output)
         failed = report["failures"]
         assert len(failed) == 1, (position, failed)

@@ -8,7 +8,7 @@ from pipelines.detectors.base import Detector, KeypointEstimator
 from pipelines.detectors.card import DetectorCard, save_detector
 from pipelines.detectors.hrnet.detector import Hrnet, HrnetConfig
 from pipelines.detectors.hrnet.network import HrnetNetwork
-from pipelines.label.run import settings_of
+from pipelines.label.job import detection_settings
 from schemas.configs.label import LabelConfig
 from schemas.errors import UserError
 
@@ -83,7 +83,7 @@ def test_an_output_may_be_continued_faster_but_not_otherwise():
         config = read_config(
             LabelConfig, ["videos=a", "output=b", "detector=hrnet", "detector.weights=random:0", *fields]
         )
-        return settings_of(config)
+        return detection_settings(config)
 
     first = settings()
     faster = (

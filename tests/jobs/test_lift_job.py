@@ -14,6 +14,7 @@ from train.training_samples import person
 from jobs.command_line import main
 from pipelines.io import storage
 from pipelines.lift.pipeline import size_pool
+from pipelines.ray_cluster.pools import Capacity
 from pipelines.tracks.lifted_reader import read_lifted
 from schemas.configs.lift import LiftWorkersConfig
 from schemas.formats.poses import POSES
@@ -215,14 +216,14 @@ def test_a_wrong_command_is_one_clear_line_and_exit_code_2(arguments, message, c
     [(0, {}), (0, {"lifters": 100}), (0, {"cpus_per_lifter": 8}), (8, {"gpus_per_lifter": 1}), (1, {"lifters": 3})],
 )
 def test_all_lifters_fit_the_machine_at_once(cpus, gpus, told):
-    pool = size_pool(LiftWorkersConfig(**told), cpus, gpus, units=1000)
+    pool = size_pool(LiftWorkersConfig(**told), Capacity(cpus, gpus), units=1000)
     assert pool.size * pool.cpus <= cpus + 1e-9
     assert pool.size * pool.gpus <= max(gpus, 1)
     assert pool.size == told.get("lifters", pool.size)
 
 
 def test_the_default_fills_the_machine_and_no_process_is_idle():
-    assert size_pool(LiftWorkersConfig(), 64, 0, units=1000).size == 64
-    assert size_pool(LiftWorkersConfig(cpus_per_lifter=4), 64, 0, units=1000).size == 16
-    assert size_pool(LiftWorkersConfig(gpus_per_lifter=0.25), 64, 4, units=1000).size == 16
-    assert size_pool(LiftWorkersConfig(), 64, 0, units=3).size == 3
+    assert size_pool(LiftWorkersConfig(), Capacity(64), units=1000).size == 64
+    assert size_pool(LiftWorkersConfig(cpus_per_lifter=4), Capacity(64), units=1000).size == 16
+    assert size_pool(LiftWorkersConfig(gpus_per_lifter=0.25), Capacity(64, 4), units=1000).size == 16
+    assert size_pool(LiftWorkersConfig(), Capacity(64), units=3).size == 3

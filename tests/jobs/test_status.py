@@ -6,8 +6,10 @@ import pytest
 from label.detection_samples import clip, sources, write_shard
 
 from jobs.command_line import main
+from pipelines.label.job import Job
 from pipelines.label.ledger import read_ledger
-from pipelines.label.status import note_job
+from pipelines.label.status import write_manifest
+from schemas.configs.label import LabelConfig
 
 
 def raylift(capfd, *arguments):
@@ -19,7 +21,8 @@ def raylift(capfd, *arguments):
 @pytest.fixture
 def half(tmp_path):
     """Two of three videos begun, one of them damaged."""
-    note_job(str(tmp_path), sources("a", "b", "c"), read_ledger(f"{tmp_path}/detections", None))
+    job = Job(LabelConfig(videos="videos", output=str(tmp_path)), sources("a", "b", "c"), str(tmp_path), {})
+    write_manifest(job, read_ledger(job.detections, None))
     write_shard(tmp_path / "detections", [clip("a", 0, 1), clip("b\x1b[31m", 0, 2, error="moov atom not found")])
     return tmp_path
 

@@ -9,7 +9,6 @@ from jobs.command_line.arguments import read_config
 from pipelines.io import storage
 from pipelines.label import run
 from pipelines.label.detect import DetectPeople
-from pipelines.label.video_sources import find_videos
 from pipelines.video.encode import VideoWriter
 from schemas.configs.label import LabelConfig
 from schemas.formats.detections import DECODED
@@ -24,8 +23,9 @@ FIELDS = [
 
 def label(videos, output, *fields):
     config = read_config(LabelConfig, [f"videos={videos}", f"output={output}", *FIELDS, *fields])
-    work = run.survey(config, find_videos(config.videos))
-    return None if work.nothing else run.execute(config, work, lambda progress: None)
+    job = run.prepare(config)
+    work = run.survey(job)
+    return None if work.nothing_to_do else run.execute(job, work, lambda progress: None)
 
 
 def rows(output, kind):

@@ -7,8 +7,10 @@ import pytest
 from label.detection_samples import clip, person, sources, write_shard
 
 from pipelines.io import storage
+from pipelines.label.job import Job
 from pipelines.label.ledger import read_ledger
-from pipelines.label.status import NOTE, REPORT, note_job, status, written_at
+from pipelines.label.status import MANIFEST, REPORT, status, write_manifest, written_at
+from schemas.configs.label import LabelConfig
 
 BEGAN_S = 1_000_000.0
 
@@ -21,8 +23,9 @@ def output(tmp_path):
 
 
 def note(folder, *uris, at_s=BEGAN_S):
-    note_job(str(folder), sources(*uris), read_ledger(f"{folder}/detections", None))
-    os.utime(folder / NOTE, (at_s, at_s))
+    job = Job(LabelConfig(videos="videos", output=str(folder)), sources(*uris), str(folder), {})
+    write_manifest(job, read_ledger(job.detections, None))
+    os.utime(folder / MANIFEST, (at_s, at_s))
 
 
 def write(output, at_s, *rows):

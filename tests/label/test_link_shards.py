@@ -6,43 +6,44 @@ import pytest
 from label.detection_samples import SETTINGS, clip, person, sources, write_shard
 
 from pipelines.label.ledger import read_ledger
-from pipelines.label.link import link_bucket
-from pipelines.label.link_shards import MOST_VIDEOS, MOST_WEIGHT, plan_buckets, remove_outdated, spread
+from pipelines.label.link import link_videos
+from pipelines.label.link_shards import MAX_VIDEOS, MAX_WEIGHT, distribute, plan_link_shards, remove_outdated
 from schemas.configs.link import LinkConfig
 
 VIDEOS = [f"/videos/{number}.mp4" for number in range(3000)]
 
 
 def members(videos, weights):
-    return {prefix: sorted(videos[place] for place in places) for prefix, places in spread(videos, np.array(weights))}
+    shards = distribute(videos, np.array(weights))
+    return {prefix: sorted(videos[place] for place in places) for prefix, places in shards}
 
 
-def test_no_bucket_holds_too_much_and_each_video_is_in_one():
+def test_no_shard_holds_too_much_and_each_video_is_in_one():
     weights = np.random.default_rng(0).integers(1, 100_000, len(VIDEOS))
-    found = list(spread(VIDEOS, weights))
+    found = list(distribute(VIDEOS, weights))
     assert sorted(place for _, places in found for place in places) == list(range(len(VIDEOS)))
-    assert all(len(places) <= MOST_VIDEOS for _, places in found)
-    assert all(weights[places].sum() <= MOST_WEIGHT for _, places in found)
-    assert len({prefix for prefix, _ in found}) == len(found) < 3 * weights.sum() / MOST_WEIGHT
+    assert all(len(places) <= MAX_VIDEOS for _, places in found)
+    assert all(weights[places].sum() <= MAX_WEIGHT for _, places in found)
+    assert len({prefix for prefix, _ in found}) == len(found) < 3 * weights.sum() / MAX_WEIGHT
 
 
-def test_a_video_longer_than_any_bucket_is_alone():
-    found = members(VIDEOS[:50], [10 * MOST_WEIGHT, *[1] * 49])
+def test_a_video_longer_than_any_shard_is_alone():
+    found = members(VIDEOS[:50], [10 * MAX_WEIGHT, *[1] * 49])
     assert [VIDEOS[0]] in found.values()
 
 
-def test_nothing_to_label_is_no_bucket():
-    assert list(spread([], np.zeros(0, np.int64))) == []
+def test_nothing_to_label_is_no_shard():
+    assert list(distribute([], np.zeros(0, np.int64))) == []
 
 
-def test_a_video_more_touches_its_own_bucket_alone():
+def test_a_video_more_touches_its_own_shard_alone():
     before, after = members(VIDEOS[:-1], [1000] * (len(VIDEOS) - 1)), members(VIDEOS, [1000] * len(VIDEOS))
-    assert sum(bucket not in after.values() for bucket in before.values()) == 1
+    assert sum(shard not in after.values() for shard in before.values()) == 1
     assert members(VIDEOS[::-1], [1000] * len(VIDEOS)) == after
 
 
 def plan(folder, *given, **options):
-    return plan_buckets(str(folder / "tracks"), read_ledger(str(folder / "detections"), SETTINGS), given, options)
+    return plan_link_shards(str(folder / "tracks"), read_ledger(str(folder / "detections"), SETTINGS), given, options)
 
 
 def test_a_file_is_named_by_what_goes_into_it_not_by_who_wrote_it(tmp_path):
@@ -53,7 +54,7 @@ def test_a_file_is_named_by_what_goes_into_it_not_by_who_wrote_it(tmp_path):
         write_shard(second / "detections", [row])
 
     def names(*plans):
-        return [[bucket.uri.rsplit("/", 1)[1] for bucket in buckets] for buckets in plans]
+        return [[shard.uri.rsplit("/", 1)[1] for shard in shards] for shards in plans]
 
     one, other = names(plan(first, *sources("a", "b")), plan(second, *sources("a", "b")))
     assert one == other
@@ -63,7 +64,7 @@ def test_a_file_is_named_by_what_goes_into_it_not_by_who_wrote_it(tmp_path):
     assert len({tuple(name) for name in [one, *changed]}) == 4
 
 
-def test_a_bucket_is_linked_in_order_of_frames_each_clip_once(tmp_path):
+def test_a_shard_is_linked_in_order_of_frames_each_clip_once(tmp_path):
     def seen(start):
         return [[person(100 + 2 * number)] for number in range(start, start + 4)]
 
@@ -71,9 +72,9 @@ def test_a_bucket_is_linked_in_order_of_frames_each_clip_once(tmp_path):
     failed = clip("a", 3, 4, error="cracked", decoded=[False] * 4)
     write_shard(tmp_path / "detections", [rows[2], clip("b", 0, 1), rows[0]])
     write_shard(tmp_path / "detections", [rows[1], rows[2], failed])
-    (bucket,) = plan(tmp_path, *sources("a", "b"))
-    assert link_bucket(bucket, LinkConfig(), assumed_fov_deg=None) == 1
-    (track,) = pq.read_table(bucket.uri).to_pylist()
+    (shard,) = plan(tmp_path, *sources("a", "b"))
+    assert link_videos(shard, LinkConfig(), assumed_fov_deg=None) == 1
+    (track,) = pq.read_table(shard.uri).to_pylist()
     assert (track["video"], track["frames"], track["start_frame"], any(track["interpolated"])) == ("a", 12, 0, False)
     assert track["timestamps_s"] == pytest.approx(np.arange(12) / 10)
     assert np.reshape(track["boxes"], (12, 4))[:, 0] == pytest.approx(100 + 2 * np.arange(12))
@@ -83,7 +84,7 @@ def test_only_replaced_files_are_removed(tmp_path):
     for name in ("bucket-old.parquet", "bucket-new.parquet", "mine.parquet"):
         (tmp_path / name).write_bytes(b"")
     write_shard(tmp_path / "detections", [clip("a", 0)])
-    (bucket,) = plan(tmp_path)
-    new = type(bucket)(str(tmp_path / "bucket-new.parquet"), (), (), {})
+    (shard,) = plan(tmp_path)
+    new = type(shard)(str(tmp_path / "bucket-new.parquet"), (), (), {})
     remove_outdated(str(tmp_path), [new])
     assert sorted(file.name for file in tmp_path.glob("*.parquet")) == ["bucket-new.parquet", "mine.parquet"]

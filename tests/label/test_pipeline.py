@@ -1,6 +1,7 @@
 """The label pipeline on an embedded Ray: what a user sees of a folder of videos, good and bad."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from pipelines.io import storage
 from pipelines.label import run
 from pipelines.label.pipeline import PLANNER, WRITER, size_pools
 from pipelines.label.status import status
-from pipelines.label.video_sources import find_videos
+from pipelines.ray_cluster.pools import Capacity
 from pipelines.video.isolated import READER
 from schemas.configs.label import LabelConfig, WorkersConfig
 from schemas.errors import RunFailed, UserError
@@ -27,8 +28,8 @@ FIELDS = ["detector=bright_spot:BrightSpot", "decode.clip_mb=0.5", "workers.clip
 def label(videos, output, *fields, reader=READER):
     """Run the job's work; returns its report."""
     config = read_config(LabelConfig, [f"videos={videos}", f"output={output}", *FIELDS, *fields])
-    seen = []
-    report = run.execute(config, run.survey(config, find_videos(config.videos)), seen.append, reader=reader)
+    job, seen = replace(run.prepare(config), reader=reader), []
+    report = run.execute(job, run.survey(job), seen.append)
     assert all(0 <= p.done <= p.total + 1e-6 for p in seen)
     return report
 
@@ -115,7 +116,7 @@ def test_the_output_tells_its_status(labeled):
 def test_the_second_time_there_is_nothing_to_do(labeled, corpus):
     output, _ = labeled
     config = read_config(LabelConfig, [f"videos={corpus}", f"output={output}", *FIELDS])
-    assert run.survey(config, find_videos(config.videos)).nothing
+    assert run.survey(run.prepare(config)).nothing_to_do
 
 
 def test_only_what_is_missing_is_done_and_the_result_is_the_same(labeled, corpus, tmp_path):
@@ -243,15 +244,15 @@ def test_remote_videos_pass_through_the_cache(corpus, tmp_path, embedded_ray, mo
 )
 def test_all_processes_fit_the_machine_at_once(cpus, gpus, told):
     """Or a stage would wait for one before it to end, which may wait for it."""
-    detectors, decoders = size_pools(WorkersConfig(**told), cpus, gpus)
+    detectors, decoders = size_pools(WorkersConfig(**told), Capacity(cpus, gpus))
     assert (decoders is None) == (gpus == 0), "on CPUs each detector decodes its own clips"
     held = sum(pool.size * pool.cpus for pool in (detectors, decoders, PLANNER, WRITER) if pool)
     assert held <= cpus + 1e-9
 
 
 def test_the_default_fills_the_machine():
-    assert size_pools(WorkersConfig(), 64, 0)[0].size == 64
-    detectors, decoders = size_pools(WorkersConfig(gpus_per_detector=0.5), 32, 4)
+    assert size_pools(WorkersConfig(), Capacity(64))[0].size == 64
+    detectors, decoders = size_pools(WorkersConfig(gpus_per_detector=0.5), Capacity(32, 4))
     assert (detectors.size, detectors.gpus) == (8, 0.5)
     assert decoders is not None
     assert decoders.size == 24

@@ -16,9 +16,9 @@ from tracks.track_samples import write_tracks
 from train.training_samples import person
 
 from pipelines.io import storage
-from pipelines.lift.lifting import Lifter, lift_tracks
+from pipelines.lift.lifting import LoadedLifter, lift_tracks
 from pipelines.lift.plan import find_tracks
-from pipelines.lift.reading import read_one_by_one
+from pipelines.lift.read_tracks import read_one_by_one
 from pipelines.lifters.checkpoint import save_lifter
 from pipelines.tracks.lifted_reader import read_lifted
 
@@ -62,7 +62,7 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path):
     assert ids == Counter(str(n) for n in range(12))
     assert not list(output.glob(".tmp*"))
 
-    lifter = Lifter(model, card, "undisturbed", "0" * 64, flip=True)
+    lifter = LoadedLifter(model, card, "undisturbed", "0" * 64, flip=True)
     some = find_tracks(str(tmp_path / "tracks"))[::4]
     for info, undisturbed in lift_tracks(lifter, read_one_by_one(some)):
         assert not isinstance(undisturbed, str)

@@ -5,7 +5,7 @@ import pytest
 from tracks.track_samples import write_tracks
 from train.training_samples import person
 
-from pipelines.lift.ledger import HeldTrack
+from pipelines.lift.ledger import StoredTrack
 from pipelines.lift.plan import (
     TRACK_FRAMES,
     UNIT_FRAMES,
@@ -15,7 +15,7 @@ from pipelines.lift.plan import (
     plan_units,
     require_one_file_each,
 )
-from pipelines.lift.reading import describe, read_one_by_one
+from pipelines.lift.read_tracks import describe, read_one_by_one
 from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas.errors import UserError
 
@@ -77,7 +77,7 @@ def test_what_an_output_could_not_tell_apart_is_refused(tmp_path):
 
 def test_a_track_of_two_files_is_refused_also_if_one_was_lifted_before():
     ours = [info("a", 3, "two/b.parquet"), info("b", 3, "two/b.parquet")]
-    held = HeldTrack("out/x.parquet", 0, "b.parquet", "a", "v.mp4", 0, 3)
+    held = StoredTrack("out/x.parquet", 0, "b.parquet", "a", "v.mp4", 0, 3)
     require_one_file_each(ours, [held])
     told = r"tracks=two/b.parquet: track a is in a.parquet too, .* different outputs"
     with pytest.raises(UserError, match=told):

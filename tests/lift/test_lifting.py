@@ -11,7 +11,7 @@ from train.training_samples import INTRINSICS, person
 
 from pipelines.export.bvh import bvh_text
 from pipelines.export.npz import npz_bytes
-from pipelines.lift.lifting import Lifter, lift_tracks
+from pipelines.lift.lifting import LoadedLifter, lift_tracks
 from pipelines.lifters.inference import lift
 from pipelines.pose.cameras import camera_vector, project, to_screen
 from pipelines.tracks.keypoint_reader import TrackInfo
@@ -19,7 +19,7 @@ from pipelines.tracks.selection import take
 
 
 def lifter(flip=True, **changes):
-    return Lifter(*make_lifter(**changes), name="models:/lifter/3", sha256="0" * 64, flip=flip)
+    return LoadedLifter(*make_lifter(**changes), name="models:/lifter/3", sha256="0" * 64, flip=flip)
 
 
 def info(track):

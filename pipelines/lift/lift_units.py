@@ -12,9 +12,9 @@ import torch
 
 from pipelines.io.shards import FAILED, FINISHED
 from pipelines.lift.exports import export
-from pipelines.lift.lifting import Lifter, lift_tracks
+from pipelines.lift.lifting import LoadedLifter, lift_tracks
 from pipelines.lift.plan import Unit, name_of
-from pipelines.lift.reading import describe, read_one_by_one
+from pipelines.lift.read_tracks import describe, read_one_by_one
 from pipelines.lift.write import PosesFile, failed_row
 from pipelines.ray_cluster.logs import log_failure
 from pipelines.tracks.keypoint_reader import TrackInfo
@@ -48,7 +48,7 @@ class LiftUnits:
 
     def __init__(
         self,
-        load: Callable[[], Lifter],
+        load: Callable[[], LoadedLifter],
         folder: str,
         settings: Mapping[str, Any],
         exports: Sequence[ExportFormat],

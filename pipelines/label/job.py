@@ -1,0 +1,58 @@
+"""A label job: its config with the addresses and settings that all its parts share, resolved once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines import registry
+from pipelines.io import storage
+from pipelines.video.isolated import READER
+from schemas.configs.label import LabelConfig
+from schemas.formats.videos import VideoSource
+from schemas.job_config import flatten
+
+
+@dataclass(frozen=True)
+class Job:
+    """A label job that is known to be possible.
+
+    Attributes:
+        config: Its config.
+        sources: The videos to label, each once.
+        output: The output, by an address that holds in any process: workers may start in another folder.
+        settings: What the detections depend on, by dotted path; an output never mixes two of them.
+        reader: "module:Class" of the video reader.
+    """
+
+    config: LabelConfig
+    sources: Sequence[VideoSource]
+    output: str
+    settings: dict[str, Any]
+    reader: str = READER
+
+    @property
+    def detections(self) -> str:
+        """Folder of the detections."""
+        return storage.join(self.output, "detections")
+
+    @property
+    def tracks(self) -> str:
+        """Folder of the tracks."""
+        return storage.join(self.output, "tracks")
+
+    @property
+    def link_options(self) -> dict[str, Any]:
+        """What the tracks depend on besides the detections."""
+        return {**self.config.link.model_dump(), "assumed_fov_deg": self.config.assumed_fov_deg}
+
+
+def detection_settings(config: LabelConfig) -> dict[str, Any]:
+    """What the detections depend on: not where the detector's weights lie, but what they are, which shards say."""
+    detector = registry.load(registry.DETECTORS, config.detector.name).Config(**config.detector.options)
+    options = detector.model_dump(exclude=getattr(detector, "PRACTICAL", {"weights"}))
+    return {
+        "detector": config.detector.name,
+        **flatten(options, "detector."),
+        "decode.max_side": config.decode.max_side,
+        "decode.clip_mb": config.decode.clip_mb,
+    }

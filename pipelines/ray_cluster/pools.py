@@ -1,0 +1,123 @@
+"""Pools of worker processes: how many fit on a cluster, and the Ray Data stages that they run.
+
+The work of a stage is done by a plain class, which knows nothing of Ray. A failure that must end the job travels in the
+columns `user_error` and `run_failed` of its rows: an exception that a worker raises would reach the driver as text
+within one of Ray's own, without its type.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.data import ActorPoolStrategy, Dataset
+
+from schemas.errors import RunFailed, UserError
+
+# CPUs reserved for a process that mostly waits for storage. Not zero: with zero CPUs Ray may place it on a head node
+# that is kept free of work.
+WAITING_CPUS = 0.001
+# The smallest number of CPUs that Ray can reserve.
+LEAST_CPUS = 0.0001
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a cluster has.
+
+    Attributes:
+        cpus: Of all nodes.
+        gpus: Of all nodes.
+    """
+
+    cpus: float
+    gpus: float = 0.0
+
+    @classmethod
+    def of_cluster(cls) -> "Capacity":
+        """That of the cluster which this process is connected to."""
+        resources = ray.cluster_resources()
+        return cls(resources.get("CPU", 1.0), resources.get("GPU", 0.0))
+
+    def processes(self, cpus: float, gpus: float = 0.0) -> int:
+        """How many processes of so many CPUs and GPUs fit, at least one."""
+        fit = self.cpus / cpus if gpus == 0 else min(self.cpus / cpus, self.gpus / gpus)
+        return max(1, int(fit))
+
+    def fraction(self, requested_cpus: float) -> float:
+        """The fraction of the requested CPUs that there is, at most 1; rounded down, as Ray counts to four places."""
+        return min(1.0, int(1000 * self.cpus / requested_cpus) / 1000)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The processes of a stage and what Ray reserves for each.
+
+    Attributes:
+        size: Processes at the start.
+        cpus: CPUs of each.
+        gpus: GPUs of each.
+        max_size: Processes at most, as machines join the cluster; None: without limit.
+    """
+
+    size: int
+    cpus: float
+    gpus: float = 0.0
+    max_size: int | None = 1
+
+
+def fill_cluster(
+    capacity: Capacity, processes: int | None, cpus: float, gpus: float, *, work: int, reserved_cpus: float = 0.0
+) -> Pool:
+    """The pool of a job's only stage that computes: it fills the cluster, and grows with it.
+
+    Args:
+        capacity: What the cluster has.
+        processes: How many processes the user asks for; None: as many as fit. More than fit share the CPUs.
+        cpus: CPUs of each process.
+        gpus: GPUs of each process.
+        work: Pieces of work; there are never more processes than pieces.
+        reserved_cpus: CPUs that other processes of the job need.
+    """
+    size = max(1, min(processes or capacity.processes(cpus, gpus), work))
+    left = Capacity(capacity.cpus - reserved_cpus, capacity.gpus)
+    return Pool(size, left.fraction(size * cpus) * cpus, gpus, max_size=max(1, min(processes or work, work)))
+
+
+def map_stage(
+    rows: Dataset, stage: type, arguments: tuple[Any, ...], pool: Pool, *, batch_rows: int | None, in_flight: int
+) -> Dataset:
+    """The rows that a stage makes of others.
+
+    Args:
+        rows: What goes in.
+        stage: The class of the stage, called with tables.
+        arguments: Of its constructor.
+        pool: The processes that run it.
+        batch_rows: Rows of each table; None: those of a block.
+        in_flight: Tables sent to each process at a time, the one that it works on among them.
+    """
+    return rows.map_batches(
+        stage,
+        fn_constructor_args=arguments,
+        batch_size=batch_rows,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(min_size=pool.size, max_size=pool.max_size, max_tasks_in_flight_per_actor=in_flight),
+        num_cpus=pool.cpus,
+        num_gpus=pool.gpus,
+    )
+
+
+def rows_or_failure(rows: Dataset) -> Iterator[dict[str, Any]]:
+    """The rows as they are finished, until one carries a failure that ends the job.
+
+    Raises:
+        UserError: A row's `user_error`.
+        RunFailed: A row's `run_failed`.
+    """
+    for row in rows.iter_rows():
+        if row.get("user_error"):
+            raise UserError(row["user_error"])
+        if row.get("run_failed"):
+            raise RunFailed(row["run_failed"])
+        yield row
