@@ -22,62 +22,60 @@ from pipelines.mlflow_runs import runs
 from pipelines.ray_cluster import prometheus
 from pipelines.report.training_page import training_page
 from pipelines.train import run
-from pipelines.train.data import plan_data
 from pipelines.training.reports import EpochReport
 from schemas.configs.train import TrainConfig
 
 
 def main(config: TrainConfig) -> int:
-    """Train what the output lacks."""
-    plan = plan_data(config)  # before anything is written
+    """Train, unless the output holds the finished training."""
+    job = run.prepare(config)  # reports mistakes before anything is written
     with storage.sole_writer(config.output):
-        begun = run.look_up(config, plan)
-        if begun is not None and begun.report is not None:
+        work = run.survey(job)
+        if work.nothing_to_do:
             print(f"train: nothing to do: {config.output} holds the finished training")
             return 0
-        with runs.record("train", config, begun.run_id if begun else None) as record, training_bars() as bars:
-            shown = Display(bars, config.optimization.epochs, record)
-            run.begin(config, plan, record.run_id)
-            if plan.short_tracks:
-                shown.say(
-                    f"{plan.short_tracks} tracks are shorter than the receptive field of {plan.shape.receptive_field} "
-                    "frames: their first and last frames are repeated"
+        with runs.record("train", config, work.run_id) as record, training_bars() as bars:
+            display = Display(bars, config.optimization.epochs, record)
+            if job.plan.short_tracks:
+                display.say(
+                    f"{job.plan.short_tracks} tracks are shorter than the receptive field of "
+                    f"{job.plan.shape.receptive_field} frames: their first and last frames are repeated"
                 )
-            report = run.execute(config, plan, record.run_id, shown)
-            record.log_tags({"raylift.data": plan.digest})
+            report = run.execute(job, record.run_id, display)
+            record.log_tags({"raylift.data": job.plan.digest})
             record.log_json(report, "report.json")
-            keep_page(partial(training_page, report, shown.history), config.output, "training.html", record)
+            keep_page(partial(training_page, report, display.history), config.output, "training.html", record)
             record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
     show(report)
     return 0
 
 
 class Display(TrainingDisplay):
-    """Each epoch goes into the MLflow run, and into the page."""
+    """Shows the progress, and logs each epoch in the MLflow run."""
 
     def __init__(self, bars: Progress, epochs: int, record: runs.Run) -> None:
         super().__init__(bars, epochs, record, unit="frames", first="starting workers")
-        # All epochs of the training, those of earlier runs included.
+        # All epochs, including those of earlier runs of the training.
         self.history: list[dict[str, Any]] = []
 
     def epoch(self, report: EpochReport) -> None:
-        """Print and log an epoch, unless an earlier run of the training has."""
+        """Print and log an epoch, unless an earlier run of the training has done so."""
         self.history.append(report.metrics())
         if report.epoch <= self._logged:
             return
         self._record.log_metrics(report.metrics(), step=report.epoch)
-        prometheus.count_epoch("train", frames=report.frames, seconds=report.seconds)
+        prometheus.count_epoch("train", frames=report.count, seconds=report.seconds)
         terms = "  ".join(f"{name} {value:.4f}" for name, value in report.losses.items())
         held_out = {name: report.validation.get(f"{name}_mm") for name in ("mpjpe", "p_mpjpe", "n_mpjpe", "mpjve")}
-        told = "  ".join(f"{name} {value:.1f}" for name, value in held_out.items() if value is not None)
+        errors = "  ".join(f"{name} {value:.1f}" for name, value in held_out.items() if value is not None)
         self.say(
             f"epoch {report.epoch}/{self._epochs}  {terms}  lr {report.learning_rate:.2e}  "
-            f"{report.frames / report.seconds:,.0f} frames/s" + (f"  held out, mm: {told}" if told else "")
+            f"{report.count / report.seconds:,.0f} frames/s" + (f"  held out, mm: {errors}" if errors else "")
         )
 
 
 def show(report: dict[str, Any]) -> None:
-    """The summary, one screen."""
+    """Print the summary."""
     tracks, last = report["tracks"], report["last"]
     best = report["best_validation_mpjpe_mm"]
     rows = [

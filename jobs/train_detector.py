@@ -1,4 +1,4 @@
-"""Train a 2D keypoint detector (HRNet) on labeled people in images or videos, or go on with one that is trained.
+"""Train a 2D keypoint detector (HRNet) on labeled people in images or videos, from fresh or from trained weights.
 
 python -m jobs.train_detector data=coco data.annotations=train.json data.images=train2017 output=out/hrnet
 Small enough to try: jobs/recipes/detector_studio.yaml, on people of jobs.synthesize
@@ -19,32 +19,30 @@ from pipelines.io import storage
 from pipelines.mlflow_runs import runs
 from pipelines.ray_cluster import prometheus
 from pipelines.train_detector import run
-from pipelines.train_detector.plan import plan_training
 from pipelines.training.reports import EpochReport
 from schemas.configs.train_detector import TrainDetectorConfig
 
-# How scores are called, in the order in which they are shown.
+# The labels of scores, in the order in which they are shown.
 SCORES = {"ap": "AP", "ap_50": "AP50", "ap_75": "AP75", "pckh": "PCKh@0.5", "mean_oks": "OKS"}
 
 
 def main(config: TrainDetectorConfig) -> int:
-    """Train what the output lacks."""
-    plan = plan_training(config)  # before anything is written
+    """Train, unless the output holds the finished training."""
+    job = run.prepare(config)  # reports mistakes before anything is written
+    plan = job.plan
     with storage.sole_writer(config.output):
-        begun = run.look_up(config, plan)
-        if begun is not None and begun.report is not None:
+        work = run.survey(job)
+        if work.nothing_to_do:
             print(f"train_detector: nothing to do: {config.output} holds the finished training")
             return 0
-        run_id = begun.run_id if begun else None
-        with runs.record("train_detector", config, run_id) as record, training_bars() as bars:
-            shown = Display(bars, config.optimization.epochs, record)
-            run.begin(config, plan, record.run_id)
+        with runs.record("train_detector", config, work.run_id) as record, training_bars() as bars:
+            display = Display(bars, config.optimization.epochs, record)
             if plan.fresh_head and plan.start is not None:
-                shown.say(
+                display.say(
                     f"weights: {plan.start.uri} finds {plan.start.layout or 'no known'} joints, the data have "
                     f"{plan.layout.name}: the last layer begins anew"
                 )
-            report = run.execute(config, plan, record.run_id, shown)
+            report = run.execute(job, record.run_id, display)
             record.log_tags({"raylift.data": plan.digest})
             record.log_json(report, "report.json")
             record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
@@ -53,38 +51,38 @@ def main(config: TrainDetectorConfig) -> int:
 
 
 class Display(TrainingDisplay):
-    """Each epoch goes into the MLflow run; people are cut out before the first."""
+    """Shows the progress, and logs each epoch in the MLflow run."""
 
     def __init__(self, bars: Progress, epochs: int, record: runs.Run) -> None:
         super().__init__(bars, epochs, record, unit="people", first="looking up what is there")
 
     def cut(self, done: int, total: int) -> None:
-        """Move the bar of what comes before training."""
-        shown = f"{done:,} of {total:,} images" if done < total else "starting workers"
-        self._bars.update(self._task, completed=done, total=total, description="cutting people out", shown=shown)
+        """Show how many images people were cut out of, which comes before the first epoch."""
+        text = f"{done:,} of {total:,} images" if done < total else "starting workers"
+        self._bars.update(self._task, completed=done, total=total, description="cutting people out", shown=text)
 
     def epoch(self, report: EpochReport) -> None:
-        """Print and log an epoch, unless an earlier run of the training has."""
+        """Print and log an epoch, unless an earlier run of the training has done so."""
         if report.epoch <= self._logged:
             return
-        self._record.log_metrics(run.metrics_of(report), step=report.epoch)
-        prometheus.count_epoch("train_detector", people=report.frames, seconds=report.seconds)
+        self._record.log_metrics(report.metrics(), step=report.epoch)
+        prometheus.count_epoch("train_detector", people=report.count, seconds=report.seconds)
         self.say(
             f"epoch {report.epoch}/{self._epochs}  loss {report.losses['total']:.6f}  lr {report.learning_rate:.1e}  "
-            f"{report.frames / report.seconds:,.0f} people/s"
-            + (f"  held out: {told(report.validation)}" if report.validation else "")
+            f"{report.count / report.seconds:,.0f} people/s"
+            + (f"  held out: {format_scores(report.validation)}" if report.validation else "")
         )
 
 
-def told(scores: dict[str, float]) -> str:
-    """Scores in percent."""
+def format_scores(scores: dict[str, float]) -> str:
+    """Scores in percent, in one line."""
     return "  ".join(f"{label} {100 * scores[name]:.1f}" for name, label in SCORES.items() if name in scores)
 
 
 def show(report: dict[str, Any]) -> None:
-    """The summary, one screen."""
+    """Print the summary."""
     people, last = report["people"], report["last"]
-    held_out = told(report["best"]) if report["best"] else "the last: nobody was held out"
+    held_out = format_scores(report["best"]) if report["best"] else "the last: nobody was held out"
     rows = [
         ("people", ", ".join(f"{count:,} {name}" for name, count in people.items() if count)),
         ("net", f"HRNet-W{report['channels']}, {report['input_size']}, joints {report['layout']}"),

@@ -29,7 +29,7 @@ from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.ray_cluster import prometheus
 from pipelines.report.search_page import best_first, search_page
 from pipelines.search.space import search_space, trial_config, trial_count
-from pipelines.train.data import plan_data
+from pipelines.train.plan import plan_training
 from pipelines.tune import ledger, outcome, run
 from pipelines.tune.ledger import TrialRecord
 from schemas.configs.search_space import short_names
@@ -43,7 +43,7 @@ TRIALS_SHOWN = 20
 def main(config: TuneConfig) -> int:
     """Search what the output lacks."""
     space = search_space(config, plugin_config)  # before anything is read
-    plan = plan_data(trial_config(config, {}, config.output))  # before anything is written
+    plan = plan_training(trial_config(config, {}, config.output))  # before anything is written
     count = trial_count(config, space)
     with storage.sole_writer(config.output):
         begun = ledger.look_up(config, plan.digest)

@@ -1,4 +1,4 @@
-"""What a net sees of each canvas: the plain crop, or another one each epoch (Sun et al. 2019)."""
+"""Crops of canvases: as the detector cuts them, or augmented anew in each epoch (Sun et al. 2019)."""
 
 from dataclasses import dataclass
 
@@ -12,24 +12,25 @@ from pipelines.train_detector.crop_cache import CanvasShape
 from schemas.configs.train_detector import AugmentationConfig
 from schemas.layouts import JointLayout, layout
 
-# Of the published training: people with fewer joints known are never halved, and half a body is padded by more.
+# As in the published training: only people with more labeled joints are cropped to half a body, and its box is padded
+# by more than that of a whole body.
 _FEWEST_JOINTS = 8
 _HALF_PADDING = 1.5
-# A half needs more joints than these, or the other one is taken.
+# The upper or the lower half is chosen only if it has more joints than these.
 _FEWEST_OF_HALF = 2
-# Its coin is a normal number held against 0.5: the chance of the upper body.
+# The published code takes the upper body if a standard normal number is below 0.5, which has this probability.
 _UPPER = 0.6915
 _LOWER_BODY = ("pelvis", "hip", "knee", "ankle", "heel", "foot")
 
 
 @dataclass(frozen=True)
 class View:
-    """What is seen of a batch of canvases.
+    """How the canvases of a batch are cropped, and where the joints are in the crops.
 
     Attributes:
-        matrices: From pixels of the canvas to pixels of the crop; mirrored ones turn left and right.
-        points: The joints in pixels of the crop, those of mirrored people under their new names.
-        labeled: Which of them are known.
+        matrices: Affine maps from canvas pixels to crop pixels, mirroring included.
+        points: Joints, crop pixels; a mirrored person's left joints are listed as right ones and vice versa.
+        labeled: Whether each joint is annotated.
     """
 
     matrices: Float32[Tensor, "people 2 3"]
@@ -37,7 +38,7 @@ class View:
     labeled: Bool[Tensor, "people joints"]
 
     def share(self, rank: int, size: int) -> "View":
-        """A worker's part of the batch."""
+        """A worker's share of the batch."""
         return View(*(values[rank::size] for values in (self.matrices, self.points, self.labeled)))
 
 
@@ -58,23 +59,23 @@ def random_view(
     config: AugmentationConfig,
     rng: np.random.Generator,
 ) -> View:
-    """Half a body, another scale, turned, mirrored: each by chance, in this order."""
+    """Random augmentation, in this order: half a body, scale, rotation, mirroring."""
     joints, count = layout(shape.layout), len(keypoints)
-    # All are drawn, whatever is used: options do not change what chance does elsewhere.
+    # All random numbers are always drawn, so that changing one option does not change the effect of the others.
     coins, normal = rng.random((count, 4)), rng.standard_normal((count, 2))
     centres = np.full((count, 2), shape.side / 2)
     sizes = np.tile(np.array(shape.input_wh, float), (count, 1))
     halved = coins[:, 0] < config.half_body
-    half_centres, half_sizes, can_be = _half_bodies(keypoints.numpy(), labeled.numpy(), joints, shape, coins[:, 1])
-    halved = (halved & can_be)[:, None]
+    half_centres, half_sizes, possible = _half_bodies(keypoints.numpy(), labeled.numpy(), joints, shape, coins[:, 1])
+    halved = (halved & possible)[:, None]
     centres, sizes = np.where(halved, half_centres, centres), np.where(halved, half_sizes, sizes)
     sizes = sizes * np.clip(1 + config.scale * normal[:, :1], 1 - config.scale, 1 + config.scale)
-    turns_deg = np.clip(config.rotation_deg * normal[:, 1], -2 * config.rotation_deg, 2 * config.rotation_deg)
-    turns_deg = np.where(coins[:, 2] < config.rotated, turns_deg, 0)
+    rotations_deg = np.clip(config.rotation_deg * normal[:, 1], -2 * config.rotation_deg, 2 * config.rotation_deg)
+    rotations_deg = np.where(coins[:, 2] < config.rotated, rotations_deg, 0)
     mirrored = coins[:, 3] < config.mirrored
     centres[mirrored, 0] = shape.side - 1 - centres[mirrored, 0]
-    where, how_large, how_turned = (torch.from_numpy(values) for values in (centres, sizes, turns_deg))
-    matrices = crop_matrices(where, how_large, how_turned, shape.input_wh).float()
+    where, how_large, how_rotated = (torch.from_numpy(values) for values in (centres, sizes, rotations_deg))
+    matrices = crop_matrices(where, how_large, how_rotated, shape.input_wh).float()
     return _mirror(matrices, keypoints, labeled, torch.from_numpy(mirrored), shape, joints)
 
 
@@ -86,11 +87,11 @@ def _mirror(
     shape: CanvasShape,
     joints: JointLayout,
 ) -> View:
-    """The view of canvases of which some are mirrored before their matrix applies."""
-    turned = matrices.clone()
-    turned[:, :, 2] += (shape.side - 1) * matrices[:, :, 0]
-    turned[:, :, 0] *= -1
-    matrices = torch.where(mirrored[:, None, None], turned, matrices)
+    """The view where some canvases are mirrored before their matrix is applied."""
+    flipped = matrices.clone()
+    flipped[:, :, 2] += (shape.side - 1) * matrices[:, :, 0]
+    flipped[:, :, 0] *= -1
+    matrices = torch.where(mirrored[:, None, None], flipped, matrices)
     points, swapped = move(keypoints, matrices), list(joints.mirror)
     points = torch.where(mirrored[:, None, None], points[:, swapped], points)
     return View(matrices, points, torch.where(mirrored[:, None], labeled[:, swapped], labeled))
@@ -103,18 +104,18 @@ def _half_bodies(
     shape: CanvasShape,
     coins: Float64[np.ndarray, " people"],
 ) -> tuple[Float64[np.ndarray, "people 2"], Float64[np.ndarray, "people 2"], Bool[np.ndarray, " people"]]:
-    """Middle and size of the upper or lower body, and who can be halved."""
+    """Centre and size of the upper or lower body, and who has enough joints for that."""
     lower = np.array([joint.split("_", 1)[-1].startswith(_LOWER_BODY) for joint in joints.joints])
     above, below = labeled & ~lower, labeled & lower
     enough = above.sum(1) > _FEWEST_OF_HALF
     take_above = np.where(below.sum(1) > _FEWEST_OF_HALF, enough & (coins < _UPPER), True)
     chosen = np.where(take_above[:, None], above, below)
     count = chosen.sum(1)
-    can_be = (labeled.sum(1) > _FEWEST_JOINTS) & (count >= _FEWEST_OF_HALF)
-    where = chosen[..., None]
-    centres = np.where(where, keypoints, 0).sum(1) / np.maximum(count, 1)[:, None]
-    least, most = (np.where(where, keypoints, edge) for edge in (np.inf, -np.inf))
-    extents = np.where(can_be[:, None], most.max(1) - least.min(1), 1).clip(1)
+    possible = (labeled.sum(1) > _FEWEST_JOINTS) & (count >= _FEWEST_OF_HALF)
+    included = chosen[..., None]
+    centres = np.where(included, keypoints, 0).sum(1) / np.maximum(count, 1)[:, None]
+    least, most = (np.where(included, keypoints, edge) for edge in (np.inf, -np.inf))
+    extents = np.where(possible[:, None], most.max(1) - least.min(1), 1).clip(1)
     aspect = shape.input_wh[0] / shape.input_wh[1]
     width = np.maximum(extents[:, 0], extents[:, 1] * aspect)
-    return centres, _HALF_PADDING * np.stack([width, width / aspect], 1), can_be
+    return centres, _HALF_PADDING * np.stack([width, width / aspect], 1), possible

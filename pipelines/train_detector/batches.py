@@ -1,4 +1,4 @@
-"""Batches of canvases, decoded by threads while the net works on the last ones."""
+"""Batches of canvases, decoded by threads while the network trains on earlier ones."""
 
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +15,10 @@ from pipelines.train_detector.crop_cache import CanvasSet
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train_detector import AugmentationConfig
 
-# While one is worked on, one is ready and one is being made.
+# Batches prepared in advance: one is ready and one in the making while the network trains on a third.
 _AHEAD = 2
-# Keys of equal numbers must not give equal sequences: those of `pipelines.sampling.order` begin with others.
+# The last number of a random generator's key: keys of `pipelines.sampling.order` end with others, so that the two draw
+# different random numbers.
 _VIEWS = 17
 
 
@@ -26,10 +27,10 @@ class Batch:
     """A worker's share of a batch.
 
     Attributes:
-        canvases: RGB.
-        view: What is seen of them.
-        people: Their numbers in the set.
-        total: People of the whole batch, of all workers.
+        canvases: RGB pixels.
+        view: How each canvas is cropped.
+        people: Index of each person in the set.
+        total: People in the whole batch, of all workers together.
     """
 
     canvases: UInt8[Tensor, "people side side 3"]
@@ -39,57 +40,57 @@ class Batch:
 
 
 class Batches:
-    """What a worker takes of a set of canvases.
+    """A worker's batches from a set of canvases.
 
     Args:
-        held: The canvases.
-        workers: Who shares the batches.
-        threads: That decode.
+        canvases: The set.
+        workers: The workers that share the batches.
+        threads: Number of threads that decode canvases.
     """
 
-    def __init__(self, held: CanvasSet, workers: WorkerGroup, threads: int) -> None:
-        self.held, self._workers = held, workers
+    def __init__(self, canvases: CanvasSet, workers: WorkerGroup, threads: int) -> None:
+        self.canvases, self._workers = canvases, workers
         self._decoders = ThreadPoolExecutor(threads, "canvases")
 
     def training(self, order: EpochOrder, epoch: int, config: AugmentationConfig) -> Generator[Batch, None, None]:
-        """The batches of an epoch: functions of the order's seed, the epoch and the step alone."""
+        """The batches of an epoch; each depends only on the order's seed, the epoch and the step."""
 
         def load(step: int) -> Batch:
             people = order.batch(epoch, step)
             rng = np.random.default_rng((order.seed, epoch, step, _VIEWS))
-            keypoints, labeled = self.held.keypoints[people], self.held.labeled[people]
-            return self._batch(people, random_view(keypoints, labeled, self.held.shape, config, rng))
+            keypoints, labeled = self.canvases.keypoints[people], self.canvases.labeled[people]
+            return self._batch(people, random_view(keypoints, labeled, self.canvases.shape, config, rng))
 
         return self._ahead(order.steps_per_epoch, load)
 
     def validation(self, batch_size: int) -> Generator[Batch, None, None]:
-        """Everybody once, as the detector would cut them."""
-        batches = torch.arange(len(self.held)).split(batch_size)
+        """Everybody once, cropped as the detector would crop them."""
+        batches = torch.arange(len(self.canvases)).split(batch_size)
 
         def load(step: int) -> Batch:
             people = batches[step]
-            keypoints, labeled = self.held.keypoints[people], self.held.labeled[people]
-            return self._batch(people, plain_view(keypoints, labeled, self.held.shape))
+            keypoints, labeled = self.canvases.keypoints[people], self.canvases.labeled[people]
+            return self._batch(people, plain_view(keypoints, labeled, self.canvases.shape))
 
         return self._ahead(len(batches), load)
 
     def _batch(self, people: Int64[Tensor, " people"], view: View) -> Batch:
         rank, size = self._workers.rank, self._workers.size
         own = people[rank::size]
-        side = self.held.shape.side
+        side = self.canvases.shape.side
         canvases = torch.empty((len(own), side, side, 3), dtype=torch.uint8)
         if self._workers.device.type == "cuda":
             canvases = canvases.pin_memory()
         pixels = canvases.numpy()
 
         def decode(place: int) -> None:
-            pixels[place] = self.held.canvas(int(own[place]))
+            pixels[place] = self.canvases.canvas(int(own[place]))
 
         list(self._decoders.map(decode, range(len(own))))
         return Batch(canvases, view.share(rank, size), own, len(people))
 
     def _ahead(self, steps: int, load: Callable[[int], Batch]) -> Generator[Batch, None, None]:
-        """Batches in order, made by a thread of its own before they are asked for."""
+        """Batches in order; a thread makes the next ones in advance."""
         with ThreadPoolExecutor(1, "batches") as maker:
             made = [maker.submit(load, step) for step in range(min(_AHEAD, steps))]
             for step in range(steps):

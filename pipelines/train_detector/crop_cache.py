@@ -1,7 +1,7 @@
-"""People cut out of their images once, so that no epoch opens an image or video again.
+"""The crop cache: people are cut out of their images once, so that no epoch opens an image or video again.
 
-A canvas is a square around a person, at the scale of the net's input, with room for every turn and scale that
-augmentation takes: of an epoch's work, only a small JPEG is decoded. One Arrow file holds the canvases of one part.
+A canvas is a square around a person, at the scale of the network's input, with room for every rotation and scale of the
+augmentation. An epoch then decodes one small JPEG per person. One Arrow file holds the canvases of one part.
 """
 
 import json
@@ -26,20 +26,20 @@ from schemas.layouts import layout
 FORMAT = "raylift.canvases/1"
 _SUMMARY_KEY = b"summary"
 
-# Above what photographs are stored with: what is learned from is not what JPEG did.
+# JPEG quality, above that of most photographs, so that the network does not learn from compression artefacts.
 _QUALITY = 95
-# Of canvases that lie afar, kept on this machine: all, or each epoch would fetch them again.
+# Local copies of remote files are kept without a limit: otherwise each epoch would download them again.
 _CACHE_BYTES = 2**60
 
 
 @dataclass(frozen=True)
 class CanvasShape:
-    """What canvases are cut for.
+    """The network input that canvases are cut for.
 
     Attributes:
-        layout: Name of the joints.
-        input_wh: Width and height of the net's crops, pixels.
-        side: Pixels of a canvas.
+        layout: Name of the joint layout.
+        input_wh: Width and height of the network's input, pixels.
+        side: Side of a canvas, pixels.
     """
 
     layout: str
@@ -48,17 +48,17 @@ class CanvasShape:
 
     @classmethod
     def for_net(cls, layout_name: str, input_wh: tuple[int, int], most_scale: float) -> "CanvasShape":
-        """Canvases that hold crops of up to `most_scale` times the size, however turned."""
+        """Canvases that contain crops of up to `most_scale` times the size at any rotation."""
         return cls(layout_name, input_wh, ceil(most_scale * hypot(*input_wh)))
 
 
 @dataclass(frozen=True)
 class CutSummary:
-    """What a file of canvases holds.
+    """Summary of a file of canvases.
 
     Attributes:
-        people: How many.
-        unreadable: What could not be read when it was made.
+        people: Number of people.
+        unreadable: Images that could not be read when the file was made.
     """
 
     people: int
@@ -66,30 +66,30 @@ class CutSummary:
 
 
 def cut_part(part: Part, shape: CanvasShape, reader: IsolatedReader) -> pa.Buffer:
-    """The file of a part's canvases."""
-    # Their loops are shorter than the time to start threads.
+    """Cut out the people of a part; returns the content of its file."""
+    # Starting OpenCV's threads takes longer than the work on one canvas.
     cv2.setNumThreads(1)
     people: list[LabeledPeople] = []
     jpegs: list[bytes] = []
     names: list[str] = []
     unreadable: list[Unreadable] = []
-    for found in part.read(reader):
-        if isinstance(found, Unreadable):
-            unreadable.append(found)
+    for image in part.read(reader):
+        if isinstance(image, Unreadable):
+            unreadable.append(image)
             continue
-        cut, images = _cut(found, shape)
+        cut, canvases = _cut(image, shape)
         people.append(cut)
-        jpegs += images
-        names += [found.name] * len(cut)
+        jpegs += canvases
+        names += [image.name] * len(cut)
     return _encode(people, jpegs, names, unreadable, shape)
 
 
 def _cut(image: LabeledImage, shape: CanvasShape) -> tuple[LabeledPeople, list[bytes]]:
-    """The people of an image in pixels of their canvases, and these."""
+    """The people of an image, in pixels of their canvases, and the canvases as JPEG."""
     people, canvas_wh = image.people, (shape.side, shape.side)
-    found = crop_boxes(torch.from_numpy(people.boxes), shape.input_wh)
-    sides = found.sizes[:, :1] * (shape.side / shape.input_wh[0])
-    matrices = crop_matrices(found.centres, sides.expand(-1, 2), None, canvas_wh)
+    crops = crop_boxes(torch.from_numpy(people.boxes), shape.input_wh)
+    sides = crops.sizes[:, :1] * (shape.side / shape.input_wh[0])
+    matrices = crop_matrices(crops.centres, sides.expand(-1, 2), None, canvas_wh)
     images = warp(torch.from_numpy(image.pixels)[None], torch.zeros(len(people)).long(), matrices, canvas_wh)
     scales = matrices[:, 0, 0].numpy()
     cut = replace(
@@ -138,30 +138,30 @@ def _rows(arrays: Sequence[np.ndarray], dtype: type, length: int) -> pa.FixedSiz
 
 
 def read_summary(uri: str) -> CutSummary | None:
-    """What a file of canvases holds; None if there is none of this format."""
+    """Read the summary of a file of canvases; None if there is no such file of this format."""
     if not storage.exists(uri):
         return None
     fs, path = storage.filesystem(uri)
-    with fs.open(path, "rb") as file, pa.ipc.open_file(file) as held:
-        known = held.schema.metadata or {}
-    if known.get(FORMAT_KEY, b"none").decode() != FORMAT:
+    with fs.open(path, "rb") as file, pa.ipc.open_file(file) as reader:
+        metadata = reader.schema.metadata or {}
+    if metadata.get(FORMAT_KEY, b"none").decode() != FORMAT:
         return None
-    found = json.loads(known[_SUMMARY_KEY])
-    return CutSummary(found["people"], tuple(Unreadable(*pair) for pair in found["unreadable"]))
+    summary = json.loads(metadata[_SUMMARY_KEY])
+    return CutSummary(summary["people"], tuple(Unreadable(*pair) for pair in summary["unreadable"]))
 
 
 class CanvasSet:
-    """All people of many files; the canvases stay on disk, mapped into memory.
+    """The people of many files; the canvases stay on disk, mapped into memory.
 
     Attributes:
         keypoints: Joints, canvas pixels.
-        labeled: Which of them are known.
-        areas: What each person covers, canvas pixels².
-        head_sizes: By which PCKh divides, canvas pixels; NaN where it is not known.
+        labeled: Whether each joint is annotated.
+        areas: Area of each person, canvas pixels².
+        head_sizes: Head sizes, by which PCKh divides, canvas pixels; NaN where they are not known.
 
     Args:
         uris: The files.
-        shape: What they were cut for.
+        shape: The shape with which they were cut.
     """
 
     def __init__(self, uris: Sequence[str], shape: CanvasShape) -> None:
@@ -179,7 +179,7 @@ class CanvasSet:
         return int(self._starts[-1])
 
     def name(self, person: int) -> str:
-        """Where a person is from."""
+        """The name of the image that a person is from."""
         table, row = self._place(person)
         return str(table.column("name")[row])
 
@@ -188,7 +188,7 @@ class CanvasSet:
         table, row = self._place(person)
         data = np.frombuffer(table.column("jpeg")[row].as_buffer(), np.uint8)
         pixels = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-        assert pixels is not None  # files are whole or absent
+        assert pixels is not None  # files are written whole or not at all
         return pixels
 
     def _place(self, person: int) -> tuple[pa.Table, int]:
@@ -201,9 +201,9 @@ class CanvasSet:
 
 
 def _open(uri: str) -> pa.Table:
-    """The rows of a file, which take no memory until they are looked at."""
+    """The rows of a file; being mapped, they take no memory until they are read."""
     table = pa.ipc.open_file(pa.memory_map(str(storage.local_copy(uri, _CACHE_BYTES)))).read_all()
-    found = (table.schema.metadata or {}).get(FORMAT_KEY, b"none").decode()
-    if found != FORMAT:
-        raise UserError(f"{uri}: the format is {found}, expected {FORMAT}; remove the folder, it is made again")
+    written = (table.schema.metadata or {}).get(FORMAT_KEY, b"none").decode()
+    if written != FORMAT:
+        raise UserError(f"{uri}: the format is {written}, expected {FORMAT}; remove the folder, it is made again")
     return table

@@ -1,4 +1,4 @@
-"""Everybody cut out of their images and videos before training starts: one Ray task for each part that lacks it."""
+"""Fills the crop cache before training starts: one Ray task for each part whose people are not cut out yet."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,20 +11,21 @@ from pipelines.annotations.people.source import Part
 from pipelines.io import storage
 from pipelines.ray_cluster import session
 from pipelines.train_detector.crop_cache import CanvasShape, CutSummary, cut_part, read_summary
-from pipelines.train_detector.plan import DetectorPlan, canvas_file
+from pipelines.train_detector.plan import CropFiles, DetectorPlan
 from pipelines.video.isolated import IsolatedReader
 from schemas.errors import RunFailed, UserError
 
 # Opening an image or decoding a stretch of video keeps a CPU busy.
 CPUS_PER_TASK = 1
-# While a CPU works on a part, the next one waits for it.
+# The next part is queued while a CPU works on one, so that no CPU waits for the driver.
 PARTS_IN_FLIGHT_PER_CPU = 2
+# Unreadable images that an error message names.
 MOST_NAMED = 3
-# Longest time for a few frames of a video.
+# Time limit for decoding a few frames of a video.
 DECODING_TIMEOUT_S = 120.0
 
 OnCut = Callable[[int, int], None]
-"""Hears (images done, images in all)."""
+"""Called with (images done, images in total)."""
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,25 @@ class _Task:
 
 
 def cut_people(
-    output: str, plan: DetectorPlan, max_failed: int | None, retry: bool, on_cut: OnCut
+    plan: DetectorPlan, files: CropFiles, max_failed: int | None, retry: bool, on_cut: OnCut
 ) -> dict[str, CutSummary]:
-    """Make the canvases that the output lacks; returns what each of its files holds, by URI.
+    """Cut out the people whose files are missing; returns the summary of every file, by URI.
 
     Args:
-        output: Folder of the training.
-        plan: Its people.
+        plan: The people.
+        files: Where their canvases are kept.
         max_failed: How many images may be unreadable; None: any number.
-        retry: Try again to read what could not be read before.
-        on_cut: Hears how far it is.
+        retry: Whether to read images again that could not be read before.
+        on_cut: Called with the progress.
 
     Raises:
-        UserError: More are unreadable.
-        RunFailed: The output cannot be written.
+        UserError: More images are unreadable.
+        RunFailed: A file cannot be written.
     """
-    tasks = [_Task(p, plan.net.shape, canvas_file(output, p, plan.net)) for p in (*plan.training, *plan.validation)]
-    held = {task.file: read_summary(task.file) for task in tasks}
-    done = {file: found for file, found in held.items() if found and not (found.unreadable and retry)}
+    parts, uris = (*plan.training, *plan.validation), (*files.training, *files.validation)
+    tasks = [_Task(part, plan.net.shape, uri) for part, uri in zip(parts, uris, strict=True)]
+    existing = {task.file: read_summary(task.file) for task in tasks}
+    done = {file: summary for file, summary in existing.items() if summary and not (summary.unreadable and retry)}
     images, total = sum(t.part.images for t in tasks if t.file in done), sum(task.part.images for task in tasks)
     _require_few(done, max_failed)
     todo = [task for task in tasks if task.file not in done]
@@ -61,13 +63,13 @@ def cut_people(
     for task, summary in _cut_all(todo):
         done[task.file], images = summary, images + task.part.images
         on_cut(images, total)
-        # At once: a folder that is wrong is wrong for the other hundred thousand, too.
+        # Checked after each part: with a wrong folder no image can be read, and there may be 100,000.
         _require_few(done, max_failed)
     return done
 
 
 def _cut_all(tasks: Sequence[_Task]) -> Iterator[tuple[_Task, CutSummary]]:
-    """Cut parts, as many at a time as there are CPUs; yields each with what was found in it."""
+    """Cut the people of parts, as many parts at a time as there are CPUs; yields each with its summary."""
     if not tasks:
         return
     session.connect()
@@ -86,10 +88,10 @@ def _cut_all(tasks: Sequence[_Task]) -> Iterator[tuple[_Task, CutSummary]]:
 
 
 def _result(ready: ray.ObjectRef) -> CutSummary:
-    found = ray.get(ready)
-    if isinstance(found, RunFailed):
-        raise found
-    return found
+    result = ray.get(ready)
+    if isinstance(result, RunFailed):
+        raise result
+    return result
 
 
 @ray.remote(num_cpus=CPUS_PER_TASK)
@@ -97,7 +99,7 @@ def _cut(task: _Task) -> CutSummary | RunFailed:
     try:
         storage.write_bytes(task.file, cut_part(task.part, task.shape, _reader()))
     except RunFailed as error:
-        return error  # for the user; an exception would come with Ray's words around it
+        return error  # returned, because Ray wraps the message of an exception in its own
     summary = read_summary(task.file)
     assert summary is not None
     return summary
@@ -105,7 +107,7 @@ def _cut(task: _Task) -> CutSummary | RunFailed:
 
 @cache
 def _reader() -> IsolatedReader:
-    """One for all tasks of a process: its child takes a second to start, a short video less."""
+    """One reader for all tasks of a process: its child process takes a second to start, longer than a short video."""
     return IsolatedReader(DECODING_TIMEOUT_S)
 
 

@@ -1,4 +1,4 @@
-"""What a training begins with: a checkpoint of ours, of HRNet's authors or mmpose's, or a trunk trained on ImageNet."""
+"""Initial weights of a detector: from our checkpoints, HRNet's authors', mmpose's, or an ImageNet classifier's."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from pipelines.detectors.hrnet.network import HrnetNetwork
 from pipelines.io.torch_files import read_hashed, require_shapes, shapes_of
 from schemas.errors import UserError
 
-# The joints of published checkpoints, by their number.
+# The joint layouts of published checkpoints, by their number of joints.
 _PUBLISHED_LAYOUTS = {17: "coco17", 16: "mpii16"}
 _HEAD = "final_layer."
 _COUNTER = "num_batches_tracked"
@@ -19,16 +19,16 @@ _COUNTER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class Start:
-    """A checkpoint to begin with.
+    """A checkpoint with initial weights.
 
     Attributes:
         uri: The file.
-        sha256: Of the file.
-        channels: Of its branch of full resolution.
+        sha256: Hash of the file.
+        channels: Channels of its branch of full resolution.
         all_branches: Whether it predicts from all branches.
-        layout: Its joints; None if it finds none, or some of no known layout.
-        card: What our training says about it; None for weights of others.
-        weights: Under the authors' names.
+        layout: Its joint layout; None if it predicts no joints, or those of an unknown layout.
+        card: The card that our training wrote; None for published weights.
+        weights: Weights under the authors' names.
     """
 
     uri: str
@@ -44,7 +44,7 @@ def read_start(uri: str) -> Start:
     """Read a checkpoint.
 
     Raises:
-        UserError: No such file; it is damaged, or no HRNet.
+        UserError: There is no such file, it is damaged, or it is no HRNet.
     """
     content, sha256 = read_hashed(uri, "HRNet checkpoint")
     card = card_of(uri, content, "hrnet")
@@ -60,17 +60,17 @@ def read_start(uri: str) -> Start:
 
 
 def begin_with(network: HrnetNetwork, layout: str, start: Start) -> None:
-    """Fill a network; its last layer stays as it is where the checkpoint's finds other joints, or in other branches.
+    """Load the weights into a network, except for a last layer of other joints or other branches.
 
     Raises:
-        UserError: The checkpoint is of another architecture.
+        UserError: The checkpoint has another architecture.
     """
     with torch.no_grad():
         own = network.state_dict()
         head = start.layout == layout and start.all_branches == network.all_branches
-        wanted = [n for n in own if not n.endswith(_COUNTER) and (head or not n.startswith(_HEAD))]
-        # A classifier's trunk has layers more, after those of the network.
-        found = {name: start.weights[name] for name in wanted if name in start.weights}
-        require_shapes(f"weights={start.uri}", {name: tuple(own[name].shape) for name in wanted}, found)
-        for name, value in found.items():
+        names = [n for n in own if not n.endswith(_COUNTER) and (head or not n.startswith(_HEAD))]
+        # A classifier's checkpoint has further layers, which are ignored.
+        weights = {name: start.weights[name] for name in names if name in start.weights}
+        require_shapes(f"weights={start.uri}", {name: tuple(own[name].shape) for name in names}, weights)
+        for name, value in weights.items():
             own[name].copy_(value)

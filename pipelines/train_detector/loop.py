@@ -1,11 +1,10 @@
-"""The training loop of one worker: epochs over people, each seen another way every time (Sun et al. 2019).
+"""The training loop of one worker: epochs over people, each augmented anew every time (Sun et al. 2019).
 
-What a step does is a function of the seed, the epoch and the step alone, so that a training continued from a
-checkpoint ends with the weights of one that was never interrupted.
+What a step does depends only on the seed, the epoch and the step. Therefore a training that continues from a
+checkpoint ends with the same weights as one that was never interrupted.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +13,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 
 from pipelines.detectors.topdown.crops import crop_to_heatmap, cut, heatmap_to_crop, invert, move
 from pipelines.detectors.topdown.decode import decode
@@ -24,23 +22,25 @@ from pipelines.train_detector.batches import Batch, Batches
 from pipelines.train_detector.initial_weights import begin_with, read_start
 from pipelines.train_detector.objective import heatmap_loss
 from pipelines.train_detector.plan import NetPlan, make_network, training_order
-from pipelines.train_detector.scores import Truth, judge, metrics
-from pipelines.training.reports import STEPS_BETWEEN_LOOKS, Diverged, EpochReport, OnStep
+from pipelines.train_detector.scores import Truth, metrics, score_people
+from pipelines.training.reports import EpochReport, OnStep
+from pipelines.training.steps import parallel, run_steps, uses_bf16
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train_detector import DetectorOptimizationConfig, TrainDetectorConfig
 from schemas.errors import UserError
 from schemas.layouts import layout
 
+# Pixels of the input per heatmap pixel.
 _STRIDE = 4
 
 
 @dataclass(frozen=True)
 class DetectorData:
-    """What a worker reads.
+    """The people that a worker reads.
 
     Attributes:
         training: People to learn from.
-        validation: People to select the best epoch by; None if there are none.
+        validation: People by whom the best epoch is selected; None if there are none.
     """
 
     training: Batches
@@ -48,36 +48,27 @@ class DetectorData:
 
 
 class DetectorTraining:
-    """A network on its way, and everything that moves it; its reports count people as frames.
+    """A network in training, with its optimizer, data and history.
 
     Args:
-        config: The job.
-        net: What is trained.
+        config: Config of the train_detector job.
+        net: The network to train.
         data: The people.
-        workers: Who shares the batches.
+        workers: The workers that share the batches.
     """
 
     def __init__(self, config: TrainDetectorConfig, net: NetPlan, data: DetectorData, workers: WorkerGroup) -> None:
         self._config, self._net, self._data, self._workers = config, net, data, workers
         self._layout = layout(net.shape.layout)
-        self._order = training_order(config, len(data.training.held))
+        self._order = training_order(config, len(data.training.canvases))
         torch.manual_seed(config.optimization.seed)
         self.network = make_network(net)
-        # Measured: 1.3 times faster on CPUs; what tensor cores want on GPUs.
+        # Measured to be 1.3 times as fast on CPUs; on GPUs, tensor cores need this format.
         self.network.to(workers.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self._forward = _prepare(self.network, config.resources.compile, workers)
+        self._forward = parallel(self.network, config.resources.compile, workers)
+        self._bf16 = uses_bf16(config.resources.precision, workers.device)
         self._optimizer = torch.optim.Adam(self.network.parameters(), lr=config.optimization.learning_rate, fused=True)
         self.history: list[EpochReport] = []
-
-    @property
-    def epochs_done(self) -> int:
-        """Epochs behind the present weights."""
-        return len(self.history)
-
-    def begin(self) -> None:
-        """Take the weights that the training begins with, if any."""
-        if self._net.weights is not None:
-            begin_with(self.network, self._layout.name, read_start(self._net.weights))
 
     def state(self) -> dict[str, Any]:
         """Everything that resuming needs; orders and random numbers follow from seed, epoch and step."""
@@ -85,55 +76,62 @@ class DetectorTraining:
             "model": self.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "history": [asdict(report) for report in self.history],
-            "people": len(self._data.training.held),
+            "people": len(self._data.training.canvases),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` gave.
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Continue from what `state` returned; None: start from the initial weights.
 
         Raises:
-            UserError: It was with other people.
+            UserError: The state is of a training with another number of people.
         """
-        if state["people"] != (people := len(self._data.training.held)):
+        if state is None:
+            if self._net.weights is not None:
+                begin_with(self.network, self._layout.name, read_start(self._net.weights))
+            return
+        if state["people"] != (people := len(self._data.training.canvases)):
             raise UserError(
                 f"output={self._config.output}: this training was begun with {state['people']} people, now there are "
                 f"{people}; give the same images to continue, or another output"
             )
         self.network.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self.history = [EpochReport(**report) for report in state["history"]]
+        self.history = [EpochReport.from_checkpoint(report, "people") for report in state["history"]]
 
-    def run_epoch(self, on_step: OnStep = lambda step, steps, rate: None) -> EpochReport:
+    def run_epoch(self, on_step: OnStep = lambda step, steps, per_second: None) -> EpochReport:
         """Train for one epoch.
 
         Raises:
             Diverged: The loss is not finite.
         """
-        epoch, steps, people, computing_s = self.epochs_done, self._order.steps_per_epoch, 0, 0.0
+        epoch = len(self.history)
         rate = learning_rate(epoch, self._config.optimization)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        total, looked_at = torch.zeros((), device=self._workers.device), []
-        started = time.perf_counter()
-        for step, batch in enumerate(self._data.training.training(self._order, epoch, self._config.augmentation)):
-            began = time.perf_counter()
-            loss = self._step(batch)
-            computing_s += time.perf_counter() - began
-            people += batch.total
-            total += loss
-            looked_at.append(loss)
-            if len(looked_at) == STEPS_BETWEEN_LOOKS or step == steps - 1:
-                self._require_finite(torch.stack(looked_at), epoch, step - len(looked_at) + 1)
-                looked_at = []
-                on_step(step + 1, steps, people / (time.perf_counter() - started))
-        loss = float(self._workers.sum(total)) / (steps * self._workers.size)
-        seconds = time.perf_counter() - started
-        report = EpochReport(epoch + 1, {"total": loss}, rate, people, seconds, computing_s, self.validate())
+        result = run_steps(
+            self._data.training.training(self._order, epoch, self._config.augmentation),
+            self._order.steps_per_epoch,
+            self._step,
+            lambda batch: len(batch.people),
+            self._workers,
+            lambda step: self._explain_divergence(epoch, step),
+            on_step,
+        )
+        report = EpochReport(
+            epoch=epoch + 1,
+            losses=result.losses,
+            learning_rate=rate,
+            count=result.count,
+            unit="people",
+            seconds=result.seconds,
+            computing_s=result.computing_s,
+            validation=self.validate(),
+        )
         self.history.append(report)
         return report
 
-    def _step(self, batch: Batch) -> Float[Tensor, ""]:
+    def _step(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         crops = self._crops(batch)
         points = batch.view.points.to(crops.device)
         heatmap_wh = self._heatmap_wh
@@ -143,46 +141,46 @@ class DetectorTraining:
             heatmap_wh,
             self._net.sigma,
         )
-        maps = self._look(self._forward, crops)
-        # The mean over workers, which is what their gradients get, is then that over all people.
+        maps = self._predict(self._forward, crops)
+        # Workers' gradients are averaged: divided so, their mean is the gradient of the mean over all people.
         loss = heatmap_loss(maps, targets, weights, batch.total / self._workers.size)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
-        return loss.detach()
+        return {"total": loss.detach()}
 
     def validate(self) -> dict[str, float]:
-        """Scores of the people held out, in their true boxes; empty without any.
+        """Scores of the held-out people in their true boxes; empty if nobody is held out.
 
         Raises:
-            UserError: They have nothing to be scored by.
+            UserError: Their annotations allow no score.
         """
         if self._data.validation is None:
             return {}
         self.network.eval()
-        own = [self._judge(batch) for batch in self._data.validation.validation(self._config.optimization.batch_size)]
-        every = self._workers.gather(np.concatenate([np.zeros((0, 4)), *own]))
-        found = metrics(np.concatenate(every), self._layout)
-        if not found:
+        own = [self._score(batch) for batch in self._data.validation.validation(self._config.optimization.batch_size)]
+        scores = self._workers.gather(np.concatenate([np.zeros((0, 4)), *own]))
+        summary = metrics(np.concatenate(scores), self._layout)
+        if not summary:
             raise UserError(
                 f"validation: nobody's head is labeled, by which PCKh is measured, and COCO has no OKS for "
                 f"{self._layout.name}; give other people, or no validation"
             )
-        return found
+        return summary
 
     @torch.inference_mode()
-    def _judge(self, batch: Batch) -> np.ndarray:
-        if not len(batch.people):  # of the last batch some workers may have nobody
+    def _score(self, batch: Batch) -> np.ndarray:
+        if not len(batch.people):  # a worker may have nobody in the last batch
             return np.zeros((0, 4))
-        held = self._data.validation
-        assert held is not None
-        # The network itself waits for no other worker: they may look at fewer batches.
-        crops, look = self._crops(batch), partial(self._look, self.network)
-        maps = flip_test(look, crops, self._layout, shift=True) if self._config.flip_test else look(crops)
+        validation = self._data.validation
+        assert validation is not None
+        # The bare network, since its parallel form waits for other workers, which may have fewer batches.
+        crops, predict = self._crops(batch), partial(self._predict, self.network)
+        maps = flip_test(predict, crops, self._layout, shift=True) if self._config.flip_test else predict(crops)
         points, scores = decode(maps)
         points = heatmap_to_crop(points, self._net.shape.input_wh, self._heatmap_wh)
-        found = move(points.cpu(), invert(batch.view.matrices))
-        return judge(found, scores.cpu(), Truth.of(held.held, batch.people), self._layout)
+        predicted = move(points.cpu(), invert(batch.view.matrices))
+        return score_people(predicted, scores.cpu(), Truth.of(validation.canvases, batch.people), self._layout)
 
     def _crops(self, batch: Batch) -> Float[Tensor, "people 3 height width"]:
         device = self._workers.device
@@ -190,20 +188,17 @@ class DetectorTraining:
         canvases = batch.canvases.to(device, non_blocking=True)
         return cut(canvases, index, batch.view.matrices.to(device), self._net.shape.input_wh)
 
-    def _look(self, network: Callable[[Tensor], Tensor], crops: Tensor) -> Tensor:
+    def _predict(self, network: Callable[[Tensor], Tensor], crops: Tensor) -> Tensor:
         with torch.autocast(crops.device.type, torch.bfloat16, enabled=self._bf16):
             return network(crops)
 
-    def _require_finite(self, losses: Float[Tensor, " steps"], epoch: int, first: int) -> None:
-        broken = self._workers.sum((~torch.isfinite(losses)).float()).nonzero()
-        if len(broken) == 0:
-            return
-        step = first + int(broken[0])
-        held = self._data.training.held
-        names = _some({held.name(person) for person in self._order.batch(epoch, step).tolist()})
-        raise Diverged(
+    def _explain_divergence(self, epoch: int, step: int) -> str:
+        people = self._data.training.canvases
+        images = sorted({people.name(person) for person in self._order.batch(epoch, step).tolist()})
+        return (
             f"epoch {epoch + 1}, step {step + 1}: the loss is not finite; the people of this batch are from "
-            f"{names}; lower optimization.learning_rate, or look at these images"
+            f"{len(images)} images ({', '.join(images[:3])}{', …' if len(images) > 3 else ''}); lower "
+            "optimization.learning_rate, or look at these images"
         )
 
     @property
@@ -211,25 +206,8 @@ class DetectorTraining:
         width, height = self._net.shape.input_wh
         return width // _STRIDE, height // _STRIDE
 
-    @property
-    def _bf16(self) -> bool:
-        chosen, device = self._config.resources.precision, self._workers.device
-        if chosen == "auto":
-            return device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return chosen == "bf16"
-
 
 def learning_rate(epoch: int, optimization: DetectorOptimizationConfig) -> float:
-    """The rate of an epoch, counted from 0."""
-    falls = sum(epoch >= round(share * optimization.epochs) for share in optimization.decay_at)
-    return optimization.learning_rate * optimization.decay**falls
-
-
-def _prepare(network: torch.nn.Module, compiled: bool, workers: WorkerGroup) -> Callable[..., Any]:
-    forward: Any = torch.compile(network) if compiled else network
-    return DistributedDataParallel(forward) if workers.size > 1 else forward
-
-
-def _some(names: set[str]) -> str:
-    shown: Sequence[str] = sorted(names)[:3]
-    return f"{len(names)} images ({', '.join(shown)}{', …' if len(names) > len(shown) else ''})"
+    """The learning rate during an epoch, counted from 0."""
+    decays = sum(epoch >= round(share * optimization.epochs) for share in optimization.decay_at)
+    return optimization.learning_rate * optimization.decay**decays

@@ -1,4 +1,4 @@
-"""The loss: squared differences of heatmaps, of the joints that are known."""
+"""The loss of heatmap training: mean squared differences of the labeled joints' heatmaps (Sun et al. 2019)."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,10 +12,10 @@ def heatmap_loss(
     """Half the mean over people, joints and pixels of the squared, weighted difference.
 
     Args:
-        predicted: Maps.
-        targets: Maps.
-        weights: Of the joints.
-        people: By how many to divide: those given, or of a batch shared by several workers their mean number.
+        predicted: Predicted heatmaps.
+        targets: Target heatmaps.
+        weights: Weight of each joint: 0 where it is not labeled.
+        people: The number of people to divide by; in a batch shared by several workers their mean number per worker.
     """
     differences = (predicted - targets) * weights[..., None, None]
     return 0.5 * differences.square().sum() / (people * predicted[0].numel())

@@ -1,4 +1,4 @@
-"""What a training of a detector is: its people, its net and what it begins with, checked before anything starts."""
+"""The people, the network and the initial weights of a detector's training, checked before anything starts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,23 +21,23 @@ from schemas.job_config import PluginConfig
 from schemas.layouts import JointLayout, layout
 
 _DEFAULT_SIZE = "256x192"
-# From this input on targets are wider, as published.
+# For inputs of at least this size the published targets are wider.
 _LARGE_INPUT_WH = (288, 384)
-# The lowest resolution of the network is a 32nd of its input.
+# The lowest resolution of the network is 1/32 of its input.
 _COARSEST = 32
 
 
 @dataclass(frozen=True)
 class NetPlan:
-    """The net to train; travels to the workers.
+    """The network to train, as the workers need to know it.
 
     Attributes:
-        shape: Of the canvases it learns from, its input among them.
+        shape: The canvases that it learns from, and the size of its input.
         input_size: HEIGHTxWIDTH of its input, pixels.
-        channels: Of its branch of full resolution.
+        channels: Channels of its branch of full resolution.
         all_branches: Whether it predicts from all branches.
-        sigma: Deviation of the targets, heatmap pixels.
-        weights: Checkpoint that it begins with (URI); None: fresh weights.
+        sigma: Standard deviation of the target heatmaps' Gaussians, heatmap pixels.
+        weights: Checkpoint (URI) with the initial weights; None: fresh weights.
     """
 
     shape: CanvasShape
@@ -49,16 +49,29 @@ class NetPlan:
 
 
 @dataclass(frozen=True)
-class DetectorPlan:
-    """A training's people and net.
+class CropFiles:
+    """Files (URIs) of the crop cache, one for each part, in the order of the plan.
 
     Attributes:
-        training: Those to learn from.
-        validation: Those to select the best epoch by.
+        training: People to learn from.
+        validation: People who are held out.
+    """
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DetectorPlan:
+    """A training's people and network.
+
+    Attributes:
+        training: People to learn from.
+        validation: People by whom the best epoch is selected.
         layout: Their joints.
-        net: The net.
-        start: What it begins with; None: fresh weights.
-        digest: Of all that is learned from, pixels left out.
+        net: The network.
+        start: The checkpoint with the initial weights; None: fresh weights.
+        digest: Digest of everything that is learned from, except for pixels.
     """
 
     training: Sequence[Part]
@@ -70,24 +83,26 @@ class DetectorPlan:
 
     @property
     def fresh_head(self) -> bool:
-        """Whether a net that is trained already begins with a last layer that is not."""
+        """Whether the checkpoint's last layer does not fit, so that training starts with a fresh one."""
         start = self.start
         return start is not None and (start.layout, start.all_branches) != (self.layout.name, self.net.all_branches)
 
 
 def plan_training(config: TrainDetectorConfig) -> DetectorPlan:
-    """Read what is known of all people, and of the checkpoint to begin with.
+    """Read the annotations of all people and the checkpoint with the initial weights, if any.
 
     Raises:
-        UserError: No people, other joints in validation, people who are trained and validated on, or a checkpoint
-            that is not one of this net.
+        UserError: No people, other joints in validation, people who are both trained and validated on, or a
+            checkpoint of another network.
     """
     joints, training = _people(config.data)
     validation: Sequence[Part] = []
     if config.validation is not None:
-        found, validation = _people(config.validation)
-        if found != joints:
-            raise UserError(f"validation: its joints are {found.name}, those of data {joints.name}; give the same")
+        validation_joints, validation = _people(config.validation)
+        if validation_joints != joints:
+            raise UserError(
+                f"validation: its joints are {validation_joints.name}, those of data {joints.name}; give the same"
+            )
         if {part.digest for part in validation} & {part.digest for part in training}:
             raise UserError("validation: holds what is trained on; give people that data does not have")
     start = None if config.weights is None else read_start(storage.absolute(config.weights))
@@ -103,8 +118,8 @@ def plan_training(config: TrainDetectorConfig) -> DetectorPlan:
 def make_network(net: NetPlan) -> HrnetNetwork:
     """The network of a training, with fresh weights.
 
-    Filters are of He's scale. The authors' 0.001, fit for a trunk that a trained one replaces, is no longer than a step
-    of Adam's: measured, half as fast to learn from nothing.
+    Filters are initialised after He et al. 2015. The authors use a standard deviation of 0.001, since trained weights
+    replace theirs; from nothing, training was measured to be half as fast with it.
     """
     network = HrnetNetwork(net.channels, len(layout(net.shape.layout)), net.all_branches)
     for module in network.modules():
@@ -113,19 +128,25 @@ def make_network(net: NetPlan) -> HrnetNetwork:
     return network
 
 
-def canvas_file(output: str, part: Part, net: NetPlan) -> str:
-    """Where the canvases of a part lie (URI)."""
-    return storage.join(storage.absolute(output), "canvases", f"{digest_of(part.digest, net.shape)}.arrow")
+def crop_files(output: str, plan: DetectorPlan) -> CropFiles:
+    """The files of the crop cache in an output."""
+    folder = storage.join(storage.absolute(output), "canvases")
+    return CropFiles(
+        *(
+            tuple(storage.join(folder, f"{digest_of(part.digest, plan.net.shape)}.arrow") for part in parts)
+            for parts in (plan.training, plan.validation)
+        )
+    )
 
 
 def training_order(config: TrainDetectorConfig, people: int) -> EpochOrder:
-    """Who is in which batch.
+    """Which people are in which batch.
 
     Raises:
-        UserError: There are fewer than the workers need.
+        UserError: The smallest batch has fewer people than there are workers.
     """
     optimization = config.optimization
-    # Mirrored or not is a coin of the augmentation's.
+    # Augmentation decides who is mirrored.
     order = EpochOrder(people, optimization.batch_size, optimization.seed, "none")
     require_work(order.smallest_batch, config.resources.num_workers)
     return order
@@ -138,17 +159,17 @@ def _people(config: PluginConfig) -> tuple[JointLayout, Sequence[Part]]:
 
 
 def _net(config: TrainDetectorConfig, joints: str, start: Start | None) -> NetPlan:
-    given, card = config.network, start.card if start else None
-    if start and given.channels not in (None, start.channels):
+    network, card = config.network, start.card if start else None
+    if start and network.channels not in (None, start.channels):
         raise UserError(
-            f"network.channels={given.channels}: {start.uri} has {start.channels}; "
+            f"network.channels={network.channels}: {start.uri} has {start.channels}; "
             "leave network.channels out, or give other weights"
         )
-    channels = given.channels or (start.channels if start else W32)
-    size = given.input_size or (card.input_size if card else _DEFAULT_SIZE)
+    channels = network.channels or (start.channels if start else W32)
+    size = network.input_size or (card.input_size if card else _DEFAULT_SIZE)
     input_wh = parse_size(size, _COARSEST)
     large = input_wh[0] >= _LARGE_INPUT_WH[0] and input_wh[1] >= _LARGE_INPUT_WH[1]
-    sigma = float(given.sigma or (card.sigma if card else 3 if large else 2))
+    sigma = float(network.sigma or (card.sigma if card else 3 if large else 2))
     shape = CanvasShape.for_net(joints, input_wh, 1 + config.augmentation.scale)
-    all_branches = start.all_branches if start and given.all_branches is None else bool(given.all_branches)
+    all_branches = start.all_branches if start and network.all_branches is None else bool(network.all_branches)
     return NetPlan(shape, size, channels, all_branches, sigma, start.uri if start else None)

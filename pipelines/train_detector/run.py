@@ -1,97 +1,116 @@
-"""Training of a detector from start to end: what was begun is continued, what is done stays."""
+"""The train_detector job: prepare (check the data), survey (what the output holds), execute (train what is missing).
 
-from collections.abc import Sequence
+People are cut out of their images before the training starts, one Ray task for each part of the data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipelines.detectors.card import DetectorCard
 from pipelines.io import json_documents, storage
-from pipelines.io.manifest import ExistingRun, RunManifest
+from pipelines.io.manifest import RunManifest
 from pipelines.ray_cluster import session
 from pipelines.train_detector.crop_cache import CutSummary
 from pipelines.train_detector.fill_crop_cache import cut_people
-from pipelines.train_detector.plan import DetectorPlan, canvas_file, training_order
+from pipelines.train_detector.plan import CropFiles, DetectorPlan, crop_files, plan_training, training_order
 from pipelines.train_detector.scores import selection
-from pipelines.train_detector.worker import DETECTOR_FILE, SELECTION, Files, train_detector_worker
+from pipelines.train_detector.worker import DETECTOR_FILE, SELECTION, train_detector_worker
 from pipelines.training import checkpoints
 from pipelines.training.checkpoints import Best
-from pipelines.training.events import Heard, Listener
-from pipelines.training.ray_train import best_and_last, fit, scale
-from pipelines.training.reports import EpochReport
+from pipelines.training.events import Outcome, TrainingListener
+from pipelines.training.job import TrainingWork, keep_models, survey_output
+from pipelines.training.ray_train import fit, scale
 from schemas import __version__
 from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.errors import UserError
 from schemas.job_config import flatten
 
 FORMAT = "raylift.detector_training/1"
-# What checkpoints are ranked by.
+# How checkpoints are ranked.
 BEST = Best(SELECTION, "max")
 # Unreadable images that the report names.
 MOST_NAMED = 100
 
 
-class DetectorListener(Listener, Protocol):
-    """Who hears of a training's progress."""
+class DetectorListener(TrainingListener, Protocol):
+    """Follows the progress of a detector's training."""
 
     def cut(self, done: int, total: int) -> None:
-        """Heard while people are cut out of so many images."""
+        """Called while people are cut out of their images, with the number of images done."""
         ...
 
 
-def look_up(config: TrainDetectorConfig, plan: DetectorPlan) -> ExistingRun | None:
-    """What the output holds; None if it is new.
+@dataclass(frozen=True)
+class TrainDetectorJob:
+    """A detector's training whose config and data have been checked.
+
+    Attributes:
+        config: The config.
+        plan: The people and the network.
+        files: Where people are kept once they are cut out of their images.
+        manifest: What the output says of it.
+    """
+
+    config: TrainDetectorConfig
+    plan: DetectorPlan
+    files: CropFiles
+    manifest: RunManifest
+
+
+def prepare(config: TrainDetectorConfig) -> TrainDetectorJob:
+    """Check the data of a training without writing anything.
+
+    Raises:
+        UserError: People or initial weights that do not fit together or with the config.
+    """
+    plan = plan_training(config)
+    # A training may continue with other workers and in another place.
+    settings = flatten(config.model_dump(mode="json", exclude={"output", "resources", "max_failed"}))
+    return TrainDetectorJob(config, plan, crop_files(config.output, plan), RunManifest(FORMAT, settings, plan.digest))
+
+
+def survey(job: TrainDetectorJob) -> TrainingWork:
+    """Find out what the output holds.
 
     Raises:
         UserError: It holds a training with other settings, or of other data, or another job.
     """
-    return _manifest(config, plan).existing_run(config.output, "people, or the weights to begin with,")
+    return survey_output(job.manifest, job.config.output, "people, or the weights to begin with,")
 
 
-def begin(config: TrainDetectorConfig, plan: DetectorPlan, run_id: str) -> None:
-    """Note in the output which training it holds."""
-    _manifest(config, plan).write(config.output, run_id)
-
-
-def execute(config: TrainDetectorConfig, plan: DetectorPlan, run_id: str, listener: DetectorListener) -> dict[str, Any]:
-    """Train, from the last checkpoint on if there is one; returns the report, also written to `report.json`.
+def execute(job: TrainDetectorJob, run_id: str, listener: DetectorListener) -> dict[str, Any]:
+    """Train, from the last checkpoint if there is one; returns the report, also written to `report.json`.
 
     Args:
-        config: The job.
-        plan: Its people and net.
-        run_id: Goes into the detector's lineage.
-        listener: Hears how it goes.
+        job: The training.
+        run_id: Its MLflow run, noted in the output and in the detector's lineage.
+        listener: Follows the progress.
 
     Raises:
         RunFailed: The training diverged, its workers died too often, or the output cannot be written.
-        UserError: Images are missing, or what only looking at people shows; resources that are not there.
+        UserError: Images are missing, a mistake that only reading them shows, or resources that the cluster does not
+            have.
     """
-    # Resources that are not there are told before everybody is cut out, not after.
+    config, plan = job.config, job.plan
+    job.manifest.write(config.output, run_id)
+    # Missing resources are reported before people are cut out, which takes long.
     session.connect()
     scale(config.resources)
-    # Once a net has learned from some people, others would change what resuming gives.
+    # Images that could not be read may be read now only until the first checkpoint: later, more people would change
+    # what the training continues with.
     retry = not checkpoints.find(config.output)
-    cut = cut_people(config.output, plan, config.max_failed, retry, listener.cut)
-    files = Files(
-        *(tuple(canvas_file(config.output, p, plan.net) for p in s) for s in (plan.training, plan.validation))
-    )
-    people = {name: sum(cut[file].people for file in part) for name, part in vars(files).items()}
+    summaries = cut_people(plan, job.files, config.max_failed, retry, listener.cut)
+    people = {part: sum(summaries[file].people for file in files) for part, files in vars(job.files).items()}
     if not people["training"]:
         raise UserError("data: nobody is in the images that can be read; repair them, or give others")
-    training_order(config, people["training"])  # or it would be told by a worker, much later
-    settings = {"config": config, "net": plan.net, "files": files, "card": _card(plan, run_id)}
-    heard = fit(train_detector_worker, settings, config.output, config.resources, BEST, listener)
-    return _finish(config, plan, people, list(cut.values()), heard)
-
-
-def metrics_of(report: EpochReport) -> dict[str, Any]:
-    """All numbers of an epoch, nested; what other trainings count as frames are people here."""
-    found = report.metrics()
-    return {("people_per_s" if name == "frames_per_s" else name): value for name, value in found.items()}
-
-
-def _manifest(config: TrainDetectorConfig, plan: DetectorPlan) -> RunManifest:
-    # Who computes may change between a training's parts, where it lies may too.
-    settings = flatten(config.model_dump(mode="json", exclude={"output", "resources", "max_failed"}))
-    return RunManifest(FORMAT, settings, plan.digest)
+    training_order(config, people["training"])  # raises an error here rather than, much later, in a worker
+    settings = {"config": config, "net": plan.net, "files": job.files, "card": _card(plan, run_id)}
+    outcome = fit(train_detector_worker, settings, config.output, config.resources, BEST, listener)
+    report = _report(job, people, summaries, outcome)
+    # Written last: its presence marks a finished training.
+    json_documents.write(storage.join(config.output, "report.json"), report)
+    return report
 
 
 def _card(plan: DetectorPlan, run_id: str) -> DetectorCard:
@@ -108,30 +127,25 @@ def _card(plan: DetectorPlan, run_id: str) -> DetectorCard:
     )
 
 
-def _finish(
-    config: TrainDetectorConfig,
-    plan: DetectorPlan,
-    people: dict[str, int],
-    cut: Sequence[CutSummary],
-    heard: Heard,
+def _report(
+    job: TrainDetectorJob, people: Mapping[str, int], summaries: Mapping[str, CutSummary], outcome: Outcome
 ) -> dict[str, Any]:
-    best_metrics, files = best_and_last(config.output, BEST, DETECTOR_FILE)
-    for name, data in files.items():
-        storage.write_bytes(storage.join(config.output, name), data)
-    unreadable = [one for summary in cut for one in summary.unreadable]
-    best = heard.epochs[int(best_metrics["epoch"]) - 1]
-    report = {
+    config, plan = job.config, job.plan
+    best_metrics = keep_models(config.output, BEST, DETECTOR_FILE)
+    unreadable = [image for summary in summaries.values() for image in summary.unreadable]
+    best, last = outcome.epochs[int(best_metrics["epoch"]) - 1], outcome.epochs[-1]
+    return {
         "format": FORMAT,
         "version": __version__,
         "output": config.output,
-        "epochs": heard.epochs[-1].epoch,
+        "epochs": last.epoch,
         "best_epoch": best.epoch,
         "best": best.validation,
         "selected_by": None if selection(best.validation) is None else "ap" if "ap" in best.validation else "pckh",
-        "last": metrics_of(heard.epochs[-1]),
+        "last": last.metrics(),
         "people": people,
         "unreadable": len(unreadable),
-        "unreadable_images": [[one.name, one.reason] for one in unreadable[:MOST_NAMED]],
+        "unreadable_images": [[image.name, image.reason] for image in unreadable[:MOST_NAMED]],
         "layout": plan.layout.name,
         "channels": plan.net.channels,
         "input_size": plan.net.input_size,
@@ -140,5 +154,3 @@ def _finish(
         "fresh_head": plan.fresh_head,
         "data": plan.digest,
     }
-    json_documents.write(storage.join(config.output, "report.json"), report)
-    return report

@@ -1,1 +1,1 @@
-"""What every training shares: Ray Train around its workers, events, the channel to the driver, checkpoints."""
+"""What all trainings share: Ray Train, the worker loop, the channel to the driver, checkpoints, epoch reports."""

@@ -1,4 +1,4 @@
-"""What a training's workers and its driver say to each other."""
+"""The channel between a training's workers and its driver: reports go one way, instructions the other."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,12 +7,12 @@ import ray
 
 
 @dataclass(frozen=True)
-class Orders:
-    """What the driver wants of a training that runs.
+class Instructions:
+    """What the driver tells the workers of a running training.
 
     Attributes:
-        stop: End before the last epoch.
-        epochs: Go on to this many epochs, then wait; None: to the end.
+        stop: Whether to end before the last epoch.
+        epochs: Train up to this epoch, then wait for new instructions; None: train to the end.
     """
 
     stop: bool = False
@@ -20,24 +20,24 @@ class Orders:
 
 
 @ray.remote(num_cpus=0)
-class Mailbox:
-    """Keeps what the workers say until the driver listens; their answer is what the driver wants."""
+class Channel:
+    """An actor that keeps the workers' messages until the driver receives them, and hands out its instructions."""
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, instructions: Instructions) -> None:
         self._messages: list[Any] = []
-        self._orders = orders
+        self._instructions = instructions
 
-    def say(self, message: object | None) -> Orders:
-        """Leave a message; None only asks."""
+    def send(self, message: object | None) -> Instructions:
+        """Leave a message for the driver and return its instructions; None leaves no message."""
         if message is not None:
             self._messages.append(message)
-        return self._orders
+        return self._instructions
 
-    def hear(self) -> list[Any]:
-        """All that was said since the last time."""
+    def receive(self) -> list[Any]:
+        """The messages sent since the last call."""
         messages, self._messages = self._messages, []
         return messages
 
-    def order(self, orders: Orders) -> None:
-        """Change what is wanted: heard at the next step that the workers tell of."""
-        self._orders = orders
+    def instruct(self, instructions: Instructions) -> None:
+        """Replace the instructions; workers get the new ones with their next message."""
+        self._instructions = instructions

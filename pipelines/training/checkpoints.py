@@ -1,7 +1,7 @@
-"""The checkpoints of a training: a folder per epoch, whole or not there; the best one and the last one are kept.
+"""The checkpoints of a training: one folder per epoch, complete or ignored; the best and the last one are kept.
 
-A job that was killed may leave workers that write for some seconds more, beside those of its successor. So a folder is
-named by its epoch, its metrics are written last and removed first, and nothing but these folders says which there are.
+The workers of a killed job may write for some seconds beside those of its successor. Therefore a folder is named by its
+epoch, its metrics are written last and removed first, and the folders themselves are the only list of checkpoints.
 """
 
 import io
@@ -14,39 +14,39 @@ import torch
 
 from pipelines.io import storage
 
-# The folder of all of them within the output; Ray Train's marker lies there too.
+# The folder of all checkpoints within the output; Ray Train keeps its marker file there too.
 CHECKPOINTS = "checkpoints"
 FOLDER = "epoch-"
-# In each of them, beside the model for use: what it was saved with, and everything that resuming needs.
+# In each checkpoint, beside the model for use: its metrics, and everything that resuming needs.
 METRICS_FILE = "metrics.json"
 STATE_FILE = "training.pt"
 
 
 @dataclass(frozen=True)
 class Best:
-    """What checkpoints are ranked by.
+    """How checkpoints are ranked.
 
     Attributes:
-        metric: Of those that they are saved with.
-        mode: Whether the smallest or the largest is the best; the first one of equals is.
+        metric: The name of the metric that is compared.
+        mode: Whether its smallest or its largest value is the best; of equal values the earliest is.
     """
 
     metric: str
     mode: Literal["min", "max"]
 
     def of(self, checkpoints: Sequence["Checkpoint"]) -> "Checkpoint":
-        """The best of some checkpoints in order of epochs."""
+        """The best of some checkpoints, which are in order of epochs."""
         choose = min if self.mode == "min" else max
         return choose(checkpoints, key=lambda checkpoint: checkpoint.metrics[self.metric])
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that is whole.
+    """A complete checkpoint.
 
     Attributes:
         folder: Its URI.
-        metrics: `epoch`, and what else it was saved with.
+        metrics: `epoch`, and the metric that checkpoints are ranked by.
     """
 
     folder: str
@@ -68,8 +68,8 @@ def save(
 
     Args:
         output: Folder of the training.
-        metrics: `epoch`, and what checkpoints are ranked by.
-        state: Everything that resuming needs: tensors and what is plain.
+        metrics: `epoch`, and the metric that checkpoints are ranked by.
+        state: Everything that resuming needs: tensors, numbers, strings, and lists and dicts of them.
         write_model: Writes the model for use into a folder.
         best: How checkpoints are ranked.
 
@@ -92,12 +92,12 @@ def save(
 
 def find(output: str) -> list[Checkpoint]:
     """The checkpoints of a training, in order of epochs."""
-    found = []
+    complete = []
     for folder in storage.list_folder(storage.join(output, CHECKPOINTS)):
         if not folder.rsplit("/", 1)[1].startswith(FOLDER):
             continue
         try:
-            found.append(Checkpoint(folder, json.loads(storage.read_bytes(storage.join(folder, METRICS_FILE)))))
+            complete.append(Checkpoint(folder, json.loads(storage.read_bytes(storage.join(folder, METRICS_FILE)))))
         except FileNotFoundError:
-            continue  # being written, or being removed
-    return found
+            continue  # it is being written or removed
+    return complete

@@ -1,4 +1,4 @@
-"""The driver's end of a training: who hears how it goes, and who may lead it."""
+"""The driver's end of a training: it receives the workers' messages, informs a listener, and sends instructions."""
 
 import threading
 from collections.abc import Iterator
@@ -8,108 +8,108 @@ from typing import Any, Protocol
 
 import ray
 
-from pipelines.training.channel import Orders
+from pipelines.training.channel import Instructions
 from pipelines.training.reports import EpochReport, Started, StepReport
 from schemas.errors import RunFailed, UserError
 
-# How often the driver hears what its workers said.
-LISTENING_INTERVAL_S = 0.1
+# How often the driver asks for new messages.
+POLLING_INTERVAL_S = 0.1
 
 
-class Listener(Protocol):
-    """Who hears of a training's progress, in a thread of its own."""
+class TrainingListener(Protocol):
+    """Follows a training's progress; its methods are called in a thread of their own."""
 
     def started(self, epochs_done: int) -> None:
-        """Workers begin, or replace others, after so many epochs."""
+        """Called when workers begin, or replace others, after `epochs_done` epochs."""
         ...
 
-    def step(self, at: StepReport) -> None:
-        """Heard now and then within an epoch."""
+    def step(self, report: StepReport) -> None:
+        """Called now and then within an epoch."""
         ...
 
     def epoch(self, report: EpochReport) -> None:
-        """Heard once for each epoch, those of earlier runs of the same training included."""
+        """Called once for each epoch, including those that earlier runs of the same training finished."""
         ...
 
 
 class Control:
-    """Leads a training while it runs, from any thread.
+    """Controls a training while it runs; may be used from any thread.
 
     Args:
-        epochs: Go on to this many epochs, then wait for more to be allowed; None: to the end.
+        epochs: Train up to this epoch, then wait until `allow` raises it; None: train to the end.
     """
 
     def __init__(self, epochs: int | None = None) -> None:
-        self.orders = Orders(epochs=epochs)
+        self.instructions = Instructions(epochs=epochs)
 
     def allow(self, epochs: int) -> None:
-        """Let the training go on to this many epochs."""
-        self.orders = replace(self.orders, epochs=epochs)
+        """Let the training continue up to this epoch."""
+        self.instructions = replace(self.instructions, epochs=epochs)
 
     def stop(self) -> None:
-        """Let the training end within some steps, as if the last saved epoch were its last."""
-        self.orders = replace(self.orders, stop=True)
+        """End the training within some steps; its result is that of the last saved epoch."""
+        self.instructions = replace(self.instructions, stop=True)
 
 
-class Heard:
-    """What the workers said.
+class Outcome:
+    """What the driver knows of a training from its workers' messages.
 
     Attributes:
-        epochs: Every epoch so far, those of earlier runs of the training included.
-        failure: Why they gave up; None if they did not.
-        broken: What the listener itself raised, for which the training was stopped.
+        epochs: Every finished epoch, including those of earlier runs of the same training.
+        failure: The error for which the workers gave up; None without one.
+        listener_error: The exception that the listener raised, for which the training was stopped; None without one.
     """
 
     def __init__(self) -> None:
         self.epochs: list[EpochReport] = []
         self.failure: UserError | RunFailed | None = None
-        self.broken: Exception | None = None
+        self.listener_error: Exception | None = None
 
 
 @contextmanager
-def listening(mailbox: Any, listener: Listener, control: Control) -> Iterator[Heard]:
-    """Hear the workers in a thread, until the block ends and nothing more is said; tell them what is wanted."""
-    heard, ended = Heard(), threading.Event()
+def listening(channel: Any, listener: TrainingListener, control: Control) -> Iterator[Outcome]:
+    """Receive messages in a thread until the block ends and none is left; send the instructions of `control`."""
+    outcome, ended = Outcome(), threading.Event()
 
-    def hear(message: object) -> None:
+    def handle(message: object) -> None:
         if isinstance(message, Started):
             listener.started(len(message.history))
             for report in message.history:
-                hear(report)
+                handle(report)
         elif isinstance(message, StepReport):
             listener.step(message)
         elif isinstance(message, UserError | RunFailed):
-            heard.failure = message
-        # Workers that replace others repeat, to the bit, what was not yet saved.
-        elif isinstance(message, EpochReport) and message.epoch > len(heard.epochs):
-            heard.epochs.append(message)
+            outcome.failure = message
+        # Replacement workers repeat the epochs that were not saved, with the same results: the first report counts.
+        elif isinstance(message, EpochReport) and message.epoch > len(outcome.epochs):
+            outcome.epochs.append(message)
             listener.epoch(message)
 
     def listen() -> None:
-        # They may have changed since the mailbox was made.
-        told, last = None, False
-        while not last:
-            last = ended.wait(LISTENING_INTERVAL_S)
-            if told != control.orders:
-                told = control.orders
-                mailbox.order.remote(told)
-            for message in ray.get(mailbox.hear.remote()):
-                hear(message)
+        # None, because `control` may have changed since the channel was made.
+        sent, is_last = None, False
+        while not is_last:
+            is_last = ended.wait(POLLING_INTERVAL_S)
+            if sent != control.instructions:
+                sent = control.instructions
+                channel.instruct.remote(sent)
+            for message in ray.get(channel.receive.remote()):
+                handle(message)
 
     def listen_or_stop() -> None:
         try:
             listen()
-        except Exception as error:  # nobody would hear how the training goes on
-            heard.broken = error
-            mailbox.order.remote(replace(control.orders, stop=True))
+        except Exception as error:  # without a listener nobody would notice how the training continues
+            outcome.listener_error = error
+            channel.instruct.remote(replace(control.instructions, stop=True))
 
     thread = threading.Thread(target=listen_or_stop, name="training-listener")
     thread.start()
     try:
-        yield heard
+        yield outcome
     finally:
         ended.set()
         thread.join()
-        ray.kill(mailbox)
-        if heard.broken is not None:
-            raise heard.broken
+        ray.kill(channel)
+        if outcome.listener_error is not None:
+            raise outcome.listener_error

@@ -1,4 +1,4 @@
-"""Ray Train around a training's workers: what is reserved for them, what is kept of them, who hears them."""
+"""Runs a training's workers with Ray Train: reserves their resources, receives their messages, reports failures."""
 
 import os
 import signal
@@ -14,14 +14,13 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 
 from pipelines.io import storage
 from pipelines.ray_cluster import session
-from pipelines.training import checkpoints
-from pipelines.training.channel import Mailbox
+from pipelines.training.channel import Channel
 from pipelines.training.checkpoints import CHECKPOINTS, Best
-from pipelines.training.events import Control, Heard, Listener, listening
+from pipelines.training.events import Control, Outcome, TrainingListener, listening
 from schemas.configs.train import ResourcesConfig
 from schemas.errors import RunFailed, UserError
 
-# Ray looks after its workers every two seconds by default, and an epoch's report waits for that look.
+# Ray checks its workers every two seconds by default, and the report of an epoch waits for that check.
 HEALTH_CHECK_INTERVAL_S = "0.2"
 
 
@@ -31,36 +30,38 @@ def fit(
     output: str,
     resources: ResourcesConfig,
     best: Best,
-    listener: Listener,
+    listener: TrainingListener,
+    *,
+    start: str | None = None,
     control: Control | None = None,
-) -> Heard:
-    """Run a training's workers to the end, from the output's last checkpoint on if there is one.
+) -> Outcome:
+    """Run a training's workers to the end, from the output's last checkpoint if there is one.
 
     Args:
-        worker: What each of them runs.
-        settings: What it is told, besides its `threads`, the `mailbox` of the driver, and where its checkpoints go:
-            the `output`, and how they are ranked, `best`.
+        worker: The function that each worker runs; it calls `run_worker` with its settings.
+        settings: Settings of this kind of training; workers also get `threads`, `channel`, `output`, `best`, `start`.
         output: Folder of the training.
-        resources: Who computes.
-        best: Which checkpoint is kept beside the last one.
-        listener: Hears how it goes.
+        resources: The workers and what each of them gets.
+        best: How checkpoints are ranked; the best and the last one are kept.
+        listener: Follows the progress.
+        start: The training state of another training (URI) to continue from if there is no checkpoint.
         control: May end the training early.
 
     Raises:
-        RunFailed: What a worker gave up for, or its workers died too often.
-        UserError: A mistake that only workers see, or resources that are not there.
+        RunFailed: A worker gave up, or workers died too often.
+        UserError: A mistake that only workers can see, or resources that the cluster does not have.
         KeyboardInterrupt: Somebody pressed Ctrl-C.
     """
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", HEALTH_CHECK_INTERVAL_S)
     session.connect()
     scaling, threads = scale(resources)
     control = control or Control()
-    mailbox = Mailbox.options(scheduling_strategy=session.here()).remote(control.orders)
-    told = {**settings, "threads": threads, "mailbox": mailbox, "output": storage.absolute(output), "best": best}
+    channel = Channel.options(scheduling_strategy=session.here()).remote(control.instructions)
+    shared = {"threads": threads, "channel": channel, "output": storage.absolute(output), "best": best, "start": start}
     fs, path = storage.arrow_filesystem(output)
     trainer = TorchTrainer(
         worker,
-        train_loop_config=told,
+        train_loop_config={**settings, **shared},
         scaling_config=scaling,
         run_config=RunConfig(
             name=CHECKPOINTS,
@@ -69,7 +70,7 @@ def fit(
             failure_config=FailureConfig(max_failures=resources.max_restarts),
         ),
     )
-    with listening(mailbox, listener, control) as heard:
+    with listening(channel, listener, control) as outcome:
         try:
             with _interruptible():
                 trainer.fit()
@@ -78,58 +79,44 @@ def fit(
                 f"training: the workers failed {resources.max_restarts + 1} times, at last: "
                 f"{_last_line(error)}; run the same command to go on from the last checkpoint"
             ) from error
-    if heard.failure is not None:
-        raise heard.failure
-    return heard
+    if outcome.failure is not None:
+        raise outcome.failure
+    return outcome
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C be what it is everywhere: Ray's own answer to it ends the process as if all were done."""
-    before = signal.getsignal(signal.SIGINT)
+    """Let Ctrl-C raise KeyboardInterrupt: Ray's own handler ends the process with exit code 0."""
+    handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as error:
         raise KeyboardInterrupt from error
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, handler)
 
 
-def best_and_last(output: str, best: Best, file: str) -> tuple[Mapping[str, Any], dict[str, bytes]]:
-    """What the best checkpoint was saved with, and `file` of the best and the last one as best.pt and last.pt.
-
-    Raises:
-        RunFailed: There is no checkpoint.
-    """
-    saved = checkpoints.find(output)
-    if not saved:
-        raise RunFailed("training: was stopped before the end of its first epoch")
-    chosen = best.of(saved)
-    found = {"last.pt": saved[-1], "best.pt": chosen}
-    return chosen.metrics, {name: storage.read_bytes(one.file(file)) for name, one in found.items()}
-
-
-def scale(wanted: ResourcesConfig) -> tuple[ScalingConfig, int]:
-    """What Ray reserves, and the threads of a worker.
+def scale(resources: ResourcesConfig) -> tuple[ScalingConfig, int]:
+    """What Ray reserves for the workers, and the threads of each.
 
     Raises:
-        UserError: The cluster has less.
+        UserError: The cluster has less than was requested.
     """
-    cluster = ray.cluster_resources()
-    if wanted.use_gpu and cluster.get("GPU", 0) < wanted.num_workers:
+    cluster, workers = ray.cluster_resources(), resources.num_workers
+    if resources.use_gpu and cluster.get("GPU", 0) < workers:
         raise UserError(
-            f"resources.use_gpu=true: {wanted.num_workers} workers need as many GPUs, the cluster has "
+            f"resources.use_gpu=true: {workers} workers need as many GPUs, the cluster has "
             f"{cluster.get('GPU', 0):g}; give fewer workers, or resources.use_gpu=false"
         )
-    share = cluster.get("CPU", 1) / wanted.num_workers
-    cpus = wanted.cpus_per_worker or (int(share) if share >= 1 else int(share * 100) / 100)
-    if cpus * wanted.num_workers > cluster.get("CPU", 1):
+    share = cluster.get("CPU", 1) / workers
+    cpus = resources.cpus_per_worker or (int(share) if share >= 1 else int(share * 100) / 100)
+    if cpus * workers > cluster.get("CPU", 1):
         raise UserError(
-            f"resources.cpus_per_worker={cpus}: {wanted.num_workers} workers need {cpus * wanted.num_workers} CPUs, "
+            f"resources.cpus_per_worker={cpus}: {workers} workers need {cpus * workers} CPUs, "
             f"the cluster has {cluster.get('CPU', 1):g}; give fewer"
         )
-    scaling = ScalingConfig(num_workers=wanted.num_workers, use_gpu=wanted.use_gpu, resources_per_worker={"CPU": cpus})
+    scaling = ScalingConfig(num_workers=workers, use_gpu=resources.use_gpu, resources_per_worker={"CPU": cpus})
     return scaling, max(1, int(cpus))
 
 

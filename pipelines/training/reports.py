@@ -1,51 +1,63 @@
-"""What the workers of a training report while it runs: that they started, how far an epoch is, what an epoch did."""
+"""The messages of a training's workers: that they started, how far an epoch is, what an epoch achieved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from schemas.errors import RunFailed
 
-# A look at the loss waits for the GPU: rarely enough to cost nothing, often enough to lose little.
-STEPS_BETWEEN_LOOKS = 20
+Unit = Literal["frames", "people"]
+"""What a training counts: a lifter's the frames that it predicts, a detector's the people that it sees."""
 
 OnStep = Callable[[int, int, float], None]
-"""Hears (step, steps, predicted frames/s) now and then."""
+"""Called now and then with (step, steps of the epoch, frames or people per second)."""
 
 
 class Diverged(RunFailed):
-    """The loss is not finite; the same settings would end so again."""
+    """The loss is not finite; training again with the same settings would end the same way."""
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an epoch did.
+    """What an epoch achieved.
 
     Attributes:
-        epoch: Which, from 1.
+        epoch: Its number, from 1.
         losses: Mean of each weighted term, and their sum as `total`.
-        learning_rate: During the epoch.
-        frames: Frames predicted, of all workers.
-        seconds: Length, validation left out.
-        computing_s: Time of forward, backward and step; on GPUs, which work behind the scenes, time to launch them.
-        validation: Metrics on the held out sequences; empty without.
+        learning_rate: The rate during the epoch.
+        count: Frames predicted or people seen, by all workers together.
+        unit: Which of the two `count` is.
+        seconds: Duration without validation.
+        computing_s: Time of forward pass, backward pass and optimizer step. GPUs work asynchronously: there it is the
+            time to launch them.
+        validation: Metrics on the held-out data; empty without such data.
     """
 
     epoch: int
     losses: dict[str, float]
     learning_rate: float
-    frames: int
+    count: int
+    unit: Unit
     seconds: float
     computing_s: float
     validation: dict[str, float]
 
+    @classmethod
+    def from_checkpoint(cls, fields: Mapping[str, Any], unit: Unit) -> "EpochReport":
+        """Read a report from a checkpoint; version 0.1.0 wrote the count as `frames`, whatever it counted."""
+        if "frames" in fields:
+            renamed = {**fields, "count": fields["frames"], "unit": unit}
+            del renamed["frames"]
+            return cls(**renamed)
+        return cls(**fields)
+
     def metrics(self) -> dict[str, Any]:
-        """All numbers, nested."""
+        """All numbers, nested, as MLflow and `report.json` name them."""
         return {
             "epoch": self.epoch,
             "loss": self.losses,
             "learning_rate": self.learning_rate,
-            "frames_per_s": self.frames / self.seconds,
+            f"{self.unit}_per_s": self.count / self.seconds,
             "computing_share": self.computing_s / self.seconds,
             "epoch_s": self.seconds,
             "validation": self.validation,
@@ -54,10 +66,10 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Started:
-    """Said once by new workers.
+    """Sent once by new workers.
 
     Attributes:
-        history: The epochs that they continue.
+        history: The epochs that they continue from.
     """
 
     history: list[EpochReport]
@@ -65,9 +77,16 @@ class Started:
 
 @dataclass(frozen=True)
 class StepReport:
-    """How far an epoch is."""
+    """How far an epoch is.
+
+    Attributes:
+        epoch: Its number, from 1.
+        step: Steps done.
+        steps: Steps of the epoch.
+        per_second: Frames or people per second since the epoch began.
+    """
 
     epoch: int
     step: int
     steps: int
-    frames_per_s: float
+    per_second: float

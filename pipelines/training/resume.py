@@ -15,15 +15,15 @@ from schemas.errors import UserError
 
 
 def state_to_continue(output: str, workers: WorkerGroup, start: str | None = None) -> dict[str, Any] | None:
-    """What the last checkpoint of this training holds, else what it begins with, if anything.
+    """The state of this training's last checkpoint, else the state that it starts from; None for a fresh start.
 
     Args:
         output: Folder of the training.
-        workers: Those who all go on from the same.
-        start: The state of another training (URI).
+        workers: The workers; all of them continue from the same state.
+        start: The state of another training (URI) to start from, if any.
 
     Raises:
-        UserError: It is damaged, or this worker's machine does not see the output.
+        UserError: The state is damaged, or this worker's machine does not see the output.
     """
     if not storage.exists(output):
         raise UserError(
@@ -36,10 +36,10 @@ def state_to_continue(output: str, workers: WorkerGroup, start: str | None = Non
 
 
 def read_state(data: bytes, where: str, workers: WorkerGroup) -> dict[str, Any]:
-    """The training state in a file that a worker wrote.
+    """Parse the training state that a worker wrote.
 
     Raises:
-        UserError: It is damaged.
+        UserError: The file is damaged.
     """
     try:
         return torch.load(io.BytesIO(data), map_location=workers.device, weights_only=True)

@@ -1,4 +1,4 @@
-"""The workers of a training, as one of them sees them: sums over all, and what to do alone."""
+"""The workers of a training as one of them sees them: its rank, and sums and lists over all of them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +11,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class WorkerGroup:
-    """A worker among its equals.
+    """One worker and the group that it belongs to.
 
     Attributes:
-        device: Where this one computes.
-        rank: Which one this is, from 0.
-        size: How many there are.
+        device: Where this worker computes.
+        rank: The number of this worker, from 0.
+        size: Number of workers.
     """
 
     device: torch.device
@@ -25,11 +25,11 @@ class WorkerGroup:
 
     @property
     def leads(self) -> bool:
-        """Whether this worker speaks for all."""
+        """Whether this worker is the one that reports and saves for all."""
         return self.rank == 0
 
     def sum(self, values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The sum over all workers; gradients pass."""
+        """The sum over all workers, through which gradients flow."""
         return values if self.size == 1 else _Sum.apply(values)
 
     def gather(self, value: object) -> list:
@@ -42,7 +42,7 @@ class WorkerGroup:
 
 
 class _Sum(torch.autograd.Function):
-    """A sum over workers that each of them goes on to use: its gradient is the sum of theirs."""
+    """A sum over workers that each of them uses: its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

@@ -7,11 +7,10 @@ from typing import Any
 
 from pipelines.io import storage
 from pipelines.train import run
-from pipelines.train.data import DataPlan
+from pipelines.train.run import TrainJob
 from pipelines.training.events import Control
 from pipelines.training.reports import EpochReport, StepReport
 from pipelines.tune import ledger
-from schemas.configs.train import TrainConfig
 
 # The state of another trial that a training goes on from.
 START_SUFFIX = ".start.pt"
@@ -20,11 +19,10 @@ STOPPING_S = 60
 
 
 class TrialTraining:
-    """The training of a trial; a `Listener` of it.
+    """The training of a trial; a `TrainingListener` of it.
 
     Args:
-        config: The training.
-        plan: Its data.
+        job: The training.
         run_id: Its MLflow run.
         waits: Whether each epoch waits for who asks for it.
 
@@ -34,8 +32,9 @@ class TrialTraining:
         report: Of the training, once it has trained to its last epoch.
     """
 
-    def __init__(self, config: TrainConfig, plan: DataPlan, run_id: str, waits: bool) -> None:
+    def __init__(self, job: TrainJob, run_id: str, waits: bool) -> None:
         self.report: dict[str, Any] | None = None
+        config = job.config
         exploited = ledger.read_exploited(config.output)
         # What another trial did until then is its own.
         self.told: int = exploited["epoch"] if exploited else 0
@@ -47,7 +46,7 @@ class TrialTraining:
 
         def train() -> None:
             try:
-                self._events.put(run.execute(config, plan, run_id, self, start, self._control))
+                self._events.put(run.execute(job, run_id, self, start=start, control=self._control))
             except Exception as error:
                 self._events.put(error)
 
@@ -57,7 +56,7 @@ class TrialTraining:
     def started(self, epochs_done: int) -> None:
         """Workers begin; the epochs follow by themselves."""
 
-    def step(self, at: StepReport) -> None:
+    def step(self, report: StepReport) -> None:
         """Tune hears of whole epochs only."""
 
     def epoch(self, report: EpochReport) -> None:

@@ -11,7 +11,6 @@ from ray import tune
 from pipelines.io import storage
 from pipelines.search.space import trial_config
 from pipelines.train import run
-from pipelines.train.data import plan_data
 from pipelines.train.worker import SELECTION
 from pipelines.training import checkpoints
 from pipelines.training.checkpoints import CHECKPOINTS, STATE_FILE
@@ -125,12 +124,11 @@ class TrainingTrial(tune.Trainable):
             self._training.stop()
 
     def _begin(self) -> TrialTraining:
-        plan = plan_data(self._config)
-        if plan.digest != self._data:
+        job = run.prepare(self._config)
+        if job.plan.digest != self._data:
             raise UserError("the tracks have changed since the search was begun; search them in another output")
         record = ledger.read_trial(self._output)
-        run.begin(self._config, plan, record.run_id)
-        return TrialTraining(self._config, plan, record.run_id, self._waits)
+        return TrialTraining(job, record.run_id, self._waits)
 
 
 def _saved(output: str, epoch: int) -> bytes | None:

@@ -161,7 +161,7 @@ def test_training_loses_the_node_of_a_worker(machines, corpus, lifter, tmp_path)
     output = tmp_path / "out"
     job = machines.start("train", *training(corpus, output))
     wait_for(job, lambda: checkpoints(output))
-    assert not any(machine.processes("Mailbox") for machine in joined), "on the driver's machine"
+    assert not any(machine.processes("Channel") for machine in joined), "on the driver's machine"
     lost = next(machine for machine in joined if machine.processes("RayTrainWorker"))
     machines.leave(lost)
     assert "were replaced" in finish(job)

@@ -16,8 +16,9 @@ from jobs.command_line.main import run_job
 from pipelines.evaluate_detector.plan import plan
 from pipelines.search.samplers import make_sampler
 from pipelines.search.space import search_space, trial_config
-from pipelines.train.data import load_data, plan_data
-from pipelines.train.loop import Training
+from pipelines.train.data import load_data
+from pipelines.train.loop import LifterTraining
+from pipelines.train.plan import plan_training
 from pipelines.train_detector.loop import learning_rate
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.compare import CompareConfig
@@ -65,11 +66,11 @@ def test_training_recipes_train_a_step_on_tiny_data(recipe, tmp_path):
     small = ["lifter.channels=8", "optimization.epochs=1", "objective.warmup_epochs=0"]
     config = read_config(TrainConfig, [str(recipe), f"labeled={tracks}", f"output={tmp_path}", *unlabeled, *small])
     workers = WorkerGroup(torch.device("cpu"))
-    plan = plan_data(config)
+    plan = plan_training(config)
     assert len(plan.training) == len(values["data"]["subjects"]) * len(actions)
-    training = Training(config, plan, load_data(config, plan, workers), workers)
-    labeled, free = training._batches(0, 0)
-    assert training._step(labeled, free)["total"].isfinite()
+    training = LifterTraining(config, plan, load_data(config, plan, workers), workers)
+    labeled, free = next(training._batches(0))
+    assert training._step((labeled, free))["total"].isfinite()
     assert (free is not None) == bool(unlabeled)
     # A three-frame filter after another: the recipe's name says how far they see.
     frames = [int(part) for part in recipe.stem.split("_") if part in ("27", "81", "243")]
@@ -97,12 +98,12 @@ def test_what_search_recipes_propose_trains_a_step(recipe, tmp_path):
     sampler = make_sampler(config, space, 0)
     trials = [trial_config(config, sampler.propose(number), str(tmp_path)) for number in range(1, 6)]
     trial = min(trials, key=lambda trial: trial.lifter.options["channels"])
-    plan, workers = plan_data(trial), WorkerGroup(torch.device("cpu"))
+    plan, workers = plan_training(trial), WorkerGroup(torch.device("cpu"))
     assert plan.validation
     assert plan.shape.receptive_field == 27
-    training = Training(trial, plan, load_data(trial, plan, workers), workers)
-    labeled, _ = training._batches(0, 0)
-    assert training._step(labeled, None)["total"].isfinite()
+    training = LifterTraining(trial, plan, load_data(trial, plan, workers), workers)
+    labeled, _ = next(training._batches(0))
+    assert training._step((labeled, None))["total"].isfinite()
 
 
 def test_the_comparison_recipe_keeps_its_test_apart():
@@ -137,7 +138,7 @@ def test_human36m_recipes_take_what_its_import_gives(recipe, human36m, tmp_path)
     unlabeled = [f"unlabeled={human36m}"] if "unlabeled_subjects" in recipe.read_text() else []
     small = ["data.subset=1", "lifter.channels=8"]
     config = read_config(TrainConfig, [str(recipe), f"labeled={human36m}", f"output={tmp_path}", *unlabeled, *small])
-    plan = plan_data(config)
+    plan = plan_training(config)
     assert (plan.fps, plan.input_layout.name) == (50, "h36m17")
     assert len(plan.training) % 4 == 0, "four cameras"
     assert len(load_data(config, plan, WorkerGroup(torch.device("cpu"))).labeled) == 12 * len(plan.training)

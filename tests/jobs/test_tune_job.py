@@ -16,7 +16,7 @@ from train.training_samples import person, write
 from jobs.command_line.arguments import read_config
 from jobs.command_line.main import run_job
 from pipelines.lifters.checkpoint import load_lifter
-from pipelines.train.data import plan_data
+from pipelines.train.plan import plan_training
 from schemas.configs.train import TrainConfig
 
 pytestmark = pytest.mark.ray
@@ -25,7 +25,7 @@ RATE = "optimization.learning_rate"
 # Said to both ends: a cluster and who joins it have other defaults.
 RAY = {"RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
 # What a search that has ended must have taken along.
-OF_A_SEARCH = ("ray::TrainingTrial", "ray::TrainController", "ray::RayTrainWorker", "ray::Mailbox", "ray::_Hold")
+OF_A_SEARCH = ("ray::TrainingTrial", "ray::TrainController", "ray::RayTrainWorker", "ray::Channel", "ray::_Hold")
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     load_lifter(str(tmp_path / "out/best.pt"))
     config = read_config(TrainConfig, [str(tmp_path / "out/best.yaml"), f"output={tmp_path}/best"])
     assert config.optimization.learning_rate == trials[best["trial"]]["parameters"][RATE]
-    assert plan_data(config).digest == report["data"]
+    assert plan_training(config).digest == report["data"]
     assert not list(tmp_path.glob("out/**/training.pt")), "nobody goes on from them"
 
     parent, runs = children()

@@ -10,8 +10,9 @@ import torch
 from train.training_samples import person, small, write
 
 from pipelines.lifters.batch_norm import BatchNormActivation
-from pipelines.train.data import load_data, plan_data
-from pipelines.train.loop import Training
+from pipelines.train.data import load_data
+from pipelines.train.loop import LifterTraining
+from pipelines.train.plan import plan_training
 from pipelines.training.worker_group import WorkerGroup
 from schemas.errors import RunFailed
 
@@ -32,8 +33,8 @@ def from_corpus(corpus, output, **changes):
 
 
 def training(config):
-    plan = plan_data(config)
-    return Training(config, plan, load_data(config, plan, ALONE), ALONE)
+    plan = plan_training(config)
+    return LifterTraining(config, plan, load_data(config, plan, ALONE), ALONE)
 
 
 def same(first, second):
@@ -68,8 +69,8 @@ def test_unlabeled_tracks_wait_for_the_warm_up(corpus, tmp_path):
     first, second = looped.run_epoch(), looped.run_epoch()
     assert set(first.losses) == {"pose", "trajectory", "total"}
     assert set(second.losses) == {"pose", "trajectory", "reprojection", "bone_length", "total"}
-    assert first.frames == 2 * (60 + 60 + 7)
-    assert second.frames == first.frames + 8 * 32
+    assert first.count == 2 * (60 + 60 + 7)
+    assert second.count == first.count + 8 * 32
 
 
 def test_without_unlabeled_tracks_there_is_one_lifter_and_one_term(corpus, tmp_path):

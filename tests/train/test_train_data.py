@@ -7,7 +7,8 @@ import pytest
 import torch
 from train.training_samples import person, small, write
 
-from pipelines.train.data import load_data, plan_data
+from pipelines.train.data import load_data
+from pipelines.train.plan import plan_training
 from pipelines.training.worker_group import WorkerGroup
 from schemas.errors import UserError
 
@@ -20,7 +21,7 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
     if unlabeled is not None:
         write(tmp_path / "unlabeled", *unlabeled)
     unlabeled_uri = None if unlabeled is None else str(tmp_path / "unlabeled")
-    return plan_data(small(str(tmp_path / "labeled"), unlabeled_uri, tmp_path / "out", **changes))
+    return plan_training(small(str(tmp_path / "labeled"), unlabeled_uri, tmp_path / "out", **changes))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_misfits_are_one_line(tmp_path, labeled, unlabeled, changes, message):
 
 def test_missing_data_are_one_line(tmp_path):
     with pytest.raises(UserError, match="no such file or folder"):
-        plan_data(small(str(tmp_path / "nowhere"), None, tmp_path))
+        plan_training(small(str(tmp_path / "nowhere"), None, tmp_path))
 
 
 def test_keypoints_that_are_not_numbers_name_track_and_frame(tmp_path):

@@ -8,8 +8,9 @@ import torch
 import torch.distributed as dist
 from train.training_samples import small
 
-from pipelines.train.data import load_data, plan_data
-from pipelines.train.loop import Training
+from pipelines.train.data import load_data
+from pipelines.train.loop import LifterTraining
+from pipelines.train.plan import plan_training
 from pipelines.training.worker_group import WorkerGroup
 
 
@@ -30,8 +31,8 @@ def main() -> None:
         optimization={"batch_size": 43, "epochs": 1},
     )
     workers = WorkerGroup(torch.device("cpu"), rank, world)
-    plan = plan_data(config)
-    training = Training(config, plan, load_data(config, plan, workers), workers)
+    plan = plan_training(config)
+    training = LifterTraining(config, plan, load_data(config, plan, workers), workers)
     report = training.run_epoch()
     if rank == 0:
         torch.save({"model": training.model.state_dict(), "losses": report.losses}, folder / f"world{world}.pt")

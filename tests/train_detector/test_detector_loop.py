@@ -2,7 +2,8 @@ import pytest
 import torch
 from train_detector.people_samples import training
 
-from pipelines.train_detector.loop import Diverged, learning_rate
+from pipelines.train_detector.loop import learning_rate
+from pipelines.training.reports import Diverged
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train_detector import DetectorOptimizationConfig
 from schemas.errors import UserError
@@ -22,7 +23,7 @@ def test_the_loss_falls_and_everybody_is_counted(tmp_path):
     loop = training(tmp_path, CPU)
     reports = [loop.run_epoch() for _ in range(4)]
     assert reports[-1].losses["total"] < 0.95 * reports[0].losses["total"]
-    assert [(report.epoch, report.frames) for report in reports] == [(1, 6), (2, 6), (3, 6), (4, 6)]
+    assert [(report.epoch, report.count) for report in reports] == [(1, 6), (2, 6), (3, 6), (4, 6)]
     assert 0 <= reports[0].validation["pckh"] <= 1
 
 

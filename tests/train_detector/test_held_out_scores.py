@@ -6,7 +6,7 @@ import torch
 
 from pipelines.annotations.coco import CocoImage, CocoKeypoints
 from pipelines.detectors.scores.coco import average_precision
-from pipelines.train_detector.scores import Truth, judge, metrics, selection
+from pipelines.train_detector.scores import Truth, metrics, score_people, selection
 from schemas.layouts import layout
 
 COCO = layout("coco17")
@@ -28,7 +28,7 @@ def test_average_precision_is_that_of_pycocotools():
     count = len(points)
     known = (torch.from_numpy(values) for values in (points, labeled, areas))
     truth = Truth(*known, head_sizes=torch.full((count,), torch.nan))
-    judged = judge(torch.from_numpy(found), torch.from_numpy(scores), truth, COCO)
+    judged = score_people(torch.from_numpy(found), torch.from_numpy(scores), truth, COCO)
     ours = metrics(judged, COCO)
     annotated = CocoKeypoints(
         *("", "", 1, COCO.joints),
@@ -64,12 +64,14 @@ def test_pckh_counts_labeled_joints_of_people_with_heads():
     labeled = torch.ones(3, 16, dtype=torch.bool)
     labeled[1, 8:] = False
     truth = Truth(points, labeled, torch.ones(3), torch.tensor([10.0, 10.0, torch.nan]))
-    found_metrics = metrics(judge(found, torch.ones(3, 16), truth, layout("mpii16")), layout("mpii16"))
+    found_metrics = metrics(score_people(found, torch.ones(3, 16), truth, layout("mpii16")), layout("mpii16"))
     assert found_metrics == {"pckh": 20 / 24}
     assert selection(found_metrics) == 20 / 24
 
 
 def test_nothing_to_score_by_is_no_score():
     truth = Truth(torch.zeros(1, 16, 2), torch.ones(1, 16).bool(), torch.ones(1), torch.tensor([torch.nan]))
-    assert metrics(judge(torch.zeros(1, 16, 2), torch.ones(1, 16), truth, layout("mpii16")), layout("mpii16")) == {}
+    assert (
+        metrics(score_people(torch.zeros(1, 16, 2), torch.ones(1, 16), truth, layout("mpii16")), layout("mpii16")) == {}
+    )
     assert selection({}) is None

@@ -1,0 +1,199 @@
+"""What a training of a lifter reads, checked on the driver from the tracks' metadata before anything starts."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from pipelines.lifters.base import build_lifter
+from pipelines.sampling.order import EpochOrder, require_work
+from pipelines.sampling.windows import WindowShape, chunk_counts
+from pipelines.tracks import keypoint_reader
+from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.resample import resampled_lengths
+from pipelines.tracks.selection import Choice, choose, subset_frames
+from schemas.configs.train import TrainConfig
+from schemas.errors import UserError
+from schemas.layouts import JointLayout, layout, shared_joints
+
+# Frame rates that differ by less count as equal: 29.97 and 30.
+SAME_RATE = 0.01
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A training's tracks, and what follows from them.
+
+    Attributes:
+        training: Labeled tracks to train on.
+        validation: Labeled tracks that are held out.
+        unlabeled: Unlabeled tracks.
+        input_layout: Joints of the keypoints.
+        output_layout: Joints of the positions.
+        source_fps: Frame rate to which tracks are resampled.
+        fps: Frame rate of the lifter: every `downsample`-th frame of the source.
+        shape: Windows of the samples.
+        features: Numbers per keypoint that the lifter reads: 2 or 3.
+        trajectory: Whether a trajectory lifter is trained too.
+        short_tracks: Training and unlabeled tracks shorter than the receptive field; their first and last frames are
+            repeated.
+        digest: Digest of all files that are read.
+    """
+
+    training: Sequence[TrackInfo]
+    validation: Sequence[TrackInfo]
+    unlabeled: Sequence[TrackInfo]
+    input_layout: JointLayout
+    output_layout: JointLayout
+    source_fps: float
+    fps: float
+    shape: WindowShape
+    features: int
+    trajectory: bool
+    short_tracks: int
+    digest: str
+
+
+def plan_training(config: TrainConfig) -> TrainingPlan:
+    """Read the metadata of all tracks and check that they fit together.
+
+    Raises:
+        UserError: No tracks, no labels, layouts or rates that do not fit, no intrinsics where they are needed, or
+            more workers than samples.
+    """
+    labeled = _labeled(config)
+    data, training, validation = config.data, *_hold_out(config, labeled)
+    unlabeled: list[TrackInfo] = []
+    if config.unlabeled is not None:
+        unlabeled = _surveyed("unlabeled", config.unlabeled)
+        unlabeled = choose(f"unlabeled={config.unlabeled}", unlabeled, Choice(subjects=data.unlabeled_subjects))
+    input_layout = _one_layout("keypoints", [*training, *validation, *unlabeled])
+    output_name = training[0].positions_layout
+    assert output_name is not None
+    output_layout = layout(output_name)
+    if unlabeled:
+        _check_projection(config, unlabeled, input_layout, output_layout)
+    source_fps = data.fps or _one_rate(training)
+    lifter = build_lifter(config.lifter, input_layout, output_layout)
+    fps = source_fps / data.downsample
+    lengths = [
+        len(range(*subset_frames(n, data.subset, data.downsample, data.subset_start).indices(n)))
+        for n in resampled_lengths(training, source_fps)
+    ]
+    shape = WindowShape(lifter.receptive_field, data.chunk, lifter.causal)
+    order = epoch_order(config, int(chunk_counts(torch.tensor(lengths), data.chunk).sum()))
+    require_work(order.smallest_batch, config.resources.num_workers)
+    # Unlabeled tracks may lack a frame rate; they are then taken to have the lifter's.
+    unlabeled_lengths = [track.frames * fps / (track.fps or fps) for track in unlabeled]
+    sources = [config.labeled] if config.unlabeled is None else [config.labeled, config.unlabeled]
+    return TrainingPlan(
+        training=training,
+        validation=validation,
+        unlabeled=unlabeled,
+        input_layout=input_layout,
+        output_layout=output_layout,
+        source_fps=source_fps,
+        fps=fps,
+        shape=shape,
+        features=lifter.input_features,
+        # Unlabeled tracks can be projected only where their root is.
+        trajectory=bool(unlabeled) if config.trajectory is None else config.trajectory,
+        short_tracks=sum(0 < length < shape.receptive_field for length in [*lengths, *unlabeled_lengths]),
+        digest=keypoint_reader.digest(file for source in sources for file in keypoint_reader.tracks_files(source)),
+    )
+
+
+def epoch_order(config: TrainConfig, chunks: int) -> EpochOrder:
+    """Which of the labeled chunks each step of an epoch takes."""
+    samples = max(1, config.optimization.batch_size // config.data.chunk)
+    return EpochOrder(chunks, samples, config.optimization.seed, config.data.mirroring)
+
+
+def needs_intrinsics(config: TrainConfig) -> bool:
+    """Whether the objective projects with the cameras' intrinsics."""
+    return config.objective.projection in ("full", "linear")
+
+
+def _labeled(config: TrainConfig) -> list[TrackInfo]:
+    tracks = _surveyed("labeled", config.labeled)
+    labeled = [track for track in tracks if track.positions_layout is not None]
+    if not labeled:
+        raise UserError(
+            f"labeled={config.labeled}: none of {len(tracks)} tracks has positions; "
+            "labeled tracks come from python -m jobs.import_poses"
+        )
+    return choose(f"labeled={config.labeled}", labeled, Choice(actions=config.data.actions))
+
+
+def _surveyed(name: str, uri: str | tuple[str, ...]) -> list[TrackInfo]:
+    tracks = keypoint_reader.survey(uri)
+    if not tracks:
+        raise UserError(f"{name}={uri}: there are no tracks in it")
+    return tracks
+
+
+def _hold_out(config: TrainConfig, labeled: list[TrackInfo]) -> tuple[list[TrackInfo], list[TrackInfo]]:
+    data, where = config.data, f"labeled={config.labeled}"
+    held_out = set(data.validation_subjects)
+    both = held_out & set(data.subjects or ())
+    if both:
+        raise UserError(
+            f"data.validation_subjects: {', '.join(sorted(both))} is in data.subjects too; hold it out of one of them"
+        )
+    validation = choose(where, labeled, Choice(subjects=data.validation_subjects)) if held_out else []
+    training = choose(where, labeled, Choice(subjects=data.subjects))
+    training = [track for track in training if track.subject not in held_out]
+    if not training:
+        raise UserError("data.validation_subjects: no labeled subject is left to train on; hold out fewer")
+    return training, validation
+
+
+def _one_layout(what: str, tracks: Sequence[TrackInfo]) -> JointLayout:
+    first = tracks[0]
+    for track in tracks:
+        if track.layout != first.layout:
+            raise UserError(
+                f"{track.file}: {what} of track {track.track_id} are {track.layout}, those of {first.file} "
+                f"{first.layout}; train on tracks of one layout (label or import_poses writes either)"
+            )
+    return layout(first.layout)
+
+
+def _one_rate(tracks: Sequence[TrackInfo]) -> float:
+    rates = [track.fps for track in tracks]
+    for track, rate in zip(tracks, rates, strict=True):
+        if rate is None or not math.isfinite(rate) or rate <= 0:
+            raise UserError(f"track {track.track_id}: its frame rate is unknown; give data.fps")
+    known = [rate for rate in rates if rate is not None]
+    if max(known) / min(known) > 1 + SAME_RATE:
+        raise UserError(
+            f"data.fps: the labeled tracks have {min(known):g} to {max(known):g} frames/s; "
+            "give the rate to train at, and all are resampled to it"
+        )
+    return known[0]
+
+
+def _check_projection(
+    config: TrainConfig, unlabeled: Sequence[TrackInfo], input_layout: JointLayout, output_layout: JointLayout
+) -> None:
+    projection = config.objective.projection
+    if not shared_joints(input_layout, output_layout) and projection != "none":
+        raise UserError(
+            f"objective.projection={projection}: {input_layout.name} keypoints and {output_layout.name} positions "
+            "share no joint to compare; give objective.projection=none"
+        )
+    if not needs_intrinsics(config):
+        return
+    if config.trajectory is False:
+        raise UserError(
+            f"trajectory=false: objective.projection={projection} needs to know where people are; "
+            "leave trajectory out, or give objective.projection=orthographic"
+        )
+    without = [track for track in unlabeled if track.intrinsics_provenance == "none"]
+    if without:
+        raise UserError(
+            f"objective.projection={projection}: {len(without)} of {len(unlabeled)} unlabeled tracks have no "
+            f"intrinsics, the first is {without[0].track_id}; label with assumed_fov_deg or a manifest with "
+            "intrinsics, or give objective.projection=orthographic"
+        )

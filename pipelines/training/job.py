@@ -1,0 +1,67 @@
+"""What the jobs `train` and `train_detector` share: what their output holds, and the models that it ends with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.io import storage
+from pipelines.io.manifest import RunManifest
+from pipelines.training import checkpoints
+from pipelines.training.checkpoints import Best
+from schemas.errors import RunFailed
+
+
+@dataclass(frozen=True)
+class TrainingWork:
+    """What an output holds of a training.
+
+    Attributes:
+        run_id: The MLflow run that began it; None if the output is new.
+        report: The report of the finished training; None if it is not finished.
+    """
+
+    run_id: str | None
+    report: Mapping[str, Any] | None
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the training is finished."""
+        return self.report is not None
+
+
+def survey_output(manifest: RunManifest, output: str, data: str) -> TrainingWork:
+    """Find out what the output holds of a training.
+
+    Args:
+        manifest: The training.
+        output: Its folder.
+        data: What its data are called in messages.
+
+    Raises:
+        UserError: It holds a training with other settings, or of other data, or another job.
+    """
+    existing = manifest.existing_run(output, data)
+    return TrainingWork(None, None) if existing is None else TrainingWork(existing.run_id, existing.report)
+
+
+def keep_models(output: str, best: Best, file: str) -> Mapping[str, Any]:
+    """Copy the model file of the best and of the last checkpoint to best.pt and last.pt.
+
+    Args:
+        output: Folder of the training.
+        best: How checkpoints are ranked.
+        file: The name of the model file in each checkpoint.
+
+    Returns:
+        The metrics of the best checkpoint.
+
+    Raises:
+        RunFailed: There is no checkpoint, or the output cannot be written.
+    """
+    saved = checkpoints.find(output)
+    if not saved:
+        raise RunFailed("training: was stopped before the end of its first epoch")
+    best_checkpoint = best.of(saved)
+    for name, checkpoint in (("last.pt", saved[-1]), ("best.pt", best_checkpoint)):
+        storage.write_bytes(storage.join(output, name), storage.read_bytes(checkpoint.file(file)))
+    return best_checkpoint.metrics

@@ -1,0 +1,92 @@
+"""What every training loop does around its own step: precision, several workers, summed losses, finite or not."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from pipelines.training.reports import Diverged, OnStep
+from pipelines.training.worker_group import WorkerGroup
+
+# Reading a loss waits for the GPU: seldom enough to cost nothing, often enough to notice divergence early.
+STEPS_BETWEEN_CHECKS = 20
+
+Batch = TypeVar("Batch")
+
+
+@dataclass(frozen=True)
+class StepsResult:
+    """What the steps of an epoch gave; the fields are those of `EpochReport`."""
+
+    losses: dict[str, float]
+    count: int
+    seconds: float
+    computing_s: float
+
+
+def uses_bf16(precision: Literal["auto", "float32", "bf16"], device: torch.device) -> bool:
+    """Whether to train under bf16 autocast; "auto" does so on GPUs that support it."""
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return precision == "bf16"
+
+
+def parallel(model: nn.Module, compiled: bool, workers: WorkerGroup) -> Callable[..., Any]:
+    """The model's forward pass, compiled if requested; with several workers their gradients are averaged."""
+    forward: Any = torch.compile(model) if compiled else model
+    return DistributedDataParallel(forward) if workers.size > 1 else forward
+
+
+def run_steps(
+    batches: Iterable[Batch],
+    steps: int,
+    do_step: Callable[[Batch], dict[str, Float[Tensor, ""]]],
+    count: Callable[[Batch], int],
+    workers: WorkerGroup,
+    explain_divergence: Callable[[int], str],
+    on_step: OnStep,
+) -> StepsResult:
+    """Run the steps of an epoch.
+
+    Args:
+        batches: This worker's share of each batch.
+        steps: How many batches there are.
+        do_step: Trains on a batch and returns its weighted loss terms, among them their sum as `total`.
+        count: Frames or people in this worker's share of a batch.
+        workers: The workers that share the batches.
+        explain_divergence: Describes a step (counted from 0) whose loss is not finite, and what to do about it.
+        on_step: Called now and then.
+
+    Raises:
+        Diverged: The loss is not finite.
+    """
+    done, computing_s = 0, 0.0
+    sums: dict[str, Tensor] = {}
+    unchecked: list[Tensor] = []
+    started = time.perf_counter()
+    for step, batch in enumerate(batches):
+        step_started = time.perf_counter()
+        terms = do_step(batch)
+        computing_s += time.perf_counter() - step_started
+        done += count(batch)
+        for name, value in terms.items():
+            sums[name] = sums.get(name, 0) + value
+        unchecked.append(terms["total"])
+        if len(unchecked) == STEPS_BETWEEN_CHECKS or step == steps - 1:
+            broken = workers.sum((~torch.isfinite(torch.stack(unchecked))).float()).nonzero()
+            if len(broken):
+                raise Diverged(explain_divergence(step - len(unchecked) + 1 + int(broken[0])))
+            unchecked = []
+            on_step(step + 1, steps, done * workers.size / (time.perf_counter() - started))
+    means = workers.sum(torch.stack(list(sums.values()))) / (steps * workers.size)
+    return StepsResult(
+        losses=dict(zip(sums, means.tolist(), strict=True)),
+        seconds=time.perf_counter() - started,
+        count=sum(workers.gather(done)),
+        computing_s=computing_s,
+    )

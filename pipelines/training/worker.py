@@ -1,0 +1,132 @@
+"""What each worker of a training runs under Ray Train: epochs, reports to the driver, a checkpoint after each epoch."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+
+from pipelines.training import checkpoints
+from pipelines.training.channel import Instructions
+from pipelines.training.checkpoints import Best
+from pipelines.training.reports import EpochReport, OnStep, Started, StepReport
+from pipelines.training.resume import state_to_continue
+from pipelines.training.worker_group import WorkerGroup
+from schemas.errors import RunFailed, UserError
+
+# How often a worker that waits for permission to continue asks for it.
+WAIT_S = 0.1
+
+
+class EpochTraining(Protocol):
+    """A model in training, with all that changes while it trains.
+
+    Attributes:
+        history: The finished epochs.
+    """
+
+    history: list[EpochReport]
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Continue from what `state` returned; None: begin anew."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Everything that resuming needs."""
+        ...
+
+    def run_epoch(self, on_step: OnStep) -> EpochReport:
+        """Train for one epoch and append its report to the history."""
+        ...
+
+
+T = TypeVar("T", bound=EpochTraining)
+
+
+class _Stopped(Exception):
+    """The driver has ended the training before its last epoch."""
+
+
+def run_worker(
+    settings: dict[str, Any],
+    epochs: int,
+    make: Callable[[WorkerGroup], T],
+    write_model: Callable[[T, str], None],
+    score: Callable[[EpochReport], float],
+) -> None:
+    """Train to the last epoch, from the last checkpoint if there is one.
+
+    Args:
+        settings: What `fit` passes to a worker.
+        epochs: Epochs of the whole training.
+        make: Builds the training for a worker.
+        write_model: Writes the model for use into a checkpoint's folder.
+        score: The number by which checkpoints are ranked.
+    """
+    torch.set_num_threads(settings["threads"])
+    context = ray.train.get_context()
+    workers = WorkerGroup(ray.train.torch.get_device(), context.get_world_rank(), context.get_world_size())
+    try:
+        _train(settings, epochs, make(workers), write_model, score, workers)
+    except _Stopped:
+        pass  # the last checkpoint is the result
+    # All workers meet the same error, and Ray must not try again as after a fault of the cluster: it is a message.
+    except (UserError, RunFailed) as error:
+        if workers.leads:
+            ray.get(settings["channel"].send.remote(error))
+
+
+def _train(
+    settings: dict[str, Any],
+    epochs: int,
+    training: T,
+    write_model: Callable[[T, str], None],
+    score: Callable[[EpochReport], float],
+    workers: WorkerGroup,
+) -> None:
+    training.restore(state_to_continue(settings["output"], workers, settings["start"]))
+
+    def send(message: object | None) -> Instructions:
+        """Send a message as one worker; returns the driver's instructions, the same for all workers."""
+        instructions = ray.get(settings["channel"].send.remote(message)) if workers.leads else None
+        instructions = workers.gather(instructions)[0]
+        if instructions.stop:
+            raise _Stopped
+        return instructions
+
+    def on_step(step: int, steps: int, per_second: float) -> None:
+        send(StepReport(len(training.history) + 1, step, steps, per_second))
+
+    # The whole history, because the driver may be a new one.
+    instructions = send(Started(training.history))
+    while len(training.history) < epochs:
+        while instructions.epochs is not None and len(training.history) >= instructions.epochs:
+            time.sleep(WAIT_S)
+            instructions = send(None)
+        report = training.run_epoch(on_step)
+        # Sent before the checkpoint is written, so that the driver need not wait for that.
+        with suppress(_Stopped):
+            send(report)
+        _save(settings, training, report, write_model, score, workers)
+        instructions = send(None)
+
+
+def _save(
+    settings: dict[str, Any],
+    training: T,
+    report: EpochReport,
+    write_model: Callable[[T, str], None],
+    score: Callable[[EpochReport], float],
+    workers: WorkerGroup,
+) -> None:
+    best: Best = settings["best"]
+    metrics = {"epoch": report.epoch, best.metric: score(report)}
+    if workers.leads:
+        checkpoints.save(
+            settings["output"], metrics, training.state(), lambda folder: write_model(training, folder), best
+        )
+    ray.train.report(metrics)
