@@ -18,8 +18,8 @@ import numpy as np
 import plotly
 from playwright.sync_api import Page, sync_playwright
 
-from pipelines.report.pose_page import pose_page
-from pipelines.report.scene import Person, Scene
+from pipelines.report.poses.pose_page import pose_page
+from pipelines.report.poses.scene import Person, Scene
 from pipelines.synthetic.renderer import Renderer
 from pipelines.synthetic.studio import build_scene
 from pipelines.tracks.keypoint_track import KeypointTrack

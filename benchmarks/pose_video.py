@@ -14,8 +14,8 @@ from pathlib import Path
 
 from page_size import film
 
-from pipelines.report.pose_video import render_gif, render_mp4
-from pipelines.report.scene import Scene
+from pipelines.report.poses.pose_video import render_gif, render_mp4
+from pipelines.report.poses.scene import Scene
 
 
 def peak_mib() -> float:

@@ -24,7 +24,7 @@ from pipelines.evaluate import run as evaluation
 from pipelines.io import json_documents, storage
 from pipelines.lifters.checkpoint import load_lifter
 from pipelines.mlflow_runs import model_uris, runs
-from pipelines.report.evaluation_page import evaluation_page
+from pipelines.report.pages.evaluation_page import evaluation_page
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.configs.evaluate import EvaluateConfig

@@ -17,7 +17,7 @@ from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
 from pipelines.label import run
 from pipelines.mlflow_runs import runs
-from pipelines.report.label_page import label_page
+from pipelines.report.pages.label_page import label_page
 from schemas.configs.label import LabelConfig
 
 

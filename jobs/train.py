@@ -20,7 +20,7 @@ from jobs.command_line.training_display import TrainingDisplay, training_bars
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
 from pipelines.ray_cluster import prometheus
-from pipelines.report.training_page import training_page
+from pipelines.report.pages.training_page import training_page
 from pipelines.train import run
 from pipelines.training.reports import EpochReport
 from schemas.configs.train import TrainConfig

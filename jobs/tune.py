@@ -27,7 +27,7 @@ from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.ray_cluster import prometheus
-from pipelines.report.search_page import best_first, search_page
+from pipelines.report.pages.search_page import best_first, search_page
 from pipelines.search.space import search_space, trial_config, trial_count
 from pipelines.train.plan import plan_training
 from pipelines.tune import ledger, outcome, run

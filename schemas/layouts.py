@@ -41,6 +41,11 @@ class JointLayout:
         return tuple((child, parent) for child, parent in enumerate(self.parents) if parent >= 0)
 
     @property
+    def sided_bones(self) -> tuple[tuple[int, int, str], ...]:
+        """(child, parent, side) for every bone; the side is that of the child: "left", "right" or "centre"."""
+        return tuple((child, parent, _side(self.joints[child])) for child, parent in self.bones)
+
+    @property
     def left_right(self) -> tuple[tuple[int, int], ...]:
         """(left, right) index pairs."""
         return tuple(
@@ -54,6 +59,10 @@ class JointLayout:
         for left, right in self.left_right:
             order[left], order[right] = right, left
         return tuple(order)
+
+
+def _side(joint: str) -> str:
+    return next((side for side in ("left", "right") if joint.startswith(side)), "centre")
 
 
 _COCO17 = JointLayout(

@@ -14,9 +14,9 @@ from pipelines.io.shards import digest
 from pipelines.lift.exports import export_name, stem
 from pipelines.lift.ledger import StoredTrack
 from pipelines.lift.plan import name_of
-from pipelines.report.pose_page import pose_page
-from pipelines.report.pose_video import render_gif, render_mp4
-from pipelines.report.scene import Person, Scene
+from pipelines.report.poses.pose_page import pose_page
+from pipelines.report.poses.pose_video import render_gif, render_mp4
+from pipelines.report.poses.scene import Person, Scene
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
 from pipelines.tracks.lifted_reader import read_lifted
 from pipelines.video.errors import VideoError

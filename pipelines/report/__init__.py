@@ -1,1 +1,1 @@
-"""Something to look at: self-contained pages and rendered videos. No Ray, no MLflow."""
+"""Self-contained HTML pages and rendered videos of what jobs produce. Imports neither Ray nor MLflow."""

@@ -42,9 +42,9 @@ def document(title: str, body: str, *, plotly: bool = True, style: str = "", scr
     )
 
 
-def asset(name: str) -> str:
-    """The text of a file that lies beside this one."""
-    return (resources.files("pipelines.report") / name).read_text(encoding="utf-8")
+def asset(path: str) -> str:
+    """The text of a file of this package, by its path relative to this folder."""
+    return resources.files("pipelines.report").joinpath(path).read_text(encoding="utf-8")
 
 
 def escape(text: object) -> str:

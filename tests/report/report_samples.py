@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.report.scene import Person, Scene
+from pipelines.report.poses.scene import Person, Scene
 from pipelines.synthetic import studio
 from pipelines.synthetic.truth import Truth, load_truth
 from pipelines.tracks.keypoint_track import KeypointTrack

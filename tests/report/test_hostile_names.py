@@ -7,9 +7,9 @@ import pytest
 from label_outputs import clip, make_report, somebody, write_detections, write_lengths
 from report_samples import make_person, make_scene
 
-from pipelines.report.evaluation_page import evaluation_page
-from pipelines.report.label_page import label_page
-from pipelines.report.pose_page import pose_page
+from pipelines.report.pages.evaluation_page import evaluation_page
+from pipelines.report.pages.label_page import label_page
+from pipelines.report.poses.pose_page import pose_page
 
 HOSTILE = (
     "</script><script>alert(1)</script>",

@@ -49,3 +49,11 @@ def test_a_layout_that_lacks_joints_is_refused_by_name():
         joint_indices(layout("coco17"), layout("h36m17"))
     with pytest.raises(UserError, match="unknown joint layout 'coco18'; known: coco17"):
         layout("coco18")
+
+
+def test_bones_have_sides():
+    bones = layout("h36m17").sided_bones
+    assert len(bones) == 16
+    assert (1, 0, "right") in bones
+    assert (11, 8, "left") in bones
+    assert (8, 7, "centre") in bones

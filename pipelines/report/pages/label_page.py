@@ -8,10 +8,17 @@ from typing import Any
 
 from pipelines.io import storage
 from pipelines.report.document import escape, facts, heading, note, table
-from pipelines.report.figures import figure, figures_page, long_table, row_chart, side_by_side
-from pipelines.report.label_figures import coverage_figure, least_covered, people_figure, score_figures, track_figure
-from pipelines.report.label_sample import Detections, Tracks, sample_detections, sample_tracks
-from pipelines.report.overlays import Overlay, draw_overlays
+from pipelines.report.pages.figures import figure, figures_page, long_table, row_chart, side_by_side
+from pipelines.report.pages.label_figures import (
+    coverage_figure,
+    least_covered,
+    people_figure,
+    score_figures,
+    track_figure,
+)
+from pipelines.report.pages.label_sample import Detections, Tracks, sample_detections, sample_tracks
+from pipelines.report.pages.overlays import Overlay, draw_overlays
+from schemas.layouts import layout
 
 # Rows of a list on the page; `report.json` has all.
 _MOST_ROWS = 20
@@ -86,7 +93,7 @@ def _notes(report: Mapping[str, Any], detections: Detections, tracks: Tracks) ->
 def _samples(detections: Detections) -> str:
     if detections.layout is None or not detections.moments:
         return "<p>No frame with people was read.</p>"
-    overlays, left_out = draw_overlays(list(detections.moments.values()), detections.layout, _PICTURES)
+    overlays, left_out = draw_overlays(list(detections.moments.values()), layout(detections.layout), _PICTURES)
     told = Counter(left_out.values()).most_common(_MOST_REASONS)
     missing = ", ".join(f"{count:,} {reason}" for reason, count in told)
     parts = [note(f"Videos that cannot be shown: {missing}.")] if left_out else []

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.report.search_page import best_first, search_page
+from pipelines.report.pages.search_page import best_first, search_page
 
 RATE, WIDTHS, WEIGHT, AMSGRAD = (
     *("optimization.learning_rate", "lifter.filter_widths"),

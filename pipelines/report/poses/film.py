@@ -6,14 +6,15 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from pipelines.report import drawing
-from pipelines.report.clip import pictures
-from pipelines.report.drawing import Image
-from pipelines.report.scene import Person, Scene
-from pipelines.report.stage import Stage, Timeline, sided_bones
+from pipelines.report.poses import drawing
+from pipelines.report.poses.clip import pictures
+from pipelines.report.poses.drawing import Image
+from pipelines.report.poses.scene import Person, Scene
+from pipelines.report.poses.stage import Stage, Timeline
 from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
 from pipelines.video.reader import VideoReader
+from schemas.layouts import layout
 
 # Shapes of the picture, width to height; what is wider or narrower stands between bars.
 _NARROWEST, _WIDEST = 9 / 16, 16 / 9
@@ -50,7 +51,8 @@ class Film:
         self.height = self._picture_height + max(_even(height_px * _STRIP_HEIGHT), 4 * self._text_px)
         self._eye = drawing.Eye.of(self._stage, space_width, self._picture_height)
         self._bones = [
-            (sided_bones(person.keypoints.layout), sided_bones(person.lifted.layout)) for person in scene.people
+            (layout(person.keypoints.layout).sided_bones, layout(person.lifted.layout).sided_bones)
+            for person in scene.people
         ]
         self._sheet = self._draw_sheet()
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from pipelines.report.document import table
-from pipelines.report.figures import bar_chart, figure, histogram, row_chart
-from pipelines.report.label_sample import BINS, MOST_PEOPLE, Coverage, Detections, Tracks
+from pipelines.report.pages.figures import bar_chart, figure, histogram, row_chart
+from pipelines.report.pages.label_sample import BINS, MOST_PEOPLE, Coverage, Detections, Tracks
 from schemas.layouts import layout
 
 # So many videos have a bar each; of more, a histogram is drawn.

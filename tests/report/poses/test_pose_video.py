@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from report_samples import film, filmed_scene, make_person, make_scene
 
-from pipelines.report import drawing
-from pipelines.report.drawing import Eye
-from pipelines.report.pose_video import render_gif, render_mp4
-from pipelines.report.scene import Scene
-from pipelines.report.stage import Stage
+from pipelines.report.poses import drawing
+from pipelines.report.poses.drawing import Eye
+from pipelines.report.poses.pose_video import render_gif, render_mp4
+from pipelines.report.poses.scene import Scene
+from pipelines.report.poses.stage import Stage
 from pipelines.video.probe import probe
 from pipelines.video.reader import VideoReader
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.report.document import facts, heading, note, table
-from pipelines.report.figures import figure, figures_page, histogram, row_chart, side_by_side
+from pipelines.report.pages.figures import figure, figures_page, histogram, row_chart, side_by_side
 
 # Columns of tables: title, metric, format.
 _COLUMNS = (

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from report_samples import film, filmed_scene, make_person, make_scene
 
-from pipelines.report.packing import pack
-from pipelines.report.pose_page import pose_page
-from pipelines.report.scene import Scene
-from pipelines.report.stage import Stage
+from pipelines.report.poses.packing import pack
+from pipelines.report.poses.pose_page import pose_page
+from pipelines.report.poses.scene import Scene
+from pipelines.report.poses.stage import Stage
 from pipelines.video.encode import VideoWriter
 from schemas.errors import UserError
 

@@ -16,7 +16,7 @@ _MOST_DECADES = 3
 
 def figures_page(title: str, parts: Sequence[str]) -> str:
     """A whole page of headings and figures; the parts are trusted HTML."""
-    return document(title, "\n".join(parts), style=asset("figures.css"), script=asset("figures.js"))
+    return document(title, "\n".join(parts), style=asset("pages/figures.css"), script=asset("pages/figures.js"))
 
 
 def figure(title: str, body: str, caption: str = "") -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.report.document import facts, heading, note, table
-from pipelines.report.figures import figure, figures_page, line_chart, side_by_side
+from pipelines.report.pages.figures import figure, figures_page, line_chart, side_by_side
 
 # How metrics are called and written; those of one unit share a chart.
 _ERRORS = {"mpjpe_mm": "MPJPE", "p_mpjpe_mm": "P-MPJPE", "n_mpjpe_mm": "N-MPJPE"}

@@ -6,10 +6,11 @@ import re
 import pytest
 from label_outputs import clip, failed, make_report, somebody, write_detections, write_lengths
 
-from pipelines.report import label_sample
-from pipelines.report.label_page import label_page
-from pipelines.report.label_sample import sample_detections, sample_tracks
-from pipelines.report.overlays import draw_overlays
+from pipelines.report.pages import label_sample
+from pipelines.report.pages.label_page import label_page
+from pipelines.report.pages.label_sample import sample_detections, sample_tracks
+from pipelines.report.pages.overlays import draw_overlays
+from schemas.layouts import layout
 
 HOSTILE = "<img src=x onerror=alert(1)>.mp4"
 
@@ -100,7 +101,7 @@ def test_frames_are_drawn_and_those_that_cannot_be_are_counted(output, tmp_path)
         output, gone, [clip(str(tmp_path / "b.mp4"), [[somebody()]])], [clip(str(output / "a.mp4"), [[somebody()]] * 9)]
     )
     found = sample_detections(str(output / "detections"))
-    overlays, left_out = draw_overlays(list(found.moments.values()), "coco17", 6)
+    overlays, left_out = draw_overlays(list(found.moments.values()), layout("coco17"), 6)
     (drawn,) = overlays
     assert drawn.moment.frame == 4
     assert drawn.jpeg[:2] == b"\xff\xd8"

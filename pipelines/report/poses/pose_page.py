@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.report.clip import encode_clip
 from pipelines.report.document import asset, document, escape, facts, heading, json_script, note
-from pipelines.report.packing import pack, quantised
-from pipelines.report.scene import Person, Scene
-from pipelines.report.stage import Stage, Timeline, sided_bones
+from pipelines.report.poses.clip import encode_clip
+from pipelines.report.poses.packing import pack, quantised
+from pipelines.report.poses.scene import Person, Scene
+from pipelines.report.poses.stage import Stage, Timeline
 from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
 from schemas.layouts import layout
@@ -23,7 +23,7 @@ LONGEST = 36_000
 _POSITION_M, _KEYPOINT_SHARE = 1e-3, 1e-4
 _QUALITY = {"reprojection_px": 0.01, "bone_length_deviation": 1e-4, "keypoint_score": 1e-3}
 _TIME_S = 1e-4
-_SCRIPTS = ("pose_data.js", "pose_views.js", "pose_page.js")
+_SCRIPTS = ("poses/pose_data.js", "poses/pose_views.js", "poses/pose_page.js")
 
 
 def pose_page(
@@ -43,7 +43,7 @@ def pose_page(
     """
     info = None if scene.video is None else probe(scene.video)
     timeline, stage = Timeline.of(scene, info, longest), Stage.of(scene)
-    body = Template(asset("pose_page.html")).substitute(
+    body = Template(asset("poses/pose_page.html")).substitute(
         heading=heading(scene.title, _subtitle(scene)),
         facts=facts(_facts(scene, timeline, stage)),
         notes="".join(note(text) for text in _notes(scene, timeline, stage)),
@@ -59,7 +59,7 @@ def pose_page(
         clip=_clip(scene, info, timeline, max_side, on_frame),
     )
     script = "\n".join(asset(name) for name in _SCRIPTS)
-    return document(scene.title, body, style=asset("pose_page.css"), script=script)
+    return document(scene.title, body, style=asset("poses/pose_page.css"), script=script)
 
 
 def _subtitle(scene: Scene) -> str:
@@ -102,8 +102,8 @@ def _person(scene: Scene, index: int, timeline: Timeline, stage: Stage) -> dict[
         "name": f"person {lifted.person}",
         "start": start,
         "joint_names": [joint.replace("_", " ") for joint in layout(lifted.layout).joints],
-        "bones": sided_bones(lifted.layout),
-        "image_bones": sided_bones(keypoints.layout),
+        "bones": layout(lifted.layout).sided_bones,
+        "image_bones": layout(keypoints.layout).sided_bones,
         "positions": pack(quantised(stage.positions(scene, index, shown), _POSITION_M)),
         "roots": pack(quantised(stage.roots(scene, index, shown), _POSITION_M, np.int32)),
         "keypoints": pack(quantised(keypoints.keypoints[shown] / longer_side, _KEYPOINT_SHARE)),

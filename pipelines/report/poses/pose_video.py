@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.report.clip import CLOCK
-from pipelines.report.film import Film
-from pipelines.report.scene import Scene
+from pipelines.report.poses.clip import CLOCK
+from pipelines.report.poses.film import Film
+from pipelines.report.poses.scene import Scene
 from pipelines.video.encode import VideoWriter
 from pipelines.video.gif import GifWriter
 

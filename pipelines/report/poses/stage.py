@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.spatial.transform import Rotation
 
-from pipelines.report.scene import Scene
+from pipelines.report.poses.scene import Scene
 from pipelines.tracks.lifted_track import LiftedTrack
 from pipelines.video.info import VideoInfo
 from schemas.errors import UserError
@@ -135,16 +135,6 @@ class Stage:
     def roots(self, scene: Scene, person: int, frames: slice = _ALL) -> Float32[np.ndarray, "frames 3"]:
         """Where a person's root is shown, m, in these frames of their track."""
         return _roots(scene.people[person].lifted, frames, _place(scene, person), self.axes if self.travels else None)
-
-
-def sided_bones(name: str) -> list[tuple[int, int, str]]:
-    """(child, parent, side) of every bone of a layout; the side is "left", "right" or "centre"."""
-    joints = layout(name)
-    return [(child, parent, _side(joints.joints[child])) for child, parent in joints.bones]
-
-
-def _side(joint: str) -> str:
-    return next((side for side in ("left", "right") if joint.startswith(side)), "centre")
 
 
 def _place(scene: Scene, person: int) -> Float32[np.ndarray, "3"]:

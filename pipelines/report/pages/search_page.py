@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from plotly.graph_objects import Figure
 
 from pipelines.report.document import chart, escape, facts, heading, note
-from pipelines.report.figures import figure, figures_page, log_axis, long_table, side_by_side
+from pipelines.report.pages.figures import figure, figures_page, log_axis, long_table, side_by_side
 from pipelines.search import optuna_study
 from schemas.configs.search_space import Dimension, Space, short_names
 

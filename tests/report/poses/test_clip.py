@@ -5,7 +5,7 @@ from typing import Any
 import av
 import numpy as np
 
-from pipelines.report.clip import encode_clip, pictures
+from pipelines.report.poses.clip import encode_clip, pictures
 from pipelines.video.encode import VideoWriter
 from pipelines.video.probe import probe
 from pipelines.video.reader import VideoReader

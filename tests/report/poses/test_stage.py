@@ -5,7 +5,7 @@ import pytest
 from report_samples import STANDING, film, filmed_person, make_person, make_scene
 from scipy.spatial.transform import Rotation
 
-from pipelines.report.stage import Stage, Timeline, sided_bones
+from pipelines.report.poses.stage import Stage, Timeline
 from pipelines.video.probe import probe
 from schemas.errors import UserError
 
@@ -78,11 +78,3 @@ def test_the_video_says_when_its_frames_are_shown(tmp_path: Path, make_video):
     np.testing.assert_allclose(timeline.timestamps_s, np.arange(2, 12) / 20)
     with pytest.raises(UserError, match="has 12 frames, and the first person comes in frame 50"):
         Timeline.of(make_scene(make_person(30, start_frame=50), video=video), probe(video))
-
-
-def test_bones_have_sides():
-    bones = sided_bones("h36m17")
-    assert len(bones) == 16
-    assert (1, 0, "right") in bones
-    assert (11, 8, "left") in bones
-    assert (8, 7, "centre") in bones

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from pipelines.report.stage import Stage
+from pipelines.report.poses.stage import Stage
 
 Image = UInt8[np.ndarray, "height width 3"]
 Colour = tuple[int, int, int]

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipelines.io import storage
-from pipelines.report.label_sample import Moment
-from pipelines.report.stage import sided_bones
+from pipelines.report.pages.label_sample import Moment
 from pipelines.video.errors import VideoError
 from pipelines.video.isolated import IsolatedReader
 from schemas.errors import UserError
+from schemas.layouts import JointLayout
 
 # Pixels of the longer side, and JPEG quality: 20 to 40 kB a frame.
 _SIDE_PX = 480
@@ -44,7 +44,7 @@ class Overlay:
     height: int
 
 
-def draw_overlays(moments: Sequence[Moment], layout: str, most: int) -> tuple[list[Overlay], dict[str, str]]:
+def draw_overlays(moments: Sequence[Moment], layout: JointLayout, most: int) -> tuple[list[Overlay], dict[str, str]]:
     """Frames spread evenly from the surest to the least sure ones, and why videos were left out.
 
     Args:
@@ -89,13 +89,13 @@ def _file(video: str) -> Path:
     return Path(storage.absolute(video))
 
 
-def _overlay(moment: Moment, image: UInt8[np.ndarray, "height width 3"], layout: str) -> Overlay:
+def _overlay(moment: Moment, image: UInt8[np.ndarray, "height width 3"], layout: JointLayout) -> Overlay:
     height, width = image.shape[:2]
     scale = np.array([width / moment.width, height / moment.height])
     for person in moment.people:
         box = np.array(person["box"]).reshape(2, 2) * scale
         points = np.array(person["keypoints"]).reshape(-1, 2) * scale
-        _draw(image, box, points, np.array(person["keypoint_scores"]), sided_bones(layout))
+        _draw(image, box, points, np.array(person["keypoint_scores"]), layout.sided_bones)
     done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     assert done
     return Overlay(moment, jpeg.tobytes(), width, height)

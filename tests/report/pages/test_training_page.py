@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.report.evaluation_page import evaluation_page
-from pipelines.report.training_page import training_page
+from pipelines.report.pages.evaluation_page import evaluation_page
+from pipelines.report.pages.training_page import training_page
 
 HOSTILE = "<script>alert(1)</script>"
 JOINTS = ("pelvis", "left_knee", "right_wrist")

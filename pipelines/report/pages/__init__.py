@@ -1,0 +1,1 @@
+"""Pages about the result of a job: label, train, evaluate and tune."""

@@ -1,0 +1,1 @@
+"""People in 2D and 3D, as an interactive page and as a rendered video."""
