@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
-from pipelines.annotations.json_files import JsonFile, read_json
+from pipelines.annotations.json_files import JsonFile, entry_error, read_json
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS, JointLayout
 
@@ -193,7 +193,7 @@ def _images(uri: str, images: Sequence[Any]) -> list[CocoImage]:
             size = int(image["width"]), int(image["height"])
             found.append(CocoImage(int(image["id"]), str(image["file_name"]), *size))
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{uri}: images: number {number}: {_reason(error)}") from error
+            raise UserError(f"{uri}: images: number {number}: {entry_error(error)}") from error
     return found
 
 
@@ -215,8 +215,4 @@ def _person(uri: str, number: int, found: Any, rows: Mapping[int, int], joints: 
         return int(found["id"]), rows[found["image_id"]], numbers, bool(found.get("iscrowd"))
     except (KeyError, TypeError, ValueError) as error:
         which = f" (id {found['id']})" if isinstance(found, Mapping) and "id" in found else ""
-        raise UserError(f"{uri}: annotations: number {number}{which}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    return f"has no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
+        raise UserError(f"{uri}: annotations: number {number}{which}: {entry_error(error)}") from error

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 
-from pipelines.annotations.json_files import read_json
+from pipelines.annotations.json_files import entry_error, read_json
 from pipelines.io import storage
 from schemas.errors import UserError
 
@@ -52,8 +52,7 @@ def read_boxes(uri: str, category_id: int, min_score: float = 0.0) -> FoundBoxes
                 rows.append((x, y, x + width, y + height, found["score"]))
                 image_ids.append(int(found["image_id"]))
         except (KeyError, TypeError, ValueError) as error:
-            said = f"has no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
-            raise UserError(f"{uri}: number {number}: {said}") from error
+            raise UserError(f"{uri}: number {number}: {entry_error(error)}") from error
     columns = np.array(rows, np.float32).reshape(-1, 5)
     if not np.isfinite(columns).all():
         number = int(np.flatnonzero(~np.isfinite(columns).all(1))[0])

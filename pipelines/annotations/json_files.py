@@ -1,4 +1,4 @@
-"""Annotation files in json: read, hashed, and parsed without what is large and not needed."""
+"""Reads JSON annotation files: their content without the outlines of people, and the hash of their bytes."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ class JsonFile:
     Attributes:
         uri: Where it is.
         sha256: Of its bytes.
-        document: What it holds, less outlines of people.
+        document: Its content without the outlines of people.
     """
 
     uri: str
@@ -25,10 +25,12 @@ class JsonFile:
 
 
 def read_json(uri: str) -> JsonFile:
-    """Read a json file; outlines (`segmentation`), most of COCO's files, are dropped while parsing.
+    """Read a JSON file without the outlines of people (`segmentation`).
+
+    Outlines are most of the bytes of COCO's files and nothing here uses them: they are dropped while parsing.
 
     Raises:
-        UserError: It cannot be read, or is no json.
+        UserError: It cannot be read, or is not JSON.
     """
     try:
         data = storage.read_bytes(uri)
@@ -36,10 +38,15 @@ def read_json(uri: str) -> JsonFile:
         raise UserError(f"{uri}: cannot be read: {error.strerror or error}") from error
     try:
         return JsonFile(uri, hashlib.sha256(data).hexdigest(), json.loads(data, object_hook=_without_outline))
-    except ValueError as error:  # of the text's encoding too
+    except ValueError as error:  # JSONDecodeError, and UnicodeDecodeError of a file that is not UTF-8
         raise UserError(f"{uri}: is not json: {error}") from error
 
 
-def _without_outline(found: dict[str, Any]) -> dict[str, Any]:
-    found.pop("segmentation", None)
-    return found
+def entry_error(error: Exception) -> str:
+    """Why an entry of such a file cannot be used, for messages: the missing key, or the text of the error."""
+    return f"has no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
+
+
+def _without_outline(entry: dict[str, Any]) -> dict[str, Any]:
+    entry.pop("segmentation", None)
+    return entry

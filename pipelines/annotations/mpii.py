@@ -16,7 +16,7 @@ import numpy as np
 import scipy.io
 from jaxtyping import Bool, Float32, Int64
 
-from pipelines.annotations.json_files import JsonFile, read_json
+from pipelines.annotations.json_files import JsonFile, entry_error, read_json
 from pipelines.io import storage
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS
@@ -127,8 +127,7 @@ def _person(uri: str, number: int, found: Any) -> tuple[str, np.ndarray, np.ndar
             raise ValueError("holds a number that is not finite")
         return str(found["image"]), box, joints - 1, visible, head
     except (KeyError, TypeError, ValueError) as error:
-        said = f"has no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
-        raise UserError(f"{uri}: number {number}: {said}") from error
+        raise UserError(f"{uri}: number {number}: {entry_error(error)}") from error
 
 
 def _with_heads(people: MpiiPeople, uri: str) -> MpiiPeople:

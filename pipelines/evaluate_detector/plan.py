@@ -13,8 +13,8 @@ from pipelines.annotations.coco import CocoKeypoints, parse_coco
 from pipelines.annotations.coco_results import read_boxes
 from pipelines.annotations.json_files import read_json
 from pipelines.annotations.mpii import MpiiPeople, parse_mpii
-from pipelines.detectors.scores import coco, pckh
 from pipelines.detectors.weights import named
+from pipelines.evaluate_detector import coco_scores, pckh
 from pipelines.io import storage
 from schemas.configs.evaluate_detector import EvaluateDetectorConfig
 from schemas.errors import UserError
@@ -106,7 +106,7 @@ def plan(config: EvaluateDetectorConfig) -> Plan:
         file = read_json(config.annotations)
     if isinstance(file.document, list):
         return _plan_mpii(config, detector, parse_mpii(file, config.head_boxes))
-    coco.require_pycocotools()
+    coco_scores.require_pycocotools()
     with named("annotations"):
         truth = parse_coco(file)
     return _plan_coco(config, detector, truth)
@@ -133,7 +133,7 @@ def _detector(config: EvaluateDetectorConfig) -> PluginConfig:
 
 
 def _plan_coco(config: EvaluateDetectorConfig, detector: PluginConfig, truth: CocoKeypoints) -> Plan:
-    coco.sigmas_of(truth.joints)  # before anything is computed
+    coco_scores.sigmas_of(truth.joints)  # before anything is computed
     chosen, images = _spread(len(truth.images), config.limit), _folder(config)
     told, given = _coco_boxes(config, truth)
     by_image = given.by_image() if given else None

@@ -8,7 +8,7 @@ import numpy as np
 from pipelines.annotations.coco import CocoKeypoints
 from pipelines.annotations.coco_results import results
 from pipelines.annotations.mpii import MpiiPeople
-from pipelines.detectors.scores import coco, pckh
+from pipelines.evaluate_detector import coco_scores, pckh
 from pipelines.evaluate_detector.ledger import Predictions
 from pipelines.evaluate_detector.plan import HALF_PIXEL, Plan
 
@@ -47,21 +47,25 @@ def score(plan: Plan, predictions: Predictions, max_similarity: float) -> Scores
 
 
 def _score_coco(plan: Plan, truth: CocoKeypoints, found: Predictions, max_similarity: float) -> Scores:
-    sigmas = coco.sigmas_of(plan.joints)
+    sigmas = coco_scores.sigmas_of(plan.joints)
     keypoints = found.keypoints - HALF_PIXEL
     # A detector that finds people itself says how sure it is of each, joints and all.
-    scores = coco.rescore(found.scores, found.keypoint_scores) if plan.boxes_given else found.scores.astype(np.float64)
-    kept = coco.without_duplicates(found.image_ids, found.boxes, keypoints, scores, sigmas, max_similarity)
+    scores = (
+        coco_scores.rescore(found.scores, found.keypoint_scores)
+        if plan.boxes_given
+        else found.scores.astype(np.float64)
+    )
+    kept = coco_scores.without_duplicates(found.image_ids, found.boxes, keypoints, scores, sigmas, max_similarity)
     listed = results(
         found.image_ids[kept], keypoints[kept], found.keypoint_scores[kept], scores[kept], truth.category_id
     )
-    metrics = coco.average_precision(truth, plan.image_ids, listed, sigmas)
+    metrics = coco_scores.average_precision(truth, plan.image_ids, listed, sigmas)
     chosen = np.isin([image.id for image in truth.images], plan.image_ids)
     rows = np.flatnonzero(truth.with_joints & chosen[truth.image_rows])
     if (found.annotations >= 0).all() and plan.settings["boxes"] == "truth":
         similarity = _own_similarity(truth, rows, found, sigmas)
     else:
-        similarity = coco.best_similarity(truth, rows, found.image_ids[kept], keypoints[kept], sigmas)
+        similarity = coco_scores.best_similarity(truth, rows, found.image_ids[kept], keypoints[kept], sigmas)
     metrics["mean_oks"] = float(similarity.mean()) if len(rows) else None
     return Scores(metrics, len(rows), listed, _coco_notes(plan))
 
@@ -73,7 +77,7 @@ def _own_similarity(truth: CocoKeypoints, rows: np.ndarray, found: Predictions, 
     similarity = np.zeros(len(rows))
     there = own >= 0
     keypoints = found.keypoints[own[there]] - HALF_PIXEL
-    similarity[there] = coco.own_similarity(truth, rows[there], keypoints, sigmas)
+    similarity[there] = coco_scores.own_similarity(truth, rows[there], keypoints, sigmas)
     return similarity
 
 

@@ -55,7 +55,7 @@ def find_tracks(uri: str | Sequence[str]) -> list[TrackInfo]:
     if not any(len(storage.read_table(file, ["track_id"])) for file in files):
         return []
     tracks = keypoint_reader.survey(files)
-    for file, found in _by_file(tracks):
+    for file, found in sorted(keypoint_reader.by_file(tracks).items()):
         _check_unique("tracks", file, [track.track_id for track in found])
     return tracks
 
@@ -96,7 +96,7 @@ def plan_units(tracks: Sequence[TrackInfo], done: Mapping[str, set[str]]) -> lis
         done: Ids of those that are lifted, by the name of their file.
     """
     units = []
-    for file, found in _by_file(tracks):
+    for file, found in sorted(keypoint_reader.by_file(tracks).items()):
         finished = done.get(name_of(file), set())
         for group in _groups(found):
             if todo := tuple(track for track in group if track.track_id not in finished):
@@ -112,7 +112,7 @@ def name_of(file: str) -> str:
 def _groups(tracks: Sequence[TrackInfo]) -> Iterator[list[TrackInfo]]:
     group: list[TrackInfo] = []
     cost = 0
-    for track in sorted(tracks, key=lambda track: track.row):
+    for track in tracks:
         if group and cost + track.frames + TRACK_FRAMES > UNIT_FRAMES:
             yield group
             group, cost = [], 0
@@ -120,13 +120,6 @@ def _groups(tracks: Sequence[TrackInfo]) -> Iterator[list[TrackInfo]]:
         cost += track.frames + TRACK_FRAMES
     if group:
         yield group
-
-
-def _by_file(tracks: Sequence[TrackInfo]) -> list[tuple[str, list[TrackInfo]]]:
-    by_file: dict[str, list[TrackInfo]] = {}
-    for track in tracks:
-        by_file.setdefault(track.file, []).append(track)
-    return sorted(by_file.items())
 
 
 def _check_unique(what: str, where: str, names: Sequence[str]) -> None:

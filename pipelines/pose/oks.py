@@ -1,7 +1,17 @@
 """Object keypoint similarity (OKS): how alike two poses are, 0 to 1, and suppression of duplicates by it."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
+
+from schemas.layouts import JointLayout
+
+# For every joint of a layout without constants: COCO's for shoulders, near the mean of its limb joints.
+_DEFAULT_SIGMA = 0.079
+
+
+def oks_sigmas(layout: JointLayout) -> Float64[np.ndarray, " joints"]:
+    """The constant of each joint that `oks` needs: the layout's own, or one default for all if it has none."""
+    return np.array(layout.oks_sigmas or (_DEFAULT_SIGMA,) * len(layout))
 
 
 def oks(
@@ -20,7 +30,7 @@ def oks(
         keypoints: Joints of the people compared, pixels.
         others: Joints of the people they are compared to, pixels.
         areas: Area that each of `keypoints` covers, square pixels, above 0.
-        sigmas: A layout's `oks_sigmas`.
+        sigmas: The constant of each joint, from `oks_sigmas`.
         visible: Joints of `keypoints` that count; None for all. A person without any is like nobody: 0.
     """
     squared_px = np.square(keypoints[..., :, None, :, :] - others[..., None, :, :, :]).sum(-1)
@@ -73,7 +83,7 @@ def soft_oks_nms(
         keypoints: Joints, pixels.
         scores: Of the people.
         areas: Area that each covers, square pixels, above 0.
-        sigmas: A layout's `oks_sigmas`.
+        sigmas: The constant of each joint, from `oks_sigmas`.
         threshold: The smaller, the harder duplicates fall.
         most: How many are taken; the rest are dropped.
         visible: Joints of a person taken that count; None for all.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
+from pipelines.pose.oks import oks_sigmas
 from pipelines.pose.people import People
 from pipelines.tracking import kalman
 from pipelines.tracking.association import match, similarity
@@ -21,8 +22,6 @@ from schemas.layouts import JointLayout
 
 # Timestamps come rounded, to whole milliseconds in Matroska: durations that differ by less are equal.
 _CLOCK_S = 1e-3
-# For joints of layouts without sigmas: COCO's for shoulders, near the mean of its limb joints.
-_DEFAULT_SIGMA = 0.079
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def track_people(
 
 def _follow(frames: Sequence[Frame], layout: JointLayout, config: LinkConfig) -> list[_Candidate]:
     """Everybody seen, by first appearance."""
-    sigmas = np.array(layout.oks_sigmas or (_DEFAULT_SIGMA,) * len(layout))
+    sigmas = oks_sigmas(layout)
     everybody: list[_Candidate] = []
     alive: list[_Candidate] = []
     for shuffled in frames:

@@ -1,26 +1,31 @@
-"""Tracks files, read without ever holding a corpus: what tracks there are, and chosen ones of them, one by one."""
+"""Reads tracks files without holding a whole corpus in memory.
+
+`survey` lists the tracks without their frames, `read_rows` then reads chosen ones, one after another.
+"""
 
 import hashlib
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float64
 
 from pipelines.io import storage
+from pipelines.tracks import row_files
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import Choice, choose
-from schemas import FORMAT_KEY, VERSION_KEY
 from schemas.errors import UserError
 from schemas.formats.tracks import FORMAT, TRACKS
 
-# Rows decoded at a time: a minute of one person is 0.7 MB, so that even hour-long tracks stay well below a gigabyte.
-_ROWS = 16
+_TRACKS = row_files.RowFormat(
+    noun="tracks",
+    format=FORMAT,
+    writers="tracks are written by python -m jobs.label and python -m jobs.import_poses",
+    read_failure_fix="remove it and write it again",
+    old_version_fix="write it again with python -m jobs.label or python -m jobs.import_poses",
+)
 _LABELS = ("positions", "positions_layout")
 _SURVEYED = (
     *("track_id", "frames", "subject", "action", "camera", "width", "fps"),
@@ -30,7 +35,7 @@ _SURVEYED = (
 
 @dataclass(frozen=True, slots=True)
 class TrackInfo:
-    """What is known of a track without reading its frames.
+    """Everything that the file says of a track, except its frames.
 
     Attributes:
         file: URI of its tracks file.
@@ -64,21 +69,21 @@ class TrackInfo:
 def tracks_files(uri: str | Sequence[str]) -> list[str]:
     """The tracks files of a file, a folder, or several of them, each checked to be of this version's format.
 
-    Local ones by absolute path, so that any process of this machine finds them.
+    Local files are returned by absolute path, so that processes with another working directory find them.
 
     Raises:
-        UserError: Nothing there, no tracks files, or files of another format.
+        UserError: There is no such file or folder, it holds no tracks files, or they have another format.
     """
     files = [storage.absolute(file) for one in ([uri] if isinstance(uri, str) else uri) for file in _files(one)]
     with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
-        list(pool.map(_check_format, files))
+        list(pool.map(_TRACKS.check, files))
     return files
 
 
 def digest(files: Iterable[str]) -> str:
-    """A short hash of what a set of tracks files holds: their names, which are content hashes, and sizes."""
-    held = sorted((file.rsplit("/", 1)[-1], _size(file)) for file in files)
-    return hashlib.sha256(repr(held).encode()).hexdigest()[:32]
+    """A short hash that identifies a set of tracks files: of their names, which are content hashes, and sizes."""
+    names_and_sizes = sorted((file.rsplit("/", 1)[-1], _size(file)) for file in files)
+    return hashlib.sha256(repr(names_and_sizes).encode()).hexdigest()[:32]
 
 
 def survey(uri: str | Sequence[str], choice: Choice | None = None) -> list[TrackInfo]:
@@ -89,19 +94,19 @@ def survey(uri: str | Sequence[str], choice: Choice | None = None) -> list[Track
         choice: Which of them; all if not given.
 
     Raises:
-        UserError: As `tracks_files`; nothing is chosen; or joint layouts are mixed.
+        UserError: As `tracks_files`; no track matches the choice; or the tracks have different joint layouts.
     """
     files = tracks_files(uri)
     with ThreadPoolExecutor(16) as pool:
-        tracks = [track for found in pool.map(_survey_file, files) for track in found]
+        tracks = [track for tracks_of_file in pool.map(_survey_file, files) for track in tracks_of_file]
     where = uri if isinstance(uri, str) else ", ".join(uri)
     if not tracks:
         raise UserError(f"{where}: the tracks files hold no track; give others")
     tracks = choose(where, tracks, choice or Choice())
     for name in ("layout", "positions_layout"):
-        found = sorted({value for track in tracks if (value := getattr(track, name)) is not None})
-        if len(found) > 1:
-            raise UserError(f"{where}: tracks must share one {name}, found {', '.join(found)}; give them separately")
+        layouts = sorted({value for track in tracks if (value := getattr(track, name)) is not None})
+        if len(layouts) > 1:
+            raise UserError(f"{where}: tracks must share one {name}, found {', '.join(layouts)}; give them separately")
     return tracks
 
 
@@ -120,7 +125,7 @@ def read_tracks(uri: str | Sequence[str], choice: Choice | None = None, labels: 
 
 
 def read_rows(tracks: Iterable[TrackInfo], labels: bool = True) -> Iterator[KeypointTrack]:
-    """Chosen tracks, file by file, each file's in the order of its rows; only the row groups that hold them are read.
+    """Chosen tracks, file by file, in the order of each file's rows; only the row groups that hold them are read.
 
     Args:
         tracks: From `survey`, in any order; files are read in the order of their first track.
@@ -133,9 +138,17 @@ def read_rows(tracks: Iterable[TrackInfo], labels: bool = True) -> Iterator[Keyp
 
 def read_timestamps(tracks: Sequence[TrackInfo]) -> Iterator[tuple[TrackInfo, Float64[np.ndarray, " frames"]]]:
     """The timestamps of chosen tracks, s, in the order of `read_rows`; a few per cent of the bytes of their frames."""
-    ordered = [track for found in _by_file(tracks).values() for track in found]
+    ordered = [track for group in by_file(tracks).values() for track in group]
     for track, row in zip(ordered, _rows(tracks, ["timestamps_s"]), strict=True):
         yield track, np.asarray(row["timestamps_s"], np.float64)
+
+
+def by_file(tracks: Iterable[TrackInfo]) -> dict[str, list[TrackInfo]]:
+    """Tracks grouped by their file: files in the order of their first track, tracks in the order of their rows."""
+    groups: dict[str, list[TrackInfo]] = {}
+    for track in tracks:
+        groups.setdefault(track.file, []).append(track)
+    return {file: sorted(group, key=lambda track: track.row) for file, group in groups.items()}
 
 
 def _files(uri: str) -> list[str]:
@@ -152,25 +165,6 @@ def _files(uri: str) -> list[str]:
     return files
 
 
-def _check_format(file: str) -> None:
-    try:
-        metadata = storage.read_schema(file).metadata or {}
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{file}: cannot be read as a tracks file: {reason}; remove it and write it again") from error
-    found, writer = (metadata.get(key, b"unknown").decode() for key in (FORMAT_KEY, VERSION_KEY))
-    if found == FORMAT:
-        return
-    kind, _, version = found.partition("/")
-    if kind != FORMAT.partition("/")[0]:
-        fix = "tracks are written by python -m jobs.label and python -m jobs.import_poses"
-    elif version.isdecimal() and int(version) > int(FORMAT.partition("/")[2]):
-        fix = f"raylift {writer} wrote it: update this one (git pull)"
-    else:
-        fix = f"raylift {writer} wrote it: write it again with python -m jobs.label or python -m jobs.import_poses"
-    raise UserError(f"{file}: has format {found!r}, this version reads {FORMAT!r}; {fix}")
-
-
 def _size(file: str) -> int:
     fs, path = storage.filesystem(file)
     return cast(int, fs.size(path))
@@ -183,43 +177,5 @@ def _survey_file(file: str) -> list[TrackInfo]:
 
 
 def _rows(tracks: Iterable[TrackInfo], columns: list[str]) -> Iterator[dict[str, Any]]:
-    for uri, found in _by_file(tracks).items():
-        fs, path = storage.filesystem(uri)
-        with fs.open(path, "rb") as file:
-            yield from _file_rows(pq.ParquetFile(file), [track.row for track in found], columns)
-
-
-def _by_file(tracks: Iterable[TrackInfo]) -> dict[str, list[TrackInfo]]:
-    by_file: dict[str, list[TrackInfo]] = {}
-    for track in tracks:
-        by_file.setdefault(track.file, []).append(track)
-    return {file: sorted(found, key=lambda track: track.row) for file, found in by_file.items()}
-
-
-def _file_rows(file: pq.ParquetFile, rows: list[int], columns: list[str]) -> Iterator[dict[str, Any]]:
-    """The rows, ascending; a row group is decoded only as far as its last wanted row."""
-    first = 0
-    for group in range(file.num_row_groups):
-        stop = first + file.metadata.row_group(group).num_rows
-        wanted = _within(rows, first, stop)
-        # One group at a time: Arrow keeps the bytes of all the groups that one iteration covers.
-        batches = file.iter_batches(_ROWS, row_groups=[group], columns=columns) if wanted else iter(())
-        for batch in batches:
-            for row in _within(wanted, first, first + len(batch)):
-                yield {name: _value(batch.column(name), row - first) for name in columns}
-            first += len(batch)
-            if first > wanted[-1]:
-                break
-        first = stop
-
-
-def _within(rows: list[int], first: int, stop: int) -> list[int]:
-    return rows[bisect_left(rows, first) : bisect_left(rows, stop)]
-
-
-def _value(column: pa.Array, row: int) -> Any:
-    """A list as a NumPy array without a detour over Python's numbers, anything else as Python says it."""
-    value = column[row]
-    if isinstance(value, pa.ListScalar) and value.is_valid:
-        return value.values.to_numpy(zero_copy_only=False)
-    return value.as_py()
+    for uri, tracks_of_file in by_file(tracks).items():
+        yield from row_files.read_rows(uri, columns, [track.row for track in tracks_of_file])

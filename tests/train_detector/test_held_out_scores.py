@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipelines.annotations.coco import CocoImage, CocoKeypoints
-from pipelines.detectors.scores.coco import average_precision
+from pipelines.evaluate_detector.coco_scores import average_precision
 from pipelines.train_detector.scores import Truth, metrics, score_people, selection
 from schemas.layouts import layout
 

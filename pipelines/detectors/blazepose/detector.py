@@ -13,7 +13,7 @@ from pipelines.detectors.blazepose.boxes import body_boxes, joints_in
 from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks
 from pipelines.detectors.blazepose.person_model import PersonModel, merge
 from pipelines.detectors.blazepose.weights import LANDMARK_FILE, PERSON_FILE, WEIGHTS
-from pipelines.pose.oks import oks_nms
+from pipelines.pose.oks import oks_nms, oks_sigmas
 from pipelines.pose.people import People
 from schemas.job_config import JobConfig
 from schemas.layouts import LAYOUTS, joint_indices
@@ -75,7 +75,7 @@ class BlazePose:
         self.weights_sha256 = WEIGHTS.combined_sha256
         self._config = config
         self._joints = np.array(joint_indices(_FOUND, self.layout))
-        self._sigmas = np.array(_FOUND.oks_sigmas)
+        self._sigmas = oks_sigmas(_FOUND)
         self._person_model = PersonModel(folder / PERSON_FILE, threads)
         self._landmark_model = LandmarkModel(folder / LANDMARK_FILE, threads)
 

@@ -15,7 +15,7 @@ from pipelines.detectors.clip_frames import ClipFrames
 from pipelines.detectors.movenet.decode import Decoded, Heads, decode
 from pipelines.detectors.movenet.weights import GRAPH_FILE, WEIGHTS, WEIGHTS_FILE
 from pipelines.detectors.tfjs_graph import TfjsGraph
-from pipelines.pose.oks import oks_nms
+from pipelines.pose.oks import oks_nms, oks_sigmas
 from pipelines.pose.people import People
 from schemas.job_config import JobConfig
 from schemas.layouts import LAYOUTS
@@ -75,7 +75,7 @@ class MoveNet:
         self.weights_sha256 = WEIGHTS.combined_sha256
         self._config = config
         self._device = device
-        self._sigmas = np.array(self.layout.oks_sigmas)
+        self._sigmas = oks_sigmas(self.layout)
         network = TfjsGraph(folder / GRAPH_FILE, folder / WEIGHTS_FILE, _HEADS)
         self._network = network.eval().to(device)
         self._network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (the stubs lack it)

@@ -7,14 +7,12 @@ from jaxtyping import Bool, Float, Float32
 
 from pipelines.detectors.persons.base import Boxes
 from pipelines.detectors.topdown.options import TopDownConfig
-from pipelines.pose.oks import oks, oks_nms, soft_oks_nms
+from pipelines.pose.oks import oks, oks_nms, oks_sigmas, soft_oks_nms
 from pipelines.pose.people import People
 from schemas.layouts import JointLayout
 
 # Joints below this say nothing about whether somebody is there (COCO's published evaluations).
 _SEEN = 0.2
-# For joints of layouts without sigmas: COCO's for shoulders, near the mean of its limb joints.
-_DEFAULT_SIGMA = 0.079
 
 
 def everybody(
@@ -48,7 +46,7 @@ def without_duplicates(
         layout: Of the joints.
         config: The options.
     """
-    sigmas = np.array(layout.oks_sigmas or (_DEFAULT_SIGMA,) * len(layout))
+    sigmas = oks_sigmas(layout)
     crowded = _with_duplicates(people, areas, sigmas, config.max_similarity)
     kept = []
     for found, area, has_duplicates in zip(people, areas, crowded.tolist(), strict=True):

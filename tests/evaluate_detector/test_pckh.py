@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.detectors.scores.pckh import PUBLISHED_TENTH, pckh
+from pipelines.evaluate_detector.pckh import PUBLISHED_TENTH, pckh
 from schemas.layouts import layout
 
 JOINTS = layout("mpii16").joints

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.annotations.coco import CocoImage, CocoKeypoints, read_coco
 from pipelines.annotations.coco_results import results
-from pipelines.detectors.scores import coco
+from pipelines.evaluate_detector import coco_scores
 from pipelines.pose.oks import oks
 from schemas.errors import UserError
 from schemas.layouts import layout
@@ -45,7 +45,7 @@ def ids_of(truth: CocoKeypoints) -> np.ndarray:
 def precision(truth: CocoKeypoints, keypoints: np.ndarray) -> dict[str, float | None]:
     count = len(truth)
     found = results(ids_of(truth), keypoints, np.ones((count, 17), np.float32), np.ones(count), 1)
-    return coco.average_precision(truth, [image.id for image in truth.images], found, SIGMAS)
+    return coco_scores.average_precision(truth, [image.id for image in truth.images], found, SIGMAS)
 
 
 def test_the_perfect_detector():
@@ -53,7 +53,7 @@ def test_the_perfect_detector():
     large = ("ap_large", "ar_large")
     # 5000 px² are no large people: of those there are none to score.
     assert {name: value for name, value in scores.items() if name not in large} == dict.fromkeys(
-        [name for name in coco.NAMES if name not in large], pytest.approx(1)
+        [name for name in coco_scores.NAMES if name not in large], pytest.approx(1)
     )
     assert [scores[name] for name in large] == [None, None]
 
@@ -63,7 +63,7 @@ def test_a_shifted_one_is_right_up_to_the_threshold_that_its_oks_reaches():
     shift = np.array([6.0, 0.0], np.float32)
     similarity = np.exp(-(6.0**2) / (2 * 5000 * (2 * SIGMAS) ** 2)).mean()
     assert 0.55 < similarity < 0.95
-    own = coco.own_similarity(truth, np.arange(3), truth.keypoints + shift, SIGMAS)
+    own = coco_scores.own_similarity(truth, np.arange(3), truth.keypoints + shift, SIGMAS)
     np.testing.assert_allclose(own, similarity, rtol=1e-6)
     # The ten thresholds are 0.5, 0.55, … 0.95.
     reached = (np.arange(0.5, 0.96, 0.05) <= similarity).mean()
@@ -74,16 +74,16 @@ def test_a_shifted_one_is_right_up_to_the_threshold_that_its_oks_reaches():
 
 def test_nobody_found_and_nobody_there():
     truth = annotated()
-    assert set(coco.average_precision(truth, [10, 11, 12], [], SIGMAS).values()) == {0.0}
+    assert set(coco_scores.average_precision(truth, [10, 11, 12], [], SIGMAS).values()) == {0.0}
     empty = annotated((0, 0))
-    assert set(coco.average_precision(empty, [10, 11], [], SIGMAS).values()) == {None}
+    assert set(coco_scores.average_precision(empty, [10, 11], [], SIGMAS).values()) == {None}
 
 
 def test_only_the_images_that_count_do():
     truth = annotated()
     found = results(np.array([10]), truth.keypoints[:1].astype(float), ONES, np.ones(1), 1)
-    assert coco.average_precision(truth, [10], found, SIGMAS)["ap"] == pytest.approx(1)
-    assert coco.average_precision(truth, [10, 11, 12], found, SIGMAS)["ar"] == pytest.approx(1 / 3)
+    assert coco_scores.average_precision(truth, [10], found, SIGMAS)["ap"] == pytest.approx(1)
+    assert coco_scores.average_precision(truth, [10, 11, 12], found, SIGMAS)["ar"] == pytest.approx(1 / 3)
 
 
 def test_agrees_with_pycocotools_on_the_annotation_file_itself(shared_data, capsys):
@@ -96,13 +96,13 @@ def test_agrees_with_pycocotools_on_the_annotation_file_itself(shared_data, caps
     keypoints = truth.keypoints[rows] + random.normal(0, 6, (len(rows), 17, 2))
     ids, scores = np.array([image.id for image in truth.images])[truth.image_rows[rows]], random.uniform(size=len(rows))
     found = results(ids, keypoints, np.ones((len(rows), 17), np.float32), scores, 1)
-    ours = coco.average_precision(truth, [image.id for image in truth.images], found, SIGMAS)
+    ours = coco_scores.average_precision(truth, [image.id for image in truth.images], found, SIGMAS)
     assert capsys.readouterr().out == ""
     theirs = COCO(uri)
     evaluation = COCOeval(theirs, theirs.loadRes(json.loads(json.dumps(found))), "keypoints")
     for step in (evaluation.evaluate, evaluation.accumulate, evaluation.summarize):
         step()
-    assert [ours[name] for name in coco.NAMES] == evaluation.stats.tolist()
+    assert [ours[name] for name in coco_scores.NAMES] == evaluation.stats.tolist()
     assert 0.1 < evaluation.stats[0] < 0.9
 
 
@@ -111,19 +111,21 @@ def test_similarity_to_the_nearest_each_taken_once():
     rows = np.arange(2)
     both = truth.keypoints.astype(float)
     found = np.stack([both[1], both[1] + 3, both[0] + 100_000])
-    best = coco.best_similarity(truth, rows, np.array([10, 10, 10]), found, SIGMAS)
+    best = coco_scores.best_similarity(truth, rows, np.array([10, 10, 10]), found, SIGMAS)
     assert best[1] == 1
     assert best[0] < 1e-6, "whom the other one took is not there for this one"
     one = oks(both[:1], both[:1] + 3, truth.areas[:1], SIGMAS)[0, 0]
-    near = coco.best_similarity(truth, rows, np.array([10, 10]), both + 3, SIGMAS)
+    near = coco_scores.best_similarity(truth, rows, np.array([10, 10]), both + 3, SIGMAS)
     np.testing.assert_allclose(near, one, rtol=1e-6)
-    assert coco.best_similarity(truth, rows, np.array([11]), both[:1], SIGMAS).tolist() == [0, 0]
-    assert coco.best_similarity(truth, rows, np.zeros(0, np.int64), both[:0], SIGMAS).tolist() == [0, 0]
+    assert coco_scores.best_similarity(truth, rows, np.array([11]), both[:1], SIGMAS).tolist() == [0, 0]
+    assert coco_scores.best_similarity(truth, rows, np.zeros(0, np.int64), both[:0], SIGMAS).tolist() == [0, 0]
 
 
 def test_scores_are_box_times_mean_of_the_joints_seen():
     joints = np.array([[0.9, 0.5, 0.2, 0.1], [0.1, 0.1, 0.2, 0.0], [1, 1, 1, 1]], np.float32)
-    np.testing.assert_allclose(coco.rescore(np.array([0.5, 1, 0.3], np.float32), joints), [0.35, 0, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(
+        coco_scores.rescore(np.array([0.5, 1, 0.3], np.float32), joints), [0.35, 0, 0.3], rtol=1e-6
+    )
 
 
 def test_duplicates_are_told_by_image_and_padded_area():
@@ -133,19 +135,19 @@ def test_duplicates_are_told_by_image_and_padded_area():
     ids, scores = np.array([5, 5, 6, 5]), np.array([0.8, 0.9, 0.1, 0.2])
     # Fitted to 3:4 the box is as it is, and padded 100 × 75 px.
     similarity = oks(pose[None], pose[None] + 1.5, np.array([7500.0]), SIGMAS)[0, 0]
-    kept = coco.without_duplicates(ids, boxes, keypoints, scores, SIGMAS, similarity - 1e-6)
+    kept = coco_scores.without_duplicates(ids, boxes, keypoints, scores, SIGMAS, similarity - 1e-6)
     assert kept.tolist() == [1, 2, 3]
-    kept = coco.without_duplicates(ids, boxes, keypoints, scores, SIGMAS, similarity + 1e-6)
+    kept = coco_scores.without_duplicates(ids, boxes, keypoints, scores, SIGMAS, similarity + 1e-6)
     assert kept.tolist() == [0, 1, 2, 3]
-    nobody = coco.without_duplicates(ids[:0], boxes[:0], keypoints[:0], scores[:0], SIGMAS, 0.9)
+    nobody = coco_scores.without_duplicates(ids[:0], boxes[:0], keypoints[:0], scores[:0], SIGMAS, 0.9)
     assert nobody.tolist() == []
 
 
 def test_constants_go_by_the_joints_name():
-    assert coco.sigmas_of(JOINTS).tolist() == SIGMAS.tolist()
-    assert coco.sigmas_of(["left_heel", "nose"]).tolist() == [0.089, 0.026]
+    assert coco_scores.sigmas_of(JOINTS).tolist() == SIGMAS.tolist()
+    assert coco_scores.sigmas_of(["left_heel", "nose"]).tolist() == [0.089, 0.026]
     with pytest.raises(UserError, match="no OKS constant is known for head_top, tail"):
-        coco.sigmas_of(["nose", "head_top", "tail"])
+        coco_scores.sigmas_of(["nose", "head_top", "tail"])
 
 
 def test_without_pycocotools_it_is_said_how_to_get_it(monkeypatch):
@@ -158,4 +160,4 @@ def test_without_pycocotools_it_is_said_how_to_get_it(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(UserError, match=r"pip install 'raylift\[detectors\]'"):
-        coco.require_pycocotools()
+        coco_scores.require_pycocotools()

@@ -1,1 +1,0 @@
-"""How good detected keypoints are, by the measures of COCO and MPII."""

@@ -1,0 +1,112 @@
+"""Parquet files with one track per row: their format is checked, and chosen rows are read without the rest of the file.
+
+Both formats of this room use it: tracks (`keypoint_reader.py`) and poses (`lifted_reader.py`).
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.io import storage
+from schemas import FORMAT_KEY, VERSION_KEY
+from schemas.errors import UserError
+
+# Rows decoded at a time: a minute of one person is at most 0.7 MB, so hour-long tracks stay well below a gigabyte.
+_BATCH_ROWS = 16
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """A Parquet format of this project, and the commands that error messages point to.
+
+    Attributes:
+        noun: What the rows are called: "tracks", "poses".
+        format: Its name and version: "raylift.tracks/1".
+        writers: The commands that write it, as a clause: "poses are written by python -m jobs.lift".
+        read_failure_fix: What to do with a file that cannot be read.
+        old_version_fix: How to replace a file of an older version.
+    """
+
+    noun: str
+    format: str
+    writers: str
+    read_failure_fix: str
+    old_version_fix: str
+
+    def check(self, uri: str) -> dict[bytes, bytes]:
+        """The metadata of a file of this format.
+
+        Raises:
+            UserError: The file cannot be read, or has another format or version.
+        """
+        try:
+            metadata: dict[bytes, bytes] = storage.read_schema(uri).metadata or {}
+        except (OSError, pa.ArrowException) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{uri}: cannot be read as a {self.noun} file: {reason}; {self.read_failure_fix}"
+            ) from error
+        existing, writer = (metadata.get(key, b"unknown").decode() for key in (FORMAT_KEY, VERSION_KEY))
+        if existing == self.format:
+            return metadata
+        kind, _, version = existing.partition("/")
+        own_kind, _, own_version = self.format.partition("/")
+        if kind != own_kind:
+            fix = self.writers
+        elif version.isdecimal() and int(version) > int(own_version):
+            fix = f"raylift {writer} wrote it: update this one (git pull)"
+        else:
+            fix = f"raylift {writer} wrote it: {self.old_version_fix}"
+        raise UserError(f"{uri}: has format {existing!r}, this version reads {self.format!r}; {fix}")
+
+
+def read_rows(uri: str, columns: Sequence[str], rows: Sequence[int] | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of a file, one after another; lists come as NumPy arrays.
+
+    Only the row groups that hold the rows are read, and the last of them only as far as needed.
+
+    Args:
+        uri: The file.
+        columns: Which columns.
+        rows: Row numbers, ascending; all rows if not given.
+    """
+    fs, path = storage.filesystem(uri)
+    with fs.open(path, "rb") as opened:
+        file = pq.ParquetFile(opened)
+        first = 0
+        for group in range(file.num_row_groups):
+            stop = first + file.metadata.row_group(group).num_rows
+            requested = range(first, stop) if rows is None else _between(rows, first, stop)
+            yield from _group_rows(file, group, first, requested, columns)
+            first = stop
+
+
+def _group_rows(
+    file: pq.ParquetFile, group: int, first: int, requested: Sequence[int], columns: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Rows of one row group, which starts at row `first` of the file."""
+    if not requested:
+        return
+    # One group per iteration: Arrow keeps the bytes of all the groups that one iteration covers.
+    for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=list(columns)):
+        for row in _between(requested, first, first + len(batch)):
+            yield {name: _value(batch.column(name), row - first) for name in columns}
+        first += len(batch)
+        if first > requested[-1]:
+            return
+
+
+def _between(rows: Sequence[int], first: int, stop: int) -> Sequence[int]:
+    return rows[bisect_left(rows, first) : bisect_left(rows, stop)]
+
+
+def _value(column: pa.Array, row: int) -> Any:
+    """A list as a NumPy array, without the slow way over Python numbers; any other value as a Python object."""
+    value = column[row]
+    if isinstance(value, pa.ListScalar) and value.is_valid:
+        return value.values.to_numpy(zero_copy_only=False)
+    return value.as_py()
