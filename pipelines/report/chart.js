@@ -1,7 +1,7 @@
-/* Charts in the colours of the page; they follow when the reader changes between light and dark. */
+/* Charts in the page's colours; they are redrawn when the reader switches between light and dark. */
 "use strict";
 const raylift = {
-  /* The data that `json_script` wrote under a name. */
+  /* The data that `json_script` of document.py wrote under a name. */
   read(name) {
     return JSON.parse(document.getElementById(name).textContent);
   },
@@ -11,7 +11,7 @@ const raylift = {
     return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   },
 
-  /* Plotly's layout with everything it leaves open taken from the page. */
+  /* Plotly's layout, with whatever it does not set taken from the page. */
   themed(layout) {
     const line = raylift.colour("line");
     const plain = { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true };
@@ -30,7 +30,7 @@ const raylift = {
     return themed;
   },
 
-  /* Draws the chart that `chart` of document.py wrote under a name, and keeps it in the page's colours. */
+  /* Draws the chart that `chart` of document.py wrote under a name, and redraws it when the colours change. */
   chart(name) {
     const { traces, layout } = raylift.read(`${name}-data`);
     const draw = () =>

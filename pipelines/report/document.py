@@ -1,6 +1,6 @@
 """The frame of every page: one HTML file that needs no network, and the parts that pages are made of.
 
-Whatever text goes into a part is escaped there; only `body`, `style` and `script` are taken as they are.
+Text given to a part is escaped; only `body`, `style` and `script` of `document` are inserted as they are.
 """
 
 import html
@@ -13,7 +13,7 @@ from typing import Any
 
 import plotly
 
-# Nothing is fetched, whatever a title or a library asks for. Plotly compiles some of its shaders' code (unsafe-eval).
+# Browsers fetch nothing, even if a title or a library asks for it. Plotly needs unsafe-eval to compile shaders.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob:; style-src 'unsafe-inline'; "
     "img-src data: blob:; media-src data: blob:; worker-src blob:"
@@ -24,11 +24,11 @@ def document(title: str, body: str, *, plotly: bool = True, style: str = "", scr
     """A whole page as one HTML text.
 
     Args:
-        title: Shown in the browser's tab; escaped.
-        body: HTML of the page; whatever stands in it is trusted.
-        plotly: Whether the page draws with Plotly (4.8 MB); charts need it.
-        style: CSS of this page, after that of all pages.
-        script: JavaScript of this page, run when the body is there.
+        title: Title of the browser tab; escaped.
+        body: HTML of the page; inserted as it is, so it must be trusted.
+        plotly: Whether to include Plotly (4.8 MB), which charts need.
+        style: CSS of this page, inserted after that of all pages.
+        script: JavaScript of this page, run after the body is loaded.
     """
     library = f"<script>{_plotly_js()}</script>\n<script>{asset('chart.js')}</script>\n" if plotly else ""
     own = f"<script>{script}</script>\n" if script else ""
@@ -48,7 +48,7 @@ def asset(path: str) -> str:
 
 
 def escape(text: object) -> str:
-    """Any text, safe between tags and in quoted attributes."""
+    """Escape a text for use between tags and in quoted attributes."""
     return html.escape(str(text))
 
 
@@ -59,7 +59,7 @@ def heading(title: str, subtitle: str = "") -> str:
 
 
 def facts(named: Mapping[str, object]) -> str:
-    """A row of cards, each a value under its name; a pair is a value and what is to be said of it in small print."""
+    """A row of cards with a name and a value each; if the value is a pair, its second part is shown in small print."""
     cards = ""
     for name, value in named.items():
         shown, detail = value if isinstance(value, tuple) else (value, "")
@@ -69,14 +69,15 @@ def facts(named: Mapping[str, object]) -> str:
 
 
 def note(text: str) -> str:
-    """A remark that stands out from the text."""
+    """A highlighted remark."""
     return f'<p class="note">{escape(text)}</p>'
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table; numbers stand right. Format them before: cells are shown as `str` gives them.
+    """A table of texts; cells are shown as `str` gives them, so numbers must be formatted by the caller.
 
-    A cell is a number if it is an int or float, or a string made of digits, signs, spaces and units as in "3.1 mm".
+    A column is aligned right if all its cells are numbers: an int, a float, or a string that begins with a number and
+    may have a sign and a unit, such as "3.1 mm".
     """
     head = "".join(f'<th scope="col"{_side(_column(rows, i))}>{escape(name)}</th>' for i, name in enumerate(columns))
     lines = ["".join(f"<td{_side([cell])}>{escape(cell)}</td>" for cell in row) for row in rows]
@@ -87,14 +88,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def chart(
     name: str, traces: Sequence[Mapping[str, Any]], layout: Mapping[str, Any], *, label: str, height_px: int = 320
 ) -> str:
-    """A Plotly chart in the colours of the page, light or dark.
+    """A Plotly chart in the page's colours, light or dark.
 
     Args:
         name: Id of the element, unique on the page: letters, digits and hyphens.
-        traces: Plotly's traces as plain dictionaries (`figure.to_plotly_json()["data"]` of a figure without arrays).
-        layout: Plotly's layout; colours, fonts and margins it leaves out are the page's.
-        label: What the chart shows, for those who cannot see it.
-        height_px: Height.
+        traces: Plotly's traces as JSON-compatible dictionaries.
+        layout: Plotly's layout. Colours, fonts and margins that it does not set are the page's.
+        label: Description of the chart for screen readers.
+        height_px: Height of the chart, px.
     """
     data = json_script(f"{name}-data", {"traces": list(traces), "layout": dict(layout)})
     return (
@@ -104,7 +105,7 @@ def chart(
 
 
 def json_script(name: str, value: object) -> str:
-    """Data for scripts: `raylift.read(name)` returns it. No text in it can end the element."""
+    """A script element with JSON data, which `raylift.read(name)` returns. No text in it can end the element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return f'<script type="application/json" id="{name}">{text}</script>'
 

@@ -1,4 +1,4 @@
-"""The page of an evaluation: the protocol's table, and where the error is: in which joints, which tracks."""
+"""The page of an evaluation: the protocol's table, and the error by joint, action and track."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from pipelines.report.document import facts, heading, note, table
 from pipelines.report.pages.figures import figure, figures_page, histogram, row_chart, side_by_side
 
-# Columns of tables: title, metric, format.
+# Columns of the table by action: title, metric, format.
 _COLUMNS = (
     ("MPJPE, mm", "mpjpe_mm", ".1f"),
     ("P-MPJPE, mm", "p_mpjpe_mm", ".1f"),
@@ -32,7 +32,7 @@ def evaluation_page(report: Mapping[str, Any]) -> str:
     """A self-contained HTML document.
 
     Args:
-        report: `metrics.json` of the evaluation.
+        report: The content of the evaluation's `metrics.json`.
     """
     labeled = [track for track in report["tracks"] if track["labeled"]]
     parts = [heading("Evaluation", report["model"]), facts(_facts(report)), *(note(text) for text in report["notes"])]

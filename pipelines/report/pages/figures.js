@@ -1,4 +1,4 @@
-/* Figures stand side by side once all of them are there: charts take the room they then have. */
+/* A chart is drawn before its neighbours are in the page and so is too wide; it is resized when its room changes. */
 "use strict";
 const fitting = new ResizeObserver((entries) => {
   for (const { target } of entries) if (target.classList.contains("js-plotly-plot")) Plotly.Plots.resize(target);

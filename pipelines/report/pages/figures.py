@@ -1,4 +1,4 @@
-"""Figures of report pages: a chart or table in a frame with its title, side by side where there is room."""
+"""Figures of report pages: a chart or table in a frame with its title, arranged side by side where there is room."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,19 +8,19 @@ from typing import Any
 from pipelines.report.document import asset, chart, document, escape, table
 
 _HEIGHT_PX = 260
-# Points of a curve that are drawn as points; more would be a thick line.
+# Curves with more points than this have no markers, which would overlap.
 _MOST_MARKERS = 30
-# With more powers of ten on an axis, they are its ticks.
+# An axis over more powers of ten than this has ticks only at them.
 _MOST_DECADES = 3
 
 
 def figures_page(title: str, parts: Sequence[str]) -> str:
-    """A whole page of headings and figures; the parts are trusted HTML."""
+    """A whole page of headings and figures; the parts must be trusted HTML."""
     return document(title, "\n".join(parts), style=asset("pages/figures.css"), script=asset("pages/figures.js"))
 
 
 def figure(title: str, body: str, caption: str = "") -> str:
-    """A figure; `body` is trusted HTML, title and caption are text."""
+    """A framed figure; `body` must be trusted HTML, title and caption are escaped."""
     below = f"<p>{escape(caption)}</p>" if caption else ""
     return f'<section class="figure"><h3>{escape(title)}</h3>{below}{body}</section>'
 
@@ -33,7 +33,7 @@ def side_by_side(*figures: str) -> str:
 def bar_chart(
     name: str, places: Sequence[str], values: Sequence[float], *, label: str, axes: tuple[str, str], hover: str
 ) -> str:
-    """Upright bars at named places; `axes` are titles of x and y."""
+    """Vertical bars at named places; `axes` are the titles of x and y."""
     trace = {"type": "bar", "x": list(places), "y": list(values), "hovertemplate": f"%{{x}}: {hover}<extra></extra>"}
     layout = {
         "xaxis": {"title": {"text": axes[0]}, "type": "category"},
@@ -53,7 +53,7 @@ def histogram(
     hover: str = "%{y:,}",
     unit: str = "",
 ) -> str:
-    """Bars over bins of a number line; `values` has one entry fewer than `edges`."""
+    """Bars over the bins of a numeric axis; `values` has one entry fewer than `edges`."""
     between = list(pairwise(edges))
     trace = {
         "type": "bar",
@@ -81,16 +81,16 @@ def row_chart(
     span: tuple[float, float] | None = None,
     errors: Sequence[float] | None = None,
 ) -> str:
-    """Bars that lie, the first row at the top: for names, which want to be read.
+    """Horizontal bars, the first row at the top, so that long names can be read.
 
     Args:
         name: Id of the chart.
-        rows: A name and a value each.
-        label: What the chart shows.
-        axis: Title of the values' axis.
-        hover: How a value is told.
-        span: Ends of the values' axis.
-        errors: Half length of the bar of error of each row.
+        rows: A name and a value for each bar.
+        label: Description of the chart for screen readers.
+        axis: Title of the value axis.
+        hover: Plotly format of a value in the hover text.
+        span: Limits of the value axis; if not given, it begins at 0.
+        errors: Half the length of each row's error bar.
     """
     places = list(range(len(rows)))
     trace: dict[str, Any] = {
@@ -103,7 +103,7 @@ def row_chart(
     }
     if errors is not None:
         trace["error_x"] = {"type": "data", "array": list(errors), "thickness": 1.2, "width": 3}
-    # Plotly reads HTML in texts, and would join rows of one name.
+    # Plotly renders HTML in texts, and would merge rows that have the same name.
     ticks = {"tickvals": places, "ticktext": [escape(shorten(text)) for text, _ in rows], "autorange": "reversed"}
     values: dict[str, Any] = {"title": {"text": axis}} | ({"range": list(span)} if span else {"rangemode": "tozero"})
     height_px = max(_HEIGHT_PX // 2, 70 + 22 * len(rows))
@@ -122,17 +122,17 @@ def line_chart(
     mark: tuple[float, str] | None = None,
     height_px: int = 320,
 ) -> str:
-    """Curves over one axis.
+    """Curves over a common x axis.
 
     Args:
         name: Id of the chart.
-        xs: Where the values are.
-        lines: Values of each curve; None where it has none.
-        label: What the chart shows.
+        xs: The x of all curves.
+        lines: The name and the values of each curve; None where it has no value.
+        label: Description of the chart for screen readers.
         axes: Titles of x and y.
-        log: Whether the values' axis is logarithmic, if all are above 0.
-        mark: A place on the x axis, and what is there.
-        height_px: Height.
+        log: Whether the y axis is logarithmic, provided that all values are positive.
+        mark: An x to mark with a vertical line, and its text.
+        height_px: Height of the chart, px.
     """
     lines = {text: [y if y is None or math.isfinite(y) else None for y in ys] for text, ys in lines.items()}
     mode = "lines+markers" if len(xs) <= _MOST_MARKERS else "lines"
@@ -158,13 +158,13 @@ def line_chart(
 
 
 def long_table(columns: Sequence[str], rows: Sequence[Sequence[object]], most: int, rest: str) -> str:
-    """A table of `most` rows at most; `rest` says where the others are."""
+    """A table of at most `most` rows; `rest` tells the reader where the other rows are."""
     left = len(rows) - most
     return table(columns, rows[:most]) + (f"<p>… and {left:,} more, {escape(rest)}</p>" if left > 0 else "")
 
 
 def shorten(text: str, most: int = 34) -> str:
-    """The end of a text, where addresses differ."""
+    """The end of a long text, because addresses differ at their ends."""
     return text if len(text) <= most else "…" + text[1 - most :]
 
 

@@ -1,4 +1,4 @@
-"""What was found, in figures: people, their scores, how much of the videos they cover, how long they are followed."""
+"""Figures of a label job: people per frame, their scores, the share of each video with people, and track lengths."""
 
 import numpy as np
 
@@ -7,18 +7,18 @@ from pipelines.report.pages.figures import bar_chart, figure, histogram, row_cha
 from pipelines.report.pages.label_sample import BINS, MOST_PEOPLE, Coverage, Detections, Tracks
 from schemas.layouts import layout
 
-# So many videos have a bar each; of more, a histogram is drawn.
+# Up to this many videos have a bar each; more are drawn as a histogram.
 _MOST_BARS = 24
-# Videos with the fewest people in them that are named.
+# Rows in the table of videos with the fewest people.
 _LEAST_COVERED = 12
 _COVERAGE_EDGES = np.linspace(0, 100, 21)
 _LENGTH_BINS = 30
-# A score below it is a guess more likely than not.
+# The caption tells how many keypoints score below this.
 _SURE = 0.5
 
 
 def people_figure(detections: Detections) -> str:
-    """How many people frames have."""
+    """Share of frames by number of people."""
     counts = detections.people_per_frame
     frames, last = max(1, int(counts.sum())), max(1, int(np.flatnonzero(counts).max(initial=0)))
     names = [str(n) for n in range(last)] + [f"{last} or more" if last == MOST_PEOPLE else str(last)]
@@ -38,7 +38,7 @@ def people_figure(detections: Detections) -> str:
 
 
 def score_figures(detections: Detections) -> list[str]:
-    """How sure the detector is: of people, of keypoints, of each kind of keypoint."""
+    """Distribution of the scores of people and of keypoints, and the mean score of each keypoint of the layout."""
     keypoints = int(detections.keypoint_scores.sum())
     unsure = detections.keypoint_scores[: int(BINS * _SURE)].sum() / max(1, keypoints)
     figures = [
@@ -69,7 +69,7 @@ def score_figures(detections: Detections) -> list[str]:
 
 
 def coverage_figure(detections: Detections) -> str:
-    """In how much of the videos somebody is."""
+    """Share of frames with people, by video."""
     videos = _by_coverage(detections)
     title = "Frames with people, by video"
     if not videos:
@@ -87,7 +87,7 @@ def coverage_figure(detections: Detections) -> str:
 
 
 def least_covered(detections: Detections) -> list[str]:
-    """The videos with the fewest people, if there are any with less than somebody in every frame."""
+    """A table of the videos with the fewest people; empty if every frame of every video has somebody."""
     rows = [
         (video, f"{_coverage(v):.1%}", f"{v.decoded / max(1, v.frames):.1%}", f"{v.frames:,}")
         for video, v in _by_coverage(detections)[:_LEAST_COVERED]
@@ -98,7 +98,7 @@ def least_covered(detections: Detections) -> list[str]:
 
 
 def track_figure(tracks: Tracks, too_slow: int) -> str:
-    """How long people are followed."""
+    """Distribution of the track lengths."""
     title = "Track lengths"
     if not len(tracks.lengths_s):
         why = f"; {too_slow:,} videos have too few frames a second, see below" if too_slow else ""

@@ -1,4 +1,4 @@
-"""The page of a label job: how fast it was, whom it found and how surely, what failed, and how it looks."""
+"""The page of a label job: speed, people and their scores, failures, and sample frames."""
 
 import base64
 from collections import Counter
@@ -20,7 +20,7 @@ from pipelines.report.pages.label_sample import Detections, Tracks, sample_detec
 from pipelines.report.pages.overlays import Overlay, draw_overlays
 from schemas.layouts import layout
 
-# Rows of a list on the page; `report.json` has all.
+# Most rows of a table on the page; `report.json` has all of them.
 _MOST_ROWS = 20
 _MOST_REASONS = 15
 _PICTURES = 6
@@ -30,8 +30,8 @@ def label_page(report: Mapping[str, Any], output: str) -> str:
     """A self-contained HTML document.
 
     Args:
-        report: `report.json` of the job.
-        output: Its folder, whose detections and tracks are read: all, or an even sample of many.
+        report: The content of the job's `report.json`.
+        output: The job's output folder; its detections and tracks are read, or an even sample if there are many.
 
     Raises:
         OSError: The output cannot be read.
@@ -76,26 +76,26 @@ def _facts(report: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _notes(report: Mapping[str, Any], detections: Detections, tracks: Tracks) -> list[str]:
-    said = []
+    texts = []
     if detections.files_read < detections.files:
         share = detections.frames / max(1, report["frames"])
-        said.append(
+        texts.append(
             f"People, scores, coverage and samples are of {detections.files_read:,} of {detections.files:,} detections "
             f"files, {share:.1%} of the frames, evenly chosen."
         )
     if tracks.files_read < tracks.files:
-        said.append(f"Track lengths are of {tracks.files_read:,} of {tracks.files:,} tracks files, evenly chosen.")
+        texts.append(f"Track lengths are of {tracks.files_read:,} of {tracks.files:,} tracks files, evenly chosen.")
     if not detections.people:
-        said.append("Nobody was found.")
-    return [note(text) for text in said]
+        texts.append("Nobody was found.")
+    return [note(text) for text in texts]
 
 
 def _samples(detections: Detections) -> str:
     if detections.layout is None or not detections.moments:
         return "<p>No frame with people was read.</p>"
     overlays, left_out = draw_overlays(list(detections.moments.values()), layout(detections.layout), _PICTURES)
-    told = Counter(left_out.values()).most_common(_MOST_REASONS)
-    missing = ", ".join(f"{count:,} {reason}" for reason, count in told)
+    reasons = Counter(left_out.values()).most_common(_MOST_REASONS)
+    missing = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
     parts = [note(f"Videos that cannot be shown: {missing}.")] if left_out else []
     if overlays:
         pictures = "".join(map(_picture, overlays))
@@ -107,12 +107,12 @@ def _samples(detections: Detections) -> str:
 def _picture(overlay: Overlay) -> str:
     moment, people = overlay.moment, len(overlay.moment.people)
     who = "1 person" if people == 1 else f"{people} people"
-    told = f"{moment.time_s:.2f} s, {who}, mean keypoint score {moment.score:.2f}"
+    caption = f"{moment.time_s:.2f} s, {who}, mean keypoint score {moment.score:.2f}"
     source = base64.b64encode(overlay.jpeg).decode()
     size = f'width="{overlay.width}" height="{overlay.height}"'
     return (
         f'<figure><img src="data:image/jpeg;base64,{source}" {size} alt="{escape(f"{who} in {moment.video}")}">'
-        f"<figcaption>{escape(moment.video)}<span>{escape(told)}</span></figcaption></figure>"
+        f"<figcaption>{escape(moment.video)}<span>{escape(caption)}</span></figcaption></figure>"
     )
 
 
@@ -130,7 +130,7 @@ def _throughput(run: Mapping[str, Any]) -> str:
         figure(
             "Where the time went",
             row_chart("stages", work, label=label, axis=axis, hover="%{x:,.1f} s"),
-            "Of all workers together, waiting not counted.",
+            "Sum over all workers, without waiting.",
         ),
         figure("Stages", table(("stage", "work", "share", "frames/s of one worker"), rows)),
     )

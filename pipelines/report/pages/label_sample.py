@@ -1,6 +1,7 @@
-"""What detections and tracks hold, in counts that fit a page: all of a small output, an even sample of a large one.
+"""Counts over detections and tracks for the label page: of a small output completely, of a large one from a sample.
 
-Files are named by hashes of what they hold, so that the first ones by hash are a sample that is drawn without chance.
+File names end in a hash of their content's ids, so the first files in the order of that hash are an even sample, and
+the same one every time.
 """
 
 from collections.abc import Iterator
@@ -15,14 +16,14 @@ from jaxtyping import Bool, Float64, Int64
 from pipelines.io import storage
 from schemas import LAYOUT_KEY
 
-# Some seconds of reading; the shares of a hundred thousand frames are right to a fraction of a per cent.
+# Takes some seconds to read; shares over this many frames are right to a fraction of a per cent.
 MOST_FRAMES = 200_000
 MOST_FILES = 64
-# Of histograms of scores between 0 and 1.
+# Bins of the histograms of scores between 0 and 1.
 BINS = 20
-# More people in a frame than this are counted as this many.
+# Frames with more people than this are counted as having this many.
 MOST_PEOPLE = 20
-# Clips decoded at a time.
+# Clips read from a Parquet file at a time, which bounds memory.
 _ROWS = 32
 _CLIP_COLUMNS = ["video", "start_frame", "timestamps_s", "width", "height", "decoded", "people", "error"]
 _TRACK_COLUMNS = ["frames", "fps", "interpolated"]
@@ -30,12 +31,12 @@ _TRACK_COLUMNS = ["frames", "fps", "interpolated"]
 
 @dataclass
 class Coverage:
-    """Frames of one video.
+    """Counts of the frames of one video.
 
     Attributes:
-        frames: Planned.
-        decoded: Decoded.
-        with_people: In which somebody was found.
+        frames: Planned frames.
+        decoded: Decoded frames.
+        with_people: Frames in which somebody was detected.
     """
 
     frames: int = 0
@@ -45,16 +46,16 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Moment:
-    """A frame in which somebody was found.
+    """One frame with people, to be shown as a sample.
 
     Attributes:
         video: URI of its video.
-        frame: Its number there.
-        time_s: When it is shown, s.
-        width: Of the upright video, px.
-        height: Of the upright video, px.
-        people: As the detections have them.
-        score: Mean keypoint score of all people.
+        frame: Its frame number in the video.
+        time_s: Its timestamp, s.
+        width: Width of the upright video, px.
+        height: Height of the upright video, px.
+        people: Its people, as in the detections.
+        score: Mean keypoint score of all its people.
     """
 
     video: str
@@ -71,15 +72,15 @@ class Detections:
     """Counts over the detections read.
 
     Attributes:
-        files: Files in the output.
-        files_read: Of these.
-        layout: Joint layout of the keypoints; None without files.
-        people_per_frame: Decoded frames with 0, 1, … people.
-        box_scores: People by score, in `BINS` bins from 0 to 1.
-        keypoint_scores: Keypoints by score.
+        files: Number of files in the output.
+        files_read: Number of files read.
+        layout: Joint layout of the keypoints; None if there are no files.
+        people_per_frame: Number of decoded frames with 0, 1, … people.
+        box_scores: Number of people by score, in `BINS` bins from 0 to 1.
+        keypoint_scores: Number of keypoints by score, in the same bins.
         joint_score_sums: Sum of the scores of each joint.
-        videos: What was read of each video.
-        moments: A frame with people of each video that has one.
+        videos: Frame counts by video.
+        moments: A frame with people for each video that has one.
     """
 
     files: int = 0
@@ -94,12 +95,12 @@ class Detections:
 
     @property
     def frames(self) -> int:
-        """Frames read, decoded or not."""
+        """Number of frames read, decoded or not."""
         return sum(video.frames for video in self.videos.values())
 
     @property
     def people(self) -> int:
-        """People over all frames read."""
+        """Number of people, summed over all frames read."""
         return int(self.box_scores.sum())
 
 
@@ -108,11 +109,11 @@ class Tracks:
     """Lengths of the tracks read.
 
     Attributes:
-        files: Files in the output.
-        files_read: Of these.
-        lengths_s: Of each track, s.
-        frames: Over all of them.
-        interpolated: Frames of these in which the person was not observed.
+        files: Number of files in the output.
+        files_read: Number of files read.
+        lengths_s: Length of each track, s.
+        frames: Number of frames, summed over all tracks.
+        interpolated: Number of these frames in which the person was not observed.
     """
 
     files: int
@@ -123,26 +124,26 @@ class Tracks:
 
 
 def sample_detections(folder: str) -> Detections:
-    """Read the detections of an output, or so many of them that their shares are known.
+    """Count over the detections of an output, or over a sample if there are many.
 
     Raises:
         OSError: A file cannot be read.
     """
     files = _by_hash(folder)
-    found = Detections(files=len(files))
+    detections = Detections(files=len(files))
     for file in files[:MOST_FILES]:
-        if found.frames >= MOST_FRAMES:
+        if detections.frames >= MOST_FRAMES:
             break
         name = (storage.read_schema(file).metadata or {}).get(LAYOUT_KEY)
-        found.layout = name.decode() if name else found.layout
+        detections.layout = name.decode() if name else detections.layout
         for batch in _batches(file, _CLIP_COLUMNS):
-            _count(found, batch.filter(batch["error"].is_null()))
-        found.files_read += 1
-    return found
+            _count(detections, batch.filter(batch["error"].is_null()))
+        detections.files_read += 1
+    return detections
 
 
 def sample_tracks(folder: str) -> Tracks:
-    """Read the lengths of the tracks of an output, or of so many files of them that they are known well.
+    """Read the track lengths of an output, or of a sample of its files if there are many.
 
     Raises:
         OSError: A file cannot be read.
@@ -173,7 +174,7 @@ def _batches(file: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _count(found: Detections, clips: pa.RecordBatch) -> None:
-    """Add clips; all lists of a clip have an entry for each of its frames."""
+    """Add the counts of some clips; in each clip, all lists have one entry per frame."""
     frames = cast(pa.ListArray, _values(clips["people"]))
     people = cast(pa.StructArray, frames.flatten())
     counts, decoded = frames.value_lengths().to_numpy(), _booleans(_values(clips["decoded"]))
@@ -220,4 +221,4 @@ def _values(lists: pa.Array) -> pa.Array:
 
 
 def _booleans(values: pa.Array) -> Bool[np.ndarray, " values"]:
-    return values.to_numpy(zero_copy_only=False).astype(bool)  # as bits they come, an empty array as objects
+    return values.to_numpy(zero_copy_only=False).astype(bool)  # an empty array would have dtype object

@@ -1,4 +1,4 @@
-"""Frames of labeled videos with the people that were found drawn in: the quickest way to see what labels are worth."""
+"""Sample frames of labeled videos with the detected people drawn in, which show at a glance how good the labels are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,24 +18,24 @@ from schemas.layouts import JointLayout
 # Pixels of the longer side, and JPEG quality: 20 to 40 kB a frame.
 _SIDE_PX = 480
 _QUALITY = 82
-# A video that takes longer is left out.
+# A video that takes longer to read is left out, s.
 _TIMEOUT_S = 20.0
-# Keypoints below are a guess of the detector's, and are drawn thin.
+# Keypoints with a lower score are drawn thin.
 _SURE = 0.3
-# RGB; the page's colours of sides.
+# RGB; left and right have the page's colours.
 _COLOURS = {"left": (31, 119, 208), "right": (226, 113, 29), "centre": (240, 240, 240)}
 _BOX = (255, 255, 255)
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """A frame with its people.
+    """A frame with its people drawn in.
 
     Attributes:
-        moment: Which frame.
-        jpeg: The picture.
-        width: Its width, px.
-        height: Its height, px.
+        moment: The frame.
+        jpeg: The image, encoded.
+        width: Width of the image, px.
+        height: Height of the image, px.
     """
 
     moment: Moment
@@ -45,12 +45,12 @@ class Overlay:
 
 
 def draw_overlays(moments: Sequence[Moment], layout: JointLayout, most: int) -> tuple[list[Overlay], dict[str, str]]:
-    """Frames spread evenly from the surest to the least sure ones, and why videos were left out.
+    """Draw frames spread evenly from the highest to the lowest mean score.
 
     Args:
         moments: Frames to choose from, of different videos.
         layout: Joint layout of their keypoints.
-        most: How many to draw.
+        most: Most frames to draw.
 
     Returns:
         The overlays, and the reason for each video that cannot be shown.
@@ -78,7 +78,7 @@ def draw_overlays(moments: Sequence[Moment], layout: JointLayout, most: int) -> 
 def _why_not(video: str) -> str | None:
     try:
         here = storage.is_local(video)
-    except UserError:  # the package for such addresses is where the labels were made
+    except UserError:  # this machine lacks the package for the address's kind of store
         here = False
     if not here:
         return "not on this machine"
@@ -108,8 +108,8 @@ def _draw(
     scores: np.ndarray,
     bones: Sequence[tuple[int, int, str]],
 ) -> None:
-    """A box, bones by side, joints; each bone over a dark line, or it could not be told from a bright background."""
-    # Quarter pixels, as OpenCV's fixed-point coordinates allow.
+    """Draw a box, bones and joints; each bone lies on a dark line, so that it is visible on a bright background."""
+    # Fixed-point coordinates with two fractional bits (`shift` in OpenCV): quarter pixels.
     fixed = np.round(points * 4).astype(int)
     thickness = max(1, round(max(image.shape) / 240))
     low, high = (tuple(corner.tolist()) for corner in np.round(box).astype(int))

@@ -1,4 +1,4 @@
-"""The page of a training: its loss by term, its errors on who was held out, its learning rate, its speed."""
+"""The page of a training: loss terms, errors on held-out people, learning rate and throughput by epoch."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -9,8 +9,9 @@ import numpy as np
 from pipelines.report.document import facts, heading, note, table
 from pipelines.report.pages.figures import figure, figures_page, line_chart, side_by_side
 
-# How metrics are called and written; those of one unit share a chart.
+# Metrics in mm that share the chart of held-out errors, and their names.
 _ERRORS = {"mpjpe_mm": "MPJPE", "p_mpjpe_mm": "P-MPJPE", "n_mpjpe_mm": "N-MPJPE"}
+# Names of all metrics in the table.
 _NAMES = {
     **{metric: f"{name}, mm" for metric, name in _ERRORS.items()},
     "mpjve_mm": "MPJVE, mm per frame",
@@ -27,8 +28,8 @@ def training_page(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]
     """A self-contained HTML document.
 
     Args:
-        report: `report.json` of the training.
-        history: `EpochReport.metrics()` of every epoch, those before an interruption too.
+        report: The content of the training's `report.json`.
+        history: `EpochReport.metrics()` of every epoch, including those before an interruption.
     """
     epochs = [epoch["epoch"] for epoch in history]
     best = (report["best_epoch"], f"best: epoch {report['best_epoch']}")
@@ -74,14 +75,16 @@ _SETS = ("training", "validation", "unlabeled")
 
 
 def _notes(report: Mapping[str, Any], validated: Sequence[Mapping[str, Any]]) -> list[str]:
-    said = []
+    texts = []
     if not validated:
-        said.append(
+        texts.append(
             "Nobody was held out: the last epoch counts as the best (data.validation_subjects holds people out)."
         )
     if short := report["tracks"]["shorter_than_receptive_field"]:
-        said.append(f"{short:,} tracks are shorter than the receptive field: their first and last frames are repeated.")
-    return [note(text) for text in said]
+        texts.append(
+            f"{short:,} tracks are shorter than the receptive field: their first and last frames are repeated."
+        )
+    return [note(text) for text in texts]
 
 
 def _held_out(history: Sequence[Mapping[str, Any]], mark: tuple[float, str] | None) -> list[str]:
@@ -117,7 +120,7 @@ def _speed(history: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _metrics(report: Mapping[str, Any], validated: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Everything measured, where it was best and at last."""
+    """A table of all metrics at the best and at the last validated epoch."""
     if not validated:
         return []
     best = next((epoch for epoch in validated if epoch["epoch"] == report["best_epoch"]), validated[-1])["validation"]
@@ -129,6 +132,6 @@ def _metrics(report: Mapping[str, Any], validated: Sequence[Mapping[str, Any]]) 
 
 
 def _curves(history: Sequence[Mapping[str, Any]], part: str) -> dict[str, list[float | None]]:
-    """The values of each name over all epochs; terms that come after a warm-up have none before."""
+    """The values of each name over all epochs; None in epochs without it, such as terms absent during the warm-up."""
     names = dict.fromkeys(name for epoch in history for name in epoch[part])
     return {name: [epoch[part].get(name) for epoch in history] for name in names}

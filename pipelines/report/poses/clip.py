@@ -1,4 +1,4 @@
-"""A range of a video as a small H.264 file that browsers play and seek in quickly."""
+"""Encodes a range of a video as a small H.264 file that browsers play and in which they seek quickly."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,14 +12,14 @@ from pipelines.video.encode import VideoWriter
 from pipelines.video.info import VideoInfo
 from pipelines.video.reader import VideoReader
 
-# Frames in memory at a time.
+# Frames decoded at a time, which bounds memory.
 _RUN_FRAMES = 16
-# MPEG's own clock: exact for all broadcast rates and fine enough for any other.
+# MPEG's standard clock: exact for all broadcast frame rates and fine enough for any other.
 CLOCK = Fraction(1, 90_000)
-# A browser decodes from the last keyframe whenever somebody drags the slider.
+# A keyframe every 15 frames: to seek, a browser decodes from the keyframe before.
 _GOP_FRAMES = 15
-# Good enough beside a skeleton, and about 0.3 Mbit/s at 480 px. MP4 keeps durations in decoding order: with frames
-# reordered (bf) and a variable rate, Chromium would seek to the wrong one.
+# This quality gives about 0.3 Mbit/s at 480 px. B-frames are off (bf=0), because MP4 stores durations in decoding
+# order: with reordered frames and a variable frame rate, Chromium seeks to the wrong frame.
 _ENCODER = {"preset": "veryfast", "crf": "29", "bf": "0"}
 _FALLBACK_FPS = 30.0
 
@@ -27,7 +27,7 @@ _FALLBACK_FPS = 30.0
 def pictures(
     reader: VideoReader, first: int, stop: int
 ) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"] | None]]:
-    """(number, image) of frames [first, stop); in place of a damaged one the image before it, if there is any."""
+    """(number, image) of frames [first, stop); a damaged frame repeats the image before it, or is None without one."""
     latest = None
     for start in range(first, stop, _RUN_FRAMES):
         run = reader.read(start, min(start + _RUN_FRAMES, stop))
@@ -38,7 +38,7 @@ def pictures(
 
 
 def even(image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
-    """The image without its last row and column where their number is odd, which yuv420p cannot hold."""
+    """The image without its last row or column where their number is odd, because yuv420p needs even sides."""
     height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
     return image[:height, :width]
 
@@ -51,14 +51,14 @@ def encode_clip(
     max_side: int,
     on_frame: Callable[[], None] = lambda: None,
 ) -> bytes:
-    """Frames [first, stop) of a video as an MP4 file, at their own times, the first at 0.
+    """Encode frames [first, stop) of a video as an MP4 file that keeps their spacing in time and starts at 0.
 
     Args:
         path: The video.
-        info: What `probe` said of it.
+        info: The result of `probe` on it.
         first: Number of the first frame.
         stop: Number of the frame after the last.
-        max_side: Pixels of the longer side at most.
+        max_side: Longer side of the encoded video at most, px.
         on_frame: Called after each frame of the range.
 
     Raises:

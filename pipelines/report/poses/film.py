@@ -1,4 +1,4 @@
-"""The frames of a rendered video: picture, space and quality on one sheet."""
+"""The frames of a rendered video: the picture with 2D skeletons, the 3D view beside it, the quality curve below."""
 
 from collections.abc import Collection, Iterator
 
@@ -16,13 +16,13 @@ from pipelines.video.probe import probe
 from pipelines.video.reader import VideoReader
 from schemas.layouts import layout
 
-# Shapes of the picture, width to height; what is wider or narrower stands between bars.
+# Limits of the picture's width : height; wider or narrower videos get bars.
 _NARROWEST, _WIDEST = 9 / 16, 16 / 9
-# Relative to the height of the picture.
+# Sizes relative to the height of the picture.
 _SPACE_WIDTH, _STRIP_HEIGHT, _TEXT_SIZE = 1.1, 0.19, 0.033
-# Letters smaller than this cannot be read.
+# Smaller letters cannot be read.
 _LEAST_TEXT_PX = 11
-# Percentile of the curve that its scale must hold: a spike may leave it.
+# The curve's scale covers its values up to this percentile; rare spikes are cut off.
 _SCALE = 99.5
 
 
@@ -30,8 +30,8 @@ class Film:
     """Draws a scene frame by frame.
 
     Args:
-        scene: Whom to show, with or without their video.
-        height_px: Height of the picture; that of the curves below is added.
+        scene: The people, with or without their video.
+        height_px: Height of the picture, px; the curve below adds to it.
 
     Raises:
         UserError: The video is not the one of the tracks.
@@ -57,7 +57,7 @@ class Film:
         self._sheet = self._draw_sheet()
 
     def frames(self, numbers: Collection[int]) -> Iterator[tuple[int, Image]]:
-        """(number, image) of the frames of the timeline with these numbers, ascending."""
+        """(number, image) of the frames of the timeline with these numbers, in ascending order."""
         for number, picture in self._pictures(numbers):
             image = self._sheet.copy()
             above, below = image[: self._picture_height], image[self._picture_height :]
@@ -70,23 +70,23 @@ class Film:
         if self._scene.video is None or self._info is None or not numbers:
             yield from ((number, None) for number in numbers)
             return
-        wanted = numbers if isinstance(numbers, range) else set(numbers)
+        requested = numbers if isinstance(numbers, range) else set(numbers)
         first = self.timeline.first
         longer_side = max(self._fitted(self._info.width, self._info.height))
         with VideoReader(self._scene.video, longer_side, info=self._info) as reader:
-            for index, picture in pictures(reader, first + min(wanted), first + max(wanted) + 1):
-                if index - first in wanted:
+            for index, picture in pictures(reader, first + min(requested), first + max(requested) + 1):
+                if index - first in requested:
                     yield index - first, picture
 
     def _people(self, number: int) -> Iterator[tuple[int, Person, int]]:
-        """(index, person, frame of the track) of those who are in a frame of the timeline."""
+        """(index, person, frame of the track) of the people who are in a frame of the timeline."""
         for index, person in enumerate(self._scene.people):
             frame = number + self.timeline.first - person.lifted.start_frame
             if 0 <= frame < len(person.lifted):
                 yield index, person, frame
 
     def _fitted(self, width: int, height: int) -> tuple[int, int]:
-        """The size at which an image fits into the picture."""
+        """The size of an image when scaled to fit into the picture, px."""
         scale = min(self._picture_width / width, self._picture_height / height)
         return max(1, round(width * scale)), max(1, round(height * scale))
 
@@ -123,24 +123,24 @@ class Film:
             (person.lifted.reprojection_px, person.lifted.bone_length_deviation, person.lifted.keypoint_score, frame)
             for _, person, frame in self._people(number)
         ]
-        said = [f"frame {number + self.timeline.first}", f"{self.timeline.timestamps_s[number]:.2f} s"]
+        texts = [f"frame {number + self.timeline.first}", f"{self.timeline.timestamps_s[number]:.2f} s"]
         if values:
             compared = [float(px[frame]) for px, _, _, frame in values if px is not None]
-            said += [f"reprojection {np.mean(compared):.1f} px"] if compared else []
-            said.append(f"bones {100 * np.mean([bones[frame] for _, bones, _, frame in values]):.1f} %")
-            said.append(f"score {np.mean([score[frame] for _, _, score, frame in values]):.2f}")
+            texts += [f"reprojection {np.mean(compared):.1f} px"] if compared else []
+            texts.append(f"bones {100 * np.mean([bones[frame] for _, bones, _, frame in values]):.1f} %")
+            texts.append(f"score {np.mean([score[frame] for _, _, score, frame in values]):.2f}")
         if any(person.lifted.interpolated[frame] for _, person, frame in self._people(number)):
-            said.append("interpolated")
-        # Each stands where its longest would end, so that nothing jumps.
+            texts.append("interpolated")
+        # Each text gets the room of its widest form, so that the others do not move when its digits change.
         left = self._text_px
-        for words in said:
+        for words in texts:
             drawing.text(image, words, left, 1.5 * self._text_px, self._text_px)
             left += drawing.text_width(words.translate(_WIDEST_DIGITS), self._text_px) + 1.5 * self._text_px
         x = number / max(1, len(self.timeline) - 1) * (self.width - 1)
         drawing.line(image, (x, 2 * self._text_px), (x, image.shape[0]), drawing.TEXT, 2)
 
     def _draw_sheet(self) -> Image:
-        """What is the same in all frames."""
+        """The background, which is the same in all frames."""
         sheet = np.full((self.height, self.width, 3), drawing.PANEL, np.uint8)
         sheet[: self._picture_height, : self._picture_width] = drawing.BACKGROUND
         space = sheet[: self._picture_height, self._picture_width :]
@@ -160,10 +160,10 @@ class Film:
         return sheet
 
     def _curves(self) -> list[tuple[Float64[np.ndarray, " columns"], Bool[np.ndarray, " columns"]]]:
-        """Per person and column of the sheet: the worst of the quality shown, and whether anything is interpolated."""
+        """For each person, the worst quality in each column of the sheet, and whether a frame there is interpolated."""
         frames = len(self.timeline)
         at = np.linspace(0, frames - 1, self.width)
-        # A column stands for at least one frame, and where there are more columns than frames for a point between two.
+        # With more frames than columns, a column shows the worst of several; otherwise values are interpolated.
         columns = [slice(int(a), int(a) + max(1, frames // self.width)) for a in at]
         curves = []
         for person in self._scene.people:
@@ -180,12 +180,12 @@ class Film:
         return curves
 
     def _scale(self) -> float:
-        """What the curves' upper edge stands for."""
+        """The value at the upper edge of the curves."""
         return float(np.percentile(np.concatenate([_quality(p) for p in self._scene.people]), _SCALE)) * 1.1 or 1.0
 
 
 def _quality(person: Person) -> np.ndarray:
-    """What the curve shows: distance of the projection, or of bone lengths where nothing can be projected."""
+    """What the curve shows: the reprojection error, or the bone-length deviation if nothing can be projected."""
     track = person.lifted
     return track.bone_length_deviation if track.reprojection_px is None else track.reprojection_px
 
@@ -194,5 +194,5 @@ _WIDEST_DIGITS = str.maketrans("123456789", "000000000")
 
 
 def _even(side: float) -> int:
-    """Yuv420p halves the chroma."""
+    """An even side, px, because yuv420p halves the chroma."""
     return max(2, round(side) // 2 * 2)

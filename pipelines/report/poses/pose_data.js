@@ -1,4 +1,4 @@
-/* Reads what packing.py wrote, and says where everybody is in a frame. */
+/* Unpacks the arrays that packing.py wrote, and gives the joints and keypoints of a person in a frame. */
 "use strict";
 const ARRAYS = { uint8: Uint8Array, int16: Int16Array, int32: Int32Array };
 
@@ -9,7 +9,7 @@ function bytesOf(base64) {
   return bytes;
 }
 
-/* An array as packing.py packed it: bytes by plane, channel and frame, each the difference to the frame before. */
+/* Undoes `pack` of packing.py, which stores bytes by plane, channel and frame, each the difference to the frame before. */
 async function unpack({ type, shape, data }) {
   const inflated = new Blob([bytesOf(data)]).stream().pipeThrough(new DecompressionStream("deflate"));
   const planes = new Uint8Array(await new Response(inflated).arrayBuffer());
@@ -21,13 +21,13 @@ async function unpack({ type, shape, data }) {
     for (let frame = 0, value = 0; frame < frames; frame++) {
       const at = channel * frames + frame;
       for (let byte = 0; byte < values.BYTES_PER_ELEMENT; byte++) value += planes[byte * count + at] * 2 ** (8 * byte);
-      values[frame * channels + channel] = value; /* wraps around, as the differences did */
+      values[frame * channels + channel] = value; /* overflows, which undoes the overflow of the differences */
     }
   }
   return values;
 }
 
-/* One person of the scene; frames are counted from the start of the timeline. */
+/* One person of the scene; frame numbers count from the start of the timeline. */
 class Person {
   static async read(packed, scene) {
     const person = new Person();
@@ -73,7 +73,7 @@ class Person {
     return this.scores.length / Math.max(1, this.frames);
   }
 
-  /* [x, y, score] of every keypoint; x and y are shares of the image's longer side. */
+  /* [x, y, score] of every keypoint; x and y are fractions of the image's longer side. */
   points(frame) {
     const first = (frame - this.start) * this.joints2d;
     return Array.from({ length: this.joints2d }, (_, joint) => {
@@ -84,7 +84,7 @@ class Person {
   }
 }
 
-/* The scene as `json_script` wrote it, its arrays unpacked. */
+/* The scene that pose_page.py wrote, with its arrays unpacked. */
 async function readScene() {
   const scene = raylift.read("scene");
   const units = await unpack(scene.times);

@@ -1,15 +1,15 @@
-/* The player: one clock that moves the video, the skeletons, the slider and the cursor together. */
+/* The player, which keeps the video, the skeletons, the slider and the cursor at the same frame. */
 "use strict";
 
-/* Counts frames by the video's clock, or by its own where there is no video. */
+/* Advances frames by the video's clock, or by its own if there is no video. */
 class Player {
   constructor(times, onFrame, onState) {
     Object.assign(this, { times, onFrame, onState, frame: 0, playing: false, speed: 1 });
-    /* What is asked of the video: whether it seeks, and where to it must go next. */
+    /* `seeking`: the video is seeking; `target`: the frame to seek next, after that. */
     Object.assign(this, { video: null, seeking: false, target: null, generation: 0 });
   }
 
-  /* Follow a video whose first frame is the first of the timeline. */
+  /* Attach a video whose first frame is the first of the timeline. */
   follow(video) {
     this.video = video;
     video.addEventListener("seeked", () => {
@@ -19,7 +19,7 @@ class Player {
     video.addEventListener("ended", () => this.playing && this.finish());
   }
 
-  /* Go on without the video. */
+  /* Continue without the video. */
   leave() {
     this.video = null;
     this.pause();
@@ -41,7 +41,8 @@ class Player {
     if (this.video) this.seekVideo(this.frame);
   }
 
-  /* The middle of a frame's time, where rounding cannot lead to its neighbour; one seek at a time, the last one counts. */
+  /* Seeks to the middle of a frame's time, because rounding could lead to the neighbour at its edge. Only one seek runs
+     at a time; of the requests made meanwhile, the last one counts. */
   seekVideo(frame) {
     this.target = this.seeking ? frame : null;
     if (this.seeking) return;
@@ -77,7 +78,7 @@ class Player {
     try {
       await this.video.play();
     } catch (error) {
-      if (error.name !== "AbortError") this.pause(); /* a pause that came before the start */
+      if (error.name !== "AbortError") this.pause(); /* AbortError: paused before the video started */
     }
   }
 
@@ -86,7 +87,7 @@ class Player {
     this.generation++;
     this.video?.pause();
     this.onState(false);
-    /* Paused, the video stands in the frame that is shown. */
+    /* The video may have run on a little: move it back to the frame that is shown. */
     if (this.video && !this.video.ended) this.seekVideo(this.frame);
   }
 
@@ -95,7 +96,7 @@ class Player {
     this.pause();
   }
 
-  /* Show each frame with the picture that the video presents. */
+  /* Show the frame that belongs to each picture of the video. */
   watch(generation) {
     const { video } = this;
     const next = (time) => {
@@ -107,7 +108,7 @@ class Player {
     else requestAnimationFrame(() => next(video.currentTime));
   }
 
-  /* Without a video: the time that has passed. */
+  /* Without a video: advance by the time that has passed. */
   tick(generation) {
     this.clock = this.times[this.frame];
     let before = performance.now();
@@ -126,7 +127,7 @@ class Player {
 
 const byId = (id) => document.getElementById(id);
 
-/* The video, if the page holds one that this browser can play. */
+/* Attaches the video, if the page contains one that this browser can play. */
 function loadVideo(player) {
   const clip = byId("clip");
   if (!clip) return;
@@ -205,12 +206,12 @@ async function main() {
       space.show(frame);
       quality.show(frame);
       const time = (scene.times[frame] + scene.start_s).toFixed(2);
-      const said = `frame ${frame + scene.first}, ${time} s`;
+      const spoken = `frame ${frame + scene.first}, ${time} s`;
       now.textContent = frame + scene.first;
       const unseen = quality.person.isIn(frame) && quality.person.isInterpolated(frame);
       rest.textContent = ` of ${scene.first + scene.times.length - 1} · ${time} s${unseen ? " · interpolated" : ""}`;
       byId("slider").value = frame;
-      byId("slider").setAttribute("aria-valuetext", said);
+      byId("slider").setAttribute("aria-valuetext", spoken);
     },
     (playing) => {
       byId("play").classList.toggle("playing", playing);
@@ -226,7 +227,7 @@ async function main() {
     quality.draw();
   });
   await Promise.all(drawn);
-  document.body.dataset.ready = "yes"; /* for those who wait until everything is drawn */
+  document.body.dataset.ready = "yes"; /* tests wait for this */
 }
 
 main();

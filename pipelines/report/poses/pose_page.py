@@ -1,4 +1,8 @@
-"""A page to look at lifted people: the video with 2D skeletons beside the 3D ones, one time slider for both."""
+"""An interactive page of lifted people: the video with 2D skeletons beside the 3D ones, with one time slider for both.
+
+Python packs the tracks and encodes the video into the page; in the browser pose_data.js unpacks them, pose_views.js
+draws a frame, and pose_page.js plays.
+"""
 
 import base64
 import math
@@ -17,9 +21,9 @@ from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
 from schemas.layouts import layout
 
-# Frames: 20 minutes at 30 frames/s, about 40 MB with video; browsers become slow beyond.
+# Most frames of a page: 20 minutes at 30 frames/s, about 40 MB with video. Browsers become slow with more.
 LONGEST = 36_000
-# Finer than anybody sees: positions 1 mm, keypoints a ten-thousandth of the image's longer side.
+# Units of the packed integers, too fine to be visible: positions 1 mm, keypoints 1/10,000 of the image's longer side.
 _POSITION_M, _KEYPOINT_SHARE = 1e-3, 1e-4
 _QUALITY = {"reprojection_px": 0.01, "bone_length_deviation": 1e-4, "keypoint_score": 1e-3}
 _TIME_S = 1e-4
@@ -32,9 +36,9 @@ def pose_page(
     """A self-contained HTML document that shows a scene.
 
     Args:
-        scene: Whom to show, with or without their video.
-        max_side: Pixels of the longer side of the video in the page.
-        longest: Frames shown at most; the page says what is left out.
+        scene: The people, with or without their video.
+        max_side: Longer side of the video in the page, px.
+        longest: Most frames shown; a note on the page tells how many are left out.
         on_frame: Called after each frame of the video that is encoded.
 
     Raises:
@@ -63,7 +67,7 @@ def pose_page(
 
 
 def _subtitle(scene: Scene) -> str:
-    """Who, what, and by which camera, as far as it is known."""
+    """Video, subject, action and camera, as far as known."""
     first = scene.people[0].lifted
     named = [first.video, *(part for part in (first.subject, first.action, first.camera) if part)]
     return " · ".join(named) if len(scene.people) == 1 else f"{first.video} · {len(scene.people)} people"
@@ -77,7 +81,7 @@ def _clip(scene: Scene, info: VideoInfo | None, timeline: Timeline, max_side: in
 
 
 def _data(scene: Scene, timeline: Timeline, stage: Stage) -> dict[str, Any]:
-    """What the scripts draw from."""
+    """The data that the scripts draw."""
     return {
         "first": timeline.first,
         "times": pack(quantised(timeline.timestamps_s - timeline.timestamps_s[0], _TIME_S, np.int32)),
@@ -144,20 +148,18 @@ def _reprojection(people: tuple[Person, ...]) -> tuple[str, str]:
 
 
 def _spread(values: list[np.ndarray], factor: float, unit: str, low: bool = False) -> tuple[str, str]:
-    """The median, and the percentile that matters: the 95th, or the 5th if `low` values are bad."""
+    """The median, and the percentile of bad values: the 95th, or the 5th if low values are bad."""
     median, edge = np.percentile(np.concatenate(values) * factor, (50, 5 if low else 95))
     return f"{median:.3g}{unit}", f"median; {edge:.3g} at {5 if low else 95} %"
 
 
 def _notes(scene: Scene, timeline: Timeline, stage: Stage) -> list[str]:
-    said = []
+    texts = []
     if not stage.travels:
         together = ", side by side" if len(scene.people) > 1 else ""
-        said.append(
-            f"Root-relative: this model predicts no path through space. Everybody's root is held still{together}."
-        )
+        texts.append(f"Root-relative: this model predicts no path through space, so roots are fixed{together}.")
     elif any(person.lifted.intrinsics_provenance == "assumed_fov" for person in scene.people):
-        said.append("The camera's focal length was assumed: distances are as good as that assumption.")
+        texts.append("The camera's focal length was assumed: distances are as good as that assumption.")
     if timeline.cut:
-        said.append(f"Shown are the first {len(timeline)} frames; {timeline.cut} more would make the page too large.")
-    return said
+        texts.append(f"Shown are the first {len(timeline)} frames; {timeline.cut} more would make the page too large.")
+    return texts

@@ -1,6 +1,6 @@
-"""A scene as an MP4 or GIF: the video with 2D skeletons beside the 3D ones, their quality below.
+"""A scene as an MP4 or GIF: the video with 2D skeletons beside the 3D ones, and their quality below.
 
-Frames are decoded a few at a time, drawn and encoded at once: memory does not grow with the length of the video.
+Frames are decoded a few at a time, drawn and encoded immediately, so memory does not grow with the video's length.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from pipelines.report.poses.scene import Scene
 from pipelines.video.encode import VideoWriter
 from pipelines.video.gif import GifWriter
 
-# Thin lines stay clean, at 5 to 10 MB a minute; frames are not reordered, see clip.py.
+# This quality keeps thin lines clean, at 5 to 10 MB per minute. No B-frames, for the reason given in clip.py.
 _ENCODER = {"preset": "veryfast", "crf": "23", "bf": "0"}
-# Of a scene of one frame.
+# Frame rate of a scene with a single frame.
 _FALLBACK_FPS = 30.0
 _PALETTE_SAMPLES = 12
 
@@ -24,12 +24,12 @@ _PALETTE_SAMPLES = 12
 def render_mp4(
     path: str | Path, scene: Scene, height_px: int = 480, on_frame: Callable[[], None] = lambda: None
 ) -> None:
-    """Write a scene as H.264, each frame shown when the video shows it.
+    """Write a scene as H.264, with each frame at its time in the video.
 
     Args:
-        path: Where the video goes, a local file that ends in .mp4; it appears when it is whole.
-        scene: Whom to show, with or without their video.
-        height_px: Height of the picture; that of the curves below is added.
+        path: Local file that ends in .mp4; it appears when it is complete.
+        scene: The people, with or without their video.
+        height_px: Height of the picture, px; the curve below adds to it.
         on_frame: Called after each frame.
 
     Raises:
@@ -56,11 +56,11 @@ def render_gif(
     """Write the beginning of a scene as an animated GIF.
 
     Args:
-        path: Where the GIF goes, a local file; it appears when it is whole.
-        scene: Whom to show, with or without their video.
-        height_px: Height of the picture; that of the curves below is added.
-        fps: Frames per second at most.
-        seconds: How much of the scene, s.
+        path: Local file; it appears when it is complete.
+        scene: The people, with or without their video.
+        height_px: Height of the picture, px; the curve below adds to it.
+        fps: Most frames per second.
+        seconds: Length of the part to write, s.
         on_frame: Called after each frame that is written.
 
     Raises:
@@ -69,7 +69,7 @@ def render_gif(
     """
     film = Film(scene, height_px)
     since_s = film.timeline.timestamps_s - film.timeline.timestamps_s[0]
-    # The first frame of each interval of 1 / fps; a little grace, as timestamps are rounded.
+    # The first frame of each interval of 1 / fps; the 0.05 tolerates rounded timestamps.
     intervals = np.floor(since_s[since_s < seconds] * fps + 0.05)
     numbers = np.flatnonzero(np.diff(intervals, prepend=-1))
     sampled = numbers[np.unique(np.linspace(0, len(numbers) - 1, _PALETTE_SAMPLES).astype(int))]

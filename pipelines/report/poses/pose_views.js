@@ -1,4 +1,4 @@
-/* What shows a frame: skeletons over the picture, skeletons in space, and the curves under both. */
+/* The three views of a frame: 2D skeletons over the picture, 3D skeletons, and the quality curves. */
 "use strict";
 const SIDES = ["left", "right", "centre"];
 
@@ -27,7 +27,7 @@ class Picture {
     const points = person.points(frame).map(([x, y, score]) => [x * longer, y * longer, score]);
     const unseen = person.isInterpolated(frame);
     const width = Math.max(1.5, longer / 170);
-    /* What the detector was unsure of is faint; what it did not see at all is dashed. */
+    /* Low scores are faint; interpolated people are dashed. */
     const faint = (score) => (unseen ? 0.55 : 0.25 + 0.75 * Math.min(1, score / 0.5));
     context.setLineDash(unseen ? [2 * width, 2 * width] : []);
     for (const rim of [true, false]) {
@@ -66,19 +66,19 @@ class Picture {
   }
 }
 
-/* On the video, whatever it shows; page.css has their like for the page. */
+/* Colours over a video, which do not depend on the page's light or dark scheme. */
 const COLOURS = { left: "#3fa2ff", right: "#ff8a30", centre: "#e8edf2" };
 
-/* 3D skeletons by Plotly; only their points change from frame to frame. */
+/* 3D skeletons drawn by Plotly; from frame to frame only their points are updated. */
 class Space {
   constructor(element, scene) {
-    Object.assign(this, { element, scene, frame: 0, wanted: null, busy: Promise.resolve() });
+    Object.assign(this, { element, scene, frame: 0, pending: null, busy: Promise.resolve() });
     const { low, high } = scene.stage;
     const size = low.map((value, axis) => high[axis] - value);
     this.aspect = size.map((side) => side / Math.max(...size));
   }
 
-  /* Draw everything anew, from where the scene is first seen; in the page's present colours. */
+  /* Draw everything from scratch in the page's current colours, with the camera in its initial place. */
   draw() {
     const colour = raylift.colour;
     const { low, high } = this.scene.stage;
@@ -107,7 +107,7 @@ class Space {
     return this.drawn.then(() => this.show(this.frame));
   }
 
-  /* A little above and to the left of where the video's camera stood, as near as the whole stage allows. */
+  /* A view from a little above and to the left of the video's camera, as near as possible with the whole stage in sight. */
   camera() {
     const reach = 0.55 + 0.62 * Math.hypot(...this.aspect);
     const towards = [-0.5, -1, 0.34];
@@ -140,25 +140,25 @@ class Space {
     ];
   }
 
-  /* Show a frame; while one is being drawn, only the last one asked for is kept. */
+  /* Show a frame. While one is being drawn, only the latest request is kept. */
   show(frame) {
     this.frame = frame;
-    if (this.wanted !== null) {
-      this.wanted = frame;
+    if (this.pending !== null) {
+      this.pending = frame;
       return this.busy;
     }
-    this.wanted = frame;
+    this.pending = frame;
     this.busy = this.catchUp();
     return this.busy;
   }
 
   async catchUp() {
     await this.drawn;
-    for (let shown = null; shown !== this.wanted; ) {
-      shown = this.wanted;
+    for (let shown = null; shown !== this.pending; ) {
+      shown = this.pending;
       await Plotly.update(this.element, this.points(shown), this.labels(shown), this.moving);
     }
-    this.wanted = null;
+    this.pending = null;
   }
 
   points(frame) {
@@ -173,7 +173,7 @@ class Space {
       trace.text.push(text);
     };
     const gap = [null, null, null];
-    const ground = this.scene.stage.low[2] + 0.01; /* above the squares, or they would hide it here and there */
+    const ground = this.scene.stage.low[2] + 0.01; /* slightly above the squares, which would otherwise hide parts of the shadow */
     for (const person of this.scene.people.filter((one) => one.isIn(frame))) {
       const joints = person.joints(frame);
       for (const [child, parent, side] of person.bones) {
@@ -194,7 +194,7 @@ class Space {
     return { ...moved, "marker.color": all.map((trace) => (trace === traces.joints ? colours : undefined)) };
   }
 
-  /* Who is who, above everybody's head, if there are several. */
+  /* Names above the heads, if there are several people. */
   labels(frame) {
     if (this.scene.people.length === 1) return {};
     const annotations = this.scene.people.filter((person) => person.isIn(frame)).map((person) => {
@@ -205,7 +205,7 @@ class Space {
   }
 }
 
-/* One person's quality over time, one row for each measure. */
+/* The quality of one person over time, one row for each measure. */
 class Quality {
   static rows = [
     { name: "reprojection_px", title: "reprojection, px", factor: 1, range: null },
@@ -252,7 +252,7 @@ class Quality {
     return Plotly.react(this.element, traces, raylift.themed(layout), config);
   }
 
-  /* The frames in which the person was not seen, as one shape behind all rows. */
+  /* Shaded areas behind all rows for the frames in which the person is interpolated. */
   unseen(times, axis) {
     const [x, y] = [[], []];
     const marks = this.person.interpolated;
@@ -276,7 +276,7 @@ class Quality {
     this.cursor.style.left = `calc(56px + ${share} * (100% - 72px))`;
   }
 
-  /* The time, s since the first frame, under a place on the screen. */
+  /* The time at a horizontal position of the pointer, s since the first frame. */
   timeAt(clientX) {
     const { left, width } = this.element.getBoundingClientRect();
     return Math.min(1, Math.max(0, (clientX - left - 56) / (width - 72))) * this.scene.times.at(-1);

@@ -1,4 +1,4 @@
-"""What a page or a rendered video shows: people of one video, in 2D and lifted to 3D."""
+"""The input of pages and rendered videos: the people of one video, in 2D and lifted to 3D."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ class Person:
 
     Attributes:
         keypoints: The 2D track.
-        lifted: The same in 3D.
+        lifted: The 3D track.
     """
 
     keypoints: KeypointTrack
@@ -22,12 +22,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Scene:
-    """People of one video or camera view.
+    """The people of one video or camera view.
 
     Attributes:
-        title: What it is called where it is shown.
-        people: Those in it, at least one.
-        video: The video's file on this machine; None if there is none to show.
+        title: Title of the page or video.
+        people: The people, at least one.
+        video: The video's file on this machine; None to show the people without it.
     """
 
     title: str

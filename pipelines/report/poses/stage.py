@@ -1,8 +1,8 @@
-"""When and where a scene plays: one timeline for all its people, and one space, z up, that holds them.
+"""When and where a scene takes place: one timeline for all its people, and one space, z up, that contains them.
 
-Lifted positions are in camera space (x right, y down, z forward); shown are x, z and -y, so that up is up and whoever
-looks along the second axis sees what the camera saw. A camera that looks down would make everybody lean and the ground
-a slope: where people stand upright most of the time, the space is levelled by how they stand.
+Lifted positions are in camera space (x right, y down, z forward). The shown axes are x, z and -y, so that up is up and
+a viewer who looks along the second axis sees what the camera saw. If the camera was tilted, people would lean and the
+ground would slope; where people stand upright most of the time, their direction levels the space.
 """
 
 from dataclasses import dataclass
@@ -17,36 +17,36 @@ from pipelines.video.info import VideoInfo
 from schemas.errors import UserError
 from schemas.layouts import layout
 
-# Where nobody's path is known, people stand side by side this far apart, m.
+# People without a trajectory stand side by side this far apart, m.
 _APART_M = 1.4
-# Frames looked at for the size of the space; more change nothing that anybody sees.
+# Frames of a track from which the size of the space is measured; more do not change it visibly.
 _SAMPLED_FRAMES = 4000
-# Percentiles: a frame lifted wrongly must not make everybody else small.
+# Percentiles of the positions that the space contains, so that a wrongly lifted frame does not shrink the view.
 _BULK = (0.5, 99.5)
-# Percentile of the lowest joints that is taken for the ground: feet are on it most of the time, and noise below.
+# Percentile of the lowest joint's height that is taken as the ground: feet are on it most of the time, noise is below.
 _GROUND = 5
 _MARGIN_M = 0.25
 
-# Degrees: by so much the way people walk and jog leads the estimate of the camera's tilt astray (1 to 3 over the
-# synthetic actions), and beyond so much they do not stand.
+# Degrees. Smaller tilts are ignored: walking and jogging alone shift the estimate by 1 to 3 (synthetic actions).
+# A person who leans by more than the largest does not count as standing.
 _LEAST_TILT, _LARGEST_TILT = 4.0, 40.0
-# Somebody stands whose shoulders are this near to their largest distance from the feet.
+# A person stands if the distance from feet to shoulders is at least this share of its largest.
 _STANDING = 0.85
 
 _ALL = slice(None)
-# Camera space's own up, and the axes of an untilted camera: x, z, -y.
+# The up direction of camera space, and the axes of a level camera: x, z, -y.
 _UP = np.array([0.0, -1.0, 0.0])
 _AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The frames that a scene shows: from the first in which anybody is to the last.
+    """The frames that a scene shows, from the first to the last frame with a person.
 
     Attributes:
         first: Number of the first frame in the video.
         timestamps_s: When each frame is shown, s.
-        cut: Frames left out at the end, because they were too many.
+        cut: Number of frames left out at the end because there were too many.
     """
 
     first: int
@@ -62,12 +62,12 @@ class Timeline:
         """The timeline of a scene.
 
         Args:
-            scene: Who is to be shown.
-            info: What `probe` said of its video.
-            longest: Frames at most.
+            scene: The people to show.
+            info: The result of `probe` on the scene's video; None without a video.
+            longest: Most frames to show.
 
         Raises:
-            UserError: The video has none of the frames: it is another one.
+            UserError: The video ends before the first of the frames, so it is a different video.
         """
         tracks = [person.lifted for person in scene.people]
         first = min(track.start_frame for track in tracks)
@@ -91,15 +91,15 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Stage:
-    """The space that a scene plays in, m: x right, y away from the camera, z up.
+    """The space of a scene, m: x right, y away from the camera, z up.
 
     Attributes:
-        low: Corner of the box that people stay in, all but a few frames; its z is the ground.
-        high: The opposite corner.
-        cell_m: Side of the squares of the ground; the box is whole squares wide and deep.
-        travels: Whether people move through space; else their roots stand still, side by side.
-        axes: From camera space to this space; a rotation.
-        tilt_deg: How far the camera looks away from the horizon, taken out; 0 if it is little or cannot be told.
+        low: Lower corner of the box that contains people in all but a few frames; its z is the ground.
+        high: Upper corner of the box.
+        cell_m: Side of the ground's squares, m; width and depth of the box are multiples of it.
+        travels: Whether people move through space; otherwise their roots stand still, side by side.
+        axes: Rotation from camera space to this space.
+        tilt_deg: Tilt of the camera that the rotation takes out, degrees; 0 if it is small or cannot be estimated.
     """
 
     low: Float64[np.ndarray, "3"]
@@ -111,7 +111,7 @@ class Stage:
 
     @classmethod
     def of(cls, scene: Scene) -> "Stage":
-        """The space of a scene; people move through it if everybody's trajectory is known."""
+        """The space of a scene; people move through it if all of them have a trajectory."""
         tracks = [person.lifted for person in scene.people]
         travels = all(track.trajectory is not None for track in tracks)
         axes, tilt_deg = _level(tracks)
@@ -129,37 +129,37 @@ class Stage:
         return cls(low.astype(np.float64), high.astype(np.float64), cell_m, travels, axes, tilt_deg)
 
     def positions(self, scene: Scene, person: int, frames: slice = _ALL) -> Float32[np.ndarray, "frames joints 3"]:
-        """A person's joints relative to their root, m, in these frames of their track."""
+        """A person's joints relative to the root, m, in these frames of the person's track."""
         return scene.people[person].lifted.positions[frames] @ self.axes.T.astype(np.float32)
 
     def roots(self, scene: Scene, person: int, frames: slice = _ALL) -> Float32[np.ndarray, "frames 3"]:
-        """Where a person's root is shown, m, in these frames of their track."""
+        """Where a person's root is shown, m, in these frames of the person's track."""
         return _roots(scene.people[person].lifted, frames, _place(scene, person), self.axes if self.travels else None)
 
 
 def _place(scene: Scene, person: int) -> Float32[np.ndarray, "3"]:
-    """Where a person stands whose path is not known: beside the others."""
+    """Where a person without a trajectory stands: beside the others."""
     return np.array([(person - (len(scene.people) - 1) / 2) * _APART_M, 0, 0], np.float32)
 
 
 def _roots(
     track: LiftedTrack, frames: slice, place: Float32[np.ndarray, "3"], axes: Float64[np.ndarray, "3 3"] | None
 ) -> Float32[np.ndarray, "frames 3"]:
-    """By the trajectory, turned into these axes; with none, always in one place."""
+    """The trajectory rotated into these axes, or the given place in every frame if there is no trajectory."""
     if axes is not None and track.trajectory is not None:
         return track.trajectory[frames] @ axes.T.astype(np.float32)
     return np.tile(place, (len(track.timestamps_s[frames]), 1))
 
 
 def _level(tracks: list[LiftedTrack]) -> tuple[Float64[np.ndarray, "3 3"], float]:
-    """(axes, degrees of tilt): camera axes with y up, turned by the least that makes people stand upright."""
+    """(axes, degrees of tilt): a level camera's axes after the smallest rotation that makes people upright."""
     upright = np.concatenate([_standing(track) for track in tracks])
     up = np.median(upright, axis=0) if len(upright) else _UP
     up = up / np.linalg.norm(up)
     tilt_deg = float(np.degrees(np.arccos(np.clip(np.dot(up, _UP), -1, 1))))
-    # Whoever lies, sits or hangs most of the time says nothing of the ground.
-    told = len(upright) > sum(map(len, tracks)) / 4 and tilt_deg >= _LEAST_TILT
-    if not told:
+    # People who lie, sit or hang most of the time do not show where up is.
+    reliable = len(upright) > sum(map(len, tracks)) / 4
+    if not reliable or tilt_deg < _LEAST_TILT:
         return _AXES, 0.0
     about = np.cross(up, _UP)
     turn = Rotation.from_rotvec(about / np.linalg.norm(about) * tilt_deg, degrees=True)
@@ -167,7 +167,7 @@ def _level(tracks: list[LiftedTrack]) -> tuple[Float64[np.ndarray, "3 3"], float
 
 
 def _standing(track: LiftedTrack) -> Float64[np.ndarray, "standing 3"]:
-    """Camera-space directions from feet to shoulders wherever the person stands."""
+    """Directions from feet to shoulders in camera space, for the frames in which the person stands."""
     joints = layout(track.layout)
     ends = [[joints.index(f"{side}_{part}") for side in ("left", "right")] for part in ("shoulder", "ankle")]
     shoulders, feet = (track.positions[:, end].mean(axis=1, dtype=np.float64) for end in ends)
@@ -178,5 +178,5 @@ def _standing(track: LiftedTrack) -> Float64[np.ndarray, "standing 3"]:
 
 
 def _cell_m(extent_m: float) -> float:
-    """Squares of half a metre, and larger ones where there would be more than two dozen."""
+    """Side of the ground's squares: half a metre, or more if there would be over two dozen of them along a side."""
     return next((cell for cell in (0.5, 1.0, 2.0, 5.0, 10.0) if extent_m / cell <= 24), 50.0)
