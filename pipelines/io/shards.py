@@ -50,13 +50,8 @@ class ShardKind:
         Raises:
             RunFailed: They cannot be written.
         """
-        metadata = {
-            FORMAT_KEY: self.format.encode(),
-            VERSION_KEY: __version__.encode(),
-            SETTINGS_KEY: json.dumps(dict(settings), sort_keys=True).encode(),
-            WEIGHTS_KEY: batch["weights_sha256"][0].as_py().encode(),
-            LAYOUT_KEY: batch["layout"][0].as_py().encode(),
-        }
+        weights, layout = batch["weights_sha256"][0].as_py(), batch["layout"][0].as_py()
+        metadata = shard_metadata(self.format, settings, layout) | {WEIGHTS_KEY: weights.encode()}
         rows = batch.select(self.schema.names).cast(self.schema).replace_schema_metadata(metadata)
         failed = rows["error"].is_valid()
         self.write_part(folder, FINISHED, rows.filter(rows["error"].is_null()))
@@ -101,8 +96,8 @@ class ShardKind:
         """Some columns of every shard.
 
         Args:
-            folder: Where shards lie.
-            columns: Which.
+            folder: Where the shards are.
+            columns: The columns to read.
             settings: The settings that they must have been made with; None: any.
             known: Shards to leave out.
 
@@ -119,12 +114,28 @@ class ShardKind:
                     yield file, table
 
     def _check(self, file: str, metadata: Mapping[bytes, bytes], settings: Mapping[str, Any]) -> None:
-        found = metadata.get(FORMAT_KEY, b"unknown").decode()
-        if found != self.format:
+        existing = metadata.get(FORMAT_KEY, b"unknown").decode()
+        if existing != self.format:
             raise UserError(
-                f"output: {file} has format {found!r}, this version writes {self.format!r}; give a new output"
+                f"output: {file} has format {existing!r}, this version writes {self.format!r}; give a new output"
             )
         require_same_settings(file.rpartition("/")[0], json.loads(metadata[SETTINGS_KEY]), settings)
+
+
+def shard_metadata(format: str, settings: Mapping[str, Any], layout: str) -> dict[bytes, bytes]:
+    """The file metadata by which every shard says what it is.
+
+    Args:
+        format: Its format, with the version.
+        settings: What its rows depend on.
+        layout: Joint layout of its rows.
+    """
+    return {
+        FORMAT_KEY: format.encode(),
+        VERSION_KEY: __version__.encode(),
+        LAYOUT_KEY: layout.encode(),
+        SETTINGS_KEY: json.dumps(dict(settings), sort_keys=True).encode(),
+    }
 
 
 def is_failed(file: str) -> bool:

@@ -1,5 +1,6 @@
 """link: the detections of whole videos become tracks, one file of tracks for each link shard (`link_shards.py`)."""
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
@@ -10,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.io import storage
-from pipelines.io.shards import digest
+from pipelines.io.shards import digest, shard_metadata
 from pipelines.label.link_shards import LinkShard
 from pipelines.pose.people import People
 from pipelines.tracking.tracker import track_people
 from pipelines.tracking.tracks import Frame, Timeline, Track
-from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, WEIGHTS_KEY, __version__
+from schemas import LAYOUT_KEY, SETTINGS_KEY, WEIGHTS_KEY
 from schemas.configs.link import LinkConfig
 from schemas.formats.tracks import FORMAT, TRACKS
 from schemas.formats.videos import VideoSource
@@ -42,8 +43,8 @@ def link_videos(shard: LinkShard, config: LinkConfig, assumed_fov_deg: float | N
         for video, group in groupby(_in_order(clips), key=lambda clip: clip["video"][0].as_py())
         for row in link_video(group, shard.sources.get(video), joints, config, assumed_fov_deg)
     ]
-    kept = {key: metadata[key] for key in (LAYOUT_KEY, WEIGHTS_KEY, SETTINGS_KEY)}
-    kept |= {FORMAT_KEY: FORMAT.encode(), VERSION_KEY: __version__.encode()}
+    settings = json.loads(metadata[SETTINGS_KEY])
+    kept = shard_metadata(FORMAT, settings, joints.name) | {WEIGHTS_KEY: metadata[WEIGHTS_KEY]}
     table = pa.Table.from_pylist(rows, schema=TRACKS).replace_schema_metadata(kept)
     storage.write_table(shard.uri, table)
     return len(rows)

@@ -1,8 +1,9 @@
-"""lift, 1:N: the tracks of a unit are read, lifted and written; the driver hears of each in a small row.
+"""lift, 1:N: the tracks of a unit are read, lifted, exported and written; each yields one small row for the driver.
 
-Also export alone, for tracks that were lifted before the format was asked for.
+`export_rows` only exports: for tracks that were lifted before their format was asked for.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,19 +11,21 @@ from typing import Any
 import pyarrow as pa
 import torch
 
+from pipelines.io.shard_builder import ShardBuilder
 from pipelines.io.shards import FAILED, FINISHED
 from pipelines.lift.exports import export
 from pipelines.lift.lifting import LoadedLifter, lift_tracks
 from pipelines.lift.plan import Unit, name_of
 from pipelines.lift.read_tracks import describe, read_one_by_one
-from pipelines.lift.write import PosesFile, failed_row
 from pipelines.ray_cluster.logs import log_failure
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.lifted_reader import read_lifted
 from schemas.configs.lift import ExportFormat
 from schemas.errors import RunFailed
+from schemas.formats.poses import FORMAT, POSES
 
-HEARD = pa.schema(
+# What the driver receives of each track.
+RESULTS = pa.schema(
     [
         pa.field("track_id", pa.string()),
         pa.field("video", pa.string()),
@@ -38,7 +41,7 @@ class LiftUnits:
     """Lifts units of tracks and writes a poses file for each.
 
     Args:
-        load: Gives the lifter, once.
+        load: Returns the lifter; called once.
         folder: Where poses files go.
         settings: What the poses depend on, for the files' metadata.
         exports: Formats to export to, in folders beside the poses files.
@@ -61,65 +64,86 @@ class LiftUnits:
         self._folder, self._settings, self._exports = folder, dict(settings), tuple(exports)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
-        """Lift units, the column `unit` of a batch; yields a table of `HEARD` for each, once it is on disk."""
+        """Lift units, the column `unit` of a batch; yields a table of `RESULTS` for each, once it is on disk."""
         for text in batch["unit"].to_pylist():
             began_at, unit = time.time(), Unit.from_json(text)
             try:
-                rows, failure = self._lift(unit), None
+                results, failure = self._lift(unit), None
             except RunFailed as error:
-                rows, failure = [{"frames": 0}], str(error)
-            rows = [row | {"began_at": began_at, "run_failed": failure} for row in rows]
-            yield pa.Table.from_pylist(rows, schema=HEARD)
+                results, failure = [{"frames": 0}], str(error)
+            results = [result | {"began_at": began_at, "run_failed": failure} for result in results]
+            yield pa.Table.from_pylist(results, schema=RESULTS)
 
     def _lift(self, unit: Unit) -> list[dict[str, Any]]:
-        folder, _, source = unit.file.rpartition("/")
-        settings = self._settings | {"tracks": folder, "source": source}
-        finished = PosesFile(FINISHED, self._lifter.card.output_layout, settings)
+        finished, failed = self._poses_file(unit), self._poses_file(unit)
         failures: list[tuple[TrackInfo, str]] = []
-        heard: list[dict[str, Any]] = []
+        results: list[dict[str, Any]] = []
         for info, lifted in lift_tracks(self._lifter, read_one_by_one(unit.tracks)):
             if isinstance(lifted, str):
                 failures.append((info, lifted))
                 continue
             export(lifted, self._folder, self._exports)
             finished.add(lifted.to_row())
-            heard.append({"track_id": info.track_id, "video": lifted.video, "frames": len(lifted)})
-        finished.write(self._folder)
-        return heard + self._fail(unit.file, failures, settings)
+            results.append({"track_id": info.track_id, "video": lifted.video, "frames": len(lifted)})
+        for row, info in self._failed_rows(unit.file, failures):
+            failed.add(row)
+            log_failure("lift", "lift", row["video"], row["error"], track_id=info.track_id)
+            results.append({name: row[name] for name in ("track_id", "video", "error")} | {"frames": info.frames})
+        for part, file in ((FINISHED, finished), (FAILED, failed)):
+            if file.track_ids:
+                file.write(self._folder, part, sorted(file.track_ids))
+        return results
 
-    def _fail(
-        self, file: str, failures: Sequence[tuple[TrackInfo, str]], settings: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
+    def _poses_file(self, unit: Unit) -> ShardBuilder:
+        folder, _, source = unit.file.rpartition("/")
+        settings = self._settings | {"tracks": folder, "source": source}
+        return ShardBuilder(POSES, FORMAT, self._lifter.card.output_layout, settings)
+
+    def _failed_rows(
+        self, file: str, failures: Sequence[tuple[TrackInfo, str]]
+    ) -> Iterator[tuple[dict[str, Any], TrackInfo]]:
         if not failures:
-            return []
+            return
         lifter = self._lifter
         shared = {"model": lifter.name, "model_sha256": lifter.sha256, "layout": lifter.card.output_layout}
         shared["source"] = name_of(file)
-        failed = PosesFile(FAILED, lifter.card.output_layout, settings)
-        heard = []
-        for (info, why), description in zip(failures, describe(file, [info for info, _ in failures]), strict=True):
-            row = failed_row(info, description, shared, why)
-            failed.add(row)
-            log_failure("lift", "lift", row["video"], why, track_id=info.track_id)
-            heard.append({"track_id": info.track_id, "video": row["video"], "frames": info.frames, "error": why})
-        failed.write(self._folder)
-        return heard
+        descriptions = describe(file, [info for info, _ in failures])
+        for (info, reason), description in zip(failures, descriptions, strict=True):
+            yield failed_row(info, description, shared, reason), info
+
+
+def failed_row(
+    track: TrackInfo, description: Mapping[str, Any], shared: Mapping[str, Any], reason: str
+) -> dict[str, Any]:
+    """The row of a track that cannot be lifted.
+
+    Args:
+        track: The track.
+        description: What its file says of it; None where that cannot be read.
+        shared: Columns that are the same for all tracks of a file.
+        reason: Why it cannot be lifted.
+    """
+    unknown = {"video": "", "person": 0, "width": track.width, "height": 0, "start_frame": 0, "fps": math.nan}
+    lists = ("timestamps_s", "positions", "interpolated", "keypoint_score", "bone_length_deviation")
+    known = {name: value for name, value in description.items() if value is not None}
+    fixed = {"track_id": track.track_id, "frames": 0, "reprojection": "none", "error": reason}
+    return unknown | {"intrinsics_provenance": "none"} | known | dict(shared) | fixed | {name: [] for name in lists}
 
 
 def export_rows(
-    items: Sequence[Mapping[str, Any]], output: str, forms: Sequence[ExportFormat]
+    items: Sequence[Mapping[str, Any]], output: str, formats: Sequence[ExportFormat]
 ) -> Iterator[dict[str, Any]]:
-    """Export tracks that lie in poses files already; yields `frames` or `run_failed` for each.
+    """Export tracks that are in poses files already; yields `frames` or `run_failed` for each.
 
     Args:
         items: Poses files and their rows: `file`, `rows`.
-        output: Holds the formats' folders.
-        forms: The formats.
+        output: Folder that holds a folder for each format.
+        formats: The formats.
     """
     for item in items:
         try:
             for lifted in read_lifted(item["file"], set(item["rows"])):
-                export(lifted, output, forms)
+                export(lifted, output, formats)
                 yield {"frames": len(lifted), "run_failed": None}
         except RunFailed as error:
             yield {"frames": 0, "run_failed": str(error)}

@@ -1,20 +1,16 @@
-"""Tracks files of bounded size, written as the tracks come; their names follow from what is in them."""
+"""Writes tracks to files of bounded size while the tracks come; a file is named by a hash of its content."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from pipelines.io import storage
+from pipelines.io.shard_builder import ShardBuilder
+from pipelines.io.shards import FINISHED
 from pipelines.tracks.keypoint_track import KeypointTrack
-from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, __version__
 from schemas.formats.tracks import FORMAT, TRACKS
 
-# Uncompressed. A file is what a reader opens at once over a network, a row group what it decodes at once.
-FILE_BYTES, GROUP_BYTES = 64_000_000, 8_000_000
+# Uncompressed bytes of a file, which is what a reader opens at once over a network.
+FILE_BYTES = 64_000_000
 
 
 def write_tracks(
@@ -40,60 +36,17 @@ def write_tracks(
         RunFailed: The output cannot be written.
     """
     files: list[str] = []
-    file = None
+    shard = None
     for track in tracks:
-        file = file or _File(track.layout, settings)
-        file.add(track)
+        shard = shard or ShardBuilder(TRACKS, FORMAT, track.layout, settings)
+        shard.add(track.to_row())
         on_track(track)
-        if file.bytes >= FILE_BYTES:
-            files.append(file.write(folder))
-            file = None
-    if file:
-        files.append(file.write(folder))
+        if shard.bytes >= FILE_BYTES:
+            files.append(shard.write(folder, FINISHED, shard.track_ids))
+            shard = None
+    if shard:
+        files.append(shard.write(folder, FINISHED, shard.track_ids))
     storage.remove_leftovers(folder)
     for outdated in set(storage.list_folder(folder, ".parquet")) - set(files):
         storage.remove(outdated)
     return files
-
-
-class _File:
-    """A tracks file in the making."""
-
-    def __init__(self, layout: str, settings: Mapping[str, Any]) -> None:
-        self._settings = json.dumps(dict(settings), sort_keys=True)
-        metadata = {
-            FORMAT_KEY: FORMAT.encode(),
-            VERSION_KEY: __version__.encode(),
-            LAYOUT_KEY: layout.encode(),
-            SETTINGS_KEY: self._settings.encode(),
-        }
-        self._sink = pa.BufferOutputStream()
-        self._writer = pq.ParquetWriter(self._sink, TRACKS.with_metadata(metadata), compression="zstd")
-        self._rows: list[dict[str, Any]] = []
-        self._row_bytes = 0
-        self._track_ids: list[str] = []
-        self.bytes = 0
-
-    def add(self, track: KeypointTrack) -> None:
-        row = track.to_row()
-        size = sum(getattr(value, "nbytes", 0) for value in row.values())
-        self._rows.append(row)
-        self._row_bytes += size
-        self._track_ids.append(track.track_id)
-        self.bytes += size
-        if self._row_bytes >= GROUP_BYTES:
-            self._end_group()
-
-    def write(self, folder: str) -> str:
-        if self._rows:
-            self._end_group()
-        self._writer.close()
-        content = json.dumps([FORMAT, self._settings, self._track_ids])
-        uri = storage.join(folder, f"part-{hashlib.sha256(content.encode()).hexdigest()[:32]}.parquet")
-        storage.write_bytes(uri, self._sink.getvalue())
-        return uri
-
-    def _end_group(self) -> None:
-        table = pa.Table.from_pylist(self._rows, schema=TRACKS)
-        self._writer.write_table(table.replace_schema_metadata(self._writer.schema.metadata))
-        self._rows, self._row_bytes = [], 0

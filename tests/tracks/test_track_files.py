@@ -5,10 +5,11 @@ import pyarrow.parquet as pq
 import pytest
 from track_samples import make_track
 
+from pipelines.io import shard_builder
 from pipelines.tracks import keypoint_writer
 from pipelines.tracks.keypoint_reader import read_tracks
 from pipelines.tracks.keypoint_writer import write_tracks
-from schemas import FORMAT_KEY, VERSION_KEY, __version__
+from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, __version__
 from schemas.errors import RunFailed
 from schemas.formats.tracks import FORMAT, TRACKS
 
@@ -21,7 +22,7 @@ def small_files(monkeypatch):
     """Files of 10 tracks, row groups of 3: a track of 100 frames and 17 joints is 45 kB."""
     size = sum(getattr(value, "nbytes", 0) for value in TRACKS_20[0].to_row().values())
     monkeypatch.setattr(keypoint_writer, "FILE_BYTES", 8 * size)
-    monkeypatch.setattr(keypoint_writer, "GROUP_BYTES", 3 * size)
+    monkeypatch.setattr(shard_builder, "GROUP_BYTES", 3 * size)
 
 
 def test_files_and_row_groups_are_bounded(small_files, tmp_path):
@@ -41,8 +42,8 @@ def test_files_say_what_they_are(tmp_path):
     assert schema.equals(TRACKS)
     assert schema.metadata[FORMAT_KEY] == FORMAT.encode()
     assert schema.metadata[VERSION_KEY] == __version__.encode()
-    assert schema.metadata[keypoint_writer.LAYOUT_KEY] == b"coco17"
-    assert schema.metadata[keypoint_writer.SETTINGS_KEY] == b'{"source": "mocap17", "source.seed": 0}'
+    assert schema.metadata[LAYOUT_KEY] == b"coco17"
+    assert schema.metadata[SETTINGS_KEY] == b'{"source": "mocap17", "source.seed": 0}'
 
 
 def test_the_same_again_is_the_same_and_nothing_else_stays(small_files, tmp_path):
