@@ -15,10 +15,9 @@ from functools import partial
 from typing import Any
 
 from rich.columns import Columns
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jobs.command_line.pages import keep_page
-from jobs.command_line.progress import make_progress
+from jobs.command_line.progress import stage_bars
 from jobs.command_line.terminal import Terminal
 from pipelines.evaluate import run as evaluation
 from pipelines.io import json_documents, storage
@@ -28,6 +27,7 @@ from pipelines.report.pages.evaluation_page import evaluation_page
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.configs.evaluate import EvaluateConfig
+from schemas.progress import Progress
 
 COLUMNS = {
     "P1": ("mpjpe_mm", ".1f"),
@@ -66,14 +66,14 @@ def main(config: EvaluateConfig) -> int:
 @contextmanager
 def progress_bar(tracks: Sequence[TrackInfo]) -> Iterator[Callable[[Iterable[KeypointTrack]], Iterator[KeypointTrack]]]:
     """A bar on standard error that moves as tracks are taken."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"))
-    with make_progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), transient=True) as bar:
-        task = bar.add_task("evaluate", total=sum(track.frames for track in tracks), shown="")
+    with stage_bars(transient=True) as on_progress:
 
         def watched(read: Iterable[KeypointTrack]) -> Iterator[KeypointTrack]:
+            done, total = 0, sum(track.frames for track in tracks)
             for number, track in enumerate(read, start=1):
                 yield track
-                bar.update(task, advance=len(track), shown=f"{number:,} of {len(tracks):,} tracks")
+                done += len(track)
+                on_progress(Progress("evaluate", done, total, "frames", f"{number:,} of {len(tracks):,} tracks"))
 
         yield watched
 

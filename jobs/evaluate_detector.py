@@ -8,15 +8,13 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("evaluate_detector"))
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.columns import Columns
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from jobs.command_line.progress import make_progress
+from jobs.command_line.progress import stage_bars
 from jobs.command_line.terminal import Terminal
 from pipelines.evaluate_detector import run
 from pipelines.io import storage
@@ -34,7 +32,7 @@ def main(config: EvaluateDetectorConfig) -> int:
     job = run.prepare(config)  # before anything is written
     work = run.survey(job)
     with storage.sole_writer(config.output), runs.record("evaluate_detector", config) as record:
-        with progress_bar() as on_progress:
+        with stage_bars() as on_progress:
             report = run.execute(job, work, on_progress)
         record.log_metrics(report["metrics"] | {"run": report["run"], "images_failed": report["images_failed"]})
         record.log_tags(
@@ -46,24 +44,6 @@ def main(config: EvaluateDetectorConfig) -> int:
         record.log_json(report, "metrics.json")
     show(report)
     return int(config.max_failed is not None and report["images_failed"] > config.max_failed)
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[run.Progress], None]]:
-    """A bar on standard error, if there is anything to do."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"))
-    bar = make_progress(*columns, TimeElapsedColumn(), TimeRemainingColumn())
-    task = bar.add_task("detect", shown="")
-    with ExitStack() as started:
-
-        def on_progress(at: run.Progress) -> None:
-            if not bar.live.is_started:
-                started.enter_context(bar)
-            failed = f", {at.failed} failed" if at.failed else ""
-            shown = f"{at.done:,} of {at.total:,} images, {at.people:,} people{failed}"
-            bar.update(task, total=at.total, completed=at.done, shown=shown)
-
-        yield on_progress
 
 
 def show(report: Mapping[str, Any]) -> None:

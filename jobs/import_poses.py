@@ -8,13 +8,9 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("import_poses"))
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
-
-from jobs.command_line.progress import make_progress
+from jobs.command_line.progress import stage_bars
 from jobs.command_line.terminal import Terminal
 from pipelines.import_poses import run
 from pipelines.io import storage
@@ -25,34 +21,18 @@ from schemas.configs.import_poses import ImportPosesConfig
 def main(config: ImportPosesConfig) -> int:
     """Import what the output lacks, then say what there is."""
     job = run.prepare(config)  # before anything is written
-    if run.survey(job).nothing_to_do:
+    work = run.survey(job)
+    if work.nothing_to_do:
         print(f"import_poses: nothing to do: {config.output} holds all tracks of this source")
         return 0
-    tracks = run.first_track(job)
     with storage.sole_writer(config.output), runs.record("import_poses", config) as record:
-        with progress() as on_track:
-            report = run.execute(job, tracks, on_track)
+        with stage_bars(transient=True) as on_progress:
+            report = run.execute(job, work, on_progress)
         record.log_metrics({name: value for name, value in report.items() if isinstance(value, int | float)})
         record.log_tags({"raylift.digest": report["digest"]})
         record.log_json(report, "report.json")
     show(report)
     return 0
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[int, int], None]]:
-    """A count of tracks and frames on standard error, from the first track on."""
-    columns = (SpinnerColumn(), TextColumn("import {task.fields[shown]}"), TimeElapsedColumn())
-    bar = make_progress(*columns, transient=True)
-    task = bar.add_task("import", total=None, shown="")
-    with ExitStack() as started:
-
-        def on_track(tracks: int, frames: int) -> None:
-            if tracks == 1:
-                started.enter_context(bar)
-            bar.update(task, shown=f"{tracks} tracks, {frames:,} frames")
-
-        yield on_track
 
 
 def show(report: dict[str, Any]) -> None:

@@ -29,8 +29,8 @@ def main(config: LabelConfig) -> int:
         if work.nothing_to_do:
             print(f"label: nothing to do: all {len(job.sources)} videos are labeled in {config.output}")
             return 0
-        with runs.record("label", config) as record, stage_bars() as on_stage:
-            report = run.execute(job, work, lambda at: on_stage(at.stage, at.done, at.total, told(at)))
+        with runs.record("label", config) as record, stage_bars() as on_progress:
+            report = run.execute(job, work, on_progress)
             record.log_metrics({name: v for name, v in report.items() if name != "format"})
             record.log_tags({"raylift.digest": report["digest"]})
             record.log_json(report, "report.json")
@@ -38,13 +38,6 @@ def main(config: LabelConfig) -> int:
     show(report)
     failed = report["videos_failed"]
     return int(config.max_failed is not None and failed > config.max_failed)
-
-
-def told(at: run.Progress) -> str:
-    """How far a stage is, in words."""
-    unit = "videos" if at.stage == "label" else "files"
-    done = f"{at.done:,.1f}".removesuffix(".0")
-    return f"{done} of {at.total:,} {unit}" + (f", {at.frames} frames" if at.frames else "")
 
 
 def show(report: dict[str, Any]) -> None:

@@ -33,13 +33,8 @@ def main(config: LiftConfig) -> int:
         if work.nothing_to_do:
             print(f"lift: nothing to do: all {len(work.tracks)} tracks are lifted in {config.output}")
             return 0
-        with runs.record("lift", config) as record, stage_bars() as on_stage:
-            report = run.execute(
-                job,
-                work,
-                lambda at: on_stage(at.stage, at.done, at.total, told(at)),
-                lambda page, name: record.log_page(page, f"pages/{name}"),
-            )
+        with runs.record("lift", config) as record, stage_bars() as on_progress:
+            report = run.execute(job, work, on_progress, lambda page, name: record.log_page(page, f"pages/{name}"))
             record.log_metrics({name: value for name, value in report.items() if name not in NO_METRICS})
             record.log_tags(
                 {
@@ -53,12 +48,6 @@ def main(config: LiftConfig) -> int:
     show(report)
     failed = report["tracks_failed"] + report["videos_failed"]
     return int(config.max_failed is not None and failed > config.max_failed)
-
-
-def told(at: run.Progress) -> str:
-    """How far a stage is, in words."""
-    done = f"{at.done:.1f}" if at.unit == "videos" else f"{at.done:,}"
-    return f"{done} of {at.total:,} {at.unit}"
 
 
 def show(report: Mapping[str, Any]) -> None:

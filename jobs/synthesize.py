@@ -9,21 +9,25 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
     raise SystemExit(run_job("synthesize"))
 
 import time
+from itertools import count
 
 from rich.console import Console
 
-from jobs.command_line.progress import make_progress
+from jobs.command_line.progress import stage_bars
 from pipelines.synthetic.studio import MANIFEST, synthesize
 from schemas.configs.synthesize import SynthesizeConfig
+from schemas.progress import Progress
 
 
 def main(config: SynthesizeConfig) -> int:
     """Film everything with a progress bar, then say what was made and where."""
     console, start = Console(), time.monotonic()
     scenes = -(-config.people // config.people_per_video)
-    with make_progress(transient=True) as progress:
-        task = progress.add_task("filming", total=scenes * config.views)
-        videos = synthesize(config, lambda video: progress.update(task, advance=1))
+    with stage_bars(transient=True) as on_progress:
+        done = count(1)
+        videos = synthesize(
+            config, lambda _: on_progress(Progress("film", next(done), scenes * config.views, "videos"))
+        )
     elapsed_s = time.monotonic() - start
     frames = len(videos) * round(config.seconds * config.fps)
     console.print(

@@ -17,12 +17,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from jobs.command_line.arguments import plugin_config
 from jobs.command_line.pages import keep_page
-from jobs.command_line.progress import make_progress
+from jobs.command_line.progress import make_bars
 from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs, tracking_server
@@ -141,8 +141,7 @@ class Display:
 @contextmanager
 def display(config: TuneConfig, trials: int, before: list[TrialRecord]) -> Iterator[Display]:
     """The display while searching."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"), TimeElapsedColumn())
-    with make_progress(*columns, transient=True) as bars:
+    with make_bars(transient=True, remaining=False) as bars:
         yield Display(bars, config, trials, before)
 
 

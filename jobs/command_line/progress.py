@@ -1,89 +1,97 @@
-"""How far a job is, on standard error: bars where they can be redrawn, a line now and then where they cannot."""
+"""Shows on standard error how far a job is: bars on a terminal, elsewhere a line now and then."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from rich import progress as rich_progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-# Often enough to see that a job lives, seldom enough for the log of a night.
+from schemas.progress import Progress
+
+# Often enough to see that a job is alive, seldom enough for the log of a night.
 INTERVAL_S = 30.0
 
 
-def make_progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
+def make_bars(*, transient: bool = False, remaining: bool = True) -> rich_progress.Progress:
     """Bars on a terminal; in a file or a cluster's job log a line each `INTERVAL_S`.
 
+    A task has a description and the field `shown`, the text beside its bar.
+
     Args:
-        *columns: Of the bars; lines show the field `shown` of a task, where it has one.
-        transient: Whether bars are removed at the end.
+        transient: Whether the bars are removed at the end.
+        remaining: Whether the remaining time is shown, by how fast the bar moves.
     """
     console = Console(stderr=True)
-    kind = Progress if console.is_terminal else Lines
+    columns = [TextColumn("{task.description:<6}"), BarColumn(), TextColumn("{task.fields[shown]}")]
+    columns += [TimeElapsedColumn(), TimeRemainingColumn()] if remaining else [TimeElapsedColumn()]
+    kind = rich_progress.Progress if console.is_terminal else Lines
     return kind(*columns, console=console, transient=transient)
 
 
-OnStage = Callable[[str, float, float, str], None]
-"""Called with a stage, how much of it is done, of how much, and that in words."""
-
-
 @contextmanager
-def stage_bars() -> Iterator[OnStage]:
-    """A bar for each stage of a job, from when it is first heard of."""
-    columns = (TextColumn("{task.description:<6}"), BarColumn(), TextColumn("{task.fields[shown]}"))
-    with make_progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bars:
-        tasks: dict[str, TaskID] = {}
+def stage_bars(*, transient: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """A bar for each stage of a job, from its first progress on; nothing is shown before that.
 
-        def on_stage(stage: str, done: float, total: float, shown: str) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total, shown="")
-            bars.update(tasks[stage], completed=done, total=total, shown=shown)
+    Args:
+        transient: Whether the bars are removed at the end.
 
-        yield on_stage
+    Yields:
+        Function to call with each progress.
+    """
+    bars = make_bars(transient=transient)
+    tasks: dict[str, TaskID] = {}
+    with ExitStack() as shown:
+
+        def on_progress(at: Progress) -> None:
+            if not tasks:
+                shown.enter_context(bars)
+            if at.stage not in tasks:
+                tasks[at.stage] = bars.add_task(at.stage, total=at.total, shown="")
+            bars.update(tasks[at.stage], completed=at.done, total=at.total, shown=str(at))
+
+        yield on_progress
 
 
-def pace(this: Mapping[str, Any], started: str) -> str:
-    """What a run of a job has done and how fast, for its summary; `started` says what took it time before that."""
-    if not this["frames"]:
-        return f"nothing new, in {this['seconds']:.1f} s"
-    then = f"{this['startup_s']:.1f} s {started}, then {this['frames_per_s']:,.1f} frames/s"
-    return f"{this['frames']:,} frames in {this['seconds']:.1f} s: {then}"
+def pace(run: Mapping[str, Any], started: str) -> str:
+    """How much a run has done and how fast, for its summary.
+
+    Args:
+        run: The part "run" of the job's report.
+        started: What took the time before the first frame: "to start".
+    """
+    if not run["frames"]:
+        return f"nothing new, in {run['seconds']:.1f} s"
+    speed = f"{run['startup_s']:.1f} s {started}, then {run['frames_per_s']:,.1f} frames/s"
+    return f"{run['frames']:,} frames in {run['seconds']:.1f} s: {speed}"
 
 
-class Lines(Progress):
-    """Progress for where nothing can be redrawn: lines in place of bars."""
+class Lines(rich_progress.Progress):
+    """Prints lines in place of bars, where nothing can be redrawn."""
 
-    def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
+    def __init__(self, *columns: rich_progress.ProgressColumn, **options: Any) -> None:
         super().__init__(*columns, **options, disable=True)
-        self._told_at = time.monotonic()
+        self._printed_at = time.monotonic()
 
     def update(self, task_id: TaskID, **changes: Any) -> None:
-        """As ever, and a line if the last one is some time ago."""
+        """Update a task, and print a line if the last one is `INTERVAL_S` old."""
         super().update(task_id, **changes)
-        if time.monotonic() - self._told_at < INTERVAL_S:
+        if time.monotonic() - self._printed_at < INTERVAL_S:
             return
-        self._told_at = time.monotonic()
-        self._tell(self._tasks[task_id])
+        self._printed_at = time.monotonic()
+        self._print(self._tasks[task_id])
 
     def stop(self) -> None:
-        """Say how far it came, where bars would stay too."""
+        """Print the last state of each task, unless bars would be removed."""
         super().stop()
         if not self.live.transient:
             for task in self.tasks:
-                self._tell(task)
+                self._print(task)
 
-    def _tell(self, task: Task) -> None:
-        share = f"{task.percentage:.0f} %" if task.total else ""
-        parts = (task.description, share, task.fields.get("shown", ""))
+    def _print(self, task: Task) -> None:
+        percent = f"{task.percentage:.0f} %" if task.total else ""
+        parts = (task.description, percent, task.fields.get("shown", ""))
         line = "  ".join(part for part in parts if part)
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)

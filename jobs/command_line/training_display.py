@@ -3,17 +3,16 @@
 import time
 from datetime import timedelta
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
-from jobs.command_line.progress import make_progress
+from jobs.command_line.progress import make_bars
 from pipelines.mlflow_runs import runs
 from pipelines.training.reports import StepReport
 
 
 def training_bars() -> Progress:
     """Progress bars that disappear at the end; lines printed above them stay."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"), TimeElapsedColumn())
-    return make_progress(*columns, transient=True)
+    return make_bars(transient=True, remaining=False)
 
 
 class TrainingDisplay:

@@ -19,6 +19,7 @@ from pipelines.evaluate_detector.score import Scores, score
 from pipelines.io import json_documents, storage
 from schemas import __version__
 from schemas.configs.evaluate_detector import EvaluateDetectorConfig
+from schemas.progress import Progress
 
 FORMAT = "raylift.detector_metrics/1"
 
@@ -61,23 +62,6 @@ class Work:
         return not self.tasks
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far the job is.
-
-    Attributes:
-        done: Images that are done, those of earlier runs included.
-        total: Images in all.
-        people: People found in this run.
-        failed: Images that failed in this run.
-    """
-
-    done: int
-    total: int
-    people: int
-    failed: int
-
-
 @dataclass
 class _Tally:
     """Running sums over the images of this run; seconds are summed over all workers."""
@@ -94,6 +78,9 @@ class _Tally:
         self.failed += row["error"] is not None
         self.read_s += row["read_s"] or 0.0
         self.detect_s += row["detect_s"] or 0.0
+
+    def summary(self) -> str:
+        return f"{self.people:,} people" + (f", {self.failed} failed" if self.failed else "")
 
 
 def prepare(config: EvaluateDetectorConfig) -> Job:
@@ -133,11 +120,11 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
         storage.remove_leftovers(job.predictions)
         total = len(planned.tasks)
         resumed = total - len(work.tasks)
-        on_progress(Progress(resumed, total, 0, 0))
+        on_progress(Progress("detect", resumed, total, "images"))
         retire_errors(ledger)
         for row in pipeline.run_estimation(planned, work.tasks, ledger, job.predictions, config.workers):
             tally.add(row)
-            on_progress(Progress(resumed + tally.images, total, tally.people, tally.failed))
+            on_progress(Progress("detect", resumed + tally.images, total, "images", tally.summary()))
         ledger = read_ledger(job.predictions, planned.settings)
     detection_s = time.perf_counter() - started
     predictions = read_predictions(job.predictions, planned.image_ids, len(planned.joints))

@@ -25,6 +25,7 @@ from schemas import SETTINGS_KEY
 from schemas.configs.import_poses import ImportPosesConfig
 from schemas.errors import UserError
 from schemas.job_config import JobConfig
+from schemas.progress import Progress
 
 FORMAT = "raylift.import/1"
 REPORT = "report.json"
@@ -79,10 +80,15 @@ class Work:
     """What the output of a job lacks; an import is done whole or not at all.
 
     Attributes:
-        nothing_to_do: Whether the output is complete.
+        tracks: All tracks of the source, read once; None if the output is complete.
     """
 
-    nothing_to_do: bool
+    tracks: Iterator[KeypointTrack] | None
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the output is complete."""
+        return self.tracks is None
 
 
 def prepare(config: ImportPosesConfig) -> Job:
@@ -101,8 +107,11 @@ def prepare(config: ImportPosesConfig) -> Job:
 def survey(job: Job) -> Work:
     """Compare the import with what the output holds.
 
+    If there is work, the first track is read: files that cannot be read end the job before it writes anything.
+
     Raises:
-        UserError: It holds tracks that another import or job wrote.
+        UserError: The output holds tracks that another import or job wrote, or the source's files are not what they
+            should be.
     """
     files = storage.list_folder(job.tracks, ".parquet")
     for file in files:
@@ -110,45 +119,29 @@ def survey(job: Job) -> Work:
         if "source" not in existing:
             raise UserError(f"output={job.config.output}: holds tracks that another job wrote; give a new output")
         require_same_settings(job.config.output, existing, job.settings)
-    report = storage.join(job.output, REPORT)
-    if not files or report not in storage.list_folder(job.output, REPORT):
-        return Work(nothing_to_do=False)
-    written = json_documents.read(report).get("files", [])
-    return Work(nothing_to_do={file.rsplit("/", 1)[1] for file in files} >= set(written))
+    return Work(None if _is_complete(job, files) else _tracks(job))
 
 
-def first_track(job: Job) -> Iterator[KeypointTrack]:
-    """The source's tracks, of which the first is read already: files that cannot be read end the job before it writes.
-
-    Raises:
-        UserError: The source's files are not what they should be, or give no tracks.
-    """
-    tracks = job.source.tracks()
-    for track in tracks:
-        return chain([track], tracks)
-    reasons = "".join(f"; {note}" for note in job.source.notes[:4])
-    raise UserError(f"source={job.config.source.name}: its files give no tracks{reasons}")
-
-
-def execute(job: Job, tracks: Iterator[KeypointTrack], on_track: Callable[[int, int], None]) -> dict[str, Any]:
+def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> dict[str, Any]:
     """Write the tracks; returns the report, which is also written to `report.json`.
 
     Args:
         job: The job.
-        tracks: Its source's tracks, see `first_track`.
-        on_track: Called with the tracks and frames so far.
+        work: What its output lacks.
+        on_progress: Called with every track.
 
     Raises:
         UserError: The source's files are not what they should be.
         RunFailed: The output cannot be written.
     """
+    assert work.tracks is not None
     started, tally = time.monotonic(), Tally()
 
     def count(track: KeypointTrack) -> None:
         tally.add(track)
-        on_track(tally.tracks, tally.frames)
+        on_progress(Progress("import", tally.tracks, None, "tracks", f"{tally.frames:,} frames"))
 
-    files = write_tracks(job.tracks, tracks, job.settings, count)
+    files = write_tracks(job.tracks, work.tracks, job.settings, count)
     report = {
         "format": FORMAT,
         "output": job.config.output,
@@ -166,6 +159,24 @@ def execute(job: Job, tracks: Iterator[KeypointTrack], on_track: Callable[[int, 
     }
     json_documents.write(storage.join(job.output, REPORT), report)
     return report
+
+
+def _is_complete(job: Job, files: Sequence[str]) -> bool:
+    """Whether the output holds a report and all files that it names."""
+    report = storage.join(job.output, REPORT)
+    if not files or report not in storage.list_folder(job.output, REPORT):
+        return False
+    written = json_documents.read(report).get("files", [])
+    return {file.rsplit("/", 1)[1] for file in files} >= set(written)
+
+
+def _tracks(job: Job) -> Iterator[KeypointTrack]:
+    """All tracks of the source, the first of which is read at once."""
+    tracks = job.source.tracks()
+    for track in tracks:
+        return chain([track], tracks)
+    reasons = "".join(f"; {note}" for note in job.source.notes[:4])
+    raise UserError(f"source={job.config.source.name}: its files give no tracks{reasons}")
 
 
 def _settings(name: str, options: JobConfig, source: PoseSource) -> dict[str, Any]:

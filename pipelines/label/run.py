@@ -19,6 +19,7 @@ from pipelines.label.video_sources import find_videos
 from pipelines.ray_cluster import session
 from schemas.configs.label import LabelConfig
 from schemas.formats.videos import VideoSource
+from schemas.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,6 @@ class Work:
     def nothing_to_do(self) -> bool:
         """Whether the output is complete."""
         return not self.videos and not self.unlinked
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage is.
-
-    Attributes:
-        stage: "label" or "link".
-        done: Videos (label) or files (link) that are done; parts of videos count.
-        total: Videos or files in all.
-        frames: Frames labeled in this run.
-    """
-
-    stage: str
-    done: float
-    total: int
-    frames: int = 0
 
 
 def prepare(config: LabelConfig) -> Job:
@@ -101,17 +85,17 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
         if work.videos:
             uris = [source.uri for source in work.videos]
             resumed = float(ledger.shares(uris).sum())
-            on_progress(Progress("label", resumed, len(uris)))
+            on_progress(Progress("label", resumed, len(uris), "videos"))
             retire_errors(ledger, job.detections, uris)
             for row in pipeline.run_detection(job, work.videos, ledger):
                 tally.add(row)
-                on_progress(Progress("label", resumed + tally.videos, len(uris), tally.frames))
+                on_progress(Progress("label", resumed + tally.videos, len(uris), "videos", f"{tally.frames:,} frames"))
             ledger = read_ledger(job.detections, job.settings, known=ledger)
         detected_at = time.time()
         shards = _link_shards(job, ledger)
         unlinked = _unlinked(job, shards)
         for done, _ in enumerate(pipeline.run_linking(job, unlinked), start=1):
-            on_progress(Progress("link", done, len(unlinked), tally.frames))
+            on_progress(Progress("link", done, len(unlinked), "files"))
         remove_outdated(job.tracks, shards)
     clock = report.Clock(started_at, detected_at, time.time())
     return report.write_report(job, ledger, tally, clock, memory.peak_mb)

@@ -22,24 +22,7 @@ from pipelines.mlflow_runs import model_uris
 from pipelines.tracks.keypoint_reader import TrackInfo, digest
 from schemas.configs.lift import LiftConfig
 from schemas.errors import UserError
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage is.
-
-    Attributes:
-        stage: "label", "link", "lift", "export" or "render".
-        done: Of the total.
-        total: In the stage's unit.
-        unit: "videos", "files", "frames" or "tracks".
-    """
-
-    stage: str
-    done: float
-    total: float
-    unit: str
-
+from schemas.progress import Progress
 
 OnProgress = Callable[[Progress], None]
 OnPage = Callable[[str, str], None]
@@ -196,12 +179,8 @@ def execute(job: Job, work: Work, on_progress: OnProgress, on_page: OnPage) -> d
 
 def _label(labeling: label.Job, on_progress: OnProgress) -> dict[str, Any] | None:
     """Label the videos that are not labeled yet; returns the label job's report, None if there were none."""
-
-    def on_label_progress(at: label.Progress) -> None:
-        on_progress(Progress(at.stage, at.done, at.total, "videos" if at.stage == "label" else "files"))
-
     work = label.survey(labeling)
-    return None if work.nothing_to_do else label.execute(labeling, work, on_label_progress)
+    return None if work.nothing_to_do else label.execute(labeling, work, on_progress)
 
 
 def _find_tracks(uri: str | Sequence[str], card: LifterCard) -> list[TrackInfo]:
