@@ -11,8 +11,43 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow_store import new_store
 
-PLUGINS = Path(__file__).parent / "label" / "plugins"
+ROOT = Path(__file__).parent
+PLUGINS = ROOT / "label" / "plugins"
+# Files whose tests take longest on two idle cores, in order.
+LONGEST = (
+    "cluster/test_nodes.py",
+    "cluster/test_object_store.py",
+    "jobs/test_tune_job.py",
+    "cluster/test_bucket_jobs.py",
+    "cluster/test_submit.py",
+    "label/test_faults.py",
+    "label/test_real_corpus.py",
+    "jobs/test_train.py",
+    "jobs/test_train_detector.py",
+    "label/test_pipeline.py",
+    "jobs/test_lift_job.py",
+)
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each process of tests has a core: threads of PyTorch would wait for those of the others.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items):
+    """Put files of tests that take long first: processes of tests that take whole files then end at about one time."""
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    longest = {ROOT / file: number for number, file in enumerate(LONGEST)}
+
+    def order(file):
+        with_ray = any(item.get_closest_marker("ray") for item in files[file])
+        return longest.get(file, len(longest)), not with_ray
+
+    items[:] = [item for file in sorted(files, key=order) for item in files[file]]
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +80,14 @@ def embedded_ray(plugin_path):
     from pipelines.ray_cluster import session
 
     # A GPU in name only: what goes where is Ray's to decide, and the plug-ins of these tests ask for none.
-    ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init(
+        address="local",
+        num_cpus=2,
+        num_gpus=1,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=500 * 10**6,
+    )
     session.connect()
     yield
     ray.shutdown()
@@ -54,7 +96,7 @@ def embedded_ray(plugin_path):
 @pytest.fixture(autouse=True)
 def own_tracking_store(tmp_path, monkeypatch):
     """MLflow runs of tests go to a store of their own."""
-    store = f"sqlite:///{tmp_path}/mlflow.db"
+    store = new_store(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     # What a test before said to MLflow itself would outweigh the environment.
     if "mlflow" in sys.modules:
@@ -124,7 +166,7 @@ def serve(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mlflow_server(serve, tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
-    store = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/artifacts")
+    store = ("--backend-store-uri", new_store(folder), "--artifacts-destination", f"{folder}/artifacts")
     return serve("server", *store, "--workers", "1")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from cluster.store_proxy import BUCKET, environment, running_store
+from mlflow_store import new_store
 
 from pipelines.io import storage
 from pipelines.io.stores.s3 import S3Store
@@ -62,7 +63,7 @@ class Series:
         # Workers start elsewhere.
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         variables = environment(address, patience_s)
-        variables |= {"RAYLIFT_CACHE": str(folder / "cache"), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+        variables |= {"RAYLIFT_CACHE": str(folder / "cache"), "MLFLOW_TRACKING_URI": new_store(folder)}
         with self.said.open("w") as said:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", SERIES, json.dumps(jobs)],

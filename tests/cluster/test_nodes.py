@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from mlflow_store import new_store
 from nodes import Machines
 from running_jobs import checkpoints, finish, same_weights, wait_for
 from train.training_samples import person, write
@@ -43,7 +44,7 @@ def labels(videos, embedded_ray, tmp_path_factory):
 
     output = tmp_path_factory.mktemp("labels") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{output.parent}/mlflow.db")
+        patch.setenv("MLFLOW_TRACKING_URI", new_store(output.parent))
         assert run_job("label", [f"videos={videos}", f"output={output}", *SPOT]) == 0
     return labels_in(output)
 
@@ -151,7 +152,7 @@ def lifter(corpus, embedded_ray, tmp_path_factory):
 
     output = tmp_path_factory.mktemp("lifter") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{output.parent}/mlflow.db")
+        patch.setenv("MLFLOW_TRACKING_URI", new_store(output.parent))
         assert run_job("train", training(corpus, output)) == 0
     return output
 

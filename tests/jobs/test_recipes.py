@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from evaluate_detector.annotated_samples import coco_set, mpii_set
+from mlflow_store import new_store
 from train.training_samples import person, write
 
 from jobs.command_line.arguments import plugin_config, read_config
@@ -127,7 +128,7 @@ def human36m(tmp_path_factory):
     }
     np.savez(folder / "data_3d_h36m.npz", positions_3d=np.array(motions, dtype=object))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.setenv("MLFLOW_TRACKING_URI", new_store(folder))
         fields = [f"source.positions={folder}/data_3d_h36m.npz", f"output={folder}/out"]
         assert run_job("import_poses", ["source=human36m", *fields]) == 0
     return f"{folder}/out/tracks"

@@ -13,6 +13,7 @@ from pathlib import Path
 import mlflow
 import psutil
 import pytest
+from mlflow_store import new_store
 from running_jobs import checkpoints, same_weights, wait_for
 from train.training_samples import person, write
 
@@ -43,8 +44,8 @@ def undisturbed(corpus, embedded_ray, tmp_path_factory):
     """A training that nothing disturbed, and its MLflow run."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        patch.setenv("MLFLOW_TRACKING_URI", new_store(folder))
+        mlflow.set_tracking_uri(new_store(folder))
         assert run_job("train", arguments(corpus, folder / "out")) == 0
         runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
     return folder / "out", runs

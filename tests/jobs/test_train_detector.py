@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from evaluate_detector.annotated_samples import coco_set, mpii_set
+from mlflow_store import new_store
 from running_jobs import checkpoints, same_weights, wait_for
 
 from jobs.command_line.arguments import read_config
@@ -49,8 +50,8 @@ def undisturbed(studio, embedded_ray, tmp_path_factory):
     """A training that nothing disturbed, and its MLflow run."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        patch.setenv("MLFLOW_TRACKING_URI", new_store(folder))
+        mlflow.set_tracking_uri(new_store(folder))
         assert run_job("train_detector", arguments(studio, folder / "out")) == 0
         runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
     return folder / "out", runs

@@ -19,6 +19,7 @@ import psutil
 import pyarrow as pa
 import pytest
 from label.odd_names import ODD_NAMES
+from mlflow_store import new_store
 from train.training_samples import person, write
 
 from pipelines.io import storage
@@ -82,7 +83,7 @@ def _watch(seen: Watched, temporary: str, arguments: tuple[str, ...]) -> Watched
         "RAY_TMPDIR": temporary,
         "RAY_metrics_report_interval_ms": "200",
         "RAY_LOGGING_CONFIG_ENCODING": "JSON",
-        "MLFLOW_TRACKING_URI": f"sqlite:///{seen.folder}/mlflow.db",
+        "MLFLOW_TRACKING_URI": new_store(seen.folder),
         "AWS_SECRET_ACCESS_KEY": KEY,
         "MLFLOW_TRACKING_PASSWORD": KEY,
     }

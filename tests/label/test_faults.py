@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow_store import new_store
 from running_jobs import finish, processes_below, wait_for
 
 from pipelines.io import storage
@@ -57,7 +58,7 @@ def corpus(tmp_path_factory, make_video):
 @pytest.fixture(scope="module")
 def undisturbed(corpus, tmp_path_factory, plugin_path):
     folder = tmp_path_factory.mktemp("undisturbed")
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+    os.environ["MLFLOW_TRACKING_URI"] = new_store(folder)
     finish(start(corpus, folder / "out"))
     return folder / "out"
 

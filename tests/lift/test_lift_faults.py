@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 from evaluate.lifter_samples import make_lifter
+from mlflow_store import new_store
 from running_jobs import processes_below, wait_for
 from tracks.track_samples import write_tracks
 from train.training_samples import person
@@ -39,7 +40,7 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path):
     output = tmp_path / "poses"
     fields = [f"model={tmp_path}/best.pt", f"tracks={tmp_path}/tracks", f"output={output}"]
     command = [sys.executable, "-m", "jobs.lift", *fields]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    environment = os.environ | {"MLFLOW_TRACKING_URI": new_store(tmp_path)}
 
     job = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     victim = wait_for(job, lambda: processes_below(job.pid, "LiftUnits"))[0]
