@@ -31,6 +31,8 @@ LONGEST = (
 )
 
 
+# A shell's background jobs ignore Ctrl-C, and so would all that they start; some tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each process of tests has a core: threads of PyTorch would wait for those of the others.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -96,7 +98,8 @@ def embedded_ray(plugin_path):
 @pytest.fixture(autouse=True)
 def own_tracking_store(tmp_path, monkeypatch):
     """MLflow runs of tests go to a store of their own."""
-    store = new_store(tmp_path)
+    # Beside the test's own folder, which some tests list.
+    store = new_store(tmp_path.parent / "mlflow" / tmp_path.name)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     # What a test before said to MLflow itself would outweigh the environment.
     if "mlflow" in sys.modules:
@@ -196,6 +199,8 @@ def s3(s3_server, monkeypatch):
     from pipelines.io.stores.s3 import S3Store
 
     proxy = Proxy(s3_server)
+    # s3fs asks again by itself before the store's own patience begins, for 2 s with its default of 5.
+    monkeypatch.setattr(S3Store, "retries", 2)
     yield from found_by_this_process(proxy, S3Store, environment(proxy.address), monkeypatch)
 
 

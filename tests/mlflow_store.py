@@ -19,9 +19,10 @@ CREATE = "import mlflow, sys; mlflow.MlflowClient(sys.argv[1]).search_experiment
 
 
 def new_store(folder):
-    """Put an empty MLflow database into a folder that may have one already; returns its URI."""
+    """Put an empty MLflow database into a folder, made if need be, unless it has one already; returns its URI."""
     file = Path(folder, "mlflow.db")
     if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_template(), file)
     return f"sqlite:///{file}"
 

@@ -1,33 +1,19 @@
-"""Jobs entirely in a bucket: the server with its inputs, and processes that run jobs one after another."""
+"""Jobs entirely in a bucket: the server with its inputs, and jobs one after another in a process of their own."""
 
 import io
-import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import torch
 from cluster.store_proxy import BUCKET, environment, running_store
 from mlflow_store import new_store
+from running_jobs import ROOT, Job
 
 from pipelines.io import storage
 from pipelines.io.stores.s3 import S3Store
 
-ROOT = Path(__file__).parents[2]
 INPUTS = f"s3://{BUCKET}/inputs"
-# Jobs one after another in one process: a Ray to start for all of them.
-SERIES = """
-import json, sys
-from jobs.command_line.main import run_job
-for name, *arguments in json.loads(sys.argv[1]):
-    if code := run_job(name, arguments):
-        raise SystemExit(code)
-"""
 
 
 @contextmanager
@@ -54,43 +40,21 @@ def filled(inputs, folder, store, variables):
     store.clear_instance_cache()
 
 
-class Series:
-    """Jobs in a process of their own, which works in a folder of its own; that may be one of others before."""
+def start_in(folder, address, *jobs, patience_s=60.0, environment=environment):
+    """Start jobs, one after another, in a process that works in a folder and finds the store at the address.
 
-    def __init__(self, folder, address, *jobs, patience_s=60.0, environment=environment):
-        folder.mkdir(exist_ok=True, parents=True)
-        self.said = folder / f"said-{len(list(folder.iterdir()))}.txt"
-        # Workers start elsewhere.
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        variables = environment(address, patience_s)
-        variables |= {"RAYLIFT_CACHE": str(folder / "cache"), "MLFLOW_TRACKING_URI": new_store(folder)}
-        with self.said.open("w") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", SERIES, json.dumps(jobs)],
-                cwd=folder,
-                env=os.environ | variables | {"PYTHONPATH": path},
-                stdout=said,
-                stderr=subprocess.STDOUT,
-            )
-
-    def wait_for(self, happened):
-        """Until `happened()` is truthy."""
-        deadline = time.monotonic() + 240
-        while not happened():
-            assert self.process.poll() is None, self.said.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-    def kill_once(self, happened):
-        """Kill it half way."""
-        self.wait_for(happened)
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def end(self, code=0):
-        """Wait for it; returns what it said."""
-        assert self.process.wait(timeout=280) == code, self.said.read_text()
-        return self.said.read_text()
+    Args:
+        folder: Made if it is not there; may be that of others before.
+        address: Of the store.
+        jobs: Each a name and its fields.
+        patience_s: How long a store that fails is asked again.
+        environment: The variables by which a kind of store is found.
+    """
+    folder.mkdir(exist_ok=True, parents=True)
+    # Ray's workers start elsewhere.
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    variables = {"RAYLIFT_CACHE": str(folder / "cache"), "MLFLOW_TRACKING_URI": new_store(folder), "PYTHONPATH": path}
+    return Job(*jobs, folder=folder, environment=os.environ | environment(address, patience_s) | variables)
 
 
 def same_weights(*models):

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from running_jobs import processes_below
+from running_jobs import Job, processes_below
 
-ROOT = Path(__file__).parents[2]
 PROCESS = Path(__file__).with_name("nodes_process.py")
 
 
@@ -51,14 +50,9 @@ class Machines:
         """Bytes `created` in all object stores, and `spilled` from them to disk, so far."""
         return json.loads(self._ask("stores", None))
 
-    def command(self, job, *fields):
-        """A job of ours that joins the cluster: its command and environment."""
-        command = [sys.executable, "-m", f"jobs.{job}", *map(str, fields)]
-        return {"args": command, "cwd": ROOT, "env": os.environ | {"RAY_ADDRESS": self.address}}
-
-    def start(self, job, *fields):
-        """Start a job, its output captured."""
-        return subprocess.Popen(**self.command(job, *fields), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    def start(self, *job):
+        """Start a job of ours, a name and its fields, on the cluster."""
+        return Job(job, environment=os.environ | {"RAY_ADDRESS": self.address})
 
     def end(self):
         """Stop all machines."""

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from cluster.bucket_jobs import INPUTS, Series, same_weights, serving
+from cluster.bucket_jobs import INPUTS, same_weights, serving, start_in
 from cluster.store_proxy import BUCKET
 from evaluate_detector.annotated_samples import DETECTOR, coco_set
+from running_jobs import finish, kill_once
 from train.training_samples import person, write
 
 from jobs.status import look
@@ -76,12 +77,12 @@ def found(output):
 
 
 def test_a_killed_search_ends_as_if_undisturbed_and_no_job_works_twice(store, tmp_path):
-    job = Series(tmp_path, store, tune(FIRST), train_detector(SECOND), tune(SECOND))
-    job.kill_once(lambda: [trial["state"] for trial in trials(SECOND)] == ["finished", "running"])
+    job = start_in(tmp_path, store, tune(FIRST), train_detector(SECOND), tune(SECOND))
+    kill_once(job, lambda: [trial["state"] for trial in trials(SECOND)] == ["finished", "running"])
     before = trials(SECOND)[0]
     assert look(f"{SECOND}/search")["state"] == "begun, not finished"
     steps = [tune(SECOND), train_detector(SECOND), *others(SECOND)]
-    said = Series(tmp_path, store, *steps, *steps).end()
+    said = finish(start_in(tmp_path, store, *steps, *steps))
     assert same_weights(f"{FIRST}/search/best.pt", f"{SECOND}/search/best.pt")
     assert found(FIRST) == found(SECOND)
     assert trials(SECOND)[0] == before, "it was not trained again"

@@ -4,9 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from cluster.bucket_jobs import Series, filled
+from cluster.bucket_jobs import filled, start_in
 from cluster.gcs_process import ERRORS, KIND, gcs_environment, running_gcs
 from cluster.store_proxy import BUCKET, Proxy
+from running_jobs import finish, kill_once, wait_for
 from train.training_samples import person, write
 
 from pipelines.io import storage
@@ -60,15 +61,15 @@ def now_and_then(number, method, path):
 def test_a_killed_job_goes_on_in_a_bucket_that_fails_now_and_then(server, tmp_path):
     proxy = Proxy(server, now_and_then, ERRORS, KIND)
     try:
-        job = Series(tmp_path / "jobs", proxy.address, LABEL, environment=gcs_environment)
-        job.wait_for(lambda: storage.list_folder(f"{OUTPUT}/labels/detections"))
-        refused = rf"output={OUTPUT}/labels: another job is writing here \(.*, process {job.process.pid}\)"
+        job = start_in(tmp_path / "jobs", proxy.address, LABEL, environment=gcs_environment)
+        wait_for(job, lambda: storage.list_folder(f"{OUTPUT}/labels/detections"))
+        refused = rf"output={OUTPUT}/labels: another job is writing here \(.*, process {job.pid}\)"
         with pytest.raises(UserError, match=refused):
             storage.sole_writer(f"{OUTPUT}/labels").__enter__()
-        job.kill_once(lambda: True)
+        kill_once(job, lambda: True)
         begun = clip_ids()
         steps = LABEL, TRAIN, LIFT
-        said = Series(tmp_path / "jobs", proxy.address, *steps, *steps, environment=gcs_environment).end()
+        said = finish(start_in(tmp_path / "jobs", proxy.address, *steps, *steps, environment=gcs_environment))
     finally:
         proxy.close()
     assert begun

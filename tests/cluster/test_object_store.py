@@ -3,8 +3,9 @@
 from collections import Counter
 
 import pytest
-from cluster.bucket_jobs import INPUTS, Series, same_weights, serving
+from cluster.bucket_jobs import INPUTS, same_weights, serving, start_in
 from cluster.store_proxy import BUCKET, KEYS, Proxy
+from running_jobs import finish, kill_once
 from train.training_samples import person, write
 
 from pipelines.io import storage
@@ -53,7 +54,7 @@ def store(tmp_path_factory, make_video, plugin_path):
 @pytest.fixture(scope="module")
 def undisturbed(store, tmp_path_factory):
     output = f"s3://{BUCKET}/undisturbed"
-    Series(tmp_path_factory.mktemp("undisturbed"), store, label(output), train(output), lift(output)).end()
+    finish(start_in(tmp_path_factory.mktemp("undisturbed"), store, label(output), train(output), lift(output)))
     return output
 
 
@@ -99,13 +100,12 @@ def test_killed_jobs_on_a_store_that_fails_now_and_then_end_as_if_undisturbed(st
     proxy, output = Proxy(store, NowAndThen()), f"s3://{BUCKET}/disturbed"
     steps = label(output), train(output), lift(output)
     try:
-        job = Series(tmp_path, proxy.address, *steps)
-        job.kill_once(lambda: storage.list_folder(f"{output}/labels/detections"))
+        kill_once(start_in(tmp_path, proxy.address, *steps), lambda: storage.list_folder(f"{output}/labels/detections"))
         assert 0 < len(clip_ids(output)) < len(clip_ids(undisturbed))
-        job = Series(tmp_path, proxy.address, *steps)
-        job.kill_once(lambda: storage.exists(f"{output}/lifter/checkpoints/epoch-000003/metrics.json"))
+        third_epoch = f"{output}/lifter/checkpoints/epoch-000003/metrics.json"
+        kill_once(start_in(tmp_path, proxy.address, *steps), lambda: storage.exists(third_epoch))
         assert not storage.exists(f"{output}/lifter/report.json")
-        said = Series(tmp_path, proxy.address, *steps, *steps).end()
+        said = finish(start_in(tmp_path, proxy.address, *steps, *steps))
     finally:
         proxy.close()
     assert clip_ids(output) == clip_ids(undisturbed), "no clip lost, none twice"
@@ -154,11 +154,11 @@ def test_a_store_that_is_gone_for_good_is_told_in_one_line(store, undisturbed, t
         for job in (label(output), train(output), lift(output)):
             proxy.fault = Lost(*lost[job[0]])
             # What the store's loss broke off before goes on first.
-            said = Series(tmp_path, proxy.address, *unfinished, job, patience_s=3).end(code=1)
+            said = finish(start_in(tmp_path, proxy.address, *unfinished, job, patience_s=3), code=1)
             assert told_in_one_line(said, job[0], proxy)
             unfinished = [job]
         proxy.fault = lambda number, method, path: None
-        Series(tmp_path, proxy.address, *unfinished).end()
+        finish(start_in(tmp_path, proxy.address, *unfinished))
     finally:
         proxy.close()
     assert clip_ids(output) == clip_ids(undisturbed)
@@ -180,11 +180,11 @@ def test_a_store_that_is_gone_while_videos_are_read_ends_the_job_and_other_video
     job = label(output, "max_failed=3", videos=manifest)
     try:
         proxy.fault = Lost("/videos/2.mp4", 1, "HEAD")
-        said = Series(tmp_path / "job", proxy.address, job, patience_s=3).end(code=1)
+        said = finish(start_in(tmp_path / "job", proxy.address, job, patience_s=3), code=1)
         assert told_in_one_line(said, "label", proxy)
         assert reasons(output).items() <= missing.items(), "nothing that failed for want of the store"
         proxy.fault = lambda number, method, path: None
-        Series(tmp_path / "job", proxy.address, job).end()
+        finish(start_in(tmp_path / "job", proxy.address, job))
     finally:
         proxy.close()
     assert reasons(output) == missing

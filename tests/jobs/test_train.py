@@ -1,26 +1,21 @@
 """The train job as a user runs it: to the end, again, and through SIGKILLs of a worker and of the whole job."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import mlflow
 import psutil
 import pytest
 from mlflow_store import new_store
-from running_jobs import checkpoints, same_weights, wait_for
+from running_jobs import Job, checkpoints, kill_once, same_weights
 from train.training_samples import person, write
 
 from jobs.command_line.main import run_job
 
 pytestmark = pytest.mark.ray
-ROOT = Path(__file__).parents[2]
 EPOCHS = 30
 
 
@@ -112,11 +107,7 @@ def test_a_killed_worker_is_replaced_and_nothing_changes(undisturbed, corpus, tm
 
 
 def test_a_killed_job_goes_on_where_it_was(undisturbed, corpus, tmp_path):
-    command = [sys.executable, "-m", "jobs.train", *arguments(corpus, tmp_path / "out")]
-    job = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=os.environ)
-    wait_for(job, lambda: checkpoints(tmp_path / "out"))
-    job.send_signal(signal.SIGKILL)
-    job.wait()
+    kill_once(Job(["train", *arguments(corpus, tmp_path / "out")]), lambda: checkpoints(tmp_path / "out"))
     assert not (tmp_path / "out" / "report.json").exists()
     assert run_job("train", arguments(corpus, tmp_path / "out")) == 0
     assert same_weights(undisturbed[0], tmp_path / "out")

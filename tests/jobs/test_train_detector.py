@@ -1,11 +1,6 @@
 """The train_detector job as a user runs it: rendered people, a kill, a checkpoint that labels video, wrong input."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import mlflow
 import pyarrow.parquet as pq
@@ -13,7 +8,7 @@ import pytest
 import torch
 from evaluate_detector.annotated_samples import coco_set, mpii_set
 from mlflow_store import new_store
-from running_jobs import checkpoints, same_weights, wait_for
+from running_jobs import Job, checkpoints, kill_once, same_weights
 
 from jobs.command_line.arguments import read_config
 from jobs.command_line.main import run_job
@@ -23,7 +18,6 @@ from pipelines.train_detector.plan import plan_training
 from schemas.configs.synthesize import SynthesizeConfig
 from schemas.configs.train_detector import TrainDetectorConfig
 
-ROOT = Path(__file__).parents[2]
 EPOCHS = 2
 
 
@@ -104,11 +98,7 @@ def test_the_same_command_again_does_nothing_and_others_are_refused(undisturbed,
 @pytest.mark.ray
 def test_a_killed_job_goes_on_where_it_was(undisturbed, studio, tmp_path):
     output = tmp_path / "out"
-    command = [sys.executable, "-m", "jobs.train_detector", *arguments(studio, output)]
-    job = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=os.environ)
-    wait_for(job, lambda: checkpoints(output))
-    job.send_signal(signal.SIGKILL)
-    job.wait()
+    kill_once(Job(["train_detector", *arguments(studio, output)]), lambda: checkpoints(output))
     assert not (output / "report.json").exists()
     assert run_job("train_detector", arguments(studio, output)) == 0
     assert same_weights(undisturbed[0], output)

@@ -1,36 +1,22 @@
 """Kill tests: SIGKILL to the driver, a detector, a decoder. After a relaunch nothing is lost and nothing is twice."""
 
 import os
-import signal
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import psutil
 import pytest
 from mlflow_store import new_store
-from running_jobs import finish, processes_below, wait_for
+from running_jobs import Job, finish, processes_below, wait_for
 
 from pipelines.io import storage
 
 pytestmark = pytest.mark.ray
 
-ROOT = Path(__file__).parents[2]
-DELAY = "detector.delay_s=0.02"
-
-
-def command(corpus, output, *fields):
-    return [
-        *(sys.executable, "-m", "jobs.label", f"videos={corpus}", f"output={output}"),
-        *("detector=bright_spot:BrightSpot", "decode.max_side=160", "decode.clip_mb=0.4"),
-        *("workers.clips_per_file=2", *fields),
-    ]
-
 
 def start(corpus, output):
     """Start the job."""
-    return subprocess.Popen(command(corpus, output, DELAY), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    fields = (f"videos={corpus}", f"output={output}", "detector=bright_spot:BrightSpot", "detector.delay_s=0.02")
+    return Job(["label", *fields, "decode.max_side=160", "decode.clip_mb=0.4", "workers.clips_per_file=2"])
 
 
 def first_file(output):
@@ -75,16 +61,14 @@ def test_the_driver_is_killed_half_way(corpus, undisturbed, tmp_path):
     wait_for(job, first_file(output))
     working = processes_below(job.pid, "ray::MapWorker") + processes_below(job.pid, "pipelines.video.child")
     assert working
-    job.send_signal(signal.SIGKILL)
+    job.kill()
     job.wait()
     assert psutil.wait_procs(working, timeout=30)[1] == [], "no worker outlives the job"
     done = sum(clip_ids(output).values())
     assert 0 < done < sum(clip_ids(undisturbed).values())
-    relaunch = subprocess.run(command(corpus, output, DELAY), cwd=ROOT, capture_output=True, text=True, check=False)
-    assert relaunch.returncode == 0, relaunch.stderr
+    finish(start(corpus, output))
     assert_same(output, undisturbed)
-    again = subprocess.run(command(corpus, output, DELAY), cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "nothing to do: all 3 videos are labeled" in again.stdout
+    assert "nothing to do: all 3 videos are labeled" in finish(start(corpus, output))
 
 
 @pytest.mark.parametrize("who", ["detector actor", "its decoding child"])

@@ -1,18 +1,13 @@
 """Kill tests: SIGKILL to a lifting process, then to the job. After a relaunch no track is missing and none is twice."""
 
 import os
-import signal
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from evaluate.lifter_samples import make_lifter
-from mlflow_store import new_store
-from running_jobs import processes_below, wait_for
+from running_jobs import Job, finish, processes_below, wait_for
 from tracks.track_samples import write_tracks
 from train.training_samples import person
 
@@ -24,8 +19,6 @@ from pipelines.lifters.checkpoint import save_lifter
 from pipelines.tracks.lifted_reader import read_lifted
 
 pytestmark = pytest.mark.ray
-
-ROOT = Path(__file__).parents[2]
 
 
 def poses(output):
@@ -39,24 +32,20 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path):
     write_tracks(tmp_path / "tracks" / "bucket-0.parquet", [person(str(n), 10_000 + n) for n in range(12)])
     output = tmp_path / "poses"
     fields = [f"model={tmp_path}/best.pt", f"tracks={tmp_path}/tracks", f"output={output}"]
-    command = [sys.executable, "-m", "jobs.lift", *fields]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": new_store(tmp_path)}
-
-    job = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    job = Job(["lift", *fields])
     victim = wait_for(job, lambda: processes_below(job.pid, "LiftUnits"))[0]
     wait_for(job, lambda: poses(output))
     victim.kill()
     before = len(poses(output))
     wait_for(job, lambda: len(poses(output)) > before)
     working = processes_below(job.pid, "LiftUnits")
-    job.send_signal(signal.SIGKILL)
+    job.kill()
     job.wait()
     assert psutil.wait_procs(working, timeout=30)[1] == [], "no process outlives the job"
     kept = {file: os.stat(file).st_mtime_ns for file in poses(output)}
     assert 0 < len(kept) < 12
 
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    finish(Job(["lift", *fields]))
     assert {file: os.stat(file).st_mtime_ns for file in kept} == kept, "what was done is not done again"
     found = {track.track_id: track for track in read_lifted(str(output))}
     ids = Counter(i for file in poses(output) for i in storage.read_table(file, ["track_id"])["track_id"].to_pylist())

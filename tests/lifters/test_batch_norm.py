@@ -4,7 +4,6 @@ import jaxtyping
 import pytest
 import torch
 import torch.distributed as dist
-from torch._dynamo.testing import CompileCounter
 from torch.multiprocessing.spawn import spawn
 from torch.nn import functional
 
@@ -101,6 +100,8 @@ def test_a_second_backward_is_refused():
 
 
 def test_compiled_is_the_same_and_compiled_once(monkeypatch):
+    from torch._dynamo.testing import CompileCounter  # its import takes seconds
+
     # The compiler cannot see through the shape checks.
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     module = build()
