@@ -1,18 +1,35 @@
-# make demo | make test: each sets up everything it needs; the second time set-up is skipped.
+# make demo | make test | make test-fast: each sets up everything it needs; the second time set-up is skipped.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint audit setup clean
+# Processes that run tests, whole files each. Most tests with Ray wait for its processes to start and to end, so that
+# more of them than cores keep the cores busy; each takes up to 4 GB.
+LANES ?= 3
+TESTS = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=20
+
+.PHONY: demo test tests test-fast test-slow coverage lint audit setup clean
 
 demo: setup
 	$(BIN)/python -m jobs.demo output=demo
 
-test: setup lint
-	$(BIN)/python -m pytest
+# The checks of lint take a core for a minute, in which tests with Ray mostly wait: both run at once, each must succeed.
+test: setup
+	@$(MAKE) --no-print-directory -j 2 tests lint
 
-# Faults that take minutes; docs/reliability.md has their last result.
+tests: setup
+	$(TESTS) -n $(LANES)
+
+# What needs no Ray.
+test-fast: setup
+	$(TESTS) -n 2 -m 'not ray and not slow'
+
+# Faults that take minutes, and a second kind of store; docs/reliability.md has their last result.
 test-slow: setup
-	$(BIN)/python -m pytest -m slow
+	$(TESTS) -n 0 -m slow
+
+# Of the process that runs the tests: what Ray's workers and other processes execute is not counted.
+coverage: setup
+	$(TESTS) -n $(LANES) --cov --cov-report=term:skip-covered --cov-report=html
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -35,4 +52,4 @@ setup: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .audit demo
+	rm -rf .venv .audit demo htmlcov .coverage

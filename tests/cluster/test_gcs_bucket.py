@@ -16,7 +16,8 @@ from pipelines.tracks.lifted_reader import read_lifted
 from schemas.errors import UserError
 
 # Two processes with a Ray each, one after another: on a busy machine each start takes a minute.
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+# What it shows of jobs, tests/cluster/test_object_store.py shows in every run with an S3 store.
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 INPUTS = f"gs://{BUCKET}/inputs"
 OUTPUT = f"gs://{BUCKET}/out"
