@@ -200,7 +200,7 @@ def s3(s3_server, monkeypatch):
 
     proxy = Proxy(s3_server)
     # s3fs asks again by itself before the store's own patience begins, for 2 s with its default of 5.
-    monkeypatch.setattr(S3Store, "retries", 2)
+    monkeypatch.setattr(S3Store, "retries", 3)
     yield from found_by_this_process(proxy, S3Store, environment(proxy.address), monkeypatch)
 
 
