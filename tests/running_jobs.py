@@ -15,6 +15,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import psutil
@@ -96,7 +97,7 @@ def _kill_all() -> None:
         job.kill()
 
 
-def _fork_server() -> multiprocessing.context.ForkServerContext:
+def _fork_server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTED_BEFORE)
     # The server finds what it imports by this variable alone.
@@ -115,7 +116,7 @@ def _fork_server() -> multiprocessing.context.ForkServerContext:
 def _run(jobs: list[list[str]], folder: str, environment: dict[str, str], log: str) -> None:
     """What the forked process does."""
     import fsspec.config
-    from ray._raylet import Config
+    from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]
 
     from jobs.command_line.main import run_job
 
