@@ -1,10 +1,13 @@
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
-from pipelines.video.gif import GifWriter
+from pipelines.video.gif import write_gif
 
 
 def picture(number: int) -> np.ndarray:
@@ -16,9 +19,7 @@ def picture(number: int) -> np.ndarray:
 
 def test_frames_come_back_in_their_colours_at_their_times(tmp_path: Path) -> None:
     times = [0.0, 0.1, 0.25, 0.5]
-    with GifWriter(tmp_path / "a.gif", [picture(0), picture(3)]) as writer:
-        for number, time_s in enumerate(times):
-            writer.write(picture(number), time_s)
+    write_gif(tmp_path / "a.gif", map(picture, range(4)), times, [picture(0), picture(3)])
     with av.open(str(tmp_path / "a.gif")) as container:
         frames = list(container.decode(video=0))
     assert [frame.time for frame in frames] == pytest.approx(times)
@@ -26,12 +27,42 @@ def test_frames_come_back_in_their_colours_at_their_times(tmp_path: Path) -> Non
         assert np.abs(frame.to_ndarray(format="rgb24").astype(int) - picture(number)).max() < 12
 
 
+def test_the_gif_repeats_and_its_last_frame_is_shown_as_long_as_the_one_before(tmp_path: Path) -> None:
+    write_gif(tmp_path / "a.gif", map(picture, range(3)), [0.0, 0.1, 0.3], [picture(0)])
+    durations = []
+    with Image.open(tmp_path / "a.gif") as image:
+        assert image.info["loop"] == 0
+        for number in range(3):
+            image.seek(number)
+            durations.append(image.info["duration"])
+    assert durations == [100, 200, 200]
+
+
+def test_a_gif_of_one_frame(tmp_path: Path) -> None:
+    write_gif(tmp_path / "a.gif", [picture(2)], [0.0], [picture(2)])
+    with Image.open(tmp_path / "a.gif") as image:
+        assert np.abs(np.asarray(image.convert("RGB")).astype(int) - picture(2)).max() < 12
+
+
+def test_rgb_frames_are_not_kept(tmp_path: Path) -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for number in range(10):
+            assert sum(frame() is not None for frame in alive) <= 2
+            frame = picture(number)
+            alive.append(weakref.ref(frame))
+            yield frame
+
+    write_gif(tmp_path / "a.gif", frames(), [number / 10 for number in range(10)], [picture(0)])
+    assert len(alive) == 10
+
+
 def test_nothing_is_left_of_a_gif_that_fails(tmp_path: Path) -> None:
-    def fail() -> None:
-        with GifWriter(tmp_path / "a.gif", [picture(0)]) as writer:
-            writer.write(picture(0), 0.0)
-            raise KeyboardInterrupt
+    def frames() -> Iterator[np.ndarray]:
+        yield picture(0)
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fail()
+        write_gif(tmp_path / "a.gif", frames(), [0.0, 0.1], [picture(0)])
     assert list(tmp_path.iterdir()) == []

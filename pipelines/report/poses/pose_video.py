@@ -3,7 +3,7 @@
 Frames are decoded a few at a time, drawn and encoded immediately, so memory does not grow with the video's length.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from pipelines.report.poses.clip import CLOCK
 from pipelines.report.poses.film import Film
 from pipelines.report.poses.scene import Scene
 from pipelines.video.encode import VideoWriter
-from pipelines.video.gif import GifWriter
+from pipelines.video.gif import write_gif
 
 # This quality keeps thin lines clean, at 5 to 10 MB per minute. No B-frames, for the reason given in clip.py.
 _ENCODER = {"preset": "veryfast", "crf": "23", "bf": "0"}
@@ -74,7 +74,10 @@ def render_gif(
     numbers = np.flatnonzero(np.diff(intervals, prepend=-1))
     sampled = numbers[np.unique(np.linspace(0, len(numbers) - 1, _PALETTE_SAMPLES).astype(int))]
     samples = [image for _, image in film.frames(sampled.tolist())]
-    with GifWriter(path, samples) as writer:
-        for number, image in film.frames(numbers.tolist()):
-            writer.write(image, float(since_s[number]))
+
+    def drawn() -> Iterator[np.ndarray]:
+        for _, image in film.frames(numbers.tolist()):
+            yield image
             on_frame()
+
+    write_gif(path, drawn(), since_s[numbers].tolist(), samples)
