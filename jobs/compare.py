@@ -11,11 +11,11 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 import time
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from jobs import evaluate, import_poses, train
 from jobs.command_line.arguments import read_config
+from jobs.command_line.terminal import Terminal
 from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import runs
 from schemas.configs.compare import CompareConfig
@@ -29,7 +29,7 @@ METRICS = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
 
 def main(config: CompareConfig) -> int:
     """Import, train twice, evaluate twice; what is done already is kept."""
-    started, console = time.monotonic(), Console(highlight=False, soft_wrap=True)
+    started, console = time.monotonic(), Terminal()
     tracks = config.tracks
     if tracks is None:
         console.rule("1. Film the motion capture", align="left")
@@ -57,7 +57,7 @@ def compose(scores: dict[str, dict[str, float]], seconds: float) -> dict[str, An
     return {"format": FORMAT, **flat, "gain_percent": 100 * (1 - second / first), "seconds": seconds}
 
 
-def show(console: Console, comparison: dict[str, Any], config: CompareConfig) -> None:
+def show(console: Terminal, comparison: dict[str, Any], config: CompareConfig) -> None:
     """Both rows and what they say."""
     table = Table("", *(name.removesuffix("_mm").replace("_", "-").upper() + ", mm" for name in METRICS))
     for variant in ("supervised", "semi_supervised"):

@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from statistics import median
 
-from rich.console import Console
 from rich.table import Table
 
 from jobs import compare, import_poses, label, lift, register, synthesize
 from jobs.command_line.arguments import read_config
+from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
 from pipelines.synthetic import comparison
 from pipelines.synthetic.studio import MANIFEST
@@ -43,7 +43,7 @@ WARMUP_SHARE = 1 / 6
 
 def main(config: DemoConfig) -> int:
     """Tell the whole story; 1 if a part of it failed."""
-    started, console = time.monotonic(), Console(highlight=False, soft_wrap=True, markup=False)
+    started, console = time.monotonic(), Terminal()
     if not storage.is_local(config.output):
         raise UserError(f"output={config.output}: the demo films to a folder on this machine; name one")
     story = Story(config, console)
@@ -57,7 +57,7 @@ def main(config: DemoConfig) -> int:
 class Story:
     """The parts of the demo, each a job with its own output; each returns the job's exit code."""
 
-    def __init__(self, config: DemoConfig, console: Console) -> None:
+    def __init__(self, config: DemoConfig, console: Terminal) -> None:
         self._config, self._console, self._parts = config, console, 0
         names = [f"S{number:03}" for number in range(config.labeled + config.unlabeled + config.held_out)]
         self._labeled, rest = names[: config.labeled], names[config.labeled :]

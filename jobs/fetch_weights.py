@@ -11,6 +11,7 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 from pathlib import Path
 
 from pipelines import registry
+from pipelines.io.secrets import shown
 from schemas.configs.fetch_weights import FetchWeightsConfig
 from schemas.errors import UserError
 
@@ -21,5 +22,5 @@ def main(config: FetchWeightsConfig) -> int:
     if not hasattr(detector, "fetch_weights"):
         raise UserError(f"detector={config.detector}: brings no weights to fetch; give detector.weights=…")
     folder = detector.fetch_weights(Path(config.into) if config.into else None)
-    print(f"{config.detector}: weights are in {folder}")
+    print(shown(f"{config.detector}: weights are in {folder}"))
     return 0

@@ -8,6 +8,7 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("import_lifter"))
 
+from jobs.command_line.terminal import Terminal
 from pipelines.lifters.checkpoint import save_lifter
 from pipelines.lifters.published import load_published
 from schemas.configs.import_lifter import ImportLifterConfig
@@ -21,7 +22,7 @@ def main(config: ImportLifterConfig) -> int:
     )
     save_lifter(config.output, model, card)
     trajectory = "with" if card.trajectory else "without"
-    print(
+    Terminal().print(
         f"{config.output}: {card.lifter} of {card.receptive_field} frames at {card.fps:g} frames/s, "
         f"{card.input_layout} → {card.output_layout}, {trajectory} a trajectory"
     )

@@ -23,7 +23,7 @@ def main(config: ImportPosesConfig) -> int:
     job = run.prepare(config)  # before anything is written
     work = run.survey(job)
     if work.nothing_to_do:
-        print(f"import_poses: nothing to do: {config.output} holds all tracks of this source")
+        Terminal().print(f"import_poses: nothing to do: {config.output} holds all tracks of this source")
         return 0
     with storage.sole_writer(config.output), runs.record("import_poses", config) as record:
         with stage_bars(transient=True) as on_progress:

@@ -27,7 +27,7 @@ def main(config: LabelConfig) -> int:
     with storage.sole_writer(config.output):
         work = run.survey(job)
         if work.nothing_to_do:
-            print(f"label: nothing to do: all {len(job.sources)} videos are labeled in {config.output}")
+            Terminal().print(f"label: nothing to do: all {len(job.sources)} videos are labeled in {config.output}")
             return 0
         with runs.record("label", config) as record, stage_bars() as on_progress:
             report = run.execute(job, work, on_progress)

@@ -31,7 +31,7 @@ def main(config: LiftConfig) -> int:
     with storage.sole_writer(config.output):
         work = run.survey(job)
         if work.nothing_to_do:
-            print(f"lift: nothing to do: all {len(work.tracks)} tracks are lifted in {config.output}")
+            Terminal().print(f"lift: nothing to do: all {len(work.tracks)} tracks are lifted in {config.output}")
             return 0
         with runs.record("lift", config) as record, stage_bars() as on_progress:
             report = run.execute(job, work, on_progress, lambda page, name: record.log_page(page, f"pages/{name}"))

@@ -86,7 +86,7 @@ def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
     assert config.job is not None
     values = merge_arguments(config.arguments)
     # The job itself would say the same, later and elsewhere.
-    durability.require_durable_output(read_config(config_class(config.job), config.arguments))
+    durability.require_durable_output(read_config(config_class(config.job), config.arguments, resolve=str))
     command = ["python", "-m", f"jobs.{config.job}", *(f"{name}={_text(value)}" for name, value in values.items())]
     runtime: dict[str, Any] = {"env_vars": _variables(config, environment)}
     if folder := config.working_dir or _clone():

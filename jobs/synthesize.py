@@ -11,9 +11,8 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 import time
 from itertools import count
 
-from rich.console import Console
-
 from jobs.command_line.progress import stage_bars
+from jobs.command_line.terminal import Terminal
 from pipelines.synthetic.studio import MANIFEST, synthesize
 from schemas.configs.synthesize import SynthesizeConfig
 from schemas.progress import Progress
@@ -21,7 +20,7 @@ from schemas.progress import Progress
 
 def main(config: SynthesizeConfig) -> int:
     """Film everything with a progress bar, then say what was made and where."""
-    console, start = Console(), time.monotonic()
+    console, start = Terminal(), time.monotonic()
     scenes = -(-config.people // config.people_per_video)
     with stage_bars(transient=True) as on_progress:
         done = count(1)
@@ -32,8 +31,6 @@ def main(config: SynthesizeConfig) -> int:
     frames = len(videos) * round(config.seconds * config.fps)
     console.print(
         f"{len(videos)} videos, {frames} frames in {elapsed_s:.0f} s ({frames / elapsed_s:.0f} frames/s)\n"
-        f"manifest: {config.output}/{MANIFEST}\ntruth:    {config.output}/truth/",
-        soft_wrap=True,
-        highlight=False,
+        f"manifest: {config.output}/{MANIFEST}\ntruth:    {config.output}/truth/"
     )
     return 0

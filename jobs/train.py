@@ -32,7 +32,7 @@ def main(config: TrainConfig) -> int:
     with storage.sole_writer(config.output):
         work = run.survey(job)
         if work.nothing_to_do:
-            print(f"train: nothing to do: {config.output} holds the finished training")
+            Terminal().print(f"train: nothing to do: {config.output} holds the finished training")
             return 0
         with runs.record("train", config, work.run_id) as record, training_bars() as bars:
             display = Display(bars, config.optimization.epochs, record)

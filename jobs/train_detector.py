@@ -33,7 +33,7 @@ def main(config: TrainDetectorConfig) -> int:
     with storage.sole_writer(config.output):
         work = run.survey(job)
         if work.nothing_to_do:
-            print(f"train_detector: nothing to do: {config.output} holds the finished training")
+            Terminal().print(f"train_detector: nothing to do: {config.output} holds the finished training")
             return 0
         with runs.record("train_detector", config, work.run_id) as record, training_bars() as bars:
             display = Display(bars, config.optimization.epochs, record)

@@ -49,7 +49,9 @@ def main(config: TuneConfig) -> int:
         begun = ledger.look_up(config, plan.digest)
         before = ledger.read_trials(config.output)
         if len(before) >= count and all(trial.ended for trial in before) and _concluded(config, len(before)):
-            print(f"tune: nothing to do: {config.output} holds the finished search; trials={count + 10} would go on")
+            Terminal().print(
+                f"tune: nothing to do: {config.output} holds the finished search; trials={count + 10} would go on"
+            )
             return 0
         tracking_server.connect()  # before Ray starts
         room = run.find_room(config)

@@ -7,9 +7,9 @@ MLflow parameters. `jobs/command_line/arguments.py` reads the values from recipe
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -17,6 +17,31 @@ from schemas.errors import UserError
 
 # Takes a plug-in table and a name in it, and returns the config class of that plug-in's options.
 PluginConfigs = Callable[[str, str], type["JobConfig"]]
+
+# Makes an address independent of the working directory.
+Resolve = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class AddressRule:
+    """Validator of fields that hold the address of a file or folder: `build` makes such addresses absolute.
+
+    Attributes:
+        words: Values that stand for something else and stay as they are.
+    """
+
+    words: tuple[str, ...] = ()
+
+    def __call__(self, value: str, info: ValidationInfo) -> str:
+        """Resolve an address, if the config is being read by `build` with a resolver."""
+        resolve: Resolve | None = (info.context or {}).get("resolve")
+        return value if resolve is None or value in self.words else resolve(value)
+
+
+Address = Annotated[str, AfterValidator(AddressRule())]
+"""The address of a file or folder: a path, a glob or a URI."""
+Addresses = Address | tuple[Address, ...]
+"""One address or several."""
 
 
 class JobConfig(BaseModel):
@@ -52,18 +77,22 @@ class PluginTable:
 Config = TypeVar("Config", bound=JobConfig)
 
 
-def build(model: type[Config], values: Mapping[str, Any], plugins: PluginConfigs) -> Config:
+def build(
+    model: type[Config], values: Mapping[str, Any], plugins: PluginConfigs, resolve: Resolve | None = None
+) -> Config:
     """Validate nested values against a config class and the config classes of its plug-ins.
 
     Args:
         model: The job's config class.
         values: Nested values, as in a recipe.
         plugins: Returns the config class of a plug-in's options.
+        resolve: Applied to the value of every `Address` field, also among the options of plug-ins.
 
     Raises:
         UserError: One line for each mistake: path, value, rule and the nearest right name.
     """
     mistakes: list[str] = []
+    context = {"resolve": resolve}
     merged = dict(values)
     for name, field, table in _plugin_fields(model):
         value = merged.get(name)
@@ -78,10 +107,10 @@ def build(model: type[Config], values: Mapping[str, Any], plugins: PluginConfigs
             mistakes.append(f"{name}.name: {error}")
             merged[name] = {"name": str(plugin_name)}
             continue
-        checked, wrong = _validate(options, chosen, f"{name}.")
+        checked, wrong = _validate(options, chosen, context, f"{name}.")
         mistakes += wrong
         merged[name] = {"name": plugin_name, **(checked.model_dump() if checked else {})}
-    config, wrong = _validate(model, merged)
+    config, wrong = _validate(model, merged, context)
     if config is None or mistakes:
         raise UserError("\n".join(wrong + mistakes))
     return config
@@ -108,9 +137,11 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _validate(model: type[Config], values: Mapping[str, Any], prefix: str = "") -> tuple[Config | None, list[str]]:
+def _validate(
+    model: type[Config], values: Mapping[str, Any], context: Mapping[str, Any], prefix: str = ""
+) -> tuple[Config | None, list[str]]:
     try:
-        return model.model_validate(values), []
+        return model.model_validate(values, context=context), []
     except ValidationError as error:
         return None, [_explain(e, model, prefix) for e in error.errors()]
 

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 import yaml
 
 from pipelines import registry
+from pipelines.io.addresses import absolute_path
 from schemas.errors import UserError
-from schemas.job_config import JobConfig, build
+from schemas.job_config import JobConfig, Resolve, build
 
 Config = TypeVar("Config", bound=JobConfig)
 
@@ -19,15 +20,21 @@ TABLES = {
 }
 
 
-def read_config(model: type[Config], arguments: Sequence[str]) -> Config:
+def read_config(model: type[Config], arguments: Sequence[str], resolve: Resolve = absolute_path) -> Config:
     """The config that a command line describes: recipes first, in order, then single fields over them.
+
+    Args:
+        model: The job's config class.
+        arguments: The command line.
+        resolve: Applied to every address. By default it makes local paths absolute, because workers may run in other
+            working directories than the driver.
 
     Raises:
         UserError: Every mistake, a line each.
     """
     values, mistakes = _merge_all(arguments)
     try:
-        config = build(model, values, plugin_config)
+        config = build(model, values, plugin_config, resolve)
     except UserError as error:
         raise UserError("\n".join([*mistakes, str(error)])) from error
     if mistakes:

@@ -1,7 +1,9 @@
 """Checks that the results of a job on a cluster outlive the cluster."""
 
 import os
+from collections.abc import Sequence
 
+from jobs.command_line.arguments import read_config
 from schemas.errors import UserError
 from schemas.job_config import JobConfig
 
@@ -16,6 +18,9 @@ _FILE_STORES = ("sqlite:", "file:", "/", "./")
 
 def require_durable_output(config: JobConfig) -> None:
     """Refuse an output folder that is relative: on a cluster it would lie on one of the cluster's machines.
+
+    Args:
+        config: The job's config, read with `resolve=str`, which leaves addresses as they were typed.
 
     Raises:
         UserError: It is relative.
@@ -42,12 +47,17 @@ def require_durable_tracking(uri: str | None) -> None:
         )
 
 
-def require_durable_if_submitted(config: JobConfig) -> None:
+def require_durable_if_submitted(model: type[JobConfig], arguments: Sequence[str]) -> None:
     """Make both checks where `submit` started this process; elsewhere do nothing.
+
+    Args:
+        model: The job's config class.
+        arguments: Its command line.
 
     Raises:
         UserError: A check fails.
     """
     if SUBMITTED in os.environ:
-        require_durable_output(config)
+        # With the addresses as they were typed: once they are absolute, none is seen to have been relative.
+        require_durable_output(read_config(model, arguments, resolve=str))
         require_durable_tracking(os.environ.get(TRACKING))

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Iterator, Sequence
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -68,6 +68,6 @@ def _type_name(annotation: Any) -> str:
         return "|".join(_type_name(a) for a in arguments)
     if str(origin) == "typing.Literal":
         return "|".join(map(str, arguments))
-    if origin is not None and str(origin).endswith("Annotated"):
+    if origin is Annotated:
         return _type_name(arguments[0])
     return getattr(annotation, "__name__", str(annotation))

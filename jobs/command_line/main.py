@@ -15,7 +15,7 @@ from jobs.command_line.durability import require_durable_if_submitted
 from jobs.command_line.help import help_text
 from jobs.command_line.job_list import config_class, job_names, summary
 from jobs.command_line.submit_arguments import read_submit_config
-from pipelines.io.secrets import printable, redact
+from pipelines.io.secrets import redact, shown
 from pipelines.ray_cluster.logs import JsonFormatter, json_requested
 from schemas.errors import RunFailed, UserError
 from schemas.job_config import JobConfig
@@ -53,16 +53,15 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
             print(help_text(name, summary(name), model, arguments), flush=True)
             return 0
         config = _read(name, model, arguments)
-        require_durable_if_submitted(config)
         # By name, because this process may have been started as `python -m jobs.<name>`: what the job defines must
         # belong to a module that Ray's workers can import, and `__main__` is none.
         return importlib.import_module(f"jobs.{name}").main(config)
     except UserError as error:
         for line in str(error).splitlines():
-            print(f"{name}: {printable(redact(line))}", file=sys.stderr)
+            print(f"{name}: {shown(line)}", file=sys.stderr)
         return 2
     except RunFailed as error:
-        print(f"{name}: {printable(redact(str(error)))}", file=sys.stderr)
+        print(f"{name}: {shown(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run the same command again", file=sys.stderr)
@@ -79,6 +78,7 @@ def _read(name: str, model: type[JobConfig], arguments: list[str]) -> JobConfig:
     # A bare first word is the value of the job's first field where the job allows that: `fetch_weights blazepose`.
     if model.BARE_FIELD and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         arguments[0] = f"{model.BARE_FIELD}={arguments[0]}"
+    require_durable_if_submitted(model, arguments)
     return read_config(model, arguments)
 
 

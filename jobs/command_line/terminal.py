@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipelines.io.secrets import printable, redact
+from pipelines.io.secrets import shown
 
 
 class Terminal(Console):
@@ -19,4 +19,4 @@ class Terminal(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print a line."""
-        super().print(*(printable(redact(o)) if isinstance(o, str) else o for o in objects), **options)
+        super().print(*(shown(o) if isinstance(o, str) else o for o in objects), **options)

@@ -8,7 +8,7 @@ from pipelines.datasets.camera_table import read_cameras
 from pipelines.datasets.human36m_cameras import HUMAN36M_CAMERAS
 from pipelines.datasets.paired_npz import PairedFiles
 from pipelines.tracks.keypoint_track import KeypointTrack
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 from schemas.layouts import layout
 
 FPS = 50.0
@@ -26,16 +26,16 @@ class Human36M:
     class Config(JobConfig):
         """Options of the source."""
 
-        positions: str = Field(min_length=1)
+        positions: Address = Field(min_length=1)
         """data_3d_h36m.npz: positions_3d = {subject: {action: (frames, 32, 3)}}, metres, world."""
 
-        keypoints: str | None = None
+        keypoints: Address | None = None
         """data_2d_h36m_*.npz: positions_2d, pixels per camera, and metadata; none: the true joints are projected."""
 
         keypoints_layout: str | None = None
         """Joint layout of the 2D; none: as its metadata says by name or symmetry."""
 
-        cameras: str | None = None
+        cameras: Address | None = None
         """JSON table of other cameras (form: pipelines/datasets/camera_table.py); none: Human3.6M's own."""
 
     def __init__(self, config: Config) -> None:

@@ -7,7 +7,7 @@ from pydantic import Field
 from pipelines.datasets.camera_table import read_cameras
 from pipelines.datasets.paired_npz import PairedFiles
 from pipelines.tracks.keypoint_track import KeypointTrack
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 from schemas.layouts import layout
 
 FPS = 60.0
@@ -22,13 +22,13 @@ class HumanEva15:
     class Config(JobConfig):
         """Options of the source."""
 
-        positions: str = Field(min_length=1)
+        positions: Address = Field(min_length=1)
         """data_3d_humaneva15.npz: positions_3d = {"Train/S1": {action: (frames, 15, 3)}}, metres, world."""
 
-        keypoints: str = Field(min_length=1)
+        keypoints: Address = Field(min_length=1)
         """data_2d_humaneva15_*.npz: positions_2d, pixels per camera, and metadata."""
 
-        cameras: str = Field(min_length=1)
+        cameras: Address = Field(min_length=1)
         """JSON table of the three 640 x 480 cameras with their places (form: pipelines/datasets/camera_table.py)."""
 
         keypoints_layout: str | None = None

@@ -16,7 +16,7 @@ from pipelines.datasets.studio_cameras import surround
 from pipelines.io.npz import mapping, numbers, read_npz
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 from schemas.layouts import layout
 
 # The joint of h36m17 that is nearest to the eyes, ears and nose of coco17.
@@ -42,7 +42,7 @@ class Mocap17:
     class Config(JobConfig):
         """Options of the source."""
 
-        positions: str = Field(min_length=1)
+        positions: Address = Field(min_length=1)
         """npz with positions_3d = {subject: {action: (frames, 17, 3)}}, h36m17, metres, world, z up."""
 
         fps: float = Field(default=60.0, gt=0)

@@ -20,7 +20,7 @@ from pydantic import Field
 from pipelines.datasets.pose_source import Shot, stem
 from pipelines.io.npz import mapping, numbers, read_npz
 from pipelines.tracks.keypoint_track import KeypointTrack
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 from schemas.layouts import layout
 
 # Joints of layout h36m17 in the dataset's order (its list: mmpose, configs/_base_/datasets/mpi_inf_3dhp.py). The upper
@@ -37,7 +37,7 @@ class MpiInf3dhp:
     class Config(JobConfig):
         """Options of the source."""
 
-        arrays: str = Field(min_length=1)
+        arrays: Address = Field(min_length=1)
         """npz with `data` = {sequence: {camera: {data_3d (mm), data_2d (px), valid}}}."""
 
         fps: float = Field(gt=0)

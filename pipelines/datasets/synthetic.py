@@ -14,7 +14,7 @@ from pipelines.tracks.keypoint_reader import read_tracks, tracks_files
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import take
 from schemas.errors import UserError
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 from schemas.layouts import layout, shared_joints
 
 TRUE_LAYOUT = layout("h36m17")
@@ -30,10 +30,10 @@ class Synthetic:
     class Config(JobConfig):
         """Options of the source."""
 
-        tracks: str = Field(min_length=1)
+        tracks: Address = Field(min_length=1)
         """Tracks of the videos: the tracks/ folder of an output of jobs.label."""
 
-        truth: str = Field(min_length=1)
+        truth: Address = Field(min_length=1)
         """The output folder of jobs.synthesize whose videos were labeled."""
 
         max_error: float = Field(default=0.2, gt=0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.io import json_documents, storage
+from pipelines.io.addresses import absolute_path
 from schemas.errors import UserError
 
 MANIFEST, REPORT = "run.json", "report.json"
@@ -89,11 +90,20 @@ def require_same_settings(output: str, existing: Mapping[str, Any], requested: M
     """
     for name in sorted(existing.keys() | requested.keys()):
         before, now = existing.get(name), requested.get(name)
-        if before != now:
+        if not _is_same(before, now):
             raise UserError(
                 f"output={output}: was begun with {name}={_text(before)}, now {name}={_text(now)}; "
                 "give the same settings to continue, or another output"
             )
+
+
+def _is_same(before: Any, now: Any) -> bool:
+    """Whether a setting is unchanged; earlier versions kept relative addresses, this one keeps absolute ones."""
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        return all(map(_is_same, before, now))
+    if isinstance(before, str) and isinstance(now, str) and now.startswith("/"):
+        return absolute_path(before) == now
+    return before == now
 
 
 def _text(value: Any) -> str:

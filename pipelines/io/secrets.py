@@ -1,5 +1,6 @@
 """What may be shown: no secrets of addresses (passwords, signatures of links), and nothing that drives a terminal."""
 
+import os
 import re
 
 # user:password@host.
@@ -22,3 +23,13 @@ def redact(text: str) -> str:
 def printable(text: str) -> str:
     """The text with control characters as their escapes: a file may be called what would clear a terminal."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def shown(text: str) -> str:
+    """The text as a terminal may show it.
+
+    Configs hold absolute paths. What lies below this process' working directory is shown relative to it, so that it is
+    short and can be copied into the next command.
+    """
+    below = re.escape(os.path.join(os.getcwd(), ""))
+    return printable(redact(re.sub(rf"(?<![\w./-]){below}(?=[^\s/])", "", text)))

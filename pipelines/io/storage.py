@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote
 
 import fsspec
 import pyarrow as pa
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
+from pipelines.io.addresses import local_path
 from pipelines.io.stores import copies, lease
 from schemas.errors import RunFailed, UserError
 
@@ -51,12 +51,9 @@ def filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
     Raises:
         UserError: The protocol is unknown or its package is not installed.
     """
-    if uri.startswith("file://"):
-        # As in every address of a file, %20 is a space; a bare path is taken as it is.
-        uri = unquote(uri.removeprefix("file://").removeprefix("localhost"))
-    if uri.startswith("/") or "://" not in uri:
+    if uri.startswith(("/", "file://")) or "://" not in uri:
         # `url_to_fs` would take the name a::b.mp4 apart.
-        return fsspec.filesystem("file"), str(LocalFileSystem._strip_protocol(uri))
+        return fsspec.filesystem("file"), local_path(uri)
     try:
         fs, path = fsspec.url_to_fs(uri, use_listings_cache=False, **_http_options() if uri.startswith("http") else {})
     except (ValueError, ImportError) as error:

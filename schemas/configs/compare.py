@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from schemas.configs.train import TrainingConfig
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 
 
 class MotionCaptureConfig(JobConfig):
@@ -24,10 +24,10 @@ class MotionCaptureConfig(JobConfig):
 class CompareConfig(TrainingConfig):
     """Config of the compare job, which trains a lifter without and with unlabeled tracks and scores both."""
 
-    mocap: str | None = None
+    mocap: Address | None = None
     """Motion capture to start from: an npz file as import_poses reads it (source mocap17). Either this or tracks."""
 
-    tracks: str | None = None
+    tracks: Address | None = None
     """Labeled tracks to start from: a file or folder (any URI). Either this or mocap."""
 
     test_subjects: tuple[str, ...] = Field(min_length=1)
@@ -36,7 +36,7 @@ class CompareConfig(TrainingConfig):
     filming: MotionCaptureConfig = MotionCaptureConfig()
     """How mocap is turned into 2D keypoints."""
 
-    output: str = Field(min_length=1)
+    output: Address = Field(min_length=1)
     """Folder for tracks/, supervised/, semi_supervised/ and comparison.json. Run the same command again to resume."""
 
     @model_validator(mode="after")

@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 
 
 class DemoConfig(JobConfig):
     """Config of the demo job, which runs every step on synthetic people, from rendering to a page with the result."""
 
-    output: str = Field(default="demo", min_length=1)
+    output: Address = Field(default="demo", min_length=1, validate_default=True)
     """Folder on this machine for everything the demo makes. Run the same command again to resume."""
 
     labeled: int = Field(default=4, ge=1)
@@ -32,5 +32,5 @@ class DemoConfig(JobConfig):
     channels: int = Field(default=128, ge=1)
     """Width of the lifter, channels. The published one has 1024."""
 
-    model: str = Field(default="demo", min_length=1)
+    model: str = Field(default="demo", min_length=1, validate_default=True)
     """Name of the registered model."""

@@ -2,17 +2,17 @@
 
 from pydantic import Field
 
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, Addresses, JobConfig
 
 
 class EvaluateConfig(JobConfig):
     """Config of the evaluate job, which scores a lifter on tracks."""
 
-    model: str = Field(min_length=1)
+    model: Address = Field(min_length=1)
     """The lifter: best.pt or last.pt in an output of the train job (any URI), or models:/NAME@ALIAS,
     models:/NAME/VERSION."""
 
-    data: str | tuple[str, ...]
+    data: Addresses
     """Tracks to score on: a file or folder (any URI), or a list. Unlabeled tracks are scored without their 3D poses."""
 
     subjects: tuple[str, ...] | None = None
@@ -30,7 +30,7 @@ class EvaluateConfig(JobConfig):
     by_subject: bool = False
     """Report a table for each subject and average over subjects last, as results on HumanEva are reported."""
 
-    output: str | None = Field(default=None, min_length=1)
+    output: Address | None = Field(default=None, min_length=1)
     """Folder (any URI) for metrics.json. If not given and best.pt is on this machine, evaluation_best/ beside it."""
 
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")

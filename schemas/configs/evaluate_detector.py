@@ -2,9 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from schemas.job_config import JobConfig, PluginConfig, PluginTable
+from schemas.job_config import Address, AddressRule, JobConfig, PluginConfig, PluginTable
+
+Boxes = Annotated[str, AfterValidator(AddressRule(words=("truth", "detected")))]
 
 
 class EvaluateDetectorWorkersConfig(JobConfig):
@@ -30,19 +32,19 @@ class EvaluateDetectorWorkersConfig(JobConfig):
 class EvaluateDetectorConfig(JobConfig):
     """Config of the evaluate_detector job, which scores a 2D keypoint detector on annotated images."""
 
-    annotations: str = Field(min_length=1)
+    annotations: Address = Field(min_length=1)
     """COCO keypoint json, or a json list of the people in MPII as HRNet and mmpose distribute it (any URI)."""
 
-    images: str = Field(min_length=1)
+    images: Address = Field(min_length=1)
     """Folder (any URI) that the file names in the annotations are relative to."""
 
-    output: str = Field(min_length=1)
+    output: Address = Field(min_length=1)
     """Folder (any URI) for predictions/, predictions.json and metrics.json. Run the same command again to resume."""
 
     detector: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="blazepose")
     """The 2D keypoint detector."""
 
-    boxes: str = Field(default="truth", min_length=1)
+    boxes: Boxes = Field(default="truth", min_length=1)
     """Where people's boxes come from: truth (the annotations), detected (the detector itself), or a COCO result file of
     boxes."""
 
@@ -57,7 +59,7 @@ class EvaluateDetectorConfig(JobConfig):
     """COCO only: object keypoint similarity above which two people of an image count as one person detected twice, 0 to
     1."""
 
-    head_boxes: str | None = None
+    head_boxes: Address | None = None
     """MPII only: gt_valid.mat with the head sizes that PCKh needs. If not given, the one beside the annotations."""
 
     limit: int | None = Field(default=None, ge=1)

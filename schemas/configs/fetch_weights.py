@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 
 
 class FetchWeightsConfig(JobConfig):
@@ -13,5 +13,5 @@ class FetchWeightsConfig(JobConfig):
     detector: str = "blazepose"
     """The detector: a name of the detector table, or package.module:Class."""
 
-    into: str | None = None
+    into: Address | None = None
     """Folder to put the weights in. If not given, the cache (the folder RAYLIFT_CACHE, or ~/.cache/raylift)."""

@@ -2,16 +2,16 @@
 
 from pydantic import Field
 
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 
 
 class ImportLifterConfig(JobConfig):
     """Config of the import_lifter job, which makes a lifter file of a published checkpoint of temporal convolutions."""
 
-    model: str = Field(min_length=1)
+    model: Address = Field(min_length=1)
     """The checkpoint (any URI): a dictionary with model_pos, or the weights alone. Only tensors are loaded from it."""
 
-    output: str = Field(min_length=1)
+    output: Address = Field(min_length=1)
     """File to write (any URI), such as lifter.pt."""
 
     input_layout: str

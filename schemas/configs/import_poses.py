@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.job_config import JobConfig, PluginConfig, PluginTable
+from schemas.job_config import Address, JobConfig, PluginConfig, PluginTable
 
 
 class ImportPosesConfig(JobConfig):
@@ -13,5 +13,5 @@ class ImportPosesConfig(JobConfig):
     source: Annotated[PluginConfig, PluginTable("pose_sources")]
     """The data set or format that the poses come from."""
 
-    output: str = Field(min_length=1)
+    output: Address = Field(min_length=1)
     """Folder (any URI) for tracks/ and report.json. Each import needs its own."""

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.configs.link import LinkConfig
-from schemas.job_config import JobConfig, PluginConfig, PluginTable
+from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, PluginTable
 
 
 class DecodeConfig(JobConfig):
@@ -53,10 +53,10 @@ class WorkersConfig(JobConfig):
 class LabelConfig(JobConfig):
     """Config of the label job, which runs a 2D keypoint detector over videos and joins the people into tracks."""
 
-    videos: str | tuple[str, ...]
+    videos: Addresses
     """Videos: a file, folder, glob or URI, a list of these, or a manifest (.csv or .parquet with a column uri)."""
 
-    output: str = Field(min_length=1)
+    output: Address = Field(min_length=1)
     """Folder (any URI) for detections/, tracks/ and report.json. Run the same command again to resume or to add
     videos."""
 

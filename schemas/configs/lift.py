@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from schemas.job_config import JobConfig, PluginConfig, PluginTable
+from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, PluginTable
 
 ExportFormat = Literal["npz", "bvh"]
 
@@ -25,16 +25,16 @@ class LiftWorkersConfig(JobConfig):
 class LiftConfig(JobConfig):
     """Config of the lift job, which turns 2D keypoints over time into 3D poses."""
 
-    model: str = Field(min_length=1)
+    model: Address = Field(min_length=1)
     """The lifter: models:/NAME@ALIAS, models:/NAME/VERSION, or best.pt in an output of the train job (any URI)."""
 
-    tracks: str | tuple[str, ...] | None = None
+    tracks: Addresses | None = None
     """Tracks to lift: a file or folder (any URI), or a list. Either this or video."""
 
-    video: str | tuple[str, ...] | None = None
+    video: Addresses | None = None
     """Videos to label, lift and render: a file, folder or glob, or a list. Either this or tracks."""
 
-    output: str = Field(min_length=1)
+    output: Address = Field(min_length=1)
     """Folder (any URI) for the poses and report.json. Run the same command again to resume or to add tracks or
     exports."""
 

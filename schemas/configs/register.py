@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, Addresses, JobConfig
 
 Metric = Literal[
     "mpjpe_mm",
@@ -30,7 +30,7 @@ class RegisterConfig(JobConfig):
     name: str = Field(pattern=r"^[A-Za-z0-9][\w. -]*$", max_length=200)
     """Name of the registered model. It is created if it does not exist."""
 
-    model: str | None = Field(default=None, min_length=1)
+    model: Address | None = Field(default=None, min_length=1)
     """The lifter: best.pt in an output of the train job, a file of the import_lifter job (any URI), or
     models:/NAME@ALIAS."""
 
@@ -47,7 +47,7 @@ class RegisterConfig(JobConfig):
     """Second alias, usually champion, which the version gets if it scores no worse on data than the version that has
     it."""
 
-    data: str | tuple[str, ...] | None = None
+    data: Addresses | None = None
     """With promote: tracks to compare on: a file or folder (any URI), or a list."""
 
     subjects: tuple[str, ...] | None = None

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 
 Action = Literal["submit", "status", "stop", "list", "logs"]
 
@@ -46,7 +46,7 @@ class SubmitConfig(JobConfig):
     """Custom Ray resource that a node must have to run the job's main process. If not given, it runs on the head
     node."""
 
-    working_dir: str | None = Field(default=None, min_length=1)
+    working_dir: Address | None = Field(default=None, min_length=1)
     """Folder to upload, in which the job starts. If not given, this project's clone, or nothing where it is
     installed."""
 

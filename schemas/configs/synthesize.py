@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 
 # H.264 in its usual 4:2:0 form halves the colour planes, so sides must be even.
 EvenPixels = Annotated[int, Field(ge=64, le=4096, multiple_of=2)]
@@ -13,7 +13,7 @@ EvenPixels = Annotated[int, Field(ge=64, le=4096, multiple_of=2)]
 class SynthesizeConfig(JobConfig):
     """Config of the synthesize job, which renders videos of synthetic people with exact 2D and 3D poses."""
 
-    output: str = Field(min_length=1)
+    output: Address = Field(min_length=1)
     """Folder on this machine for videos/, truth/ and manifest.csv."""
 
     people: int = Field(default=4, ge=1)

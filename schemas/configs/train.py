@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.job_config import JobConfig, PluginConfig, PluginTable
+from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, PluginTable
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -152,12 +152,12 @@ class TrainingConfig(JobConfig):
 class TrainConfig(TrainingConfig):
     """Config of the train job, which trains a lifter on labeled tracks, with or without unlabeled ones."""
 
-    labeled: str | tuple[str, ...]
+    labeled: Addresses
     """Labeled tracks: a file or folder (any URI), or a list."""
 
-    unlabeled: str | tuple[str, ...] | None = None
+    unlabeled: Addresses | None = None
     """Unlabeled tracks, as the label job writes them: a file or folder (any URI), or a list. Labels in them are
     ignored."""
 
-    output: str = Field(min_length=1)
+    output: Address = Field(min_length=1)
     """Folder (any URI) for checkpoints, best.pt, last.pt and report.json. Run the same command again to resume."""

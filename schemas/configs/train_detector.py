@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from schemas.configs.train import ResourcesConfig
-from schemas.job_config import JobConfig, PluginConfig, PluginTable
+from schemas.job_config import Address, JobConfig, PluginConfig, PluginTable
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -89,11 +89,11 @@ class TrainDetectorConfig(JobConfig):
     validation: Annotated[PluginConfig | None, PluginTable("people_sources")] = None
     """Labeled people that select the best epoch. If not given, the last epoch is the best."""
 
-    output: str = Field(min_length=1)
+    output: Address = Field(min_length=1)
     """Folder (any URI) for canvases, checkpoints, best.pt, last.pt and report.json. Run the same command again to
     resume."""
 
-    weights: str | None = None
+    weights: Address | None = None
     """Checkpoint to start from (any URI): of this job, HRNet's authors or mmpose. If not given, random weights."""
 
     network: NetworkConfig = NetworkConfig()

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from schemas.configs.train import TrainingConfig
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, Addresses, JobConfig
 
 
 class AshaConfig(JobConfig):
@@ -40,14 +40,14 @@ class SearchConfig(JobConfig):
     """What to search: dotted path of a field below, or of a lifter's option, mapped to {loguniform: [1e-4, 1e-2]},
     {uniform: [low, high]}, {randint: [low, high]} (both included) or {choice: [a, b, …]}."""
 
-    labeled: str | tuple[str, ...]
+    labeled: Addresses
     """Labeled tracks: a file or folder (any URI), or a list."""
 
-    unlabeled: str | tuple[str, ...] | None = None
+    unlabeled: Addresses | None = None
     """Unlabeled tracks, as the label job writes them: a file or folder (any URI), or a list. Labels in them are
     ignored."""
 
-    output: str = Field(min_length=1)
+    output: Address = Field(min_length=1)
     """Folder (any URI) for trials/, best.pt, best.yaml, report.json and search.html. Run the same command again to
     resume."""
 

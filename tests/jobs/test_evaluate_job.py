@@ -76,14 +76,18 @@ def test_the_table_and_the_file_hold_the_numbers(command, tmp_path, capfd):
     assert [line.split("  ")[0] for line in lines[4:8]] == ["Walking", "Sitting", "average", "all frames"]
     assert f"reprojection error {expected.average.metrics['reprojection_px']:.1f} px" in out
     assert "note: 1 of 5 tracks are shorter than the receptive field of 9 frames" in out
-    assert lines[-1] == f"output: {tmp_path}/lifter/evaluation_best/metrics.json"
+    assert lines[-1] == "output: lifter/evaluation_best/metrics.json"
     assert len(lines) <= 40
 
 
 def test_the_file_says_what_was_scored(command, tmp_path, capfd):
     assert raylift(capfd, *command, "output=out", "subjects=[S1]", "actions=[Walking]", "flip=false")[0] == 0
     found = read(tmp_path / "out" / "metrics.json")
-    assert (found["format"], found["model"], found["flip"]) == ("raylift.metrics/1", "lifter/best.pt", False)
+    assert (found["format"], found["model"], found["flip"]) == (
+        "raylift.metrics/1",
+        f"{tmp_path}/lifter/best.pt",
+        False,
+    )
     assert (found["card"]["receptive_field"], found["card"]["format"]) == (9, "raylift.lifter/1")
     data = found["data"]
     assert (data["subjects"], data["labeled_tracks"], data["frames"], len(data["digest"])) == (["S1"], 2, 45, 32)
@@ -128,7 +132,7 @@ def test_the_job_is_an_mlflow_run(command, tmp_path, capfd):
     (found,) = mlflow.MlflowClient().search_runs([e.experiment_id for e in mlflow.search_experiments()])
     file = read(tmp_path / "out" / "metrics.json")
     assert (found.info.status, found.info.run_name) == ("FINISHED", "evaluate")
-    assert found.data.params["model"] == "lifter/best.pt"
+    assert found.data.params["model"] == f"{tmp_path}/lifter/best.pt"
     assert found.data.metrics["average.mpjpe_mm"] == pytest.approx(file["average"]["metrics"]["mpjpe_mm"])
     walking = file["tables"][0]["actions"]["Walking"]
     assert found.data.metrics["action.Walking.p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])

@@ -24,7 +24,7 @@ from pipelines.annotations.people.source import (
 from pipelines.io import storage
 from pipelines.video.isolated import IsolatedReader
 from schemas.errors import UserError
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 from schemas.layouts import JointLayout
 
 # Seconds of work, tens of megabytes of crops.
@@ -34,10 +34,10 @@ _IMAGES_PER_PART = 256
 class AnnotatedImages(JobConfig):
     """Options of both formats."""
 
-    annotations: str = Field(min_length=1)
+    annotations: Address = Field(min_length=1)
     """The json (any URI)."""
 
-    images: str = Field(min_length=1)
+    images: Address = Field(min_length=1)
     """Folder (any URI) that the file names in the annotations are relative to."""
 
 

@@ -15,14 +15,14 @@ from pipelines.synthetic.skeleton import LAYOUT as STUDIO_LAYOUT
 from pipelines.synthetic.truth import read_truth
 from pipelines.video.isolated import IsolatedReader
 from schemas.errors import UserError
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 from schemas.layouts import JointLayout
 
 
 class StudioConfig(JobConfig):
     """Options of `data.name=studio`."""
 
-    folder: str = Field(min_length=1)
+    folder: Address = Field(min_length=1)
     """Output folder of jobs.synthesize (any URI)."""
 
     every: int = Field(default=5, ge=1)

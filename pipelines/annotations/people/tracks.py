@@ -22,14 +22,14 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import Choice
 from pipelines.video.isolated import IsolatedReader
 from schemas.errors import UserError
-from schemas.job_config import JobConfig
+from schemas.job_config import Addresses, JobConfig
 from schemas.layouts import JointLayout, layout
 
 
 class TracksConfig(JobConfig):
     """Options of `data.name=tracks`."""
 
-    tracks: str | tuple[str, ...]
+    tracks: Addresses
     """Tracks whose keypoints are right (any URI): a file, a folder, or a list."""
 
     videos: str | None = None

@@ -15,7 +15,7 @@ from pipelines.detectors.blazepose.person_model import PersonModel, merge
 from pipelines.detectors.blazepose.weights import LANDMARK_FILE, PERSON_FILE, WEIGHTS
 from pipelines.pose.oks import oks_nms, oks_sigmas
 from pipelines.pose.people import People
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 from schemas.layouts import LAYOUTS, joint_indices
 
 # Neighbouring tiles share a third of their edge: a person up to that size is whole in one of them. In 3 × 3
@@ -31,7 +31,7 @@ class BlazePoseConfig(JobConfig):
     layout: Literal["coco17", "blazepose33"] = "coco17"
     """Joints to write: COCO's 17, or all 33 of BlazePose."""
 
-    weights: str | None = None
+    weights: Address | None = None
     """Folder with the two .tflite files; none: the cache, filled by a download on first use."""
 
     tiles: int = Field(default=1, ge=1, le=8)

@@ -17,7 +17,7 @@ from pipelines.detectors.movenet.weights import GRAPH_FILE, WEIGHTS, WEIGHTS_FIL
 from pipelines.detectors.tfjs_graph import TfjsGraph
 from pipelines.pose.oks import oks_nms, oks_sigmas
 from pipelines.pose.people import People
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 from schemas.layouts import LAYOUTS
 
 # Both sides of the network's input are multiples of this.
@@ -35,7 +35,7 @@ _HEADS = tuple(
 class MoveNetConfig(JobConfig):
     """The options of `detector.name=movenet`."""
 
-    weights: str | None = None
+    weights: Address | None = None
     """Folder with the two model files; none: the cache, filled by a download on first use."""
 
     input_side: int = Field(default=512, ge=128, le=2048, multiple_of=_MULTIPLE)

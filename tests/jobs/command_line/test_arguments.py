@@ -11,26 +11,29 @@ from schemas.errors import UserError
 def test_fields_by_dotted_path():
     config = read_config(
         LabelConfig,
-        ["videos=a.mp4", "output=out", "decode.max_side=320", "detector.tiles=3", "max_failed=null"],
+        ["videos=/a.mp4", "output=/out", "decode.max_side=320", "detector.tiles=3", "max_failed=null"],
     )
-    assert (config.videos, config.decode.max_side, config.max_failed) == ("a.mp4", 320, None)
+    assert (config.videos, config.decode.max_side, config.max_failed) == ("/a.mp4", 320, None)
     assert config.detector.options["tiles"] == 3
 
 
 def test_values_that_yaml_would_twist_stay_what_was_typed():
-    config = read_config(LabelConfig, ["videos=clips/*.mp4", "output=2024"])
+    def read(*arguments):
+        return read_config(LabelConfig, arguments, resolve=str)
+
+    config = read("videos=clips/*.mp4", "output=2024")
     assert (config.videos, config.output) == ("clips/*.mp4", "2024")
-    assert read_config(LabelConfig, ["videos=*.mp4", "output=o"]).videos == "*.mp4"
-    assert read_config(LabelConfig, ["videos=[a.mp4, b.mp4]", "output=o"]).videos == ("a.mp4", "b.mp4")
-    assert read_config(LabelConfig, ["videos=s3://b/a=1/x.mp4", "output=o"]).videos == "s3://b/a=1/x.mp4"
+    assert read("videos=*.mp4", "output=o").videos == "*.mp4"
+    assert read("videos=[a.mp4, b.mp4]", "output=o").videos == ("a.mp4", "b.mp4")
+    assert read("videos=s3://b/a=1/x.mp4", "output=o").videos == "s3://b/a=1/x.mp4"
 
 
 def test_the_command_line_overrides_recipes_and_later_recipes_earlier_ones(tmp_path):
     first, second = tmp_path / "first.yaml", tmp_path / "second.yml"
-    first.write_text("videos: a\noutput: b\ndecode: {max_side: 100, timeout_s: 5}\n")
+    first.write_text("videos: /a\noutput: /b\ndecode: {max_side: 100, timeout_s: 5}\n")
     second.write_text("decode: {max_side: 200}\n")
-    config = read_config(LabelConfig, ["output=c", str(first), str(second), "decode.max_side=300"])
-    assert (config.videos, config.output) == ("a", "c")
+    config = read_config(LabelConfig, ["output=/c", str(first), str(second), "decode.max_side=300"])
+    assert (config.videos, config.output) == ("/a", "/c")
     assert (config.decode.max_side, config.decode.timeout_s) == (300, 5)
 
 
