@@ -1,1 +1,1 @@
-"""Lifted tracks in the formats of others: npz for NumPy, BVH for animation programs. No Ray, no MLflow."""
+"""Lifted tracks in other formats: npz for NumPy, BVH for animation programs. Imports neither Ray nor MLflow."""

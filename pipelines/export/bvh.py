@@ -1,13 +1,13 @@
-"""A lifted track as BVH, the motion format that Blender and its like read.
+"""A lifted track as BVH, a motion format that Blender and other animation programs read.
 
-- Metres (Blender's import: scale 1), y up, at rest a T-pose that faces +z with its left hand on +x.
-- With a trajectory, the camera is at the origin and looks along -z, as Blender's cameras do: people of one video
-  stand where they stood. Without, the pelvis stays above the origin, as high as puts the lowest joint of each frame
-  on the ground. Up is the image's up: a camera that looked down tilts the person.
-- Bones keep their median length over the track. A joint with several children turns as their best fit; what they
-  move against each other is turned by a bone between ("thorax_to_left_shoulder"), so that every bone points exactly
-  where it was predicted to. The turn of a bone about itself, which positions do not tell, is its parent's.
-- BVH has one frame time: frames that do not come evenly are interpolated at their mean rate.
+- Metres (Blender's import scale is 1), y up. The rest pose is a T-pose that faces +z, with the left hand towards +x.
+- With a trajectory, the camera is at the origin and looks along -z, as Blender's cameras do, so people of one video
+  keep their places. Without one, the pelvis stays above the origin, at the height that puts the lowest joint of each
+  frame on the ground. Up is the image's up, so a tilted camera tilts the person.
+- Bones have their median length over the track. A joint with several children gets the rotation that fits them best;
+  an extra bone for each child ("thorax_to_left_shoulder") adds the rest, so that every bone points exactly where it
+  was predicted to. The rotation of a bone about its own axis cannot be known from positions; its parent's is used.
+- BVH has a constant frame time. Frames at uneven times are interpolated at their mean rate.
 """
 
 from collections.abc import Iterator
@@ -21,22 +21,23 @@ from pipelines.export.skeleton import Skeleton, place_joints, skeleton_of
 from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
 
-# x right, y down, z forward, turned about x by half a turn: y up.
+# From camera axes (x right, y down, z forward) to y up: half a turn about x.
 _Y_UP = np.array([1.0, -1.0, -1.0])
-# The middle turn of a bone is about its own axis at rest: then its angles are unique up to half a turn of the bone.
+# Euler orders by the bone's axis at rest, which comes second: only a twist by 90 degrees leads to gimbal lock.
 _ORDERS = ("ZXY", "XYZ", "XZY")
-# Of the trunk the heading comes first, which alone goes all the way around.
+# For the trunk the heading comes first, because it is the only angle that turns all the way around.
 _TRUNK_ORDER = "YXZ"
-# Beyond a hand or the head nothing is known; programs want to draw something there, as a share of the last bone.
+# Length of the end sites at hands and head, relative to the last bone. No position is known there, but programs need
+# one to draw the joint.
 _END_SITE = 0.1
-# Timestamps in whole milliseconds are as even as they can be (s).
+# Timestamps that deviate by less than this count as even, because they may be rounded to milliseconds, s.
 _EVEN_S = 1e-3
-# Of a track that is too short to tell.
+# Frame rate of a track that is too short to measure it.
 _ANY_FPS = 30.0
 
 
 def bvh_text(lifted: LiftedTrack) -> str:
-    """The whole file; what it means is said above."""
+    """The content of the BVH file; the module's docstring describes its conventions."""
     names = layout(lifted.layout)
     skeleton = skeleton_of(names)
     frame_time_s, positions, trajectory = _evenly(lifted)
@@ -55,12 +56,12 @@ class _Bone:
     """A joint of the file.
 
     Attributes:
-        name: As it is called there.
-        depth: How many joints it hangs below the root.
-        offset: From its parent, at rest, metres.
-        order: Of its turning axes.
-        angles_deg: About them.
-        end_site: Where its last bone ends, metres from it; None if another joint follows.
+        name: Name in the file.
+        depth: Number of joints between it and the root, plus one; 0 for the root.
+        offset: Offset from its parent at rest, metres.
+        order: Order of its rotation axes, such as "ZXY".
+        angles_deg: Rotation angles about these axes, degrees.
+        end_site: Offset of the end of the last bone, metres; None if the joint has children.
     """
 
     name: str
@@ -78,7 +79,7 @@ def _bones(
     above: Float64[np.ndarray, "frames 3 3"] | None = None,
     depth: int = 0,
 ) -> Iterator[_Bone]:
-    """A joint and all that hangs on it, in the order of the file; `above` is how its parent stands in the world."""
+    """A joint and all its descendants in the order of the file; `above` is the world rotation of its parent."""
     above = np.tile(np.eye(3), (len(positions), 1, 1)) if above is None else above
     name, children = skeleton.joints[joint], skeleton.children(joint)
     offset = _rest_offset(skeleton, joint, positions)
@@ -87,7 +88,7 @@ def _bones(
         yield _Bone(name, depth, offset, _TRUNK_ORDER, still, end)
         return
     directions = np.stack([unit(positions[:, child] - positions[:, joint]) for child in children], axis=1)
-    local = directions @ above  # each row seen from the parent: its transpose times the direction
+    local = directions @ above  # directions in the parent's frame: its inverse rotation times each direction
     if len(children) == 1:
         rest, bent = skeleton.rest[children[0]], skeleton.bent[children[0]]
         turn, order = swing(bent, local[:, 0]) @ swing(rest, bent[None]), _order(rest)
@@ -121,7 +122,7 @@ def _order(rest: Float64[np.ndarray, " 3"]) -> str:
 
 
 def _hierarchy(bones: list[_Bone]) -> Iterator[str]:
-    """Each joint opens a block, which ends where one that hangs no deeper follows."""
+    """The lines of the HIERARCHY section; a joint's block ends before the next joint that is not its descendant."""
     for bone, following in zip(bones, [*(bone.depth for bone in bones[1:]), 0], strict=True):
         indent = "\t" * bone.depth
         turns = " ".join(f"{axis}rotation" for axis in bone.order)
@@ -143,7 +144,7 @@ def _offset_line(offset: Float64[np.ndarray, " 3"]) -> str:
 def _root(
     joints: Float64[np.ndarray, "frames joints 3"], root: int, trajectory: Float64[np.ndarray, "frames 3"] | None
 ) -> Float64[np.ndarray, "frames 3"]:
-    """Where the pelvis is, metres."""
+    """The pelvis in each frame, metres."""
     if trajectory is not None:
         return joints[:, root] + trajectory
     above_lowest_m = joints[:, root, 1] - joints[:, :, 1].min(axis=1)
@@ -153,7 +154,7 @@ def _root(
 def _evenly(
     lifted: LiftedTrack,
 ) -> tuple[float, Float64[np.ndarray, "frames joints 3"], Float64[np.ndarray, "frames 3"] | None]:
-    """Frame time (s), positions and trajectory at even times."""
+    """Frame time (s), positions and trajectory, resampled to even times if necessary."""
     positions, trajectory = lifted.positions.astype(np.float64), lifted.trajectory
     trajectory = None if trajectory is None else trajectory.astype(np.float64)
     times = lifted.timestamps_s

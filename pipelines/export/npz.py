@@ -1,4 +1,4 @@
-"""A lifted track as an npz file: plain arrays and strings, nothing pickled, read by `numpy.load` alone."""
+"""A lifted track as an npz file of plain arrays and strings, which `numpy.load` reads without pickle."""
 
 import io
 
@@ -40,7 +40,7 @@ _INTRINSICS = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "p1", "p2")
 
 
 def npz_bytes(lifted: LiftedTrack) -> bytes:
-    """The whole file; the same track gives the same bytes. Its array `README` says what the others are."""
+    """The content of the npz file; the same track gives the same bytes. Its array `README` describes the others."""
     joints = layout(lifted.layout)
     arrays = {
         "README": README,
@@ -69,7 +69,7 @@ def npz_bytes(lifted: LiftedTrack) -> bytes:
 
 
 def _known(lifted: LiftedTrack) -> dict[str, object]:
-    """What not every track has."""
+    """The arrays that only some tracks have."""
     known: dict[str, object] = {}
     if lifted.trajectory is not None:
         known["trajectory_m"] = lifted.trajectory

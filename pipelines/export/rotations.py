@@ -1,19 +1,19 @@
-"""Rotations from directions, and their Euler angles without jumps. Matrices act on columns: `rotation @ vector`."""
+"""Rotations from directions, and Euler angles without jumps. Matrices act on column vectors: `rotation @ vector`."""
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
-# Shorter than this, a vector has no direction (m).
+# A shorter vector has no direction, m.
 _SHORTEST_M = 1e-6
-# This near to opposite, 1 + cosine: every axis across is as short a way, one is chosen.
+# Directions with a smaller 1 + cosine count as opposite; the shortest rotation is then not unique, and one is chosen.
 _OPPOSITE = 1e-7
-# Directions whose second singular value is below this lie on one line and leave the turn about it open.
+# Directions with a smaller second singular value lie on one line, so the rotation about it is undetermined.
 _FLAT = 1e-3
 
 
 def unit(vectors: Float64[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 3"]:
-    """The directions of vectors; 0 where there is none."""
+    """Vectors scaled to length 1; zero for vectors without a direction."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.where(lengths > _SHORTEST_M, vectors / np.maximum(lengths, _SHORTEST_M), 0.0)
 
@@ -21,13 +21,13 @@ def unit(vectors: Float64[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shap
 def swing(
     start: Float64[np.ndarray, " 3"], directions: Float64[np.ndarray, "frames 3"]
 ) -> Float64[np.ndarray, "frames 3 3"]:
-    """The shortest turn of the direction `start` to each direction, none where there is no direction."""
+    """The shortest rotation of `start` to each direction; the identity for zero vectors."""
     rotations = np.tile(np.eye(3), (len(directions), 1, 1))
     nearness = 1 + directions @ start
     turned = (nearness > _OPPOSITE) & directions.any(axis=-1)
     cross = _cross_matrix(np.cross(start, directions[turned]))
     rotations[turned] += cross + cross @ cross / nearness[turned, None, None]
-    # Half a turn about any axis across.
+    # Opposite directions: half a turn about any perpendicular axis.
     axis = np.cross(start, np.eye(3)[np.argmin(abs(start))])
     rotations[nearness <= _OPPOSITE] = 2 * np.outer(axis, axis) / (axis @ axis) - np.eye(3)
     return rotations
@@ -36,7 +36,7 @@ def swing(
 def best_fit(
     start: Float64[np.ndarray, "bones 3"], directions: Float64[np.ndarray, "frames bones 3"]
 ) -> Float64[np.ndarray, "frames 3 3"]:
-    """The rotation that brings several directions nearest to others (Kabsch); a swing where they lie on one line."""
+    """The rotation that best aligns several directions with others (Kabsch), or a swing if they lie on one line."""
     u, spread, v_transposed = np.linalg.svd(np.einsum("bi,fbj->fij", start, directions))
     sign = np.linalg.det(u @ v_transposed)
     v = v_transposed.swapaxes(-1, -2) * np.stack([np.ones_like(sign), np.ones_like(sign), sign], axis=-1)[:, None]
@@ -51,10 +51,10 @@ def best_fit(
 
 
 def euler_deg(rotations: Float64[np.ndarray, "frames 3 3"], order: str) -> Float64[np.ndarray, "frames 3"]:
-    """Angles about the turning axes in an order such as "ZXY", degrees, free of jumps by half or whole turns.
+    """Euler angles in an order such as "ZXY", degrees, without jumps by half or whole turns between frames.
 
-    Of the two triples that say a rotation, (a, b, c) and (a + 180, 180 - b, c + 180), the one nearer to the frame
-    before is taken, and whole turns are added, so that programs which interpolate angles turn the short way.
+    Two triples describe the same rotation: (a, b, c) and (a + 180, 180 - b, c + 180). The one nearer to the frame
+    before is used, and whole turns are added, so that programs that interpolate angles turn the short way.
     """
     angles = Rotation.from_matrix(rotations).as_euler(order, suppress_warnings=True)
     other = np.array([np.pi, np.pi, np.pi]) + angles * [1, -1, 1]
@@ -62,7 +62,8 @@ def euler_deg(rotations: Float64[np.ndarray, "frames 3 3"], order: str) -> Float
     def apart(first: Float64[np.ndarray, "steps 3"], then: Float64[np.ndarray, "steps 3"]) -> np.ndarray:
         return abs((then - first + np.pi) % (2 * np.pi) - np.pi).sum(axis=-1)
 
-    # To change between the triples is the same on both sides: which is nearer does not depend on what came before.
+    # Changing to the other triple in both frames keeps their distance, so whether the triple changes between two
+    # frames does not depend on the triples of earlier frames.
     changes = apart(angles[:-1], other[1:]) < apart(angles[:-1], angles[1:])
     changed = np.concatenate([[False], np.cumsum(changes) % 2 == 1])
     return np.rad2deg(np.unwrap(np.where(changed[:, None], other, angles), axis=0))

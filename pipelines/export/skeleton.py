@@ -1,8 +1,8 @@
-"""The tree of bones that animation programs expect: rooted at the pelvis, standing in a T-pose at rest.
+"""The tree of bones that animation programs expect: rooted at the pelvis, with a T-pose at rest.
 
-Layouts of 3D motion have a pelvis and are such trees. Those of images (`coco17`, `blazepose33`) hang everything on
-the nose: they get a pelvis between the hips and a thorax between the shoulders, the thorax hangs on the pelvis, the
-shoulders and the nose on the thorax.
+Layouts of 3D motion have a pelvis and are such trees. In layouts of images (`coco17`, `blazepose33`) everything hangs
+on the nose. They get a pelvis between the hips and a thorax between the shoulders; the thorax becomes a child of the
+pelvis, shoulders and nose become children of the thorax.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from schemas.layouts import JointLayout
 _Direction = tuple[int | float, int | float, int | float]
 
 # Direction of the bone that ends in a joint, in a T-pose: x outwards (to the left), y up, z forward. Limbs and trunk
-# are what animators expect; the rest is roughly where it is.
+# follow the convention of animation programs; the other directions are roughly anatomical.
 _REST: dict[str, _Direction] = {
     **dict.fromkeys(("pelvis", "spine", "thorax", "neck", "upper_neck", "head", "head_top"), (0, 1, 0)),
     **dict.fromkeys(("hip", "shoulder", "elbow", "wrist"), (1, 0, 0)),
@@ -33,7 +33,8 @@ _REST: dict[str, _Direction] = {
     "heel": (0, -0.6, -0.8),
     "foot_index": (0, -0.2, 1),
 }
-# A hinge is turned from half bent: the shortest turn from stretched would spin where a fold is nearly whole.
+# Rotations of elbows and knees are computed from a half-bent pose: from a straight limb, the axis of the shortest
+# rotation would be unstable when the limb is folded almost completely.
 _BENT: dict[str, _Direction] = {"wrist": (0.5, 0, 0.87), "ankle": (0, -0.5, -0.87)}
 
 
@@ -42,9 +43,9 @@ class Skeleton:
     """A tree of joints.
 
     Attributes:
-        joints: Their names.
+        joints: Joint names.
         parents: Index of each joint's parent, -1 for the root.
-        rest: Direction of the bone from the parent to each joint in the T-pose, of length 1.
+        rest: Unit direction of the bone from the parent to each joint in the T-pose.
         bent: The same with knees and elbows half bent.
     """
 
@@ -55,16 +56,16 @@ class Skeleton:
 
     @property
     def root(self) -> int:
-        """The pelvis."""
+        """Index of the pelvis."""
         return self.parents.index(-1)
 
     def children(self, joint: int) -> list[int]:
-        """The joints that hang on a joint."""
+        """Indices of the children of a joint."""
         return [child for child, parent in enumerate(self.parents) if parent == joint]
 
 
 def skeleton_of(layout: JointLayout) -> Skeleton:
-    """The skeleton of a layout's joints; a pelvis and a thorax come after them where the layout has none."""
+    """The skeleton of a layout; if the layout has no pelvis, a pelvis and a thorax are appended to its joints."""
     joints, parents = layout.joints, list(layout.parents)
     if "pelvis" not in joints:
         pelvis, thorax = len(joints), len(joints) + 1
@@ -78,7 +79,7 @@ def skeleton_of(layout: JointLayout) -> Skeleton:
 def place_joints(
     layout: JointLayout, positions: Float64[np.ndarray, "frames joints 3"]
 ) -> Float64[np.ndarray, "frames skeleton_joints 3"]:
-    """The positions of the skeleton's joints from those of the layout's."""
+    """The positions of the skeleton's joints, from those of the layout's joints."""
     if "pelvis" in layout.joints:
         return positions
     middles = [

@@ -1,1 +1,1 @@
-"""People in motion made from nothing: motions, cameras, a renderer, and the truth of all they show."""
+"""Renders videos of synthetic people with exact 2D and 3D poses: motions, cameras, a renderer, ground truth."""

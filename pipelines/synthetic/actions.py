@@ -1,4 +1,4 @@
-"""What people do: each action fills a `Take` with joint angles. `ACTIONS` is the table."""
+"""The actions of synthetic people. Each fills a `Take` with joint angles; `ACTIONS` is the table."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -11,15 +11,15 @@ SIDES = (("left", 1), ("right", -1))
 
 
 def _stride(take: Take, phase: Curve, hip: Real, hip_mean: Real, swing: Real, give: Real) -> None:
-    # Angles over the gait cycle (0: this foot strikes) after Perry, Gait Analysis: the knee gives a little under
-    # load at 14 % and bends most in swing at 72 %; the ankle pushes off at 60 % and lifts the toes at 80 %.
+    # Joint angles over the gait cycle (0: this foot strikes the ground) after Perry, Gait Analysis: the knee yields
+    # under load at 14 % and bends most at 72 %; the ankle pushes off at 60 % and lifts the toes at 80 %.
     for foot, (side, sign) in enumerate(SIDES):
         own = phase if sign > 0 else phase + np.pi
         take.flex(f"{side}_hip", hip_mean + hip * np.cos(own + 0.3))
         take.flex(f"{side}_knee", 5 + give * bump(own, 0.14, 0.07) + swing * bump(own, 0.72, 0.09))
         toes = 9 * bump(own, 0.43, 0.1) - 20 * bump(own, 0.6, 0.05) + 12 * bump(own, 0.82, 0.09)
         take.flex(f"{side}_ankle", toes)
-        # Weight passes from foot to foot while both are on the ground, around 5 % and 55 %.
+        # The weight shifts between the feet while both are on the ground, around 5 % and 55 %.
         take.support[:, foot] = 1 / (1 + np.exp(-9 * np.sin(own - 0.3)))
         take.rotate(f"{side}_hip", 5)
     take.rotate("pelvis", -5 * np.cos(phase))
@@ -57,7 +57,7 @@ def _jog(take: Take) -> None:
 def _circle(take: Take, degrees_per_s: float) -> None:
     clockwise = -1 if take.rng.random() < 0.5 else 1
     take.head_for(clockwise * degrees_per_s)
-    # Leaning into the curve.
+    # The body leans into the curve.
     take.abduct("pelvis", clockwise * 0.04 * degrees_per_s)
 
 
@@ -78,7 +78,7 @@ def _wave(take: Take) -> None:
 
 def _squat(take: Take) -> None:
     take.stand()
-    # The power keeps the turning points round and lets the person stay a moment at the top.
+    # The power makes the person stay at the top for a moment.
     depth = (0.5 - 0.5 * np.cos(take.phase(take.between(0.3, 0.45)))) ** 1.5 * take.between(0.75, 1)
     arms = take.between(60, 95)
     for side in ("left", "right"):
@@ -147,7 +147,7 @@ def _sit(take: Take) -> None:
     down_at = min(take.between(0.4, 1.5), 0.15 * end)
     up_at = max(take.between(0.65, 0.85) * end, down_at + 2.5)
     down = rise(take.time_s, down_at, 1.5) - rise(take.time_s, up_at, 1.4)
-    # Going down and coming up the trunk leans forward over the feet.
+    # While sitting down and standing up, the trunk leans forward over the feet.
     lean = 4 * down * (1 - down)
     for side in ("left", "right"):
         take.flex(f"{side}_hip", 84 * down + 8 * lean)

@@ -1,4 +1,4 @@
-"""The parts of a clothed mannequin: surfaces of anatomical thickness around the bones of a body."""
+"""The parts of a clothed mannequin: surfaces around the bones of a body, as thick as a person's limbs and trunk."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from pipelines.synthetic.meshes import Mesh, Painted, Y, Z, limb, loft
 from pipelines.synthetic.skeleton import JOINT, Body
 from pipelines.synthetic.wardrobe import Look
 
-# All widths below are those of a person of this stature (m).
+# All widths below are for a person of this stature, m.
 _AVERAGE_STATURE_M = 1.75
-# Thickness of cloth at a sleeve, at trousers (m).
+# Thickness of the cloth of sleeves and of trousers, m.
 _SLEEVE_M, _TROUSER_M = 0.007, 0.011
 
 # (share of the length, radius in m) of bare limbs.
@@ -21,8 +21,8 @@ _FOREARM = [(0.0, 0.041), (0.2, 0.043), (0.6, 0.034), (1.0, 0.026)]
 _THIGH = [(0.0, 0.081), (0.25, 0.080), (0.7, 0.063), (1.0, 0.054)]
 _SHIN = [(0.0, 0.054), (0.25, 0.057), (0.6, 0.044), (1.0, 0.034)]
 
-# Trunk: height as a share from pelvis (0) to thorax (1), half width, half depth, forward shift (m). Buttocks
-# behind, the small of the back hollow, the chest in front: what tells the back from the front.
+# Trunk: height as a share from pelvis (0) to thorax (1), half width, half depth, forward shift (m). Buttocks, hollow
+# back and chest distinguish the back from the front.
 _TRUNK = np.array(
     [
         (-0.21, 0.000, 0.000, -0.010),
@@ -45,7 +45,7 @@ _TRUNK = np.array(
     ]
 )
 _TRUNK_SECTORS = 28
-# The shirt ends and the trousers begin here.
+# Height of the belt, in the same unit: trousers below, shirt above.
 _BELT = 0.05
 
 # Hand, from the finger tips up: height, half width (thumb to little finger), half thickness (m).
@@ -67,13 +67,13 @@ _SHOE += [(0.145, 0.024, 0.045, 0.024), (0.172, 0.019, 0.032, 0.018), (0.184, 0.
 
 @dataclass(frozen=True)
 class Part:
-    """A surface that is carried by one joint, or by two.
+    """A surface that moves with one joint, or with a blend of two.
 
     Attributes:
-        painted: At rest, in the frame of the first joint.
-        joint: Index of the joint that carries it.
-        second: Index of a child of that joint, or the same.
-        blend: Share of the second joint in moving each vertex.
+        painted: The surface at rest, in the frame of the first joint.
+        joint: Index of the first joint.
+        second: Index of a child of that joint, or the same joint.
+        blend: Weight of the second joint for each vertex, 0 to 1.
     """
 
     painted: Painted
@@ -83,7 +83,7 @@ class Part:
 
     @classmethod
     def rigid(cls, painted: Painted, joint: str) -> "Part":
-        """A surface that moves with one joint."""
+        """A surface that moves with one joint only."""
         return cls(painted, JOINT[joint], JOINT[joint], np.zeros(len(painted.mesh.vertices)))
 
 
@@ -101,7 +101,7 @@ def _scale(body: Body) -> float:
 
 
 def _head(body: Body, look: Look) -> Head:
-    # A head is 13 % of stature; the crown is where the stature says.
+    # A head is 13 % of stature; the crown is at the height of the stature.
     height = 0.13 * body.stature
     upright = ("left_knee", "left_ankle", "spine", "thorax", "neck")
     neck = -body.heel[2] + sum(abs(body.offsets[JOINT[joint]][2]) for joint in upright)
@@ -119,7 +119,7 @@ def _trunk(body: Body, look: Look) -> Part:
     around = size * np.stack([depth, width], axis=1)
     mesh = loft(centres, around, _TRUNK_SECTORS)
     colours = _trunk_colours(look, mesh, mesh.centres[:, 2] / length)
-    # Bending is spread over the waist.
+    # The waist bends smoothly: it blends from the pelvis to the spine.
     x = np.clip((mesh.vertices[:, 2] / length - 0.12) / 0.6, 0, 1)
     return Part(Painted(mesh, colours), JOINT["pelvis"], JOINT["spine"], x * x * (3 - 2 * x))
 
@@ -156,11 +156,11 @@ def _neck(body: Body, look: Look) -> Part:
 def _covered(
     length: float, bare: list[tuple[float, float]], size: float, cloth: float, hem: float, sectors: int
 ) -> tuple[Mesh, Bool[np.ndarray, " faces"]]:
-    """A limb clothed down to the share `hem`, with a step there; and which faces are clothed."""
+    """A limb with cloth down to the share `hem`, where its thickness steps; and which faces are clothed."""
     shares, radii = np.array(bare).T
     at = np.unique(np.concatenate([np.linspace(0, 1, 7), shares]))
     radius = size * np.interp(at, shares, radii)
-    # Cloth lies close at the upper end, where it meets the next piece.
+    # Cloth is thinner at the upper end, so that it fits under the next part.
     ease = cloth * np.clip(at / 0.3, 0.4, 1)
     profile = [(float(s), float(r + e * (s <= hem))) for s, r, e in zip(at, radius, ease, strict=True)]
     if 0 < hem < 1:
@@ -219,6 +219,6 @@ def _shoe(body: Body, look: Look, side: str) -> Part:
     x, middle, width, height = np.array(_SHOE).T * size
     centres = np.stack([x, 0 * x, body.heel[2] + middle], axis=1)
     mesh = loft(centres, np.stack([width, height], axis=1), sectors=14, u=Y, v=Z)
-    # The lowest third of the way around is sole.
+    # The lowest third of the circumference is the sole.
     low = np.sin(2 * np.pi * (mesh.sectors + 0.5) / 14) < -0.6
     return Part.rigid(Painted(mesh, np.where(low[:, None], look.sole, look.shoe)), f"{side}_ankle")

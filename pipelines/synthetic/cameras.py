@@ -1,8 +1,8 @@
-"""Cameras: where they stand, and how they project.
+"""Cameras of synthetic scenes: their places, intrinsics and projection.
 
-World: x, y on the ground, z up. Camera: x right, y down, z forwards. The orientation is the unit quaternion
-(w, x, y, z) that takes camera to world, as in Human3.6M: X_camera = q⁻¹ (X_world - t). Image: pixels, (0, 0) is
-the corner of the top left pixel, whose centre is (0.5, 0.5).
+World: x, y on the ground, z up. Camera: x right, y down, z forward. The orientation is the unit quaternion
+(w, x, y, z) from camera to world, as in Human3.6M: X_camera = q⁻¹ (X_world - t). Image: pixels; (0, 0) is the corner of
+the top left pixel, whose centre is (0.5, 0.5).
 """
 
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from jaxtyping import Float, Float64
 
 from schemas.cameras import Intrinsics
 
-# Share of the frame that stays free around the people.
+# Free margin around the people, as a share of the frame.
 _MARGIN = 0.05
-# Joints are not skin: the top of the head, hands and shoes reach this much further (m).
+# The body reaches beyond its joints (top of the head, hands, shoes) by this much, m.
 _BEYOND_JOINTS_M = 0.2
-# Points nearer than this, or behind the camera, are projected as if they were this far: off the frame.
+# Points nearer than this, or behind the camera, are projected as if they were this far away, m.
 _NEAREST_M = 0.3
-# Each step shrinks the error at least fourfold inside such a frame: 1e-2 px in the corners at the end.
+# Each step reduces the error at least fourfold in these frames; 1e-2 px is left in the corners at the end.
 _UNDISTORT_STEPS = 8
 
 
 @dataclass(frozen=True)
 class View:
-    """A camera that stands still.
+    """A static camera.
 
     Attributes:
         name: Camera id.
         intrinsics: Projection, pixels.
         orientation: Quaternion (w, x, y, z), camera to world.
         translation: Position in the world, metres.
-        width: Pixels.
-        height: Pixels.
+        width: Width of the image, pixels.
+        height: Height of the image, pixels.
     """
 
     name: str
@@ -44,19 +44,19 @@ class View:
 
     @property
     def rotation(self) -> Float64[np.ndarray, "3 3"]:
-        """Camera to world; its columns are the camera's axes."""
+        """Rotation matrix from camera to world; its columns are the camera's axes."""
         return quaternion_to_matrix(self.orientation)
 
     def to_camera(self, points: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 3"]:
-        """World points (m) in camera space (m)."""
+        """Transform world points (m) to camera space (m)."""
         return (np.asarray(points, np.float64) - self.translation) @ self.rotation
 
     def project(self, points: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 2"]:
-        """World points (m) in the image (px)."""
+        """Project world points (m) to the image (px)."""
         return project(self.intrinsics, self.to_camera(points))
 
     def rays(self) -> Float64[np.ndarray, "height width 3"]:
-        """The world direction, of length 1 along the optical axis, in which each pixel's centre looks."""
+        """World direction of the ray through each pixel's centre, scaled to length 1 along the optical axis."""
         x, y = np.meshgrid(np.arange(self.width) + 0.5, np.arange(self.height) + 0.5)
         return unproject(self.intrinsics, np.stack([x, y], axis=-1)) @ self.rotation.T
 
@@ -92,8 +92,8 @@ def _distort(camera: Intrinsics, points: Float64[np.ndarray, "*shape 2"]) -> Flo
     x, y = points[..., 0], points[..., 1]
     r2 = x * x + y * y
     radial = 1 + r2 * (camera.k1 + r2 * (camera.k2 + r2 * camera.k3))
-    # Along (x, y): Human3.6M orders its tangential pair so and counts the cross term once; OpenCV counts it
-    # twice and orders the pair the other way.
+    # Human3.6M has its tangential coefficients in the order (x, y) and counts the cross term once; OpenCV has the
+    # opposite order and counts it twice.
     human36m = camera.distortion == "human36m"
     tx, ty = (camera.p1, camera.p2) if human36m else (camera.p2, camera.p1)
     scale = radial + (1 if human36m else 2) * (tx * x + ty * y)
@@ -101,7 +101,7 @@ def _distort(camera: Intrinsics, points: Float64[np.ndarray, "*shape 2"]) -> Flo
 
 
 def project(camera: Intrinsics, points: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 2"]:
-    """Camera-space points (m) to pixels, with the distortion that the intrinsics name; depth must be positive."""
+    """Project camera-space points (m) to pixels, with the intrinsics' distortion model; depth must be positive."""
     points = np.asarray(points, np.float64)
     x = points[..., :2] / np.maximum(points[..., 2:], _NEAREST_M)
     if camera.distortion != "none":
@@ -138,14 +138,14 @@ def sample_intrinsics(rng: np.random.Generator, width: int, height: int) -> Intr
 def place_cameras(
     rng: np.random.Generator, points: Float[np.ndarray, "*shape 3"], views: int, width: int, height: int
 ) -> list[View]:
-    """Cameras all around, 1 to 2 m high, 4 to 5.5 m from the middle, further off if the people would not fit.
+    """Cameras all around, 1 to 2 m high, 4 to 5.5 m from the middle, or farther if the people would not fit.
 
     Args:
-        rng: Chooses places and intrinsics.
+        rng: Random source of places and intrinsics.
         points: All joints of all people at all times, world, metres.
-        views: How many cameras.
-        width: Pixels.
-        height: Pixels.
+        views: Number of cameras.
+        width: Width of the image, pixels.
+        height: Height of the image, pixels.
     """
     cloud = np.asarray(points, np.float64).reshape(-1, 3)
     middle = (cloud.min(axis=0) + cloud.max(axis=0)) / 2

@@ -1,4 +1,4 @@
-"""Detected tracks against the truth of synthetic videos: who is whom, and how far off."""
+"""Compares detected tracks with the ground truth of synthetic videos."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from schemas.layouts import layout, shared_joints
 
 @dataclass(frozen=True)
 class Comparison:
-    """One true person beside the track that follows them best.
+    """One true person and the track that matches best.
 
     Attributes:
         truth: The person.
-        track_id: The track; None if nobody was tracked in the video.
-        coverage: Share of the person's frames that the track observed.
-        error_px: Median distance of the joints that both layouts name, over observed frames, pixels; NaN without.
-        error_share: The same as a share of the person's height in the image.
+        track_id: The track; None if the video has no track.
+        coverage: Share of the person's frames in which the track is observed.
+        error_px: Median distance of the joints that both layouts have, over observed frames, px; NaN without a track.
+        error_share: Median of the same distance divided by the person's height in the image.
     """
 
     truth: Truth
@@ -32,20 +32,20 @@ class Comparison:
 
 
 def compare(truths: Sequence[Truth], tracks: Sequence[Mapping[str, Any]], folder: str) -> list[Comparison]:
-    """Compare every true person with the track of their video that is nearest over most frames.
+    """Compare every true person with the track of the same video that is near for the most frames.
 
     Args:
         truths: The true people, videos relative to `folder`.
         tracks: Rows of the tracks format.
-        folder: The folder of the studio's manifest.
+        folder: The output folder of the synthesize job.
     """
     results = []
     for truth in truths:
         video = storage.absolute(storage.join(folder, truth.video))
-        found = [_measure(truth, track) for track in tracks if track["video"] == video]
+        candidates = [_measure(truth, track) for track in tracks if track["video"] == video]
         nobody = Comparison(truth, None, 0.0, float("nan"), float("nan"))
-        # Most frames within a fifth of the person's height: near and long, not one of the two.
-        results.append(max(found, key=lambda c: c.coverage * (c.error_share < 0.2), default=nobody))
+        # A match must be near (within a fifth of the person's height) before the number of its frames counts.
+        results.append(max(candidates, key=lambda c: c.coverage * (c.error_share < 0.2), default=nobody))
     return results
 
 
@@ -68,7 +68,7 @@ def _measure(truth: Truth, track: Mapping[str, Any]) -> Comparison:
 def observed_keypoints(
     track: Mapping[str, Any],
 ) -> tuple[Int[np.ndarray, " observed"], Float[np.ndarray, "observed joints 2"]]:
-    """The frames of the video in which a track was observed, not interpolated, and its keypoints there."""
-    seen = ~np.array(track["interpolated"])
+    """The numbers of the frames in which a track was observed, not interpolated, and its keypoints there."""
+    observed = ~np.array(track["interpolated"])
     keypoints = np.reshape(track["keypoints"], (track["frames"], -1, 2))
-    return track["start_frame"] + np.flatnonzero(seen), keypoints[seen]
+    return track["start_frame"] + np.flatnonzero(observed), keypoints[observed]

@@ -1,4 +1,4 @@
-"""A clothed mannequin, posed by the joints of a motion; and what it sits on."""
+"""The surface of a clothed mannequin, posed by the joints of a motion, and the stool it sits on."""
 
 import numpy as np
 from jaxtyping import Float64
@@ -17,7 +17,7 @@ class Figure:
     """One person's surface.
 
     Args:
-        body: Bone lengths and girth.
+        body: The person's proportions.
         look: Skin, hair and clothes.
 
     Attributes:
@@ -32,12 +32,12 @@ class Figure:
         self._second = np.repeat([part.second for part in parts], counts)
         self._blend = np.concatenate([part.blend for part in parts])[:, None]
         self._rest = np.concatenate([part.painted.mesh.vertices for part in parts])
-        # The second joint is a child of the first: at rest its frame is only moved.
+        # The second joint is a child of the first; at rest its frame is translated, not rotated.
         moved = np.where((self._second != self._first)[:, None], body.offsets[self._second], 0)
         self._rest_second = self._rest - moved
 
     def posed(self, positions: Float64[np.ndarray, "17 3"], rotations: Float64[np.ndarray, "17 3 3"]) -> Vertices:
-        """World positions (m) of the vertices, given the joints and the rotations of their body parts."""
+        """World positions (m) of the vertices, for given joints and rotations of their body parts."""
         first = positions[self._first] + np.einsum("vij,vj->vi", rotations[self._first], self._rest)
         second = positions[self._second] + np.einsum("vij,vj->vi", rotations[self._second], self._rest_second)
         return first + self._blend * (second - first)

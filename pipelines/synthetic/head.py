@@ -1,4 +1,4 @@
-"""The head: skull, hair and a face that shows from the front only. Frame: the neck joint, x to the nose."""
+"""The head: skull, hair, and a face on the front only. Its frame is that of the neck joint, with x towards the nose."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ _SKULL = np.array(
 )
 _SKULL_HEIGHT_M = 0.23
 _SECTORS = 28
-# A spot lies on the skin; by so much it is painted after the faces around it.
+# Painted spots count as this much nearer to the camera, m, so that they are painted after the skin below them.
 _SPOT_NEARER_M = 0.02
 
 _HAIR_TIE = (0.12, 0.12, 0.14)

@@ -1,4 +1,4 @@
-"""Surfaces: rings of points along an axis, joined by quadrilaterals."""
+"""Surfaces made of rings of points along an axis, joined by quadrilaterals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Painted:
     Attributes:
         mesh: The surface.
         colours: Red, green, blue of each face, 0 to 1.
-        nearer: So much (m) nearer to the camera its faces count when the painter sorts them.
+        nearer: Distance (m) by which its faces count as nearer to the camera when faces are sorted by distance.
     """
 
     mesh: Mesh
@@ -58,13 +58,13 @@ class Painted:
 
 @dataclass(frozen=True)
 class Surface:
-    """Many painted meshes as one; the positions of its vertices are given where it is drawn.
+    """Many painted meshes joined into one; the positions of its vertices are given when it is drawn.
 
     Attributes:
         faces: Four vertices of each face.
         colours: Colour of each face, 0 to 1.
-        nearer: As in `Painted`, of each face.
-        parts: Index of the mesh each vertex comes from.
+        nearer: `Painted.nearer` of each face.
+        parts: Index of the mesh that each vertex comes from.
     """
 
     faces: Int[np.ndarray, "faces 4"]

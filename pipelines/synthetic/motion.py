@@ -1,8 +1,7 @@
-"""Motion: an action performed by a body, travelling over the ground on its own feet.
+"""Motion: an action performed by a body that moves over the ground on its own feet.
 
-The root is not animated: it goes where the feet on the ground take it. Each moment the lower sole points stand
-still, so the rest of the body moves the other way. No foot slides, and turning and travelling come out of the
-joint angles alone.
+The root is not animated directly. In each frame the lower sole points stand still, so the rest of the body moves
+relative to them: feet never slide, and travelling and turning follow from the joint angles alone.
 """
 
 from dataclasses import dataclass
@@ -23,10 +22,10 @@ from pipelines.synthetic.skeleton import (
 )
 from schemas.errors import UserError
 
-# Standard deviations in time: muscles do not twitch faster; the root is heavier than a limb.
+# Standard deviations of the Gaussian smoothing over time, because limbs and trunk do not jerk.
 _JOINT_SMOOTHING_S = 0.06
 _ROOT_SMOOTHING_S = 0.05
-# A sole point this much higher than the lowest carries 1/e of its weight.
+# A sole point this much higher than the lowest one carries 1/e of its weight, m.
 _CONTACT_M = 0.015
 
 
@@ -56,7 +55,7 @@ class Motion:
         return len(self.positions)
 
     def moved(self, x_m: float, y_m: float) -> "Motion":
-        """The same motion elsewhere on the ground."""
+        """The same motion at another place on the ground."""
         seat = self.seat and (self.seat[0] + x_m, self.seat[1] + y_m, self.seat[2])
         positions = self.positions + np.array([x_m, y_m, 0], np.float32)
         return Motion(self.action, self.fps, self.body, positions, self.rotations, seat)
@@ -69,14 +68,14 @@ def generate_motion(
     action: str | None = None,
     body: Body | None = None,
 ) -> Motion:
-    """Make a motion around the origin; the same arguments give the same motion.
+    """Generate a motion around the origin; the same arguments give the same motion.
 
     Args:
         seed: A seed, or a generator to draw from.
-        seconds: Length.
+        seconds: Length, seconds.
         fps: Frames per second.
-        action: A name of `ACTIONS`; any if not given.
-        body: Who performs it; a new person if not given.
+        action: A name of `ACTIONS`; random if not given.
+        body: The person's proportions; random if not given.
 
     Raises:
         UserError: There is no such action.
@@ -89,7 +88,7 @@ def generate_motion(
     take = Take(np.arange(max(1, round(seconds * fps))) / fps, rng)
     ACTIONS[action](take)
     take.sway()
-    # Clipping before smoothing keeps the limits: a smoothed value is a mean of allowed ones.
+    # Angles are clipped before smoothing: a weighted mean of allowed angles is allowed.
     angles = _smooth(np.clip(take.angles, *joint_limits()), _JOINT_SMOOTHING_S, fps)
     root = _travel(body, angles, _smooth(take.lift, _JOINT_SMOOTHING_S, fps), take.support, fps)
     positions, rotations = forward_kinematics(body, angles, root)
@@ -114,11 +113,11 @@ def _travel(
     support: Float64[np.ndarray, "frames 2"],
     fps: float,
 ) -> Float64[np.ndarray, "frames 3"]:
-    """Where the feet take the pelvis, centred on the origin."""
+    """The path of the pelvis that results from the feet, centred on the origin."""
     at_origin = np.zeros((len(angles), 3))
     soles = sole_points(body, *forward_kinematics(body, angles, at_origin))
     lowest = soles[..., 2].min(axis=1)
-    # A swinging foot clears the ground by a centimetre only: height alone does not tell which foot carries.
+    # A swinging foot is only a centimetre above the ground, so height alone does not tell which foot carries weight.
     weight = np.repeat(support, 2, axis=1) * np.exp((lowest[:, None] - soles[..., 2]) / _CONTACT_M)
     weight /= weight.sum(axis=1, keepdims=True)
     steps = -(0.5 * (weight[1:] + weight[:-1])[..., None] * np.diff(soles[..., :2], axis=0)).sum(axis=1)
@@ -137,5 +136,5 @@ def _seat(
         return None
     sitting = positions[seated > 0.9 * seated.max()]
     hips = sitting[:, [JOINT["left_hip"], JOINT["right_hip"]]].mean(axis=(0, 1))
-    # The hip joint is about 5 % of stature above what one sits on.
+    # The hip joint is about 5 % of the stature above the seat.
     return float(hips[0]), float(hips[1]), float(hips[2] - 0.05 * body.stature)

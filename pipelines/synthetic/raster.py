@@ -1,4 +1,4 @@
-"""Pixels: shaded polygons by the painter's algorithm, and soft shadows on the ground."""
+"""Rasterises a frame: shaded polygons by the painter's algorithm, and soft shadows on the ground."""
 
 import cv2
 import numpy as np
@@ -7,14 +7,14 @@ from jaxtyping import Float32, Float64, Int, UInt8
 from pipelines.synthetic.cameras import View
 from pipelines.synthetic.meshes import Surface
 
-# Edges are smooth because polygons are filled at this many times the resolution, then averaged.
+# Polygons are filled at this many times the resolution and then averaged, for smooth edges.
 _OVERSAMPLING = 2
-# cv2's polygon corners are integers with so many fractional bits.
+# Number of fractional bits of cv2's integer coordinates.
 _SHIFT = 4
-# Shadows are blurred anyway: a quarter of the resolution does.
+# Shadows are drawn at a quarter of the resolution, because they are blurred anyway.
 _SHADOW_SCALE = 4
 
-# Each thing has its own number of vertices.
+# A surface with the world positions of its vertices; their number differs from thing to thing.
 Thing = tuple[Surface, Float64[np.ndarray, "_ 3"]]
 Image = UInt8[np.ndarray, "height width 3"]
 
@@ -25,7 +25,7 @@ def shade(
     towards_camera: Float64[np.ndarray, "faces 3"],
     light: Float64[np.ndarray, " 3"],
 ) -> Float64[np.ndarray, "faces 3"]:
-    """Colours 0 to 255: a lamp, a bright sky over a dim ground, and edges that fall off as on cloth and skin.
+    """Shaded colours, 0 to 255, from a lamp, a bright sky above a dim ground, and edges darkened as on cloth and skin.
 
     Args:
         albedo: Colours 0 to 1.
@@ -33,7 +33,7 @@ def shade(
         towards_camera: Unit directions to the camera.
         light: Unit direction to the lamp.
     """
-    # Wrapped diffuse light: the terminator lies behind the edge, as with a large lamp.
+    # Wrapped diffuse light: faces turned slightly away from the lamp are lit too, as by a large lamp.
     diffuse = np.clip((normals @ light + 0.35) / 1.35, 0, None)
     sky = 0.5 + 0.5 * normals[:, 2]
     facing = np.clip((normals * towards_camera).sum(axis=1), 0, 1)
@@ -59,12 +59,12 @@ def paint(image: Image, view: View, light: Float64[np.ndarray, " 3"], things: li
     corners = vertices[faces]
     normals = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
     towards = np.array(view.translation) - corners.mean(axis=1)
-    seen = (normals * towards).sum(axis=1) > 0
-    distance = np.linalg.norm(towards[seen], axis=1)
-    normals = normals[seen] / (np.linalg.norm(normals[seen], axis=1, keepdims=True) + 1e-12)
-    shades = shade(colours[seen], normals, towards[seen] / distance[:, None], light)
-    order = np.argsort(nearer[seen] - distance, kind="stable")
-    _fill(image, view.project(vertices), faces[seen][order], shades[order])
+    front = (normals * towards).sum(axis=1) > 0
+    distance = np.linalg.norm(towards[front], axis=1)
+    normals = normals[front] / (np.linalg.norm(normals[front], axis=1, keepdims=True) + 1e-12)
+    shades = shade(colours[front], normals, towards[front] / distance[:, None], light)
+    order = np.argsort(nearer[front] - distance, kind="stable")
+    _fill(image, view.project(vertices), faces[front][order], shades[order])
 
 
 def _fill(
@@ -78,7 +78,7 @@ def _fill(
     x1, y1 = np.clip(np.ceil(pixels.max(axis=0)).astype(int) + 2, 1, (width, height)).tolist()
     size = (_OVERSAMPLING * (x1 - x0), _OVERSAMPLING * (y1 - y0))
     canvas = cv2.resize(image[y0:y1, x0:x1], size, interpolation=cv2.INTER_NEAREST)
-    # cv2 counts from the centre of the first pixel, we from its corner.
+    # In cv2 the centre of the first pixel is (0, 0); here its corner is.
     unit = 1 << _SHIFT
     corners = np.round(((pixels - (x0, y0)) * _OVERSAMPLING - 0.5) * unit).astype(np.int32)
     for polygon, colour in zip(corners[faces], shades.tolist(), strict=True):
@@ -87,7 +87,7 @@ def _fill(
 
 
 def cast_shadows(image: Image, view: View, light: Float64[np.ndarray, " 3"], things: list[Thing], depth: float) -> None:
-    """Darken the ground where something stands between it and the lamp.
+    """Darken the ground where something is between it and the lamp.
 
     Args:
         image: Changed in place.

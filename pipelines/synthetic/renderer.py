@@ -1,4 +1,4 @@
-"""Renders a scene frame by frame: the surroundings once per camera, the people and their shadows each frame."""
+"""Renders a scene frame by frame: the surroundings once per camera, people and their shadows in every frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from pipelines.synthetic.room import Surroundings, paint_surroundings
 
 @dataclass(frozen=True)
 class Actor:
-    """A person with what they do.
+    """A person and the person's motion.
 
     Attributes:
-        figure: Their surface.
-        motion: Where its joints are.
+        figure: The surface.
+        motion: The joints over time.
     """
 
     figure: Figure
@@ -27,7 +27,7 @@ class Actor:
 
 
 class Renderer:
-    """The film of a scene through one camera.
+    """Renders a scene through one camera.
 
     Args:
         place: The surroundings.
@@ -42,14 +42,14 @@ class Renderer:
         self._background = paint_surroundings(place, view)
 
     def frame(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
-        """One RGB frame; the joints of the motions project exactly to where they are in it."""
+        """One RGB frame; joints of the motions project exactly to their places in it."""
         things = list(self._props)
         for actor in self._actors:
             positions, rotations = actor.motion.positions[index], actor.motion.rotations[index]
             vertices = actor.figure.posed(positions.astype(np.float64), rotations.astype(np.float64))
             things.append((actor.figure.surface, vertices))
         image = self._background.copy()
-        # Less light comes from the sky indoors, so shadows there are lighter than the sun's.
+        # Indoor light comes from more directions, so shadows are lighter than those of the sun.
         depth = 0.5 if self._place.half_size is None else 0.38
         cast_shadows(image, self._view, self._place.light, things, depth)
         paint(image, self._view, self._place.light, things)

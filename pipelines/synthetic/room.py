@@ -1,4 +1,4 @@
-"""The surroundings: a room or a lawn, seen through the camera's own rays, so that its lines bend as they should."""
+"""The surroundings: a room or a lawn, ray traced through the lens so that its lines bend with the distortion."""
 
 import colorsys
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from pipelines.synthetic.wardrobe import Colour
 Rays = Float32[np.ndarray, "pixels 3"]
 Colours = Float[np.ndarray, "pixels 3"]
 
-# Beyond this distance (m) outdoors there is haze only.
+# Outdoors, everything beyond this distance is haze, m.
 _HORIZON_M = 60.0
 
 
 @dataclass(frozen=True)
 class Box:
-    """Furniture: a block with its sides along the axes.
+    """A piece of furniture: a block with its sides along the axes.
 
     Attributes:
-        low: Least corner, metres.
-        high: Greatest corner, metres.
-        colour: Its paint.
-        boards: Width of the boards its sides are divided into, metres.
+        low: Lower corner, metres.
+        high: Upper corner, metres.
+        colour: Colour of the paint.
+        boards: Width of the boards that its sides are divided into, metres.
     """
 
     low: tuple[float, float, float]
@@ -37,17 +37,17 @@ class Box:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where the people are.
+    """The place where the people are.
 
     Attributes:
-        half_size: Distance of the walls from the middle, metres; none outdoors.
+        half_size: Distance of the walls from the middle, metres; None outdoors.
         ground: Pattern of the ground over x and y.
-        wall: Pattern of the walls over the place along them and the height.
+        wall: Pattern of the walls over the position along them and the height.
         boxes: Furniture.
         light: Unit direction to the lamp.
-        brightness: Of everything that is not a person.
-        trees: Heights of the tree line around the horizon, as tangent of the elevation, outdoors.
-        seat_colour: Colour of what people sit on.
+        brightness: Factor on the colours of everything except people.
+        trees: Heights of the tree line around the horizon, as tangents of the elevation; used outdoors.
+        seat_colour: Colour of the stools.
     """
 
     half_size: float | None
@@ -61,7 +61,7 @@ class Surroundings:
 
 
 def sample_surroundings(rng: np.random.Generator, reach: float) -> Surroundings:
-    """Choose a place; all cameras and people are within `reach` metres of the middle along x and y."""
+    """Choose random surroundings; all cameras and people are within `reach` metres of the middle along x and y."""
     elevation, azimuth = np.deg2rad(rng.uniform(50, 72)), rng.uniform(0, 2 * np.pi)
     light = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
     outdoors = rng.random() < 0.3
@@ -138,7 +138,7 @@ def _furniture(rng: np.random.Generator, half_size: float) -> tuple[Box, ...]:
 
 
 def paint_surroundings(place: Surroundings, view: View) -> UInt8[np.ndarray, "height width 3"]:
-    """The empty scene as the camera sees it."""
+    """The scene without people, as the camera sees it."""
     rays = view.rays().reshape(-1, 3).astype(np.float32)
     origin = np.array(view.translation, np.float32)
     nearest = np.full(len(rays), np.inf, np.float32)
@@ -147,7 +147,7 @@ def paint_surroundings(place: Surroundings, view: View) -> UInt8[np.ndarray, "he
     for box in place.boxes:
         _paint_box(box, place.light, origin, rays, nearest, colours)
     image = np.clip(colours * place.brightness, 0, 1).reshape(view.height, view.width, 3)
-    # A touch of defocus: patterns finer than a pixel would flicker, and the people are what is in focus.
+    # Slightly out of focus: patterns finer than a pixel would flicker, and cameras focus on people.
     return cv2.GaussianBlur((255 * image).astype(np.uint8), (0, 0), 0.0012 * view.width)
 
 
@@ -171,7 +171,7 @@ def _walls(
             hit = (distance > 0) & (distance < nearest)
             nearest[hit] = distance[hit]
             point = origin + distance[hit, None] * rays[hit]
-            # Walls are shifted against each other so that they do not repeat; each catches the lamp differently.
+            # The pattern is shifted from wall to wall so that walls differ; each has its own angle to the lamp.
             along = sign * point[:, 1 - axis] + 3.3 * axis
             level = 0.80 + 0.14 * max(-sign * float(place.light[axis]), 0) * 2
             corner = 1 - 0.18 * np.exp(-np.abs(point[:, 2]) / 0.12)
@@ -187,7 +187,7 @@ def _paint_ground(
     nearest[hit] = distance[hit]
     point = origin + distance[hit, None] * rays[hit]
     radius = np.hypot(point[:, 0], point[:, 1])
-    # The lamp is above the middle; outdoors the distance fades into haze.
+    # Indoors the floor is brightest below the lamp in the middle; outdoors the ground fades into haze.
     pool = 0.72 + 0.28 * np.exp(-((radius / 6) ** 2)) if place.half_size else np.full(len(point), 0.95, np.float32)
     ground = place.ground(point[:, 0], point[:, 1]) * pool[:, None]
     haze = np.clip(radius / _HORIZON_M, 0, 1)[:, None] if place.half_size is None else 0.0

@@ -1,8 +1,8 @@
-"""The body that moves: its proportions, the limits of its joints, and forward kinematics.
+"""The body: its proportions, the limits of its joints, and forward kinematics.
 
-Frames: x forward, y left, z up, metres; so is every body part at rest (upright, arms hanging). Joints are those
-of `h36m17`; `rotations[joint]` turns the body part that hangs on the joint into the world, e.g. the rotation at
-an ankle is the foot's.
+Frames: x forward, y left, z up, metres. At rest (upright, arms hanging) every body part is aligned with them. Joints
+are those of `h36m17`; `rotations[joint]` rotates the body part that hangs on the joint into the world, so the rotation
+at an ankle is the foot's.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ LAYOUT = LAYOUTS["h36m17"]
 JOINT = {name: index for index, name in enumerate(LAYOUT.joints)}
 JOINTS = len(LAYOUT)
 
-# The last axis of an array of joint angles, radians, in the sense of anatomy: mirrored for left and right.
+# Indices into the last axis of joint angles (radians). Their sense is anatomical: mirrored between left and right.
 FLEXION, ABDUCTION, ROTATION = 0, 1, 2
 
 # Degrees (flexion, abduction, rotation): usual active ranges of motion of a healthy adult, rounded.
@@ -38,22 +38,22 @@ def _kind(joint: str) -> str:
 
 
 def joint_limits() -> tuple[Float64[np.ndarray, "17 3"], Float64[np.ndarray, "17 3"]]:
-    """Least and greatest angle of every joint (radians); 0 and 0 where a joint does not turn."""
+    """Smallest and largest angle of every joint (radians); 0 and 0 for a joint that does not turn."""
     rigid = ((0.0, 0.0),) * 3
     limits = np.deg2rad([_LIMITS_DEG.get(_kind(joint), rigid) for joint in LAYOUT.joints])
     return limits[..., 0], limits[..., 1]
 
 
 def _turning_senses() -> Float64[np.ndarray, "17 3"]:
-    """+1 or -1: right-handed rotation about (y, x, z) that each anatomical angle stands for."""
+    """+1 or -1: the sense of each anatomical angle as a right-handed rotation about (y, x, z)."""
     senses = np.ones((JOINTS, 3))
     for index, joint in enumerate(LAYOUT.joints):
         if joint.startswith("right_"):
             senses[index, [ABDUCTION, ROTATION]] = -1
-        # Hips, shoulders and elbows flex forwards, the ankle's toes upwards; knees and the spine the other way.
+        # Hips, shoulders, elbows and ankles flex forward or up, which is negative about y; knees and the spine do not.
         if _kind(joint) in ("hip", "ankle", "shoulder", "elbow"):
             senses[index, FLEXION] = -1
-        # Bending the trunk or the head to the left lifts nothing outwards: the sense is reversed.
+        # Abduction of trunk and head means bending to the left, which has the opposite sense to that of a left limb.
         if joint in ("pelvis", "spine", "neck"):
             senses[index, ABDUCTION] = -1
     return senses
@@ -67,7 +67,7 @@ class Body:
     """The proportions of one person.
 
     Attributes:
-        stature: Height standing, metres.
+        stature: Standing height, metres.
         girth: Thickness of limbs and trunk relative to the average.
         offsets: Each joint in the frame of its parent's body part, metres.
         heel: Lowest point of the heel in the frame of the foot, metres.
@@ -128,7 +128,7 @@ def _rotation_about(axis: int, angle: Float64[np.ndarray, "..."]) -> Float64[np.
 
 
 def local_rotations(angles: Float64[np.ndarray, "frames 17 3"]) -> Float64[np.ndarray, "frames 17 3 3"]:
-    """Rotation of each body part relative to its parent's: about its own axis, then flexed, then abducted.
+    """Rotation of each body part relative to its parent's: twisted about its own axis, then flexed, then abducted.
 
     The pelvis is first tilted, then turned: its rotation angle is the person's heading.
     """

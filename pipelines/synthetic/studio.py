@@ -1,8 +1,8 @@
-"""The studio: scenes of people × cameras, filmed to videos with a manifest and the truth.
+"""The studio renders scenes of people through several cameras to videos, with their ground truth and a manifest.
 
-output/manifest.csv            written last: where it is, everything is
 output/videos/S000_walk_C0.mp4
 output/truth/S000_walk_C0.parquet
+output/manifest.csv            written last: its presence marks a complete output
 """
 
 import csv
@@ -33,9 +33,9 @@ from schemas.errors import UserError
 
 MANIFEST = "manifest.csv"
 
-# Visually lossless at 640 px, and four times faster than the encoder's default.
+# Visually lossless at 640 px, and encoded four times faster than with the default preset.
 _ENCODER = {"preset": "veryfast", "crf": "19"}
-# People who share a scene start this far apart (m).
+# Distance between the starting places of people who share a scene, m.
 _APART_M = 1.5
 
 
@@ -44,8 +44,8 @@ class Scene:
     """People in a place, with the cameras around them.
 
     Attributes:
-        name: Subjects and actions.
-        subjects: Who they are.
+        name: Subjects and actions, which begins the name of each file.
+        subjects: Names of the people.
         actors: The people.
         place: The surroundings.
         views: The cameras.
@@ -59,10 +59,10 @@ class Scene:
 
 
 def synthesize(config: SynthesizeConfig, on_video: Callable[[str], None] = lambda video: None) -> list[str]:
-    """Film all scenes; the same config gives the same videos.
+    """Render all scenes; the same config gives the same videos.
 
     Args:
-        config: What to film and where to put it.
+        config: Config of the job.
         on_video: Called with the address of each finished video.
 
     Returns:
@@ -88,7 +88,7 @@ def synthesize(config: SynthesizeConfig, on_video: Callable[[str], None] = lambd
 
 
 def _firsts(config: SynthesizeConfig) -> range:
-    """The first person of each scene."""
+    """The number of the first person of each scene."""
     return range(0, config.people, config.people_per_video)
 
 
@@ -97,18 +97,18 @@ def _film_all(
 ) -> list[dict[str, str]]:
     rows: dict[tuple[int, int], dict[str, str]] = {}
     workers = min(config.workers or len(os.sched_getaffinity(0)), len(shots))
-    # Spawned, not forked: a fork would inherit the threads of cv2 and the encoder in an unknown state.
+    # Processes are spawned, because a forked one would inherit the locks of cv2's and the encoder's threads.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        filming = {pool.submit(film, config, *shot): shot for shot in shots}
-        for done in as_completed(filming):
-            rows[filming[done]] = done.result()
-            on_video(rows[filming[done]]["uri"])
+        futures = {pool.submit(film, config, *shot): shot for shot in shots}
+        for done in as_completed(futures):
+            rows[futures[done]] = done.result()
+            on_video(rows[futures[done]]["uri"])
     return [rows[shot] for shot in shots]
 
 
 def film(config: SynthesizeConfig, first: int, index: int) -> dict[str, str]:
-    """Film the scene that begins with person `first` through camera `index`; returns its row of the manifest."""
+    """Render the scene that begins with person `first` through camera `index`; returns its row of the manifest."""
     scene = build_scene(config, first)
     view = scene.views[index]
     motions = [actor.motion for actor in scene.actors]
@@ -126,12 +126,12 @@ def film(config: SynthesizeConfig, first: int, index: int) -> dict[str, str]:
 
 
 def build_scene(config: SynthesizeConfig, first: int) -> Scene:
-    """The people from `first` on who share a scene, what they do, and the cameras around them."""
+    """The scene that begins with person `first`: the people who share it, their motions, and the cameras."""
     people = range(first, min(first + config.people_per_video, config.people))
     actions = config.actions or tuple(ACTIONS)
     actors = []
     for place, person in enumerate(people):
-        # A person looks and moves the same whoever else is there and however many cameras watch.
+        # Seeded per person, so that looks and motion do not depend on other people or the number of cameras.
         rng = np.random.default_rng([config.seed, person])
         motion = generate_motion(rng, config.seconds, config.fps, actions[person % len(actions)])
         figure = Figure(motion.body, sample_look(rng))
@@ -146,7 +146,7 @@ def build_scene(config: SynthesizeConfig, first: int) -> Scene:
 
 
 def _spot(place: int, people: int) -> tuple[float, float]:
-    """Where one of several people stands: evenly around a circle."""
+    """The place of one of several people, evenly spaced on a circle."""
     if people == 1:
         return 0.0, 0.0
     radius, angle = _APART_M / 2 / np.sin(np.pi / people), 2 * np.pi * place / people

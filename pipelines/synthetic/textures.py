@@ -1,4 +1,4 @@
-"""Patterns of grounds and walls: colour as a function of place in metres."""
+"""Patterns of grounds and walls: colour as a function of the position in metres."""
 
 from collections.abc import Callable
 
@@ -32,9 +32,9 @@ class Noise:
         self._field, self._grain = field / np.float32(np.sqrt(octaves)), grain
 
     def __call__(self, u: Plane, v: Plane) -> Plane:
-        """Values at places (m)."""
+        """Values at positions (m)."""
         x, y = (np.mod(w / self._grain, self._CELLS).astype(np.float32) for w in (u, v))
-        # cv2 wants images of fewer than 32768 rows, and some: fold the list of places.
+        # cv2.remap needs a 2D image of fewer than 32768 rows, so the list of positions is folded.
         rows = len(x) // 1024 + 1
         folded = [np.resize(w, (rows, 1024)) for w in (x, y)]
         values = cv2.remap(self._field, folded[0], folded[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
@@ -83,7 +83,7 @@ def tiles(rng: np.random.Generator, colour: Colour) -> Texture:
 
 
 def mottled(rng: np.random.Generator, colour: Colour, grain: float = 0.02, contrast: float = 0.05) -> Texture:
-    """Carpet, concrete, grass or paint: one colour, unevenly."""
+    """Carpet, concrete, grass or paint: one colour with random variation."""
     fine, broad = Noise(rng, grain), Noise(rng, 0.5)
 
     def texture(u: Plane, v: Plane) -> Colours:
@@ -136,7 +136,7 @@ def with_rug(ground: Texture, rng: np.random.Generator, colour: Colour) -> Textu
 
 
 def with_frames(wall: Texture, rng: np.random.Generator) -> Texture:
-    """Pictures and windows on a wall; (centre along it, half width, low, high, colours) each."""
+    """Pictures and windows on a wall."""
     frames = []
     for centre in np.arange(-7, 7, rng.uniform(1.8, 2.6)):
         half, low, high = rng.uniform(0.25, 0.7), rng.uniform(0.9, 1.4), rng.uniform(1.8, 2.3)

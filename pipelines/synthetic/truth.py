@@ -1,4 +1,4 @@
-"""The truth of synthetic videos: 2D, 3D, visibility and camera of every person, as Parquet."""
+"""The ground truth of synthetic videos, as Parquet: 2D and 3D joints, visibility and camera of every person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ class Truth:
 
     Attributes:
         video: Address relative to the manifest's folder.
-        person: Counts the people of the video.
-        subject: Who it is.
-        action: What they do.
+        person: Number of the person in the video.
+        subject: Name of the person.
+        action: Name of the action.
         view: The camera; its name is the camera id.
         fps: Frames per second.
-        timestamps_s: Time of each frame.
+        timestamps_s: Time of each frame, s.
         keypoints: Pixels, (0, 0) is the top left corner.
-        positions: Metres, camera space (x right, y down, z forwards).
+        positions: Metres, camera space (x right, y down, z forward).
         visible: Whether no other body part is in front of the joint.
     """
 
@@ -48,7 +48,7 @@ class Truth:
 
 
 def true_people(video: str, subjects: Sequence[str], motions: Sequence[Motion], view: View) -> list[Truth]:
-    """What a camera sees of each person."""
+    """The ground truth of each person, as seen by a camera."""
     people = []
     for person, (subject, motion, visible) in enumerate(
         zip(subjects, motions, visible_joints(motions, view), strict=True)
@@ -71,7 +71,7 @@ def true_people(video: str, subjects: Sequence[str], motions: Sequence[Motion], 
 
 
 def write_truth(uri: str, people: Sequence[Truth]) -> None:
-    """Write the people of one video.
+    """Write the ground truth of one video.
 
     Raises:
         RunFailed: It cannot be written.
@@ -101,7 +101,7 @@ def write_truth(uri: str, people: Sequence[Truth]) -> None:
 
 
 def load_truth(folder: str) -> list[Truth]:
-    """Read the truth of all videos in the output folder of `jobs.synthesize`, by video and person.
+    """Read the ground truth of all videos in an output of the synthesize job, sorted by video and person.
 
     Raises:
         UserError: There is none, or it was written in another format.
@@ -113,14 +113,14 @@ def load_truth(folder: str) -> list[Truth]:
 
 
 def read_truth(file: str) -> list[Truth]:
-    """Read the people of one video.
+    """Read the ground truth of one video.
 
     Raises:
         UserError: The file was written in another format.
     """
-    found = (storage.read_schema(file).metadata or {}).get(FORMAT_KEY, b"none").decode()
-    if found != FORMAT:
-        raise UserError(f"{file}: the format is {found}, expected {FORMAT}; run jobs.synthesize again")
+    written = (storage.read_schema(file).metadata or {}).get(FORMAT_KEY, b"none").decode()
+    if written != FORMAT:
+        raise UserError(f"{file}: the format is {written}, expected {FORMAT}; run jobs.synthesize again")
     return [_from_row(row) for row in storage.read_table(file).to_pylist()]
 
 

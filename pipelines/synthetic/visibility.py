@@ -1,4 +1,4 @@
-"""Which joints a camera sees: those with no other body part in front of them."""
+"""Which joints a camera sees: those without another body part in front of them."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ from pipelines.synthetic.cameras import View
 from pipelines.synthetic.motion import Motion
 from pipelines.synthetic.skeleton import JOINT, LAYOUT
 
-# A little less than the radius (m) of the flesh around the bone that ends at each joint, at a stature of 1.75 m:
-# a joint half covered still counts as seen.
+# Radii (m) of the body around the bone that ends at each joint, at a stature of 1.75 m. They are a little smaller than
+# those of the mannequin, so that a half-covered joint still counts as visible.
 _RADII_M = {"knee": 0.06, "ankle": 0.04, "elbow": 0.038, "wrist": 0.028, "spine": 0.09, "thorax": 0.10, "head": 0.07}
 _AVERAGE_STATURE_M = 1.75
 _ALONG_BONE = np.linspace(0, 1, 7)
@@ -19,8 +19,8 @@ Rays = Float64[np.ndarray, "frames joints 3"]
 
 
 def visible_joints(motions: Sequence[Motion], view: View) -> list[Bool[np.ndarray, "frames 17"]]:
-    """For each person, frame and joint whether nothing hides it, by spheres strung along the bones of all."""
-    seen = []
+    """Whether each joint of each person is visible in each frame; bodies are modelled as spheres along their bones."""
+    visible = []
     for motion in motions:
         joints = motion.positions.astype(np.float64)
         towards = np.array(view.translation) - joints
@@ -28,8 +28,8 @@ def visible_joints(motions: Sequence[Motion], view: View) -> list[Bool[np.ndarra
         hidden = np.zeros(joints.shape[:2], bool)
         for other in motions:
             hidden |= _hidden(joints, towards, other, same=other is motion)
-        seen.append(~hidden)
-    return seen
+        visible.append(~hidden)
+    return visible
 
 
 def _hidden(joints: Rays, towards: Rays, other: Motion, same: bool) -> Bool[np.ndarray, "frames joints"]:
@@ -41,7 +41,7 @@ def _hidden(joints: Rays, towards: Rays, other: Motion, same: bool) -> Bool[np.n
         radius *= other.body.stature / _AVERAGE_STATURE_M
         covered = _behind(joints, towards, other.positions[:, parent], other.positions[:, child], radius)
         if same:
-            # A bone does not hide its own ends, nor the trunk the joints on its middle line.
+            # A bone does not hide its own ends, and the trunk does not hide the joints on its middle line.
             covered[:, [child, parent]] = False
             if child in (JOINT["spine"], JOINT["thorax"]):
                 covered[:, [JOINT[name] for name in ("pelvis", "spine", "thorax", "neck")]] = False

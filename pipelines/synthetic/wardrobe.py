@@ -1,4 +1,4 @@
-"""How a person looks: skin, hair and clothes."""
+"""The look of a person: skin, hair and clothes."""
 
 import colorsys
 from dataclasses import dataclass
@@ -38,18 +38,18 @@ class Look:
     """Skin, hair and clothes of one person.
 
     Attributes:
-        skin: Colour.
-        hair: Colour.
+        skin: Colour of the skin.
+        hair: Colour of the hair.
         hair_style: Shape of the hair.
-        beard: Whether the chin has the hair's colour.
+        beard: Whether there is a beard, in the colour of the hair.
         top: Colour of the shirt.
         accent: Second colour of the shirt.
-        pattern: Where the accent goes.
+        pattern: Pattern of the shirt, in which the accent is used.
         sleeve: Share of the arm that is covered; 0.5 ends at the elbow.
         bottom: Colour of the trousers.
         leg: Share of the leg that is covered; 0.5 ends at the knee.
-        shoe: Colour.
-        sole: Colour.
+        shoe: Colour of the shoes.
+        sole: Colour of the soles.
         waist: Width of the waist relative to the average.
         shoulders: Width of the chest and shoulders relative to the average.
     """
@@ -71,7 +71,7 @@ class Look:
 
 
 def sample_look(rng: np.random.Generator) -> Look:
-    """Choose how a person looks."""
+    """Choose a random look."""
     hue = rng.uniform()
     top = colorsys.hsv_to_rgb(hue, rng.uniform(0.15, 0.8), rng.uniform(0.45, 0.95))
     # The accent stands out from the shirt by hue or by lightness.
