@@ -1,0 +1,109 @@
+"""The examples of docs/extending.md work as they stand on the page."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from train.training_samples import person, small, write
+
+from jobs.command_line.arguments import read_config
+from jobs.command_line.main import run_job
+from pipelines.detectors.base import Detector
+from pipelines.detectors.loading import load_detector
+from pipelines.lifters.checkpoint import LifterCard, load_lifter, save_lifter
+from pipelines.lifters.inference import lift
+from pipelines.pose.people import People
+from pipelines.register.export import export_lifter
+from pipelines.tracks.keypoint_reader import read_tracks
+from pipelines.train.data import load_data
+from pipelines.train.loop import LifterTraining
+from pipelines.train.plan import plan_training
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.import_poses import ImportPosesConfig
+from schemas.configs.label import LabelConfig
+from schemas.configs.train import TrainConfig
+from schemas.job_config import PluginConfig
+
+PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
+CONFIGS = {"label": LabelConfig, "train": TrainConfig, "import_poses": ImportPosesConfig}
+
+
+@pytest.fixture(autouse=True)
+def examples(tmp_path, monkeypatch):
+    """The page's modules in the working directory, which is on the path."""
+    for name, code in re.findall(r'^```python title="([\w.]+)"\n(.*?)^```$', PAGE, re.MULTILINE | re.DOTALL):
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def commands() -> list[list[str]]:
+    text = PAGE.replace("\\\n", " ")
+    return [shlex.split(line) for line in re.findall(r"^    PYTHONPATH=\. raylift (.+)$", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("command", commands(), ids=lambda command: command[0])
+def test_the_commands_are_accepted(command):
+    read_config(CONFIGS[command[0]], command[1:])
+
+
+def test_there_is_a_command_for_each_example():
+    assert len(commands()) == len(re.findall(r"^```python title=", PAGE, re.MULTILINE)) == 4
+
+
+def test_the_detector_finds_the_bright_object():
+    detector = load_detector(PluginConfig.model_validate({"name": "my_detector:BrightObject"}), 1, "cpu")
+    assert isinstance(detector, Detector)
+    frames = np.zeros((2, 90, 120, 3), np.uint8)
+    frames[0, 10:30, 40:80] = 255
+    seen, unseen = detector(frames)
+    assert seen.boxes.tolist() == [[40, 10, 80, 30]]
+    assert seen.keypoints.tolist() == [[[60, 20]] * 17]
+    assert len(unseen) == 0
+
+
+def test_the_finder_tells_a_detector_where_to_look():
+    options = {"weights": "random:0", "channels": 8, "input_size": "64x64", "min_person_score": 0}
+    config = {"name": "hrnet", "persons": {"name": "my_finder:MiddleOfTheFrame"}, **options}
+    found = load_detector(PluginConfig.model_validate(config), 1, "cpu")(np.zeros((2, 90, 120, 3), np.uint8))
+    assert all(isinstance(people, People) for people in found)
+    assert [people.boxes.tolist() for people in found] == [[[30, 0, 90, 90]]] * 2
+
+
+def test_the_lifter_is_trained_saved_and_lifts(tmp_path):
+    labeled = write(tmp_path / "labeled", person("a"))
+    unlabeled = write(tmp_path / "unlabeled", person("b"))
+    lifter = {"name": "my_lifter:ThreeFrames", "channels": 16}
+    config = small(labeled, unlabeled, tmp_path / "out").model_copy(
+        update={"lifter": PluginConfig.model_validate(lifter)}
+    )
+    alone, plan = WorkerGroup(torch.device("cpu")), plan_training(config)
+    training = LifterTraining(config, plan, load_data(config, plan, alone), alone)
+    for _ in range(2):
+        training.run_epoch()
+    card = LifterCard(
+        **{"lifter": lifter["name"], "config": {"channels": 16}, "input_layout": "h36m17", "output_layout": "h36m17"},
+        **{"trajectory": True, "fps": 50.0, "receptive_field": 3},
+    )
+    save_lifter(str(tmp_path / "mine.pt"), training.model, card)
+    model, loaded = load_lifter(str(tmp_path / "mine.pt"))
+    assert loaded == card
+    (pose, trajectory), *_ = lift(model, [torch.zeros(20, 17, 2)], flip=True)
+    assert pose.shape == (20, 17, 3)
+    assert trajectory is not None
+    assert trajectory.shape == (20, 1, 3)
+    assert export_lifter(model.eval()).least_frames >= 3
+
+
+def test_the_source_is_imported(tmp_path):
+    rng = np.random.default_rng(0)
+    keypoints, positions = rng.uniform(0, 700, (40, 17, 2)), rng.uniform(1, 5, (40, 17, 3))
+    np.savez(tmp_path / "poses.npz", keypoints=keypoints, positions=positions)
+    (command,) = [command for command in commands() if command[0] == "import_poses"]
+    assert run_job("import_poses", command[1:]) == 0
+    (track,) = read_tracks("mocap/tracks")
+    assert (track.subject, track.positions_layout, len(track)) == ("S1", "h36m17", 40)
+    np.testing.assert_allclose(track.keypoints, keypoints, rtol=1e-6)
