@@ -1,11 +1,12 @@
 """Whole tracks through a model: every frame predicted, memory bounded for any length.
 
-Tracks are cut into pieces, each with the frames around it that its predictions see; before the first and after the
-last frame of a track these repeat (edge padding, Pavllo et al. 2019). So a piece's predictions are those of the whole.
+Tracks are cut into pieces. Each is lifted with the frames around it that its predictions depend on, so that the result
+is the same as for the whole track. Beyond the ends of a track its first and last frame repeat (edge padding, Pavllo et
+al. 2019).
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -13,14 +14,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pipelines.lifters.folded import fold
 from pipelines.lifters.model import LiftingModel
 from schemas.layouts import JointLayout
 
-# Short pieces are filled up to the next power of two from here on, so that tracks of all lengths share batches.
+# Short pieces are padded to a power of two of at least this length, so that tracks of all lengths share batches.
 _SHORTEST = 16
+# Frames from which on folding the weights, a tenth of a second for a large lifter, takes less time than it saves.
+_WORTH_FOLDING = 1024
 
 Lifted = tuple[Float[Tensor, "frames joints_out 3"], Float[Tensor, "frames 1 3"] | None]
-"""Pose and root trajectory of every frame, metres in camera space."""
+"""Pose and, if the model predicts it, root trajectory of every frame: metres in camera space."""
 
 
 class _Piece(NamedTuple):
@@ -41,19 +45,20 @@ def lift(
     """Lift tracks, each of its own length, one frame or more.
 
     Args:
-        model: Runs where its weights are, in evaluation mode; its mode is put back afterwards.
+        model: Computes on the device of its weights; set to evaluation mode for the call.
         inputs: Keypoints of each track in screen units, with scores if the model reads them.
-        flip: Lift the mirror image too, and average.
-        chunk_frames: Most frames predicted at once: memory grows with it.
+        flip: Whether to average with the prediction for the mirror image.
+        chunk_frames: Most frames predicted at once; memory grows with it.
 
     Returns:
         Pose and trajectory of each track, on the CPU.
     """
     lifted = [_empty(model, len(track)) for track in inputs]
     with _evaluating(model), torch.inference_mode():
+        forward = fold(model) if sum(map(len, inputs)) >= _WORTH_FOLDING else model
         for pieces, frames in _batches([len(track) for track in inputs], chunk_frames, model.pose.receptive_field):
             windows = torch.stack([_window(model, inputs[piece.track], piece.start, frames) for piece in pieces])
-            poses, trajectories = predict(model, windows.to(next(model.parameters())), flip)
+            poses, trajectories = predict(model, windows.to(next(model.parameters())), flip, forward)
             for i, (track, start, stop) in enumerate(pieces):
                 pose, trajectory = lifted[track]
                 pose[start:stop] = poses[i, : stop - start]
@@ -71,26 +76,31 @@ def mirrored(
 
 
 def predict(
-    model: LiftingModel, windows: Float[Tensor, "batch frames joints_in features"], flip: bool
+    model: LiftingModel,
+    windows: Float[Tensor, "batch frames joints_in features"],
+    flip: bool,
+    forward: Callable[[Tensor], tuple[Tensor, Tensor | None]] | None = None,
 ) -> tuple[Float[Tensor, "batch frames_out joints_out 3"], Float[Tensor, "batch frames_out 1 3"] | None]:
-    """Predict every frame of windows that `receptive_field` allows, as `lift` does it.
+    """Predict every frame for which the windows contain the whole receptive field.
 
     Args:
         model: In evaluation mode.
         windows: Screen units, with scores if the model reads them.
-        flip: Lift the mirror image too, and average.
+        flip: Whether to average with the prediction for the mirror image.
+        forward: Computes what the model computes; None: the model itself.
     """
-    pose, trajectory = model(windows)
+    forward = forward or model
+    pose, trajectory = forward(windows)
     if flip:
-        mirror_pose, mirror_trajectory = model(mirrored(windows, model.pose.input_layout))
+        mirror_pose, mirror_trajectory = forward(mirrored(windows, model.pose.input_layout))
         pose = (pose + mirrored(mirror_pose, model.pose.output_layout)) / 2
-        if model.trajectory is not None:
+        if model.trajectory is not None and trajectory is not None and mirror_trajectory is not None:
             trajectory = (trajectory + mirrored(mirror_trajectory, model.trajectory.output_layout)) / 2
     return pose, trajectory
 
 
 def _batches(lengths: Sequence[int], chunk_frames: int, receptive_field: int) -> Iterator[tuple[list[_Piece], int]]:
-    """Pieces that are predicted together, with the frames to predict of each, which may be more than it has."""
+    """Pieces to predict together, with the number of frames to predict for each; a short piece has fewer."""
     buckets: defaultdict[int, list[_Piece]] = defaultdict(list)
     for track, length in enumerate(lengths):
         for start in range(0, length, chunk_frames):
@@ -98,7 +108,7 @@ def _batches(lengths: Sequence[int], chunk_frames: int, receptive_field: int) ->
             rounded = max(_SHORTEST, 1 << (piece.stop - start - 1).bit_length())
             buckets[min(rounded, chunk_frames)].append(piece)
     for frames, pieces in buckets.items():
-        # Memory goes with the frames read, of which short pieces have many per frame predicted.
+        # Memory grows with the frames that are read: short pieces read many for each frame that they predict.
         together = (chunk_frames + receptive_field - 1) // (frames + receptive_field - 1)
         for first in range(0, len(pieces), together):
             yield pieces[first : first + together], frames
@@ -107,11 +117,11 @@ def _batches(lengths: Sequence[int], chunk_frames: int, receptive_field: int) ->
 def _window(
     model: LiftingModel, track: Float[Tensor, "track_frames joints_in features"], start: int, frames: int
 ) -> Float[Tensor, "window_frames joints_in features"]:
-    """What the predictions of `frames` frames from `start` on see; beyond its ends the track repeats its end frames."""
-    seen = model.pose.receptive_field - 1
-    before = seen if model.pose.causal else seen // 2
-    wanted = torch.arange(start - before, start - before + frames + seen, device=track.device)
-    return track[wanted.clamp(0, len(track) - 1)]
+    """The input for predicting `frames` frames from `start` on; the end frames repeat beyond the track's ends."""
+    context = model.pose.receptive_field - 1
+    before = context if model.pose.causal else context // 2
+    rows = torch.arange(start - before, start - before + frames + context, device=track.device)
+    return track[rows.clamp(0, len(track) - 1)]
 
 
 def _empty(model: LiftingModel, frames: int) -> Lifted:

@@ -6,7 +6,7 @@ do not overlap are needed: then frames lie side by side in memory as they are, a
 matrix products (the training form), 5 to 15 times cheaper. Both give the same prediction with the same weights.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float
@@ -38,15 +38,20 @@ class TemporalConv(nn.Module):
         self.causal = config.causal
         self.input_features = 3 if config.scores else 2
         first, *rest = config.filter_widths
-        self.expand = _Layer(len(input_layout) * self.input_features, first, 1, config)
+        self.expand = Layer(len(input_layout) * self.input_features, first, 1, config)
         blocks, reach = [], first
         for width in rest:
-            blocks.append(_Block(width, reach, config))
+            blocks.append(Block(width, reach, config))
             reach *= width
         self.receptive_field = reach
         self.blocks = nn.ModuleList(blocks)
         self.shrink = nn.Linear(config.channels, 3 * len(output_layout))
-        self._overlaps = config.dense
+        self.is_dense = config.dense
+
+    @property
+    def conv_blocks(self) -> "list[Block]":
+        """The blocks, with their type."""
+        return cast("list[Block]", list(self.blocks))
 
     def forward(
         self, inputs: Float[Tensor, "batch frames joints_in features"]
@@ -54,14 +59,14 @@ class TemporalConv(nn.Module):
         """Lift keypoints (screen units) to positions (m, camera space); frames_out = frames - receptive_field + 1."""
         batch, frames = inputs.shape[:2]
         assert frames >= self.receptive_field, f"{frames} frames, fewer than the receptive field {self.receptive_field}"
-        apart = frames == self.receptive_field and not self._overlaps
+        apart = frames == self.receptive_field and not self.is_dense
         x = self.expand(inputs.flatten(2), apart)
         for block in self.blocks:
             x = block(x, apart)
         return self.shrink(x).view(batch, frames - self.receptive_field + 1, -1, 3)
 
 
-class _Layer(nn.Module):
+class Layer(nn.Module):
     """A convolution over time without bias, batch norm, ReLU, dropout."""
 
     def __init__(self, features: int, width: int, dilation: int, config: TemporalConvConfig) -> None:
@@ -90,7 +95,7 @@ class _Layer(nn.Module):
         return self.activation(samples).view(len(x), -1, samples.shape[1]), frames.view(len(x), -1, x.shape[2])
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """A convolution over time and one within the frame, around which the block's input is carried."""
 
     def __init__(self, width: int, reach: int, config: TemporalConvConfig) -> None:
@@ -99,8 +104,8 @@ class _Block(nn.Module):
         self.lost_before = (width - 1) * reach // (1 if config.causal else 2)
         self.kept = width - 1 if config.causal else width // 2
         dense = (config.channels, (width - 1) * reach + 1, 1, config)
-        self.wide = _Layer(*dense) if config.dense else _Layer(config.channels, width, reach, config)
-        self.pointwise = _Layer(config.channels, 1, 1, config)
+        self.wide = Layer(*dense) if config.dense else Layer(config.channels, width, reach, config)
+        self.pointwise = Layer(config.channels, 1, 1, config)
 
     def forward(
         self, x: Float[Tensor, "batch frames channels"], apart: bool

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from pipelines.lifters import inference
 from pipelines.lifters.inference import lift, mirrored
 from pipelines.lifters.model import build_model, root_of
 from schemas.job_config import PluginConfig
@@ -21,7 +22,7 @@ def build(randomised):
 
 
 def by_frame(model, track):
-    """Each frame from its own window of nine, padded with the end frames: what `lift` is held against."""
+    """Each frame predicted from its own window of nine frames, with the end frames repeated beyond the ends."""
     before, after = (8, 0) if model.pose.causal else (4, 4)
     padded = torch.cat([track[:1].expand(before, -1, -1), track, track[-1:].expand(after, -1, -1)])
     with torch.no_grad():
@@ -31,7 +32,9 @@ def by_frame(model, track):
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("chunk_frames", [5, 32, 4096])
-def test_whole_tracks_are_their_frames_one_by_one(build, causal, chunk_frames):
+@pytest.mark.parametrize("folded", [False, True])
+def test_whole_tracks_are_their_frames_one_by_one(build, monkeypatch, causal, chunk_frames, folded):
+    monkeypatch.setattr(inference, "_WORTH_FOLDING", 1 if folded else 10**9)
     model = build(causal=causal)
     tracks = [torch.randn(frames, 17, 2) for frames in (100, 1, 5, 33, 100, 17, 64)]
     lifted = lift(model, tracks, flip=False, chunk_frames=chunk_frames)
@@ -81,7 +84,8 @@ def test_scores_stay_with_their_joint():
     assert torch.equal(mirrored(mirror, COCO), keypoints)
 
 
-def test_nothing_larger_than_a_chunk_is_read_at_once(build):
+def test_nothing_larger_than_a_chunk_is_read_at_once(build, monkeypatch):
+    monkeypatch.setattr(inference, "_WORTH_FOLDING", 10**9)
     model, sizes = build(), []
     model.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[0] * inputs[0].shape[1]))
     lift(model, [torch.randn(frames, 17, 2) for frames in [1000] + [3] * 200], flip=False, chunk_frames=64)
