@@ -1,9 +1,9 @@
 """Batch normalisation, ReLU and dropout in one step, over (samples, channels).
 
-Statistics are those of the samples of all `torch.distributed` workers, CPU tensors included. The step is bound by
-memory, not arithmetic: on CPUs PyTorch's separate operators take as long as the matrix products between them, most
-of it for fresh memory and for one random number per activation. Here it is done by blocks that stay in the cache,
-with one random byte per activation.
+Statistics are those of the samples of all `torch.distributed` workers: on GPUs by `nn.SyncBatchNorm`, on CPUs, where
+that does not exist, by the code below. On CPUs the step is limited by memory, not by arithmetic: PyTorch's separate
+operators take as long as the matrix products between them, mostly for fresh memory and for one random number per
+activation. Here it is done in blocks that stay in the cache, with one random byte per activation.
 """
 
 from collections.abc import Iterator
@@ -13,16 +13,17 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
-# Activations in a block on CPUs: 4 MiB of floats. Its temporaries are recycled memory, still in the cache; smaller
-# blocks make threads meet so often that a busy machine stalls them.
+# Activations in a block: 4 MiB of floats, whose temporaries stay in the cache. With smaller blocks, threads wait for
+# each other so often that a busy machine stalls them.
 _BLOCK = 2**20
 
-# g where y > threshold, else 0: what ReLU's own backward calls, in one pass and without a mask.
+# g where y > threshold, else 0: the operator of ReLU's own backward pass, which needs no mask.
 _relu_backward = torch.ops.aten.threshold_backward.grad_input
 
-# Values of a random byte: dropout rates are rounded to multiples of 1/256.
+# Number of values of a random byte: dropout rates are rounded to multiples of 1/256.
 _LEVELS = 256
 
 
@@ -31,10 +32,10 @@ class BatchNormActivation(nn.Module):
 
     Args:
         channels: Channels.
-        dropout: Share of activations set to 0 in training; on CPUs rounded to 1/256.
+        dropout: Fraction of activations set to 0 in training; on CPUs rounded to 1/256.
 
     Attributes:
-        momentum: Weight of the newest batch in the running statistics: a tensor of no dimension, since compiled code
+        momentum: Weight of the newest batch in the running statistics. A tensor of no dimension, because compiled code
             is compiled again whenever a Python number changes.
     """
 
@@ -51,6 +52,9 @@ class BatchNormActivation(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("momentum", torch.tensor(0.1), persistent=False)
+        # In a tuple, so that it is no submodule, whose weights would be saved too: it is called with ours. With a
+        # momentum of 1 its running statistics are those of the batch.
+        self._sync = (nn.SyncBatchNorm(channels, eps=self.eps, momentum=1.0),)
 
     def forward(self, x: Float[Tensor, "samples channels"]) -> Float[Tensor, "samples channels"]:
         """Normalise, rectify, drop.
@@ -62,21 +66,28 @@ class BatchNormActivation(nn.Module):
             mean, var = self.running_mean, self.running_var
             y = functional.batch_norm(x, mean, var, self.weight, self.bias, training=False, eps=self.eps)
             return functional.relu(y, inplace=True)
-        if _workers() > 1 or (x.device.type == "cpu" and not torch.compiler.is_compiling()):
+        on_cpu = x.device.type == "cpu"
+        if on_cpu and (_workers() > 1 or not torch.compiler.is_compiling()):
             y, mean, var = _Fused.apply(x, self.weight, self.bias, self.dropout, self.eps)
         else:
-            # A momentum of 1 hands out the statistics of this batch.
             mean, var = torch.zeros_like(self.running_mean), torch.ones_like(self.running_var)
-            y = functional.batch_norm(x, mean, var, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
+            y = self._normalise(x, mean, var)
             y = functional.dropout(functional.relu(y, inplace=True), self.dropout)
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(var, self.momentum)
         return y
 
+    def _normalise(self, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+        """Normalise by PyTorch's own operators; `mean` and `var` are set to the statistics of the batch."""
+        if _workers() > 1:
+            tensors = {"weight": self.weight, "bias": self.bias, "running_mean": mean, "running_var": var}
+            return functional_call(self._sync[0].train(), tensors, (x,))
+        return functional.batch_norm(x, mean, var, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
+
 
 class _Fused(torch.autograd.Function):
-    """The whole step in training. Where y > 0 is where the gradient passes, so that no mask is kept."""
+    """The whole step in training on a CPU. Gradients pass where y > 0, so that no mask is kept."""
 
     @staticmethod
     def forward(
@@ -86,7 +97,7 @@ class _Fused(torch.autograd.Function):
         mean, var, count = _statistics(wide)
         kept = min(max(round((1 - dropout) * _LEVELS), 1), _LEVELS)
         inverse_std = (var + eps).rsqrt()
-        # relu(c·v) = c·relu(v) for c > 0: dropout's 1/(1 - p) costs nothing here.
+        # relu(c·v) = c·relu(v) for c > 0: dropout's factor 1/(1 - p) is part of the scale.
         scale = weight * inverse_std * (_LEVELS / kept)
         shift = bias * (_LEVELS / kept) - mean * scale
         y = torch.empty_like(wide)
@@ -107,7 +118,7 @@ class _Fused(torch.autograd.Function):
         x, y, mean, inverse_std, scale, count = ctx.saved_tensors
         grad = grads[0]
         sums = mean.new_zeros(2, x.shape[1])
-        # To touch fresh memory costs more than all of this arithmetic: work space is used again, and so is x.
+        # Touching fresh memory costs more than this arithmetic: work space is reused, and x receives the result.
         passed, work = (torch.empty_like(x[: _block_rows(x)], dtype=dtype) for dtype in (grad.dtype, mean.dtype))
         for rows, size in _blocks(x):
             p, w = passed[:size], work[:size]
@@ -132,12 +143,12 @@ def _workers() -> int:
 
 
 def _block_rows(x: Tensor) -> int:
-    """Rows to work on at once; a GPU takes all."""
-    return max(1, _BLOCK // x.shape[1]) if x.device.type == "cpu" else len(x)
+    """Rows of a block."""
+    return max(1, _BLOCK // x.shape[1])
 
 
 def _blocks(x: Tensor) -> Iterator[tuple[slice, int]]:
-    """The rows, block by block, and how many they are."""
+    """The rows of each block, and how many there are."""
     for start in range(0, len(x), _block_rows(x)):
         stop = min(start + _block_rows(x), len(x))
         yield slice(start, stop), stop - start
@@ -146,7 +157,7 @@ def _blocks(x: Tensor) -> Iterator[tuple[slice, int]]:
 def _statistics(
     x: Float[Tensor, "samples channels"],
 ) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"], Float[Tensor, ""]]:
-    """Mean, biased variance and number of samples, over all workers (Chan et al. 1979 for joining them)."""
+    """Mean, biased variance and number of samples, over all workers (joined after Chan et al. 1979)."""
     workers = _workers()
     if len(x) * workers == 1:
         raise ValueError("batch normalisation needs more than one sample to train on")
@@ -171,6 +182,6 @@ def _statistics(
 def _random_keep(x: Float[Tensor, "samples channels"], kept: int) -> UInt8[Tensor, "samples channels"]:
     """Ones with probability kept / 256, else zeros, from the default generator: eight from each 64-bit number."""
     numbers = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
-    # No upper bound: all 64 bits.
+    # Without an upper bound all 64 bits are random.
     numbers.random_(-(2**63), None)
     return numbers.view(torch.uint8)[: x.numel()].view(x.shape).lt_(kept)

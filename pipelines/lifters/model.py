@@ -1,7 +1,8 @@
-"""What is trained and shipped: a lifter of poses and, if wanted, one of the root's trajectory."""
+"""The model that is trained and shipped: a lifter of poses and, optionally, one of the root's trajectory."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipelines.lifters.base import Lifter, build_lifter
 from pipelines.lifters.batch_norm import BatchNormActivation
@@ -10,11 +11,11 @@ from schemas.layouts import JointLayout
 
 
 class LiftingModel(nn.Module):
-    """Two lifters of one shape with weights of their own: poses relative to the root, and where the root is.
+    """Two lifters of the same architecture: one predicts poses relative to the root, one where the root is.
 
     Args:
         pose: Predicts the joints relative to the root.
-        trajectory: Predicts one joint, the root, in camera space; none: poses only.
+        trajectory: Predicts one joint, the root, in camera space; None: poses only.
     """
 
     def __init__(self, pose: Lifter, trajectory: Lifter | None) -> None:
@@ -32,24 +33,24 @@ class LiftingModel(nn.Module):
         return self.pose(inputs), None if self.trajectory is None else self.trajectory(inputs)
 
     def set_bn_momentum(self, momentum: float) -> None:
-        """Set the weight of the newest batch in the running statistics of every batch norm (PyTorch's sense)."""
+        """Set the momentum of every batch norm: as in PyTorch, the weight of the newest batch in running statistics."""
         for module in self.modules():
             if isinstance(module, BatchNormActivation):
                 module.momentum.fill_(momentum)
-            elif isinstance(module, nn.BatchNorm1d | nn.SyncBatchNorm):
+            elif isinstance(module, _BatchNorm):  # PyTorch's own, and those of `sync_batch_norm`
                 module.momentum = momentum
 
 
 def build_model(
     config: PluginConfig, input_layout: JointLayout, output_layout: JointLayout, trajectory: bool
 ) -> LiftingModel:
-    """A model with fresh weights, from PyTorch's default generator.
+    """Build a model with fresh weights from PyTorch's default random generator.
 
     Args:
-        config: The lifter and its options, for both.
+        config: The lifter and its options; both lifters have the same.
         input_layout: Joints of the keypoints.
         output_layout: Joints of the poses.
-        trajectory: Whether to predict the root's trajectory too.
+        trajectory: Whether to predict the root's trajectory.
 
     Raises:
         UserError: There is no such lifter.
@@ -59,5 +60,5 @@ def build_model(
 
 
 def root_of(layout: JointLayout) -> JointLayout:
-    """The layout of a trajectory: the root alone."""
+    """The layout of a trajectory, which is the root alone."""
     return JointLayout(f"{layout.name}.root", (layout.joints[layout.parents.index(-1)],), (-1,))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pipelines.lifters import schedules
 from pipelines.lifters.model import build_model
+from pipelines.lifters.sync_batch_norm import synchronise_batch_norm
 from pipelines.sampling.order import rank_share
 from pipelines.sampling.windows import Batch
 from pipelines.train.data import TrainingData
@@ -44,6 +45,8 @@ class LifterTraining:
         self._config, self._data, self._workers = config, data, workers
         torch.manual_seed(config.optimization.seed)
         model = build_model(config.lifter, plan.input_layout, plan.output_layout, plan.trajectory)
+        if workers.size > 1:
+            synchronise_batch_norm(model, workers.device)
         self.model = model.to(workers.device)
         self._forward = parallel(self.model, config.resources.compile, workers)
         self._objective = Objective(config.objective, plan.input_layout, plan.output_layout, workers)

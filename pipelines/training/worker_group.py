@@ -1,12 +1,12 @@
 """The workers of a training as one of them sees them: its rank, and sums and lists over all of them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributed.nn.functional import all_reduce
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class WorkerGroup:
 
     def sum(self, values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The sum over all workers, through which gradients flow."""
-        return values if self.size == 1 else _Sum.apply(values)
+        return values if self.size == 1 else all_reduce(values)
 
     def gather(self, value: object) -> list:
         """The value of every worker, in order of rank."""
@@ -39,19 +39,3 @@ class WorkerGroup:
         values: list = [None] * self.size
         dist.all_gather_object(values, value)
         return values
-
-
-class _Sum(torch.autograd.Function):
-    """A sum over workers that each of them uses: its gradient is the sum of their gradients."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        total = values.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        total = grads[0].clone()
-        dist.all_reduce(total)
-        return total

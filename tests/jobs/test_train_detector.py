@@ -14,7 +14,7 @@ from jobs.command_line.arguments import read_config
 from jobs.command_line.main import run_job
 from pipelines.synthetic.studio import synthesize
 from pipelines.train_detector.fill_crop_cache import cut_people
-from pipelines.train_detector.plan import plan_training
+from pipelines.train_detector.run import prepare
 from schemas.configs.synthesize import SynthesizeConfig
 from schemas.configs.train_detector import TrainDetectorConfig
 
@@ -148,24 +148,24 @@ def test_missing_images_end_the_job_with_one_line_unless_allowed(embedded_ray, a
 
 @pytest.mark.ray
 def test_images_that_come_later_are_learned_from_too(embedded_ray, annotated, tmp_path):
-    images, heard = tmp_path / "images", []
+    images, progress = tmp_path / "images", []
     images.mkdir()
     config = read_config(TrainDetectorConfig, coco(annotated, tmp_path / "out", f"data.images={images}"))
-    plan = plan_training(config)
+    job = prepare(config)
 
     def cut(retry):
-        heard.clear()
-        done = cut_people(config.output, plan, None, retry, lambda *at: heard.append(at))
-        return [(summary.people, len(summary.unreadable)) for summary in done.values()]
+        progress.clear()
+        summaries = cut_people(job.plan, job.files, None, retry, lambda *images: progress.append(images))
+        return [(summary.people, len(summary.unreadable)) for summary in summaries.values()]
 
     assert cut(retry=True) == [(0, 6)]
-    assert heard == [(0, 6), (6, 6)]
+    assert progress == [(0, 6), (6, 6)]
     for file in (annotated / "coco" / "images").iterdir():
         (images / file.name).write_bytes(file.read_bytes())
-    assert cut(retry=False) == [(0, 6)], "a net that has begun to learn goes on with the same people"
+    assert cut(retry=False) == [(0, 6)], "a training that has a checkpoint continues with the same people"
     assert cut(retry=True) == [(9, 0)]
     assert cut(retry=True) == [(9, 0)]
-    assert heard == [], "nothing to do"
+    assert progress == [], "nothing to do"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""The loop: what is continued ends as what was never interrupted, two workers are one, divergence is told."""
+"""The loop: resuming changes nothing, two workers equal one, divergence is reported."""
 
+import json
 import os
 import subprocess
 import sys
@@ -123,9 +124,17 @@ def test_a_loss_that_is_not_finite_names_its_batch(corpus, tmp_path):
         looped.run_epoch()
 
 
-def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path):
+@pytest.mark.parametrize(
+    "lifter",
+    [
+        {"name": "temporal_conv", "filter_widths": [3, 3], "channels": 16, "dropout": 0.0},
+        {"name": "train.plain_lifter:PlainLifter"},
+    ],
+    ids=["temporal_conv", "a user's lifter with nn.BatchNorm1d"],
+)
+def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path, lifter):
     """Weights, batch statistics and reported losses after three steps, gloo on CPUs, uneven shares."""
-    common = [sys.executable, "-m", "train.two_workers", *corpus, str(tmp_path)]
+    common = [sys.executable, "-m", "train.two_workers", *corpus, str(tmp_path), json.dumps(lifter)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
     for world in (1, 2):
         workers = [

@@ -1,0 +1,71 @@
+"""Batch normalisation whose statistics are those of all `torch.distributed` workers, for lifters with PyTorch's own.
+
+On GPUs this is `nn.SyncBatchNorm`, which refuses CPU tensors; on CPUs it is `CpuSyncBatchNorm`.
+"""
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class CpuSyncBatchNorm(_BatchNorm):
+    """`nn.BatchNorm1d`, `2d` or `3d` over the samples of all workers; Ioffe and Szegedy (2015), algorithm 1.
+
+    Has the same parameters and buffers as they have, so that checkpoints fit both.
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected at least 2 dimensions, got {input.dim()}")
+
+    def forward(self, input: Float[Tensor, "samples channels *places"]) -> Float[Tensor, "samples channels *places"]:
+        """Normalise each channel."""
+        if not self.training:
+            return super().forward(input)
+        self._check_input_dim(input)
+        others = [dim for dim in range(input.dim()) if dim != 1]
+        shape = [1, -1] + [1] * (input.dim() - 2)
+        count = input.new_tensor(input.numel() / input.shape[1])
+        dist.all_reduce(count)
+        mean = all_reduce(input.sum(others)) / count
+        centred = input - mean.view(shape)
+        var = all_reduce(centred.square().sum(others)) / count
+        self._update_statistics(mean.detach(), var.detach() * count / (count - 1))
+        y = centred * (var + self.eps).rsqrt().view(shape)
+        return y if self.weight is None else y * self.weight.view(shape) + self.bias.view(shape)
+
+    @torch.no_grad()
+    def _update_statistics(self, mean: Float[Tensor, " channels"], var: Float[Tensor, " channels"]) -> None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked.add_(1)
+        # Without a momentum PyTorch keeps the mean over all batches.
+        newest = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, newest)
+        self.running_var.lerp_(var, newest)
+
+
+def synchronise_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
+    """Make PyTorch's batch norms in a model use the statistics of all workers.
+
+    Args:
+        model: The model; its batch norms are replaced.
+        device: Where it computes.
+
+    Returns:
+        The model; another module if it is itself a batch norm.
+    """
+    if device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    if isinstance(model, _BatchNorm):
+        same = CpuSyncBatchNorm(
+            model.num_features, model.eps, model.momentum, model.affine, model.track_running_stats, device=device
+        )
+        same.load_state_dict(model.state_dict())
+        return same
+    for name, child in model.named_children():
+        setattr(model, name, synchronise_batch_norm(child, device))
+    return model
