@@ -1,4 +1,4 @@
-"""Evaluate a lifter on tracks: the protocol's table where there are labels, reprojection and bone lengths elsewhere.
+"""Evaluate a lifter on tracks: the protocol's table if they are labeled, else reprojection error and bone lengths.
 
 python -m jobs.evaluate model=out/lifter/best.pt data=out/mocap/tracks subjects=[S9,S11]
 """
@@ -19,12 +19,11 @@ from rich.columns import Columns
 from jobs.command_line.pages import keep_page
 from jobs.command_line.progress import stage_bars
 from jobs.command_line.terminal import Terminal
-from pipelines.evaluate import run as evaluation
-from pipelines.io import json_documents, storage
-from pipelines.lifters.checkpoint import load_lifter
-from pipelines.mlflow_runs import model_uris, runs
+from pipelines.evaluate import run
+from pipelines.io import storage
+from pipelines.mlflow_runs import runs
 from pipelines.report.pages.evaluation_page import evaluation_page
-from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
+from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.progress import Progress
@@ -38,52 +37,43 @@ COLUMNS = {
     "AUC": ("auc_150mm", ".1f"),
 }
 LEGEND = "P1 MPJPE, P2 P-MPJPE, P3 N-MPJPE: mm; MPJVE: mm per frame; PCK and AUC within 150 mm: %"
-# With averages, joints and notes a screenful.
+# Rows of the table; with averages, joints and notes this fills a screen.
 MOST_ROWS = 18
 
 
 def main(config: EvaluateConfig) -> int:
-    """Score, write `metrics.json` and a page, say what they say."""
-    fetched = model_uris.fetch(config.model)
-    config = config.model_copy(update={"model": fetched.name})
-    model, card = load_lifter(fetched.file)
-    tracks = evaluation.plan(config, card)
-    output, device = evaluation.output_folder(config), evaluation.choose_device(config.device)
-    with storage.sole_writer(output), runs.record("evaluate", config) as record:
-        with progress_bar(tracks) as watched:
-            scores = evaluation.evaluate(
-                model.to(device), card, watched(read_rows(tracks)), flip=config.flip, by_subject=config.by_subject
-            )
-        report = evaluation.report(config, card, tracks, scores)
-        uri = storage.join(output, "metrics.json")
-        json_documents.write(uri, report)
+    """Score, write `metrics.json` and a page, print a summary."""
+    job = run.prepare(config)
+    with storage.sole_writer(job.output), runs.record("evaluate", job.config) as record:
+        with progress_bar(job.tracks) as watch:
+            report = run.execute(job, watch)
         log(record, report)
-        keep_page(partial(evaluation_page, report), output, "evaluation.html", record)
-    show(report, uri)
+        keep_page(partial(evaluation_page, report), job.output, "evaluation.html", record)
+    show(report, job.metrics_file)
     return 0
 
 
 @contextmanager
 def progress_bar(tracks: Sequence[TrackInfo]) -> Iterator[Callable[[Iterable[KeypointTrack]], Iterator[KeypointTrack]]]:
-    """A bar on standard error that moves as tracks are taken."""
+    """A progress bar on standard error that advances as tracks are read."""
     with stage_bars(transient=True) as on_progress:
 
-        def watched(read: Iterable[KeypointTrack]) -> Iterator[KeypointTrack]:
+        def watch(tracks_read: Iterable[KeypointTrack]) -> Iterator[KeypointTrack]:
             done, total = 0, sum(track.frames for track in tracks)
-            for number, track in enumerate(read, start=1):
+            for number, track in enumerate(tracks_read, start=1):
                 yield track
                 done += len(track)
                 on_progress(Progress("evaluate", done, total, "frames", f"{number:,} of {len(tracks):,} tracks"))
 
-        yield watched
+        yield watch
 
 
 def log(record: runs.Run, report: Mapping[str, Any]) -> None:
-    """Into MLflow: averages as `average.mpjpe_mm`, actions as `action.Walking.mpjpe_mm`, the document as it is."""
+    """Log in MLflow: averages as `average.mpjpe_mm`, actions as `action.Walking.mpjpe_mm`, the report as a file."""
     for name in ("average", "overall", "unlabeled"):
         if report[name] is not None:
             record.log_metrics({name: report[name]["metrics"] | {"per_joint_mm": report[name]["per_joint_mm"]}})
-    # One by one: MLflow takes a thousand metrics at most at a time, and only some characters in names.
+    # One by one, since MLflow takes at most 1,000 metrics at a time; it allows only some characters in names.
     for label, mean in action_rows(report["tables"]):
         record.log_metrics({"action": {re.sub(r"[^\w-]+", "_", label, flags=re.ASCII): mean["metrics"]}})
     record.log_tags({"raylift.data": report["data"]["digest"]})
@@ -91,7 +81,7 @@ def log(record: runs.Run, report: Mapping[str, Any]) -> None:
 
 
 def show(report: Mapping[str, Any], uri: str) -> None:
-    """The summary, one screen."""
+    """Print the summary."""
     console = Terminal()
     card, data = report["card"], report["data"]
     mirrored = ", averaged with the mirror image's" if report["flip"] else ""
@@ -119,7 +109,7 @@ def show(report: Mapping[str, Any], uri: str) -> None:
 
 
 def table_lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """The protocol's table: actions, their unweighted average, the mean of all frames."""
+    """The protocol's table: a row per action, their unweighted average, and the mean over all frames."""
     tables = report["tables"]
     rows = list(action_rows(tables))
     averages = [(f"{table['subject']} average", table["average"]) for table in tables if len(tables) > 1]
@@ -142,14 +132,14 @@ def table_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def action_rows(tables: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every action's label and mean, the subject before it where tables are by subject."""
+    """The label and the mean of every action; the label begins with the subject where tables are by subject."""
     for table in tables:
         for action, mean in table["actions"].items():
             yield action if table["subject"] is None else f"{table['subject']} {action}", mean
 
 
 def other_measures(metrics: Mapping[str, float]) -> str:
-    """What is no column."""
+    """The measures that have no column in the table."""
     parts = [f"bone lengths vary by {metrics['bone_length_deviation']:.1%}"]
     for name, text in (
         ("bone_length_error_mm", "are off by {:.1f} mm"),

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import mlflow
 
-from pipelines.evaluate import run
+from pipelines.evaluate.evaluation import evaluate
+from pipelines.evaluate.plan import choose_device, choose_tracks
+from pipelines.evaluate.report import make_report
 from pipelines.lifters.checkpoint import LifterCard, load_lifter
 from pipelines.lifters.model import LiftingModel
 from pipelines.mlflow_runs import model_uris, runs
@@ -77,7 +79,7 @@ def check_tracks(config: RegisterConfig, card: LifterCard) -> list[TrackInfo]:
     Raises:
         UserError: No tracks, none chosen, other layouts than the lifter's, or no labels where the metric needs them.
     """
-    tracks = run.plan(_evaluation(config, "model"), card)
+    tracks = choose_tracks(_evaluation(config, "model"), card)
     if config.metric not in NEEDS_NO_LABELS and all(track.positions_layout is None for track in tracks):
         raise UserError(
             f"metric={config.metric}: needs labels, none of {len(tracks)} tracks has positions; "
@@ -148,11 +150,11 @@ def _score(
     """What jobs.evaluate says of a lifter on those tracks, also logged."""
     evaluation = _evaluation(config, contender.name)
     tracks = check_tracks(config, contender.card)
-    model = contender.model.to(run.choose_device(config.device))
+    model = contender.model.to(choose_device(config.device))
     with listener.watch(tracks) as watched:
-        found = run.evaluate(model, contender.card, watched(read_rows(tracks)), flip=config.flip)
+        found = evaluate(model, contender.card, watched(read_rows(tracks)), flip=config.flip)
     contender.model.cpu()
-    report = run.report(evaluation, contender.card, tracks, found)
+    report = make_report(evaluation, contender.card, tracks, found)
     record.log_metrics({role: _metrics(report)})
     record.log_json(report, f"{role}.json")
     return report

@@ -7,7 +7,7 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from pipelines.evaluate.run import choose_device
+from pipelines.evaluate.plan import choose_device
 from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.mlflow_runs.model_uris import SHA256_TAG
 from pipelines.register import gate, version

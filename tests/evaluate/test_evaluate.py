@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from train.training_samples import INTRINSICS, person
 
 from pipelines.evaluate import track_scores
-from pipelines.evaluate.run import evaluate
+from pipelines.evaluate.evaluation import evaluate
 from pipelines.evaluate.track_scores import score_tracks
 from pipelines.lifters.inference import lift
 from pipelines.synthetic.cameras import project

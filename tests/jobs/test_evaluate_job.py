@@ -10,7 +10,7 @@ from evaluate.lifter_samples import make_lifter, write_lifter
 from train.training_samples import person, write
 
 from jobs.command_line import main
-from pipelines.evaluate.run import evaluate
+from pipelines.evaluate.evaluation import evaluate
 
 
 def raylift(capfd, *arguments):

@@ -1,0 +1,65 @@
+"""What an evaluation works with: the tracks, the output and the device, checked before anything is computed."""
+
+import torch
+
+from pipelines.io import storage
+from pipelines.lifters.checkpoint import LifterCard, require_layout
+from pipelines.mlflow_runs import model_uris
+from pipelines.tracks import keypoint_reader
+from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.selection import Choice
+from schemas.configs.evaluate import EvaluateConfig
+from schemas.errors import UserError
+
+
+def choose_tracks(config: EvaluateConfig, card: LifterCard) -> list[TrackInfo]:
+    """The tracks to score on; their metadata are checked against what the lifter reads and predicts.
+
+    Raises:
+        UserError: No tracks, none chosen, other layouts, or no labels where by_subject needs them.
+    """
+    tracks = keypoint_reader.survey(config.data, Choice(config.subjects, config.actions, config.cameras))
+    require_layout(card, tracks[0].layout)
+    labeled = {track.positions_layout for track in tracks} - {None}
+    for name in labeled - {card.output_layout}:
+        raise UserError(
+            f"layout: the positions are {name}, the lifter predicts {card.output_layout}; "
+            f"give tracks labeled in {card.output_layout}, or take a lifter that predicts {name}"
+        )
+    if config.by_subject and not labeled:
+        raise UserError(
+            f"by_subject=true: none of {len(tracks)} tracks has positions to compare with; leave it out, "
+            "or give labeled tracks (python -m jobs.import_poses)"
+        )
+    return tracks
+
+
+def output_folder(config: EvaluateConfig) -> str:
+    """Where `metrics.json` goes: the configured output, or else a folder beside the model.
+
+    Raises:
+        UserError: No output is configured, and the model is not a file on this machine.
+    """
+    if config.output is not None:
+        return config.output
+    if model_uris.is_registered(config.model):
+        raise UserError(f"output: is required for a registered model ({config.model}); give output=…")
+    if not storage.is_local(config.model):
+        raise UserError(f"output: is required for a model that is not on this machine ({config.model}); give output=…")
+    folder, _, name = storage.absolute(config.model).rpartition("/")
+    return storage.join(folder, f"evaluation_{name.partition('.')[0]}")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device with this name; "auto" is the GPU, if this machine has one.
+
+    Raises:
+        UserError: This machine has no such GPU.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise UserError(f"device={name}: this machine has {count} GPUs that PyTorch can use; give device=cpu")
+    return device

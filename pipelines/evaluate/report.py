@@ -1,0 +1,58 @@
+"""The report of an evaluation: the content of `metrics.json`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pipelines.evaluate.evaluation import Evaluation
+from pipelines.lifters.checkpoint import LifterCard
+from pipelines.pose.protocol import Mean
+from pipelines.tracks import keypoint_reader
+from pipelines.tracks.keypoint_reader import TrackInfo
+from schemas import __version__
+from schemas.configs.evaluate import EvaluateConfig
+from schemas.layouts import layout
+
+FORMAT = "raylift.metrics/1"
+
+
+def make_report(
+    config: EvaluateConfig, card: LifterCard, tracks: Sequence[TrackInfo], evaluation: Evaluation
+) -> dict[str, Any]:
+    """Everything that is known of an evaluation, as `metrics.json` has it."""
+    joints = layout(card.output_layout).joints
+
+    def document(mean: Mean) -> dict[str, Any]:
+        return asdict(mean) | {"per_joint_mm": dict(zip(joints, mean.per_joint_mm, strict=False))}
+
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "model": config.model,
+        "card": card.model_dump(mode="json"),
+        "data": {
+            "uri": config.data,
+            "digest": keypoint_reader.digest({track.file for track in tracks}),
+            "subjects": config.subjects,
+            "actions": config.actions,
+            "cameras": config.cameras,
+            "labeled_tracks": sum(track.labeled for track in evaluation.tracks),
+            "unlabeled_tracks": sum(not track.labeled for track in evaluation.tracks),
+            "frames": sum(track.score.frames for track in evaluation.tracks),
+        },
+        "flip": config.flip,
+        "average": evaluation.average and document(evaluation.average),
+        "overall": evaluation.overall and document(evaluation.overall),
+        "unlabeled": evaluation.unlabeled and document(evaluation.unlabeled),
+        "tables": [
+            {
+                "subject": table.subject,
+                "actions": {name: document(mean) for name, mean in table.actions.items()},
+                "average": document(table.average),
+                "overall": document(table.overall),
+            }
+            for table in evaluation.tables
+        ],
+        "notes": list(evaluation.notes),
+        "tracks": [asdict(track) for track in evaluation.tracks],
+    }
