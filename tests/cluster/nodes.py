@@ -30,21 +30,33 @@ class Machines:
     def __init__(self):
         # Whoever asked for a cluster of his own is not to be joined by it, or to join it.
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        # Said to both ends: an embedded Ray that starts in this process meanwhile changes the variable.
+        self._auth = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled")}
+        pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            [sys.executable, str(PROCESS)], env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, str(PROCESS)], env=environment | self._auth, text=True, stdin=pipe, stdout=pipe
         )
         assert self._process.stdin
         assert self._process.stdout
         self._told, self._said = self._process.stdin, self._process.stdout
         self.address = self._heard()
+        self._joined = []
 
     def join(self, **resources):
         """Add a machine with `num_cpus`, `num_gpus`, …; returns once the cluster counts it."""
-        return Machine(int(self._ask("join", resources)))
+        machine = Machine(int(self._ask("join", resources)))
+        self._joined.append(machine)
+        return machine
 
     def leave(self, machine):
         """Take a machine away at once, with all that runs there."""
+        self._joined.remove(machine)
         self._ask("leave", machine.raylet)
+
+    def leave_all(self):
+        """Take all machines away."""
+        for machine in list(self._joined):
+            self.leave(machine)
 
     def stores(self):
         """Bytes `created` in all object stores, and `spilled` from them to disk, so far."""
@@ -52,7 +64,7 @@ class Machines:
 
     def start(self, *job):
         """Start a job of ours, a name and its fields, on the cluster."""
-        return Job(job, environment=os.environ | {"RAY_ADDRESS": self.address})
+        return Job(job, environment=os.environ | self._auth | {"RAY_ADDRESS": self.address})
 
     def end(self):
         """Stop all machines."""

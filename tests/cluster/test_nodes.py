@@ -21,12 +21,19 @@ EPOCHS = 12
 STOPPED_S = 60
 
 
-@pytest.fixture
-def machines(plugin_path):
-    """A head without CPUs; a test adds machines."""
+@pytest.fixture(scope="module")
+def head(plugin_path):
+    """A head without CPUs."""
     cluster = Machines()
     yield cluster
     cluster.end()
+
+
+@pytest.fixture
+def machines(head):
+    """The head, to which a test adds machines of its own."""
+    yield head
+    head.leave_all()
 
 
 @pytest.fixture(scope="module")

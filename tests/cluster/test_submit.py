@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import free_port
+from running_jobs import ROOT, Job
 from train.training_samples import person, write
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
-ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
 
@@ -52,10 +52,10 @@ def start(head, *words, forget=()):
 
 
 def submit(head, *words, forget=()):
-    """The same to its end: (exit code, standard output, standard error)."""
-    process = start(head, *words, forget=forget)
-    out, err = process.communicate(timeout=400)
-    return process.returncode, out, err
+    """The same to its end: (exit code, what it printed)."""
+    known = {name: value for name, value in head["known"].items() if name not in forget}
+    job = Job(["submit", *words, f"address={head['address']}"], environment=head["environment"] | known)
+    return job.wait(400), job.text()
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def ready(head):
     """The head, once it answers."""
     deadline = time.monotonic() + 120
     while (found := submit(head, "list"))[0] == 1:
-        assert time.monotonic() < deadline, head["log"].read_text() + found[2]
-    assert found[0] == 0, found[2]
+        assert time.monotonic() < deadline, head["log"].read_text() + found[1]
+    assert found[0] == 0, found[1]
     return head
 
 
@@ -76,8 +76,8 @@ def test_label_train_and_tune_run_there_as_they_would_here(ready, make_video, tm
     make_video(tmp_path / "clips" / "a.mp4")
     videos, labels = f"videos={tmp_path}/clips", tmp_path / "labels"
     spot = "detector=bright_spot:BrightSpot"
-    code, out, err = submit(ready, "label", videos, f"output={labels}", spot, f"env=[{'PYTHONPATH'}]")
-    assert code == 0, out + err
+    code, out = submit(ready, "label", videos, f"output={labels}", spot, f"env=[{'PYTHONPATH'}]")
+    assert code == 0, out
     # Its own summary came through, and its results lie where they should.
     assert "frames       40 in" in out
     assert json.loads((labels / "report.json").read_text())["tracks"] == 1
@@ -86,19 +86,19 @@ def test_label_train_and_tune_run_there_as_they_would_here(ready, make_video, tm
     labeled = write(tmp_path / "tracks", person("a"), person("b", subject="S2"))
     small = ["lifter.filter_widths=[3]", "lifter.channels=16", "optimization.epochs=2", "optimization.batch_size=32"]
     small += [f"labeled={labeled}", "data.validation_subjects=[S2]", "resources.cpus_per_worker=1"]
-    code, out, err = submit(ready, "train", *small, f"output={tmp_path}/lifter")
-    assert code == 0, out + err
+    code, out = submit(ready, "train", *small, f"output={tmp_path}/lifter")
+    assert code == 0, out
     assert (tmp_path / "lifter" / "best.pt").is_file()
 
     rates = "search_space.optimization.learning_rate={choice: [0.001, 0.01]}"
     searched = [rates, "sampler=grid", "scheduler=none", f"output={tmp_path}/search"]
-    code, out, err = submit(ready, "tune", *small, *searched)
-    assert code == 0, out + err
+    code, out = submit(ready, "tune", *small, *searched)
+    assert code == 0, out
     assert (tmp_path / "search" / "best.yaml").is_file()
 
-    code, out, err = submit(ready, "list")
+    code, out = submit(ready, "list")
     assert (code, [out.count(f" {job} ") for job in ("label", "train", "tune")]) == (0, [1, 1, 1])
-    code, out, err = submit(ready, "status", labeling)
+    code, out = submit(ready, "status", labeling)
     assert code == 0
     assert "state    succeeded" in out
     assert "python -m jobs.label videos=" in out
@@ -106,11 +106,11 @@ def test_label_train_and_tune_run_there_as_they_would_here(ready, make_video, tm
 
 
 def test_a_job_ends_with_its_own_exit_code(ready, tmp_path):
-    code, out, err = submit(ready, "label", f"videos={tmp_path}/nothing", f"output={tmp_path}/out")
+    code, out = submit(ready, "label", f"videos={tmp_path}/nothing", f"output={tmp_path}/out")
     assert code == 2
     assert "no such file or folder" in out
     (job,) = ids(out)
-    assert f"submit: {job} failed: exit code 2" in err
+    assert f"submit: {job} failed: exit code 2" in out
     assert submit(ready, "status", job)[0] == 2
 
 
@@ -127,7 +127,7 @@ def test_ctrl_c_stops_looking_and_stop_stops(ready, make_video, tmp_path):
     assert f"{job} goes on" in err
     assert f"raylift submit logs {job} address={ready['address']}" in out
     assert "state    running" in submit(ready, "status", job)[1]
-    code, out, _ = submit(ready, "stop", job)
+    code, out = submit(ready, "stop", job)
     assert (code, "state    stopped" in out) == (0, True)
     assert submit(ready, "logs", job)[0] == 1
 
@@ -146,6 +146,6 @@ def test_ctrl_c_stops_looking_and_stop_stops(ready, make_video, tmp_path):
     ],
 )
 def test_what_is_missing_is_one_clear_line(ready, words, forget, code, message):
-    found, out, err = submit(ready, *words, forget=forget)
-    assert (found, message in out + err) == (code, True), out + err
-    assert "Traceback" not in out + err
+    found, out = submit(ready, *words, forget=forget)
+    assert (found, message in out) == (code, True), out
+    assert "Traceback" not in out

@@ -2,15 +2,14 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import mlflow
 import psutil
 import pytest
+from running_jobs import ROOT, Job, kill_once
 from train.training_samples import person, write
 
 from jobs.command_line.arguments import read_config
@@ -20,7 +19,6 @@ from pipelines.train.plan import plan_training
 from schemas.configs.train import TrainConfig
 
 pytestmark = pytest.mark.ray
-ROOT = Path(__file__).parents[2]
 RATE = "optimization.learning_rate"
 # Said to both ends: a cluster and who joins it have other defaults.
 RAY = {"RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
@@ -54,23 +52,21 @@ class Command:
 
     def __init__(self, head, corpus, output, *fields):
         self.output = output
-        self._head, self._log = head[0], output.with_suffix(".txt")
-        self._arguments = [
-            *(f"labeled={corpus}", f"output={output}", "data.validation_subjects=[S2]", "lifter.channels=16"),
+        self._head = head[0]
+        self._job = [
+            *("tune", f"labeled={corpus}", f"output={output}", "data.validation_subjects=[S2]", "lifter.channels=16"),
             *("lifter.filter_widths=[3]", "optimization.batch_size=32", *fields),
         ]
         self._environment = os.environ | RAY | {"RAY_ADDRESS": head[1]}
 
     def start(self):
-        command = [sys.executable, "-m", "jobs.tune", *self._arguments]
-        with self._log.open("w") as log:
-            return subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=subprocess.STDOUT)
+        return Job(self._job, environment=self._environment)
 
     def end(self):
         """Run it; returns (exit code, what it said)."""
         job = self.start()
         try:
-            return job.wait(250), self._log.read_text()
+            return job.wait(250), job.text()
         finally:
             job.kill()
 
@@ -78,13 +74,6 @@ class Command:
         """Every trial.json, by name."""
         files = sorted(self.output.glob("trials/*/trial.json"))
         return {file.parent.name: json.loads(file.read_text()) for file in files}
-
-    def wait_for(self, job, trial, state):
-        deadline = time.monotonic() + 200
-        while self.trials().get(trial, {}).get("state") != state:
-            assert job.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline, self._log.read_text()
-            time.sleep(0.05)
 
     def left(self):
         """Processes on the cluster that are a search's, once they had some seconds to leave."""
@@ -118,10 +107,7 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     space = f"search_space.{RATE}={{choice: {list(rates)}}}"
     size = ("resources.num_workers=2", "optimization.epochs=3", "asha.grace_epochs=1", "asha.reduction=2")
     command = Command(head, corpus, tmp_path / "out", "sampler=grid", space, *size)
-    job = command.start()
-    command.wait_for(job, "002", "running")
-    job.send_signal(signal.SIGKILL)
-    job.wait()
+    kill_once(command.start(), lambda: command.trials().get("002", {}).get("state") == "running")
     (before,) = [trial for trial in command.trials().values() if trial["state"] == "finished"]
     model = tmp_path / "out/trials/001/best.pt"
     written = model.stat().st_mtime_ns
