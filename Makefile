@@ -19,9 +19,9 @@ test: setup
 tests: setup
 	$(TESTS) -n $(LANES)
 
-# What needs no Ray.
+# What needs no Ray, but for some tests of several seconds each.
 test-fast: setup
-	$(TESTS) -n 2 -m 'not ray and not slow'
+	$(TESTS) -n 2 -m 'not ray and not slow and not long'
 
 # Faults that take minutes, and a second kind of store; docs/reliability.md has their last result.
 test-slow: setup

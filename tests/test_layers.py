@@ -1,6 +1,7 @@
 """The architecture, held: imports point down only, and third-party I/O has one importer each."""
 
 import ast
+import functools
 import os
 import subprocess
 import sys
@@ -55,6 +56,7 @@ def room(path: str) -> str:
     return path.split("/")[1] if path.startswith("pipelines/") and path.count("/") > 1 else ""
 
 
+@functools.cache
 def imports(file: Path) -> list[str]:
     """Every module that a file imports, in functions too."""
     names = []

@@ -69,6 +69,7 @@ def test_nobody(blazepose: Detector, size: tuple[int, int], kind: str) -> None:
     assert people[0].keypoints.shape == (0, 17, 2)
 
 
+@pytest.mark.long
 def test_one_person_at_published_accuracy(blazepose: Detector, shared_data: Path) -> None:
     references = json.loads((shared_data / "videos" / "tfjs_pose_1.json").read_text())
     errors = []
@@ -82,6 +83,7 @@ def test_one_person_at_published_accuracy(blazepose: Detector, shared_data: Path
     assert np.mean(errors) <= 0.025
 
 
+@pytest.mark.long
 def test_squats_at_published_accuracy(shared_data: Path) -> None:
     blazepose33 = detector(layout="blazepose33")
     references = np.array(json.loads((shared_data / "videos" / "tfjs_pose_squats.full.json").read_text()))
@@ -139,6 +141,7 @@ def test_layouts_agree(blazepose: Detector, shared_data: Path) -> None:
     np.testing.assert_array_equal(coco.boxes, full.boxes)
 
 
+@pytest.mark.long
 def test_tiles_find_small_pedestrians_once(blazepose: Detector, shared_data: Path) -> None:
     sample = list(frames(shared_data / "videos" / "opencv_vtest.avi", every=50))
     people = detector(tiles=3)(np.stack(sample))

@@ -25,6 +25,7 @@ def build(detector=Hrnet, device="cpu", **options):
     return detector(config, 1, device)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("detector", [Hrnet, Vitpose])
 def test_it_answers_as_pytorch_does_and_is_exported_once(detector, tmp_path, monkeypatch, capfd):
     pytest.importorskip("onnxruntime")

@@ -127,6 +127,7 @@ def worker(rank, folder):
     dist.destroy_process_group()
 
 
+@pytest.mark.long
 def test_two_workers_are_one(tmp_path):
     samples = 2 * torch.randn(13, CHANNELS) + 1
     # What differs most between the workers is what local statistics would get wrong.

@@ -19,6 +19,7 @@ def mpjpe_mm(capfd, model, *more):
     return report["average"]["metrics"]["mpjpe_mm"], report
 
 
+@pytest.mark.long
 def test_the_gate(corpus, name, capfd):
     good, bad = write_scaled("good/best.pt", 1), write_scaled("bad/best.pt", 3)
     gate = ("promote=champion", "data=tracks", "subjects=[S1]")
@@ -69,6 +70,7 @@ def test_what_is_worse(metric, value, than, worse):
     assert is_worse(metric, value, than) is worse
 
 
+@pytest.mark.long
 def test_a_champion_of_another_layout_takes_force(corpus, name, capfd):
     save_lifter("coco/best.pt", *coco_lifter())
     lifter = write_lifter("lifter/best.pt")

@@ -25,6 +25,7 @@ def example():
     return track, {"keypoints": track.keypoints.astype(float)} | {k: np.array(v) for k, v in size.items()}
 
 
+@pytest.mark.long
 def test_the_model_is_loaded_and_served(corpus, name, serve, tmp_path, capfd):
     raylift(capfd, f"model={write_lifter('lifter/best.pt')}", f"name={name}", "promote=champion", "data=tracks")
     model, (_, given) = mlflow.pyfunc.load_model(f"models:/{name}@champion"), example()
@@ -78,6 +79,7 @@ assert not {{"ray", "pipelines", "schemas", "jobs"}} & {{name.partition(".")[0] 
         np.testing.assert_allclose(found[key], value, atol=1e-6)
 
 
+@pytest.mark.long
 def test_the_model_says_what_it_needs_and_is(corpus, name, tmp_path, capfd):
     write(tmp_path / "free", person("f", 20, positions=None, positions_layout=None))
     gate = ("promote=champion", "data=free", "metric=bone_length_deviation")

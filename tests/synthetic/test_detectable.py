@@ -60,6 +60,7 @@ def sightings() -> list[Sighting]:
     return seen
 
 
+@pytest.mark.long
 def test_more_than_200_frames_show_all_sides(sightings: list[Sighting]) -> None:
     assert len(sightings) > 200
     sides, _ = np.histogram([s.azimuth_deg for s in sightings], bins=8, range=(-180, 180))

@@ -124,6 +124,7 @@ def test_a_loss_that_is_not_finite_names_its_batch(corpus, tmp_path):
         looped.run_epoch()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "lifter",
     [
