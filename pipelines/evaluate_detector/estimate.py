@@ -1,4 +1,4 @@
-"""estimate, 1:1: read images and find the joints of the people in them; the pixels are dropped here."""
+"""estimate, 1:1: read images and find the joints of the people in them; the pixels go no further."""
 
 import time
 from collections import deque
@@ -18,7 +18,7 @@ from schemas.errors import RunFailed, UserError
 from schemas.formats.predictions import PREDICTIONS
 from schemas.job_config import PluginConfig
 
-# Beside the rows until they are written: what becomes file metadata, and what must end the job.
+# Columns that rows have until they are written: two become file metadata, two end the job.
 ESTIMATED = pa.schema(
     [
         *PREDICTIONS,
@@ -29,11 +29,11 @@ ESTIMATED = pa.schema(
     ]
 )
 
-# Images are mostly waited for; decoding one takes a few milliseconds.
+# Threads that read images: they mostly wait for storage, since decoding an image takes a few milliseconds.
 READERS = 8
-# Read ahead of the detector: enough to keep it busy, and bounded in memory.
+# Images that are read ahead of the detector: enough to keep it busy, few enough for memory.
 IMAGES_AHEAD = 16
-# Images looked at together, once widened to one size: thirty of COCO's.
+# Bytes of the images that the detector gets together, padded to one size: thirty images of COCO.
 GROUP_BYTES = 32 * 10**6
 
 Row = dict[str, Any]
@@ -47,12 +47,13 @@ class EstimateKeypoints:
         config: Which detector, and its options.
         threads: CPU threads the detector may use.
         device: A torch device string.
-        joints: The joints to tell, in this order.
-        partial: Whether the detector may lack some of them; those are NaN.
+        joints: The joints of the result, in this order.
+        partial: Whether the detector may lack some of them, which are then NaN.
         expected_sha256: Weights that the output was begun with; None if it is new.
 
-    A detector that cannot be built, or finds other joints, turns every row into a `user_error`, a store that is gone
-    one into a `run_failed`, which the driver raises: an exception here would reach it as text in Ray's words.
+    If the detector cannot be built or finds other joints, every row carries a `user_error`; if storage cannot be
+    reached, one row carries a `run_failed`. The driver raises them: an exception raised here would reach it as text
+    within one of Ray's own.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class EstimateKeypoints:
             self._user_error = str(error)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
-        """Look at the images of a batch, a group of them at a time."""
+        """Find the people in the images of a batch, one group of images at a time."""
         rows = batch.to_pylist()
         if self._user_error is not None or self._detector is None:
             failed = [_result(row, user_error=self._user_error) for row in rows]
@@ -88,9 +89,9 @@ class EstimateKeypoints:
         about = {"weights_sha256": detector.weights_sha256, "layout": detector.layout.name}
         for group in _groups(_read_ahead(rows)):
             started = time.perf_counter()
-            seen = [(row, image) for row, image, _, _ in group if image is not None]
-            people = iter(self._look(detector, seen))
-            share_s = (time.perf_counter() - started) / max(len(seen), 1)
+            images = [(row, image) for row, image, _, _ in group if image is not None]
+            people = iter(self._find_people(detector, images))
+            share_s = (time.perf_counter() - started) / max(len(images), 1)
             results = [
                 _result(
                     row,
@@ -104,17 +105,17 @@ class EstimateKeypoints:
             yield pa.Table.from_pylist([result | about for result in results], schema=ESTIMATED)
 
     @staticmethod
-    def _look(detector: Detector, seen: Sequence[tuple[Row, Image]]) -> list[People]:
-        if not seen:
+    def _find_people(detector: Detector, images: Sequence[tuple[Row, Image]]) -> list[People]:
+        if not images:
             return []
-        if seen[0][0]["boxes"] is None:
-            # Each alone: black beside an image would change what is found in it.
-            return [people for _, image in seen for people in detector(image[None])]
-        height, width = (max(image.shape[axis] for _, image in seen) for axis in (0, 1))
-        frames = np.zeros((len(seen), height, width, 3), np.uint8)
-        for frame, (_, image) in zip(frames, seen, strict=True):
+        if images[0][0]["boxes"] is None:
+            # One image at a time: padding would change what a detector finds in an image.
+            return [people for _, image in images for people in detector(image[None])]
+        height, width = (max(image.shape[axis] for _, image in images) for axis in (0, 1))
+        frames = np.zeros((len(images), height, width, 3), np.uint8)
+        for frame, (_, image) in zip(frames, images, strict=True):
             frame[: image.shape[0], : image.shape[1]] = image
-        boxes = [np.array(row["boxes"], np.float32).reshape(-1, 4) for row, _ in seen]
+        boxes = [np.array(row["boxes"], np.float32).reshape(-1, 4) for row, _ in images]
         return cast(KeypointEstimator, detector).estimate(frames, boxes)
 
 
@@ -131,7 +132,7 @@ def _find_joints(detector: Detector, joints: tuple[str, ...], partial: bool) -> 
 
 
 def _read_ahead(rows: Iterable[Row]) -> Iterator[tuple[Row, Image | None, str | None, float]]:
-    """Each row with its image, or why there is none, and the seconds that reading took."""
+    """Each row with its image, the reason if there is none, and the seconds that reading took."""
     with ThreadPoolExecutor(READERS) as pool:
         waiting: deque[tuple[Row, Future[tuple[Image | None, str | None, float]]]] = deque()
         for row in rows:
@@ -160,7 +161,7 @@ def _read(row: Row) -> tuple[Image | None, str | None, float]:
 def _groups(
     read: Iterator[tuple[Row, Image | None, str | None, float]],
 ) -> Iterator[list[tuple[Row, Image | None, str | None, float]]]:
-    """Neighbours that together, widened to one size, stay within `GROUP_BYTES`; or one alone."""
+    """Consecutive images that together, padded to one size, have at most `GROUP_BYTES`; a larger image alone."""
     group, height, width = [], 0, 0
     for entry in read:
         shape = (0, 0) if entry[1] is None else entry[1].shape[:2]
@@ -178,18 +179,18 @@ def _result(row: Row, **known: Any) -> Row:
 
 
 def _people(row: Row, people: People, joints: np.ndarray) -> list[Row]:
-    """What the predictions format says of each person."""
-    given = row["boxes"] is not None
+    """The people as the predictions format has them."""
+    has_boxes = row["boxes"] is not None
     keypoints, scores = people.keypoints[:, joints].copy(), people.keypoint_scores[:, joints].copy()
-    # A net that says nonsense of a joint found nothing there.
-    lost = ~(np.isfinite(keypoints).all(-1) & np.isfinite(scores))
-    keypoints[lost], scores[lost] = 0, 0
+    # A joint whose place or score is not finite counts as not found.
+    invalid = ~(np.isfinite(keypoints).all(-1) & np.isfinite(scores))
+    keypoints[invalid], scores[invalid] = 0, 0
     keypoints[:, joints < 0], scores[:, joints < 0] = np.nan, 0
     return [
         {
-            "annotation": row["annotations"][number] if given else -1,
+            "annotation": row["annotations"][number] if has_boxes else -1,
             "box": people.boxes[number],
-            "score": row["box_scores"][number] if given else people.scores[number],
+            "score": row["box_scores"][number] if has_boxes else people.scores[number],
             "keypoints": keypoints[number].ravel(),
             "keypoint_scores": scores[number],
         }

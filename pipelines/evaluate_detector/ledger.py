@@ -1,4 +1,4 @@
-"""What an output folder already holds. The output is the only ledger: no side file can disagree with it."""
+"""What an output holds already, read from its predictions: no separate record can disagree with them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class Ledger:
     """The predictions in a folder.
 
     Attributes:
-        files: All files, with their rows' image_id and error.
-        done: Images that are finished.
-        weights_sha256: Of the detector; None in an empty folder.
-        layout: Of its joints.
+        files: Columns image_id, image and error of each file.
+        done: Ids of the images that are finished.
+        weights_sha256: Hash of the detector's weights; None in an empty folder.
+        layout: Joint layout of the detector; None in an empty folder.
     """
 
     files: Mapping[str, pa.Table]
@@ -33,7 +33,7 @@ class Ledger:
     layout: str | None
 
     def failures(self, image_ids: Collection[int]) -> list[dict[str, Any]]:
-        """Those of some images that could not be looked at, and why."""
+        """Those of some images that failed, and why."""
         rows = [row for table in self.files.values() for row in table.to_pylist() if row["error"] is not None]
         failed = [row for row in rows if row["image_id"] in image_ids and row["image_id"] not in self.done]
         return [{"image": row["image"], "reason": row["error"]} for row in sorted(failed, key=lambda r: r["image"])]
@@ -41,15 +41,15 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The people found in finished images; a row each. Pixels are those of `People`.
+    """The people found in finished images, one row for each. Pixels are those of `People`.
 
     Attributes:
-        image_ids: Whose image.
-        annotations: Whose annotated box it was; -1 if no one's.
-        boxes: (x0, y0, x1, y1).
-        scores: Of the box, or of the person where nobody gave a box.
-        keypoints: In the annotations' joints; NaN where the detector lacks the joint.
-        keypoint_scores: 0 to 1.
+        image_ids: Id of the image.
+        annotations: Id of the annotated person whose box was used; -1 if the box is not an annotated one.
+        boxes: (x0, y0, x1, y1), px.
+        scores: Score of the box, or of the person if the detector found people itself.
+        keypoints: Joints of the annotations, px; NaN where the detector lacks the joint.
+        keypoint_scores: Scores of the keypoints, 0 to 1.
     """
 
     image_ids: Int64[np.ndarray, " people"]
@@ -77,22 +77,22 @@ def read_ledger(folder: str, settings: Mapping[str, Any]) -> Ledger:
 
 
 def retire_errors(ledger: Ledger) -> None:
-    """Remove the failed rows: all of them are about to be tried again."""
+    """Remove the failed rows, since all of them are about to be tried again."""
     for file in ledger.files:
         if is_failed(file):
             storage.remove(file)
 
 
 def read_predictions(folder: str, image_ids: Collection[int], joints: int) -> Predictions:
-    """The people found in some images, by rising image id."""
+    """The people found in some images, in the order of image ids."""
     columns = ["image_id", "people", "error"]
     tables = [table.filter(table["error"].is_null()) for _, table in SHARDS.read(folder, columns)]
-    wanted = pa.array(sorted(image_ids), pa.int64())
+    ids = pa.array(sorted(image_ids), pa.int64())
     images = pa.concat_tables(tables).combine_chunks().sort_by("image_id") if tables else None
     if images is None or not len(images):
         return _nobody(joints)
-    images = images.filter(pc.field("image_id").isin(wanted))
-    # A batch written twice, as by a run that was killed, may have come in two files.
+    images = images.filter(pc.field("image_id").isin(ids))
+    # A batch that was written twice, for example by a run that was killed, may be in two files.
     images = images.take(np.unique(images["image_id"].to_numpy(), return_index=True)[1])
     counts = images["people"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
     people = images["people"].combine_chunks().flatten()
@@ -113,12 +113,7 @@ def read_predictions(folder: str, image_ids: Collection[int], joints: int) -> Pr
 
 
 def _nobody(joints: int) -> Predictions:
-    whole, real = np.zeros(0, np.int64), np.zeros
-    return Predictions(
-        whole,
-        whole,
-        real((0, 4), np.float32),
-        real(0, np.float32),
-        real((0, joints, 2), np.float32),
-        real((0, joints), np.float32),
-    )
+    ids = np.zeros(0, np.int64)
+    boxes, scores = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    keypoints, keypoint_scores = np.zeros((0, joints, 2), np.float32), np.zeros((0, joints), np.float32)
+    return Predictions(ids, ids, boxes, scores, keypoints, keypoint_scores)

@@ -1,4 +1,4 @@
-"""What is to be done: annotations read, boxes chosen, a task for each image that somebody may be found in."""
+"""Plans an evaluation: reads the annotations, chooses boxes, and makes a task for each image that may show people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from schemas.job_config import PluginConfig
 
 TRUTH, DETECTED = "truth", "detected"
 
-# Annotations count pixel centres as whole numbers, our frames from the corner.
+# In annotations the centre of the first pixel is at 0, in raylift's frames it is at 0.5.
 HALF_PIXEL = np.float32(0.5)
 
 TASKS = pa.schema(
@@ -39,14 +39,14 @@ TASKS = pa.schema(
 
 
 @dataclass(frozen=True)
-class _Given:
+class _Boxes:
     """Boxes in annotated images; rows are people.
 
     Attributes:
         places: Positions of their images.
-        annotations: Whose they are; -1 if no one's.
-        boxes: (x0, y0, x1, y1), px, pixel centres are whole numbers.
-        scores: How sure it is that somebody is there.
+        annotations: Ids of the annotated people whose boxes they are; -1 for boxes of a file.
+        boxes: (x0, y0, x1, y1), px; pixel centres are whole numbers.
+        scores: Scores of the boxes.
     """
 
     places: Int64[np.ndarray, " people"]
@@ -55,7 +55,7 @@ class _Given:
     scores: Float32[np.ndarray, " people"]
 
     def by_image(self) -> dict[int, dict[str, Any]]:
-        """What a task says of the people of each image."""
+        """The columns of a task that describe the people of each image."""
         order = np.argsort(self.places, kind="stable")
         places, starts = np.unique(self.places[order], return_index=True)
         return {
@@ -70,12 +70,12 @@ class _Given:
 
 @dataclass(frozen=True)
 class Plan:
-    """An evaluation, seen to be possible.
+    """An evaluation that is known to be possible.
 
     Attributes:
-        truth: What is compared with.
+        truth: The annotations.
         joints: The joints compared, in the annotations' order.
-        image_ids: All images that are scored on, those without a task too.
+        image_ids: All images that are scored, those without a task included.
         tasks: Rows of `TASKS`; without boxes the detector finds people itself.
         detector: The detector and its options.
         settings: What the predictions depend on; an output never mixes two of them.
@@ -90,7 +90,7 @@ class Plan:
 
     @property
     def boxes_given(self) -> bool:
-        """Whether the detector is told where people are."""
+        """Whether the detector gets the boxes of people."""
         return self.settings["boxes"] != DETECTED
 
 
@@ -123,7 +123,7 @@ def _detector(config: EvaluateDetectorConfig) -> PluginConfig:
                 f"give boxes={DETECTED}"
             )
         if "persons" in fields:
-            # Who would find people is not asked: nobody needs its weights.
+            # People are not searched for, so that the weights of a person finder are not needed.
             options |= {"persons": {"name": "whole_frame"}}
     if config.flip is not None:
         if "flip" not in fields:
@@ -135,40 +135,40 @@ def _detector(config: EvaluateDetectorConfig) -> PluginConfig:
 def _plan_coco(config: EvaluateDetectorConfig, detector: PluginConfig, truth: CocoKeypoints) -> Plan:
     coco_scores.sigmas_of(truth.joints)  # before anything is computed
     chosen, images = _spread(len(truth.images), config.limit), _folder(config)
-    told, given = _coco_boxes(config, truth)
-    by_image = given.by_image() if given else None
+    settings, boxes = _coco_boxes(config, truth)
+    by_image = boxes.by_image() if boxes else None
     tasks = []
     for place in chosen.tolist():
         image = truth.images[place]
         uri = storage.join(images, image.file_name)
         people = None if by_image is None else by_image.get(place)
-        # Where nobody is, nobody is looked for.
+        # Images without boxes have no task.
         if by_image is None or people is not None:
             tasks.append(_task(image.id, uri, (image.width, image.height), people))
     ids = tuple(truth.images[place].id for place in chosen.tolist())
-    return _checked(config, detector, truth, truth.joints, ids, tasks, told)
+    return _checked(config, detector, truth, truth.joints, ids, tasks, settings)
 
 
-def _coco_boxes(config: EvaluateDetectorConfig, truth: CocoKeypoints) -> tuple[dict[str, Any], _Given | None]:
-    """What to say of the boxes, and the boxes; None where the detector finds people itself."""
+def _coco_boxes(config: EvaluateDetectorConfig, truth: CocoKeypoints) -> tuple[dict[str, Any], _Boxes | None]:
+    """The settings that describe the boxes, and the boxes; None if the detector finds people itself."""
     if config.boxes == DETECTED:
         return {"boxes": DETECTED}, None
     if config.boxes == TRUTH:
         rows = np.flatnonzero(truth.with_joints)
         ones = np.ones(len(rows), np.float32)
-        return {"boxes": TRUTH}, _Given(truth.image_rows[rows], truth.ids[rows], truth.inside()[rows], ones)
+        return {"boxes": TRUTH}, _Boxes(truth.image_rows[rows], truth.ids[rows], truth.inside()[rows], ones)
     with named("boxes"):
-        found = read_boxes(config.boxes, truth.category_id, config.min_box_score)
+        boxes = read_boxes(config.boxes, truth.category_id, config.min_box_score)
     ids = np.array([image.id for image in truth.images], np.int64)
-    known = np.isin(found.image_ids, ids)
+    known = np.isin(boxes.image_ids, ids)
     if not known.any():
         raise UserError(
             f"boxes={config.boxes}: has no box of a person, of a score of {config.min_box_score:g} or more, "
             f"in the images of {config.annotations}"
         )
-    places = np.searchsorted(ids, found.image_ids[known])
-    told = {"boxes": f"SHA-256 {found.sha256[:12]}…", "min_box_score": config.min_box_score}
-    return told, _Given(places, np.full(len(places), -1), found.boxes[known], found.scores[known])
+    places = np.searchsorted(ids, boxes.image_ids[known])
+    settings = {"boxes": f"SHA-256 {boxes.sha256[:12]}…", "min_box_score": config.min_box_score}
+    return settings, _Boxes(places, np.full(len(places), -1), boxes.boxes[known], boxes.scores[known])
 
 
 def _plan_mpii(config: EvaluateDetectorConfig, detector: PluginConfig, truth: MpiiPeople) -> Plan:
@@ -181,7 +181,7 @@ def _plan_mpii(config: EvaluateDetectorConfig, detector: PluginConfig, truth: Mp
         )
     chosen, images = _spread(len(truth.images), config.limit).tolist(), _folder(config)
     people = np.arange(len(truth))
-    by_image = _Given(truth.image_rows, people, truth.boxes, np.ones(len(truth), np.float32)).by_image()
+    by_image = _Boxes(truth.image_rows, people, truth.boxes, np.ones(len(truth), np.float32)).by_image()
     uris = {place: storage.join(images, truth.images[place]) for place in chosen}
     tasks = [_task(place, uris[place], (0, 0), by_image[place]) for place in chosen]
     return _checked(config, detector, truth, pckh.LAYOUT.joints, tuple(chosen), tasks, {"boxes": TRUTH})
@@ -194,7 +194,7 @@ def _checked(
     joints: tuple[str, ...],
     image_ids: tuple[int, ...],
     tasks: Sequence[dict[str, Any]],
-    told: dict[str, Any],
+    box_settings: dict[str, Any],
 ) -> Plan:
     if not tasks:
         raise UserError(f"annotations={config.annotations}: nobody is annotated with joints; give others")
@@ -202,7 +202,7 @@ def _checked(
     practical = getattr(options, "PRACTICAL", {"weights": True})
     settings = {
         "annotations": f"SHA-256 {truth.sha256[:12]}…",
-        **told,
+        **box_settings,
         "detector": detector.name,
         **{f"detector.{name}": value for name, value in options.model_dump(mode="json", exclude=practical).items()},
     }
@@ -210,16 +210,16 @@ def _checked(
 
 
 def _folder(config: EvaluateDetectorConfig) -> str:
-    """Where the images are, as workers must know it."""
+    """Folder of the images, by an address that holds in any process."""
     if storage.is_local(config.images) and not storage.exists(config.images):
         raise UserError(f"images={config.images}: there is no such folder; give that of the images annotated")
     return storage.absolute(config.images)
 
 
 def _spread(count: int, limit: int | None) -> Int64[np.ndarray, " chosen"]:
-    """Evenly spread positions; those of a smaller limit are among those of its doubles."""
-    wanted = min(count, limit or count)
-    return np.arange(wanted, dtype=np.int64) * count // wanted if wanted else np.zeros(0, np.int64)
+    """Evenly spread positions; those of a limit are among those of twice the limit."""
+    chosen = min(count, limit or count)
+    return np.arange(chosen, dtype=np.int64) * count // chosen if chosen else np.zeros(0, np.int64)
 
 
 def _task(image_id: int, uri: str, size_wh: tuple[int, int], people: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From predictions to scores: COCO's or MPII's, as published results are computed."""
+"""Scores predictions by the protocol of COCO or of MPII, as published results are computed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +18,10 @@ class Scores:
     """What a detector scored.
 
     Attributes:
-        metrics: Each number by its name; None where nobody counts.
-        people: Annotated people who were scored on.
+        metrics: The metrics by name; None if nobody is annotated for one.
+        people: Number of annotated people that were scored.
         found: People in COCO's result format, as they were scored.
-        notes: What to know before trusting the numbers, a line each.
+        notes: Facts to know before using the numbers, one line for each.
     """
 
     metrics: dict[str, float | None]
@@ -34,9 +34,9 @@ def score(plan: Plan, predictions: Predictions, max_similarity: float) -> Scores
     """Score predictions.
 
     Args:
-        plan: What they are compared with.
-        predictions: Of its images.
-        max_similarity: COCO: OKS above which two people are one.
+        plan: The evaluation.
+        predictions: The predictions for its images.
+        max_similarity: For COCO: OKS above which two predictions are the same person.
 
     Raises:
         UserError: pycocotools is not installed.
@@ -49,7 +49,7 @@ def score(plan: Plan, predictions: Predictions, max_similarity: float) -> Scores
 def _score_coco(plan: Plan, truth: CocoKeypoints, found: Predictions, max_similarity: float) -> Scores:
     sigmas = coco_scores.sigmas_of(plan.joints)
     keypoints = found.keypoints - HALF_PIXEL
-    # A detector that finds people itself says how sure it is of each, joints and all.
+    # The scores of a detector that finds people itself include those of the joints.
     scores = (
         coco_scores.rescore(found.scores, found.keypoint_scores)
         if plan.boxes_given
@@ -71,13 +71,13 @@ def _score_coco(plan: Plan, truth: CocoKeypoints, found: Predictions, max_simila
 
 
 def _own_similarity(truth: CocoKeypoints, rows: np.ndarray, found: Predictions, sigmas: np.ndarray) -> np.ndarray:
-    """OKS of annotated people to whom was found in their box; 0 where nobody was looked for."""
+    """OKS of annotated people with the prediction for their own box; 0 without a prediction."""
     places = {annotation: place for place, annotation in enumerate(found.annotations.tolist())}
     own = np.array([places.get(annotation, -1) for annotation in truth.ids[rows].tolist()], np.int64)
     similarity = np.zeros(len(rows))
-    there = own >= 0
-    keypoints = found.keypoints[own[there]] - HALF_PIXEL
-    similarity[there] = coco_scores.own_similarity(truth, rows[there], keypoints, sigmas)
+    predicted = own >= 0
+    keypoints = found.keypoints[own[predicted]] - HALF_PIXEL
+    similarity[predicted] = coco_scores.own_similarity(truth, rows[predicted], keypoints, sigmas)
     return similarity
 
 
@@ -91,7 +91,7 @@ def _score_mpii(plan: Plan, truth: MpiiPeople, found: Predictions) -> Scores:
     rows = np.flatnonzero(np.isin(truth.image_rows, plan.image_ids))
     keypoints = np.full((len(truth), len(plan.joints), 2), np.nan, np.float32)
     keypoints[found.annotations] = found.keypoints - HALF_PIXEL
-    assert truth.head_sizes_px is not None  # the plan saw to it
+    assert truth.head_sizes_px is not None  # checked by the plan
 
     def at(threshold: float) -> pckh.Pckh:
         assert truth.head_sizes_px is not None

@@ -17,16 +17,16 @@ from schemas.formats.detections import DECODED
 
 
 class DecodeClips:
-    """Adds the frames to rows of planned clips; yields clip by clip, so that only one is held at a time."""
+    """Adds the frames to rows of planned clips, one clip at a time, so that only one clip is in memory."""
 
     def __init__(self, config: DecodeConfig, reader: str) -> None:
         self._config = config
         self._reader = IsolatedReader(config.timeout_s, reader)
-        # While the detector loads.
+        # The reader's process starts while the detector loads.
         self._reader.start()
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
-        """Decode each clip of a batch, one table of one row each."""
+        """Decode each clip of a batch; yields a table of one row for each."""
         for row in batch.to_pylist():
             started = time.perf_counter()
             row |= {"began_at": time.time(), "decoder": None, "decoded": [False] * len(row["timestamps_s"])}
@@ -62,6 +62,6 @@ class DecodeClips:
 
 
 def _binary(images: np.ndarray) -> pa.Array:
-    """One binary value that is the array's own memory."""
+    """One binary value that shares the memory of the array."""
     offsets = pa.py_buffer(np.array([0, images.nbytes], np.int64))
     return pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(images)])

@@ -1,4 +1,4 @@
-"""decode and detect in one process, for detectors on CPUs: the frames need not travel."""
+"""decode and detect in one process, for detectors on CPUs: frames need not be sent to another process."""
 
 from collections.abc import Iterator
 
@@ -21,6 +21,6 @@ class DecodeAndDetect:
         self._detect = DetectPeople(*detect)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
-        """Decode each clip of a batch, and detect in it before the next."""
+        """Decode each clip of a batch and detect in it before the next clip is decoded."""
         for clip in self._decode(batch):
             yield from self._detect(clip)

@@ -14,7 +14,7 @@ from schemas.errors import UserError
 from schemas.formats.detections import DETECTIONS, FRAME_FIELDS, TRANSIT_FIELDS
 from schemas.job_config import PluginConfig
 
-# Beside the rows until they are written: what becomes file metadata, and what must end the job.
+# Columns that rows have until they are written: two become file metadata, two end the job.
 DETECTED = pa.schema(
     [
         *DETECTIONS,
@@ -35,8 +35,8 @@ class DetectPeople:
         device: A torch device string.
         expected_sha256: Weights that the output was begun with; None if it is new.
 
-    A detector that cannot be built turns every row into a `user_error`, which the driver raises: an exception
-    here would reach it as text in Ray's words.
+    If the detector cannot be built, every row carries a `user_error`, which the driver raises: an exception raised here
+    would reach the driver as text within one of Ray's own.
     """
 
     def __init__(self, config: PluginConfig, threads: int, device: str, expected_sha256: str | None = None) -> None:
@@ -66,8 +66,8 @@ class DetectPeople:
         to_pixels = np.array([row["width"] / width, row["height"] / height], np.float32)
         shown_s = np.array(row["timestamps_s"], np.float64)[row["decoded"]]
         timed = isinstance(detector, TimedDetector)
-        found = detector.detect_clip(frames, shown_s) if timed else detector(frames)
-        for position, people in zip(np.flatnonzero(row["decoded"]), found, strict=True):
+        detections = detector.detect_clip(frames, shown_s) if timed else detector(frames)
+        for position, people in zip(np.flatnonzero(row["decoded"]), detections, strict=True):
             row["people"][position] = _people(people, to_pixels)
             row["detections"] += len(people)
 

@@ -1,6 +1,6 @@
-"""What an output folder already holds. The output is the only ledger: no side file can disagree with it.
+"""What an output holds already, read from its shards: there is no separate record that could disagree with them.
 
-It is held in columns and asked for all videos at once: millions of clips are a few numbers each.
+The ledger is kept in columns and queried for all videos at once, so that millions of clips fit in memory.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _COLUMNS = (
     *("fps", "decoder", "damage", "error", "detections"),
 )
 _ROWS = pa.schema([*(DETECTIONS.field(name) for name in _COLUMNS), pa.field("file", pa.int32())])
-# Tables of a few rows are mostly overhead: so many become one.
+# Number of shards whose tables are merged: a table of a few rows is mostly overhead.
 _TOGETHER = 512
 
 
@@ -37,9 +37,9 @@ class Ledger:
             clips `frames` (planned), `detections` (people in frames) and `fps` (null if there are none).
         finished: A row a finished clip, each once, in the order of `videos` and of `clip_index`.
         failed: A row a clip that failed.
-        files: The shards that were read.
-        weights_sha256: Of the detector; None in an empty folder.
-        layout: Of its joints.
+        files: Addresses of the shards that were read.
+        weights_sha256: Hash of the detector's weights; None in an empty folder.
+        layout: Joint layout of the detector; None in an empty folder.
     """
 
     videos: pa.Table
@@ -52,11 +52,11 @@ class Ledger:
     def places(self, uris: Sequence[str]) -> Int64[np.ndarray, " uris"]:
         """The row of each video in `videos`; -1 if the output holds nothing of it."""
         known = pc.SetLookupOptions(self.videos["video"].combine_chunks())
-        found = pc.call_function("index_in", [pa.array(uris, pa.string())], known)
-        return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        rows = pc.call_function("index_in", [pa.array(uris, pa.string())], known)
+        return rows.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
     def shares(self, uris: Sequence[str]) -> np.ndarray:
-        """How much of each video is finished, 0 to 1."""
+        """The fraction of each video that is finished, 0 to 1."""
         done = self.videos["done"].combine_chunks().value_lengths().to_numpy()
         share = np.append(done / self.videos["clip_count"].to_numpy(), 0.0)
         return share[self.places(uris)]
@@ -67,9 +67,9 @@ class Ledger:
         return self.videos["done"].combine_chunks().take(pa.array(places, mask=places < 0))
 
     def only(self, uris: Sequence[str]) -> "Ledger":
-        """The part that is about some videos."""
-        wanted = pc.field("video").isin(pa.array(uris, pa.string()))
-        rows = pa.concat_tables([self.finished, self.failed]).filter(wanted)
+        """The part of the ledger that is about some videos."""
+        of_videos = pc.field("video").isin(pa.array(uris, pa.string()))
+        rows = pa.concat_tables([self.finished, self.failed]).filter(of_videos)
         return _ledger(rows, self.files, self.weights_sha256, self.layout)
 
 
@@ -77,9 +77,9 @@ def read_ledger(folder: str, settings: Mapping[str, Any] | None, known: Ledger |
     """Read what the detections in a folder hold, and check that they were made with the same settings.
 
     Args:
-        folder: Where they lie.
-        settings: What they must have been made with; None: anything.
-        known: What was read before: a shard's name says which clips it holds, none need be read twice.
+        folder: Where the detections are.
+        settings: The settings that they must have been made with; None: any.
+        known: What was read before. Its shards are not read again: a shard's name says which clips it holds.
 
     Raises:
         UserError: The folder holds detections of another format or made with other settings.
@@ -88,8 +88,8 @@ def read_ledger(folder: str, settings: Mapping[str, Any] | None, known: Ledger |
     weights, layout = (known.weights_sha256, known.layout) if known else (None, None)
     if known:
         present = set(storage.list_folder(folder, ".parquet"))
-        kept = pa.array([place for place, file in enumerate(files) if file in present], pa.int32())
-        parts += [t.filter(pc.field("file").isin(kept)) for t in (known.finished, known.failed)]
+        present_files = pa.array([place for place, file in enumerate(files) if file in present], pa.int32())
+        parts += [t.filter(pc.field("file").isin(present_files)) for t in (known.finished, known.failed)]
     for file, table in SHARDS.read(folder, _COLUMNS, settings, set(files)):
         weights, layout = weights_and_layout(table)
         small.append(table.append_column("file", pa.array(np.full(len(table), len(files), np.int32))))
@@ -117,7 +117,7 @@ def _ledger(rows: pa.Table, files: tuple[str, ...], weights: str | None, layout:
     clip_counts = np.zeros(count, np.int32)
     np.maximum.at(clip_counts, video, rows["clip_count"].to_numpy())
     done = np.flatnonzero(rows["error"].is_null().to_numpy())
-    # A batch written twice, as by a worker that was replaced, may have come in two files.
+    # A batch that was written twice, for example by a worker that was replaced, may be in two files.
     done = done[np.unique(_pairs(video, rows["clip_index"])[done], return_index=True)[1]]
     files_of = np.unique(_pairs(video, rows["file"]))
     finished = rows.take(done)
@@ -139,10 +139,10 @@ def _ledger(rows: pa.Table, files: tuple[str, ...], weights: str | None, layout:
 
 
 def _pairs(video: Int64[np.ndarray, " rows"], second: pa.ChunkedArray) -> Int64[np.ndarray, " rows"]:
-    """Two small numbers in one, which sorts by the first, then by the second."""
+    """Two 32-bit numbers in one, which sorts by the first, then by the second."""
     return (video << 32) + second.to_numpy()
 
 
 def _offsets(video: Int64[np.ndarray, " rows"], count: int) -> np.ndarray:
-    """Where the rows of each of `count` videos begin, in rows sorted by video, and where the last ones end."""
+    """First row of each of `count` videos in rows that are sorted by video, and the number of rows at the end."""
     return np.append(0, np.cumsum(np.bincount(video, minlength=count))).astype(np.int32)

@@ -22,7 +22,7 @@ from schemas.formats.tracks import FORMAT, TRACKS
 from schemas.formats.videos import VideoSource
 from schemas.layouts import JointLayout, layout
 
-# Of a clip, and of what it is told by: the heavy ones are read clip by clip.
+# The columns of a clip that linking reads.
 _CLIP_COLUMNS = (
     *("video", "subject", "action", "camera", "intrinsics", "start_frame", "timestamps_s"),
     *("width", "height", "fps", "decoded", "people", "error"),
@@ -44,8 +44,8 @@ def link_videos(shard: LinkShard, config: LinkConfig, assumed_fov_deg: float | N
         for row in link_video(group, shard.sources.get(video), joints, config, assumed_fov_deg)
     ]
     settings = json.loads(metadata[SETTINGS_KEY])
-    kept = shard_metadata(FORMAT, settings, joints.name) | {WEIGHTS_KEY: metadata[WEIGHTS_KEY]}
-    table = pa.Table.from_pylist(rows, schema=TRACKS).replace_schema_metadata(kept)
+    metadata = shard_metadata(FORMAT, settings, joints.name) | {WEIGHTS_KEY: metadata[WEIGHTS_KEY]}
+    table = pa.Table.from_pylist(rows, schema=TRACKS).replace_schema_metadata(metadata)
     storage.write_table(shard.uri, table)
     return len(rows)
 
@@ -63,13 +63,13 @@ def link_video(
     for clip in clips:
         row = clip.drop_columns(["people"]).to_pylist()[0]
         if indices and row["start_frame"] <= indices[-1]:
-            continue  # the same clip again
-        if known["width"] is None:  # as in the row of an attempt that could not open the video
+            continue  # the clip was written twice
+        if known["width"] is None:  # no row so far, or that of an attempt which could not open the video
             known = row
         people = _people(clip["people"].combine_chunks(), len(joints))
         numbers = range(row["start_frame"], row["start_frame"] + len(people))
-        moments = zip(numbers, row["timestamps_s"], people, row["decoded"], strict=True)
-        frames += [Frame(number, time_s, found) for number, time_s, found, decoded in moments if decoded]
+        clip_frames = zip(numbers, row["timestamps_s"], people, row["decoded"], strict=True)
+        frames += [Frame(number, time_s, people) for number, time_s, people, decoded in clip_frames if decoded]
         indices += numbers
         timestamps_s += row["timestamps_s"]
     timeline = Timeline(np.array(indices, np.int64), np.array(timestamps_s, np.float64))
@@ -83,14 +83,14 @@ def link_video(
 
 def _read_clips(shard: LinkShard) -> pa.Table:
     """The clips of a shard's videos; file by file, as each holds clips of other videos too."""
-    wanted = pc.field("video").isin(list(shard.videos))
-    return pa.concat_tables(storage.read_table(file, list(_CLIP_COLUMNS)).filter(wanted) for file in shard.files)
+    of_shard = pc.field("video").isin(list(shard.videos))
+    return pa.concat_tables(storage.read_table(file, list(_CLIP_COLUMNS)).filter(of_shard) for file in shard.files)
 
 
 def _in_order(clips: pa.Table) -> Iterator[pa.Table]:
-    """Each clip as a table of its own, by video and frame; of two attempts at one, that which succeeded comes first.
+    """Each clip as a table of one row, by video and frame; of two attempts at a clip the successful one comes first.
 
-    Views: sorting would copy them, and as Python objects all at once they would be gigabytes.
+    The tables are views: a sorted copy, or all rows as Python objects, would take gigabytes.
     """
     order = pa.table(
         {

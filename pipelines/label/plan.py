@@ -1,4 +1,4 @@
-"""plan, 1:N: probe a video and cut it into clips, less those the output already holds."""
+"""plan, 1:N: probe a video and cut it into clips, without those that the output holds already."""
 
 import time
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ from schemas.errors import RunFailed
 from schemas.formats.detections import PLANNED
 from schemas.formats.videos import VideoSource
 
-# Even a huge frame is worth a handful to a clip: per-clip work would outweigh the frames.
+# A clip has at least so many frames, however large they are: otherwise the work per clip would outweigh the frames.
 MIN_CLIP_FRAMES = 8
 
 
 class PlanClips:
-    """Turns rows `source` (a VideoSource as JSON), `done` (clip indices, or null) into rows of planned clips."""
+    """Turns rows of `source` (a VideoSource as JSON) and `done` (finished clip indices, or null) into planned clips."""
 
     def __init__(self, config: DecodeConfig, reader: str) -> None:
         self._config = config
@@ -40,7 +40,7 @@ class PlanClips:
             except RunFailed as error:
                 clips, done = [failed_video(source, None) | {"run_failed": str(error)}], set()
             except (VideoError, OSError) as error:
-                # It is the video that failed, even where its first clip is done.
+                # The video failed as a whole, even if its first clip is done.
                 clips, done = [failed_video(source, str(error))], set()
                 log_failure("label", "plan", source.uri, str(error), clip_id=clips[0]["clip_id"])
             share_s = (time.perf_counter() - started) / len(clips)
@@ -62,7 +62,7 @@ def plan_clips(source: VideoSource, info: VideoInfo, config: DecodeConfig) -> li
             "height": info.height,
             "fps": info.fps,
             "codec": info.codec,
-            # What the probe sees of damage (a missing tail, say) belongs to no one clip; the last one carries it.
+            # Damage that the probe sees, such as a missing tail, belongs to no single clip; the last one carries it.
             "damage": info.damage if index == len(starts) - 1 else None,
         }
         for index, start in enumerate(starts)
@@ -75,7 +75,7 @@ def failed_video(source: VideoSource, reason: str | None) -> dict[str, Any]:
 
 
 def clip_frames(info: VideoInfo, config: DecodeConfig) -> int:
-    """Frames in a clip of at most `clip_mb` once decoded."""
+    """Number of frames of a clip that has at most `clip_mb` once decoded."""
     width, height = info.size_within(config.max_side)
     return max(MIN_CLIP_FRAMES, int(config.clip_mb * 1e6 / (width * height * 3)))
 

@@ -43,7 +43,7 @@ class Tally:
 
     @property
     def videos(self) -> float:
-        """Videos done in this run, in fractions."""
+        """Number of videos done in this run; parts of videos count."""
         return sum(self._share.values())
 
 
@@ -59,7 +59,7 @@ class Clock:
 class PeakMemory:
     """Samples the memory of this process and its children, shared pages counted once (PSS)."""
 
-    # Reading the maps of all processes can take a second of a busy core: a hundredth of the time is spent on it.
+    # Reading the memory maps of all processes can take a second of CPU time, so that it takes a hundredth of the time.
     INTERVAL_S = 1.0
     REST = 100
 
@@ -86,7 +86,7 @@ class PeakMemory:
                     used = process.memory_full_info()
                     total += getattr(used, "pss", used.rss)
                 except psutil.Error:
-                    continue  # it ended, or is not ours to look at
+                    continue  # it has ended, or belongs to another user
             self.peak_mb = max(self.peak_mb, total / 1e6)
             took_s = time.perf_counter() - started
 
@@ -102,7 +102,7 @@ def write_report(job: Job, ledger: Ledger, tally: Tally, clock: Clock, peak_memo
     videos, finished = ledger.videos, ledger.finished
     track_files = storage.list_folder(job.tracks, ".parquet")
     failures = failures_of(ledger).to_pylist()
-    # Until the first clip is begun, processes start and weights are loaded.
+    # Start-up is the time before the first clip, in which processes start and weights are loaded.
     began_at = min(tally.first_began_at, clock.detected_at)
     report = {
         "format": FORMAT,
@@ -136,7 +136,7 @@ def write_report(job: Job, ledger: Ledger, tally: Tally, clock: Clock, peak_memo
 
 
 def failures_of(ledger: Ledger) -> pa.Table:
-    """The columns `video` and `reason`: every reason that a video's clips failed for, once, sorted."""
+    """A table of `video` and `reason`: each reason for which clips of a video failed, once, sorted."""
     reasons = ledger.failed.select(["video", "error"]).rename_columns(["video", "reason"])
     return (
         reasons.group_by(["video", "reason"]).aggregate([]).sort_by([("video", "ascending"), ("reason", "ascending")])
@@ -144,20 +144,20 @@ def failures_of(ledger: Ledger) -> pa.Table:
 
 
 def count_rows(files: Sequence[str]) -> int:
-    """The rows of all of some Parquet files, by their footers."""
+    """Number of rows of some Parquet files, from their footers."""
     with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
         return sum(pool.map(_row_count, files))
 
 
 def _decoders(clips: pa.Table) -> dict[str, int]:
-    """By name, how many videos each decoder has read any of."""
+    """Number of videos that each decoder has read at least a part of."""
     pairs = clips.filter(pc.field("decoder").is_valid()).group_by(["video", "decoder"]).aggregate([])
     counts = pairs.group_by("decoder").aggregate([("video", "count")]).sort_by("decoder")
     return dict(zip(counts["decoder"].to_pylist(), counts["video_count"].to_pylist(), strict=True))
 
 
 def _too_slow(videos: pa.Table, config: LabelConfig) -> list[dict[str, str]]:
-    """Why videos have no tracks though people are found: their frames are further apart than a track may be broken."""
+    """Videos without tracks whose frames are further apart than the largest gap of a track, and what to do about it."""
     slow = videos.filter((pc.field("fps") > 0) & (pc.field("fps") * config.link.max_gap_s < 1))
     return [
         {

@@ -18,9 +18,10 @@ from schemas import __version__
 FORMAT = "raylift.status/1"
 MANIFEST, MANIFEST_FORMAT = "job.json", "raylift.label_job/1"
 REPORT = "report.json"
-# The rate is that of the last hour: machines come and go, and videos differ.
+# The speed is that of the last hour, as machines come and go and videos differ.
 RATE_WINDOW_S = 3600.0
-# A job that is silent for thrice its longest pause so far looks stopped; before the first shards it loads models.
+# A job looks stopped if it writes nothing for three times its longest pause so far, and not before five minutes, since
+# it loads models before its first shard.
 PATIENCE, LEAST_PATIENCE_S = 3, 300.0
 EXAMPLES = 3
 
@@ -44,11 +45,11 @@ def write_manifest(job: Job, ledger: Ledger) -> None:
 
 
 def status(output: str, now: float | None = None) -> dict[str, Any]:
-    """What an output of the label job says.
+    """The state of a label job, from its output.
 
     Args:
         output: The folder.
-        now: Seconds since 1970; that of this machine if not given.
+        now: The time, in seconds since 1970; None: this machine's.
     """
     now = time.time() if now is None else now
     detections, tracks = (storage.join(output, name) for name in ("detections", "tracks"))
@@ -92,7 +93,7 @@ def status(output: str, now: float | None = None) -> dict[str, Any]:
 
 
 def written_at(folder: str) -> dict[str, float]:
-    """When each finished file directly in a folder was written, seconds since 1970 by the clock of its storage."""
+    """When each finished file of a folder was written, in seconds since 1970 by the clock of the storage."""
     fs, path = storage.filesystem(folder)
     fs.invalidate_cache()
     try:
@@ -105,13 +106,13 @@ def written_at(folder: str) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _Shards:
-    """The shards that the present launch wrote, by time.
+    """The shards that the present run wrote, in the order of time.
 
     Attributes:
-        times_s: When.
-        shares: Of all videos together, how many each holds.
-        frames: In its finished clips.
-        began_s: When the launch began, if it said so.
+        times_s: When each was written.
+        shares: How many videos each holds; parts of videos count.
+        frames: Number of frames in the finished clips of each.
+        began_s: When the run began, if its manifest says so.
     """
 
     times_s: np.ndarray
@@ -126,7 +127,7 @@ class _Shards:
         frames = (clips["stop_frame"].to_numpy() - clips["start_frame"].to_numpy()) * clips[
             "error"
         ].is_null().to_numpy()
-        # One that appeared between listing and reading is not older than the others.
+        # A shard that appeared between listing and reading has no time yet; it is not older than the others.
         last_s = max(times_s.values(), default=0.0)
         times = np.array([times_s.get(file.rsplit("/", 1)[1], last_s) for file in ledger.files])
         order = np.argsort(times)
@@ -136,20 +137,20 @@ class _Shards:
 
     @property
     def patience_s(self) -> float:
-        """How long a pause means nothing."""
+        """How long a job may write nothing before it looks stopped."""
         moments_s = self.times_s if self.began_s is None else np.append(self.began_s, self.times_s)
         return max(LEAST_PATIENCE_S, PATIENCE * float(np.diff(moments_s).max(initial=0.0)))
 
     def rates(self) -> tuple[float | None, float | None]:
-        """Videos and frames a second of late; None if nothing can be said yet."""
+        """Recent speed in videos and frames per second; None while too little is written."""
         if not len(self.times_s):
             return None, None
         late = np.flatnonzero(self.times_s >= self.times_s[-1] - RATE_WINDOW_S)
         since_s = self.times_s[late[0]]
         if late[0] == 0 and self.began_s is not None and len(late) < 3:
-            since_s = self.began_s  # too few to do without the first
+            since_s = self.began_s  # too few shards to leave out the first
         else:
-            late = late[1:]  # what it holds was worked on before it was written
+            late = late[1:]  # the first shard was worked on before the interval begins
         took_s = self.times_s[-1] - since_s
         if not len(late) or took_s <= 0:
             return None, None
@@ -159,12 +160,12 @@ class _Shards:
 def _read(detections: str) -> Ledger:
     try:
         return read_ledger(detections, None)
-    except FileNotFoundError:  # the job that begins just now removes failed rows, to try them again
+    except FileNotFoundError:  # a job that has just begun removes failed rows, to try them again
         return read_ledger(detections, None)
 
 
 def _videos(ledger: Ledger, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Counts of videos by how far they are; `settled` counts in fractions what needs no more work in this launch."""
+    """Number of videos by state; `settled` is the number, parts of videos included, that this run need not work on."""
     counts = ledger.videos["clip_count"].to_numpy()
     done = ledger.videos["done"].combine_chunks().value_lengths().to_numpy()
     lost = ledger.failed.group_by(["video", "clip_index"]).aggregate([])["video"].value_counts()
@@ -185,18 +186,18 @@ def _failures(ledger: Ledger) -> list[dict[str, Any]]:
     """Why videos failed, most frequent reason first, with examples."""
     table = failures_of(ledger)
     reasons = table.group_by("reason", use_threads=False).aggregate([("video", "count"), ("video", "list")])
-    found = [
+    failures = [
         {"reason": reason, "videos": count, "examples": videos[:EXAMPLES]}
         for reason, count, videos in zip(
             *(reasons[name].to_pylist() for name in ("reason", "video_count", "video_list")), strict=True
         )
     ]
-    return sorted(found, key=lambda failure: (-failure["videos"], failure["reason"]))
+    return sorted(failures, key=lambda failure: (-failure["videos"], failure["reason"]))
 
 
 def _time_of(entry: Mapping[str, Any]) -> float:
-    # Each file system has a name of its own for it.
-    told = next(entry[key] for key in ("mtime", "LastModified", "updated", "created") if entry.get(key) is not None)
-    if isinstance(told, str):
-        told = datetime.fromisoformat(told)
-    return told.timestamp() if isinstance(told, datetime) else float(told)
+    # The name of the field depends on the file system.
+    time_of = next(entry[key] for key in ("mtime", "LastModified", "updated", "created") if entry.get(key) is not None)
+    if isinstance(time_of, str):
+        time_of = datetime.fromisoformat(time_of)
+    return time_of.timestamp() if isinstance(time_of, datetime) else float(time_of)

@@ -1,4 +1,4 @@
-"""What `videos=` may be: a file, a folder, a glob, any fsspec URI, a list of these, or a manifest."""
+"""Finds the videos that `videos=` names: a file, a folder, a glob, any fsspec URI, a list of these, or a manifest."""
 
 import io
 import math
@@ -25,7 +25,7 @@ MANIFEST_SUFFIXES = (".csv", ".parquet")
 _CSV = csv.ParseOptions(newlines_in_values=True)
 _INTRINSICS = tuple(Intrinsics.model_fields)
 _COLUMNS = ("uri", "subject", "action", "camera", *_INTRINSICS)
-# Of a manifest, as Python objects: it may name millions of videos.
+# Rows of a manifest that are Python objects at a time: it may name millions of videos.
 _ROWS_AT_ONCE = 10_000
 
 
@@ -51,24 +51,24 @@ def _expand(entry: str) -> Iterator[VideoSource]:
     if not entry:
         raise UserError("videos: is empty; give a file, a folder, a glob, a URI or a manifest (.csv, .parquet)")
     fs, path = storage.filesystem(entry)
-    # A file may be called like a pattern, and a signed link has a question mark.
+    # The name of an existing file may look like a pattern, and a signed link has a question mark.
     if any(mark in entry for mark in "*?[") and not fs.exists(path):
-        found = [p for p in fs.glob(path) if fs.isfile(p) and not _is_hidden(str(p))]
-        if not found:
+        matches = [p for p in fs.glob(path) if fs.isfile(p) and not _is_hidden(str(p))]
+        if not matches:
             raise UserError(f"videos={entry}: nothing matches; check the pattern (quoted from the shell?)")
     elif entry.endswith(MANIFEST_SUFFIXES):
         yield from _manifest(entry)
         return
     elif fs.isdir(path):
-        found = [p for p in fs.find(path) if p.lower().endswith(VIDEO_SUFFIXES) and not _is_hidden(str(p))]
-        if not found:
+        matches = [p for p in fs.find(path) if p.lower().endswith(VIDEO_SUFFIXES) and not _is_hidden(str(p))]
+        if not matches:
             raise UserError(f"videos={entry}: the folder holds no videos ({', '.join(VIDEO_SUFFIXES[:6])}, …)")
     elif fs.exists(path):
-        found = [path]
+        matches = [path]
     else:
         raise UserError(f"videos={entry}: there is no such file or folder")
-    for each in found:
-        yield VideoSource(uri=_checked(storage.address_of(fs, str(each))))
+    for match in matches:
+        yield VideoSource(uri=_checked(storage.address_of(fs, str(match))))
 
 
 def _manifest(uri: str) -> Iterator[VideoSource]:
@@ -94,28 +94,28 @@ def _manifest(uri: str) -> Iterator[VideoSource]:
 
 
 def _row(row: dict[str, Any], folder: str) -> VideoSource:
-    said = {name: row[name] for name in _COLUMNS if row.get(name) not in (None, "") and not _is_nan(row[name])}
-    if "uri" not in said:
+    fields = {name: row[name] for name in _COLUMNS if row.get(name) not in (None, "") and not _is_nan(row[name])}
+    if "uri" not in fields:
         raise UserError("the column 'uri' is empty")
-    address = str(said["uri"])
+    address = str(fields["uri"])
     if "://" not in address and not address.startswith("/"):
         address = storage.join(folder, address)
-    camera = {name: said[name] for name in _INTRINSICS if name in said}
+    camera = {name: fields[name] for name in _INTRINSICS if name in fields}
     return VideoSource(
         uri=_checked(storage.absolute(address)),
-        **{name: str(said[name]) for name in ("subject", "action", "camera") if name in said},
+        **{name: str(fields[name]) for name in ("subject", "action", "camera") if name in fields},
         intrinsics=_shared(Intrinsics(**camera)) if camera else None,  # pyright: ignore[reportArgumentType]: frozen, so hashed
     )
 
 
 @lru_cache(maxsize=1024)
 def _shared(intrinsics: Intrinsics) -> Intrinsics:
-    """The first of equal ones: a million videos of a few cameras would hold a gigabyte of them."""
+    """One object for all equal intrinsics: a million videos of a few cameras would otherwise need a gigabyte."""
     return intrinsics
 
 
 def _checked(uri: str) -> str:
-    """An address that Arrow, JSON and the operating system can hold."""
+    """The address, after checking that Arrow, JSON and the operating system can represent it."""
     try:
         if b"\0" not in uri.encode():
             return uri

@@ -1,4 +1,4 @@
-"""Lifted tracks in the formats of others, a file each, in a folder for each format."""
+"""Exports lifted tracks to other formats: one file for each track, one folder for each format."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -16,23 +16,23 @@ _WRITERS: dict[ExportFormat, Callable[[LiftedTrack], bytes]] = {
     "npz": npz_bytes,
     "bvh": lambda lifted: bvh_text(lifted).encode(),
 }
-# So much of a track's id, a hash, tells people of one number in videos of one name apart.
+# Letters of the track's id, a hash, that a file name has: they tell videos of the same name apart.
 _ID_LETTERS = 8
 
 
 def export_name(video: str, person: int, track_id: str) -> str:
-    """What the files of a track are called, without suffix."""
+    """The name of a track's files, without suffix."""
     return f"{stem(video)}-{person}-{_short(track_id)}"
 
 
 def stem(video: str) -> str:
-    """A video's name without folder and suffix, fit for a file name."""
+    """A video's name without folder and suffix, as a valid file name."""
     name = video.rstrip("/").rpartition("/")[2]
     return file_name(name.rpartition(".")[0] or name)
 
 
 def export_uri(output: str, form: ExportFormat, name: str) -> str:
-    """Where a track is in a format."""
+    """The address of a track's file in a format."""
     return storage.join(output, form, f"{name}.{form}")
 
 
@@ -47,20 +47,20 @@ def export(lifted: LiftedTrack, output: str, forms: Sequence[ExportFormat]) -> N
         storage.write_bytes(export_uri(output, form, name), _WRITERS[form](lifted))
 
 
-def missing_exports(held: Iterable[StoredTrack], output: str, forms: Sequence[ExportFormat]) -> dict[str, list[int]]:
-    """The lifted tracks that are missing in one of the formats: rows of each poses file."""
+def missing_exports(tracks: Iterable[StoredTrack], output: str, forms: Sequence[ExportFormat]) -> dict[str, list[int]]:
+    """The lifted tracks that lack a file in one of the formats, as rows by poses file."""
     missing: dict[str, list[int]] = {}
     if forms:
         present = set.intersection(*(_names(output, form) for form in forms))
-        for track in held:
+        for track in tracks:
             if export_name(track.video, track.person, track.track_id) not in present:
                 missing.setdefault(track.file, []).append(track.row)
     return missing
 
 
-def remove_exports(gone: Iterable[StoredTrack], kept: Iterable[StoredTrack], output: str) -> None:
-    """Remove the files of tracks that are no longer there."""
-    names, others = ({export_name(t.video, t.person, t.track_id) for t in tracks} for tracks in (gone, kept))
+def remove_exports(removed: Iterable[StoredTrack], remaining: Iterable[StoredTrack], output: str) -> None:
+    """Remove the files of removed tracks, unless a remaining track has the same name."""
+    names, others = ({export_name(t.video, t.person, t.track_id) for t in tracks} for tracks in (removed, remaining))
     for form in _WRITERS:
         for name in (names - others) & _names(output, form):
             storage.remove(export_uri(output, form, name))
@@ -73,6 +73,6 @@ def _names(output: str, form: ExportFormat) -> set[str]:
 
 
 def _short(track_id: str) -> str:
-    # Our own ids are hashes; those of others may differ in their last letter only.
+    # Ids of raylift are hashes, of which the first letters suffice; other ids may differ in their last letter only.
     own = re.fullmatch(r"[0-9a-f]{32}|[0-9a-z]{1,8}", track_id)
     return (track_id if own else digest(track_id))[:_ID_LETTERS]

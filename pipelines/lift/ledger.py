@@ -1,4 +1,4 @@
-"""What an output folder already holds. The output is the only ledger: no side file can disagree with it."""
+"""What an output holds already, read from its poses files: no separate record can disagree with them."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -22,13 +22,13 @@ class StoredTrack:
     """A lifted track in an output.
 
     Attributes:
-        file: URI of its poses file.
-        row: Its row there.
+        file: Address of its poses file.
+        row: Its row in that file.
         source: Name of the tracks file that it comes from.
-        track_id: Identifies it.
-        video: URI of its video.
-        person: Counts the people of the video.
-        frames: Its length.
+        track_id: Its id.
+        video: Address of its video.
+        person: Number of the person in the video.
+        frames: Its length in frames.
     """
 
     file: str
@@ -45,10 +45,10 @@ class StoredFile:
     """A poses file; all its tracks come from one tracks file.
 
     Attributes:
-        uri: Where it is.
-        tracks_folder: Where that tracks file was.
-        source: Its name.
-        table: `_COLUMNS` of its rows.
+        uri: Its address.
+        tracks_folder: Folder of the tracks file.
+        source: Name of the tracks file.
+        table: The columns `_COLUMNS`.
     """
 
     uri: str
@@ -58,11 +58,11 @@ class StoredFile:
 
     @property
     def failed(self) -> bool:
-        """Whether its rows say why tracks could not be lifted."""
+        """Whether it holds tracks that could not be lifted."""
         return is_failed(self.uri)
 
     def tracks(self) -> Iterator[StoredTrack]:
-        """Its rows, unless they failed."""
+        """Its lifted tracks; none if it holds failures."""
         for row, values in enumerate([] if self.failed else self.table.to_pylist()):
             described = {name: values[name] for name in _COLUMNS if name != "error"}
             yield StoredTrack(self.uri, row, self.source, **described)
@@ -83,7 +83,7 @@ class Ledger:
         return done
 
     def of(self, sources: Collection[str]) -> "Ledger":
-        """Those of some tracks files alone."""
+        """The part that comes from some tracks files."""
         return Ledger(tuple(file for file in self.files if file.source in sources))
 
     def tracks(self) -> Iterator[StoredTrack]:
@@ -92,19 +92,19 @@ class Ledger:
             yield from file.tracks()
 
     def videos(self) -> Iterator[str]:
-        """Those of all rows, not each once."""
+        """The videos of all rows; a video may come several times."""
         for file in self.files:
             yield from file.table["video"].unique().to_pylist()
 
     def failures(self) -> list[dict[str, str]]:
         """The tracks that could not be lifted, and why."""
         rows = (row for file in self.files if file.failed for row in file.table.to_pylist())
-        found = [{"track_id": row["track_id"], "video": row["video"], "reason": row["error"]} for row in rows]
-        return sorted(found, key=lambda failure: (failure["video"], failure["track_id"]))
+        failures = [{"track_id": row["track_id"], "video": row["video"], "reason": row["error"]} for row in rows]
+        return sorted(failures, key=lambda failure: (failure["video"], failure["track_id"]))
 
 
 def settings_of(model: str, model_sha256: str, flip: bool) -> dict[str, Any]:
-    """What poses depend on; the model's name is told, its hash decides."""
+    """What poses depend on. Whether two models are the same follows from the hash; the name is for messages."""
     return {"model": model, "model_sha256": model_sha256, "flip": flip}
 
 
@@ -130,8 +130,8 @@ def outdated(ledger: Ledger, folders: Collection[str], sources: Collection[str])
 
     Args:
         ledger: What the output holds.
-        folders: Folders of tracks that were given whole; what came from elsewhere stays.
-        sources: Names of the tracks files that are there now.
+        folders: Folders of tracks of which all files are inputs; poses of tracks from elsewhere are kept.
+        sources: Names of the tracks files that exist now.
     """
     return [file for file in ledger.files if file.tracks_folder in folders and file.source not in sources]
 
@@ -147,5 +147,5 @@ def _read(uri: str, settings: Mapping[str, Any]) -> StoredFile:
 
 
 def _described(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that must be equal, as messages say them."""
+    """The settings that must be equal, as messages name them."""
     return {"model": f"{settings['model']} (SHA-256 {settings['model_sha256'][:12]}…)", "flip": settings["flip"]}

@@ -1,4 +1,4 @@
-"""Tracks through a lifter, frame for frame at their own times, each frame with what is known of its quality."""
+"""Lifts tracks: each frame gets a pose at its own time, and measures of its quality."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ from pipelines.tracks.resample import frame_times
 from schemas.errors import UserError
 from schemas.layouts import layout, shared_joints
 
-# Lifted together, frames: short tracks fill batches, a longer one goes alone.
+# Frames of a batch: short tracks are lifted together, a longer one alone.
 BATCH_FRAMES = 8192
 
 
@@ -31,11 +31,11 @@ class LoadedLifter:
     """A lifter with its weights, and what results say of it.
 
     Attributes:
-        model: Computes where its weights are.
-        card: What it is.
-        name: What to call it in the results.
-        sha256: Of its file.
-        flip: Whether the mirror image is lifted too, and averaged.
+        model: The model; it computes on the device of its weights.
+        card: Its card.
+        name: Its name in the results.
+        sha256: Hash of its file.
+        flip: Whether the mirror image is lifted too and both are averaged.
     """
 
     model: LiftingModel
@@ -46,7 +46,7 @@ class LoadedLifter:
 
 
 class _Prepared(NamedTuple):
-    """A track, the same at the lifter's rate, and as the lifter reads it."""
+    """A track, the same track at the lifter's frame rate, and the lifter's input."""
 
     info: TrackInfo
     track: KeypointTrack
@@ -57,14 +57,14 @@ class _Prepared(NamedTuple):
 def lift_tracks(
     lifter: LoadedLifter, tracks: Iterable[tuple[TrackInfo, KeypointTrack | str]]
 ) -> Iterator[tuple[TrackInfo, LiftedTrack | str]]:
-    """Lift tracks of any length; a batch of them is held at a time.
+    """Lift tracks of any length; one batch of them is in memory at a time.
 
     Args:
-        lifter: Of the tracks' layout.
-        tracks: Read as they are needed, once; a text instead of a track says why there is none.
+        lifter: A lifter that reads the tracks' layout.
+        tracks: Read once, when they are needed; a text in place of a track says why it cannot be read.
 
     Yields:
-        Each track lifted, or why it cannot be.
+        Each track lifted, or why it cannot be lifted.
     """
     batch: list[_Prepared] = []
     frames = 0
@@ -82,7 +82,7 @@ def lift_tracks(
 
 
 def frames_at_rate(track: TrackInfo, fps: float) -> float:
-    """About how many frames a lifter at `fps` frames/s sees of a track, as far as known without reading it."""
+    """About how many frames a track has at `fps` frames/s, from its description alone."""
     known = track.fps is not None and math.isfinite(track.fps) and track.fps > 0
     return track.frames * fps / track.fps if known and track.fps else float(track.frames)
 
@@ -99,7 +99,7 @@ def _prepare(lifter: LoadedLifter, info: TrackInfo, track: KeypointTrack) -> _Pr
 
 
 def _check(track: KeypointTrack) -> None:
-    """What nothing further on would notice, or not in words.
+    """Check what later steps would not notice, or would report without saying what to do.
 
     Raises:
         UserError: The track cannot be lifted.
@@ -107,9 +107,9 @@ def _check(track: KeypointTrack) -> None:
     name, joints = f"track {track.track_id} ({track.video})", len(layout(track.layout))
     if track.width <= 0 or track.height <= 0:
         raise UserError(f"{name}: its image has {track.width} × {track.height} pixels; write the track again")
-    for what, found in (("keypoints", track.keypoints.shape[1]), ("scores", track.scores.shape[1])):
-        if found != joints:
-            raise UserError(f"{name}: has {found} {what} a frame, {track.layout} has {joints}; write the track again")
+    for what, count in (("keypoints", track.keypoints.shape[1]), ("scores", track.scores.shape[1])):
+        if count != joints:
+            raise UserError(f"{name}: has {count} {what} a frame, {track.layout} has {joints}; write the track again")
     if not np.isfinite(track.timestamps_s).all():
         raise UserError(f"{name}: timestamps are not finite; mend or remove the track")
 
@@ -167,12 +167,12 @@ def _reprojection(
     positions: Float[torch.Tensor, "frames joints 3"],
     trajectory: Float[torch.Tensor, "frames 1 3"] | None,
 ) -> tuple[Float[torch.Tensor, " frames"] | None, Reprojection]:
-    """How far, px, the joints that both layouts share lie from the keypoints, and how they were compared."""
+    """Distance in px between the joints that both layouts share and the keypoints, and how it was measured."""
     shared = shared_joints(layout(card.output_layout), layout(card.input_layout))
     if len(shared) < quality.LEAST_SHARED_JOINTS:
         return None, "none"
-    predicted, seen = (list(indices) for indices in zip(*shared, strict=True))
-    keypoints = cameras.to_screen(torch.from_numpy(track.keypoints[:, seen]), track.width, track.height)
+    predicted, observed = (list(indices) for indices in zip(*shared, strict=True))
+    keypoints = cameras.to_screen(torch.from_numpy(track.keypoints[:, observed]), track.width, track.height)
     px_per_screen = track.width / 2
     if trajectory is None or track.intrinsics is None:
         return quality.reprojection_orthographic(positions[:, predicted], keypoints) * px_per_screen, "orthographic"

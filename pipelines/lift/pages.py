@@ -1,4 +1,4 @@
-"""Something to look at of what was lifted: pages and rendered videos."""
+"""Pages and rendered videos that show lifted tracks."""
 
 import tempfile
 from collections import Counter
@@ -22,21 +22,21 @@ from pipelines.tracks.lifted_reader import read_lifted
 from pipelines.video.errors import VideoError
 from schemas.errors import UserError
 
-# Disk for local copies of remote videos.
+# Disk space for local copies of remote videos.
 CACHE_BYTES = 50_000_000_000
-# Beyond, neither a page nor an eye follows.
-MOST_PEOPLE = 16
+# With more people a page is slow, and nobody can follow it.
+MAX_PEOPLE = 16
 
 
 @dataclass(frozen=True)
 class Show:
-    """What is shown together.
+    """A page, and the rendered videos beside it.
 
     Attributes:
-        name: URI of the page, without suffix.
-        video: URI of the video.
-        people: Who is in it.
-        movies: Whether it is rendered to MP4 and GIF too.
+        name: Address of the page, without suffix.
+        video: Address of the video.
+        people: The tracks that are shown.
+        movies: Whether there are an MP4 and a GIF too.
     """
 
     name: str
@@ -46,45 +46,45 @@ class Show:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Whatever is rendered."""
+        """Addresses of its files."""
         return tuple(f"{self.name}{suffix}" for suffix in ((".html", ".mp4", ".gif") if self.movies else (".html",)))
 
     @property
-    def there(self) -> bool:
-        """Whether all of it is rendered."""
+    def complete(self) -> bool:
+        """Whether all its files exist."""
         return all(storage.exists(file) for file in self.files)
 
     @property
     def frames(self) -> int:
-        """That are drawn, about: once for the page, once for the MP4; a GIF shows seconds."""
+        """About how many frames are drawn: all for the page, all for the MP4; the few of the GIF do not count."""
         return max(track.frames for track in self.people) * (2 if self.movies else 1)
 
 
-def shows_of_videos(output: str, videos: Sequence[str], held: Iterable[StoredTrack]) -> list[Show]:
+def shows_of_videos(output: str, videos: Sequence[str], tracks: Iterable[StoredTrack]) -> list[Show]:
     """A show for each of the videos with somebody in it."""
     by_video: dict[str, list[StoredTrack]] = {}
-    for track in held:
+    for track in tracks:
         by_video.setdefault(track.video, []).append(track)
     stems = [stem(video) for video in videos]
-    alike = Counter(map(same_file, stems))
+    name_counts = Counter(map(same_file, stems))
     shows = []
     for video, name in zip(videos, stems, strict=True):
-        if people := sorted(by_video.get(video, []), key=lambda track: -track.frames)[:MOST_PEOPLE]:
-            # Videos of one name in several folders are told apart.
-            name = name if alike[same_file(name)] == 1 else f"{name}-{digest(video)[:8]}"
+        if people := sorted(by_video.get(video, []), key=lambda track: -track.frames)[:MAX_PEOPLE]:
+            # Videos of the same name in several folders get a suffix.
+            name = name if name_counts[same_file(name)] == 1 else f"{name}-{digest(video)[:8]}"
             people.sort(key=lambda track: track.person)
             shows.append(Show(storage.join(output, name), video, tuple(people), movies=True))
     return shows
 
 
-def shows_of_tracks(output: str, count: int, held: Iterable[StoredTrack]) -> list[Show]:
-    """A show for each of the first so many tracks whose video is there."""
-    there: dict[str, bool] = {}
+def shows_of_tracks(output: str, count: int, tracks: Iterable[StoredTrack]) -> list[Show]:
+    """A show for each of the first `count` tracks whose video exists."""
+    exists: dict[str, bool] = {}
     shows: list[Show] = []
-    for track in held if count else ():
-        if track.video not in there:
-            there[track.video] = _is_there(track.video)
-        if there[track.video] and track.frames:
+    for track in tracks if count else ():
+        if track.video not in exists:
+            exists[track.video] = _exists(track.video)
+        if exists[track.video] and track.frames:
             name = export_name(track.video, track.person, track.track_id)
             shows.append(Show(storage.join(output, "pages", name), track.video, (track,), movies=False))
         if len(shows) == count:
@@ -93,12 +93,12 @@ def shows_of_tracks(output: str, count: int, held: Iterable[StoredTrack]) -> lis
 
 
 def render(show: Show, tracks: Sequence[TrackInfo], on_frame: Callable[[], None]) -> str:
-    """Write the page, and the movies if wanted; returns the page.
+    """Write the page, and the movies if the show has any; returns the page.
 
     Args:
-        show: What.
-        tracks: The tracks of the people, and others.
-        on_frame: Called for each frame drawn.
+        show: The show.
+        tracks: All tracks, those of the people included.
+        on_frame: Called for each frame that is drawn.
 
     Raises:
         UserError: The video cannot be read, or is not the one of the tracks.
@@ -121,15 +121,15 @@ def render(show: Show, tracks: Sequence[TrackInfo], on_frame: Callable[[], None]
 
 def _people(show: Show, tracks: Sequence[TrackInfo]) -> Iterator[Person]:
     known = {(name_of(track.file), track.track_id): track for track in tracks}
-    for held in show.people:
-        (keypoints,) = read_rows([known[held.source, held.track_id]], labels=False)
-        (lifted,) = read_lifted(held.file, [held.row])
+    for track in show.people:
+        (keypoints,) = read_rows([known[track.source, track.track_id]], labels=False)
+        (lifted,) = read_lifted(track.file, [track.row])
         yield Person(keypoints, lifted)
 
 
 @contextmanager
 def _placed(uri: str) -> Iterator[Path]:
-    """A path on this machine to write a file to, which is then at the URI; the file is whole or absent."""
+    """A local path to write a file to, which is then copied to the URI; the file there is complete or absent."""
     fs, path = storage.filesystem(uri)
     if storage.is_local(uri):
         fs.makedirs(path.rpartition("/")[0], exist_ok=True)
@@ -141,7 +141,7 @@ def _placed(uri: str) -> Iterator[Path]:
         fs.put_file(str(local), path)
 
 
-def _is_there(video: str) -> bool:
+def _exists(video: str) -> bool:
     try:
         return storage.exists(video)
     except (UserError, OSError):

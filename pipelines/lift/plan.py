@@ -1,4 +1,4 @@
-"""What there is to lift, cut into units of work: groups of tracks of one file."""
+"""Finds the tracks to lift and groups them into units of work: tracks of one file."""
 
 import json
 from collections import Counter
@@ -11,10 +11,10 @@ from pipelines.tracks import keypoint_reader
 from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas.errors import UserError
 
-# Frames of a unit: what a killed process loses, a poses file of some 4 MB, seconds of work. A longer track is a unit
-# of its own.
+# Frames of a unit, which is what a killed process loses: seconds of work, and a poses file of some 4 MB. A longer track
+# is a unit of its own.
 UNIT_FRAMES = 16_384
-# A short track costs what is read around it too, about this many frames.
+# Cost of a track besides its frames, in frames.
 TRACK_FRAMES = 32
 
 
@@ -27,85 +27,85 @@ class Unit:
 
     @property
     def frames(self) -> int:
-        """Of all its tracks."""
+        """Number of frames of all its tracks."""
         return sum(track.frames for track in self.tracks)
 
     def to_json(self) -> str:
-        """As it travels through Ray."""
+        """The unit as text, which is how it is sent to workers."""
         return json.dumps([asdict(track) for track in self.tracks])
 
     @classmethod
     def from_json(cls, text: str) -> "Unit":
-        """What `to_json` said."""
+        """The unit of a text by `to_json`."""
         tracks = tuple(TrackInfo(**values) for values in json.loads(text))
         return cls(tracks[0].file, tracks)
 
 
 def find_tracks(uri: str | Sequence[str]) -> list[TrackInfo]:
-    """All tracks of a file, a folder, or several of them, without reading their frames; none is no mistake here.
+    """All tracks of a file, a folder, or several of them, without reading their frames; there may be none.
 
     Raises:
         UserError: Nothing there, files of another format, or layouts are mixed; or two files of one name, which is
             what tells them apart in an output; or two tracks of one id in a file.
     """
-    given = [uri] if isinstance(uri, str) else list(uri)
-    filled = [one for one in given if not _is_empty_folder(one)]
+    inputs = [uri] if isinstance(uri, str) else list(uri)
+    filled = [one for one in inputs if not _is_empty_folder(one)]
     files = keypoint_reader.tracks_files(filled) if filled else []
-    _check_unique("tracks files", ", ".join(given), [name_of(file) for file in files])
+    _check_unique("tracks files", ", ".join(inputs), [name_of(file) for file in files])
     if not any(len(storage.read_table(file, ["track_id"])) for file in files):
         return []
     tracks = keypoint_reader.survey(files)
-    for file, found in sorted(keypoint_reader.by_file(tracks).items()):
-        _check_unique("tracks", file, [track.track_id for track in found])
+    for file, tracks_of_file in sorted(keypoint_reader.by_file(tracks).items()):
+        _check_unique("tracks", file, [track.track_id for track in tracks_of_file])
     return tracks
 
 
-def require_one_file_each(tracks: Sequence[TrackInfo], held: Iterable[StoredTrack]) -> None:
+def require_one_file_each(tracks: Sequence[TrackInfo], stored: Iterable[StoredTrack]) -> None:
     """Check that no track is in two files, as two detectors over the same videos would have it.
 
     Args:
         tracks: To be lifted.
-        held: Lifted before, whatever file they come from.
+        stored: Tracks that were lifted before, whatever file they come from.
 
     Raises:
-        UserError: One is: what is made of the one would take the other's place.
+        UserError: A track is in two files: the poses and exports of one would replace those of the other.
     """
-    source_of = {track.track_id: track.source for track in held}
+    source_of = {track.track_id: track.source for track in stored}
     for track in tracks:
         here = name_of(track.file)
-        if (there := source_of.setdefault(track.track_id, here)) != here:
+        if (other := source_of.setdefault(track.track_id, here)) != here:
             raise UserError(
-                f"tracks={track.file}: track {track.track_id} is in {there} too, as if two detectors had labeled one "
+                f"tracks={track.file}: track {track.track_id} is in {other} too, as if two detectors had labeled one "
                 "video; lift them into different outputs"
             )
 
 
 def folders_given_whole(uri: str | Sequence[str]) -> set[str]:
-    """Those of the addresses that are folders, each in its one spelling."""
-    given = [uri] if isinstance(uri, str) else uri
-    return {storage.absolute(one) for one in given if _is_folder(one)}
+    """The absolute addresses of those inputs that are folders."""
+    inputs = [uri] if isinstance(uri, str) else uri
+    return {storage.absolute(one) for one in inputs if _is_folder(one)}
 
 
 def plan_units(tracks: Sequence[TrackInfo], done: Mapping[str, set[str]]) -> list[Unit]:
-    """The tracks that are not done, in units, those with most frames first.
+    """Units of the tracks that are not lifted, those with most frames first.
 
-    Which tracks belong together depends on their file alone: a unit that is done again replaces its own file.
+    Which tracks form a unit depends on their file alone, so that a unit that is lifted again replaces its own file.
 
     Args:
-        tracks: All there are.
-        done: Ids of those that are lifted, by the name of their file.
+        tracks: All tracks.
+        done: Ids of the lifted tracks, by the name of their file.
     """
     units = []
-    for file, found in sorted(keypoint_reader.by_file(tracks).items()):
+    for file, tracks_of_file in sorted(keypoint_reader.by_file(tracks).items()):
         finished = done.get(name_of(file), set())
-        for group in _groups(found):
-            if todo := tuple(track for track in group if track.track_id not in finished):
-                units.append(Unit(file, todo))
+        for group in _groups(tracks_of_file):
+            if missing := tuple(track for track in group if track.track_id not in finished):
+                units.append(Unit(file, missing))
     return sorted(units, key=lambda unit: -unit.frames)
 
 
 def name_of(file: str) -> str:
-    """The name of a tracks file, by which an output knows it."""
+    """The name of a tracks file, which identifies it in an output."""
     return file.rsplit("/", 1)[1]
 
 
@@ -124,8 +124,8 @@ def _groups(tracks: Sequence[TrackInfo]) -> Iterator[list[TrackInfo]]:
 
 def _check_unique(what: str, where: str, names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
-        twice = Counter(names).most_common(1)[0][0]
-        raise UserError(f"tracks={where}: two {what} are called {twice}; keep one, or give them separately")
+        duplicate = Counter(names).most_common(1)[0][0]
+        raise UserError(f"tracks={where}: two {what} are called {duplicate}; keep one, or give them separately")
 
 
 def _is_folder(uri: str) -> bool:

@@ -1,4 +1,4 @@
-"""Tracks read one by one, so that a damaged one costs nothing but itself."""
+"""Reads tracks one by one, so that a damaged track does not affect the others."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from pipelines.io import storage
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
 from pipelines.tracks.keypoint_track import KeypointTrack
 
-# What a row can be wrong in: lists that do not fit each other, columns that are not there, bytes that do not decode.
+# What damaged rows raise: lists of different lengths, missing columns, bytes that cannot be decoded.
 _DAMAGE = (ValueError, TypeError, KeyError, OSError, pa.ArrowException)
 
 _DESCRIPTION = (
@@ -19,7 +19,7 @@ _DESCRIPTION = (
 
 
 def read_one_by_one(tracks: Sequence[TrackInfo]) -> Iterator[tuple[TrackInfo, KeypointTrack | str]]:
-    """Tracks of one file in the order of their rows, each as it is read, or why it cannot be."""
+    """Tracks of one file in the order of their rows, each with its content or the reason why it cannot be read."""
     todo = sorted(tracks, key=lambda track: track.row)
     for track in todo:
         if not track.frames:
@@ -40,7 +40,7 @@ def read_one_by_one(tracks: Sequence[TrackInfo]) -> Iterator[tuple[TrackInfo, Ke
 
 
 def describe(file: str, tracks: Sequence[TrackInfo]) -> list[dict[str, Any]]:
-    """What a tracks file says of tracks besides their frames; what cannot be read is empty."""
+    """The columns of tracks besides their frames; all None if the file cannot be read."""
     try:
         table = storage.read_table(file, list(_DESCRIPTION)).take([track.row for track in tracks])
         return table.to_pylist()

@@ -20,13 +20,13 @@ from schemas import __version__
 
 FORMAT = "raylift.lift/1"
 FILE = "report.json"
-# Quality is counted in bins that are a hundredth wide: sums over any number of frames, in a fixed memory.
+# Quality is counted in bins that are 1 % wide, so that any number of frames takes the same memory.
 _BIN_RATIO = 1.01
 _SMALLEST, _LARGEST = 1e-5, 1e6
 _EDGES = _SMALLEST * _BIN_RATIO ** np.arange(math.ceil(math.log(_LARGEST / _SMALLEST, _BIN_RATIO)) + 1)
-# A track this near to the lifter's rate is taken as it is.
+# Relative difference of frame rates below which a track does not count as resampled.
 _RATE_TOLERANCE = 0.01
-# Files whose counts are in memory at a time.
+# Number of files whose histograms are in memory at a time.
 _FILES = 256
 
 
@@ -43,7 +43,7 @@ class Tally:
     videos: set[str] = field(default_factory=set)
 
     def begin(self) -> None:
-        """Lifting begins, after labeling."""
+        """Note the time at which lifting begins, after labeling."""
         self.lifting_from = time.time()
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -54,9 +54,9 @@ class Tally:
         self.last_ended_at = time.time()
         self.videos.add(row["video"])
 
-    def told(self) -> dict[str, float]:
-        """For the report."""
-        # Until the first unit is begun, processes start and load the lifter.
+    def summary(self) -> dict[str, float]:
+        """The part "run" of the report."""
+        # Start-up is the time before the first unit, in which processes start and load the lifter.
         began_at = min(self.first_began_at, self.last_ended_at)
         lifting_s = self.last_ended_at - began_at
         return {
@@ -69,26 +69,26 @@ class Tally:
 
 
 class Histogram:
-    """How often which value occurred, to 1 %."""
+    """Counts of values in bins that are 1 % wide."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(len(_EDGES) + 1, np.int64)
 
     def add(self, values: np.ndarray) -> None:
-        """Count values, 0 or larger."""
+        """Count values that are not negative."""
         self._counts += np.bincount(np.searchsorted(_EDGES, values, side="right"), minlength=len(self._counts))
 
     def add_all(self, other: "Histogram") -> None:
-        """Count what another one has counted."""
+        """Add the counts of another histogram."""
         self._counts += other._counts
 
     def quantile(self, share: float) -> float | None:
-        """The value that so large a share of all lies below; None of none."""
+        """The value below which this share of all values lies; None if there are none."""
         if not self._counts.any():
             return None
         cumulated = np.cumsum(self._counts)
-        found = int(np.searchsorted(cumulated, share * (cumulated[-1] - 1), side="right"))
-        return 0.0 if found == 0 else float(_EDGES[found - 1] * math.sqrt(_BIN_RATIO))
+        place = int(np.searchsorted(cumulated, share * (cumulated[-1] - 1), side="right"))
+        return 0.0 if place == 0 else float(_EDGES[place - 1] * math.sqrt(_BIN_RATIO))
 
 
 def compose(
@@ -97,10 +97,10 @@ def compose(
     """The report.
 
     Args:
-        output: Where the poses are.
-        uri: Where the tracks are.
-        lifter: What lifted them.
-        tracks: All there are.
+        output: Folder of the poses.
+        uri: Addresses of the tracks.
+        lifter: The lifter.
+        tracks: All tracks.
         ledger: What the output holds of them.
         tally: What this run did.
     """
@@ -126,7 +126,7 @@ def compose(
         "trajectory": card.trajectory,
         "quality": quality([file.uri for file in files]),
         "failures": failures,
-        "run": tally.told(),
+        "run": tally.summary(),
         "notes": notes(lifter, tracks, frames_seen),
         "digest": digest([file.uri.rsplit("/", 1)[1] for file in files]),
     }
@@ -142,12 +142,12 @@ def write(output: str, report: Mapping[str, Any]) -> None:
 
 
 def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequence[float]) -> list[str]:
-    """What to know before using the poses, a line each."""
+    """Facts to know before using the poses, one line for each."""
     card, count = lifter.card, len(tracks)
     padded = sum(frames < card.receptive_field for frames in frames_seen)
     assumed = sum(track.intrinsics_provenance == "assumed_fov" for track in tracks)
     without = sum(track.intrinsics_provenance == "none" for track in tracks)
-    told = [
+    candidates = [
         (
             not card.trajectory,
             "the lifter predicts no trajectory: poses are relative to the root, where people are is not known "
@@ -168,22 +168,22 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
             f"{assumed} of {count} tracks have assumed intrinsics: their trajectory is as right as the assumption",
         ),
     ]
-    return [note for applies, note in told if applies]
+    return [note for applies, note in candidates if applies]
 
 
 def quality(files: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Quantiles over the observed frames of all tracks; reprojection by how it was measured."""
-    found: dict[str, Histogram] = {}
+    """Quantiles over the observed frames of all tracks; those of the reprojection for each way of measuring it."""
+    histograms: dict[str, Histogram] = {}
     with ThreadPoolExecutor(16) as pool:  # waiting for storage, decoding
         for start in range(0, len(files), _FILES):
             for counted in pool.map(_quality_of, files[start : start + _FILES]):
                 for name, histogram in counted.items():
-                    found.setdefault(name, Histogram()).add_all(histogram)
-    return {name: _quantiles(name, histogram) for name, histogram in sorted(found.items())}
+                    histograms.setdefault(name, Histogram()).add_all(histogram)
+    return {name: _quantiles(name, histogram) for name, histogram in sorted(histograms.items())}
 
 
 def _quality_of(uri: str) -> dict[str, Histogram]:
-    found: dict[str, Histogram] = {}
+    histograms: dict[str, Histogram] = {}
     measures = ("reprojection_px", "bone_length_deviation", "keypoint_score")
     table = storage.read_table(uri, ["reprojection", "interpolated", *measures])
     for kind in table["reprojection"].unique().to_pylist():
@@ -192,15 +192,15 @@ def _quality_of(uri: str) -> dict[str, Histogram]:
         for name in measures:
             if name != "reprojection_px" or kind != "none":
                 named = f"{name}.{kind}" if name == "reprojection_px" else name
-                found.setdefault(named, Histogram()).add(_flat(rows[name])[observed])
-    return found
+                histograms.setdefault(named, Histogram()).add(_flat(rows[name])[observed])
+    return histograms
 
 
 def _quantiles(name: str, histogram: Histogram) -> dict[str, float]:
-    """The middle and the bad end, which of scores is the low one."""
+    """The median and the quantile at the bad end, which is the low one for scores."""
     bad, share = ("p5", 0.05) if name == "keypoint_score" else ("p95", 0.95)
-    told = {"median": histogram.quantile(0.5), bad: histogram.quantile(share)}
-    return {name: value for name, value in told.items() if value is not None}
+    values = {"median": histogram.quantile(0.5), bad: histogram.quantile(share)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _flat(lists: pa.ChunkedArray) -> np.ndarray:

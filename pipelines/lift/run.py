@@ -135,7 +135,7 @@ def survey(job: Job) -> Work:
     present = complete.of(sources)
     units = plan.plan_units(tracks, present.done())
     exports = missing_exports(present.tracks(), job.output, job.config.export)
-    shows = [show for show in _shows(job, present) if not show.there]
+    shows = [show for show in _shows(job, present) if not show.complete]
     reported = storage.exists(storage.join(job.output, report.FILE))
     return Work(tracks, present, outdated, units, exports, shows, labeled, reported)
 
@@ -225,7 +225,7 @@ def _render(
 ) -> list[str]:
     """Make the pages that are missing or show what has changed; returns all that there are."""
     shows = _shows(job, work.ledger)
-    todo = [show for show in shows if not show.there or show.video in changed]
+    todo = [show for show in shows if not show.complete or show.video in changed]
     done, total = 0, sum(show.frames for show in todo)
 
     def on_frame() -> None:

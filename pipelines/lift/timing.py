@@ -1,4 +1,4 @@
-"""Frames at the lifter's rate, and what was predicted of them back at the track's own times."""
+"""Resamples tracks to the lifter's frame rate, and predictions back to the times of the track."""
 
 from dataclasses import replace
 
@@ -9,16 +9,17 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.resample import frame_times, resample
 from schemas.errors import UserError
 
-# A hostile timestamp must not fill the memory; frames further apart than any movement lasts fit in.
+# Largest number of resampled frames: so many per recorded frame, plus a constant. A wrong timestamp cannot fill the
+# memory, and pauses of minutes are still allowed.
 MOST_STRETCH, ALWAYS_ALLOWED_FRAMES = 64, 10_000
-# The last recorded frame is this near to the last resampled one, in frames: it is the same.
+# Distance in frames below which the last recorded and the last resampled frame are the same.
 _SAME = 1e-3
-# Two times this near are one, s.
+# Distance in seconds below which two times are the same.
 _SHORTEST_S = 1e-9
 
 
 def at_lifter_rate(track: KeypointTrack, fps: float) -> KeypointTrack:
-    """The track at `fps` frames/s up to its last frame; itself if its frames come at that rate already.
+    """The track at `fps` frames/s up to its last frame; the same object if it has that rate already.
 
     Resampled as in training. Its last frame is added where it falls between two of the resampled ones, so that
     every recorded time lies between two predictions.
@@ -27,8 +28,8 @@ def at_lifter_rate(track: KeypointTrack, fps: float) -> KeypointTrack:
         UserError: Times that are not finite; no frame rate; or frames so far apart that nearly all would be made up.
     """
     clock = frame_times(track.track_id, track.timestamps_s, track.fps)
-    wanted = (clock[-1] - clock[0]) * fps
-    if not wanted <= MOST_STRETCH * len(track) + ALWAYS_ALLOWED_FRAMES:
+    resampled_frames = (clock[-1] - clock[0]) * fps
+    if not resampled_frames <= MOST_STRETCH * len(track) + ALWAYS_ALLOWED_FRAMES:
         raise UserError(
             f"track {track.track_id}: its frames are {(clock[-1] - clock[0]) / (len(track) - 1):.3g} s apart on "
             f"average, the lifter works at {fps:g} frames/s; give more frames"
@@ -51,19 +52,19 @@ def at_lifter_rate(track: KeypointTrack, fps: float) -> KeypointTrack:
 def at_times(
     values: Float32[np.ndarray, " predicted *shape"],
     times: Float64[np.ndarray, " predicted"],
-    wanted: Float64[np.ndarray, " frames"],
+    at: Float64[np.ndarray, " frames"],
 ) -> Float32[np.ndarray, " frames *shape"]:
-    """Values between the times at which they are known, linearly; beyond the first and the last these.
+    """Interpolate values linearly in time; before the first and after the last time they are constant.
 
     Args:
-        values: Known.
-        times: When, s, ascending.
-        wanted: When they are wanted, s.
+        values: The values that are known.
+        times: Their times in seconds, ascending.
+        at: Times of the result in seconds.
     """
     if len(times) == 1:
-        return np.repeat(values, len(wanted), axis=0)
-    right = np.clip(np.searchsorted(times, wanted, side="right"), 1, len(times) - 1)
+        return np.repeat(values, len(at), axis=0)
+    right = np.clip(np.searchsorted(times, at, side="right"), 1, len(times) - 1)
     left = right - 1
-    share = np.clip((wanted - times[left]) / np.maximum(times[right] - times[left], _SHORTEST_S), 0, 1)
+    share = np.clip((at - times[left]) / np.maximum(times[right] - times[left], _SHORTEST_S), 0, 1)
     weight = share.astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
     return values[left] + weight * (values[right] - values[left])

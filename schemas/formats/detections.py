@@ -13,7 +13,7 @@ INTRINSICS = pa.struct(
     + [("distortion", pa.string())]
 )
 
-# What is known of a clip once the video is probed; every later stage adds to it.
+# Columns of a clip once its video is probed; every later stage adds columns.
 PLAN_FIELDS: list[pa.Field] = [
     pa.field("clip_id", pa.string(), nullable=False),
     pa.field("video", pa.string(), nullable=False),
@@ -50,13 +50,13 @@ DECODE_FIELDS: list[pa.Field] = [
     pa.field("decode_s", pa.float64(), metadata={"unit": "s"}),
 ]
 
-# Heard by the driver, never written.
+# Sent to the driver, never written to files.
 TRANSIT_FIELDS: list[pa.Field] = [
     pa.field("began_at", pa.float64(), metadata={"unit": "s since 1970, when work on the clip began"}),
     pa.field("run_failed", pa.string(), metadata={"meaning": "why the job must end: no fault of this clip"}),
 ]
 
-# Between decode and detect only; never written.
+# Only between decoding and detecting; never written to files.
 FRAME_FIELDS: list[pa.Field] = [
     pa.field("frames", pa.large_binary(), metadata={"shape": "decoded frames,height,width,3", "type": "uint8"}),
     pa.field("frame_width", pa.int32()),

@@ -1,7 +1,7 @@
-"""The poses format: one row is one track lifted to 3D; what users take away.
+"""The poses format, the result of the lift job: one row is one track lifted to 3D.
 
 A track that cannot be lifted is a row with `error` and no frames. All lists per frame have one entry per frame of the
-track, at the track's own timestamps, whatever rate the lifter works at.
+track, at the timestamps of the track, which do not depend on the frame rate of the lifter.
 """
 
 import pyarrow as pa

@@ -46,7 +46,7 @@ TRACKS = pa.schema(
             pa.list_(pa.float32()),
             metadata={"unit": "m, camera space", "shape": "frames,joints,3; null if unlabeled"},
         ),
-        # Detectors and motion capture name different joints: the two layouts of a labeled track may differ.
+        # The layout of `positions`: motion capture has other joints than detectors.
         pa.field("positions_layout", pa.string()),
     ]
 )

@@ -1,4 +1,4 @@
-"""The truth of synthetic videos, one row per person: where every joint is, in 2D and 3D, and what the camera sees."""
+"""The truth of synthetic videos, one row per person: every joint in 2D and 3D, and whether the camera sees it."""
 
 import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""A video to work on: its address and what a manifest may say of it."""
+"""A video to label: its address, and what a manifest of videos may add."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -9,11 +9,11 @@ class VideoSource(BaseModel):
     """One input video.
 
     Attributes:
-        uri: Absolute path or URI; it is the video's identity.
-        subject: Who moves, if a manifest says so.
-        action: What is done, if a manifest says so.
-        camera: Camera id, if a manifest says so.
-        intrinsics: Calibration, if a manifest gives it.
+        uri: Absolute path or URI, which identifies the video.
+        subject: Name of the person, if the manifest has it.
+        action: Name of the action, if the manifest has it.
+        camera: Id of the camera, if the manifest has it.
+        intrinsics: Calibration of the camera, if the manifest has it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
