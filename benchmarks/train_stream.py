@@ -36,7 +36,7 @@ from schemas.layouts import layout
 
 ROOT = Path(__file__).parents[1]
 FPS = 25.0
-# A minute and a bucket, as `jobs.label` links them.
+# Frames of a track and tracks of a file, as `jobs.label` writes them.
 TRACK_FRAMES, TRACKS_PER_FILE = 1500, 64
 BATCH = 1024
 TRAINING = (
@@ -46,7 +46,7 @@ TRAINING = (
 
 
 def make_corpus(folder: Path, frames: int) -> int:
-    """Write a bucket of people who drift about the image, and link it as often as it takes; returns the files."""
+    """Write a file of people who drift about the image, and hard-link it until there are enough; returns the files."""
     random = np.random.default_rng(0)
     rows = [_track(random, number) for number in range(TRACKS_PER_FILE)]
     table = pa.Table.from_pylist(rows, schema=TRACKS)

@@ -22,13 +22,13 @@ from pipelines.mlflow_runs import runs
 from schemas.configs.evaluate_detector import EvaluateDetectorConfig
 
 BOXES = {"truth": "annotated boxes", "detected": "people found by the detector itself"}
-# (label, COCO's name of it) of a column.
+# Columns of the table: label and name of the metric.
 COCO_COLUMNS = {"AP": "ap", "AP50": "ap_50", "AP75": "ap_75", "APM": "ap_medium", "APL": "ap_large", "AR": "ar"}
-MOST_FAILURES = 8
+MAX_FAILURES = 8
 
 
 def main(config: EvaluateDetectorConfig) -> int:
-    """Look at the images that the output lacks, score all; 1 if more than `max_failed` images failed."""
+    """Find people in the images that the output lacks and score all; 1 if more than `max_failed` images failed."""
     job = run.prepare(config)  # before anything is written
     work = run.survey(job)
     with storage.sole_writer(config.output), runs.record("evaluate_detector", config) as record:
@@ -70,10 +70,10 @@ def show(report: Mapping[str, Any]) -> None:
     for line in (coco_lines if report["annotations"]["kind"] == "coco" else mpii_lines)(report["metrics"]):
         console.print(line)
     console.print()
-    for failure in report["failures"][:MOST_FAILURES]:
+    for failure in report["failures"][:MAX_FAILURES]:
         console.print(f"failed    {failure['image']}: {failure['reason']}")
-    if len(report["failures"]) > MOST_FAILURES:
-        console.print(f"… and {len(report['failures']) - MOST_FAILURES} more, all in metrics.json")
+    if len(report["failures"]) > MAX_FAILURES:
+        console.print(f"… and {len(report['failures']) - MAX_FAILURES} more, all in metrics.json")
     for note in report["notes"]:
         console.print(f"note: {note}")
     results = ", predictions.json (COCO results)" if report["annotations"]["kind"] == "coco" else ""
@@ -81,7 +81,7 @@ def show(report: Mapping[str, Any]) -> None:
 
 
 def coco_lines(metrics: Mapping[str, float | None]) -> Iterator[str]:
-    """COCO's numbers in percent, as they are published, and the mean similarity as it is."""
+    """COCO's metrics in percent, as they are published, and the mean OKS, 0 to 1."""
     yield "".join(f"{label:>8}" for label in COCO_COLUMNS) + f"{'mean OKS':>11}"
     cells = (metrics[name] for name in COCO_COLUMNS.values())
     mean = metrics["mean_oks"]
@@ -101,5 +101,5 @@ def mpii_lines(metrics: Mapping[str, float | None]) -> Iterator[str]:
 
 
 def cell(value: float | None, factor: float) -> str:
-    """A number of a table; a dash where nobody counts."""
+    """A cell of a table; a dash where the metric has no value."""
     return f"{'-':>8}" if value is None else f"{factor * value:>8.1f}"

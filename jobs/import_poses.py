@@ -19,7 +19,7 @@ from schemas.configs.import_poses import ImportPosesConfig
 
 
 def main(config: ImportPosesConfig) -> int:
-    """Import what the output lacks, then say what there is."""
+    """Import what the output lacks, then print what it holds."""
     job = run.prepare(config)  # before anything is written
     work = run.survey(job)
     if work.nothing_to_do:
@@ -48,7 +48,7 @@ def show(report: dict[str, Any]) -> None:
     console = Terminal()
     for name, value in rows:
         console.print(f"{name:<13}{value}")
-    # A screenful; the report has them all.
+    # At most a screenful; the report has all of them.
     for note in report["notes"][:8]:
         console.print(f"{'left out':<13}{note}")
     if len(report["notes"]) > 8:

@@ -59,7 +59,7 @@ def show(report: dict[str, Any]) -> None:
     console = Terminal()
     for name, value in rows:
         console.print(f"{name:<13}{value}")
-    # A screenful; the report has them all.
+    # At most a screenful; the report has all of them.
     for kind, what in (("failures", "reason"), ("damaged", "damage"), ("too_slow", "problem")):
         for entry in report[kind][:8]:
             console.print(f"{kind.removesuffix('s').replace('_', ' '):<13}{entry['video']}: {entry[what]}")

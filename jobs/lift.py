@@ -19,9 +19,9 @@ from pipelines.lift import run
 from pipelines.mlflow_runs import runs
 from schemas.configs.lift import LiftConfig
 
-# Lines of a kind that the summary shows; the report has them all.
-MOST_LINES = 8
-# Of the report: facts, no measurements.
+# Most lines of a kind that the summary shows; the report has all of them.
+MAX_LINES = 8
+# Entries of the report that are no measurements.
 NO_METRICS = {"model", "labels", "flip", "trajectory"}
 
 
@@ -69,7 +69,7 @@ def show(report: Mapping[str, Any]) -> None:
         ("frames", f"{report['frames']:,} lifted"),
         *quality_rows(report["quality"]),
         ("this run", pace(this, "to start lifting")),
-        *(("page", page) for page in report["pages"][:MOST_LINES]),
+        *(("page", page) for page in report["pages"][:MAX_LINES]),
         ("output", f"{report['output']}/*.parquet, /report.json"),
     ]
     console = Terminal()
@@ -78,16 +78,16 @@ def show(report: Mapping[str, Any]) -> None:
     failures = [f"{failure['video']}: {failure['reason']}" for failure in report["failures"]]
     labels = report["labels"] or {"failures": [], "too_slow": []}
     failures += [f"{failure['video']}: {failure['reason']}" for failure in labels["failures"]]
-    told = [f"{entry['video']}: {entry['problem']}" for entry in labels["too_slow"]] + report["notes"]
-    for name, lines in (("failure", failures), ("note", told)):
-        for line in lines[:MOST_LINES]:
+    notes = [f"{entry['video']}: {entry['problem']}" for entry in labels["too_slow"]] + report["notes"]
+    for name, lines in (("failure", failures), ("note", notes)):
+        for line in lines[:MAX_LINES]:
             console.print(f"{name:<13}{line}")
-        if len(lines) > MOST_LINES:
-            console.print(f"… and {len(lines) - MOST_LINES} more, all in report.json")
+        if len(lines) > MAX_LINES:
+            console.print(f"… and {len(lines) - MAX_LINES} more, all in report.json")
 
 
 def quality_rows(quality: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[str, str]]:
-    """What is known of the poses without labels."""
+    """Rows of the summary with the measures of quality that need no labels."""
     named = {
         "reprojection_px.perspective": ("reprojection", "{:.1f} px", "by camera and trajectory"),
         "reprojection_px.orthographic": ("reprojection", "{:.1f} px", "up to scale and shift of each frame"),

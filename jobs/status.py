@@ -1,4 +1,4 @@
-"""How far a job is that writes to an output, or what it ended with, from the output alone.
+"""Say how far the job is that writes to an output, or how it ended, from the output alone.
 
 python -m jobs.status output=out [json=true]
 """
@@ -20,7 +20,7 @@ from pipelines.label.status import EXAMPLES, MANIFEST, REPORT, status, written_a
 from schemas.configs.status import StatusConfig
 from schemas.errors import UserError
 
-# Whose documents these are, by the format that they name.
+# The job that writes a document, by the format of the document.
 WRITERS = {
     "raylift.report": "label",
     "raylift.training": "train",
@@ -35,19 +35,19 @@ WRITERS = {
 }
 # The files that a job writes at its end, and those that it writes when it begins.
 LAST, MANIFESTS = (REPORT, "metrics.json", "comparison.json"), ("run.json", "search.json")
-MOST_REASONS = 8
+MAX_REASONS = 8
 
 
 def main(config: StatusConfig) -> int:
-    """Look and tell; 0 whatever the job's fate is, as the question was answered."""
-    found = look(storage.absolute(config.output))
+    """Print the state of the job; 0 even if the job failed, since the question was answered."""
+    state = look(storage.absolute(config.output))
     if config.as_json:
-        print(redact(json.dumps(found, indent=2)))
-    elif found["job"] == "label":
-        show(found)
+        print(redact(json.dumps(state, indent=2)))
+    elif state["job"] == "label":
+        show(state)
     else:
-        said_at = told_time(found["last_written_at"])
-        Terminal().print(f"{found['job']}: {found['state']}, as {found['file']} of {said_at} says")
+        at = format_time(state["last_written_at"])
+        Terminal().print(f"{state['job']}: {state['state']}, as {state['file']} of {at} says")
     return 0
 
 
@@ -84,66 +84,66 @@ def _other(output: str, files_s: Mapping[str, float]) -> dict[str, Any] | None:
     return None
 
 
-def show(found: Mapping[str, Any]) -> None:
+def show(state: Mapping[str, Any]) -> None:
     """The state of a label job, one screen."""
     console = Terminal()
-    for name, value in rows(found):
+    for name, value in rows(state):
         console.print(f"{name:<9}{value}")
-    for failure in found["failures"][:MOST_REASONS]:
+    for failure in state["failures"][:MAX_REASONS]:
         examples = ", ".join(failure["examples"]) + (", …" if failure["videos"] > EXAMPLES else "")
         console.print(f"{'failure':<9}{failure['videos']:,} × {failure['reason']}: {examples}")
-    if len(found["failures"]) > MOST_REASONS:
-        console.print(f"… and {len(found['failures']) - MOST_REASONS} reasons more; json=true has them all")
+    if len(state["failures"]) > MAX_REASONS:
+        console.print(f"… and {len(state['failures']) - MAX_REASONS} reasons more; json=true has them all")
 
 
-def rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is told of a label job, line by line."""
-    videos, tracks = found["videos"], found["tracks"]
-    yield "state", told_state(found)
+def rows(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The lines of the summary of a label job."""
+    videos, tracks = state["videos"], state["tracks"]
+    yield "state", format_state(state)
     planned = "" if videos["planned"] is None else f" of {videos['planned']:,}"
     yield (
         "videos",
         f"{videos['finished']:,}{planned} finished, {videos['in_progress']:,} in progress, {videos['failed']:,} failed",
     )
-    yield "frames", f"{found['frames']:,} in {found['clips']:,} clips"
-    yield "people", f"{found['people_in_frames']:,} detections in frames"
-    if found["frames_per_s"]:  # none and 0 say as much
-        yield "speed", f"{found['frames_per_s']:,.1f} frames/s{told_eta(found)}"
+    yield "frames", f"{state['frames']:,} in {state['clips']:,} clips"
+    yield "people", f"{state['people_in_frames']:,} detections in frames"
+    if state["frames_per_s"]:
+        yield "speed", f"{state['frames_per_s']:,.1f} frames/s{format_eta(state)}"
     linked = "linked" if tracks["linked"] else "not linked since"
     yield "tracks", f"{linked}: {tracks['tracks']:,} in {tracks['files']:,} files"
 
 
-def told_state(found: Mapping[str, Any]) -> str:
-    """What the job does, in words."""
-    if found["state"] == "finished":
-        return f"finished {told_time(found['last_written_at'])}"
-    doing = {"label": "labeling", "link": "linking"}[found["stage"]]
-    if found["last_written_at"] is None:
+def format_state(state: Mapping[str, Any]) -> str:
+    """The state of the job in words."""
+    if state["state"] == "finished":
+        return f"finished {format_time(state['last_written_at'])}"
+    doing = {"label": "labeling", "link": "linking"}[state["stage"]]
+    if state["last_written_at"] is None:
         return f"{doing}, nothing written yet"
-    silent = told_duration(found["silent_s"])
-    if found["state"] == "stopped":
+    silent = format_duration(state["silent_s"])
+    if state["state"] == "stopped":
         return f"looks stopped while {doing}: nothing written for {silent}; the same command goes on from here"
     return f"{doing}, last written {silent} ago"
 
 
-def told_eta(found: Mapping[str, Any]) -> str:
-    """When labeling will be done at this rate."""
-    if found["eta_s"] is None:
+def format_eta(state: Mapping[str, Any]) -> str:
+    """When labeling will be done at the present speed."""
+    if state["eta_s"] is None:
         return ""
-    return f", {told_duration(found['eta_s'])} to go: until {told_time(time.time() + found['eta_s'])}, then linking"
+    return f", {format_duration(state['eta_s'])} to go: until {format_time(time.time() + state['eta_s'])}, then linking"
 
 
-def told_duration(seconds: float) -> str:
-    """Two units at most."""
+def format_duration(seconds: float) -> str:
+    """A duration in at most two units."""
     minutes, s = divmod(round(seconds), 60)
     hours, m = divmod(minutes, 60)
     days, h = divmod(hours, 24)
     parts = [(days, "d"), (h, "h"), (m, "min"), (s, "s")]
     first = next((place for place, (value, _) in enumerate(parts) if value), 3)
-    kept = parts[first : first + 1] if first >= 2 else parts[first : first + 2]
-    return " ".join(f"{value} {unit}" for value, unit in kept)
+    shown = parts[first : first + 1] if first >= 2 else parts[first : first + 2]
+    return " ".join(f"{value} {unit}" for value, unit in shown)
 
 
-def told_time(seconds: float) -> str:
-    """A moment by this machine's clock."""
+def format_time(seconds: float) -> str:
+    """A time in the time zone of this machine."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

@@ -19,7 +19,7 @@ from schemas.progress import Progress
 
 
 def main(config: SynthesizeConfig) -> int:
-    """Film everything with a progress bar, then say what was made and where."""
+    """Render all videos with a progress bar, then print what was made and where."""
     console, start = Terminal(), time.monotonic()
     scenes = -(-config.people // config.people_per_video)
     with stage_bars(transient=True) as on_progress:

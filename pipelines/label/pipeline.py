@@ -27,11 +27,10 @@ from schemas.errors import RunFailed
 from schemas.formats.videos import VideoSource
 
 # Consecutive clips that one process takes at a time: it continues to decode where it stopped, and seeking costs half as
-# much as decoding. With few videos it takes fewer, so that all processes have work until the end.
-CLIPS_PER_RUN = 8
-CLIPS_PER_RUN_OF_FEW_VIDEOS = 2
-# Videos per process from which on they count as many.
-MANY_VIDEOS = 4
+# much as decoding. At the end of a corpus all processes wait for the last run, so that with few videos runs are short.
+MIN_CLIPS_PER_RUN, MAX_CLIPS_PER_RUN = 2, 8
+# Videos of each process for which a run has one clip more.
+VIDEOS_PER_CLIP_OF_RUN = 4
 # Blocks that videos are split into at most: each is an object of Ray's, which handles thousands with ease.
 MAX_BLOCKS = 1000
 # Smaller than any row, so that each clip is a block of its own: it moves on and leaves memory alone.
@@ -75,6 +74,11 @@ def size_pools(config: WorkersConfig, capacity: Capacity) -> tuple[Pool, Pool | 
     )
 
 
+def clips_per_run(videos: int, decoders: Pool) -> int:
+    """Number of consecutive clips that each decoding process takes at a time."""
+    return min(MAX_CLIPS_PER_RUN, max(MIN_CLIPS_PER_RUN, videos // (VIDEOS_PER_CLIP_OF_RUN * decoders.size)))
+
+
 def run_detection(job: Job, videos: Sequence[VideoSource], ledger: Ledger) -> Iterator[dict[str, Any]]:
     """Plan, decode, detect and write the clips that are missing; yields a row for each clip once it is on disk.
 
@@ -93,8 +97,7 @@ def run_detection(job: Job, videos: Sequence[VideoSource], ledger: Ledger) -> It
     decode = (config.decode, job.reader)
     threads, device = config.workers.cpus_per_detector, "cuda" if detectors.gpus else "cpu"
     detect = (config.detector, threads, device, ledger.weights_sha256)
-    many = len(videos) >= MANY_VIDEOS * (decoders or detectors).size
-    run = CLIPS_PER_RUN if many else CLIPS_PER_RUN_OF_FEW_VIDEOS
+    run = clips_per_run(len(videos), decoders or detectors)
     rows = ray.data.from_arrow(list(to_blocks(videos, ledger)))
 
     # 1:N  a row a clip; waits for storage, and its child process reads the index of the file

@@ -212,14 +212,14 @@ def test_a_wrong_command_is_one_clear_line_and_exit_code_2(arguments, message, c
 
 @pytest.mark.parametrize("cpus", [1, 2, 3, 64])
 @pytest.mark.parametrize(
-    ("gpus", "told"),
+    ("gpus", "fields"),
     [(0, {}), (0, {"lifters": 100}), (0, {"cpus_per_lifter": 8}), (8, {"gpus_per_lifter": 1}), (1, {"lifters": 3})],
 )
-def test_all_lifters_fit_the_machine_at_once(cpus, gpus, told):
-    pool = size_pool(LiftWorkersConfig(**told), Capacity(cpus, gpus), units=1000)
+def test_all_lifters_fit_the_machine_at_once(cpus, gpus, fields):
+    pool = size_pool(LiftWorkersConfig(**fields), Capacity(cpus, gpus), units=1000)
     assert pool.size * pool.cpus <= cpus + 1e-9
     assert pool.size * pool.gpus <= max(gpus, 1)
-    assert pool.size == told.get("lifters", pool.size)
+    assert pool.size == fields.get("lifters", pool.size)
 
 
 def test_the_default_fills_the_machine_and_no_process_is_idle():

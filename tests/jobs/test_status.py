@@ -27,7 +27,7 @@ def half(tmp_path):
     return tmp_path
 
 
-def test_a_job_half_way_is_told_on_a_screen(half, capfd):
+def test_the_state_of_a_running_job_fits_a_screen(half, capfd):
     code, out, err = raylift(capfd, f"output={half}")
     assert (code, err) == (0, "")
     assert out.startswith("state    labeling, last written ")

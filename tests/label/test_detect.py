@@ -57,13 +57,13 @@ def test_a_detector_that_follows_people_is_told_when_the_decoded_frames_are_show
     assert row["detections"] == 3
 
 
-def test_one_that_does_not_is_called_as_ever():
+def test_a_detector_that_does_not_follow_people_gets_frames_only():
     row = detect("Untimed", [True] * 4)
     assert (row["people"], row["detections"], row["error"]) == ([[]] * 4, 0, None)
 
 
 @pytest.mark.parametrize(("kind", "timed"), [(Untimed, False), (Clock, True)])
-def test_the_protocols_tell_them_apart(kind, timed):
+def test_the_protocols_distinguish_timed_detectors_from_others(kind, timed):
     made = kind(None, 1, "cpu")
     assert isinstance(made, Detector)
     assert isinstance(made, TimedDetector) == timed

@@ -69,7 +69,7 @@ def left(track):
     return track["boxes"][0] < 20
 
 
-def test_missing_weights_are_told_in_a_line():
+def test_missing_weights_are_an_error_of_one_line():
     row = dict.fromkeys(DECODED.names) | {"clip_id": "0", "video": "v.mp4", "decoded": [True]}
     clip = pa.Table.from_pylist([row], schema=pa.schema([field.with_nullable(True) for field in DECODED]))
     [found] = DetectPeople(PluginConfig(name="hrnet", **{"weights": "nowhere.pth"}), 1, "cpu")(clip)

@@ -72,7 +72,7 @@ def test_rate_and_remaining_time_come_from_the_times_of_shards(output):
     assert found["eta_s"] == pytest.approx(10)
 
 
-def test_only_the_last_hour_makes_the_rate(output):
+def test_the_speed_is_that_of_the_last_hour(output):
     for at_s in range(0, 4):
         write(output, BEGAN_S + at_s, clip("a", at_s, 100))
     for number, at_s in enumerate((8000, 8100, 8200), start=10):
@@ -80,7 +80,7 @@ def test_only_the_last_hour_makes_the_rate(output):
     assert at(output, 8201)["frames_per_s"] == pytest.approx(0.04)
 
 
-def test_shards_of_an_earlier_launch_are_no_rate_of_this_one(output):
+def test_shards_of_an_earlier_run_do_not_count_towards_the_speed(output):
     write(output, BEGAN_S - 5, clip("a", 0, 2))
     write(output, BEGAN_S - 4, clip("a", 1, 2))
     assert at(output, 10)["frames_per_s"] is None
@@ -94,7 +94,7 @@ def test_what_earlier_commands_labeled_counts_as_planned(output):
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(1800, "working"), (1801 + 2 * 900, "stopped")])
-def test_a_job_is_thought_stopped_when_it_is_silent_for_thrice_its_longest_pause(output, seconds, state):
+def test_a_job_looks_stopped_after_three_times_its_longest_pause(output, seconds, state):
     write(output, BEGAN_S + 300, clip("a", 0, 9))
     write(output, BEGAN_S + 900, clip("a", 1, 9))
     found = at(output, 900 + seconds)

@@ -55,7 +55,7 @@ def test_failed_clips_are_not_done_and_are_retired_video_by_video(tmp_path):
     assert len(storage.list_folder(str(tmp_path))) == 1
 
 
-def test_what_is_known_is_not_read_again_and_the_rest_is_added(tmp_path):
+def test_known_shards_are_not_read_again_and_new_ones_are_added(tmp_path):
     write_shard(tmp_path, [clip("a", 0, 3), clip("b", 0, 1)])
     known = read_ledger(str(tmp_path), SETTINGS)
     (tmp_path / known.files[0].rsplit("/", 1)[1]).write_bytes(b"nobody looks")
@@ -72,7 +72,7 @@ def test_a_ledger_may_be_narrowed_to_some_videos(tmp_path):
     assert (len(ledger.finished), len(ledger.failed)) == (1, 1)
 
 
-def test_other_settings_are_refused_unless_nobody_asks(tmp_path):
+def test_other_settings_are_refused_unless_any_are_accepted(tmp_path):
     write_shard(tmp_path, [clip("a", 0)])
     with pytest.raises(UserError, match="was begun with detector=by_hand, now detector=other"):
         read_ledger(str(tmp_path), {"detector": "other"})

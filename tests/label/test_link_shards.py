@@ -32,11 +32,11 @@ def test_a_video_longer_than_any_shard_is_alone():
     assert [VIDEOS[0]] in found.values()
 
 
-def test_nothing_to_label_is_no_shard():
+def test_without_videos_there_is_no_shard():
     assert list(distribute([], np.zeros(0, np.int64))) == []
 
 
-def test_a_video_more_touches_its_own_shard_alone():
+def test_an_additional_video_changes_only_its_own_shard():
     before, after = members(VIDEOS[:-1], [1000] * (len(VIDEOS) - 1)), members(VIDEOS, [1000] * len(VIDEOS))
     assert sum(shard not in after.values() for shard in before.values()) == 1
     assert members(VIDEOS[::-1], [1000] * len(VIDEOS)) == after
@@ -46,7 +46,7 @@ def plan(folder, *given, **options):
     return plan_link_shards(str(folder / "tracks"), read_ledger(str(folder / "detections"), SETTINGS), given, options)
 
 
-def test_a_file_is_named_by_what_goes_into_it_not_by_who_wrote_it(tmp_path):
+def test_the_name_of_a_file_depends_on_its_content_only(tmp_path):
     first, second = tmp_path / "1", tmp_path / "2"
     rows = [clip("a", 0, 2), clip("b", 0, 1), clip("a", 1, 2)]
     write_shard(first / "detections", rows)

@@ -37,7 +37,7 @@ def test_a_video_that_is_missing_is_an_error_row_also_where_its_first_clip_is_do
     assert (row["video"], row["error"], row["run_failed"]) == (VIDEO, "not found", None)
 
 
-def test_a_store_that_is_gone_is_no_error_of_a_video_to_be_planned(s3, tmp_path):
+def test_a_lost_store_is_not_an_error_of_the_video_that_is_planned(s3, tmp_path):
     s3.close()
     lost, also_lost, missing = plan(VIDEO, f"{VIDEO}2", f"{tmp_path}/missing.mp4")
     assert all(GONE in row["run_failed"] and row["error"] is None for row in (lost, also_lost))
@@ -45,7 +45,7 @@ def test_a_store_that_is_gone_is_no_error_of_a_video_to_be_planned(s3, tmp_path)
     assert "no such file" in missing["error"].lower()
 
 
-def test_a_store_that_is_gone_is_no_error_of_a_clip_to_be_decoded(s3):
+def test_a_lost_store_is_not_an_error_of_the_clip_that_is_decoded(s3):
     s3.close()
     row = dict.fromkeys(PLANNED.names) | {"clip_id": "0", "video": VIDEO, "timestamps_s": [0.0, 0.1]}
     row |= {"clip_index": 0, "clip_count": 1, "start_frame": 0, "stop_frame": 2}
@@ -55,7 +55,7 @@ def test_a_store_that_is_gone_is_no_error_of_a_clip_to_be_decoded(s3):
     assert (found["error"], found["decoded"]) == (None, [False, False])
 
 
-def test_what_is_finished_is_written_beside_what_the_store_took_along(tmp_path):
+def test_finished_clips_are_written_though_others_of_their_batch_lost_the_store(tmp_path):
     known = {"weights_sha256": hashlib.sha256(b"").hexdigest(), "layout": "coco17", "user_error": None}
     rows = []
     for number, told in enumerate((None, "the store is gone", None)):

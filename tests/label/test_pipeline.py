@@ -10,9 +10,9 @@ import pytest
 from jobs.command_line.arguments import read_config
 from pipelines.io import storage
 from pipelines.label import run
-from pipelines.label.pipeline import PLANNER, WRITER, size_pools
+from pipelines.label.pipeline import PLANNER, WRITER, clips_per_run, size_pools
 from pipelines.label.status import status
-from pipelines.ray_cluster.pools import Capacity
+from pipelines.ray_cluster.pools import Capacity, Pool
 from pipelines.video.isolated import READER
 from schemas.configs.label import LabelConfig, WorkersConfig
 from schemas.errors import RunFailed, UserError
@@ -239,15 +239,15 @@ def test_remote_videos_pass_through_the_cache(corpus, tmp_path, embedded_ray, mo
 
 @pytest.mark.parametrize("cpus", [1, 2, 3, 8, 64])
 @pytest.mark.parametrize(
-    ("gpus", "told"),
+    ("gpus", "fields"),
     [(0, {}), (0, {"detectors": 100}), (1, {"gpus_per_detector": 0.5}), (8, {"gpus_per_detector": 1, "decoders": 30})],
 )
-def test_all_processes_fit_the_machine_at_once(cpus, gpus, told):
-    """Or a stage would wait for one before it to end, which may wait for it."""
-    detectors, decoders = size_pools(WorkersConfig(**told), Capacity(cpus, gpus))
+def test_all_processes_fit_the_machine_at_once(cpus, gpus, fields):
+    """Otherwise two stages could wait for each other for ever."""
+    detectors, decoders = size_pools(WorkersConfig(**fields), Capacity(cpus, gpus))
     assert (decoders is None) == (gpus == 0), "on CPUs each detector decodes its own clips"
-    held = sum(pool.size * pool.cpus for pool in (detectors, decoders, PLANNER, WRITER) if pool)
-    assert held <= cpus + 1e-9
+    reserved_cpus = sum(pool.size * pool.cpus for pool in (detectors, decoders, PLANNER, WRITER) if pool)
+    assert reserved_cpus <= cpus + 1e-9
 
 
 def test_the_default_fills_the_machine():
@@ -256,6 +256,12 @@ def test_the_default_fills_the_machine():
     assert (detectors.size, detectors.gpus) == (8, 0.5)
     assert decoders is not None
     assert decoders.size == 24
+
+
+@pytest.mark.parametrize(("videos", "run"), [(1, 2), (8, 2), (32, 4), (10_000, 8)])
+def test_with_few_videos_runs_of_clips_are_short(videos, run):
+    """At the end of a corpus the processes wait for the last run."""
+    assert clips_per_run(videos, Pool(2, 1.0)) == run
 
 
 def test_on_gpus_decoding_and_detecting_are_stages_of_their_own_with_the_same_result(labeled, corpus, tmp_path):

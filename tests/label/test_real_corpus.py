@@ -44,7 +44,7 @@ def labeled(shared_data, tmp_path_factory):
     return output, run(shared_data / "videos", output)
 
 
-def test_the_exit_code_is_what_max_failed_says_and_nothing_is_a_traceback(labeled, shared_data):
+def test_max_failed_decides_the_exit_code_and_there_is_no_traceback(labeled, shared_data):
     output, done = labeled
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
@@ -81,7 +81,7 @@ def test_one_person_in_120_frames_is_one_track_of_120_frames(labeled):
         ("ntsc_23976.mp4", 96, None),
     ],
 )
-def test_every_frame_that_decodes_is_there_and_damage_is_said(labeled, video, decoded, damage):
+def test_every_decodable_frame_is_labeled_and_damage_is_reported(labeled, video, decoded, damage):
     clips = rows(labeled[0], "detections", video)
     assert sum(sum(clip["decoded"]) for clip in clips) == decoded
     said = "; ".join(clip["damage"] for clip in clips if clip["damage"])
