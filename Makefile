@@ -7,7 +7,7 @@ BIN := .venv/bin
 LANES ?= 3
 TESTS = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=20
 
-.PHONY: demo test tests test-fast test-slow coverage lint audit setup clean
+.PHONY: demo test tests test-fast test-slow coverage lint docs audit setup clean
 
 demo: setup
 	$(BIN)/python -m jobs.demo output=demo
@@ -36,6 +36,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
+# The documentation and the API reference as pages in site/; any warning is an error.
+docs: setup
+	@test -x $(BIN)/mkdocs || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 # Known vulnerabilities of what is pinned; --strict: what the advisory service does not know counts as a finding. In an
 # environment of its own: the tool is no part of what it looks at.
 audit:
@@ -52,4 +57,4 @@ setup: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .audit demo htmlcov .coverage
+	rm -rf .venv .audit demo site htmlcov .coverage
