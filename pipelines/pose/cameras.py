@@ -17,18 +17,18 @@ from schemas.cameras import Intrinsics
 CAMERA_FIELDS = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "tx", "ty", "cross")
 _FOCAL_CENTRE_K1_K2_K3_TANGENTIAL_CROSS = (2, 2, 1, 1, 1, 2, 1)
 
-# Points nearer than this, or behind the camera, are projected as if they were this far; as in `synthetic.cameras`.
+# Points nearer than this, or behind the camera, are projected as if they were at this depth; as in `synthetic.cameras`.
 MIN_DEPTH_M = 0.3
-# |X/Z| and |Y/Z| beyond this (45 degrees off the axis) are taken as this: distortion polynomials run away there.
+# |X/Z| and |Y/Z| are clamped to this (45 degrees off the axis): distortion polynomials are not valid further out.
 MAX_SLOPE = 1.0
-# `project_orthographic`: the least correlation of prediction and target that its scale assumes. A prediction turned the
-# wrong way would fit best shrunk to a point, where it has no gradient to turn back by.
+# The lowest correlation of prediction and target that the scale of `project_orthographic` assumes. Without it, a
+# prediction facing the wrong way would fit best when shrunk to a point, where it has no gradient to recover by.
 _LEAST_CORRELATION = 0.1
-# Below every sum of squares of a visible body in metres or screen units; above the rounding of float32.
+# Smaller than the sum of squares of any visible body in metres or screen units, larger than float32 rounding.
 _TINY = 1e-6
 
 Size = Tensor | float | int
-"""Pixels: a number, or a tensor that broadcasts with the points less their last axis."""
+"""Pixels: a number, or a tensor that broadcasts with the points without their last axis."""
 
 
 def rotate(q: Float[Tensor, "*#points 4"], v: Float[Tensor, "*#points 3"]) -> Float[Tensor, "*#points 3"]:
@@ -48,7 +48,7 @@ def world_to_camera(
     Args:
         points: World, metres.
         orientation: Unit quaternion (w, x, y, z), camera to world, as Human3.6M lists it.
-        translation: The camera's place in the world, metres.
+        translation: Position of the camera in the world, metres.
     """
     inverse = orientation * orientation.new_tensor([1, -1, -1, -1])
     return rotate(inverse, points - translation)
@@ -86,9 +86,10 @@ def camera_vector(intrinsics: Intrinsics, width: int, height: int) -> Float32[Te
 
 
 class _Clamp(torch.autograd.Function):
-    """A clamp that, outside its bounds, lets those gradients pass whose descent leads back inside.
+    """A clamp that, outside its bounds, keeps the gradients whose descent leads back inside.
 
-    The plain clamp has none there: a trajectory predicted behind the camera or far off the frame would stay.
+    The plain clamp has no gradient there: a trajectory predicted behind the camera or far off the frame would never
+    be corrected.
     """
 
     @staticmethod
@@ -120,7 +121,7 @@ def project(points: Float[Tensor, "*#points 3"], camera: Float[Tensor, "*#points
 
     With x = (X/Z, Y/Z): f (x (1 + k1 r² + k2 r⁴ + k3 r⁶ + cross (tx x1 + ty x2)) + (tx, ty) r²) + c. Human3.6M's
     model as Pavllo et al. 2019 use it, clamp included, and Brown-Conrady as in OpenCV, by the camera's `cross`.
-    Depths below `MIN_DEPTH_M` count as that depth. What is clamped keeps the gradients that lead back.
+    Depths below `MIN_DEPTH_M` count as that depth. Clamped values keep the gradients that lead back (`_Clamp`).
     """
     focal, centre, k1, k2, k3, tangential, cross = camera.split(_FOCAL_CENTRE_K1_K2_K3_TANGENTIAL_CROSS, dim=-1)
     x = _slopes(points)
@@ -141,14 +142,14 @@ def project_orthographic(
     keypoints: Float[Tensor, "*batch frames joints 2"],
     confidence: Float[Tensor, "*batch frames joints"] | None = None,
 ) -> Float[Tensor, "*batch frames joints 2"]:
-    """Root-relative positions on the screen where no camera is known: scaled orthography, fitted to the keypoints.
+    """Root-relative positions on the screen where the camera is unknown: scaled orthography, fitted to the keypoints.
 
-    x and y of a sample are scaled by one factor for all its frames and shifted by one offset per frame, those of
-    the least squared distance to the keypoints weighted by confidence: a person's distance changes slowly, but
-    root-relative positions know nothing of the way they go. What remains to compare is the shape and its change of
-    size, up to perspective, as in the 2D loss of MotionBERT (Zhu et al. 2023), which needs no camera either; there
-    input and output share one normalised scale, here the fit makes the loss blind to scale and place, so that
-    lengths stay in metres. The scale is kept positive, and gradients pass through the fit.
+    x and y of a sample are scaled by one factor for all frames and shifted by one offset per frame, chosen to minimise
+    the squared distance to the keypoints, weighted by confidence. One scale suffices because a person's distance
+    changes slowly; the offset varies because root-relative positions do not contain the trajectory. The comparison is
+    then of shape and change of size, up to perspective. The 2D loss of MotionBERT (Zhu et al. 2023) needs no camera
+    either: there input and output share one normalised scale, here the fit makes the loss independent of scale and
+    position, so that lengths stay in metres. The scale is kept positive, and gradients pass through the fit.
 
     Args:
         positions: Camera axes, metres.

@@ -1,7 +1,7 @@
-"""Mirror images: what the camera would have seen in a mirror.
+"""Mirror images of keypoints, positions and cameras, for augmentation and test-time flips.
 
-x is negated, left and right change places, and the camera is mirrored with them: projecting what is mirrored is
-mirroring what is projected. Twice is the identity.
+x is negated and left and right joints change places. With the camera mirrored too, projecting mirrored positions gives
+the mirrored keypoints. Mirroring twice is the identity.
 """
 
 import torch
@@ -15,16 +15,16 @@ _CAMERA_SIGNS = [-1.0 if field in ("cx", "tx") else 1.0 for field in CAMERA_FIEL
 
 
 def mirror_points(points: Float[Tensor, "*points coordinates"]) -> Float[Tensor, "*points coordinates"]:
-    """Points that are neither left nor right, such as the root: x negated, the other channels kept."""
+    """Points without a left or right side, such as the root: x is negated, the other channels are kept."""
     return torch.cat([-points[..., :1], points[..., 1:]], dim=-1)
 
 
 def mirror_joints(
     joints: Float[Tensor, "*batch joints coordinates"], layout: JointLayout
 ) -> Float[Tensor, "*batch joints coordinates"]:
-    """Keypoints (screen) or positions (camera space, m): x negated, left and right swapped.
+    """Keypoints (screen) or positions (camera space, m): x is negated, left and right joints are swapped.
 
-    Channels after x, a keypoint's confidence among them, stay with their joint.
+    The channels after x, such as a keypoint's confidence, move with their joint.
     """
     return mirror_points(joints)[..., list(layout.mirror), :]
 
@@ -32,10 +32,10 @@ def mirror_joints(
 def mirror_confidence(
     confidence: Float[Tensor, "*batch joints"], layout: JointLayout
 ) -> Float[Tensor, "*batch joints"]:
-    """One number per joint: left and right swapped."""
+    """One number per joint: the values of left and right joints are swapped."""
     return confidence[..., list(layout.mirror)]
 
 
 def mirror_camera(camera: Float[Tensor, "*batch 10"]) -> Float[Tensor, "*batch 10"]:
-    """The camera vector behind the mirror: cx and tx negated."""
+    """The camera that sees mirrored positions as mirrored keypoints: cx and tx are negated."""
     return camera * camera.new_tensor(_CAMERA_SIGNS)

@@ -1,7 +1,7 @@
-"""Losses of semi-supervised training (Pavllo et al. 2019), and what they are made of.
+"""Losses of semi-supervised training (Pavllo et al. 2019) and their parts; see docs/method.md, losses.
 
-Plain, each is the mean over the batch. With `per_sample` the mean of each sample is given instead: workers that
-hold unequal shares of a batch sum those and divide by the count of all.
+By default each is the mean over the batch. With `per_sample` it is the mean of each sample: workers with unequal shares
+of a batch sum these and divide by the number of samples of all workers.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def weighted_mpjpe(
     *,
     per_sample: bool = False,
 ) -> Float[Tensor, ""] | Float[Tensor, " batch"]:
-    """Mean of weight times distance; not divided by the weights' sum."""
+    """Mean of weight times distance, not divided by the sum of the weights."""
     return _mean(weights * _distances(pred, target), per_sample)
 
 
@@ -37,7 +37,7 @@ def depth_weighted_mpjpe(
 ) -> Float[Tensor, ""] | Float[Tensor, " batch"]:
     """Error of the root trajectory in camera space (m), each point weighted by 1/Z of its target.
 
-    Far away a pixel covers more metres, and the image says less about them.
+    A distant pixel covers more metres, so the image determines the root less exactly there.
     """
     return weighted_mpjpe(pred_root, target_root, 1 / target_root[..., 2], per_sample=per_sample)
 
@@ -49,10 +49,10 @@ def reprojection_error(
     *,
     per_sample: bool = False,
 ) -> Float[Tensor, ""] | Float[Tensor, " batch"]:
-    """Mean distance of projected joints and the keypoints they should meet, screen units.
+    """Mean distance of projected joints to their keypoints, screen units.
 
-    With confidence the mean is weighted by it, and 0 where there is none at all. The plain mean is then that of the
-    samples' means weighted by each sample's summed confidence.
+    With confidence it is the weighted mean, and 0 where all weights are 0. The mean over the batch then equals the mean
+    of the per-sample values weighted by the summed confidence of each sample.
 
     Args:
         projected: Joints of the prediction.
@@ -81,8 +81,8 @@ def bone_length_gap(
     """Mean over bones of how much the mean lengths differ between labeled and unlabeled samples.
 
     Args:
-        labeled_mean: Bone lengths of labeled samples as predicted, not as known, averaged over the whole batch.
-        unlabeled_mean: Those of unlabeled samples.
+        labeled_mean: Bone lengths of the predictions for labeled samples (not of the labels), averaged over the batch.
+        unlabeled_mean: Bone lengths of the predictions for unlabeled samples.
     """
     return (labeled_mean - unlabeled_mean).abs().mean()
 

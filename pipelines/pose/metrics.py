@@ -13,7 +13,7 @@ from torch import Tensor
 _MM_PER_M = 1000.0
 PCK_THRESHOLD_MM = 150.0
 _AUC_STEP_MM = 5.0
-# Squared metres: what lies within a micrometre is a single point, with neither size nor rotation.
+# Squared metres: a pose within a micrometre counts as a single point, which has no scale and no rotation.
 _TINY = 1e-12
 
 Sequence3D = Float[Tensor, "frames joints 3"]
@@ -48,9 +48,9 @@ def mpjve_mm(pred: Sequence3D, target: Sequence3D) -> float:
 
 
 def align_similarity(pred: Sequence3D, target: Sequence3D) -> Float64[Tensor, "frames joints 3"]:
-    """Scale, rotate (never reflect) and move each frame of `pred` as close to `target` as squares count.
+    """Scale, rotate (never reflect) and move each frame of `pred` to the least squared distance from `target`.
 
-    Umeyama (1991). A predicted frame that is a single point is moved to the target's centre.
+    The solution is that of Umeyama (1991). A predicted frame that is a single point moves to the target's centre.
     """
     p, y = pred.double(), target.double()
     p, centre = p - p.mean(1, keepdim=True), y.mean(1, keepdim=True)
@@ -86,7 +86,7 @@ def auc(errors: Float64[Tensor, "frames joints"]) -> float:
 
 
 def bone_length_deviation(positions: Sequence3D, bones: Sequence[tuple[int, int]]) -> float:
-    """How much bones change their length: standard deviation over time as a share of the mean, mean over bones.
+    """How much bone lengths vary: standard deviation over time divided by the mean length, averaged over bones.
 
     Args:
         positions: Metres; needs no target.
@@ -98,7 +98,7 @@ def bone_length_deviation(positions: Sequence3D, bones: Sequence[tuple[int, int]
 
 
 def sequence_metrics(pred: Sequence3D, target: Sequence3D, bones: Sequence[tuple[int, int]]) -> dict[str, float]:
-    """All of the above by name; a single frame has no `mpjve_mm`."""
+    """All metrics of this module by name; a single frame has no `mpjve_mm`."""
     errors = errors_mm(pred, target)
     metrics = {
         "mpjpe_mm": errors.mean().item(),

@@ -1,4 +1,4 @@
-"""Object keypoint similarity (OKS): how alike two poses are, 0 to 1, and suppression of duplicates by it."""
+"""Object keypoint similarity (OKS) of poses, 0 to 1, and non-maximum suppression by it."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
@@ -24,14 +24,14 @@ def oks(
     """Similarity of every person to every other: mean over joints of exp(-d² / (2 · area · (2σ)²)).
 
     The formula is COCO's keypoint evaluation (cocodataset.org, "Keypoint Evaluation"), with `keypoints` in
-    the place of the ground truth: their areas set the scale, their visible joints alone count.
+    the place of the ground truth: their areas set the scale, and only their visible joints count.
 
     Args:
         keypoints: Joints of the people compared, pixels.
         others: Joints of the people they are compared to, pixels.
         areas: Area that each of `keypoints` covers, square pixels, above 0.
         sigmas: The constant of each joint, from `oks_sigmas`.
-        visible: Joints of `keypoints` that count; None for all. A person without any is like nobody: 0.
+        visible: Joints of `keypoints` that count; None for all. A person without visible joints has similarity 0.
     """
     squared_px = np.square(keypoints[..., :, None, :, :] - others[..., None, :, :, :]).sum(-1)
     variances = 2 * areas[..., None] * np.square(2 * sigmas)
@@ -50,10 +50,10 @@ def oks_nms(
     threshold: float,
     visible: Bool[np.ndarray, "people joints"] | None = None,
 ) -> Int[np.ndarray, " kept"]:
-    """Indices of the people that are nobody's duplicate, best score first.
+    """Indices of the people that are no duplicates of a better one, best score first.
 
-    Greedy: the best person left is kept, and drops everyone whose OKS to it is above `threshold`. `visible`
-    are the joints that count when a person is the one kept.
+    Greedy: the best remaining person is kept, and everyone whose OKS to it is above `threshold` is dropped. `visible`
+    marks the joints of the kept person that count.
     """
     similarity = oks(keypoints, keypoints, areas, sigmas, visible)
     # A stable sort keeps equal scores in their order: the same frame gives the same people.
@@ -74,18 +74,17 @@ def soft_oks_nms(
     most: int = 20,
     visible: Bool[np.ndarray, "people joints"] | None = None,
 ) -> tuple[Int[np.ndarray, " kept"], Float[np.ndarray, " kept"]]:
-    """Indices of the people, the best of those left first, and their scores as lowered by better ones.
+    """Indices of the people in the order of their lowered scores, and these scores.
 
-    Nobody is dropped for being a duplicate: each person taken multiplies the scores of the rest by
-    exp(-OKS² / threshold).
+    Duplicates are not dropped: each person taken multiplies the scores of the remaining ones by exp(-OKS² / threshold).
 
     Args:
         keypoints: Joints, pixels.
         scores: Of the people.
         areas: Area that each covers, square pixels, above 0.
         sigmas: The constant of each joint, from `oks_sigmas`.
-        threshold: The smaller, the harder duplicates fall.
-        most: How many are taken; the rest are dropped.
+        threshold: Smaller values lower the scores of duplicates more.
+        most: How many people are returned at most; those of the lowest scores are dropped.
         visible: Joints of a person taken that count; None for all.
     """
     similarity = oks(keypoints, keypoints, areas, sigmas, visible)

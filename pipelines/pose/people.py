@@ -1,4 +1,4 @@
-"""The people of one frame, as detectors find them and trackers follow them."""
+"""The people of one frame: what detectors return and the tracker takes."""
 
 from dataclasses import dataclass
 

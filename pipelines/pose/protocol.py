@@ -1,7 +1,8 @@
-"""The field's averages: sequences to actions by their frames, actions to one number without weights.
+"""Averages by the protocol of Human3.6M and HumanEva; see docs/method.md, metrics and protocols.
 
-Human3.6M and HumanEva are reported so (Martinez et al. 2017, Pavllo et al. 2019): an action with many frames counts
-as much as one with few. Plain means over all frames give other numbers.
+Sequences are averaged per action, weighted by their frames; actions are then averaged without weights (Martinez et al.
+2017, Pavllo et al. 2019), so an action with many frames counts as much as one with few. A mean over all frames is a
+different number, and not the published one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SequenceScore:
-    """What one sequence (one take seen by one camera) scored.
+    """The scores of one sequence: one take seen by one camera.
 
     Attributes:
-        subject: Who it is.
-        action: What they do, with the take: "Walking 1".
-        frames: How many were scored.
-        metrics: By name; a metric that the sequence cannot have is missing.
+        subject: Name of the person.
+        action: Name of the action with its take: "Walking 1".
+        frames: Number of frames that were scored.
+        metrics: By name; a metric that is not defined for the sequence is missing.
         per_joint_mm: MPJPE of each joint.
     """
 
@@ -37,7 +38,7 @@ class Mean:
     """An average of scores.
 
     Attributes:
-        frames: How many stand behind it.
+        frames: Number of frames that were averaged.
         metrics: By name.
         per_joint_mm: MPJPE of each joint.
     """
@@ -52,10 +53,10 @@ class ActionTable:
     """Scores by action.
 
     Attributes:
-        subject: Whose; None if of all.
+        subject: Name of the person; None if the table is of all people.
         actions: Frame-weighted mean of each action, in order of appearance.
         average: The protocol's number: the unweighted mean of the actions.
-        overall: The frame-weighted mean of all sequences, as training logs it; another number.
+        overall: The frame-weighted mean of all sequences, as training logs it; differs from `average`.
     """
 
     subject: str | None
@@ -65,7 +66,7 @@ class ActionTable:
 
 
 def frame_weighted_mean(scores: Sequence[SequenceScore]) -> Mean:
-    """The mean over sequences, each counted by its frames; MPJVE too, though it has one term less."""
+    """The mean over sequences, weighted by their frames; so is MPJVE, although it has one term less per sequence."""
     return _mean(scores, [score.frames for score in scores])
 
 

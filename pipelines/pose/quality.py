@@ -1,7 +1,7 @@
-"""How far each frame of a lifted track can be trusted, without labels: does it look like what was seen, do bones hold.
+"""Quality of each frame of a lifted track without labels: reprojection error and deviation of bone lengths.
 
-All frames have a number, those in which the person was not observed too: theirs compare with keypoints that were
-interpolated, and say little.
+Frames in which the person was not observed have values too, but these compare with interpolated keypoints and say
+little about the pose.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from pipelines.pose.cameras import project
 
-# Layouts that share fewer joints cannot be compared: scale and shift alone bring two points onto any two.
+# Layouts that share fewer joints cannot be compared: scale and shift alone map any two points onto any other two.
 LEAST_SHARED_JOINTS = 3
-# Square metres, metres: below every visible body, above the rounding of float32.
+# In m² and m: smaller than any visible body, larger than float32 rounding.
 _TINY = 1e-6
 
 
@@ -23,7 +23,7 @@ def reprojection_perspective(
     keypoints: Float[Tensor, "frames joints 2"],
     camera: Float[Tensor, "10"],
 ) -> Float[Tensor, " frames"]:
-    """Mean distance of joints seen by a camera and the keypoints they should meet, in each frame, screen units.
+    """Mean distance of the projected joints to their keypoints in each frame, screen units.
 
     Args:
         positions: Camera space, metres.
@@ -36,10 +36,10 @@ def reprojection_perspective(
 def reprojection_orthographic(
     positions: Float[Tensor, "frames joints 3"], keypoints: Float[Tensor, "frames joints 2"]
 ) -> Float[Tensor, " frames"]:
-    """The same where the camera or the way is not known: x and y, scaled and shifted to fit best, frame by frame.
+    """Mean distance in each frame, screen units, where the camera or the trajectory is unknown (weak perspective).
 
-    Weak perspective: scale and shift of each frame are those of the least squared distance. The scale is never
-    negative: a pose that stands on its head does not fit by being turned over.
+    x and y of each frame are scaled and shifted to the least squared distance from the keypoints. The scale is never
+    negative, so that an upside-down pose cannot fit by being turned over.
 
     Args:
         positions: Camera axes, metres; relative to anything.

@@ -1,4 +1,4 @@
-"""How good one predicted sequence is: against its labels if it has some, and against what the camera saw."""
+"""Scores of one predicted sequence: against its labels if there are any, and against the keypoints of its view."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ _MM_PER_M = 1000.0
 
 @dataclass(frozen=True)
 class View:
-    """What a camera saw of a sequence.
+    """The 2D view of a sequence by one camera.
 
     Attributes:
         layout: Joints of the keypoints.
         keypoints: Screen units.
-        observed: Frames whose keypoints were seen, not interpolated.
+        observed: Frames whose keypoints were detected, not interpolated.
         camera: Intrinsics as `cameras.camera_vector` gives them.
         width: Width of the image, px.
     """
@@ -34,10 +34,10 @@ class View:
 
 @dataclass(frozen=True)
 class Score:
-    """What a sequence scored.
+    """The scores of a sequence.
 
     Attributes:
-        metrics: By name; what cannot be measured is missing.
+        metrics: By name; metrics that cannot be computed from the inputs are missing.
         per_joint_mm: MPJPE of each joint; empty without labels.
     """
 
@@ -53,16 +53,16 @@ def score_sequence(
     positions: Float[Tensor, "frames joints 3"] | None = None,
     view: View | None = None,
 ) -> Score:
-    """Measure a prediction.
+    """Score a prediction.
 
-    Poses are compared root-relative: the target's root is 0 in every frame, the prediction is taken as it is.
+    Poses are compared root-relative: the root of the labels is moved to 0, that of the prediction is not.
 
     Args:
         layout: Joints of prediction and labels.
         pose: Predicted joints relative to the root, metres.
         trajectory: Predicted root in camera space, metres.
-        positions: Labels in camera space, metres; without them `bone_length_deviation` is measured alone.
-        view: With it and the trajectory, `reprojection_px` is measured too.
+        positions: Labels in camera space, metres; without them the only pose metric is `bone_length_deviation`.
+        view: With a view and a trajectory there is `reprojection_px` too.
     """
     metrics, per_joint_mm = {"bone_length_deviation": bone_length_deviation(pose, layout.bones)}, ()
     if positions is not None:
@@ -80,11 +80,11 @@ def score_sequence(
 
 
 def _reprojection(layout: JointLayout, points: Float[Tensor, "frames joints 3"], view: View) -> dict[str, float]:
-    """Mean distance of projected joints and observed keypoints, px; nothing if none can be compared."""
+    """Mean distance of projected joints and observed keypoints, px; empty if no joint or frame can be compared."""
     shared = shared_joints(layout, view.layout)
     if not shared or not view.observed.any():
         return {}
-    predicted, seen = (list(indices) for indices in zip(*shared, strict=True))
+    predicted, detected = (list(indices) for indices in zip(*shared, strict=True))
     projected = project(points[:, predicted], view.camera)
-    error = reprojection_error(projected[view.observed], view.keypoints[view.observed][:, seen])
+    error = reprojection_error(projected[view.observed], view.keypoints[view.observed][:, detected])
     return {"reprojection_px": error.item() * view.width / 2}

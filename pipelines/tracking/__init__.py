@@ -1,1 +1,1 @@
-"""People through time: a Kalman filter, the matching of people to tracks, and the tracker that joins them."""
+"""People through time: a Kalman filter, the matching of people to tracks, and the tracker that uses both."""

@@ -1,4 +1,4 @@
-"""Who is who: similarity of tracks to the people of a frame, and the best one-to-one matching."""
+"""Which person of a frame continues which track: similarities, and the best one-to-one matching."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -30,8 +30,8 @@ def similarity(
 ) -> Float[np.ndarray, "tracks people"]:
     """(1 - w) · IoU + w · OKS, with w = `oks_weight` times the share of the track's joints that are visible.
 
-    People overlap in their boxes long before they do in their joints, so OKS tells apart those who cross; where
-    few joints are seen it knows little, and the boxes decide.
+    When people cross, their boxes overlap much earlier than their joints, so OKS keeps them apart. Where few joints are
+    visible OKS is unreliable, and IoU gets more weight.
     """
     weights = oks_weight * visible.mean(-1, keepdims=True)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
@@ -44,13 +44,14 @@ def likelihood(
     variances: Float[np.ndarray, "tracks 4"],
     places: Float[np.ndarray, "people 4"],
 ) -> Float[np.ndarray, "tracks people"]:
-    """exp(-d² / 2) of everybody at d standard deviations from where each track is expected: 1 at that very place.
+    """exp(-d² / 2) of each person, who is d standard deviations from the expected box of each track; 1 at d = 0.
 
-    Unlike IoU it knows how far a track may have come since it was last seen, and says something of disjoint boxes too.
+    Unlike IoU it takes into account how far a track may have moved since its last observation, and it is above 0 for
+    disjoint boxes.
 
     Args:
         expected: `kalman.predict` of each track.
-        variances: `kalman.variances` of each.
+        variances: `kalman.variances` of each track.
         places: `kalman.place_of` each person.
     """
     # The filter's unit of length, the box size, is the longer side: it changes least while people walk and turn.
@@ -63,7 +64,7 @@ def likelihood(
 def match(similarities: Float[np.ndarray, "tracks people"], minimum: float) -> list[tuple[int, int]]:
     """The (track, person) pairs of the one-to-one matching with the greatest sum of similarities.
 
-    A pair below `minimum` is worth as much as none; it can therefore not push others out of a good match.
+    Pairs below `minimum` count as 0, so that they cannot displace a good match.
     """
     worth = np.where(similarities >= minimum, similarities, 0)
     tracks, people = linear_sum_assignment(worth, maximize=True)

@@ -1,8 +1,8 @@
 """A constant-velocity Kalman filter on boxes, in seconds.
 
-A box is filtered as four independent coordinates: centre x, centre y, log width, log height. Noise is stated in
-box sizes, so that the size cancels from the gains and is needed nowhere. The rate changes by white noise, hence one
-long prediction equals many short ones. A few numbers per person: plain floats are faster here than arrays.
+A box is filtered as four independent coordinates: centre x, centre y, log width, log height. Noise is given in box
+sizes, so that the size cancels out of the gains. The rate changes by white noise, so one long prediction equals many
+short ones. The state is a few numbers per person, for which plain floats are faster than arrays.
 """
 
 import itertools
@@ -15,19 +15,19 @@ from jaxtyping import Float
 
 
 class Noise(NamedTuple):
-    """Standard deviations, in box sizes (of a log size: in themselves)."""
+    """Standard deviations, in box sizes; those of log sizes have no unit."""
 
     measurement: float
-    """Of a detected coordinate about the true one."""
+    """Of a detected coordinate around the true one."""
     rate_change: float
-    """Of the rate's change over one second."""
+    """Of the change of the rate in one second."""
     first_rate: float
-    """Of the rate of somebody just seen, per second."""
+    """Of the rate of a person observed for the first time, per second."""
 
 
-# Chosen on projected motion capture of people who cross; half or twice the rate change is as good within 2 % IDF1.
+# Chosen on projected motion capture of people who cross; half or twice the rate change differs by at most 2 % IDF1.
 _CENTRE = Noise(measurement=0.05, rate_change=1.5, first_rate=1.0)
-# Limbs that swing change a box's width and height without the person coming nearer: noisy, with no lasting rate.
+# Swinging limbs change the width and height of a box without the person coming nearer: noisy, without a lasting rate.
 _SIZE = Noise(measurement=0.1, rate_change=0.7, first_rate=0.3)
 _NOISES = (_CENTRE, _CENTRE, _SIZE, _SIZE)
 
@@ -60,7 +60,7 @@ def boxes_of(places: Float[np.ndarray, "people 4"]) -> Float[np.ndarray, "people
 
 
 def start(place: Sequence[float]) -> Motion:
-    """The motion of somebody seen once: at rest, as far as is known."""
+    """The motion after a single observation: rate 0, with the uncertainty `first_rate`."""
     return tuple(
         Coordinate(value, 0.0, noise.measurement**2, 0.0, noise.first_rate**2)
         for value, noise in zip(place, _NOISES, strict=True)
@@ -68,12 +68,12 @@ def start(place: Sequence[float]) -> Motion:
 
 
 def predict(motion: Motion, elapsed_s: float) -> list[float]:
-    """The place to expect `elapsed_s` after the last observation."""
+    """The expected coordinates `elapsed_s` after the last observation."""
     return [coordinate.place + coordinate.rate * elapsed_s for coordinate in motion]
 
 
 def variances(motion: Motion, elapsed_s: float) -> list[float]:
-    """How far observations will be off `predict`, on average: squared box sizes, and squared log sizes."""
+    """Expected squared distance of an observation from `predict`: squared box sizes, and squared log sizes."""
     return [
         _place_variance(coordinate, elapsed_s, noise) + noise.measurement**2
         for coordinate, noise in zip(motion, _NOISES, strict=True)
@@ -83,18 +83,18 @@ def variances(motion: Motion, elapsed_s: float) -> list[float]:
 def observe(motion: Motion, last: Sequence[float], place: Sequence[float], moments_s: Sequence[float]) -> Motion:
     """The motion after the box, last observed at `last`, is observed at `place`.
 
-    Frames missed in between count as observed on the straight line from `last` to `place`: the rate then follows
-    from the way covered in the gap, not from what was expected before it.
+    Frames without an observation in between count as observed on the straight line from `last` to `place`. The rate
+    then follows from the distance covered in the gap, not from what was predicted before it (OC-SORT).
 
     Args:
         motion: As of the last observation.
-        last: The place observed then.
-        place: The place observed now.
-        moments_s: Timestamps: then, those of the frames missed in between, now.
+        last: Coordinates of the last observation.
+        place: Coordinates of the new observation.
+        moments_s: Timestamps of the last observation, of the frames without one in between, and of the new one.
     """
     then_s, now_s = moments_s[0], moments_s[-1]
     for previous_s, moment_s in itertools.pairwise(moments_s):
-        # Frames with equal timestamps span no line; what is observed then is `place`.
+        # Equal timestamps span no line: all of them count as observed at `place`.
         share = 1 - (now_s - moment_s) / ((now_s - then_s) or 1)
         motion = tuple(
             _step(coordinate, before + share * (now - before), moment_s - previous_s, noise)

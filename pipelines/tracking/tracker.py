@@ -1,9 +1,9 @@
 """Tracking: the people found in each frame of a video become tracks, one per person.
 
 Built from published parts: a Kalman filter per person (`tracking/kalman.py`), similarity of boxes and keypoints
-(`tracking/association.py`), two matching passes so that weak detections prolong tracks but start none (ByteTrack,
-Zhang et al. 2022), and, for somebody seen again after a gap, a filter re-run along the way actually covered (OC-SORT,
-Cao et al. 2023). Deterministic, whatever the order of the people within a frame.
+(`tracking/association.py`), two matching passes so that weak detections continue tracks but start none (ByteTrack,
+Zhang et al. 2022), and, after a gap, a filter update along the straight line across it (OC-SORT, Cao et al. 2023). The
+result does not depend on the order of the people within a frame.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from pipelines.tracking.tracks import Frame, Timeline, Track, lay_out
 from schemas.configs.link import LinkConfig
 from schemas.layouts import JointLayout
 
-# Timestamps come rounded, to whole milliseconds in Matroska: durations that differ by less are equal.
+# Timestamps may be rounded to milliseconds (Matroska does so): durations that differ by less count as equal.
 _CLOCK_S = 1e-3
 
 
@@ -34,7 +34,7 @@ class _Observation:
 
 @dataclass
 class _Candidate:
-    """Somebody who is followed; a track once observed often and long enough.
+    """A person being tracked, who becomes a track once observed often and long enough.
 
     Attributes:
         motion: As of the last observation.
@@ -76,7 +76,7 @@ def track_people(
 
 
 def _follow(frames: Sequence[Frame], layout: JointLayout, config: LinkConfig) -> list[_Candidate]:
-    """Everybody seen, by first appearance."""
+    """All candidates, by first appearance."""
     sigmas = oks_sigmas(layout)
     everybody: list[_Candidate] = []
     alive: list[_Candidate] = []
@@ -90,21 +90,21 @@ def _follow(frames: Sequence[Frame], layout: JointLayout, config: LinkConfig) ->
                 _prolong(candidate, _Observation(frame, pairs[position]))
             else:
                 candidate.missed_s.append(frame.timestamp_s)
-        strangers = set(np.flatnonzero(frame.people.scores >= config.high_score).tolist()) - set(pairs.values())
-        born = [
-            _Candidate(kalman.start(_place(seen)), [seen])
-            for seen in (_Observation(frame, row) for row in sorted(strangers))
+        unmatched = set(np.flatnonzero(frame.people.scores >= config.high_score).tolist()) - set(pairs.values())
+        new = [
+            _Candidate(kalman.start(_place(first)), [first])
+            for first in (_Observation(frame, row) for row in sorted(unmatched))
         ]
-        everybody += born
-        alive += born
+        everybody += new
+        alive += new
     return everybody
 
 
 def _in_canonical_order(people: People) -> People:
-    """The same people in an order that depends on nothing but themselves, higher scores first."""
+    """The same people, higher scores first, in an order that does not depend on the given one."""
     if len(people) < 2:
         return people
-    # np.lexsort takes its keys last one first: equal scores are told apart by boxes, equal boxes by keypoints.
+    # np.lexsort sorts by its last key first: by score, then by box, then by keypoints.
     order = np.lexsort([*people.keypoints.reshape(len(people), -1).T, *people.boxes.T, -people.scores])
     return People(people.boxes[order], people.scores[order], people.keypoints[order], people.keypoint_scores[order])
 
@@ -112,7 +112,7 @@ def _in_canonical_order(people: People) -> People:
 def _associate(
     alive: list[_Candidate], frame: Frame, sigmas: Float[np.ndarray, " joints"], config: LinkConfig
 ) -> dict[int, int]:
-    """Position in `alive` -> row of the frame's people, for everybody who is recognised."""
+    """Position in `alive` -> row of the frame's people, for every candidate that has a match."""
     if not alive or not len(frame.people):
         return {}
     alike = _similarity(alive, frame, sigmas, config)
@@ -120,7 +120,7 @@ def _associate(
     strong = np.flatnonzero(scores >= config.high_score)
     weak = np.flatnonzero((scores >= config.low_score) & (scores < config.high_score))
     pairs = _match_among(alike, list(range(len(alive))), strong.tolist(), config.min_similarity)
-    # Noise is often weak, but seldom several times in a place: weak detections prolong confirmed tracks only.
+    # Weak detections are often noise, but noise rarely repeats in one place: they continue confirmed candidates only.
     left = [i for i, c in enumerate(alive) if i not in pairs and len(c.observations) >= config.min_observations]
     return pairs | _match_among(alike, left, weak.tolist(), config.min_similarity)
 
@@ -135,18 +135,18 @@ def _match_among(
 def _similarity(
     alive: list[_Candidate], frame: Frame, sigmas: Float[np.ndarray, " joints"], config: LinkConfig
 ) -> Float[np.ndarray, "tracks people"]:
-    """Of where everybody should be by now to the people of the frame."""
+    """Similarity of each candidate, moved to where it is expected now, to each person of the frame."""
     elapsed_s = [frame.timestamp_s - candidate.last.frame.timestamp_s for candidate in alive]
     places = [kalman.predict(c.motion, elapsed) for c, elapsed in zip(alive, elapsed_s, strict=True)]
-    # Keypoints are not filtered: they move on with the box from where they were seen.
+    # Keypoints are not filtered: they are shifted with the box from where they were last observed.
     shifts = [
         [[c.motion[0].rate * elapsed, c.motion[1].rate * elapsed]] for c, elapsed in zip(alive, elapsed_s, strict=True)
     ]
-    seen = [(candidate.last.frame.people, candidate.last.row) for candidate in alive]
+    observed = [(candidate.last.frame.people, candidate.last.row) for candidate in alive]
     return similarity(
         kalman.boxes_of(np.array(places)),
-        np.array([people.keypoints[row] for people, row in seen]) + shifts,
-        np.array([people.keypoint_scores[row] for people, row in seen]) > config.visible_score,
+        np.array([people.keypoints[row] for people, row in observed]) + shifts,
+        np.array([people.keypoint_scores[row] for people, row in observed]) > config.visible_score,
         frame.people.boxes,
         frame.people.keypoints,
         sigmas,
@@ -154,24 +154,24 @@ def _similarity(
     )
 
 
-def _place(seen: _Observation) -> list[float]:
-    return kalman.place_of(seen.frame.people.boxes[seen.row].tolist())
+def _place(observation: _Observation) -> list[float]:
+    return kalman.place_of(observation.frame.people.boxes[observation.row].tolist())
 
 
-def _prolong(candidate: _Candidate, seen: _Observation) -> None:
+def _prolong(candidate: _Candidate, new: _Observation) -> None:
     last = candidate.last
-    moments_s = [last.frame.timestamp_s, *candidate.missed_s, seen.frame.timestamp_s]
-    candidate.motion = kalman.observe(candidate.motion, _place(last), _place(seen), moments_s)
-    candidate.observations.append(seen)
+    moments_s = [last.frame.timestamp_s, *candidate.missed_s, new.frame.timestamp_s]
+    candidate.motion = kalman.observe(candidate.motion, _place(last), _place(new), moments_s)
+    candidate.observations.append(new)
     candidate.missed_s.clear()
 
 
 def _track(observations: list[_Observation], timeline: Timeline) -> Track:
-    found = [(seen.frame.people, seen.row) for seen in observations]
+    rows = [(observation.frame.people, observation.row) for observation in observations]
     person = People(
-        np.array([people.boxes[row] for people, row in found]),
-        np.array([people.scores[row] for people, row in found]),
-        np.array([people.keypoints[row] for people, row in found]),
-        np.array([people.keypoint_scores[row] for people, row in found]),
+        np.array([people.boxes[row] for people, row in rows]),
+        np.array([people.scores[row] for people, row in rows]),
+        np.array([people.keypoints[row] for people, row in rows]),
+        np.array([people.keypoint_scores[row] for people, row in rows]),
     )
-    return lay_out(np.array([seen.frame.index for seen in observations]), person, timeline)
+    return lay_out(np.array([observation.frame.index for observation in observations]), person, timeline)

@@ -1,4 +1,4 @@
-"""What the tracker takes and gives: frames with their people, the video's timeline, and tracks."""
+"""Input and output of the tracker: frames with their people, the timeline of the video, and tracks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Frame:
     Attributes:
         index: Its number in the video, counting damaged frames too.
         timestamp_s: When it is shown, s.
-        people: Who was found.
+        people: The people that were detected.
     """
 
     index: int
@@ -26,11 +26,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Every frame of a video, those that cannot be decoded too; both columns ascend.
+    """Every frame of a video, including those that cannot be decoded; both columns ascend.
 
     Attributes:
         indices: Frame numbers, each once.
-        timestamps_s: When each is shown, s; equal ones are tolerated.
+        timestamps_s: When each is shown, s; may repeat.
     """
 
     indices: Int64[np.ndarray, " frames"]
@@ -38,7 +38,7 @@ class Timeline:
 
     @classmethod
     def of(cls, frames: Sequence[Frame]) -> "Timeline":
-        """The timeline of a video of which no more is known than these frames."""
+        """The timeline of a video of which only these frames are known."""
         return cls(
             np.array([frame.index for frame in frames], np.int64),
             np.array([frame.timestamp_s for frame in frames], np.float64),
@@ -49,8 +49,8 @@ class Timeline:
 class Track:
     """One person over time: one row for every frame of the timeline from first to last observation.
 
-    Interpolated rows fill gaps linearly in time. Their boxes and keypoints are likely but were not measured, so
-    all their scores are 0: weighted by confidence, they carry no weight in a loss.
+    Interpolated rows fill gaps linearly in time. Their boxes and keypoints were not measured, so all their scores are
+    0: a loss weighted by confidence ignores them.
 
     Attributes:
         indices: Frame numbers in the video.
@@ -87,9 +87,9 @@ def lay_out(
         people: The person in each of these frames.
         timeline: Every frame of the video.
     """
-    seen = np.searchsorted(timeline.indices, indices)
-    span = slice(seen[0], seen[-1] + 1)
-    rows = seen - seen[0]
+    observed = np.searchsorted(timeline.indices, indices)
+    span = slice(observed[0], observed[-1] + 1)
+    rows = observed - observed[0]
     times = timeline.timestamps_s[span]
     interpolated = np.ones(len(times), bool)
     interpolated[rows] = False

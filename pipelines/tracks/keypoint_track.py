@@ -1,4 +1,4 @@
-"""One row of the tracks format as arrays: a person over time, labeled with 3D positions or not."""
+"""One row of the tracks format as arrays: a person over time, with or without labeled 3D positions."""
 
 import math
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ class KeypointTrack:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "KeypointTrack":
-        """The track that a row of the tracks format says; lists may be Python's or NumPy's."""
+        """The track of a row of the tracks format; its lists may be Python lists or NumPy arrays."""
         frames = row["frames"]
         arrays: dict[str, Any] = {
             name: np.asarray(row[name], dtype).reshape(frames, *shape) for name, (dtype, shape) in _ARRAYS.items()

@@ -24,8 +24,8 @@ def write_tracks(
     At most a row group of tracks and one compressed file are held in memory.
 
     Args:
-        folder: Where the files go; files that it holds already and that are not written again are removed at the end.
-        tracks: Read once.
+        folder: Where the files go; other tracks files in it are removed at the end.
+        tracks: Iterated over once.
         settings: What the tracks depend on; kept in each file's metadata.
         on_track: Called with every track.
 

@@ -1,4 +1,4 @@
-"""One row of the poses format as arrays: a person over time in 3D, as a lifter predicts them."""
+"""One row of the poses format as arrays: a person over time in 3D, as predicted by a lifter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float32, Float64
 from schemas.cameras import Intrinsics, Provenance
 
 Reprojection = Literal["perspective", "orthographic", "none"]
-"""How positions were compared with keypoints: by intrinsics and trajectory, by the best scale and shift of each frame
-(weak perspective, where either is missing), or not at all."""
+"""How positions were compared with keypoints: by projection with intrinsics and trajectory; by the best scale and shift
+of each frame where either is missing (weak perspective); or not at all."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class LiftedTrack:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "LiftedTrack":
-        """The lifted track that a row without `error` says; lists may be Python's or NumPy's."""
+        """The lifted track of a row without `error`; its lists may be Python lists or NumPy arrays."""
         assert row["error"] is None, row["error"]
         frames = row["frames"]
         arrays: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Tracks at the frame rate of training: interpolated at even times, read from their timestamps."""
+"""Resamples tracks to a constant frame rate by interpolation between their timestamps."""
 
 import math
 from collections.abc import Sequence
@@ -11,21 +11,23 @@ from pipelines.tracks.keypoint_reader import TrackInfo, read_timestamps
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
 
-# A mean rate this near to the wanted one is that rate: 29.97 for 30, 59.94 for 60.
+# A mean rate within this share of the requested one counts as that rate: 29.97 for 30, 59.94 for 60.
 _RATE_TOLERANCE = 0.01
-# Steps between frames vary so little, in frames: timestamps in whole milliseconds do, dropped frames do not.
+# Largest variation of the step between frames, in frames, that needs no resampling: timestamps rounded to
+# milliseconds vary less, dropped frames more.
 _STEP_TOLERANCE = 0.5
-# An instant this near to a recorded frame, in frames, is that frame: half the rate keeps every other frame as it is.
+# An instant within this distance of a recorded frame, in frames, is that frame: half the rate then keeps every other
+# frame unchanged.
 _SNAP = 1e-3
 
 
 def resample(track: KeypointTrack, fps: float) -> KeypointTrack:
-    """The track at `fps` frames/s, from its first frame on; itself if its frames come at that rate already.
+    """The track at `fps` frames/s, from its first frame on; the track itself if it has that rate already.
 
     Boxes, keypoints and positions are interpolated linearly in time; a score is the lower one of the two frames
     between which it lies, and a frame counts as interpolated if either of them does. A rate 1/n of the recorded one
-    keeps every n-th frame unchanged. "At that rate already": 1 % or less off on average, and no step between frames
-    off by half a frame or more.
+    keeps every n-th frame unchanged. A track has the rate already if its mean rate is within 1 % of it and no step
+    between frames is off by half a frame or more.
 
     Raises:
         UserError: The track has no frame rate: neither `fps` nor timestamps that increase.
@@ -55,7 +57,7 @@ def resample(track: KeypointTrack, fps: float) -> KeypointTrack:
 
 
 def resampled_lengths(tracks: Sequence[TrackInfo], fps: float) -> list[int]:
-    """How many frames each track has at `fps` frames/s; reads timestamps only.
+    """The number of frames of each track at `fps` frames/s; only timestamps are read.
 
     Raises:
         UserError: A track has no frame rate.
@@ -70,7 +72,7 @@ def resampled_lengths(tracks: Sequence[TrackInfo], fps: float) -> list[int]:
 def frame_times(
     track_id: str, timestamps_s: Float64[np.ndarray, " frames"], recorded_fps: float
 ) -> Float64[np.ndarray, " frames"]:
-    """When each frame is shown, s: as recorded, or evenly at the recorded rate where timestamps do not increase.
+    """When each frame is shown, s: as recorded, or evenly spaced at the recorded rate if timestamps do not increase.
 
     Raises:
         UserError: The track has no frame rate: neither `fps` nor timestamps that increase.
@@ -89,7 +91,7 @@ def frame_times(
 def _new_times(
     track_id: str, timestamps_s: Float64[np.ndarray, " frames"], recorded_fps: float, fps: float
 ) -> Float64[np.ndarray, " new_frames"] | None:
-    """The instants of the resampled frames, s; None if the frames come at that rate already."""
+    """When the resampled frames are shown, s; None if the track has that rate already."""
     clock = frame_times(track_id, timestamps_s, recorded_fps)
     steps = np.diff(clock) * fps
     if not len(steps) or (abs(steps.mean() - 1) <= _RATE_TOLERANCE and abs(steps - 1).max() < _STEP_TOLERANCE):

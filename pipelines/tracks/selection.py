@@ -1,4 +1,4 @@
-"""Which tracks, and which parts of them: by name, stretches in time, the small subsets of semi-supervised training."""
+"""Selects tracks by name, and parts of tracks: ranges of frames, and the small subsets of semi-supervised training."""
 
 import difflib
 import hashlib
@@ -14,7 +14,7 @@ SubsetStart = Literal["hash", "first"]
 
 @runtime_checkable
 class Described(Protocol):
-    """A track, or what is known of one."""
+    """A track, or a description of one such as `TrackInfo`."""
 
     @property
     def subject(self) -> str | None:
@@ -55,32 +55,32 @@ def choose(where: str, tracks: Sequence[Track], choice: Choice) -> list[Track]:
     """The tracks of a choice.
 
     Args:
-        where: What errors call the tracks.
+        where: Name of the tracks for error messages.
         tracks: To choose from.
         choice: Which of them.
 
     Raises:
-        UserError: No track has one of the names, or none has them together.
+        UserError: No track has one of the names, or no track has all of them together.
     """
     chosen = list(tracks)
     for name in ("subject", "action", "camera"):
-        wanted = getattr(choice, f"{name}s")
-        if wanted is None:
+        requested = getattr(choice, f"{name}s")
+        if requested is None:
             continue
         names = {known for track in tracks for known in _names(track, name)}
-        for value in wanted:
+        for value in requested:
             if value not in names:
                 near = difflib.get_close_matches(value, names, n=1)
                 fix = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(names)[:20]) or 'none'}"
                 raise UserError(f"{name}s: {where} has no track of {name} {value!r}; {fix}")
-        chosen = [track for track in chosen if _names(track, name) & set(wanted)]
+        chosen = [track for track in chosen if _names(track, name) & set(requested)]
     if not chosen:
         raise UserError(f"{where}: no track has the chosen subjects, actions and cameras together ({choice})")
     return chosen
 
 
 def _names(track: Described, name: str) -> set[str]:
-    """What a track's subject, action or camera may be called."""
+    """The names by which the subject, action or camera of a track can be chosen."""
     value = getattr(track, name)
     if value is None:
         return set()
@@ -88,7 +88,7 @@ def _names(track: Described, name: str) -> set[str]:
 
 
 def take(track: KeypointTrack, frames: slice) -> KeypointTrack:
-    """Some frames of a track; a step makes its frame rate as many times lower.
+    """Some frames of a track; a step of n divides its frame rate by n.
 
     Args:
         track: Any track.
@@ -110,15 +110,16 @@ def take(track: KeypointTrack, frames: slice) -> KeypointTrack:
 
 
 def subset(track: KeypointTrack, fraction: float, downsample: int = 1, start: SubsetStart = "hash") -> KeypointTrack:
-    """A contiguous share of a track, every `downsample`-th frame of it; no frames if the share rounds to none.
+    """A contiguous share of a track, every `downsample`-th frame of it; empty if the share rounds to 0 frames.
 
-    `downsample` alone (fraction 1) equals resampling a steady track to a rate that is as many times lower.
+    With fraction 1 it equals resampling a track of constant rate to 1 / `downsample` of that rate.
 
     Args:
         track: Any track.
         fraction: Share of the frames to keep, in (0, 1].
-        downsample: Keep every such frame.
-        start: "hash": where the track's length says (lifting.md §1.10), "first": at its beginning.
+        downsample: Keep every n-th frame.
+        start: "hash": at a frame that follows from the length of the track (docs/method.md, augmentation and windows);
+            "first": at its beginning.
     """
     return take(track, subset_frames(len(track), fraction, downsample, start))
 
@@ -126,8 +127,8 @@ def subset(track: KeypointTrack, fraction: float, downsample: int = 1, start: Su
 def subset_frames(frames: int, fraction: float, downsample: int = 1, start: SubsetStart = "hash") -> slice:
     """Which frames `subset` keeps of a track of `frames` frames.
 
-    n = round((T // d) f) d contiguous frames. Hashed starts are those of Pavllo et al. 2019: a share of the T - n + 1
-    possible ones that follows from the SHA-256 of T's decimal digits, so that tracks of equal length start alike.
+    n = round((T // d) f) d contiguous frames. Hashed starts are those of Pavllo et al. 2019: the SHA-256 of T's decimal
+    digits chooses one of the T - n + 1 possible starts, so that tracks of equal length start at the same frame.
     """
     if fraction == 1:
         return slice(0, frames, downsample)
