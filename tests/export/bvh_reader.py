@@ -1,4 +1,4 @@
-"""Reads BVH back: a parser that is not ours, and forward kinematics from what it says."""
+"""Reads BVH files with an independent parser, and computes joint positions from them by forward kinematics."""
 
 from pathlib import Path
 from typing import Any
@@ -8,36 +8,36 @@ import numpy as np
 
 
 def parse(text: str, folder: Path) -> Any:
-    """What the parser makes of a file."""
+    """Parse a BVH text with the independent parser."""
     file = folder / "motion.bvh"
     file.write_text(text)
     return bvhio.readAsBvh(str(file))
 
 
 def joints(motion: Any) -> dict[str, Any]:
-    """The file's joints by name."""
+    """The joints of the file by name."""
     return {joint.Name: joint for joint, _, _ in motion.Root.layout()}
 
 
 def forward_kinematics(motion: Any) -> dict[str, np.ndarray]:
-    """Where every joint is in every frame, (frames, 3), by name."""
-    found: dict[str, np.ndarray] = {}
+    """Positions of every joint in every frame, (frames, 3), by name."""
+    positions: dict[str, np.ndarray] = {}
 
     def place(joint: Any, origin: np.ndarray, turned: np.ndarray) -> None:
-        # Of the root it is what the channels say; elsewhere the parser repeats the offset.
+        # The root's translation is in the channels; for other joints the parser gives the offset.
         moved = np.array([tuple(key.Position) for key in joint.Keyframes])
-        found[joint.Name] = origin + np.einsum("fij,fj->fi", turned, moved)
+        positions[joint.Name] = origin + np.einsum("fij,fj->fi", turned, moved)
         local = np.array([_matrix(key.Rotation) for key in joint.Keyframes])
         for child in joint.Children:
-            place(child, found[joint.Name], turned @ local)
+            place(child, positions[joint.Name], turned @ local)
 
     frames = motion.FrameCount
     place(motion.Root, np.zeros((frames, 3)), np.tile(np.eye(3), (frames, 1, 1)))
-    return found
+    return positions
 
 
 def angles_deg(text: str) -> np.ndarray:
-    """The rotation channels as they stand in the file, (frames, channels)."""
+    """The rotation channels in the order of the file, (frames, channels)."""
     lines = text.splitlines()
     return np.array([line.split()[3:] for line in lines[lines.index("MOTION") + 3 :]], np.float64)
 

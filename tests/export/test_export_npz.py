@@ -7,7 +7,7 @@ from pipelines.export.npz import npz_bytes
 from schemas.layouts import layout
 
 
-def test_what_comes_back_is_what_was_lifted_and_nothing_is_pickled():
+def test_arrays_round_trip_without_pickle():
     track = lifted(9, subject="S1")
     with np.load(io.BytesIO(npz_bytes(track)), allow_pickle=False) as read:
         arrays = dict(read)
@@ -22,18 +22,18 @@ def test_what_comes_back_is_what_was_lifted_and_nothing_is_pickled():
     assert all(array.dtype != object for array in arrays.values())
 
 
-def test_every_array_is_explained():
+def test_the_readme_describes_every_array():
     with np.load(io.BytesIO(npz_bytes(lifted(2))), allow_pickle=False) as read:
-        told = str(read["README"]).split("\n\n")[1]
-        names = {name for line in told.splitlines() for name in line.split("  ")[0].split(", ")}
+        lines = str(read["README"]).split("\n\n")[1]
+        names = {name for line in lines.splitlines() for name in line.split("  ")[0].split(", ")}
         assert set(read.files) - {"README"} == names
 
 
-def test_what_is_not_known_is_absent():
+def test_unknown_values_have_no_array():
     track = lifted(4, trajectory=None, reprojection_px=None, intrinsics=None)
     with np.load(io.BytesIO(npz_bytes(track)), allow_pickle=False) as read:
         assert not {"trajectory_m", "reprojection_px", "intrinsics"} & set(read.files)
 
 
-def test_the_same_track_is_the_same_file():
+def test_the_same_track_gives_the_same_bytes():
     assert npz_bytes(lifted(5)) == npz_bytes(lifted(5))

@@ -1,4 +1,4 @@
-"""Rotations are rotations, do what they say, and their angles come without jumps."""
+"""Rotations are proper, align what they should, and their Euler angles do not jump."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def proper(rotations):
     )
 
 
-def test_a_swing_is_the_shortest_turn_to_a_direction():
+def test_a_swing_is_the_shortest_rotation_to_a_direction():
     start, ends = directions(1)[0], directions(200)
     turns = swing(start, ends)
     assert proper(turns)
@@ -30,20 +30,20 @@ def test_a_swing_is_the_shortest_turn_to_a_direction():
     assert np.allclose(Rotation.from_matrix(turns).magnitude(), angles, atol=1e-7)
 
 
-def test_a_swing_to_the_opposite_or_to_nowhere_is_a_rotation_too():
+def test_a_swing_to_the_opposite_or_a_zero_vector_is_a_rotation():
     turns = swing(UP, np.array([-UP, UP, [0, 0, 0], [1e-6, -1, 0]]))
     assert proper(turns)
     assert np.allclose(turns @ UP, [-UP, UP, UP, -UP], atol=1e-5)
 
 
-def test_the_best_fit_finds_a_rotation_again_and_never_a_mirror_image():
+def test_best_fit_recovers_a_rotation_and_never_mirrors():
     start, truth = directions(3), Rotation.random(50, rng=RNG).as_matrix()
     assert np.allclose(best_fit(start, start @ truth.swapaxes(-1, -2)), truth, atol=1e-9)
     assert proper(best_fit(start, directions(200, 3)))
     assert proper(best_fit(start, -start[None]))
 
 
-def test_directions_on_a_line_are_a_swing():
+def test_best_fit_of_directions_on_a_line_is_a_swing():
     line = np.array([UP, -UP])
     sideways = np.array([[[1.0, 0, 0], [-1, 0, 0]], [[0, 0, 0], [0, 0, 1]]])
     turns = best_fit(line, sideways)
@@ -54,8 +54,8 @@ def test_directions_on_a_line_are_a_swing():
 
 
 @pytest.mark.parametrize("order", ["ZXY", "XYZ", "XZY", "YXZ"])
-def test_angles_say_the_rotation_and_do_not_jump(order):
-    # Three turns about each axis at different speeds: past half turns, and close by gimbal lock.
+def test_euler_angles_reproduce_the_rotation_without_jumps(order):
+    # Turns about the three axes at different speeds, which pass half turns and come close to gimbal lock.
     time = np.linspace(0, 6 * np.pi, 4000)
     truth = Rotation.from_rotvec(np.stack([time, 0.7 * time, 1.4 * np.sin(0.3 * time)], axis=-1)).as_matrix()
     angles = euler_deg(truth, order)
@@ -64,7 +64,7 @@ def test_angles_say_the_rotation_and_do_not_jump(order):
     assert euler_deg(truth[:1], order).shape == (1, 3)
 
 
-def test_gimbal_lock_is_no_warning(recwarn):
+def test_gimbal_lock_gives_no_warning(recwarn):
     locked = Rotation.from_euler("ZXY", [[30, 90, 10], [30, 90, 10]], degrees=True).as_matrix()
     again = Rotation.from_euler("ZXY", euler_deg(locked, "ZXY"), degrees=True).as_matrix()
     assert np.allclose(again, locked, atol=1e-6)

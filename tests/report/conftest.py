@@ -1,4 +1,4 @@
-"""A headless Chromium for pages, which reports whatever goes wrong in them."""
+"""A headless Chromium that opens pages and reports their errors."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-# Software rendering, as no graphics card is there; and none of the calls home that a fresh profile makes.
+# Software rendering, because there may be no graphics card, and no network requests of the browser itself.
 FLAGS = (
     *("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage"),
@@ -18,7 +18,7 @@ LOCAL = ("file:", "data:", "blob:")
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """One browser per module: while Playwright is up, an event loop runs in this thread, which others may not like."""
+    """One browser per module. Playwright keeps an event loop in this thread, which disturbs other modules' tests."""
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("no chromium here: apt-get install chromium")
@@ -32,7 +32,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def open_page(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
-    """Opens an HTML text from a file; errors in it and requests to the network fail the module's last test."""
+    """Opens an HTML text from a file. Errors in pages and requests to the network fail the module's last test."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     troubles: list[str] = []
 
@@ -41,7 +41,7 @@ def open_page(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         file.write_text(text, encoding="utf-8")
         page = context.new_page()
         page.emulate_media(**emulated)
-        page.on("console", lambda said: said.type == "error" and troubles.append(f"{page.url}: {said.text}"))
+        page.on("console", lambda line: line.type == "error" and troubles.append(f"{page.url}: {line.text}"))
         page.on("pageerror", lambda error: troubles.append(f"{page.url}: {error}"))
         page.on("request", lambda asked: asked.url.startswith(LOCAL) or troubles.append(asked.url))
         page.goto(file.as_uri())
@@ -54,7 +54,7 @@ def open_page(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def screenshot(tmp_path: Path) -> Callable[..., Path]:
-    """Keeps a picture of a page with the test's output, and where RAYLIFT_TEST_OUTPUT says."""
+    """Saves a picture of a page in the test's folder, and in the folder RAYLIFT_TEST_OUTPUT if it is set."""
 
     def take(page: Any, name: str) -> Path:
         file = tmp_path / f"{name}.png"

@@ -1,4 +1,4 @@
-"""Small outputs of a label job, written as the job writes them, with known numbers in them."""
+"""Small outputs of a label job with known numbers, in the job's format."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from schemas.formats.detections import DETECTIONS, FORMAT
 
 
 def somebody(score: float = 0.9, keypoint_score: float = 0.8, place_px: float = 40) -> dict[str, Any]:
-    """A person of 17 keypoints on a diagonal."""
+    """A person whose 17 keypoints lie on a diagonal."""
     line = place_px + np.linspace(0, 40, 17)
     return {
         "box": [place_px, place_px, place_px + 40, place_px + 40],
@@ -32,18 +32,18 @@ def clip(video: str, people: Sequence[Sequence[dict[str, Any]]], start: int = 0,
         **{"start_frame": start, "stop_frame": start + frames, "width": 160, "height": 120, "codec": "h264"},
         "timestamps_s": [(start + n) / 20 for n in range(frames)],
         **{"decoder": "pyav", "decoded": [True] * frames, "decode_s": 0.1, "detect_s": 0.2, "plan_s": 0.01},
-        **{"people": [list(found) for found in people], "detections": sum(map(len, people))},
+        **{"people": [list(frame) for frame in people], "detections": sum(map(len, people))},
     } | changes
 
 
 def failed(video: str, error: str = "not a video") -> dict[str, Any]:
-    """A clip that has no result."""
+    """A clip that could not be decoded."""
     nothing = {"timestamps_s": [], "decoded": [], "people": [], "detections": 0, "decoder": None, "error": error}
     return clip(video, []) | nothing
 
 
 def write_detections(output: Path, *files: Sequence[dict[str, Any]]) -> None:
-    """Write clips, a file of each list."""
+    """Write one file for each list of clips."""
     folder = output / "detections"
     folder.mkdir(parents=True, exist_ok=True)
     for number, clips in enumerate(files):

@@ -1,4 +1,4 @@
-"""Scenes to look at: people made up, or filmed in the synthetic studio and lifted nearly as they were."""
+"""Scenes for tests of pages: invented people, and people from synthetic videos, lifted almost exactly."""
 
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.configs.synthesize import SynthesizeConfig
 
-# Feet 0.9 m under the pelvis and shoulders 0.5 m above it, camera axes (y down); layout h36m17.
+# Layout h36m17, camera axes (y down): feet 0.9 m below the pelvis, shoulders 0.5 m above it.
 STANDING = np.zeros((17, 3), np.float32)
 STANDING[[3, 6], 1], STANDING[[11, 14], 1] = 0.9, -0.5
 STANDING[[4, 5, 6, 11, 12, 13], 0] = 0.2
 
 
 def make_person(frames: int = 20, **changes: Any) -> Person:
-    """Somebody who stands 4 m away; `changes` replace fields of both tracks."""
+    """A person who stands 4 m away; `changes` replace fields of both tracks."""
     rng = np.random.default_rng(frames)
     values: dict[str, Any] = {
         **{"track_id": "t0", "video": "videos/stand.mp4", "subject": None, "action": None, "camera": None},
@@ -50,7 +50,7 @@ def make_scene(*people: Person, video: Path | None = None, title: str = "A scene
 
 
 def film(folder: Path, seconds: float = 2.0, people: int = 2, **changes: Any) -> tuple[Path, list[Truth]]:
-    """A video of people who walk and wave, and what is true of them."""
+    """Render a video of people who walk and wave, with their ground truth."""
     values: dict[str, Any] = {"width": 320, "height": 240, "views": 1, "fps": 25, "actions": ("walk", "wave")}
     values |= {"people": people, "people_per_video": people, "seconds": seconds, "output": str(folder)}
     (folder / "videos").mkdir(parents=True, exist_ok=True)
@@ -59,12 +59,12 @@ def film(folder: Path, seconds: float = 2.0, people: int = 2, **changes: Any) ->
 
 
 def filmed_person(truth: Truth, start: int = 0, trajectory: bool = True) -> Person:
-    """A person of a film from a frame on, the keypoints half a pixel off, unseen for five frames."""
+    """A person of a video from a frame on; keypoints are off by half a pixel, and five frames are interpolated."""
     rng = np.random.default_rng(truth.person)
     positions, visible = truth.positions[start:], truth.visible[start:]
     frames = len(positions)
-    unseen = np.abs(np.arange(frames) - frames // 2 - 2) <= 2
-    scores = np.where(unseen[:, None], 0, visible * 0.6 + 0.3).astype(np.float32)
+    interpolated = np.abs(np.arange(frames) - frames // 2 - 2) <= 2
+    scores = np.where(interpolated[:, None], 0, visible * 0.6 + 0.3).astype(np.float32)
     return make_person(
         frames,
         **{name: getattr(truth, name) for name in ("video", "subject", "action", "person", "fps")},
@@ -73,7 +73,7 @@ def filmed_person(truth: Truth, start: int = 0, trajectory: bool = True) -> Pers
         timestamps_s=truth.timestamps_s[start:],
         keypoints=truth.keypoints[start:] + rng.normal(0, 0.5, (frames, 17, 2)).astype(np.float32),
         scores=scores,
-        interpolated=unseen,
+        interpolated=interpolated,
         keypoint_score=scores.mean(axis=1),
         positions=positions - positions[:, :1],
         trajectory=positions[:, 0] if trajectory else None,
@@ -84,6 +84,6 @@ def filmed_person(truth: Truth, start: int = 0, trajectory: bool = True) -> Pers
 
 
 def filmed_scene(video: Path | None, people: list[Truth], trajectory: bool = True) -> Scene:
-    """A scene of a film: the first person from its beginning, the second from frame 10 on."""
+    """A scene of two people of a video: the first from its beginning, the second from frame 10 on."""
     shown = tuple(filmed_person(truth, 10 * truth.person, trajectory) for truth in people)
     return Scene("Walk & wave <two people>", shown, video)

@@ -13,30 +13,30 @@ class Elements(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.names: list[str] = []
-        self.said: list[str] = []
+        self.texts: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.names.append(tag)
 
     def handle_data(self, data: str) -> None:
-        self.said.append(data)
+        self.texts.append(data)
 
 
-def test_text_of_users_stays_text():
+def test_text_from_users_is_escaped():
     body = heading(HOSTILE, HOSTILE) + facts({HOSTILE: HOSTILE}) + note(HOSTILE) + table([HOSTILE], [[HOSTILE]])
-    found = Elements(document(HOSTILE, body, plotly=False))
-    assert "script" not in found.names
-    assert found.said.count(HOSTILE) == 8
+    elements = Elements(document(HOSTILE, body, plotly=False))
+    assert "script" not in elements.names
+    assert elements.texts.count(HOSTILE) == 8
 
 
-def test_data_of_scripts_cannot_end_them():
+def test_data_cannot_end_its_script_element():
     text = json_script("data", {"name": HOSTILE})
     assert text.count("</script>") == 1
-    assert json.loads(Elements(text).said[0]) == {"name": HOSTILE}
+    assert json.loads(Elements(text).texts[0]) == {"name": HOSTILE}
 
 
-def test_numbers_stand_right():
+def test_columns_of_numbers_are_aligned_right():
     text = table(["name", "error"], [["walk", "3.1 mm"], ["sit", 12]])
     assert text.count('<td class="number">') == 2
     assert '<th scope="col" class="number">error' in text

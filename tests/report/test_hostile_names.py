@@ -1,4 +1,4 @@
-"""Whatever videos, people and actions are called, it is text on every page: no element and no script of theirs."""
+"""Names of videos, people and actions are only text on every page: they add no elements and run no scripts."""
 
 from html.parser import HTMLParser
 from typing import Any
@@ -22,7 +22,7 @@ HOSTILE = (
 
 
 class Elements(HTMLParser):
-    """What a page is made of."""
+    """Counts the elements of a page that a hostile name could add."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -61,21 +61,21 @@ def labels(tmp_path: Any) -> Any:
     def page(name: str) -> str:
         write_detections(tmp_path, [clip(name, [[somebody()]] * 3 + [[]], damage=name)])
         write_lengths(tmp_path, 20)
-        told = {"failures": [{"video": name, "reason": name}], "damaged": [{"video": name, "damage": name}]}
-        return label_page(make_report(output=name, decoders={name: 1}, **told), str(tmp_path))
+        failures = {"failures": [{"video": name, "reason": name}], "damaged": [{"video": name, "damage": name}]}
+        return label_page(make_report(output=name, decoders={name: 1}, **failures), str(tmp_path))
 
     return page
 
 
-def test_pages_hold_no_element_of_a_name(labels: Any) -> None:
+def test_names_add_no_elements_to_pages(labels: Any) -> None:
     for draw in (evaluation, poses, labels):
         plain = Elements(draw("walk"))
         for name in HOSTILE:
-            found = Elements(draw(name))
-            assert (found.scripts, found.harm) == (plain.scripts, plain.harm), (draw, name)
+            elements = Elements(draw(name))
+            assert (elements.scripts, elements.harm) == (plain.scripts, plain.harm), (draw, name)
 
 
-def test_a_browser_runs_nothing_of_a_name(open_page: Any, labels: Any) -> None:
+def test_names_run_no_scripts_in_a_browser(open_page: Any, labels: Any) -> None:
     name = "".join(HOSTILE)
     for draw in (evaluation, poses, labels):
         page = open_page(draw(name).replace("alert(1)", "(window.harmed=1)"))

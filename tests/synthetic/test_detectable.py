@@ -1,4 +1,4 @@
-"""The proof that the mannequins look like people: a real detector finds them from all sides."""
+"""Mannequins look like people: a real detector finds them from all sides."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,9 @@ FRAMES_PER_VIEW = 8
 
 @dataclass(frozen=True)
 class Sighting:
-    """What the detector made of one frame: errors are shares of the person's height in pixels."""
+    """The detector's result on one frame; errors are shares of the person's height in the image."""
 
-    found: bool
+    detected: bool
     errors: np.ndarray
     swapped_errors: np.ndarray
     facing: float
@@ -37,8 +37,8 @@ def judge(people: People, true: np.ndarray, facing: np.ndarray) -> Sighting:
         keypoints = people.keypoints[people.scores.argmax()]
         errors = np.linalg.norm(keypoints[DETECTED] - true[TRUE], axis=1) / height
         swapped = np.linalg.norm(keypoints[list(COCO.mirror)][DETECTED] - true[TRUE], axis=1) / height
-    found = bool(np.median(errors) < 0.25)
-    return Sighting(found, errors, swapped, float(facing[2]), float(np.degrees(np.arctan2(facing[0], facing[2]))))
+    detected = bool(np.median(errors) < 0.25)
+    return Sighting(detected, errors, swapped, float(facing[2]), float(np.degrees(np.arctan2(facing[0], facing[2]))))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def sightings() -> list[Sighting]:
     values = {"people": len(ACTIONS), "seconds": 6, "views": 3, "width": 480, "height": 480, "seed": 1}
     config = SynthesizeConfig.model_validate({"output": "unused", **values})
     detector = BlazePose(BlazePoseConfig(), threads=2, device="cpu")
-    seen = []
+    results = []
     for person in range(config.people):
         scene = build_scene(config, person)
         motion = scene.actors[0].motion
@@ -56,30 +56,30 @@ def sightings() -> list[Sighting]:
             for index, people in zip(indices, detector(np.stack([renderer.frame(i) for i in indices])), strict=True):
                 # The pelvis' forward direction in camera space.
                 facing = motion.rotations[index, 0, :, 0] @ view.rotation
-                seen.append(judge(people, view.project(motion.positions[index]), facing))
-    return seen
+                results.append(judge(people, view.project(motion.positions[index]), facing))
+    return results
 
 
 @pytest.mark.long
-def test_more_than_200_frames_show_all_sides(sightings: list[Sighting]) -> None:
+def test_over_200_sampled_frames_show_people_from_all_sides(sightings: list[Sighting]) -> None:
     assert len(sightings) > 200
     sides, _ = np.histogram([s.azimuth_deg for s in sightings], bins=8, range=(-180, 180))
     assert sides.min() >= 10
 
 
-def test_the_person_is_found(sightings: list[Sighting]) -> None:
-    assert np.mean([s.found for s in sightings]) >= 0.95
+def test_a_detector_finds_the_person(sightings: list[Sighting]) -> None:
+    assert np.mean([s.detected for s in sightings]) >= 0.95
 
 
-def test_limbs_are_where_the_truth_says(sightings: list[Sighting]) -> None:
+def test_detected_limbs_are_near_the_truth(sightings: list[Sighting]) -> None:
     assert np.median([s.errors for s in sightings]) <= 0.04
 
 
-def test_left_is_left(sightings: list[Sighting]) -> None:
-    # Within 45° of towards the camera, or away from it.
+def test_a_detector_does_not_swap_left_and_right(sightings: list[Sighting]) -> None:
+    # People who face the camera, or turn their back to it, within 45°.
     front = [s.errors.mean() < s.swapped_errors.mean() for s in sightings if s.facing < -np.sqrt(0.5)]
     back = [s.errors.mean() < s.swapped_errors.mean() for s in sightings if s.facing > np.sqrt(0.5)]
     assert min(len(front), len(back)) > 40
     assert np.mean(front + back) >= 0.95
-    # Backs are the harder side: 97 % over 600 of them, so the 50 seen here scatter between 92 and 100 %.
+    # Backs are harder: 97 % of 600 are right, so the rate over the 50 here varies between 92 and 100 %.
     assert min(np.mean(front), np.mean(back)) >= 0.9

@@ -28,14 +28,14 @@ def test_bones_keep_their_lengths(motions: list[Motion]) -> None:
 
 
 def test_movement_is_smooth(motions: list[Motion]) -> None:
-    # Bounds of real motion capture: 11 m/s and 500 m/s² at most in ../shared/data; these people do no salsa.
+    # Motion capture of the CMU database reaches 11 m/s and 500 m/s²; the synthetic actions are slower.
     for motion in motions:
         positions = motion.positions.astype(np.float64)
         assert np.linalg.norm(np.diff(positions, axis=0), axis=-1).max() * FPS < 10
         assert np.linalg.norm(np.diff(positions, 2, axis=0), axis=-1).max() * FPS**2 < 150
 
 
-def test_everybody_moves(motions: list[Motion]) -> None:
+def test_every_action_moves_the_body(motions: list[Motion]) -> None:
     for motion in motions:
         hands = motion.positions[:, [JOINT["left_wrist"], JOINT["right_wrist"]]]
         assert np.ptp(hands, axis=0).max() > 0.2
@@ -47,7 +47,7 @@ def test_feet_are_on_the_ground_and_stay_there(motions: list[Motion]) -> None:
         assert points[..., 2].min() > -0.02
         airborne = 0.3 if motion.action in ("jump", "jog") else 0.02
         assert points[..., 2].min(axis=1).max() < airborne
-        # The lowest point stands still (walking feet swing at 4 m/s).
+        # The lowest point stands still, whereas the swinging foot of a walk moves at 4 m/s.
         lowest = points[:-1, :, 2].argmin(axis=1)
         speed = np.linalg.norm(np.diff(points[..., :2], axis=0), axis=-1) * FPS
         assert np.median(speed[np.arange(len(lowest)), lowest]) < 0.35
@@ -59,7 +59,7 @@ def test_knees_and_elbows_bend_one_way(motions: list[Motion]) -> None:
             for parent, joint, sense in (("hip", "knee", 1), ("shoulder", "elbow", -1)):
                 upper = motion.rotations[:, JOINT[f"{side}_{parent}"]]
                 lower = motion.rotations[:, JOINT[f"{side}_{joint}"]]
-                # The lower part's long axis, seen from the upper: backwards is -x there.
+                # The long axis of the lower part, in the frame of the upper part, where backward is -x.
                 axis = np.einsum("fji,fj->fi", upper, -lower[..., 2])
                 bent = np.degrees(np.arctan2(-sense * axis[:, 0], -axis[:, 2]))
                 assert bent.min() > -0.1
@@ -80,7 +80,7 @@ def test_gaits_travel_and_turn(action: str) -> None:
     assert (0.7 < speed < 1.4) if action == "walk" else (1.2 < speed < 2.6)
     heading = np.unwrap(np.arctan2(motion.rotations[:, 0, 1, 0], motion.rotations[:, 0, 0, 0]))
     assert np.ptp(heading) > np.pi
-    # They go where they look.
+    # People walk in the direction that they face.
     forward = motion.rotations[:-1, 0, :2, 0]
     assert (np.diff(root, axis=0) * forward).sum(axis=1).mean() > 0
 
@@ -94,7 +94,7 @@ def test_jumpers_leave_the_ground_and_sitters_reach_the_seat() -> None:
     assert sitting.moved(2.0, 0.0).seat == pytest.approx((sitting.seat[0] + 2, *sitting.seat[1:]))
 
 
-def test_the_seed_decides() -> None:
+def test_equal_seeds_give_equal_motions() -> None:
     first, again, other = (generate_motion(seed, 2.0, FPS) for seed in (5, 5, 6))
     np.testing.assert_array_equal(first.positions, again.positions)
     assert first.action == again.action
@@ -102,6 +102,6 @@ def test_the_seed_decides() -> None:
     assert first.positions.dtype == np.float32
 
 
-def test_unknown_action_is_named() -> None:
+def test_an_unknown_action_is_refused_by_name() -> None:
     with pytest.raises(UserError, match=r"no action 'flying'; known: walk, "):
         generate_motion(0, 1.0, FPS, "flying")

@@ -78,7 +78,7 @@ def test_face_shows_from_the_front_and_hair_from_behind(motion: Motion, look: Lo
     assert red_not_blue(head(180)) < 0.1
 
 
-def test_painting_leaves_the_rest_of_the_image_alone(motion: Motion, look: Look) -> None:
+def test_painting_changes_only_the_persons_pixels(motion: Motion, look: Look) -> None:
     rng = np.random.default_rng(0)
     before = rng.integers(0, 255, (400, 400, 3), np.uint8)
     after = before.copy()
@@ -109,7 +109,7 @@ def test_nearer_things_cover_farther_ones(motion: Motion, look: Look) -> None:
         alone = np.zeros((400, 400, 3), np.uint8)
         paint(alone, view, UP, [(figure.surface, vertices)])
         person = alone.any(axis=2)
-        # Behind the person, it shows through their smoothed outline only.
+        # A thing behind the person is visible only at the antialiased outline.
         difference = np.abs(image.astype(int) - alone).max(axis=2)
         hidden = float((difference[person] > 60).mean())
         assert hidden > 0.3 if covered else hidden < 0.1

@@ -40,7 +40,7 @@ def test_standing_people_have_their_stature_and_symmetry(body: Body) -> None:
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_angles_mean_what_anatomy_says(body: Body, side: str) -> None:
+def test_joint_angles_turn_in_the_anatomical_sense(body: Body, side: str) -> None:
     outwards = 1 if side == "left" else -1
     thigh, forearm = body.bone(f"{side}_knee"), body.bone(f"{side}_wrist")
 
@@ -66,7 +66,7 @@ def test_trunk_bends_forwards_leftwards_and_turns_left(body: Body) -> None:
     assert pose(body, ("pelvis", ROTATION, 90))[1][0, 1, 0] == pytest.approx(1)
 
 
-def test_bodies_differ_within_human_measure() -> None:
+def test_sampled_proportions_are_human_and_vary() -> None:
     bodies = [sample_body(np.random.default_rng(seed)) for seed in range(50)]
     statures = [body.stature for body in bodies]
     assert min(statures) >= 1.5
@@ -75,7 +75,7 @@ def test_bodies_differ_within_human_measure() -> None:
     assert 0.01 < np.ptp(shares) < 0.04
 
 
-def test_limits_are_ordered_and_allow_rest() -> None:
+def test_joint_limits_are_ordered_and_include_the_rest_pose() -> None:
     low, high = joint_limits()
     assert (low <= 0).all()
     assert (high >= 0).all()

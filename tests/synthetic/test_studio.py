@@ -94,7 +94,7 @@ def test_views_of_one_person_are_the_same_motion(studio: tuple[SynthesizeConfig,
     np.testing.assert_allclose(worlds[0], worlds[1], atol=1e-5)
 
 
-def test_truth_describes_itself(studio: tuple[SynthesizeConfig, list[str]]) -> None:
+def test_truth_files_carry_their_format(studio: tuple[SynthesizeConfig, list[str]]) -> None:
     schema = pq.read_schema(next(Path(studio[0].output, "truth").glob("*.parquet")))
     assert schema.metadata[b"raylift.format"].decode() == FORMAT
     assert schema.field("positions").metadata[b"unit"] == b"m, camera space"
@@ -117,7 +117,7 @@ def test_a_person_does_not_depend_on_cameras_or_company(tmp_path: Path) -> None:
     np.testing.assert_allclose(together.positions - shift, alone.positions, atol=1e-6)
 
 
-def test_default_actions_take_turns(tmp_path: Path) -> None:
+def test_by_default_people_perform_all_actions_in_turn(tmp_path: Path) -> None:
     names = [build_scene(config(tmp_path, people=9, people_per_video=1), first).name for first in range(9)]
     assert len({name.split("_")[1] for name in names}) == 9
 
@@ -129,7 +129,7 @@ def test_unknown_action_and_remote_output_are_refused(tmp_path: Path) -> None:
         synthesize(SynthesizeConfig.model_validate({"output": "memory://studio"}))
 
 
-def test_missing_or_foreign_truth_is_explained(tmp_path: Path) -> None:
+def test_missing_truth_and_other_formats_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"python -m jobs\.synthesize"):
         load_truth(str(tmp_path))
     (tmp_path / "truth").mkdir()
@@ -138,7 +138,7 @@ def test_missing_or_foreign_truth_is_explained(tmp_path: Path) -> None:
         load_truth(str(tmp_path))
 
 
-def test_the_job_makes_videos_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_job_writes_videos_and_prints_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["people=1", "views=1", "seconds=0.2", "width=64", "height=64", "workers=1"]
     assert run_job("synthesize", [f"output={tmp_path}/out", *small]) == 0
     assert "1 videos, 6 frames" in capsys.readouterr().out

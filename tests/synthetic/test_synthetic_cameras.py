@@ -21,7 +21,7 @@ def points() -> np.ndarray:
     return np.concatenate([rng.uniform(-1.5, 1.5, (50, 2)), rng.uniform(4, 6, (50, 1))], axis=1)
 
 
-def test_opencv_model_is_opencvs(points: np.ndarray) -> None:
+def test_opencv_distortion_equals_that_of_opencv(points: np.ndarray) -> None:
     camera = Intrinsics(
         fx=700, fy=690, cx=310, cy=330, k1=-0.2, k2=0.24, k3=-0.01, p1=2e-3, p2=-1e-3, distortion="opencv"
     )
@@ -32,7 +32,7 @@ def test_opencv_model_is_opencvs(points: np.ndarray) -> None:
     np.testing.assert_allclose(project(camera, points), expected[:, 0], atol=1e-9)
 
 
-def test_human36m_model_is_the_formula_of_the_reference(points: np.ndarray) -> None:
+def test_human36m_distortion_equals_the_published_formula(points: np.ndarray) -> None:
     fx, fy, cx, cy, k1, k2, k3, px, py = 1145.0, 1143.8, 512.5, 515.5, -0.207, 0.247, -0.003, -9.8e-4, -1.4e-3
     camera = Intrinsics(fx=fx, fy=fy, cx=cx, cy=cy, k1=k1, k2=k2, k3=k3, p1=px, p2=py, distortion="human36m")
     for (x, y, z), (u, v) in zip(points, project(camera, points), strict=True):
@@ -49,7 +49,7 @@ def test_mirroring_the_world_mirrors_the_image(points: np.ndarray) -> None:
     np.testing.assert_allclose(project(mirrored, points * [-1, 1, 1]), project(camera, points) * [-1, 1])
 
 
-def test_axis_projects_to_the_principal_point() -> None:
+def test_the_optical_axis_projects_to_the_principal_point() -> None:
     camera = sample_intrinsics(np.random.default_rng(2), 640, 480)
     np.testing.assert_allclose(project(camera, np.array([[0.0, 0.0, 3.0]])), [[camera.cx, camera.cy]])
 

@@ -11,7 +11,7 @@ from schemas.cameras import Intrinsics
 @pytest.fixture
 def standing() -> Motion:
     body = sample_body(np.random.default_rng(0))
-    # Arms half raised: hanging, they would hide the hips.
+    # The arms are half raised, because hanging ones would hide the hips.
     angles = np.zeros((1, JOINTS, 3))
     angles[0, [JOINT["left_shoulder"], JOINT["right_shoulder"]], FLEXION] = np.deg2rad(60)
     positions, rotations = forward_kinematics(body, angles, np.array([[0.0, 0.0, 1.0]]))
@@ -31,22 +31,22 @@ def test_all_limbs_are_seen_from_the_front_and_from_behind(standing: Motion) -> 
 
 
 def test_the_far_side_is_hidden_from_the_side(standing: Motion) -> None:
-    seen = visible_joints([standing], camera_at(0.0, 5.0))[0][0]
+    visible = visible_joints([standing], camera_at(0.0, 5.0))[0][0]
     for part in ("shoulder", "hip", "knee", "ankle", "elbow", "wrist"):
-        assert seen[JOINT[f"left_{part}"]]
+        assert visible[JOINT[f"left_{part}"]]
     for part in ("shoulder", "hip", "knee", "ankle"):
-        assert not seen[JOINT[f"right_{part}"]]
+        assert not visible[JOINT[f"right_{part}"]]
 
 
 def test_people_hide_one_another(standing: Motion) -> None:
     behind = standing.moved(-1.0, 0.0)
-    front_seen, back_seen = visible_joints([standing, behind], camera_at(5.0, 0.0))
-    assert front_seen.all()
-    assert back_seen.mean() < 0.5
+    visible_in_front, visible_behind = visible_joints([standing, behind], camera_at(5.0, 0.0))
+    assert visible_in_front.all()
+    assert visible_behind.mean() < 0.5
     beside = standing.moved(0.0, 1.5)
-    assert all(seen.all() for seen in visible_joints([standing, beside], camera_at(5.0, 0.0)))
+    assert all(visible.all() for visible in visible_joints([standing, beside], camera_at(5.0, 0.0)))
 
 
-def test_shape_follows_the_motion() -> None:
+def test_visibility_has_one_value_per_frame_and_joint() -> None:
     motion = generate_motion(0, 1.0, 30.0, "walk")
     assert visible_joints([motion], camera_at(5.0, 0.0))[0].shape == (30, JOINTS)

@@ -16,9 +16,9 @@ JOINTS = ("pelvis", "left_knee", "right_wrist")
 
 def chart(html: str, name: str) -> dict:
     """The traces by name and the layout of a chart."""
-    found = re.search(rf'<script type="application/json" id="{name}-data">(.*?)</script>', html)
-    assert found is not None, name
-    read = json.loads(found[1])
+    match = re.search(rf'<script type="application/json" id="{name}-data">(.*?)</script>', html)
+    assert match is not None, name
+    read = json.loads(match[1])
     return {"layout": read["layout"], **{trace.get("name", str(n)): trace for n, trace in enumerate(read["traces"])}}
 
 
@@ -73,7 +73,7 @@ def metrics(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def test_every_epoch_and_every_term_is_drawn():
+def test_every_epoch_and_loss_term_is_drawn():
     html = training_page(training_report(), [epoch(n) for n in (1, 2, 3)])
     losses = chart(html, "losses")
     assert losses["pose"]["x"] == [1, 2, 3]
@@ -85,8 +85,8 @@ def test_every_epoch_and_every_term_is_drawn():
     assert chart(html, "speed")["frames/s"]["y"] == [1000, 2000, 3000]
     assert '<tr><td>MPJPE, mm</td><td class="number">50</td><td class="number">60</td></tr>' in html
     assert "<td>other</td>" in html, "measures of later versions are shown too"
-    for told in ("epoch 2, 50.0 mm held out", "243 frames at 50 frames/s", "2,000 frames/s, median", ">0:03:00<"):
-        assert told in html
+    for text in ("epoch 2, 50.0 mm held out", "243 frames at 50 frames/s", "2,000 frames/s, median", ">0:03:00<"):
+        assert text in html
     assert "2 tracks are shorter than the receptive field" in html
 
 
@@ -98,7 +98,7 @@ def test_without_held_out_people_it_says_so():
     assert "shapes" not in chart(html, "losses")["layout"]
 
 
-def test_what_is_not_finite_is_left_out():
+def test_values_that_are_not_finite_are_left_out():
     wild = epoch(2) | {"validation": {"mpjpe_mm": float("nan")}}
     html = training_page(training_report(), [epoch(1), wild, epoch(3)])
     assert chart(html, "held-out")["MPJPE"]["y"] == [60, None, 60]
@@ -132,7 +132,7 @@ def test_without_labels_there_are_no_errors_to_show():
     assert "0.050" in html
 
 
-def test_names_stay_text():
+def test_names_are_escaped():
     pages = evaluation_page(metrics()), training_page(training_report(output=HOSTILE), [epoch(1), epoch(2)])
     assert all("alert(1)" in page and HOSTILE not in page for page in pages)
 

@@ -11,7 +11,7 @@ from pipelines.video.probe import probe
 from pipelines.video.reader import VideoReader
 
 
-def test_a_clip_has_the_frames_at_their_distances_and_keyframes_often(tmp_path: Path) -> None:
+def test_a_clip_keeps_the_spacing_of_frames_and_has_frequent_keyframes(tmp_path: Path) -> None:
     times = 2 + np.cumsum([0.12 if i % 3 == 0 else 0.04 for i in range(50)])
     with VideoWriter(tmp_path / "v.mp4", 202, 102, 20, time_base=Fraction(1, 1000)) as writer:
         for number, time_s in enumerate(times):
@@ -20,7 +20,7 @@ def test_a_clip_has_the_frames_at_their_distances_and_keyframes_often(tmp_path: 
     clip.write_bytes(encode_clip(tmp_path / "v.mp4", probe(tmp_path / "v.mp4"), 5, 45, 150))
     info = probe(clip)
     np.testing.assert_allclose(info.timestamps_s, times[5:45] - times[5], atol=1e-4)
-    # 150 × 75.7, less the odd row.
+    # The size is 150 × 75.7, rounded to an even height.
     assert (info.width, info.height, info.codec, info.pixel_format) == (150, 76, "h264", "yuv420p")
     assert info.index.longest_gop <= 15
     with VideoReader(clip) as reader:
@@ -28,7 +28,7 @@ def test_a_clip_has_the_frames_at_their_distances_and_keyframes_often(tmp_path: 
     np.testing.assert_allclose(shown, 4 * np.arange(5, 45), atol=4)
 
 
-def test_in_place_of_damaged_frames_stands_the_one_before(tmp_path: Path, make_video: Any) -> None:
+def test_damaged_frames_repeat_the_frame_before(tmp_path: Path, make_video: Any) -> None:
     video = make_video(tmp_path / "v.mp4", frames=40)
     with av.open(str(video)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.pts is not None]
@@ -39,6 +39,6 @@ def test_in_place_of_damaged_frames_stands_the_one_before(tmp_path: Path, make_v
     video.write_bytes(data)
     with VideoReader(video) as reader:
         assert 0 < len(reader.read(0, 40).indices) < 40
-        found = list(pictures(reader, 0, 40))
-    assert [number for number, _ in found] == list(range(40))
-    assert all(image is not None for _, image in found)
+        frames = list(pictures(reader, 0, 40))
+    assert [number for number, _ in frames] == list(range(40))
+    assert all(image is not None for _, image in frames)

@@ -35,7 +35,7 @@ def go_to(page: Any, frame: int) -> None:
 
 
 def drawn_joints(page: Any, count: int, first_x: float | None = None) -> np.ndarray:
-    """The joints of everybody who is drawn in 3D, once there are so many, the first at that place."""
+    """The drawn 3D joints of all people, as soon as there are `count` of them and the first has this x."""
     there = f"joints.x.length === {count}" + (
         "" if first_x is None else f" && Math.abs(joints.x[0] - {first_x}) < 2e-3"
     )
@@ -75,14 +75,14 @@ def test_the_skeleton_lies_on_the_keypoints(page: Any, two_people: Scene) -> Non
         assert min(opaque) > 0
 
 
-def test_everybody_is_shown_as_long_as_their_track(page: Any) -> None:
+def test_people_are_shown_only_in_the_frames_of_their_tracks(page: Any) -> None:
     go_to(page, 5)
     assert len(drawn_joints(page, 17)) == 17
     go_to(page, 10)
     assert len(drawn_joints(page, 34)) == 34
 
 
-def test_the_view_does_not_jump(page: Any) -> None:
+def test_the_viewpoint_stays_when_the_frame_changes(page: Any) -> None:
     ranges = "['xaxis', 'yaxis', 'zaxis'].map((axis) => document.getElementById('space')._fullLayout.scene[axis].range)"
     go_to(page, 2)
     before = page.evaluate(ranges)
@@ -115,23 +115,23 @@ def test_keys_step_and_play(page: Any) -> None:
     assert page.locator("#slider").input_value() == stopped
 
 
-def test_clicks_on_the_curve_go_there(page: Any) -> None:
+def test_a_click_on_the_curve_seeks_to_that_time(page: Any) -> None:
     go_to(page, 0)
     box = page.locator("#quality").bounding_box()
     page.mouse.click(box["x"] + 56 + (box["width"] - 72) * 0.5, box["y"] + 40)
-    # Half of the time from frame 0 to frame 49.
+    # Half of the time between frames 0 and 49.
     assert page.locator("#slider").input_value() in ("24", "25")
     cursor = page.locator("#cursor").bounding_box()
     assert cursor["x"] - box["x"] == pytest.approx(56 + (box["width"] - 72) * 0.5, rel=0.03)
 
 
-def test_names_are_text(page: Any) -> None:
+def test_names_on_the_pose_page_are_escaped(page: Any) -> None:
     assert page.title() == "Walk & wave <two people>"
     assert page.locator("h1").inner_text() == "Walk & wave <two people>"
 
 
 def test_the_video_shows_the_frame_of_the_slider(open_page: Any, tmp_path: Path) -> None:
-    # A variable rate: every third frame lasts three times as long.
+    # Variable frame rate: every third frame lasts three times as long.
     times = np.cumsum([0.12 if i % 3 == 0 else 0.04 for i in range(48)])
     with VideoWriter(tmp_path / "numbered.mp4", 192, 64, 15, time_base=Fraction(1, 1000)) as writer:
         for number, time_s in enumerate(times):
@@ -157,7 +157,7 @@ def test_the_video_shows_the_frame_of_the_slider(open_page: Any, tmp_path: Path)
         )
 
 
-def test_a_scene_without_video_and_paths_plays_and_says_so(open_page: Any, screenshot: Any) -> None:
+def test_a_scene_without_video_or_trajectories_plays_and_says_so(open_page: Any, screenshot: Any) -> None:
     people = [make_person(30, person=i, trajectory=None, reprojection_px=None, reprojection="none") for i in range(2)]
     page = open_page(pose_page(make_scene(*people, title="</script><b>")), color_scheme="dark")
     page.wait_for_selector(READY)
@@ -180,7 +180,7 @@ def test_a_video_that_the_browser_cannot_play_is_left_out(open_page: Any, two_pe
     page.wait_for_function("document.getElementById('slider').value > 5")
 
 
-def test_packed_arrays_come_back(page: Any) -> None:
+def test_packed_arrays_round_trip(page: Any) -> None:
     rng = np.random.default_rng(0)
     for kind in (np.uint8, np.int16, np.int32):
         limits = np.iinfo(kind)
@@ -191,7 +191,7 @@ def test_packed_arrays_come_back(page: Any) -> None:
     assert page.evaluate("async (packed) => (await unpack(packed)).length", pack(np.zeros((0, 3), np.int16))) == 0
 
 
-def test_long_scenes_are_cut_and_say_so() -> None:
+def test_long_scenes_are_cut_with_a_note() -> None:
     text = pose_page(make_scene(make_person(50)), longest=20)
     assert "Shown are the first 20 frames; 30 more" in text
     assert 'max="19"' in text

@@ -20,7 +20,7 @@ def two_people(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 
 def like(image: np.ndarray, colour: tuple[int, int, int]) -> int:
-    """How many pixels have nearly this colour."""
+    """Number of pixels that have almost this colour."""
     return int((np.abs(image.astype(int) - colour).max(axis=-1) < 40).sum())
 
 
@@ -33,15 +33,15 @@ def test_the_mp4_shows_video_and_people(two_people: Scene, tmp_path: Path) -> No
     assert two_people.video is not None
     with VideoReader(tmp_path / "a.mp4") as rendered, VideoReader(two_people.video) as filmed:
         first, last = (rendered.read(frame, frame + 1).images[0] for frame in (2, 24))
-        # The picture's upper edge, where nobody is.
+        # The upper edge of the picture, where there is no person.
         assert np.abs(last[:20, :320].astype(int) - filmed.read(24, 25).images[0][:20]).mean() < 6
     alone, together = (
         sum(like(image[60:200, 320:], colour) for colour in (*drawing.SIDES.values(), drawing.TEXT))
         for image in (first, last)
     )
-    # The second person comes in frame 10.
+    # The second person appears in frame 10.
     assert 1.4 * alone < together
-    # An ankle: a white dot on the picture.
+    # An ankle is a white dot on the picture.
     x, y = np.rint(two_people.people[0].keypoints.keypoints[24, 3]).astype(int)
     assert last[y - 1 : y + 2, x - 1 : x + 2].min(axis=-1).max() > 180
 
@@ -62,14 +62,14 @@ def test_the_gif_is_as_long_and_fast_as_asked_for(two_people: Scene, tmp_path: P
 
 
 @pytest.mark.parametrize(("width", "height"), [(2000, 300), (300, 2000), (641, 359)])
-def test_any_shape_of_picture_fits(width: int, height: int, tmp_path: Path) -> None:
+def test_videos_of_any_shape_fit_the_picture(width: int, height: int, tmp_path: Path) -> None:
     person = make_person(3, width=width, height=height, keypoints=np.full((3, 17, 2), height / 2, np.float32))
     render_mp4(tmp_path / "a.mp4", make_scene(person), 120)
     info = probe(tmp_path / "a.mp4")
     assert 66 <= info.width - 132 <= 214
 
 
-def test_the_whole_stage_is_in_sight_all_the_time() -> None:
+def test_the_whole_stage_is_always_in_view() -> None:
     walks = np.linspace([-3, 0, 2], [3, 0, 9], 50).astype(np.float32)
     stage = Stage.of(make_scene(make_person(50, trajectory=walks)))
     eye = Eye.of(stage, 300, 240)
@@ -86,7 +86,7 @@ def test_the_whole_stage_is_in_sight_all_the_time() -> None:
     assert max(reach) > 0.8
 
 
-def test_the_eye_sees_up_above_and_right_to_the_right() -> None:
+def test_the_3d_view_is_neither_flipped_nor_mirrored() -> None:
     eye = Eye.of(Stage.of(make_scene(make_person())), 200, 200)
     middle, up, right, back = eye.project(eye.centre + np.array([[0, 0, 0], [0, 0, 0.5], [0.5, 0, 0], [0, 0.5, 0]]), 0)
     assert middle[:2] == pytest.approx([100, 100])

@@ -15,7 +15,7 @@ def pitched(degrees):
     return make_scene(make_person(positions=np.tile(STANDING @ turn.T, (20, 1, 1)).astype(np.float32)))
 
 
-def test_up_is_up_and_the_ground_is_at_the_feet():
+def test_z_is_up_and_the_ground_is_at_the_feet():
     shown = make_scene(make_person())
     stage = Stage.of(shown)
     x, y, z = np.moveaxis(shown.people[0].lifted.positions, -1, 0)
@@ -33,11 +33,11 @@ def test_a_camera_that_looks_down_is_levelled():
     np.testing.assert_allclose(stage.positions(tilted, 0), Stage.of(level).positions(level, 0), atol=1e-5)
 
 
-def test_people_who_lie_level_nothing():
+def test_lying_people_do_not_level_the_space():
     assert Stage.of(pitched(80)).tilt_deg == 0
 
 
-def test_the_tilt_of_a_filmed_camera_is_found(tmp_path: Path):
+def test_the_tilt_of_a_synthetic_camera_is_estimated(tmp_path: Path):
     video, people = film(tmp_path, seconds=1, people=1, width=64, height=64, actions=("wave",))
     up = people[0].view.rotation.T @ [0, 0, 1]
     stage = Stage.of(make_scene(filmed_person(people[0]), video=video))
@@ -45,14 +45,14 @@ def test_the_tilt_of_a_filmed_camera_is_found(tmp_path: Path):
     assert np.degrees(np.arccos(stage.axes @ up @ [0, 0, 1])) < 3
 
 
-def test_an_outlier_does_not_make_everybody_small():
+def test_outliers_do_not_enlarge_the_stage():
     wild = np.tile(np.array([0, 0, 4], np.float32), (1000, 1))
     wild[500] = 300
     stage = Stage.of(make_scene(make_person(1000, trajectory=wild)))
     assert (stage.high - stage.low).max() < 5
 
 
-def test_without_paths_people_stand_side_by_side():
+def test_without_trajectories_people_stand_side_by_side():
     shown = make_scene(make_person(trajectory=None), make_person())
     stage = Stage.of(shown)
     assert not stage.travels
@@ -72,7 +72,7 @@ def test_the_timeline_spans_all_people():
     assert (len(short), short.cut) == (8, 17)
 
 
-def test_the_video_says_when_its_frames_are_shown(tmp_path: Path, make_video):
+def test_timestamps_come_from_the_video(tmp_path: Path, make_video):
     video = make_video(tmp_path / "v.mp4", frames=12, fps=20)
     timeline = Timeline.of(make_scene(make_person(30, start_frame=2), video=video), probe(video))
     np.testing.assert_allclose(timeline.timestamps_s, np.arange(2, 12) / 20)
