@@ -30,18 +30,18 @@ MAX_FAILURES = 8
 def main(config: EvaluateDetectorConfig) -> int:
     """Find people in the images that the output lacks and score all; 1 if more than `max_failed` images failed."""
     job = run.prepare(config)  # before anything is written
-    work = run.survey(job)
-    with storage.sole_writer(config.output), runs.record("evaluate_detector", config) as record:
-        with stage_bars() as on_progress:
+    with storage.sole_writer(config.output):
+        work = run.survey(job)
+        with runs.record("evaluate_detector", config) as record, stage_bars() as on_progress:
             report = run.execute(job, work, on_progress)
-        record.log_metrics(report["metrics"] | {"run": report["run"], "images_failed": report["images_failed"]})
-        record.log_tags(
-            {
-                "raylift.annotations_sha256": report["annotations"]["sha256"],
-                "raylift.weights_sha256": report["detector"]["weights_sha256"] or "",
-            }
-        )
-        record.log_json(report, "metrics.json")
+            record.log_metrics(report["metrics"] | {"run": report["run"], "images_failed": report["images_failed"]})
+            record.log_tags(
+                {
+                    "raylift.annotations_sha256": report["annotations"]["sha256"],
+                    "raylift.weights_sha256": report["detector"]["weights_sha256"] or "",
+                }
+            )
+            record.log_json(report, "metrics.json")
     show(report)
     return int(config.max_failed is not None and report["images_failed"] > config.max_failed)
 

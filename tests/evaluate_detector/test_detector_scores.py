@@ -36,7 +36,7 @@ def evaluate(folder, name="out", **given) -> Scores:
     return score(work, read_predictions(f"{folder}/{name}", work.image_ids, len(work.joints)), 0.9)
 
 
-def test_a_shifted_detector_scores_what_it_must(tmp_path):
+def test_a_shifted_detector_gets_the_score_of_the_formula(tmp_path):
     document = coco_set(tmp_path)
     metrics = evaluate(tmp_path, options={"shift_px": 2.0}).metrics
     areas = np.array([person["area"] for person in document["annotations"]])
@@ -46,7 +46,7 @@ def test_a_shifted_detector_scores_what_it_must(tmp_path):
         assert metrics[f"ar_{100 * threshold:.0f}"] == pytest.approx((similarity >= threshold).mean())
 
 
-def test_boxes_of_a_file(tmp_path):
+def test_boxes_may_come_from_a_file(tmp_path):
     document = coco_set(tmp_path)
     boxes = [
         {"image_id": a["image_id"], "category_id": 1, "bbox": a["bbox"], "score": score}
@@ -63,7 +63,7 @@ def test_boxes_of_a_file(tmp_path):
     assert sum(len(task["box_scores"]) for task in work.tasks) == 9
 
 
-def test_people_found_by_the_detector(tmp_path):
+def test_the_detector_may_find_people_itself(tmp_path):
     coco_set(tmp_path)
     scores = evaluate(tmp_path, boxes="detected")
     assert (scores.metrics["ap"], scores.metrics["mean_oks"], len(scores.found)) == (
@@ -107,7 +107,7 @@ def test_mpii(tmp_path):
     assert [missed[name] for name in ("pckh_50", "pckh_10", "pckh_10_published")] == [100, 0, 100]
 
 
-def test_where_weights_lie_and_who_finds_people_is_no_setting(tmp_path):
+def test_settings_do_not_include_the_address_of_weights_or_the_person_finder(tmp_path):
     coco_set(tmp_path)
     options = {"weights": "random:0"}
     detector = PluginConfig(name="hrnet", **options)

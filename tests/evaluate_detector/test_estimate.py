@@ -54,7 +54,7 @@ def test_every_joint_is_where_it_is_annotated(boxes, group_bytes, tmp_path, monk
     assert {person["score"] for row in rows for person in row["people"]} == {0.5 if boxes else 1.0}
 
 
-def test_images_that_cannot_be_had_are_rows_with_reasons(tmp_path):
+def test_unreadable_images_are_rows_with_a_reason(tmp_path):
     document = coco_set(tmp_path)
     (tmp_path / "images" / "000.png").unlink()
     whole = (tmp_path / "images" / "001.png").read_bytes()
@@ -70,14 +70,14 @@ def test_images_that_cannot_be_had_are_rows_with_reasons(tmp_path):
     assert [len(row["people"]) for row in rows] == [0, 0, 0, 2, 1, 2]
 
 
-def test_joints_go_by_name(tmp_path):
+def test_joints_are_matched_by_name(tmp_path):
     document = coco_set(tmp_path)
     [first] = looked_at(stage(["right_ankle", "nose"])(tasks(tmp_path, document)))[0]["people"]
     truth = np.reshape(document["annotations"][0]["keypoints"], (17, 3))[:, :2] + 0.5
     np.testing.assert_array_equal(np.reshape(first["keypoints"], (2, 2)), truth[[16, 0]])
 
 
-def test_joints_that_the_detector_lacks(tmp_path):
+def test_joints_that_the_detector_lacks_are_nan_or_an_error(tmp_path):
     work = tasks(tmp_path, coco_set(tmp_path, images=1))
     [row] = looked_at(stage(["nose", "head_top"])(work))
     assert row["user_error"] == (
@@ -95,13 +95,13 @@ def test_an_output_is_not_continued_with_other_weights(tmp_path):
     assert row["user_error"].startswith("detector.weights: SHA-256 is ca978112ca1b…, the output was begun with 0000")
 
 
-def test_nonsense_of_a_net_is_a_joint_not_found(tmp_path):
+def test_joints_that_are_not_finite_count_as_not_found(tmp_path):
     [row] = looked_at(stage(shift_px=float("nan"))(tasks(tmp_path, coco_set(tmp_path, images=1))))
     assert set(row["people"][0]["keypoints"]) == {0.0}
     assert set(row["people"][0]["keypoint_scores"]) == {0.0}
 
 
-def test_a_store_that_is_gone_is_no_failure_of_an_image(s3, tmp_path):
+def test_a_lost_store_is_not_a_failure_of_an_image(s3, tmp_path):
     s3.close()
     work = tasks(tmp_path, coco_set(tmp_path, images=2))
     lost = pa.array([f"s3://{BUCKET}/lost/{number}.png" for number in range(len(work))])

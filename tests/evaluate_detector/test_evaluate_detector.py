@@ -79,7 +79,7 @@ def test_images_that_fail_are_listed_and_tried_again(embedded_ray, tmp_path, cap
 
 
 @pytest.mark.ray
-def test_what_only_a_worker_sees_is_a_clear_line_too(embedded_ray, tmp_path, capfd):
+def test_a_mistake_that_only_a_worker_sees_is_one_clear_line(embedded_ray, tmp_path, capfd):
     coco_set(tmp_path)
     code, _, err = run(capfd, tmp_path, "detector.layout=h36m17")
     assert code == 2

@@ -8,7 +8,7 @@ from schemas.errors import UserError
 MANIFEST = RunManifest("raylift.training/1", {"optimization.epochs": 3, "lifter.filter_widths": (3, 3)}, "of tracks")
 
 
-def test_an_output_is_known_again(tmp_path):
+def test_the_run_of_an_output_is_recognized(tmp_path):
     assert MANIFEST.existing_run(str(tmp_path), "tracks") is None
     MANIFEST.write(str(tmp_path), "run 7")
     assert MANIFEST.existing_run(str(tmp_path), "tracks") == ExistingRun("run 7", None)
@@ -31,13 +31,13 @@ def test_an_output_is_known_again(tmp_path):
         (RunManifest(MANIFEST.format, {}, "of tracks"), "was begun with lifter.filter_widths=.3, 3., now .*=none"),
     ],
 )
-def test_another_one_is_refused(tmp_path, other, message):
+def test_another_run_is_refused(tmp_path, other, message):
     MANIFEST.write(str(tmp_path), "run 7")
     with pytest.raises(UserError, match=message):
         other.existing_run(str(tmp_path), "tracks")
 
 
-def test_a_link_that_was_signed_anew_is_the_same_one(tmp_path):
+def test_a_link_with_a_new_signature_is_the_same_setting(tmp_path):
     address = "https://tracks.example/a?X-Amz-Signature={}"
     RunManifest("f/1", {"labeled": address.format("0123")}, "d").write(str(tmp_path), "run")
     again = RunManifest("f/1", {"labeled": address.format("4567")}, "d")

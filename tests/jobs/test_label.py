@@ -30,7 +30,7 @@ def test_both_spellings_are_the_same_thing():
     assert "videos=" in first.stdout
 
 
-def test_a_reader_that_has_enough_is_no_error():
+def test_a_closed_pipe_is_not_an_error():
     command = f"{sys.executable} -m jobs.label --help | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 141)

@@ -54,7 +54,7 @@ def command(tmp_path, monkeypatch):
 
 
 @pytest.mark.ray
-def test_every_track_is_lifted_once_and_said(embedded_ray, command, tmp_path, capfd):
+def test_every_track_is_lifted_once_and_reported(embedded_ray, command, tmp_path, capfd):
     code, out, err = raylift(capfd, *command, "workers.lifters=2")
     assert code == 0
     found = {track.track_id: track for track in read_lifted(str(tmp_path / "poses"))}

@@ -28,7 +28,7 @@ def ids(units):
     return [[track.track_id for track in unit.tracks] for unit in units]
 
 
-def test_units_are_bounded_by_frames_and_a_longer_track_is_one_of_its_own():
+def test_units_are_bounded_by_frames_and_a_longer_track_is_a_unit_alone():
     tracks = [info(str(row), frames, row=row) for row, frames in enumerate([9000, 9000, 500_000, 10, 10])]
     units = plan_units(tracks, {})
     assert ids(units) == [["2"], ["0"], ["1"], ["3", "4"]]
@@ -39,19 +39,19 @@ def test_units_are_bounded_by_frames_and_a_longer_track_is_one_of_its_own():
     )
 
 
-def test_what_belongs_together_does_not_depend_on_what_is_done():
+def test_the_tracks_of_a_unit_do_not_depend_on_which_are_lifted():
     tracks = [info(str(row), 6000, row=row) for row in range(6)]
     assert ids(plan_units(tracks, {})) == [["0", "1"], ["2", "3"], ["4", "5"]]
     assert ids(plan_units(tracks, {"a.parquet": {"1", "2", "3"}, "b.parquet": {"0"}})) == [["4", "5"], ["0"]]
     assert plan_units(tracks, {"a.parquet": set("012345")}) == []
 
 
-def test_a_unit_travels_as_text():
+def test_a_unit_survives_being_text():
     (unit,) = plan_units([info("a", 3), info("b", 4, row=1)], {})
     assert Unit.from_json(unit.to_json()) == unit
 
 
-def test_tracks_are_found_in_files_and_folders_and_none_is_no_mistake(tmp_path):
+def test_tracks_are_found_in_files_and_folders_and_there_may_be_none(tmp_path):
     write_tracks(tmp_path / "t" / "a.parquet", [person("a", 3)])
     write_tracks(tmp_path / "t" / "b.parquet", [])
     write_tracks(tmp_path / "nobody" / "c.parquet", [])
@@ -65,7 +65,7 @@ def test_tracks_are_found_in_files_and_folders_and_none_is_no_mistake(tmp_path):
         find_tracks(str(tmp_path / "nowhere"))
 
 
-def test_what_an_output_could_not_tell_apart_is_refused(tmp_path):
+def test_files_or_tracks_of_the_same_name_are_refused(tmp_path):
     for folder in ("one", "two"):
         write_tracks(tmp_path / folder / "a.parquet", [person("a", 3)])
     with pytest.raises(UserError, match=r"two tracks files are called a.parquet; keep one, or give them separately"):
@@ -75,7 +75,7 @@ def test_what_an_output_could_not_tell_apart_is_refused(tmp_path):
         find_tracks(str(tmp_path / "twice.parquet"))
 
 
-def test_a_track_of_two_files_is_refused_also_if_one_was_lifted_before():
+def test_a_track_in_two_files_is_refused_even_if_one_was_lifted_before():
     ours = [info("a", 3, "two/b.parquet"), info("b", 3, "two/b.parquet")]
     held = StoredTrack("out/x.parquet", 0, "b.parquet", "a", "v.mp4", 0, 3)
     require_one_file_each(ours, [held])
@@ -86,7 +86,7 @@ def test_a_track_of_two_files_is_refused_also_if_one_was_lifted_before():
         require_one_file_each([info("a", 3, "one/a.parquet"), *ours], [])
 
 
-def test_a_damaged_track_costs_nothing_but_itself(tmp_path):
+def test_a_damaged_track_does_not_affect_the_others(tmp_path):
     file = write_tracks(tmp_path / "a.parquet", [person(name, 20) for name in "abcd"], row_group_size=2)
     table = pq.read_table(file)
     frames = table["frames"].to_pylist()

@@ -9,7 +9,7 @@ from schemas.formats.poses import POSES
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
-def test_quantiles_are_right_to_a_hundredth(share):
+def test_quantiles_are_right_to_one_percent(share):
     values = np.random.default_rng(0).lognormal(2, 3, 10_000).astype(np.float32)
     histogram = Histogram()
     for part in np.array_split(values, 7):
@@ -26,7 +26,7 @@ def test_quantiles_of_nothing_of_zero_and_beyond_all_bins():
     assert (histogram.quantile(0.5) or 0) > 1e5
 
 
-def test_quality_is_of_observed_frames_and_apart_by_how_it_was_measured(tmp_path):
+def test_quality_counts_observed_frames_and_each_way_of_measuring_apart(tmp_path):
     seen = np.arange(40) < 30
     rows = [
         lifted(40, interpolated=~seen, reprojection_px=np.where(seen, 4, 900).astype(np.float32)),

@@ -108,7 +108,7 @@ def test_a_faster_track_than_the_lifter_gets_a_pose_for_each_frame():
     assert found.positions[1::2] == pytest.approx((half.positions[:-1] + half.positions[1:]) / 2, abs=1e-5)
 
 
-def test_many_tracks_are_what_each_is_alone():
+def test_tracks_are_lifted_together_as_each_would_be_alone():
     tracks = [person(str(number), 1 + 37 * number) for number in range(12)]
     together = {track.track_id: track for track in lifted(*tracks)}
     for track in tracks:

@@ -14,7 +14,7 @@ def test_frames_at_the_lifters_rate_stay_as_they_are():
     assert at_lifter_rate(track, 50.0) is track
 
 
-def test_slower_frames_are_interpolated_and_the_last_one_is_there():
+def test_slower_frames_are_interpolated_up_to_the_last_one():
     track = take(person("a", 40), slice(0, None, 2))
     faster = at_lifter_rate(track, 50.0)
     assert len(faster) == 39
@@ -41,7 +41,7 @@ def test_frames_too_far_apart_are_refused_before_they_fill_the_memory():
         at_lifter_rate(hostile, 50.0)
 
 
-def test_a_line_is_found_again_at_any_time():
+def test_a_linear_motion_is_restored_at_any_time():
     times = np.array([0.0, 0.02, 0.04, 0.05])
     values = np.stack([times, 1 - times], axis=1).astype(np.float32)
     wanted = np.array([0.0, 0.013, 0.02, 0.031, 0.049, 0.05])
