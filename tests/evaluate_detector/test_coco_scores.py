@@ -44,8 +44,8 @@ def ids_of(truth: CocoKeypoints) -> np.ndarray:
 
 def precision(truth: CocoKeypoints, keypoints: np.ndarray) -> dict[str, float | None]:
     count = len(truth)
-    found = results(ids_of(truth), keypoints, np.ones((count, 17), np.float32), np.ones(count), 1)
-    return coco_scores.average_precision(truth, [image.id for image in truth.images], found, SIGMAS)
+    detections = results(ids_of(truth), keypoints, np.ones((count, 17), np.float32), np.ones(count), 1)
+    return coco_scores.average_precision(truth, [image.id for image in truth.images], detections, SIGMAS)
 
 
 def test_the_perfect_detector():
@@ -81,9 +81,9 @@ def test_nobody_found_and_nobody_there():
 
 def test_only_the_images_that_count_do():
     truth = annotated()
-    found = results(np.array([10]), truth.keypoints[:1].astype(float), ONES, np.ones(1), 1)
-    assert coco_scores.average_precision(truth, [10], found, SIGMAS)["ap"] == pytest.approx(1)
-    assert coco_scores.average_precision(truth, [10, 11, 12], found, SIGMAS)["ar"] == pytest.approx(1 / 3)
+    detections = results(np.array([10]), truth.keypoints[:1].astype(float), ONES, np.ones(1), 1)
+    assert coco_scores.average_precision(truth, [10], detections, SIGMAS)["ap"] == pytest.approx(1)
+    assert coco_scores.average_precision(truth, [10, 11, 12], detections, SIGMAS)["ar"] == pytest.approx(1 / 3)
 
 
 def test_agrees_with_pycocotools_on_the_annotation_file_itself(shared_data, capsys):
@@ -95,11 +95,11 @@ def test_agrees_with_pycocotools_on_the_annotation_file_itself(shared_data, caps
     rows = np.repeat(np.arange(len(truth)), 3)
     keypoints = truth.keypoints[rows] + random.normal(0, 6, (len(rows), 17, 2))
     ids, scores = np.array([image.id for image in truth.images])[truth.image_rows[rows]], random.uniform(size=len(rows))
-    found = results(ids, keypoints, np.ones((len(rows), 17), np.float32), scores, 1)
-    ours = coco_scores.average_precision(truth, [image.id for image in truth.images], found, SIGMAS)
+    detections = results(ids, keypoints, np.ones((len(rows), 17), np.float32), scores, 1)
+    ours = coco_scores.average_precision(truth, [image.id for image in truth.images], detections, SIGMAS)
     assert capsys.readouterr().out == ""
     theirs = COCO(uri)
-    evaluation = COCOeval(theirs, theirs.loadRes(json.loads(json.dumps(found))), "keypoints")
+    evaluation = COCOeval(theirs, theirs.loadRes(json.loads(json.dumps(detections))), "keypoints")
     for step in (evaluation.evaluate, evaluation.accumulate, evaluation.summarize):
         step()
     assert [ours[name] for name in coco_scores.NAMES] == evaluation.stats.tolist()
@@ -110,8 +110,8 @@ def test_similarity_to_the_nearest_each_taken_once():
     truth = annotated((2,))
     rows = np.arange(2)
     both = truth.keypoints.astype(float)
-    found = np.stack([both[1], both[1] + 3, both[0] + 100_000])
-    best = coco_scores.best_similarity(truth, rows, np.array([10, 10, 10]), found, SIGMAS)
+    detections = np.stack([both[1], both[1] + 3, both[0] + 100_000])
+    best = coco_scores.best_similarity(truth, rows, np.array([10, 10, 10]), detections, SIGMAS)
     assert best[1] == 1
     assert best[0] < 1e-6, "whom the other one took is not there for this one"
     one = oks(both[:1], both[:1] + 3, truth.areas[:1], SIGMAS)[0, 0]

@@ -21,12 +21,12 @@ SIGMAS = np.array(layout("coco17").oks_sigmas)
 
 def planned(folder, annotations="people.json", options=None, **fields) -> Plan:
     detector = PluginConfig(name="painted_joints:PaintedJoints", **(options or {}))
-    given = {"annotations": f"{folder}/{annotations}", "images": f"{folder}/images", "output": "o"}
-    return plan(EvaluateDetectorConfig(detector=detector, **given, **fields))
+    inputs = {"annotations": f"{folder}/{annotations}", "images": f"{folder}/images", "output": "o"}
+    return plan(EvaluateDetectorConfig(detector=detector, **inputs, **fields))
 
 
-def evaluate(folder, name="out", **given) -> Scores:
-    work = planned(folder, **given)
+def evaluate(folder, name="out", **inputs) -> Scores:
+    work = planned(folder, **inputs)
     look = EstimateKeypoints(work.detector, 1, "cpu", work.joints, partial=work.joints != layout("coco17").joints)
     write = WritePredictions(f"{folder}/{name}", work.settings)
     for batch in look(pa.Table.from_pylist(list(work.tasks), schema=TASKS)):
@@ -113,8 +113,8 @@ def test_settings_do_not_include_the_address_of_weights_or_the_person_finder(tmp
     detector = PluginConfig(name="hrnet", **options)
 
     def planned_for(**fields) -> Plan:
-        given = {"annotations": f"{tmp_path}/people.json", "images": f"{tmp_path}/images", "output": "o"}
-        return plan(EvaluateDetectorConfig(detector=detector, **given, **fields))
+        inputs = {"annotations": f"{tmp_path}/people.json", "images": f"{tmp_path}/images", "output": "o"}
+        return plan(EvaluateDetectorConfig(detector=detector, **inputs, **fields))
 
     work = planned_for(flip=True)
     assert work.settings["detector.flip"] is True

@@ -24,14 +24,14 @@ def tasks(folder, document, boxes=True):
     rows = []
     for image in document["images"]:
         people = [a for a in document["annotations"] if a["image_id"] == image["id"]]
-        given = {
+        boxes_of_image = {
             "annotations": [person["id"] for person in people],
             "boxes": np.array([np.add(person["bbox"], (0, 0, *person["bbox"][:2])) for person in people]).ravel(),
             "box_scores": [0.5] * len(people),
         }
         row = {"image_id": image["id"], "image": f"{folder}/images/{image['file_name']}"}
         size = {"width": image["width"], "height": image["height"]}
-        rows.append(row | size | (given if boxes else dict.fromkeys(given)))
+        rows.append(row | size | (boxes_of_image if boxes else dict.fromkeys(boxes_of_image)))
     return pa.Table.from_pylist(rows, schema=TASKS)
 
 
@@ -46,9 +46,9 @@ def test_every_joint_is_where_it_is_annotated(boxes, group_bytes, tmp_path, monk
     document = coco_set(tmp_path)
     rows = looked_at(stage()(tasks(tmp_path, document, boxes)))
     assert [row["image_id"] for row in rows] == [100, 101, 102, 103, 104, 105]
-    found = [person["keypoints"] for row in rows for person in row["people"]]
+    keypoints = [person["keypoints"] for row in rows for person in row["people"]]
     truth = [np.reshape(person["keypoints"], (17, 3))[:, :2] + 0.5 for person in document["annotations"]]
-    np.testing.assert_array_equal(np.reshape(found, (-1, 17, 2)), truth)
+    np.testing.assert_array_equal(np.reshape(keypoints, (-1, 17, 2)), truth)
     ids = [person["annotation"] for row in rows for person in row["people"]]
     assert ids == ([person["id"] for person in document["annotations"]] if boxes else [-1] * len(ids))
     assert {person["score"] for row in rows for person in row["people"]} == {0.5 if boxes else 1.0}

@@ -12,8 +12,8 @@ from jobs.command_line.main import run_job
 
 def run(capfd, folder, *arguments, annotations="people.json"):
     """The job on a made set; (exit code, stdout, stderr)."""
-    given = [f"annotations={folder}/{annotations}", f"images={folder}/images", f"output={folder}/out", DETECTOR]
-    code = run_job("evaluate_detector", [*given, *arguments])
+    fields = [f"annotations={folder}/{annotations}", f"images={folder}/images", f"output={folder}/out", DETECTOR]
+    code = run_job("evaluate_detector", [*fields, *arguments])
     return code, *capfd.readouterr()
 
 
@@ -38,10 +38,10 @@ def test_the_perfect_detector_scores_1(embedded_ray, tmp_path, capfd):
     assert report["failures"] == []
     assert "   100.0   100.0" in out
     assert "averaged with the mirror image's; annotated boxes" in out
-    found = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    results = json.loads((tmp_path / "out" / "predictions.json").read_text())
     by_image = {image["id"]: [a for a in document["annotations"] if a["image_id"] == image["id"]] for image in
                 document["images"]}  # fmt: skip
-    for person in found:
+    for person in results:
         triples = np.reshape(person["keypoints"], (17, 3))
         truths = [np.reshape(a["keypoints"], (17, 3)) for a in by_image[person["image_id"]]]
         assert any((triples[:, :2] == truth[:, :2]).all() for truth in truths)
@@ -89,8 +89,8 @@ def test_a_mistake_that_only_a_worker_sees_is_one_clear_line(embedded_ray, tmp_p
 @pytest.mark.ray
 def test_blazepose_on_real_people(embedded_ray, shared_data, tmp_path, capfd):
     folder = shared_data / "coco_tiny"
-    given = [f"annotations={folder}/test_coco.json", f"images={folder}", f"output={tmp_path}/out"]
-    assert run_job("evaluate_detector", given) == 0
+    fields = [f"annotations={folder}/test_coco.json", f"images={folder}", f"output={tmp_path}/out"]
+    assert run_job("evaluate_detector", fields) == 0
     report = metrics(tmp_path)
     # 0.794 measured.
     assert report["metrics"]["mean_oks"] >= 0.72

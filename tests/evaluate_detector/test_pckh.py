@@ -23,9 +23,9 @@ def missed(truth: np.ndarray, head_sizes: float) -> np.ndarray:
 
 
 def test_the_perfect_detector(truth):
-    found = pckh(truth, truth, ALL, HEADS, 0.1)
-    assert found.mean == 100
-    assert set(found.by_joint.values()) == {100.0}
+    detected = pckh(truth, truth, ALL, HEADS, 0.1)
+    assert detected.mean == 100
+    assert set(detected.by_joint.values()) == {100.0}
 
 
 def test_thresholds_are_in_head_sizes(truth):
@@ -39,24 +39,24 @@ def test_thresholds_are_in_head_sizes(truth):
 def test_agrees_with_the_published_procedure(truth):
     """The steps of the official evaluation: per joint first, then a mean weighted by counts, without 6 and 7."""
     random = np.random.default_rng(1)
-    found, annotated = truth + random.normal(0, 15, truth.shape), random.uniform(size=(PEOPLE, 16)) < 0.8
-    distances = np.linalg.norm(found - truth, axis=-1).T / HEADS
+    detected, annotated = truth + random.normal(0, 15, truth.shape), random.uniform(size=(PEOPLE, 16)) < 0.8
+    distances = np.linalg.norm(detected - truth, axis=-1).T / HEADS
     visible = annotated.T.astype(float)
     counts = visible.sum(1)
     by_joint = 100 * ((distances * visible <= 0.5) * visible).sum(1) / counts
     kept = [j for j in range(16) if j not in (6, 7)]
     mean = (by_joint[kept] * counts[kept] / counts[kept].sum()).sum()
-    scored = pckh(found, truth, annotated, HEADS, 0.5)
+    scored = pckh(detected, truth, annotated, HEADS, 0.5)
     assert scored.mean == pytest.approx(mean)
     np.testing.assert_allclose(np.array([scored.by_joint[joint] for joint in JOINTS], float), by_joint)
     assert 20 < mean < 95
 
 
 def test_joints_that_the_detector_lacks_do_not_count_but_people_it_misses_do(truth):
-    found = truth.copy()
-    found[:, JOINTS.index("head_top")] = np.nan
-    found[3] = np.nan
-    scored = pckh(found, truth, ALL, HEADS, 0.5)
+    detected = truth.copy()
+    detected[:, JOINTS.index("head_top")] = np.nan
+    detected[3] = np.nan
+    scored = pckh(detected, truth, ALL, HEADS, 0.5)
     assert scored.by_joint["head_top"] is None
     assert scored.by_joint["left_hip"] == scored.mean == pytest.approx(100 * (PEOPLE - 1) / PEOPLE)
 

@@ -57,10 +57,10 @@ def command(tmp_path, monkeypatch):
 def test_every_track_is_lifted_once_and_reported(embedded_ray, command, tmp_path, capfd):
     code, out, err = raylift(capfd, *command, "workers.lifters=2")
     assert code == 0
-    found = {track.track_id: track for track in read_lifted(str(tmp_path / "poses"))}
-    assert {name: len(track) for name, track in found.items()} == {"a": 40, "b": 1, "c": 2, "d": 60}
-    assert {track.source for track in found.values()} == {"bucket-0.parquet", "bucket-1.parquet"}
-    assert {(track.model, len(track.model_sha256)) for track in found.values()} == {("best.pt", 64)}
+    result = {track.track_id: track for track in read_lifted(str(tmp_path / "poses"))}
+    assert {name: len(track) for name, track in result.items()} == {"a": 40, "b": 1, "c": 2, "d": 60}
+    assert {track.source for track in result.values()} == {"bucket-0.parquet", "bucket-1.parquet"}
+    assert {(track.model, len(track.model_sha256)) for track in result.values()} == {("best.pt", 64)}
     lines = out.splitlines()
     assert lines[2] == "tracks       4, 0 failed, 2 shorter than the receptive field, 0 resampled"
     assert lines[3] == "frames       103 lifted"
@@ -85,14 +85,14 @@ def test_the_job_is_an_mlflow_run(embedded_ray, command, tmp_path, capfd):
     (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
     assert (run.info.status, run.data.tags["raylift.job"]) == ("FINISHED", "lift")
     assert (run.data.params["model"], run.data.params["workers.lifters"]) == ("best.pt", "1")
-    told = report(tmp_path / "poses")
+    document = report(tmp_path / "poses")
     assert run.data.tags["raylift.model"] == "best.pt"
-    assert run.data.tags["raylift.model_sha256"] == told["model"]["sha256"]
-    assert (len(run.data.tags["raylift.data"]), run.data.tags["raylift.digest"]) == (32, told["digest"])
+    assert run.data.tags["raylift.model_sha256"] == document["model"]["sha256"]
+    assert (len(run.data.tags["raylift.data"]), run.data.tags["raylift.digest"]) == (32, document["digest"])
     assert run.data.metrics["frames"] == 103
     assert run.data.metrics["run.frames_per_s"] > 0
     name = "quality.reprojection_px.perspective.median"
-    assert run.data.metrics[name] == pytest.approx(told["quality"]["reprojection_px.perspective"]["median"])
+    assert run.data.metrics[name] == pytest.approx(document["quality"]["reprojection_px.perspective"]["median"])
 
 
 @pytest.mark.ray
@@ -136,9 +136,9 @@ def test_exports_may_be_asked_for_later(embedded_ray, command, tmp_path, capfd):
     assert raylift(capfd, *command, "export=npz")[0] == 0
     assert report(tmp_path / "poses")["run"]["frames"] == 0
     assert {file: os.stat(file).st_mtime_ns for file in storage.list_folder("poses", ".parquet")} == before
-    with np.load(tmp_path / "poses" / "npz" / "a-0-a.npz") as found:
+    with np.load(tmp_path / "poses" / "npz" / "a-0-a.npz") as result:
         (lifted,) = (track for track in read_lifted("poses") if track.track_id == "a")
-        assert (found["positions_m"] == lifted.positions).all()
+        assert (result["positions_m"] == lifted.positions).all()
     assert raylift(capfd, *command, "export=npz")[1].startswith("lift: nothing to do")
     (tmp_path / "poses" / "npz" / "d-0-d.npz").unlink()
     assert raylift(capfd, *command, "export=[bvh,npz]")[0] == 0

@@ -40,10 +40,10 @@ def test_the_state_of_a_running_job_fits_a_screen(half, capfd):
 
 def test_the_same_as_json(half, capfd):
     code, out, _ = raylift(capfd, f"output={half}", "json=true")
-    found = json.loads(out)
+    result = json.loads(out)
     assert code == 0
-    assert (found["format"], found["state"], found["videos"]["planned"]) == ("raylift.status/1", "working", 3)
-    assert found["failures"][0]["reason"] == "moov atom not found"
+    assert (result["format"], result["state"], result["videos"]["planned"]) == ("raylift.status/1", "working", 3)
+    assert result["failures"][0]["reason"] == "moov atom not found"
 
 
 def test_there_is_nothing_to_tell(tmp_path, capfd):
@@ -57,7 +57,7 @@ def test_there_is_nothing_to_tell(tmp_path, capfd):
 
 
 @pytest.mark.parametrize(
-    ("name", "form", "told"),
+    ("name", "form", "line"),
     [
         ("report.json", "raylift.training/1", "train: finished, as report.json of 2"),
         ("run.json", "raylift.training/1", "train: begun, not finished, as run.json of 2"),
@@ -67,11 +67,11 @@ def test_there_is_nothing_to_tell(tmp_path, capfd):
         ("comparison.json", "raylift.comparison/1", "compare: finished"),
     ],
 )
-def test_outputs_of_other_jobs_say_whose_they_are(name, form, told, tmp_path, capfd):
+def test_outputs_of_other_jobs_say_whose_they_are(name, form, line, tmp_path, capfd):
     (tmp_path / name).write_text(json.dumps({"format": form}))
     code, out, _ = raylift(capfd, f"output={tmp_path}")
     assert code == 0
-    assert out.startswith(told)
+    assert out.startswith(line)
 
 
 def test_the_difference_to_submit_status_is_in_the_help(capfd):

@@ -47,29 +47,29 @@ def at(output, seconds):
 
 
 def test_a_job_that_has_just_begun(output):
-    found = at(output, 20)
-    assert (found["state"], found["stage"], found["silent_s"]) == ("working", "label", 20)
-    assert found["videos"] == {"planned": 4, "finished": 0, "failed": 0, "in_progress": 0, "settled": 0.0}
-    assert (found["frames_per_s"], found["eta_s"], found["failures"]) == (None, None, [])
+    result = at(output, 20)
+    assert (result["state"], result["stage"], result["silent_s"]) == ("working", "label", 20)
+    assert result["videos"] == {"planned": 4, "finished": 0, "failed": 0, "in_progress": 0, "settled": 0.0}
+    assert (result["frames_per_s"], result["eta_s"], result["failures"]) == (None, None, [])
 
 
 def test_videos_are_counted_by_how_far_they_are(output):
     someone = [[person(10)], [], [person(10), person(300)], []]
     write(output, BEGAN_S + 10, clip("a", 0, 2, people=someone), clip("a", 1, 2), clip("b", 0, 2))
     write(output, BEGAN_S + 20, clip("c", 0, 2), clip("c", 1, 2, error="cracked"))
-    found = at(output, 25)
-    assert found["videos"] == {"planned": 4, "finished": 1, "failed": 1, "in_progress": 1, "settled": 2.5}
-    assert (found["clips"], found["frames"], found["people_in_frames"]) == (4, 16, 3)
-    assert found["tracks"] == {"linked": False, "files": 0, "tracks": 0}
+    result = at(output, 25)
+    assert result["videos"] == {"planned": 4, "finished": 1, "failed": 1, "in_progress": 1, "settled": 2.5}
+    assert (result["clips"], result["frames"], result["people_in_frames"]) == (4, 16, 3)
+    assert result["tracks"] == {"linked": False, "files": 0, "tracks": 0}
 
 
 def test_rate_and_remaining_time_come_from_the_times_of_shards(output):
     """A video in ten seconds, once the processes stood."""
     for number, uri in enumerate("abc"):
         write(output, BEGAN_S + 100 + 10 * number, clip(uri, 0, 2), clip(uri, 1, 2))
-    found = at(output, 121)
-    assert found["frames_per_s"] == pytest.approx(0.8)
-    assert found["eta_s"] == pytest.approx(10)
+    result = at(output, 121)
+    assert result["frames_per_s"] == pytest.approx(0.8)
+    assert result["eta_s"] == pytest.approx(10)
 
 
 def test_the_speed_is_that_of_the_last_hour(output):
@@ -97,18 +97,18 @@ def test_what_earlier_commands_labeled_counts_as_planned(output):
 def test_a_job_looks_stopped_after_three_times_its_longest_pause(output, seconds, state):
     write(output, BEGAN_S + 300, clip("a", 0, 9))
     write(output, BEGAN_S + 900, clip("a", 1, 9))
-    found = at(output, 900 + seconds)
-    assert found["state"] == state
-    assert found["silent_s"] == seconds
+    result = at(output, 900 + seconds)
+    assert result["state"] == state
+    assert result["silent_s"] == seconds
 
 
 def test_all_labeled_but_not_linked(output):
     write(output, BEGAN_S + 1, *(clip(uri, 0, 1) for uri in "abc"), clip("d", 0, 1, error="not a video"))
     assert (at(output, 2)["state"], at(output, 2)["stage"]) == ("working", "link")
     report(output, BEGAN_S + 3)
-    found = at(output, 9999)
-    assert (found["state"], found["stage"], found["tracks"]["linked"]) == ("finished", None, True)
-    assert found["eta_s"] is None
+    result = at(output, 9999)
+    assert (result["state"], result["stage"], result["tracks"]["linked"]) == ("finished", None, True)
+    assert result["eta_s"] is None
     # Run again, with more videos.
     note(output, "a", "b", "c", "d", "e", at_s=BEGAN_S + 10)
     assert (at(output, 12)["state"], at(output, 12)["videos"]["planned"]) == ("working", 5)

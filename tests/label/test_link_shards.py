@@ -20,16 +20,16 @@ def members(videos, weights):
 
 def test_no_shard_holds_too_much_and_each_video_is_in_one():
     weights = np.random.default_rng(0).integers(1, 100_000, len(VIDEOS))
-    found = list(distribute(VIDEOS, weights))
-    assert sorted(place for _, places in found for place in places) == list(range(len(VIDEOS)))
-    assert all(len(places) <= MAX_VIDEOS for _, places in found)
-    assert all(weights[places].sum() <= MAX_WEIGHT for _, places in found)
-    assert len({prefix for prefix, _ in found}) == len(found) < 3 * weights.sum() / MAX_WEIGHT
+    shards_of_videos = list(distribute(VIDEOS, weights))
+    assert sorted(place for _, places in shards_of_videos for place in places) == list(range(len(VIDEOS)))
+    assert all(len(places) <= MAX_VIDEOS for _, places in shards_of_videos)
+    assert all(weights[places].sum() <= MAX_WEIGHT for _, places in shards_of_videos)
+    assert len({prefix for prefix, _ in shards_of_videos}) == len(shards_of_videos) < 3 * weights.sum() / MAX_WEIGHT
 
 
 def test_a_video_longer_than_any_shard_is_alone():
-    found = members(VIDEOS[:50], [10 * MAX_WEIGHT, *[1] * 49])
-    assert [VIDEOS[0]] in found.values()
+    shards_of_videos = members(VIDEOS[:50], [10 * MAX_WEIGHT, *[1] * 49])
+    assert [VIDEOS[0]] in shards_of_videos.values()
 
 
 def test_without_videos_there_is_no_shard():
@@ -42,8 +42,8 @@ def test_an_additional_video_changes_only_its_own_shard():
     assert members(VIDEOS[::-1], [1000] * len(VIDEOS)) == after
 
 
-def plan(folder, *given, **options):
-    return plan_link_shards(str(folder / "tracks"), read_ledger(str(folder / "detections"), SETTINGS), given, options)
+def plan(folder, *videos, **options):
+    return plan_link_shards(str(folder / "tracks"), read_ledger(str(folder / "detections"), SETTINGS), videos, options)
 
 
 def test_the_name_of_a_file_depends_on_its_content_only(tmp_path):

@@ -58,14 +58,14 @@ def test_a_lost_store_is_not_an_error_of_the_clip_that_is_decoded(s3):
 def test_finished_clips_are_written_though_others_of_their_batch_lost_the_store(tmp_path):
     known = {"weights_sha256": hashlib.sha256(b"").hexdigest(), "layout": "coco17", "user_error": None}
     rows = []
-    for number, told in enumerate((None, "the store is gone", None)):
+    for number, reason in enumerate((None, "the store is gone", None)):
         row = dict.fromkeys([*DETECTIONS.names, *(field.name for field in TRANSIT_FIELDS)])
         row |= {"clip_id": str(number), "video": "v.mp4", "clip_index": number, "clip_count": 3, "start_frame": 0}
-        row |= {"stop_frame": 0, "timestamps_s": [], "decoded": [], "people": [], "detections": 0, "run_failed": told}
+        row |= {"stop_frame": 0, "timestamps_s": [], "decoded": [], "people": [], "detections": 0, "run_failed": reason}
         rows.append(row | known)
-    told = [pa.field(name, pa.string()) for name in known]
-    batch = pa.Table.from_pylist(rows, schema=pa.schema([*DETECTIONS, *TRANSIT_FIELDS, *told]))
-    heard = WriteDetections(str(tmp_path), {})(batch)
-    assert heard["run_failed"].to_pylist() == [None, "the store is gone", None]
+    reason = [pa.field(name, pa.string()) for name in known]
+    batch = pa.Table.from_pylist(rows, schema=pa.schema([*DETECTIONS, *TRANSIT_FIELDS, *reason]))
+    result = WriteDetections(str(tmp_path), {})(batch)
+    assert result["run_failed"].to_pylist() == [None, "the store is gone", None]
     [file] = storage.list_folder(str(tmp_path), ".parquet")
     assert storage.read_table(file)["clip_id"].to_pylist() == ["0", "2"]

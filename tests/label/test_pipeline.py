@@ -28,9 +28,9 @@ FIELDS = ["detector=bright_spot:BrightSpot", "decode.clip_mb=0.5", "workers.clip
 def label(videos, output, *fields, reader=READER):
     """Run the job's work; returns its report."""
     config = read_config(LabelConfig, [f"videos={videos}", f"output={output}", *FIELDS, *fields])
-    job, seen = replace(run.prepare(config), reader=reader), []
-    report = run.execute(job, run.survey(job), seen.append)
-    assert all(0 <= p.done <= p.total + 1e-6 for p in seen)
+    job, progress = replace(run.prepare(config), reader=reader), []
+    report = run.execute(job, run.survey(job), progress.append)
+    assert all(0 <= p.done <= p.total + 1e-6 for p in progress)
     return report
 
 
@@ -56,10 +56,10 @@ def labeled(corpus, tmp_path_factory, embedded_ray):
 
 def test_every_frame_of_every_video_is_in_the_detections(labeled, corpus):
     output, report = labeled
-    found = rows(output, "detections")
-    assert len({row["clip_id"] for row in found}) == len(found) == report["clips"] == 5 + 4 + 3
-    assert sum(len(row["timestamps_s"]) for row in found) == report["frames"] == 85
-    assert all(row["error"] is None and row["decoder"] in ("decord", "pyav") for row in found)
+    result = rows(output, "detections")
+    assert len({row["clip_id"] for row in result}) == len(result) == report["clips"] == 5 + 4 + 3
+    assert sum(len(row["timestamps_s"]) for row in result) == report["frames"] == 85
+    assert all(row["error"] is None and row["decoder"] in ("decord", "pyav") for row in result)
     schema = storage.read_schema(storage.list_folder(f"{output}/detections")[0])
     assert schema.remove_metadata().equals(DETECTIONS.remove_metadata())
     assert schema.metadata[b"raylift.layout"] == b"coco17"
@@ -106,11 +106,11 @@ def test_the_report_counts_what_was_done(labeled):
 
 def test_the_output_tells_its_status(labeled):
     output, report = labeled
-    found = status(str(output))
-    assert (found["state"], found["stage"], found["failures"]) == ("finished", None, [])
-    assert found["videos"] == {"planned": 3, "finished": 3, "failed": 0, "in_progress": 0, "settled": 3.0}
-    assert found["tracks"] == {"linked": True, "files": 1, "tracks": report["tracks"]}
-    assert (found["clips"], found["frames"], found["people_in_frames"]) == (12, 85, 65)
+    result = status(str(output))
+    assert (result["state"], result["stage"], result["failures"]) == ("finished", None, [])
+    assert result["videos"] == {"planned": 3, "finished": 3, "failed": 0, "in_progress": 0, "settled": 3.0}
+    assert result["tracks"] == {"linked": True, "files": 1, "tracks": report["tracks"]}
+    assert (result["clips"], result["frames"], result["people_in_frames"]) == (12, 85, 65)
 
 
 def test_the_second_time_there_is_nothing_to_do(labeled, corpus):

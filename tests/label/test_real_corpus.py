@@ -30,8 +30,8 @@ def run(videos, output, *fields):
 
 def rows(output, kind, video):
     files = storage.list_folder(f"{output}/{kind}", ".parquet")
-    found = pa.concat_tables(storage.read_table(file) for file in files).to_pylist()
-    return [row for row in found if row["video"].endswith(f"/{video}")]
+    result = pa.concat_tables(storage.read_table(file) for file in files).to_pylist()
+    return [row for row in result if row["video"].endswith(f"/{video}")]
 
 
 def keypoints(track):
@@ -84,8 +84,8 @@ def test_one_person_in_120_frames_is_one_track_of_120_frames(labeled):
 def test_every_decodable_frame_is_labeled_and_damage_is_reported(labeled, video, decoded, damage):
     clips = rows(labeled[0], "detections", video)
     assert sum(sum(clip["decoded"]) for clip in clips) == decoded
-    said = "; ".join(clip["damage"] for clip in clips if clip["damage"])
-    assert damage in said if damage else not said
+    damages = "; ".join(clip["damage"] for clip in clips if clip["damage"])
+    assert damage in damages if damage else not damages
     assert all(clip["decoder"] in ("decord", "pyav") for clip in clips)
 
 

@@ -109,11 +109,11 @@ def odd(tmp_path):
 
 
 def test_files_of_any_name_are_found_however_they_are_named(odd):
-    wanted = sorted(f"{odd}/{name}" for name in ODD_NAMES)
-    assert [source.uri for source in find_videos(str(odd))] == wanted
-    assert [source.uri for source in find_videos(f"{odd}/*.mp4")] == wanted
-    assert [source.uri for source in find_videos(wanted)] == wanted, "a name that looks like a pattern is a name"
-    assert [source.uri for source in find_videos([Path(uri).as_uri() for uri in wanted])] == wanted
+    uris = sorted(f"{odd}/{name}" for name in ODD_NAMES)
+    assert [source.uri for source in find_videos(str(odd))] == uris
+    assert [source.uri for source in find_videos(f"{odd}/*.mp4")] == uris
+    assert [source.uri for source in find_videos(uris)] == uris, "a name that looks like a pattern is a name"
+    assert [source.uri for source in find_videos([Path(uri).as_uri() for uri in uris])] == uris
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -47,7 +47,7 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path):
 
     finish(Job(["lift", *fields]))
     assert {file: os.stat(file).st_mtime_ns for file in kept} == kept, "what was done is not done again"
-    found = {track.track_id: track for track in read_lifted(str(output))}
+    result = {track.track_id: track for track in read_lifted(str(output))}
     ids = Counter(i for file in poses(output) for i in storage.read_table(file, ["track_id"])["track_id"].to_pylist())
     assert ids == Counter(str(n) for n in range(12))
     assert not list(output.glob(".tmp*"))
@@ -56,5 +56,5 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path):
     some = find_tracks(str(tmp_path / "tracks"))[::4]
     for info, undisturbed in lift_tracks(lifter, read_one_by_one(some)):
         assert not isinstance(undisturbed, str)
-        assert np.abs(found[info.track_id].positions - undisturbed.positions).max() < 1e-5
-        assert found[info.track_id].reprojection == undisturbed.reprojection == "perspective"
+        assert np.abs(result[info.track_id].positions - undisturbed.positions).max() < 1e-5
+        assert result[info.track_id].reprojection == undisturbed.reprojection == "perspective"

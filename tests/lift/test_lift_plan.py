@@ -77,12 +77,12 @@ def test_files_or_tracks_of_the_same_name_are_refused(tmp_path):
 
 def test_a_track_in_two_files_is_refused_even_if_one_was_lifted_before():
     ours = [info("a", 3, "two/b.parquet"), info("b", 3, "two/b.parquet")]
-    held = StoredTrack("out/x.parquet", 0, "b.parquet", "a", "v.mp4", 0, 3)
-    require_one_file_each(ours, [held])
-    told = r"tracks=two/b.parquet: track a is in a.parquet too, .* different outputs"
-    with pytest.raises(UserError, match=told):
-        require_one_file_each(ours, [dataclasses.replace(held, source="a.parquet")])
-    with pytest.raises(UserError, match=told):
+    stored = StoredTrack("out/x.parquet", 0, "b.parquet", "a", "v.mp4", 0, 3)
+    require_one_file_each(ours, [stored])
+    message = r"tracks=two/b.parquet: track a is in a.parquet too, .* different outputs"
+    with pytest.raises(UserError, match=message):
+        require_one_file_each(ours, [dataclasses.replace(stored, source="a.parquet")])
+    with pytest.raises(UserError, match=message):
         require_one_file_each([info("a", 3, "one/a.parquet"), *ours], [])
 
 
@@ -94,10 +94,10 @@ def test_a_damaged_track_does_not_affect_the_others(tmp_path):
     table = table.set_column(table.schema.get_field_index("frames"), "frames", [frames])
     pq.write_table(table, file)
     tracks = find_tracks(file)
-    found = {track.track_id: outcome for track, outcome in read_one_by_one(tracks)}
-    assert [getattr(found[name], "track_id", None) for name in "ad"] == ["a", "d"]
-    assert "track b: cannot be read: " in str(found["b"])
-    assert found["c"] == "track c: has no frames"
-    (said,) = describe(file, tracks[1:2])
-    assert (said["video"], said["width"], said["fps"]) == ("b.mp4", 1000, 50.0)
+    result = {track.track_id: outcome for track, outcome in read_one_by_one(tracks)}
+    assert [getattr(result[name], "track_id", None) for name in "ad"] == ["a", "d"]
+    assert "track b: cannot be read: " in str(result["b"])
+    assert result["c"] == "track c: has no frames"
+    (description,) = describe(file, tracks[1:2])
+    assert (description["video"], description["width"], description["fps"]) == ("b.mp4", 1000, 50.0)
     assert describe("/nowhere", tracks[:1])[0]["video"] is None

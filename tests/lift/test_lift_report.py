@@ -27,20 +27,20 @@ def test_quantiles_of_nothing_of_zero_and_beyond_all_bins():
 
 
 def test_quality_counts_observed_frames_and_each_way_of_measuring_apart(tmp_path):
-    seen = np.arange(40) < 30
+    observed = np.arange(40) < 30
     rows = [
-        lifted(40, interpolated=~seen, reprojection_px=np.where(seen, 4, 900).astype(np.float32)),
+        lifted(40, interpolated=~observed, reprojection_px=np.where(observed, 4, 900).astype(np.float32)),
         lifted(10, reprojection="orthographic", reprojection_px=np.full(10, 7, np.float32)),
         lifted(10, reprojection="none", reprojection_px=None),
     ]
     file = tmp_path / "part-a.parquet"
     pq.write_table(pa.Table.from_pylist([row.to_row() for row in rows], schema=POSES), file)
-    found = quality([str(file)])
-    assert found["reprojection_px.perspective"]["p95"] == pytest.approx(4, rel=0.01)
-    assert found["reprojection_px.orthographic"]["median"] == pytest.approx(7, rel=0.01)
-    assert found["keypoint_score"].keys() == {"median", "p5"}
-    assert found["keypoint_score"]["median"] == pytest.approx(0.9, rel=0.01)
-    assert set(found) == {
+    result = quality([str(file)])
+    assert result["reprojection_px.perspective"]["p95"] == pytest.approx(4, rel=0.01)
+    assert result["reprojection_px.orthographic"]["median"] == pytest.approx(7, rel=0.01)
+    assert result["keypoint_score"].keys() == {"median", "p5"}
+    assert result["keypoint_score"]["median"] == pytest.approx(0.9, rel=0.01)
+    assert set(result) == {
         *("reprojection_px.perspective", "reprojection_px.orthographic", "bone_length_deviation", "keypoint_score")
     }
     assert quality([]) == {}

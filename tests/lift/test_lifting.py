@@ -34,49 +34,49 @@ def lifted(*tracks, by=None) -> list[Any]:
 
 def test_a_track_is_lifted_as_the_model_lifts_it():
     track = person("a", 40, start_frame=7)
-    (found,) = lifted(track)
+    (result,) = lifted(track)
     screen = to_screen(torch.tensor(track.keypoints), track.width, track.height)
     ((pose, trajectory),) = lift(lifter().model, [screen], flip=True)
-    assert (found.positions == pose.numpy()).all()
+    assert (result.positions == pose.numpy()).all()
     assert trajectory is not None
-    assert (found.trajectory == trajectory[:, 0].numpy()).all()
-    assert (found.timestamps_s == track.timestamps_s).all()
-    assert (found.track_id, found.source) == ("a", "bucket-0.parquet")
-    assert (found.model, found.layout) == ("models:/lifter/3", "h36m17")
-    assert (found.start_frame, found.width, found.intrinsics) == (7, 1000, INTRINSICS)
+    assert (result.trajectory == trajectory[:, 0].numpy()).all()
+    assert (result.timestamps_s == track.timestamps_s).all()
+    assert (result.track_id, result.source) == ("a", "bucket-0.parquet")
+    assert (result.model, result.layout) == ("models:/lifter/3", "h36m17")
+    assert (result.start_frame, result.width, result.intrinsics) == (7, 1000, INTRINSICS)
 
 
 def test_quality_is_measured_in_pixels_of_the_video():
     track = person("a", 40)
-    (found,) = lifted(track)
-    assert found.reprojection == "perspective"
-    points = torch.tensor(found.positions + found.trajectory[:, None])
-    seen = project(points, camera_vector(INTRINSICS, 1000, 1000)).numpy() * 500 + 500
-    expected = np.linalg.norm(seen - track.keypoints, axis=-1).mean(1)
-    assert found.reprojection_px == pytest.approx(expected, rel=1e-4)
-    assert found.keypoint_score == pytest.approx(track.scores.mean(1))
-    assert found.bone_length_deviation.shape == (40,)
+    (result,) = lifted(track)
+    assert result.reprojection == "perspective"
+    points = torch.tensor(result.positions + result.trajectory[:, None])
+    projected = project(points, camera_vector(INTRINSICS, 1000, 1000)).numpy() * 500 + 500
+    expected = np.linalg.norm(projected - track.keypoints, axis=-1).mean(1)
+    assert result.reprojection_px == pytest.approx(expected, rel=1e-4)
+    assert result.keypoint_score == pytest.approx(track.scores.mean(1))
+    assert result.bone_length_deviation.shape == (40,)
 
 
 def test_without_intrinsics_or_trajectory_it_is_measured_up_to_scale():
     uncalibrated = person("a", 40, intrinsics=None, intrinsics_provenance="none")
-    (found,) = lifted(uncalibrated)
-    assert found.reprojection == "orthographic"
-    assert found.trajectory is not None
+    (result,) = lifted(uncalibrated)
+    assert result.reprojection == "orthographic"
+    assert result.trajectory is not None
     (rootless,) = lifted(person("a", 40), by=lifter(trajectory=False))
     assert (rootless.reprojection, rootless.trajectory) == ("orthographic", None)
-    assert rootless.reprojection_px == pytest.approx(found.reprojection_px, rel=1e-5)
+    assert rootless.reprojection_px == pytest.approx(result.reprojection_px, rel=1e-5)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
 @pytest.mark.parametrize("fps", [25.0, 50.0, 240.0])
 def test_a_track_of_a_frame_or_two_is_lifted_and_exported(frames, fps):
-    (found,) = lifted(person("a", frames), by=lifter(fps=fps))
-    assert found.positions.shape == (frames, 17, 3)
-    assert np.isfinite(found.positions).all()
-    assert found.reprojection_px.shape == found.bone_length_deviation.shape == (frames,)
-    assert f"Frames: {frames}\n" in bvh_text(found)
-    assert len(npz_bytes(found)) > 1000
+    (result,) = lifted(person("a", frames), by=lifter(fps=fps))
+    assert result.positions.shape == (frames, 17, 3)
+    assert np.isfinite(result.positions).all()
+    assert result.reprojection_px.shape == result.bone_length_deviation.shape == (frames,)
+    assert f"Frames: {frames}\n" in bvh_text(result)
+    assert len(npz_bytes(result)) > 1000
 
 
 def chosen(track, kept):
@@ -91,21 +91,21 @@ def test_another_frame_rate_gives_nearly_the_same_at_the_tracks_own_times(kept):
     (reference,) = lifted(person("a", 201))
     track = chosen(person("a", 201), kept)
     assert np.diff(track.timestamps_s).max() > 0.03
-    (found,) = lifted(replace(track, fps=25.0))
-    assert (found.timestamps_s == track.timestamps_s).all()
+    (result,) = lifted(replace(track, fps=25.0))
+    assert (result.timestamps_s == track.timestamps_s).all()
     for name in ("positions", "trajectory"):
         direct = getattr(reference, name)[kept]
         moved = direct.std(axis=0).max()
-        away = np.linalg.norm(getattr(found, name) - direct, axis=-1)
+        away = np.linalg.norm(getattr(result, name) - direct, axis=-1)
         assert away.mean() < 0.005 * moved
         assert away.max() < 0.05 * moved
 
 
 def test_a_faster_track_than_the_lifter_gets_a_pose_for_each_frame():
-    (found,) = lifted(person("a", 41), by=lifter(fps=25.0))
+    (result,) = lifted(person("a", 41), by=lifter(fps=25.0))
     (half,) = lifted(take(person("a", 41), slice(0, None, 2)), by=lifter(fps=25.0))
-    assert found.positions[::2] == pytest.approx(half.positions, abs=1e-5)
-    assert found.positions[1::2] == pytest.approx((half.positions[:-1] + half.positions[1:]) / 2, abs=1e-5)
+    assert result.positions[::2] == pytest.approx(half.positions, abs=1e-5)
+    assert result.positions[1::2] == pytest.approx((half.positions[:-1] + half.positions[1:]) / 2, abs=1e-5)
 
 
 def test_tracks_are_lifted_together_as_each_would_be_alone():
@@ -143,11 +143,11 @@ HOSTILE = [
 def test_a_track_that_cannot_be_lifted_says_why_and_harms_no_other(track, why):
     known = info(person("a"))
     good = person("b", 30)
-    found: dict[TrackInfo, Any] = dict(lift_tracks(lifter(), [(known, track), (info(good), good)]))
-    assert why in found[known]
-    assert (found[info(good)].positions == lifted(good)[0].positions).all()
+    result: dict[TrackInfo, Any] = dict(lift_tracks(lifter(), [(known, track), (info(good), good)]))
+    assert why in result[known]
+    assert (result[info(good)].positions == lifted(good)[0].positions).all()
 
 
 def test_timestamps_that_do_not_increase_are_replaced_by_even_ones():
-    (found,) = lifted(person("a", 20, timestamps_s=np.zeros(20)))
-    assert found.timestamps_s == pytest.approx(np.arange(20) / 50)
+    (result,) = lifted(person("a", 20, timestamps_s=np.zeros(20)))
+    assert result.timestamps_s == pytest.approx(np.arange(20) / 50)

@@ -44,8 +44,8 @@ def test_frames_too_far_apart_are_refused_before_they_fill_the_memory():
 def test_a_linear_motion_is_restored_at_any_time():
     times = np.array([0.0, 0.02, 0.04, 0.05])
     values = np.stack([times, 1 - times], axis=1).astype(np.float32)
-    wanted = np.array([0.0, 0.013, 0.02, 0.031, 0.049, 0.05])
-    found = at_times(values, times, wanted)
-    assert found == pytest.approx(np.stack([wanted, 1 - wanted], axis=1), abs=1e-6)
+    at = np.array([0.0, 0.013, 0.02, 0.031, 0.049, 0.05])
+    result = at_times(values, times, at)
+    assert result == pytest.approx(np.stack([at, 1 - at], axis=1), abs=1e-6)
     assert at_times(values[:1], times[:1], np.array([0.0])).tolist() == [[0.0, 1.0]]
     assert at_times(values, times, np.array([-1.0, 9.0])).tolist() == values[[0, -1]].tolist()
