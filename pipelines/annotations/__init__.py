@@ -1,1 +1,1 @@
-"""People annotated in images and videos: COCO, MPII, and every source of labeled people for detectors."""
+"""Annotated people: readers of COCO and MPII files, images, and the sources that detectors are trained on."""

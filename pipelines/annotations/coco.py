@@ -1,6 +1,7 @@
-"""People in images with their joints, as COCO annotates them: any json in COCO's keypoint format.
+"""Reads annotations of people and their joints in COCO's keypoint format (JSON).
 
-The format: cocodataset.org, "Data format", "Keypoint Detection". Joints go by the names in the file's category.
+The format: cocodataset.org, "Data format", "Keypoint Detection". Joints are named by the
+file's category, so that other joints than COCO's 17 can be read.
 """
 
 from array import array
@@ -23,7 +24,7 @@ _VISIBILITIES = frozenset((0, 1, 2))
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """An image; its size in pixels as stored, whatever EXIF says of its orientation."""
+    """An image; its size is that of the stored pixels, without the orientation in EXIF."""
 
     id: int
     file_name: str
@@ -33,23 +34,23 @@ class CocoImage:
 
 @dataclass(frozen=True)
 class CocoKeypoints:
-    """An annotation file; rows are people, those of an image side by side, in the order of `images`.
+    """An annotation file; each row is a person, in the order of `images`.
 
-    Coordinates count pixel centres as whole numbers, as in the file: half a pixel less than those of `People`.
+    Pixel centres are whole numbers, as in the file: coordinates are half a pixel less than those of `People`.
 
     Attributes:
         uri: The file.
         sha256: Of the file.
         category_id: The file's number for people.
         joints: Names of the joints in the arrays' order.
-        images: All images, with people or without, by rising id.
+        images: All images, including those without people, by ascending id.
         ids: The annotations' ids.
         image_rows: Position in `images` of each person's image.
         boxes: (x0, y0, x1, y1), px, as annotated: not always inside the image.
-        areas: What the person covers of the image, px².
+        areas: Area that the person covers, px².
         keypoints: (x, y), px; (0, 0) where a joint is not annotated.
         visibility: 0 not annotated, 1 hidden, 2 seen.
-        crowds: Whether the annotation is of a crowd; such are not scored one by one.
+        crowds: Whether the annotation is of a crowd, which is not one person to be scored.
     """
 
     uri: str
@@ -66,12 +67,12 @@ class CocoKeypoints:
     crowds: Bool[np.ndarray, " people"]
 
     def __len__(self) -> int:
-        """Number of annotated people, those without joints and crowds too."""
+        """Number of annotations, including people without joints and crowds."""
         return len(self.ids)
 
     @property
     def with_joints(self) -> Bool[np.ndarray, " people"]:
-        """Whom a detector is trained and scored on: one person with at least one joint annotated."""
+        """The people that a detector is trained and scored on: no crowds, at least one joint annotated."""
         return (self.visibility > 0).any(-1) & ~self.crowds
 
     @property
@@ -94,7 +95,7 @@ class CocoKeypoints:
         return slice(*np.searchsorted(self.image_rows, [image, image + 1]).tolist())
 
     def inside(self) -> Float32[np.ndarray, "people 4"]:
-        """Boxes as `clip_boxes` leaves them."""
+        """The boxes, clipped to the images by `clip_boxes`."""
         sizes = np.array([(image.width, image.height) for image in self.images], np.float32).reshape(-1, 2)
         return clip_boxes(self.boxes, sizes[self.image_rows])
 
@@ -102,9 +103,9 @@ class CocoKeypoints:
 def clip_boxes(
     boxes: Float32[np.ndarray, "people 4"], sizes_wh: Float32[np.ndarray, "people 2"]
 ) -> Float32[np.ndarray, "people 4"]:
-    """Cut boxes at their images' edges; one that lies outside has no area left.
+    """Clip boxes to their images; a box outside the image has no area left.
 
-    The last pixel is counted to, not past: COCO's published top-down scores were taken with x1 = x0 + width - 1.
+    x1 and y1 are the last pixel inside the box: COCO's published top-down scores use x1 = x0 + width - 1.
     """
     top_left = np.maximum(boxes[:, :2], 0)
     reach = np.maximum(boxes[:, 2:] - boxes[:, :2] - 1, 0)
@@ -113,7 +114,7 @@ def clip_boxes(
 
 
 def read_coco(uri: str) -> CocoKeypoints:
-    """Read an annotation file; outlines are dropped while reading, as they are most of it.
+    """Read an annotation file.
 
     Raises:
         UserError: There is no such file, or it is not of this format; the message says where.
@@ -122,7 +123,7 @@ def read_coco(uri: str) -> CocoKeypoints:
 
 
 def parse_coco(file: JsonFile) -> CocoKeypoints:
-    """`read_coco` of a file that is read already.
+    """Parse an annotation file that `read_json` has read.
 
     Raises:
         UserError: It is not of this format.
@@ -164,7 +165,7 @@ def _has_list(document: Any, name: str) -> bool:
 
 
 def _of_category(annotations: Sequence[Any], category_id: int) -> list[tuple[int, Any]]:
-    """Annotations of a category with their positions; what is no annotation is told of later."""
+    """Annotations of a category with their positions; malformed entries are kept, `_person` reports them."""
     return [
         (number, found)
         for number, found in enumerate(annotations)
@@ -198,14 +199,14 @@ def _images(uri: str, images: Sequence[Any]) -> list[CocoImage]:
 
 
 def _person(uri: str, number: int, found: Any, rows: Mapping[int, int], joints: int) -> tuple[Any, ...]:
-    """A row of the columns, its image as the position among all."""
+    """Id, position of the image, numbers (box, area, joints) and whether it is a crowd."""
     try:
         x, y, width, height = found["bbox"]
         triples = found.get("keypoints") or _NO_JOINT * joints
         if len(triples) != 3 * joints:
             raise ValueError(f"keypoints must be {joints} times x, y, visibility, not {len(triples)} numbers")
         numbers = array("d", [x, y, x + width, y + height, found["area"], *triples])
-        # Any number that is not finite makes the sum so.
+        # A single number that is not finite makes the sum not finite.
         if not isfinite(sum(numbers)):
             raise ValueError("holds a number that is not finite")
         if not _VISIBILITIES.issuperset(triples[2::3]):

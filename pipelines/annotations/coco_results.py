@@ -1,4 +1,4 @@
-"""COCO's result files: boxes that a person detector found, read; keypoints that were found, written."""
+"""COCO's result files: reads the boxes of a person detector, writes detected keypoints."""
 
 import json
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from schemas.errors import UserError
 
 @dataclass(frozen=True)
 class FoundBoxes:
-    """People that a person detector found; a row each, in the file's order.
+    """Boxes of a person detector, in the order of the file.
 
     Attributes:
         sha256: Of the file.
-        image_ids: Whose image they are in.
+        image_ids: Id of the image of each box.
         boxes: (x0, y0, x1, y1), px; pixel centres are whole numbers.
-        scores: How sure the person detector is.
+        scores: Confidence of each box, 0 to 1.
     """
 
     sha256: str
@@ -35,8 +35,8 @@ def read_boxes(uri: str, category_id: int, min_score: float = 0.0) -> FoundBoxes
 
     Args:
         uri: The file.
-        category_id: Of people; others are left out.
-        min_score: Boxes of less are left out.
+        category_id: Category of people; boxes of others are left out.
+        min_score: Boxes with a lower score are left out.
 
     Raises:
         UserError: There is no such file, or it is not of this format.
@@ -67,7 +67,7 @@ def results(
     scores: Float64[np.ndarray, " people"],
     category_id: int,
 ) -> list[dict[str, Any]]:
-    """Found people in COCO's result format; pixel centres are whole numbers."""
+    """Detected people in COCO's result format; pixel centres are whole numbers."""
     triples = np.concatenate([keypoints, keypoint_scores[..., None]], -1, dtype=np.float64).round(3)
     return [
         {"image_id": image, "category_id": category_id, "keypoints": person, "score": score}

@@ -1,10 +1,10 @@
-"""People in images with their joints, as MPII annotates them: the json lists that HRNet, mmpose and others train on.
+"""Reads annotations of people and their joints in the JSON lists of MPII that HRNet, mmpose and others train on.
 
 `annot/valid.json` and its like: a list of people, each with `image` (file name), `center` [x, y], `scale` (the
 person's height / 200 px), `joints` 16 times [x, y] in the order of layout mpii16 and `joints_vis` 16 times 0 or 1.
-Heads, which PCKh is measured by, come from `gt_valid.mat` beside it (headboxes_src and, which then replace those of
-the list, pos_gt_src and jnt_missing), or from `head_box` [x0, y0, x1, y1] of each person. All coordinates in the
-files count from 1, as Matlab does; here the centre of the first pixel is 0.
+Head boxes, which set the scale of PCKh, come from `gt_valid.mat` beside the list (headboxes_src; its pos_gt_src and
+jnt_missing then replace the joints of the list), or from `head_box` [x0, y0, x1, y1] of each person. All coordinates
+in the files count from 1, as in Matlab; here the centre of the first pixel is 0.
 """
 
 import io
@@ -23,24 +23,24 @@ from schemas.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["mpii16"]
 
-# A scale of 1 is a person of so many pixels; the centre annotated is somewhat high, and put lower by its scale. Both
-# as in all published top-down scores.
+# Height in pixels of a person of scale 1, and by how many pixels times the scale the annotated centre, which is
+# somewhat high, is moved down. Both as in all published top-down scores.
 SCALE_PX = 200
 CENTRE_DOWN_PX = 15
 
-# A head's size is its box's diagonal, less what is not face.
+# The head size of PCKh is this share of the diagonal of the head box (Andriluka et al. 2014).
 HEAD_SHARE = 0.6
 
 # Variables of gt_valid.mat: (corner, xy, person), (joint, xy, person), (joint, person).
 _MAT_NAMES = ("headboxes_src", "pos_gt_src", "jnt_missing")
 
-# What SciPy says of files that are damaged, of another version (7.3 is HDF5), or no .mat.
+# Errors of SciPy for files that are damaged, of another version (7.3 is HDF5), or not .mat.
 _NO_MAT = (scipy.io.matlab.MatReadError, zlib.error, OSError, ValueError, TypeError, NotImplementedError, IndexError)
 
 
 @dataclass(frozen=True)
 class MpiiPeople:
-    """An annotation file; rows are people, in the file's order. Pixel centres count as whole numbers, from 0.
+    """An annotation file; each row is a person, in the order of the file. The centre of the first pixel is 0.
 
     Attributes:
         uri: The file.
@@ -49,8 +49,8 @@ class MpiiPeople:
         image_rows: Position in `images` of each person's image.
         boxes: Squares (x0, y0, x1, y1) around the person, px, without padding.
         keypoints: Joints of layout mpii16, px.
-        annotated: Which joints are.
-        head_sizes_px: What distances are measured by, px; None where no head boxes were given.
+        annotated: Which joints are annotated.
+        head_sizes_px: Head sizes, the unit of PCKh's distances, px; None if there are no head boxes.
     """
 
     uri: str
@@ -72,8 +72,8 @@ def read_mpii(uri: str, head_boxes: str | None = None) -> MpiiPeople:
 
     Args:
         uri: The json list.
-        head_boxes: gt_valid.mat; None: the one beside the list if there is one, else `head_box` of each person if
-            all have one, else none.
+        head_boxes: gt_valid.mat; None: the file beside the list if it exists, else `head_box` of each person if
+            everyone has one, else no head sizes.
 
     Raises:
         UserError: There is no such file, or it is not of this format; the message says where.
@@ -82,7 +82,7 @@ def read_mpii(uri: str, head_boxes: str | None = None) -> MpiiPeople:
 
 
 def parse_mpii(file: JsonFile, head_boxes: str | None = None) -> MpiiPeople:
-    """`read_mpii` of a file that is read already.
+    """Parse an annotation file that `read_json` has read.
 
     Raises:
         UserError: It is not of this format.
@@ -110,7 +110,7 @@ def parse_mpii(file: JsonFile, head_boxes: str | None = None) -> MpiiPeople:
 
 
 def _person(uri: str, number: int, found: Any) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """Image, box, joints, which of them are annotated, and the head's box if told."""
+    """Image, box, joints, which of them are annotated, and the head box if there is one."""
     try:
         joints = np.array(found["joints"], np.float64)
         visible = np.array(found["joints_vis"], np.float64) > 0
@@ -131,14 +131,14 @@ def _person(uri: str, number: int, found: Any) -> tuple[str, np.ndarray, np.ndar
 
 
 def _with_heads(people: MpiiPeople, uri: str) -> MpiiPeople:
-    """The people as a .mat of the evaluation code has them."""
+    """The people with the joints and head sizes of the evaluation code's .mat file."""
     try:
         data = storage.read_bytes(uri)
     except OSError as error:
         raise UserError(f"head_boxes={uri}: cannot be read: {error.strerror or error}") from error
     try:
-        held = scipy.io.loadmat(io.BytesIO(data))
-        heads, joints, missing = (np.asarray(held[name], np.float64) for name in _MAT_NAMES)
+        variables = scipy.io.loadmat(io.BytesIO(data))
+        heads, joints, missing = (np.asarray(variables[name], np.float64) for name in _MAT_NAMES)
     except KeyError as error:
         raise UserError(f"head_boxes={uri}: holds no {error.args[0]!r}; give gt_valid.mat") from error
     except _NO_MAT as error:

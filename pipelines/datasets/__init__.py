@@ -1,1 +1,1 @@
-"""Labeled and unlabeled tracks: where they come from, how they are read, chosen and laid out for training."""
+"""Importers of labeled poses: public datasets, motion capture and synthetic videos become tracks."""

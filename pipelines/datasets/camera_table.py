@@ -1,6 +1,6 @@
-"""Where the cameras of a motion-capture studio stand and how they project, for every recorded subject.
+"""Intrinsics and extrinsics of the cameras of a motion-capture studio, for every recorded subject.
 
-As a file it is JSON; intrinsics are left out where unknown, and a translation is in metres or millimetres:
+The file is JSON; intrinsics may be missing, and a translation is in metres or millimetres:
 
     {"cameras":    {"54138969": {"width": 1000, "height": 1002,
                                  "intrinsics": {"fx": 1145.05, "fy": 1143.78, "cx": 512.54, "cy": 515.45,
@@ -9,8 +9,8 @@ As a file it is JSON; intrinsics are left out where unknown, and a translation i
      "extrinsics": {"S1": {"54138969": {"orientation": [0.1407, -0.1501, -0.7552, 0.6223],
                                         "translation_mm": [1841.1, 4955.3, 1563.4]}}}}
 
-The order of `cameras` is that of the 2D arrays. `orientation` is the quaternion (w, x, y, z) that takes camera to
-world, `translation` the camera's place: X_camera = q⁻¹ (X_world - t).
+The order of `cameras` is that of the 2D arrays. `orientation` is the quaternion (w, x, y, z) from camera to world,
+`translation` the position of the camera: X_camera = q⁻¹ (X_world - t).
 """
 
 import math
@@ -28,7 +28,7 @@ Vector = tuple[float, float, float]
 
 
 class Camera(BaseModel):
-    """A camera, wherever it stands: image size in pixels, and intrinsics if they are known."""
+    """Image size of a camera in pixels, and its intrinsics if they are known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ class Camera(BaseModel):
 
 
 class Place(BaseModel):
-    """Where a camera stands and looks."""
+    """Position and orientation of a camera in the world."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,7 +62,7 @@ class Place(BaseModel):
 
 
 class CameraTable(BaseModel):
-    """Cameras by name, and their places by subject and camera."""
+    """Cameras by name, and their extrinsics by subject and camera."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,10 +70,10 @@ class CameraTable(BaseModel):
     extrinsics: dict[str, dict[str, Place]]
 
     def place(self, subject: str, camera: str) -> Place:
-        """Where a camera stood when a subject was recorded; "Train/S1" is also known as "S1".
+        """The extrinsics of a camera while a subject was recorded; "Train/S1" is looked up as "S1" too.
 
         Raises:
-            UserError: The table does not say.
+            UserError: The table has no such entry.
         """
         for name in (subject, subject.rsplit("/", 1)[-1]):
             if camera in self.extrinsics.get(name, {}):
@@ -88,7 +88,7 @@ def read_cameras(uri: str) -> CameraTable:
     """Read a table of cameras.
 
     Raises:
-        UserError: It cannot be read or is not such a table.
+        UserError: It cannot be read or has another format.
     """
     try:
         return CameraTable.model_validate_json(storage.read_bytes(uri))

@@ -1,10 +1,10 @@
-"""2D keypoints as a detector might give them, from where the joints truly are: a stated model of error and confidence.
+"""Simulates the 2D keypoints of a detector from the true joints: a model of error and confidence.
 
-The error of a joint in a frame is a draw from the bivariate Student-t distribution with 3 degrees of freedom (mostly
-small, now and then large, as detectors err), independent of all others. Its scale is chosen so that the standard
+The error of a joint in a frame is an independent draw from the bivariate Student-t distribution with 3 degrees of
+freedom: mostly small and sometimes large, like the errors of detectors. Its scale is chosen so that the standard
 deviation along each axis is `noise_px` at an image width of 1000 px, and in proportion at others; the mean distance is
 then `noise_px` too. With r = distance / noise_px the score is exp(-r / 4) + n, n normal with standard deviation 0.05,
-clipped to [0, 1]: confidence tells something of the error, not all.
+clipped to [0, 1]: confidence correlates with the error, but does not determine it.
 """
 
 import numpy as np
@@ -24,8 +24,8 @@ def detect_like(
     """Noisy keypoints (px) and their scores.
 
     Args:
-        rng: Draws errors and scores.
-        true_px: Where the joints are.
+        rng: Generator of the errors and scores.
+        true_px: True joints, px.
         noise_px: Standard deviation along each axis at a width of 1000 px.
         width: Image width, px.
     """
@@ -45,14 +45,14 @@ def rename_joints(
 ) -> tuple[Float[np.ndarray, "frames others 2"], Float[np.ndarray, "frames others"]]:
     """Keypoints and scores in another layout.
 
-    Joints that the source lacks are not made up: they have score 0, and lie where the stand-in joint does.
+    Joints that the source lacks are marked as missing: score 0, at the position of the stand-in joint.
 
     Args:
         keypoints: Pixels, in the source layout.
         scores: 0 to 1.
         source: Layout of the arrays.
-        target: Layout wanted.
-        stand_in: Joint of the source that is nearest to those it lacks.
+        target: Layout of the result.
+        stand_in: Joint of the source that is nearest to the joints it lacks.
     """
     known = np.array([joint in source.joints for joint in target.joints])
     taken = [source.index(joint if joint in source.joints else stand_in) for joint in target.joints]

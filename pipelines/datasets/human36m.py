@@ -1,4 +1,4 @@
-"""Human3.6M (Ionescu et al. 2014) from the npz pair of `paired`: four cameras, 50 fps, 17 of 32 joints."""
+"""Human3.6M (Ionescu et al. 2014) from the npz pair of `paired_npz.py`: four cameras, 50 fps, 17 of 32 joints."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,7 +13,7 @@ from schemas.layouts import layout
 
 FPS = 50.0
 
-# Of the 32 recorded joints those that move and are not twice there, in the order of layout h36m17.
+# Of the 32 recorded joints those that move and are not duplicates, in the order of layout h36m17.
 JOINTS = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 
 # The first take of S11's Directions is corrupt; "Directions 1" is the second and is not.
@@ -51,7 +51,7 @@ class Human36M:
         """The tracks; subjects without 3D (S2, S3, S4) become unlabeled tracks with intrinsics.
 
         Raises:
-            UserError: The files are not what they should be.
+            UserError: The files cannot be read, or have another format.
         """
         config = self._config
         files = PairedFiles(

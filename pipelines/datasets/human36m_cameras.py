@@ -1,9 +1,10 @@
 """The four cameras of Human3.6M (Ionescu et al. 2014): calibration constants, as measured by the dataset's authors.
 
 Values from github.com/karfly/human36m-camera-parameters, camera-parameters.json at 912881a (MIT, Copyright (c) 2019
-Karim Iskakov), which has them from the dataset's metadata. Rotations are turned into quaternions and X' = R X + t into
-the camera's place, -Rᵀ t. The second row of R of (S11, 55011271) is taken from the other two: one number of it breaks
-orthonormality by 1e-5. Subjects without published mocap (S2, S3, S4, S10) need no place here.
+Karim Iskakov), which has them from the dataset's metadata. Rotations are converted to quaternions, and the translation
+of X' = R X + t to the position of the camera, -Rᵀ t. The second row of R of (S11, 55011271) is computed from the other
+two, because one of its numbers breaks orthonormality by 1e-5. Subjects without published mocap (S2, S3, S4, S10) are
+left out.
 """
 
 from pipelines.datasets.camera_table import Camera, CameraTable, Place

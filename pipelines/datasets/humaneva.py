@@ -1,4 +1,4 @@
-"""HumanEva-I (Sigal et al. 2010) from the npz pair of `paired`: three cameras, 60 frames per second, 15 joints."""
+"""HumanEva-I (Sigal et al. 2010) from the npz pair of `paired_npz.py`: three cameras, 60 fps, 15 joints."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -46,7 +46,7 @@ class HumanEva15:
         """The tracks; without intrinsics unless the table has some, as none are published.
 
         Raises:
-            UserError: The files are not what they should be.
+            UserError: The files cannot be read, or have another format.
         """
         config, joints = self._config, layout("humaneva15")
         files = PairedFiles(

@@ -1,4 +1,4 @@
-"""Motion capture without video: cameras are placed around each motion and its joints are seen as by a detector.
+"""Motion capture without video: cameras are placed around each motion, and detections of its joints are simulated.
 
 The npz holds `positions_3d` = {subject: {action: (frames, 17, 3)}}, metres, world, z up, joints as in layout h36m17.
 """
@@ -19,7 +19,7 @@ from schemas.errors import UserError
 from schemas.job_config import Address, JobConfig
 from schemas.layouts import layout
 
-# The joint of h36m17 that is nearest to the eyes, ears and nose of coco17.
+# Stand-in for the eyes, ears and nose of coco17: the nearest joint of h36m17.
 _FACE = "neck"
 
 
@@ -33,10 +33,10 @@ Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
 
 
 class Mocap17:
-    """Recorded motion with made cameras and made detections; the noise model is that of `detector_noise`.
+    """Recorded motion with simulated cameras and detections; the noise model is that of `detector_noise.py`.
 
-    In layout coco17 only the 12 limb joints are detections: the face, which the motion lacks, has score 0 and lies
-    where joint `neck` does.
+    In layout coco17 only the 12 limb joints are detected: the motion has no face, whose joints have score 0 and the
+    position of joint `neck`.
     """
 
     class Config(JobConfig):
@@ -90,7 +90,7 @@ class Mocap17:
         """A track for every motion and camera, labeled and calibrated.
 
         Raises:
-            UserError: The file is not what it should be, or lacks a subject or action asked for.
+            UserError: The file cannot be read or has another format, or it lacks a requested subject or action.
         """
         config = self._config
         uri = config.positions
@@ -103,14 +103,14 @@ class Mocap17:
         _check("source.subjects", config.subjects, {subject for subject, _ in motions})
         _check("source.actions", config.actions, {name for _, action in motions for name in _called(action)})
         for (subject, action), motion in motions.items():
-            wanted = not config.subjects or subject in config.subjects
-            if wanted and (not config.actions or _called(action) & set(config.actions)):
+            requested = not config.subjects or subject in config.subjects
+            if requested and (not config.actions or _called(action) & set(config.actions)):
                 motion = numbers(uri, motion, f"positions_3d of {subject} {action}", -1, 17, 3)
                 yield from self._views(subject, action, motion)
 
     def _views(self, subject: str, action: str, motion: np.ndarray) -> Iterator[KeypointTrack]:
         config, h36m, target = self._config, layout("h36m17"), layout(self._config.layout)
-        # From the name, so that a motion is filmed alike whatever else is imported.
+        # Seeded by the name, so that a motion gets the same cameras whatever else is imported.
         name = hashlib.sha256(f"{subject}/{action}".encode()).digest()
         seed = [config.seed, *np.frombuffer(name, np.uint32).tolist()]
         size = (config.width, config.height)
@@ -128,7 +128,7 @@ def _called(action: str) -> set[str]:
     return {action, action.split(" ")[0]}
 
 
-def _check(field: str, wanted: Sequence[str], known: set[str]) -> None:
-    missing = [name for name in wanted if name not in known]
+def _check(field: str, requested: Sequence[str], known: set[str]) -> None:
+    missing = [name for name in requested if name not in known]
     if missing:
         raise UserError(f"{field}: there is no {missing[0]!r} in the file; it has {', '.join(sorted(known))}")

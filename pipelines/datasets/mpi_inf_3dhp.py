@@ -1,12 +1,13 @@
 """MPI-INF-3DHP (Mehta et al. 2017) from one npz of camera-space arrays.
 
-`data` = {sequence: {camera: arrays}}, where a sequence is named like "S1 Seq1" or "TS1". Wrapped in a list of one, as
-{sequence: [{camera: arrays}]}, or without cameras, as {sequence: arrays} (the test set has one each), it is read too.
+`data` = {sequence: {camera: arrays}}, where a sequence is named like "S1 Seq1" or "TS1". Also read are cameras wrapped
+in a list of one, {sequence: [{camera: arrays}]}, and data without cameras, {sequence: arrays} (one camera each, as in
+the test set).
 `arrays` is a dict with
 
     data_3d  (frames, 17, 3)  millimetres, camera space, absolute
     data_2d  (frames, 17, 2)  pixels
-    valid    (frames)         optional: 0 where the truth is not to be used
+    valid    (frames)         optional: 0 for frames whose labels must not be used
 
 in the dataset's order of 17 joints: head top, neck, right arm, left arm, right leg, left leg, pelvis, spine, head.
 """
@@ -23,8 +24,8 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.job_config import Address, JobConfig
 from schemas.layouts import layout
 
-# Joints of layout h36m17 in the dataset's order (its list: mmpose, configs/_base_/datasets/mpi_inf_3dhp.py). The upper
-# spine differs in name only nearly: its neck stands for the thorax, its head for the neck, its head top for the head.
+# Joints of layout h36m17 in the dataset's order (its list: mmpose, configs/_base_/datasets/mpi_inf_3dhp.py). Names of
+# the upper spine differ: the dataset's neck is our thorax, its head our neck, its head top our head (nearly).
 JOINTS = (14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4)
 
 # The training cameras and four of the six test sequences; TS5 and TS6 were filmed outdoors with another camera.
@@ -52,10 +53,10 @@ class MpiInf3dhp:
         return {"arrays": [self._config.arrays]}
 
     def tracks(self) -> Iterator[KeypointTrack]:
-        """The tracks, without intrinsics; stretches of valid frames are tracks of their own.
+        """The tracks, without intrinsics; each run of valid frames is a track.
 
         Raises:
-            UserError: The file is not what it should be.
+            UserError: The file cannot be read, or has another format.
         """
         uri = self._config.arrays
         data = read_npz(uri, "data")["data"]
@@ -84,7 +85,7 @@ def _by_camera(uri: str, sequence: str, value: Any) -> Mapping[str, Any]:
         value = value[0]
     if isinstance(value, Mapping) and "data_3d" in value:
         return {"0": value}
-    # Cameras may be numbers.
+    # Camera names may be integers in the file.
     named = {str(camera): arrays for camera, arrays in value.items()} if isinstance(value, Mapping) else value
     return mapping(uri, named, f"data of {sequence}")
 

@@ -1,4 +1,4 @@
-"""The npz pair in which Human3.6M and HumanEva travel: 3D in the world beside 2D per camera.
+"""The pair of npz files in which Human3.6M and HumanEva are distributed: 3D in world space, and 2D per camera.
 
 `positions_3d` = {subject: {action: (frames, joints, 3)}}, metres, world. `positions_2d` = {subject: {action: [one
 (frames, joints, 2 or 3) per camera]}}, pixels, the third value a score; `metadata` = {"layout_name", "num_joints",
@@ -19,7 +19,7 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS, JointLayout
 
-# What these files call the layouts.
+# Names of the layouts in these files.
 _LAYOUT_NAMES = {"h36m": "h36m17", "coco": "coco17", "mpii": "mpii16", "humaneva15": "humaneva15"}
 
 Sequences = dict[tuple[str, str], Any]
@@ -27,7 +27,7 @@ Sequences = dict[tuple[str, str], Any]
 
 @dataclass(frozen=True)
 class PairedFiles:
-    """How to read the pair.
+    """The pair of files, and how to read it.
 
     Attributes:
         source: Name of the dataset.
@@ -55,7 +55,7 @@ class PairedFiles:
         """A track for every sequence and camera that has 2D; labeled where there is 3D of the same name.
 
         Raises:
-            UserError: The files are not what they should be.
+            UserError: The files cannot be read, have another format, or do not belong together.
         """
         world = _sequences(self.positions, read_npz(self.positions, "positions_3d")["positions_3d"], "positions_3d")
         if self.keypoints is None:
@@ -93,34 +93,34 @@ class PairedFiles:
                 *(f"{self.source}:{file}", subject, action, name),
                 *(camera.width, camera.height, self.fps, camera.intrinsics),
             )
-            seen = None if positions is None else self.cameras.place(subject, name).to_camera(positions)
+            in_camera = None if positions is None else self.cameras.place(subject, name).to_camera(positions)
             if views is not None:
                 image, scores = _keypoints(self.keypoints or "", views[number], shot, image_layout)
-            elif camera.intrinsics is not None and seen is not None:
-                image, scores = project(camera.intrinsics, seen), None
+            elif camera.intrinsics is not None and in_camera is not None:
+                image, scores = project(camera.intrinsics, in_camera), None
             else:
                 raise UserError(f"source.keypoints: {shot.name} cannot be projected without intrinsics; give a 2D file")
-            if seen is not None:
-                image, scores = _cut(shot, image, scores, len(seen))
-            yield shot.track(image_layout, image, scores, seen, self.positions_layout)
+            if in_camera is not None:
+                image, scores = _cut(shot, image, scores, len(in_camera))
+            yield shot.track(image_layout, image, scores, in_camera, self.positions_layout)
 
 
 def find_layout(uri: str, metadata: Mapping[str, Any], chosen: str | None) -> JointLayout:
-    """The joint layout of a 2D file: the chosen one, else the one it names, else the only one of its symmetry.
+    """The joint layout of a 2D file: the chosen one, else the one it names, else the only one with its symmetry.
 
     Raises:
-        UserError: It is not known, or the file's symmetry says otherwise.
+        UserError: The layout is unknown, or has another symmetry than the file.
     """
-    said = metadata.get("layout_name")
+    named = metadata.get("layout_name")
     try:
         left, right = ({int(joint) for joint in side} for side in metadata["keypoints_symmetry"])
     except (LookupError, TypeError, ValueError) as error:
         raise UserError(f"{uri}: metadata lacks keypoints_symmetry = [left joints, right joints]") from error
     fitting = [one for one in LAYOUTS.values() if _symmetry(one) == (left, right)]
     fix = f"give source.keypoints_layout, one of {', '.join(LAYOUTS)}"
-    if chosen or said:
-        name = chosen or _LAYOUT_NAMES.get(str(said), str(said))
-        where = f"source.keypoints_layout={chosen}" if chosen else f"layout_name={said}"
+    if chosen or named:
+        name = chosen or _LAYOUT_NAMES.get(str(named), str(named))
+        where = f"source.keypoints_layout={chosen}" if chosen else f"layout_name={named}"
         if name not in LAYOUTS:
             raise UserError(f"{uri}: {where} is no known joint layout; {fix}")
         if LAYOUTS[name] not in fitting:
@@ -139,11 +139,11 @@ def _symmetry(one: JointLayout) -> tuple[set[int], set[int]]:
 
 def _sequences(uri: str, value: Any, what: str) -> Sequences:
     """The sequences of a file by (subject, action), in its order."""
-    found: Sequences = {}
+    sequences: Sequences = {}
     for subject, actions in mapping(uri, value, what).items():
         for action, arrays in mapping(uri, actions, f"{what} of {subject}").items():
-            found[subject, action] = arrays
-    return found
+            sequences[subject, action] = arrays
+    return sequences
 
 
 def _keypoints(uri: str, value: Any, shot: Shot, image_layout: JointLayout) -> tuple[np.ndarray, np.ndarray | None]:
@@ -153,7 +153,7 @@ def _keypoints(uri: str, value: Any, shot: Shot, image_layout: JointLayout) -> t
 
 
 def _cut(shot: Shot, image: np.ndarray, scores: np.ndarray | None, frames: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """2D longer than the mocap runs on after it: the rest is cut off."""
+    """The 2D without the frames after the end of the mocap."""
     if len(image) < frames:
         raise UserError(
             f"{shot.name}: has {len(image)} frames of 2D for {frames} of mocap, and must have at least as many; "

@@ -1,4 +1,4 @@
-"""What a source of labeled poses is, and how arrays of a camera view become a track."""
+"""The protocol of a source of labeled poses, and the conversion of the arrays of a camera view to a track."""
 
 import hashlib
 import json
@@ -17,26 +17,26 @@ from schemas.layouts import JointLayout
 
 @runtime_checkable
 class PoseSource(Protocol):
-    """Labeled poses that somebody else has recorded: the same config and files give the same tracks, ids included.
+    """Labeled poses from elsewhere; the same config and files give the same tracks with the same ids.
 
-    `__init__(config)` takes an instance of its `Config` and reads nothing.
+    `__init__(config)` takes an instance of its `Config` and reads no file.
     """
 
     Config: ClassVar[type[JobConfig]]
     """The options under `source.` in a job's config."""
 
     notes: list[str]
-    """What was left out and why, a line each; complete once `tracks` has ended."""
+    """What was left out and why, one line each; complete once `tracks` is exhausted."""
 
     def inputs(self) -> Mapping[str, Sequence[str]]:
-        """URIs of the files that the tracks come from, by the option that names them."""
+        """URIs of the files that the tracks are read from, by the option that names them."""
         ...
 
     def tracks(self) -> Iterator[KeypointTrack]:
         """The tracks one after another, all of the same joint layouts.
 
         Raises:
-            UserError: The files are not what they should be.
+            UserError: The files cannot be read, or have another format.
         """
         ...
 
@@ -67,7 +67,7 @@ class Shot:
 
     @property
     def name(self) -> str:
-        """Names the sequence for people, and takes the place of a video's address."""
+        """Name of the view, which tracks carry in place of the address of a video."""
         return f"{self.origin}/{self.subject}/{self.action}/{self.camera}"
 
     def track(
@@ -79,7 +79,7 @@ class Shot:
         positions_layout: JointLayout | None = None,
         start_frame: int = 0,
     ) -> KeypointTrack:
-        """A track of this view; its box bounds the joints, its id follows from the shot's name and first frame.
+        """A track of this view; its boxes bound the joints, its id is a hash of the view's name and the first frame.
 
         Args:
             layout: Joint layout of the keypoints.

@@ -1,4 +1,4 @@
-"""Cameras placed around a recorded motion, as a motion-capture studio would have them."""
+"""Places cameras around a recorded motion, like those of a motion-capture studio."""
 
 import math
 
@@ -9,7 +9,7 @@ from pipelines.synthetic.cameras import View, matrix_to_quaternion, sample_intri
 
 # Share of the image that stays free around the joints, and the least depth of a joint (m).
 _MARGIN, _NEAREST_M = 0.04, 1.0
-# A camera that does not see all steps back by this factor until it does.
+# A camera that does not see every joint is moved back by this factor until it does.
 _STEP_BACK = 1.05
 
 
@@ -23,11 +23,11 @@ def surround(
 ) -> list[View]:
     """Cameras all around the middle of a motion, each with every joint in view in every frame.
 
-    Their intrinsics are like those of Human3.6M (`sample_intrinsics`). Somebody who walks about is not in view from
-    the distance asked for: such a camera stands further off, as far as it must.
+    Their intrinsics are like those of Human3.6M (`sample_intrinsics`). If a person who walks about
+    does not stay in view at the requested distance, the camera is moved back until they do.
 
     Args:
-        rng: Chooses places and intrinsics.
+        rng: Generator of positions and intrinsics.
         positions: World, z up, m.
         views: How many cameras.
         distance_m: Least and greatest horizontal distance from the middle.

@@ -1,4 +1,4 @@
-"""Detector output as input, the truth as target: tracks of synthetic videos, labeled with the person they follow."""
+"""Tracks that a detector found in synthetic videos, labeled with the true positions of the person they follow."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,10 +21,10 @@ TRUE_LAYOUT = layout("h36m17")
 
 
 class Synthetic:
-    """The videos of jobs.synthesize as jobs.label saw them.
+    """The tracks of jobs.label in the videos of jobs.synthesize.
 
-    A track belongs to the person whose joints are nearest to it in most frames, and is kept from the first to the last
-    frame of the longest stretch in which it follows nobody else.
+    A track belongs to the person whose joints are nearest to it in most frames. It is cut to the longest range of
+    frames in which it follows that person and nobody else.
     """
 
     class Config(JobConfig):
@@ -52,7 +52,7 @@ class Synthetic:
         """The tracks that follow somebody, labeled and calibrated; the others are noted.
 
         Raises:
-            UserError: The files are not what they should be, or the tracks are of other videos.
+            UserError: The files cannot be read or have another format, or the tracks are of other videos.
         """
         config = self._config
         people: dict[str, list[Truth]] = {}

@@ -1,4 +1,4 @@
-"""What the bytes of a packet say that its container does not."""
+"""Properties of a packet that its container does not give and that are read from its bytes."""
 
 from collections.abc import Iterator
 
@@ -18,10 +18,10 @@ def is_hidden(codec: str, packet: bytes | memoryview) -> bool:
 
 
 def resets_decoder(codec: str, extradata: bytes | None, packet: bytes) -> bool:
-    """Whether nothing after this keyframe depends on anything before it, as far as is known.
+    """Whether this keyframe is known to end all dependence on the packets before it.
 
-    A packet that the container flags as a keyframe may be one from which decoding merely recovers: an I-frame
-    of an open group of pictures, or the start of an intra refresh. Known for H.264 only.
+    The container may also flag packets as keyframes from which decoding only recovers: an I-frame of an open group of
+    pictures, or the start of an intra refresh. False for every codec but H.264, where it can be read from the packet.
     """
     if codec != "h264":
         return False

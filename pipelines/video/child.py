@@ -16,7 +16,7 @@ from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
 from pipelines.video.transfer import FrameSender
 
-# The clips of a few videos interleave in one decoder; their frame indices are worth keeping, not the readers.
+# The clips of a few videos interleave in one decoder: their `VideoInfo` is cached, but only one reader stays open.
 KEPT_INFOS = 8
 
 
@@ -32,7 +32,7 @@ class Server:
         self.probe = lru_cache(KEPT_INFOS)(probe)
 
     def probe_video(self, path: str) -> VideoInfo:
-        """What the video is."""
+        """Probe the video; repeated calls are answered from a cache."""
         return self.probe(path)
 
     def read_frames(
@@ -48,13 +48,13 @@ class Server:
         return self._reader.read(start, stop)
 
     def answer(self, request: tuple[Any, ...]) -> VideoInfo | Frames | VideoError:
-        """The result of a request, or the `VideoError` that says why there is none."""
+        """The result of a request, or a `VideoError` with the reason for its failure."""
         try:
             return getattr(self, request[0])(*request[1:])
         except VideoError as error:
             self._close()
             return error
-        except Exception as error:  # a decoder may raise anything on a hostile file: it is this video's failure
+        except Exception as error:  # on a hostile file a decoder may raise anything; only this video fails
             self._close()
             return VideoError(f"the decoder failed: {type(error).__name__}: {error}")
 
@@ -70,8 +70,8 @@ def _die_with(parent: int) -> None:
 
 
 def main() -> None:
-    """Serve until the other end closes."""
-    # A hung decoder would outlive a killed parent.
+    """Answer requests until the parent closes the connection."""
+    # Without this thread a hung decoder would outlive a killed parent.
     threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     connection = Connection(int(sys.argv[1]))
     module, _, name = sys.argv[2].partition(":")

@@ -1,4 +1,4 @@
-"""Opening a video file: its first true video stream, or the reason why there is none."""
+"""Opens a video file and finds its first video stream that is not a cover picture."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +18,10 @@ def open_video(path: str | Path, threads: int = 1) -> tuple[InputContainer, Vide
     """Open a file and find its video stream.
 
     Raises:
-        VideoError: The file cannot be read, is no video, or nothing here can decode it.
+        VideoError: The file cannot be read, is no video, or has a codec without a decoder.
     """
     try:
-        # Absolute: FFmpeg would take what precedes a colon in a relative name for a protocol.
+        # Absolute: in a relative name FFmpeg would read the part before a colon as a protocol.
         container = av.open(str(Path(path).absolute()), metadata_errors="replace")
     except FFmpegError as error:
         raise VideoError(_why_not_opened(Path(path), error)) from error
@@ -47,11 +47,11 @@ def whole_packets(container: InputContainer, stream: VideoStream) -> Iterator[Pa
     """The packets of a stream in decoding order, as far as the file can be read."""
     try:
         for packet in container.demux(stream):
-            # PyAV ends every stream by an empty packet, which asks a decoder to flush.
+            # PyAV ends every stream with an empty packet, which would flush the decoder.
             if packet.size:
                 yield packet
     except FFmpegError:
-        return  # a damaged tail: what was read counts, and what is missing is seen by counting
+        return  # the rest is damaged: callers find out by counting the packets
 
 
 def decode_or_skip(stream: VideoStream, packet: Packet | None) -> list[VideoFrame] | None:

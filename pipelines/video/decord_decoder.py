@@ -1,8 +1,8 @@
-"""Frames by decord: where it is known to be right, and what it costs there.
+"""Decoding by decord, for the videos on which it is known to be correct.
 
-decord 0.6 hands out wrong frames without a word where a stream is not simple, and may hang (MPEG-TS); hence a
-list of what is allowed, not of what is forbidden. It decodes ahead without bound, so it is sent back to the
-beginning after each read, which drops what is queued; the next read starts from a keyframe again.
+decord 0.6 returns wrong frames without an error if a stream is not simple, and may hang (MPEG-TS): `why_not_decord`
+therefore lists what is allowed, not what is forbidden. It decodes ahead without bound, so each read ends with a seek to
+the beginning, which drops the queue; the next read starts from a keyframe again.
 """
 
 from collections.abc import Iterator
@@ -16,17 +16,17 @@ from jaxtyping import UInt8
 from pipelines.video.errors import DecoderFault
 from pipelines.video.info import VideoInfo
 
-# Frames handed over at a time: at 1080p, 16 are 100 MB in decord and as much again in numpy.
+# Frames per batch: at 1080p, 16 frames are 100 MB in decord and as much again in NumPy.
 BATCH_FRAMES = 16
-# Each tried against PyAV's full frame list, at random places and in sequence.
+# Each was compared with PyAV's frames, at random positions and in sequence.
 CONTAINERS = ("mov", "matroska", "flv")
 PIXEL_FORMATS = ("yuv420p", "yuvj420p")
-# A share of the frames that decord may replace by copies of their neighbours before it raises: practically none.
+# Share of the frames that decord may replace by copies of their neighbours before it raises: practically none.
 FAULT_TOLERANCE = 1e-9
 
 
 def why_not_decord(info: VideoInfo) -> str | None:
-    """Why decord cannot be trusted with a video, or None if it can."""
+    """The reason why decord must not decode a video, or None if it may."""
     if find_spec("decord") is None:
         return "decord is not installed (it exists for x86-64 only)"
     simple = info.codec == "h264" and info.pixel_format in PIXEL_FORMATS
@@ -48,13 +48,13 @@ class DecordDecoder:
 
     Args:
         path: The file.
-        info: What `probe` said of it.
+        info: The result of `probe`.
         width: Pixels of the image to produce.
         height: Pixels of the image to produce.
         threads: Threads of the decoder.
 
     Raises:
-        DecoderFault: decord refuses the video or sees another number of frames in it.
+        DecoderFault: decord cannot open the video, or counts another number of frames.
     """
 
     name: Literal["decord", "pyav"] = "decord"
@@ -93,5 +93,5 @@ class DecordDecoder:
             raise DecoderFault("decord met damage") from error
 
     def close(self) -> None:
-        """Let go of the reader and all it holds."""
+        """Release the reader with its buffers."""
         del self._reader

@@ -1,4 +1,4 @@
-"""Write a video frame by frame; the file appears under its name only when it is whole."""
+"""Writes a video frame by frame; the file gets its name only when it is complete."""
 
 import os
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ import numpy as np
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
-# A broadcast rate is a ratio over 1001 (30000/1001), and no rate in use needs a larger denominator.
+# Broadcast rates are fractions over 1001 (30000/1001); no rate in use needs a larger denominator.
 LARGEST_RATE_DENOMINATOR = 1001
 
 
-# On CPUs with AVX-512 x264's macroblock tree gives other bytes each time.
+# On CPUs with AVX-512 x264's macroblock tree is not deterministic.
 _REPRODUCIBLE = {"libx264": {"x264-params": "no-mbtree=1"}}
 
 
@@ -77,7 +77,7 @@ class VideoWriter:
         if gop_size is not None:
             context.gop_size = gop_size
         if rotation_deg or mirrored:
-            # FFmpeg mirrors after the turn, which is to mirror before the opposite turn.
+            # FFmpeg mirrors after the turn; that equals mirroring before the opposite turn.
             stream.set_display_rotation(-rotation_deg if mirrored else rotation_deg, hflip=mirrored)
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class VideoWriter:
         """
         shown_s = self._frames * self._frame_s if timestamp_s is None else Fraction(timestamp_s)
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        # Not left to the encoder, which converts with several threads and then not always to the same bytes.
+        # The encoder would convert with several threads, and not always to the same bytes.
         picture = picture.reformat(format=self._stream.pix_fmt, threads=1)
         picture.time_base, picture.pts = self._tick, round(shown_s / self._tick)
         self._container.mux(self._stream.encode(picture))

@@ -1,12 +1,12 @@
-"""What can go wrong with a video, told apart from bugs."""
+"""Expected failures of videos, as opposed to bugs."""
 
 
 class VideoError(Exception):
-    """An expected failure of one video; its message is a reason that a person understands.
+    """An expected failure of one video; its message is a reason for people to read.
 
-    It names no path: whoever asked knows it, and so does the row that the reason goes into.
+    The message does not name the video: the caller knows it, and the output row has a column for it.
     """
 
 
 class DecoderFault(Exception):
-    """One decoder cannot go on with a video; another may. Never leaves `VideoReader`."""
+    """One decoder cannot continue with a video, but another may; `VideoReader` always handles it."""

@@ -1,4 +1,4 @@
-"""Videos from anywhere onto this machine; why one cannot be had is told in words."""
+"""Copies remote videos to this machine, and turns failures into reasons for people to read."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from pipelines.io.secrets import redact
 from pipelines.video.errors import VideoError
 from schemas.errors import RunFailed
 
-# What servers of the web say of what is not there, for now or for good.
+# HTTP status of a file that does not exist, or no longer exists.
 _NOT_FOUND = (404, 410)
 
 
@@ -18,17 +18,17 @@ def fetch_video(uri: str, cache_bytes: int) -> Path:
     """A path on this machine for a video: itself if it is local, else a copy in the cache.
 
     Args:
-        uri: Of the video.
-        cache_bytes: Of all copies together.
+        uri: Address of the video.
+        cache_bytes: Largest size of all copies together.
 
     Raises:
-        VideoError: It is not there, refused, out of reach, or larger than the cache.
-        RunFailed: The store that holds it is gone, and with it all others there.
+        VideoError: It does not exist, access is refused, it cannot be reached, or it is larger than the cache.
+        RunFailed: The store of the video does not answer at all, so that no video there can be read.
     """
     try:
         return storage.local_copy(uri, cache_bytes)
     except RunFailed as error:
-        # Answers that break off may be of this video alone; a store that is gone says so of any question.
+        # A broken answer may concern this video only. If the store is gone, this call raises RunFailed.
         storage.exists(uri)
         raise VideoError(_reason(uri, error)) from error
     except (OSError, ClientError) as error:
@@ -36,22 +36,22 @@ def fetch_video(uri: str, cache_bytes: int) -> Path:
 
 
 def _reason(uri: str, error: BaseException) -> str:
-    """Why, without the address, so that the same failure of many videos reads the same."""
-    # fsspec takes whatever a server of the web does for "not found"; what it did is the cause.
+    """The reason without the address, so that the same failure of many videos has the same text."""
+    # fsspec reports every failure of a web server as "not found"; the actual error is its cause.
     cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error
     match cause:
         case ClientResponseError(status=status) if status in _NOT_FOUND:
             return f"not found ({status})"
-        case ClientResponseError():  # its own words hold the address, which may be signed
+        case ClientResponseError():  # its text contains the address, which may be signed
             return f"cannot be read: the server answers {cause.status} {cause.message}".rstrip()
         case FileNotFoundError():
             return "not found"
         case TimeoutError():
             return "cannot be reached: no answer in time"
         case ClientConnectorError(os_error=os_error):
-            number = os_error.errno or 0  # negative ones are of name servers
+            number = os_error.errno or 0  # negative numbers are errors of name servers
             return f"cannot be reached: {os.strerror(number) if number > 0 else os_error.strerror or os_error}"
-    said = (str(cause).splitlines() or [type(cause).__name__])[0]
+    message = (str(cause).splitlines() or [type(cause).__name__])[0]
     for address in (uri, storage.filesystem(uri)[1]):
-        said = said.removeprefix(f"{address}: ")
-    return redact(f"cannot be read: {said}" if isinstance(cause, ClientError) else said)
+        message = message.removeprefix(f"{address}: ")
+    return redact(f"cannot be read: {message}" if isinstance(cause, ClientError) else message)

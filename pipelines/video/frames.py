@@ -1,4 +1,4 @@
-"""The frames of a range of a video, as the readers give them; light to import, decoders are not."""
+"""The frames of a range of a video, as readers return them; imports no decoder, which takes long."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,10 +15,10 @@ class Frames:
 
     Attributes:
         images: RGB, upright.
-        indices: Which frame of the video each is, ascending; damaged ones are absent.
-        timestamps_s: When each is shown.
-        decoder: Who decoded them.
-        damage: What is missing, in words ("2 of 45 frames damaged: 28, 31"), or None.
+        indices: Frame number of each in the video, ascending; damaged frames are left out.
+        timestamps_s: When each is shown, s.
+        decoder: The decoder that was used.
+        damage: Which frames are missing ("2 of 45 frames damaged: 28, 31"), or None.
     """
 
     images: UInt8[np.ndarray, "frames height width 3"]

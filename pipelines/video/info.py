@@ -1,4 +1,4 @@
-"""What is known of a video before any of it is shown: its size, its rate, and where each frame is."""
+"""Properties of a video that are known without decoding it: size, rate, and the position of each frame."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,15 +9,15 @@ from jaxtyping import Float64, Int64
 
 @dataclass(frozen=True, eq=False)
 class FrameIndex:
-    """Where the presented frames are in the stream; what the decoders need and nobody else does.
+    """Positions of the presented frames in the stream; used by the decoders only.
 
     Attributes:
         pts: Presentation time of each frame, ticks of `time_base`, ascending.
         time_base: Seconds of one tick.
         keyframes: Positions in `pts` of the keyframes.
         keyframes_reset: Whether each keyframe is known to end all dependence on what came before (H.264 IDR).
-        counted: The container tells no presentation times (AVI with B-frames): frames are known only by
-            decoding from the start and counting, and `pts` are decoding times.
+        counted: The container has no presentation times (AVI with B-frames): frames are identified by decoding from
+            the start and counting, and `pts` are decoding times.
         hidden_packets: Packets that are decoded but never shown, such as those an edit list cuts away.
         video_streams: Number of video streams in the file; the first is the one meant.
     """
@@ -32,13 +32,13 @@ class FrameIndex:
 
     @property
     def longest_gop(self) -> int:
-        """Frames in the longest run that one keyframe carries."""
+        """Largest number of frames from one keyframe to the next."""
         return int(np.diff(self.keyframes, prepend=0, append=len(self.pts)).max())
 
 
 @dataclass(frozen=True, eq=False)
 class VideoInfo:
-    """What a video is, from its packets alone.
+    """Properties of a video, read from its packets.
 
     Attributes:
         width: Pixels of the displayed image: turned upright, pixels square.
@@ -47,14 +47,14 @@ class VideoInfo:
         mirrored: Whether left and right of the stored image are swapped before that turn.
         fps: Average frames per second, from the timestamps; 0 if there is one frame and no declared rate.
         duration_s: From the first frame's start to the last frame's end.
-        declared_frame_count: What the container says, or None.
+        declared_frame_count: Number of frames that the container declares, or None.
         codec: FFmpeg's name of the codec, such as "h264".
         container: FFmpeg's name of the format, such as "mov,mp4,m4a,3gp,3g2,mj2".
         pixel_format: FFmpeg's name, such as "yuv420p".
         interlaced: Whether a frame holds two fields, taken at two times.
         timestamps_s: When each frame is shown, ascending, as the container has it (after edit lists; the first
             need not be at 0).
-        damage: What is damaged as far as the packets tell, in words, or None.
+        damage: Description of the damage that the packets show, or None.
         index: Where the frames are in the stream.
     """
 
@@ -75,7 +75,7 @@ class VideoInfo:
 
     @property
     def frame_count(self) -> int:
-        """Frames that are presented, as far as they are in the file."""
+        """Number of presented frames that are in the file."""
         return len(self.timestamps_s)
 
     def size_within(self, max_side: int | None) -> tuple[int, int]:

@@ -1,6 +1,6 @@
-"""Reading videos in a child process: a decoder that crashes, hangs or raises ends as a `VideoError`.
+"""Reads videos in a child process: if the decoder crashes, hangs or raises, the result is a `VideoError`.
 
-Ray retries a dying worker without end, so a hostile video must not be able to kill one. The child is a plain
+Ray retries a dying worker without limit, so a hostile video must not be able to kill one. The child is a plain
 process (`python -m pipelines.video.child`), started when first needed and replaced when it dies.
 """
 
@@ -19,9 +19,9 @@ from pipelines.video.transfer import FrameReceiver, Sent
 
 READER = "pipelines.video.reader:VideoReader"
 
-# Far beyond what imports take on a busy machine.
+# Time for the child to start: much longer than its imports take on a busy machine.
 _START_S = 120.0
-# A crash may be the machine's fault (out of memory, an operator's kill): a second crash is the video's.
+# One crash may have another cause (out of memory, killed by an operator); a second one is attributed to the video.
 _ATTEMPTS = 2
 
 
@@ -42,11 +42,11 @@ class IsolatedReader:
         self._ready = False
 
     def start(self) -> None:
-        """Start the child, which needs a second to import, without waiting for it; `probe` and `read` do it too."""
+        """Start the child without waiting for its imports (a second); `probe` and `read` start it too if needed."""
         if self._process is not None:
             return
         ours, theirs = Pipe()
-        # Not multiprocessing's spawn: it would import the worker's __main__ again, which is Ray's.
+        # Not multiprocessing's spawn, which would import __main__ again, here the worker program of Ray.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.video.child", str(theirs.fileno()), self._reader],
             pass_fds=[theirs.fileno()],
@@ -58,7 +58,7 @@ class IsolatedReader:
         self._connection, self._receiver, self._ready = ours, FrameReceiver(), False
 
     def probe(self, path: Path) -> VideoInfo:
-        """What the video is.
+        """Probe the video.
 
         Raises:
             VideoError: It cannot be opened, or the decoder crashed or hung.
@@ -106,7 +106,7 @@ class IsolatedReader:
         self.start()
         assert self._connection is not None
         if not self._ready:
-            # Its imports are not the video's time; a child that cannot start says so by closing.
+            # The time limit of a video excludes the child's imports; a child that cannot start closes the connection.
             self._connection.poll(_START_S)
             self._connection.recv()
             self._ready = True

@@ -1,4 +1,4 @@
-"""Find out what a video is by reading its packets; only its first frame is decoded."""
+"""Finds the properties of a video by reading its packets; only its first frame is decoded."""
 
 import math
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from pipelines.video.container import decode_or_skip, open_video, video_streams,
 from pipelines.video.errors import VideoError
 from pipelines.video.info import FrameIndex, VideoInfo
 
-# Scaling filters leave pixel aspects such as 7953:7956 behind, which nobody means; the mildest that anybody
-# does mean is 16:15 (PAL).
+# Pixel aspects nearer to 1 than this count as 1: scaling filters leave aspects such as 7953:7956 behind, and the
+# mildest intended one is 16:15 (PAL).
 SQUARE_PIXEL_TOLERANCE = 0.01
-# A tag may round, and count the last frame or not; less is missing than anybody would call truncated.
+# A duration tag may be rounded, and may or may not include the last frame: smaller gaps are not truncation.
 TRUNCATION_TOLERANCE_S = 1.0
 
 
@@ -34,7 +34,7 @@ class _Shown(NamedTuple):
 
 @dataclass
 class _Packets:
-    """What one pass over the packets tells."""
+    """The result of one pass over the packets."""
 
     shown: list[_Shown] = field(default_factory=list)
     total: int = 0
@@ -46,10 +46,10 @@ class _Packets:
 
 
 def probe(path: str | Path) -> VideoInfo:
-    """Read what a video is from its packets.
+    """The properties of a video, from its packets.
 
     Raises:
-        VideoError: It is no video, or not one that can be decoded here.
+        VideoError: It is no video, or has no frame that can be decoded.
     """
     container, stream = open_video(path)
     with container:
@@ -84,15 +84,15 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
 
 def _frame_index(container: InputContainer, stream: VideoStream, packets: _Packets) -> tuple[FrameIndex, int]:
     """The index, and the duration of its last frame in ticks (0 if the container does not say)."""
-    # AVI stores decoding times only: what FFmpeg calls pts there is wrong as soon as frames are reordered.
+    # AVI stores decoding times only: FFmpeg's pts are wrong there if frames are reordered.
     reordered = container.format.name == "avi" and stream.codec_context.has_b_frames
     counted = reordered or all(packet.pts is None for packet in packets.shown)
-    # What is shown before the first keyframe lacks its reference and never leaves the decoder.
+    # Frames shown before the first keyframe lack their reference, and the decoder never returns them.
     earliest = -math.inf if counted or packets.first_key_pts is None else packets.first_key_pts
     frames: dict[int, _Shown] = {}
     for packet in packets.shown:
         time = packet.dts if counted else packet.pts
-        # A packet without a time starts no frame: it is the second field of one.
+        # A packet without a time is the second field of a frame.
         if time is not None and time >= earliest:
             frames.setdefault(time, packet)
     if not frames:
@@ -168,7 +168,7 @@ def _square_pixels(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
 
 
 def _damage(container: InputContainer, stream: VideoStream, packets: _Packets, end_s: float) -> str | None:
-    # These two list every packet that should be there; other containers list keyframes at most.
+    # MOV and AVI have an index of all packets; other containers list keyframes at most.
     listed = len(stream.index_entries) if container.format.name.startswith(("mov", "avi")) else 0
     whole = packets.total - packets.corrupt
     if packets.total < listed:

@@ -1,4 +1,4 @@
-"""Frames by PyAV: decodes everything, survives damage, and goes on where the last read stopped."""
+"""Decoding by PyAV: handles every codec, survives damage, and continues where the last read stopped."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -15,11 +15,11 @@ from pipelines.video.info import VideoInfo
 
 
 class PyavDecoder:
-    """Decodes ranges of one video; forward reads that touch cost no seek.
+    """Decodes ranges of one video; a range that starts where the last one ended needs no seek.
 
     Args:
         path: The file.
-        info: What `probe` said of it.
+        info: The result of `probe`.
         width: Pixels of the displayed image to produce.
         height: Pixels of the displayed image to produce.
         threads: Threads of the decoder and of the scaler.
@@ -33,9 +33,9 @@ class PyavDecoder:
         self._stored_size = (width, height) if self._quarter_turns % 2 == 0 else (height, width)
         self._container, self._stream = open_video(path, threads)
         self._frames = self._decode()
-        # Every frame from this index on that decodes is still to come.
+        # The iterator `_frames` still yields every frame from this index on.
         self._next = 0
-        # Decoded already, not yet delivered.
+        # A frame that was decoded but not yet returned.
         self._pending: tuple[int, VideoFrame] | None = None
 
     def read(self, start: int, stop: int) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
@@ -47,7 +47,7 @@ class PyavDecoder:
             if index >= stop:
                 break
             self._pending = None
-            # A damaged stream may hold two frames of one time, and shows the first.
+            # A damaged stream may have two frames with the same time: the first is used.
             if index >= max(start, self._next):
                 yield index, self._upright_rgb(frame)
             self._next = max(self._next, index + 1)
@@ -58,7 +58,7 @@ class PyavDecoder:
         self._container.close()
 
     def _go_to(self, start: int) -> None:
-        """Make `start` still to come: by going on, from a keyframe, or from the beginning."""
+        """Make sure that `start` is still ahead: by continuing, from a keyframe, or from the beginning."""
         index = self._info.index
         keyframes = index.keyframes[index.keyframes <= start]
         nearest = int(keyframes[-1]) if len(keyframes) and not index.counted else 0
@@ -74,8 +74,8 @@ class PyavDecoder:
     def _seek_back(self, keyframes: Int64[np.ndarray, " keyframes"], start: int) -> bool:
         """Seek to the nearest keyframe whose first decoded frame is not past `start`.
 
-        The nearest may be damaged, recover only after some frames, or be missed by the container's own seek:
-        back off, each time by twice as many.
+        The nearest keyframe may be damaged, recover only after some frames, or be missed by the container's seek. Each
+        try therefore goes back twice as many keyframes as the last one.
         """
         back = 1
         while back <= len(keyframes):
@@ -94,16 +94,16 @@ class PyavDecoder:
         return self._pending is not None
 
     def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
-        """(index, frame) from where the container stands to its end; packets that do not decode are skipped.
+        """(index, frame) from the current position to the end; packets that cannot be decoded are skipped.
 
-        A frame that the decoder completed by guessing (`is_corrupt`) counts as decoded: whether it is flagged
-        depends on the number of threads.
+        A frame that the decoder concealed (`is_corrupt`) counts as decoded, because the flag depends on the number of
+        threads.
         """
         counted = 0
         for packet in chain(whole_packets(self._container, self._stream), [None]):
             frames = decode_or_skip(self._stream, packet)
             if frames is None:
-                counted += 1  # the frame that this packet held is lost, and those behind it keep their place
+                counted += 1  # the frame of this packet is lost; the frames after it keep their numbers
                 continue
             for frame in frames:
                 index = counted if self._info.index.counted else self._index_of(frame)
@@ -112,16 +112,16 @@ class PyavDecoder:
                     yield index, frame
 
     def _index_of(self, frame: VideoFrame) -> int | None:
-        """The frame's place by its time, or None if it is not among those presented."""
+        """The number of the frame, by its time; None if it is not a presented frame."""
         if frame.pts is None:
             return None
         index = int(np.searchsorted(self._info.index.pts, frame.pts))
-        found = index < self._info.frame_count and self._info.index.pts[index] == frame.pts
-        return index if found else None
+        exact = index < self._info.frame_count and self._info.index.pts[index] == frame.pts
+        return index if exact else None
 
     def _upright_rgb(self, frame: VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
         width, height = self._stored_size
-        # Bilinear is what decord scales with, so that the two decoders give the same pixels.
+        # decord scales bilinearly: with the same method both decoders give the same pixels.
         rgb = frame.reformat(width, height, "rgb24", interpolation="BILINEAR", threads=self._threads)
         image = rgb.to_ndarray()
         if self._info.mirrored:

@@ -1,4 +1,4 @@
-"""Read ranges of frames by exact index, with the decoder that is right for the video."""
+"""Reads ranges of frames by exact index, with a decoder that is correct for the video."""
 
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -16,8 +16,8 @@ from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
 from pipelines.video.pyav_decoder import PyavDecoder
 
-# Frames. decord starts each read from a keyframe again, PyAV goes on: measured by `benchmarks/decode.py`, decord
-# is within a fifth of it in scaled reads when keyframes are a second apart or less, and falls far behind beyond.
+# In frames. decord starts each read from a keyframe, PyAV continues. Measured by `benchmarks/decode.py`, scaled reads
+# by decord are within a fifth of PyAV's if keyframes are at most a second apart, and much slower beyond that.
 DECORD_LONGEST_GOP = 30
 
 
@@ -43,20 +43,20 @@ def ordinary_memory(shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."]:
 class VideoReader:
     """Frame-exact ranges of one video; a context manager.
 
-    Ranges read one after another are decoded once (PyAV) whatever the distance of the keyframes.
+    Consecutive ranges are decoded once by PyAV, whatever the distance of the keyframes.
 
     Args:
         path: The file.
         max_side: Pixels of the longer side of the images at most; they are scaled while decoding, never
             enlarged. None keeps the size of the video.
-        decoder: "auto" takes decord where it is right and not much slower, else PyAV, and goes over to PyAV for good
-            when decord stumbles; "decord" takes decord or refuses; "pyav" is always right.
-        info: What `probe` said of the file, if it was asked already.
-        threads: Threads to decode with. One by default: many videos at a time use the processors better.
-        allocate: Makes the uint8 array of a shape that frames are decoded into.
+        decoder: "auto" uses decord where it is correct and not much slower, else PyAV, and changes to PyAV for good
+            when decord fails; "decord" uses decord or raises; "pyav" is correct for every video.
+        info: The result of `probe`, if it is known already.
+        threads: Threads to decode with. One by default: decoding many videos in parallel uses the CPUs better.
+        allocate: Returns the uint8 array of a given shape that frames are decoded into.
 
     Raises:
-        VideoError: The file is no video that can be read, or decord is asked for and not right for it.
+        VideoError: The file cannot be read as a video, or decord was requested and is not correct for it.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class VideoReader:
 
         Raises:
             IndexError: The video has no such range.
-            VideoError: decord was asked for and failed.
+            VideoError: decord was requested and failed.
         """
         if not 0 <= start < stop <= self.info.frame_count:
             raise IndexError(f"frames {start} to {stop} of a video of {self.info.frame_count}")
@@ -140,7 +140,7 @@ class VideoReader:
 
 
 def _describe_missing(missing: set[int], of: int) -> str | None:
-    """Say which frames are missing, runs as "first-last"."""
+    """The missing frames in words, runs as "first-last"."""
     if not missing:
         return None
     # Within a run of consecutive numbers, number minus rank is constant.

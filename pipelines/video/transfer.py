@@ -1,7 +1,7 @@
-"""Frames from process to process without a pipe: one decodes into memory that the other maps.
+"""Passes frames between processes in shared memory: one process decodes into memory that the other maps.
 
-Buffers are used again once nobody holds their frames: getting 32 MB of fresh pages, twice mapped, takes longer than
-filling them.
+Buffers are reused once their frames are garbage-collected: allocating and mapping 32 MB twice takes longer than filling
+it.
 """
 
 import math
@@ -22,7 +22,7 @@ from pipelines.video.frames import Frames
 
 @dataclass(frozen=True)
 class Sent:
-    """Announces frames in a shared buffer; its handle follows if it is `fresh`, not known to the receiver."""
+    """Announces frames in a shared buffer; if it is `fresh`, new to the receiver, its handle follows."""
 
     frames: Frames
     shape: tuple[int, ...]
@@ -31,21 +31,21 @@ class Sent:
 
 
 class FrameSender:
-    """The decoding side: arrays to decode into, in buffers that the other side gives back."""
+    """The side that decodes: provides arrays to decode into, in buffers that the other side gives back."""
 
     def __init__(self) -> None:
         self._buffers: dict[int, mmap.mmap] = {}
         self._free: list[int] = []
-        # The buffer decoded into until it is sent, and its handle if the other side has not mapped it.
+        # The buffer being decoded into, and its handle if the other side has not mapped it yet.
         self._unsent: int | None = None
         self._handle: int | None = None
 
     def take_back(self, buffers: Sequence[int]) -> None:
-        """Use these buffers again: nobody holds their frames any more."""
+        """Reuse these buffers: their frames are no longer referenced."""
         self._free += buffers
 
     def allocate(self, shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."]:
-        """An array to decode into; the one before is dropped unless it was sent."""
+        """An array to decode into; the last one is discarded unless it was sent."""
         size = math.prod(shape)
         if self._unsent is None:
             self._unsent = self._free.pop() if self._free else len(self._buffers)
@@ -80,13 +80,13 @@ class FrameReceiver:
         self._unused: list[int] = []
 
     def give_back(self) -> list[int]:
-        """The buffers whose arrays are gone since the last call."""
+        """The buffers whose arrays were garbage-collected since the last call."""
         unused = self._unused[:]
         del self._unused[: len(unused)]
         return unused
 
     def receive(self, connection: Connection, sent: Sent) -> Frames:
-        """The frames announced."""
+        """The announced frames, in memory that is mapped read-only."""
         if sent.fresh:
             handle = recv_handle(connection)
             self._buffers[sent.buffer] = mmap.mmap(handle, 0, access=mmap.ACCESS_READ)

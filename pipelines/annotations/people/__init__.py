@@ -1,1 +1,1 @@
-"""People in images and videos with their joints marked: what 2D detectors are trained on, whoever marked them."""
+"""Sources of labeled people in images and videos, which 2D detectors are trained on."""

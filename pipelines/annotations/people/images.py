@@ -1,4 +1,4 @@
-"""Labeled people in image files: in COCO's or MPII's format."""
+"""Sources of labeled people in image files: annotations in COCO's or MPII's format."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from schemas.errors import UserError
 from schemas.job_config import Address, JobConfig
 from schemas.layouts import JointLayout
 
-# Seconds of work, tens of megabytes of crops.
+# A part of this size takes seconds, and gives tens of megabytes of crops.
 _IMAGES_PER_PART = 256
 
 
@@ -72,22 +72,22 @@ class CocoPeople:
         self._config = config
 
     def parts(self) -> tuple[JointLayout, Sequence[Part]]:
-        """The joints of the file, and its images by the hundred.
+        """The joint layout of the file, and its images in parts.
 
         Raises:
             UserError: The annotations are not in this format, or their joints are of no layout.
         """
-        held = read_coco(self._config.annotations)
-        layout, labeled = held.layout, held.visibility > 0
+        annotations = read_coco(self._config.annotations)
+        layout, labeled = annotations.layout, annotations.visibility > 0
         people = LabeledPeople(
-            boxes=held.inside(),
-            keypoints=held.keypoints,
-            labeled=labeled & ~held.crowds[:, None],
-            areas=np.maximum(held.areas, 1).astype(np.float32),
-            head_sizes_px=head_sizes(held.keypoints, labeled, layout),
+            boxes=annotations.inside(),
+            keypoints=annotations.keypoints,
+            labeled=labeled & ~annotations.crowds[:, None],
+            areas=np.maximum(annotations.areas, 1).astype(np.float32),
+            head_sizes_px=head_sizes(annotations.keypoints, labeled, layout),
         )
-        names = [image.file_name for image in held.images]
-        return layout, _parts(self._config, held.sha256, names, held.image_rows, people)
+        names = [image.file_name for image in annotations.images]
+        return layout, _parts(self._config, annotations.sha256, names, annotations.image_rows, people)
 
 
 class MpiiImages:
@@ -99,16 +99,16 @@ class MpiiImages:
         self._config = config
 
     def parts(self) -> tuple[JointLayout, Sequence[Part]]:
-        """The joints of MPII, and the file's images by the hundred.
+        """The joint layout of MPII, and the images of the file in parts.
 
         Raises:
             UserError: The annotations are not in this format.
         """
-        held = read_mpii(self._config.annotations)
-        people = people_of_joints(held.keypoints, held.annotated, MPII_LAYOUT, boxes=held.boxes)
-        if held.head_sizes_px is not None:
-            people = replace(people, head_sizes_px=held.head_sizes_px)
-        return MPII_LAYOUT, _parts(self._config, held.sha256, held.images, held.image_rows, people)
+        mpii = read_mpii(self._config.annotations)
+        people = people_of_joints(mpii.keypoints, mpii.annotated, MPII_LAYOUT, boxes=mpii.boxes)
+        if mpii.head_sizes_px is not None:
+            people = replace(people, head_sizes_px=mpii.head_sizes_px)
+        return MPII_LAYOUT, _parts(self._config, mpii.sha256, mpii.images, mpii.image_rows, people)
 
 
 def _parts(
@@ -118,20 +118,20 @@ def _parts(
     image_rows: Int64[np.ndarray, " people"],
     people: LabeledPeople,
 ) -> list[ImagesPart]:
-    """Parts with the images that have people to learn from."""
+    """Parts of the images in which at least one person has a labeled joint."""
     folder = storage.absolute(config.images)
     rows = np.flatnonzero(people.known)
     rows = rows[np.argsort(image_rows[rows], kind="stable")]
     images, starts = np.unique(image_rows[rows], return_index=True)
     if not len(images):
         raise UserError(f"{config.annotations}: nobody has a joint annotated; give another file")
-    held = [people.chosen(group) for group in np.split(rows, starts[1:])]
+    people_of_images = [people.chosen(group) for group in np.split(rows, starts[1:])]
     uris = [storage.join(folder, name) for name in np.array(names)[images].tolist()]
     return [
         ImagesPart(
             digest_of(annotations_sha256, folder, first, _IMAGES_PER_PART),
             tuple(uris[first : first + _IMAGES_PER_PART]),
-            tuple(held[first : first + _IMAGES_PER_PART]),
+            tuple(people_of_images[first : first + _IMAGES_PER_PART]),
         )
         for first in range(0, len(uris), _IMAGES_PER_PART)
     ]

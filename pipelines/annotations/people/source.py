@@ -1,4 +1,7 @@
-"""What a source of labeled people is: parts that can be read anywhere, by any process, in any order."""
+"""The protocol of a source of labeled people.
+
+A source lists its images in parts; each part can be read by any process, in any order.
+"""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -12,24 +15,24 @@ from pipelines.video.isolated import IsolatedReader
 from schemas.job_config import JobConfig
 from schemas.layouts import JointLayout
 
-# The share of a box that a person covers, as COCO's outlines do on average.
+# The share of its box that a person covers: the average over the outlines of COCO.
 _COVERED = 0.53
-# MPII's head size is 0.6 of the diagonal of the head's box. That box is about as high as it is from the neck's base to
-# the crown, and three quarters as wide.
+# Head size as a share of the distance from neck to crown. MPII's head size is 0.6 times the diagonal of the head box,
+# which is about as high as that distance and three quarters as wide: 0.6 · (1 + 0.75²)^½ = 0.75.
 _HEAD_SHARE = 0.75
 _HEADS = (("upper_neck", "head_top"), ("thorax", "head"))
 
 
 @dataclass(frozen=True)
 class LabeledPeople:
-    """The people of one image. Pixel centres count as whole numbers, from 0, as in COCO's files.
+    """The people of one image. Pixel centres are whole numbers, the first is 0, as in COCO's files.
 
     Attributes:
-        boxes: (x0, y0, x1, y1) around each, not padded, px.
+        boxes: (x0, y0, x1, y1) of each person, not padded, px.
         keypoints: Their joints, px.
-        labeled: Which joints are known, hidden ones too.
-        areas: What each covers of the image, px².
-        head_sizes_px: By which PCKh divides; NaN where heads are not known.
+        labeled: Which joints are labeled, including occluded ones.
+        areas: Area that each person covers, px².
+        head_sizes_px: Head sizes, the unit of PCKh's distances; NaN where unknown.
     """
 
     boxes: Float32[np.ndarray, "people 4"]
@@ -44,11 +47,11 @@ class LabeledPeople:
 
     @property
     def known(self) -> Bool[np.ndarray, " people"]:
-        """Who has a box and a labeled joint: nothing can be learned from the others."""
+        """Which people have a box and a labeled joint; the others cannot be trained on."""
         return np.any(self.labeled, axis=1) & np.all(np.isfinite(self.boxes), axis=1)
 
     def chosen(self, people: Shaped[np.ndarray, " _people"]) -> "LabeledPeople":
-        """Some of them, by number or mask."""
+        """Some of the people, by index or mask."""
         names = ("boxes", "keypoints", "labeled", "areas", "head_sizes_px")
         return LabeledPeople(**{name: getattr(self, name)[people] for name in names})
 
@@ -58,9 +61,9 @@ class LabeledImage:
     """An image with its people.
 
     Attributes:
-        name: Says where it is from.
+        name: Address of the image, or of the video with the frame number.
         pixels: RGB.
-        people: Who is in it.
+        people: The labeled people in it.
     """
 
     name: str
@@ -70,11 +73,11 @@ class LabeledImage:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image, or a stretch of a video, that cannot be had.
+    """An image, or some frames of a video, that cannot be read.
 
     Attributes:
-        name: Which.
-        reason: Why, in a line.
+        name: Address of the image or video.
+        reason: The reason in one line.
     """
 
     name: str
@@ -83,42 +86,42 @@ class Unreadable:
 
 @runtime_checkable
 class Part(Protocol):
-    """Some images of a source, few enough to be read at once; travels between processes."""
+    """Some images of a source, few enough to be read at once; it is pickled and sent to other processes."""
 
     @property
     def digest(self) -> str:
-        """Of all that decides what is read, pixels left out."""
+        """Hash of everything that determines what is read, except the pixels."""
         ...
 
     @property
     def images(self) -> int:
-        """How many there are."""
+        """Number of images."""
         ...
 
     def read(self, reader: IsolatedReader) -> Iterator[LabeledImage | Unreadable]:
-        """The images one after another; pixels may be overwritten by the next one's.
+        """The images one after another; reading the next image may overwrite the pixels of the last one.
 
         Args:
-            reader: For videos.
+            reader: Reads the frames of videos.
         """
         ...
 
 
 @runtime_checkable
 class PeopleSource(Protocol):
-    """Labeled people: the same config and files give the same parts.
+    """Labeled people; the same config and files give the same parts.
 
-    `__init__(config)` takes an instance of its `Config` and reads nothing.
+    `__init__(config)` takes an instance of its `Config` and reads no file.
     """
 
     Config: ClassVar[type[JobConfig]]
     """The options under `data.` and `validation.` in a job's config."""
 
     def parts(self) -> tuple[JointLayout, Sequence[Part]]:
-        """The joints that are labeled, and all parts.
+        """The layout of the labeled joints, and all parts.
 
         Raises:
-            UserError: The files are not what they should be.
+            UserError: The files are missing or have another format.
         """
         ...
 
@@ -130,14 +133,14 @@ def people_of_joints(
     flesh: float = 1.0,
     boxes: Float[np.ndarray, "people 4"] | None = None,
 ) -> LabeledPeople:
-    """People of whom the joints are known, and little more.
+    """People whose boxes, areas and head sizes are estimated from their joints.
 
     Args:
         keypoints: Joints, px.
-        labeled: Which of them are known.
-        layout: What they are.
-        flesh: What boxes around the joints are enlarged by.
-        boxes: Around the people; None: around their joints, which is nowhere without any.
+        labeled: Which joints are known.
+        layout: Joint layout of the keypoints.
+        flesh: Factor by which boxes around the joints are enlarged.
+        boxes: Boxes of the people; None: around their joints, NaN for people without a known joint.
     """
     if boxes is None:
         least = np.where(labeled[..., None], keypoints, np.inf).min(1)
@@ -157,9 +160,9 @@ def people_of_joints(
 def head_sizes(
     keypoints: Float[np.ndarray, "people joints 2"], labeled: Bool[np.ndarray, "people joints"], layout: JointLayout
 ) -> Float32[np.ndarray, " people"]:
-    """Head sizes after MPII's, from the joints at both ends of the head; NaN where they are not known, px.
+    """Head sizes like MPII's, px, from the joints at both ends of the head; NaN where these are unknown.
 
-    Seen from above or below a head is foreshortened, which MPII's boxes are not: PCKh is then the stricter.
+    From above or below the head is foreshortened, unlike MPII's head boxes, which makes PCKh stricter.
     """
     for bottom, top in _HEADS:
         if bottom in layout.joints and top in layout.joints:
@@ -170,5 +173,5 @@ def head_sizes(
 
 
 def digest_of(*facts: object) -> str:
-    """A short hash of what decides something."""
+    """A short hash of some values."""
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]

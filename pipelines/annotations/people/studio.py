@@ -1,4 +1,4 @@
-"""Labeled people in the videos of the synthetic studio (jobs.synthesize): their joints are known exactly."""
+"""Source of labeled people in the videos of jobs.synthesize, whose joints are known exactly."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ class StudioConfig(JobConfig):
     """Output folder of jobs.synthesize (any URI)."""
 
     every: int = Field(default=5, ge=1)
-    """Learn from every such frame: neighbours are alike."""
+    """Learn from every n-th frame: neighbouring frames are much alike."""
 
     subjects: tuple[str, ...] | None = None
     """People to learn from, by name; none: all."""
@@ -44,7 +44,7 @@ class StudioPart:
 
     @property
     def images(self) -> int:
-        """How many there are."""
+        """Number of frames."""
         return len(self.frames)
 
     def read(self, reader: IsolatedReader) -> Iterator[LabeledImage | Unreadable]:
@@ -53,15 +53,15 @@ class StudioPart:
         width, height = people[0].view.width, people[0].view.height
         keypoints = np.stack([truth.keypoints[self.frames] for truth in people], 1)
         labeled = inside(keypoints, width, height)
-        wanted = {
+        people_of_frames = {
             frame: people_of_joints(keypoints[n] - HALF_PIXEL, labeled[n], STUDIO_LAYOUT, FLESH)
             for n, frame in enumerate(self.frames)
         }
-        yield from read_frames(reader, self.video, wanted)
+        yield from read_frames(reader, self.video, people_of_frames)
 
 
 class Studio:
-    """The people of jobs.synthesize, with their true joints; those outside the image are unknown."""
+    """The people of jobs.synthesize with their true joints; joints outside the image count as unlabeled."""
 
     Config: ClassVar[type[JobConfig]] = StudioConfig
 
@@ -69,26 +69,26 @@ class Studio:
         self._config = config
 
     def parts(self) -> tuple[JointLayout, Sequence[Part]]:
-        """The studio's joints, and stretches of its videos.
+        """The joint layout of the studio, and ranges of frames of its videos.
 
         Raises:
-            UserError: There is no truth, or nobody of those wanted.
+            UserError: There are no truth files, or none of the requested subjects.
         """
-        config, found = self._config, []
+        config, parts = self._config, []
         folder = storage.absolute(config.folder)
         for file in storage.list_folder(storage.join(folder, "truth"), ".parquet"):
             people = read_truth(file)
             if config.subjects is not None and not {truth.subject for truth in people} & set(config.subjects):
                 continue
-            held = hashlib.sha256(storage.read_bytes(file)).hexdigest()
+            truth_sha256 = hashlib.sha256(storage.read_bytes(file)).hexdigest()
             video = storage.join(folder, people[0].video)
             for frames in stretches(0, len(people[0].timestamps_s), config.every):
-                digest = digest_of(held, video, frames, config.subjects)
-                found.append(StudioPart(digest, file, video, frames, config.subjects))
-        if not found:
-            wanted = f" of {', '.join(config.subjects)}" if config.subjects else ""
+                digest = digest_of(truth_sha256, video, frames, config.subjects)
+                parts.append(StudioPart(digest, file, video, frames, config.subjects))
+        if not parts:
+            of_subjects = f" of {', '.join(config.subjects)}" if config.subjects else ""
             raise UserError(
-                f"{config.folder}: holds no truth/*.parquet{wanted}; "
+                f"{config.folder}: holds no truth/*.parquet{of_subjects}; "
                 f"make it with: python -m jobs.synthesize output={config.folder}"
             )
-        return STUDIO_LAYOUT, found
+        return STUDIO_LAYOUT, parts

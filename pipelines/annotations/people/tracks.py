@@ -1,4 +1,4 @@
-"""Labeled people in tracks with the videos that they are from: tracks of other systems, or those checked by hand."""
+"""Source of labeled people from tracks and their videos: tracks of other systems, or tracks checked by hand."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,19 +30,19 @@ class TracksConfig(JobConfig):
     """Options of `data.name=tracks`."""
 
     tracks: Addresses
-    """Tracks whose keypoints are right (any URI): a file, a folder, or a list."""
+    """Tracks with correct keypoints (any URI): a file, a folder, or a list."""
 
     videos: str | None = None
-    """Address of a track's video with {subject}, {action} and {camera} in it; none: as the tracks say."""
+    """Address of the video of a track, with {subject}, {action} and {camera}; none: the address in the track."""
 
     every: int = Field(default=5, ge=1)
-    """Learn from every such frame: neighbours are alike."""
+    """Learn from every n-th frame: neighbouring frames are much alike."""
 
     subjects: tuple[str, ...] | None = None
     """People to learn from, by name; none: all."""
 
     min_score: float = Field(default=0.5, ge=0, le=1)
-    """Keypoints below this are taken for unknown; interpolated ones always are."""
+    """Keypoints with a lower score count as unlabeled, and so do all interpolated ones."""
 
 
 @dataclass(frozen=True)
@@ -57,29 +57,29 @@ class TracksPart:
 
     @property
     def images(self) -> int:
-        """How many there are."""
+        """Number of frames."""
         return len(self.frames)
 
     def read(self, reader: IsolatedReader) -> Iterator[LabeledImage | Unreadable]:
         """The frames one after another."""
         tracks = list(read_rows(self.tracks, labels=False))
-        wanted = {}
+        people_of_frames = {}
         for frame in self.frames:
-            seen = [track for track in tracks if 0 <= frame - track.start_frame < len(track)]
-            if seen:
-                wanted[frame] = self._people(seen, frame)
-        yield from read_frames(reader, self.video, wanted)
+            present = [track for track in tracks if 0 <= frame - track.start_frame < len(track)]
+            if present:
+                people_of_frames[frame] = self._people(present, frame)
+        yield from read_frames(reader, self.video, people_of_frames)
 
     def _people(self, tracks: Sequence[KeypointTrack], frame: int) -> LabeledPeople:
         keypoints = np.stack([track.keypoints[frame - track.start_frame] for track in tracks])
         scores = np.stack([track.scores[frame - track.start_frame] for track in tracks])
-        seen = np.array([not track.interpolated[frame - track.start_frame] for track in tracks])
-        labeled = (scores >= self.min_score) & seen[:, None] & inside(keypoints, tracks[0].width, tracks[0].height)
+        observed = np.array([not track.interpolated[frame - track.start_frame] for track in tracks])
+        labeled = (scores >= self.min_score) & observed[:, None] & inside(keypoints, tracks[0].width, tracks[0].height)
         return people_of_joints(keypoints - HALF_PIXEL, labeled, layout(tracks[0].layout), FLESH)
 
 
 class Tracks:
-    """The people of tracks in their videos, where their keypoints are sure."""
+    """The people of tracks, in the frames of their videos where their keypoints are confident."""
 
     Config: ClassVar[type[JobConfig]] = TracksConfig
 
@@ -87,28 +87,28 @@ class Tracks:
         self._config = config
 
     def parts(self) -> tuple[JointLayout, Sequence[Part]]:
-        """The joints of the keypoints, and stretches of the videos.
+        """The joint layout of the keypoints, and ranges of frames of the videos.
 
         Raises:
-            UserError: There are no tracks, or none of those wanted.
+            UserError: There are no tracks, or none of the requested subjects.
         """
         config = self._config
         infos = survey(config.tracks, Choice(subjects=config.subjects))
         by_video: dict[str, list[tuple[TrackInfo, int]]] = {}
         for info, place in _places(infos):
             by_video.setdefault(self._address(info, place["video"]), []).append((info, place["start_frame"]))
-        found = []
+        parts = []
         for video, tracks in by_video.items():
             first = min(start for _, start in tracks)
             stop = max(start + info.frames for info, start in tracks)
             for frames in stretches(first, stop, config.every):
-                held = tuple(i for i, start in tracks if start < frames.stop and start + i.frames > frames.start)
-                if held:
-                    # Tracks files are named after what they hold.
-                    rows = [(info.file.rsplit("/", 1)[-1], info.row) for info in held]
+                present = tuple(i for i, start in tracks if start < frames.stop and start + i.frames > frames.start)
+                if present:
+                    # The name of a tracks file is a hash of its content.
+                    rows = [(info.file.rsplit("/", 1)[-1], info.row) for info in present]
                     digest = digest_of(rows, video, frames, config.min_score)
-                    found.append(TracksPart(digest, held, video, frames, config.min_score))
-        return layout(infos[0].layout), found
+                    parts.append(TracksPart(digest, present, video, frames, config.min_score))
+        return layout(infos[0].layout), parts
 
     def _address(self, info: TrackInfo, video: str) -> str:
         if self._config.videos is None:

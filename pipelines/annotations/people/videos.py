@@ -1,4 +1,4 @@
-"""Stretches of videos with people in them: what sources of labeled videos share."""
+"""Reads labeled frames of videos; shared by the sources whose people are in videos."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,55 +10,55 @@ from pipelines.video.errors import VideoError
 from pipelines.video.fetch import fetch_video
 from pipelines.video.isolated import IsolatedReader
 
-# Crowns and soles, hands and shoulders reach so far beyond the joints.
+# Boxes around joints are enlarged by this factor: head, feet, hands and shoulders extend beyond the joints.
 FLESH = 1.2
-# Truth and tracks count from the corner of the first pixel, sources from its centre.
+# Tracks have (0, 0) at the corner of the first pixel, labeled people at its centre.
 HALF_PIXEL = 0.5
 
-# Seconds of decoding, tens of megabytes of crops.
+# A part of this size takes seconds to decode, and gives tens of megabytes of crops.
 _FRAMES_PER_PART = 256
-# Neighbours asked for together: 16 frames of 8K are 1.6 GB.
+# Neighbouring frames read at once: 16 frames of 8K are 1.6 GB.
 _FRAMES_PER_READ = 16
-# Of videos from afar, kept on this machine: as jobs.label does by default.
+# Size of the cache of remote videos on this machine: the default of jobs.label.
 _CACHE_BYTES = 50 * 10**9
 
 
 def inside(keypoints: Float32[np.ndarray, "*axes 2"], width: int, height: int) -> Bool[np.ndarray, "*axes"]:
-    """Which points are in the image, in the pixels of `People`."""
+    """Which points are inside the image; (0, 0) is its corner, as in `People`."""
     return np.all((keypoints >= 0) & (keypoints < (width, height)), axis=-1)
 
 
 def stretches(first: int, stop: int, every: int) -> list[range]:
-    """Every so many frames, cut into parts."""
+    """Every n-th frame of [first, stop), cut into parts."""
     length = every * _FRAMES_PER_PART
     return [range(start, min(start + length, stop), every) for start in range(first, stop, length)]
 
 
 def read_frames(
-    reader: IsolatedReader, video: str, wanted: Mapping[int, LabeledPeople]
+    reader: IsolatedReader, video: str, people_of_frames: Mapping[int, LabeledPeople]
 ) -> Iterator[LabeledImage | Unreadable]:
-    """The frames with somebody to learn from.
+    """The frames in which at least one person has a labeled joint.
 
     Raises:
-        RunFailed: The store that holds the video is gone.
+        RunFailed: The store of the video does not answer at all.
     """
-    people = {frame: held.chosen(held.known) for frame, held in wanted.items()}
-    frames = sorted(frame for frame, held in people.items() if len(held))
+    people = {frame: labeled.chosen(labeled.known) for frame, labeled in people_of_frames.items()}
+    frames = sorted(frame for frame, labeled in people.items() if len(labeled))
     try:
         path = fetch_video(video, _CACHE_BYTES)
         for run in _runs(frames):
-            # PyAV goes on from where it is: what lies between the frames is decoded, but not copied.
-            found = reader.read(path, run.start, run.stop, None, "pyav")
-            for frame, pixels in zip(found.indices.tolist(), found.images, strict=True):
+            # PyAV continues from its position: the frames in between are decoded, but not copied.
+            decoded = reader.read(path, run.start, run.stop, None, "pyav")
+            for frame, pixels in zip(decoded.indices.tolist(), decoded.images, strict=True):
                 yield LabeledImage(f"{video} frame {frame}", pixels, people[frame])
-            if found.damage:
-                yield Unreadable(video, found.damage)
+            if decoded.damage:
+                yield Unreadable(video, decoded.damage)
     except VideoError as error:
         yield Unreadable(video, str(error))
 
 
 def _runs(frames: Sequence[int]) -> Iterator[range]:
-    """Neighbouring frames together."""
+    """Runs of consecutive frames, none longer than `_FRAMES_PER_READ`."""
     start = 0
     for place in range(1, len(frames) + 1):
         ends = place == len(frames) or frames[place] != frames[place - 1] + 1
