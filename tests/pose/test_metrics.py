@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from pipelines.pose.cameras import rotate
 from pipelines.pose.metrics import (
@@ -110,3 +111,27 @@ def test_a_single_frame_has_no_velocity(poses):
     assert set(sequence_metrics(poses, poses, BONES)) - set(sequence_metrics(poses[:1], poses[:1], BONES)) == {
         "mpjve_mm"
     }
+
+
+def test_thresholds_of_auc_are_5_mm_apart():
+    errors = torch.tensor([[7.0, 12.0]], dtype=torch.float64)
+    # 7 mm is below the thresholds 10, 15 … 150; 12 mm below 15, 20 … 150.
+    assert auc(errors) == pytest.approx(100 * (29 + 28) / (2 * 31))
+
+
+def test_a_mirrored_pose_is_rotated_and_scaled_but_not_reflected(poses):
+    mirrored = poses * torch.tensor([-1.0, 1.0, 1.0])
+    aligned = align_similarity(mirrored, poses)
+    for frame in range(len(poses)):
+        pred = (mirrored[frame] - mirrored[frame].mean(0)).double().numpy()
+        true = (poses[frame] - poses[frame].mean(0)).double().numpy()
+        # Independent: scipy's best rotation, then the scale of least squares.
+        rotated = Rotation.align_vectors(true, pred)[0].apply(pred)
+        expected = rotated * (rotated * true).sum() / (rotated * rotated).sum()
+        centre = poses[frame].mean(0).double().numpy()
+        assert aligned[frame].numpy() == pytest.approx(expected + centre, abs=1e-6)
+
+
+def test_names_of_the_metrics(poses):
+    names = {"mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "pck_150mm", "auc_150mm", "bone_length_deviation", "mpjve_mm"}
+    assert set(sequence_metrics(poses[:2], poses[:2], BONES)) == names

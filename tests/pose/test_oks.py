@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipelines.pose.oks import oks, oks_nms, soft_oks_nms
-from schemas.layouts import layout
+from pipelines.pose.oks import oks, oks_nms, oks_sigmas, soft_oks_nms
+from schemas.layouts import LAYOUTS, layout
 
 SIGMAS = np.array(layout("coco17").oks_sigmas)
 
@@ -70,3 +70,41 @@ def test_soft_nms_lowers_duplicates_by_how_alike_they_are(people: np.ndarray) ->
     assert scores[1] == pytest.approx(SCORES[1] * np.exp(-(TO_FIRST[1] ** 2) / 0.9))
     kept, _ = soft_oks_nms(people, SCORES, np.full(4, AREA), SIGMAS, 0.9, most=2)
     assert kept.tolist() == [0, 3]
+
+
+def test_frames_and_visible_joints_broadcast(people: np.ndarray) -> None:
+    visible = np.random.default_rng(1).random((2, 4, 17)) < 0.5
+    frames = np.stack([people, people[::-1]])
+    areas = np.full((2, 4), AREA)
+    together = oks(frames, frames, areas, SIGMAS, visible)
+    for frame in range(2):
+        alone = oks(frames[frame], frames[frame], areas[frame], SIGMAS, visible[frame])
+        np.testing.assert_allclose(together[frame], alone)
+        for person in range(4):
+            one = slice(person, person + 1)
+            row = oks(frames[frame, one], frames[frame], areas[frame, one], SIGMAS, visible[frame, one])
+            np.testing.assert_allclose(alone[one], row)
+
+
+def test_one_visible_joint_is_enough(people: np.ndarray) -> None:
+    visible = np.zeros((1, 17), bool)
+    visible[0, 3] = True
+    assert oks(people[:1], people[:1], np.array([AREA]), SIGMAS, visible)[0, 0] == 1
+
+
+def test_nobody_is_a_duplicate_at_a_threshold_of_1(people: np.ndarray) -> None:
+    twice = np.concatenate([people[:1], people[:1]])
+    assert oks_nms(twice, SCORES[:2], np.full(2, AREA), SIGMAS, 1.0).tolist() == [0, 1]
+
+
+def test_soft_nms_returns_20_people_by_default(people: np.ndarray) -> None:
+    crowd = people[:1] + 1000 * np.arange(25)[:, None, None]
+    scores = np.linspace(0.9, 0.1, 25)
+    kept, _ = soft_oks_nms(crowd, scores, np.full(25, AREA), SIGMAS, 0.9)
+    assert kept.tolist() == list(range(20))
+
+
+def test_layouts_without_constants_have_one_default_for_all_joints() -> None:
+    assert oks_sigmas(layout("coco17")).tolist() == list(layout("coco17").oks_sigmas)
+    without = next(one for one in LAYOUTS.values() if not one.oks_sigmas)
+    assert oks_sigmas(without).tolist() == [0.079] * len(without)

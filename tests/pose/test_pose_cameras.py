@@ -202,3 +202,36 @@ def test_orthographic_loss_does_not_see_scale(body):
     positions = body.requires_grad_()
     gradient = torch.autograd.grad(mpjpe(project_orthographic(positions, keypoints), keypoints), positions)[0]
     np.testing.assert_allclose((gradient * positions).sum((1, 2, 3)).detach(), 0, atol=1e-9)
+
+
+def test_depths_from_30_cm_on_are_projected_as_they_are():
+    camera = torch.tensor([2.0, 2.0, 0, 0, 0, 0, 0, 0, 0, 0])
+    points = torch.tensor([[0.1, 0.0, 0.4], [0.1, 0.0, 0.3], [0.1, 0.0, 0.2]])
+    assert project(points, camera)[:, 0].tolist() == pytest.approx([0.5, 2 / 3, 2 / 3])
+
+
+def test_points_beyond_the_widest_slope_get_no_gradient_that_leads_further_out():
+    camera = torch.tensor([2.0, 2.0, 0, 0, 0, 0, 0, 0, 0, 0])
+    point = torch.tensor([[3.0, 0.0, 1.0]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(-project(point, camera)[0, 0], point)
+    assert gradient[0, 0] == 0
+    (gradient,) = torch.autograd.grad(project(point, camera)[0, 0], point)
+    assert gradient[0, 0] > 0
+
+
+def test_a_pose_that_faces_the_wrong_way_keeps_a_tenth_of_its_size():
+    positions = torch.randn(3, 17, 3, generator=torch.Generator().manual_seed(0))
+    keypoints = -positions[..., :2]
+    projected = project_orthographic(positions, keypoints)
+    centred = positions[..., :2] - positions[..., :2].mean(-2, keepdim=True)
+    torch.testing.assert_close(projected, 0.1 * centred + keypoints.mean(-2, keepdim=True))
+
+
+def test_orthographic_projection_depends_on_ratios_of_confidence_only():
+    random = torch.Generator().manual_seed(0)
+    positions, keypoints = torch.randn(5, 17, 3, generator=random), torch.randn(5, 17, 2, generator=random)
+    confidence = torch.rand(5, 17, generator=random)
+    expected = project_orthographic(positions, keypoints, confidence)
+    torch.testing.assert_close(project_orthographic(positions, keypoints, confidence * 0.02), expected)
+    batched = project_orthographic(positions[None], keypoints[None], confidence[None])
+    torch.testing.assert_close(batched[0], expected)
