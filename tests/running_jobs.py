@@ -49,7 +49,7 @@ class Job:
     ) -> None:
         handle, name = tempfile.mkstemp(prefix="job-", suffix=".txt")
         os.close(handle)
-        self._log = Path(name)
+        self.log = Path(name)
         commands = [list(map(str, job)) for job in jobs]
         arguments = (commands, str(folder), dict(environment or os.environ), name)
         self._process = _fork_server().Process(target=_run, args=arguments)
@@ -85,16 +85,17 @@ class Job:
 
     def text(self) -> str:
         """What it has printed so far, standard error included."""
-        return self._log.read_text(errors="replace")
+        return self.log.read_text(errors="replace")
 
 
 _STARTED: list[Job] = []
 
 
 @atexit.register
-def _kill_all() -> None:
+def _end_all() -> None:
     for job in _STARTED:
         job.kill()
+        job.log.unlink(missing_ok=True)
 
 
 def _fork_server() -> ForkServerContext:
