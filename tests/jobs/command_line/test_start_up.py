@@ -11,7 +11,7 @@ from jobs.command_line.job_list import job_names
 from pipelines import registry
 
 ROOT = Path(__file__).parents[3]
-HEAVY = {"aiohttp", "mlflow", "pandas", "plotly", "pyarrow.dataset", "ray", "torch", "transformers"}
+HEAVY = {"mlflow", "pandas", "plotly", "pyarrow.dataset", "ray", "torch", "transformers"}
 
 
 def loaded_modules(command: list[str], folder: Path) -> tuple[set[str], int]:
