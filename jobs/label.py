@@ -17,6 +17,7 @@ from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
 from pipelines.label import run
 from pipelines.mlflow_runs import runs
+from pipelines.ray_cluster import session
 from pipelines.report.pages.label_page import label_page
 from schemas.configs.label import LabelConfig
 
@@ -29,8 +30,10 @@ def main(config: LabelConfig) -> int:
         if work.nothing_to_do:
             Terminal().print(f"label: nothing to do: all {len(job.sources)} videos are labeled in {config.output}")
             return 0
-        with runs.record("label", config) as record, stage_bars() as on_progress:
-            report = run.execute(job, work, on_progress)
+        with session.starting(), runs.record("label", config) as record:
+            session.connect()  # Ray and MLflow start at the same time
+            with stage_bars() as on_progress:
+                report = run.execute(job, work, on_progress)
             record.log_metrics({name: v for name, v in report.items() if name != "format"})
             record.log_tags({"raylift.digest": report["digest"]})
             record.log_json(report, "report.json")

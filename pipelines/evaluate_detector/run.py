@@ -12,7 +12,6 @@ from typing import Any
 
 from pipelines.annotations.coco import CocoKeypoints
 from pipelines.annotations.coco_results import write_results
-from pipelines.evaluate_detector import pipeline
 from pipelines.evaluate_detector.ledger import Ledger, read_ledger, read_predictions, retire_errors
 from pipelines.evaluate_detector.plan import Plan, plan
 from pipelines.evaluate_detector.score import Scores, score
@@ -117,6 +116,10 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
     config, planned, ledger = job.config, job.plan, work.ledger
     started, tally = time.perf_counter(), _Tally()
     if work.tasks:
+        from pipelines.evaluate_detector import (
+            pipeline,
+        )  # here: it loads Ray, which a job with nothing to do never needs
+
         storage.remove_leftovers(job.predictions)
         total = len(planned.tasks)
         resumed = total - len(work.tasks)

@@ -48,7 +48,7 @@ class Job:
 
 def detection_settings(config: LabelConfig) -> dict[str, Any]:
     """What the detections depend on: not where the detector's weights lie, but what they are, which shards say."""
-    detector = registry.load(registry.DETECTORS, config.detector.name).Config(**config.detector.options)
+    detector = registry.config_class(registry.DETECTORS, config.detector.name)(**config.detector.options)
     options = detector.model_dump(exclude=getattr(detector, "PRACTICAL", {"weights"}))
     return {
         "detector": config.detector.name,

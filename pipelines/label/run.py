@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.io import storage
-from pipelines.label import pipeline, report, status
+from pipelines.label import report, status
 from pipelines.label.job import Job, detection_settings
 from pipelines.label.ledger import Ledger, read_ledger, retire_errors
 from pipelines.label.link_shards import LinkShard, plan_link_shards, remove_outdated
@@ -77,6 +77,8 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
         RunFailed: The output cannot be written.
         UserError: A mistake that only workers see, such as missing weights.
     """
+    from pipelines.label import pipeline  # here: it loads Ray, which a job with nothing to do never needs
+
     status.write_manifest(job, work.ledger)
     session.connect()
     started_at = time.time()

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.io import storage
 from pipelines.label import run as label
-from pipelines.lift import ledger, pages, pipeline, plan, report
+from pipelines.lift import ledger, pages, plan, report
 from pipelines.lift.exports import missing_exports, remove_exports
 from pipelines.lift.labeling import prepare_labeling
 from pipelines.lift.ledger import Ledger, StoredFile
@@ -197,6 +197,8 @@ def _lift(job: Job, work: Work, tally: report.Tally, on_progress: OnProgress) ->
     ledger.remove(file for file in work.ledger.files if file.failed)
     if not work.units:
         return
+    from pipelines.lift import pipeline  # here: it loads Ray, which a job with nothing to do never needs
+
     done, total = 0, sum(unit.frames for unit in work.units)
     on_progress(Progress("lift", done, total, "frames"))
     for row in pipeline.run_lifting(work.units, job.lifter, job.output, job.settings, config.export, config.workers):
@@ -215,8 +217,11 @@ def _remove_outdated(job: Job, work: Work) -> None:
 
 def _export(job: Job, work: Work, on_progress: OnProgress) -> None:
     total = sum(map(len, work.exports.values()))
-    rows = pipeline.run_exports(work.exports, job.output, job.config.export) if total else ()
-    for done, _ in enumerate(rows, start=1):
+    if not total:
+        return
+    from pipelines.lift import pipeline  # here: it loads Ray, which a job with nothing to do never needs
+
+    for done, _ in enumerate(pipeline.run_exports(work.exports, job.output, job.config.export), start=1):
         on_progress(Progress("export", done, total, "tracks"))
 
 

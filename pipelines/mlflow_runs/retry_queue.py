@@ -1,4 +1,4 @@
-"""What a job tells its MLflow run: a server that is away for a while costs a warning, not the job."""
+"""The entries of an MLflow run: while the server is away they wait in a queue, and the job goes on."""
 
 import logging
 import threading
@@ -10,54 +10,59 @@ from pipelines.mlflow_runs import tracking_server
 
 log = logging.getLogger(__name__)
 
+Entry = Callable[[], object]
+"""Sends one entry of a run to the server."""
 
-class Outbox:
-    """Tells the tracking server everything in order, from any thread.
 
-    The first time that the server cannot be used, MLflow's own patience of minutes is had with it. From then on it is
-    asked for seconds, each time that there is news; until it answers, what it was not told is kept in memory. The
-    output is whole without it.
+class RetryQueue:
+    """Sends entries to the tracking server in order, from any thread.
+
+    The first time that the server cannot be used, MLflow's own retries take minutes. After that the server gets
+    seconds, once for each new entry; until it answers, entries are kept in memory. The job's output does not depend on
+    them.
     """
 
     def __init__(self) -> None:
-        self._untold: deque[Callable[[], object]] = deque()
+        self._waiting: deque[Entry] = deque()
         self._away = False
         self._lock = threading.Lock()
 
-    def tell(self, message: Callable[[], object]) -> None:
-        """Tell a message, and before it all that could not be told so far.
+    def send(self, entry: Entry) -> None:
+        """Send an entry after all that are still waiting.
 
         Raises:
-            MlflowException: The message makes no sense to the server.
+            MlflowException: The server rejects the entry as invalid.
         """
         with self._lock:
-            self._untold.append(message)
-            self._tell_all()
+            self._waiting.append(entry)
+            self._send_waiting()
 
     def close(self) -> None:
-        """Try a last time, and say what the run lacks for good."""
+        """Try a last time, and warn if entries are lost."""
         with self._lock:
-            self._tell_all()
-            if self._untold:
+            self._send_waiting()
+            if self._waiting:
                 log.warning(
-                    "the MLflow run lacks the last %d entries of the job; its output is whole", len(self._untold)
+                    "the MLflow run lacks the last %d entries of the job; its output is complete", len(self._waiting)
                 )
 
-    def _tell_all(self) -> None:
+    def _send_waiting(self) -> None:
         with tracking_server.impatient() if self._away else nullcontext():
-            while self._untold:
+            while self._waiting:
                 try:
-                    self._untold[0]()
-                except tracking_server.FAILURES as error:
-                    if tracking_server.is_mistake(error):
-                        self._untold.popleft()
+                    self._waiting[0]()
+                except tracking_server.failures() as error:
+                    if tracking_server.is_invalid_request(error):
+                        self._waiting.popleft()
                         raise
                     if not self._away:
-                        log.warning("%s; the job goes on, and tells it later", tracking_server.failed(error))
+                        log.warning(
+                            "%s; the job goes on and sends the entry later", tracking_server.to_run_failed(error)
+                        )
                     self._away = True
                     return
-                except BaseException:  # who presses Ctrl-C will not wait for a server either
+                except BaseException:  # after Ctrl-C, `close` must not wait for minutes
                     self._away = True
                     raise
-                self._untold.popleft()
+                self._waiting.popleft()
                 self._away = False

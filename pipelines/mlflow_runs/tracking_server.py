@@ -1,6 +1,7 @@
-"""The MLflow server that `MLFLOW_TRACKING_URI` names: quiet, and known to answer before anything waits for it.
+"""The MLflow server that `MLFLOW_TRACKING_URI` names: asked once for a quick answer before a job relies on it.
 
-MLflow repeats a request for minutes: right in the middle of a job of hours, wrong at its start with a mistyped address.
+MLflow repeats a failed request for minutes. That is right in the middle of a job of hours, and wrong at its start,
+where the address may be mistyped.
 """
 
 import logging
@@ -10,41 +11,41 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import mlflow
-from mlflow.exceptions import MlflowException
-
 from pipelines.io.secrets import redact
+from pipelines.mlflow_runs.lazy import mlflow
 from schemas.errors import RunFailed
 
-# A small query answers within milliseconds; a busy server has two of these.
+if TYPE_CHECKING:
+    from mlflow.exceptions import MlflowException
+
+# A small query is answered within milliseconds; with one retry, a busy server has twice this time.
 _TIMEOUT_S = 5
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_TIMEOUT_S)}
-# Jobs draw their own progress and name their own runs.
+# Jobs show their own progress and the addresses of their runs.
 _QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
-# MLflow connects to a database ten times, minutes each where nobody is; so its port is tried first.
+# Where no database answers, MLflow tries to connect ten times for minutes each; so its port is tried first.
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
-# The end of what urllib3 tells of a connection that failed.
+# The cause at the end of urllib3's message about a failed connection.
 _CAUSE = re.compile(r"""Caused by \w+\(["'][^:]*?\([^)]*\): (.*?)["']\)""")
-
-# What a server that cannot be used raises: its own answers, and what its store of artifacts has to say.
-FAILURES = (MlflowException, OSError)
 
 _lock = threading.Lock()
 _reached: set[tuple[str, str]] = set()
 
 
 def connect(*, registry: bool = False) -> None:
-    """Make MLflow quiet, and see once per process that its server answers.
+    """Make MLflow quiet, and check once per process that its server answers.
 
     Args:
-        registry: Whether registered models are asked for too; they may have a server of their own.
+        registry: Check the server of registered models too, which may be another one.
 
     Raises:
-        RunFailed: It does not, within seconds.
+        RunFailed: A server does not answer within seconds.
     """
+    mlflow.get_tracking_uri()  # imports MLflow, which sets the levels of its loggers
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for name, value in _QUIET.items():
@@ -59,38 +60,48 @@ def connect(*, registry: bool = False) -> None:
                 _try_port(models[1])
                 mlflow.MlflowClient().search_registered_models(max_results=1)
                 _reached.add(models)
-        except FAILURES as error:
-            raise failed(error) from error
+        except failures() as error:
+            raise to_run_failed(error) from error
 
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """Within the block a server has seconds to answer, unless the user's own variables give it more."""
+    """Give servers seconds to answer within the block, unless the user's environment variables say otherwise."""
     with _environment(_IMPATIENT):
         yield
 
 
-def is_mistake(error: MlflowException | OSError) -> bool:
-    """Whether the server works, and was told nonsense: our bug."""
-    return isinstance(error, MlflowException) and error.error_code == "INVALID_PARAMETER_VALUE"
+def failures() -> tuple[type[Exception], ...]:
+    """The exceptions of a server that cannot be used, and of its artifact store."""
+    return (mlflow.MlflowException, OSError)
 
 
-def failed(error: MlflowException | OSError) -> RunFailed:
-    """What a job ends with when the server failed it: the address and the reason, a line."""
-    reason = error.message.strip().splitlines()[0] if isinstance(error, MlflowException) else str(error)
-    if caused := _CAUSE.search(reason):
-        reason = caused[1]
-    runs, models = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    address = f"MLFLOW_TRACKING_URI={redact(runs)}"
-    if models != runs:
-        address += f", MLFLOW_REGISTRY_URI={redact(models)}"
+def is_invalid_request(error: Exception) -> bool:
+    """Whether the server works and has rejected the request: a bug of ours."""
+    return isinstance(error, mlflow.MlflowException) and error.error_code == "INVALID_PARAMETER_VALUE"
+
+
+def is_missing(error: "MlflowException") -> bool:
+    """Whether the server works and has no such run, model or version."""
+    return error.error_code == "RESOURCE_DOES_NOT_EXIST"
+
+
+def to_run_failed(error: Exception) -> RunFailed:
+    """The exception of ours for a server that failed: its address and the reason in one line."""
+    reason = error.message.strip().splitlines()[0] if isinstance(error, mlflow.MlflowException) else str(error)
+    if cause := _CAUSE.search(reason):
+        reason = cause[1]
+    tracking, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    address = f"MLFLOW_TRACKING_URI={redact(tracking)}"
+    if registry != tracking:
+        address += f", MLFLOW_REGISTRY_URI={redact(registry)}"
     return RunFailed(
         f"{address}: the tracking server cannot be used: {reason}; see that it runs and that this is its address"
     )
 
 
 def _try_port(address: str) -> None:
-    """Connect to a database's port."""
+    """Connect to the port of a database; do nothing for other addresses."""
     parts = urlsplit(address)
     port = _DATABASE_PORTS.get(parts.scheme.partition("+")[0])
     if port is not None and parts.hostname:
@@ -99,7 +110,7 @@ def _try_port(address: str) -> None:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Variables that hold within the block; what the user has set stays."""
+    """Set environment variables within the block, except those that the user has set."""
     added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)
     try:

@@ -1,7 +1,8 @@
-"""What workers and drivers log of single pieces of work: a line each, with what it takes to find them again.
+"""Log lines about single pieces of work that failed, each with what it takes to find the piece again.
 
-Lines go where Python's logging goes: on workers into Ray's log files. `RAY_LOGGING_CONFIG_ENCODING=JSON`, which is
-Ray's, makes each a JSON object with the fields `job`, `stage`, `video`, `reason` and `clip_id` or `track_id`.
+Lines go where Python's logging goes; on workers that is Ray's log files. With Ray's variable
+`RAY_LOGGING_CONFIG_ENCODING=JSON` each line is a JSON object with the fields `job`, `stage`, `video`, `reason` and
+`clip_id` or `track_id`.
 """
 
 import json
@@ -14,41 +15,42 @@ _log = logging.getLogger("raylift")
 
 
 def log_failure(job: str, stage: str, video: str, reason: str, **ids: str) -> None:
-    """Warn that a piece of work failed; the secrets of addresses are left out.
+    """Log a warning that a piece of work failed; secrets in addresses are left out.
 
     Args:
         job: "label" or "lift".
-        stage: Where in the job.
-        video: Its URI.
-        reason: Why.
-        **ids: Which piece of the video: `clip_id` or `track_id`.
+        stage: Stage of the job.
+        video: URI of the video.
+        reason: Why it failed.
+        **ids: `clip_id` or `track_id` of the piece.
     """
-    said = {"job": job, "stage": stage, "video": redact(video), **ids, "reason": redact(reason)}
-    # For who reads text: the fields are in the JSON alone. A name with a line break must not begin a line.
-    text = " ".join(f"{name}={printable(value)}" for name, value in said.items())
-    _log.warning("failed: %s", text, extra=said)
+    fields = {"job": job, "stage": stage, "video": redact(video), **ids, "reason": redact(reason)}
+    # The text shows the fields too, because only JSON lines have `extra`. `printable` keeps it on one line, whatever
+    # the names of files contain.
+    text = " ".join(f"{name}={printable(value)}" for name, value in fields.items())
+    _log.warning("failed: %s", text, extra=fields)
 
 
 def json_requested() -> bool:
-    """Whether logs are to be JSON, a line an object."""
+    """Whether each log line is to be a JSON object."""
     return os.environ.get("RAY_LOGGING_CONFIG_ENCODING", "").upper() == "JSON"
 
 
 class JsonFormatter(logging.Formatter):
-    """The driver's lines, like those that Ray writes for workers; secrets are left out of each field."""
+    """Formats the driver's log lines as Ray formats those of workers; secrets are left out."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One JSON object."""
-        said = {
+        fields = {
             "asctime": self.formatTime(record),
             "levelname": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
         if record.exc_info:
-            said["exc_text"] = self.formatException(record.exc_info)
-        said |= {name: value for name, value in vars(record).items() if name in _FIELDS}
-        return json.dumps({name: redact(str(value)) for name, value in said.items()})
+            fields["exc_text"] = self.formatException(record.exc_info)
+        fields |= {name: value for name, value in vars(record).items() if name in _FIELDS}
+        return json.dumps({name: redact(str(value)) for name, value in fields.items()})
 
 
 _FIELDS = frozenset(["job", "stage", "video", "clip_id", "track_id", "reason"])

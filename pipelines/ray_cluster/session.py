@@ -1,93 +1,136 @@
-"""The Ray session of a job: the cluster that `RAY_ADDRESS` names, else one embedded in this process."""
+"""The Ray session of a job: the cluster that `RAY_ADDRESS` names, else one embedded in this process.
+
+Ray is imported by the functions that use it, because its import takes a second of CPU and a job with nothing to do
+never starts it.
+"""
 
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import ray
-from ray._private import ray_constants
-from ray.data import DataContext
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+if TYPE_CHECKING:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 # Room for the clips in flight on a small machine; the rest of the memory belongs to detectors and decoders.
 EMBEDDED_STORE_BYTES_PER_CPU = 256 * 10**6
-# Trainings of one worker have five processes each, all but one of which sleep; Ray remarks on standard output when it
-# has started four times as many as it starts at a time.
+# A training of one worker has five processes, all but one of which sleep. Ray warns on standard output when it has
+# started four times as many processes as it starts at a time.
 PROCESSES_STARTED_AT_A_TIME_PER_CPU = 3
+
+
+_connecting = threading.Lock()
 
 
 def connect(*, dashboard: bool = False) -> None:
     """Join or start Ray, quietly; does nothing where this process has a session already.
 
     Args:
-        dashboard: Start an embedded Ray with its dashboard, reachable from this machine only: about 1 GB, which only
-            those need who rely on Ray to clean up behind processes that die.
+        dashboard: Start an embedded Ray with its dashboard, reachable from this machine only. It takes about 1 GB;
+            searches need it, because without it Ray does not clean up after trials that are stopped.
     """
+    from ray.data import DataContext
+
     context = DataContext.get_current()
-    # Jobs draw their own progress, in videos, not in blocks.
+    # Ray Data's own progress counts blocks; jobs show theirs in videos.
     context.enable_progress_bars = False
     # A pool all of whose processes are busy grows where a machine that joined has room.
     context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0
-    if ray.is_initialized():
-        return
-    # Ray's remarks on how it runs are no news to who labels videos; a worker's exception reaches the driver anyway.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    with _no_stderr():
-        if os.environ.get("RAY_ADDRESS"):
-            ray.init(logging_level=logging.ERROR, log_to_driver=False)
-        else:
-            at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * (os.cpu_count() or 1)
-            os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(at_a_time))
-            with _loopback_only():
-                ray.init(
-                    address="local",
-                    include_dashboard=dashboard,
-                    logging_level=logging.ERROR,
-                    log_to_driver=False,
-                    object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),
-                )
-    # RAY_LOGGING_CONFIG_ENCODING is for the workers: this process writes its own lines, and each of them once.
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    _start(dashboard)
+    # Set last, because importing and starting Ray sets them too.
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # Few videos leave some detectors idle; the remedy that Ray names is none of the user's.
+    # Few videos leave some detectors idle, and the remedy that Ray suggests is not a setting of ours.
     warnings.filterwarnings("ignore", message="The minimum number of concurrent actors", category=UserWarning)
 
 
-def here() -> NodeAffinitySchedulingStrategy:
-    """For actors that this process cannot do without: on its own machine, whose loss is the loss of both.
+@contextmanager
+def starting() -> Iterator[None]:
+    """Start Ray in a thread while the block begins other slow things; `connect` waits for it.
 
-    Ray puts an actor that takes no resources on any machine.
+    Standard error is silent until Ray has started: the block must call `connect` before it prints anything.
     """
+    if threading.current_thread() is threading.main_thread():
+        # `ray.init` sets this handler only when it runs in the main thread: without it a job that is terminated
+        # would leave Ray's processes behind.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+    with ThreadPoolExecutor(1, "start Ray") as pool:
+        started = pool.submit(_start, dashboard=False)
+        yield
+    started.result()
+
+
+def here() -> "NodeAffinitySchedulingStrategy":
+    """Places an actor on the machine of this process, which cannot do without it: they are lost together or not at all.
+
+    Without it Ray may place an actor that takes no resources on any machine.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
+def _start(dashboard: bool) -> None:
+    import ray
+
+    with _connecting:
+        if ray.is_initialized():
+            return
+        # What Ray logs about itself does not help a user; exceptions of workers reach this process in any case.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        root = logging.getLogger()
+        handlers, level = list(root.handlers), root.level
+        with _no_stderr():
+            if os.environ.get("RAY_ADDRESS"):
+                ray.init(logging_level=logging.ERROR, log_to_driver=False)
+            else:
+                at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * (os.cpu_count() or 1)
+                os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(at_a_time))
+                with _loopback_only():
+                    ray.init(
+                        address="local",
+                        include_dashboard=dashboard,
+                        logging_level=logging.ERROR,
+                        log_to_driver=False,
+                        object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),
+                    )
+        # With RAY_LOGGING_CONFIG_ENCODING `ray.init` adds a handler, which would print each line of this process twice.
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @contextmanager
 def _loopback_only() -> Iterator[None]:
-    """Start Ray as it starts where there are no clusters: elsewhere its processes listen on all addresses."""
-    kept = ray_constants.ENABLE_RAY_CLUSTER
+    """Let an embedded Ray listen on the loopback address only.
+
+    Ray does so by itself on systems for which it has no clusters (Windows, macOS), and elsewhere on all addresses.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = kept
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextmanager
 def _no_stderr() -> Iterator[None]:
-    """Silence this process's standard error, that of native code too: Ray announces even its silence there."""
+    """Silence standard error at the level of the file descriptor, because Ray's native code prints there too."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    stderr = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)

@@ -69,7 +69,7 @@ def register(config: RegisterConfig, listener: Listener) -> dict[str, Any]:
                 report["gate"] = asdict(_promote(config, report["version"], contender, listener, record))
             record.log_json(report, "registration.json")
         except MlflowException as error:
-            raise tracking_server.failed(error) from error
+            raise tracking_server.to_run_failed(error) from error
     return report
 
 

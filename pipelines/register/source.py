@@ -67,7 +67,7 @@ def find_source(config: RegisterConfig) -> Source:
             _require_finished(fetched.name, run_id)
         training, settings = beside or _logged(run_id)
     except MlflowException as error:
-        raise tracking_server.failed(error) from error
+        raise tracking_server.to_run_failed(error) from error
     return Source(fetched, model, card, training, settings)
 
 

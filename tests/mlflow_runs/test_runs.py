@@ -60,7 +60,7 @@ def test_a_server_that_stays_away_costs_no_job(server, caplog):
         server.fault = away
         record.log_metrics({"clips": 3})
         record.log_bytes(b"weights", "best.pt")
-    assert caplog.messages[1:] == ["the MLflow run lacks the last 3 entries of the job; its output is whole"]
+    assert caplog.messages[1:] == ["the MLflow run lacks the last 3 entries of the job; its output is complete"]
     server.fault = back
     # The process is in no run any more.
     with runs.record("label", CONFIG) as another:

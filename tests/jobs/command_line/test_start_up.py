@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.command_line.job_list import job_names
+from jobs.command_line.main import run_job
 from pipelines import registry
 
 ROOT = Path(__file__).parents[3]
@@ -19,7 +20,7 @@ def loaded_modules(command: list[str], folder: Path) -> tuple[set[str], int]:
     finished = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", f"jobs.{command[0]}", *command[1:]],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
         capture_output=True,
         text=True,
         check=False,
@@ -32,6 +33,14 @@ def loaded_modules(command: list[str], folder: Path) -> tuple[set[str], int]:
 def test_help_and_wrong_commands_load_nothing_heavy(job, tmp_path):
     assert loaded_modules([job, "--help"], tmp_path) == (set(), 0)
     assert loaded_modules([job, "no_such_field=1"], tmp_path) == (set(), 2)
+
+
+@pytest.mark.ray
+def test_a_label_job_with_nothing_to_do_loads_nothing_heavy(embedded_ray, make_video, tmp_path):
+    make_video("a.mp4", seconds=0.5)
+    fields = ["videos=a.mp4", "output=out", "detector=bright_spot:BrightSpot"]
+    assert run_job("label", fields) == 0
+    assert loaded_modules(["label", *fields], tmp_path) == (set(), 0)
 
 
 @pytest.mark.parametrize("target", registry.OPTIONS)
