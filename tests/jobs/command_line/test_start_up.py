@@ -37,8 +37,8 @@ def test_help_and_wrong_commands_load_nothing_heavy(job, tmp_path):
 
 @pytest.mark.ray
 def test_a_label_job_with_nothing_to_do_loads_nothing_heavy(embedded_ray, make_video, tmp_path):
-    make_video("a.mp4", seconds=0.5)
-    fields = ["videos=a.mp4", "output=out", "detector=bright_spot:BrightSpot"]
+    make_video(tmp_path / "v.mp4")
+    fields = [f"videos={tmp_path}/v.mp4", f"output={tmp_path}/out", "detector=bright_spot:BrightSpot"]
     assert run_job("label", fields) == 0
     assert loaded_modules(["label", *fields], tmp_path) == (set(), 0)
 
