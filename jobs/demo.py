@@ -1,4 +1,4 @@
-"""See it all work: film synthetic people, label, train without and with unlabeled video, register, lift, look.
+"""Runs every step on synthetic people: render, label, train without and with unlabeled video, register, lift, view.
 
 python -m jobs.demo output=demo
 """
@@ -31,18 +31,18 @@ from schemas.configs.register import RegisterConfig
 from schemas.configs.synthesize import SynthesizeConfig
 from schemas.errors import UserError
 
-# The rate of the videos, and so of the lifter: half the usual one shows twice the motion in the same time.
+# Frame rate of the videos and so of the lifter. A low one covers more motion with the same number of frames.
 FPS = 20
-# 27 frames, more than a second: a cycle of walking.
+# A receptive field of 27 frames, which covers a cycle of walking.
 FILTER_WIDTHS = [3, 3, 3]
 BATCH_SIZE = 64
-# The rate falls to a tenth over the whole training; unlabeled predictions count after its first sixth.
+# The learning rate falls to a tenth over the training; unlabeled predictions are compared after its first sixth.
 FINAL_LEARNING_RATE = 0.1
 WARMUP_SHARE = 1 / 6
 
 
 def main(config: DemoConfig) -> int:
-    """Tell the whole story; 1 if a part of it failed."""
+    """Run all parts; returns the exit code of the first that fails, or 0."""
     started, console = time.monotonic(), Terminal()
     if not storage.is_local(config.output):
         raise UserError(f"output={config.output}: the demo films to a folder on this machine; name one")
@@ -64,7 +64,7 @@ class Story:
         self._unlabeled, self._held_out = rest[: config.unlabeled], rest[config.unlabeled :]
 
     def film(self) -> int:
-        """Synthetic people, each from several sides, with cameras and truth."""
+        """Render synthetic people from several sides, with cameras and ground truth."""
         people = len(self._labeled + self._unlabeled + self._held_out)
         self._begin(f"Film {people} synthetic people from {self._config.views} sides")
         if storage.exists(self._path("studio", MANIFEST)):
@@ -76,7 +76,7 @@ class Story:
         )
 
     def label(self) -> int:
-        """All videos through the detector: its keypoints are all that training sees of them."""
+        """Run the detector over all videos; training sees only its keypoints."""
         self._begin("Label the videos: 2D keypoints by BlazePose on Ray Data")
         manifest = self._path("studio", MANIFEST)
         code = label.main(read_config(LabelConfig, [f"videos={manifest}", f"output={self._path('labels')}"]))
@@ -85,14 +85,14 @@ class Story:
         return code
 
     def join_truth(self) -> int:
-        """The tracks with what only a studio knows, the 3D truth."""
+        """Join the tracks with the 3D ground truth of the synthetic videos."""
         self._begin("Join the tracks with the true 3D poses")
         options = {"tracks": self._path("labels", "tracks"), "truth": self._path("studio")}
         arguments = ["source=synthetic", *(f"source.{name}={value}" for name, value in options.items())]
         return import_poses.main(read_config(ImportPosesConfig, [*arguments, f"output={self._path('poses')}"]))
 
     def train_and_score(self) -> int:
-        """Two trainings that differ in the unlabeled tracks alone, and the scores of both."""
+        """Train twice, without and with the unlabeled tracks, and score both."""
         self._begin(
             f"Train on {len(self._labeled)} labeled people, without and with {len(self._unlabeled)} unlabeled ones; "
             f"score on {len(self._held_out)} others"
@@ -120,7 +120,7 @@ class Story:
         return compare.main(read_config(CompareConfig, [recipe]))
 
     def register(self) -> int:
-        """Both lifters into MLflow; the second must beat the first on the held-out people to become the champion."""
+        """Register both lifters; the second becomes champion only if it beats the first on the held-out people."""
         self._begin("Register both; the better one becomes the champion")
         for variant in ("supervised", "semi_supervised"):
             arguments = {
@@ -130,19 +130,19 @@ class Story:
                 "data": self._path("poses", "tracks"),
                 "subjects": json.dumps(self._held_out),
             }
-            # 1: it is worse than the champion, and stays a candidate. The story goes on with the champion.
+            # Exit code 1: it is worse than the champion and stays a candidate. The demo continues with the champion.
             register.main(read_config(RegisterConfig, [f"{name}={value}" for name, value in arguments.items()]))
         return 0
 
     def lift(self) -> int:
-        """A video of somebody whom no training has seen, from pixels to 3D and a page to look at."""
+        """Lift a video of a person whom no training has seen, and make a page and a video of the result."""
         self._begin("Lift a video of somebody whom no training has seen")
         video = sorted(Path(self._path("studio", "videos")).glob(f"{self._held_out[0]}_*.mp4"))[0]
         arguments = [f"model=models:/{self._config.model}@champion", f"video={video}", f"output={self._path('lifted')}"]
         return lift.main(read_config(LiftConfig, arguments))
 
     def tell_result(self, seconds: float) -> None:
-        """The comparison, where to look, and what to try next."""
+        """Print the comparison, where the results are, and what to try next."""
         self._begin("What came out")
         found = json.loads(storage.read_bytes(self._path("training", "comparison.json")))
         table = Table(f"{len(self._held_out)} held-out people", "MPJPE", "P-MPJPE", box=None, padding=(0, 3, 0, 0))

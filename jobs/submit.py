@@ -33,18 +33,18 @@ from schemas import __version__
 from schemas.configs.submit import SubmitConfig
 from schemas.errors import UserError
 
-# What a clone holds besides the program, and nobody on a cluster misses.
+# Files of a clone that the job does not need on the cluster.
 EXCLUDES = (
     *(".git", ".venv", ".github", "__pycache__", "tests", "docs", "benchmarks", "cluster"),
     *("mlruns", "mlflow.db", "demo", "out", "*.mp4", "*.parquet", "*.pt", "*.npz"),
 )
-# MLflow servers that the job finds where this machine does.
+# Environment variables with the addresses of MLflow servers, which are passed on to the job.
 SERVERS = (durability.TRACKING, "MLFLOW_REGISTRY_URI")
 LISTED = 30
 
 
 def main(config: SubmitConfig) -> int:
-    """Do one action; a job that is followed lends its exit code."""
+    """Perform one action; when following a job, returns its exit code."""
     if config.action == "submit":
         return submit(config)
     server, console = JobServer(config.address), Console(highlight=False, soft_wrap=True, markup=False)
@@ -65,7 +65,7 @@ def main(config: SubmitConfig) -> int:
 
 
 def submit(config: SubmitConfig) -> int:
-    """Check everything that can be checked here, then submit."""
+    """Check everything that can be checked on this machine, then submit the job."""
     assert config.job is not None
     order = compose(config, dict(os.environ))
     server = JobServer(config.address)
@@ -78,14 +78,14 @@ def submit(config: SubmitConfig) -> int:
 
 
 def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
-    """The order for the cluster.
+    """The job as it is submitted to the cluster.
 
     Raises:
         UserError: The job's command line is wrong, or would leave its results on the cluster.
     """
     assert config.job is not None
     values = merge_arguments(config.arguments)
-    # The job itself would say the same, later and elsewhere.
+    # Checked here, so that the error appears at once and on this machine; the job would check the same later.
     durability.require_durable_output(read_config(config_class(config.job), config.arguments, resolve=str))
     command = ["python", "-m", f"jobs.{config.job}", *(f"{name}={_text(value)}" for name, value in values.items())]
     runtime: dict[str, Any] = {"env_vars": _variables(config, environment)}
@@ -103,7 +103,7 @@ def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
 
 
 def follow(server: JobServer, job_id: str) -> int:
-    """Print a job's output until it ends; its exit code."""
+    """Print a job's output until it ends; returns its exit code."""
     try:
         server.look_up(job_id)
         found = server.follow(job_id, write)
@@ -117,19 +117,19 @@ def follow(server: JobServer, job_id: str) -> int:
 
 
 def write(text: str) -> None:
-    """Hand on output as it comes."""
+    """Print output without delay."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def tell_how_to_look(server: JobServer, job_id: str) -> None:
-    """The commands that lead back to a job."""
+    """Print the commands that show or stop the job."""
     for action in ("logs", "status", "stop"):
         print(f"  raylift submit {action} {job_id} address={server.address}")
 
 
 def show(console: Console, job: SubmittedJob) -> None:
-    """What is known of one job."""
+    """Print what is known of one job."""
     rows = [
         ("job", job.id),
         ("state", f"{job.state}, {job.message}" if job.exit_code else job.state),
@@ -141,7 +141,7 @@ def show(console: Console, job: SubmittedJob) -> None:
 
 
 def show_list(console: Console, jobs: Sequence[SubmittedJob]) -> None:
-    """A row a job."""
+    """Print a table with one row per job."""
     if not jobs:
         console.print("no jobs of Raylift")
         return
@@ -161,7 +161,7 @@ def _times(job: SubmittedJob) -> str:
 
 
 def _text(value: Any) -> str:
-    """A value as the command line takes it: as it is if that is read back as the same, else as JSON."""
+    """A value as command-line text: unquoted if it is read back as the same value, otherwise as JSON."""
     if isinstance(value, str):
         try:
             if yaml.safe_load(value) == value:
@@ -172,7 +172,7 @@ def _text(value: Any) -> str:
 
 
 def _variables(config: SubmitConfig, environment: dict[str, str]) -> dict[str, str]:
-    """What the job gets of this machine's environment."""
+    """The environment variables of this machine that are passed on to the job."""
     variables = {durability.SUBMITTED: "1"}
     if missing := [name for name in config.env if name not in environment]:
         raise UserError(f"env=[{', '.join(config.env)}]: {missing[0]} is not set here")
@@ -189,6 +189,6 @@ def _variables(config: SubmitConfig, environment: dict[str, str]) -> dict[str, s
 
 
 def _clone() -> str | None:
-    """The clone that this program runs from; None if it is installed."""
+    """The folder of the clone that this program runs from; None if it is installed."""
     root = Path(__file__).resolve().parents[1]
     return str(root) if (root / "pyproject.toml").is_file() else None

@@ -89,19 +89,21 @@ def best_similarity(
     keypoints: Float[np.ndarray, "found joints 2"],
     sigmas: Float64[np.ndarray, " joints"],
 ) -> Float64[np.ndarray, " people"]:
-    """OKS of annotated people to whom of those found in their image is most like them; 0 where nobody is left.
+    """OKS of each annotated person with the most similar detection in the same image; 0 if no detection is left.
 
-    The most similar pair is matched first; nobody is matched twice.
+    The most similar pair is matched first, and each detection is matched at most once.
     """
     best = np.zeros(len(rows))
     order = np.argsort(image_ids, kind="stable")
     ids = np.array([image.id for image in truth.images])[truth.image_rows[rows]]
     for image in np.unique(ids):
         people = np.flatnonzero(ids == image)
-        found = order[slice(*np.searchsorted(image_ids[order], [image, image + 1]))]
+        detected = order[slice(*np.searchsorted(image_ids[order], [image, image + 1]))]
         chosen = rows[people]
         visible: Bool[np.ndarray, "people joints"] = truth.visibility[chosen] > 0
-        pairs = oks(truth.keypoints[chosen].astype(np.float64), keypoints[found], truth.areas[chosen], sigmas, visible)
+        pairs = oks(
+            truth.keypoints[chosen].astype(np.float64), keypoints[detected], truth.areas[chosen], sigmas, visible
+        )
         for _ in range(min(pairs.shape)):
             person, other = np.unravel_index(pairs.argmax(), pairs.shape)
             best[people[person]] = max(pairs[person, other], 0)
@@ -127,7 +129,7 @@ def average_precision(
         UserError: pycocotools is not installed.
     """
     coco_class, eval_class = _pycocotools()
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         annotated = coco_class()
         annotated.dataset = _document(truth)
         annotated.createIndex()
@@ -140,7 +142,7 @@ def average_precision(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    # It says -1 of what nobody counts for.
+    # pycocotools returns -1 for scores without any annotated person.
     return {n: float(v) if v >= 0 else None for n, v in zip(NAMES, evaluation.stats, strict=True)}
 
 

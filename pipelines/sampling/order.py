@@ -16,28 +16,29 @@ from torch import Tensor
 from schemas.errors import UserError
 
 Mirroring = Literal["both", "random", "none"]
-"""both: each chunk twice a pass, once mirrored (Pavllo et al. 2019); random: once, by a coin; none: as it is."""
+"""both: each chunk twice per pass, once mirrored (Pavllo et al. 2019); random: once, mirrored by chance; none."""
 
-# What a random sequence is for: keys of equal numbers must not give equal sequences.
+# Part of the key of each random sequence, so that sequences for different purposes differ.
 _EPOCH, _STREAM, _POOLS = range(3)
 
 
 def samples_per_pass(count: int, mirroring: Mirroring) -> int:
-    """How many samples one pass over `count` chunks has."""
+    """Number of samples in one pass over `count` chunks."""
     return count * (2 if mirroring == "both" else 1)
 
 
 @dataclass(frozen=True)
 class EpochOrder:
-    """Batches of epochs: all samples in a new order each epoch, in batches of one size but for a sample.
+    """Batches of epochs: all samples in a new order each epoch, in batches whose sizes differ by at most one sample.
 
-    As many batches as if the last one took what is left: that one could be a single sample, without a variance.
+    There are as many batches as if the last one took the remainder, but the remainder is spread over all of them: a
+    last batch of a single sample would have no variance for batch normalisation.
 
     Attributes:
-        count: Chunks.
-        batch_size: Samples a batch, at most.
-        seed: Of the order.
-        mirroring: How often a chunk comes, and how.
+        count: Number of chunks.
+        batch_size: Most samples in a batch.
+        seed: Random seed of the order.
+        mirroring: How many times a chunk is used in an epoch, and whether mirrored.
     """
 
     count: int
@@ -47,12 +48,12 @@ class EpochOrder:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches in an epoch."""
+        """Number of batches in an epoch."""
         return -(-samples_per_pass(self.count, self.mirroring) // self.batch_size)
 
     @property
     def smallest_batch(self) -> int:
-        """Samples in the smallest batch."""
+        """Number of samples in the smallest batch."""
         return samples_per_pass(self.count, self.mirroring) // max(1, self.steps_per_epoch)
 
     def epoch(self, number: int) -> Int64[Tensor, " samples"]:
@@ -67,13 +68,13 @@ class EpochOrder:
 
 @dataclass(frozen=True)
 class EndlessOrder:
-    """Batches without end: all samples, reshuffled each pass; a batch may reach from one pass into the next.
+    """Batches without end: all samples, reshuffled in each pass. A batch may continue from one pass into the next.
 
     Attributes:
-        count: Chunks.
-        batch_size: Samples a batch.
-        seed: Of the order.
-        mirroring: How often a chunk comes in a pass, and how.
+        count: Number of chunks.
+        batch_size: Samples in a batch.
+        seed: Random seed of the order.
+        mirroring: How many times a chunk is used in a pass, and whether mirrored.
     """
 
     count: int
@@ -92,7 +93,7 @@ class EndlessOrder:
 
 
 def pool_order(count: int, mirroring: Mirroring, seed: int, number: int, pool: int) -> Int64[Tensor, " samples"]:
-    """All samples of a pool's `count` chunks in the order of pass `number`; data that lie in one pool are pool 0."""
+    """All samples of a pool's `count` chunks in the order of pass `number`; data in a single pool are pool 0."""
     return _shuffled(count, mirroring, (seed, number, pool, _STREAM))
 
 
@@ -102,15 +103,15 @@ def partition_order(count: int, seed: int, number: int) -> list[int]:
 
 
 def rank_share(samples: Int64[Tensor, " samples"], rank: int, world: int) -> Int64[Tensor, " share"]:
-    """A worker's part of a batch; the parts of all workers are the batch, however many they are."""
+    """A worker's part of a batch; the parts of all workers together are the batch, for any number of workers."""
     return samples[rank::world]
 
 
 def require_work(smallest_batch: int, world: int) -> None:
-    """Refuse more workers than the smallest batch has samples: one of them would have nothing to do.
+    """Refuse more workers than the smallest batch has samples, because one of them would have nothing to do.
 
     Raises:
-        UserError: There are more workers.
+        UserError: There are more workers than that.
     """
     if world > smallest_batch:
         raise UserError(

@@ -24,7 +24,7 @@ from pipelines.sampling.windows import Batch, Windows, WindowShape, chunk_counts
 from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas.errors import UserError
 
-# Enough that a pool mixes videos; more would read more of each file in vain.
+# Enough parts for a pool to mix videos; with smaller parts, more of each file would be read without being used.
 _RUNS_PER_POOL = 16
 
 Load = Callable[[Sequence[TrackInfo]], Sequences]
@@ -42,15 +42,15 @@ class UnlabeledStream(Protocol):
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """What batches a stream gives.
+    """The batches that a stream gives.
 
     Attributes:
-        shape: Of the windows.
-        batch_size: Samples a batch, of all workers together.
-        seed: Of the order.
-        mirroring: How often a chunk comes in a pass, and how.
-        rank: This worker.
-        world: How many workers.
+        shape: Shape of the windows.
+        batch_size: Samples in a batch, summed over all workers.
+        seed: Random seed of the order.
+        mirroring: How many times a chunk is used in a pass, and whether mirrored.
+        rank: Index of this worker.
+        world: Number of workers.
     """
 
     shape: WindowShape
@@ -153,7 +153,7 @@ class TrackPools:
         self._batch_size = len(range(options.rank, options.batch_size, options.world))
         self.samples_per_pass = sum(run.samples for run in self._runs)
         fits = sum(run.frames for run in self._runs) <= pool_frames
-        # One and the same tuple in each pass: what fits into a pool is loaded once and stays.
+        # The same tuple in each pass, by identity, so that tracks which fit into one pool are loaded only once.
         self._whole = tuple(track for run in self._runs for track in run.tracks) if fits else None
         self._plans: dict[int, list[_Pool]] = {}
         self._thread = ThreadPoolExecutor(1, "pool")
@@ -169,7 +169,7 @@ class TrackPools:
         return Batch.concatenate(pieces)
 
     def _piece(self, number: int, place: int, most: int) -> Batch:
-        """At most so many samples from a place in a pass on, of one pool."""
+        """At most `most` samples of one pool, from a position in a pass on."""
         pools = self._plan(number)
         pool = pools[bisect_right(pools, place, key=lambda pool: pool.first_sample) - 1]
         windows = self._windows(pool)
@@ -179,7 +179,7 @@ class TrackPools:
 
     def _windows(self, pool: _Pool) -> Windows:
         if self._current is None or self._current[0].tracks is not pool.tracks:
-            # Let go of the old pool first: while the new one is waited for, nothing else is in memory.
+            # The old pool is released first, so that only the new one is in memory while it is loaded.
             self._current = None
             if self._ahead is None or self._ahead[0].tracks is not pool.tracks:
                 self._ahead = None
@@ -196,7 +196,7 @@ class TrackPools:
         return pools[pool.index + 1] if pool.index + 1 < len(pools) else self._plan(pool.number + 1)[0]
 
     def _plan(self, number: int) -> list[_Pool]:
-        """The pools of a pass; the plans of two passes are kept, for the batch that reaches from one to the next."""
+        """The pools of a pass. The plans of two passes are kept, because a batch may continue into the next pass."""
         if number not in self._plans:
             self._plans = {key: plan for key, plan in self._plans.items() if abs(key - number) == 1}
             self._plans[number] = self._partition(number)
@@ -205,21 +205,21 @@ class TrackPools:
     def _partition(self, number: int) -> list[_Pool]:
         if self._whole is not None:
             return [_Pool(number, 0, self._whole, 0, self.samples_per_pass)]
-        # Pools of even size: a small last one would mix little, and be gone before the next is loaded.
+        # Pools of even size: a small last one would mix few videos and be used up before the next one is loaded.
         total = sum(run.frames for run in self._runs)
         count = -(-total // (self._pool_frames - self._pool_frames // _RUNS_PER_POOL))
         pools: list[_Pool] = []
-        held: list[_Run] = []
+        chosen: list[_Run] = []
         before, share, room = 0, 0, self._pool_frames
         for place in partition_order(len(self._runs), self._options.seed, number):
             run = self._runs[place]
             share_of_run = (2 * before + run.frames) * count // (2 * total)
-            if held and (share_of_run != share or run.frames > room):
-                pools.append(_pool(pools, number, held))
-                held, room = [], self._pool_frames
-            held.append(run)
+            if chosen and (share_of_run != share or run.frames > room):
+                pools.append(_pool(pools, number, chosen))
+                chosen, room = [], self._pool_frames
+            chosen.append(run)
             before, share, room = before + run.frames, share_of_run, room - run.frames
-        return [*pools, _pool(pools, number, held)]
+        return [*pools, _pool(pools, number, chosen)]
 
 
 def _samples(lengths: Sequence[int], options: StreamOptions) -> list[int]:
@@ -234,7 +234,7 @@ def _pool(before: Sequence[_Pool], number: int, runs: Sequence[_Run]) -> _Pool:
 
 
 def _runs(tracks: Sequence[TrackInfo], lengths: Sequence[int], samples: Sequence[int], limit: int) -> Iterator[_Run]:
-    """Neighbours in a file, together at most `limit` frames unless one alone is longer."""
+    """Runs of neighbouring tracks in a file, each of at most `limit` frames unless a single track is longer."""
     start, frames = 0, 0
     for stop in range(len(tracks) + 1):
         ended = stop == len(tracks) or tracks[stop].file != tracks[start].file or frames + lengths[stop] > limit

@@ -40,7 +40,7 @@ class WindowShape:
 
     @property
     def frames(self) -> int:
-        """Frames of the input."""
+        """Number of frames of the input."""
         return self.receptive_field - 1 + self.chunk
 
 
@@ -85,7 +85,7 @@ class Batch:
 
 
 def chunk_counts(lengths: Int64[Tensor, " sequences"], chunk: int) -> Int64[Tensor, " sequences"]:
-    """How many chunks each sequence has."""
+    """Number of chunks of each sequence."""
     return (lengths + chunk - 1) // chunk
 
 
@@ -100,7 +100,7 @@ def chunk_table(
 
 
 def short_sequences(lengths: Int64[Tensor, " sequences"], shape: WindowShape) -> int:
-    """How many sequences are shorter than the receptive field: every window of theirs repeats frames."""
+    """Number of sequences shorter than the receptive field, in which every window repeats frames."""
     return int((lengths < shape.receptive_field).sum())
 
 
