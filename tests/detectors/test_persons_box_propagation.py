@@ -37,7 +37,7 @@ def walk(start: float, px_a_frame: float) -> Route:
 
 
 def followed(frames: int, every: int, *routes: Route) -> list[Boxes]:
-    """People on their routes, looked for in every so-manieth frame."""
+    """People on known routes, detected in every n-th frame."""
     return fill({f: at(*(route(f) for route in routes)) for f in looked_at(frames, every)}, frames)
 
 

@@ -36,7 +36,7 @@ class PersonsConfig(JobConfig):
     """Most people of one frame, those of the best scores."""
 
     every: int = Field(default=1, ge=1)
-    """Look for people in every so-manieth frame and the last of a clip; in between they are followed."""
+    """Detect people in every n-th frame and the last of a clip; their boxes are propagated to the frames between."""
 
     input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
     """HEIGHTxWIDTH that frames are scaled to, pixels, multiples of 32; none: as the weights say, else 640x640."""

@@ -43,7 +43,7 @@ class _Route:
 
 
 def looked_at(frames: int, every: int) -> list[int]:
-    """The frames of a clip to look for people in: every so-manieth, and the last."""
+    """Indices of the frames of a clip in which people are detected: every n-th and the last."""
     return sorted({*range(0, frames, every), frames - 1}) if frames else []
 
 
