@@ -37,8 +37,9 @@ LIMBS = [i for i, name in enumerate(COCO.joints) if not name.endswith(("nose", "
 AGREEMENT_PX = 30.0
 # A person of a frame is the one of the last frame if their joints, projected, lie within this distance (median).
 FOLLOW_PX = 80.0
-# A combination of people of several views is one person if their joints meet within this distance (median).
-MATCH_PX = 40.0
+# A combination of people of several views is one person if the views disagree less; each further view is worth some
+# pixels.
+MATCH_PX, VIEW_BONUS_PX = 12.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -170,15 +171,29 @@ def match(views: list[View], people: list[np.ndarray], taken: list[set[int]]) ->
         positions, residuals = triangulate([views[view] for view in chosen], keypoints)
         if np.isfinite(residuals).sum() < 8:
             continue
-        # A joint on which too few views agree costs as much as the worst that agrees.
-        cost = float(np.nan_to_num(residuals, nan=AGREEMENT_PX).mean()) - 2 * len(chosen)
-        if best is None or cost < best[0]:
-            best = cost, combination, positions
+        cost = disagreement(views, chosen, keypoints, positions)
+        # Of two combinations that agree alike, the one of more views.
+        if best is None or cost - VIEW_BONUS_PX * len(chosen) < best[0]:
+            best = cost - VIEW_BONUS_PX * len(chosen), combination, positions
     if best is None or best[0] > MATCH_PX:
         return None
     for view, person in enumerate(best[1]):
         taken[view].add(person)
     return best[2]
+
+
+def disagreement(views: list[View], chosen: list[int], keypoints: np.ndarray, positions: np.ndarray) -> float:
+    """How far the keypoints of some views are from a pose that was triangulated from them, px: mean over all of them.
+
+    What is farther away than agreement counts as that far, and so does a joint that was not triangulated.
+    """
+    misses = np.full(keypoints.shape[:2], AGREEMENT_PX)
+    for row, view in enumerate(chosen):
+        known = np.isfinite(positions).all(-1) & np.isfinite(keypoints[row]).all(-1)
+        if known.any() and ((positions[known] @ views[view].rotation.T + views[view].translation)[:, 2] > 0).all():
+            miss = np.linalg.norm(views[view].project(positions[known]) - keypoints[row, known], axis=-1)
+            misses[row, known] = np.minimum(miss, AGREEMENT_PX)
+    return float(misses.mean())
 
 
 def follow(views: list[View], people: list[np.ndarray], last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
