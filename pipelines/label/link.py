@@ -144,4 +144,5 @@ def _track_row(video: str, person: int, track: Track) -> dict[str, Any]:
         "keypoints": track.keypoints.ravel(),
         "scores": track.keypoint_scores.ravel(),
         "interpolated": track.interpolated,
+        "swapped": track.swapped,
     }

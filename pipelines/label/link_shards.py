@@ -24,7 +24,7 @@ from schemas.formats.videos import VideoSource
 MAX_VIDEOS = 64
 # Frames plus people in frames, which need about the same memory: linking holds 1 kB of each.
 MAX_WEIGHT = 500_000
-# File names begin with it. It is the prefix of version 0.1.0, so that tracks of that version need not be linked again.
+# File names begin with it. It is the prefix of version 0.1.0, so that files of that version are known and replaced.
 _PREFIX = "bucket"
 
 

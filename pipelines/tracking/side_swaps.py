@@ -25,7 +25,7 @@ _MIN_SCORE = 0.1
 # Cost of each frame in which a part of the body is exchanged, and of each frame in which arms and legs differ.
 _EXCHANGED, _DIFFERENT = 0.05, 0.1
 # Cost of each change of state, above what chance makes of joints that lie on top of each other.
-_CHANGE = 1.0
+_CHANGE = 1.5
 _ARMS, _LEGS = ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")
 # Whether (arms, legs) are exchanged, for each state.
 _STATES = np.array([(False, False), (True, False), (False, True), (True, True)])
@@ -62,8 +62,8 @@ def repair_swaps(people: People, times_s: Float[np.ndarray, " observations"], la
     # Eyes and ears follow where the whole body was exchanged.
     limbs = {joint for pairs in parts for pair in pairs.tolist() for joint in pair}
     others = np.array([pair for pair in layout.left_right if not limbs & set(pair)], np.int64).reshape(-1, 2)
-    _exchange(keypoints, scores, others, states.all(1))
-    return SwapRepair(People(people.boxes, people.scores, keypoints, scores), states.any(1))
+    _exchange(keypoints, scores, others, np.asarray(states.all(1)))
+    return SwapRepair(People(people.boxes, people.scores, keypoints, scores), np.asarray(states.any(1)))
 
 
 def _pairs(layout: JointLayout, names: Sequence[str]) -> Int64[np.ndarray, "pairs 2"]:

@@ -16,6 +16,7 @@ from pipelines.pose.oks import oks_sigmas
 from pipelines.pose.people import People
 from pipelines.tracking import kalman
 from pipelines.tracking.association import match, similarity
+from pipelines.tracking.side_swaps import repair_swaps
 from pipelines.tracking.tracks import Frame, Timeline, Track, lay_out
 from schemas.configs.link import LinkConfig
 from schemas.layouts import JointLayout
@@ -68,7 +69,7 @@ def track_people(
     timeline = timeline or Timeline.of(frames)
     assert set(timeline.indices.tolist()).issuperset(frame.index for frame in frames)
     tracks = [
-        _track(candidate.observations, timeline)
+        _track(candidate.observations, timeline, layout if config.repair_swaps else None)
         for candidate in _follow(frames, layout, config)
         if len(candidate.observations) >= config.min_observations
     ]
@@ -166,7 +167,8 @@ def _prolong(candidate: _Candidate, new: _Observation) -> None:
     candidate.missed_s.clear()
 
 
-def _track(observations: list[_Observation], timeline: Timeline) -> Track:
+def _track(observations: list[_Observation], timeline: Timeline, repair_layout: JointLayout | None) -> Track:
+    """One person's track; with a layout, left and right are put right where the detector had exchanged them."""
     rows = [(observation.frame.people, observation.row) for observation in observations]
     person = People(
         np.array([people.boxes[row] for people, row in rows]),
@@ -174,4 +176,9 @@ def _track(observations: list[_Observation], timeline: Timeline) -> Track:
         np.array([people.keypoints[row] for people, row in rows]),
         np.array([people.keypoint_scores[row] for people, row in rows]),
     )
-    return lay_out(np.array([observation.frame.index for observation in observations]), person, timeline)
+    indices = np.array([observation.frame.index for observation in observations])
+    if repair_layout is None:
+        return lay_out(indices, person, timeline)
+    times_s = np.array([observation.frame.timestamp_s for observation in observations])
+    repair = repair_swaps(person, times_s, repair_layout)
+    return lay_out(indices, repair.people, timeline, repair.swapped)

@@ -60,6 +60,7 @@ class Track:
         keypoints: (x, y) of each joint, pixels.
         keypoint_scores: Confidence of each joint, 0 to 1.
         interpolated: Whether the person was not observed in this frame.
+        swapped: Whether left and right were exchanged in this frame, see `side_swaps`.
     """
 
     indices: Int64[np.ndarray, " frames"]
@@ -69,6 +70,7 @@ class Track:
     keypoints: Float32[np.ndarray, "frames joints 2"]
     keypoint_scores: Float32[np.ndarray, "frames joints"]
     interpolated: Bool[np.ndarray, " frames"]
+    swapped: Bool[np.ndarray, " frames"]
 
     def __len__(self) -> int:
         """Number of frames, interpolated ones included."""
@@ -79,6 +81,7 @@ def lay_out(
     indices: Int64[np.ndarray, " observations"],
     people: People,
     timeline: Timeline,
+    swapped: Bool[np.ndarray, " observations"] | None = None,
 ) -> Track:
     """Lay one person's observations out over the timeline, gaps interpolated.
 
@@ -86,6 +89,7 @@ def lay_out(
         indices: Numbers of the frames in which the person was observed, ascending, all in the timeline.
         people: The person in each of these frames.
         timeline: Every frame of the video.
+        swapped: In which of these frames left and right were exchanged; None: in none.
     """
     observed = np.searchsorted(timeline.indices, indices)
     span = slice(observed[0], observed[-1] + 1)
@@ -93,6 +97,8 @@ def lay_out(
     times = timeline.timestamps_s[span]
     interpolated = np.ones(len(times), bool)
     interpolated[rows] = False
+    marked = np.zeros(len(times), bool)
+    marked[rows] = False if swapped is None else swapped
     return Track(
         indices=timeline.indices[span],
         timestamps_s=times,
@@ -101,6 +107,7 @@ def lay_out(
         keypoints=_interpolate(times, rows, people.keypoints),
         keypoint_scores=_scatter(len(times), rows, people.keypoint_scores),
         interpolated=interpolated,
+        swapped=marked,
     )
 
 

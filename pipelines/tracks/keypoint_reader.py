@@ -131,7 +131,8 @@ def read_rows(tracks: Iterable[TrackInfo], labels: bool = True) -> Iterator[Keyp
         tracks: From `survey`, in any order; files are read in the order of their first track.
         labels: Whether to read the positions of labeled tracks.
     """
-    columns = [name for name in TRACKS.names if labels or name not in _LABELS]
+    # Files of version 0.1.0 lack the column `swapped`, which nobody here needs.
+    columns = [name for name in TRACKS.names if name != "swapped" and (labels or name not in _LABELS)]
     for row in _rows(tracks, columns):
         yield KeypointTrack.from_row(dict.fromkeys(_LABELS) | row)
 

@@ -36,6 +36,9 @@ class LinkConfig(JobConfig):
     visible_score: float = Field(default=0.2, ge=0, le=1)
     """Keypoint score above which a joint counts as visible when keypoints are compared, 0 to 1."""
 
+    repair_swaps: bool = True
+    """Whether frames in which the detector took a person's left for their right are found, put right and marked."""
+
     @model_validator(mode="after")
     def _scores_are_ordered(self) -> Self:
         if self.low_score > self.high_score:

@@ -46,6 +46,11 @@ TRACKS = pa.schema(
             pa.list_(pa.float32()),
             metadata={"unit": "m, camera space", "shape": "frames,joints,3; null if unlabeled"},
         ),
+        pa.field(
+            "swapped",
+            pa.list_(pa.bool_()),
+            metadata={"shape": "frames; null if unknown", "meaning": "left and right were exchanged by linking"},
+        ),
         # The layout of `positions`: motion capture has other joints than detectors.
         pa.field("positions_layout", pa.string()),
     ]
