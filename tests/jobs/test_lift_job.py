@@ -60,7 +60,7 @@ def test_every_track_is_lifted_once_and_reported(embedded_ray, command, tmp_path
     result = {track.track_id: track for track in read_lifted(str(tmp_path / "poses"))}
     assert {name: len(track) for name, track in result.items()} == {"a": 40, "b": 1, "c": 2, "d": 60}
     assert {track.source for track in result.values()} == {"bucket-0.parquet", "bucket-1.parquet"}
-    assert {(track.model, len(track.model_sha256)) for track in result.values()} == {("best.pt", 64)}
+    assert {(track.model, len(track.model_sha256)) for track in result.values()} == {(str(tmp_path / "best.pt"), 64)}
     lines = out.splitlines()
     assert lines[2] == "tracks       4, 0 failed, 2 shorter than the receptive field, 0 resampled"
     assert lines[3] == "frames       103 lifted"
@@ -84,9 +84,9 @@ def test_the_job_is_an_mlflow_run(embedded_ray, command, tmp_path, capfd):
     mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
     (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
     assert (run.info.status, run.data.tags["raylift.job"]) == ("FINISHED", "lift")
-    assert (run.data.params["model"], run.data.params["workers.lifters"]) == ("best.pt", "1")
+    assert (run.data.params["model"], run.data.params["workers.lifters"]) == (str(tmp_path / "best.pt"), "1")
     document = report(tmp_path / "poses")
-    assert run.data.tags["raylift.model"] == "best.pt"
+    assert run.data.tags["raylift.model"] == str(tmp_path / "best.pt")
     assert run.data.tags["raylift.model_sha256"] == document["model"]["sha256"]
     assert (len(run.data.tags["raylift.data"]), run.data.tags["raylift.digest"]) == (32, document["digest"])
     assert run.data.metrics["frames"] == 103
