@@ -21,8 +21,9 @@ class PlainLifter(nn.Module):
     def __init__(self, config, input_layout, output_layout):
         super().__init__()
         self.input_layout, self.output_layout = input_layout, output_layout
+        # Without a bias, whose gradient before a batch norm is rounding noise, which Adam turns into steps.
         self.conv = nn.Sequential(
-            nn.Conv1d(2 * len(input_layout), config.channels, 9), nn.BatchNorm1d(config.channels), nn.ReLU()
+            nn.Conv1d(2 * len(input_layout), config.channels, 9, bias=False), nn.BatchNorm1d(config.channels), nn.ReLU()
         )
         self.norm = nn.BatchNorm1d(config.channels)
         self.shrink = nn.Linear(config.channels, 3 * len(output_layout))
