@@ -1,4 +1,4 @@
-"""What unlabeled tracks are worth: train without and with them, score both on people neither has seen.
+"""Measure what unlabeled tracks improve: train without and with them, score both on people that neither was trained on.
 
 python -m jobs.compare jobs/recipes/cmu_semi.yaml mocap=cmu_mocap_17j.npz output=out/cmu_semi
 """
@@ -28,7 +28,7 @@ METRICS = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
 
 
 def main(config: CompareConfig) -> int:
-    """Import, train twice, evaluate twice; what is done already is kept."""
+    """Import, train twice, evaluate twice; steps that are already done are not repeated."""
     started, console = time.monotonic(), Terminal()
     tracks = config.tracks
     if tracks is None:
@@ -51,14 +51,14 @@ def main(config: CompareConfig) -> int:
 
 
 def compose(scores: dict[str, dict[str, float]], seconds: float) -> dict[str, Any]:
-    """The comparison: each metric of each variant, and the gain in the first one."""
+    """The report: each metric of each variant, and the improvement of MPJPE."""
     first, second = (scores[variant]["mpjpe_mm"] for variant in ("supervised", "semi_supervised"))
-    flat = {f"{variant}_{name}": found[name] for variant, found in scores.items() for name in METRICS}
+    flat = {f"{variant}_{name}": metrics[name] for variant, metrics in scores.items() for name in METRICS}
     return {"format": FORMAT, **flat, "gain_percent": 100 * (1 - second / first), "seconds": seconds}
 
 
 def show(console: Terminal, comparison: dict[str, Any], config: CompareConfig) -> None:
-    """Both rows and what they say."""
+    """Print the metrics of both variants and the improvement."""
     table = Table("", *(name.removesuffix("_mm").replace("_", "-").upper() + ", mm" for name in METRICS))
     for variant in ("supervised", "semi_supervised"):
         values = (f"{comparison[f'{variant}_{name}']:.1f}" for name in METRICS)

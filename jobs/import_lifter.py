@@ -1,4 +1,4 @@
-"""Make a published checkpoint of temporal convolutions a lifter that evaluate and lift take.
+"""Convert a published checkpoint of temporal convolutions into a lifter for evaluate and lift.
 
 python -m jobs.import_lifter model=pretrained_h36m_cpn.bin input_layout=h36m17 output=lifter.pt
 """
@@ -16,7 +16,7 @@ from schemas.layouts import layout
 
 
 def main(config: ImportLifterConfig) -> int:
-    """Load, map, write, and say what it is."""
+    """Load, convert and write the checkpoint; print what it is."""
     model, card = load_published(
         config.model, layout(config.input_layout), layout(config.output_layout), fps=config.fps, causal=config.causal
     )

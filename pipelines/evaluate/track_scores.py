@@ -1,4 +1,4 @@
-"""Tracks through a lifter, each scored: read one after another, lifted in batches, memory bounded."""
+"""Scores of single tracks: they are read one after another and lifted in batches, so that memory stays bounded."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,25 +17,24 @@ from pipelines.tracks.resample import resample
 from schemas.errors import UserError
 from schemas.layouts import layout
 
-# What a track without a subject or an action is called.
+# Name of the subject or action of a track that has none.
 UNKNOWN = "unknown"
-# Lifted together, frames: short tracks fill batches, a longer one goes alone. A large lifter takes seconds for it on a
-# CPU, so that progress shows.
+# Most frames of a batch of several tracks. A large lifter takes seconds for that on a CPU, so that progress is visible.
 BATCH_FRAMES = 8192
 
 
 @dataclass(frozen=True)
 class TrackScore:
-    """What one track scored.
+    """The score of a track.
 
     Attributes:
-        track_id: Which track.
-        camera: Which camera, if known.
-        labeled: Whether it was held against labels.
+        track_id: Id of the track.
+        camera: Its camera; None if unknown.
+        labeled: Whether it was compared with labels.
         padded: Whether it is shorter than the receptive field, so that its first and last frames were repeated.
         resampled: Whether its frame rate is not the lifter's.
-        intrinsics: Where they come from; "none" if there are none.
-        score: The score, of frames at the lifter's rate.
+        intrinsics: Provenance of the intrinsics; "none" if there are none.
+        score: The score over frames at the lifter's rate.
     """
 
     track_id: str
@@ -48,7 +47,7 @@ class TrackScore:
 
 
 class _Prepared(NamedTuple):
-    """A track at the lifter's rate, and as the lifter reads it."""
+    """A track at the lifter's rate, and as the lifter's input."""
 
     track: KeypointTrack
     sequence: Sequences
@@ -61,14 +60,14 @@ def score_tracks(
     """Lift and score tracks, labeled or not; those without frames are left out.
 
     Args:
-        model: Computes where its weights are.
-        card: What it is.
-        tracks: Read as they are needed, once; a batch of them is held at a time.
-        flip: Lift the mirror image too, and average.
+        model: The lifter; computes on the device of its weights.
+        card: Its card.
+        tracks: Read as they are needed, once; one batch of them is in memory at a time.
+        flip: Whether to average with the prediction for the mirror image.
 
     Raises:
-        UserError: A track of other layouts, with numbers that are not finite or without a frame rate; or the lifter
-            predicts what is not finite.
+        UserError: A track has other layouts, numbers that are not finite or no frame rate; or the lifter predicts
+            numbers that are not finite.
     """
     prepared_tracks = (_prepare(track, card, model.pose.input_features) for track in tracks if len(track))
     for batch in _batches(prepared_tracks):
@@ -110,7 +109,7 @@ def _score(card: LifterCard, prepared: _Prepared, prediction: Lifted) -> TrackSc
     if sequence.cameras is not None:
         observed = ~torch.tensor(track.interpolated)
         view = View(sequence.layout, sequence.keypoints, observed, sequence.cameras[0], track.width)
-    found = score_sequence(layout(card.output_layout), pose, trajectory, positions=sequence.positions, view=view)
+    scored = score_sequence(layout(card.output_layout), pose, trajectory, positions=sequence.positions, view=view)
     subject, action = track.subject or UNKNOWN, track.action or UNKNOWN
     return TrackScore(
         track_id=track.track_id,
@@ -119,5 +118,5 @@ def _score(card: LifterCard, prepared: _Prepared, prediction: Lifted) -> TrackSc
         padded=len(track) < card.receptive_field,
         resampled=resampled,
         intrinsics="none" if track.intrinsics is None else track.intrinsics_provenance,
-        score=SequenceScore(subject, action, len(track), found.metrics, found.per_joint_mm),
+        score=SequenceScore(subject, action, len(track), scored.metrics, scored.per_joint_mm),
     )

@@ -1,4 +1,4 @@
-"""What a temporal lifter is: 2D keypoints over time in, one 3D skeleton per predicted frame out."""
+"""The protocol of a temporal lifter, which turns 2D keypoints over time into one 3D skeleton per predicted frame."""
 
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
@@ -13,7 +13,7 @@ from schemas.layouts import JointLayout
 
 @runtime_checkable
 class Lifter(Protocol):
-    """A lifter is a `torch.nn.Module`, built from its options and the layouts it reads and writes."""
+    """A `torch.nn.Module` that is built from its options, the joints it reads and the joints it predicts."""
 
     Config: ClassVar[type[JobConfig]]
     """The options under `lifter.` in a job's config."""
@@ -25,13 +25,13 @@ class Lifter(Protocol):
     """The joints it predicts."""
 
     receptive_field: int
-    """Input frames that one prediction sees; odd."""
+    """Number of input frames that a prediction depends on; odd."""
 
     causal: bool
-    """Whether a prediction is for the last frame that it sees; else it is for the middle one."""
+    """Whether a prediction is for the last frame of its receptive field; else it is for the middle one."""
 
     input_features: int
-    """Channels of a keypoint: 2 for (x, y), 3 for (x, y, score)."""
+    """Numbers per keypoint: 2 for (x, y), 3 for (x, y, score)."""
 
     def __init__(self, config: JobConfig, input_layout: JointLayout, output_layout: JointLayout) -> None:
         """Build it with fresh weights."""
@@ -40,7 +40,7 @@ class Lifter(Protocol):
     def __call__(
         self, inputs: Float[Tensor, "batch frames joints_in features"]
     ) -> Float[Tensor, "batch frames_out joints_out 3"]:
-        """Lift; frames_out = frames - receptive_field + 1.
+        """Predict every frame with a full receptive field; frames_out = frames - receptive_field + 1.
 
         Args:
             inputs: Keypoints in screen units: x in [-1, 1] across the image's width, aspect kept.
@@ -58,11 +58,11 @@ def build_lifter(config: PluginConfig, input_layout: JointLayout, output_layout:
         UserError: There is no such lifter.
         pydantic.ValidationError: It has no such options.
     """
-    found: Any = registry.load(registry.LIFTERS, config.name)
-    # The name may come from a checkpoint, and must not call just anything.
-    if not (isinstance(found, type) and issubclass(found, nn.Module) and hasattr(found, "Config")):
+    plugin: Any = registry.load(registry.LIFTERS, config.name)
+    # The name may come from a checkpoint of unknown origin, which must not be able to call any function.
+    if not (isinstance(plugin, type) and issubclass(plugin, nn.Module) and hasattr(plugin, "Config")):
         raise UserError(
             f"lifter.name={config.name}: must be a torch.nn.Module with a Config; see pipelines.lifters.base"
         )
-    lifter = cast(type[Lifter], found)
+    lifter = cast(type[Lifter], plugin)
     return lifter(lifter.Config(**config.options), input_layout, output_layout)

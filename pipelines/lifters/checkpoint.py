@@ -1,4 +1,4 @@
-"""Lifters on disk: a card that says what the model is, and its weights. Nothing is unpickled but tensors."""
+"""Lifters on disk: the weights, and a card with all that is needed to use them. Only tensors are unpickled."""
 
 import io
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ FORMAT = "raylift.lifter/1"
 
 
 class LifterCard(BaseModel):
-    """What a lifter is: everything needed to build it and to feed it right."""
+    """Everything that is needed to build a lifter and to give it the right input."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     format: Literal["raylift.lifter/1"] = FORMAT
-    """Names the format and its version."""
+    """Name and version of the format."""
 
     lifter: str
     """A name of the table `LIFTERS`, or package.module:Class."""
@@ -45,17 +45,17 @@ class LifterCard(BaseModel):
     """Frames per second of the tracks it was trained on."""
 
     receptive_field: int
-    """Frames that one prediction sees."""
+    """Number of input frames that a prediction depends on."""
 
     version: str = __version__
-    """The package that wrote it."""
+    """Version of the package that wrote it."""
 
     lineage: dict[str, str] = {}
-    """Where it comes from: run, digests of data, what its makers note."""
+    """Its origin: training run, digest of the data, and notes of its authors."""
 
 
 def save_lifter(uri: str, model: LiftingModel, card: LifterCard) -> None:
-    """Write a model with its card, whole or not at all.
+    """Write a model with its card; the file appears complete or not at all.
 
     Raises:
         RunFailed: It cannot be written.
@@ -69,7 +69,7 @@ def load_lifter(uri: str) -> tuple[LiftingModel, LifterCard]:
     """Read what `save_lifter` wrote; the model is on the CPU, in evaluation mode.
 
     Raises:
-        UserError: No such file; it is damaged; it is another format, version or architecture.
+        UserError: There is no such file, it is damaged, or it has another format, version or architecture.
     """
     content = read_checkpoint(uri, "lifter")
     card = _read_card(uri, content)
@@ -77,20 +77,20 @@ def load_lifter(uri: str) -> tuple[LiftingModel, LifterCard]:
     try:
         model = build_model(config, layout(card.input_layout), layout(card.output_layout), card.trajectory)
     except ValidationError as error:
-        wrong = error.errors()[0]
-        path = ".".join(["lifter", *map(str, wrong["loc"])])
+        mistake = error.errors()[0]
+        path = ".".join(["lifter", *map(str, mistake["loc"])])
         raise UserError(
-            f"{uri}: {path}={wrong['input']}: {wrong['msg']}; it was written by raylift {card.version}"
+            f"{uri}: {path}={mistake['input']}: {mistake['msg']}; it was written by raylift {card.version}"
         ) from error
     load_weights(uri, model, content.get("weights", {}))
     return model.eval(), card
 
 
 def require_layout(card: LifterCard, layout_name: str) -> None:
-    """Hold data against the layout that a lifter reads.
+    """Check that data have the layout that a lifter reads.
 
     Raises:
-        UserError: The data has another.
+        UserError: They have another layout.
     """
     if layout_name != card.input_layout:
         raise UserError(

@@ -70,7 +70,7 @@ class _FoldedTemporalConv:
 
 
 class _FoldedBlock:
-    """A wide filter and a pointwise one, around which the block's input is carried."""
+    """A wide filter and a pointwise one, with a residual connection around both."""
 
     def __init__(self, block: Block) -> None:
         self.dilation, self._lost_before = block.wide.dilation, block.lost_before

@@ -1,4 +1,4 @@
-"""Published checkpoints of Pavllo et al.'s architecture: their key names and shapes, mapped on load to ours."""
+"""Reads published checkpoints of Pavllo et al.'s architecture: their names and shapes are mapped to ours."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from pipelines.lifters.temporal_conv import TemporalConv, TemporalConvConfig
 from schemas.errors import UserError
 from schemas.layouts import JointLayout
 
-# Of batch norm; nothing depends on it.
+# A buffer of PyTorch's batch norm, on which no prediction depends.
 _COUNTER = "num_batches_tracked"
 
 _KINDS = {"product": "conv", "activation": "bn"}
@@ -30,21 +30,21 @@ def load_published(
 ) -> tuple[LiftingModel, LifterCard]:
     """Load a checkpoint {"model_pos": …, "model_traj": … or None}, or the weights of a pose lifter alone.
 
-    What the weights do not tell must be given; widths and channels are read off their shapes.
+    Filter widths and channels follow from the shapes of the weights; the rest must be given.
 
     Args:
         uri: The file.
         input_layout: Joints of the keypoints it was trained on.
         output_layout: Joints that it predicts.
         fps: Frames per second of what it was trained on.
-        dropout: Share of activations to drop in further training.
+        dropout: Fraction of activations to drop in further training.
         causal: Whether it was trained to predict the last frame.
 
     Returns:
         The model, on the CPU in evaluation mode, and its card.
 
     Raises:
-        UserError: No such file; it is damaged; it has other weights, or other joints than the layouts.
+        UserError: There is no such file, it is damaged, or it has other weights or other joints than the layouts.
     """
     content = read_checkpoint(uri, "lifter")
     pose = content.get("model_pos", content)
@@ -70,14 +70,14 @@ def load_published(
 
 
 def _infer(uri: str, weights: Any, input_layout: JointLayout, dropout: float, causal: bool) -> TemporalConvConfig:
-    """Read the options off the shapes of the convolutions, (channels, features, width)."""
+    """Infer the options from the shapes of the convolutions, which are (channels, features, width)."""
     shapes = shapes_of(weights if isinstance(weights, dict) else {})
     names = ["expand_conv.weight"]
     names += [f"layers_conv.{i}.weight" for i in range(0, sum(name.startswith("layers_conv.") for name in shapes), 2)]
     convolutions = [shape for shape in map(shapes.get, names) if shape is not None and len(shape) == 3]
     if len(convolutions) < len(names):
-        found = ", ".join(list(shapes)[:3]) or "nothing"
-        raise UserError(f"{uri}: weights of another architecture; expected {', '.join(names)}, found {found}, …")
+        names_found = ", ".join(list(shapes)[:3]) or "nothing"
+        raise UserError(f"{uri}: weights of another architecture; expected {', '.join(names)}, found {names_found}, …")
     channels, features, _ = convolutions[0]
     joints = len(input_layout)
     if features not in (2 * joints, 3 * joints):

@@ -1,14 +1,17 @@
-"""What changes from epoch to epoch, as functions of the epoch at its start: a resumed run goes on as if unbroken."""
+"""Schedules as functions of the epoch, so that a resumed training follows them as if it had not been interrupted.
+
+See docs/method.md, schedules.
+"""
 
 
 def bn_momentum(epoch: int, epochs: int) -> float:
-    """Weight of the newest batch in batch norm's running statistics during an epoch: 0.1, falling towards 0.001.
+    """Weight of the newest batch in batch norm's running statistics during an epoch.
 
-    Exponential, as in Pavllo et al. 2019: 0.1 · exp(-(epoch / epochs) · ln 100).
+    Decays exponentially from 0.1 to 0.001, as in Pavllo et al. 2019: 0.1 · exp(-(epoch / epochs) · ln 100).
 
     Args:
         epoch: Counted from 0.
-        epochs: How many there will be.
+        epochs: Number of epochs of the training.
     """
     return 0.1 * 0.01 ** (epoch / epochs)
 

@@ -1,9 +1,9 @@
 """A temporal convolution network over keypoints: Pavllo et al., CVPR 2019 (arXiv:1811.11742), section 3.
 
-A convolution is a matrix product of windows of frames, laid side by side, with its weight. Over a track of any length
-the windows overlap (the dense form). To predict the one frame that `receptive_field` frames allow, only windows that
-do not overlap are needed: then frames lie side by side in memory as they are, and the network is a chain of plain
-matrix products (the training form), 5 to 15 times cheaper. Both give the same prediction with the same weights.
+A convolution is the matrix product of its weight with windows of frames. Over a track of any length these windows
+overlap (the dense form). Predicting only the one frame for which `receptive_field` frames suffice needs only windows
+that do not overlap. Such windows lie in memory as they are, so that the network is a chain of plain matrix products
+(the training form), 5 to 15 times cheaper. Both forms give the same prediction with the same weights.
 """
 
 from typing import Any, ClassVar, cast
@@ -67,19 +67,19 @@ class TemporalConv(nn.Module):
 
 
 class Layer(nn.Module):
-    """A convolution over time without bias, batch norm, ReLU, dropout."""
+    """A convolution over time without bias, followed by batch norm, ReLU and dropout."""
 
     def __init__(self, features: int, width: int, dilation: int, config: TemporalConvConfig) -> None:
         super().__init__()
         self.width, self.dilation = width, dilation
-        # (channels, width * features): the window's frames side by side, as in the activations.
+        # (channels, width * features): the frames of a window follow each other, as they do in the activations.
         self.product = nn.Linear(width * features, config.channels, bias=False)
         self.activation = BatchNormActivation(config.channels, config.dropout)
 
     def forward(
         self, x: Float[Tensor, "batch frames features"], apart: bool
     ) -> Float[Tensor, "batch frames_out channels"]:
-        """Filter; `apart`: windows do not overlap, frames_out = frames / width."""
+        """Filter; with `apart`, windows do not overlap, and frames_out = frames / width."""
         if not apart and self.width > 1:
             reach = (self.width - 1) * self.dilation + 1
             x = x.unfold(1, reach, 1)[..., :: self.dilation].transpose(2, 3)
@@ -89,18 +89,18 @@ class Layer(nn.Module):
     def forward_and_keep(
         self, x: Float[Tensor, "batch frames channels"], kept: int
     ) -> tuple[Float[Tensor, "batch frames_out channels"], Float[Tensor, "batch frames_out channels"]]:
-        """Filter windows that do not overlap; also the frame `kept` of each window, as it came in."""
+        """Filter windows that do not overlap; also return input frame `kept` of each window."""
         windows = x.reshape(-1, self.product.in_features)
         samples, frames = _ProductAndFrame.apply(windows, self.product.weight, kept)
         return self.activation(samples).view(len(x), -1, samples.shape[1]), frames.view(len(x), -1, x.shape[2])
 
 
 class Block(nn.Module):
-    """A convolution over time and one within the frame, around which the block's input is carried."""
+    """A convolution over time and one within the frame, with a residual connection around both."""
 
     def __init__(self, width: int, reach: int, config: TemporalConvConfig) -> None:
         super().__init__()
-        # Of the frames that the wide filter loses, those before the predicted one.
+        # Frames that the wide filter loses before the predicted one.
         self.lost_before = (width - 1) * reach // (1 if config.causal else 2)
         self.kept = width - 1 if config.causal else width // 2
         dense = (config.channels, (width - 1) * reach + 1, 1, config)
@@ -110,7 +110,7 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch frames channels"], apart: bool
     ) -> Float[Tensor, "batch frames_out channels"]:
-        """Add what the two filters find to the frames that stay."""
+        """Add the output of the two filters to the input frames that are left."""
         if apart:
             wide, carried = self.wide.forward_and_keep(x, self.kept)
             return carried + self.pointwise(wide, apart)
@@ -119,7 +119,7 @@ class Block(nn.Module):
 
 
 class _ProductAndFrame(torch.autograd.Function):
-    """windows · weightᵀ, and one frame of each window; PyTorch's own gradient of the second is mostly zeros."""
+    """windows · weightᵀ, and one frame of each window, whose gradient PyTorch would fill up with zeros."""
 
     @staticmethod
     def forward(ctx: Any, windows: Tensor, weight: Tensor, kept: int) -> tuple[Tensor, Tensor]:
@@ -131,7 +131,7 @@ class _ProductAndFrame(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         windows, weight = ctx.saved_tensors
         product, frame = grads
-        # Under autocast the product is half as wide as the weight; PyTorch widens the gradients again.
+        # Under autocast the product has half the precision of the weight; PyTorch converts the gradients back.
         weight, narrow = weight.to(product.dtype), windows.to(product.dtype)
         windows_grad = product @ weight
         windows_grad.view(len(windows), -1, len(weight))[:, ctx.kept] += frame

@@ -1,4 +1,4 @@
-"""All tracks of a set, one after another along time, resident on one device."""
+"""All tracks of a set, concatenated along time in the memory of one device."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from schemas.layouts import JointLayout
 
 @dataclass(frozen=True, slots=True)
 class SequenceInfo:
-    """Where a sequence comes from; the fields are those of its track."""
+    """The origin of a sequence; the fields are those of its track."""
 
     track_id: str
     video: str
@@ -34,16 +34,16 @@ class Sequences:
     """Sequences of people, concatenated along time.
 
     Attributes:
-        infos: Where each sequence comes from.
+        infos: Origin of each sequence.
         layout: Joint layout of inputs, keypoints and scores.
         positions_layout: Joint layout of the positions; None if there are none.
-        inputs: What the lifter reads: x, y in screen units, and the score if it reads three features.
+        inputs: Input of the lifter: x, y in screen units, and the score if it reads three features.
         keypoints: x, y in screen units; shares the memory of `inputs`.
         scores: Confidence of each keypoint, 0 to 1.
-        positions: Camera space, metres, absolute; None if unlabeled.
+        positions: Joints in camera space, metres; None if unlabeled.
         cameras: Intrinsics in screen units, as `pose.cameras.camera_vector` orders them; None unless every track has
             them.
-        offsets: Where each sequence begins; the last entry is the number of frames.
+        offsets: First row of each sequence; the last entry is the number of frames.
     """
 
     infos: tuple[SequenceInfo, ...]
@@ -92,10 +92,10 @@ def concatenate(
     positions_layout: JointLayout | None = None,
     needs_intrinsics: bool = False,
 ) -> Sequences:
-    """Lay tracks one after another; tracks without frames are left out.
+    """Concatenate tracks; tracks without frames are left out.
 
     Args:
-        tracks: At one frame rate.
+        tracks: Tracks of the same frame rate.
         layout: Joint layout that the lifter reads.
         features: 2: x, y; 3: x, y, score.
         positions_layout: Joint layout that the lifter predicts, if the tracks must be labeled; else positions are
@@ -125,7 +125,7 @@ def concatenate(
             pieces["cameras"].append(cameras.camera_vector(track.intrinsics, track.width, track.height))
     if not infos:
         raise UserError("tracks: there is no frame to train on; give tracks, or a larger share of them")
-    # One kind after another, so that at most one of them lies in memory twice.
+    # One kind after another, so that at most one of them is in memory twice.
     inputs = torch.cat(pieces.pop("inputs"))
     return Sequences(
         tuple(infos),

@@ -1,1 +1,1 @@
-"""Training of temporal lifters: data, objective, loop; on Ray Train."""
+"""Training of temporal lifters: the plan of the data, the objective, the loop, and the job around them."""

@@ -1,4 +1,4 @@
-"""The joint objective of semi-supervised training (Pavllo et al. 2019, §4; lifting.md §1.10)."""
+"""The joint objective of semi-supervised training (Pavllo et al. 2019, section 4; docs/method.md, losses)."""
 
 from dataclasses import dataclass
 
@@ -15,18 +15,18 @@ from schemas.layouts import JointLayout, shared_joints
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of a batch.
+    """The model's prediction for a batch.
 
     Attributes:
-        pose: Metres, about the root.
-        trajectory: The root in camera space, metres; None without a trajectory net.
+        pose: Joints relative to the root, metres.
+        trajectory: The root in camera space, metres; None without a trajectory lifter.
     """
 
     pose: Float[Tensor, "batch chunk joints 3"]
     trajectory: Float[Tensor, "batch chunk 1 3"] | None
 
     def split(self, first: int) -> "tuple[Prediction, Prediction]":
-        """The first samples, and the others."""
+        """Split into the first samples and the remaining ones."""
         trajectory = self.trajectory
         return (
             Prediction(self.pose[:first], None if trajectory is None else trajectory[:first]),
@@ -35,16 +35,17 @@ class Prediction:
 
 
 class Objective:
-    """Loss terms over the batch of all workers; each worker computes its share.
+    """Loss terms over the whole batch, of which each worker computes its share.
 
-    A term is the mean over all samples of all workers. Data-parallel training averages the workers' gradients, so
-    that a worker's share of a mean is its sum times the number of workers over the number of samples of all.
+    A term is the mean over the samples of all workers. Data-parallel training averages the workers' gradients.
+    Therefore a worker's share is the sum over its samples, times the number of workers, divided by the number of
+    samples of all workers.
 
     Args:
-        config: Weights and mode.
+        config: Weights of the terms, and the projection.
         input_layout: Joints of the keypoints.
         output_layout: Joints of the poses.
-        workers: Who shares the batches.
+        workers: The workers that share the batches.
     """
 
     def __init__(
@@ -53,40 +54,42 @@ class Objective:
         self._config, self._workers = config, workers
         self._bones = output_layout.bones
         self._root = output_layout.parents.index(-1)
-        # Trap 1 of lifting.md: keypoints and poses are compared joint by joint of the same name.
+        # Keypoints and poses may have different layouts: joints of the same name are compared (docs/method.md, losses).
         pairs = torch.tensor(shared_joints(input_layout, output_layout), device=workers.device)
-        self._seen, self._predicted = pairs[:, 0], pairs[:, 1]
+        self._input_joints, self._output_joints = pairs[:, 0], pairs[:, 1]
 
     def __call__(
         self, labeled: Batch, prediction: Prediction, unlabeled: Batch | None = None
     ) -> dict[str, Float[Tensor, ""]]:
-        """This worker's shares of the weighted terms; their sum is what to minimise.
+        """This worker's shares of the weighted terms, whose sum is to be minimised.
 
         Args:
             labeled: Samples with positions.
-            prediction: Of the labeled samples, then of the unlabeled ones.
-            unlabeled: Samples without; None while warming up, or without such data.
+            prediction: The prediction for the labeled samples, followed by that for the unlabeled ones.
+            unlabeled: Samples without positions; None during warm-up and in supervised training.
         """
         config = self._config
-        known, guessed = prediction.split(len(labeled))
+        supervised, unsupervised = prediction.split(len(labeled))
         assert labeled.positions is not None
         root = labeled.positions[:, :, self._root, None]
-        terms = {"pose": config.pose * self._mean(losses.mpjpe(known.pose, labeled.positions - root, per_sample=True))}
-        if known.trajectory is not None:
-            error = losses.depth_weighted_mpjpe(known.trajectory, root, per_sample=True)
+        terms = {
+            "pose": config.pose * self._mean(losses.mpjpe(supervised.pose, labeled.positions - root, per_sample=True))
+        }
+        if supervised.trajectory is not None:
+            error = losses.depth_weighted_mpjpe(supervised.trajectory, root, per_sample=True)
             terms["trajectory"] = config.trajectory * self._mean(error)
         if unlabeled is not None:
             if config.projection != "none":
-                terms["reprojection"] = config.reprojection * self._reprojection(guessed, unlabeled)
-            # Not multiplied out when it is off: 0 times a diverging length is not 0.
+                terms["reprojection"] = config.reprojection * self._reprojection(unsupervised, unlabeled)
+            # Left out if its weight is 0, because 0 times an infinite length is not 0.
             if config.bone_length:
-                gap = losses.bone_length_gap(self._bone_lengths(known.pose), self._bone_lengths(guessed.pose))
+                gap = losses.bone_length_gap(self._bone_lengths(supervised.pose), self._bone_lengths(unsupervised.pose))
                 terms["bone_length"] = config.bone_length * gap
         return terms
 
     def _reprojection(self, prediction: Prediction, batch: Batch) -> Float[Tensor, ""]:
-        keypoints, confidence = batch.keypoints[:, :, self._seen], batch.scores[:, :, self._seen]
-        pose = prediction.pose[:, :, self._predicted]
+        keypoints, confidence = batch.keypoints[:, :, self._input_joints], batch.scores[:, :, self._input_joints]
+        pose = prediction.pose[:, :, self._output_joints]
         if self._config.projection == "orthographic":
             projected = cameras.project_orthographic(pose, keypoints, confidence)
         else:
@@ -100,14 +103,14 @@ class Objective:
         return self._mean(errors, confidence.mean((1, 2)))
 
     def _bone_lengths(self, pose: Float[Tensor, "batch chunk joints 3"]) -> Float[Tensor, " bones"]:
-        """Mean bone lengths over the samples of all workers: the same number for each of them."""
+        """Mean bone lengths over the samples of all workers."""
         lengths = losses.bone_lengths(pose, self._bones)
         return self._workers.sum(lengths.sum(0)) / self._total(lengths.new_tensor(float(len(lengths))))
 
     def _mean(
         self, values: Float[Tensor, " batch"], weights: Float[Tensor, " batch"] | None = None
     ) -> Float[Tensor, ""]:
-        """This worker's share of the (weighted) mean over the samples of all workers; 0 where there is no weight."""
+        """This worker's share of the (weighted) mean over the samples of all workers; 0 if all weights are 0."""
         if weights is None:
             total, weight = values.sum(), values.new_tensor(float(len(values)))
         else:

@@ -1,4 +1,7 @@
-"""Metrics on held-out sequences while training: without mirrored copies, weighted by frames (lifting.md §1.11)."""
+"""Metrics on held-out sequences during training: without the mirror image, weighted by frames.
+
+See docs/method.md, metrics and protocols.
+"""
 
 from pipelines.lifters.inference import lift
 from pipelines.lifters.model import LiftingModel
@@ -9,14 +12,14 @@ from pipelines.training.worker_group import WorkerGroup
 
 
 def validate(model: LiftingModel, sequences: Sequences, workers: WorkerGroup) -> dict[str, float]:
-    """Mean metrics of a model over sequences with positions, which the workers share."""
+    """Mean metrics of a model over labeled sequences, each of which one of the workers lifts."""
     assert sequences.positions is not None
     assert sequences.positions_layout is not None
     bounds = sequences.offsets.tolist()
-    mine = range(workers.rank, len(sequences), workers.size)
-    inputs = [sequences.inputs[bounds[n] : bounds[n + 1]] for n in mine]
+    own = range(workers.rank, len(sequences), workers.size)
+    inputs = [sequences.inputs[bounds[n] : bounds[n + 1]] for n in own]
     scores = []
-    for number, (pose, trajectory) in zip(mine, lift(model, inputs, flip=False), strict=True):
+    for number, (pose, trajectory) in zip(own, lift(model, inputs, flip=False), strict=True):
         positions = sequences.positions[bounds[number] : bounds[number + 1]].cpu()
         score = score_sequence(sequences.positions_layout, pose, trajectory, positions=positions)
         info = sequences.infos[number]
