@@ -7,8 +7,9 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from pipelines.lifters.all_reduce import sum_over_workers
 
 
 class CpuSyncBatchNorm(_BatchNorm):
@@ -30,9 +31,9 @@ class CpuSyncBatchNorm(_BatchNorm):
         shape = [1, -1] + [1] * (input.dim() - 2)
         count = input.new_tensor(input.numel() / input.shape[1])
         dist.all_reduce(count)
-        mean = all_reduce(input.sum(others)) / count
+        mean = sum_over_workers(input.sum(others)) / count
         centred = input - mean.view(shape)
-        var = all_reduce(centred.square().sum(others)) / count
+        var = sum_over_workers(centred.square().sum(others)) / count
         self._update_statistics(mean.detach(), var.detach() * count / (count - 1))
         y = centred * (var + self.eps).rsqrt().view(shape)
         return y if self.weight is None else y * self.weight.view(shape) + self.bias.view(shape)

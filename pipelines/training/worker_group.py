@@ -6,7 +6,8 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributed.nn.functional import all_reduce
+
+from pipelines.lifters.all_reduce import sum_over_workers
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class WorkerGroup:
 
     def sum(self, values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The sum over all workers, through which gradients flow."""
-        return values if self.size == 1 else all_reduce(values)
+        return values if self.size == 1 else sum_over_workers(values)
 
     def gather(self, value: object) -> list:
         """The value of every worker, in order of rank."""

@@ -126,14 +126,15 @@ def test_a_loss_that_is_not_finite_names_its_batch(corpus, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "lifter",
+    ("lifter", "atol"),
     [
-        {"name": "temporal_conv", "filter_widths": [3, 3], "channels": 16, "dropout": 0.0},
-        {"name": "train.plain_lifter:PlainLifter"},
+        ({"name": "temporal_conv", "filter_widths": [3, 3], "channels": 16, "dropout": 0.0}, 1e-5),
+        # One worker runs PyTorch's own batch norm, which rounds otherwise than the synchronised one.
+        ({"name": "train.plain_lifter:PlainLifter"}, 1e-4),
     ],
     ids=["temporal_conv", "a user's lifter with nn.BatchNorm1d"],
 )
-def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path, lifter):
+def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path, lifter, atol):
     """Weights, batch statistics and reported losses after three steps, gloo on CPUs, uneven shares."""
     common = [sys.executable, "-m", "train.two_workers", *corpus, str(tmp_path), json.dumps(lifter)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
@@ -148,4 +149,4 @@ def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path, lifte
     one, two = (torch.load(tmp_path / f"world{n}.pt", weights_only=True) for n in (1, 2))
     assert one["losses"] == pytest.approx(two["losses"], abs=1e-5)
     for name, value in one["model"].items():
-        assert torch.allclose(value, two["model"][name], atol=1e-5), name
+        assert torch.allclose(value, two["model"][name], atol=atol), name
