@@ -1,8 +1,9 @@
 """Training samples gathered from resident sequences by index: windows of input and the frames they predict.
 
-A sequence of T frames is cut into ceil(T / c) chunks of c frames that overhang it evenly at both ends (Pavllo et al.
-2019; lifting.md §1.8). A chunk's input window is the receptive field's other R - 1 frames longer. Frames beyond
-either end of the sequence repeat the one at this end, in the input and in the target.
+A sequence of T frames is cut into ceil(T / c) chunks of c frames, which extend beyond both of its ends by the same
+number of frames (Pavllo et al. 2019; docs/method.md, augmentation and windows). The input window of a chunk is R - 1
+frames longer, for a receptive field of R frames. Beyond the ends of a sequence its first and last frame repeat, in the
+input and in the target.
 """
 
 from collections.abc import Sequence
