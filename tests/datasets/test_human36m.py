@@ -11,7 +11,7 @@ from pipelines.synthetic.cameras import project
 from schemas.errors import UserError
 from schemas.layouts import layout
 
-# 32-joint parents and the joints that do not move (lifting.md, section 1.2).
+# 32-joint parents and the joints that do not move, as Human3.6M records them.
 PARENTS_32 = (
     *(-1, 0, 1, 2, 3, 4, 0, 6, 7, 8, 9, 0, 11, 12, 13, 14, 12, 16, 17, 18, 19, 20, 19, 22, 12, 24, 25, 26, 27, 28, 27),
     30,
