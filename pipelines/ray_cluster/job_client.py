@@ -1,4 +1,4 @@
-"""A Ray cluster's job server: jobs submitted, followed, listed and stopped."""
+"""The job server of a Ray cluster: submits, follows, lists and stops jobs."""
 
 import asyncio
 import logging
@@ -19,26 +19,26 @@ from schemas.errors import RunFailed, UserError
 
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
-# Of a job's metadata: its name, by which those of Raylift are told from others, and who submitted it.
+# Keys of a job's metadata: the name of the job, which only jobs of Raylift have, and the user who submitted it.
 JOB_KEY, USER_KEY = "raylift.job", "raylift.user"
 
 _CONNECT_S = 5
-# Between two looks at a job that is about to end, and after a connection was lost.
-_AGAIN_S = 1.0
-# A lost connection, tried again for so long: a head that is replaced takes minutes.
+# Pause between two requests: while a job is about to end, and after a connection was lost.
+_PAUSE_S = 1.0
+# How long to try to reach a cluster again: replacing its head takes minutes.
 _LOST_S = 300
 # A head that has just started answers before it can take jobs.
 _STARTING_S, _NOT_READY = 120, "No available agent"
-# How long a job may take to stop; Ray kills it after three seconds of asking.
+# How long to wait for a job to stop; Ray kills it three seconds after the request.
 _STOPPING_S = 60
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is submitted.
+    """A job to submit.
 
     Attributes:
-        id: Names it on the cluster.
+        id: Its name on the cluster.
         entrypoint: The command.
         runtime_env: Ray's: working directory, excludes, environment variables.
         metadata: Shown with it.
@@ -58,18 +58,18 @@ class Order:
 
 @dataclass(frozen=True)
 class SubmittedJob:
-    """A job as its cluster tells of it.
+    """What the cluster knows of a submitted job.
 
     Attributes:
-        id: Names it on the cluster.
-        job: Its name here: label, train, …
+        id: Its name on the cluster.
+        job: The job: label, train, …
         user: Who submitted it.
         state: pending, running, stopped, succeeded or failed.
         command: What runs.
-        message: What the cluster says of its state, a line.
-        exit_code: The job's own; 1 where it ended without one, as when it was stopped. None while it goes on.
-        began_at: s since 1970; None: not begun.
-        ended_at: s since 1970; None: not ended.
+        message: The cluster's explanation of the state, one line.
+        exit_code: The exit code of the job; 1 if it ended without one, as when it was stopped; None while it runs.
+        began_at: Seconds since 1970; None if it has not begun.
+        ended_at: Seconds since 1970; None if it has not ended.
     """
 
     id: str
@@ -84,7 +84,7 @@ class SubmittedJob:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is over, one way or another."""
+        """Whether it has ended, successfully or not."""
         return self.exit_code is not None
 
 
@@ -104,13 +104,13 @@ class JobServer:
         parts = urlsplit(self.address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UserError(f"address={self.address}: is no job server; give http://head:8265")
-        with self._in_a_line():
+        with self._one_line_errors():
             port = parts.port or (443 if parts.scheme == "https" else 80)
             socket.create_connection((parts.hostname, port), _CONNECT_S).close()
             # The environment outweighs the argument.
             os.environ[ADDRESS] = self.address
             self._client = JobSubmissionClient(self.address)
-        # They tell of each file that stays here, and have levels of their own.
+        # These loggers report each file that is not uploaded, and have levels of their own.
         for name in (
             "dashboard.modules.dashboard_sdk",
             "_private.runtime_env.packaging",
@@ -131,10 +131,10 @@ class JobServer:
             except RuntimeError as error:
                 if _NOT_READY not in str(error) or time.monotonic() > deadline:
                     raise RunFailed(f"address={self.address}: refuses the job: {_line(error)}") from error
-            time.sleep(_AGAIN_S)
+            time.sleep(_PAUSE_S)
 
     def _submit(self, order: Order) -> None:
-        with self._in_a_line():
+        with self._one_line_errors():
             self._client.submit_job(
                 submission_id=order.id,
                 entrypoint=order.entrypoint,
@@ -151,9 +151,9 @@ class JobServer:
         Raises:
             UserError: There is none of this id.
         """
-        with self._in_a_line():
+        with self._one_line_errors():
             try:
-                return _told(self._client.get_job_info(job_id))
+                return _to_submitted_job(self._client.get_job_info(job_id))
             except RuntimeError as error:
                 if "404" not in str(error):
                     raise
@@ -162,18 +162,18 @@ class JobServer:
 
     def jobs(self) -> Sequence[SubmittedJob]:
         """Raylift's jobs, the newest first."""
-        with self._in_a_line():
-            found = [_told(job) for job in self._client.list_jobs() if JOB_KEY in (job.metadata or {})]
+        with self._one_line_errors():
+            found = [_to_submitted_job(job) for job in self._client.list_jobs() if JOB_KEY in (job.metadata or {})]
         return sorted(found, key=lambda job: -(job.began_at or 0))
 
     def stop(self, job_id: str) -> SubmittedJob:
         """Stop a job and wait until it has; one that has ended stays as it is."""
         found, deadline = self.look_up(job_id), time.monotonic() + _STOPPING_S
         if not found.has_ended:
-            with self._in_a_line():
+            with self._one_line_errors():
                 self._client.stop_job(job_id)
         while not found.has_ended and time.monotonic() < deadline:
-            time.sleep(_AGAIN_S)
+            time.sleep(_PAUSE_S)
             found = self.look_up(job_id)
         return found
 
@@ -185,13 +185,13 @@ class JobServer:
         """
         asyncio.run(self._tail(job_id, on_text))
         while not (found := self.look_up(job_id)).has_ended:
-            time.sleep(_AGAIN_S)
+            time.sleep(_PAUSE_S)
         return found
 
     def logs(self, job_id: str) -> str:
         """A job's output so far."""
         self.look_up(job_id)
-        with self._in_a_line():
+        with self._one_line_errors():
             return self._client.get_job_logs(job_id)
 
     async def _tail(self, job_id: str, on_text: Callable[[str], None]) -> None:
@@ -206,7 +206,7 @@ class JobServer:
                 lost_at = lost_at or time.monotonic()
                 if time.monotonic() - lost_at > _LOST_S:
                     raise RunFailed(f"{self.address}: lost for {_LOST_S} s: {error}; the job may go on") from error
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(_PAUSE_S)
 
     async def _beyond(self, job_id: str, told: int) -> AsyncIterator[str]:
         """The output after its first `told` characters: each connection begins with the first one."""
@@ -216,8 +216,8 @@ class JobServer:
             told = max(0, told - len(text))
 
     @contextmanager
-    def _in_a_line(self) -> Iterator[None]:
-        """Says what Ray's client raises in a line."""
+    def _one_line_errors(self) -> Iterator[None]:
+        """Turn the exceptions of Ray's client into errors of one line."""
         try:
             yield
         except AuthenticationError as error:
@@ -237,7 +237,7 @@ def _line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def _told(job: JobDetails) -> SubmittedJob:
+def _to_submitted_job(job: JobDetails) -> SubmittedJob:
     metadata, ended = job.metadata or {}, job.status.is_terminal()
     code = job.driver_exit_code if job.driver_exit_code and job.driver_exit_code > 0 else 1
     return SubmittedJob(
