@@ -1,4 +1,4 @@
-"""What a 2D keypoint detector is: frames in, the people of each frame out."""
+"""The protocols of 2D keypoint detectors, which return the people of each frame."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Protocol, runtime_checkable
@@ -22,12 +22,12 @@ class Detector(Protocol):
     Config: ClassVar[type[JobConfig]]
     """The options under `detector.` in a job's config.
 
-    Its class variable `PRACTICAL` holds, as pydantic's `exclude`, those that do not change what is found: an output may
-    be continued with others. Without it that is `weights`, whose hash counts instead.
+    Its class variable `PRACTICAL` holds, in the form of pydantic's `exclude`, the options that do not change the
+    results: an output may be continued with other values. Without it that is `weights`, whose hash is compared instead.
     """
 
     layout: JointLayout
-    """The joints it finds."""
+    """The joints that it detects."""
 
     weights_sha256: str
     """Identifies the weights in the output's metadata."""
@@ -37,41 +37,41 @@ class Detector(Protocol):
         ...
 
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
-        """Find the people of each RGB frame; the same frames give the same people, whatever came before."""
+        """Detect the people of each RGB frame; the result depends on these frames only, not on earlier calls."""
         ...
 
 
 @runtime_checkable
 class TimedDetector(Detector, Protocol):
-    """A detector that can be told when the frames are shown: one that follows people from frame to frame."""
+    """A detector that takes the timestamps of the frames, because it tracks people from frame to frame."""
 
     def detect_clip(
         self,
         frames: UInt8[np.ndarray, "frames height width 3"],
         timestamps_s: Float64[np.ndarray, " frames"],
     ) -> list[People]:
-        """Find the people of each RGB frame, as calling the detector does where nobody knows the times.
+        """Detect the people of each RGB frame; calling the detector does the same without timestamps.
 
         Args:
             frames: RGB frames of one clip; damaged ones may be missing.
-            timestamps_s: When each is shown, s, ascending; equal ones are tolerated.
+            timestamps_s: When each is shown, s, ascending; may repeat.
         """
         ...
 
 
 @runtime_checkable
 class KeypointEstimator(Detector, Protocol):
-    """A detector that can be told where the people are and finds the joints of each."""
+    """A detector that takes the boxes of people and detects the joints of each."""
 
     def estimate(
         self,
         frames: UInt8[np.ndarray, "frames height width 3"],
         boxes: Sequence[Float32[np.ndarray, "_people 4"]],
     ) -> list[People]:
-        """Find the joints of the people in the boxes of each RGB frame.
+        """Detect the joints of the people in the boxes of each RGB frame.
 
-        Everybody given is returned, in the order given, with the box given. Frames may have been widened by black
-        on the right and at the bottom, so that images of several sizes go in one call: it changes nothing.
+        There is one person for each box, in the same order, with that box. Frames may be padded with black on the
+        right and at the bottom, so that images of several sizes fit in one call; this must not change the result.
 
         Args:
             frames: RGB frames.

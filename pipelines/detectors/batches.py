@@ -1,4 +1,4 @@
-"""Work in batches that shrink when the GPU's memory is too small for them."""
+"""Processes items in batches, which are halved when they do not fit the GPU's memory."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -10,24 +10,24 @@ Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
 
-# What NVIDIA's libraries say, through PyTorch, when there is no room for their working memory.
+# Errors of NVIDIA's libraries when they cannot allocate their working memory.
 _NO_ROOM = ("CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class Batches:
-    """Cuts work into batches of at most `size` items.
+    """Splits work into batches of at most `size` items.
 
-    Where a batch does not fit the GPU's memory, it and all later ones are halved, and the log says so once.
+    If a batch does not fit the GPU's memory, it and all later ones are halved, and this is logged once.
 
     Args:
-        size: Items of a batch, to begin with.
-        what: What the items are, for the log.
+        size: Largest number of items of a batch at first.
+        what: Name of the items, for the log.
     """
 
     def __init__(self, size: int, what: str) -> None:
         self.size = size
         self._what = what
-        self._told = False
+        self._logged = False
 
     def __call__(self, count: int, work: Callable[[slice], Result]) -> Iterator[Result]:
         """Do `work` on each part of `count` items, in order; the parts are as equal as they can be.
@@ -45,7 +45,7 @@ class Batches:
             except RuntimeError as error:
                 if stop - start == 1 or not _is_out_of_memory(error):
                     raise
-            # Not in the handler: while the error lives, so do the tensors of all it passed through.
+            # Outside the handler: the error keeps the tensors of its whole traceback alive.
             if done:
                 yield done.pop()
                 start = stop
@@ -55,8 +55,8 @@ class Batches:
     def _halve(self, tried: int) -> None:
         self.size = tried // 2
         torch.cuda.empty_cache()
-        if not self._told:
-            self._told = True
+        if not self._logged:
+            self._logged = True
             _log.warning(
                 "%d %s at once do not fit the GPU's memory: going on with %d, or fewer if need be",
                 *(tried, self._what, self.size),

@@ -1,4 +1,4 @@
-"""Keypoint networks of our own training on disk: a card that says what it is, and its weights."""
+"""Files of keypoint networks trained by this project: a card that describes the network, and its weights."""
 
 import io
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ FORMAT = "raylift.detector/1"
 
 
 class DetectorCard(BaseModel):
-    """What a keypoint network is: everything needed to build it and to feed it right."""
+    """Description of a keypoint network: everything needed to build it and to prepare its input."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -29,7 +29,7 @@ class DetectorCard(BaseModel):
     """Channels of the branch of full resolution."""
 
     layout: str
-    """The joints."""
+    """Joint layout of the heatmaps."""
 
     input_size: str
     """HEIGHTxWIDTH of the crops it was trained on, pixels."""
@@ -41,11 +41,11 @@ class DetectorCard(BaseModel):
     """The package that wrote it."""
 
     lineage: dict[str, str] = {}
-    """Where it comes from: run, digests of data, the checkpoint it was tuned from."""
+    """Origin of the network: run, digests of data, the checkpoint that its training started from."""
 
 
 def save_detector(uri: str, network: torch.nn.Module, card: DetectorCard) -> None:
-    """Write a network with its card, whole or not at all.
+    """Write a network with its card, atomically.
 
     Raises:
         RunFailed: It cannot be written.
@@ -56,10 +56,10 @@ def save_detector(uri: str, network: torch.nn.Module, card: DetectorCard) -> Non
 
 
 def card_of(uri: str, content: Mapping[str, Any], detector: str) -> DetectorCard | None:
-    """The card of a checkpoint of ours; None for one of somebody else's.
+    """The card of a checkpoint; None for a checkpoint that this project did not write.
 
     Raises:
-        UserError: The checkpoint is of ours, but of another format, version or detector, or its card is damaged.
+        UserError: This project wrote it, but it has another format, version or detector, or its card is damaged.
     """
     if "format" not in content:
         return None

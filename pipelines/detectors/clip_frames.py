@@ -1,4 +1,4 @@
-"""The frames of a clip on the device that looks at them, uploaded while it computes."""
+"""Uploads the frames of a clip to a device while the device computes."""
 
 import warnings
 from contextlib import nullcontext
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-# One copy: large enough for the bus to run at full speed, small enough for the first frames to be there at once.
+# Size of one copy: large enough for the full speed of the bus, small enough for the first frames to arrive early.
 _PIECE_BYTES = 8 << 20
 
 
@@ -36,12 +36,12 @@ class ClipFrames:
         self._clip, self._uploaded = torch.empty(frames.shape, dtype=torch.uint8, device=device), 0
         self._piece = max(1, _PIECE_BYTES // max(1, frames[:1].nbytes))
         if self._side is not None:
-            # The memory may have been another tensor's, which the device still computes with.
+            # The memory may have belonged to another tensor that the device still uses.
             self._side.wait_stream(torch.cuda.current_stream(device))
             self._clip.record_stream(self._side)
 
     def until(self, stop: int) -> UInt8[Tensor, "frames height width 3"]:
-        """The whole clip, of which the first `stop` frames may be read by what is computed from now on."""
+        """The whole clip, of which operations that start from now on may read the first `stop` frames."""
         while self._uploaded < stop:
             begin, self._uploaded = self._uploaded, min(self._uploaded + self._piece, len(self._frames))
             self._upload(slice(begin, self._uploaded))

@@ -1,4 +1,4 @@
-"""Where weights come from, as options say it: a URI, a Hugging Face name, or a seed for tests and benchmarks."""
+"""Options that name weights: a URI, a Hugging Face name, or a seed for tests and benchmarks."""
 
 import hashlib
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ Weights = Annotated[str, AfterValidator(_absolute)]
 
 @contextmanager
 def named(field: str) -> Iterator[None]:
-    """Say which field gave the file that a message begins with."""
+    """Prefix error messages, which begin with the file, with the option that named it."""
     try:
         yield
     except UserError as error:

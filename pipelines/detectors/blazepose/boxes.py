@@ -1,4 +1,4 @@
-"""Boxes and bodies: the box around joints, and the joints of whom a given box is of."""
+"""Boxes of BlazePose: the box around detected joints, and the joints of the person in a given box."""
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -40,7 +40,7 @@ def joints_in(
     """The joints of the person in a box (x0, y0, x1, y1), frame pixels.
 
     Two crops are tried, that around the best hint of the person model and the box's own square, as of somebody
-    upright with the hips in its middle. The one whose body fits the box better is told.
+    upright with the hips in its middle. The result is the one whose body fits the box better.
     """
     centre = (box[:2] + box[2:]).astype(np.float64) / 2
     # A box without area is one of a pixel.

@@ -1,1 +1,1 @@
-"""Where the people are: boxes for the top-down detectors."""
+"""Person finders: boxes of people for the top-down detectors."""

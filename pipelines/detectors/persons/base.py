@@ -1,4 +1,4 @@
-"""What finds people: frames in, boxes out; and the options that all of these have."""
+"""The protocol of person finders, which return the boxes of the people in frames, and their common options."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -27,13 +27,13 @@ class PersonsConfig(JobConfig):
     """Folder (any URI) with config.json and model.safetensors, a Hugging Face name, or random:SEED for tests."""
 
     min_score: float = Field(default=0.3, ge=0, le=1)
-    """Score from which a find counts as a person, 0 to 1."""
+    """Least score of a detected person, 0 to 1."""
 
     max_overlap: float = Field(default=0.8, gt=0, le=1)
     """Intersection over union above which two boxes are one person."""
 
     max_people: int = Field(default=20, ge=1)
-    """Most people of one frame, those of the best scores."""
+    """Largest number of people in one frame; those of the best scores are kept."""
 
     every: int = Field(default=1, ge=1)
     """Detect people in every n-th frame and the last of a clip; their boxes are propagated to the frames between."""
@@ -81,7 +81,7 @@ class Boxes:
 
 @runtime_checkable
 class PersonFinder(Protocol):
-    """Built once per process, called with frames on its device.
+    """A person finder: built once per process, called with frames on its device.
 
     `__init__(config, threads, device)` loads the weights.
     """
@@ -98,6 +98,6 @@ class PersonFinder(Protocol):
     ) -> tuple[Float[Tensor, "frames slots 4"], Float[Tensor, "frames slots"]]:
         """Boxes (x0, y0, x1, y1) in pixels and their scores, 0 where a slot is empty, on the frames' device.
 
-        Nothing is waited for: a GPU goes on with the next frames before these are known.
+        The call must not wait for the device, so that a GPU can continue with the next frames.
         """
         ...

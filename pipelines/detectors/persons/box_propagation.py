@@ -1,7 +1,7 @@
-"""The people of the frames not looked at: followed from look to look, and filled in along the way.
+"""Boxes of people in the frames between those that the person finder sees: tracked, and interpolated.
 
-The parts are the tracker's (`pipelines/following`). There are no keypoints yet to tell people apart by, and they may
-move by more than their width between two looks, so the boxes that fit are those that overlap or are likely.
+The parts are those of `pipelines/tracking`. There are no keypoints yet to tell people apart by, and people may move by
+more than their width between two searched frames, so boxes are matched by overlap and by likelihood.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,26 +15,26 @@ from pipelines.detectors.persons.base import Boxes
 from pipelines.tracking import kalman
 from pipelines.tracking.association import iou, likelihood, match
 
-# Least mean of overlap and likelihood of a box that fits: 2.4 deviations off, if there is no overlap. Chosen on people
-# of the studio and on motion capture (benchmarks/person_boxes.py); 0.02 to 0.05 are as good within a hundredth.
+# Least mean of overlap and likelihood of a match: 2.4 standard deviations without overlap. Chosen on people of the
+# studio and on motion capture (benchmarks/person_boxes.py); 0.02 to 0.05 give the same score within 0.01.
 _FITS = 0.03
-# Looks that may miss somebody in a row before they are gone: detectors miss one of many, but seldom two together.
+# Consecutive searched frames that may miss a person before the track ends: detectors seldom miss two in a row.
 _MOST_MISSED = 1
-# Nobody goes on as they did for longer, and where the clock jumps by hours a prediction would be infinite.
+# Predictions are limited to this time: motion is not constant for longer, and timestamps may jump by hours.
 _STEADY_S = 1.0
 
 Find = list[float]
-"""x0, y0, x1, y1 (px) and score of somebody found."""
+"""x0, y0, x1, y1 (px) and score of a detected box."""
 
 
 @dataclass
 class _Route:
-    """Somebody who is followed.
+    """A person tracked through the searched frames (looks).
 
     Attributes:
-        motion: As of the last find.
-        looks: Which looks found them, by number.
-        finds: What each of these found.
+        motion: As of the last detected box.
+        looks: Numbers of the looks that detected the person.
+        finds: The box of each of these looks.
     """
 
     motion: kalman.Motion
@@ -53,17 +53,17 @@ def fill_in(
     frame_wh: tuple[int, int],
     most: int,
 ) -> list[Boxes]:
-    """The people of every frame from those of `looked_at` frames.
+    """The people of every frame, from those of the searched frames (`looked_at`).
 
-    Between two finds people move evenly, also through one look that missed them. Before their first find and after
-    their last they go on as they did, in the frames that are nearer to it than to the look without them, and never out
-    of the frame. Deterministic, whatever the order of the people within a frame.
+    Boxes are interpolated linearly between two detections, also across one look that missed the person. Before the
+    first and after the last detection they are extrapolated in the frames that are nearer to it than to the next look,
+    clipped to the frame. The result does not depend on the order of the people within a frame.
 
     Args:
-        found: The people of the frames looked at, which stay as they are.
-        timestamps_s: When each frame is shown, s, ascending; equal ones are tolerated.
+        found: The people of the searched frames, which are returned unchanged.
+        timestamps_s: When each frame is shown, s, ascending; may repeat.
         frame_wh: Width and height of the frames, pixels.
-        most: How many people a frame may have; the others fall away, those of the lowest scores.
+        most: Largest number of people in a frame; propagated boxes of the lowest scores are dropped.
     """
     looks = np.array(sorted(found), np.int64)
     if len(looks) == len(timestamps_s):
@@ -73,26 +73,27 @@ def fill_in(
     rows = np.concatenate([np.zeros((0, 6)), *ways])
     rows[:, 1:5] = rows[:, 1:5].clip(0, np.tile(frame_wh, 2))
     rows = rows[(rows[:, 3:5] - rows[:, 1:3] >= 1).all(1)]
-    # np.lexsort takes its keys last one first: by frame, best score first, equal scores by their boxes.
+    # np.lexsort sorts by its last key first: by frame, then by score (best first), then by box.
     rows = rows[np.lexsort([*rows[:, 1:5].T, -rows[:, 5], rows[:, 0]])]
     parts = np.split(rows[:, 1:].astype(np.float32), np.searchsorted(rows[:, 0], np.arange(1, len(timestamps_s))))
     nobody = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-    return [_joined(found.get(frame, nobody), carried, most) for frame, carried in enumerate(parts)]
+    return [_joined(found.get(frame, nobody), propagated, most) for frame, propagated in enumerate(parts)]
 
 
-def _joined(found: Boxes, carried: Float32[np.ndarray, "people 5"], most: int) -> Boxes:
-    carried = carried[: max(0, most - len(found))]
-    if not len(carried):
+def _joined(found: Boxes, propagated: Float32[np.ndarray, "people 5"], most: int) -> Boxes:
+    propagated = propagated[: max(0, most - len(found))]
+    if not len(propagated):
         return found
-    return Boxes(np.concatenate([found.corners, carried[:, :4]]), np.concatenate([found.scores, carried[:, 4]]))
+    corners = np.concatenate([found.corners, propagated[:, :4]])
+    return Boxes(corners, np.concatenate([found.scores, propagated[:, 4]]))
 
 
 def _follow(found: Sequence[Boxes], moments_s: Sequence[float]) -> list[_Route]:
-    """Everybody found, by first find; `moments_s` are the looks' timestamps."""
+    """All tracked people, by first detection; `moments_s` are the timestamps of the looks."""
     everybody: list[_Route] = []
     alive: list[_Route] = []
     for look, boxes in enumerate(found):
-        # An order that depends on nothing but the people themselves.
+        # An order that does not depend on the given one.
         finds = sorted(np.column_stack([boxes.corners, boxes.scores]).tolist(), key=lambda f: (-f[4], *f))
         alive = [route for route in alive if look - route.looks[-1] <= _MOST_MISSED + 1]
         pairs = _associate(alive, finds, [moments_s[look] - moments_s[route.looks[-1]] for route in alive])
@@ -110,7 +111,7 @@ def _follow(found: Sequence[Boxes], moments_s: Sequence[float]) -> list[_Route]:
 
 
 def _associate(alive: Sequence[_Route], finds: Sequence[Find], elapsed_s: Sequence[float]) -> list[tuple[int, int]]:
-    """(position in `alive`, row of `finds`) of everybody who is recognised."""
+    """(position in `alive`, row of `finds`) of every match."""
     if not alive or not finds:
         return []
     since = [(route, min(elapsed, _STEADY_S)) for route, elapsed in zip(alive, elapsed_s, strict=True)]
@@ -124,7 +125,7 @@ def _associate(alive: Sequence[_Route], finds: Sequence[Find], elapsed_s: Sequen
 def _way(
     route: _Route, looks: Int64[np.ndarray, " looks"], times_s: Float64[np.ndarray, " frames"]
 ) -> Float64[np.ndarray, "rows 6"]:
-    """Frame, box and score wherever somebody was not found but is likely to be."""
+    """Frame, box and score of a person in the frames without a detection, where they are expected."""
     seen = looks[route.looks]
     frames = np.arange(seen[0], seen[-1] + 1)
     columns = [np.interp(times_s[frames], times_s[seen], column) for column in np.array(route.finds).T]
@@ -144,7 +145,7 @@ def _way(
 
 
 def _backwards(route: _Route, moments_s: Sequence[float]) -> kalman.Motion:
-    """The motion as of the first find, as time runs backwards."""
+    """The motion as of the first detection, with time reversed."""
     motion = kalman.start(_place(route.finds[-1]))
     for (later, last), (look, find) in pairwise(zip(reversed(route.looks), reversed(route.finds), strict=True)):
         passed_s = [-moment_s for moment_s in reversed(moments_s[look : later + 1])]

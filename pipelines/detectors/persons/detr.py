@@ -1,4 +1,4 @@
-"""RT-DETR, RT-DETRv2 and D-FINE, by transformers' networks but our own way in and out, on the frames' device."""
+"""RT-DETR, RT-DETRv2 and D-FINE: networks of transformers, with pre- and postprocessing of ours on the device."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -16,9 +16,9 @@ from schemas.errors import UserError
 MODEL_TYPES = ("rt_detr", "rt_detr_v2", "d_fine")
 FIELD = "detector.persons.weights"
 
-# What the published ones were trained with.
+# Input size of the published weights.
 _SIZE = (640, 640)
-# Frames as floats while they are scaled: of large frames only few at once.
+# Memory for frames as floats while they are scaled, which limits how many are scaled at once.
 _SCALING_BYTES = 1 << 30
 
 
@@ -27,29 +27,29 @@ class DetrPersons:
 
     Args:
         config: The options.
-        threads: Not used: set for the whole process.
-        device: Where to run.
+        threads: Not used; the number of threads is set for the whole process.
+        device: A torch device string.
 
     Raises:
-        UserError: The weights cannot be had or know no persons, or transformers cannot be loaded.
+        UserError: The weights cannot be loaded or have no class of people, or transformers cannot be loaded.
     """
 
     DEFAULT_WEIGHTS: ClassVar[str] = PersonsConfig().weights
 
     def __init__(self, config: PersonsConfig, threads: int, device: str) -> None:
         loaded = _load(config.weights)
-        said = loaded.preprocessor
+        preprocessor = loaded.preprocessor
         self.weights_sha256 = loaded.sha256
         self._model = loaded.model.to(device).requires_grad_(False)
         self._person = _person_class(loaded.model.config.id2label, config.weights)
         self._slots = config.max_people * 2
-        size = said.get("size", {})
+        size = preprocessor.get("size", {})
         self._size_wh = (size.get("width", _SIZE[0]), size.get("height", _SIZE[1]))
         if config.input_size is not None:
             self._size_wh = parse_size(config.input_size, COARSEST)
         _require_room(loaded.model.config, self._size_wh)
         self._mean, self._deviation = (
-            _per_channel(said[name], device) if said.get("do_normalize") else None
+            _per_channel(preprocessor[name], device) if preprocessor.get("do_normalize") else None
             for name in ("image_mean", "image_std")
         )
 
@@ -57,9 +57,9 @@ class DetrPersons:
     def __call__(
         self, frames: UInt8[Tensor, "frames height width 3"]
     ) -> tuple[Float[Tensor, "frames slots 4"], Float[Tensor, "frames slots"]]:
-        """The likeliest people of each frame, twice as many as may be kept: some are found twice."""
+        """The people of the best scores in each frame, twice `max_people`: some are detected twice."""
         height, width = frames.shape[1:3]
-        # Half precision by weight would move boxes by pixels; autocast keeps their sums whole.
+        # Weights in half precision would move boxes by pixels; autocast keeps sums in float32.
         on_gpu = frames.device.type == "cuda"
         with torch.autocast(frames.device.type, torch.float16, enabled=on_gpu):
             output = self._model(pixel_values=self._pixels(frames))
@@ -76,7 +76,7 @@ class DetrPersons:
         return scaled if self._mean is None or self._deviation is None else (scaled - self._mean) / self._deviation
 
     def _scaled(self, frames: UInt8[Tensor, "frames height width 3"]) -> Float[Tensor, "frames 3 rows columns"]:
-        # PyTorch scales bytes on CPUs alone, several times faster than floats.
+        # On CPUs PyTorch scales bytes several times faster than floats; on GPUs it cannot scale bytes.
         images = frames.permute(0, 3, 1, 2)
         images = images if frames.device.type == "cpu" else images.float()
         size = (self._size_wh[1], self._size_wh[0])
@@ -105,12 +105,12 @@ def _person_class(names: dict[int, str], weights: str) -> int:
     for number, name in names.items():
         if name.lower() in ("person", "people", "human", "pedestrian"):
             return int(number)
-    told = ", ".join(list(names.values())[:5])
-    raise UserError(f"{FIELD}={weights}: knows no class 'person' (but {told}, …); give a model trained on COCO")
+    names_shown = ", ".join(list(names.values())[:5])
+    raise UserError(f"{FIELD}={weights}: knows no class 'person' (but {names_shown}, …); give a model trained on COCO")
 
 
 def _require_room(config: Any, size_wh: tuple[int, int]) -> None:
-    """See that the image has as many places as the network picks candidates from."""
+    """Check that the feature maps have at least as many positions as the network has queries."""
     places = sum((size_wh[0] // stride) * (size_wh[1] // stride) for stride in config.feat_strides)
     if places < config.num_queries:
         raise UserError(

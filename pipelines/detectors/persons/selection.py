@@ -1,4 +1,4 @@
-"""From raw finds to the people of a frame: the good boxes, each person once."""
+"""Selects the people of a frame from raw boxes: by score, without duplicates."""
 
 import numpy as np
 from jaxtyping import Float
@@ -13,9 +13,9 @@ def select(
     frame_wh: tuple[int, int],
     config: PersonsConfig,
 ) -> Boxes:
-    """The people among the finds of one frame, best score first.
+    """The people among the raw boxes of one frame, best score first.
 
-    Boxes are cut at the frame's edges; one of less than a pixel inside, or with NaN, is nobody.
+    Boxes are clipped to the frame; boxes with less than a pixel inside, or with NaN, are dropped.
     """
     corners = np.clip(corners, 0, np.tile(np.array(frame_wh, np.float32), 2)).astype(np.float32)
     with np.errstate(invalid="ignore"):

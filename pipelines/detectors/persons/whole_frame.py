@@ -1,4 +1,4 @@
-"""One person fills the frame: for videos of one person, and for tests."""
+"""A person finder that returns the whole frame: for videos of one person, and for tests."""
 
 import torch
 from jaxtyping import Float, UInt8
@@ -8,7 +8,7 @@ from pipelines.detectors.persons.base import PersonsConfig
 
 
 class WholeFrame:
-    """The whole frame is the box; implements `PersonFinder`."""
+    """Returns the whole frame as the box of one person; implements `PersonFinder`."""
 
     weights_sha256 = ""
 

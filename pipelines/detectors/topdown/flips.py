@@ -1,4 +1,4 @@
-"""The flip test: a net sees each crop and its mirror image, and what it says is averaged."""
+"""The flip test: the heatmaps of each crop and of its mirror image are averaged."""
 
 from collections.abc import Callable
 
@@ -15,8 +15,8 @@ def mirrored(maps: Maps, layout: JointLayout, shift: bool = False) -> Maps:
     """Maps of mirrored crops as those of the crops: mirrored back, left and right joints swapped.
 
     Args:
-        maps: What the net said of mirrored crops.
-        layout: Which joints swap.
+        maps: Heatmaps of mirrored crops.
+        layout: Joint layout of the maps, which gives the pairs to swap.
         shift: Move the result one pixel to the right, the first column staying: undoes what counting pixel centres
             from the left does to a mirrored map. For nets without UDP.
     """

@@ -1,4 +1,4 @@
-"""A network as the options want it run."""
+"""Prepares a network for inference with the backend and precision of the options."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""From the joints of all crops of a clip to the people of each frame: scores, and nobody twice."""
+"""Assembles the people of each frame from the joints of all crops of a clip: scores, and no duplicates."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from pipelines.pose.oks import oks, oks_nms, oks_sigmas, soft_oks_nms
 from pipelines.pose.people import People
 from schemas.layouts import JointLayout
 
-# Joints below this say nothing about whether somebody is there (COCO's published evaluations).
+# Joints with a lower score do not count in the score of a person (COCO's published evaluations).
 _SEEN = 0.2
 
 
@@ -38,12 +38,12 @@ def without_duplicates(
     layout: JointLayout,
     config: TopDownConfig,
 ) -> list[People]:
-    """The people of each frame, best first, each once, of at least `min_person_score`.
+    """The people of each frame, best first, without duplicates, with at least `min_person_score`.
 
     Args:
-        people: Of each frame.
-        areas: What each covers, square pixels: of the padded box, as published.
-        layout: Of the joints.
+        people: The people of each frame.
+        areas: Area of the padded box of each person, square pixels, as in the published evaluations.
+        layout: Joint layout of the people.
         config: The options.
     """
     sigmas = oks_sigmas(layout)
@@ -70,7 +70,7 @@ def _with_duplicates(
     sigmas: Float[np.ndarray, " joints"],
     max_similarity: float,
 ) -> Bool[np.ndarray, " frames"]:
-    """Which frames have people too much alike; frames with as many people are looked at together."""
+    """Which frames have duplicates; frames with equally many people are compared together."""
     counts = np.array([len(found) for found in people], int)
     crowded = np.zeros(len(people), bool)
     for count in set(counts.tolist()) - {0, 1}:

@@ -1,4 +1,4 @@
-"""What a net should answer: for each joint a map with a Gaussian at its place."""
+"""Target heatmaps for training: a Gaussian at the position of each joint (docs/method.md, detector training)."""
 
 import torch
 from jaxtyping import Float
