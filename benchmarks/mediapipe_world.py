@@ -27,6 +27,8 @@ def main(folder: Path, reference_file: Path, output: Path) -> None:
     for number, view in enumerate(reference["views"]):
         frames = read(folder / f"{view}.mp4")
         for person, positions in enumerate(reference["positions"]):
+            if not reference["visible"][person, number]:
+                continue
             camera = [reference[name][number] for name in ("rotations", "translations", "matrices", "distortions")]
             results[f"{view}.{person}"] = landmarks(frames, crop_of(positions, camera, frames[0].shape))
     np.savez_compressed(output, **results)

@@ -47,7 +47,11 @@ def main(folder: Path, reference_file: Path, output: Path, options: list[str]) -
     print(f"{'view':<8}{'person':<9}{'PA, mm':>9}{'root, mm':>10}{'acc, m/s²':>11}{'bones, %':>10}{'frames, %':>11}")
     rows = []
     for number, view in enumerate(map(str, reference["views"])):
-        truth = {str(n): in_camera(positions, reference, number) for n, positions in enumerate(reference["positions"])}
+        truth = {
+            str(person): in_camera(positions, reference, number)
+            for person, positions in enumerate(reference["positions"])
+            if reference["visible"][person, number]
+        }
         if mediapipe:
             poses = from_mediapipe(np.load(mediapipe[0]), view, reference)
         else:
@@ -118,8 +122,8 @@ def nearest_person(
 def from_mediapipe(landmarks: Mapping[str, np.ndarray], view: str, reference: Mapping[str, np.ndarray]) -> Poses:
     """World landmarks of MediaPipe: metres in the camera's axes already."""
     places = [LAYOUTS["blazepose33"].joints.index(str(joint)) for joint in reference["joints"]]
-    people = range(len(reference["positions"]))
-    return {str(person): landmarks[f"{view}.{person}"][:, places] for person in people}
+    people = [str(person) for person in range(len(reference["positions"])) if f"{view}.{person}" in landmarks]
+    return {person: landmarks[f"{view}.{person}"][:, places] for person in people}
 
 
 def score(prediction: np.ndarray, truth: np.ndarray, reference: Mapping[str, np.ndarray]) -> list[float]:

@@ -11,8 +11,9 @@ The folder holds one video per camera and the calibration `calibration.qca.txt` 
    squares of those. Both detectors' keypoints are rays. A joint with fewer than two agreeing views is missing.
 
 The file: `positions` (people, frames, 12 limb joints, 3) in metres of the calibration's world, NaN where missing;
-`residuals_px` (people, frames, joints), the median distance of the rays' keypoints; `joints`; `timestamps_s`; and for
-each camera of `views` its `intrinsics`, `rotations` and `translations` (world to camera).
+`residuals_px` (people, frames, joints), the median distance of the rays' keypoints; `joints`; `timestamps_s`;
+`visible` (people, views), whether a camera shows the person; and for each camera of `views` its `matrices`,
+`distortions`, `rotations` and `translations` (world to camera).
 """
 
 import itertools
@@ -37,6 +38,8 @@ LIMBS = [i for i, name in enumerate(COCO.joints) if not name.endswith(("nose", "
 AGREEMENT_PX = 30.0
 # A person of a frame is the one of the last frame if their joints, projected, lie within this distance (median).
 FOLLOW_PX = 80.0
+# Nearer than this nobody is filmed from head to foot.
+MIN_DEPTH_M = 1.0
 # A combination of people of several views is one person if the views disagree less; each further view is worth some
 # pixels.
 MATCH_PX, VIEW_BONUS_PX = 12.0, 2.0
@@ -246,7 +249,17 @@ def main(folder: Path, output: Path) -> None:
         translations=np.stack([view.translation for view in views]),
         matrices=np.stack([view.matrix for view in views]),
         distortions=np.stack([view.distortion for view in views]),
+        visible=np.array([[is_visible(view, positions) for view in views] for positions, _ in people]),
     )
+
+
+def is_visible(view: View, positions: np.ndarray) -> bool:
+    """Whether a camera shows most of a person; the picture is about twice as wide and high as its principal point."""
+    points = positions[np.isfinite(positions).all(-1)]
+    if ((points @ view.rotation.T + view.translation)[:, 2] < MIN_DEPTH_M).any():
+        return False
+    pixels, size = view.project(points), 2 * view.matrix[:2, 2]
+    return bool(((pixels > 0) & (pixels < size)).all(1).mean() > 0.8)
 
 
 if __name__ == "__main__":
