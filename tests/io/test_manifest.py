@@ -43,3 +43,12 @@ def test_a_link_with_a_new_signature_is_the_same_setting(tmp_path):
     again = RunManifest("f/1", {"labeled": address.format("4567")}, "d")
     assert again.existing_run(str(tmp_path), "tracks") == ExistingRun("run", None)
     assert "0123" not in (tmp_path / "run.json").read_text()
+
+
+def test_an_output_begun_with_relative_addresses_by_an_earlier_version_continues(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    RunManifest("f/1", {"labeled": ["tracks", "s3://b/t"], "lifter.name": "a"}, "d").write("out", "run")
+    now = {"labeled": (f"{tmp_path}/tracks", "s3://b/t"), "lifter.name": "a"}
+    assert RunManifest("f/1", now, "d").existing_run(f"{tmp_path}/out", "tracks") == ExistingRun("run", None)
+    with pytest.raises(UserError, match=r"begun with labeled=.'tracks', .*, now labeled=.*/other"):
+        RunManifest("f/1", now | {"labeled": (f"{tmp_path}/other", "s3://b/t")}, "d").existing_run("out", "tracks")

@@ -48,11 +48,13 @@ def head():
 
 
 class Command:
-    """`python -m jobs.tune …` on the cluster."""
+    """`python -m jobs.tune …` on the cluster, from a folder that is not the repository."""
 
     def __init__(self, head, corpus, output, *fields):
         self.output = output
         self._head = head[0]
+        # Relative, because trials must find both although Ray Tune changes their working directory.
+        corpus, output = os.path.relpath(corpus, output.parent), output.name
         self._job = [
             *("tune", f"labeled={corpus}", f"output={output}", "data.validation_subjects=[S2]", "lifter.channels=16"),
             *("lifter.filter_widths=[3]", "optimization.batch_size=32", *fields),
@@ -60,7 +62,7 @@ class Command:
         self._environment = os.environ | RAY | {"RAY_ADDRESS": head[1]}
 
     def start(self):
-        return Job(self._job, environment=self._environment)
+        return Job(self._job, folder=self.output.parent, environment=self._environment)
 
     def end(self):
         """Run it; returns (exit code, what it said)."""
@@ -133,6 +135,7 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     config = read_config(TrainConfig, [str(tmp_path / "out/best.yaml"), f"output={tmp_path}/best"])
     assert config.optimization.learning_rate == trials[best["trial"]]["parameters"][RATE]
     assert plan_training(config).digest == report["data"]
+    assert (config.labeled, report["output"]) == (corpus, str(tmp_path / "out")), "both are absolute"
     assert not list(tmp_path.glob("out/**/training.pt")), "nobody goes on from them"
 
     parent, runs = children()
