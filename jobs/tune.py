@@ -28,66 +28,52 @@ from pipelines.io import storage
 from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.ray_cluster import prometheus
 from pipelines.report.pages.search_page import best_first, search_page
-from pipelines.search.space import search_space, trial_config, trial_count
-from pipelines.train.plan import plan_training
-from pipelines.tune import ledger, outcome, run
-from pipelines.tune.ledger import TrialRecord
+from pipelines.tune import run
+from pipelines.tune.capacity import trial_capacity
+from pipelines.tune.run import TuneJob, TuneWork
+from pipelines.tune.trial_records import TrialRecord
 from schemas.configs.search_space import short_names
 from schemas.configs.tune import TuneConfig
-from schemas.errors import RunFailed
 
 # Trials of the final table; report.json and search.html have them all.
 TRIALS_SHOWN = 20
 
 
 def main(config: TuneConfig) -> int:
-    """Search what the output lacks."""
-    space = search_space(config, plugin_config)  # before anything is read
-    plan = plan_training(trial_config(config, {}, config.output))  # before anything is written
-    count = trial_count(config, space)
+    """Run the trials that the output lacks."""
+    job = run.prepare(config, plugin_config)  # reports mistakes before anything is written
     with storage.sole_writer(config.output):
-        begun = ledger.look_up(config, plan.digest)
-        before = ledger.read_trials(config.output)
-        if len(before) >= count and all(trial.ended for trial in before) and _concluded(config, len(before)):
+        work = run.survey(job)
+        if work.nothing_to_do:
             Terminal().print(
-                f"tune: nothing to do: {config.output} holds the finished search; trials={count + 10} would go on"
+                f"tune: nothing to do: {config.output} holds the finished search; trials={job.trials + 10} would go on"
             )
             return 0
-        tracking_server.connect()  # before Ray starts
-        room = run.find_room(config)
-        run.require_population(config, count, room)
-        with (
-            runs.record("tune", config, begun.run_id if begun else None) as record,
-            display(config, max(count, len(before)), before) as shown,
-        ):
-            ledger.begin(config, plan.digest, record.run_id)
-            search = run.execute(config, space, plan.digest, room, record, shown)
-            report = outcome.conclude(search, plan.digest, record)
+        tracking_server.connect()  # before Ray starts, because an unreachable server is reported in less time
+        capacity = trial_capacity(config, job.trials)
+        with runs.record("tune", config, work.run_id) as record, display(job, work) as listener:
+            report = run.execute(job, capacity, record, listener)
             keep_page(partial(search_page, report), config.output, "search.html", record)
-            if report["best"] is None:
-                raise RunFailed(outcome.why_none(report))
+            run.require_finished_trial(report)
     show(report)
     return 0
-
-
-def _concluded(config: TuneConfig, trials: int) -> bool:
-    return len(outcome.read_report(config.output).get("trials", ())) == trials
 
 
 class Display:
     """A line for each trial that ends, and a bar over all epochs of all trials, on standard error."""
 
-    def __init__(self, bars: Progress, config: TuneConfig, trials: int, before: list[TrialRecord]) -> None:
-        self._bars, self._trials, self._epochs = bars, trials, config.optimization.epochs
+    def __init__(self, bars: Progress, job: TuneJob, work: TuneWork) -> None:
+        before, trials = work.records, max(job.trials, len(work.records))
+        self._bars, self._trials, self._epochs = bars, trials, job.config.optimization.epochs
         self._done = {trial.number for trial in before if trial.ended}
         self._running: dict[int, int] = {}
         self._best = min((t for t in before if t.state == "finished"), key=lambda t: t.best_mm or 0, default=None)
-        self._began, self._done_before = time.monotonic(), len(self._done)
+        self._started_at, self._done_before = time.monotonic(), len(self._done)
         self._task = bars.add_task("", total=trials * self._epochs, shown="starting")
         if self._done:
-            self.say(f"going on after {len(self._done)} of {trials} trials")
+            self.print_line(f"going on after {len(self._done)} of {trials} trials")
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Print a line above the bar."""
         self._bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -103,11 +89,11 @@ class Display:
 
     def exploited(self, trial: TrialRecord) -> None:
         """Say from which one, and with what."""
-        self.say(f"trial {trial.name} goes on from {trial.exploited[-1]}  {values(trial.parameters)}")
+        self.print_line(f"trial {trial.name} goes on from {trial.exploited[-1]}  {values(trial.parameters)}")
 
     def failed(self, trial: TrialRecord, reason: str) -> None:
         """Say why."""
-        self.say(f"trial {trial.name} failed and is tried again: {reason}")
+        self.print_line(f"trial {trial.name} failed and is tried again: {reason}")
 
     def ended(self, trial: TrialRecord) -> None:
         """Say how."""
@@ -118,7 +104,7 @@ class Display:
         if finished and (self._best is None or (trial.best_mm or 0) < (self._best.best_mm or 0)):
             self._best = trial
         score = "" if trial.best_mm is None else f"  {trial.best_mm:.1f} mm"
-        self.say(f"trial {trial.name} {told(trial)}{score}  {values(trial.parameters)}")
+        self.print_line(f"trial {trial.name} {ending(trial)}{score}  {values(trial.parameters)}")
         self._show()
 
     def _show(self) -> None:
@@ -136,18 +122,18 @@ class Display:
         begun = self._done_before * self._epochs
         if done <= begun:
             return "starting"
-        left_s = (time.monotonic() - self._began) / (done - begun) * (self._trials * self._epochs - done)
+        left_s = (time.monotonic() - self._started_at) / (done - begun) * (self._trials * self._epochs - done)
         return f"about {timedelta(seconds=round(left_s))} left"
 
 
 @contextmanager
-def display(config: TuneConfig, trials: int, before: list[TrialRecord]) -> Iterator[Display]:
+def display(job: TuneJob, work: TuneWork) -> Iterator[Display]:
     """The display while searching."""
     with make_bars(transient=True, remaining=False) as bars:
-        yield Display(bars, config, trials, before)
+        yield Display(bars, job, work)
 
 
-def told(trial: TrialRecord) -> str:
+def ending(trial: TrialRecord) -> str:
     """How a trial ended, and why if not at its last epoch."""
     return trial.state + (f" ({trial.reason})" if trial.reason else "")
 

@@ -1,4 +1,4 @@
-"""A search as Optuna sees it: its dimensions as distributions, its ended trials as a study."""
+"""Conversion to Optuna: dimensions become distributions, ended trials become trials of a study."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from schemas.configs.search_space import Dimension, Space
 
-# Jobs tell of trials themselves.
+# Jobs report trials themselves.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 Ended = Literal["finished", "stopped", "failed"]
@@ -22,25 +22,25 @@ STATES: Mapping[Ended, TrialState] = {
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """What Optuna draws from, by path."""
+    """Optuna's distributions, by dotted path."""
     return {path: _distribution(dimension) for path, dimension in space.items()}
 
 
 def to_values(space: Space, drawn: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a training config for what Optuna drew."""
+    """Values for the training config from those that Optuna drew."""
     return {path: _choices(space[path]).get(value, value) for path, value in drawn.items()}
 
 
 def ended_trial(
     space: Space, parameters: Mapping[str, Any], state: Ended, scores_mm: Mapping[int, float]
 ) -> FrozenTrial:
-    """A trial of the past.
+    """An ended trial as Optuna has it.
 
     Args:
         space: The search space.
         parameters: Values by path, each in the space.
-        state: How it ended; stopped ones are pruned to Optuna, which ranks them behind.
-        scores_mm: Error after each epoch; the smallest is the trial's.
+        state: How it ended. Stopped trials are `PRUNED`, which Optuna ranks after complete ones.
+        scores_mm: Validation error after each epoch, mm; the smallest one is the result of the trial.
     """
     drawn = {path: _label(space[path], parameters[path]) for path in space}
     return optuna.trial.create_trial(
@@ -62,7 +62,7 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
 
 
 def _choices(dimension: Dimension) -> dict[Any, Any]:
-    """Choices by what they are to Optuna, which knows no lists."""
+    """Choices by the labels that Optuna gets, because it takes no lists."""
     return {_label(dimension, value): value for value in dimension.values} if dimension.kind == "choice" else {}
 
 

@@ -1,4 +1,4 @@
-"""Where the values of a trial come from: anywhere, each combination in turn, or where earlier trials did well."""
+"""Samplers choose the values of each trial: at random, every combination, or near those of good trials (TPE)."""
 
 import itertools
 import math
@@ -15,28 +15,34 @@ from schemas.configs.tune import TuneConfig
 
 
 class Sampler(Protocol):
-    """Proposes values and hears what became of them."""
+    """Proposes values for trials and is told their results."""
 
     def propose(self, number: int) -> dict[str, Any]:
-        """Values by path for trial `number`, from 1."""
+        """Values by dotted path for trial `number`, which counts from 1."""
         ...
 
     def tell(
         self, number: int, parameters: Mapping[str, Any], state: optuna_study.Ended, scores_mm: Mapping[int, float], /
     ) -> None:
-        """A trial has ended, in this run of the search or in an earlier one."""
+        """Take the result of a trial that ended in this run of the search or before it was interrupted."""
         ...
 
 
-def make_sampler(config: TuneConfig, space: Space, begun: int) -> Sampler:
-    """The sampler that a config names, for a search in which so many trials have begun."""
+def make_sampler(config: TuneConfig, space: Space, started: int) -> Sampler:
+    """The sampler that a config names.
+
+    Args:
+        config: The search.
+        space: What is searched.
+        started: Number of trials that have started already.
+    """
     if config.sampler == "tpe":
-        return _Tpe(space, config.seed, begun)
+        return _Tpe(space, config.seed, started)
     return _Random(space, config.seed) if config.sampler == "random" else _Grid(space)
 
 
 class _Random:
-    """Draws independently; the values of a trial depend on the seed and its number alone."""
+    """Draws each trial independently: its values depend on the seed and its number alone."""
 
     def __init__(self, space: Space, seed: int) -> None:
         self._space, self._seed = space, seed
@@ -50,7 +56,7 @@ class _Random:
 
 
 class _Grid:
-    """Each combination in turn; the last field changes fastest."""
+    """Every combination in turn; the last field changes fastest."""
 
     def __init__(self, space: Space) -> None:
         values = (grid_values(dimension) for dimension in space.values())
@@ -64,12 +70,15 @@ class _Grid:
 
 
 class _Tpe:
-    """Optuna's tree-structured Parzen estimator; trials that still run count as bad ones nearby."""
+    """Optuna's tree-structured Parzen estimator.
 
-    def __init__(self, space: Space, seed: int, begun: int) -> None:
+    Running trials count as bad ones (`constant_liar`), so that those started together differ.
+    """
+
+    def __init__(self, space: Space, seed: int, started: int) -> None:
         self._space, self._distributions = space, optuna_study.distributions(space)
-        # A search that goes on must not draw again what it drew in the beginning.
-        own_seed = int(np.random.SeedSequence([seed, begun]).generate_state(1)[0])
+        # With the same seed, a search that continues would propose the values of its first trials again.
+        own_seed = int(np.random.SeedSequence([seed, started]).generate_state(1)[0])
         sampler = optuna.samplers.TPESampler(seed=own_seed, constant_liar=True)
         self._study = optuna.create_study(sampler=sampler, direction="minimize")
         self._asked: dict[int, optuna.trial.Trial] = {}

@@ -1,4 +1,4 @@
-"""The search space of a training: which fields may be searched, and the training that some values of them make."""
+"""The search space of a training: which fields may be searched, and the training config for given values."""
 
 import copy
 import math
@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipelines.io import storage
 from schemas.configs.search_space import Dimension, Space, read_space
 from schemas.configs.train import TrainConfig, TrainingConfig
 from schemas.configs.tune import TuneConfig
@@ -16,7 +15,7 @@ from schemas.job_config import PluginConfigs, build, paths
 
 DEFAULT_TRIALS = 20
 
-# Paths, or the beginnings of paths, that no search can vary, and why.
+# Fields that no search can vary, and why; a path that ends in a dot stands for all fields below it.
 REFUSED = {
     "lifter.name": "one lifter is searched at a time; search its options",
     "resources.": "who computes changes no result",
@@ -25,7 +24,7 @@ REFUSED = {
     "unlabeled": "trials differ in settings, not in data",
     "output": "trials differ in settings, not in data",
 }
-# What may change while a training runs; everything else its weights, its optimizer or its order of samples depend on.
+# Fields that may change while a training runs. Weights, optimizer or sample order depend on all others.
 CHANGEABLE = (
     *("optimization.learning_rate", "optimization.learning_rate_decay", "optimization.clip_gradient_norm"),
     *("objective.pose", "objective.trajectory", "objective.reprojection", "objective.bone_length"),
@@ -34,11 +33,11 @@ CHANGEABLE = (
 
 
 def search_space(config: TuneConfig, plugins: PluginConfigs) -> dict[str, Dimension]:
-    """The search space that a config names, checked against the training config.
+    """The search space of a config, checked against the training config.
 
     Args:
         config: The job.
-        plugins: Finds a plug-in's config class.
+        plugins: Returns the config class of a plug-in's options.
 
     Raises:
         UserError: A line for each mistake, all of them.
@@ -64,7 +63,7 @@ def search_space(config: TuneConfig, plugins: PluginConfigs) -> dict[str, Dimens
 
 
 def trial_count(config: TuneConfig, space: Space) -> int:
-    """Trials in all."""
+    """Total number of trials."""
     if config.sampler == "grid":
         return math.prod(len(grid_values(dimension)) for dimension in space.values())
     return config.trials or DEFAULT_TRIALS
@@ -79,7 +78,7 @@ def grid_values(dimension: Dimension) -> tuple[Any, ...]:
 
 
 def trial_config(config: TuneConfig, parameters: Mapping[str, Any], output: str) -> TrainConfig:
-    """The training of a trial; its paths are absolute, for it runs elsewhere.
+    """The config of a trial's training.
 
     Args:
         config: The search.
@@ -89,10 +88,7 @@ def trial_config(config: TuneConfig, parameters: Mapping[str, Any], output: str)
     Raises:
         UserError: The values do not go together.
     """
-    values: dict[str, Any] = _training_values(config) | {"output": storage.absolute(output)}
-    for name in ("labeled", "unlabeled"):
-        given = values[name]
-        values[name] = storage.absolute(given) if isinstance(given, str) else given and [*map(storage.absolute, given)]
+    values: dict[str, Any] = _training_values(config) | {"output": output}
     values["resources"]["cpus_per_worker"] = config.resources.cpus_per_worker or 1
     for path, value in parameters.items():
         _set(values, path, value)
@@ -119,7 +115,7 @@ def _contradictions(config: TuneConfig) -> Iterator[str]:
 
 
 def _fields(plugins: PluginConfigs, lifter: str) -> list[str]:
-    """Every path of a training, those of the lifter's options and those that are refused with a reason included."""
+    """Every path of a training config, with the lifter's options and the paths that are refused with a reason."""
     fields = [path for path, _ in paths(TrainingConfig) if path != "lifter"]
     options = [path for path, _ in paths(plugins("lifters", lifter), "lifter.")]
     return [*options, *fields, *(path for path in REFUSED if not path.endswith("."))]
@@ -141,7 +137,7 @@ def _refusal(config: TuneConfig, path: str, dimension: Dimension) -> str | None:
 
 
 def _checked(config: TuneConfig, path: str, dimension: Dimension, plugins: PluginConfigs) -> Dimension:
-    """The dimension with its values as the training config takes them, each tried in it."""
+    """The dimension with its values as the training config validates them."""
     taken, mistakes = [], []
     for value in dimension.values:
         try:
@@ -151,14 +147,14 @@ def _checked(config: TuneConfig, path: str, dimension: Dimension, plugins: Plugi
     if mistakes:
         raise UserError("\n".join(mistakes))
     if dimension.kind in ("uniform", "loguniform"):
-        # Between two whole numbers that a field takes lie numbers that it may not take.
+        # Both bounds may be whole numbers that an integer field takes; a value between them shows that it is one.
         low, high = dimension.values
         _tried(config, path, low + (high - low) / math.pi, plugins)
     return Dimension("choice", tuple(taken)) if dimension.kind == "choice" else dimension
 
 
 def _tried(config: TuneConfig, path: str, value: Any, plugins: PluginConfigs) -> Any:
-    """The value as the training config takes it."""
+    """The value as the training config validates it."""
     values = _training_values(config) | {"output": config.output}
     _set(values, path, value)
     try:

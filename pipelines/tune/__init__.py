@@ -1,1 +1,1 @@
-"""Hyperparameter search: trainings with changed values, on Ray Tune."""
+"""Hyperparameter search: each trial is a training with changed values, run by Ray Tune."""

@@ -1,4 +1,4 @@
-"""Trials of one population: those ahead wait for the others, and none is trained by two processes at once."""
+"""Population-based training: trials that are ahead wait for the others, and no trial is trained by two processes."""
 
 import time
 from collections.abc import Iterable
@@ -9,40 +9,40 @@ import ray
 from pipelines.ray_cluster import session
 from schemas.errors import RunFailed
 
-# A trial that cannot start must not keep the others for ever, one of slow epochs must not be left behind.
-WAITING_S = 3600
-# Longer than a training takes to stop.
-HOLDING_S = 120
-# Between two looks.
-LOOKING_INTERVAL_S = 0.2
+# Longest wait for the other trials: longer than a slow epoch, but a trial that cannot start must not hold up the others
+# for ever.
+LONGEST_WAIT_S = 3600
+# Longest wait for the previous process of a trial to end: longer than a training takes to stop.
+LONGEST_SHUTDOWN_S = 120
+POLL_INTERVAL_S = 0.2
 
 
 @ray.remote(num_cpus=0)
 class Population:
-    """Knows how far the trials are that go on from each other: those ahead wait, or they would be compared with nobody.
+    """Knows the epoch of each trial. Trials that are ahead wait, or there would be nobody to compare them with.
 
     Args:
-        numbers: Trials that have yet to train.
+        numbers: The trials that are not finished.
     """
 
     def __init__(self, numbers: Iterable[int]) -> None:
         self._epochs = dict.fromkeys(numbers, 0)
 
     def reached(self, number: int, epoch: int) -> int:
-        """A trial has ended an epoch; returns the epoch that all have ended."""
+        """Note that a trial has ended an epoch; returns the last epoch that all trials have ended."""
         self._epochs[number] = epoch
         return min(self._epochs.values())
 
     def left(self, number: int) -> None:
-        """A trial has ended, and nobody waits for it any more."""
+        """Note that a trial has ended, so that none waits for it any more."""
         self._epochs.pop(number, None)
 
 
 def wait_for(population: Any, number: int, epoch: int, compared: int) -> None:
-    """Tell that a trial has ended an epoch; return once all others have ended epoch `compared`, or take too long."""
-    deadline = time.monotonic() + WAITING_S
+    """Note that a trial has ended an epoch, and wait until all others have ended epoch `compared` or take too long."""
+    deadline = time.monotonic() + LONGEST_WAIT_S
     while time.monotonic() < deadline and _reached(population, number, epoch) < compared:
-        time.sleep(LOOKING_INTERVAL_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _reached(population: Any, number: int, epoch: int) -> Any:
@@ -50,17 +50,17 @@ def _reached(population: Any, number: int, epoch: int) -> Any:
 
 
 @ray.remote(num_cpus=0)
-class _Hold:
-    """Its name is taken as long as it lives, which is as long as who made it lives."""
+class _Lock:
+    """An actor whose name is taken as long as it lives, which is as long as the process that made it lives."""
 
 
-def hold(name: str) -> Any:
-    """Wait until no other process trains the trial: Tune starts a trial anew while it still ends."""
-    deadline = time.monotonic() + HOLDING_S
+def lock_trial(name: str) -> Any:
+    """Wait until no other process trains the trial: Tune restarts a trial while its previous process still ends."""
+    deadline = time.monotonic() + LONGEST_SHUTDOWN_S
     while True:
         try:
-            return _Hold.options(name=f"trial {name}", scheduling_strategy=session.here()).remote()
+            return _Lock.options(name=f"trial {name}", scheduling_strategy=session.here()).remote()
         except ValueError as error:
             if time.monotonic() > deadline:
                 raise RunFailed("the trial's last process does not end") from error
-            time.sleep(LOOKING_INTERVAL_S)
+            time.sleep(POLL_INTERVAL_S)

@@ -1,160 +1,190 @@
-"""A search from start to end: Ray Tune runs the trials, the output keeps what they found."""
+"""The tune job: prepare (check the search), survey (what the output holds), execute (run the missing trials).
+
+Ray Tune runs the trials; the output, not Ray Tune's own files, is what an interrupted search continues from.
+"""
 
 import logging
 import os
 from dataclasses import dataclass
+from typing import Any
 
-import ray
 from ray import tune
 
 from pipelines.io import storage
+from pipelines.io.manifest import RunManifest
 from pipelines.mlflow_runs import runs
 from pipelines.ray_cluster import session
+from pipelines.search.space import search_space, trial_config, trial_count
+from pipelines.train.plan import plan_training
+from pipelines.tune import search_report, trial_records
+from pipelines.tune.capacity import TRIAL_MEMORY_BYTES, TrialCapacity
+from pipelines.tune.placement_groups import PlacementGroupCleaner
 from pipelines.tune.population import Population
-from pipelines.tune.proposals import Proposals, Watch
-from pipelines.tune.reservations import Reservations
 from pipelines.tune.schedulers import make_scheduler
-from pipelines.tune.search import Listener, Search
+from pipelines.tune.search import Search, SearchListener
 from pipelines.tune.trial import TrainingTrial
+from pipelines.tune.trial_records import TrialRecord
+from pipelines.tune.tune_adapter import SearchCallback, TrialSource
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
-from schemas.errors import UserError
+from schemas.errors import RunFailed, UserError
+from schemas.job_config import PluginConfigs, flatten
 
-# Ray Tune's folder within the output; the search itself is kept elsewhere, and this one is removed at its end.
-TUNE = "tune"
-# What a trial's own process takes beside its workers: memory for Python, torch and Ray, and no CPU to speak of. A CPU
-# asked for here would be one that workers wait for.
-TRIAL_MEMORY_BYTES = 500 * 10**6
-# Trials go on from checkpoints of others, which must not be removed before they have read them.
+FORMAT, MANIFEST = "raylift.search/1", "search.json"
+# What may differ when a search continues: its place, its resources and its length.
+_MAY_CHANGE = {"output", "resources", "max_concurrent_trials", "retries", "trials"}
+# Ray Tune's own folder in the output, which is removed when the search ends.
+TUNE_FOLDER = "tune"
+# Checkpoints that Ray Tune keeps of each trial under population-based training. With fewer, one that another trial is
+# about to continue from could be removed before it is read.
 CHECKPOINTS_KEPT = 4
 
 _ENVIRONMENT = {
-    # Ctrl-C ends the job at once: what is finished is kept, and running the same command goes on.
+    # Ctrl-C ends the job at once: finished work is kept, and the same command continues.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    # The job draws its own progress; Tune's newer one cannot be silenced.
+    # The job shows its own progress, and Tune's newer display cannot be turned off.
     "RAY_AIR_NEW_OUTPUT": "0",
     # MLflow and the output hold what CSV files and TensorBoard would.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # What trials still fail for when a search ends early, its output being lost, is nobody's news.
+    # When a search ends early because its output cannot be written, the errors of its last trials explain nothing.
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
 }
 
 
 @dataclass(frozen=True)
-class Room:
-    """What the cluster has for trials: `trials` of them at a time."""
+class TuneJob:
+    """A search whose config, space and data have been checked.
 
+    Attributes:
+        config: The config.
+        space: What is searched, by dotted path.
+        trials: Number of trials.
+        data: Digest of the tracks.
+    """
+
+    config: TuneConfig
+    space: Space
     trials: int
-    workers: int
+    data: str
+
+    @property
+    def manifest(self) -> RunManifest:
+        """What the output says of it. A nested and a dotted search space are the same one, so it is flattened."""
+        settings = flatten(self.config.model_dump(mode="json", exclude=_MAY_CHANGE))
+        return RunManifest(FORMAT, settings, self.data)
 
 
-def find_room(config: TuneConfig) -> Room:
-    """How many trials fit the cluster at a time, so that none waits for workers that another holds.
+@dataclass(frozen=True)
+class TuneWork:
+    """What the output of a search holds.
 
-    Raises:
-        UserError: Not even one does, or a population does not fit at once.
+    Attributes:
+        run_id: The MLflow run of the search that the output holds; None if the output is new.
+        records: Its trials, by number.
+        nothing_to_do: Whether every trial has ended and the report says so.
     """
-    session.connect(dashboard=True)
-    wanted, cpus = config.resources, config.resources.cpus_per_worker or 1
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    workers = sum(_workers_on(node, cpus, wanted.use_gpu) for node in nodes)
-    drivers = sum(int(node.get("memory", 0) // TRIAL_MEMORY_BYTES) for node in nodes)
-    trials = min(workers // wanted.num_workers, drivers)
-    each = f"{cpus} CPUs" + (" and a GPU" if wanted.use_gpu else "")
-    if workers < wanted.num_workers:
-        raise UserError(
-            f"resources.num_workers={wanted.num_workers}: a trial's workers take {each} each, the cluster has room for "
-            f"{workers}; give fewer workers, or resources that fit"
-        )
-    if drivers == 0:
-        raise UserError(
-            f"output={config.output}: a trial takes {TRIAL_MEMORY_BYTES / 1e6:.0f} MB beside its workers, and no "
-            "machine of the cluster has them; free some memory"
-        )
-    return Room(min(trials, config.max_concurrent_trials or trials), workers)
+
+    run_id: str | None
+    records: tuple[TrialRecord, ...]
+    nothing_to_do: bool
 
 
-def require_population(config: TuneConfig, count: int, room: Room) -> None:
-    """Check that a population trains at the same time: its trials go on from each other.
-
-    Raises:
-        UserError: It does not fit, or there is only one.
-    """
-    if config.scheduler != "pbt":
-        return
-    if count < 2:
-        raise UserError(f"trials={count}: scheduler=pbt compares trials with each other; give at least 2")
-    if count > room.trials:
-        raise UserError(
-            f"trials={count}: scheduler=pbt trains all trials at the same time, and {room.trials} fit "
-            f"(resources.num_workers={config.resources.num_workers}, {room.workers} workers in all, "
-            f"max_concurrent_trials={config.max_concurrent_trials}); give trials={room.trials} or smaller trials"
-        )
-
-
-def execute(config: TuneConfig, space: Space, data: str, room: Room, run: runs.Run, listener: Listener) -> Search:
-    """Run the trials that the output lacks.
+def prepare(config: TuneConfig, plugins: PluginConfigs) -> TuneJob:
+    """Check a search without writing anything.
 
     Args:
-        config: The job.
-        space: What is searched.
-        data: The digest of its tracks.
-        room: What fits.
-        run: The search's MLflow run.
-        listener: Hears how it goes.
+        config: The config.
+        plugins: Returns the config class of a plug-in's options.
 
-    Returns:
-        The search, each of its trials ended.
+    Raises:
+        UserError: A space that the training does not have, or tracks that do not fit the training.
+    """
+    space = search_space(config, plugins)
+    plan = plan_training(trial_config(config, {}, config.output))
+    return TuneJob(config, space, trial_count(config, space), plan.digest)
+
+
+def survey(job: TuneJob) -> TuneWork:
+    """Find out what the output holds.
+
+    Raises:
+        UserError: It holds a search with other settings or of other data, or another job.
+    """
+    output = job.config.output
+    existing = job.manifest.existing_run(output, "tracks", MANIFEST)
+    if existing is None and storage.exists(storage.join(output, "run.json")):
+        raise UserError(f"output={output}: holds a training; give another output")
+    records = tuple(trial_records.read_trials(output))
+    ended = len(records) >= job.trials and all(record.ended for record in records)
+    reported = len(existing.report["trials"]) if existing and existing.report else 0
+    return TuneWork(existing and existing.run_id, records, ended and reported == len(records))
+
+
+def execute(job: TuneJob, capacity: TrialCapacity, run: runs.Run, listener: SearchListener) -> dict[str, Any]:
+    """Run the trials that the output lacks; returns the report, also written to `report.json`.
+
+    Args:
+        job: The search.
+        capacity: How many trials may run at a time.
+        run: The search's MLflow run.
+        listener: Follows the progress.
 
     Raises:
         RunFailed: The output cannot be written.
     """
-    search = Search(config, space, run, listener)
+    job.manifest.write(job.config.output, run.run_id, MANIFEST)
+    search = Search(job.config, job.space, run, listener)
     if search.waiting:
         try:
-            _tuner(config, data, room, search).fit()
+            _tuner(job, capacity, search).fit()
         except BaseException as error:
             search.interrupt()
             if search.failure is not None:
                 raise search.failure from error
             raise
-        storage.remove_folder(storage.join(config.output, TUNE))
-    return search
+        storage.remove_folder(storage.join(job.config.output, TUNE_FOLDER))
+    return search_report.write_report(search, job.data, run)
 
 
-def _tuner(config: TuneConfig, data: str, room: Room, search: Search) -> tune.Tuner:
+def require_finished_trial(report: dict[str, Any]) -> None:
+    """Refuse a search of which no trial is finished.
+
+    Raises:
+        RunFailed: None is; the message names the most frequent reasons.
+    """
+    if report["best"] is None:
+        raise RunFailed(search_report.why_none(report))
+
+
+def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
+    config = job.config
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
-    # Failed trials are told of by the job, in a line each, and so is an output that cannot be written.
+    # The job itself reports failed trials, in a line each, and an output that cannot be written.
     for name in ("ray.tune", "ray.train._internal.storage"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    storage.remove_folder(storage.join(config.output, TUNE))
+    storage.remove_folder(storage.join(config.output, TUNE_FOLDER))
     fs, path = storage.arrow_filesystem(config.output)
     population = None
     if config.scheduler == "pbt":
         population = Population.options(scheduling_strategy=session.here()).remote(search.waiting)
-    trainable = tune.with_parameters(TrainingTrial, search=config, data=data, population=population)
+    trainable = tune.with_parameters(TrainingTrial, search=config, data=job.data, population=population)
     ended = [record for record in search.records.values() if record.ended]
     return tune.Tuner(
         tune.with_resources(trainable, tune.PlacementGroupFactory([{"memory": TRIAL_MEMORY_BYTES}])),
         tune_config=tune.TuneConfig(
-            search_alg=Proposals(search, room.trials, config.retries),
+            search_alg=TrialSource(search, capacity.trials, config.retries),
             scheduler=make_scheduler(config, search.space, ended),
             num_samples=len(search.waiting),
-            # A trial that was stopped leaves nothing to the next one.
+            # A stopped trial must leave nothing to the next one.
             reuse_actors=False,
         ),
         run_config=tune.RunConfig(
-            name=TUNE,
+            name=TUNE_FOLDER,
             storage_path=path,
             storage_filesystem=fs,
             failure_config=tune.FailureConfig(max_failures=config.retries),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT, checkpoint_at_end=False),
-            callbacks=[Watch(search, population), Reservations()],
+            callbacks=[SearchCallback(search, population), PlacementGroupCleaner()],
             verbose=0,
         ),
     )
-
-
-def _workers_on(node: dict[str, float], cpus: int, use_gpu: bool) -> int:
-    fit = node.get("CPU", 0) // cpus
-    return int(min(fit, node.get("GPU", 0)) if use_gpu else fit)

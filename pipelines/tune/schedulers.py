@@ -1,4 +1,4 @@
-"""What happens to trials while they run, by Ray Tune's own schedulers."""
+"""The scheduler of a search, which stops trials early or replaces them: Ray Tune's own, configured."""
 
 import math
 import random
@@ -10,14 +10,20 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining, TrialScheduler
 
-from pipelines.tune.ledger import TrialRecord
 from pipelines.tune.trial import METRIC, TIME
+from pipelines.tune.trial_records import TrialRecord
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 
 
 def make_scheduler(config: TuneConfig, space: Space, ended: Iterable[TrialRecord]) -> TrialScheduler:
-    """The scheduler that a config names, for a search in which some trials have ended."""
+    """The scheduler that a config names.
+
+    Args:
+        config: The search.
+        space: What is searched.
+        ended: The trials that have ended already, which new ones are compared with.
+    """
     if config.scheduler == "asha":
         return _asha(config, ended)
     return _pbt(config, space) if config.scheduler == "pbt" else FIFOScheduler()
@@ -32,10 +38,10 @@ def _asha(config: TuneConfig, ended: Iterable[TrialRecord]) -> ASHAScheduler:
         max_t=epochs,
         grace_period=min(config.asha.grace_epochs, epochs),
         reduction_factor=config.asha.reduction,
-        # Training ends by itself; stopped at its last epoch it would not write its report.
+        # A training ends by itself after its last epoch; stopped there, it would not write its report.
         stop_last_trials=False,
     )
-    # Trials to come are compared with those of the search's earlier parts too.
+    # New trials are also compared with those that ended before the search was interrupted.
     for record in ended:
         trial = Trial("training", trial_id=record.name, stub=True)
         scheduler.on_trial_add(None, trial)  # pyright: ignore[reportArgumentType]
@@ -47,9 +53,9 @@ def _asha(config: TuneConfig, ended: Iterable[TrialRecord]) -> ASHAScheduler:
 
 
 def _pbt(config: TuneConfig, space: Space) -> PopulationBasedTraining:
-    # Which trial meets which is a matter of timing; what is drawn then is not.
+    # Which trials are compared depends on timing; the values drawn then do not.
     random.seed(config.seed)
-    # A new process for each change costs seconds; values that linger in an old one would cost more.
+    # Tune advises to reuse processes, which would save seconds, but values could linger in them.
     warnings.filterwarnings("ignore", message="Consider boosting PBT performance")
 
     def within_bounds(values: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +75,7 @@ def _pbt(config: TuneConfig, space: Space) -> PopulationBasedTraining:
 
 
 def clamp(space: Space, path: str, value: Any) -> Any:
-    """The value, or the bound that it has passed."""
+    """The value, moved to the nearer bound if it is outside."""
     dimension = space[path]
     if dimension.kind == "choice":
         return value
@@ -81,7 +87,7 @@ def _mutations(space: Space) -> dict[str, Any]:
     kinds: Mapping[str, Any] = {
         "uniform": tune.uniform,
         "loguniform": tune.loguniform,
-        # Tune leaves the upper bound out.
+        # Tune excludes the upper bound.
         "randint": lambda low, high: tune.randint(low, high + 1),
         "choice": lambda *choices: list(choices),
     }

@@ -1,4 +1,4 @@
-"""A search in progress: which trial comes next, how each is doing, in the output and in MLflow. Knows no Ray."""
+"""The state of a running search, kept alike in the output, in MLflow and in the sampler. Independent of Ray."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -9,18 +9,18 @@ from typing import Any, Protocol
 from pipelines.mlflow_runs import runs
 from pipelines.search.samplers import make_sampler
 from pipelines.search.space import trial_config, trial_count
-from pipelines.tune import ledger
-from pipelines.tune.ledger import TrialRecord
+from pipelines.tune import trial_records
+from pipelines.tune.trial_records import TrialRecord
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
 
 
-class Listener(Protocol):
-    """Who hears how a search goes."""
+class SearchListener(Protocol):
+    """Follows the progress of a search."""
 
     def began(self, trial: TrialRecord) -> None:
-        """A trial begins, or goes on after the search was interrupted."""
+        """A trial starts, or continues after the search was interrupted."""
         ...
 
     def epoch(self, trial: TrialRecord) -> None:
@@ -28,11 +28,11 @@ class Listener(Protocol):
         ...
 
     def exploited(self, trial: TrialRecord) -> None:
-        """A trial goes on from another one's weights, with other values."""
+        """A trial continues from the weights of another one, with changed values."""
         ...
 
     def failed(self, trial: TrialRecord, reason: str) -> None:
-        """A trial has failed and is tried again."""
+        """A trial has failed and is retried."""
         ...
 
     def ended(self, trial: TrialRecord) -> None:
@@ -41,24 +41,24 @@ class Listener(Protocol):
 
 
 class Search:
-    """Keeps the output's ledger, MLflow's runs and the sampler at one.
+    """Records what happens to trials in the output, in MLflow and in the sampler.
 
     Args:
         config: The job.
         space: What is searched.
-        run: The search's MLflow run; each trial gets one within it.
-        listener: Hears how it goes.
+        run: The search's MLflow run, of which each trial gets a child run.
+        listener: Follows the progress.
 
     Attributes:
-        failure: Why the output could not be kept, which ends the search; None while it can.
+        failure: Why the output could not be written, which ends the search; None otherwise.
     """
 
-    def __init__(self, config: TuneConfig, space: Space, run: runs.Run, listener: Listener) -> None:
+    def __init__(self, config: TuneConfig, space: Space, run: runs.Run, listener: SearchListener) -> None:
         self.config, self.space = config, space
         self.failure: RunFailed | None = None
         self._run, self._listener = run, listener
-        self.records = {record.number: record for record in ledger.read_trials(config.output)}
-        # Those that were interrupted or failed for no fault of their own come first.
+        self.records = {record.number: record for record in trial_records.read_trials(config.output)}
+        # Trials that were interrupted, or that lost their processes, come before new ones.
         self._waiting = [number for number, record in self.records.items() if not record.ended]
         self._waiting += [n for n in range(1, trial_count(config, space) + 1) if n not in self.records]
         self._sampler = make_sampler(config, space, len(self.records))
@@ -66,46 +66,46 @@ class Search:
             if record.ended:
                 self._tell(record)
         self._runs: dict[int, runs.Run] = {}
-        self._began: dict[int, float] = {}
-        # Epochs that an earlier part of the search has told MLflow of.
+        self._started_at: dict[int, float] = {}
+        # The last epoch of each trial that MLflow had before the search was interrupted.
         self._logged: dict[int, float] = {}
 
     @property
     def waiting(self) -> list[int]:
-        """Trials that have yet to begin, or to go on."""
+        """Numbers of the trials that have to start or to continue."""
         return list(self._waiting)
 
     @property
     def running(self) -> list[TrialRecord]:
-        """Trials that have begun and not ended."""
-        return [self.records[number] for number in self._began]
+        """The running trials."""
+        return [self.records[number] for number in self._started_at]
 
     def begin(self) -> TrialRecord:
-        """Begin the next trial; it has failed already if its values do not go together."""
+        """Start the next trial. If its values do not go together, it has failed when this returns."""
         number = self._waiting.pop(0)
         before = self.records.get(number)
         parameters = before.parameters if before else self._sampler.propose(number)
-        folder, mistake = ledger.trial_folder(self.config.output, number), None
+        folder, mistake = trial_records.trial_folder(self.config.output, number), None
         try:
             settings = trial_config(self.config, parameters, folder).model_dump(mode="json")
         except UserError as error:
             settings, mistake = parameters, str(error)
-        tags = {"raylift.job": "train", "raylift.trial": ledger.trial_name(number)}
-        run = self._run.child(f"trial {ledger.trial_name(number)}", settings, tags, before and before.run_id)
+        tags = {"raylift.job": "train", "raylift.trial": trial_records.trial_name(number)}
+        run = self._run.child(f"trial {trial_records.trial_name(number)}", settings, tags, before and before.run_id)
         record = TrialRecord(number, run.run_id, parameters)
         if before is not None:
             record = replace(record, seconds=before.seconds, exploited=before.exploited)
         self._runs[number] = run
-        self._began[number] = time.monotonic() - record.seconds
+        self._started_at[number] = time.monotonic() - record.seconds
         self._logged[number] = (before and run.last("epoch")) or 0
-        self._keep(record)
+        self._write(record)
         self._listener.began(record)
         if mistake is not None:
             self.fail(number, mistake, hopeless=True)
         return self.records[number]
 
     def epoch(self, number: int, epoch: int, score_mm: float, metrics: Mapping[str, Any]) -> None:
-        """A trial tells of an epoch; after an interruption it repeats those before."""
+        """A trial has ended an epoch; after an interruption it reports the earlier ones again."""
         record = self.records[number]
         self.records[number] = replace(record, scores_mm=record.scores_mm | {epoch: score_mm})
         if epoch > self._logged[number]:
@@ -118,11 +118,11 @@ class Search:
         record = self.records[number]
         changed = replace(record, parameters=dict(parameters), exploited=(*record.exploited, source))
         self._runs[number].log_tags({"raylift.exploited": ", ".join(changed.exploited)})
-        self._keep(changed)
+        self._write(changed)
         self._listener.exploited(changed)
 
     def retry(self, number: int, reason: str) -> None:
-        """A trial has failed and is tried again."""
+        """A trial has failed and is retried."""
         self._listener.failed(self.records[number], reason)
 
     def finish(self, number: int, report: Mapping[str, Any]) -> None:
@@ -132,8 +132,8 @@ class Search:
         self._runs[number].log_json(report, "report.json")
         self._runs[number].log_tags({"raylift.data": report["data"], "raylift.state": "finished"})
         self._end(number, "FINISHED", state="finished", scores_mm=scores_mm, best_epoch=best)
-        with self._output():
-            ledger.remove_checkpoints(self.config.output, number)
+        with self._keep_failure():
+            trial_records.remove_checkpoints(self.config.output, number)
 
     def stop(self, number: int) -> None:
         """The scheduler has stopped a trial."""
@@ -142,31 +142,31 @@ class Search:
         self._end(number, "FINISHED", state="stopped", reason=reason)
 
     def fail(self, number: int, reason: str, hopeless: bool) -> None:
-        """A trial has failed for good, or for this run of the search."""
+        """A trial has failed and is not retried, in this run of the search or (`hopeless`) ever."""
         self._runs[number].log_tags({"raylift.state": "failed", "raylift.reason": reason})
         self._end(number, "FAILED", state="failed", reason=reason, hopeless=hopeless)
 
     def interrupt(self) -> None:
-        """The search ends before its trials do."""
-        for number in self._began:
+        """The search ends before its trials have ended."""
+        for number in self._started_at:
             self._runs[number].end("KILLED")
 
     def _end(self, number: int, status: Any, **changes: Any) -> None:
-        seconds = time.monotonic() - self._began.pop(number)
+        seconds = time.monotonic() - self._started_at.pop(number)
         record = replace(self.records[number], seconds=seconds, **changes)
         self._runs.pop(number).end(status)
-        self._keep(record)
+        self._write(record)
         self._tell(record)
         self._listener.ended(record)
 
-    def _keep(self, record: TrialRecord) -> None:
+    def _write(self, record: TrialRecord) -> None:
         self.records[record.number] = record
-        with self._output():
-            ledger.write_trial(self.config.output, record)
+        with self._keep_failure():
+            trial_records.write_trial(self.config.output, record)
 
     @contextmanager
-    def _output(self) -> Iterator[None]:
-        """Note why the output cannot be kept: Ray Tune makes text of what is raised while it runs."""
+    def _keep_failure(self) -> Iterator[None]:
+        """Keep the error of a failed write in `failure`, because Ray Tune turns exceptions of callbacks into text."""
         try:
             yield
         except RunFailed as error:

@@ -23,7 +23,7 @@ RATE = "optimization.learning_rate"
 # Said to both ends: a cluster and who joins it have other defaults.
 RAY = {"RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
 # What a search that has ended must have taken along.
-OF_A_SEARCH = ("ray::TrainingTrial", "ray::TrainController", "ray::RayTrainWorker", "ray::Channel", "ray::_Hold")
+OF_A_SEARCH = ("ray::TrainingTrial", "ray::TrainController", "ray::RayTrainWorker", "ray::Channel", "ray::_Lock")
 
 
 @pytest.fixture(scope="module")

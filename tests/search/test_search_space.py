@@ -111,11 +111,11 @@ def test_a_grid_has_each_combination():
 def test_a_trial_is_a_training_with_some_values_changed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = tune_config("unlabeled=[b, memory://c/d]", "lifter.channels=16", "optimization.epochs=7")
-    trial = trial_config(config, {RATE: 0.5, "lifter.dropout": 0.1}, "o/trials/001")
+    trial = trial_config(config, {RATE: 0.5, "lifter.dropout": 0.1}, f"{tmp_path}/o/trials/001")
     assert (trial.optimization.learning_rate, trial.optimization.epochs) == (0.5, 7)
     assert (trial.lifter.options["channels"], trial.lifter.options["dropout"]) == (16, 0.1)
     assert trial.labeled == f"{tmp_path}/a", "it runs elsewhere"
-    assert trial.unlabeled == (f"{tmp_path}/b", "memory:///c/d")
+    assert trial.unlabeled == (f"{tmp_path}/b", "memory://c/d")
     assert trial.output == f"{tmp_path}/o/trials/001"
     assert trial.resources.cpus_per_worker == 1, "or each trial would take the whole machine"
     with pytest.raises(UserError, match=r"optimization\.learning_rate=-1: do not go together"):

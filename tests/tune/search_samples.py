@@ -4,7 +4,7 @@ from typing import Any
 
 from jobs.command_line.arguments import plugin_config, read_config
 from pipelines.search.space import search_space
-from pipelines.tune.ledger import TrialRecord
+from pipelines.tune.trial_records import TrialRecord
 from schemas.configs.search_space import Dimension
 from schemas.configs.tune import TuneConfig
 

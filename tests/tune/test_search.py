@@ -9,9 +9,15 @@ from cluster.store_proxy import BUCKET
 from tune.search_samples import RATE, Notes, space_of, tune_config
 
 from pipelines.mlflow_runs import runs
-from pipelines.tune import ledger, outcome
+from pipelines.tune import search_report, trial_records
+from pipelines.tune.run import TuneJob, survey
 from pipelines.tune.search import Search
+from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
+
+
+def job_of(config: TuneConfig, data: str = "digest") -> TuneJob:
+    return TuneJob(config, {}, 5, data)
 
 
 def report(best_mm: float, epoch: int) -> dict:
@@ -30,7 +36,7 @@ def metrics(epoch: int) -> dict:
 def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path):
     space, notes = space_of(config), Notes()
     with runs.record("tune", config) as run:
-        ledger.begin(config, "digest", run.run_id)
+        job_of(config).manifest.write(config.output, run.run_id, "search.json")
         search = Search(config, space, run, notes)
         first, second, third, fourth = (search.begin() for _ in range(4))
         assert (search.waiting, len(search.running)) == ([5], 4)
@@ -54,8 +60,7 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
     trials = (first, second, third, fourth)
     assert [states[t.run_id] for t in trials] == ["FINISHED", "FINISHED", "FAILED", "KILLED"]
 
-    begun = ledger.look_up(config, "digest")
-    assert begun is not None
+    begun = survey(job_of(config))
     with runs.record("tune", config, begun.run_id) as run:
         search, notes = Search(config, space, run, Notes()), Notes()
         assert {number: record.state for number, record in search.records.items()} == {
@@ -70,7 +75,7 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
         search.fail(5, "its process died", hopeless=False)
         assert search.waiting == []
         (tmp_path / "out/trials/004/best.pt").write_bytes(b"a lifter")
-        told = outcome.conclude(search, "digest", run)
+        told = search_report.write_report(search, "digest", run)
     assert [entry.step for entry in mlflow.MlflowClient().get_metric_history(fourth.run_id, "loss.total")] == [1, 2]
     assert told["best"] == {"trial": "004", "validation_mpjpe_mm": 78.0, "best_epoch": 2}
     assert (tmp_path / "out/best.pt").read_bytes() == b"a lifter"
@@ -102,7 +107,7 @@ def test_a_store_that_is_lost_is_why_the_search_ends(s3):
 def test_values_that_do_not_go_together_are_a_failed_trial(config):
     with runs.record("tune", config) as run:
         search = Search(config, space_of(config), run, Notes())
-        search.records[1] = ledger.TrialRecord(1, "none", {RATE: -1.0})
+        search.records[1] = trial_records.TrialRecord(1, "none", {RATE: -1.0})
         record = search.begin()
     assert (record.state, record.hopeless) == ("failed", True)
     assert record.reason is not None
@@ -110,14 +115,14 @@ def test_values_that_do_not_go_together_are_a_failed_trial(config):
 
 
 def test_the_ledger_reads_what_it_wrote(tmp_path):
-    record = ledger.TrialRecord(
+    record = trial_records.TrialRecord(
         3, "run", {RATE: 0.5, "lifter.filter_widths": [3, 3]}, "stopped", {1: 9.5, 2: 8.5}, None, 12.0, "by asha", False
     )
-    ledger.write_trial(str(tmp_path), record)
-    assert ledger.read_trials(str(tmp_path)) == [record]
+    trial_records.write_trial(str(tmp_path), record)
+    assert trial_records.read_trials(str(tmp_path)) == [record]
     changed = {"trial": "001", "epoch": 2, "parameters": {RATE: 0.7, "lifter.filter_widths": [3, 3]}}
-    (tmp_path / "trials" / "003" / ledger.EXPLOITED).write_text(json.dumps(changed))
-    (read,) = ledger.read_trials(str(tmp_path))
+    (tmp_path / "trials" / "003" / trial_records.EXPLOITED_FILE).write_text(json.dumps(changed))
+    (read,) = trial_records.read_trials(str(tmp_path))
     assert read == dataclasses.replace(record, parameters=changed["parameters"])
 
 
@@ -131,19 +136,18 @@ def test_the_ledger_reads_what_it_wrote(tmp_path):
 )
 def test_another_search_in_the_same_output_is_refused(tmp_path, change, message):
     config = tune_config(f"output={tmp_path}")
-    assert ledger.look_up(config, "digest") is None
-    ledger.begin(config, "digest", "run")
+    assert survey(job_of(config)).run_id is None
+    job_of(config).manifest.write(config.output, "run", "search.json")
     for may_change in ("trials=50", "retries=3", "max_concurrent_trials=1", "resources.num_workers=2"):
-        begun = ledger.look_up(tune_config(f"output={tmp_path}", may_change), "digest")
-        assert begun is not None
-        assert (begun.run_id, begun.report) == ("run", None)
+        work = survey(job_of(tune_config(f"output={tmp_path}", may_change)))
+        assert (work.run_id, work.nothing_to_do) == ("run", False)
     with pytest.raises(UserError, match=message):
-        ledger.look_up(tune_config(f"output={tmp_path}", change), "digest")
+        survey(job_of(tune_config(f"output={tmp_path}", change)))
     with pytest.raises(UserError, match="the tracks have changed"):
-        ledger.look_up(config, "other")
+        survey(job_of(config, "other"))
 
 
 def test_the_output_of_a_training_is_refused(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(UserError, match="holds a training; give another output"):
-        ledger.look_up(tune_config(f"output={tmp_path}"), "digest")
+        survey(job_of(tune_config(f"output={tmp_path}")))

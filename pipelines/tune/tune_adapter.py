@@ -1,4 +1,4 @@
-"""Ray Tune's view on a search: which trial is next, and what becomes of those that run."""
+"""The adapter to Ray Tune: gives it the next trial of a search and takes its callbacks back to the search."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,20 @@ from pipelines.tune.search import Search
 from pipelines.tune.trial import HOPELESS, METRICS, REPORT, SCORE, SOURCE, TIME
 
 
-class _NotSaved:
-    """Tune pickles all it is given, to restore it after an interruption; this search goes on from its output."""
+class _NotPickled:
+    """Pickles to nothing: Tune saves what it is given to restore a search, but this one continues from its output."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-class Proposals(_NotSaved, SearchAlgorithm):
-    """Begins a trial whenever one may run, under the number by which the output knows it.
+class TrialSource(_NotPickled, SearchAlgorithm):
+    """Gives Tune a trial whenever one may run; its id is the number that it has in the output.
 
     Args:
         search: The search.
-        limit: Most trials at a time.
-        retries: How often Tune runs a trial again that failed.
+        limit: Number of trials that may run at a time.
+        retries: Number of times that Tune runs a failed trial again.
     """
 
     def __init__(self, search: Search, limit: int, retries: int) -> None:
@@ -34,13 +34,13 @@ class Proposals(_NotSaved, SearchAlgorithm):
         self._spec: Mapping[str, Any] = {}
 
     def add_configurations(self, experiments: Any) -> None:
-        """Take what is the same for all trials."""
+        """Take what is the same for all trials, when Tune starts."""
         (experiment,) = experiments
         assert isinstance(experiment, Experiment)
         self._spec = experiment.spec
 
     def next_trial(self) -> Trial | None:
-        """The next trial; None while as many run as may."""
+        """The next trial; None while as many run as are allowed."""
         while self._search.waiting and len(self._search.running) < self._limit:
             record = self._search.begin()
             if record.state == "running":
@@ -58,12 +58,12 @@ class Proposals(_NotSaved, SearchAlgorithm):
         return None
 
     def is_finished(self) -> bool:
-        """Whether every trial has begun."""
+        """Whether every trial has started."""
         return not self._search.waiting
 
 
-class Watch(_NotSaved, Callback):
-    """Tells the search what Tune hears, and the population, if there is one, who is no longer of it."""
+class SearchCallback(_NotPickled, Callback):
+    """Tells the search what happens to trials, and the population, if there is one, which trials have left it."""
 
     def __init__(self, search: Search, population: Any) -> None:
         self._search, self._population = search, population
@@ -71,8 +71,8 @@ class Watch(_NotSaved, Callback):
     def on_trial_result(
         self, iteration: int, trials: Sequence[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """A trial tells of an epoch, and of what it went on from."""
-        if HOPELESS in result or self._over:
+        """A trial has ended an epoch, perhaps its first one since it continued from another trial."""
+        if HOPELESS in result or self._search_failed:
             return
         number = int(trial.trial_id)
         if result[SOURCE] not in (None, *self._search.records[number].exploited[-1:]):
@@ -81,7 +81,7 @@ class Watch(_NotSaved, Callback):
 
     def on_trial_complete(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
         """A trial has ended by itself, or the scheduler has stopped it."""
-        if self._over:
+        if self._search_failed:
             return
         number, result = int(trial.trial_id), trial.last_result
         self._leave(number)
@@ -93,20 +93,20 @@ class Watch(_NotSaved, Callback):
             self._search.stop(number)
 
     def on_trial_recover(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
-        """A trial has failed and is tried again."""
-        if not self._over:
+        """A trial has failed and is retried."""
+        if not self._search_failed:
             self._search.retry(int(trial.trial_id), _reason(trial))
 
     def on_trial_error(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
-        """A trial has failed too often."""
-        if self._over:
+        """A trial has failed and has no retries left."""
+        if self._search_failed:
             return
         self._leave(int(trial.trial_id))
         self._search.fail(int(trial.trial_id), _reason(trial), hopeless=False)
 
     @property
-    def _over(self) -> bool:
-        """Whether the search has failed: Tune goes on to tell of trials while it ends."""
+    def _search_failed(self) -> bool:
+        """Whether the search has failed: Tune still calls back while it shuts down."""
         return self._search.failure is not None
 
     def _leave(self, number: int) -> None:
@@ -115,9 +115,9 @@ class Watch(_NotSaved, Callback):
 
 
 def _reason(trial: Trial) -> str:
-    """What a trial died of: the last line of the traceback that Tune keeps."""
+    """Why a trial failed: the last line of the traceback that Tune keeps."""
     file = Path(trial.error_file) if trial.error_file else None
     lines = file.read_text(encoding="utf-8").split("\n") if file and file.exists() else []
     last = next((line.strip() for line in reversed(lines) if line.strip()), "its process died")
-    # Our own errors say it all, without their names.
+    # Messages of our own errors are complete without the name of their class.
     return re.sub(r"^(schemas|pipelines)(\.\w+)+: ", "", last)

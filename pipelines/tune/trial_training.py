@@ -1,4 +1,4 @@
-"""A training as the train job runs it, in a thread of its own, heard of epoch by epoch."""
+"""The training of a trial: the train job in a thread of its own, which reports epoch by epoch."""
 
 import queue
 import threading
@@ -10,37 +10,37 @@ from pipelines.train import run
 from pipelines.train.run import TrainJob
 from pipelines.training.events import Control
 from pipelines.training.reports import EpochReport, StepReport
-from pipelines.tune import ledger
+from pipelines.tune import trial_records
 
-# The state of another trial that a training goes on from.
+# Files with the state of another trial that a training continues from.
 START_SUFFIX = ".start.pt"
-# Workers stop at their next step; should they hang, they end with this process.
-STOPPING_S = 60
+# Workers stop at their next step. Workers that hang end with this process.
+LONGEST_STOP_S = 60
 
 
 class TrialTraining:
-    """The training of a trial; a `TrainingListener` of it.
+    """Runs the training of a trial and listens to it (a `TrainingListener`).
 
     Args:
         job: The training.
         run_id: Its MLflow run.
-        waits: Whether each epoch waits for who asks for it.
+        waits: Whether an epoch starts only when `next_epoch` asks for it.
 
     Attributes:
-        told: The last epoch told of.
-        source: What the training goes on from, if from another trial: "003 after epoch 10".
-        report: Of the training, once it has trained to its last epoch.
+        last_epoch: The last epoch that `next_epoch` returned.
+        source: What the training continues from, if from another trial: "003 after epoch 10".
+        report: The report of the training, once its last epoch has ended.
     """
 
     def __init__(self, job: TrainJob, run_id: str, waits: bool) -> None:
         self.report: dict[str, Any] | None = None
         config = job.config
-        exploited = ledger.read_exploited(config.output)
-        # What another trial did until then is its own.
-        self.told: int = exploited["epoch"] if exploited else 0
-        self.source = f"{exploited['trial']} after epoch {self.told}" if exploited else None
+        exploited = trial_records.read_exploited(config.output)
+        # Epochs before that were the other trial's, and are not reported again.
+        self.last_epoch: int = exploited["epoch"] if exploited else 0
+        self.source = f"{exploited['trial']} after epoch {self.last_epoch}" if exploited else None
         start = start_file(config.output, exploited) if exploited else None
-        self._last, self._waits = config.optimization.epochs, waits
+        self._epochs, self._waits = config.optimization.epochs, waits
         self._control = Control(0 if waits else None)
         self._events: queue.SimpleQueue[EpochReport | dict[str, Any] | Exception] = queue.SimpleQueue()
 
@@ -54,41 +54,41 @@ class TrialTraining:
         self._thread.start()
 
     def started(self, epochs_done: int) -> None:
-        """Workers begin; the epochs follow by themselves."""
+        """Workers have started; nothing to report."""
 
     def step(self, report: StepReport) -> None:
-        """Tune hears of whole epochs only."""
+        """A step has ended; only whole epochs are reported to Tune."""
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch has ended, now or before the training was interrupted."""
         self._events.put(report)
 
     def next_epoch(self) -> EpochReport:
-        """Wait for the next epoch; after the last one, for the end.
+        """Wait for the next epoch; after the last one, also for the end of the training.
 
         Raises:
-            Exception: What ended the training.
+            Exception: The training failed.
         """
         if self._waits:
-            self._control.allow(self.told + 1)
+            self._control.allow(self.last_epoch + 1)
         epoch = None
-        while epoch is None or (epoch.epoch == self._last and self.report is None):
+        while epoch is None or (epoch.epoch == self._epochs and self.report is None):
             event = self._events.get()
             if isinstance(event, Exception):
                 raise event
             if isinstance(event, dict):
                 self.report = event
-            elif event.epoch > self.told:
+            elif event.epoch > self.last_epoch:
                 epoch = event
-                self.told = epoch.epoch
+                self.last_epoch = epoch.epoch
         return epoch
 
     def stop(self) -> None:
-        """End the training, and wait for that."""
+        """Stop the training and wait for its end."""
         self._control.stop()
-        self._thread.join(STOPPING_S)
+        self._thread.join(LONGEST_STOP_S)
 
 
 def start_file(output: str, exploited: Mapping[str, Any]) -> str:
-    """Where a trial keeps the state of another one that it goes on from, as its ledger has it."""
+    """Where a trial keeps the state of the other trial that it continues from."""
     return storage.join(output, f"{exploited['trial']}-{exploited['epoch']}{START_SUFFIX}")

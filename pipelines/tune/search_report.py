@@ -1,4 +1,4 @@
-"""What a search leaves: its report, the best model, and the best training as a recipe."""
+"""The results of a search: its report, the best model, and the best training as a recipe."""
 
 from collections import Counter
 from typing import Any
@@ -8,23 +8,23 @@ import yaml
 from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import runs
 from pipelines.search.space import trial_config
-from pipelines.tune import ledger
-from pipelines.tune.ledger import TrialRecord
+from pipelines.tune import trial_records
 from pipelines.tune.search import Search
+from pipelines.tune.trial_records import TrialRecord
 from schemas import __version__
 
 FORMAT = "raylift.search.report/1"
-# Of many trials that failed, these many reasons are told.
-REASONS_TOLD = 3
+# Reasons for failed trials in the message of a search without a result.
+MOST_REASONS = 3
 
 
-def conclude(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
+def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
     """Write best.pt, best.yaml and report.json, unless no trial is finished; returns the report.
 
     Args:
         search: The search, each of its trials ended.
         data: The digest of its tracks.
-        run: Its MLflow run, which gets the same.
+        run: Its MLflow run, which gets the same files.
     """
     output, best = search.config.output, _best(search)
     report = {
@@ -39,15 +39,15 @@ def conclude(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
         "trials": [search.records[number].document() for number in sorted(search.records)],
         "data": data,
     }
-    # Those of stopped trials stay until here, as their processes leave on their own time.
+    # The process of a stopped trial may still write checkpoints for a while, so they are removed only now.
     for record in search.records.values():
         if record.state in ("finished", "stopped"):
-            ledger.remove_checkpoints(output, record.number)
+            trial_records.remove_checkpoints(output, record.number)
     run.log_json(report, "report.json")
     run.log_tags({"raylift.data": data})
     if best is not None:
         _keep_best(search, best, run)
-        # Last: who finds it finds the rest too.
+        # Written last: its presence marks a complete output.
         json_documents.write(storage.join(output, "report.json"), report)
     return report
 
@@ -55,7 +55,7 @@ def conclude(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
 def _keep_best(search: Search, best: TrialRecord, run: runs.Run) -> None:
     output = search.config.output
     files = {
-        "best.pt": storage.read_bytes(storage.join(ledger.trial_folder(output, best.number), "best.pt")),
+        "best.pt": storage.read_bytes(storage.join(trial_records.trial_folder(output, best.number), "best.pt")),
         "best.yaml": _recipe(search, best).encode(),
     }
     for name, content in files.items():
@@ -65,30 +65,24 @@ def _keep_best(search: Search, best: TrialRecord, run: runs.Run) -> None:
     run.log_tags({"raylift.best_run": best.run_id})
 
 
-def read_report(output: str) -> dict[str, Any]:
-    """The report that an output holds; empty if it has none."""
-    uri = storage.join(output, "report.json")
-    return json_documents.read(uri) if storage.exists(uri) else {}
-
-
 def _best(search: Search) -> TrialRecord | None:
     finished = [record for record in search.records.values() if record.state == "finished"]
     return min(finished, key=lambda record: (record.best_mm, record.number), default=None)
 
 
 def why_none(report: dict[str, Any]) -> str:
-    """Why no trial is finished: the reasons, the most frequent first."""
+    """The message of a search of which no trial is finished: its reasons, the most frequent first."""
     failed = [trial["reason"] for trial in report["trials"] if trial["state"] == "failed"]
     reasons = Counter(failed).most_common()
-    told = "; ".join(f"{count} × {reason}" for reason, count in reasons[:REASONS_TOLD])
-    more = f"; and {len(reasons) - REASONS_TOLD} other reasons" if len(reasons) > REASONS_TOLD else ""
-    return f"none of {len(report['trials'])} trials is finished, {len(failed)} failed: {told}{more}"
+    shown = "; ".join(f"{count} × {reason}" for reason, count in reasons[:MOST_REASONS])
+    more = f"; and {len(reasons) - MOST_REASONS} other reasons" if len(reasons) > MOST_REASONS else ""
+    return f"none of {len(report['trials'])} trials is finished, {len(failed)} failed: {shown}{more}"
 
 
 def _recipe(search: Search, best: TrialRecord) -> str:
-    """The best trial's training for `jobs.train`, on the data as they were named and on the whole machine."""
+    """The best trial as a recipe of the train job, which uses the whole machine."""
     config = search.config
-    trial = trial_config(config, best.parameters, ledger.trial_folder(config.output, best.number))
+    trial = trial_config(config, best.parameters, trial_records.trial_folder(config.output, best.number))
     values = trial.model_dump(mode="json", exclude={"output"})
     values |= config.model_dump(mode="json", include={"labeled", "unlabeled"})
     values["resources"] = config.resources.model_dump(mode="json")
