@@ -2,9 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Processes that run tests, whole files each. Most tests with Ray wait for its processes to start and to end, so that
-# more of them than cores keep the cores busy; each takes up to 4 GB.
-LANES ?= 3
 TESTS = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=20
 
 .PHONY: demo test tests test-fast test-slow coverage lint docs audit setup clean
@@ -12,12 +9,15 @@ TESTS = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --duratio
 demo: setup
 	$(BIN)/python -m jobs.demo output=demo
 
-# The checks of lint take a core for a minute, in which tests with Ray mostly wait: both run at once, each must succeed.
+# The checks of lint take a core for a minute, beside which tests run: both must succeed.
 test: setup
 	@$(MAKE) --no-print-directory -j 2 tests lint
 
+# Tests without Ray in two processes, then those with Ray one after another: each of them fills two cores, and several
+# at once run into their time limits.
 tests: setup
-	$(TESTS) -n $(LANES)
+	$(TESTS) -n 2 -m 'not ray and not slow'
+	$(TESTS) -n 0 -m 'ray and not slow'
 
 # What needs no Ray, but for some tests of several seconds each.
 test-fast: setup
@@ -29,7 +29,7 @@ test-slow: setup
 
 # Of the process that runs the tests: what Ray's workers and other processes execute is not counted.
 coverage: setup
-	$(TESTS) -n $(LANES) --cov --cov-report=term:skip-covered --cov-report=html
+	$(TESTS) -n 0 --cov --cov-report=term:skip-covered --cov-report=html
 
 lint: setup
 	$(BIN)/ruff format --check .
