@@ -11,11 +11,15 @@ from schemas.configs.train import TrainConfig
 
 # Without what YAML takes for a line break or refuses unless it is escaped.
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cn", "Co", "Cs", "Zl", "Zp"]), min_size=1)
+# Absolute ones come back as they are; others are made absolute when they are read.
+ADDRESS = st.text(st.characters(categories=["L", "N"], include_characters=" -_'\"{}[],&!|>"), min_size=1).map(
+    "/corpus/{}".format
+)
 POSITIVE = st.floats(1e-12, 1e12)
 
 LABEL = {
-    "videos": TEXT | st.lists(TEXT, min_size=1, max_size=3),
-    "output": TEXT,
+    "videos": ADDRESS | st.lists(ADDRESS, min_size=1, max_size=3),
+    "output": ADDRESS,
     "max_failed": st.none() | st.integers(0, 10**12),
     "assumed_fov_deg": st.none() | st.floats(1, 179),
     "decode.max_side": st.integers(64, 10_000),
@@ -24,8 +28,8 @@ LABEL = {
     "link.max_gap_s": st.floats(0, 10),
 }
 TRAIN = {
-    "labeled": TEXT,
-    "output": TEXT,
+    "labeled": ADDRESS,
+    "output": ADDRESS,
     "data.validation_subjects": st.lists(TEXT, max_size=3, unique=True),
     "lifter.filter_widths": st.lists(st.sampled_from([1, 3, 5]), min_size=1, max_size=4),
     "lifter.causal": st.booleans(),
@@ -45,11 +49,11 @@ def leaves(value, path=""):
 
 def check(config_class, values, draw):
     # JSON quotes a text wherever YAML might take it for something else.
-    said = [f"{path}={json.dumps(value, ensure_ascii=False)}" for path, value in values.items()]
-    config = read_config(config_class, draw(st.permutations(said)))
+    arguments = [f"{path}={json.dumps(value, ensure_ascii=False)}" for path, value in values.items()]
+    config = read_config(config_class, draw(st.permutations(arguments)))
     dumped = config.model_dump(mode="json")
-    found = dict(leaves(dumped))
-    assert {path: found[path] for path in values} == values
+    read = dict(leaves(dumped))
+    assert {path: read[path] for path in values} == values
     # All fields at once, the defaults too.
     again = [f"{path}={json.dumps(value, ensure_ascii=False)}" for path, value in leaves(dumped)]
     assert read_config(config_class, again) == config
