@@ -35,7 +35,8 @@ def corpus(tmp_path_factory):
 def head():
     """The cluster's process and its address."""
     command = [sys.executable, "-m", "tune.ray_head"]
-    path = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
+    # The repository comes first: jobs start in other folders, and tests/schemas would be taken for the package schemas.
+    path = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
     # As many processes at a time as Ray starts without a remark.
     environment = os.environ | RAY | {"PYTHONPATH": path, "RAY_worker_maximum_startup_concurrency": "8"}
     pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
