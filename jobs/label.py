@@ -18,7 +18,6 @@ from pipelines.io import storage
 from pipelines.label import run
 from pipelines.mlflow_runs import runs
 from pipelines.ray_cluster import session
-from pipelines.report.pages.label_page import label_page
 from schemas.configs.label import LabelConfig
 
 
@@ -30,6 +29,9 @@ def main(config: LabelConfig) -> int:
         if work.nothing_to_do:
             Terminal().print(f"label: nothing to do: all {len(job.sources)} videos are labeled in {config.output}")
             return 0
+        # Imported here, since it loads Plotly: a job with nothing to do draws no page.
+        from pipelines.report.pages.label_page import label_page
+
         with session.starting(), runs.record("label", config) as record:
             session.connect()  # Ray and MLflow start at the same time
             with stage_bars() as on_progress:
