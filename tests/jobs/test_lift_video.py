@@ -68,8 +68,8 @@ def test_a_video_is_labeled_lifted_and_rendered(embedded_ray, make_video, comman
     assert probe(tmp_path / "out" / "clip.mp4").frame_count == 40
     assert Path("out/clip.gif").read_bytes()[:3] == b"GIF"
     assert [file.name for file in Path("out/bvh").iterdir()] == [f"clip-0-{lifted.track_id[:8]}.bvh"]
-    assert f"page         {tmp_path}/out/clip.html" in out
-    assert f"note         {tmp_path}/nobody.mp4: nobody is tracked in it, so there are no poses and no page" in out
+    assert "page         out/clip.html" in out
+    assert "note         nobody.mp4: nobody is tracked in it, so there are no poses and no page" in out
     assert not Path("out/nobody.html").exists()
     told = json.loads(Path("out/report.json").read_text())
     assert (told["labels"]["videos"], told["tracks"], told["run"]["frames"]) == (2, 1, 40)
@@ -90,7 +90,7 @@ def test_a_video_without_people_and_one_that_is_none(embedded_ray, make_video, c
     (tmp_path / "text.mp4").write_text("not a video")
     code, out = raylift(capfd, *command, "video=text.mp4", "output=bad")
     assert code == 1
-    assert f"failure      {tmp_path}/text.mp4: " in out
+    assert "failure      text.mp4: " in out
     assert "nobody is tracked" not in out
 
 

@@ -40,7 +40,9 @@ def test_a_label_job_with_nothing_to_do_loads_nothing_heavy(embedded_ray, make_v
     make_video(tmp_path / "v.mp4")
     fields = [f"videos={tmp_path}/v.mp4", f"output={tmp_path}/out", "detector=bright_spot:BrightSpot"]
     assert run_job("label", fields) == 0
-    assert loaded_modules(["label", *fields], tmp_path) == (set(), 0)
+    modules, code = loaded_modules(["label", *fields], tmp_path)
+    # PyArrow imports pandas by itself, where it is installed, to make arrays of Python objects.
+    assert (modules - {"pandas"}, code) == (set(), 0)
 
 
 @pytest.mark.parametrize("target", registry.OPTIONS)
