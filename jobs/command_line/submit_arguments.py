@@ -32,7 +32,7 @@ def read_submit_config(arguments: Sequence[str]) -> SubmitConfig:
             raise UserError(f"submit {first}: takes {'nothing more' if first == 'list' else 'the id of one job'}")
         return config.model_copy(update={"action": first, "id": rest[0] if rest else None})
     if first not in submittable():
-        raise UserError(f"submit: there is no job {first!r} to submit; jobs: {', '.join(submittable())}")
+        raise UserError(f"there is no job {first!r} to submit; jobs: {', '.join(submittable())}")
     return config.model_copy(update={"job": first, "arguments": tuple(rest)})
 
 
