@@ -17,7 +17,6 @@ from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
 from pipelines.label import run
 from pipelines.mlflow_runs import runs
-from pipelines.ray_cluster import session
 from schemas.configs.label import LabelConfig
 
 
@@ -32,8 +31,7 @@ def main(config: LabelConfig) -> int:
         # Imported here, since it loads Plotly: a job with nothing to do draws no page.
         from pipelines.report.pages.label_page import label_page
 
-        with session.starting(), runs.record("label", config) as record:
-            session.connect()  # Ray and MLflow start at the same time
+        with runs.record("label", config) as record:
             with stage_bars() as on_progress:
                 report = run.execute(job, work, on_progress)
             record.log_metrics({name: v for name, v in report.items() if name != "format"})

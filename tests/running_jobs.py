@@ -160,7 +160,8 @@ def wait_for(job, happened):
 
 def finish(job, code=0):
     """Wait for a job to end, with success if no other exit code is given; returns what it printed."""
-    assert job.wait() == code, job.text()
+    ended_with = job.wait()
+    assert ended_with == code, f"exit code {ended_with}\n{job.text()}"
     return job.text()
 
 

@@ -6,12 +6,9 @@ never starts it.
 
 import logging
 import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,9 +20,6 @@ EMBEDDED_STORE_BYTES_PER_CPU = 256 * 10**6
 # A training of one worker has five processes, all but one of which sleep. Ray warns on standard output when it has
 # started four times as many processes as it starts at a time.
 PROCESSES_STARTED_AT_A_TIME_PER_CPU = 3
-
-
-_connecting = threading.Lock()
 
 
 def connect(*, dashboard: bool = False) -> None:
@@ -50,22 +44,6 @@ def connect(*, dashboard: bool = False) -> None:
     warnings.filterwarnings("ignore", message="The minimum number of concurrent actors", category=UserWarning)
 
 
-@contextmanager
-def starting() -> Iterator[None]:
-    """Start Ray in a thread while the block begins other slow things; `connect` waits for it.
-
-    Standard error is silent until Ray has started: the block must call `connect` before it prints anything.
-    """
-    if threading.current_thread() is threading.main_thread():
-        # `ray.init` sets this handler only when it runs in the main thread: without it a job that is terminated
-        # would leave Ray's processes behind.
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
-    with ThreadPoolExecutor(1, "start Ray") as pool:
-        started = pool.submit(_start, dashboard=False)
-        yield
-    started.result()
-
-
 def here() -> "NodeAffinitySchedulingStrategy":
     """Places an actor on the machine of this process, which cannot do without it: they are lost together or not at all.
 
@@ -80,30 +58,29 @@ def here() -> "NodeAffinitySchedulingStrategy":
 def _start(dashboard: bool) -> None:
     import ray
 
-    with _connecting:
-        if ray.is_initialized():
-            return
-        # What Ray logs about itself does not help a user; exceptions of workers reach this process in any case.
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        root = logging.getLogger()
-        handlers, level = list(root.handlers), root.level
-        with _no_stderr():
-            if os.environ.get("RAY_ADDRESS"):
-                ray.init(logging_level=logging.ERROR, log_to_driver=False)
-            else:
-                at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * (os.cpu_count() or 1)
-                os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(at_a_time))
-                with _loopback_only():
-                    ray.init(
-                        address="local",
-                        include_dashboard=dashboard,
-                        logging_level=logging.ERROR,
-                        log_to_driver=False,
-                        object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),
-                    )
-        # With RAY_LOGGING_CONFIG_ENCODING `ray.init` adds a handler, which would print each line of this process twice.
-        root.handlers[:] = handlers
-        root.setLevel(level)
+    if ray.is_initialized():
+        return
+    # What Ray logs about itself does not help a user; exceptions of workers reach this process in any case.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    with _no_stderr():
+        if os.environ.get("RAY_ADDRESS"):
+            ray.init(logging_level=logging.ERROR, log_to_driver=False)
+        else:
+            at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * (os.cpu_count() or 1)
+            os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(at_a_time))
+            with _loopback_only():
+                ray.init(
+                    address="local",
+                    include_dashboard=dashboard,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),
+                )
+    # With RAY_LOGGING_CONFIG_ENCODING `ray.init` adds a handler, which would print each line of this process twice.
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @contextmanager
