@@ -186,8 +186,10 @@ def test_auto_falls_to_pyav_for_good_when_decord_meets_damage(make_video: Make) 
     path = DAMAGED["middle"](make_video)
     with VideoReader(path, 80) as video, VideoReader(path, 80, "pyav") as by_pyav:
         reads = [(video.read(start, start + 20), by_pyav.read(start, start + 20)) for start in range(0, 120, 20)]
-    assert reads[0][0].decoder == "decord"
-    assert [frames.decoder for frames, _ in reads[2:]] == ["pyav"] * 4
+    # decord decodes ahead, so it may meet the damage of later frames as early as in the first read.
+    decoders = [frames.decoder for frames, _ in reads]
+    assert decoders == sorted(decoders)
+    assert decoders[2:] == ["pyav"] * 4
     assert all(frames.indices.tolist() == expected.indices.tolist() for frames, expected in reads)
 
 
