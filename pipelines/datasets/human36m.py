@@ -30,13 +30,13 @@ class Human36M:
         """data_3d_h36m.npz: positions_3d = {subject: {action: (frames, 32, 3)}}, metres, world."""
 
         keypoints: Address | None = None
-        """data_2d_h36m_*.npz: positions_2d, pixels per camera, and metadata; none: the true joints are projected."""
+        """data_2d_h36m_*.npz: positions_2d (pixels, per camera) and metadata; by default true joints are projected."""
 
         keypoints_layout: str | None = None
-        """Joint layout of the 2D; none: as its metadata says by name or symmetry."""
+        """Joint layout of the 2D keypoints; by default what their metadata says by name or symmetry."""
 
         cameras: Address | None = None
-        """JSON table of other cameras (form: pipelines/datasets/camera_table.py); none: Human3.6M's own."""
+        """JSON table of other cameras (see pipelines/datasets/camera_table.py); by default those of Human3.6M."""
 
     def __init__(self, config: Config) -> None:
         self._config = config

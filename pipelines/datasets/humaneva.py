@@ -32,7 +32,7 @@ class HumanEva15:
         """JSON table of the three 640 x 480 cameras with their places (form: pipelines/datasets/camera_table.py)."""
 
         keypoints_layout: str | None = None
-        """Joint layout of the 2D; none: as its metadata says by name or symmetry."""
+        """Joint layout of the 2D keypoints; by default what their metadata says by name or symmetry."""
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -1,4 +1,4 @@
-"""Nets that answer a crop with a heatmap for each joint, and how they are made fast on the device that runs them."""
+"""Networks that predict a heatmap for each joint of a crop, and how they are prepared for fast inference."""
 
 import itertools
 from typing import Literal, Protocol, runtime_checkable
@@ -14,20 +14,20 @@ from schemas.layouts import JointLayout
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 Compile = Literal["none", "default", "cuda_graphs"]
 
-# A compiled net is compiled again for every number of crops: batches are filled up to one of few numbers.
-_FEWEST_CROPS = 8
-# GPUs of this generation (Ampere) and later have bf16; those before have fp16 alone.
-_BF16_GENERATION = 8
+# torch.compile compiles the network anew for each batch size, so batches are padded to a power of two, at least this.
+_SMALLEST_COMPILED_BATCH = 8
+# GPUs compute in bf16 from this major compute capability (Ampere) on; older ones are fast in fp16 only.
+_BF16_CAPABILITY = 8
 
 
 @runtime_checkable
 class HeatmapNet(Protocol):
-    """Crops to heatmaps, on one device.
+    """A network on one device that maps crops to heatmaps.
 
     Attributes:
         layout: The joints, one heatmap each.
         input_wh: Width and height of the crops, pixels.
-        stride: Pixels of the crop for one of the heatmap.
+        stride: Crop pixels per heatmap pixel.
     """
 
     layout: JointLayout
@@ -37,7 +37,7 @@ class HeatmapNet(Protocol):
     def __call__(
         self, crops: Float[Tensor, "people 3 crop_height crop_width"]
     ) -> Float[Tensor, "people joints height width"]:
-        """Heatmaps in float32; 1 is certain, 0 is nothing."""
+        """Predict heatmaps, float32: near 1 where the joint certainly is, 0 where it is not."""
         ...
 
 
@@ -45,17 +45,17 @@ class FastNet:
     """A network for inference; implements `HeatmapNet`.
 
     Args:
-        network: Crops to heatmaps; taken over and changed: frozen, batch norms folded, cast.
-        head: Its last layer, which stays in float32: decoding compares neighbouring values.
+        network: Maps crops to heatmaps. It is changed in place: frozen, its batch norms folded, its weights cast.
+        head: Its last layer, which stays in float32 because decoding compares neighbouring values.
         layout: The joints.
         input_wh: Width and height of the crops, pixels.
-        device: Where to run.
-        precision: What the rest of the network runs in.
-        channels_last: Lay out its filters pixel by pixel.
-        compiled: Whether and how to compile it.
+        device: A torch device string.
+        precision: Number format of the layers before the head.
+        channels_last: Whether to store weights and activations in PyTorch's channels-last memory format.
+        compiled: Whether and how to compile the network.
 
     Raises:
-        UserError: The device cannot compute in this precision, or has no CUDA graphs.
+        UserError: The device does not compute fast in this precision, or has no CUDA graphs.
     """
 
     def __init__(
@@ -88,22 +88,22 @@ class FastNet:
     def __call__(
         self, crops: Float[Tensor, "people 3 crop_height crop_width"]
     ) -> Float[Tensor, "people joints height width"]:
-        """Heatmaps of a batch."""
+        """Predict the heatmaps of a batch of crops."""
         count = len(crops)
         crops = crops.to(self._dtype, memory_format=self._memory)
         if self._compiled == "none":
             return self._network(crops)
-        filled = max(_FEWEST_CROPS, 1 << (count - 1).bit_length())
-        maps = self._network(torch.cat([crops, crops.new_zeros(filled - count, *crops.shape[1:])]))[:count]
-        # A CUDA graph writes its next answer where this one lies.
+        padded = max(_SMALLEST_COMPILED_BATCH, 1 << (count - 1).bit_length())
+        maps = self._network(torch.cat([crops, crops.new_zeros(padded - count, *crops.shape[1:])]))[:count]
+        # The next call of a CUDA graph overwrites the memory of this result, so the result is copied.
         return maps.clone() if self._compiled == "cuda_graphs" else maps
 
 
 def resolve_precision(precision: Precision, device: str) -> torch.dtype:
-    """The number format to compute in; "auto" is the fastest of float32, bf16 and fp16 that the device has.
+    """The number format to compute in; "auto" is the fastest one of the device.
 
     Raises:
-        UserError: The device lacks it.
+        UserError: The device does not compute fast in it.
     """
     fast = _fast_formats(device)
     if precision == "auto":
@@ -111,13 +111,13 @@ def resolve_precision(precision: Precision, device: str) -> torch.dtype:
     wanted = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     if wanted not in (torch.float32, *fast):
         raise UserError(
-            f"detector.precision={precision}: this {device} lacks it and would be slow; give auto or float32"
+            f"detector.precision={precision}: this {device} would only emulate it, slowly; give auto or float32"
         )
     return wanted
 
 
 def fold_batch_norms(module: nn.Module) -> None:
-    """Put every batch norm into the convolution that it follows among its module's children; same result."""
+    """Fold every batch norm into the convolution directly before it in the same module; the outputs stay the same."""
     children = list(module.named_children())
     for (name, first), (next_name, second) in itertools.pairwise(children):
         if isinstance(first, nn.Conv2d | nn.ConvTranspose2d) and isinstance(second, nn.BatchNorm2d):
@@ -129,10 +129,10 @@ def fold_batch_norms(module: nn.Module) -> None:
 
 
 def _fast_formats(device: str) -> tuple[torch.dtype, ...]:
-    """Formats of half the width that the device computes in faster, the best one first."""
+    """The 16-bit number formats in which the device is faster than in float32, the best one first."""
     if device.startswith("cuda"):
-        modern = torch.cuda.get_device_capability(device)[0] >= _BF16_GENERATION
-        return (torch.bfloat16, torch.float16) if modern else (torch.float16,)
-    # Elsewhere bf16 is emulated, and two to four times slower than float32.
+        has_bf16 = torch.cuda.get_device_capability(device)[0] >= _BF16_CAPABILITY
+        return (torch.bfloat16, torch.float16) if has_bf16 else (torch.float16,)
+    # Other CPUs emulate bf16, which is two to four times slower than float32.
     has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return (torch.bfloat16,) if has_bf16 else ()

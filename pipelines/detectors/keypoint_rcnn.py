@@ -1,7 +1,7 @@
-"""Keypoint R-CNN (He et al. 2017) by torchvision, an optional extra: people and joints by one network.
+"""Keypoint R-CNN (He et al. 2017) of torchvision, an optional dependency: one network detects people and their joints.
 
-The detector family that Pavllo et al. 2019 labeled with. torchvision comes built for one version of PyTorch; where it
-is missing or built for another, building the detector says so.
+Pavllo et al. 2019 labeled their videos with this family of detectors. Each release of torchvision works with one
+version of PyTorch; if it is missing or does not match, the constructor raises a `UserError` that says so.
 """
 
 import importlib
@@ -31,19 +31,19 @@ class KeypointRcnnConfig(JobConfig):
     """The options of `detector.name=keypoint_rcnn`."""
 
     PRACTICAL: ClassVar[dict[str, Any]] = {"weights": True, "batch_size": True}
-    """Options that say where weights lie or how fast it goes."""
+    """Options that do not change the results: the address of the weights, and what only affects speed."""
 
     weights: Weights
-    """torchvision's checkpoint keypointrcnn_resnet50_fpn_coco-fc266e95.pth (any URI)."""
+    """Torchvision's checkpoint keypointrcnn_resnet50_fpn_coco-fc266e95.pth (any URI)."""
 
     min_person_score: float = Field(default=0.5, ge=0, le=1)
-    """Score from which a find counts as a person, 0 to 1."""
+    """Lowest score of a detected person, 0 to 1."""
 
     max_people: int = Field(default=20, ge=1)
-    """Most people of one frame, those of the best scores."""
+    """Largest number of people in one frame; those with the highest scores are kept."""
 
     batch_size: int | None = Field(default=None, ge=1)
-    """Frames looked at together; none: 8 on a GPU, 1 on a CPU."""
+    """Frames per batch; by default 8 on a GPU and 1 on a CPU."""
 
 
 class KeypointRcnn:
@@ -55,7 +55,8 @@ class KeypointRcnn:
         device: A torch device string.
 
     Raises:
-        UserError: torchvision is missing or not made for this PyTorch, or the weights cannot be had or are others.
+        UserError: torchvision is missing or does not match this PyTorch, or the weights cannot be read or belong to
+            another architecture.
     """
 
     Config: ClassVar[type[JobConfig]] = KeypointRcnnConfig
@@ -82,24 +83,28 @@ class KeypointRcnn:
             wrong = " ".join(str(error).split())[:200]
             raise UserError(f"detector.weights={config.weights}: weights of another architecture ({wrong})") from error
         self._model.eval().requires_grad_(False).to(device)
-        self._frames_at_once = Batches(config.batch_size or (8 if device.startswith("cuda") else 1), "frames")
+        self._frame_batches = Batches(config.batch_size or (8 if device.startswith("cuda") else 1), "frames")
 
     @torch.inference_mode()
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
-        """Find the people of each RGB frame, the best seen first."""
+        """Detect the people of each RGB frame, highest score first."""
         clip = ClipFrames(frames, self._device)
 
-        def look(part: slice) -> list[People]:
+        def detect_batch(part: slice) -> list[People]:
             images = clip.until(part.stop)[part].permute(0, 3, 1, 2).float() / 255
-            return [self._people(found) for found in self._model(list(images))]
+            return [self._people(detections) for detections in self._model(list(images))]
 
-        return [people for batch in self._frames_at_once(len(frames), look) for people in batch]
+        return [people for batch in self._frame_batches(len(frames), detect_batch) for people in batch]
 
     @staticmethod
-    def _people(found: dict[str, Tensor]) -> People:
-        persons = found["labels"] == _PERSON
-        # The network's joint scores are logits.
-        columns = (found["boxes"], found["scores"], found["keypoints"][..., :2], found["keypoints_scores"].sigmoid())
+    def _people(detections: dict[str, Tensor]) -> People:
+        persons = detections["labels"] == _PERSON
+        columns = (
+            detections["boxes"],
+            detections["scores"],
+            detections["keypoints"][..., :2],
+            detections["keypoints_scores"].sigmoid(),  # the network's joint scores are logits
+        )
         return People(*(column[persons].float().cpu().numpy() for column in columns))
 
 
@@ -110,5 +115,5 @@ def _torchvision_models() -> Any:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"detector=keypoint_rcnn: needs the torchvision made for torch {torch.__version__} ({reason}); install it, "
-            "or take detector=hrnet or vitpose, which do without"
+            "or give detector=hrnet or detector=vitpose, which do not need it"
         ) from error

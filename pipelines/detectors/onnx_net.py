@@ -1,4 +1,7 @@
-"""Networks in ONNX Runtime, on CPUs faster than in PyTorch: exported once a machine, then read from the cache."""
+"""Networks in ONNX Runtime, which is faster than PyTorch on CPUs without bf16.
+
+A network is exported once per machine and then read from the cache.
+"""
 
 import hashlib
 import importlib
@@ -19,21 +22,21 @@ from schemas.errors import UserError
 from schemas.layouts import JointLayout
 
 _FILE = "network.onnx"
-# As many crops as anybody would look at together; the exporter wants a bound.
-_MOST_CROPS = 1 << 16
+# The exporter needs an upper bound of the batch size; this is larger than any batch in use.
+_LARGEST_BATCH = 1 << 16
 
 
 class OnnxNet:
     """A network for inference on a CPU, in float32; implements `HeatmapNet`.
 
     Args:
-        network: Crops to heatmaps; taken over and changed: batch norms folded.
+        network: Maps crops to heatmaps. Its batch norms are folded in place.
         layout: The joints.
         input_wh: Width and height of the crops, pixels.
         threads: CPU threads.
 
     Raises:
-        UserError: ONNX Runtime or what exports to it is not installed, or the cache cannot be written.
+        UserError: ONNX Runtime or its exporter is not installed, or the cache cannot be written.
     """
 
     def __init__(self, network: nn.Module, layout: JointLayout, input_wh: tuple[int, int], threads: int) -> None:
@@ -44,7 +47,7 @@ class OnnxNet:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Threads that wait busily would take the CPU from the decoder beside them.
+        # Waiting threads would otherwise spin, and take CPU time from the video decoder on the same machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         file = _exported(network, input_wh)
         self._session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
@@ -52,7 +55,7 @@ class OnnxNet:
     def __call__(
         self, crops: Float[Tensor, "people 3 crop_height crop_width"]
     ) -> Float[Tensor, "people joints height width"]:
-        """Heatmaps of a batch."""
+        """Predict the heatmaps of a batch of crops."""
         [maps] = self._session.run(None, {"crops": crops.contiguous().numpy()})
         return torch.from_numpy(maps)
 
@@ -69,7 +72,7 @@ def _require() -> Any:
 
 
 def _exported(network: nn.Module, input_wh: tuple[int, int]) -> Path:
-    """The network as a file; exporting takes half a minute, and other processes wait for it."""
+    """The exported network's file. Exporting takes half a minute, and other processes wait until it is done."""
     network.eval().requires_grad_(False)
     fold_batch_norms(network)
     folder = storage.cache_folder() / "onnx"
@@ -88,12 +91,12 @@ def _exported(network: nn.Module, input_wh: tuple[int, int]) -> Path:
 
 def _export(network: nn.Module, input_wh: tuple[int, int], into: Path) -> None:
     into.mkdir()
-    # Two crops: of one, the exporter would learn that there is always one.
+    # Two crops, because the exporter takes a batch size of 1 for a constant.
     example = torch.zeros(2, 3, input_wh[1], input_wh[0])
-    people = torch.export.Dim("people", min=1, max=_MOST_CROPS)
+    people = torch.export.Dim("people", min=1, max=_LARGEST_BATCH)
     exporter = logging.getLogger("torch.onnx")
     before = exporter.level
-    exporter.setLevel(logging.ERROR)  # it tells of packages that it does without
+    exporter.setLevel(logging.ERROR)  # because it warns of optional packages that are not installed
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -104,12 +107,12 @@ def _export(network: nn.Module, input_wh: tuple[int, int], into: Path) -> None:
     finally:
         exporter.setLevel(before)
     assert program is not None
-    # Weights in a file of their own: one file may have no more than 2 GB.
+    # The weights go into a file of their own, because an ONNX file holds at most 2 GB.
     program.save(str(into / _FILE), external_data=True)
 
 
 def _digest(network: nn.Module, input_wh: tuple[int, int]) -> str:
-    """Of all that the file depends on."""
+    """A hash of everything that the exported file depends on."""
     digest = hashlib.sha256(f"{network} {input_wh} {torch.__version__}".encode())
     for name, value in network.state_dict().items():
         digest.update(name.encode())

@@ -1,4 +1,7 @@
-"""Models of the transformers library: from a folder anywhere or by their Hugging Face name. Its only importer."""
+"""Loads models of the transformers library, from a folder (any URI) or by Hugging Face name.
+
+No other file imports transformers or huggingface_hub.
+"""
 
 import hashlib
 import importlib
@@ -26,9 +29,9 @@ class Pretrained:
     """A loaded model.
 
     Attributes:
-        model: On the CPU, in evaluation mode; a `PreTrainedModel`.
-        sha256: Of its weights file, or of what a random one was made from.
-        preprocessor: What its makers say about its input; empty if nothing.
+        model: A `PreTrainedModel` on the CPU, in evaluation mode.
+        sha256: Hash of its weights file; for random weights, of their seed and config.
+        preprocessor: The content of its preprocessor_config.json, which describes the input; empty if there is none.
     """
 
     model: Any
@@ -40,17 +43,17 @@ def library() -> Any:
     """The transformers package.
 
     Raises:
-        UserError: It is not installed, or a torchvision that is not for this PyTorch keeps it from loading.
+        UserError: It is not installed, or it cannot be loaded because torchvision does not match PyTorch.
     """
     try:
         transformers = importlib.import_module("transformers")
-        # What every model imports, and what a broken torchvision breaks.
+        # Every model imports these modules, and they fail to load if torchvision does not match PyTorch.
         importlib.import_module("transformers.image_utils")
         importlib.import_module("transformers.modeling_utils")
     except Exception as error:
         raise _unusable(error) from error
     transformers.utils.logging.disable_progress_bar()
-    # It tells of each of its attempts to reach a network; what came of them is told below.
+    # It logs each failed attempt to reach the network; the error that is raised in the end is enough.
     importlib.import_module("huggingface_hub").utils.logging.set_verbosity_error()
     return transformers
 
@@ -62,16 +65,16 @@ def load_pretrained(weights: str, field: str, class_name: str, model_types: Coll
         weights: The folder (any URI) or name.
         field: The option's dotted path, for the messages.
         class_name: The transformers class that loads it.
-        model_types: What its config.json may call it.
+        model_types: The values of model_type that its config.json may have.
 
     Raises:
-        UserError: It is not there, is of another type or architecture, or is damaged.
+        UserError: There is no such model, it has another type or architecture, or it is damaged.
     """
     transformers = library()
     folder = locate(weights, field)
-    said = _read_json(folder / _CONFIG, weights, field).get("model_type")
-    if said not in model_types:
-        raise UserError(f"{field}={weights}: is a {said!r} model, expected {' or '.join(sorted(model_types))}")
+    model_type = _read_json(folder / _CONFIG, weights, field).get("model_type")
+    if model_type not in model_types:
+        raise UserError(f"{field}={weights}: is a {model_type!r} model, expected {' or '.join(sorted(model_types))}")
     try:
         loader = getattr(transformers, class_name)
         model, report = loader.from_pretrained(
@@ -90,13 +93,12 @@ def load_pretrained(weights: str, field: str, class_name: str, model_types: Coll
             + (f", and {len(missing) - 3} more" if len(missing) > 3 else "")
         )
     digest = hashlib.file_digest((folder / _WEIGHTS).open("rb"), "sha256").hexdigest()
-    preprocessor = folder / _PREPROCESSOR
-    told = _read_json(preprocessor, weights, field) if preprocessor.is_file() else {}
-    return Pretrained(model.eval(), digest, told)
+    file = folder / _PREPROCESSOR
+    return Pretrained(model.eval(), digest, _read_json(file, weights, field) if file.is_file() else {})
 
 
 def random_model(weights: str, class_name: str, config: Any) -> Pretrained:
-    """A model with random weights, the same for each seed.
+    """A model with random weights that depend on the seed only.
 
     Args:
         weights: random:SEED.
@@ -113,10 +115,14 @@ def random_model(weights: str, class_name: str, config: Any) -> Pretrained:
 
 
 def fetch(name: str, into: Path | None) -> Path:
-    """Download a model from Hugging Face unless it is there; None is that library's own cache. Returns the folder.
+    """Download a model from Hugging Face unless it was downloaded before; returns its folder.
+
+    Args:
+        name: The Hugging Face name.
+        into: The folder to download to; None: Hugging Face's own cache.
 
     Raises:
-        UserError: It is out of reach, or the folder cannot be written.
+        UserError: Hugging Face cannot be reached or has no such model, or the folder cannot be written.
     """
     hub = importlib.import_module("huggingface_hub")
     target = into / name.replace("/", "--") if into else None
@@ -130,10 +136,10 @@ def fetch(name: str, into: Path | None) -> Path:
 
 
 def locate(weights: str, field: str) -> Path:
-    """The local folder with a model's files; remote ones are copied to the cache, once.
+    """The local folder with a model's files; remote files are copied to the cache once.
 
     Raises:
-        UserError: There is no such folder or name, or it lacks a file.
+        UserError: There is no such folder or name, or a file is missing in it.
     """
     if not storage.exists(weights):
         return _from_hub(weights, field)
@@ -168,7 +174,7 @@ def _from_hub(name: str, field: str) -> Path:
         hub.cached_file(name, _PREPROCESSOR, _raise_exceptions_for_missing_entries=False)
     except Exception as error:
         raise UserError(
-            f"{field}={name}: there is no such folder, and Hugging Face has or gives no such model "
+            f"{field}={name}: there is no such folder, and Hugging Face did not provide such a model "
             f"({_first_line(error)}); without a network give a folder with {_CONFIG} and {_WEIGHTS}"
         ) from error
     return Path(config).parent
@@ -180,7 +186,7 @@ def _unusable(error: Exception) -> UserError:
 
 
 def _torchvision_clash() -> UserError | None:
-    """What to say if there is a torchvision that cannot be imported: it keeps transformers from loading."""
+    """The error to raise if the installed torchvision cannot be imported, because transformers then fails to load."""
     if importlib.util.find_spec("torchvision") is None:
         return None
     try:
@@ -192,7 +198,7 @@ def _torchvision_clash() -> UserError | None:
             version = "of unknown version"
         return UserError(
             f"torchvision {version} is not made for the installed torch {torch.__version__} ({_first_line(error)}) and "
-            "keeps transformers from loading; uninstall it, it is not needed, or install the one for this torch"
+            "keeps transformers from loading; uninstall it, since it is not needed, or install the one for this torch"
         )
     return None
 

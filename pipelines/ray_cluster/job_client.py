@@ -92,7 +92,7 @@ class JobServer:
     """A cluster's job server.
 
     Args:
-        address: http://head:8265; none: where `RAY_API_SERVER_ADDRESS` says, else on this machine.
+        address: Such as http://head:8265; None: that of `RAY_API_SERVER_ADDRESS`, else this machine's.
 
     Raises:
         UserError: That is no such address, or the cluster wants a token.

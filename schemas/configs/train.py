@@ -56,7 +56,7 @@ class ObjectiveConfig(JobConfig):
 
     projection: Literal["full", "linear", "orthographic", "none"] = "full"
     """How unlabeled predictions are projected to compare them with their keypoints: full (with distortion) and linear
-    need camera intrinsics, orthographic does not; none: they are not compared."""
+    need camera intrinsics, orthographic does not; with none they are not compared."""
 
     warmup_epochs: int = Field(default=1, ge=0)
     """Number of first epochs that use labeled data only, until predictions are good enough to be compared with

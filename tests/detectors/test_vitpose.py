@@ -137,7 +137,7 @@ def test_files_of_others(tmp_path):
     file = str(tmp_path / "vitpose.pth")
     refuse("detector.weights=", "vitpose.pth: cannot be read: No such file", weights=file)
     torch.save({"fc.weight": torch.zeros(3)}, file)
-    refuse("vitpose.pth: is no ViTPose of its authors' (keys: fc.weight, …)", weights=file)
+    refuse("vitpose.pth: is no ViTPose checkpoint of its authors (keys: fc.weight, …)", weights=file)
     weights = as_published(tiny())
     torch.save(weights, file)
     refuse("has 192 patches of 32 channels, which is no published ViTPose: those have 384", weights=file)

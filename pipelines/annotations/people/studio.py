@@ -26,10 +26,10 @@ class StudioConfig(JobConfig):
     """Output folder of jobs.synthesize (any URI)."""
 
     every: int = Field(default=5, ge=1)
-    """Learn from every n-th frame: neighbouring frames are much alike."""
+    """Use every n-th frame, because neighbouring frames are nearly the same."""
 
     subjects: tuple[str, ...] | None = None
-    """People to learn from, by name; none: all."""
+    """Names of the people to use; by default all."""
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,13 @@ class TracksConfig(JobConfig):
     """Tracks with correct keypoints (any URI): a file, a folder, or a list."""
 
     videos: str | None = None
-    """Address of the video of a track, with {subject}, {action} and {camera}; none: the address in the track."""
+    """Address of a track's video, with {subject}, {action} and {camera}; by default the address in the track."""
 
     every: int = Field(default=5, ge=1)
-    """Learn from every n-th frame: neighbouring frames are much alike."""
+    """Use every n-th frame, because neighbouring frames are nearly the same."""
 
     subjects: tuple[str, ...] | None = None
-    """People to learn from, by name; none: all."""
+    """Names of the people to use; by default all."""
 
     min_score: float = Field(default=0.5, ge=0, le=1)
     """Keypoints with a lower score count as unlabeled, and so do all interpolated ones."""

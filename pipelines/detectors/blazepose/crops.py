@@ -1,4 +1,4 @@
-"""Crops as affine maps: out of the frame into a model's square input, and points back.
+"""Affine maps between the frame and a model's square input, for pixels and for points.
 
 Coordinates are continuous: (0, 0) is the top-left corner of the top-left pixel, whose centre is (0.5, 0.5).
 """
@@ -11,7 +11,7 @@ Affine = Float[np.ndarray, "2 3"]
 
 
 def letterbox(region: tuple[float, float, float, float], side: int) -> Affine:
-    """Map a region (x0, y0, x1, y1) of the frame into the middle of a square, its aspect kept.
+    """Map a region (x0, y0, x1, y1) of the frame into the middle of a square, keeping its aspect ratio.
 
     Args:
         region: Frame pixels.
@@ -43,19 +43,19 @@ def _about(centre: Float[np.ndarray, " 2"], linear: Float[np.ndarray, "2 2"], si
 
 
 def inverse(affine: Affine) -> Affine:
-    """The map back."""
+    """The inverse map."""
     linear = np.linalg.inv(affine[:, :2])
     return np.column_stack([linear, -linear @ affine[:, 2]])
 
 
 def move(points: Float[np.ndarray, "*axes 2"], affine: Affine) -> Float[np.ndarray, "*axes 2"]:
-    """Apply the map to points."""
+    """Apply a map to points."""
     return points @ affine[:, :2].T + affine[:, 2]
 
 
 def warp(frame: UInt8[np.ndarray, "height width 3"], affine: Affine, side: int) -> UInt8[np.ndarray, "side side 3"]:
     """Cut the square out of the frame; black where it reaches beyond the frame."""
-    # OpenCV counts pixel centres as whole numbers: half a pixel off the coordinates used here.
+    # In OpenCV pixel centres have whole-numbered coordinates, half a pixel less than those used here.
     linear, half = affine[:, :2], np.array([0.5, 0.5])
     by_centres = np.column_stack([linear, affine[:, 2] + linear @ half - half])
     return cv2.warpAffine(frame, by_centres, (side, side), flags=cv2.INTER_LINEAR)

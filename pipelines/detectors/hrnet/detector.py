@@ -1,4 +1,4 @@
-"""HRNet as a `Detector`."""
+"""The detector `hrnet`."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from pipelines.detectors.weights import Weights, named, parse_size
 from schemas.job_config import JobConfig
 
 _DEFAULT_SIZE = "256x192"
-# The lowest resolution of the network is a 32nd of its input.
+# Sizes of the input must be multiples of this, because the lowest resolution of the network is 1/32 of its input.
 _COARSEST = 32
 
 
@@ -20,16 +20,16 @@ class HrnetConfig(TopDownConfig):
     """The options of `detector.name=hrnet`."""
 
     weights: Weights
-    """Checkpoint (any URI): the authors' pose_hrnet_*.pth, mmpose's or our own training's; random:SEED for tests."""
+    """Checkpoint (any URI): the authors' pose_hrnet_*.pth, mmpose's or train_detector's; random:SEED for tests."""
 
     input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
-    """HEIGHTxWIDTH of the crops, pixels, as the weights were trained; none: as our training noted, else 256x192."""
+    """HEIGHTxWIDTH of the crops in training, pixels; by default as train_detector recorded it, else 256x192."""
 
     channels: int | None = Field(default=None, ge=1, le=128)
-    """32 is W32, 48 is W48; none: as the weights have, and 32 for random ones."""
+    """Width of the network: 32 is W32, 48 is W48; by default that of the weights, and 32 for random weights."""
 
     layout: str | None = None
-    """Joints of the weights; none: as our training noted, else coco17 or mpii16 by their number."""
+    """Joints of the weights; by default as train_detector recorded them, else coco17 or mpii16 by their number."""
 
     @field_validator("input_size")
     @classmethod
@@ -40,7 +40,7 @@ class HrnetConfig(TopDownConfig):
 
 
 class Hrnet(TopDown):
-    """HRNet W32, W48 or narrower; implements `pipelines.detectors.base.KeypointEstimator`.
+    """HRNet of any width; implements `pipelines.detectors.base.KeypointEstimator`.
 
     Args:
         config: The options, an `HrnetConfig`.
@@ -48,7 +48,7 @@ class Hrnet(TopDown):
         device: A torch device string.
 
     Raises:
-        UserError: The weights are missing, damaged or another architecture's, of the net or of what finds people.
+        UserError: The weights of the network or of the person finder are missing, damaged or of another architecture.
     """
 
     Config: ClassVar[type[JobConfig]] = HrnetConfig
@@ -59,7 +59,7 @@ class Hrnet(TopDown):
         with named("detector.weights"):
             loaded = load_hrnet(config.weights, config.channels, config.layout)
         size = config.input_size or (loaded.card.input_size if loaded.card else _DEFAULT_SIZE)
-        # Measured: up to 1.7 times faster on CPUs; what tensor cores want on GPUs.
+        # Measured to be up to 1.7 times as fast on CPUs; on GPUs it is the format that tensor cores work in.
         channels_last = config.channels_last is not False
         net = build_net(
             *(loaded.network, loaded.network.final_layer, loaded.layout, parse_size(size, _COARSEST)),

@@ -1,12 +1,11 @@
 """HRNet (Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning for Human Pose Estimation, CVPR 2019).
 
-Branches of half the resolution and twice the channels run side by side and exchange what they see after every four
-blocks; the heatmaps come from the branch that never lost its resolution. Names and order of the weights are those of
-the published checkpoints.
+Up to four branches run in parallel, each with half the resolution and twice the channels of the one before. After every
+four blocks they exchange their features. Heatmaps are predicted from the branch with the highest resolution. The
+weights have the names and the order of the published checkpoints.
 
-Narrow networks may let them come from all branches (HRNetV2: Sun et al., High-Resolution Representations for Labeling
-Pixels and Regions, 2019): where the finest branch has fewer channels than there are joints, it cannot tell all of them
-apart.
+Narrow networks may predict heatmaps from all branches (HRNetV2: Sun et al., High-Resolution Representations for
+Labeling Pixels and Regions, 2019), because a first branch with fewer channels than joints cannot tell all joints apart.
 """
 
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Of the paper: exchange units of stages 2 to 4; stage s has s branches.
+# The paper's numbers of exchange units in stages 2 to 4; stage s has s branches.
 _UNITS = (1, 4, 3)
 _BLOCKS = 4
 _STEM_CHANNELS = 64
@@ -24,12 +23,12 @@ _FIRST_STAGE_CHANNELS = 256
 
 
 class HrnetNetwork(nn.Module):
-    """Crops to heatmaps of a quarter of their size.
+    """Maps crops to heatmaps of a quarter of their size.
 
     Args:
-        channels: Of the branch of full resolution: 32 is W32, 48 is W48; the others have 2, 4 and 8 times as many.
-        joints: Heatmaps to predict.
-        all_branches: Predict them from all branches, brought to full resolution, not from the finest one alone.
+        channels: Channels of the first branch: 32 is W32, 48 is W48; the others have 2, 4 and 8 times as many.
+        joints: Number of heatmaps.
+        all_branches: Predict heatmaps from all branches, upsampled and concatenated, not from the first one only.
     """
 
     def __init__(self, channels: int, joints: int, all_branches: bool = False) -> None:
@@ -57,20 +56,20 @@ class HrnetNetwork(nn.Module):
     def forward(
         self, crops: Float[Tensor, "people 3 height width"]
     ) -> Float[Tensor, "people joints heatmap_height heatmap_width"]:
-        """Predict a heatmap for each joint, float32; height and width of the crops are multiples of 32."""
+        """Predict a heatmap for each joint, float32; the crops' height and width must be multiples of 32."""
         x = self.bn1(self.conv1(crops)).relu()
         x = self.layer1(self.bn2(self.conv2(x)).relu())
         branches = self.stage2([transition(x) for transition in self.transition1])
         branches = self.stage3(_with_new_branch(self.transition2, branches))
         branches = self.stage4(_with_new_branch(self.transition3, branches))
-        seen = _side_by_side(branches) if self.all_branches else branches[0]
-        # In full precision whatever the rest runs in: decoding compares neighbouring values.
+        features = _concatenated(branches) if self.all_branches else branches[0]
+        # The last layer always runs in float32, because decoding compares neighbouring values.
         with torch.autocast(crops.device.type, enabled=False):
-            return self.final_layer(seen.to(self.final_layer.weight.dtype)).float()
+            return self.final_layer(features.to(self.final_layer.weight.dtype)).float()
 
 
 class _Bottleneck(nn.Module):
-    """1×1, 3×3, 1×1 filters around which the input is carried."""
+    """A residual block of 1×1, 3×3 and 1×1 convolutions."""
 
     def __init__(self, channels_in: int) -> None:
         super().__init__()
@@ -86,12 +85,12 @@ class _Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.bn1(self.conv1(x)).relu()
         y = self.bn2(self.conv2(y)).relu()
-        carried = x if self.downsample is None else self.downsample(x)
-        return (self.bn3(self.conv3(y)) + carried).relu()
+        skipped = x if self.downsample is None else self.downsample(x)
+        return (self.bn3(self.conv3(y)) + skipped).relu()
 
 
 class _BasicBlock(nn.Module):
-    """Two 3×3 filters around which the input is carried."""
+    """A residual block of two 3×3 convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -104,7 +103,7 @@ class _BasicBlock(nn.Module):
 
 
 class _ExchangeUnit(nn.Module):
-    """Blocks in every branch, then each of the first `outputs` branches gets the sum of what all of them see."""
+    """Residual blocks in every branch; then each of the first `outputs` branches gets the sum of all features."""
 
     def __init__(self, widths: Sequence[int], outputs: int) -> None:
         super().__init__()
@@ -114,19 +113,19 @@ class _ExchangeUnit(nn.Module):
         )
 
     def forward(self, inputs: list[Tensor]) -> list[Tensor]:
-        seen = [branch(x) for branch, x in zip(self.branches, inputs, strict=True)]
+        features = [branch(x) for branch, x in zip(self.branches, inputs, strict=True)]
         fused = []
         for paths in self.fuse_layers:
             assert isinstance(paths, nn.ModuleList)
-            total = paths[0](seen[0])
-            for path, x in zip(paths[1:], seen[1:], strict=True):
+            total = paths[0](features[0])
+            for path, x in zip(paths[1:], features[1:], strict=True):
                 total = total + path(x)
             fused.append(total.relu())
         return fused
 
 
-class _Enlarge(nn.Module):
-    """Every pixel becomes factor × factor."""
+class _Upsample(nn.Module):
+    """Repeats every pixel factor × factor times."""
 
     def __init__(self, factor: int) -> None:
         super().__init__()
@@ -137,12 +136,12 @@ class _Enlarge(nn.Module):
 
 
 def _path(widths: Sequence[int], source: int, target: int) -> nn.Module:
-    """What a branch adds to another one."""
+    """The layers through which one branch's features are added to another's."""
     if source == target:
         return nn.Identity()
     if source > target:
         reduce = _conv(widths[source], widths[target], 1)
-        return nn.Sequential(reduce, nn.BatchNorm2d(widths[target]), _Enlarge(1 << (source - target)))
+        return nn.Sequential(reduce, nn.BatchNorm2d(widths[target]), _Upsample(1 << (source - target)))
     halvings = [_filter(widths[source], widths[source], stride=2) for _ in range(target - source - 1)]
     last = nn.Sequential(_conv(widths[source], widths[target], 3, stride=2), nn.BatchNorm2d(widths[target]))
     return nn.Sequential(*halvings, last)
@@ -156,7 +155,7 @@ def _stage(widths: Sequence[int], units: int, outputs: int | None = None) -> nn.
 
 
 def _transition(widths: Sequence[int]) -> nn.ModuleDict:
-    """Makes the new branch, the last of `widths`, out of the lowest resolution there was."""
+    """Makes the new branch, the last of `widths`, from the branch with the lowest resolution so far."""
     return nn.ModuleDict({str(len(widths) - 1): nn.Sequential(_filter(widths[-2], widths[-1], stride=2))})
 
 
@@ -164,11 +163,11 @@ def _with_new_branch(transition: nn.ModuleDict, branches: list[Tensor]) -> list[
     return [*branches, transition[str(len(branches))](branches[-1])]
 
 
-def _side_by_side(branches: list[Tensor]) -> Tensor:
+def _concatenated(branches: list[Tensor]) -> Tensor:
     finest, *others = branches
     size = finest.shape[-2:]
-    enlarged = (functional.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in others)
-    return torch.cat([finest, *enlarged], dim=1)
+    upsampled = (functional.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in others)
+    return torch.cat([finest, *upsampled], dim=1)
 
 
 def _filter(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
@@ -181,7 +180,7 @@ def _conv(channels_in: int, channels_out: int, size: int, stride: int = 1) -> nn
 
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
-        # The authors' scale; batch norm makes up for it everywhere but in the last layer, where it means no heat.
+        # The authors' scale. Batch norm undoes it except in the last layer, whose heatmaps therefore start near 0.
         nn.init.normal_(module.weight, std=0.001)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -36,19 +36,19 @@ class MoveNetConfig(JobConfig):
     """The options of `detector.name=movenet`."""
 
     weights: Address | None = None
-    """Folder with the two model files; none: the cache, filled by a download on first use."""
+    """Folder with the two model files; by default the cache, to which they are downloaded on first use."""
 
     input_side: int = Field(default=512, ge=128, le=2048, multiple_of=_MULTIPLE)
     """Longer side of the network's input, pixels; larger finds smaller people, at a cost that grows with its square."""
 
     max_people: int = Field(default=6, ge=1, le=50)
-    """Most people per frame, the likeliest first; the published model stops at 6."""
+    """Largest number of people in one frame; those with the highest scores are kept. The published model's is 6."""
 
     min_person_score: float = Field(default=0.35, ge=0, le=1)
-    """Score from which someone counts as a person, 0 to 1: the geometric mean of the scores of centre and joints."""
+    """Lowest score of a detected person, 0 to 1: the geometric mean of the scores of the centre and the joints."""
 
     max_similarity: float = Field(default=0.6, gt=0, le=1)
-    """Object keypoint similarity above which two people are one person found twice."""
+    """Object keypoint similarity above which two detections are the same person."""
 
 
 class MoveNet:
@@ -92,7 +92,7 @@ class MoveNet:
 
     @torch.inference_mode()
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
-        """Find the people of each RGB frame, the likeliest first."""
+        """Detect the people of each RGB frame, highest score first."""
         clip = ClipFrames(frames, self._device)
         height, width = frames.shape[1:3]
 

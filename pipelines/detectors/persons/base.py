@@ -18,31 +18,31 @@ COARSEST = 32
 
 
 class PersonsConfig(JobConfig):
-    """How the people of a frame are found."""
+    """Options of the person finder, which detects the people of a frame."""
 
     name: str = "detr"
-    """detr (RT-DETR, RT-DETRv2, D-FINE: as the weights are), whole_frame (one person), or package.module:Class."""
+    """detr (RT-DETR, RT-DETRv2 or D-FINE, by the weights), whole_frame (one person), or package.module:Class."""
 
     weights: Weights = "PekingU/rtdetr_v2_r18vd"
     """Folder (any URI) with config.json and model.safetensors, a Hugging Face name, or random:SEED for tests."""
 
     min_score: float = Field(default=0.3, ge=0, le=1)
-    """Least score of a detected person, 0 to 1."""
+    """Lowest score of a detected person, 0 to 1."""
 
     max_overlap: float = Field(default=0.8, gt=0, le=1)
     """Intersection over union above which two boxes are one person."""
 
     max_people: int = Field(default=20, ge=1)
-    """Largest number of people in one frame; those of the best scores are kept."""
+    """Largest number of people in one frame; those with the highest scores are kept."""
 
     every: int = Field(default=1, ge=1)
     """Detect people in every n-th frame and the last of a clip; their boxes are propagated to the frames between."""
 
     input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
-    """HEIGHTxWIDTH that frames are scaled to, pixels, multiples of 32; none: as the weights say, else 640x640."""
+    """HEIGHTxWIDTH that frames are scaled to, pixels, multiples of 32; by default that of the weights, or 640x640."""
 
     batch_size: int | None = Field(default=None, ge=1)
-    """Frames looked at together; none: 16 on a GPU, 1 on a CPU."""
+    """Frames per batch; by default 16 on a GPU and 1 on a CPU."""
 
     @field_validator("name")
     @classmethod

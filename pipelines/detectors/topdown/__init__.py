@@ -1,5 +1,5 @@
-"""Top-down keypoints, shared by all nets: crops of people, heatmap decoding, flips and training targets.
+"""What all top-down detectors share: crops of people, heatmap decoding, the flip test and training targets.
 
-Coordinates here count pixel centres as whole numbers, as OpenCV, COCO's annotations and the published weights do;
-those of `People` are half a pixel more, since (0, 0) is a corner there.
+In this folder, pixel centres have whole-numbered coordinates, as in OpenCV, COCO's annotations and the published
+weights. Coordinates in `People` are half a pixel larger, because there (0, 0) is the corner of the first pixel.
 """

@@ -1,4 +1,4 @@
-"""Crops: from boxes of people to what a net sees, and points back; for all people of many frames at once."""
+"""Cuts crops of people out of frames, and maps points between frame and crop, for all people of many frames at once."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-# A box is enlarged by this before it is cut, as for the published weights.
+# Boxes are enlarged by this factor before they are cut out, as when the published weights were trained.
 PADDING = 1.25
-# Of the RGB values divided by 255: ImageNet's, which all published weights expect.
+# Mean and standard deviation of RGB values divided by 255 on ImageNet, which all published weights expect.
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 
@@ -20,11 +20,11 @@ Matrices = Float[Tensor, "people 2 3"]
 
 @dataclass(frozen=True)
 class CropBoxes:
-    """Upright rectangles of the aspect that a net sees.
+    """Upright rectangles with the aspect ratio of the network's input.
 
     Attributes:
-        centres: Their middles, frame pixels.
-        sizes: Their width and height, frame pixels.
+        centres: Their centres, frame pixels.
+        sizes: Their widths and heights, frame pixels.
     """
 
     centres: Float[Tensor, "people 2"]
@@ -32,9 +32,10 @@ class CropBoxes:
 
 
 def crop_boxes(boxes: Float[Tensor, "people 4"], out_wh: tuple[int, int], padding: float = PADDING) -> CropBoxes:
-    """The rectangles to cut for boxes (x0, y0, x1, y1): the short side grown to the aspect, then all padded.
+    """The rectangles to cut out for boxes (x0, y0, x1, y1).
 
-    A box without area still gives a rectangle, of a pixel before padding.
+    The shorter side of a box is extended to the aspect ratio of the input, then both sides are padded. A box without
+    area counts as one of one pixel.
     """
     aspect = out_wh[0] / out_wh[1]
     width, height = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1).unbind(1)
@@ -52,13 +53,13 @@ def crop_matrices(
     """The affine maps from frame pixels to crop pixels.
 
     Args:
-        centres: Middles of the rectangles, frame pixels.
-        sizes: Their width and height, frame pixels.
+        centres: Centres of the rectangles, frame pixels.
+        sizes: Their widths and heights, frame pixels.
         rotations_deg: How far each rectangle is turned clockwise in the frame; None: upright.
         out_wh: Width and height of the crops, pixels.
-        udp: Map the centres of the corner pixels onto the rectangle's corners (Huang et al. 2020), as nets trained
-            so expect. Otherwise the width alone sets the scale and the middle lies at half the width, which is half a
-            pixel off the middle of the pixel centres.
+        udp: Map the centres of the corner pixels onto the rectangle's corners (Huang et al. 2020), as networks that
+            were trained with UDP expect. Otherwise the scale is that of the width, and the centre is mapped to half
+            the width, which is half a pixel off the centre of the pixel grid.
     """
     angles = torch.zeros_like(centres[:, 0]) if rotations_deg is None else torch.deg2rad(rotations_deg)
     cos, sin = torch.cos(angles), torch.sin(angles)
@@ -71,7 +72,7 @@ def crop_matrices(
 
 
 def invert(matrices: Matrices) -> Matrices:
-    """The maps back."""
+    """The inverse maps, from crop pixels to frame pixels."""
     a, b, c, d = matrices[:, :, :2].flatten(1).unbind(1)
     adjugate = torch.stack([torch.stack([d, -b], 1), torch.stack([-c, a], 1)], 1)
     linear = adjugate / (a * d - b * c)[:, None, None]
@@ -84,12 +85,12 @@ def move(points: Points, matrices: Matrices) -> Points:
 
 
 def heatmap_to_crop(points: Points, out_wh: tuple[int, int], heatmap_wh: tuple[int, int], udp: bool = False) -> Points:
-    """Points of heatmaps in pixels of the crop: by the ratio of sizes, or with `udp` of the spans between corners."""
+    """Scale heatmap points to crop pixels: by the ratio of the sizes, with `udp` by that of the sizes minus one."""
     return points * _ratio(points, out_wh, heatmap_wh, udp)
 
 
 def crop_to_heatmap(points: Points, out_wh: tuple[int, int], heatmap_wh: tuple[int, int], udp: bool = False) -> Points:
-    """The way back of `heatmap_to_crop`."""
+    """Scale crop points to heatmap pixels; the inverse of `heatmap_to_crop`."""
     return points / _ratio(points, out_wh, heatmap_wh, udp)
 
 
@@ -104,7 +105,9 @@ def cut(
     matrices: Matrices,
     out_wh: tuple[int, int],
 ) -> Float[Tensor, "people 3 crop_height crop_width"]:
-    """Cut all people out of their frames: bilinear, black beyond the frame, normalised, channels last in memory.
+    """Cut all people out of their frames, with bilinear interpolation, and normalise the crops.
+
+    Crops are black beyond the frame and lie in memory in the channels-last format.
 
     Args:
         frames: RGB, on the device that computes.
@@ -117,7 +120,7 @@ def cut(
     else:
         crops = _gather(frames, frame_index, invert(matrices.float()), out_wh)
     scale = 255 * crops.new_tensor(DEVIATION)
-    # One multiplication and one addition in place: the crops are the largest thing here but the maps.
+    # Normalised in place, because only the heatmaps need more memory than the crops.
     return crops.div_(scale).sub_(crops.new_tensor(MEAN) / crops.new_tensor(DEVIATION)).permute(0, 3, 1, 2)
 
 
@@ -127,7 +130,7 @@ def warp(
     matrices: Matrices,
     out_wh: tuple[int, int],
 ) -> UInt8[np.ndarray, "people crop_height crop_width 3"]:
-    """`cut` on a CPU, as pixels: by OpenCV, there several times faster than PyTorch (benchmarks/crops.py)."""
+    """`cut` on a CPU, not normalised; OpenCV is several times faster there than PyTorch (benchmarks/crops.py)."""
     images, crops = frames.numpy(), np.empty((len(matrices), out_wh[1], out_wh[0], 3), np.uint8)
     for crop, index, matrix in zip(crops, frame_index.tolist(), matrices.double().numpy(), strict=True):
         if np.isfinite(matrix).all():
@@ -140,9 +143,9 @@ def warp(
 def _gather(
     frames: Tensor, frame_index: Tensor, inverses: Matrices, out_wh: tuple[int, int]
 ) -> Float[Tensor, "people crop_height crop_width 3"]:
-    """Read the four neighbours of every crop pixel from the frames as they are.
+    """Interpolate every crop pixel from its four neighbours in the frames.
 
-    `grid_sample` would want all frames as floats, once per person: gigabytes for large frames.
+    `grid_sample` would need a copy of the frame in floats for each person: gigabytes for large frames.
     """
     height, width = frames.shape[1:3]
     across = torch.arange(out_wh[0], device=frames.device, dtype=inverses.dtype)
@@ -152,7 +155,7 @@ def _gather(
         row[:, 0, None, None] * across + row[:, 1, None, None] * down[:, None] + row[:, 2, None, None]
         for row in inverses.unbind(1)
     )
-    # A map that is no number leads beyond every frame.
+    # Coordinates that are not finite are moved outside the frame, so that the crop is black.
     x, y = x.nan_to_num(-2), y.nan_to_num(-2)
     left, top = x.floor(), y.floor()
     flat = frames.reshape(-1, 3)

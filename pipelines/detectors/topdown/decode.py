@@ -1,4 +1,4 @@
-"""From heatmaps to points, in pixels of the heatmap: the peak, refined by its neighbours. All people at once."""
+"""Decodes heatmaps into points in heatmap pixels: the peak of each map, refined by the values around it."""
 
 from typing import Literal
 
@@ -13,22 +13,23 @@ Maps = Float[Tensor, "people joints height width"]
 Points = Float[Tensor, "people joints 2"]
 Scores = Float[Tensor, "people joints"]
 
-# What DARK and UDP smooth maps with, by the sigma of the targets (pixels of the heatmap); 2 and 3 are usual.
+# Width of the Gaussian with which DARK and UDP smooth maps, by the sigma of the training targets (heatmap pixels).
 KERNELS = {1: 5, 2: 11, 3: 17}
 
 
 def decode(maps: Maps, decoding: Decoding = "quarter", kernel: int = KERNELS[2]) -> tuple[Points, Scores]:
-    """The place and the height of each map's peak.
+    """The position and the value of each map's peak.
 
     Args:
         maps: Heatmaps.
-        decoding: quarter (a quarter pixel towards the higher neighbour), dark (Zhang et al. 2020) or udp (Huang et
-            al. 2020): a Newton step on the logarithm of the smoothed map, with their different borders and steps.
+        decoding: quarter moves the peak by a quarter pixel towards the higher neighbour. dark (Zhang et al. 2020) and
+            udp (Huang et al. 2020) take a Newton step on the logarithm of the smoothed map; they differ in how they
+            treat the border and compute derivatives.
         kernel: Width of the smoothing of dark and udp, odd.
 
     Returns:
-        (x, y) in pixels of the heatmap, and scores. Maps without anything above 0, or with NaN, give (0, 0) and a
-        score of at most 0.
+        (x, y) in heatmap pixels, and scores. A map without values above 0, or with NaN, gives (0, 0) and a score of
+        at most 0.
     """
     points, scores = peaks(maps)
     if decoding == "quarter":
@@ -42,7 +43,7 @@ def decode(maps: Maps, decoding: Decoding = "quarter", kernel: int = KERNELS[2])
 
 
 def peaks(maps: Maps) -> tuple[Points, Scores]:
-    """The highest pixel of each map, as whole numbers, and its value."""
+    """The position (whole numbers) and the value of the highest pixel of each map."""
     width = maps.shape[3]
     scores, places = maps.flatten(2).max(2)
     broken = scores.isnan()
@@ -55,7 +56,7 @@ def _quarter(maps: Maps, points: Points) -> Points:
     right, left, below, above = _values(maps, points, [(1, 0), (-1, 0), (0, 1), (0, -1)]).unbind(-1)
     offsets = 0.25 * torch.stack([right - left, below - above], -1).sign()
     size = points.new_tensor([maps.shape[3], maps.shape[2]])
-    # The pixel next to the border is left out too, as in the published code.
+    # Peaks next to the border are not refined either, as in the published code.
     inside = ((points > 1) & (points < size - 1)).all(-1, keepdim=True)
     return torch.where(inside, offsets, 0)
 
@@ -76,7 +77,7 @@ def _dark(maps: Maps, points: Points, kernel: int) -> Points:
 def _udp(maps: Maps, points: Points, kernel: int) -> Points:
     logs = _smoothed(maps, points, 1, kernel, "reflect").clamp(1e-3, 50).log()
     x, y = points.unbind(-1)
-    # Beyond the border the map goes on as it is there.
+    # Beyond the border, the values of the border are repeated.
     (height, width), middle = maps.shape[2:], logs[..., 1]
     left = torch.where((x == 0)[..., None], middle, logs[..., 0])
     right = torch.where((x == width - 1)[..., None], middle, logs[..., 2])
@@ -95,7 +96,7 @@ def _udp(maps: Maps, points: Points, kernel: int) -> Points:
 
 
 def _newton(gradient: Points, dxx: Scores, dxy: Scores, dyy: Scores) -> Points:
-    """The step to where the gradient vanishes; none where the curvature says nothing."""
+    """The step to where the gradient is zero; no step where the Hessian cannot be inverted."""
     determinant = dxx * dyy - dxy * dxy
     across = dyy * gradient[..., 0] - dxy * gradient[..., 1]
     down = dxx * gradient[..., 1] - dxy * gradient[..., 0]
@@ -104,7 +105,7 @@ def _newton(gradient: Points, dxx: Scores, dxy: Scores, dyy: Scores) -> Points:
 
 
 def _values(maps: Maps, points: Points, offsets: list[tuple[int, int]]) -> Float[Tensor, "people joints offsets"]:
-    """Values beside whole-numbered points, the nearest on the map where that is beyond its border."""
+    """Values at offsets from whole-numbered points; beyond the border, those of the nearest pixel of the map."""
     height, width = maps.shape[2:]
     away = torch.tensor(offsets, device=maps.device)
     places = points.long()[:, :, None] + away
@@ -115,7 +116,7 @@ def _values(maps: Maps, points: Points, offsets: list[tuple[int, int]]) -> Float
 def _smoothed(
     maps: Maps, points: Points, reach: int, kernel: int, border: Literal["constant", "reflect"]
 ) -> Float[Tensor, "people joints rows columns"]:
-    """The map, smoothed by a Gaussian, within `reach` of whole-numbered points and nowhere else."""
+    """The maps smoothed by a Gaussian, computed only within `reach` pixels of whole-numbered points."""
     half = kernel // 2
     margin = half + reach
     padded = pad(maps, (margin,) * 4, mode=border)
@@ -123,11 +124,11 @@ def _smoothed(
     x, y = points.long().unbind(-1)
     places = (y[..., None, None] + side[:, None]) * padded.shape[3] + x[..., None, None] + side
     windows = padded.flatten(2).gather(2, places.flatten(2)).unflatten(2, (len(side), len(side)))
-    # The deviation that OpenCV gives a kernel of this width, with which both methods were published.
+    # OpenCV's standard deviation for a kernel of this width, which both published methods use.
     sigma = 0.3 * (0.5 * (kernel - 1) - 1) + 0.8
     taps = torch.arange(-half, half + 1, device=maps.device, dtype=maps.dtype)
     weights = torch.exp(-taps.square() / (2 * sigma * sigma))
     weights = weights / weights.sum()
-    # A banded matrix on both sides is the separable filter.
+    # The filter is separable, so it is a multiplication by a banded matrix from both sides.
     band = torch.stack([pad(weights, (shift, 2 * reach - shift)) for shift in range(2 * reach + 1)])
     return band @ windows @ band.T

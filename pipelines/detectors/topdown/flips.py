@@ -12,13 +12,13 @@ Maps = Float[Tensor, "people joints height width"]
 
 
 def mirrored(maps: Maps, layout: JointLayout, shift: bool = False) -> Maps:
-    """Maps of mirrored crops as those of the crops: mirrored back, left and right joints swapped.
+    """Turn the maps of mirrored crops into maps of the crops: mirror them back and swap left and right joints.
 
     Args:
         maps: Heatmaps of mirrored crops.
         layout: Joint layout of the maps, which gives the pairs to swap.
-        shift: Move the result one pixel to the right, the first column staying: undoes what counting pixel centres
-            from the left does to a mirrored map. For nets without UDP.
+        shift: Move the result one pixel to the right and keep the first column. Networks trained without UDP need it:
+            their heatmap pixel k stands for crop pixel stride · k, so a mirrored map lies almost a pixel too far left.
     """
     back = maps.flip(3)[:, list(layout.mirror)]
     return torch.cat([back[..., :1], back[..., :-1]], -1) if shift else back
@@ -30,5 +30,5 @@ def flip_test(
     layout: JointLayout,
     shift: bool,
 ) -> Maps:
-    """The mean of a net's maps of crops and of their mirror images."""
+    """The mean of a network's maps of crops and of their mirror images."""
     return (net(crops) + mirrored(net(crops.flip(3)), layout, shift)) / 2

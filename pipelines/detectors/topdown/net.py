@@ -19,23 +19,23 @@ def build_net(
     device: str,
     channels_last: bool,
 ) -> HeatmapNet:
-    """Make a network ready for inference; it is taken over and changed.
+    """Prepare a network for inference; it is changed in place.
 
     Args:
-        network: Crops to heatmaps.
+        network: Maps crops to heatmaps.
         head: Its last layer.
         layout: The joints.
         input_wh: Width and height of the crops, pixels.
         config: The options.
         threads: CPU threads.
         device: A torch device string.
-        channels_last: Lay out its filters pixel by pixel, in PyTorch.
+        channels_last: Whether to store weights and activations in PyTorch's channels-last memory format.
 
     Raises:
-        UserError: The device cannot do what the options say.
+        UserError: The device does not support the options.
     """
     if config.backend == "torch":
         return FastNet(network, head, layout, input_wh, device, config.precision, channels_last, config.compile)
     if device != "cpu":
-        raise UserError("detector.backend=onnx: is for CPUs; on a GPU leave it out")
+        raise UserError(f"detector.backend=onnx: runs on CPUs only, found device {device}; give detector.backend=torch")
     return OnnxNet(network, layout, input_wh, threads)

@@ -11,63 +11,63 @@ from schemas.job_config import JobConfig
 
 
 class TopDownConfig(JobConfig):
-    """People are found first, then the joints of each."""
+    """Options of a detector that finds people first and then the joints of each."""
 
     PRACTICAL: ClassVar[dict[str, Any]] = {
         **dict.fromkeys(("weights", "batch_size", "backend", "channels_last", "compile"), True),
         "persons": {"weights", "batch_size"},
     }
-    """Options that say where weights lie or how fast it goes: an output may be continued with others."""
+    """Options that do not change the results, so that an output may be continued with other values."""
 
     persons: PersonsConfig = PersonsConfig()
-    """How the people of a frame are found."""
+    """The person finder, which detects the people of a frame."""
 
     decode: Decoding = "quarter"
-    """From heatmap to joint: quarter, dark or udp; udp for weights trained with it."""
+    """How joints are read from heatmaps: quarter, dark or udp; weights trained with UDP need udp."""
 
     sigma: Literal[1, 2, 3] | None = None
-    """Deviation of the heatmaps trained on, heatmap pixels, for dark and udp; none: 3 from 384x288 on, else 2."""
+    """Sigma of the training heatmaps, pixels, for dark and udp; by default 3 for crops of at least 384x288, else 2."""
 
     flip: bool = False
-    """Look at the mirror image too and average: about 1 AP for twice the time; published numbers have it."""
+    """Average with the mirror image, as published results do: about 1 AP more for twice the time."""
 
     batch_size: int | None = Field(default=None, ge=1)
-    """People looked at together; none: 128 on a GPU, 8 on a CPU; halved where memory ends."""
+    """People per batch; by default 128 on a GPU and 8 on a CPU; halved if they do not fit the memory."""
 
     precision: Precision = "auto"
-    """auto (bf16 or fp16 where the device is fast at it), float32, bf16 or fp16."""
+    """Number format: auto (bf16 or fp16 if the device is faster in it, else float32), float32, bf16 or fp16."""
 
     channels_last: bool | None = None
-    """Lay filters out pixel by pixel; none: where it is faster, as measured."""
+    """Use PyTorch's channels-last memory format; by default for hrnet, which it makes faster, not for vitpose."""
 
     compile: Compile = "none"
-    """none, default (torch.compile: minutes at the start, faster later), or cuda_graphs (that, and CUDA graphs)."""
+    """none, default (torch.compile: minutes at the start, faster afterwards), or cuda_graphs (with CUDA graphs too)."""
 
     backend: Literal["torch", "onnx"] = "torch"
-    """torch, or onnx: ONNX Runtime, 1.4 to 1.7 times as fast on CPUs without bf16, slower on those that have it."""
+    """torch or onnx; ONNX Runtime is 1.4 to 1.7 times as fast on CPUs without bf16, and slower on CPUs with it."""
 
     min_person_score: float = Field(default=0.1, ge=0, le=1)
-    """Lowest score of a person kept: box score times the mean of the joint scores above 0.2."""
+    """Lowest score of a detected person: the box score times the mean of the joint scores above 0.2."""
 
     max_similarity: float = Field(default=0.9, gt=0, le=1)
-    """Object keypoint similarity above which two people are one found twice; 1: none are."""
+    """Object keypoint similarity above which two detections are the same person; 1 keeps all."""
 
     nms: Literal["hard", "soft"] = "hard"
-    """Of one person found twice, drop the worse (hard) or lower its score (soft)."""
+    """If a person is detected twice, drop the lower score's detection (hard) or lower its score further (soft)."""
 
     @field_validator("backend")
     @classmethod
     def _alone(cls, backend: str, others: Any) -> str:
-        told = [name for name in ("precision", "channels_last", "compile") if name in others.data]
-        wrong = [n for n in told if others.data[n] not in (cls.model_fields[n].default, "float32")]
+        given = [name for name in ("precision", "channels_last", "compile") if name in others.data]
+        wrong = [name for name in given if others.data[name] not in (cls.model_fields[name].default, "float32")]
         if backend == "onnx" and wrong:
             raise ValueError(f"{wrong[0]} is for torch; leave one of the two out")
         return backend
 
     def kernel(self, input_wh: tuple[int, int]) -> int:
-        """Width of the smoothing of dark and udp, heatmap pixels."""
+        """Width of the smoothing kernel of dark and udp, heatmap pixels."""
         return KERNELS[self.sigma or (3 if min(input_wh) >= _LARGE_INPUT else 2)]
 
 
-# Inputs of 384x288 and larger are trained with wider Gaussians.
+# The published weights for crops of 384x288 pixels and more were trained with wider Gaussians.
 _LARGE_INPUT = 288

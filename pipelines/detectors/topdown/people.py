@@ -1,4 +1,4 @@
-"""Assembles the people of each frame from the joints of all crops of a clip: scores, and no duplicates."""
+"""Assembles the people of each frame from the joints of all crops of a clip: scores them and removes duplicates."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,20 @@ from pipelines.pose.oks import oks, oks_nms, oks_sigmas, soft_oks_nms
 from pipelines.pose.people import People
 from schemas.layouts import JointLayout
 
-# Joints with a lower score do not count in the score of a person (COCO's published evaluations).
-_SEEN = 0.2
+# Joints with a lower score do not count in a person's score, as in the published evaluations on COCO.
+_MIN_JOINT_SCORE = 0.2
 
 
-def everybody(
+def people_of_boxes(
     boxes: Sequence[Boxes],
     keypoints: Float32[np.ndarray, "people joints 2"],
     keypoint_scores: Float32[np.ndarray, "people joints"],
 ) -> list[People]:
-    """One person for each box, in order; scores are box score times the mean of the joint scores above 0.2."""
+    """One person for each box, in order. Their score is the box score times the mean of the joint scores above 0.2."""
     starts = np.cumsum([0, *map(len, boxes)])
     keypoint_scores = np.nan_to_num(keypoint_scores).clip(0, 1)
-    seen = keypoint_scores > _SEEN
-    means = np.where(seen, keypoint_scores, 0).sum(1) / np.maximum(seen.sum(1), 1).astype(np.float32)
+    counted = keypoint_scores > _MIN_JOINT_SCORE
+    means = np.where(counted, keypoint_scores, 0).sum(1) / np.maximum(counted.sum(1), 1).astype(np.float32)
     people = []
     for found, start, stop in zip(boxes, starts, starts[1:], strict=False):
         scores = found.scores * means[start:stop]
@@ -38,7 +38,7 @@ def without_duplicates(
     layout: JointLayout,
     config: TopDownConfig,
 ) -> list[People]:
-    """The people of each frame, best first, without duplicates, with at least `min_person_score`.
+    """The people of each frame with at least `min_person_score`, without duplicates, highest score first.
 
     Args:
         people: The people of each frame.
@@ -70,7 +70,7 @@ def _with_duplicates(
     sigmas: Float[np.ndarray, " joints"],
     max_similarity: float,
 ) -> Bool[np.ndarray, " frames"]:
-    """Which frames have duplicates; frames with equally many people are compared together."""
+    """Which frames have duplicates; all frames with the same number of people are compared in one step."""
     counts = np.array([len(found) for found in people], int)
     crowded = np.zeros(len(people), bool)
     for count in set(counts.tolist()) - {0, 1}:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# The Gaussian ends at this many sigmas.
+# The Gaussian is cut off at this many sigmas.
 _REACH = 3
 
 
@@ -15,22 +15,22 @@ def gaussian_targets(
     sigma: float,
     rounded: bool = True,
 ) -> tuple[Float[Tensor, "people joints height width"], Float[Tensor, "people joints"]]:
-    """Target maps of height 1, and the weights of their joints.
+    """Target heatmaps with a peak of 1, and the weights of their joints.
 
     Args:
-        points: True places, pixels of the heatmap.
-        weights: How much each joint counts; 0 if its place is not known.
+        points: True positions, heatmap pixels.
+        weights: Weight of each joint in the loss; 0 if its position is not known.
         heatmap_wh: Width and height of the maps.
-        sigma: Deviation of the Gaussians, pixels of the heatmap.
-        rounded: Put each Gaussian on the nearest pixel, as the published training of HRNet; otherwise on the place
-            itself, as for decoding by DARK or UDP.
+        sigma: Standard deviation of the Gaussians, heatmap pixels.
+        rounded: Centre each Gaussian on the nearest pixel, as the published training of HRNet does; otherwise on the
+            exact position, as decoding by DARK or UDP needs it.
 
     Returns:
-        The maps, and the weights: 0 for joints whose Gaussian lies wholly outside.
+        The maps, and the weights, which are 0 for joints whose Gaussian lies completely outside the map.
     """
     size = points.new_tensor(heatmap_wh)
     known = points.nan_to_num()
-    # Towards zero, as the published code: a joint less than a pixel and a half outside is drawn on the border.
+    # Rounded towards zero, as in the published code, so a joint up to 1.5 pixels outside is drawn on the border.
     nearest = torch.trunc(known + 0.5)
     reach = _REACH * sigma
     outside = ((nearest - reach >= size) | (nearest + reach + 1 < 0)).any(-1)
@@ -44,6 +44,6 @@ def gaussian_targets(
 
 
 def _bells(pixels: Tensor, places: Tensor, nearest: Tensor, sigma: float) -> Float[Tensor, "people joints pixels"]:
-    """One side of separable Gaussians, cut off around the nearest pixel."""
+    """The Gaussians along one axis, cut off around the nearest pixel."""
     bells = torch.exp(-(pixels - places[..., None]).square() / (2 * sigma * sigma))
     return bells * ((pixels - nearest[..., None]).abs() <= _REACH * sigma)

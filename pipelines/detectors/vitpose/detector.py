@@ -1,4 +1,4 @@
-"""ViTPose as a `Detector`."""
+"""The detector `vitpose`."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -25,22 +25,22 @@ class VitposeConfig(TopDownConfig):
     """The options of `detector.name=vitpose`."""
 
     weights: Weights = _DEFAULT_WEIGHTS
-    """transformers folder (any URI) or Hugging Face name, the authors' vitpose-*.pth, or random:SEED for tests."""
+    """Folder of transformers (any URI), Hugging Face name, the authors' vitpose-*.pth, or random:SEED for tests."""
 
     variant: Variant = "b"
-    """Size of the network with random weights: s, b, l, h, or s++ to h++; other weights say theirs."""
+    """Size of a network with random weights: s, b, l, h, or s++ to h++; other weights determine it themselves."""
 
     input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
-    """HEIGHTxWIDTH of the crops, pixels, multiples of 16; none: what the weights were trained on."""
+    """HEIGHTxWIDTH of the crops, pixels, multiples of 16; by default what the weights were trained on."""
 
     dataset: int = Field(default=0, ge=0, le=5)
-    """Which expert of ViTPose++ to ask; 0 is COCO's."""
+    """Number of the dataset whose expert of ViTPose++ is used; 0 is COCO."""
 
     layout: str = "coco17"
     """Joints of the weights."""
 
     decode: Decoding = "udp"
-    """From heatmap to joint: udp, as the published weights were trained, quarter or dark."""
+    """How joints are read from heatmaps: udp, which the published weights need, quarter or dark."""
 
     @field_validator("input_size")
     @classmethod
@@ -59,7 +59,7 @@ class Vitpose(TopDown):
         device: A torch device string.
 
     Raises:
-        UserError: The weights cannot be had or are others, or transformers cannot be loaded.
+        UserError: The weights cannot be read or are not ViTPose's, or transformers cannot be loaded.
     """
 
     Config: ClassVar[type[JobConfig]] = VitposeConfig
@@ -72,20 +72,23 @@ class Vitpose(TopDown):
         network, digest = load_vitpose(config.weights, config.variant, len(joints), size, config.dataset)
         if network.joints != len(joints):
             raise UserError(
-                f"detector.layout={config.layout}: has {len(joints)} joints, the weights {network.joints}; "
+                f"detector.layout={config.layout}: has {len(joints)} joints, but the weights have {network.joints}; "
                 "give the layout that they were trained on"
             )
-        # Measured: slower on CPUs, where it is a matter of the patches and the head alone.
+        # Off by default, because it was measured to be slower on CPUs: only the patch embedding and the head use it.
         channels_last = config.channels_last is True
         net = build_net(*(network, network.head, joints, network.input_wh), *(config, threads, device, channels_last))
         super().__init__(net, config, threads, device, digest)
 
     @staticmethod
     def fetch_weights(into: Path | None = None) -> Path:
-        """Download the default weights, of what finds people too; None is Hugging Face's cache. Returns the folder.
+        """Download the default weights, and those of the default person finder; returns the folder.
+
+        Args:
+            into: The folder to download to; None: Hugging Face's own cache.
 
         Raises:
-            UserError: Hugging Face is out of reach, or the folder cannot be written.
+            UserError: Hugging Face cannot be reached, or the folder cannot be written.
         """
         folders = [pretrained.fetch(name, into) for name in (_DEFAULT_WEIGHTS, PersonsConfig().weights)]
         return into or folders[0]

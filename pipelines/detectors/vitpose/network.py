@@ -1,4 +1,4 @@
-"""ViTPose and ViTPose++ of the transformers library: for any input size, and with one expert instead of six."""
+"""ViTPose and ViTPose++ of the transformers library, for any input size, and with one expert instead of six."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ _MODEL_TYPES = ("vitpose",)
 
 
 class VitposeNetwork(nn.Module):
-    """Crops to heatmaps of a quarter of their size.
+    """Maps crops to heatmaps of a quarter of their size.
 
     Args:
-        model: A `VitPoseForPoseEstimation`; taken over and changed.
+        model: A `VitPoseForPoseEstimation`, which is changed in place.
         input_wh: Width and height of the crops, pixels; None: what the model was trained on.
-        dataset: Which of its experts to ask, if it has several: 0 is COCO.
+        dataset: Number of the dataset whose expert is used, if the model has several; 0 is COCO.
 
     Attributes:
         input_wh: Width and height of the crops, pixels.
@@ -40,7 +40,7 @@ class VitposeNetwork(nn.Module):
         self.input_wh = input_wh or (width, height)
         if self.input_wh != (width, height):
             _resize(model, (width, height), self.input_wh)
-        # The last layer runs in float32 whatever comes before it.
+        # The last layer runs in float32 even if the others do not.
         self.head: nn.Conv2d = model.head.conv
         self.head.register_forward_pre_hook(lambda module, inputs: (inputs[0].to(module.weight.dtype),))
 
@@ -57,18 +57,18 @@ def load_vitpose(
     """A network with its weights, and their SHA-256.
 
     Args:
-        weights: A folder, a Hugging Face name, a file of the authors', or random:SEED.
-        variant: Size of the network with random weights.
-        joints: Heatmaps of the network with random weights.
+        weights: A folder, a Hugging Face name, a file of the authors, or random:SEED.
+        variant: Size of a network with random weights.
+        joints: Number of heatmaps of a network with random weights.
         input_wh: Width and height of the crops, pixels; None: what the weights were trained on.
-        dataset: Which expert of ViTPose++ to ask.
+        dataset: Number of the dataset whose expert of ViTPose++ is used.
 
     Raises:
-        UserError: The weights cannot be had, or are not ViTPose's.
+        UserError: The weights cannot be read, or are not ViTPose's.
     """
     if random_seed(weights) is not None:
         loaded = pretrained.random_model(weights, CLASS, config_of(variant, joints))
-        # Around a half, so that everybody counts as seen.
+        # Heatmaps are around 0.5, so that all joints and people have scores above the thresholds.
         nn.init.constant_(loaded.model.head.conv.bias, 0.5)
     elif is_published(weights):
         with named("detector.weights"):
@@ -79,7 +79,7 @@ def load_vitpose(
 
 
 class _Mlp(nn.Module):
-    """Two layers; stands in for those of one expert."""
+    """A feed-forward network of two layers."""
 
     def __init__(self, inward: nn.Linear, outward: nn.Linear, activation: nn.Module) -> None:
         super().__init__()
@@ -90,9 +90,10 @@ class _Mlp(nn.Module):
 
 
 def _of_one_expert(experts: Any, dataset: int) -> _Mlp:
-    """What a mixture of experts computes for one dataset: shared features, then those of its expert.
+    """A plain network that computes what a mixture of experts does for one dataset, without the other experts.
 
-    The library computes all experts and throws all but one away.
+    Its outputs are the shared features, then those of the expert. The library computes all experts and discards all but
+    one.
     """
     shared, own = experts.fc2, experts.experts[dataset]
     outward = nn.Linear(shared.in_features, shared.out_features + own.out_features)
@@ -103,7 +104,7 @@ def _of_one_expert(experts: Any, dataset: int) -> _Mlp:
 
 
 def _resize(model: Any, trained_wh: tuple[int, int], input_wh: tuple[int, int]) -> None:
-    """Stretch the position embeddings over crops of another size."""
+    """Interpolate the position embeddings for crops of another size."""
     embeddings, (width, height) = model.backbone.embeddings, input_wh
     whole, places = embeddings.position_embeddings.split([1, embeddings.position_embeddings.shape[1] - 1], dim=1)
     grid = places.unflatten(1, (trained_wh[1] // PATCH, trained_wh[0] // PATCH)).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""ViTPose's weights as its authors publish them (vitpose-b.pth and the like), put into the transformers network."""
+"""Loads the checkpoints of ViTPose's authors (vitpose-b.pth and the like) into the network of transformers."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from pipelines.io.torch_files import load_weights, read_hashed, shapes_of
 from schemas.errors import UserError
 
 _SUFFIXES = (".pth", ".pt")
-# Their names, and the library's; the rest of a name stays.
+# Patterns of the authors' names of weights, and the library's names.
 _NAMES = (
     (r"^backbone\.pos_embed$", "backbone.embeddings.position_embeddings"),
     (r"^backbone\.patch_embed\.proj\.", "backbone.embeddings.patch_embeddings.projection."),
@@ -29,31 +29,31 @@ _NAMES = (
     (r"^keypoint_head\.final_layer\.", "head.conv."),
 )
 _QKV = ".attn.qkv."
-# ViTPose++ has a head for each of its other datasets, which are other joints.
+# ViTPose++ has further heads for its other datasets; they predict other joints and are not loaded.
 _OTHER_HEADS = "associate_keypoint_heads."
 _POSITIONS = "backbone.embeddings.position_embeddings"
 _EXPERT = "backbone.encoder.layer.0.mlp.experts."
-# Rows and columns of patches, by their number: those that weights were published for.
+# Rows and columns of patches that published weights have, by the number of patches.
 _GRIDS = {192: (16, 12), 256: (16, 16), 432: (24, 18)}
 
 
 def is_published(weights: str) -> bool:
-    """Whether weights are a file like the authors', not a folder or name of transformers."""
+    """Whether the weights are a checkpoint file of the authors, not a folder or a name for transformers."""
     return weights.endswith(_SUFFIXES)
 
 
 def load_published(weights: str) -> pretrained.Pretrained:
-    """Build the network that the authors' weights are for, and fill it.
+    """Build the network that fits the authors' weights, and load them into it.
 
     Raises:
-        UserError: No such file; it is damaged, or is no ViTPose.
+        UserError: There is no such file, it is damaged, or it is no ViTPose.
     """
     content, digest = read_hashed(weights, "checkpoint of ViTPose")
     found = dict(_renamed(content.get("state_dict", content)))
     if not {_POSITIONS, "head.conv.weight", "backbone.encoder.layer.0.mlp.fc1.weight"} <= found.keys():
         keys = ", ".join(list(map(str, content.get("state_dict", content)))[:3])
         raise UserError(
-            f"{weights}: is no ViTPose of its authors' (keys: {keys}, …); expected backbone.pos_embed to "
+            f"{weights}: is no ViTPose checkpoint of its authors (keys: {keys}, …); expected backbone.pos_embed to "
             "keypoint_head.final_layer, or give a folder of transformers"
         )
     config = _config(weights, found)
@@ -93,7 +93,7 @@ def _config(weights: str, found: Mapping[str, Any]) -> Any:
         width,
         depth=len({name.split(".")[3] for name in found if name.startswith("backbone.encoder.layer.")}),
         joints=joints,
-        # A filter of one pixel follows transposed convolutions, one of three enlarged features.
+        # The simple head ends with a 3×3 convolution, the head with transposed convolutions with a 1×1 one.
         simple_head=kernel == 3,
         experts=max(experts, 1),
         expert_features=shapes[f"{_EXPERT}0.weight"][0] if experts else width // 4,

@@ -8,9 +8,9 @@ Variant = Literal["s", "b", "l", "h", "s++", "b++", "l++", "h++"]
 
 CLASS = "VitPoseForPoseEstimation"
 PATCH = 16
-# Attention heads, by channels.
+# Number of attention heads, by the number of channels.
 HEADS = {384: 12, 768: 12, 1024: 16, 1280: 16}
-# Channels and depth of the transformers.
+# Channels and number of layers of each variant.
 _SIZES = {"s": (384, 12), "b": (768, 12), "l": (1024, 24), "h": (1280, 32)}
 _EXPERTS = 6
 
@@ -36,10 +36,10 @@ def build_config(
     Args:
         width: Channels, one of `HEADS`.
         depth: Layers.
-        joints: Heatmaps.
-        simple_head: Enlarge and filter, instead of two transposed convolutions.
-        experts: 1, or how many datasets ViTPose++ was trained on.
-        expert_features: Of the channels, those that each expert has for itself.
+        joints: Number of heatmaps.
+        simple_head: Whether the head is one upsampling and one convolution, instead of two transposed convolutions.
+        experts: 1 for ViTPose; for ViTPose++, the number of datasets that it was trained on.
+        expert_features: The number of channels that each expert computes; the experts share the others.
         input_hw: Height and width of the crops, pixels.
     """
     library = pretrained.library()
