@@ -1,4 +1,4 @@
-"""npz files of others: object arrays are pickles, and are read by an unpickler that admits NumPy's arrays only."""
+"""Reads npz files of unknown origin. Their object arrays are pickles, which may only contain NumPy's arrays."""
 
 import pickle
 import zipfile
@@ -11,8 +11,8 @@ import numpy as np
 from pipelines.io import storage
 from schemas.errors import UserError
 
-# All that pickles of arrays, NumPy scalars and dicts of them name.
-_ADMITTED = frozenset(
+# The only functions and classes that pickles of arrays, NumPy scalars and dicts of them refer to.
+_ALLOWED = frozenset(
     [
         *(("numpy", "ndarray"), ("numpy", "dtype")),
         *(
@@ -24,24 +24,25 @@ _ADMITTED = frozenset(
     ]
 )
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-# Poses of people are noise to a compressor, which makes them a few times smaller; zeros a thousand times.
-MOST_RATIO, MOST_BYTES = 100, 2 * 10**9
-# How reading ends when bytes are missing or changed, in the archive, a header or a pickle.
-_BROKEN = (
+# Larger files with a higher compression ratio are refused. Poses shrink a few times only; a file that is made to fill
+# the memory, for example with zeros, shrinks a thousand times.
+MAX_RATIO, MAX_BYTES = 100, 2 * 10**9
+# Exceptions of reading an archive, a header or a pickle in which bytes are missing or changed.
+_DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, MemoryError),
     *(ValueError, TypeError, AttributeError, LookupError, NotImplementedError),
 )
 
 
 def read_npz(uri: str, *required: str) -> dict[str, Any]:
-    """The arrays of an npz file; an object array of no dimension, such as a dict, as the object itself.
+    """The arrays of an npz file. An object array without dimensions, such as a dict, is returned as the object itself.
 
     Args:
         uri: The file.
-        required: Names that must be in it.
+        required: Names of arrays that it must hold.
 
     Raises:
-        UserError: It cannot be read, lacks a name, or holds something else than NumPy's arrays, which is named.
+        UserError: It cannot be read, a name is missing, or it holds other objects than NumPy's arrays.
     """
     fs, path = storage.filesystem(uri)
     try:
@@ -53,18 +54,17 @@ def read_npz(uri: str, *required: str) -> dict[str, Any]:
         raise UserError(f"{uri}: cannot be read: {error.strerror or error}") from error
     except UserError as error:
         raise UserError(f"{uri}: {error}") from error
-    except _BROKEN as error:
+    except _DAMAGED as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{uri}: is not a whole npz file: {reason}; get it again") from error
     missing = [name for name in required if name not in arrays]
     if missing:
-        held = ", ".join(arrays) or "nothing"
-        raise UserError(f"{uri}: lacks the array {missing[0]!r}; it holds {held}")
+        raise UserError(f"{uri}: lacks the array {missing[0]!r}; it holds {', '.join(arrays) or 'nothing'}")
     return arrays
 
 
 def mapping(uri: str, value: Any, what: str) -> Mapping[str, Any]:
-    """A value that must be a dict with names.
+    """Check that a value is a dict whose keys are names, and return it.
 
     Raises:
         UserError: It is something else.
@@ -75,13 +75,13 @@ def mapping(uri: str, value: Any, what: str) -> Mapping[str, Any]:
 
 
 def numbers(uri: str, value: Any, what: str, *shape: int) -> np.ndarray:
-    """A value that must be a finite array of numbers, as float32.
+    """Check that a value is a finite array of numbers, and return it as float32.
 
     Args:
-        uri: The file it comes from.
-        value: Anything.
-        what: What errors call it.
-        shape: What its shape must be; -1 for any length.
+        uri: The file that holds it.
+        value: Any object.
+        what: Its name in error messages.
+        shape: The required shape; -1 for any length.
 
     Raises:
         UserError: It is something else.
@@ -95,18 +95,18 @@ def numbers(uri: str, value: Any, what: str, *shape: int) -> np.ndarray:
     array = array.astype(np.float32)
     if not np.isfinite(array).all():
         frame = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise UserError(f"{uri}: {what} is not finite in frame {frame}; cut or mend it there")
+        raise UserError(f"{uri}: {what} is not finite in frame {frame}; remove or correct that frame")
     return array
 
 
 def _check_size(archive: zipfile.ZipFile) -> None:
-    """No member gives more than it declares, so that what is declared is what memory must hold."""
+    """Refuse an archive that would fill the memory; no member unpacks to more bytes than it declares."""
     members = archive.infolist()
     unpacked, packed = (sum(getattr(m, name) for m in members) for name in ("file_size", "compress_size"))
-    if unpacked > MOST_BYTES and unpacked > MOST_RATIO * packed:
+    if unpacked > MAX_BYTES and unpacked > MAX_RATIO * packed:
         raise UserError(
-            f"unpacks to {unpacked / 1e9:,.1f} GB, {unpacked / max(1, packed):,.0f} times its size, as no motion "
-            "capture does; get it again"
+            f"unpacks to {unpacked / 1e9:,.1f} GB, {unpacked / max(1, packed):,.0f} times its size, which is no motion "
+            "capture; get it again"
         )
 
 
@@ -117,7 +117,7 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> Any:
             raise ValueError(f"{name} has npy version {version}")
         shape, _, dtype = _HEADERS[version](file)
         if dtype.hasobject:
-            # Python 2's bytes are strings to Python 3; only latin1 gives every byte back.
+            # Byte strings pickled by Python 2 are decoded to text; latin1 is the encoding that keeps every byte.
             value = _ArrayUnpickler(file, encoding="latin1").load()
             return value.item() if shape == () and isinstance(value, np.ndarray) else value
     with archive.open(name) as file:
@@ -125,18 +125,18 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> Any:
 
 
 def _latin1_bytes(text: str, encoding: str) -> bytes:
-    """What pickles of protocol 2 call to say bytes."""
+    """Stands in for `codecs.encode`, with which pickles of protocol 2 store bytes."""
     if encoding != "latin1":
         raise ValueError(f"bytes in encoding {encoding!r}")
     return text.encode(encoding)
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Admits what arrays need."""
+    """Unpickles arrays, and refuses every other function or class that a pickle refers to."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("_codecs", "encode"):
             return _latin1_bytes
-        if (module, name) not in _ADMITTED:
-            raise UserError(f"refused: it holds {module}.{name}, and only NumPy's arrays are read from files of others")
+        if (module, name) not in _ALLOWED:
+            raise UserError(f"refused: it holds {module}.{name}, and only NumPy's arrays are read from such files")
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)

@@ -1,7 +1,7 @@
-"""All paths are URIs and all of them pass here: local files, s3://, gs://, http://, anything fsspec knows.
+"""Reads, writes and lists files at any URI: local files, s3://, gs://, http://, everything that fsspec knows.
 
-Writes are whole or absent: local files are written under a temporary name and renamed; an object store shows
-an object only once its upload has finished. Listings are asked for anew each time: other processes write.
+A write leaves the whole file or nothing: local files are written under a temporary name and then renamed; an object
+store shows an object only when its upload has finished. Listings are never cached, because other processes write too.
 """
 
 import errno
@@ -24,7 +24,7 @@ from pipelines.io.addresses import local_path
 from pipelines.io.stores import copies, lease
 from schemas.errors import RunFailed, UserError
 
-# By name: they are extras, and loaded only by who has such an address.
+# Registered by name, because their packages are optional and take time to load: only such addresses load them.
 for _protocols, _store, _package, _extra in (
     (("s3", "s3a"), "pipelines.io.stores.s3.S3Store", "s3fs", "s3"),
     (("gs", "gcs"), "pipelines.io.stores.gcs.GcsStore", "gcsfs", "gs"),
@@ -34,14 +34,14 @@ for _protocols, _store, _package, _extra in (
             _protocol, _store, clobber=True, errtxt=f"{_package} is missing: install raylift[{_extra}]"
         )
 
-# Temporary names start so; listings skip them and `remove_leftovers` removes them.
+# Prefix of temporary names; listings skip these files and `remove_leftovers` removes them.
 TEMPORARY = ".tmp-"
-# A file that is replaced all the time, as notes of a job's progress may be, is opened so often.
+# How many times a file is read anew when it is replaced during the read, as a job's progress report may be.
 _READ_ATTEMPTS = 10
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: `RAYLIFT_CACHE`, or ~/.cache/raylift."""
+    """The folder of downloaded files: `RAYLIFT_CACHE`, or ~/.cache/raylift."""
     return Path(os.environ.get("RAYLIFT_CACHE") or Path.home() / ".cache" / "raylift")
 
 
@@ -52,24 +52,24 @@ def filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
         UserError: The protocol is unknown or its package is not installed.
     """
     if uri.startswith(("/", "file://")) or "://" not in uri:
-        # `url_to_fs` would take the name a::b.mp4 apart.
+        # `url_to_fs` would split a name such as a::b.mp4.
         return fsspec.filesystem("file"), local_path(uri)
     try:
         fs, path = fsspec.url_to_fs(uri, use_listings_cache=False, **_http_options() if uri.startswith("http") else {})
     except (ValueError, ImportError) as error:
-        raise UserError(f"{uri}: this kind of address cannot be opened: {error}") from error
+        raise UserError(f"{uri}: addresses of this kind cannot be opened: {error}") from error
     return fs, path
 
 
 def _http_options() -> dict[str, Any]:
-    """Limits for a silent server: by itself aiohttp allows it, and a whole download, five minutes."""
-    from aiohttp import ClientTimeout  # here, because it loads for a quarter of a second and few addresses need it
+    """Time limits for servers that do not answer; aiohttp's default is five minutes, even for a whole download."""
+    from aiohttp import ClientTimeout  # here, because it takes a quarter of a second to load and few addresses need it
 
     return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=10, sock_read=60)}}
 
 
 def arrow_filesystem(uri: str) -> tuple[pa_fs.FileSystem, str]:
-    """The file system of a URI for those who want PyArrow's, and the path on it."""
+    """The file system of a URI as one of PyArrow, and the path on it."""
     fs, path = filesystem(uri)
     if isinstance(fs, LocalFileSystem):
         return pa_fs.LocalFileSystem(), os.path.abspath(path)
@@ -82,13 +82,13 @@ def is_local(uri: str) -> bool:
 
 
 def absolute(uri: str) -> str:
-    """The one spelling of a URI: an absolute path for local files, else protocol and path."""
+    """The normalised form of a URI: an absolute path for local files, else protocol and path."""
     fs, path = filesystem(uri)
     return address_of(fs, path)
 
 
 def address_of(fs: fsspec.AbstractFileSystem, path: str) -> str:
-    """The one spelling of a path on a file system."""
+    """The normalised URI of a path on a file system."""
     return os.path.normpath(path) if isinstance(fs, LocalFileSystem) else fs.unstrip_protocol(path)
 
 
@@ -108,11 +108,11 @@ def list_folder(folder: str, suffix: str = "") -> list[str]:
 
 
 def _entries(folder: str) -> list[str]:
-    """Paths of what is directly in a folder."""
+    """The paths of the files and folders directly in a folder; empty if there is no such folder."""
     fs, path = filesystem(folder)
     fs.invalidate_cache()
     try:
-        # Not `isdir`: of most file systems it answers no when it does not know, and a resumed job would begin anew.
+        # `isdir` of most file systems returns False for any error, and a resumed job would then start from nothing.
         found = [str(entry).rstrip("/") for entry in fs.ls(path, detail=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
@@ -123,25 +123,25 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     """Write a whole file, or nothing.
 
     Raises:
-        RunFailed: It cannot be written; what was there before is untouched.
+        RunFailed: It cannot be written; a file that was there before is unchanged.
     """
     fs, path = filesystem(uri)
     temporary = f"{path.rpartition('/')[0]}/{TEMPORARY}{os.getpid()}-{path.rpartition('/')[2]}"
     target = temporary if isinstance(fs, LocalFileSystem) else path
     try:
-        if not isinstance(fs, lease.ConditionalStore):  # where folders are but names, this would make buckets
+        if not isinstance(fs, lease.ConditionalStore):  # object stores have no folders: this would create a bucket
             fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         fs.pipe_file(target, memoryview(data).tobytes())
         if target is temporary:
             os.replace(temporary, path)
-    except (UserError, RunFailed):  # the store has told it all
+    except (UserError, RunFailed):  # the store's own message says all
         raise
     except OSError as error:
         if target is temporary and os.path.exists(temporary):
             os.remove(temporary)
         reason = error.strerror or str(error)
         raise RunFailed(
-            f"output: cannot write {uri}: {reason}; what is finished is kept, mend it and run the same command"
+            f"output: cannot write {uri}: {reason}; what is finished is kept, remove the cause and run the same command"
         ) from error
 
 
@@ -160,7 +160,7 @@ def exists(uri: str) -> bool:
     """Whether there is such a file or folder.
 
     Raises:
-        OSError: It cannot be known; fsspec's own `exists` would say no.
+        OSError: The storage could not answer; fsspec's own `exists` would return False.
     """
     fs, path = filesystem(uri)
     fs.invalidate_cache()
@@ -185,7 +185,7 @@ def read_bytes(uri: str) -> bytes:
             with fs.open(path, "rb") as file:
                 return cast(bytes, file.read())
         except OSError as error:
-            # A bucket's way to say that the object was replaced since it was opened.
+            # An object store raises EBUSY if the object was replaced after it was opened.
             if error.errno != errno.EBUSY or not left:
                 raise
 
@@ -198,28 +198,28 @@ def read_table(uri: str, columns: list[str] | None = None) -> pa.Table:
 
 
 def read_schema(uri: str) -> pa.Schema:
-    """The schema of a Parquet file with its metadata, without its rows."""
+    """Read the schema of a Parquet file with its metadata, without its rows."""
     fs, path = filesystem(uri)
     with fs.open(path, "rb") as file:
         return pq.read_schema(file)
 
 
 def remove(uri: str) -> None:
-    """Remove a file; that it is gone already is no error."""
+    """Remove a file if it exists."""
     fs, path = filesystem(uri)
     with suppress(FileNotFoundError):
         fs.rm_file(path)
 
 
 def remove_folder(uri: str) -> None:
-    """Remove a folder with all that is in it; that it is gone already is no error."""
+    """Remove a folder with all its content if it exists."""
     if exists(uri):
         fs, path = filesystem(uri)
         fs.rm(path, recursive=True)
 
 
 def remove_leftovers(folder: str) -> None:
-    """Remove what a killed job left half written in a folder: temporary files, parts of uploads."""
+    """Remove what a killed job left unfinished in a folder: temporary files, or parts of uploads."""
     fs, path = filesystem(folder)
     if isinstance(fs, lease.ConditionalStore):
         fs.abort_uploads(path)
@@ -231,22 +231,22 @@ def remove_leftovers(folder: str) -> None:
 
 @contextmanager
 def sole_writer(folder: str) -> Iterator[None]:
-    """Make a folder and hold it for writing; the hold ends with the process, however it ends.
+    """Create a folder and lock it for writing; the lock ends with the process, even if that is killed.
 
     Raises:
         UserError: The folder cannot be written, or another job is writing there (known for local folders, S3 and GCS).
-        RunFailed: In a bucket: this process was silent for so long that another job has taken over.
+        RunFailed: In a bucket: this process did not renew its lock for so long that another job has taken it over.
     """
     fs, path = filesystem(folder)
-    with ExitStack() as held:
+    with ExitStack() as lock:
         try:
             if isinstance(fs, LocalFileSystem):
                 os.makedirs(path, exist_ok=True)
                 with tempfile.NamedTemporaryFile(dir=path, prefix=TEMPORARY):
                     pass
-                held.enter_context(FileLock(f"{path}/{lease.NAME}", timeout=0))
+                lock.enter_context(FileLock(f"{path}/{lease.NAME}", timeout=0))
             elif isinstance(fs, lease.ConditionalStore):
-                held.enter_context(lease.hold(fs, path, folder))
+                lock.enter_context(lease.hold(fs, path, folder))
         except Timeout as error:
             raise UserError(f"output={folder}: another job is writing here; wait for it or choose another") from error
         except (UserError, RunFailed):
@@ -258,10 +258,10 @@ def sole_writer(folder: str) -> Iterator[None]:
 
 
 def local_copy(uri: str, cache_bytes: int) -> Path:
-    """A local path for a URI: itself if it is local, else a copy in the cache, streamed there once per machine.
+    """A local path for a URI: the file itself if it is local, else a copy that is downloaded once per machine.
 
-    An object that has changed is fetched again. When the cached videos exceed `cache_bytes`, those used longest ago
-    are removed first; a file that is open stays readable until it is closed.
+    A file that has changed is downloaded again. When the cached videos exceed `cache_bytes`, the least recently used
+    ones are removed first; a file that is open stays readable until it is closed.
 
     Raises:
         OSError: It cannot be read, or is larger than the cache.

@@ -1,4 +1,4 @@
-"""Checkpoints of PyTorch models, from anywhere: nothing is unpickled but tensors; what is wrong is told in one line."""
+"""Reads checkpoints of PyTorch models of unknown origin: only tensors are unpickled; errors have one line."""
 
 import hashlib
 import io
@@ -14,20 +14,21 @@ from schemas.errors import UserError
 
 
 def read_checkpoint(uri: str, what: str) -> dict[str, Any]:
-    """The dictionary in a file that `torch.save` wrote, tensors on the CPU.
+    """The dictionary in a file that `torch.save` wrote, with its tensors on the CPU.
 
     Args:
         uri: The file.
-        what: What it should be, for the messages.
+        what: What the file should be, for error messages.
 
     Raises:
-        UserError: No such file; it is damaged; it holds pickled objects, which are never loaded, or no dictionary.
+        UserError: There is no such file, it is damaged, it holds other pickled objects than tensors, which are never
+            loaded, or it does not hold a dictionary.
     """
     return read_hashed(uri, what)[0]
 
 
 def read_hashed(uri: str, what: str) -> tuple[dict[str, Any], str]:
-    """What `read_checkpoint` returns, and the file's SHA-256.
+    """The result of `read_checkpoint`, and the file's SHA-256.
 
     Raises:
         UserError: As `read_checkpoint`.
@@ -39,7 +40,7 @@ def read_hashed(uri: str, what: str) -> tuple[dict[str, Any], str]:
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:
-        # Damaged bytes fail in every way that bytes can; only a refusal is told apart, by PyTorch's words for it.
+        # Damaged files raise exceptions of many types. A refused object has no type of its own, only these words.
         if isinstance(error, pickle.UnpicklingError) and (
             "Unsupported global" in str(error) or "Unsupported class" in str(error)
         ):
@@ -54,17 +55,17 @@ def read_hashed(uri: str, what: str) -> tuple[dict[str, Any], str]:
 
 
 def load_weights(uri: str, model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Fill a model with weights read from `uri`.
+    """Load the weights that were read from `uri` into a model.
 
     Raises:
-        UserError: Names or shapes are not the model's; the message tells the first that differ.
+        UserError: Names or shapes differ from the model's; the message shows the first three.
     """
     require_shapes(uri, shapes_of(model.state_dict()), weights)
     model.load_state_dict(weights)
 
 
 def require_shapes(uri: str, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
-    """Hold weights against the names and shapes that an architecture has.
+    """Compare weights with the names and shapes of an architecture.
 
     Raises:
         UserError: They differ.
@@ -72,15 +73,15 @@ def require_shapes(uri: str, expected: Mapping[str, tuple[int, ...]], found: Map
     shapes = shapes_of(found)
     differ = [name for name in {**expected, **shapes} if expected.get(name) != shapes.get(name)]
     if differ:
-        told = ", ".join(f"{name} {_told(expected, name)}, found {_told(shapes, name)}" for name in differ[:3])
+        first = ", ".join(f"{name} {_format(expected, name)}, found {_format(shapes, name)}" for name in differ[:3])
         more = f", and {len(differ) - 3} more" if len(differ) > 3 else ""
-        raise UserError(f"{uri}: weights of another architecture; expected {told}{more}")
+        raise UserError(f"{uri}: weights of another architecture; expected {first}{more}")
 
 
 def shapes_of(weights: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor, empty for what is none."""
+    """The shape of each tensor; empty for values that are not tensors."""
     return {str(name): tuple(getattr(value, "shape", ())) for name, value in weights.items()}
 
 
-def _told(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
+def _format(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
     return "×".join(map(str, shapes[name])) or "scalar" if name in shapes else "nothing"

@@ -129,7 +129,7 @@ def test_a_missing_file_or_array_is_said(tmp_path):
         ([1, 2], r"must be an array of numbers \(n, 3\), found list"),
         (np.ones((4, 2)), r"must be an array of numbers \(n, 3\), found float64 \(4, 2\)"),
         (np.array([["a"] * 3]), r"must be an array of numbers \(n, 3\), found <U1 \(1, 3\)"),
-        (np.array([[1, 2, 3], [1, np.nan, 3]]), r"is not finite in frame 1; cut or mend it there"),
+        (np.array([[1, 2, 3], [1, np.nan, 3]]), r"is not finite in frame 1; remove or correct that frame"),
     ],
 )
 def test_what_is_no_array_of_numbers_is_said(value, text):
@@ -138,7 +138,7 @@ def test_what_is_no_array_of_numbers_is_said(value, text):
 
 
 def test_an_archive_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(npz, "MOST_BYTES", 10**6)
+    monkeypatch.setattr(npz, "MAX_BYTES", 10**6)
     np.savez_compressed(tmp_path / "bomb.npz", zeros=np.zeros(10**6))
     with pytest.raises(UserError, match=r"bomb.npz: unpacks to 0.0 GB, [\d,]{3,} times its size.*; get it again"):
         read_npz(str(tmp_path / "bomb.npz"))

@@ -89,7 +89,7 @@ def test_a_manifest_that_cannot_be_used_says_why(clips, text, message):
         ("empty", "the folder holds no videos"),
         ("*.mov", "nothing matches"),
         ("missing.csv", "the manifest cannot be read"),
-        ("nowhere://x", "this kind of address cannot be opened"),
+        ("nowhere://x", "addresses of this kind cannot be opened"),
         ("", "is empty; give a file"),
     ],
 )

@@ -1,1 +1,1 @@
-"""What `storage` needs of stores that are no file systems: patience, one writer at a time, local copies."""
+"""What `storage` needs for object stores: repeated requests, one writer at a time, and local copies of videos."""

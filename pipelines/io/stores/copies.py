@@ -1,6 +1,7 @@
-"""Copies of remote videos on this machine's disk, for decoders that want files: whole, current, and of bounded size.
+"""A cache of remote videos on this machine's disk, because decoders need files. Its size is limited.
 
-Any number of processes share them: who fetches a video holds its lock, and the copy gets its name once it is whole.
+All processes of the machine share it. A process that downloads a video holds the video's lock, and the copy gets its
+final name when the download is complete.
 """
 
 import hashlib
@@ -15,38 +16,39 @@ from typing import Any, Protocol
 from filelock import FileLock
 
 PARTIAL = ".tmp-"
-# Consecutive clips of a video need not ask the store whether it is still the same.
+# A copy that was compared with the store less than this time ago is used without asking the store again, because
+# consecutive clips of a video are usually read in a row. So many copies are remembered.
 _CHECKED_EVERY_S, _CHECKED_AT_MOST = 60.0, 1000
 _checked: dict[str, tuple[Path, float]] = {}
-# What was used a moment ago is about to be opened.
+# Copies used within this time are not removed, because a process may be about to open them.
 _IN_USE_S = 60.0
-# Nobody has written to it for an hour.
+# Partial downloads that nobody has written to for this time are removed.
 _ABANDONED_S = 3600.0
-# A changing object is fetched so often.
+# How many times the download of an object that changes meanwhile is tried.
 _ATTEMPTS = 3
 
 
 class FileSystem(Protocol):
-    """What is needed of a file system of fsspec's."""
+    """The methods of fsspec's file systems that are used here."""
 
     def info(self, path: str) -> Mapping[str, Any]:
-        """What is known of an object without reading it."""
+        """Return an object's size and other metadata."""
         ...
 
     def get_file(self, rpath: str, lpath: str) -> None:
-        """Copy it to this machine."""
+        """Download an object to a local file."""
         ...
 
 
 def local_copy(fs: FileSystem, path: str, name: str, cache: Path, cache_bytes: int) -> Path:
-    """The copy of an object, fetched if there is none or it has changed.
+    """The local copy of an object, which is downloaded if there is none or the object has changed.
 
     Args:
-        fs: Where the object is.
+        fs: The file system of the object.
         path: Its path there.
-        name: Tells it from all others.
+        name: A unique name for the copy.
         cache: Folder for copies.
-        cache_bytes: Of all copies together.
+        cache_bytes: Largest total size of all copies.
 
     Raises:
         OSError: It cannot be read, or is larger than the cache.
@@ -63,7 +65,7 @@ def local_copy(fs: FileSystem, path: str, name: str, cache: Path, cache_bytes: i
 
 
 def _fetch(fs: FileSystem, path: str, name: str, folder: Path, cache_bytes: int) -> Path:
-    """The copy of an object as it is now."""
+    """The copy of an object's present version."""
     partial = folder / f"{PARTIAL}{name}"
     with FileLock(folder / f"{name}.lock"):
         for _ in range(_ATTEMPTS):
@@ -84,18 +86,18 @@ def _fetch(fs: FileSystem, path: str, name: str, folder: Path, cache_bytes: int)
                     return partial.replace(copy)
             finally:
                 partial.unlink(missing_ok=True)
-    raise OSError(f"{path}: changes while it is read, or arrives incomplete; tried {_ATTEMPTS} times")
+    raise OSError(f"{path}: changes during the download, or arrives incomplete; tried {_ATTEMPTS} times")
 
 
 def _version(fs: FileSystem, path: str) -> tuple[str, int | None]:
-    """What tells an object from what was there before under its name, and its size in bytes if the store says so."""
+    """A hash that identifies the version of an object, and the object's size in bytes if the store says so."""
     info = fs.info(path)
     known = [str(info.get(key)) for key in ("ETag", "etag", "LastModified", "mtime", "updated", "size")]
     return hashlib.sha256("\n".join(known).encode()).hexdigest()[:16], info.get("size")
 
 
 def _use(copy: Path) -> bool:
-    """Mark a copy as used; false if there is none."""
+    """Mark a copy as used now; returns whether there is one."""
     try:
         os.utime(copy)
     except OSError:
@@ -104,10 +106,10 @@ def _use(copy: Path) -> bool:
 
 
 def _evict(folder: Path, limit_bytes: int) -> None:
-    """Remove the copies used longest ago until the others fit, and what killed processes left half fetched."""
+    """Remove the least recently used copies until the others fit, and abandoned partial downloads."""
     now, found = time.time(), []
     for file in folder.iterdir():
-        with suppress(OSError):  # another process was first
+        with suppress(OSError):  # another process may have removed the file
             stat = file.stat()
             if file.name.startswith(PARTIAL) and now - stat.st_mtime > _ABANDONED_S:
                 file.unlink()

@@ -1,4 +1,4 @@
-"""Google Cloud Storage. Asked for by `storage`, which registers it with fsspec; credentials: see `gcs_requests`."""
+"""Google Cloud Storage for `storage`, which registers it with fsspec; see `gcs_requests` for credentials."""
 
 import asyncio
 import errno
@@ -12,25 +12,25 @@ from fsspec.asyn import sync_wrapper
 from fsspec.spec import AbstractBufferedFile
 
 from pipelines.io.stores.gcs_requests import GcsRequests
-from pipelines.io.stores.policy import Seen
+from pipelines.io.stores.policy import ObjectState
 from schemas.errors import UserError
 
-# Of a download that breaks off so much is asked for again.
+# Downloads are made in pieces of this size, so that only one piece is requested again if the connection breaks off.
 _PIECE_BYTES = 16 * 2**20
-# Deletions at a time; Google's own batches fail in ways of their own.
-_AT_ONCE = 32
+# Number of deletions at a time. Google's batch requests are not used, because a part of a batch may fail.
+_CONCURRENT_DELETIONS = 32
 
 
 class GcsStore(GcsRequests):
-    """gcsfs with the one policy for faults. Listings are not kept: other processes write.
+    """The file system of gcsfs, with the retry policy of `Patience` and without cached listings.
 
-    Besides `OSError` for what is not there, calls raise `StoreGone`, `StoreRefused`, and `UserError` where the
-    variables make no sense. Buckets are never made, and not asked for their kind: those of one zone, which want another
-    protocol than HTTP, are not for jobs.
+    Calls raise `OSError` for missing objects, `StoreGone` and `StoreRefused`, and `UserError` if environment variables
+    are wrong. Buckets are never created. Zonal buckets are not supported, because they need another protocol than HTTP.
     """
 
     async def _info(self, path: str, generation: str | None = None, **kwargs: Any) -> dict[str, Any]:
-        # gcsfs asks for object and folder at once, and answers from either; most are asked for as what they are.
+        # gcsfs requests the object and the folder at the same time. Here the folder is requested only if there is no
+        # such object, because most paths are those of objects.
         path = str(self._strip_protocol(path)).rstrip("/")
         bucket, key, _ = self.split_path(path)
         try:
@@ -50,22 +50,22 @@ class GcsStore(GcsRequests):
     async def _is(self, path: str, kind: str) -> bool:
         try:
             return (await self._info(path))["type"] == kind
-        except FileNotFoundError:  # alone: those of fsspec and gcsfs take any fault for a no
+        except FileNotFoundError:  # no other error, whereas fsspec and gcsfs return False for any error
             return False
 
     async def _mkdir(self, path: str, *args: Any, **kwargs: Any) -> None:
-        """Nothing: folders are but names, and a bucket that is missing is a mistake in its name."""
+        """Do nothing: folders are only parts of names, and a missing bucket is a mistake in the address."""
 
     mkdir: Any = sync_wrapper(_mkdir)
 
     async def _pipe_file(self, path: str, data: bytes, *args: Any, **kwargs: Any) -> Any:
         if args or kwargs:
             return await super()._pipe_file(path, data, *args, **kwargs)
-        # Of any size in one request: it is there or it is not, and a killed job leaves nothing.
+        # A single request for any size, so that the object is complete or missing and a killed job leaves no parts.
         bucket, key, _ = self.split_path(path)
-        kind = {"Content-Type": "application/octet-stream"}
+        headers = {"Content-Type": "application/octet-stream"}
         upload = f"{self._location}/upload/storage/v1/b/{{}}/o"
-        return await self._call("POST", upload, bucket, headers=kind, data=data, uploadType="media", name=key)
+        return await self._call("POST", upload, bucket, headers=headers, data=data, uploadType="media", name=key)
 
     async def _get_file(self, rpath: str, lpath: str, *args: Any, **kwargs: Any) -> None:
         details: dict[str, Any] = await self._get_object(rpath)
@@ -75,13 +75,13 @@ class GcsStore(GcsRequests):
                 await asyncio.to_thread(file.write, await self._piece(details, start, end))
 
     async def _piece(self, details: dict[str, Any], start: int, end: int) -> Any:
-        """Some of an object as it was when its details were asked for."""
+        """Read a range of bytes of the object's generation that `details` describes."""
         try:
             return await self._cat_file(details["name"], start, end, generation=details["generation"])
         except FileNotFoundError as error:
-            # Not to be taken for one that was never there.
-            told = "the object was replaced while it was read"
-            raise OSError(errno.EBUSY, told, f"gs://{details['name']}") from error
+            # The object exists but has a new generation, so `FileNotFoundError` would be misleading.
+            message = "the object was replaced while it was read"
+            raise OSError(errno.EBUSY, message, f"gs://{details['name']}") from error
 
     piece: Any = sync_wrapper(_piece)
 
@@ -93,67 +93,67 @@ class GcsStore(GcsRequests):
         return opened
 
     async def _delete_files(self, files: list[str], batchsize: int) -> list[Any]:
-        turns = asyncio.Semaphore(_AT_ONCE)
+        semaphore = asyncio.Semaphore(_CONCURRENT_DELETIONS)
 
         async def delete(file: str) -> Exception | None:
-            async with turns:
+            async with semaphore:
                 try:
                     await self._rm_file(file)
                 except FileNotFoundError:
-                    return None  # gone all the same: another was first, or the answer was lost
+                    return None  # another process deleted it, or an earlier request did and its answer was lost
                 except (OSError, UserError) as error:
                     return error
 
         return list(await asyncio.gather(*map(delete, files)))
 
-    def look(self, path: str) -> Seen | None:
-        """What an object is now; None if there is none."""
+    def state_of(self, path: str) -> ObjectState | None:
+        """Request an object's state; None if there is no such object."""
         bucket, key, _ = self.split_path(path)
         try:
             headers, content = self.call("GET", "b/{}/o/{}", bucket, key)
         except FileNotFoundError:
             return None
         found = json.loads(content)
-        # Answers are dated in whole seconds.
+        # The header Date has whole seconds, so the time of writing is cut to whole seconds too.
         written_at = datetime.fromisoformat(found["updated"]).replace(microsecond=0)
         age_s = (parsedate_to_datetime(headers["Date"]) - written_at).total_seconds()
-        return Seen(found["generation"], found.get("metadata", {}), age_s)
+        return ObjectState(found["generation"], found.get("metadata", {}), age_s)
 
     def write_if(self, path: str, metadata: dict[str, str], etag: str | None) -> str | None:
-        """Write an object if it is still the one seen; returns its new generation, None if it is another by now.
+        """Write an object if its generation has not changed; returns the new generation, None if it has changed.
 
         Args:
-            path: Of the object.
-            metadata: What it says; its content too.
-            etag: The generation seen; None: there was none.
+            path: Path of the object.
+            metadata: Its metadata, which is also its content.
+            etag: The expected generation; None: the object must not exist.
 
         Raises:
-            OSError: There is no such bucket, among others.
+            OSError: The object cannot be written, for example because there is no such bucket.
         """
         bucket, key, _ = self.split_path(path)
         parts = json.dumps({"name": key, "metadata": metadata}), json.dumps(metadata)
         body = "".join(f"--part\r\nContent-Type: application/json\r\n\r\n{part}\r\n" for part in parts) + "--part--"
         upload = f"{self._location}/upload/storage/v1/b/{{}}/o"
-        asked = {"uploadType": "multipart", "name": key, "ifGenerationMatch": etag or "0"}
-        kind = {"Content-Type": "multipart/related; boundary=part"}
+        parameters = {"uploadType": "multipart", "name": key, "ifGenerationMatch": etag or "0"}
+        media_type = {"Content-Type": "multipart/related; boundary=part"}
         try:
-            _, content = self.call("POST", upload, bucket, headers=kind, data=body.encode(), **asked)
+            _, content = self.call("POST", upload, bucket, headers=media_type, data=body.encode(), **parameters)
         except FileExistsError:
             return None
         return json.loads(content)["generation"]
 
     def abort_uploads(self, folder: str) -> None:
-        """Nothing: an upload has no parts."""
+        """Do nothing: uploads have no parts here."""
 
 
 class _File(AbstractBufferedFile):
-    """An object as it was when it was opened; or a new one, which is sent whole when it is closed."""
+    """Reads one generation of an object; or writes an object, which is uploaded when the file is closed."""
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         return self.fs.piece(self.details, start, end)
 
     def _initiate_upload(self) -> None:
-        """Nothing: there is no upload before the end."""
+        """Do nothing: the upload begins when the file is closed."""
 
     def _upload_chunk(self, final: bool = False) -> Any:
         if final:

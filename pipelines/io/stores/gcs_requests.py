@@ -1,8 +1,8 @@
-"""Requests to Google Cloud Storage: with whose rights, how long they are repeated, what their answers mean.
+"""Requests to Google Cloud Storage: their credentials, how long they are repeated, and what their errors mean.
 
-Credentials are Google's application default ones (`GOOGLE_APPLICATION_CREDENTIALS`, `gcloud auth application-default
-login`, the service account of a machine or pod), in Ray's workers as in the driver; where there are none, only what is
-public is to be had. `STORAGE_EMULATOR_HOST` names another server, which is asked without any.
+Credentials are Google's application default credentials (`GOOGLE_APPLICATION_CREDENTIALS`, `gcloud auth
+application-default login`, or the service account of a machine or pod), in the driver and in Ray's workers. Without
+credentials only public objects can be read. `STORAGE_EMULATOR_HOST` names another server, which gets no credentials.
 """
 
 import asyncio
@@ -26,31 +26,31 @@ from pipelines.io.secrets import redact
 from pipelines.io.stores.policy import PATIENCE_S, PassingFault, Patience, refused
 from schemas.errors import UserError
 
-# A connection that is silent for so long is given up, as is an upload that is slower: gcsfs would wait for ever.
+# Connections that are silent for longer and uploads that are slower are given up; gcsfs would wait for ever.
 _CONNECT_S, _SILENCE_S, _SLOWEST_BYTES_S = 10.0, 30.0, 2**20
-# Answers that a later attempt may mend: too late, too many requests, and the server's own faults but "not implemented".
+# HTTP statuses after which another attempt may succeed: timeouts, too many requests, and errors of the server.
 _BUSY = {408, 429, 500, 502, 503, 504}
 _BUSY_REASONS = {"rateLimitExceeded", "userRateLimitExceeded"}
 
 
 class GcsRequests(GCSFileSystem):
-    """gcsfs whose requests keep to the one policy for faults.
+    """The file system of gcsfs, whose requests are repeated by the policy of `Patience`.
 
     Args:
-        patience_s: How long a call is repeated; fsspec takes it from `FSSPEC_GS_PATIENCE_S`.
+        patience_s: How long a failing request is repeated; fsspec reads it from `FSSPEC_GS_PATIENCE_S`.
     """
 
     def __init__(self, *args: Any, patience_s: float = PATIENCE_S, **kwargs: Any) -> None:
         try:
             super().__init__(*args, **{"use_listings_cache": False, "token": _token()} | kwargs)
         except (GoogleAuthError, ValueError, OSError) as error:
-            told = f"gs://: the credentials cannot be used: {_reason(error)}; see GOOGLE_APPLICATION_CREDENTIALS"
-            raise UserError(told) from error
+            message = f"gs://: the credentials cannot be used: {_reason(error)}; see GOOGLE_APPLICATION_CREDENTIALS"
+            raise UserError(message) from error
         self._patience = Patience(patience_s)
 
     @classmethod
     def _get_kwargs_from_urls(cls, path: str) -> dict[str, Any]:
-        return {}  # to gcsfs `take#2` is the second version of `take`
+        return {}  # because gcsfs takes `clip#2` for generation 2 of `clip`
 
     call: Any = GCSFileSystem.call
 
@@ -68,31 +68,31 @@ class GcsRequests(GCSFileSystem):
     ) -> Any:
         url, params = self._format_path(path, args), self._get_params(kwargs)
         uri = _uri(url, params)
-        told = redact(f"{uri}: the store at {self._location}")
-        attempt = partial(self._attempt, uri, told, method, url, headers, params=params, json=json, data=data)
-        return await self._patience.call(attempt, lambda: told)
+        request = redact(f"{uri}: the store at {self._location}")
+        attempt = partial(self._attempt, uri, request, method, url, headers, params=params, json=json, data=data)
+        return await self._patience.call(attempt, lambda: request)
 
     async def _attempt(
-        self, uri: str, told: str, method: str, url: str, headers: Mapping[str, str] | None, **sent: Any
+        self, uri: str, request: str, method: str, url: str, headers: Mapping[str, str] | None, **sent: Any
     ) -> Any:
-        """One request, its answer judged."""
+        """Send a request once; returns its answer, or raises what the answer means."""
         try:
             session = await self._set_session()
-            # In a thread: it waits for another server where a token has to be renewed.
+            # In a thread, because it may have to wait for another server that renews the token.
             headers = await asyncio.to_thread(self._get_headers, headers)
             async with session.request(method, url, headers=headers, timeout=_limits(sent["data"]), **sent) as answer:
                 content = await answer.read()
         except InvalidURL as error:
-            raise UserError(f"{told} cannot be asked: {_reason(error)}; see STORAGE_EMULATOR_HOST") from error
+            raise UserError(f"{request} cannot be used: {_reason(error)}; see STORAGE_EMULATOR_HOST") from error
         except (BrokenConnection, TimeoutError, ConnectionError, TransportError) as error:
             raise PassingFault(_reason(error)) from error
-        except (GoogleAuthError, HttpError, NonRetryableError) as error:  # no token is to be had
+        except (GoogleAuthError, HttpError, NonRetryableError) as error:  # there is no token
             cause = error.__cause__ if isinstance(error.__cause__, RefreshError) else error
             if isinstance(cause, GoogleAuthError) and cause.retryable:
                 raise PassingFault(_reason(cause)) from error
-            raise refused(told, _reason(cause)) from error
+            raise refused(request, _reason(cause)) from error
         if answer.status >= 400:
-            _raise(answer.status, content, uri, told)
+            _raise(answer.status, content, uri, request)
         return answer.status, answer.headers, answer.request_info, content
 
 
@@ -102,36 +102,38 @@ def _limits(data: bytes | None) -> ClientTimeout:
 
 
 def _token() -> str | None:
-    """Which of gcsfs's ways to credentials; None: it tries them all."""
+    """The method by which gcsfs finds credentials; None: it tries all methods."""
     if os.environ.get("STORAGE_EMULATOR_HOST"):
         return "anon"
-    # A file that is named must do: another way would end as somebody else.
+    # If a file is named, no other method is tried, because it would give the rights of another account.
     return "google_default" if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS") else None
 
 
-def _raise(status: int, content: bytes, uri: str, told: str) -> None:
+def _raise(status: int, content: bytes, uri: str, request: str) -> None:
+    """Raise the exception for an answer with an error."""
     try:
         answered = json.loads(content)["error"]
         message, reasons = answered["message"], {each.get("reason") for each in answered.get("errors", [])}
-    except (ValueError, LookupError, TypeError, AttributeError):  # proxies and faults speak otherwise
+    except (ValueError, LookupError, TypeError, AttributeError):  # not Google's JSON, for example a proxy's error page
         message, reasons = content.decode(errors="replace").strip().partition("\n")[0][:200], set()
-    said = redact(f"{status} {message}".strip())
+    reason = redact(f"{status} {message}".strip())
     if status in _BUSY or reasons & _BUSY_REASONS:
-        raise PassingFault(said)
+        raise PassingFault(reason)
     if status in (401, 403):
-        raise refused(told, said)
-    raise OSError({404: errno.ENOENT, 412: errno.EEXIST}.get(status, errno.EIO), said, redact(uri))
+        raise refused(request, reason)
+    raise OSError({404: errno.ENOENT, 412: errno.EEXIST}.get(status, errno.EIO), reason, redact(uri))
 
 
 def _uri(url: str, params: Mapping[str, Any]) -> str:
-    """What a request is about."""
-    asked = re.search(r"/b/([^/?]+)(?:/o/([^/?]+))?", url)
-    bucket, key = asked.groups() if asked else ("", None)
+    """The gs:// address that a request reads or writes."""
+    names = re.search(r"/b/([^/?]+)(?:/o/([^/?]+))?", url)
+    bucket, key = names.groups() if names else ("", None)
     return unquote("gs://" + "/".join(filter(None, [bucket, key or params.get("name") or params.get("prefix")])))
 
 
 def _reason(error: BaseException) -> str:
-    said = str(error) or type(error).__name__
-    if isinstance(error, OSError) and error.strerror and not isinstance(error, NoConnection):  # that one says to whom
-        said = error.strerror
-    return redact(said.splitlines()[0].rstrip("."))
+    reason = str(error) or type(error).__name__
+    # The text of `NoConnection` is used as a whole, because it names the host.
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, NoConnection):
+        reason = error.strerror
+    return redact(reason.splitlines()[0].rstrip("."))

@@ -1,7 +1,8 @@
-"""One writer at a time in a bucket, where no lock ends with its process: an object that its holder keeps renewing.
+"""A lease that allows one writer at a time in a bucket: an object that its holder keeps renewing.
 
-Every step is a conditional write, so that of two who try one succeeds. A holder that is killed leaves its object
-behind: who comes after it on the same machine sees that the process is gone, all others wait until it has expired.
+Object stores have no locks that end with their process. Every step is a conditional write, so that only one of two
+processes succeeds. A killed holder leaves its object behind: another job on the same machine sees that the process has
+ended, and jobs on other machines wait until the lease expires.
 """
 
 import os
@@ -17,50 +18,53 @@ from typing import Any, Protocol, runtime_checkable
 from schemas.errors import RunFailed, UserError
 
 NAME = ".lock"
-# Three renewals may fail before another job may take over.
+# Three renewals in a row may fail before another job can take over.
 LEASE_S, RENEWED_EVERY_S = 60.0, 15.0
 
 
 @runtime_checkable
 class ConditionalStore(Protocol):
-    """A store without folders and locks, and what it has in their place; see `s3` and `gcs`."""
+    """An object store with conditional writes; see `s3` and `gcs`."""
 
-    def look(self, path: str) -> Any:
-        """Of the object: `etag`, `metadata`, `age_s`; None if there is none."""
+    def state_of(self, path: str) -> Any:
+        """Request an object's `ObjectState`; None if there is no such object."""
         ...
 
     def write_if(self, path: str, metadata: dict[str, str], etag: str | None) -> str | None:
-        """Write an object if it is still the one seen; returns its new one, None if it is another by now."""
+        """Write an object if its ETag has not changed; returns the new ETag, None if it has changed."""
         ...
 
     def rm_file(self, path: str) -> None:
-        """Remove it."""
+        """Remove an object."""
         ...
 
     def abort_uploads(self, folder: str) -> None:
-        """Drop what killed jobs left half uploaded in a folder."""
+        """Remove the parts that interrupted uploads left in a folder."""
         ...
 
 
 @contextmanager
 def hold(store: ConditionalStore, folder: str, shown: str) -> Iterator[None]:
-    """Hold a folder for writing.
+    """Hold the lease of a folder.
 
     Args:
-        store: Where it is.
-        folder: Its path there.
+        store: The object store.
+        folder: The folder's path there.
         shown: Its URI, for messages.
 
     Raises:
-        UserError: Another job holds it.
-        RunFailed: Another job has taken it over: this one was stopped, or did not reach the store, for too long.
+        UserError: Another job holds the lease.
+        RunFailed: Another job has taken it over, because this one was stopped or did not reach the store for too long.
         OSError: The bucket cannot be written.
     """
     lease = _Lease(store, f"{folder.rstrip('/')}/{NAME}")
     lease.acquire(shown)
     thread = threading.Thread(target=lease.keep, daemon=True)
     thread.start()
-    taken = f"output={shown}: another job has taken over: this one was silent for {LEASE_S:g} s; look what it does"
+    taken = (
+        f"output={shown}: another job has taken over, because this one did not reach the store for {LEASE_S:g} s; "
+        "let that job finish"
+    )
     try:
         yield
     except KeyboardInterrupt:
@@ -69,9 +73,9 @@ def hold(store: ConditionalStore, folder: str, shown: str) -> Iterator[None]:
         raise
     finally:
         lease.stopped.set()
-        thread.join(timeout=2)  # it may be waiting for a store that is gone
+        thread.join(timeout=2)  # at most, because the thread may be waiting for a store that does not answer
         if not lease.lost:
-            with suppress(OSError, RunFailed, UserError):  # it expires
+            with suppress(OSError, RunFailed, UserError):  # a lease that is not removed expires
                 store.rm_file(lease.path)
     if lease.lost:
         raise RunFailed(taken)
@@ -88,37 +92,38 @@ class _Lease:
 
     def acquire(self, shown: str) -> None:
         while True:
-            seen = self._store.look(self.path)
-            if seen is not None and seen.metadata.get("id") == self._own["id"]:
-                self._etag = seen.etag  # written, but the answer was lost
+            state = self._store.state_of(self.path)
+            if state is not None and state.metadata.get("id") == self._own["id"]:
+                self._etag = state.etag  # an earlier write succeeded, but its answer was lost
                 return
-            if seen is not None and seen.age_s < LEASE_S and not _is_gone(seen.metadata):
-                told = f"{seen.metadata.get('host')}, process {seen.metadata.get('pid')}"
+            if state is not None and state.age_s < LEASE_S and not _has_ended(state.metadata):
+                holder = f"{state.metadata.get('host')}, process {state.metadata.get('pid')}"
                 raise UserError(
-                    f"output={shown}: another job is writing here ({told}); wait for it or choose another. "
-                    f"If it was killed, the folder is free in {min(LEASE_S, LEASE_S - seen.age_s):.0f} s"
+                    f"output={shown}: another job is writing here ({holder}); wait for it or choose another. "
+                    f"If it was killed, the folder is free in {min(LEASE_S, LEASE_S - state.age_s):.0f} s"
                 )
-            if self._write(seen.etag if seen else None):
+            if self._write(state.etag if state else None):
                 return
 
-    def _write(self, seen: str | None) -> bool:
-        """Whether it is ours for another while."""
-        # Each time other content: whoever has found it old must not find the same when it takes over.
+    def _write(self, expected: str | None) -> bool:
+        """Write the lease if its ETag is still the expected one; returns whether it was."""
+        # A counter makes every version differ. Otherwise a renewed lease would have the ETag of the expired one, and
+        # a job that saw the expired one could take it over.
         self._writes += 1
-        etag = self._store.write_if(self.path, self._own | {"writes": str(self._writes)}, seen)
+        etag = self._store.write_if(self.path, self._own | {"writes": str(self._writes)}, expected)
         self._etag = etag or self._etag
         return etag is not None
 
     def keep(self) -> None:
-        """Renew it until `stopped`; once another has it, interrupt the job."""
+        """Renew the lease until `stopped` is set; if another job has taken it over, interrupt this one."""
         while not self.stopped.wait(RENEWED_EVERY_S):
-            # A store that is gone is told by whoever writes results to it.
+            # If the store does not answer, the job's next write of results fails and reports it.
             with suppress(OSError, RunFailed):
                 if self._write(self._etag):
                     continue
-                seen = self._store.look(self.path)
-                if seen is None or seen.metadata.get("id") == self._own["id"]:
-                    self._etag = seen.etag if seen else None
+                state = self._store.state_of(self.path)
+                if state is None or state.metadata.get("id") == self._own["id"]:
+                    self._etag = state.etag if state else None
                     continue
                 self.lost = True
                 os.kill(os.getpid(), signal.SIGINT)
@@ -126,16 +131,16 @@ class _Lease:
 
 
 def _here() -> dict[str, str]:
-    """Where process numbers mean the same: this boot of this machine, this container."""
+    """Identifies the scope of process ids: this boot of this machine, and this container."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return {"boot": boot, "space": str(os.stat("/proc/self/ns/pid").st_ino)}
-    except OSError:  # no Linux: nobody can tell, and the lease has to expire
+    except OSError:  # not Linux: no other process can recognize this machine, so its lease has to expire
         return {"boot": uuid.uuid4().hex, "space": ""}
 
 
 def _began(pid: str) -> str | None:
-    """When a process began, in ticks since the boot; None if it is no more."""
+    """When a process began, in clock ticks since the boot; None if it has ended."""
     try:
         state, *fields = Path(f"/proc/{int(pid)}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
@@ -143,7 +148,7 @@ def _began(pid: str) -> str | None:
     return None if state == "Z" else fields[18]
 
 
-def _is_gone(holder: dict[str, str]) -> bool:
-    """Whether the holder was a process here that is no more."""
+def _has_ended(holder: dict[str, str]) -> bool:
+    """Whether the holder was a process of this machine that has ended."""
     here = all(holder.get(name) == value for name, value in _here().items())
     return here and _began(holder.get("pid", "")) != holder.get("began")

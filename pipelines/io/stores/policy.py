@@ -1,6 +1,6 @@
-"""What jobs want of every object store: patient with a busy one, plain about one that is gone or refuses.
+"""The policy for errors of object stores, which `s3` and `gcs` apply.
 
-Each store has a file of its own: `s3`, `gcs`.
+A busy store is asked again for a while; after that the job ends with a clear error.
 """
 
 import asyncio
@@ -12,39 +12,43 @@ from typing import TypeVar
 
 from schemas.errors import RunFailed, UserError
 
-# Longer than a store needs to grow with a sudden load; a job of hours should not end for less.
+# How long a failing call is repeated. Stores need less time to scale up under a sudden load, and a job that has run for
+# hours should not end because of a shorter outage.
 PATIENCE_S = 60.0
-# Between two attempts: at first, after a connection that broke; at most, for a store that is down.
+# The pause between two attempts is short at first, because a connection may just have broken, and doubles every time.
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
-# How long one that has failed for good is not asked again.
+# For this long after a call has failed for good, all further calls fail at once.
 _GONE_S = 10.0
 
 _Answer = TypeVar("_Answer")
 
 
 class StoreRefused(UserError, PermissionError):
-    """The store does not let us: of one video it is that video's failure, of an output the user's."""
+    """The store denies access.
+
+    For a video this counts as the failure of that video, for an output as a mistake of the user; hence both bases.
+    """
 
 
 class StoreGone(RunFailed):
-    """The store has not worked for too long: nothing else is to be had from it either.
+    """The store has failed for too long, so no file can be read from it or written to it.
 
-    No `OSError`: who treats those as one file's fault would blame every file.
+    It is no `OSError`, because callers handle an `OSError` as the failure of a single file.
     """
 
 
 class PassingFault(Exception):
-    """What a later attempt may mend; says how it failed."""
+    """An error after which another attempt may succeed; its text is the reason."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """An object as it was a moment ago.
+class ObjectState:
+    """An object at the time of a request.
 
     Attributes:
-        etag: What tells it from what was there before.
-        metadata: What its writer said of it.
-        age_s: Since it was written, by the store's own clock.
+        etag: Identifies this version of the object.
+        metadata: The metadata that its writer gave it.
+        age_s: Time since it was written, s, by the store's clock.
     """
 
     etag: str
@@ -53,24 +57,24 @@ class Seen:
 
 
 class Patience:
-    """One policy for faults: a call is repeated for `patience_s`, then it has failed for good.
+    """Repeats a failing call for `patience_s` seconds before it gives up.
 
-    Then all calls fail at once for a while: who treats a hundred videos one by one should not wait for each.
+    After that, all calls fail at once for a while, so that a job does not wait again for each of a hundred videos.
     """
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = float(patience_s)
         self._gone: tuple[float, str] | None = None
 
-    async def call(self, attempt: Callable[[], Awaitable[_Answer]], told: Callable[[], str]) -> _Answer:
-        """The answer to a call.
+    async def call(self, attempt: Callable[[], Awaitable[_Answer]], describe: Callable[[], str]) -> _Answer:
+        """Make a call until it succeeds; returns its answer.
 
         Args:
-            attempt: Asks once; raises `PassingFault` where asking again may help.
-            told: What is asked of whom, for messages, without secrets.
+            attempt: Makes the call once; raises `PassingFault` if another attempt may succeed.
+            describe: Returns the address and the store, without secrets, for messages.
 
         Raises:
-            StoreGone: It has failed for too long.
+            StoreGone: The call has failed for too long.
         """
         failing_since, pause_s = None, _SHORTEST_PAUSE_S
         if self._gone and time.monotonic() < self._gone[0]:
@@ -79,22 +83,22 @@ class Patience:
             try:
                 answer = await attempt()
             except PassingFault as fault:
-                # Not since it was called: an upload may take long before it breaks off.
+                # The time counts from the first failure, because an upload may have taken long before it broke off.
                 failing_since = failing_since or time.monotonic()
-                # Gone a while ago and still gone: no use in being patient again.
+                # A store that failed for good before and still does not answer is not waited for again.
                 if self._gone or time.monotonic() - failing_since > self._patience_s:
-                    failed = f"{told()} has failed for {self._patience_s:g} s: {fault}"
-                    failed += "; what is finished is kept, run the same command when it works again"
-                    self._gone = time.monotonic() + _GONE_S, failed
-                    raise StoreGone(failed) from fault.__cause__
+                    message = f"{describe()} has failed for {self._patience_s:g} s: {fault}"
+                    message += "; what is finished is kept, run the same command when it works again"
+                    self._gone = time.monotonic() + _GONE_S, message
+                    raise StoreGone(message) from fault.__cause__
             else:
                 self._gone = None
                 return answer
-            # Not all processes at once.
+            # A random pause keeps many processes from asking at the same time.
             await asyncio.sleep(random.uniform(pause_s / 2, pause_s))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-def refused(told: str, reason: str) -> StoreRefused:
-    """What to raise where a store lacks no patience but rights."""
-    return StoreRefused(f"{told} refuses: {reason}; see the credentials")
+def refused(request: str, reason: str) -> StoreRefused:
+    """The error for a request that the store denies."""
+    return StoreRefused(f"{request} refuses: {reason}; see the credentials")

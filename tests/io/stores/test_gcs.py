@@ -154,7 +154,7 @@ def test_no_bucket_is_made(gs):
     [
         ("127.0.0.1:1", "the store at http://127.0.0.1:1 has failed for 1 s: Cannot connect to host 127.0.0.1:1"),
         ("http://me:planted-key@127.0.0.1:1", "me:…@127.0.0.1:1 has failed for 1 s: "),
-        ("http://[nonsense", "cannot be asked: .*; see STORAGE_EMULATOR_HOST"),
+        ("http://[nonsense", "cannot be used: .*; see STORAGE_EMULATOR_HOST"),
     ],
 )
 def test_wrong_addresses_are_told_without_secrets(gs, monkeypatch, address, told):

@@ -122,6 +122,6 @@ def test_who_was_taken_for_dead_stops(folder, monkeypatch):
     with pytest.raises(RunFailed, match=f"output={folder}: another job has taken over"):
         work()
     fs, path = lock_of(folder)
-    seen = fs.look(path)
+    seen = fs.state_of(path)
     assert seen is not None
     assert seen.metadata["id"] == "other", "what is another's stays"
