@@ -13,21 +13,26 @@ from typing import Any
 
 from jobs.command_line.terminal import Terminal
 from jobs.evaluate import progress_bar
+from pipelines.mlflow_runs import runs
 from pipelines.register import run
 from pipelines.register.gate import Listener
 from schemas.configs.register import RegisterConfig
 
 
 def main(config: RegisterConfig) -> int:
-    """Register, promote if wanted; 1 if the gate refuses."""
+    """Register the lifter and promote it if asked to; returns 1 if the gate refuses it."""
+    job = run.prepare(config)  # reports mistakes before anything is written
+    work = run.survey(job)
     errors = Terminal(stderr=True)
-    report = run.register(config, Listener(lambda line: errors.print(f"register: {line}"), progress_bar))
+    listener = Listener(lambda line: errors.print(f"register: {line}"), progress_bar)
+    with runs.record("register", config) as record:
+        report = run.execute(job, work, listener, record)
     show(report)
     return int(report["gate"] is not None and report["gate"]["verdict"] == "refused")
 
 
 def show(report: dict[str, Any]) -> None:
-    """The summary, one screen."""
+    """Print the summary."""
     card, training, lineage = report["card"], report["training"] or {}, report["lineage"]
     held_out = training.get("best_validation_mpjpe_mm")
     trained = f"run {card['lineage']['run_id']}" if "run_id" in card["lineage"] else "not by raylift"
@@ -58,7 +63,7 @@ def show(report: dict[str, Any]) -> None:
 
 
 def track_line(entry: dict[str, Any]) -> str:
-    """One folder of tracks that the training read, and who wrote it."""
+    """Describe a folder of tracks that the training read, and the job that wrote it."""
     if "error" in entry:
         return f"{entry['role']}, {entry['uri']}: out of reach"
     by = f", written by {entry['job']}" if "job" in entry else ""
@@ -67,7 +72,7 @@ def track_line(entry: dict[str, Any]) -> str:
 
 
 def gate_lines(report: dict[str, Any]) -> list[str]:
-    """The numbers and the verdict."""
+    """Describe the comparison: the scores and the verdict."""
     gate = report["gate"]
     if gate is None:
         return []
@@ -87,7 +92,7 @@ def gate_lines(report: dict[str, Any]) -> list[str]:
     lines += [gate["note"]] if gate["note"] else []
     verdicts = {
         "passed": "no worse" if gate["holder"] else "the first one",
-        "forced": "promoted all the same: force=true, which is recorded",
+        "forced": "promoted anyway because of force=true, which is recorded",
         "refused": "worse: not promoted, exit code 1; force=true overrules",
     }
     return [*lines, verdicts[gate["verdict"]]]

@@ -1,1 +1,1 @@
-"""Lifters into MLflow's registry: exported, packed so that nothing of this repository is needed, compared, promoted."""
+"""The job that registers lifters in MLflow: exported, packaged without this repository's code, compared, promoted."""

@@ -1,4 +1,4 @@
-"""A lifter as a program of `torch.export`: it runs without the lifter's class, of this repository or of a plug-in."""
+"""Exports a lifter as a `torch.export` program, which runs without the class of the lifter."""
 
 import io
 import logging
@@ -17,14 +17,15 @@ from pipelines.lifters.inference import predict
 from pipelines.lifters.model import LiftingModel
 from schemas.errors import UserError
 
-# The program is traced on so many receptive fields and frames: what it then takes for granted ("longer than …") holds
-# from a fraction of a receptive field more than one on.
+# The program is traced on a window of so many receptive fields plus so many frames. Tracing records lower bounds of the
+# window's length; with such a long window, the bounds are hardly above one receptive field.
 _FIELDS, _FRAMES = 8, 8
-# Metres: far below what any lifter resolves; the same kernels run, so that most often nothing differs.
+# Largest difference of exported and original predictions, far below the errors of lifters. The same kernels run, so
+# mostly there is none.
 _TOLERANCE_M = 1e-5
-# PyTorch's infinity is some number beyond this one.
+# Upper bounds above this value stand for infinity in PyTorch.
 _NO_BOUND = 2**31
-# How the files in the program's archive that hold pickled objects begin.
+# Prefixes of the files in the program's archive that hold pickled objects.
 _PICKLED = ("custom_obj", "opaque_obj")
 
 
@@ -33,11 +34,11 @@ class ExportedLifter:
     """A lifter for use without this repository.
 
     Attributes:
-        program: What `torch.export.load` reads. It takes a window (frames, joints, features) in screen units, and
-            gives positions (frames - receptive_field + 1, joints, 3) and, if predicted, the trajectory (…, 3) in
-            metres, averaged with the mirror image's.
-        least_frames: The shortest window it takes.
-        most_frames: The longest one; None: any.
+        program: The bytes for `torch.export.load`. The program takes a window (frames, joints, features) in screen
+            units and returns positions (frames - receptive_field + 1, joints, 3) and, if predicted, the trajectory
+            (…, 3) in metres, averaged with those of the mirror image.
+        least_frames: Length of the shortest window that it takes.
+        most_frames: Length of the longest window; None: any length.
     """
 
     program: bytes
@@ -46,13 +47,14 @@ class ExportedLifter:
 
 
 def export_lifter(model: LiftingModel) -> ExportedLifter:
-    """Trace a lifter, and see that what comes of it predicts the same.
+    """Trace a lifter, and check that the program predicts the same.
 
     Args:
-        model: On the CPU, in evaluation mode.
+        model: The lifter, on the CPU and in evaluation mode.
 
     Raises:
-        UserError: The lifter cannot be traced, or predicts something else then: it decides by values, not shapes.
+        UserError: The lifter cannot be traced, or the program predicts something else, because the lifter's code
+            branches on values instead of shapes.
     """
     averaged = _Averaged(model).eval()
     example = _window(model, _FIELDS * model.pose.receptive_field + _FRAMES)
@@ -60,7 +62,7 @@ def export_lifter(model: LiftingModel) -> ExportedLifter:
         try:
             program = torch.export.export(averaged, (example,), dynamic_shapes=({0: Dim.AUTO},))
         except Exception as error:
-            # Tracing runs any code, and fails in every way that code can.
+            # Tracing runs the lifter's code, which may raise any exception.
             reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
             raise UserError(
                 f"lifter: {type(model.pose).__name__} cannot be exported by torch.export: {reason}; "
@@ -72,20 +74,20 @@ def export_lifter(model: LiftingModel) -> ExportedLifter:
 
 
 class _Averaged(nn.Module):
-    """One window to positions and trajectory, as `lift` with `flip` predicts it."""
+    """Predicts positions and trajectory of one window as the lift job does, averaged with the mirror image's."""
 
     def __init__(self, model: LiftingModel) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, window: Float[Tensor, "frames joints_in features"]) -> tuple[Tensor, ...]:
-        """Predict the frames that the window allows."""
+        """Predict all frames whose receptive field is in the window."""
         pose, trajectory = predict(self.model, window[None], flip=True)
         return (pose[0],) if trajectory is None else (pose[0], trajectory[0, :, 0])
 
 
 def _window(model: LiftingModel, frames: int) -> Tensor:
-    """Keypoints of nobody, the same each time."""
+    """Random keypoints, the same in every call."""
     shape = (frames, len(model.pose.input_layout), model.pose.input_features)
     return torch.rand(shape, generator=torch.Generator().manual_seed(0))
 
@@ -95,7 +97,7 @@ def _bounds(program: ExportedProgram, receptive_field: int) -> tuple[int, int | 
     (name,) = program.graph_signature.user_inputs
     (node,) = (node for node in program.graph.nodes if node.name == name)
     frames = node.meta["val"].shape[0]
-    if isinstance(frames, int) or frames.node.expr.is_number:  # the lifter's code takes this length alone
+    if isinstance(frames, int) or frames.node.expr.is_number:  # the lifter's code takes only this length
         return int(frames), int(frames)
     found = program.range_constraints[frames.node.expr]
     return max(int(found.lower), receptive_field), None if found.upper > _NO_BOUND else int(found.upper)
@@ -103,11 +105,13 @@ def _bounds(program: ExportedProgram, receptive_field: int) -> tuple[int, int | 
 
 def _saved(program: ExportedProgram) -> bytes:
     content = io.BytesIO()
-    program.example_inputs = None  # would be read as a pickle
+    program.example_inputs = None  # they would be stored as a pickle
     torch.export.save(program, content)
     names = [name.rsplit("/", 1)[-1] for name in zipfile.ZipFile(content).namelist()]
     if pickled := [name for name in names if name.startswith(_PICKLED)]:
-        raise UserError(f"lifter: keeps {len(pickled)} objects besides tensors, which would be pickled; keep tensors")
+        raise UserError(
+            f"lifter: holds {len(pickled)} objects besides tensors, which would be pickled; let it hold tensors only"
+        )
     return content.getvalue()
 
 
@@ -118,17 +122,17 @@ def _check_same(averaged: _Averaged, exported: ExportedLifter) -> None:
         window = _window(averaged.model, frames)
         for own, found in zip(averaged(window), program(window), strict=True):
             off_m = (own - found).abs().max().item()
-            # Written so that NaN fails too.
+            # `not <=` instead of `>`, so that NaN is an error too.
             if not off_m <= _TOLERANCE_M:
                 raise UserError(
                     f"lifter: as exported by torch.export, predicts something else: {off_m:.1g} m off over {frames} "
-                    "frames; let its forward pass decide by shapes, not by values"
+                    "frames; let its forward pass branch on shapes, not on values"
                 )
 
 
 @contextmanager
 def _tracing() -> Iterator[None]:
-    """Hold back PyTorch's remarks on tracing, and checks of types, which know no symbols for numbers."""
+    """Silence PyTorch's log, and switch off the checks of array shapes, which fail on symbolic sizes."""
     logger, disabled = logging.getLogger("torch"), jaxtyping.config.jaxtyping_disable
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,11 +1,9 @@
-"""The gate before an alias: a version and the one that has the alias now, scored on the same tracks."""
+"""Decides whether a version gets an alias: it and the version that has the alias now are scored on the same tracks."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-
-import mlflow
 
 from pipelines.evaluate.evaluation import evaluate
 from pipelines.evaluate.plan import choose_device, choose_tracks
@@ -27,11 +25,11 @@ Watched = Callable[[Iterable[KeypointTrack]], Iterator[KeypointTrack]]
 
 @dataclass(frozen=True)
 class Listener:
-    """Who hears of the progress.
+    """Follows the progress.
 
     Attributes:
-        say: Called with what begins now, a line.
-        watch: Shows how far the reading of tracks is: what it gives is put around them.
+        say: Called with a line of text when a step begins.
+        watch: Returns a context manager whose function passes tracks on and shows how many were read.
     """
 
     say: Callable[[str], None]
@@ -40,7 +38,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Contender:
-    """A registered lifter before the gate; the model is on the CPU, in evaluation mode."""
+    """A registered lifter that is compared; its model is on the CPU and in evaluation mode."""
 
     name: str
     model: LiftingModel
@@ -49,18 +47,18 @@ class Contender:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of the gate.
+    """The result of the comparison.
 
     Attributes:
-        alias: What was asked for.
-        verdict: passed; refused: the version is worse; forced: it is worse or could not be compared; kept: it had the
-            alias already.
-        metric: What was compared.
-        value: The version's; None if it was not scored.
+        alias: The alias that was asked for.
+        verdict: passed: the version is no worse. refused: it is worse. forced: it is worse or was not compared, and
+            gets the alias because of `force`. kept: it had the alias already.
+        metric: The metric that was compared.
+        value: The version's value; None if it was not scored.
         holder: The version that had the alias, as `models:/name/2`; None if there was none.
-        holder_value: The holder's; None if there was none or it could not be scored.
+        holder_value: The holder's value; None if there was none or it could not be scored.
         data: The tracks, as in `metrics.json`, with their digest; None if none were given.
-        note: What else is to be said.
+        note: A remark for the user; None if there is none.
     """
 
     alias: str
@@ -74,10 +72,11 @@ class Outcome:
 
 
 def check_tracks(config: RegisterConfig, card: LifterCard) -> list[TrackInfo]:
-    """The tracks to compare on, seen to go with a lifter, without reading their frames.
+    """Find the tracks to compare on, and check that they fit a lifter, without reading their frames.
 
     Raises:
-        UserError: No tracks, none chosen, other layouts than the lifter's, or no labels where the metric needs them.
+        UserError: There are no tracks, none is chosen, their layouts are not the lifter's, or they have no labels and
+            the metric needs them.
     """
     tracks = choose_tracks(_evaluation(config, "model"), card)
     if config.metric not in NEEDS_NO_LABELS and all(track.positions_layout is None for track in tracks):
@@ -94,15 +93,15 @@ def judge(
     """Compare a version with the holder of the alias.
 
     Args:
-        config: The job, with `promote`.
+        config: The config, with `promote`.
         contender: The version.
-        holder: The other one, `models:/name/2`; None: the alias is free.
-        listener: Hears how it goes.
-        record: Metrics of both are logged there.
+        holder: The version that has the alias, as `models:/name/2`; None: there is none.
+        listener: Follows the progress.
+        record: The MLflow run, in which the metrics of both are logged.
 
     Raises:
-        UserError: The tracks do not go with one of them, or the metric is not measured on them.
-        RunFailed: The holder cannot be fetched.
+        UserError: The tracks do not fit one of them, or the metric is not measured on them.
+        RunFailed: The holder cannot be downloaded.
     """
     assert config.promote is not None
     outcome = Outcome(config.promote, "passed", config.metric, holder=holder)
@@ -125,43 +124,43 @@ def judge(
 
 
 def is_worse(metric: str, value: float, than: float) -> bool:
-    """Whether a value is worse than another; one that is no number is."""
+    """Whether a value of a metric is worse than another; NaN always is."""
     return not (value >= than if metric in HIGHER_IS_BETTER else value <= than)
 
 
 def _other(config: RegisterConfig, holder: str | None) -> tuple[Contender | None, str | None]:
-    """The holder, if it can be scored on these tracks, and why not; without `force` it must."""
+    """Load the holder; returns None and the reason if it cannot be scored on the tracks, an error without `force`."""
     if holder is None:
         return None, None
     try:
         contender = Contender(holder, *load_lifter(model_uris.fetch(holder).file))
         check_tracks(config, contender.card)
     except UserError as error:
-        told = f"the present {config.promote}, {holder}, cannot be scored: {error}"
+        reason = f"the present {config.promote}, {holder}, cannot be scored: {error}"
         if not config.force:
-            raise UserError(f"{told}; force=true promotes without comparing") from error
-        return None, told
+            raise UserError(f"{reason}; force=true promotes without comparing") from error
+        return None, reason
     return contender, None
 
 
 def _score(
     config: RegisterConfig, contender: Contender, listener: Listener, record: runs.Run, role: str
 ) -> dict[str, Any]:
-    """What jobs.evaluate says of a lifter on those tracks, also logged."""
+    """Score a lifter on the tracks; returns the report of the evaluate job, which is also logged."""
     evaluation = _evaluation(config, contender.name)
     tracks = check_tracks(config, contender.card)
     model = contender.model.to(choose_device(config.device))
     with listener.watch(tracks) as watched:
-        found = evaluate(model, contender.card, watched(read_rows(tracks)), flip=config.flip)
+        scores = evaluate(model, contender.card, watched(read_rows(tracks)), flip=config.flip)
     contender.model.cpu()
-    report = make_report(evaluation, contender.card, tracks, found)
+    report = make_report(evaluation, contender.card, tracks, scores)
     record.log_metrics({role: _metrics(report)})
     record.log_json(report, f"{role}.json")
     return report
 
 
 def _metrics(report: dict[str, Any]) -> dict[str, float]:
-    """Those of labeled tracks by the protocol, or of unlabeled ones if there are no others."""
+    """The metrics of the labeled tracks; if all tracks are unlabeled, theirs."""
     return (report["average"] or report["unlabeled"])["metrics"]
 
 
@@ -179,13 +178,3 @@ def _evaluation(config: RegisterConfig, model: str) -> EvaluateConfig:
     assert config.data is not None
     chosen = {name: getattr(config, name) for name in ("data", "subjects", "actions", "cameras", "flip", "device")}
     return EvaluateConfig(model=model, **chosen)
-
-
-def holder_of(name: str, alias: str) -> str | None:
-    """The version that has an alias, as `models:/name/2`; None if none has.
-
-    Raises:
-        MlflowException: The server failed.
-    """
-    version = mlflow.MlflowClient().get_registered_model(name).aliases.get(alias)
-    return None if version is None else f"models:/{name}/{version}"

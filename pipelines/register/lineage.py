@@ -1,4 +1,4 @@
-"""Where a lifter comes from, as far as it can be found: its training, the tracks it read, the run that labeled them."""
+"""Finds out where a lifter comes from: its training, the tracks that it read, and the runs that wrote them."""
 
 import json
 from collections.abc import Mapping
@@ -13,26 +13,26 @@ from pipelines.register.source import REPORT, Source
 from pipelines.tracks import keypoint_reader
 from schemas.errors import UserError
 
-# What the jobs that write tracks call their reports' format.
+# The jobs that write tracks, by the format of their reports.
 _WRITERS = {"raylift.report": "label", "raylift.import": "import_poses"}
 DIGEST_TAG = "raylift.digest"
 
 
 def lineage_of(source: Source) -> dict[str, Any]:
-    """The lifter's ancestors; what is out of reach is noted, and no error.
+    """The origin of a lifter; what cannot be read any more becomes a note, not an error.
 
     Returns:
-        `model_sha256`, `version` of the package, `training` (run, digest of its tracks, what its maker noted),
-        `tracks` (an entry for each folder: what it holds now and which run wrote it) and `notes`.
+        `model_sha256`, `version` of the package, `training` (the lineage in the card: its run and the digest of its
+        tracks), `tracks` (an entry for each folder: what it holds now and which run wrote it) and `notes`.
     """
     card, notes = source.card, list[str]()
     tracks = [_tracks(role, uri) for role in ("labeled", "unlabeled") for uri in _uris(source.settings, role)]
     if card.lineage.get("run_id") is None:
-        notes.append("no training of raylift: the card names no run")
+        notes.append("not trained by raylift: the card names no run")
     elif not tracks:
-        notes.append("the training's settings are out of reach: its tracks are known by their digest alone")
+        notes.append("the training's settings cannot be found: only the digest of its tracks is known")
     elif missing := [entry["uri"] for entry in tracks if "error" in entry]:
-        notes.append(f"out of reach by now: {', '.join(missing)}")
+        notes.append(f"tracks that cannot be read any more: {', '.join(missing)}")
     elif card.lineage.get("data") != keypoint_reader.digest(
         file for entry in tracks for file in keypoint_reader.tracks_files(entry["uri"])
     ):
@@ -47,7 +47,7 @@ def lineage_of(source: Source) -> dict[str, Any]:
 
 
 def _uris(settings: Mapping[str, Any] | None, role: str) -> list[str]:
-    """The tracks of a training; MLflow keeps lists as text."""
+    """The addresses of a training's tracks; MLflow stores lists as text."""
     value = (settings or {}).get(role)
     if isinstance(value, str) and value.startswith("["):
         value = yaml.safe_load(value)
@@ -57,6 +57,7 @@ def _uris(settings: Mapping[str, Any] | None, role: str) -> list[str]:
 
 
 def _tracks(role: str, uri: str) -> dict[str, Any]:
+    """What a folder of tracks holds now, and which run wrote it."""
     entry: dict[str, Any] = {"role": role, "uri": uri}
     try:
         files = keypoint_reader.tracks_files(uri)
@@ -70,7 +71,7 @@ def _tracks(role: str, uri: str) -> dict[str, Any]:
 
 
 def _written_by(report_uri: str) -> dict[str, Any]:
-    """The job that wrote a folder of tracks: the report beside it says the digest, by which MLflow finds the run."""
+    """The job and the run that wrote tracks. MLflow finds the run by the digest in the report beside the tracks."""
     if not storage.exists(report_uri):
         return {}
     report = json.loads(storage.read_bytes(report_uri))

@@ -1,4 +1,7 @@
-"""A lifter as an MLflow model: program, card and original beside the code that serves them, and nothing of Ray."""
+"""Packages a lifter as an MLflow model: the exported program, its card, the checkpoint, and the code that serves them.
+
+The model needs neither Ray nor this repository.
+"""
 
 import json
 import re
@@ -25,15 +28,15 @@ from schemas.errors import RunFailed
 from schemas.layouts import layout, shared_joints
 
 FORMAT = "raylift.served/1"
-# What the model needs where it is loaded; MLflow brings NumPy and PyTorch does not bring MLflow.
+# The packages that the model needs where it is loaded.
 REQUIRED = ("mlflow", "numpy", "torch")
 _EXAMPLE_FRAMES = 8
-# Of the card, in MLflow's own metadata too.
-_TOLD = ("format", "version", "lifter", "input_layout", "output_layout", "fps", "receptive_field", "trajectory")
+# Entries of the card that are also in MLflow's metadata of the model.
+_IN_METADATA = ("format", "version", "lifter", "input_layout", "output_layout", "fps", "receptive_field", "trajectory")
 
 
 def served_card(card: LifterCard, features: int, causal: bool, exported: ExportedLifter) -> dict[str, Any]:
-    """`card.json`: what serving needs to know, as plain numbers and names."""
+    """The content of `card.json`: what `serving` needs to know of the lifter."""
     given, predicted = layout(card.input_layout), layout(card.output_layout)
     shared = shared_joints(predicted, given)
     return {
@@ -45,7 +48,7 @@ def served_card(card: LifterCard, features: int, causal: bool, exported: Exporte
         "output_layout": predicted.name,
         "output_joints": list(predicted.joints),
         "bones": [list(bone) for bone in predicted.bones],
-        # (predicted, given), for the reprojection error.
+        # Pairs of indices (predicted, given), for the reprojection error.
         "shared_joints": [list(pair) for pair in shared] if len(shared) >= LEAST_SHARED_JOINTS else [],
         "features": features,
         "trajectory": card.trajectory,
@@ -58,12 +61,12 @@ def served_card(card: LifterCard, features: int, causal: bool, exported: Exporte
 
 
 def requirements() -> list[str]:
-    """Exact versions in use; without a local suffix such as +cpu, which no package index has."""
+    """The exact versions in use, without local suffixes such as +cpu, which package indexes do not have."""
     return [f"{name}=={installed(name).partition('+')[0]}" for name in REQUIRED]
 
 
 def signature_of(card: Mapping[str, Any]) -> ModelSignature:
-    """What goes in and what comes out. Inputs are float64, what NumPy makes of Python's and JSON's numbers."""
+    """Types and shapes of inputs and outputs. Inputs are float64, because NumPy makes that of the numbers of JSON."""
     joints_in, joints_out = len(card["input_joints"]), len(card["output_joints"])
     given, found = np.dtype(np.float64), np.dtype(np.float32)
     outputs: list[ColSpec | TensorSpec] = [TensorSpec(found, (-1, joints_out, 3), "positions")]
@@ -78,7 +81,7 @@ def signature_of(card: Mapping[str, Any]) -> ModelSignature:
 
 
 def example_for(card: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Some frames of nobody in a full-HD video."""
+    """An example input: a few frames of random keypoints in a full-HD video."""
     rng = np.random.default_rng(0)
     keypoints = rng.uniform((480, 270), (1440, 810), (_EXAMPLE_FRAMES, len(card["input_joints"]), 2)).round(1)
     if card["features"] == 3:
@@ -101,16 +104,16 @@ def log_version(
     about: Mapping[str, Any],
     description: str,
 ) -> ModelVersion:
-    """Log a lifter in the run in progress and register it under `name`.
+    """Log a lifter in the active MLflow run and register it as a version.
 
     Args:
-        name: The registered model; made if there is none.
-        lifter: The file as `save_lifter` wrote it.
-        model: What it holds, on the CPU in evaluation mode.
-        card: Its card.
-        tags: Of the version.
-        about: Goes into the model's own metadata, beside its card.
-        description: Of the version, Markdown.
+        name: Name of the registered model, which is created if it does not exist.
+        lifter: The bytes of the file that `save_lifter` wrote.
+        model: The lifter in that file, on the CPU and in evaluation mode.
+        card: The card in that file.
+        tags: Tags of the version.
+        about: Further entries of the model's metadata in MLflow.
+        description: Description of the version, Markdown.
 
     Raises:
         UserError: The lifter cannot be exported.
@@ -135,7 +138,7 @@ def log_version(
                 signature=signature_of(served),
                 input_example=example_for(served),
                 pip_requirements=requirements(),
-                metadata={"raylift": {**{name: served[name] for name in _TOLD}, **about}},
+                metadata={"raylift": {**{name: served[name] for name in _IN_METADATA}, **about}},
             )
         except OSError as error:
             raise RunFailed(

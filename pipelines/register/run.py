@@ -1,7 +1,11 @@
-"""Registering from start to end: find the lifter, make it a version once, name it, let it past the gate or not."""
+"""The register job: prepare (find the lifter, check the tracks), survey (what the registry holds), execute.
+
+`execute` makes the lifter a version of a registered model, unless it is one already. With `promote` it then compares
+this version with the one that has the alias, and moves the alias if this version scores no worse (see `gate`).
+"""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import mlflow
@@ -21,11 +25,147 @@ from schemas.errors import UserError
 FORMAT = "raylift.registration/1"
 
 
-def check(config: RegisterConfig) -> None:
-    """Hold fields against each other.
+@dataclass(frozen=True)
+class RegisterJob:
+    """A registration whose config, lifter and tracks have been checked.
+
+    Attributes:
+        config: The config.
+        source: The lifter.
+    """
+
+    config: RegisterConfig
+    source: Source
+
+
+@dataclass(frozen=True)
+class RegisterWork:
+    """What the registry holds.
+
+    Attributes:
+        version: Number of the version that is this very lifter; None if there is none yet.
+        holder: The version that has the alias to be given, as `models:/name/2`; None if there is none, or `promote` is
+            not given.
+    """
+
+    version: int | None
+    holder: str | None
+
+
+def prepare(config: RegisterConfig) -> RegisterJob:
+    """Find the lifter and check the tracks to compare on; nothing is registered.
 
     Raises:
-        UserError: Every mistake, a line each.
+        UserError: A field is wrong, there is no such lifter, or it does not fit the tracks.
+        RunFailed: The tracking server cannot be used.
+    """
+    _check_fields(config)
+    choose_device(config.device)
+    source = find_source(config)
+    if config.data is not None:
+        gate.check_tracks(config, source.card)
+    return RegisterJob(config, source)
+
+
+def survey(job: RegisterJob) -> RegisterWork:
+    """Find out what the registry holds.
+
+    Raises:
+        RunFailed: The tracking server cannot be used.
+    """
+    config = job.config
+    try:
+        number = version.find(config, job.source.fetched.sha256)
+        holder = None if config.promote is None else version.with_alias(config.name, config.promote)
+    except MlflowException as error:
+        raise tracking_server.to_run_failed(error) from error
+    return RegisterWork(number, holder)
+
+
+def execute(job: RegisterJob, work: RegisterWork, listener: Listener, record: runs.Run) -> dict[str, Any]:
+    """Register the lifter and promote it if the gate permits; returns the report, also an artifact of the MLflow run.
+
+    Args:
+        job: The registration.
+        work: What the registry holds.
+        listener: Follows the progress.
+        record: The job's MLflow run.
+
+    Raises:
+        UserError: The lifter cannot be registered, or it or the present holder of the alias cannot be scored.
+        RunFailed: The tracking server cannot be used.
+    """
+    config = job.config
+    try:
+        report = _register(job, work, listener)
+        record.log_tags({"raylift.model": report["model"], SHA256_TAG: report["sha256"]})
+        if config.promote is not None:
+            contender = Contender(report["model"], job.source.model, job.source.card)
+            outcome = _promote(config, report["version"], contender, work.holder, listener, record)
+            report["gate"] = asdict(outcome)
+        record.log_json(report, "registration.json")
+    except MlflowException as error:
+        raise tracking_server.to_run_failed(error) from error
+    return report
+
+
+def _register(job: RegisterJob, work: RegisterWork, listener: Listener) -> dict[str, Any]:
+    """Make the lifter a version unless it is one, and give it its alias; returns the report without the gate."""
+    config, source, number = job.config, job.source, work.version
+    lineage = lineage_of(source)
+    if number is None:
+        listener.say(f"exporting and uploading {source.fetched.name}")
+        number = version.make(config.name, source, lineage)
+    alias = config.alias if config.version is None else None
+    if alias is not None:
+        mlflow.MlflowClient().set_registered_model_alias(config.name, alias, str(number))
+    return {
+        "format": FORMAT,
+        "package_version": __version__,
+        "model": f"models:/{config.name}/{number}",
+        "name": config.name,
+        "version": number,
+        "new": work.version is None,
+        "alias": alias,
+        "source": source.fetched.name,
+        "sha256": source.fetched.sha256,
+        "card": source.card.model_dump(mode="json"),
+        "training": source.training,
+        "lineage": lineage,
+        "gate": None,
+    }
+
+
+def _promote(
+    config: RegisterConfig,
+    number: int,
+    contender: Contender,
+    holder: str | None,
+    listener: Listener,
+    record: runs.Run,
+) -> Outcome:
+    """Move the alias to the version unless the gate refuses it; the outcome becomes tags of the version."""
+    assert config.promote is not None
+    if holder == contender.name:
+        return Outcome(config.promote, "kept", config.metric)
+    client, outcome = mlflow.MlflowClient(), gate.judge(config, contender, holder, listener, record)
+    tags = {f"raylift.gate.{config.promote}": outcome.verdict, "raylift.gate": json.dumps(asdict(outcome))}
+    if outcome.data is not None:
+        tags["raylift.gate.data"] = outcome.data["digest"]
+    # The tags are set first, so that a job that is killed in between never leaves an alias without its reason.
+    for tag, text in tags.items():
+        client.set_model_version_tag(config.name, str(number), tag, text)
+    record.log_tags(tags)
+    if outcome.verdict != "refused":
+        client.set_registered_model_alias(config.name, config.promote, str(number))
+    return outcome
+
+
+def _check_fields(config: RegisterConfig) -> None:
+    """Check that the fields fit each other.
+
+    Raises:
+        UserError: They do not; the message has a line for each mistake.
     """
     given = [name for name in ("model", "run", "version") if getattr(config, name) is not None]
     wrong = []
@@ -46,75 +186,3 @@ def check(config: RegisterConfig) -> None:
         wrong.append(f"alias={config.alias}: is what promote gives; leave it out, or alias=null")
     if wrong:
         raise UserError("\n".join(wrong))
-
-
-def register(config: RegisterConfig, listener: Listener) -> dict[str, Any]:
-    """Do the job; the report, also an artifact of its MLflow run.
-
-    Raises:
-        UserError: A field is wrong, the lifter cannot be registered, or it does not go with the tracks.
-        RunFailed: The tracking server cannot be used.
-    """
-    check(config)
-    choose_device(config.device)
-    source = find_source(config)
-    if config.data is not None:
-        gate.check_tracks(config, source.card)
-    with runs.record("register", config) as record:
-        try:
-            report = _register(config, source, listener)
-            record.log_tags({"raylift.model": report["model"], SHA256_TAG: report["sha256"]})
-            if config.promote is not None:
-                contender = Contender(report["model"], source.model, source.card)
-                report["gate"] = asdict(_promote(config, report["version"], contender, listener, record))
-            record.log_json(report, "registration.json")
-        except MlflowException as error:
-            raise tracking_server.to_run_failed(error) from error
-    return report
-
-
-def _register(config: RegisterConfig, source: Source, listener: Listener) -> dict[str, Any]:
-    lineage, number = lineage_of(source), version.find(config, source.fetched.sha256)
-    is_new = number is None
-    if number is None:
-        listener.say(f"exporting and uploading {source.fetched.name}")
-        number = version.make(config.name, source, lineage)
-    alias = config.alias if config.version is None else None
-    if alias is not None:
-        mlflow.MlflowClient().set_registered_model_alias(config.name, alias, str(number))
-    return {
-        "format": FORMAT,
-        "package_version": __version__,
-        "model": f"models:/{config.name}/{number}",
-        "name": config.name,
-        "version": number,
-        "new": is_new,
-        "alias": alias,
-        "source": source.fetched.name,
-        "sha256": source.fetched.sha256,
-        "card": source.card.model_dump(mode="json"),
-        "training": source.training,
-        "lineage": lineage,
-        "gate": None,
-    }
-
-
-def _promote(
-    config: RegisterConfig, number: int, contender: Contender, listener: Listener, record: runs.Run
-) -> Outcome:
-    """Move the alias unless the gate refuses; what it found is kept on the version too."""
-    assert config.promote is not None
-    client, holder = mlflow.MlflowClient(), gate.holder_of(config.name, config.promote)
-    if holder == contender.name:
-        return Outcome(config.promote, "kept", config.metric)
-    outcome = gate.judge(config, contender, holder, listener, record)
-    tags = {f"raylift.gate.{config.promote}": outcome.verdict, "raylift.gate": json.dumps(asdict(outcome))}
-    if outcome.data is not None:
-        tags["raylift.gate.data"] = outcome.data["digest"]
-    # Told before it is done: an alias without its reason is worse than a reason without its alias.
-    for tag, text in tags.items():
-        client.set_model_version_tag(config.name, str(number), tag, text)
-    record.log_tags(tags)
-    if outcome.verdict != "refused":
-        client.set_registered_model_alias(config.name, config.promote, str(number))
-    return outcome

@@ -1,8 +1,8 @@
-"""A lifter behind MLflow's pyfunc: one person's 2D keypoints over time in, 3D positions out.
+"""Serves a lifter as an MLflow pyfunc model: 2D keypoints of one person over time in, 3D positions out.
 
-This file travels with every registered model, which is loaded where nothing of this repository is: it imports the
-standard library, NumPy, PyTorch and MLflow, and nothing else. What it computes is `pipelines.lifters.inference.lift`
-with the mirror image averaged, between the steps of `pipelines.tracks.resample` and `pipelines.pose.quality`.
+This file is copied into every registered model, which is loaded without this repository. It therefore imports only the
+standard library, NumPy, PyTorch and MLflow, and repeats what it needs of `pipelines.tracks.resample`,
+`pipelines.lifters.inference.lift` (averaged with the mirror image) and `pipelines.pose.quality`.
 """
 
 import json
@@ -16,30 +16,33 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
-# Frames predicted at once: memory grows with it, not with the track.
+# Frames predicted in one step, which limits the memory for long tracks.
 CHUNK_FRAMES = 1024
-# Half image widths from its middle: farther off is no keypoint, and squares of it soon no number.
-MOST_SCREEN = 1000
-# As `pipelines.lift.timing` has it: frames so far apart that nearly all at the lifter's rate would be made up.
-MOST_STRETCH, ALWAYS_ALLOWED_FRAMES = 64, 10_000
-# As `pipelines.tracks.resample` has them: rates so near are one, instants so near to a frame (in frames) are it.
+# Largest distance of a keypoint from the image's centre, in half image widths. Larger ones are mistakes, and their
+# squares may overflow.
+MAX_SCREEN = 1000
+# The same limits as in `pipelines.lift.timing`: the largest number of resampled frames per given frame, and a number
+# that is always allowed. Beyond them, nearly all frames would be interpolated.
+MAX_STRETCH, ALWAYS_ALLOWED_FRAMES = 64, 10_000
+# The same tolerances as in `pipelines.tracks.resample`: frame rates that differ by less count as equal, and times that
+# are nearer to a frame (in frames) count as that frame's.
 _RATE_TOLERANCE = 0.01
 _SNAP = 1e-3
-# As `pipelines.pose.quality` has it.
+# The same value as in `pipelines.pose.quality`.
 _TINY = 1e-6
 
 
 class ServedLifter(PythonModel):
-    """Loads the exported network and its card; no class of the lifter is needed."""
+    """The model that MLflow loads: the exported network and its card, without the lifter's class."""
 
-    # MLflow would warn, wherever the model is loaded, that hints do not say its input; its signature does.
+    # Otherwise MLflow warns wherever the model is loaded that type hints do not describe its input; its signature does.
     _skip_type_hint_validation = True
 
     def load_context(self, context: Any) -> None:
-        """Read what lies beside this file.
+        """Load the network and its card.
 
         Args:
-            context: MLflow's, with the paths of `network` and `card`.
+            context: MLflow's context, with the paths of `network` and `card`.
         """
         self.card: dict[str, Any] = json.loads(Path(context.artifacts["card"]).read_text(encoding="utf-8"))
         self.network = torch.export.load(context.artifacts["network"]).module()
@@ -48,10 +51,10 @@ class ServedLifter(PythonModel):
         """Lift one track.
 
         Args:
-            context: MLflow's, not used.
+            context: MLflow's context, not used.
             model_input: `keypoints` (frames, joints, 2 or 3): x, y in pixels and, third, the score from 0 to 1;
                 `width` and `height` of the image, pixels; `fps`, frames per second.
-            params: None are known.
+            params: Not used.
 
         Returns:
             For each frame given: `positions` (frames, joints, 3), metres relative to the root, camera axes (x right,
@@ -67,9 +70,9 @@ class ServedLifter(PythonModel):
         keypoints = _checked_keypoints(card, model_input)
         width, height, fps = (_checked_number(model_input, name) for name in ("width", "height", "fps"))
         screen = _to_screen(keypoints[..., :2], width, height)
-        if (far := abs(screen).max(axis=(1, 2)) > MOST_SCREEN).any():
+        if (far := abs(screen).max(axis=(1, 2)) > MAX_SCREEN).any():
             raise _refused(
-                f"keypoints: of frame {int(far.argmax())} lie more than {MOST_SCREEN} half image widths off; "
+                f"keypoints: those of frame {int(far.argmax())} are more than {MAX_SCREEN} half image widths outside; "
                 "give pixels"
             )
         inputs = np.concatenate([screen, keypoints[..., 2:]], axis=2)[..., : card["features"]]
@@ -83,20 +86,20 @@ class ServedLifter(PythonModel):
         return found | _quality(card, found["positions"], screen, width)
 
     def _lift(self, inputs: np.ndarray) -> list[np.ndarray]:
-        """Positions and, if predicted, trajectory at the lifter's rate, piece by piece."""
+        """Predict positions and, if the lifter does, the trajectory at the lifter's frame rate, chunk by chunk."""
         card, frames = self.card, len(inputs)
         track = torch.from_numpy(inputs.astype(np.float32))
-        seen = card["receptive_field"] - 1
-        before = seen if card["causal"] else seen // 2
-        chunk = max(CHUNK_FRAMES, card["least_frames"] - seen)
+        context = card["receptive_field"] - 1
+        before = context if card["causal"] else context // 2
+        chunk = max(CHUNK_FRAMES, card["least_frames"] - context)
         if card["most_frames"] is not None:
-            chunk = min(chunk, card["most_frames"] - seen)
+            chunk = min(chunk, card["most_frames"] - context)
         pieces = []
         for start in range(0, frames, chunk):
             wanted = min(chunk, frames - start)
-            read = torch.arange(max(wanted + seen, card["least_frames"])) + (start - before)
+            read = torch.arange(max(wanted + context, card["least_frames"])) + (start - before)
             with torch.inference_mode():
-                # Beyond its ends the track repeats its end frames.
+                # Before the first and after the last frame, these are repeated.
                 predicted = self.network(track[read.clamp(0, frames - 1)])
             pieces.append([values[:wanted].numpy() for values in predicted])
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
@@ -113,10 +116,10 @@ def _checked_keypoints(card: Mapping[str, Any], given: Mapping[str, Any]) -> np.
     if keypoints.shape[2] < card["features"]:
         raise _refused(f"keypoints: have shape {shape}, but this lifter reads scores: give x, y and score")
     if not len(keypoints):
-        raise _refused("keypoints: hold no frame; give one or more")
+        raise _refused("keypoints: have no frames; give one or more")
     finite = np.isfinite(keypoints).all(axis=(1, 2))
     if not finite.all():
-        raise _refused(f"keypoints: of frame {int(finite.argmin())} are not finite; fill gaps before lifting")
+        raise _refused(f"keypoints: those of frame {int(finite.argmin())} are not finite; fill gaps before lifting")
     return keypoints
 
 
@@ -133,7 +136,7 @@ def _numbers(given: Mapping[str, Any], name: str) -> np.ndarray:
     try:
         return np.asarray(given[name], np.float64)
     except (TypeError, ValueError) as error:
-        raise _refused(f"{name}: are no numbers, or rows of unequal length: {error}") from error
+        raise _refused(f"{name}: must be numbers, in rows of equal length: {error}") from error
 
 
 def _refused(message: str) -> MlflowException:
@@ -146,10 +149,10 @@ def _to_screen(points_px: np.ndarray, width: float, height: float) -> np.ndarray
 
 
 def _instants(frames: int, fps: float, lifter_fps: float) -> np.ndarray | None:
-    """When the lifter sees the track, in frames of it, the last one included; None: at each of its frames."""
+    """The times, in frames of the track, at which the lifter gets keypoints, with the last frame; None: every frame."""
     if abs(lifter_fps / fps - 1) <= _RATE_TOLERANCE or frames == 1:
         return None
-    if (frames - 1) / fps * lifter_fps > MOST_STRETCH * frames + ALWAYS_ALLOWED_FRAMES:
+    if (frames - 1) / fps * lifter_fps > MAX_STRETCH * frames + ALWAYS_ALLOWED_FRAMES:
         raise _refused(f"fps={fps:g}: frames are too far apart, the lifter works at {lifter_fps:g}; give more frames")
     count = int((frames - 1) / fps * lifter_fps + _SNAP) + 1
     instants = np.arange(count) * (fps / lifter_fps)
@@ -159,7 +162,7 @@ def _instants(frames: int, fps: float, lifter_fps: float) -> np.ndarray | None:
 
 
 def _resampled(inputs: np.ndarray, instants: np.ndarray) -> np.ndarray:
-    """Points between frames; of scores the lower one."""
+    """Interpolate points linearly between frames; scores are the lower ones of both frames."""
     left = np.floor(instants).astype(np.int64)
     right, share = np.ceil(instants).astype(np.int64), (instants - left)[:, None, None]
     points = inputs[left, :, :2] + share * (inputs[right, :, :2] - inputs[left, :, :2])
@@ -167,7 +170,7 @@ def _resampled(inputs: np.ndarray, instants: np.ndarray) -> np.ndarray:
 
 
 def _at_frames(values: np.ndarray, instants: np.ndarray, frames: int) -> np.ndarray:
-    """Predictions for instants as those of the track's frames, between them linearly."""
+    """Interpolate predictions linearly at the track's frames."""
     wanted = np.arange(frames)
     right = np.clip(np.searchsorted(instants, wanted, side="right"), 1, len(instants) - 1)
     left = right - 1
@@ -181,8 +184,8 @@ def _quality(card: Mapping[str, Any], positions: np.ndarray, screen: np.ndarray,
     deviation = abs(lengths / np.maximum(np.median(lengths, axis=0), _TINY) - 1).mean(-1)
     found = {"bone_length_deviation": deviation.astype(np.float32)}
     if card["shared_joints"]:
-        own, seen = np.array(card["shared_joints"]).T
-        shape, target = (points - points.mean(1, keepdims=True) for points in (positions[:, own, :2], screen[:, seen]))
+        own, given = np.array(card["shared_joints"]).T
+        shape, target = (points - points.mean(1, keepdims=True) for points in (positions[:, own, :2], screen[:, given]))
         energy = np.maximum((shape**2).sum((1, 2), keepdims=True), _TINY)
         scale = np.maximum((shape * target).sum((1, 2), keepdims=True) / energy, 0)
         distance = np.linalg.norm(scale * shape - target, axis=-1).mean(-1)

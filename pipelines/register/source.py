@@ -1,4 +1,4 @@
-"""The lifter to register: a file, a finished training's, or a version that is registered already."""
+"""Finds the lifter to register: a file, the lifter of a finished training, or a version that is registered already."""
 
 import json
 import tempfile
@@ -18,10 +18,10 @@ from schemas.configs.register import RegisterConfig
 from schemas.errors import UserError
 
 BEST = "best.pt"
-# What jobs.train and each trial of jobs.tune write beside their models, while and after training.
-NOTE, REPORT = "run.json", "report.json"
+# The files that jobs.train and each trial of jobs.tune write beside their models: one at the start, one at the end.
+MANIFEST, REPORT = "run.json", "report.json"
 JOB_TAG = "raylift.job"
-# Of a trial of jobs.tune: finished, stopped (early), failed.
+# Tag of a trial of jobs.tune: finished, stopped (early) or failed.
 STATE_TAG = "raylift.state"
 
 
@@ -30,11 +30,11 @@ class Source:
     """A lifter that may be registered.
 
     Attributes:
-        fetched: Where it is.
-        model: On the CPU, in evaluation mode.
-        card: What it is.
-        training: The report of its training; None if there is none, or it is out of reach.
-        settings: Those of its training, by dotted path; None likewise.
+        fetched: Its file.
+        model: The lifter, on the CPU and in evaluation mode.
+        card: Its card.
+        training: The report of its training; None if there is none or it cannot be found.
+        settings: The settings of its training, by dotted path; None if they cannot be found.
     """
 
     fetched: FetchedModel
@@ -45,10 +45,10 @@ class Source:
 
 
 def find_source(config: RegisterConfig) -> Source:
-    """Find and load what a config names.
+    """Find and load the lifter that a config names.
 
     Raises:
-        UserError: Nothing there; it is damaged; its training is not finished; the run is none of a training.
+        UserError: There is no such lifter, it is damaged, its training is not finished, or the run is not a training.
         RunFailed: The tracking server cannot be used.
     """
     tracking_server.connect(registry=True)
@@ -86,7 +86,7 @@ def _of_run(run_id: str) -> FetchedModel:
     _require_finished(f"run={run_id}", run_id)
     if any(artifact.path == BEST for artifact in mlflow.MlflowClient().list_artifacts(run_id)):
         return model_uris.fetch(f"runs:/{run_id}/{BEST}")
-    # Not every training keeps its model in MLflow: it may be large.
+    # The trials of a search, for example, do not log their models in MLflow, so the output is read.
     file = storage.join(run.data.params.get("output", ""), BEST)
     if not storage.exists(file):
         raise UserError(f"run={run_id}: holds no {BEST}, nor does its output {file}; give model=…")
@@ -94,10 +94,10 @@ def _of_run(run_id: str) -> FetchedModel:
 
 
 def _require_finished(name: str, run_id: str | None) -> None:
-    """Hold a training against what MLflow knows of it, if anything.
+    """Check in MLflow, if it knows the run, that a training is finished.
 
     Raises:
-        UserError: It is running, or was broken off.
+        UserError: It is still running, or it was interrupted.
     """
     run = _run_or_none(run_id)
     if run is None:
@@ -111,7 +111,7 @@ def _require_finished(name: str, run_id: str | None) -> None:
 
 
 def _beside(fetched: FetchedModel, run_id: str | None) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Report and settings of the training in whose output the file lies; None if it lies elsewhere.
+    """Report and settings of the training in whose output the file is; None if it is elsewhere.
 
     Raises:
         UserError: The training is not finished.
@@ -119,19 +119,22 @@ def _beside(fetched: FetchedModel, run_id: str | None) -> tuple[dict[str, Any], 
     if model_uris.is_registered(fetched.name):
         return None
     folder = fetched.file.rpartition("/")[0] or "."
-    note, report = (storage.join(folder, name) for name in (NOTE, REPORT))
-    if not storage.exists(note) or (held := json.loads(storage.read_bytes(note))).get("run_id") != run_id:
+    manifest_file, report_file = (storage.join(folder, name) for name in (MANIFEST, REPORT))
+    if not storage.exists(manifest_file):
         return None
-    if not storage.exists(report):
+    manifest = json.loads(storage.read_bytes(manifest_file))
+    if manifest.get("run_id") != run_id:
+        return None
+    if not storage.exists(report_file):
         raise UserError(
             f"{fetched.name}: its training is not finished: {folder} holds no {REPORT}; "
             "let it end, or run the same command again to go on with it"
         )
-    return json.loads(storage.read_bytes(report)), held["settings"]
+    return json.loads(storage.read_bytes(report_file)), manifest["settings"]
 
 
 def _logged(run_id: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """The same from MLflow, as far as it is there."""
+    """Report and settings of a training from MLflow; None for what MLflow does not have."""
     run = _run_or_none(run_id)
     if run_id is None or run is None:
         return None, None

@@ -1,4 +1,4 @@
-"""A version of a registered model: found if the lifter has one, else made, with what people and programs look for."""
+"""Finds and makes versions of a registered model, with tags for programs and a description for people."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import mlflow
 
 from pipelines.io import storage
-from pipelines.mlflow_runs import model_uris
+from pipelines.mlflow_runs import model_uris, tracking_server
 from pipelines.mlflow_runs.model_uris import SHA256_TAG
 from pipelines.register import package
 from pipelines.register.source import Source
@@ -17,7 +17,7 @@ def find(config: RegisterConfig, sha256: str) -> int | None:
     """The number of the version that is this very lifter; None if there is none.
 
     Raises:
-        UserError: `config.version` is none.
+        UserError: There is no version of the number `config.version`.
         MlflowException: The server failed.
     """
     if config.version is not None:
@@ -26,11 +26,27 @@ def find(config: RegisterConfig, sha256: str) -> int | None:
     return min((int(found.version) for found in mlflow.MlflowClient().search_model_versions(same)), default=None)
 
 
-def make(name: str, source: Source, lineage: dict[str, Any]) -> int:
-    """Upload and register a lifter from the run in progress; its version.
+def with_alias(name: str, alias: str) -> str | None:
+    """The version that has an alias, as `models:/name/2`; None if there is none.
 
     Raises:
-        UserError: It cannot be exported.
+        MlflowException: The server failed.
+    """
+    try:
+        version = mlflow.MlflowClient().get_registered_model(name).aliases.get(alias)
+    except mlflow.MlflowException as error:
+        if tracking_server.is_missing(error):
+            return None
+        raise
+    return None if version is None else f"models:/{name}/{version}"
+
+
+def make(name: str, source: Source, lineage: dict[str, Any]) -> int:
+    """Upload a lifter and register it from the active MLflow run; returns the number of the version.
+
+    Raises:
+        UserError: The lifter cannot be exported.
+        RunFailed: The files cannot be uploaded.
         MlflowException: The server failed.
     """
     made = package.log_version(
@@ -67,7 +83,7 @@ def _tags(source: Source, lineage: dict[str, Any]) -> dict[str, str]:
 
 
 def _description(source: Source, lineage: dict[str, Any]) -> str:
-    """Markdown, for MLflow's pages."""
+    """A description in Markdown, which MLflow's web interface shows."""
     card = source.card
     lines = [
         f"{card.lifter} of {card.receptive_field} frames at {card.fps:g} frames/s, {card.input_layout} → "

@@ -44,7 +44,7 @@ def test_the_gate(corpus, name, capfd):
 
     code, out, err = raylift(capfd, f"model={bad}", f"name={name}", *gate, "force=true")
     assert (code, aliases(name)) == (0, {"candidate": "1", "champion": "1"})
-    assert "gate     promoted all the same: force=true, which is recorded" in out
+    assert "gate     promoted anyway because of force=true, which is recorded" in out
     found = tags(name, 1)
     assert (found["raylift.gate.champion"], found["raylift.gate.data"]) == ("forced", report["data"]["digest"])
     outcome = json.loads(found["raylift.gate"])
