@@ -68,7 +68,7 @@ def test_a_transposed_convolution_is_folded_too():
 
 
 def test_what_a_device_lacks_is_refused():
-    with pytest.raises(UserError, match=r"detector\.precision=fp16: this cpu lacks it"):
+    with pytest.raises(UserError, match=r"detector\.precision=fp16: this cpu would only emulate it"):
         resolve_precision("fp16", "cpu")
     assert resolve_precision("float32", "cpu") == torch.float32
     assert resolve_precision("auto", "cpu") in (torch.float32, torch.bfloat16)

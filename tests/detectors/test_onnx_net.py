@@ -50,7 +50,7 @@ def test_without_it(monkeypatch):
 
 
 def test_what_it_is_not_for():
-    with pytest.raises(UserError, match=r"detector.backend=onnx: is for CPUs"):
+    with pytest.raises(UserError, match=r"detector.backend=onnx: runs on CPUs only"):
         build(backend="onnx", device="cuda")
     fields = ["videos=a", "output=b", "detector=hrnet", "detector.weights=random:0", "detector.backend=onnx"]
     assert read_config(LabelConfig, [*fields, "detector.precision=float32"])
