@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -28,10 +28,13 @@ from rich.table import Table
 from jobs.command_line import durability
 from jobs.command_line.arguments import merge_arguments, read_config
 from jobs.command_line.job_list import config_class
-from pipelines.ray_cluster.job_client import JOB_KEY, USER_KEY, JobServer, Order, SubmittedJob
+from pipelines.ray_cluster.submitted_jobs import JOB_KEY, USER_KEY, Order, SubmittedJob
 from schemas import __version__
 from schemas.configs.submit import SubmitConfig
 from schemas.errors import UserError
+
+if TYPE_CHECKING:
+    from pipelines.ray_cluster.job_client import JobServer
 
 # Files of a clone that the job does not need on the cluster.
 EXCLUDES = (
@@ -47,7 +50,7 @@ def main(config: SubmitConfig) -> int:
     """Perform one action; when following a job, returns its exit code."""
     if config.action == "submit":
         return submit(config)
-    server, console = JobServer(config.address), Console(highlight=False, soft_wrap=True, markup=False)
+    server, console = _connect(config), Console(highlight=False, soft_wrap=True, markup=False)
     if config.action == "list":
         show_list(console, server.jobs())
         return 0
@@ -68,7 +71,7 @@ def submit(config: SubmitConfig) -> int:
     """Check everything that can be checked on this machine, then submit the job."""
     assert config.job is not None
     order = compose(config, dict(os.environ))
-    server = JobServer(config.address)
+    server = _connect(config)
     server.submit(order)
     print(f"submitted {order.id} to {server.address}")
     if config.follow:
@@ -102,7 +105,7 @@ def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
     )
 
 
-def follow(server: JobServer, job_id: str) -> int:
+def follow(server: "JobServer", job_id: str) -> int:
     """Print a job's output until it ends; returns its exit code."""
     try:
         server.look_up(job_id)
@@ -122,7 +125,7 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
-def tell_how_to_look(server: JobServer, job_id: str) -> None:
+def tell_how_to_look(server: "JobServer", job_id: str) -> None:
     """Print the commands that show or stop the job."""
     for action in ("logs", "status", "stop"):
         print(f"  raylift submit {action} {job_id} address={server.address}")
@@ -151,6 +154,12 @@ def show_list(console: Console, jobs: Sequence[SubmittedJob]) -> None:
     console.print(table)
     if len(jobs) > LISTED:
         console.print(f"… and {len(jobs) - LISTED} older ones")
+
+
+def _connect(config: SubmitConfig) -> "JobServer":
+    from pipelines.ray_cluster.job_client import JobServer  # here: it loads Ray, which a wrong command never needs
+
+    return JobServer(config.address)
 
 
 def _times(job: SubmittedJob) -> str:

@@ -5,22 +5,19 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
+from pipelines.ray_cluster.submitted_jobs import JOB_KEY, USER_KEY, Order, SubmittedJob
 from schemas.errors import RunFailed, UserError
 
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
-# Keys of a job's metadata: the name of the job, which only jobs of Raylift have, and the user who submitted it.
-JOB_KEY, USER_KEY = "raylift.job", "raylift.user"
 
 _CONNECT_S = 5
 # Pause between two requests: while a job is about to end, and after a connection was lost.
@@ -31,61 +28,6 @@ _LOST_S = 300
 _STARTING_S, _NOT_READY = 120, "No available agent"
 # How long to wait for a job to stop; Ray kills it three seconds after the request.
 _STOPPING_S = 60
-
-
-@dataclass(frozen=True)
-class Order:
-    """A job to submit.
-
-    Attributes:
-        id: Its name on the cluster.
-        entrypoint: The command.
-        runtime_env: Ray's: working directory, excludes, environment variables.
-        metadata: Shown with it.
-        cpus: Reserved for the command's process.
-        memory_bytes: Likewise.
-        resources: Custom ones, likewise.
-    """
-
-    id: str
-    entrypoint: str
-    runtime_env: Mapping[str, Any]
-    metadata: Mapping[str, str]
-    cpus: float | None = None
-    memory_bytes: int | None = None
-    resources: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True)
-class SubmittedJob:
-    """What the cluster knows of a submitted job.
-
-    Attributes:
-        id: Its name on the cluster.
-        job: The job: label, train, …
-        user: Who submitted it.
-        state: pending, running, stopped, succeeded or failed.
-        command: What runs.
-        message: The cluster's explanation of the state, one line.
-        exit_code: The exit code of the job; 1 if it ended without one, as when it was stopped; None while it runs.
-        began_at: Seconds since 1970; None if it has not begun.
-        ended_at: Seconds since 1970; None if it has not ended.
-    """
-
-    id: str
-    job: str
-    user: str
-    state: str
-    command: str
-    message: str
-    exit_code: int | None
-    began_at: float | None
-    ended_at: float | None
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it has ended, successfully or not."""
-        return self.exit_code is not None
 
 
 class JobServer:

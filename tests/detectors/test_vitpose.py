@@ -155,7 +155,7 @@ def refuse(*parts, **options):
 def test_wrong_weights_are_told_in_a_line(tmp_path):
     refuse("detector.weights=/no/such/model: there is no such folder", weights="/no/such/model")
     tiny(joints=16).save_pretrained(tmp_path)
-    refuse("detector.layout=coco17: has 17 joints, the weights 16", weights=tmp_path)
+    refuse("detector.layout=coco17: has 17 joints, but the weights have 16", weights=tmp_path)
     assert detector(tmp_path, layout="mpii16").layout.name == "mpii16"
     (tmp_path / "model.safetensors").write_bytes(b"half a fil")
     refuse("model.safetensors is damaged or of another architecture", weights=tmp_path)

@@ -35,6 +35,11 @@ def test_help_and_wrong_commands_load_nothing_heavy(job, tmp_path):
     assert loaded_modules([job, "no_such_field=1"], tmp_path) == (set(), 2)
 
 
+def test_a_wrong_field_of_a_submitted_job_loads_nothing_heavy(tmp_path):
+    command = ["submit", "label", "videos=s3://bucket/videos", "output=s3://bucket/out", "no_such_field=1"]
+    assert loaded_modules(command, tmp_path) == (set(), 2)
+
+
 @pytest.mark.ray
 def test_a_label_job_with_nothing_to_do_loads_nothing_heavy(embedded_ray, make_video, tmp_path):
     make_video(tmp_path / "v.mp4")
