@@ -1,4 +1,4 @@
-"""Runs every step on synthetic people: render, label, train without and with unlabeled video, register, lift, view.
+"""Run every step on synthetic people: render, label, train without and with unlabeled video, register, lift, view.
 
 python -m jobs.demo output=demo
 """
@@ -31,34 +31,35 @@ from schemas.configs.register import RegisterConfig
 from schemas.configs.synthesize import SynthesizeConfig
 from schemas.errors import UserError
 
-# Frame rate of the videos and so of the lifter. A low one covers more motion with the same number of frames.
+# Frame rate of the videos and of the lifter. At a low rate, the receptive field covers more time.
 FPS = 20
-# A receptive field of 27 frames, which covers a cycle of walking.
+# They give a receptive field of 27 frames, which covers a cycle of walking.
 FILTER_WIDTHS = [3, 3, 3]
 BATCH_SIZE = 64
-# The learning rate falls to a tenth over the training; unlabeled predictions are compared after its first sixth.
+# The learning rate falls to this fraction of its first value over the training.
 FINAL_LEARNING_RATE = 0.1
+# In this fraction of the epochs, at the beginning, only labeled tracks are used.
 WARMUP_SHARE = 1 / 6
 
 
 def main(config: DemoConfig) -> int:
-    """Run all parts; returns the exit code of the first that fails, or 0."""
+    """Run all steps; returns the exit code of the first one that fails, or 0."""
     started, console = time.monotonic(), Terminal()
     if not storage.is_local(config.output):
-        raise UserError(f"output={config.output}: the demo films to a folder on this machine; name one")
-    story = Story(config, console)
-    for part in (story.film, story.label, story.join_truth, story.train_and_score, story.register, story.lift):
-        if code := part():
+        raise UserError(f"output={config.output}: the demo writes to a folder on this machine; give a local folder")
+    steps = Steps(config, console)
+    for step in (steps.film, steps.label, steps.join_truth, steps.train_and_score, steps.register, steps.lift):
+        if code := step():
             return code
-    story.tell_result(time.monotonic() - started)
+    steps.show_result(time.monotonic() - started)
     return 0
 
 
-class Story:
-    """The parts of the demo, each a job with its own output; each returns the job's exit code."""
+class Steps:
+    """The steps of the demo; each runs a job with an output of its own and returns the job's exit code."""
 
     def __init__(self, config: DemoConfig, console: Terminal) -> None:
-        self._config, self._console, self._parts = config, console, 0
+        self._config, self._console, self._steps = config, console, 0
         names = [f"S{number:03}" for number in range(config.labeled + config.unlabeled + config.held_out)]
         self._labeled, rest = names[: config.labeled], names[config.labeled :]
         self._unlabeled, self._held_out = rest[: config.unlabeled], rest[config.unlabeled :]
@@ -76,7 +77,7 @@ class Story:
         )
 
     def label(self) -> int:
-        """Run the detector over all videos; training sees only its keypoints."""
+        """Run the detector on all videos; training uses only the detected keypoints."""
         self._begin("Label the videos: 2D keypoints by BlazePose on Ray Data")
         manifest = self._path("studio", MANIFEST)
         code = label.main(read_config(LabelConfig, [f"videos={manifest}", f"output={self._path('labels')}"]))
@@ -130,28 +131,28 @@ class Story:
                 "data": self._path("poses", "tracks"),
                 "subjects": json.dumps(self._held_out),
             }
-            # Exit code 1: it is worse than the champion and stays a candidate. The demo continues with the champion.
+            # The exit code is ignored: a lifter that is worse than the champion stays a candidate, which is no failure.
             register.main(read_config(RegisterConfig, [f"{name}={value}" for name, value in arguments.items()]))
         return 0
 
     def lift(self) -> int:
-        """Lift a video of a person whom no training has seen, and make a page and a video of the result."""
-        self._begin("Lift a video of somebody whom no training has seen")
+        """Lift a video of a held-out person, and make a page and a video of the result."""
+        self._begin("Lift a video of a person who was not trained on")
         video = sorted(Path(self._path("studio", "videos")).glob(f"{self._held_out[0]}_*.mp4"))[0]
         arguments = [f"model=models:/{self._config.model}@champion", f"video={video}", f"output={self._path('lifted')}"]
         return lift.main(read_config(LiftConfig, arguments))
 
-    def tell_result(self, seconds: float) -> None:
+    def show_result(self, seconds: float) -> None:
         """Print the comparison, where the results are, and what to try next."""
-        self._begin("What came out")
-        found = json.loads(storage.read_bytes(self._path("training", "comparison.json")))
+        self._begin("Results")
+        report = json.loads(storage.read_bytes(self._path("training", "comparison.json")))
         table = Table(f"{len(self._held_out)} held-out people", "MPJPE", "P-MPJPE", box=None, padding=(0, 3, 0, 0))
         for variant in ("supervised", "semi_supervised"):
-            errors = (f"{found[f'{variant}_{metric}_mm']:.1f} mm" for metric in ("mpjpe", "p_mpjpe"))
+            errors = (f"{report[f'{variant}_{metric}_mm']:.1f} mm" for metric in ("mpjpe", "p_mpjpe"))
             table.add_row(variant.replace("_", "-"), *errors)
         self._console.print(table)
-        verdict = "lower" if found["gain_percent"] > 0 else "higher"
-        self._console.print(f"With unlabeled video the error is {abs(found['gain_percent']):.1f} % {verdict}.\n")
+        verdict = "lower" if report["gain_percent"] > 0 else "higher"
+        self._console.print(f"With unlabeled video the error is {abs(report['gain_percent']):.1f} % {verdict}.\n")
         page = next(Path(self._path("lifted")).glob("*.html"), None)
         self._console.print(f"Look at it:  {page or self._path('lifted')}")
         self._console.print(
@@ -168,13 +169,13 @@ class Story:
         results = comparison.compare(load_truth(studio), tracks, studio)
         shares = [result.error_share for result in results if result.track_id]
         return (
-            f"the truth    {len(shares)} of {len(results)} people in videos found, "
+            f"detector     {len(shares)} of {len(results)} people in videos found, "
             f"limbs off by {median(shares or [float('nan')]):.1%} of their height (median)"
         )
 
-    def _begin(self, what: str) -> None:
-        self._parts += 1
-        self._console.rule(f"{self._parts}. {what}", align="left")
+    def _begin(self, title: str) -> None:
+        self._steps += 1
+        self._console.rule(f"{self._steps}. {title}", align="left")
 
     def _path(self, *names: str) -> str:
         return storage.join(self._config.output, *names)

@@ -1,4 +1,4 @@
-"""Fetch a detector's weights ahead of time, for machines without a registry and for images.
+"""Download a detector's weights ahead of time, for container images and for machines without network access.
 
 python -m jobs.fetch_weights blazepose [into=weights/]
 """
@@ -17,10 +17,10 @@ from schemas.errors import UserError
 
 
 def main(config: FetchWeightsConfig) -> int:
-    """Fetch, check and say where they are."""
+    """Download the weights and print their folder."""
     detector = registry.load(registry.DETECTORS, config.detector)
     if not hasattr(detector, "fetch_weights"):
-        raise UserError(f"detector={config.detector}: brings no weights to fetch; give detector.weights=…")
+        raise UserError(f"detector={config.detector}: has no weights to download; give detector.weights=… to the job")
     folder = detector.fetch_weights(Path(config.into) if config.into else None)
     print(shown(f"{config.detector}: weights are in {folder}"))
     return 0

@@ -1,4 +1,4 @@
-"""Say how far the job is that writes to an output, or how it ended, from the output alone.
+"""Show how far the job that writes to an output is, or how it ended, by reading only the output.
 
 python -m jobs.status output=out [json=true]
 """
@@ -40,22 +40,22 @@ MAX_REASONS = 8
 
 def main(config: StatusConfig) -> int:
     """Print the state of the job; 0 even if the job failed, since the question was answered."""
-    state = look(storage.absolute(config.output))
+    state = read_state(storage.absolute(config.output))
     if config.as_json:
         print(redact(json.dumps(state, indent=2)))
     elif state["job"] == "label":
         show(state)
     else:
         at = format_time(state["last_written_at"])
-        Terminal().print(f"{state['job']}: {state['state']}, as {state['file']} of {at} says")
+        Terminal().print(f"{state['job']}: {state['state']}, according to {state['file']} of {at}")
     return 0
 
 
-def look(output: str) -> dict[str, Any]:
+def read_state(output: str) -> dict[str, Any]:
     """The state of an output of any job.
 
     Raises:
-        UserError: There is no such folder, or no job's output in it.
+        UserError: There is no such folder, or it holds no output of a job.
     """
     files_s = written_at(output)
     if MANIFEST in files_s or (other := _other(output, files_s)) is None or other["job"] == "label":
@@ -66,12 +66,13 @@ def look(output: str) -> dict[str, Any]:
         ):
             if not storage.exists(output):
                 raise UserError(f"output={output}: there is no such folder")
-            raise UserError(f"output={output}: holds no job's output, or its job has not begun to write yet")
+            raise UserError(f"output={output}: holds no output of a job, or the job has not written anything yet")
         return status(output)
     return other
 
 
 def _other(output: str, files_s: Mapping[str, float]) -> dict[str, Any] | None:
+    """The state of an output of another job than label, by the format of its files; None if there are none."""
     for name in (*LAST, *MANIFESTS):
         if name in files_s:
             try:
@@ -85,7 +86,7 @@ def _other(output: str, files_s: Mapping[str, float]) -> dict[str, Any] | None:
 
 
 def show(state: Mapping[str, Any]) -> None:
-    """The state of a label job, one screen."""
+    """Print the state of a label job."""
     console = Terminal()
     for name, value in rows(state):
         console.print(f"{name:<9}{value}")
@@ -93,7 +94,7 @@ def show(state: Mapping[str, Any]) -> None:
         examples = ", ".join(failure["examples"]) + (", …" if failure["videos"] > EXAMPLES else "")
         console.print(f"{'failure':<9}{failure['videos']:,} × {failure['reason']}: {examples}")
     if len(state["failures"]) > MAX_REASONS:
-        console.print(f"… and {len(state['failures']) - MAX_REASONS} reasons more; json=true has them all")
+        console.print(f"… and {len(state['failures']) - MAX_REASONS} more reasons; json=true prints all")
 
 
 def rows(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -122,12 +123,12 @@ def format_state(state: Mapping[str, Any]) -> str:
         return f"{doing}, nothing written yet"
     silent = format_duration(state["silent_s"])
     if state["state"] == "stopped":
-        return f"looks stopped while {doing}: nothing written for {silent}; the same command goes on from here"
+        return f"looks stopped while {doing}: nothing written for {silent}; run the same command again to continue"
     return f"{doing}, last written {silent} ago"
 
 
 def format_eta(state: Mapping[str, Any]) -> str:
-    """When labeling will be done at the present speed."""
+    """The remaining time of labeling at the present speed, and when it ends."""
     if state["eta_s"] is None:
         return ""
     return f", {format_duration(state['eta_s'])} to go: until {format_time(time.time() + state['eta_s'])}, then linking"

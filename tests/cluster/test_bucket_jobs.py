@@ -8,7 +8,7 @@ from evaluate_detector.annotated_samples import DETECTOR, coco_set
 from running_jobs import finish, kill_once
 from train.training_samples import person, write
 
-from jobs.status import look
+from jobs.status import read_state
 from pipelines.io import json_documents, storage
 from pipelines.synthetic.studio import synthesize
 from schemas.configs.synthesize import SynthesizeConfig
@@ -80,7 +80,7 @@ def test_a_killed_search_ends_as_if_undisturbed_and_no_job_works_twice(store, tm
     job = start_in(tmp_path, store, tune(FIRST), train_detector(SECOND), tune(SECOND))
     kill_once(job, lambda: [trial["state"] for trial in trials(SECOND)] == ["finished", "running"])
     before = trials(SECOND)[0]
-    assert look(f"{SECOND}/search")["state"] == "begun, not finished"
+    assert read_state(f"{SECOND}/search")["state"] == "begun, not finished"
     steps = [tune(SECOND), train_detector(SECOND), *others(SECOND)]
     said = finish(start_in(tmp_path, store, *steps, *steps))
     assert same_weights(f"{FIRST}/search/best.pt", f"{SECOND}/search/best.pt")
@@ -93,7 +93,7 @@ def test_a_killed_search_ends_as_if_undisturbed_and_no_job_works_twice(store, tm
 def check_others(said):
     jobs = {"detector": "train_detector", "search": "tune", "scores": "evaluate", "coco": "evaluate_detector"}
     for folder, job in (jobs | {"mocap": "import_poses"}).items():
-        state = look(f"{SECOND}/{folder}")
+        state = read_state(f"{SECOND}/{folder}")
         assert (state["job"], state["state"]) == (job, "finished")
     for job in ("train_detector", "tune", "import_poses"):
         assert said.count(f"{job}: nothing to do: ") == (2 if job == "train_detector" else 1)

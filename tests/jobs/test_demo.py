@@ -1,4 +1,4 @@
-"""`python -m jobs.demo`: the whole story, of three people in a second each."""
+"""`python -m jobs.demo`: all steps, with three people in videos of two seconds."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def demo(capfd, *arguments):
     return code, capfd.readouterr().out
 
 
-def test_from_film_to_a_page_and_again(embedded_ray, tmp_path, monkeypatch, capfd):
+def test_all_steps_run_and_the_second_run_repeats_none(embedded_ray, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     code, out = demo(capfd)
     assert code == 0
@@ -38,6 +38,6 @@ def test_from_film_to_a_page_and_again(embedded_ray, tmp_path, monkeypatch, capf
     assert f"Look at it:  out/lifted/{page.name}" in out
 
 
-def test_a_demo_films_to_this_machine(capfd):
+def test_the_demo_writes_to_this_machine_only(capfd):
     assert main.run_job("demo", ["output=memory://demo"]) == 2
-    assert "output=memory://demo: the demo films to a folder on this machine" in capfd.readouterr().err
+    assert "output=memory://demo: the demo writes to a folder on this machine" in capfd.readouterr().err

@@ -123,4 +123,4 @@ def test_weights_are_fetched_by_the_name_of_their_detector(tmp_path, capfd):
     assert f"blazepose: weights are in {tmp_path}/weights" in capfd.readouterr().out
     assert len(list((tmp_path / "weights").glob("*.tflite"))) == 2
     assert main.run_job("fetch_weights", ["bright_spot:BrightSpot"]) == 2
-    assert "brings no weights to fetch" in capfd.readouterr().err
+    assert "has no weights to download" in capfd.readouterr().err

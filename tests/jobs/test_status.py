@@ -46,21 +46,21 @@ def test_the_same_as_json(half, capfd):
     assert result["failures"][0]["reason"] == "moov atom not found"
 
 
-def test_there_is_nothing_to_tell(tmp_path, capfd):
+def test_a_folder_without_an_output_of_a_job_is_an_error(tmp_path, capfd):
     assert raylift(capfd, f"output={tmp_path}/missing")[::2] == (
         2,
         f"status: output={tmp_path}/missing: there is no such folder\n",
     )
     code, _, err = raylift(capfd, f"output={tmp_path}")
     assert code == 2
-    assert "holds no job's output, or its job has not begun to write yet" in err
+    assert "holds no output of a job, or the job has not written anything yet" in err
 
 
 @pytest.mark.parametrize(
     ("name", "form", "line"),
     [
-        ("report.json", "raylift.training/1", "train: finished, as report.json of 2"),
-        ("run.json", "raylift.training/1", "train: begun, not finished, as run.json of 2"),
+        ("report.json", "raylift.training/1", "train: finished, according to report.json of 2"),
+        ("run.json", "raylift.training/1", "train: begun, not finished, according to run.json of 2"),
         ("search.json", "raylift.search/1", "tune: begun, not finished"),
         ("report.json", "raylift.lift/1", "lift: finished"),
         ("metrics.json", "raylift.metrics/1", "evaluate: finished"),
