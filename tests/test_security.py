@@ -69,7 +69,7 @@ def test_no_source_turns_data_into_code(file):
         *("tempfile.mktemp()", "hashlib.md5(key)", "requests.get(url, verify=False)", "archive.extractall(folder)"),
     ],
 )
-def test_what_is_forbidden_is_seen(source):
+def test_the_check_finds_forbidden_code(source):
     assert len(faults(source)) == 1
 
 

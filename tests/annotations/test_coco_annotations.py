@@ -49,12 +49,12 @@ def test_people_are_rows_by_image(tmp_path):
     assert found.category_id == 2
 
 
-def test_joints_that_are_no_layout_are_told(tmp_path):
+def test_joints_that_are_no_layout_are_reported(tmp_path):
     with pytest.raises(UserError, match="no layout has these joints in this order: nose, left_eye, right_eye"):
         _ = read_coco(write(tmp_path, DOCUMENT)).layout
 
 
-def test_nobody_at_all(tmp_path):
+def test_a_file_without_people(tmp_path):
     found = read_coco(write(tmp_path, DOCUMENT | {"annotations": []}))
     assert (len(found), found.keypoints.shape) == (0, (0, 3, 2))
 
@@ -94,7 +94,7 @@ def with_annotation(**changes):
         (DOCUMENT | {"images": DOCUMENT["images"] * 2}, "images: two have the same id"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(document, message, tmp_path):
+def test_what_is_wrong_is_reported_in_a_line(document, message, tmp_path):
     with pytest.raises(UserError, match=message) as caught:
         read_coco(write(tmp_path, document))
     assert "\n" not in str(caught.value)
@@ -102,7 +102,7 @@ def test_what_is_wrong_is_told_in_a_line(document, message, tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe\x00"])
-def test_no_json(data, tmp_path):
+def test_a_file_that_is_not_json_is_an_error(data, tmp_path):
     (tmp_path / "people.json").write_bytes(data)
     with pytest.raises(UserError, match="is not json"):
         read_coco(str(tmp_path / "people.json"))

@@ -32,7 +32,7 @@ def test_boxes_of_people(tmp_path):
         ([{"image_id": 5, "category_id": 1, "bbox": [1, 2, 3, float("inf")], "score": 1}], "image 5 .* not finite"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(document, message, tmp_path):
+def test_what_is_wrong_is_reported_in_a_line(document, message, tmp_path):
     (tmp_path / "boxes.json").write_text(json.dumps(document))
     with pytest.raises(UserError, match=message):
         read_boxes(str(tmp_path / "boxes.json"), 1)

@@ -33,7 +33,7 @@ def test_colours_are_rgb(tmp_path):
     ],
     ids=["grey", "transparent", "16 bits"],
 )
-def test_others_become_rgb(pixels, tmp_path):
+def test_images_in_other_modes_become_rgb(pixels, tmp_path):
     image = read_image(write(tmp_path, encoded(".png", pixels)))
     assert image.dtype == np.uint8
     assert (image == PIXELS[..., :1]).all()
@@ -65,7 +65,7 @@ def test_what_is_no_image_says_so(data, message, tmp_path):
         read_image(write(tmp_path, data))
 
 
-def test_no_file(tmp_path):
+def test_a_missing_image_is_an_error(tmp_path):
     with pytest.raises(ImageError, match="there is no such file"):
         read_image(str(tmp_path / "missing.jpg"))
     with pytest.raises(ImageError, match="cannot be read"):

@@ -47,7 +47,7 @@ def test_coordinates_count_from_0_and_boxes_are_as_published(tmp_path):
     np.testing.assert_allclose(people.head_sizes_px, 0.6 * 5)
 
 
-def test_heads_and_truth_of_the_evaluation_code(tmp_path):
+def test_heads_and_joints_agree_with_the_published_evaluation_code(tmp_path):
     held = write_mat(tmp_path, 3)
     people = read_mpii(write(tmp_path, *[person()] * 3))
     heads = held["headboxes_src"]
@@ -74,12 +74,12 @@ def test_without_heads(tmp_path):
         ([person(head_box=[1, 2])], "number 0: head_box must be"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(people, message, tmp_path):
+def test_what_is_wrong_is_reported_in_a_line(people, message, tmp_path):
     with pytest.raises(UserError, match=message):
         read_mpii(write(tmp_path, *people))
 
 
-def test_a_mat_that_does_not_fit(tmp_path):
+def test_a_mat_file_of_another_form_is_an_error(tmp_path):
     uri = write(tmp_path, person(), person())
     write_mat(tmp_path, 3)
     with pytest.raises(UserError, match=r"headboxes_src is \(2, 2, 3\), \(2, 2, 2\) would fit the 2 people"):

@@ -52,7 +52,7 @@ def test_crowds_and_people_without_joints_are_left_out(tmp_path):
     assert not any(image.name.endswith("000.png") for image in found), "nobody else is in that one"
 
 
-def test_images_that_are_missing_or_damaged_are_told_and_the_others_read(tmp_path):
+def test_images_that_are_missing_or_damaged_are_reported_and_the_others_read(tmp_path):
     coco_set(tmp_path)
     (tmp_path / "images" / "001.png").unlink()
     (tmp_path / "images" / "002.png").write_bytes(b"no image")
@@ -72,7 +72,7 @@ def test_mpii_people_have_heads(tmp_path):
     assert found[0].people.head_sizes_px[0] == pytest.approx(0.6 * 20, rel=0.2)
 
 
-def test_parts_know_what_decides_them(tmp_path):
+def test_the_digest_of_a_part_identifies_its_annotations(tmp_path):
     coco_set(tmp_path / "a")
     coco_set(tmp_path / "b", seed=1)
     first, again, other = (
@@ -82,7 +82,7 @@ def test_parts_know_what_decides_them(tmp_path):
     assert first != other
 
 
-def test_nobody_annotated_is_told(tmp_path):
+def test_nobody_annotated_is_reported(tmp_path):
     document = coco_set(tmp_path)
     (tmp_path / "people.json").write_text(json.dumps(document | {"annotations": []}))
     with pytest.raises(UserError, match=r"people\.json"):

@@ -108,14 +108,14 @@ def test_videos_may_lie_elsewhere(make_video, tmp_path, reader):
         Tracks(TracksConfig(tracks=tracks, videos="{who}.mp4")).parts()
 
 
-def test_a_video_that_is_gone_is_told(tmp_path, reader):
+def test_a_video_that_is_gone_is_reported(tmp_path, reader):
     tracks = write(tmp_path / "tracks", labeled(tmp_path / "gone.mp4"))
     (found,) = everything(Tracks(TracksConfig(tracks=tracks, every=60)), reader)[1]
     assert isinstance(found, Unreadable)
     assert "gone.mp4" in found.name
 
 
-def test_stretches_have_every_frame_wanted_once():
+def test_each_requested_frame_is_in_one_stretch():
     parts = stretches(3, 3000, 5)
     assert [frame for part in parts for frame in part] == list(range(3, 3000, 5))
     assert max(map(len, parts)) == 256

@@ -21,7 +21,7 @@ def kubectl():
 
 
 @pytest.mark.parametrize("folder", manifests.APPLIED, ids=lambda folder: folder.name)
-def test_the_real_one_agrees(folder, kubectl):
+def test_kubectl_builds_the_same_manifests(folder, kubectl):
     printed = subprocess.run([*kubectl, str(folder)], capture_output=True, text=True, timeout=60, check=True).stdout
     assert _by_name(yaml.safe_load_all(printed)) == _by_name(manifests.build(folder))
 

@@ -146,7 +146,7 @@ def told_in_one_line(said, job, proxy):
 
 
 @pytest.mark.slow
-def test_a_store_that_is_gone_for_good_is_told_in_one_line(store, undisturbed, tmp_path):
+def test_a_store_that_is_gone_for_good_is_reported_in_one_line(store, undisturbed, tmp_path):
     proxy, output = Proxy(store), f"s3://{BUCKET}/cut-off"
     lost = {"label": ("/labels/detections/", 2), "train": ("/epoch-000003/", 1), "lift": ("/poses/npz/", 2)}
     unfinished = []

@@ -16,7 +16,7 @@ def test_the_block_prints_what_stands_below_it(capsys):
     assert capsys.readouterr().out == textwrap.dedent(PRINTED)
 
 
-def test_it_reckons_with_the_defaults():
+def test_the_page_calculates_with_the_default_settings():
     values = {}
     exec(compile(CODE.partition("frames =")[0], "docs/scale.md", "exec"), values)
     assert values["width"] == DecodeConfig().max_side
@@ -24,7 +24,7 @@ def test_it_reckons_with_the_defaults():
     assert values["clips_per_file"] == WorkersConfig().clips_per_file
 
 
-def test_what_it_says_of_one_job_follows():
+def test_the_numbers_of_the_page_follow_from_the_formulas():
     per_clip = int(32e6 / (640 * 360 * 3))
     hours = 1e6 * per_clip / 30 / 3600
     assert f"10⁶ clips are {hours:.0f} hours" in TEXT

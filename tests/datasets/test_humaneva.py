@@ -57,12 +57,12 @@ def test_labeled_and_unlabeled_chunks(tmp_path):
         ),
     ],
 )
-def test_a_table_of_cameras_that_does_not_do_is_said(tmp_path, changes, text):
+def test_a_table_of_cameras_that_does_not_do_is_reported(tmp_path, changes, text):
     with pytest.raises(UserError, match=text):
         list(source(tmp_path, camera_json(tmp_path / "cameras.json", **changes)).tracks())
 
 
-def test_a_table_that_is_no_json_is_said(tmp_path):
+def test_a_table_that_is_no_json_is_reported(tmp_path):
     (tmp_path / "c.json").write_text("{")
     with pytest.raises(UserError, match=r"c.json: it: Invalid JSON.*; the form is described in pipelines/datasets/"):
         read_cameras(str(tmp_path / "c.json"))

@@ -40,7 +40,7 @@ def test_batches_shrink_until_they_fit_and_stay_small(error, caplog):
     ]
 
 
-def test_what_did_not_fit_is_let_go_before_the_next_try():
+def test_memory_of_a_batch_that_did_not_fit_is_freed_before_the_next_attempt():
     held = []
 
     def work(part):
@@ -55,7 +55,7 @@ def test_what_did_not_fit_is_let_go_before_the_next_try():
     assert list(Batches(8, "frames")(8, work)) == [2, 2, 2, 2]
 
 
-def test_one_alone_that_does_not_fit_and_other_errors_are_told():
+def test_a_single_item_that_does_not_fit_and_other_errors_are_raised():
     def no_room(part):
         raise torch.OutOfMemoryError("CUDA out of memory")
 

@@ -20,7 +20,7 @@ def tiny(shared_data) -> tuple[CocoKeypoints, list[np.ndarray]]:
     return truth, [read_image(str(shared_data / "coco_tiny" / image.file_name)) for image in truth.images]
 
 
-def test_it_is_an_estimator(blazepose):
+def test_blazepose_is_a_keypoint_estimator(blazepose):
     assert isinstance(blazepose, KeypointEstimator)
 
 
@@ -58,7 +58,7 @@ def test_any_box_gives_a_person(blazepose, box):
     assert ((people.keypoint_scores >= 0) & (people.keypoint_scores <= 1)).all()
 
 
-def test_no_boxes(blazepose):
+def test_frames_without_boxes_give_no_people(blazepose):
     frames = np.zeros((2, 20, 30, 3), np.uint8)
     found = blazepose.estimate(frames, [np.zeros((0, 4), np.float32)] * 2)
     assert [people.keypoints.shape for people in found] == [(0, 17, 2)] * 2

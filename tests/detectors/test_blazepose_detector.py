@@ -61,7 +61,7 @@ def test_boxes_hold_all_joints_and_end_at_the_frame() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 4000), (4000, 2), (480, 640)])
 @pytest.mark.parametrize("kind", ["black", "noise"])
-def test_nobody(blazepose: Detector, size: tuple[int, int], kind: str) -> None:
+def test_frames_without_people_give_no_people(blazepose: Detector, size: tuple[int, int], kind: str) -> None:
     brightest = {"black": 1, "noise": 256}[kind]
     batch = np.random.default_rng(0).integers(0, brightest, (2, *size, 3), np.uint8)
     people = blazepose(batch)

@@ -8,7 +8,7 @@ from pipelines.detectors.clip_frames import ClipFrames
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), np.uint8)
 
 
-def test_a_cpu_looks_at_the_frames_where_they_are():
+def test_on_a_cpu_frames_are_not_copied():
     clip = ClipFrames(FRAMES, "cpu").until(1)
     assert clip.data_ptr() == FRAMES.ctypes.data
     np.testing.assert_array_equal(clip.numpy(), FRAMES)
@@ -31,7 +31,7 @@ def test_a_clip_without_frames():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_copies_wait_for_what_still_reads_the_memory():
+def test_uploads_wait_until_the_device_no_longer_uses_the_memory():
     frames = np.random.default_rng(0).integers(0, 256, (64, 360, 640, 3), np.uint8)
     for clip in (frames, frames[::-1].copy()):
         on_gpu = ClipFrames(clip, "cuda")

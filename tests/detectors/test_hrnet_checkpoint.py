@@ -56,7 +56,7 @@ def without_counters(weights):
     [bare, parallel, training_state, mmpose("keypoint_head."), mmpose("head."), without_counters],
     ids=["bare", "parallel", "training_state", "mmpose 0.x", "mmpose 1.x", "without counters"],
 )
-def test_published_forms(publish, network, tmp_path):
+def test_checkpoints_of_the_authors_and_of_mmpose_are_read(publish, network, tmp_path):
     torch.save(publish(network.state_dict()), tmp_path / "hrnet.pth")
     loaded = load_hrnet(str(tmp_path / "hrnet.pth"))
     assert same(loaded, network)
@@ -70,7 +70,7 @@ def test_halved_weights_are_widened(network, tmp_path):
     assert {p.dtype for p in load_hrnet(str(tmp_path / "h.pth")).network.parameters()} == {torch.float32}
 
 
-def test_our_own_form(network, tmp_path):
+def test_checkpoints_of_train_detector_are_read_with_their_card(network, tmp_path):
     save_detector(str(tmp_path / "ours.pt"), network, CARD)
     loaded = load_hrnet(str(tmp_path / "ours.pt"))
     assert same(loaded, network)
@@ -92,7 +92,7 @@ def test_a_network_that_predicts_from_all_branches_is_known_by_its_weights(tmp_p
     assert loaded.network.final_layer.weight.shape == (17, 60, 1, 1)
 
 
-def test_a_uri(network, tmp_path):
+def test_weights_are_read_from_a_uri(network, tmp_path):
     torch.save(network.state_dict(), tmp_path / "hrnet.pth")
     assert same(load_hrnet(f"file://{tmp_path}/hrnet.pth"), network)
 
@@ -119,25 +119,25 @@ def refuse(uri, *parts, **options):
     assert all(part in str(error.value) for part in parts), error.value
 
 
-def test_missing(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     refuse(f"{tmp_path}/none.pth", "none.pth: cannot be read: No such file", "give the path of a checkpoint of HRNet")
     refuse("random:x", "random:x: the seed is no whole number")
 
 
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.99])
-def test_truncated(kept, network, tmp_path):
+def test_a_truncated_file_is_an_error(kept, network, tmp_path):
     torch.save(network.state_dict(), tmp_path / "hrnet.pth")
     data = (tmp_path / "hrnet.pth").read_bytes()
     (tmp_path / "hrnet.pth").write_bytes(data[: int(kept * len(data)) if isinstance(kept, float) else kept])
     refuse(str(tmp_path / "hrnet.pth"), "hrnet.pth: is damaged or no checkpoint; copy it again")
 
 
-def test_garbage(tmp_path):
+def test_a_file_that_is_no_checkpoint_is_an_error(tmp_path):
     (tmp_path / "hrnet.pth").write_bytes(random.Random(0).randbytes(1000))
     refuse(str(tmp_path / "hrnet.pth"), "is damaged or no checkpoint")
 
 
-def test_other_networks(network, tmp_path):
+def test_checkpoints_of_other_networks_are_refused(network, tmp_path):
     uri = str(tmp_path / "other.pth")
     torch.save({"fc.weight": torch.zeros(3, 3)}, uri)
     refuse(uri, "is no HRNet for keypoints (keys: fc.weight, …); expected conv1.weight to final_layer.weight")

@@ -23,7 +23,7 @@ def noise(count=2, height=90, width=120) -> np.ndarray:
 
 
 @pytest.mark.parametrize("options", [{}, {"input_size": "384x288", "decode": "dark"}, {"flip": True, "decode": "udp"}])
-def test_two_people_in_every_frame(options):
+def test_two_boxes_per_frame_give_two_people(options):
     detector = build(**options)
     assert isinstance(detector, Detector)
     assert isinstance(detector, KeypointEstimator)
@@ -58,7 +58,7 @@ def read(*fields):
     return str(error.value)
 
 
-def test_mistakes_are_told_before_any_work():
+def test_mistakes_are_reported_before_any_work():
     assert read() == "detector.weights: is required; give detector.weights=…"
     assert "detector.input_size=100x100: height and width must be multiples of 32" in read(
         "detector.weights=random:0", "detector.input_size=100x100"

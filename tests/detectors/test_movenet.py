@@ -67,7 +67,7 @@ def heads(rows: int, columns: int) -> Heads:
     return Heads(low, none.clone(), none.clone(), low.expand(1, 17, rows, columns).clone(), wide.clone(), wide.clone())
 
 
-def test_a_person_is_put_together_from_the_heads() -> None:
+def test_a_person_is_decoded_from_the_outputs_of_all_heads() -> None:
     given = heads(20, 30)
     given.centres[0, 0, 10, 12] = 4.0
     given.box_sizes[0, :, 10, 12] = torch.tensor([8.0, 6.0])

@@ -43,13 +43,13 @@ def test_it_answers_as_pytorch_does_and_is_exported_once(detector, tmp_path, mon
     assert capfd.readouterr() == ("", ""), "the exporter is talkative"
 
 
-def test_without_it(monkeypatch):
+def test_without_onnx_runtime_the_error_names_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match=r"detector.backend=onnx: cannot be loaded .*; pip install 'raylift\[onnx\]'"):
         build(backend="onnx")
 
 
-def test_what_it_is_not_for():
+def test_onnx_is_refused_on_gpus_and_with_options_of_torch():
     with pytest.raises(UserError, match=r"detector.backend=onnx: runs on CPUs only"):
         build(backend="onnx", device="cuda")
     fields = ["videos=a", "output=b", "detector=hrnet", "detector.weights=random:0", "detector.backend=onnx"]

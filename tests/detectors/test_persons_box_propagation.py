@@ -50,7 +50,7 @@ def lefts(people: Boxes) -> dict[float, float]:
     ("frames", "every", "expected"),
     [(0, 1, []), (1, 5, [0]), (5, 1, [0, 1, 2, 3, 4]), (8, 3, [0, 3, 6, 7]), (7, 3, [0, 3, 6])],
 )
-def test_frames_looked_at(frames, every, expected):
+def test_every_nth_and_the_last_frame_are_searched(frames, every, expected):
     assert looked_at(frames, every) == expected
 
 
@@ -72,14 +72,14 @@ def test_a_fast_walker_is_one_person(px_a_frame):
         assert lefts(people) == pytest.approx({0.9: 500 + px_a_frame * frame}, abs=0.01)
 
 
-def test_two_who_cross_keep_their_ways():
+def test_two_people_who_cross_are_not_exchanged():
     routes = walk(100, 7), walk(520, -5)
     for frame, people in enumerate(followed(61, 10, *routes)):
         assert lefts(people) == pytest.approx({0.9: routes[0](frame), 0.8: routes[1](frame)}, abs=0.01)
 
 
 @pytest.mark.parametrize("px_a_frame", [0, 3, 8])
-def test_somebody_missed_at_one_look_is_carried_through_it(px_a_frame):
+def test_a_person_missed_in_one_searched_frame_is_interpolated(px_a_frame):
     found = {frame: at(100 + px_a_frame * frame, 900) for frame in looked_at(41, 5)}
     found[20] = boxes((900, 100, 940, 220), score=0.8)
     filled = fill(found, 41)
@@ -89,19 +89,19 @@ def test_somebody_missed_at_one_look_is_carried_through_it(px_a_frame):
     np.testing.assert_array_equal(filled[20].corners[0], found[20].corners[0])
 
 
-def test_somebody_missed_twice_is_gone_in_between():
+def test_a_person_missed_in_two_searched_frames_is_not_interpolated():
     found = {frame: at(100) for frame in looked_at(31, 5)} | {10: boxes(), 15: boxes()}
     assert [f for f, people in enumerate(fill(found, 31)) if not len(people)] == list(range(8, 18))
 
 
-def test_somebody_found_at_one_look_only_is_there_half_the_time():
+def test_a_person_found_in_one_searched_frame_only_lasts_half_way_to_the_next():
     found = {0: boxes(), 6: at(100), 12: boxes(), 18: boxes()}
     assert [len(people) for people in fill(found, 19)] == [0] * 4 + [1] * 6 + [0] * 9
     filled = fill({0: boxes((0, 0, 20, 40)), 3: boxes((500, 0, 520, 40)), 4: boxes()}, 5)
     assert [people.corners[:, 0].round(3).tolist() for people in filled] == [[0], [0], [500], [500], []]
 
 
-def test_who_comes_and_goes_moves_as_they_did():
+def test_people_who_enter_or_leave_keep_their_velocity_between_searched_frames():
     # In view from the look at frame 10 to that at 30, six pixels a frame.
     found = {frame: at(100 + 6 * frame if 10 <= frame <= 30 else None) for frame in looked_at(41, 10)}
     filled = fill(found, 41)
@@ -110,7 +110,7 @@ def test_who_comes_and_goes_moves_as_they_did():
         assert lefts(filled[frame])[0.9] == pytest.approx(100 + 6 * frame, abs=4)
 
 
-def test_who_walks_out_ends_at_the_edge():
+def test_a_person_who_leaves_the_frame_ends_at_its_edge():
     found = {frame: at(x) for frame, x in [(0, 700), (10, 800), (20, 900)]} | {30: boxes()}
     filled = fill(found, 31, frame_wh=(950, 400))
     assert [float(people.corners[0, 2]) for people in filled[21:25]] == [950] * 4
@@ -133,7 +133,7 @@ def test_equal_timestamps_are_tolerated():
         assert 100 <= lefts(people)[0.9] <= 109
 
 
-def test_a_clock_that_jumps():
+def test_timestamps_that_jump_do_not_break_the_propagation():
     # A person who doubles in size, then nothing for eleven days.
     times_s = [0, 0.1, 0.2, 0.3, 0.4, 1e6, 1e6 + 0.1]
     found = {0: boxes((100, 100, 140, 220)), 2: boxes((90, 70, 170, 310)), 4: at(100), 6: at(100)}
@@ -150,13 +150,13 @@ def test_the_last_frames():
     assert fill({}, 0) == []
 
 
-def test_where_every_frame_is_looked_at_nothing_changes():
+def test_boxes_are_unchanged_if_every_frame_is_searched():
     found = {0: at(100), 1: boxes(), 2: at(104), 3: at(106, 300)}
     for people, expected in zip(fill(found, 4, most=1), found.values(), strict=True):
         assert people is expected
 
 
-def test_nobody_between_nobody():
+def test_no_people_between_frames_without_people():
     assert [len(people) for people in fill({0: boxes(), 2: boxes()}, 3)] == [0, 0, 0]
 
 
@@ -189,7 +189,7 @@ def anything(frames: int, every: int, seed: int) -> tuple[dict[int, Boxes], np.n
 
 @settings(max_examples=60, deadline=None)
 @given(clip=CLIPS)
-def test_whatever_is_found_people_are_in_the_frame_and_those_found_stay(clip):
+def test_boxes_lie_in_the_frame_and_detected_ones_are_unchanged(clip):
     found, times_s = anything(*clip)
     filled = fill_in(found, times_s, FRAME_WH, 5)
     assert len(filled) == len(times_s)

@@ -101,7 +101,7 @@ def test_frames_together_are_frames_alone(saved):
         torch.testing.assert_close(find(saved[1], frame[None], max_people=5)[1][0], expected, atol=1e-4, rtol=1e-4)
 
 
-def test_what_the_makers_say_about_their_input_is_done(tmp_path):
+def test_frames_are_prepared_as_the_preprocessor_config_says(tmp_path):
     model = small("RTDetr")
     model.save_pretrained(tmp_path)
     frames = noise(1, 64, 96)
@@ -123,7 +123,7 @@ def refuse(*parts, **options):
     assert all(part in str(error.value) for part in ("detector.persons.weights=", *parts)), error.value
 
 
-def test_wrong_weights_are_told_in_a_line(saved, tmp_path):
+def test_wrong_weights_are_reported_in_a_line(saved, tmp_path):
     _, folder = saved
     refuse("there is no such folder; give one with", weights="/no/such/folder")
     (tmp_path / "empty").mkdir()
@@ -167,7 +167,7 @@ def test_a_folder_at_a_uri(saved, monkeypatch, tmp_path):
     torch.testing.assert_close(scores, find(saved[1], noise(1))[1])
 
 
-def test_the_whole_frame():
+def test_whole_frame_finds_one_person_who_fills_it():
     boxes, scores = WholeFrame(PersonsConfig(), 1, "cpu")(torch.zeros(3, 20, 30, 3, dtype=torch.uint8))
     assert boxes.tolist() == [[[0, 0, 30, 20]]] * 3
     assert scores.tolist() == [[1]] * 3

@@ -136,7 +136,7 @@ def test_memory_is_channels_last():
     assert crops.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_nobody():
+def test_no_boxes_give_no_crops():
     found = crop_boxes(torch.zeros(0, 4), WH)
     matrices = crop_matrices(found.centres, found.sizes, None, WH)
     assert cut(noise(1, 80, 80), torch.zeros(0, dtype=torch.int64), matrices, WH).shape == (0, 3, 256, 192)

@@ -98,14 +98,14 @@ def test_quarter_stays_on_the_border():
     assert points[0].tolist() == [[1, 20], [47, 20], [20, 1], [20, 63]]
 
 
-def test_nobody():
+def test_no_maps_give_no_points():
     points, scores = decode(torch.zeros(0, 17, 64, 48), "dark")
     assert points.shape == (0, 17, 2)
     assert scores.shape == (0, 17)
 
 
 @pytest.mark.parametrize(("decoding", "udp"), [("quarter", False), ("dark", False), ("udp", True)])
-def test_dots_are_found_in_the_frame(decoding: Decoding, udp):
+def test_dots_drawn_in_a_frame_are_decoded_to_their_pixels(decoding: Decoding, udp):
     """From a frame with dots through a crop, its brightness as the heatmap, back to the dots."""
     x, y = np.meshgrid(np.arange(400), np.arange(300))
     dots = np.array([[150.3, 140.6], [210.0, 180.2], [180.9, 200.5]])

@@ -96,14 +96,14 @@ def test_people_of_all_frames_share_batches(batch_size):
         np.testing.assert_allclose(people.keypoints, expected.keypoints, atol=1e-4)
 
 
-def test_clips_do_not_know_of_each_other():
+def test_the_result_of_a_clip_does_not_depend_on_earlier_clips():
     frames, _ = spots()
     detector = make()
     first, _, again = detector(frames), detector(frames[::-1].copy()), detector(frames)
     assert all(np.array_equal(a.keypoints, b.keypoints) for a, b in zip(first, again, strict=True))
 
 
-def test_nobody():
+def test_frames_without_people_give_no_people():
     frames, _ = spots()
     net = RedSpot()
     found = make(net, persons={"min_score": 0.95})(frames)
@@ -172,7 +172,7 @@ def test_nan_in_the_maps_is_nobody():
     assert all(np.isfinite(people.keypoints).all() for people in found)
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_told_of_once(caplog):
+def test_a_batch_that_does_not_fit_is_halved_and_logged_once(caplog):
     frames, _ = spots()
     net = SmallMemory()
     detector = make(net, batch_size=64)
@@ -186,7 +186,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_told_of_once(caplog):
     ]
 
 
-def test_8k_frames():
+def test_people_in_8k_frames_are_found():
     frame = np.zeros((1, 4320, 7680, 3), np.uint8)
     frame[0, 4300:4310, 7600:7610, 0] = 255
     [people] = make(decode="udp").estimate(frame, [np.array([[7560, 4230, 7660, 4320]], np.float32)])
@@ -200,7 +200,7 @@ def test_frames_that_cannot_be_written_to():
     assert [len(people) for people in make()(frames)] == [2, 2]
 
 
-def test_every_other_frame_is_looked_at():
+def test_boxes_between_searched_frames_are_interpolated():
     frames, places = spots(4)
     found = make(persons={"every": 3, "name": "fixed_people:Walking"}, decode="udp")(np.repeat(frames[:1], 8, 0))
     boxes = np.array([people.boxes[0] for people in found])
@@ -208,7 +208,7 @@ def test_every_other_frame_is_looked_at():
     assert all(np.abs(people.keypoints[0] - places[0, 0]).max() < 1 for people in found)
 
 
-def test_between_looks_time_counts_not_frames():
+def test_boxes_between_searched_frames_follow_the_timestamps():
     frames, _ = spots(1)
     # The frames that stand for 10 and 16 px are shown late, so that the person is nearly there.
     shown_s = np.array([0, 0.15, 0.18, 0.2, 0.35, 0.38, 0.4, 0.5])
@@ -218,7 +218,7 @@ def test_between_looks_time_counts_not_frames():
     np.testing.assert_allclose(lefts, [10, 12.25, 12.7, 13, 15.25, 15.7, 16, 17], atol=1e-4)
 
 
-def test_where_every_frame_is_looked_at_time_does_not_count():
+def test_timestamps_do_not_matter_if_every_frame_is_searched():
     frames, _ = spots()
     timed, untimed = make().detect_clip(frames, np.zeros(5)), make()(frames)
     for people, expected in zip(timed, untimed, strict=True):

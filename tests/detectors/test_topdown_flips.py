@@ -7,7 +7,7 @@ from schemas.layouts import layout
 COCO = layout("coco17")
 
 
-def test_twice_is_identity():
+def test_mirroring_maps_twice_changes_nothing():
     maps = torch.rand(2, 17, 64, 48)
     assert torch.equal(mirrored(mirrored(maps, COCO), COCO), maps)
 

@@ -50,7 +50,7 @@ def test_parameter_counts(variant, simple, millions):
 
 
 @torch.inference_mode()
-def test_one_expert_says_what_it_says_among_six():
+def test_one_expert_alone_predicts_what_it_does_among_six():
     crops = torch.randn(2, 3, 256, 192)
     model = tiny(experts=6)
     for dataset in (0, 4):
@@ -133,7 +133,7 @@ def test_the_authors_files(experts, simple, tmp_path, monkeypatch):
         torch.testing.assert_close(network(crops), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_files_of_others(tmp_path):
+def test_files_that_are_no_checkpoint_of_vitpose_are_refused(tmp_path):
     file = str(tmp_path / "vitpose.pth")
     refuse("detector.weights=", "vitpose.pth: cannot be read: No such file", weights=file)
     torch.save({"fc.weight": torch.zeros(3)}, file)
@@ -152,7 +152,7 @@ def refuse(*parts, **options):
     assert all(part in str(error.value) for part in parts), error.value
 
 
-def test_wrong_weights_are_told_in_a_line(tmp_path):
+def test_wrong_weights_are_reported_in_a_line(tmp_path):
     refuse("detector.weights=/no/such/model: there is no such folder", weights="/no/such/model")
     tiny(joints=16).save_pretrained(tmp_path)
     refuse("detector.layout=coco17: has 17 joints, but the weights have 16", weights=tmp_path)

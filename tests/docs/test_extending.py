@@ -65,7 +65,7 @@ def test_the_detector_finds_the_bright_object():
     assert len(unseen) == 0
 
 
-def test_the_finder_tells_a_detector_where_to_look():
+def test_the_example_person_finder_gives_a_detector_its_boxes():
     options = {"weights": "random:0", "channels": 8, "input_size": "64x64", "min_person_score": 0}
     config = {"name": "hrnet", "persons": {"name": "my_finder:MiddleOfTheFrame"}, **options}
     found = load_detector(PluginConfig.model_validate(config), 1, "cpu")(np.zeros((2, 90, 120, 3), np.uint8))

@@ -256,7 +256,7 @@ def test_bad_tracks_are_one_clear_line(track, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_lifter_of_nonsense_is_said_to_be_one():
+def test_a_lifter_that_predicts_nan_is_an_error():
     model, card = make_lifter()
     with torch.no_grad():
         last_layer(model.pose).weight[0, 0] = float("nan")

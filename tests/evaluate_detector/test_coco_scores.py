@@ -48,7 +48,7 @@ def precision(truth: CocoKeypoints, keypoints: np.ndarray) -> dict[str, float | 
     return coco_scores.average_precision(truth, [image.id for image in truth.images], detections, SIGMAS)
 
 
-def test_the_perfect_detector():
+def test_the_annotated_people_themselves_have_an_ap_of_1():
     scores = precision(annotated(), annotated().keypoints)
     large = ("ap_large", "ar_large")
     # 5000 px² are no large people: of those there are none to score.
@@ -72,7 +72,7 @@ def test_a_shifted_one_is_right_up_to_the_threshold_that_its_oks_reaches():
     assert (scores["ap_50"], scores["ar"]) == (pytest.approx(1), pytest.approx(reached))
 
 
-def test_nobody_found_and_nobody_there():
+def test_images_without_people_or_detections():
     truth = annotated()
     assert set(coco_scores.average_precision(truth, [10, 11, 12], [], SIGMAS).values()) == {0.0}
     empty = annotated((0, 0))
@@ -150,7 +150,7 @@ def test_constants_go_by_the_joints_name():
         coco_scores.sigmas_of(["nose", "head_top", "tail"])
 
 
-def test_without_pycocotools_it_is_said_how_to_get_it(monkeypatch):
+def test_without_pycocotools_the_error_says_how_to_install_it(monkeypatch):
     real = builtins.__import__
 
     def refuse(name, *rest, **named):

@@ -63,7 +63,7 @@ def test_boxes_may_come_from_a_file(tmp_path):
     assert sum(len(task["box_scores"]) for task in work.tasks) == 9
 
 
-def test_the_detector_may_find_people_itself(tmp_path):
+def test_a_detector_may_find_the_people_itself_instead_of_annotated_boxes(tmp_path):
     coco_set(tmp_path)
     scores = evaluate(tmp_path, boxes="detected")
     assert (scores.metrics["ap"], scores.metrics["mean_oks"], len(scores.found)) == (
@@ -94,7 +94,7 @@ def test_images_that_are_left_out(tmp_path):
     assert (scores.people, scores.metrics["ap"], len(scores.found)) == (3, pytest.approx(1), 3)
 
 
-def test_mpii(tmp_path):
+def test_pckh_on_mpii_files(tmp_path):
     mpii_set(tmp_path)
     scores = evaluate(tmp_path, annotations="valid.json")
     assert (scores.metrics["pckh_50"], scores.metrics["pckh_10"]) == (pytest.approx(100), pytest.approx(100))

@@ -22,7 +22,7 @@ def missed(truth: np.ndarray, head_sizes: float) -> np.ndarray:
     return truth + np.stack([HEADS * head_sizes, np.zeros(PEOPLE)], -1)[:, None]
 
 
-def test_the_perfect_detector(truth):
+def test_the_annotated_joints_themselves_score_100_percent(truth):
     detected = pckh(truth, truth, ALL, HEADS, 0.1)
     assert detected.mean == 100
     assert set(detected.by_joint.values()) == {100.0}

@@ -116,7 +116,7 @@ def test_a_broken_pickle_is_one_line(tmp_path, pickled):
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_a_missing_file_or_array_is_said(tmp_path):
+def test_a_missing_file_or_array_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"none.npz: cannot be read: No such file"):
         read_npz(str(tmp_path / "none.npz"))
     with pytest.raises(UserError, match=r"f.npz: lacks the array 'positions_3d'; it holds a, b"):
@@ -132,7 +132,7 @@ def test_a_missing_file_or_array_is_said(tmp_path):
         (np.array([[1, 2, 3], [1, np.nan, 3]]), r"is not finite in frame 1; remove or correct that frame"),
     ],
 )
-def test_what_is_no_array_of_numbers_is_said(value, text):
+def test_what_is_no_array_of_numbers_is_reported(value, text):
     with pytest.raises(UserError, match=rf"^f.npz: S1 {text}"):
         numbers("f.npz", value, "S1", -1, 3)
 

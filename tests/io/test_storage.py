@@ -106,7 +106,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("call", ASKED.values(), ids=ASKED)
-def test_a_store_that_is_gone_is_told_and_never_taken_for_an_empty_one(store, folder, call):
+def test_a_store_that_is_gone_is_an_error_and_never_taken_for_an_empty_one(store, folder, call):
     store.fault = lambda number, method, path: "reset"
     how = "(Connection was closed .*|Server disconnected|Connection reset by peer)"
     gone = rf"{folder}/x.*: the store at {store.address} has failed for 1 s: {how}; .* run the same command"
@@ -120,7 +120,7 @@ def test_a_store_that_is_gone_is_told_and_never_taken_for_an_empty_one(store, fo
 
 
 @pytest.mark.parametrize("call", ASKED.values(), ids=ASKED)
-def test_a_store_that_refuses_is_told_at_once(store, folder, call):
+def test_a_store_that_refuses_is_reported_at_once(store, folder, call):
     store.fault = lambda number, method, path: "refused"
     with pytest.raises(UserError, match=rf"the store at {store.address} refuses: 403 .*; see the credentials"):
         call(f"{folder}/x")
@@ -136,7 +136,7 @@ def test_a_store_that_refuses_is_told_at_once(store, folder, call):
         ("AWS_PROFILE", "missing", r"The config profile \(missing\) could not be found; see AWS_"),
     ],
 )
-def test_wrong_variables_are_told_without_secrets(s3, monkeypatch, name, value, told):
+def test_wrong_variables_are_reported_without_secrets(s3, monkeypatch, name, value, told):
     monkeypatch.setenv(name, value)
     with pytest.raises((UserError, RunFailed), match=told) as error:
         storage.read_bytes(f"s3://{BUCKET}/storage/x")

@@ -97,7 +97,7 @@ def test_the_file_says_what_was_scored(command, tmp_path, capfd):
     assert not (tmp_path / "lifter" / "evaluation_best").exists()
 
 
-def test_by_subject(command, tmp_path, capfd):
+def test_by_subject_prints_a_table_for_each_subject(command, tmp_path, capfd):
     code, out, _ = raylift(capfd, *command, "output=out", "by_subject=true")
     assert code == 0
     labels = [line.split("  ")[0] for line in out.splitlines()[4:12]]

@@ -20,7 +20,7 @@ def raylift(capfd, *arguments):
     return code, out, err
 
 
-def test_both_spellings_are_the_same_thing():
+def test_raylift_and_python_m_run_the_same_job():
     console_script = Path(sys.executable).with_name("raylift")
     first = subprocess.run([console_script, "label", "--help"], capture_output=True, text=True, check=True, cwd="/")
     second = subprocess.run(

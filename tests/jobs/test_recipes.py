@@ -46,7 +46,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_the_header_says_how_to_run_it_and_what_to_expect(recipe):
+def test_the_first_comment_of_a_recipe_says_how_to_run_it_and_what_to_expect(recipe):
     header = [line for line in recipe.read_text().splitlines() if line.startswith("#")]
     (command,) = [line for line in header if "python -m jobs." in line and ".yaml" in line]
     assert command.split("python -m jobs.")[1].split()[0] in job_names()

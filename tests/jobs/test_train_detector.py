@@ -178,14 +178,14 @@ def test_images_that_come_later_are_learned_from_too(embedded_ray, annotated, tm
         (["data=studio", "data.folder=x", "network.input_size=100x100"], "multiples of 32, at least 64"),
     ],
 )
-def test_wrong_input_is_told_in_a_line(fields, told, tmp_path, monkeypatch, capsys):
+def test_wrong_input_is_reported_in_a_line(fields, told, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run_job("train_detector", [*fields, "output=out"]) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_that_do_not_fit_are_told_before_anything_is_written(annotated, tmp_path, capsys):
+def test_weights_that_do_not_fit_are_reported_before_anything_is_written(annotated, tmp_path, capsys):
     torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "other.pt")
     assert run_job("train_detector", coco(annotated, tmp_path / "out", f"weights={tmp_path}/other.pt")) == 2
     assert "other.pt: is no HRNet (keys: conv.weight, …)" in capsys.readouterr().err

@@ -196,7 +196,7 @@ def fields(corpus, output, *more):
     return [f"labeled={corpus}", f"output={output}", "data.validation_subjects=[S2]", *more]
 
 
-def test_an_unknown_path_is_told_before_anything_is_read(tmp_path, capsys):
+def test_an_unknown_path_is_reported_before_anything_is_read(tmp_path, capsys):
     space = "search_space.optimization.lerning_rate={uniform: [0, 1]}"
     assert run_job("tune", fields("nowhere", tmp_path / "out", space)) == 2
     assert capsys.readouterr().err == (
@@ -206,7 +206,7 @@ def test_an_unknown_path_is_told_before_anything_is_read(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unreachable_tracking_server_is_told_in_seconds(corpus, tmp_path, capsys, monkeypatch):
+def test_an_unreachable_tracking_server_is_reported_in_seconds(corpus, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     mlflow.set_tracking_uri("http://127.0.0.1:9")
     space = f"search_space.{RATE}={{loguniform: [1e-4, 1e-2]}}"

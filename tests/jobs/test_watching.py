@@ -157,7 +157,7 @@ def test_workers_log_a_line_for_each_failure(watched):
     assert len(watched.lines()) == 2
 
 
-def test_everything_listens_on_this_machine_only(watched):
+def test_all_ports_are_bound_to_this_machine_only(watched):
     assert watched.sockets
     assert {address.removeprefix("::ffff:") for address in watched.sockets} <= {"127.0.0.1", "::1"}
 

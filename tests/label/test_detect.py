@@ -50,7 +50,7 @@ def detect(name: str, decoded: list[bool]) -> dict:
     return found.to_pylist()[0]
 
 
-def test_a_detector_that_follows_people_is_told_when_the_decoded_frames_are_shown():
+def test_a_timed_detector_gets_the_timestamps_of_the_decoded_frames():
     row = detect("Clock", [True, False, True, True])
     # The video is twice as wide as its frames were decoded.
     assert [[person["box"][2] for person in people] for people in row["people"]] == [[2.0], [], [8.0], [16.0]]

@@ -46,7 +46,7 @@ def at(output, seconds):
     return status(str(output), BEGAN_S + seconds)
 
 
-def test_a_job_that_has_just_begun(output):
+def test_the_status_of_a_job_that_has_written_no_shard(output):
     result = at(output, 20)
     assert (result["state"], result["stage"], result["silent_s"]) == ("working", "label", 20)
     assert result["videos"] == {"planned": 4, "finished": 0, "failed": 0, "in_progress": 0, "settled": 0.0}

@@ -217,7 +217,7 @@ def test_a_full_disk_ends_the_job_with_one_line_and_no_half_file(corpus, tmp_pat
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_bug_of_a_plug_in_is_an_exception_not_a_row(corpus, tmp_path, embedded_ray):
+def test_an_exception_of_a_plug_in_ends_the_job_and_is_no_error_row(corpus, tmp_path, embedded_ray):
     with pytest.raises(Exception, match="a bug of the plug-in"):
         label(corpus / "a.mp4", tmp_path / "out", "detector.broken=true")
 

@@ -31,7 +31,7 @@ def sha256(file):
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-def test_a_file_is_itself(lifter):
+def test_the_address_of_a_file_is_returned_unchanged(lifter):
     assert model_uris.fetch(lifter) == model_uris.FetchedModel(lifter, lifter, sha256(lifter))
     with pytest.raises(UserError, match=r"none.pt: cannot be read: No such file or directory; give the path of a"):
         model_uris.fetch("none.pt")
@@ -61,7 +61,7 @@ def test_a_run_s_artifact_is_fetched_into_the_cache(lifter, tmp_path):
         ("runs:/none/best.pt", "model=runs:/none/best.pt: cannot be read: Run with id=none not found; see that it"),
     ],
 )
-def test_a_wrong_name_is_told_with_what_there_is(lifter, name, message):
+def test_the_error_for_a_wrong_name_lists_the_existing_ones(lifter, name, message):
     client = mlflow.MlflowClient()
     client.create_registered_model("lifter")
     client.create_registered_model("detector")
@@ -78,7 +78,7 @@ def test_a_name_where_nothing_is_registered(lifter):
         model_uris.fetch("models:/lifter@champion")
 
 
-def test_a_server_that_refuses_is_told_at_once(unreached, monkeypatch):
+def test_a_server_that_refuses_is_reported_at_once(unreached, monkeypatch):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"http://someone:secret@127.0.0.1:{closed.getsockname()[1]}"
@@ -103,7 +103,7 @@ def test_a_server_that_never_answers_is_not_waited_for(unreached, monkeypatch):
             tracking_server.connect()
 
 
-def test_a_database_that_refuses_is_told_at_once(unreached):
+def test_a_database_that_refuses_is_reported_at_once(unreached):
     mlflow.set_tracking_uri("postgresql://me:secret@127.0.0.1:9/mlflow")
     with pytest.raises(RunFailed, match=r"me:…@127.0.0.1:9/mlflow: the tracking server cannot be used: .*refused"):
         tracking_server.connect()

@@ -52,7 +52,7 @@ def test_same_at_any_scale(people: np.ndarray) -> None:
     np.testing.assert_allclose(oks(people[:2] * 7, people * 7, np.full(2, AREA * 49), SIGMAS), one)
 
 
-def test_nobody() -> None:
+def test_oks_of_no_people_is_empty() -> None:
     nobody = np.zeros((0, 17, 2))
     assert oks(nobody, nobody, np.zeros(0), SIGMAS).shape == (0, 0)
     assert len(oks_nms(nobody, np.zeros(0), np.zeros(0), SIGMAS, 0.9)) == 0

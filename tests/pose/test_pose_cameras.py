@@ -81,7 +81,7 @@ def test_world_to_camera_is_the_references_and_comes_back():
     np.testing.assert_allclose(camera_to_world(camera, q, t), world, atol=1e-5)
 
 
-def test_a_quarter_turn_about_z_takes_x_to_y():
+def test_a_rotation_by_90_degrees_about_z_maps_x_to_y():
     half = 0.5**0.5
     turned = rotate(torch.tensor([half, 0, 0, half]), torch.tensor([[1.0, 0, 0], [0, 0, 2.0]]))
     np.testing.assert_allclose(turned, [[0, 1, 0], [0, 0, 2]], atol=1e-6)

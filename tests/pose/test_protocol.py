@@ -43,6 +43,6 @@ def test_by_subject_averages_the_actions_of_each():
     assert second.average.metrics["mpjpe_mm"] == pytest.approx(90)
 
 
-def test_what_a_sequence_cannot_have_is_left_out_of_the_mean():
+def test_metrics_that_a_sequence_lacks_are_left_out_of_the_mean():
     scores = [score("S9", "Walking", 1, 30.0), score("S9", "Walking", 9, 30.0, mpjve_mm=2.0)]
     assert frame_weighted_mean(scores).metrics["mpjve_mm"] == pytest.approx(2)

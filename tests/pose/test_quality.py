@@ -54,13 +54,13 @@ def test_a_pose_upside_down_does_not_fit(poses):
     assert torch.allclose(reprojection_orthographic(poses, keypoints), size)
 
 
-def test_a_point_fits_nothing_and_is_no_crash():
+def test_a_pose_without_extent_has_finite_quality():
     assert reprojection_orthographic(torch.zeros(1, 17, 3), torch.rand(1, 17, 2)).isfinite().all()
     assert bone_length_deviations(torch.zeros(2, 17, 3), BONES).tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 8])
-def test_bone_lengths_are_held_against_their_median(frames):
+def test_bone_length_deviation_is_relative_to_the_median_length(frames):
     poses = torch.randn(frames, 17, 3, generator=torch.Generator().manual_seed(frames))
     child, parent = np.array(BONES).T
     lengths = np.linalg.norm(poses.numpy()[:, child] - poses.numpy()[:, parent], axis=-1)

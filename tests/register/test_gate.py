@@ -20,7 +20,7 @@ def mpjpe_mm(capfd, model, *more):
 
 
 @pytest.mark.long
-def test_the_gate(corpus, name, capfd):
+def test_the_alias_moves_only_to_a_version_that_scores_no_worse(corpus, name, capfd):
     good, bad = write_scaled("good/best.pt", 1), write_scaled("bad/best.pt", 3)
     gate = ("promote=champion", "data=tracks", "subjects=[S1]")
     code, out, err = raylift(capfd, f"model={bad}", f"name={name}", *gate)
@@ -66,7 +66,7 @@ def test_the_gate(corpus, name, capfd):
         ("auc_150mm", 39.0, 40.0, True),
     ],
 )
-def test_what_is_worse(metric, value, than, worse):
+def test_a_metric_is_worse_by_its_direction_and_nan_always_is(metric, value, than, worse):
     assert is_worse(metric, value, than) is worse
 
 

@@ -94,7 +94,7 @@ def test_cameras_stand_all_around_and_see_everything(width: int, height: int) ->
     assert gaps.max() < np.deg2rad(125)
 
 
-def test_rays_of_a_view_meet_the_points_they_show() -> None:
+def test_rays_through_pixels_meet_the_points_that_project_there() -> None:
     motion = generate_motion(8, 1.0, 30.0, "wave")
     view: View = place_cameras(np.random.default_rng(8), motion.positions, 1, 320, 320)[0]
     rays = view.rays()

@@ -30,7 +30,7 @@ def test_poses_tell_apart_people_in_the_same_box() -> None:
     assert other < 0.5
 
 
-def test_boxes_decide_where_no_joint_is_seen() -> None:
+def test_people_without_visible_joints_are_matched_by_boxes() -> None:
     pose = np.zeros((1, 17, 2))
     alike = similarity(BOX, pose, np.zeros((1, 17), bool), BOX, pose + 1000, SIGMAS, 1.0)
     assert alike == pytest.approx(1)

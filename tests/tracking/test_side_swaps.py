@@ -50,7 +50,7 @@ def repaired(keypoints, times_s=None, scores=None):
 
 @pytest.mark.parametrize("action", sorted(ACTIONS))
 @pytest.mark.parametrize("azimuth_deg", [0, 45, 90, 135, 200, 290])
-def test_nothing_is_exchanged_where_nothing_was(azimuth_deg, action):
+def test_correct_sides_are_not_exchanged(azimuth_deg, action):
     keypoints = seen_from(azimuth_deg, action)
     result = repaired(keypoints)
     assert result.swapped.sum() == 0
@@ -58,7 +58,7 @@ def test_nothing_is_exchanged_where_nothing_was(azimuth_deg, action):
 
 
 @pytest.mark.parametrize("azimuth_deg", [0, 30, 90, 150, 180, 240])
-def test_single_frames_and_a_run_are_found_and_put_right(azimuth_deg):
+def test_swapped_single_frames_and_runs_of_frames_are_repaired(azimuth_deg):
     keypoints = seen_from(azimuth_deg, "wave")
     where = np.array([3, 17, *range(40, 61), 90])
     result = repaired(exchanged(keypoints, where))
@@ -105,7 +105,7 @@ def test_joints_that_were_not_found_say_nothing():
     assert repaired(keypoints, scores=scores).swapped.sum() == 0
 
 
-def test_a_long_gap_is_no_evidence():
+def test_sides_are_not_compared_across_a_long_gap():
     keypoints = np.concatenate([seen_from(0, seconds=1.0), seen_from(180, seconds=1.0)])
     times_s = np.concatenate([np.arange(30) / FPS, 5 + np.arange(30) / FPS])
     assert repaired(keypoints, times_s).swapped.sum() == 0

@@ -86,7 +86,7 @@ def test_digest_follows_names_and_sizes(folder, tmp_path):
     assert digest(files[1:]) != digest(tracks_files(str(tmp_path / "elsewhere")))
 
 
-def test_what_is_not_there_is_said(tmp_path):
+def test_missing_files_and_folders_are_named(tmp_path):
     with pytest.raises(UserError, match=r"^\S*/nowhere: no such file or folder; give "):
         survey(f"{tmp_path}/nowhere")
     with pytest.raises(UserError, match=r"holds no tracks files \(\*.parquet\); write some with python -m jobs.label$"):
@@ -107,13 +107,13 @@ def test_what_is_not_there_is_said(tmp_path):
         ("raylift.detections/1", "tracks are written by python -m jobs.label and python -m jobs.import_poses"),
     ],
 )
-def test_another_format_names_its_cure(tmp_path, format_, fix):
+def test_the_error_for_another_format_names_the_fix(tmp_path, format_, fix):
     file = write_tracks(tmp_path / "a.parquet", TRACKS[:1], format_=format_)
     with pytest.raises(UserError, match=f"has format '{format_}', this version reads 'raylift.tracks/1'; .*{fix}$"):
         survey(file)
 
 
-def test_files_that_are_no_tracks_are_said(tmp_path):
+def test_files_that_are_no_tracks_are_reported(tmp_path):
     (tmp_path / "text.parquet").write_text("hello")
     with pytest.raises(UserError, match=r"text.parquet: cannot be read as a tracks file: [^\n]*; remove it"):
         survey(str(tmp_path))

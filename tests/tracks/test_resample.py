@@ -63,7 +63,7 @@ def test_a_rate_right_on_average_only_is_resampled():
     assert new.keypoints[:, 0, 0] == pytest.approx(100 * np.arange(60) / 30, abs=1e-3)
 
 
-def test_what_lies_between_is_no_surer_than_its_neighbours():
+def test_interpolated_scores_are_the_lower_ones_of_both_neighbours():
     track = make_track(frames=3, fps=10, interpolated=np.array([False, True, False]))
     new = resample(track, 20.0)
     assert new.interpolated.tolist() == [False, True, True, True, False]

@@ -6,7 +6,7 @@ from pipelines.tracks.selection import Choice, choose, subset, subset_frames, ta
 from schemas.errors import UserError
 
 
-def test_take_slices_everything_that_has_frames():
+def test_take_slices_all_arrays_over_frames():
     track = make_track(frames=20)
     part = take(track, slice(4, 15, 2))
     assert len(part) == 6
@@ -53,7 +53,7 @@ def test_unknown_names_are_said_with_the_nearest():
         choose("x", tracks, Choice(cameras=["left"]))
 
 
-def test_names_that_never_come_together_are_said():
+def test_a_choice_that_no_track_matches_is_an_error():
     tracks = [make_track(subject="S1", camera="C0"), make_track(subject="S5", camera="C1")]
     with pytest.raises(UserError, match=r"^x: no track has the chosen subjects, actions and cameras together"):
         choose("x", tracks, Choice(subjects=["S1"], cameras=["C1"]))

@@ -46,7 +46,7 @@ def test_files_say_what_they_are(tmp_path):
     assert schema.metadata[SETTINGS_KEY] == b'{"source": "mocap17", "source.seed": 0}'
 
 
-def test_the_same_again_is_the_same_and_nothing_else_stays(small_files, tmp_path):
+def test_writing_the_same_tracks_again_gives_the_same_files_and_removes_others(small_files, tmp_path):
     files = write_tracks(str(tmp_path), TRACKS_20, SETTINGS)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     (tmp_path / "part-of-a-killed-run.parquet").write_bytes(b"x")

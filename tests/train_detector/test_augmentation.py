@@ -70,7 +70,7 @@ def test_scale_and_rotation_keep_to_their_limits(tmp_path):
     assert 0.4 < float((turn.abs() < 1e-4).float().mean()) < 0.6
 
 
-def test_half_a_body_is_padded_and_in_the_middle(tmp_path):
+def test_a_half_body_crop_is_padded_and_centred(tmp_path):
     held = canvases(tmp_path)
     view = seen(held, half_body=1)
     lower = torch.tensor([name.endswith(("pelvis", "hip", "knee", "ankle")) for name in LAYOUT.joints])

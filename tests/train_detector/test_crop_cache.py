@@ -50,7 +50,7 @@ def test_files_of_another_format_are_made_again_and_never_read(tmp_path):
         CanvasSet([str(tmp_path / "old.arrow")], shape())
 
 
-def test_nobody_is_a_set_too(tmp_path):
+def test_a_cache_without_people_can_be_written_and_read(tmp_path):
     held = canvases(tmp_path, DottedPeople("none", images=0))
     assert len(held) == 0
     assert held.keypoints.shape == (0, 17, 2)

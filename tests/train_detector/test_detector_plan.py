@@ -80,7 +80,7 @@ def test_validation_has_the_same_joints(files):
     assert told == "validation: its joints are mpii16, those of data coco17; give the same"
 
 
-def test_nobody_to_learn_from_is_told(files, tmp_path):
+def test_nobody_to_learn_from_is_reported(files, tmp_path):
     document = json.loads((files / "coco" / "people.json").read_text())
     (tmp_path / "people.json").write_text(json.dumps(document | {"annotations": []}))
     told = refused(files, f"data.annotations={tmp_path}/people.json")
@@ -88,7 +88,7 @@ def test_nobody_to_learn_from_is_told(files, tmp_path):
     assert "nobody" in told
 
 
-def test_mistakes_in_options_are_told_together(files):
+def test_mistakes_in_options_are_reported_together(files):
     with pytest.raises(UserError) as error:
         read(files, "network.input_size=250x192", "data.annotation=x", "optimization.decay_at=[2]")
     told = str(error.value).splitlines()

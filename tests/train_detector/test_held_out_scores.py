@@ -69,7 +69,7 @@ def test_pckh_counts_labeled_joints_of_people_with_heads():
     assert selection(found_metrics) == 20 / 24
 
 
-def test_nothing_to_score_by_is_no_score():
+def test_without_annotations_to_score_by_there_is_no_score():
     truth = Truth(torch.zeros(1, 16, 2), torch.ones(1, 16).bool(), torch.ones(1), torch.tensor([torch.nan]))
     assert (
         metrics(score_people(torch.zeros(1, 16, 2), torch.ones(1, 16), truth, layout("mpii16")), layout("mpii16")) == {}

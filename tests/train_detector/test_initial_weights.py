@@ -35,7 +35,7 @@ def save(path, content):
     return str(path)
 
 
-def test_our_own_is_taken_whole(trained, tmp_path):
+def test_all_weights_of_our_own_checkpoint_are_taken(trained, tmp_path):
     card = DetectorCard(detector="hrnet", channels=2, layout="h36m17", input_size="128x96", sigma=2)
     save_detector(str(tmp_path / "best.pt"), trained, card)
     start = read_start(str(tmp_path / "best.pt"))
@@ -46,7 +46,7 @@ def test_our_own_is_taken_whole(trained, tmp_path):
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_published_ones_are_taken_whole(trained, tmp_path, prefix):
+def test_all_weights_of_a_published_checkpoint_are_taken(trained, tmp_path, prefix):
     weights = {prefix + name: value for name, value in trained.state_dict().items()}
     network = fresh()
     begin_with(network, "coco17", read_start(save(tmp_path / "theirs.pth", {"state_dict": weights})))
@@ -61,7 +61,7 @@ def test_for_other_joints_the_last_layer_begins_anew(trained, tmp_path, layout, 
     assert torch.equal(network.final_layer.weight, untouched.final_layer.weight)
 
 
-def test_a_classifier_gives_its_trunk(trained, tmp_path):
+def test_of_an_image_classifier_all_layers_but_the_last_are_taken(trained, tmp_path):
     weights = {name: value for name, value in trained.state_dict().items() if not name.startswith("final_layer")}
     extra = {"classifier.weight": torch.zeros(10, 4), "stage4.2.fuse_layers.1.0.0.0.weight": torch.zeros(4, 2, 3, 3)}
     network = fresh()
@@ -71,7 +71,7 @@ def test_a_classifier_gives_its_trunk(trained, tmp_path):
     assert same(network, trained, head=False)
 
 
-def test_what_does_not_fit_is_told(trained, tmp_path):
+def test_what_does_not_fit_is_reported(trained, tmp_path):
     uri = save(tmp_path / "theirs.pth", trained.state_dict())
     with pytest.raises(UserError, match=r"expected transition1\.0\.0\.weight 4×256×3×3, found 2×256×3×3, "):
         begin_with(fresh(channels=4), "coco17", read_start(uri))

@@ -73,7 +73,7 @@ def test_workers_of_a_killed_job_that_still_write_do_no_harm(tmp_path):
     assert epochs(tmp_path) == [2, 6]
 
 
-def test_what_else_lies_there_is_left_alone(tmp_path):
+def test_other_files_in_the_folder_are_left_alone(tmp_path):
     save(tmp_path, 1, 5)
     marker = tmp_path / "checkpoints" / ".validate_storage_marker"
     marker.touch()

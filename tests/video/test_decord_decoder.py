@@ -25,7 +25,7 @@ TRUSTED = [
 
 
 @pytest.mark.parametrize("case", TRUSTED)
-def test_its_frames_are_exact_where_it_is_trusted(make_video: Make, case: str) -> None:
+def test_frames_of_decord_are_exact_where_it_is_used(make_video: Make, case: str) -> None:
     path = SOUND[case](make_video)
     info = probe(path)
     assert why_not_decord(info) is None
@@ -38,11 +38,11 @@ def test_its_frames_are_exact_where_it_is_trusted(make_video: Make, case: str) -
 
 
 @pytest.mark.parametrize("case", [case for case in SOUND if case not in TRUSTED])
-def test_it_is_not_trusted_elsewhere(make_video: Make, case: str) -> None:
+def test_decord_is_not_used_for_other_videos(make_video: Make, case: str) -> None:
     assert why_not_decord(probe(SOUND[case](make_video)))
 
 
-def test_it_is_not_trusted_with_rotation(make_video: Make) -> None:
+def test_decord_is_not_used_for_rotated_videos(make_video: Make) -> None:
     assert why_not_decord(probe(make_video("turned.mp4", 20, rotation_deg=90))) == "rotated for display"
 
 

@@ -53,7 +53,7 @@ def why(uri, cache_bytes=CACHE_BYTES):
     return str(error.value)
 
 
-def test_what_lies_here_is_not_copied(tmp_path):
+def test_local_videos_are_not_copied(tmp_path):
     assert fetch_video(f"{tmp_path}/v.mp4", 1) == tmp_path / "v.mp4"
 
 
@@ -66,15 +66,15 @@ def test_what_lies_here_is_not_copied(tmp_path):
         ("503.mp4", "cannot be read: the server answers 503 Service Unavailable"),
     ],
 )
-def test_what_a_server_of_the_web_answers_is_told_in_words(web, name, reason):
+def test_what_a_server_of_the_web_answers_is_reported_in_words(web, name, reason):
     assert why(f"{web}/{name}") == reason
 
 
-def test_an_answer_that_breaks_off_is_told(web):
+def test_an_answer_that_breaks_off_is_reported(web):
     assert why(f"{web}/cut.mp4").startswith("cannot be read: Response payload is not completed")
 
 
-def test_a_server_that_nobody_reaches_is_told(web, free_address):
+def test_a_server_that_nobody_reaches_is_reported(web, free_address):
     assert why(f"{free_address}/v.mp4") == "cannot be reached: Connection refused"
 
 

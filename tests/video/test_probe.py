@@ -50,7 +50,7 @@ def test_average_rate_of_a_variable_one(make_video: Make) -> None:
     assert np.ptp(np.diff(info.timestamps_s)) > 0.05
 
 
-def test_a_late_start_is_kept(make_video: Make) -> None:
+def test_a_first_timestamp_above_zero_is_kept(make_video: Make) -> None:
     info = probe(SOUND["h264_late_start"](make_video))
     assert info.timestamps_s[0] == pytest.approx(2)
     assert info.duration_s == pytest.approx(4)
@@ -89,14 +89,14 @@ def test_a_hidden_vp8_frame_is_no_frame(make_video: Make, tmp_path: Path) -> Non
     assert [pts for pts, _ in sequential(path)] == info.index.pts.tolist()
 
 
-def test_truncation_is_told(make_video: Make) -> None:
+def test_truncation_is_reported(make_video: Make) -> None:
     info = probe(DAMAGED["truncated"](make_video))
     assert info.damage == f"truncated: {info.frame_count} of 120 frames are in the file"
     assert info.declared_frame_count == 120
     assert len(sequential(DAMAGED["truncated"](make_video))) == info.frame_count
 
 
-def test_truncation_of_matroska_is_told_in_seconds(make_video: Make) -> None:
+def test_truncation_of_matroska_is_reported_in_seconds(make_video: Make) -> None:
     damage = probe(DAMAGED["truncated_mkv"](make_video)).damage
     assert damage is not None
     assert damage.startswith("truncated: 2.")

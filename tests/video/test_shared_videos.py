@@ -72,6 +72,6 @@ def test_a_rotated_video_is_upright(videos: Path) -> None:
         ("text_as_video.mp4", "not a video"),
     ],
 )
-def test_no_videos(videos: Path, name: str, reason: str) -> None:
+def test_files_that_are_no_videos_are_errors(videos: Path, name: str, reason: str) -> None:
     with pytest.raises(VideoError, match=reason):
         probe(videos / "edge" / name)

@@ -37,7 +37,7 @@ def file_system(uri=FOLDER):
         (504, None),
     ],
 )
-def test_what_a_later_attempt_may_mend_is_asked_again(gs, status, answer):
+def test_requests_with_transient_errors_are_repeated(gs, status, answer):
     body = json.dumps({"error": answer}).encode() if answer else b"<html>Bad Gateway</html>"
     gs.errors = {"passing": (status, body)}
     gs.fault = lambda number, method, path: "passing" if number == 1 else None
@@ -49,7 +49,7 @@ def test_what_a_later_attempt_may_mend_is_asked_again(gs, status, answer):
 
 
 @pytest.mark.parametrize("status", [400, 409, 501])
-def test_what_none_may_mend_is_told_at_once(gs, status):
+def test_permanent_errors_are_raised_at_once(gs, status):
     gs.errors = {"wrong": (status, json.dumps({"error": {"message": "Invalid argument."}}).encode())}
     gs.fault = lambda number, method, path: "wrong"
     with pytest.raises(RunFailed, match=f"cannot write {FOLDER}/x: {status} Invalid argument"):
@@ -157,7 +157,7 @@ def test_no_bucket_is_made(gs):
         ("http://[nonsense", "cannot be used: .*; see STORAGE_EMULATOR_HOST"),
     ],
 )
-def test_wrong_addresses_are_told_without_secrets(gs, monkeypatch, address, told):
+def test_wrong_addresses_are_reported_without_secrets(gs, monkeypatch, address, told):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
     with pytest.raises((UserError, RunFailed), match=told) as error:
         storage.read_bytes(f"{FOLDER}/x")
@@ -172,7 +172,7 @@ def test_wrong_addresses_are_told_without_secrets(gs, monkeypatch, address, told
         (json.dumps({"type": "service_account", "private_key": "planted-key"}), "Failed to load service account"),
     ],
 )
-def test_a_file_of_credentials_that_is_of_no_use_is_told_without_secrets(gs, tmp_path, monkeypatch, content, told):
+def test_a_file_of_credentials_that_is_of_no_use_is_reported_without_secrets(gs, tmp_path, monkeypatch, content, told):
     if content is not None:
         (tmp_path / "key.json").write_text(content)
     monkeypatch.delenv("STORAGE_EMULATOR_HOST")
@@ -206,7 +206,7 @@ def test_a_token_is_got_with_patience_and_never_shown(gs):
     assert "planted-key" not in str(told.value)
 
 
-def test_a_token_that_is_not_given_is_told_at_once(gs):
+def test_a_token_that_is_not_given_is_reported_at_once(gs):
     fs = fsspec.filesystem("gs", token=Token(google.auth.exceptions.RefreshError("invalid_grant: account not found")))
     with pytest.raises(StoreRefused, match="refuses: invalid_grant: account not found; see the credentials"):
         fs.cat_file(f"{BUCKET}/gcs/token")

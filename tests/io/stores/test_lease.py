@@ -62,7 +62,7 @@ def test_of_many_who_begin_at_once_one_may_write(folder):
 
 
 @pytest.mark.parametrize("fault", ["lost", "busy", "reset"])
-def test_a_fault_while_beginning_does_not_lock_oneself_out(store, folder, fault):
+def test_a_fault_while_acquiring_does_not_lock_out_the_own_job(store, folder, fault):
     faults = iter([fault])
     store.fault = lambda number, method, path: next(faults, None) if method == store.upload else None
     with storage.sole_writer(folder), pytest.raises(UserError, match=REFUSED):
@@ -99,7 +99,7 @@ def test_a_job_killed_elsewhere_frees_its_folder_when_its_lease_ends(folder, mon
         pass
 
 
-def test_who_lives_keeps_its_folder(folder, monkeypatch):
+def test_a_living_job_keeps_its_lease(folder, monkeypatch):
     monkeypatch.setattr(lease, "LEASE_S", 2)
     monkeypatch.setattr(lease, "RENEWED_EVERY_S", 0.2)
     with storage.sole_writer(folder):
@@ -109,7 +109,7 @@ def test_who_lives_keeps_its_folder(folder, monkeypatch):
                 storage.sole_writer(folder).__enter__()
 
 
-def test_who_was_taken_for_dead_stops(folder, monkeypatch):
+def test_a_job_whose_lease_was_taken_over_stops(folder, monkeypatch):
     monkeypatch.setattr(lease, "RENEWED_EVERY_S", 0.2)
 
     def work():

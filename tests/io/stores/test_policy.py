@@ -38,7 +38,7 @@ def test_faults_that_pass_are_outlasted():
     assert store.asked == 6
 
 
-def test_a_fault_after_a_long_call_is_but_the_first():
+def test_the_patience_counts_from_the_first_fault_not_from_the_call():
     assert call(Patience(0.2), Store(faults=1, takes_s=0.3)) == "answer"
 
 

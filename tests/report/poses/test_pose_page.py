@@ -90,7 +90,7 @@ def test_the_viewpoint_stays_when_the_frame_changes(page: Any) -> None:
     np.testing.assert_allclose(page.evaluate(ranges), before)
 
 
-def test_it_plays_to_the_end(page: Any) -> None:
+def test_the_page_plays_to_the_last_frame(page: Any) -> None:
     go_to(page, 5)
     page.locator("#play").click()
     assert page.locator("#play").get_attribute("aria-label") == "Pause"
