@@ -42,7 +42,7 @@ class MpiInf3dhp:
         """npz with `data` = {sequence: {camera: {data_3d (mm), data_2d (px), valid}}}."""
 
         fps: float = Field(gt=0)
-        """Frames per second of the arrays; the file does not say."""
+        """Frame rate of the arrays, frames per second; the file does not contain it."""
 
     def __init__(self, config: Config) -> None:
         self._config = config

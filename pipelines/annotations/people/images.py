@@ -32,10 +32,10 @@ _IMAGES_PER_PART = 256
 
 
 class AnnotatedImages(JobConfig):
-    """Options of both formats."""
+    """Options of the sources `coco` and `mpii`."""
 
     annotations: Address = Field(min_length=1)
-    """The json (any URI)."""
+    """The JSON file with the annotations (any URI)."""
 
     images: Address = Field(min_length=1)
     """Folder (any URI) that the file names in the annotations are relative to."""
