@@ -133,8 +133,20 @@ _BLAZEPOSE33 = JointLayout(
     ),
 )
 
+# The joints that every detector and every motion capture has; each may differ by some centimetres on the body.
+_LIMBS12 = JointLayout(
+    "limbs12",
+    (
+        *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
+        *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
+    ),
+    (-1, 0, 0, 1, 2, 3, 0, 1, 6, 7, 8, 9),
+    # COCO's constants.
+    (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+)
+
 LAYOUTS: MappingProxyType[str, JointLayout] = MappingProxyType(
-    {layout.name: layout for layout in (_COCO17, _H36M17, _MPII16, _HUMANEVA15, _BLAZEPOSE33)}
+    {layout.name: layout for layout in (_COCO17, _H36M17, _MPII16, _HUMANEVA15, _BLAZEPOSE33, _LIMBS12)}
 )
 
 

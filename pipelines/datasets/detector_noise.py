@@ -10,8 +10,6 @@ clipped to [0, 1]: confidence correlates with the error, but does not determine 
 import numpy as np
 from jaxtyping import Float, Float64
 
-from schemas.layouts import JointLayout
-
 _DEGREES_OF_FREEDOM = 3
 # Variance of a Student-t variable: ν / (ν - 2).
 _UNIT_SCALE = ((_DEGREES_OF_FREEDOM - 2) / _DEGREES_OF_FREEDOM) ** 0.5
@@ -34,26 +32,3 @@ def detect_like(
     error = rng.normal(size=(*shape, 2)) * (_UNIT_SCALE * spread)[..., None]
     scores = np.exp(-np.linalg.norm(error, axis=-1) / _SCORE_REACH) + rng.normal(0, _SCORE_NOISE, shape)
     return true_px + error * (noise_px * width / 1000), np.clip(scores, 0, 1)
-
-
-def rename_joints(
-    keypoints: Float[np.ndarray, "frames joints 2"],
-    scores: Float[np.ndarray, "frames joints"],
-    source: JointLayout,
-    target: JointLayout,
-    stand_in: str,
-) -> tuple[Float[np.ndarray, "frames others 2"], Float[np.ndarray, "frames others"]]:
-    """Keypoints and scores in another layout.
-
-    Joints that the source lacks are marked as missing: score 0, at the position of the stand-in joint.
-
-    Args:
-        keypoints: Pixels, in the source layout.
-        scores: 0 to 1.
-        source: Layout of the arrays.
-        target: Layout of the result.
-        stand_in: Joint of the source that is nearest to the joints it lacks.
-    """
-    known = np.array([joint in source.joints for joint in target.joints])
-    taken = [source.index(joint if joint in source.joints else stand_in) for joint in target.joints]
-    return keypoints[:, taken], scores[:, taken] * known

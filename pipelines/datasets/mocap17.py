@@ -10,17 +10,14 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from pipelines.datasets.detector_noise import detect_like, rename_joints
+from pipelines.datasets.detector_noise import detect_like
 from pipelines.datasets.pose_source import Shot, stem
 from pipelines.datasets.studio_cameras import surround
 from pipelines.io.npz import mapping, numbers, read_npz
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
 from schemas.job_config import Address, JobConfig
-from schemas.layouts import layout
-
-# Stand-in for the eyes, ears and nose of coco17: the nearest joint of h36m17.
-_FACE = "neck"
+from schemas.layouts import joint_indices, layout
 
 
 def _ascending(values: tuple[float, float]) -> tuple[float, float]:
@@ -35,8 +32,7 @@ Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
 class Mocap17:
     """Recorded motion with simulated cameras and detections; the noise model is that of `detector_noise.py`.
 
-    In layout coco17 only the 12 limb joints are detected: the motion has no face, whose joints have score 0 and the
-    position of joint `neck`.
+    The motion has no face, so that it cannot be had in the layouts of detectors; what they share is limbs12.
     """
 
     class Config(JobConfig):
@@ -54,8 +50,8 @@ class Mocap17:
         actions: tuple[str, ...] = ()
         """What to import, by whole name or first word; empty: everything."""
 
-        layout: Literal["h36m17", "coco17"] = "h36m17"
-        """Joint layout of the 2D; of coco17 the motion lacks the face: score 0, in the place of the neck."""
+        layout: Literal["h36m17", "limbs12"] = "h36m17"
+        """Joint layout of the 2D: h36m17, or limbs12, which every detector of people has."""
 
         views: int = Field(default=4, ge=1, le=32)
         """Cameras around each motion."""
@@ -113,15 +109,15 @@ class Mocap17:
         # Seeded by the name, so that a motion gets the same cameras whatever else is imported.
         name = hashlib.sha256(f"{subject}/{action}".encode()).digest()
         seed = [config.seed, *np.frombuffer(name, np.uint32).tolist()]
-        size = (config.width, config.height)
+        size, joints = (config.width, config.height), list(joint_indices(h36m, target))
         views = surround(np.random.default_rng(seed), motion, config.views, config.distance_m, config.height_m, size)
         for number, view in enumerate(views):
             rng = np.random.default_rng([*seed, number])
             image, scores = detect_like(rng, view.project(motion), config.noise_px, config.width)
-            image, scores = rename_joints(image, scores, h36m, target, _FACE)
+            image, scores = image[:, joints], scores[:, joints]
             origin = f"mocap17:{stem(config.positions)}:seed{config.seed}"
             shot = Shot(origin, subject, action, view.name, *size, config.fps, view.intrinsics)
-            yield shot.track(target, image, scores, view.to_camera(motion), h36m)
+            yield shot.track(target, image, scores, view.to_camera(motion), h36m, up=view.up)
 
 
 def _called(action: str) -> set[str]:

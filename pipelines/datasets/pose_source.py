@@ -78,6 +78,7 @@ class Shot:
         positions: Float[np.ndarray, "frames joints3d 3"] | None = None,
         positions_layout: JointLayout | None = None,
         start_frame: int = 0,
+        up: Float[np.ndarray, "3"] | None = None,
     ) -> KeypointTrack:
         """A track of this view; its boxes bound the joints, its id is a hash of the view's name and the first frame.
 
@@ -88,6 +89,7 @@ class Shot:
             positions: Camera space, metres; None if unlabeled.
             positions_layout: Joint layout of the positions; None if unlabeled.
             start_frame: Number of the first frame in its sequence.
+            up: The direction away from the ground in camera space; None if unknown.
         """
         frames = len(keypoints)
         scores = np.ones((frames, len(layout))) if scores is None else scores
@@ -108,6 +110,7 @@ class Shot:
             intrinsics_provenance="none" if self.intrinsics is None else "calibrated",
             positions=None if positions is None else positions.astype(np.float32),
             positions_layout=None if positions is None or positions_layout is None else positions_layout.name,
+            up=None if up is None else up.astype(np.float32),
         )
 
 

@@ -100,6 +100,7 @@ def label_track(track: KeypointTrack, people: Sequence[Truth], max_error: float)
         camera=truth.view.name,
         intrinsics=truth.view.intrinsics,
         intrinsics_provenance="calibrated",
+        up=truth.view.up.astype(np.float32),
         positions=truth.positions[nearest[frames]],
         positions_layout=TRUE_LAYOUT.name,
     )

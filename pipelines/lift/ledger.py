@@ -103,9 +103,11 @@ class Ledger:
         return sorted(failures, key=lambda failure: (failure["video"], failure["track_id"]))
 
 
-def settings_of(model: str, model_sha256: str, flip: bool) -> dict[str, Any]:
+def settings_of(model: str, model_sha256: str, flip: bool, refine: bool) -> dict[str, Any]:
     """What poses depend on. Whether two models are the same follows from the hash; the name is for messages."""
-    return {"model": model, "model_sha256": model_sha256, "flip": flip}
+    settings: dict[str, Any] = {"model": model, "model_sha256": model_sha256, "flip": flip}
+    # Outputs of version 0.1.0 do not say it, and are not refined.
+    return settings | {"refine": True} if refine else settings
 
 
 def read_ledger(folder: str, settings: Mapping[str, Any]) -> Ledger:
@@ -148,4 +150,8 @@ def _read(uri: str, settings: Mapping[str, Any]) -> StoredFile:
 
 def _described(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that must be equal, as messages name them."""
-    return {"model": f"{settings['model']} (SHA-256 {settings['model_sha256'][:12]}…)", "flip": settings["flip"]}
+    return {
+        "model": f"{settings['model']} (SHA-256 {settings['model_sha256'][:12]}…)",
+        "flip": settings["flip"],
+        "refine": settings.get("refine", False),
+    }

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +13,17 @@ from pipelines.lift.timing import at_lifter_rate, at_times
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.inference import Lifted, lift
 from pipelines.lifters.model import LiftingModel
-from pipelines.pose import cameras, quality
+from pipelines.pose import cameras, quality, rays, refinement
 from pipelines.sampling.sequences import concatenate
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.keypoint_track import KeypointTrack
-from pipelines.tracks.lifted_track import LiftedTrack, Reprojection
+from pipelines.tracks.lifted_track import LiftedTrack, Reprojection, TrajectoryProvenance
 from pipelines.tracks.resample import frame_times
 from schemas.errors import UserError
 from schemas.layouts import layout, shared_joints
 
+# Joints by which a pose is fitted to its keypoints: detectors and motion capture mean nearly the same places by them.
+LIMBS = layout("limbs12")
 # Frames of a batch: short tracks are lifted together, a longer one alone.
 BATCH_FRAMES = 8192
 
@@ -36,6 +38,7 @@ class LoadedLifter:
         name: Its name in the results.
         sha256: Hash of its file.
         flip: Whether the mirror image is lifted too and both are averaged.
+        refine: Whether whole tracks are refined (`pose.refinement`).
     """
 
     model: LiftingModel
@@ -43,6 +46,7 @@ class LoadedLifter:
     name: str
     sha256: str
     flip: bool
+    refine: bool = False
 
 
 class _Prepared(NamedTuple):
@@ -92,7 +96,9 @@ def _prepare(lifter: LoadedLifter, info: TrackInfo, track: KeypointTrack) -> _Pr
         _check(track)
         at_rate = at_lifter_rate(track, lifter.card.fps)
         features = 3 if lifter.model.pose.input_features == 3 else 2
-        sequence = concatenate([at_rate], layout=layout(lifter.card.input_layout), features=features)
+        sequence = concatenate(
+            [at_rate], layout=layout(lifter.card.input_layout), features=features, lifter_input=lifter.card.input
+        )
     except UserError as error:
         return str(error)
     return _Prepared(info, track, at_rate, sequence.inputs)
@@ -129,6 +135,10 @@ def _finish(lifter: LoadedLifter, prepared: _Prepared, prediction: Lifted) -> Li
     times = frame_times(track.track_id, track.timestamps_s, track.fps)
     positions, trajectory = (None if part is None else _at(part, at_rate, times) for part in prediction)
     assert positions is not None
+    provenance: TrajectoryProvenance = "none" if trajectory is None else "predicted"
+    if lifter.card.input == "person_centred":
+        track = _with_intrinsics(track)
+        positions, trajectory, provenance = _fit(lifter, track, times, positions, trajectory)
     reprojection_px, compared = _reprojection(lifter.card, track, positions, trajectory)
     same = ("track_id", "video", "subject", "action", "camera", "person", "width", "height", "fps", "start_frame")
     return LiftedTrack(
@@ -149,7 +159,39 @@ def _finish(lifter: LoadedLifter, prepared: _Prepared, prediction: Lifted) -> Li
         ).numpy(),
         intrinsics=track.intrinsics,
         intrinsics_provenance=track.intrinsics_provenance,
+        trajectory_provenance=provenance,
     )
+
+
+def _with_intrinsics(track: KeypointTrack) -> KeypointTrack:
+    """A track whose unknown intrinsics are those that its rays were made with."""
+    if track.intrinsics is not None:
+        return track
+    assumed = rays.assumed_intrinsics(track.width, track.height)
+    return replace(track, intrinsics=assumed, intrinsics_provenance="assumed_fov")
+
+
+def _fit(
+    lifter: LoadedLifter,
+    track: KeypointTrack,
+    times: Float64[np.ndarray, " frames"],
+    positions: Float[torch.Tensor, "frames joints 3"],
+    trajectory: Float[torch.Tensor, "frames 1 3"] | None,
+) -> tuple[Float[torch.Tensor, "frames joints 3"], Float[torch.Tensor, "frames 1 3"], TrajectoryProvenance]:
+    """Fit a prediction to the keypoints of the whole track: pose and place, or the place alone."""
+    body, detected = layout(lifter.card.output_layout), layout(track.layout)
+    pairs = [pair for pair in shared_joints(body, detected) if body.joints[pair[0]] in LIMBS.joints]
+    joints, columns = (list(indices) for indices in zip(*pairs, strict=True))
+    keypoints = torch.from_numpy(track.keypoints[:, columns])
+    weights = torch.from_numpy((track.scores[:, columns] > 0).astype(np.float32))
+    slopes = rays.slopes(keypoints, track.width, track.height, track.intrinsics)
+    observed = refinement.Observed(slopes, weights, joints, torch.from_numpy(times))
+    if lifter.refine:
+        positions, root = refinement.refine(positions, body, observed)
+        return positions, root[:, None], "fitted"
+    if trajectory is not None:
+        return positions, trajectory, "predicted"
+    return positions, refinement.place(positions, observed)[:, None], "fitted"
 
 
 def _at(
@@ -168,7 +210,9 @@ def _reprojection(
     trajectory: Float[torch.Tensor, "frames 1 3"] | None,
 ) -> tuple[Float[torch.Tensor, " frames"] | None, Reprojection]:
     """Distance in px between the joints that both layouts share and the keypoints, and how it was measured."""
-    shared = shared_joints(layout(card.output_layout), layout(card.input_layout))
+    read = set(layout(card.input_layout).joints)
+    body, detected = layout(card.output_layout), layout(track.layout)
+    shared = [pair for pair in shared_joints(body, detected) if body.joints[pair[0]] in read]
     if len(shared) < quality.LEAST_SHARED_JOINTS:
         return None, "none"
     predicted, observed = (list(indices) for indices in zip(*shared, strict=True))

@@ -114,6 +114,7 @@ def compose(
         "tracks_from": list(uri),
         "model": {"name": lifter.name, "sha256": lifter.sha256, "card": card.model_dump(mode="json")},
         "flip": lifter.flip,
+        "refine": lifter.refine,
         "tracks": len(tracks),
         "tracks_lifted": sum(len(file.table) for file in files),
         "tracks_failed": len(failures),

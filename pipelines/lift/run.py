@@ -63,7 +63,7 @@ class Job:
     @property
     def settings(self) -> dict[str, Any]:
         """What the poses depend on; an output never mixes two of them."""
-        return ledger.settings_of(self.lifter.name, self.lifter.sha256, self.lifter.flip)
+        return ledger.settings_of(self.lifter.name, self.lifter.sha256, self.lifter.flip, self.lifter.refine)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,10 @@ def prepare(config: LiftConfig) -> Job:
         raise UserError("tracks, video: give one of them: tracks=… (of jobs.label or jobs.import_poses) or video=…")
     fetched = model_uris.fetch(config.model)
     model, card = load_lifter(fetched.file)
-    lifter = LoadedLifter(model, card, fetched.name, fetched.sha256, config.flip)
+    refine = card.input == "person_centred" if config.refine is None else config.refine
+    if refine and card.input != "person_centred":
+        raise UserError("refine=true: needs a person-centred lifter, such as model=everyday; leave it out")
+    lifter = LoadedLifter(model, card, fetched.name, fetched.sha256, config.flip, refine)
     output = storage.absolute(config.output)
     if config.tracks is not None:
         return Job(config, output, lifter, _find_tracks(config.tracks, card), None)

@@ -11,6 +11,7 @@ from pipelines.io import storage
 from pipelines.io.torch_files import load_weights, read_checkpoint
 from pipelines.lifters.model import LiftingModel, build_model
 from schemas import __version__
+from schemas.configs.train import LifterInput
 from schemas.errors import UserError
 from schemas.job_config import PluginConfig
 from schemas.layouts import layout
@@ -47,6 +48,9 @@ class LifterCard(BaseModel):
     receptive_field: int
     """Number of input frames that a prediction depends on."""
 
+    input: LifterInput = "screen"
+    """How keypoints are given to it; cards written before 0.2.0 lack it."""
+
     version: str = __version__
     """Version of the package that wrote it."""
 
@@ -75,7 +79,7 @@ def load_lifter(uri: str) -> tuple[LiftingModel, LifterCard]:
     card = _read_card(uri, content)
     config = PluginConfig.model_validate({"name": card.lifter, **card.config})
     try:
-        model = build_model(config, layout(card.input_layout), layout(card.output_layout), card.trajectory)
+        model = build_model(config, layout(card.input_layout), layout(card.output_layout), card.trajectory, card.input)
     except ValidationError as error:
         mistake = error.errors()[0]
         path = ".".join(["lifter", *map(str, mistake["loc"])])
@@ -87,15 +91,16 @@ def load_lifter(uri: str) -> tuple[LiftingModel, LifterCard]:
 
 
 def require_layout(card: LifterCard, layout_name: str) -> None:
-    """Check that data have the layout that a lifter reads.
+    """Check that data have the joints that a lifter reads.
 
     Raises:
-        UserError: They have another layout.
+        UserError: They lack one.
     """
-    if layout_name != card.input_layout:
+    missing = [joint for joint in layout(card.input_layout).joints if joint not in layout(layout_name).joints]
+    if missing:
         raise UserError(
-            f"layout: the keypoints are {layout_name}, the lifter was trained on {card.input_layout}; "
-            f"label with {card.input_layout}, or take a lifter for {layout_name}"
+            f"layout: the keypoints are {layout_name}, which lacks {', '.join(missing[:3])}; the lifter was trained on "
+            f"{card.input_layout}; label with {card.input_layout}, or take a lifter for {layout_name}"
         )
 
 

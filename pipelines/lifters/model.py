@@ -6,6 +6,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipelines.lifters.base import Lifter, build_lifter
 from pipelines.lifters.batch_norm import BatchNormActivation
+from pipelines.lifters.person_centred import build_person_centred
+from schemas.configs.train import LifterInput
 from schemas.job_config import PluginConfig
 from schemas.layouts import JointLayout
 
@@ -42,7 +44,11 @@ class LiftingModel(nn.Module):
 
 
 def build_model(
-    config: PluginConfig, input_layout: JointLayout, output_layout: JointLayout, trajectory: bool
+    config: PluginConfig,
+    input_layout: JointLayout,
+    output_layout: JointLayout,
+    trajectory: bool,
+    lifter_input: LifterInput = "screen",
 ) -> LiftingModel:
     """Build a model with fresh weights from PyTorch's default random generator.
 
@@ -51,12 +57,14 @@ def build_model(
         input_layout: Joints of the keypoints.
         output_layout: Joints of the poses.
         trajectory: Whether to predict the root's trajectory.
+        lifter_input: How the keypoints are given to it.
 
     Raises:
-        UserError: There is no such lifter.
+        UserError: There is no such lifter, or it cannot read such keypoints.
     """
-    pose = build_lifter(config, input_layout, output_layout)
-    return LiftingModel(pose, build_lifter(config, input_layout, root_of(output_layout)) if trajectory else None)
+    build = build_person_centred if lifter_input == "person_centred" else build_lifter
+    pose = build(config, input_layout, output_layout)
+    return LiftingModel(pose, build(config, input_layout, root_of(output_layout)) if trajectory else None)
 
 
 def root_of(layout: JointLayout) -> JointLayout:

@@ -9,10 +9,15 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from pipelines.pose import cameras
+from pipelines.pose import cameras, rays
 from pipelines.tracks.keypoint_track import KeypointTrack
+from schemas import layouts
+from schemas.configs.train import LifterInput
 from schemas.errors import UserError
-from schemas.layouts import JointLayout
+from schemas.layouts import JointLayout, joint_indices
+
+# Up in the camera space of a camera that is held level.
+LEVEL_UP = (0.0, -1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +42,14 @@ class Sequences:
         infos: Origin of each sequence.
         layout: Joint layout of inputs, keypoints and scores.
         positions_layout: Joint layout of the positions; None if there are none.
-        inputs: Input of the lifter: x, y in screen units, and the score if it reads three features.
-        keypoints: x, y in screen units; shares the memory of `inputs`.
+        inputs: Input of the lifter: x, y in screen units (or slopes of rays), and the score if it reads three features.
+        keypoints: x, y of the inputs, whose memory it shares.
         scores: Confidence of each keypoint, 0 to 1.
         positions: Joints in camera space, metres; None if unlabeled.
-        cameras: Intrinsics in screen units, as `pose.cameras.camera_vector` orders them; None unless every track has
-            them.
+        up: The direction away from the ground in each sequence's camera space. Where a track does not say it: that of a
+            camera which is level.
+        cameras: The cameras that project to such keypoints, as `pose.cameras.camera_vector` orders them; None unless
+            every track has intrinsics, or keypoints are slopes.
         offsets: First row of each sequence; the last entry is the number of frames.
     """
 
@@ -54,6 +61,7 @@ class Sequences:
     scores: Float32[Tensor, "frames joints"]
     positions: Float32[Tensor, "frames joints3d 3"] | None
     cameras: Float32[Tensor, "sequences 10"] | None
+    up: Float32[Tensor, "sequences 3"]
     offsets: Int64[Tensor, " boundaries"]
 
     def __len__(self) -> int:
@@ -80,6 +88,7 @@ class Sequences:
             scores=inputs[..., 2] if features == 3 else self.scores.to(device),
             positions=None if self.positions is None else self.positions.to(device),
             cameras=None if self.cameras is None else self.cameras.to(device),
+            up=self.up.to(device),
             offsets=self.offsets.to(device),
         )
 
@@ -91,38 +100,46 @@ def concatenate(
     features: Literal[2, 3] = 2,
     positions_layout: JointLayout | None = None,
     needs_intrinsics: bool = False,
+    lifter_input: LifterInput = "screen",
 ) -> Sequences:
     """Concatenate tracks; tracks without frames are left out.
 
     Args:
         tracks: Tracks of the same frame rate.
-        layout: Joint layout that the lifter reads.
+        layout: Joint layout that the lifter reads; tracks of other layouts give the joints of the same names.
         features: 2: x, y; 3: x, y, score.
         positions_layout: Joint layout that the lifter predicts, if the tracks must be labeled; else positions are
             left out.
         needs_intrinsics: Whether every track must have them.
+        lifter_input: How the lifter is given keypoints; person-centred lifters read slopes of rays, with the scores.
 
     Raises:
-        UserError: No tracks; another layout; not labeled; no intrinsics; or a number that is not finite.
+        UserError: No tracks; joints that a track lacks; not labeled; no intrinsics; or a number that is not finite.
     """
     infos: list[SequenceInfo] = []
-    pieces: dict[str, list[Tensor]] = {"inputs": [], "scores": [], "positions": [], "cameras": []}
+    pieces: dict[str, list[Tensor]] = {"inputs": [], "scores": [], "positions": [], "cameras": [], "up": []}
     lengths: list[int] = [0]
     for track in tracks:
         if len(track) == 0:
             continue
-        _check(track, layout, positions_layout, needs_intrinsics)
+        _check(track, layout, positions_layout, needs_intrinsics and lifter_input == "screen")
         infos.append(SequenceInfo(**{name: getattr(track, name) for name in SequenceInfo.__slots__}))
         lengths.append(len(track))
-        keypoints, scores = torch.tensor(track.keypoints), torch.tensor(track.scores)
-        screen = cameras.to_screen(keypoints, track.width, track.height)
-        pieces["inputs"].append(torch.cat([screen, scores[..., None]], 2) if features == 3 else screen)
+        joints = list(joint_indices(layouts.layout(track.layout), layout))
+        keypoints, scores = torch.tensor(track.keypoints[:, joints]), torch.tensor(track.scores[:, joints])
+        if lifter_input == "person_centred":
+            points = rays.slopes(keypoints, track.width, track.height, track.intrinsics)
+            pieces["cameras"].append(torch.tensor(rays.SLOPE_CAMERA))
+        else:
+            points = cameras.to_screen(keypoints, track.width, track.height)
+            if track.intrinsics is not None:
+                pieces["cameras"].append(cameras.camera_vector(track.intrinsics, track.width, track.height))
+        pieces["inputs"].append(torch.cat([points, scores[..., None]], 2) if features == 3 else points)
+        pieces["up"].append(torch.tensor(LEVEL_UP if track.up is None else track.up))
         if features == 2:
             pieces["scores"].append(scores)
         if positions_layout is not None:
             pieces["positions"].append(torch.tensor(track.positions))
-        if track.intrinsics is not None:
-            pieces["cameras"].append(cameras.camera_vector(track.intrinsics, track.width, track.height))
     if not infos:
         raise UserError("tracks: there is no frame to train on; give tracks, or a larger share of them")
     # One kind after another, so that at most one of them is in memory twice.
@@ -136,6 +153,7 @@ def concatenate(
         scores=inputs[..., 2] if features == 3 else torch.cat(pieces.pop("scores")),
         positions=None if positions_layout is None else torch.cat(pieces.pop("positions")),
         cameras=torch.stack(pieces["cameras"]) if len(pieces["cameras"]) == len(infos) else None,
+        up=torch.stack(pieces["up"]),
         offsets=torch.tensor(lengths).cumsum(0),
     )
 
@@ -144,8 +162,12 @@ def _check(
     track: KeypointTrack, layout: JointLayout, positions_layout: JointLayout | None, needs_intrinsics: bool
 ) -> None:
     name = f"track {track.track_id} ({track.video})"
-    if track.layout != layout.name:
-        raise UserError(f"{name}: keypoints are {track.layout}, expected {layout.name}; give tracks of {layout.name}")
+    missing = [joint for joint in layout.joints if joint not in layouts.layout(track.layout).joints]
+    if missing:
+        raise UserError(
+            f"{name}: keypoints are {track.layout}, which lacks {missing[0]} of {layout.name}; "
+            f"give tracks of {layout.name}"
+        )
     if needs_intrinsics and track.intrinsics is None:
         raise UserError(
             f"{name}: has no intrinsics, which this projection needs; label with assumed_fov_deg, "

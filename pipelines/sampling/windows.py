@@ -73,6 +73,11 @@ class Batch:
         """Number of samples."""
         return len(self.inputs)
 
+    def part(self, samples: slice) -> "Batch":
+        """Some of the samples."""
+        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(Batch)}
+        return Batch(**{name: None if values is None else values[samples] for name, values in columns.items()})
+
     @staticmethod
     def concatenate(batches: "Sequence[Batch]") -> "Batch":
         """Several batches as one."""

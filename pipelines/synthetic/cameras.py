@@ -47,6 +47,11 @@ class View:
         """Rotation matrix from camera to world; its columns are the camera's axes."""
         return quaternion_to_matrix(self.orientation)
 
+    @property
+    def up(self) -> Float64[np.ndarray, "3"]:
+        """The world's z axis in camera space."""
+        return self.rotation[2]
+
     def to_camera(self, points: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 3"]:
         """Transform world points (m) to camera space (m)."""
         return (np.asarray(points, np.float64) - self.translation) @ self.rotation

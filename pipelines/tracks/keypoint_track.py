@@ -37,6 +37,7 @@ class KeypointTrack:
         intrinsics_provenance: Where the intrinsics come from.
         positions: Metres, camera space; None if unlabeled.
         positions_layout: Joint layout of the positions; None if unlabeled.
+        up: The direction away from the ground, a unit vector in camera space; None if unknown.
     """
 
     track_id: str
@@ -60,6 +61,7 @@ class KeypointTrack:
     intrinsics_provenance: Provenance
     positions: Float32[np.ndarray, "frames joints3d 3"] | None = None
     positions_layout: str | None = None
+    up: Float32[np.ndarray, "3"] | None = None
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -71,6 +73,7 @@ class KeypointTrack:
         flat |= {name: np.ravel(getattr(self, name)) for name in _ARRAYS}
         flat["intrinsics"] = self.intrinsics.model_dump() if self.intrinsics else None
         flat["positions"] = None if self.positions is None else np.ravel(self.positions)
+        flat["up"] = self.up
         return flat
 
     @classmethod
@@ -80,7 +83,7 @@ class KeypointTrack:
         arrays: dict[str, Any] = {
             name: np.asarray(row[name], dtype).reshape(frames, *shape) for name, (dtype, shape) in _ARRAYS.items()
         }
-        positions, intrinsics = row["positions"], row["intrinsics"]
+        positions, intrinsics, up = row["positions"], row["intrinsics"], row.get("up")
         values = {name: row[name] for name in _SCALARS}
         values["fps"] = math.nan if row["fps"] is None else row["fps"]
         return cls(
@@ -88,6 +91,7 @@ class KeypointTrack:
             **arrays,
             intrinsics=None if intrinsics is None else Intrinsics(**intrinsics),
             positions=None if positions is None else np.asarray(positions, np.float32).reshape(frames, -1, 3),
+            up=None if up is None else np.asarray(up, np.float32),
         )
 
 

@@ -13,6 +13,8 @@ Reprojection = Literal["perspective", "orthographic", "none"]
 """How positions were compared with keypoints: by projection with intrinsics and trajectory; by the best scale and shift
 of each frame where either is missing (weak perspective); or not at all."""
 
+TrajectoryProvenance = Literal["predicted", "fitted", "none"]
+
 
 @dataclass(frozen=True)
 class LiftedTrack:
@@ -35,7 +37,9 @@ class LiftedTrack:
         start_frame: Number of the first frame in its video.
         timestamps_s: When each frame is shown, s.
         positions: Metres, relative to the root, axes of camera space (x right, y down, z forward).
-        trajectory: Where the root is in camera space, metres; None if the lifter predicts none.
+        trajectory: Where the root is in camera space, metres; None if unknown.
+        trajectory_provenance: Whether the lifter predicts it, or the pose was placed where its joints fit their
+            keypoints.
         interpolated: Whether the person was not observed in this frame.
         keypoint_score: Mean score of the frame's keypoints, 0 to 1.
         reprojection_px: Mean distance of projected joints and keypoints, px; None if nothing can be compared.
@@ -69,6 +73,7 @@ class LiftedTrack:
     bone_length_deviation: Float32[np.ndarray, " frames"]
     intrinsics: Intrinsics | None
     intrinsics_provenance: Provenance
+    trajectory_provenance: TrajectoryProvenance = "none"
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -93,7 +98,8 @@ class LiftedTrack:
         }
         intrinsics = row["intrinsics"]
         return cls(
-            **{name: row[name] for name in _SCALARS},
+            **{name: row[name] for name in _SCALARS}
+            | {"trajectory_provenance": row["trajectory_provenance"] or "none"},
             **arrays,
             intrinsics=None if intrinsics is None else Intrinsics(**intrinsics),
         )
@@ -101,7 +107,7 @@ class LiftedTrack:
 
 _SCALARS = (
     *("track_id", "video", "subject", "action", "camera", "person", "source", "model", "model_sha256", "layout"),
-    *("width", "height", "fps", "start_frame", "reprojection", "intrinsics_provenance"),
+    *("width", "height", "fps", "start_frame", "reprojection", "intrinsics_provenance", "trajectory_provenance"),
 )
 _ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "timestamps_s": (np.float64, ()),

@@ -71,17 +71,20 @@ def read_rows(uri: str, columns: Sequence[str], rows: Sequence[int] | None = Non
 
     Args:
         uri: The file.
-        columns: Which columns.
+        columns: Which columns. One that the file lacks, because an earlier version wrote it, is None in every row.
         rows: Row numbers, ascending; all rows if not given.
     """
     fs, path = storage.filesystem(uri)
     with fs.open(path, "rb") as opened:
         file = pq.ParquetFile(opened)
+        lacking = dict.fromkeys(set(columns) - set(file.schema_arrow.names))
+        present = [name for name in columns if name not in lacking]
         first = 0
         for group in range(file.num_row_groups):
             stop = first + file.metadata.row_group(group).num_rows
             requested = range(first, stop) if rows is None else _between(rows, first, stop)
-            yield from _group_rows(file, group, first, requested, columns)
+            for row in _group_rows(file, group, first, requested, present):
+                yield lacking | row
             first = stop
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from pipelines.sampling.order import EpochOrder
+from pipelines.sampling.labeled_samples import LabeledSamples, RecordedViews
+from pipelines.sampling.made_views import MadeViews
 from pipelines.sampling.pool import StreamOptions, UnlabeledStream, unlabeled_stream
 from pipelines.sampling.sequences import Sequences, concatenate
 from pipelines.sampling.windows import Windows
@@ -23,14 +24,12 @@ class TrainingData:
     """What a worker holds.
 
     Attributes:
-        labeled: Labeled samples; every worker holds all of them.
-        order: Which of them each step takes.
+        labeled: Labeled samples, of which each step takes some; every worker holds all of them.
         unlabeled: Batches without labels; None in supervised training.
         validation: Held-out sequences; None if there are none.
     """
 
-    labeled: Windows
-    order: EpochOrder
+    labeled: LabeledSamples
     unlabeled: UnlabeledStream | None
     validation: Sequences | None
 
@@ -42,10 +41,13 @@ def load_data(config: TrainConfig, plan: TrainingPlan, workers: WorkerGroup) -> 
         UserError: The tracks have numbers that are not finite, or lack what the plan requires.
     """
     data, device = config.data, workers.device
-    gather = partial(concatenate, layout=plan.input_layout, features=3 if plan.features == 3 else 2)
-    labeled = Windows(
-        gather(_training_tracks(config, plan), positions_layout=plan.output_layout).to(device), plan.shape
+    gather = partial(
+        concatenate,
+        layout=plan.input_layout,
+        features=3 if plan.features == 3 else 2,
+        lifter_input=data.input,
     )
+    sequences = gather(_training_tracks(config, plan), positions_layout=plan.output_layout).to(device)
     validation = None
     if plan.validation:
         tracks = (resample(track, plan.fps) for track in keypoint_reader.read_rows(plan.validation))
@@ -72,10 +74,30 @@ def load_data(config: TrainConfig, plan: TrainingPlan, workers: WorkerGroup) -> 
                 workers.size,
             ),
         )
-    return TrainingData(labeled, epoch_order(config, len(labeled)), unlabeled, validation)
+    return TrainingData(_labeled_samples(config, plan, sequences), unlabeled, validation)
 
 
 def _training_tracks(config: TrainConfig, plan: TrainingPlan) -> Iterator[KeypointTrack]:
     data = config.data
+    # Made views take their frames between those that were recorded.
+    downsample = 1 if data.world.enabled else data.downsample
     for track in keypoint_reader.read_rows(plan.training):
-        yield subset(resample(track, plan.source_fps), data.subset, data.downsample, data.subset_start)
+        yield subset(resample(track, plan.source_fps), data.subset, downsample, data.subset_start)
+
+
+def _labeled_samples(config: TrainConfig, plan: TrainingPlan, sequences: Sequences) -> LabeledSamples:
+    data = config.data
+    if not data.world.enabled:
+        windows = Windows(sequences, plan.shape)
+        return RecordedViews(windows, epoch_order(config, len(windows)))
+    return MadeViews(
+        sequences,
+        data.world,
+        plan.shape,
+        plan.input_layout,
+        data.input,
+        stride=data.downsample,
+        fps=plan.fps,
+        batch_size=max(1, config.optimization.batch_size // data.chunk),
+        seed=config.optimization.seed,
+    )

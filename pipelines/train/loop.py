@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from pipelines.lifters import schedules
 from pipelines.lifters.model import build_model
 from pipelines.lifters.sync_batch_norm import synchronise_batch_norm
-from pipelines.sampling.order import rank_share
 from pipelines.sampling.windows import Batch
 from pipelines.train.data import TrainingData
 from pipelines.train.objective import Objective, Prediction
@@ -44,7 +43,7 @@ class LifterTraining:
     def __init__(self, config: TrainConfig, plan: TrainingPlan, data: TrainingData, workers: WorkerGroup) -> None:
         self._config, self._data, self._workers = config, data, workers
         torch.manual_seed(config.optimization.seed)
-        model = build_model(config.lifter, plan.input_layout, plan.output_layout, plan.trajectory)
+        model = build_model(config.lifter, plan.input_layout, plan.output_layout, plan.trajectory, config.data.input)
         if workers.size > 1:
             synchronise_batch_norm(model, workers.device)
         self.model = model.to(workers.device)
@@ -66,7 +65,7 @@ class LifterTraining:
             "optimizer": self._optimizer.state_dict(),
             "history": [asdict(report) for report in self.history],
             "seed": self._config.optimization.seed,
-            "next_unlabeled_batch": len(self.history) * self._data.order.steps_per_epoch,
+            "next_unlabeled_batch": len(self.history) * self._data.labeled.steps_per_epoch,
         }
 
     def restore(self, state: dict[str, Any] | None) -> None:
@@ -93,7 +92,7 @@ class LifterTraining:
         torch.manual_seed(_seed(optimization.seed, epoch, self._workers.rank))
         result = run_steps(
             self._batches(epoch),
-            self._data.order.steps_per_epoch,
+            self._data.labeled.steps_per_epoch,
             self._step,
             lambda batches: sum(len(batch) for batch in batches if batch is not None) * self._config.data.chunk,
             self._workers,
@@ -116,12 +115,12 @@ class LifterTraining:
     def _batches(self, epoch: int) -> Iterator[Batches]:
         data, workers = self._data, self._workers
         warming_up = epoch < self._config.objective.warmup_epochs
-        for step in range(data.order.steps_per_epoch):
-            labeled = data.labeled.batch(rank_share(data.order.batch(epoch, step), workers.rank, workers.size))
+        for step in range(data.labeled.steps_per_epoch):
+            labeled = data.labeled.batch(epoch, step, workers.rank, workers.size)
             if data.unlabeled is None or warming_up:
                 yield labeled, None
             else:
-                yield labeled, data.unlabeled.batch(epoch * data.order.steps_per_epoch + step)
+                yield labeled, data.unlabeled.batch(epoch * data.labeled.steps_per_epoch + step)
 
     def _step(self, batches: Batches) -> dict[str, Float[Tensor, ""]]:
         labeled, unlabeled = batches
@@ -140,10 +139,7 @@ class LifterTraining:
         return {name: value.detach() for name, value in (terms | {"total": total}).items()}
 
     def _explain_divergence(self, epoch: int, step: int) -> str:
-        samples = self._data.order.batch(epoch, step) % len(self._data.labeled)
-        batch = self._data.labeled.gather(samples, torch.zeros(len(samples), dtype=torch.bool))
-        infos = self._data.labeled.sequences.infos
-        tracks = sorted({infos[number].track_id for number in batch.sequences.tolist()})
+        tracks = sorted(self._data.labeled.track_ids(self._data.labeled.batch(epoch, step)))
         return (
             f"epoch {epoch + 1}, step {step + 1}: the loss is not finite; the labeled samples of this batch are of "
             f"{len(tracks)} tracks ({', '.join(tracks[:4])}{', …' if len(tracks) > 4 else ''}); lower "

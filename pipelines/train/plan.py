@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pipelines.lifters.base import build_lifter
+from pipelines.lifters.model import build_model
 from pipelines.sampling.order import EpochOrder, require_work
 from pipelines.sampling.windows import WindowShape, chunk_counts
 from pipelines.tracks import keypoint_reader
@@ -68,22 +68,27 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     if config.unlabeled is not None:
         unlabeled = _surveyed("unlabeled", config.unlabeled)
         unlabeled = choose(f"unlabeled={config.unlabeled}", unlabeled, Choice(subjects=data.unlabeled_subjects))
-    input_layout = _one_layout("keypoints", [*training, *validation, *unlabeled])
     output_name = training[0].positions_layout
     assert output_name is not None
     output_layout = layout(output_name)
+    input_layout = layout(data.input_layout or training[0].layout)
+    _check_joints(config, [*training, *validation, *unlabeled], input_layout, output_layout)
     if unlabeled:
         _check_projection(config, unlabeled, input_layout, output_layout)
     source_fps = data.fps or _one_rate(training)
-    lifter = build_lifter(config.lifter, input_layout, output_layout)
+    lifter = build_model(config.lifter, input_layout, output_layout, False, data.input).pose
     fps = source_fps / data.downsample
     lengths = [
         len(range(*subset_frames(n, data.subset, data.downsample, data.subset_start).indices(n)))
         for n in resampled_lengths(training, source_fps)
     ]
     shape = WindowShape(lifter.receptive_field, data.chunk, lifter.causal)
-    order = epoch_order(config, int(chunk_counts(torch.tensor(lengths), data.chunk).sum()))
-    require_work(order.smallest_batch, config.resources.num_workers)
+    chunks = (
+        data.world.samples_per_epoch
+        if data.world.enabled
+        else int(chunk_counts(torch.tensor(lengths), data.chunk).sum())
+    )
+    require_work(epoch_order(config, chunks).smallest_batch, config.resources.num_workers)
     # Unlabeled tracks may lack a frame rate; they are then taken to have the lifter's.
     unlabeled_lengths = [track.frames * fps / (track.fps or fps) for track in unlabeled]
     sources = [config.labeled] if config.unlabeled is None else [config.labeled, config.unlabeled]
@@ -111,8 +116,8 @@ def epoch_order(config: TrainConfig, chunks: int) -> EpochOrder:
 
 
 def needs_intrinsics(config: TrainConfig) -> bool:
-    """Whether the objective projects with the cameras' intrinsics."""
-    return config.objective.projection in ("full", "linear")
+    """Whether the objective projects with the cameras' intrinsics; rays are made with assumed ones if need be."""
+    return config.objective.projection in ("full", "linear") and config.data.input == "screen"
 
 
 def _labeled(config: TrainConfig) -> list[TrackInfo]:
@@ -149,15 +154,23 @@ def _hold_out(config: TrainConfig, labeled: list[TrackInfo]) -> tuple[list[Track
     return training, validation
 
 
-def _one_layout(what: str, tracks: Sequence[TrackInfo]) -> JointLayout:
-    first = tracks[0]
-    for track in tracks:
-        if track.layout != first.layout:
+def _check_joints(
+    config: TrainConfig, tracks: Sequence[TrackInfo], input_layout: JointLayout, output_layout: JointLayout
+) -> None:
+    """Check that keypoints have every joint that the lifter reads, and positions too where views are made of them."""
+    used = {track.layout: track for track in tracks}.items()
+    for name, track in used:
+        if missing := [joint for joint in input_layout.joints if joint not in layout(name).joints]:
             raise UserError(
-                f"{track.file}: {what} of track {track.track_id} are {track.layout}, those of {first.file} "
-                f"{first.layout}; train on tracks of one layout (label or import_poses writes either)"
+                f"{track.file}: keypoints of track {track.track_id} are {name}, which lacks {missing[0]} of "
+                f"{input_layout.name}; train on tracks of one layout, or give data.input_layout=limbs12"
             )
-    return layout(first.layout)
+    missing = [joint for joint in input_layout.joints if joint not in output_layout.joints]
+    if config.data.world.enabled and missing:
+        raise UserError(
+            f"data.world.enabled=true: {output_layout.name} positions lack {missing[0]} of {input_layout.name} to make "
+            "views of; give data.input_layout=limbs12"
+        )
 
 
 def _one_rate(tracks: Sequence[TrackInfo]) -> float:

@@ -100,6 +100,7 @@ def _card(job: TrainJob, lineage: dict[str, str]) -> LifterCard:
         trajectory=plan.trajectory,
         fps=plan.fps,
         receptive_field=plan.shape.receptive_field,
+        input=config.data.input,
         lineage=lineage,
     )
 

@@ -48,6 +48,10 @@ class LiftConfig(JobConfig):
     """Number of tracks to make a page with video and 3D skeleton for, in pages/. With video=… every video has a page
     anyway."""
 
+    refine: bool | None = None
+    """Move the whole track so that it explains its keypoints, keeps the lengths of its bones and moves smoothly. If not
+    given, done with person-centred lifters, such as everyday."""
+
     flip: bool = True
     """Also lift the mirrored keypoints and average both results, as published results do. Takes twice the time."""
 

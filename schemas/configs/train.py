@@ -8,6 +8,67 @@ from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, Plug
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
+SubjectWeight = Annotated[str, Field(pattern=r"^.+=\d+(\.\d+)?$")]
+LifterInput = Literal["screen", "person_centred"]
+"""How a lifter is given keypoints: as places on the screen, or as rays around the person."""
+
+
+class WorldConfig(JobConfig):
+    """Made views of the labeled motion: other bodies, cameras and errors of a detector in every step.
+
+    The tracks' own keypoints are not used. Lengths are shares of the person's stature, seen from the camera.
+    """
+
+    enabled: bool = False
+    """Train on made views instead of the labeled tracks' own cameras and keypoints."""
+
+    samples_per_epoch: int = Field(default=102_400, ge=1)
+    """Samples that count as an epoch."""
+
+    diversity: bool = True
+    """Choose rare poses more often: each frame with the inverse square root of the number of frames like it."""
+
+    subject_weights: tuple[SubjectWeight, ...] = ()
+    """How often to choose frames of subjects, relative to others, by name or pattern: [S60=0.5, REACTIDLE_*=0.1]."""
+
+    speed: tuple[float, float] = (0.6, 1.4)
+    """Least and greatest speed of the motion, relative to the recording."""
+
+    bone_sd: float = Field(default=0.08, ge=0)
+    """Standard deviation of the logarithm of a bone's length; left and right bones are alike."""
+
+    stature_sd: float = Field(default=0.06, ge=0)
+    """Standard deviation of the logarithm of the stature."""
+
+    distance_m: tuple[float, float] = (1.5, 9.0)
+    """Least and greatest distance of the camera, m; near ones are as frequent as far ones by their logarithm."""
+
+    elevation_deg: tuple[float, float] = (-15.0, 60.0)
+    """Least and greatest elevation of the camera over the person, degrees; low ones are more frequent."""
+
+    roll_sd_deg: float = Field(default=5.0, ge=0)
+    """Standard deviation of the camera's roll, degrees."""
+
+    fov_deg: tuple[float, float] = (35.0, 90.0)
+    """Least and greatest field of view along the longer side of the picture, degrees."""
+
+    offset: float = Field(default=0.01, ge=0)
+    """Error of the detector that is constant over a window: standard deviation for each joint."""
+
+    slow: float = Field(default=0.01, ge=0)
+    """Error that changes slowly, with a time constant of 0.45 s: mean standard deviation over the joints."""
+
+    white: float = Field(default=0.003, ge=0)
+    """Error that is independent in each frame: standard deviation."""
+
+    outliers: float = Field(default=0.03, ge=0, le=1)
+    """Share of the joints that are six times as far off as `offset` says for a whole window."""
+
+    swapped: float = Field(default=0.5, ge=0, le=1)
+    """Share of the windows in which left and right are exchanged for some frames: of the body, the arms or the legs."""
+
+    missing: float = Field(default=0.2, ge=0, le=1)
+    """Share of the windows in which joints are missing: those beyond an edge of the picture, a limb, or some frames."""
 
 
 class DataConfig(JobConfig):
@@ -31,6 +92,16 @@ class DataConfig(JobConfig):
     subset_start: Literal["hash", "first"] = "hash"
     """Where that stretch begins: hash (a place computed from the sequence's length, as in the paper's experiments), or
     first (the first frame)."""
+
+    input: LifterInput = "screen"
+    """How the lifter is given keypoints: screen (where they are in the picture), or person_centred (as viewing rays
+    around the person, so that place and size in the picture, and the camera, do not matter)."""
+
+    input_layout: str | None = None
+    """Joints that the lifter reads, a layout such as limbs12. If not given, those of the labeled tracks."""
+
+    world: WorldConfig = WorldConfig()
+    """Made views of the labeled motion."""
 
     fps: float | None = Field(default=None, gt=0)
     """Frame rate of training, frames per second, to which all tracks are resampled. If not given, that of the labeled

@@ -41,6 +41,11 @@ POSES = pa.schema(
             pa.list_(pa.float32()),
             metadata={"unit": "m, camera space: where the root is", "shape": "frames,3; null if not predicted"},
         ),
+        pa.field(
+            "trajectory_provenance",
+            pa.string(),
+            metadata={"one of": "predicted fitted none; null in files of version 0.1.0"},
+        ),
         pa.field("interpolated", pa.list_(pa.bool_()), nullable=False, metadata={"shape": "frames"}),
         pa.field(
             "keypoint_score",

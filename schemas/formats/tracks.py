@@ -51,6 +51,7 @@ TRACKS = pa.schema(
             pa.list_(pa.bool_()),
             metadata={"shape": "frames; null if unknown", "meaning": "left and right were exchanged by linking"},
         ),
+        pa.field("up", pa.list_(pa.float32()), metadata={"meaning": "unit vector, camera space; null if unknown"}),
         # The layout of `positions`: motion capture has other joints than detectors.
         pa.field("positions_layout", pa.string()),
     ]

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from pose_files import noise, save_npz
 
-from pipelines.datasets.detector_noise import detect_like, rename_joints
+from pipelines.datasets.detector_noise import detect_like
 from pipelines.datasets.mocap17 import Mocap17
 from pipelines.synthetic.cameras import project
 from schemas.errors import UserError
 from schemas.layouts import layout, shared_joints
 
-H36M, COCO = layout("h36m17"), layout("coco17")
+H36M, LIMBS = layout("h36m17"), layout("limbs12")
 
 
 def walking_away() -> np.ndarray:
@@ -101,21 +101,19 @@ def test_errors_are_as_stated():
 
 
 def test_joints_that_the_motion_lacks_are_not_made_up(file):
-    for plain, coco in zip(tracks(file), tracks(file, layout="coco17"), strict=True):
-        pairs = np.array(shared_joints(COCO, H36M))
-        assert len(pairs) == 12
-        assert np.array_equal(coco.keypoints[:, pairs[:, 0]], plain.keypoints[:, pairs[:, 1]])
-        assert np.array_equal(coco.scores[:, pairs[:, 0]], plain.scores[:, pairs[:, 1]])
-        assert (coco.scores[:, :5] == 0).all()
-        assert np.array_equal(coco.keypoints[:, 0], plain.keypoints[:, H36M.index("neck")])
-        assert (coco.layout, coco.positions_layout) == ("coco17", "h36m17")
+    for plain, limbs in zip(tracks(file), tracks(file, layout="limbs12"), strict=True):
+        pairs = np.array(shared_joints(LIMBS, H36M))
+        assert len(pairs) == len(LIMBS)
+        assert np.array_equal(limbs.keypoints, plain.keypoints[:, pairs[:, 1]])
+        assert np.array_equal(limbs.scores, plain.scores[:, pairs[:, 1]])
+        assert (limbs.layout, limbs.positions_layout) == ("limbs12", "h36m17")
 
 
-def test_renaming_to_the_same_layout_changes_nothing():
-    keypoints, scores = noise(3, 17, 2), np.ones((3, 17))
-    renamed = rename_joints(keypoints, scores, H36M, H36M, "neck")
-    assert np.array_equal(renamed[0], keypoints)
-    assert np.array_equal(renamed[1], scores)
+def test_up_is_the_way_from_the_ankles_to_the_head(file):
+    for track in tracks(file):
+        assert track.up is not None
+        assert np.linalg.norm(track.up) == pytest.approx(1, abs=1e-6)
+        assert track.up[1] < -0.9, "cameras stand nearly level, and y points down"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +130,7 @@ def test_unknown_names_are_said(file, options, text):
 
 def test_real_motion(shared_data):
     file = str(shared_data / "mocap" / "cmu_mocap_17j.npz")
-    found = tracks(file, subjects=("S01", "S135"), layout="coco17", noise_px=0)
+    found = tracks(file, subjects=("S01", "S135"), layout="limbs12", noise_px=0)
     assert len(found) == 4 * 14
     for track in found:
         assert track.positions is not None

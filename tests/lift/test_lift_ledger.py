@@ -12,7 +12,7 @@ from pipelines.io.shards import FAILED, FINISHED
 from pipelines.lift.ledger import read_ledger, remove, settings_of
 from schemas.formats.poses import FORMAT, POSES
 
-SETTINGS = settings_of("models:/lifter/1", "0" * 64, False)
+SETTINGS = settings_of("models:/lifter/1", "0" * 64, False, False)
 TRACKS = [("one.parquet", "t0"), ("one.parquet", "t1"), ("one.parquet", "t2"), ("two.parquet", "t3")]
 EMPTY = ("timestamps_s", "positions", "interpolated", "keypoint_score", "bone_length_deviation")
 

@@ -132,7 +132,7 @@ HOSTILE = [
     (person("a", fps=np.nan, timestamps_s=np.zeros(60)), "its frame rate is unknown"),
     (person("a", timestamps_s=np.linspace(0, 1e15, 60)), "s apart on average"),
     (person("a", width=0), "its image has 0 × 1000 pixels"),
-    (person("a", layout="coco17"), "keypoints are coco17, expected h36m17"),
+    (person("a", layout="coco17"), "keypoints are coco17, which lacks pelvis of h36m17"),
     (person("a", **SIXTEEN), "has 16 keypoints a frame, h36m17 has 17"),
     (replace(person("a"), keypoints=np.full((60, 17, 2), 3e38, np.float32)), "are not finite"),
     ("it cannot be read", "it cannot be read"),

@@ -56,7 +56,7 @@ def with_nan(name, frame):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"layout": "h36m17"}, r"keypoints are h36m17, expected coco17; give tracks of coco17"),
+        ({"layout": "h36m17"}, r"keypoints are h36m17, which lacks nose of coco17; give tracks of coco17"),
         ({"positions": None}, r"has no positions; labeled tracks come from python -m jobs.import_poses"),
         (
             {"positions_layout": "humaneva15"},

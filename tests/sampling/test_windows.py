@@ -16,7 +16,7 @@ def golden_sequences() -> Sequences:
     inputs = torch.cat([torch.arange(n * 2.0).reshape(n, 1, 2) for n in (50, 37)])
     info = SequenceInfo("", "", None, None, None, 1, 1, 50.0)
     offsets = torch.tensor([0, 50, 87])
-    return Sequences((info, info), POINT, None, inputs, inputs, inputs[..., 0], None, None, offsets)
+    return Sequences((info, info), POINT, None, inputs, inputs, inputs[..., 0], None, None, torch.zeros(2, 3), offsets)
 
 
 @pytest.mark.parametrize(

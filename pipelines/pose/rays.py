@@ -1,0 +1,72 @@
+"""Viewing rays: keypoints freed of the camera that saw them.
+
+The ray of a keypoint is given by its slopes (X/Z, Y/Z) in camera space (x right, y down, z forward). They do not depend
+on focal length, principal point, distortion and size of the image.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+from torch.nn import functional
+
+from pipelines.pose.cameras import camera_vector, to_screen
+from schemas.cameras import Intrinsics
+
+# Field of view along the longer side of an image without known intrinsics, degrees: that of a phone's main camera. The
+# pose hardly depends on it; how far away the person is does.
+ASSUMED_FOV_DEG = 60.0
+# The camera whose screen coordinates are slopes, in the order of `cameras.CAMERA_FIELDS`.
+SLOPE_CAMERA = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+# Each step reduces the error of the inverse at least fourfold for the lenses of phones and studios.
+_UNDISTORT_STEPS = 8
+
+
+def assumed_intrinsics(width: int, height: int, fov_deg: float = ASSUMED_FOV_DEG) -> Intrinsics:
+    """Intrinsics of an image (px) of which only the size is known: the field of view lies along its longer side."""
+    focal = max(width, height) / 2 / math.tan(math.radians(fov_deg) / 2)
+    return Intrinsics(fx=focal, fy=focal, cx=width / 2, cy=height / 2)
+
+
+def slopes(
+    points_px: Float32[Tensor, "*points 2"], width: int, height: int, intrinsics: Intrinsics | None
+) -> Float32[Tensor, "*points 2"]:
+    """Slopes of the rays of some pixels.
+
+    Args:
+        points_px: Pixels.
+        width: Width of the image, px.
+        height: Height of the image, px.
+        intrinsics: Pixels; None: `assumed_intrinsics`.
+    """
+    camera = camera_vector(intrinsics or assumed_intrinsics(width, height), width, height)
+    distorted = (to_screen(points_px, width, height) - camera[2:4]) / camera[:2]
+    return undistorted(distorted, camera)
+
+
+def undistorted(distorted: Float[Tensor, "*points 2"], camera: Float32[Tensor, "10"]) -> Float[Tensor, "*points 2"]:
+    """The slopes whose image by the lens of a camera is `distorted`, by fixed-point iteration (as OpenCV does)."""
+    k1, k2, k3, tx, ty, cross = camera[4:].unbind()
+    if not camera[4:9].any():
+        return distorted
+    tangential = torch.stack([tx, ty])
+    x = distorted
+    for _ in range(_UNDISTORT_STEPS):
+        r2 = x.square().sum(-1, keepdim=True)
+        scale = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + cross * (tangential * x).sum(-1, keepdim=True)
+        x = (distorted - tangential * r2) / scale
+    return x
+
+
+def turned_to(ray: Float[Tensor, "*rays 2"]) -> Float[Tensor, "*rays 3 3"]:
+    """The axes, as rows, of a camera that is turned by the shortest way to look along a ray, given by its slopes.
+
+    With `axes` the result, `points @ axes.mT` are camera-space points in the turned camera, and `points @ axes` the way
+    back. It is Rodrigues' formula for the rotation of (0, 0, 1) to the ray.
+    """
+    a, b, c = functional.normalize(torch.cat([ray, torch.ones_like(ray[..., :1])], dim=-1), dim=-1).unbind(-1)
+    k = 1 / (1 + c)
+    x_axis = torch.stack([1 - a * a * k, -a * b * k, -a], dim=-1)
+    y_axis = torch.stack([-a * b * k, 1 - b * b * k, -b], dim=-1)
+    return torch.stack([x_axis, y_axis, torch.stack([a, b, c], dim=-1)], dim=-2)

@@ -1,0 +1,78 @@
+"""How often to draw each labeled frame, so that rare poses and small recordings are not drowned by common ones."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatch
+
+import torch
+from jaxtyping import Float32, Float64, Int64
+from torch import Tensor
+
+from pipelines.sampling.sequences import Sequences
+from schemas.layouts import JointLayout
+
+# Cells of pose space, frames by which they are placed, and rounds of k-means: their number hardly matters.
+_CELLS, _PLACED_BY, _ROUNDS = 600, 20_000, 4
+# Frames compared with all cells at once.
+_CHUNK = 16_384
+
+
+def frame_weights(
+    sequences: Sequences, diversity: bool, subject_weights: Iterable[str], seed: int
+) -> Float64[Tensor, " frames"]:
+    """How often to draw each frame, relative to the others; on the device of the sequences.
+
+    Args:
+        sequences: Labeled.
+        diversity: Whether a frame counts the less the more frames are like it: 1 / sqrt(frames in its cell).
+        subject_weights: `PATTERN=FACTOR` for subjects; a subject takes the first pattern that it matches.
+        seed: Of the places of the cells.
+    """
+    patterns = [(pattern, float(factor)) for pattern, _, factor in (text.rpartition("=") for text in subject_weights)]
+    factors = torch.tensor([_factor(info.subject or "", patterns) for info in sequences.infos])
+    weights = factors.double().repeat_interleave(sequences.lengths.cpu()).to(sequences.up.device)
+    if diversity:
+        cells = _cells(body_frame(sequences), seed)
+        weights /= torch.bincount(cells, minlength=_CELLS).double().sqrt()[cells]
+    return weights
+
+
+def body_frame(sequences: Sequences) -> Float32[Tensor, "frames coordinates"]:
+    """Joints relative to the root, in axes of the ground and of the hips: the same pose is the same anywhere."""
+    assert sequences.positions is not None
+    assert sequences.positions_layout is not None
+    layout = sequences.positions_layout
+    up = sequences.up.repeat_interleave(sequences.lengths, dim=0)
+    left, right = (sequences.positions[:, layout.index(f"{side}_hip")] for side in ("left", "right"))
+    across = left - right
+    across = torch.nn.functional.normalize(across - (across * up).sum(-1, keepdim=True) * up, dim=-1)
+    axes = torch.stack([across, torch.linalg.cross(up, across), up], dim=-1)
+    relative = sequences.positions - sequences.positions[:, _root(layout), None]
+    return (relative @ axes).flatten(1)
+
+
+def _cells(poses: Float32[Tensor, "frames coordinates"], seed: int) -> Int64[Tensor, " frames"]:
+    """The cell of each pose, by k-means over some of the poses."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(poses), generator=generator).to(poses.device)
+    sample = poses[order[:_PLACED_BY]]
+    centres = sample[:_CELLS]
+    for _ in range(_ROUNDS):
+        nearest = _nearest(sample, centres)
+        sums = torch.zeros_like(centres).index_add_(0, nearest, sample)
+        counts = torch.bincount(nearest, minlength=len(centres))[:, None]
+        centres = torch.where(counts > 0, sums / counts.clamp_min(1), centres)
+    return _nearest(poses, centres)
+
+
+def _nearest(
+    poses: Float32[Tensor, "frames coordinates"], centres: Float32[Tensor, "cells coordinates"]
+) -> Int64[Tensor, " frames"]:
+    return torch.cat([torch.cdist(part, centres).argmin(1) for part in poses.split(_CHUNK)])
+
+
+def _factor(subject: str, patterns: Iterable[tuple[str, float]]) -> float:
+    return next((factor for pattern, factor in patterns if fnmatch(subject, pattern)), 1.0)
+
+
+def _root(layout: JointLayout) -> int:
+    return layout.parents.index(-1)

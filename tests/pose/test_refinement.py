@@ -1,0 +1,67 @@
+import pytest
+import torch
+
+from pipelines.pose.refinement import Observed, refine, with_constant_bones
+from schemas.layouts import joint_indices, layout
+
+H36M, LIMBS = layout("h36m17"), layout("limbs12")
+JOINTS = list(joint_indices(H36M, LIMBS))
+
+
+def walker(frames=40):
+    """A person of constant bones who swings the limbs, and walks away from the camera."""
+    generator = torch.Generator().manual_seed(1)
+    rest = torch.randn(17, 3, generator=generator) * 0.2
+    rest = rest + torch.tensor([0.0, 0.3, 0.0]) * torch.tensor([[h % 4] for h in range(17)])
+    swing = 0.2 * torch.sin(torch.arange(frames) / 6)[:, None, None] * torch.randn(17, 3, generator=generator)
+    pose = with_constant_bones(rest - rest[0] + swing - swing[:, :1], H36M)
+    root = torch.stack([torch.zeros(frames), torch.zeros(frames), 3 + torch.arange(frames) / 30], 1)
+    return pose, root
+
+
+def observed(pose, root, error=0.0):
+    joints = (pose + root[:, None])[:, JOINTS]
+    slopes = joints[..., :2] / joints[..., 2:]
+    slopes = slopes + error * torch.randn(slopes.shape, generator=torch.Generator().manual_seed(2))
+    return Observed(slopes, torch.ones(slopes.shape[:2]), JOINTS, torch.arange(len(pose), dtype=torch.float64) / 30)
+
+
+def mean_error(first, second):
+    return (first - second).norm(dim=-1).mean().item()
+
+
+def test_a_poor_prediction_becomes_better_and_the_person_is_found():
+    pose, root = walker()
+    slow = torch.randn(1, 17, 3, generator=torch.Generator().manual_seed(3)) * 0.04
+    wrong = pose + slow + 0.02 * torch.randn(pose.shape, generator=torch.Generator().manual_seed(4))
+    wrong = wrong - wrong[:, :1]
+    found, found_root = refine(wrong, H36M, observed(pose, root, error=0.003))
+    assert mean_error(found[:, JOINTS], pose[:, JOINTS]) < 0.8 * mean_error(wrong[:, JOINTS], pose[:, JOINTS])
+    assert found_root[-1, 2] - found_root[0, 2] == pytest.approx(39 / 30, rel=0.15), "who walks away, walks away"
+
+
+def test_bones_are_constant_and_sides_alike():
+    pose, root = walker()
+    noisy = pose + 0.03 * torch.randn(pose.shape, generator=torch.Generator().manual_seed(4))
+    found, _ = refine(noisy - noisy[:, :1], H36M, observed(pose, root))
+    children, parents = (list(ends) for ends in zip(*H36M.bones, strict=True))
+    lengths = (found[:, children] - found[:, parents]).norm(dim=-1)
+    assert (lengths.std(0) / lengths.mean(0)).max() < 1e-4
+    mirrored = [children.index(H36M.mirror[child]) for child in children]
+    torch.testing.assert_close(lengths, lengths[:, mirrored], atol=1e-4, rtol=0)
+    assert found[:, 0].abs().max() < 1e-6, "the root is the origin"
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_the_shortest_tracks_are_refined_too(frames):
+    pose, root = walker(frames)
+    found, found_root = refine(pose, H36M, observed(pose, root))
+    assert found.isfinite().all()
+    assert found_root.isfinite().all()
+
+
+def test_nothing_seen_leaves_the_pose():
+    pose, root = walker(5)
+    nothing = Observed(torch.zeros(5, 12, 2), torch.zeros(5, 12), JOINTS, torch.arange(5, dtype=torch.float64) / 30)
+    found, _ = refine(pose, H36M, nothing)
+    assert mean_error(found, pose) < 0.03
