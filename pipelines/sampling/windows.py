@@ -75,8 +75,9 @@ class Batch:
 
     def part(self, samples: slice) -> "Batch":
         """Some of the samples."""
-        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(Batch)}
-        return Batch(**{name: None if values is None else values[samples] for name, values in columns.items()})
+        columns = {field.name: getattr(self, field.name) for field in fields(Batch)}
+        chosen: dict[str, Any] = {name: None if part is None else part[samples] for name, part in columns.items()}
+        return Batch(**chosen)
 
     @staticmethod
     def concatenate(batches: "Sequence[Batch]") -> "Batch":

@@ -72,8 +72,7 @@ def test_a_whole_track_gives_what_its_windows_give():
     torch.testing.assert_close(whole, single)
 
 
-def test_a_person_twice_as_far_away_is_placed_twice_as_far():
-    lifter = model(trajectory=True)
+def test_a_person_twice_as_far_away_is_half_as_large():
     near = seen(person())
     far = near.clone()
     far[..., :2] = near[..., :2] / 2

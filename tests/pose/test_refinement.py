@@ -61,7 +61,7 @@ def test_the_shortest_tracks_are_refined_too(frames):
 
 
 def test_nothing_seen_leaves_the_pose():
-    pose, root = walker(5)
+    pose, _ = walker(5)
     nothing = Observed(torch.zeros(5, 12, 2), torch.zeros(5, 12), JOINTS, torch.arange(5, dtype=torch.float64) / 30)
     found, _ = refine(pose, H36M, nothing)
     assert mean_error(found, pose) < 0.03

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,12 +11,12 @@ from pipelines.sampling.diversity import frame_weights
 from pipelines.sampling.made_views import MadeViews
 from pipelines.sampling.sequences import concatenate
 from pipelines.sampling.windows import WindowShape
-from schemas.configs.train import WorldConfig
+from schemas.configs.train import LifterInput, WorldConfig
 from schemas.layouts import joint_indices, layout
 
 LIMBS, H36M = layout("limbs12"), layout("h36m17")
 FRAMES = 9
-STILL = {"offset": 0, "slow": 0, "white": 0, "swapped": 0, "missing": 0}
+STILL: dict[str, Any] = {"offset": 0, "slow": 0, "white": 0, "swapped": 0, "missing": 0}
 
 
 def motion():
@@ -35,7 +37,7 @@ def motion():
 HEIGHTS = {"hip": 0.0, "knee": 0.4, "ankle": 0.8, "shoulder": -0.5, "elbow": -0.3, "wrist": -0.1, "head": -0.8}
 
 
-def views(lifter_input="person_centred", **changes):
+def views(lifter_input: LifterInput = "person_centred", **changes: Any) -> MadeViews:
     config = WorldConfig(samples_per_epoch=100, **changes)
     return MadeViews(
         motion(), config, WindowShape(FRAMES), LIMBS, lifter_input, stride=2, fps=30.0, batch_size=64, seed=3

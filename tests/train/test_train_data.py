@@ -28,7 +28,7 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
     ("labeled", "unlabeled", "changes", "message"),
     [
         ([person("a", **UNLABELED)], None, {}, "none of 1 tracks has positions; labeled tracks come from python -m"),
-        ([person("a")], [person("b", layout="coco17")], {}, "track b are coco17, which lacks pelvis of h36m17; train on tracks of"),
+        ([person("a")], [person("b", layout="coco17")], {}, "track b are coco17, which lacks pelvis of h36m17"),
         ([person("a", fps=float("nan"))], None, {}, "track a: its frame rate is unknown; give data.fps"),
         ([person("a"), person("b", fps=25.0)], None, {}, "data.fps: the labeled tracks have 25 to 50 frames/s; give"),
         ([person("a")], [person("b", **UNCALIBRATED)], {}, "projection=full: 1 of 1 unlabeled tracks have no"),
