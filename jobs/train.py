@@ -77,12 +77,17 @@ class Display(TrainingDisplay):
 def show(report: dict[str, Any]) -> None:
     """Print the summary."""
     tracks, last = report["tracks"], report["last"]
-    best = report["best_validation_mpjpe_mm"]
+    best, warmup = report["best_validation_mpjpe_mm"], report["warmup_epochs"]
+    held_out = (
+        ", the last"
+        if best is None
+        else f", {best:.1f} mm held out" + (f", of the epochs after the warm-up of {warmup}" if warmup else "")
+    )
     rows = [
         ("tracks", ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in tracks.items() if count)),
         ("lifter", f"{report['receptive_field']} frames at {report['fps']:g} frames/s"),
         ("epochs", f"{report['epochs']}" + (f", {last['frames_per_s']:,.0f} frames/s in the last" if last else "")),
-        ("best", f"epoch {report['best_epoch']}" + (f", {best:.1f} mm held out" if best is not None else ", the last")),
+        ("best", f"epoch {report['best_epoch']}{held_out}"),
         ("output", f"{report['output']}/best.pt, /last.pt, /report.json, /training.html"),
     ]
     console = Terminal()

@@ -45,9 +45,10 @@ def main(config: TuneConfig) -> int:
     with storage.sole_writer(config.output):
         work = run.survey(job)
         if work.nothing_to_do:
-            Terminal().print(
-                f"tune: nothing to do: {config.output} holds the finished search; trials={job.trials + 10} would go on"
-            )
+            more = f"trials={job.trials + 10} would go on"
+            if job.exhausts_space:
+                more = f"it tried all {job.trials} combinations of the search space"
+            Terminal().print(f"tune: nothing to do: {config.output} holds the finished search; {more}")
             return 0
         tracking_server.connect()  # before Ray starts, because an unreachable server is reported in less time
         capacity = trial_capacity(config, job.trials)
@@ -70,6 +71,10 @@ class Display:
         self._best = min((t for t in before if t.state == "finished"), key=lambda t: t.best_mm or 0, default=None)
         self._started_at, self._done_before = time.monotonic(), len(self._done)
         self._task = bars.add_task("", total=trials * self._epochs, shown="starting")
+        if not before and (outside := job.untried_defaults):
+            self.print_line(f"the config's own values are not tried, because the search space lacks {values(outside)}")
+        if job.exhausts_space:
+            self.print_line(f"{trials} trials try every combination of the search space")
         if self._done:
             self.print_line(f"going on after {len(self._done)} of {trials} trials")
 

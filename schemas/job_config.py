@@ -52,6 +52,16 @@ class JobConfig(BaseModel):
     BARE_FIELD: ClassVar[str | None] = None
     """Field that the first word of the command line may give without its name, if any."""
 
+    @classmethod
+    def contradictions(cls, values: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+        """A message for each field that a command line gives although the rest of it makes the value meaningless.
+
+        Args:
+            values: All nested values, those of recipes included.
+            given: The single fields of the command line, by dotted path.
+        """
+        return []
+
 
 class PluginConfig(BaseModel):
     """The name of a plug-in and its options, which the plug-in's own `Config` validates."""

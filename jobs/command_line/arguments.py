@@ -7,8 +7,9 @@ import yaml
 
 from pipelines import registry
 from pipelines.io.addresses import absolute_path
+from schemas.configs.search_space import merge_spaces
 from schemas.errors import UserError
-from schemas.job_config import JobConfig, Resolve, build
+from schemas.job_config import JobConfig, Resolve, build, flatten
 
 Config = TypeVar("Config", bound=JobConfig)
 
@@ -33,6 +34,8 @@ def read_config(model: type[Config], arguments: Sequence[str], resolve: Resolve 
         UserError: Every mistake, a line each.
     """
     values, mistakes = _merge_all(arguments)
+    fields, _ = _merge_all([argument for argument in arguments if "=" in argument])
+    mistakes += model.contradictions(values, flatten(fields))
     try:
         config = build(model, values, plugin_config, resolve)
     except UserError as error:
@@ -70,7 +73,13 @@ def _merge_all(arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     mistakes: list[str] = []
     for argument in sorted(arguments, key=lambda a: "=" in a):
         try:
-            _merge(values, _assignment(argument) if "=" in argument else _recipe(argument))
+            given = _assignment(argument) if "=" in argument else _recipe(argument)
+            if isinstance(given.get("search_space"), dict):
+                # A dimension replaces that of an earlier recipe as a whole, or two kinds of values would be mixed.
+                earlier = values.pop("search_space", None)
+                values["search_space"] = earlier if isinstance(earlier, dict) else {}
+                values["search_space"] = merge_spaces(values["search_space"], given.pop("search_space"))
+            _merge(values, given)
         except UserError as error:
             mistakes.append(str(error))
     return values, mistakes

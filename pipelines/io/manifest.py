@@ -5,6 +5,7 @@ settings of a new command by `require_same_settings`.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +104,10 @@ def _is_same(before: Any, now: Any) -> bool:
         return all(map(_is_same, before, now))
     if isinstance(before, str) and isinstance(now, str) and now.startswith("/"):
         return absolute_path(before) == now
+    if isinstance(before, str) and isinstance(now, float):
+        # Earlier versions kept numbers in a search space as they were written, and YAML takes 1e-4 for a text.
+        with suppress(ValueError):
+            return float(before) == now
     return before == now
 
 

@@ -1,112 +1,111 @@
-"""Samplers choose the values of each trial: at random, every combination, or near those of good trials (TPE)."""
+"""Samplers choose the values of each trial: Optuna's, by the names in a table."""
 
-import itertools
-import math
-from collections.abc import Mapping
-from typing import Any, Protocol
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import optuna
+from optuna.samplers import BaseSampler, BruteForceSampler, GPSampler, RandomSampler, TPESampler
 
 from pipelines.search import optuna_study
-from pipelines.search.space import grid_values
-from schemas.configs.search_space import Dimension, Space
+from pipelines.search.optuna_study import Ending
+from pipelines.search.space import combinations, outside, own_values
+from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 
-
-class Sampler(Protocol):
-    """Proposes values for trials and is told their results."""
-
-    def propose(self, number: int) -> dict[str, Any]:
-        """Values by dotted path for trial `number`, which counts from 1."""
-        ...
-
-    def tell(
-        self, number: int, parameters: Mapping[str, Any], state: optuna_study.Ended, scores_mm: Mapping[int, float], /
-    ) -> None:
-        """Take the result of a trial that ended in this run of the search or before it was interrupted."""
-        ...
+SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
+    # Running trials count as bad ones (`constant_liar`), so that those started together differ.
+    "tpe": lambda seed: TPESampler(seed=seed, constant_liar=True),
+    "gp": lambda seed: GPSampler(seed=seed),
+    "random": lambda seed: RandomSampler(seed=seed),
+    "grid": lambda seed: BruteForceSampler(seed=seed),
+}
+# How often a sampler may propose values that were tried already, before it is given others that were not.
+MOST_REPEATS = 20
 
 
-def make_sampler(config: TuneConfig, space: Space, started: int) -> Sampler:
-    """The sampler that a config names.
+class Sampler:
+    """Proposes values for trials and is told their results.
+
+    What it proposes follows from the seed, the trial's number and the results told before, so that a search that
+    continues after an interruption chooses as it would have without one.
 
     Args:
         config: The search.
         space: What is searched.
-        started: Number of trials that have started already.
-    """
-    if config.sampler == "tpe":
-        return _Tpe(space, config.seed, started)
-    return _Random(space, config.seed) if config.sampler == "random" else _Grid(space)
-
-
-class _Random:
-    """Draws each trial independently: its values depend on the seed and its number alone."""
-
-    def __init__(self, space: Space, seed: int) -> None:
-        self._space, self._seed = space, seed
-
-    def propose(self, number: int) -> dict[str, Any]:
-        random = np.random.default_rng([self._seed, number])
-        return {path: _draw(dimension, random) for path, dimension in self._space.items()}
-
-    def tell(self, *_: object) -> None:
-        pass
-
-
-class _Grid:
-    """Every combination in turn; the last field changes fastest."""
-
-    def __init__(self, space: Space) -> None:
-        values = (grid_values(dimension) for dimension in space.values())
-        self._combinations = [dict(zip(space, combination, strict=True)) for combination in itertools.product(*values)]
-
-    def propose(self, number: int) -> dict[str, Any]:
-        return self._combinations[number - 1]
-
-    def tell(self, *_: object) -> None:
-        pass
-
-
-class _Tpe:
-    """Optuna's tree-structured Parzen estimator.
-
-    Running trials count as bad ones (`constant_liar`), so that those started together differ.
     """
 
-    def __init__(self, space: Space, seed: int, started: int) -> None:
-        self._space, self._distributions = space, optuna_study.distributions(space)
-        # With the same seed, a search that continues would propose the values of its first trials again.
-        own_seed = int(np.random.SeedSequence([seed, started]).generate_state(1)[0])
-        sampler = optuna.samplers.TPESampler(seed=own_seed, constant_liar=True)
-        self._study = optuna.create_study(sampler=sampler, direction="minimize")
+    def __init__(self, config: TuneConfig, space: Space) -> None:
+        # Optuna's tree of tried combinations expects one order; a recipe's may change.
+        self._space = {path: space[path] for path in sorted(space)}
+        self._make, self._seed = SAMPLERS[config.sampler], config.seed
+        # Members of a population change their values while they train, so that equal ones become different.
+        self._repeats = config.scheduler == "pbt"
+        self._combinations = combinations(space)
+        own = own_values(config, space)
+        self._own = None if outside(space, own) else own
+        self._distributions = optuna_study.distributions(self._space)
+        self._study = optuna.create_study(sampler=RandomSampler(seed=0), direction="minimize")
         self._asked: dict[int, optuna.trial.Trial] = {}
+        # The values of all trials, each as a text.
+        self._tried: set[str] = set()
 
     def propose(self, number: int) -> dict[str, Any]:
-        trial = self._study.ask(self._distributions)
+        """Values by dotted path for trial `number`, which counts from 1; those of the config itself come first."""
+        if number == 1 and self._own is not None:
+            self._study.enqueue_trial(optuna_study.labels(self._space, self._own))
+        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
+        trial = self._ask(self._sampler(self._make, seed), MOST_REPEATS)
+        if trial is None:
+            trial = self._ask(self._sampler(self._untried, seed), 1)
+        assert trial is not None, "every combination of the search space was tried"
+        self._tried.add(_key(trial.params))
         self._asked[number] = trial
         return optuna_study.to_values(self._space, trial.params)
 
-    def tell(
-        self, number: int, parameters: Mapping[str, Any], state: optuna_study.Ended, scores_mm: Mapping[int, float]
-    ) -> None:
+    def tell(self, number: int, parameters: Mapping[str, Any], ending: Ending) -> None:
+        """Take the result of a trial that ended in this run of the search or before it was interrupted.
+
+        Args:
+            number: Of the trial.
+            parameters: Its values by dotted path.
+            ending: How it ended.
+        """
+        self._tried.add(_key(optuna_study.labels(self._space, parameters)))
         asked = self._asked.pop(number, None)
+        if asked is None and outside(self._space, parameters):
+            return  # Optuna takes no such trial, and nothing follows from it for those that it can propose
         if asked is None:
-            self._study.add_trial(optuna_study.ended_trial(self._space, parameters, state, scores_mm))
-            return
-        for epoch, score_mm in scores_mm.items():
-            asked.report(score_mm, epoch)
-        value = min(scores_mm.values()) if state == "finished" else None
-        self._study.tell(asked, value, state=optuna_study.STATES[state])
+            self._study.add_trial(optuna_study.ended_trial(self._space, parameters, ending))
+        else:
+            # A sampler of combinations would now try to end Optuna's own loop, which is not used here.
+            self._study.sampler = RandomSampler(seed=0)
+            optuna_study.end_trial(self._study, asked, ending)
+
+    def _ask(self, sampler: BaseSampler, attempts: int) -> optuna.trial.Trial | None:
+        """A trial with values that were not tried; None if the sampler proposes only others."""
+        for _ in range(attempts):
+            self._study.sampler = sampler
+            trial = self._study.ask(self._distributions)
+            if self._repeats or _key(trial.params) not in self._tried:
+                return trial
+            # The same values would have the same result, which the sampler has been or will be told already.
+            self._study.sampler = RandomSampler(seed=0)
+            optuna_study.end_trial(self._study, trial, Ending("failed"))
+        return None
+
+    def _untried(self, seed: int) -> BaseSampler:
+        return (RandomSampler if self._combinations is None else BruteForceSampler)(seed=seed)
+
+    @staticmethod
+    def _sampler(make: Callable[[int], BaseSampler], seed: int) -> BaseSampler:
+        with warnings.catch_warnings():
+            # Some have been in Optuna for years and are still called experimental.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return make(seed)
 
 
-def _draw(dimension: Dimension, random: np.random.Generator) -> Any:
-    if dimension.kind == "choice":
-        return dimension.values[int(random.integers(len(dimension.values)))]
-    low, high = dimension.values
-    if dimension.kind == "randint":
-        return int(random.integers(low, high, endpoint=True))
-    if dimension.kind == "uniform":
-        return float(random.uniform(low, high))
-    return float(math.exp(random.uniform(math.log(low), math.log(high))))
+def _key(labels: Mapping[str, Any]) -> str:
+    return json.dumps(labels, sort_keys=True)

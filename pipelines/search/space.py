@@ -14,12 +14,17 @@ from schemas.errors import UserError
 from schemas.job_config import PluginConfigs, build, paths
 
 DEFAULT_TRIALS = 20
+# All combinations of a grid are tried, and each one takes seconds at least.
+MOST_COMBINATIONS = 10_000
 
 # Fields that no search can vary, and why; a path that ends in a dot stands for all fields below it.
 REFUSED = {
     "lifter.name": "one lifter is searched at a time; search its options",
     "resources.": "who computes changes no result",
     "data.validation_subjects": "errors on other people cannot be compared",
+    "data.actions": "errors on other actions cannot be compared",
+    "data.fps": "errors on other frames cannot be compared",
+    "data.downsample": "errors on other frames cannot be compared",
     "labeled": "trials differ in settings, not in data",
     "unlabeled": "trials differ in settings, not in data",
     "output": "trials differ in settings, not in data",
@@ -57,24 +62,55 @@ def search_space(config: TuneConfig, plugins: PluginConfigs) -> dict[str, Dimens
             checked[path] = _checked(config, path, dimension, plugins)
         except UserError as error:
             mistakes.append(str(error))
+    count = combinations(checked)
+    if config.sampler == "grid" and count is not None and count > MOST_COMBINATIONS:
+        mistakes.append(
+            f"sampler=grid: the search space has {count:,} combinations, all of which would be tried; at most "
+            f"{MOST_COMBINATIONS:,} can be: give fewer values, or another sampler"
+        )
+    warmup = longest_warmup(config, checked)
+    if config.scheduler == "asha" and config.asha.grace_epochs <= warmup < config.optimization.epochs:
+        mistakes.append(
+            f"asha.grace_epochs={config.asha.grace_epochs}: trials cannot be compared before their first epoch with "
+            f"unlabeled tracks, which follows a warm-up of up to {warmup} epochs; give more than {warmup}"
+        )
     if mistakes:
         raise UserError("\n".join(mistakes))
     return checked
 
 
+def longest_warmup(config: TuneConfig, space: Space) -> int:
+    """The most epochs that a trial begins with without unlabeled tracks; 0 if there are no unlabeled tracks."""
+    if config.unlabeled is None:
+        return 0
+    searched = space.get("objective.warmup_epochs")
+    return int(max(searched.values)) if searched else config.objective.warmup_epochs
+
+
 def trial_count(config: TuneConfig, space: Space) -> int:
-    """Total number of trials."""
+    """Total number of trials: each combination is tried once at most, except in a population, where values change."""
+    count, trials = combinations(space), config.trials or DEFAULT_TRIALS
     if config.sampler == "grid":
-        return math.prod(len(grid_values(dimension)) for dimension in space.values())
-    return config.trials or DEFAULT_TRIALS
+        assert count is not None
+        return count
+    return trials if count is None or config.scheduler == "pbt" else min(trials, count)
 
 
-def grid_values(dimension: Dimension) -> tuple[Any, ...]:
-    """Every value of a field that has a finite number of them."""
-    if dimension.kind == "choice":
-        return dimension.values
-    assert dimension.kind == "randint"
-    return tuple(range(dimension.values[0], dimension.values[1] + 1))
+def combinations(space: Space) -> int | None:
+    """Number of combinations of values; None if a field has infinitely many."""
+    sizes = [_size(dimension) for dimension in space.values()]
+    return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
+
+def own_values(config: TuneConfig, space: Space) -> dict[str, Any]:
+    """The values that the config itself gives to the searched fields; None where it leaves a plug-in's default."""
+    values = config.model_dump(mode="json", include=set(TrainConfig.model_fields))
+    return {path: _get(values, path) for path in space}
+
+
+def outside(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some values that the search space does not contain."""
+    return {path: value for path, value in values.items() if not _contains(space[path], value)}
 
 
 def trial_config(config: TuneConfig, parameters: Mapping[str, Any], output: str) -> TrainConfig:
@@ -97,6 +133,20 @@ def trial_config(config: TuneConfig, parameters: Mapping[str, Any], output: str)
     except ValidationError as error:
         shown = ", ".join(f"{path}={value}" for path, value in parameters.items())
         raise UserError(f"{shown}: do not go together: {error.errors()[0]['msg']}") from error
+
+
+def _size(dimension: Dimension) -> int | None:
+    if dimension.kind == "choice":
+        return len(dimension.values)
+    low, high = dimension.values
+    return high - low + 1 if dimension.kind == "randint" else None
+
+
+def _contains(dimension: Dimension, value: Any) -> bool:
+    if dimension.kind == "choice":
+        return value in dimension.values
+    low, high = dimension.values
+    return isinstance(value, int | float) and low <= value <= high
 
 
 def _contradictions(config: TuneConfig) -> Iterator[str]:
@@ -150,6 +200,9 @@ def _checked(config: TuneConfig, path: str, dimension: Dimension, plugins: Plugi
         # Both bounds may be whole numbers that an integer field takes; a value between them shows that it is one.
         low, high = dimension.values
         _tried(config, path, low + (high - low) / math.pi, plugins)
+    for number, value in enumerate(taken):
+        if dimension.kind == "choice" and value in taken[:number]:
+            raise UserError(f"search_space.{path}: choice has the same value twice, {value}; give it once")
     return Dimension("choice", tuple(taken)) if dimension.kind == "choice" else dimension
 
 
@@ -179,5 +232,5 @@ def _set(values: dict[str, Any], path: str, value: Any) -> None:
 def _get(values: Mapping[str, Any], path: str) -> Any:
     value: Any = values
     for name in path.split("."):
-        value = value[name]
+        value = value.get(name)
     return value

@@ -114,7 +114,7 @@ class LifterTraining:
 
     def _batches(self, epoch: int) -> Iterator[Batches]:
         data, workers = self._data, self._workers
-        warming_up = epoch < self._config.objective.warmup_epochs
+        warming_up = epoch < self._config.warmup_epochs
         for step in range(data.labeled.steps_per_epoch):
             labeled = data.labeled.batch(epoch, step, workers.rank, workers.size)
             if data.unlabeled is None or warming_up:

@@ -59,9 +59,15 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     """Read the metadata of all tracks and check that they fit together.
 
     Raises:
-        UserError: No tracks, no labels, layouts or rates that do not fit, no intrinsics where they are needed, or
-            more workers than samples.
+        UserError: No tracks, no labels, layouts or rates that do not fit, no intrinsics where they are needed, more
+            workers than samples, or a warm-up without an end.
     """
+    if config.warmup_epochs >= config.optimization.epochs:
+        raise UserError(
+            f"objective.warmup_epochs={config.warmup_epochs}: all of optimization.epochs={config.optimization.epochs} "
+            "would be trained without the unlabeled tracks; give fewer of the former or more of the latter, or leave "
+            "unlabeled out"
+        )
     labeled = _labeled(config)
     data, training, validation = config.data, *_hold_out(config, labeled)
     unlabeled: list[TrackInfo] = []

@@ -17,8 +17,6 @@ from schemas.configs.train import TrainConfig
 from schemas.job_config import flatten
 
 FORMAT = "raylift.training/1"
-# How checkpoints are ranked.
-BEST = Best(SELECTION, "min")
 
 
 @dataclass(frozen=True)
@@ -82,12 +80,18 @@ def execute(
     job.manifest.write(config.output, run_id)
     card = _card(job, {"run_id": run_id, "data": plan.digest})
     settings = {"config": config, "plan": plan, "card": card}
-    outcome = fit(train_worker, settings, config.output, config.resources, BEST, listener, start=start, control=control)
+    best = _best(config)
+    outcome = fit(train_worker, settings, config.output, config.resources, best, listener, start=start, control=control)
     report = _report(job, outcome)
     if report["epochs"] == config.optimization.epochs:
         # Written last: its presence marks a finished training.
         json_documents.write(storage.join(config.output, "report.json"), report)
     return report
+
+
+def _best(config: TrainConfig) -> Best:
+    """How checkpoints are ranked."""
+    return Best(SELECTION, "min", config.warmup_epochs)
 
 
 def _card(job: TrainJob, lineage: dict[str, str]) -> LifterCard:
@@ -107,7 +111,7 @@ def _card(job: TrainJob, lineage: dict[str, str]) -> LifterCard:
 
 def _report(job: TrainJob, outcome: Outcome) -> dict[str, Any]:
     config, plan = job.config, job.plan
-    best = keep_models(config.output, BEST, LIFTER_FILE)
+    best = keep_models(config.output, _best(config), LIFTER_FILE)
     last = outcome.epochs[-1]
     return {
         "format": FORMAT,
@@ -115,6 +119,8 @@ def _report(job: TrainJob, outcome: Outcome) -> dict[str, Any]:
         "output": config.output,
         "epochs": last.epoch,
         "best_epoch": int(best["epoch"]),
+        # Epochs without unlabeled tracks, among which the best one is not looked for.
+        "warmup_epochs": config.warmup_epochs,
         "best_validation_mpjpe_mm": best[SELECTION] if plan.validation else None,
         "last": last.metrics(),
         "tracks": {

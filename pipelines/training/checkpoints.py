@@ -29,15 +29,18 @@ class Best:
     Attributes:
         metric: The name of the metric that is compared.
         mode: Whether its smallest or its largest value is the best; of equal values the earliest is.
+        warmup_epochs: Number of first epochs that are not compared, because they do not yet train on all data.
     """
 
     metric: str
     mode: Literal["min", "max"]
+    warmup_epochs: int = 0
 
     def of(self, checkpoints: Sequence["Checkpoint"]) -> "Checkpoint":
-        """The best of some checkpoints, which are in order of epochs."""
+        """The best of some checkpoints, which are in order of epochs; the last one if all are of the warm-up."""
+        compared = [checkpoint for checkpoint in checkpoints if checkpoint.metrics["epoch"] > self.warmup_epochs]
         choose = min if self.mode == "min" else max
-        return choose(checkpoints, key=lambda checkpoint: checkpoint.metrics[self.metric])
+        return choose(compared or checkpoints[-1:], key=lambda checkpoint: checkpoint.metrics[self.metric])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pipelines.io import storage
 from pipelines.io.manifest import RunManifest
 from pipelines.mlflow_runs import runs
 from pipelines.ray_cluster import session
-from pipelines.search.space import search_space, trial_config, trial_count
+from pipelines.search.space import combinations, outside, own_values, search_space, trial_config, trial_count
 from pipelines.train.plan import plan_training
 from pipelines.tune import search_report, trial_records
 from pipelines.tune.capacity import TRIAL_MEMORY_BYTES, TrialCapacity
@@ -68,10 +68,21 @@ class TuneJob:
     data: str
 
     @property
+    def exhausts_space(self) -> bool:
+        """Whether the trials are all combinations of the search space."""
+        return self.trials == combinations(self.space)
+
+    @property
+    def untried_defaults(self) -> dict[str, Any]:
+        """The config's own values of searched fields that lie outside the search space; otherwise trial 1 has them."""
+        return outside(self.space, own_values(self.config, self.space))
+
+    @property
     def manifest(self) -> RunManifest:
-        """What the output says of it. A nested and a dotted search space are the same one, so it is flattened."""
-        settings = flatten(self.config.model_dump(mode="json", exclude=_MAY_CHANGE))
-        return RunManifest(FORMAT, settings, self.data)
+        """What the output says of it. The search space is that of the checked dimensions, however it was written."""
+        settings = self.config.model_dump(mode="json", exclude={*_MAY_CHANGE, "search_space"})
+        space = {path: dimension.document() for path, dimension in self.space.items()}
+        return RunManifest(FORMAT, flatten(settings | {"search_space": space}), self.data)
 
 
 @dataclass(frozen=True)

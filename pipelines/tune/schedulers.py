@@ -10,6 +10,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining, TrialScheduler
 
+from pipelines.search.space import longest_warmup
 from pipelines.tune.trial import METRIC, TIME
 from pipelines.tune.trial_records import TrialRecord
 from schemas.configs.search_space import Space
@@ -47,12 +48,15 @@ def _asha(config: TuneConfig, ended: Iterable[TrialRecord]) -> ASHAScheduler:
         scheduler.on_trial_add(None, trial)  # pyright: ignore[reportArgumentType]
         best_mm = math.inf
         for epoch, score_mm in sorted(record.scores_mm.items()):
-            best_mm = min(score_mm, best_mm)
+            if epoch > record.warmup_epochs:
+                best_mm = min(score_mm, best_mm)
             scheduler.on_trial_result(None, trial, {TIME: epoch, METRIC: best_mm})  # pyright: ignore[reportArgumentType]
     return scheduler
 
 
 def _pbt(config: TuneConfig, space: Space) -> PopulationBasedTraining:
+    interval = config.pbt.interval_epochs
+    warmup_epochs = longest_warmup(config, space)
     # Which trials are compared depends on timing; the values drawn then do not.
     random.seed(config.seed)
     # Tune advises to reuse processes, which would save seconds, but values could linger in them.
@@ -65,7 +69,9 @@ def _pbt(config: TuneConfig, space: Space) -> PopulationBasedTraining:
         time_attr=TIME,
         metric=METRIC,
         mode="min",
-        perturbation_interval=config.pbt.interval_epochs,
+        perturbation_interval=interval,
+        # The first comparison comes after the warm-up, whose errors do not count, and as always after whole intervals.
+        burn_in_period=interval * (warmup_epochs // interval + 1),
         hyperparam_mutations=_mutations(space),
         quantile_fraction=config.pbt.quantile,
         resample_probability=config.pbt.resample,

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from pipelines.mlflow_runs import runs
-from pipelines.search.samplers import make_sampler
+from pipelines.search.optuna_study import Ending
+from pipelines.search.samplers import Sampler
 from pipelines.search.space import trial_config, trial_count
 from pipelines.tune import trial_records
 from pipelines.tune.trial_records import TrialRecord
@@ -61,7 +62,7 @@ class Search:
         # Trials that were interrupted, or that lost their processes, come before new ones.
         self._waiting = [number for number, record in self.records.items() if not record.ended]
         self._waiting += [n for n in range(1, trial_count(config, space) + 1) if n not in self.records]
-        self._sampler = make_sampler(config, space, len(self.records))
+        self._sampler = Sampler(config, space)
         for record in self.records.values():
             if record.ended:
                 self._tell(record)
@@ -85,14 +86,15 @@ class Search:
         number = self._waiting.pop(0)
         before = self.records.get(number)
         parameters = before.parameters if before else self._sampler.propose(number)
-        folder, mistake = trial_records.trial_folder(self.config.output, number), None
+        folder, mistake, warmup = trial_records.trial_folder(self.config.output, number), None, 0
         try:
-            settings = trial_config(self.config, parameters, folder).model_dump(mode="json")
+            training = trial_config(self.config, parameters, folder)
+            settings, warmup = training.model_dump(mode="json"), training.warmup_epochs
         except UserError as error:
             settings, mistake = parameters, str(error)
         tags = {"raylift.job": "train", "raylift.trial": trial_records.trial_name(number)}
         run = self._run.child(f"trial {trial_records.trial_name(number)}", settings, tags, before and before.run_id)
-        record = TrialRecord(number, run.run_id, parameters)
+        record = TrialRecord(number, run.run_id, parameters, warmup_epochs=warmup)
         if before is not None:
             record = replace(record, seconds=before.seconds, exploited=before.exploited)
         self._runs[number] = run
@@ -175,4 +177,5 @@ class Search:
 
     def _tell(self, record: TrialRecord) -> None:
         assert record.state != "running"
-        self._sampler.tell(record.number, record.parameters, record.state, record.scores_mm)
+        state = "infeasible" if record.hopeless else record.state
+        self._sampler.tell(record.number, record.parameters, Ending(state, record.counted_mm))

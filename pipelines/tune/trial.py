@@ -23,6 +23,7 @@ from schemas.errors import UserError
 
 # What schedulers compare, and the field that orders results in time. Compared is the smallest error so far, which is a
 # trial's result in the end; under population-based training the present error, because its present state is copied.
+# Errors of the warm-up do not count.
 METRIC, TIME = SELECTION, "epoch"
 # Fields of a result: error and metrics of an epoch; report of a finished training; why the values made it fail; which
 # other trial it continues from.
@@ -73,7 +74,9 @@ class TrainingTrial(tune.Trainable):
             compared = max(1, epoch.epoch - epoch.epoch % self._interval)
             wait_for(self._population, int(self.trial_id), epoch.epoch, compared)
         score_mm = epoch.validation["mpjpe_mm"]
-        self._best_mm = min(score_mm, self._best_mm)
+        # Trials of a semi-supervised search that differ in what unlabeled tracks do are still equal in the warm-up.
+        if epoch.epoch > self._config.warmup_epochs:
+            self._best_mm = min(score_mm, self._best_mm)
         result = {
             TIME: epoch.epoch,
             METRIC: score_mm if self._waits else self._best_mm,

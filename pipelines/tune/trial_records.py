@@ -29,6 +29,7 @@ class TrialRecord:
         reason: Why it failed, or after which epoch it was stopped.
         hopeless: Whether its own values made it fail, so that a retry would fail too.
         exploited: Under population-based training, what it continued from: "003 after epoch 10".
+        warmup_epochs: Number of first epochs without unlabeled tracks, whose errors do not count.
     """
 
     number: int
@@ -41,6 +42,7 @@ class TrialRecord:
     reason: str | None = None
     hopeless: bool = False
     exploited: tuple[str, ...] = ()
+    warmup_epochs: int = 0
 
     @property
     def name(self) -> str:
@@ -54,10 +56,15 @@ class TrialRecord:
 
     @property
     def best_mm(self) -> float | None:
-        """Its best validation error, mm; None before the first epoch."""
+        """Its best validation error, mm; None before the first epoch that counts."""
         if self.best_epoch is not None:
             return self.scores_mm[self.best_epoch]
-        return min(self.scores_mm.values(), default=None)
+        return min(self.counted_mm.values(), default=None)
+
+    @property
+    def counted_mm(self) -> dict[int, float]:
+        """The validation errors that trials are compared by, by epoch: those after the warm-up."""
+        return {epoch: score_mm for epoch, score_mm in self.scores_mm.items() if epoch > self.warmup_epochs}
 
     def document(self) -> dict[str, Any]:
         """The record as JSON values, as trial.json and the report hold it."""
@@ -68,6 +75,7 @@ class TrialRecord:
             "validation_mpjpe_mm": self.best_mm,
             "best_epoch": self.best_epoch,
             "epochs": max(self.scores_mm, default=0),
+            "warmup_epochs": self.warmup_epochs,
             "seconds": round(self.seconds, 1),
             "reason": self.reason,
             "hopeless": self.hopeless,
@@ -129,6 +137,8 @@ def _record(document: Mapping[str, Any], parameters: dict[str, Any]) -> TrialRec
         parameters=parameters,
         state=document["state"],
         scores_mm={int(epoch): score for epoch, score in document["scores_mm"].items()},
+        # Version 0.1.0 did not write it.
+        warmup_epochs=document.get("warmup_epochs", 0),
         best_epoch=document["best_epoch"],
         seconds=document["seconds"],
         reason=document["reason"],

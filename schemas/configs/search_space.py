@@ -39,10 +39,10 @@ Space = Mapping[str, Dimension]
 
 
 def read_space(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Dimension]:
-    """Parse a search space from a recipe or the command line, nested, by dotted paths, or both.
+    """Parse a search space.
 
     Args:
-        values: Dotted path mapped to `{kind: values}`.
+        values: Dotted path mapped to `{kind: values}`; the path may also be nested.
         known: Every path that can be searched.
 
     Raises:
@@ -50,12 +50,10 @@ def read_space(values: Mapping[str, Any], known: Collection[str]) -> dict[str, D
     """
     space: dict[str, Dimension] = {}
     mistakes: list[str] = []
-    for path, value in _entries(values, "", known):
+    for path, value in flatten_space(values).items():
         try:
             if path not in known:
                 raise UserError(f"there is no such field to search{_nearest(path, known)}")
-            if path in space:
-                raise UserError("is given twice")
             space[path] = _dimension(value)
         except UserError as error:
             mistakes.append(f"search_space.{path}={json.dumps(value, default=str)}: {error}")
@@ -73,12 +71,48 @@ def short_names(paths: Iterable[str]) -> dict[str, str]:
     return {path: end if counts[end] == 1 else path for path, end in ends.items()}
 
 
-def _entries(values: Mapping[str, Any], prefix: str, known: Collection[str]) -> Iterator[tuple[str, Any]]:
-    """Yield each path with its value. A mapping that is neither a known field nor a kind holds longer paths."""
+def flatten_space(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a search space gives for each dotted path, whether it writes paths nested, dotted, or both.
+
+    Raises:
+        UserError: A path is given twice.
+    """
+    flat: dict[str, Any] = {}
+    for path, value in _entries(values, ""):
+        if path in flat:
+            raise UserError(f"search_space.{path}: is given twice; give it once")
+        flat[path] = value
+    return flat
+
+
+def merge_spaces(space: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """A search space with the dimensions of another one, such as the command line's, in place of or beside its own.
+
+    Args:
+        space: By dotted path.
+        more: By dotted or nested path; null drops a dimension.
+
+    Raises:
+        UserError: A path is given twice, or there is no such dimension to drop.
+    """
+    merged = dict(space)
+    for path, value in flatten_space(more).items():
+        if value is not None:
+            merged[path] = value
+        elif merged.pop(path, None) is None:
+            raise UserError(f"search_space.{path}=null: it is not searched{_nearest(path, space)}")
+    return merged
+
+
+def _entries(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield each path with its value. Mappings with kinds or lists in them are dimensions, others hold longer paths."""
     for name, value in values.items():
         path = f"{prefix}{name}"
-        if isinstance(value, Mapping) and value and path not in known and not value.keys() & set(KINDS):
-            yield from _entries(value, f"{path}.", known)
+        is_dimension = isinstance(value, Mapping) and (
+            bool(value.keys() & set(KINDS)) or any(isinstance(inner, list | tuple) for inner in value.values())
+        )
+        if isinstance(value, Mapping) and value and not is_dimension:
+            yield from _entries(value, f"{path}.")
         else:
             yield path, value
 
@@ -86,8 +120,9 @@ def _entries(values: Mapping[str, Any], prefix: str, known: Collection[str]) -> 
 def _dimension(value: Any) -> Dimension:
     if not isinstance(value, Mapping) or not value:
         raise UserError("give a kind with its values, such as {uniform: [low, high]} or {choice: [a, b]}")
-    # Merging adds the command line's kind after the recipe's, so the last one overrides.
-    kind, values = list(value.items())[-1]
+    if len(value) > 1:
+        raise UserError(f"give one kind, not {' and '.join(map(str, value))}")
+    ((kind, values),) = value.items()
     if kind not in KINDS:
         raise UserError(f"there is no kind {kind!r}; kinds: {', '.join(KINDS)}")
     if kind == "choice":
@@ -109,8 +144,6 @@ def _dimension(value: Any) -> Dimension:
 def _choices(values: Any) -> tuple[Any, ...]:
     if not isinstance(values, list | tuple) or not values:
         raise UserError("choice takes a list of at least one value")
-    if len({json.dumps(value) for value in values}) < len(values):
-        raise UserError("choice has the same value twice")
     return tuple(values)
 
 

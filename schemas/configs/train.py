@@ -131,7 +131,7 @@ class ObjectiveConfig(JobConfig):
 
     warmup_epochs: int = Field(default=1, ge=0)
     """Number of first epochs that use labeled data only, until predictions are good enough to be compared with
-    keypoints."""
+    keypoints. With unlabeled tracks, the best model is chosen among the epochs after them."""
 
     pose: Weight = 1.0
     """Weight of the labeled pose error (MPJPE)."""
@@ -232,3 +232,8 @@ class TrainConfig(TrainingConfig):
 
     output: Address = Field(min_length=1)
     """Folder (any URI) for checkpoints, best.pt, last.pt and report.json. Run the same command again to resume."""
+
+    @property
+    def warmup_epochs(self) -> int:
+        """First epochs without unlabeled tracks; the best model is chosen after them. 0 in a supervised training."""
+        return 0 if self.unlabeled is None else self.objective.warmup_epochs

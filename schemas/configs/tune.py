@@ -1,5 +1,6 @@
 """Config of the tune job."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -12,7 +13,7 @@ class AshaConfig(JobConfig):
     """Successive halving (ASHA): trials with worse results are stopped early."""
 
     grace_epochs: int = Field(default=5, ge=1)
-    """Number of epochs that every trial gets."""
+    """Number of epochs that every trial gets; with unlabeled tracks more than objective.warmup_epochs."""
 
     reduction: float = Field(default=3.0, gt=1)
     """One in this many trials, the best, continues after grace_epochs, and again each time its epochs have grown by
@@ -38,7 +39,8 @@ class SearchConfig(JobConfig):
 
     search_space: dict[str, Any]
     """What to search: dotted path of a field below, or of a lifter's option, mapped to {loguniform: [1e-4, 1e-2]},
-    {uniform: [low, high]}, {randint: [low, high]} (both included) or {choice: [a, b, …]}."""
+    {uniform: [low, high]}, {randint: [low, high]} (both included) or {choice: [a, b, …]}; null drops a field that a
+    recipe searches."""
 
     labeled: Addresses
     """Labeled tracks: a file or folder (any URI), or a list."""
@@ -52,10 +54,13 @@ class SearchConfig(JobConfig):
     resume."""
 
     trials: int | None = Field(default=None, ge=1)
-    """Total number of trials. If not given, 20, or every combination with sampler=grid. Raise it later to continue."""
+    """Total number of trials, or fewer where the search space has fewer combinations. If not given, 20, or every
+    combination with sampler=grid. Raise it later to continue."""
 
-    sampler: Literal["tpe", "random", "grid"] = "tpe"
-    """How values are chosen: tpe (near those of good trials, by Optuna), random, or grid (every combination)."""
+    sampler: Literal["tpe", "gp", "random", "grid"] = "tpe"
+    """How values are chosen, by Optuna: tpe (near those of good trials), gp (where a Gaussian process expects the
+    best), random, or grid (every combination). The first trial has the config's own values, if they lie in the search
+    space; no values are tried twice."""
 
     scheduler: Literal["asha", "pbt", "none"] = "asha"
     """What happens to trials with worse results: asha (stopped), pbt (continue from better ones), or none (nothing)."""
@@ -80,3 +85,13 @@ class SearchConfig(JobConfig):
 
 class TuneConfig(TrainingConfig, SearchConfig):
     """Config of the tune job, which searches hyperparameters: each trial is a training with some values changed."""
+
+    @classmethod
+    def contradictions(cls, values: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+        """Refuse values of fields that are searched: whoever gives one may expect that every trial keeps it."""
+        space = values.get("search_space")
+        return [
+            f"{path}={value}: the field is searched; leave it out, or give search_space.{path}=null to keep this value"
+            for path, value in given.items()
+            if isinstance(space, Mapping) and path in space and path not in SearchConfig.model_fields
+        ]

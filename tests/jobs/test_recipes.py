@@ -15,8 +15,8 @@ from jobs.command_line.arguments import plugin_config, read_config
 from jobs.command_line.job_list import job_names
 from jobs.command_line.main import run_job
 from pipelines.evaluate_detector.plan import plan
-from pipelines.search.samplers import make_sampler
-from pipelines.search.space import search_space, trial_config
+from pipelines.search.samplers import Sampler
+from pipelines.search.space import outside, own_values, search_space, trial_config
 from pipelines.train.data import load_data
 from pipelines.train.loop import LifterTraining
 from pipelines.train.plan import plan_training
@@ -96,7 +96,8 @@ def test_what_search_recipes_propose_trains_a_step(recipe, tmp_path):
     named = [f"labeled={tracks}", f"unlabeled={tracks}", f"output={tmp_path}", "data.validation_subjects=[S8]"]
     config = read_config(TuneConfig, [str(recipe), *named])
     space = search_space(config, plugin_config)
-    sampler = make_sampler(config, space, 0)
+    sampler = Sampler(config, space)
+    assert not outside(space, own_values(config, space)), "the first trial is the recipe itself"
     trials = [trial_config(config, sampler.propose(number), str(tmp_path)) for number in range(1, 6)]
     trial = min(trials, key=lambda trial: trial.lifter.options["channels"])
     plan, workers = plan_training(trial), WorkerGroup(torch.device("cpu"))

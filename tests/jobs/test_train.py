@@ -55,7 +55,8 @@ def test_the_output_is_a_lifter_and_a_report(undisturbed):
     assert (card.input_layout, card.output_layout, card.fps, card.receptive_field) == ("h36m17", "h36m17", 50, 9)
     assert card.lineage == {"run_id": runs[0].info.run_id, "data": report["data"]}
     assert model.trajectory is not None
-    assert 1 <= report["best_epoch"] <= EPOCHS
+    assert 1 < report["best_epoch"] <= EPOCHS, "the first epoch has not seen the unlabeled tracks"
+    assert report["warmup_epochs"] == 1
     assert report["tracks"] == {
         **{"training": 1, "validation": 1, "unlabeled": 1},
         "shorter_than_receptive_field": 0,

@@ -1,10 +1,15 @@
-"""Where values come from: the same seed the same values, each combination once, and better ones as trials tell."""
+"""Where values come from: the same seed the same values, none twice, and better ones as trials tell."""
+
+from typing import get_args
 
 import numpy as np
 import pytest
 from tune.search_samples import RATE, space_of, tune_config
 
-from pipelines.search.samplers import make_sampler
+from pipelines.search.optuna_study import Ending
+from pipelines.search.samplers import SAMPLERS, Sampler
+from pipelines.search.space import trial_count
+from schemas.configs.tune import SearchConfig
 
 SPACE = (
     "{optimization.learning_rate: {loguniform: [1e-4, 1e-2]}, lifter.channels: {randint: [8, 10]}, "
@@ -12,9 +17,17 @@ SPACE = (
 )
 
 
-def sampler(name: str, *fields: str, begun: int = 0, space: str = SPACE):
+def sampler(name: str, *fields: str, space: str = SPACE):
     config = tune_config(f"sampler={name}", *fields, space=space)
-    return make_sampler(config, space_of(config), begun)
+    return Sampler(config, space_of(config))
+
+
+def finished(error_mm: float) -> Ending:
+    return Ending("finished", {1: error_mm})
+
+
+def test_every_sampler_can_be_named():
+    assert SAMPLERS.keys() == set(get_args(SearchConfig.model_fields["sampler"].annotation))
 
 
 @pytest.mark.parametrize("name", ["random", "tpe"])
@@ -30,15 +43,63 @@ def test_values_lie_in_the_space_and_follow_from_the_seed(name):
     assert all(1 <= values["objective.pose"] <= 3 for values in drawn)
 
 
-def test_random_values_depend_on_the_trials_number_alone():
-    assert sampler("random", begun=7).propose(8) == sampler("random").propose(8)
+@pytest.mark.parametrize("name", ["random", "tpe", "grid"])
+def test_a_search_that_goes_on_chooses_as_one_without_interruption(name):
+    space = "{lifter.channels: {randint: [8, 40]}, lifter.filter_widths: {choice: [[3, 3], [3, 3, 3]]}}"
+    undisturbed, told = sampler(name, space=space), []
+    for number in range(1, 16):
+        values = undisturbed.propose(number)
+        told.append((number, values, finished(values["lifter.channels"])))
+        undisturbed.tell(*told[-1])
+    later = sampler(name, space=space)
+    for result in told:
+        later.tell(*result)
+    assert later.propose(16) == undisturbed.propose(16)
 
 
-def test_a_grid_goes_through_each_combination():
-    space = "{lifter.channels: {randint: [8, 9]}, optimization.amsgrad: {choice: [true, false]}}"
-    grid = sampler("grid", space=space)
-    combinations = [tuple(grid.propose(number).values()) for number in range(1, 5)]
-    assert combinations == [(8, True), (8, False), (9, True), (9, False)]
+SMALL = "{lifter.channels: {randint: [8, 9]}, optimization.amsgrad: {choice: [true, false]}}"
+
+
+@pytest.mark.parametrize("name", ["random", "tpe", "gp", "grid"])
+def test_no_values_are_tried_twice_and_a_finite_space_ends(name):
+    config = tune_config(f"sampler={name}", space=SMALL)
+    assert trial_count(config, space_of(config)) == 4
+    finite = sampler(name, space=SMALL)
+    combinations = []
+    for number in range(1, 5):
+        values = finite.propose(number)
+        combinations.append((values["lifter.channels"], values["optimization.amsgrad"]))
+        if number % 2:
+            finite.tell(number, values, finished(1.0))
+    assert sorted(combinations) == [(8, False), (8, True), (9, False), (9, True)]
+
+
+def test_values_that_an_earlier_part_of_the_search_tried_are_not_tried_again():
+    grid = sampler("grid", space=SMALL)
+    grid.tell(1, {"lifter.channels": 8, "optimization.amsgrad": True}, finished(1.0))
+    grid.tell(2, {"optimization.amsgrad": False, "lifter.channels": 9}, Ending("failed"))
+    rest = [tuple(sorted(grid.propose(number).items())) for number in (3, 4)]
+    assert {dict(values)["lifter.channels"] for values in rest} == {8, 9}
+
+
+def test_members_of_a_population_may_begin_alike():
+    config = tune_config("sampler=random", "scheduler=pbt", "trials=6", space=f"{{{RATE}: {{choice: [1, 2]}}}}")
+    space = space_of(config)
+    assert trial_count(config, space) == 6
+    population = Sampler(config, space)
+    assert {population.propose(number)[RATE] for number in range(1, 7)} == {1.0, 2.0}
+
+
+def test_the_first_trial_is_the_config_itself(tmp_path):
+    recipe = tmp_path / "own.yaml"
+    own = "lifter: {channels: 9, filter_widths: [3, 3, 3]}\noptimization: {learning_rate: 0.002}\n"
+    for name in SAMPLERS.keys() - {"grid"}:
+        recipe.write_text(f"{own}objective: {{pose: 1.5}}\n")
+        assert sampler(name, str(recipe)).propose(1) == {
+            **{RATE: 0.002, "lifter.channels": 9, "lifter.filter_widths": [3, 3, 3], "objective.pose": 1.5},
+        }
+        recipe.write_text(f"{own}objective: {{pose: 4}}\n")
+        assert sampler(name, str(recipe)).propose(1)[RATE] != 0.002, "pose=4 lies outside the search space"
 
 
 def error_mm(values: dict) -> float:
@@ -51,7 +112,7 @@ def test_tpe_learns_where_trials_did_well():
     for number in range(1, 61):
         values = learning.propose(number)
         errors.append(error_mm(values))
-        learning.tell(number, values, "finished", {1: errors[-1] + 5, 2: errors[-1]})
+        learning.tell(number, values, Ending("finished", {1: errors[-1] + 5, 2: errors[-1]}))
     assert np.mean(errors[40:]) < np.mean(errors[:10]) - 5
 
 
@@ -59,10 +120,22 @@ def test_tpe_goes_on_from_what_earlier_parts_of_the_search_found():
     before, drawn = sampler("tpe", "seed=3"), []
     for number in range(1, 31):
         drawn.append(before.propose(number))
-    learning = sampler("tpe", "seed=3", begun=30)
+    learning = sampler("tpe", "seed=3")
     for number, values in enumerate(drawn, start=1):
         state = "failed" if number == 3 else "stopped" if number % 5 == 0 else "finished"
-        learning.tell(number, values, state, {} if state == "failed" else {1: error_mm(values)})
+        learning.tell(number, values, Ending(state, {} if state == "failed" else {1: error_mm(values)}))
     more = [learning.propose(number) for number in range(31, 51)]
     assert not any(values in drawn for values in more), "nothing is tried twice"
     assert np.mean([error_mm(v) for v in more]) < np.mean([error_mm(v) for v in drawn]) - 5
+
+
+def test_tpe_keeps_away_from_values_that_cannot_be_trained():
+    space = "{lifter.channels: {randint: [8, 1024]}}"
+    learning, proposed = sampler("tpe", "seed=1", space=space), []
+    for number in range(1, 61):
+        values = learning.propose(number)
+        proposed.append(values["lifter.channels"])
+        too_large = proposed[-1] > 500
+        learning.tell(number, values, Ending("infeasible") if too_large else finished(1000 - proposed[-1]))
+    assert sum(channels > 500 for channels in proposed[:10]) > 2
+    assert np.mean([channels > 500 for channels in proposed[30:]]) < 0.5

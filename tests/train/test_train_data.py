@@ -31,6 +31,12 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
         ([person("a")], [person("b", layout="coco17")], {}, "track b are coco17, which lacks pelvis of h36m17"),
         ([person("a", fps=float("nan"))], None, {}, "track a: its frame rate is unknown; give data.fps"),
         ([person("a"), person("b", fps=25.0)], None, {}, "data.fps: the labeled tracks have 25 to 50 frames/s; give"),
+        (
+            [person("a")],
+            [person("b")],
+            {"objective": {"warmup_epochs": 4}},
+            "objective.warmup_epochs=4: all of optimization.epochs=4 would be trained without the unlabeled tracks",
+        ),
         ([person("a")], [person("b", **UNCALIBRATED)], {}, "projection=full: 1 of 1 unlabeled tracks have no"),
         ([person("a")], [person("b")], {"trajectory": False}, "trajectory=false: objective.projection=full needs"),
         ([person("a")], None, {"data": {"validation_subjects": ["S1"]}}, "no labeled subject is left to train on"),

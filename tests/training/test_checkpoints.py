@@ -32,6 +32,8 @@ def epochs(output):
         (SMALLEST, [5, 4, 3], [3]),
         (SMALLEST, [3, 3, 3], [1, 3]),
         (Best("error_mm", "max"), [5, 3, 6, 4], [3, 4]),
+        (Best("error_mm", "min", warmup_epochs=2), [3, 2, 9, 8, 8.5], [4, 5]),
+        (Best("error_mm", "min", warmup_epochs=2), [3, 5], [2]),
     ],
 )
 def test_the_best_and_the_last_stay(tmp_path, best, errors_mm, kept):

@@ -17,7 +17,7 @@ from schemas.errors import RunFailed, UserError
 
 
 def job_of(config: TuneConfig, data: str = "digest") -> TuneJob:
-    return TuneJob(config, {}, 5, data)
+    return TuneJob(config, space_of(config), 5, data)
 
 
 def report(best_mm: float, epoch: int) -> dict:
@@ -90,6 +90,27 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
     assert child.data.params[RATE] == str(first.parameters[RATE])
 
 
+def test_epochs_of_the_warm_up_count_nowhere(config, tmp_path):
+    """They are the same in trials that differ in what unlabeled tracks do, and would hide which of those do well."""
+    semi = ("unlabeled=b", "objective.warmup_epochs=1", "scheduler=none", "optimization.epochs=3")
+    config = tune_config(f"output={config.output}", "trials=2", "sampler=random", *semi)
+    told = []
+    with runs.record("tune", config) as run:
+        search = Search(config, space_of(config), run, Notes())
+        search._sampler.tell = lambda number, parameters, ending: told.append((ending.state, ending.scores_mm))
+        search.begin()
+        for epoch, score_mm in ((1, 50.0), (2, 90.0)):
+            search.epoch(1, epoch, score_mm, metrics(epoch))
+        assert search.records[1].best_mm == 90.0
+        search.stop(1)
+        search.begin()
+        for epoch, score_mm in ((1, 50.0), (2, 70.0), (3, 80.0)):
+            search.epoch(2, epoch, score_mm, metrics(epoch))
+        search.finish(2, report(70.0, 2))
+    assert told == [("stopped", {2: 90.0}), ("finished", {2: 70.0, 3: 80.0})]
+    assert trial_records.read_trials(config.output)[1].counted_mm == {2: 70.0, 3: 80.0}
+
+
 def test_a_store_that_is_lost_is_why_the_search_ends(s3):
     config = tune_config(f"output=s3://{BUCKET}/search", "trials=2", "sampler=random")
     with runs.record("tune", config) as run:
@@ -145,6 +166,25 @@ def test_another_search_in_the_same_output_is_refused(tmp_path, change, message)
         survey(job_of(tune_config(f"output={tmp_path}", change)))
     with pytest.raises(UserError, match="the tracks have changed"):
         survey(job_of(config, "other"))
+
+
+def test_a_search_is_the_same_however_it_is_written(tmp_path):
+    written = [
+        *(
+            "{optimization.learning_rate: {loguniform: [1e-4, 1e-2]}}",
+            "{optimization.learning_rate: {loguniform: [0.0001, .01]}}",
+        ),
+        "{optimization: {learning_rate: {loguniform: [1.0e-4, 1.0e-2]}}}",
+    ]
+    for space in written:
+        config = tune_config(f"output={tmp_path}", space=space)
+        job_of(config).manifest.write(config.output, "run", "search.json")
+        assert all(survey(job_of(tune_config(f"output={tmp_path}", space=other))).run_id == "run" for other in written)
+    config = tune_config(f"output={tmp_path}", space=written[0])
+    document = json.loads((tmp_path / "search.json").read_text())
+    document["settings"][f"search_space.{RATE}.loguniform"] = ["1e-4", 0.01]
+    (tmp_path / "search.json").write_text(json.dumps(document))
+    assert survey(job_of(config)).run_id == "run", "as version 0.1.0 wrote it"
 
 
 def test_the_output_of_a_training_is_refused(tmp_path):

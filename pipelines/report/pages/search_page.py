@@ -186,8 +186,10 @@ def _study(space: Space, trials: Sequence[Trial]) -> optuna.Study:
             else trial["parameters"][path]
             for path, name in short_names(space).items()
         }
-        scores_mm = {int(epoch): score_mm for epoch, score_mm in trial["scores_mm"].items()}
-        study.add_trial(optuna_study.ended_trial(shown, values, "finished", scores_mm))
+        # Version 0.1.0 did not write the warm-up.
+        warmup = trial.get("warmup_epochs", 0)
+        scores_mm = {int(epoch): mm for epoch, mm in trial["scores_mm"].items() if int(epoch) > warmup}
+        study.add_trial(optuna_study.ended_trial(shown, values, optuna_study.Ending("finished", scores_mm)))
     return study
 
 

@@ -60,10 +60,14 @@ def training_page(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]
 def _facts(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     tracks = (f"{count:,} {name}" for name, count in report["tracks"].items() if name in _SETS and count)
     best_mm = report["best_validation_mpjpe_mm"]
+    # Reports of version 0.1.0 do not say it.
+    warmup = report.get("warmup_epochs", 0)
     speed = np.median([epoch["frames_per_s"] for epoch in history])
     return {
         "Epochs": f"{report['epochs']:,}",
-        "Best": f"epoch {report['best_epoch']}" + ("" if best_mm is None else f", {best_mm:.1f} mm held out"),
+        "Best": f"epoch {report['best_epoch']}"
+        + ("" if best_mm is None else f", {best_mm:.1f} mm held out")
+        + (f", of the epochs after the warm-up of {warmup}" if warmup else ""),
         "Tracks": ", ".join(tracks),
         "Lifter": f"{report['receptive_field']} frames at {report['fps']:g} frames/s",
         "Speed": f"{speed:,.0f} frames/s, median",
