@@ -17,7 +17,8 @@ from schemas.configs.synthesize import SynthesizeConfig
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 FIRST, SECOND = f"s3://{BUCKET}/first", f"s3://{BUCKET}/second"
-RATES = (1e-2, 1e-7)
+# The first is the default, with which a search begins.
+RATES = (1e-3, 1e-7)
 RATE = "optimization.learning_rate"
 
 
