@@ -1,6 +1,6 @@
 """The channel between a training's workers and its driver: reports go one way, instructions the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -26,12 +26,17 @@ class Channel:
     def __init__(self, instructions: Instructions) -> None:
         self._messages: list[Any] = []
         self._instructions = instructions
+        self._failed = False
 
     def send(self, message: object | None) -> Instructions:
-        """Leave a message for the driver and return its instructions; None leaves no message."""
+        """Leave a message for the driver and return its instructions; None leaves no message.
+
+        Once a worker has left an exception, all of them are told to stop, those that replace dead ones too.
+        """
         if message is not None:
             self._messages.append(message)
-        return self._instructions
+        self._failed = self._failed or isinstance(message, Exception)
+        return replace(self._instructions, stop=self._instructions.stop or self._failed)
 
     def receive(self) -> list[Any]:
         """The messages sent since the last call."""

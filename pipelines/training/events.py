@@ -79,7 +79,8 @@ def listening(channel: Any, listener: TrainingListener, control: Control) -> Ite
         elif isinstance(message, StepReport):
             listener.step(message)
         elif isinstance(message, UserError | RunFailed):
-            outcome.failure = message
+            # The first one: those of other workers may follow from it.
+            outcome.failure = outcome.failure or message
         # Replacement workers repeat the epochs that were not saved, with the same results: the first report counts.
         elif isinstance(message, EpochReport) and message.epoch > len(outcome.epochs):
             outcome.epochs.append(message)

@@ -48,7 +48,7 @@ def fit(
         control: May end the training early.
 
     Raises:
-        RunFailed: A worker gave up, or workers died too often.
+        RunFailed: A worker gave up, which is not tried again, or workers died too often.
         UserError: A mistake that only workers can see, or resources that the cluster does not have.
         KeyboardInterrupt: Somebody pressed Ctrl-C.
     """
@@ -70,17 +70,20 @@ def fit(
             failure_config=FailureConfig(max_failures=resources.max_restarts),
         ),
     )
+    lost = None
     with listening(channel, listener, control) as outcome:
         try:
             with _interruptible():
                 trainer.fit()
         except TrainingFailedError as error:
-            raise RunFailed(
-                f"training: the workers failed {resources.max_restarts + 1} times, at last: "
-                f"{_last_line(error)}; run the same command to go on from the last checkpoint"
-            ) from error
+            lost = error
     if outcome.failure is not None:
         raise outcome.failure
+    if lost is not None:
+        raise RunFailed(
+            f"training: the workers failed {resources.max_restarts + 1} times, at last: "
+            f"{_last_line(lost)}; run the same command to go on from the last checkpoint"
+        ) from lost
     return outcome
 
 

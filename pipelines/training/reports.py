@@ -4,17 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from schemas.errors import RunFailed
-
 Unit = Literal["frames", "people"]
 """What a training counts: a lifter's the frames that it predicts, a detector's the people that it sees."""
 
 OnStep = Callable[[int, int, float], None]
 """Called now and then with (step, steps of the epoch, frames or people per second)."""
-
-
-class Diverged(RunFailed):
-    """The loss is not finite; training again with the same settings would end the same way."""
 
 
 @dataclass(frozen=True)

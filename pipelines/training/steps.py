@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pipelines.training.reports import Diverged, OnStep
+from pipelines.training.failures import Diverged
+from pipelines.training.reports import OnStep
 from pipelines.training.worker_group import WorkerGroup
 
 # Reading a loss waits for the GPU: seldom enough to cost nothing, often enough to notice divergence early.

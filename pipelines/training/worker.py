@@ -1,8 +1,10 @@
 """What each worker of a training runs under Ray Train: epochs, reports to the driver, a checkpoint after each epoch."""
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import ray
@@ -13,11 +15,13 @@ import torch
 from pipelines.training import checkpoints
 from pipelines.training.channel import Instructions
 from pipelines.training.checkpoints import Best
+from pipelines.training.failures import to_deterministic
 from pipelines.training.reports import EpochReport, OnStep, Started, StepReport
 from pipelines.training.resume import state_to_continue
 from pipelines.training.worker_group import WorkerGroup
 from schemas.errors import RunFailed, UserError
 
+log = logging.getLogger(__name__)
 # How often a worker that waits for permission to continue asks for it.
 WAIT_S = 0.1
 
@@ -71,6 +75,7 @@ def run_worker(
     context = ray.train.get_context()
     workers = WorkerGroup(ray.train.torch.get_device(), context.get_world_rank(), context.get_world_size())
     try:
+        _send(settings, None, workers)  # where workers before these have failed, these have nothing to do
         _train(settings, epochs, make(workers), write_model, score, workers)
     except _Stopped:
         pass  # the last checkpoint is the result
@@ -78,6 +83,14 @@ def run_worker(
     except (UserError, RunFailed) as error:
         if workers.leads:
             ray.get(settings["channel"].send.remote(error))
+    except Exception as error:
+        failure = to_deterministic(error)
+        if failure is None:
+            raise
+        log.exception("the training failed")
+        ray.get(settings["channel"].send.remote(failure))
+        if workers.size > 1:
+            raise  # the others may wait for this worker until Ray replaces all of them
 
 
 def _train(
@@ -90,13 +103,7 @@ def _train(
 ) -> None:
     training.restore(state_to_continue(settings["output"], workers, settings["start"]))
 
-    def send(message: object | None) -> Instructions:
-        """Send a message as one worker; returns the driver's instructions, the same for all workers."""
-        instructions = ray.get(settings["channel"].send.remote(message)) if workers.leads else None
-        instructions = workers.gather(instructions)[0]
-        if instructions.stop:
-            raise _Stopped
-        return instructions
+    send = partial(_send, settings, workers=workers)
 
     def on_step(step: int, steps: int, per_second: float) -> None:
         send(StepReport(len(training.history) + 1, step, steps, per_second))
@@ -113,6 +120,19 @@ def _train(
             send(report)
         _save(settings, training, report, write_model, score, workers)
         instructions = send(None)
+
+
+def _send(settings: dict[str, Any], message: object | None, workers: WorkerGroup) -> Instructions:
+    """Send a message as one worker; returns the driver's instructions, the same for all workers.
+
+    Raises:
+        _Stopped: They are to stop.
+    """
+    instructions = ray.get(settings["channel"].send.remote(message)) if workers.leads else None
+    instructions = workers.gather(instructions)[0]
+    if instructions.stop:
+        raise _Stopped
+    return instructions
 
 
 def _save(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.exceptions import RayError
 
 from pipelines.io import storage
 from pipelines.search.space import trial_config
@@ -14,12 +15,12 @@ from pipelines.train import run
 from pipelines.train.worker import SELECTION
 from pipelines.training import checkpoints
 from pipelines.training.checkpoints import CHECKPOINTS, STATE_FILE
-from pipelines.training.reports import Diverged
+from pipelines.training.failures import DeterministicFailure
 from pipelines.tune import trial_records
 from pipelines.tune.population import lock_trial, wait_for
 from pipelines.tune.trial_training import START_SUFFIX, TrialTraining, start_file
 from schemas.configs.tune import TuneConfig
-from schemas.errors import UserError
+from schemas.errors import RunFailed, UserError
 
 # What schedulers compare, and the field that orders results in time. Compared is the smallest error so far, which is a
 # trial's result in the end; under population-based training the present error, because its present state is copied.
@@ -65,9 +66,11 @@ class TrainingTrial(tune.Trainable):
             if self._training is None:
                 self._training = self._begin()
             epoch = self._training.next_epoch()
-        # Caused by the values themselves, so a retry would fail too.
-        except (UserError, Diverged) as error:
-            return {TIME: 0, METRIC: float("nan"), HOPELESS: str(error), "done": True}
+        except Exception as error:
+            reason = why_hopeless(error)
+            if reason is None:
+                raise  # a retry may succeed
+            return {TIME: 0, METRIC: float("nan"), HOPELESS: reason, "done": True}
         if self._waits:
             # The last epoch after which trials are compared, at least the first: otherwise the trial that starts first
             # could end before the others start.
@@ -133,6 +136,15 @@ class TrainingTrial(tune.Trainable):
             raise UserError("the tracks have changed since the search was begun; search them in another output")
         record = trial_records.read_trial(self._output)
         return TrialTraining(job, record.run_id, self._waits)
+
+
+def why_hopeless(error: Exception) -> str | None:
+    """Why a trial would fail again with the same values; None if a process, a machine or the storage failed."""
+    if isinstance(error, UserError | DeterministicFailure):
+        return str(error)
+    if isinstance(error, RunFailed | RayError):
+        return None
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _saved(output: str, epoch: int) -> bytes | None:

@@ -77,7 +77,8 @@ class SearchConfig(JobConfig):
     each worker."""
 
     retries: int = Field(default=1, ge=0)
-    """How many times a failed trial is repeated from its last checkpoint. Trials that diverged are not repeated."""
+    """How many times a trial that lost its processes or machine is repeated from its last checkpoint. Trials that ended
+    with an error of their own, such as too little memory, are not repeated: they would end the same way."""
 
     seed: int = Field(default=0, ge=0)
     """Random seed of the values tried. What a trial does with them depends on optimization.seed."""

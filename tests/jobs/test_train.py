@@ -134,3 +134,13 @@ def test_divergence_ends_the_job_with_one_line(embedded_ray, corpus, tmp_path, c
 def test_more_than_the_cluster_has_is_refused(embedded_ray, corpus, tmp_path, capsys):
     assert run_job("train", arguments(corpus, tmp_path / "out", "resources.cpus_per_worker=64")) == 2
     assert "resources.cpus_per_worker=64" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_mistake_in_a_lifter_is_told_once_and_not_tried_again(embedded_ray, corpus, tmp_path, capsys, workers):
+    lifter = f"lifter={{name: train.failing_lifter:FailingLifter, attempts: {tmp_path}/attempts.txt}}"
+    fields = [field for field in arguments(corpus, tmp_path / "out") if not field.startswith("lifter.")]
+    assert run_job("train", [*fields, lifter, f"resources.num_workers={workers}"]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
+    assert "training: IndexError: there is no joint 17 (failing_lifter.py:" in line
+    assert len((tmp_path / "attempts.txt").read_text().split()) <= workers

@@ -3,7 +3,7 @@ import torch
 from train_detector.people_samples import training
 
 from pipelines.train_detector.loop import learning_rate
-from pipelines.training.reports import Diverged
+from pipelines.training.failures import Diverged
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train_detector import DetectorOptimizationConfig
 from schemas.errors import UserError
