@@ -1,10 +1,15 @@
-"""Command lines: `[recipe.yaml ...] [field.path=value ...]` become nested values, and these a checked config."""
+"""Command lines: `[recipe ...] [field.path=value ...]` become nested values, and these a checked config.
 
+A recipe is a YAML file, or one of those that are installed with the package, by its name.
+"""
+
+import difflib
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import yaml
 
+from jobs.command_line.recipes import recipe_names, recipe_path
 from pipelines import registry
 from pipelines.io.addresses import absolute_path
 from schemas.configs.search_space import merge_spaces
@@ -97,8 +102,14 @@ def _assignment(argument: str) -> dict[str, Any]:
 
 
 def _recipe(argument: str) -> dict[str, Any]:
+    if argument in recipe_names():
+        argument = str(recipe_path(argument))
     if not argument.endswith((".yaml", ".yml")):
-        raise UserError(f"{argument}: is neither field=value nor a recipe (.yaml); --help lists the fields")
+        near = difflib.get_close_matches(argument, recipe_names(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; --help lists the fields, `raylift recipes` the recipes"
+        raise UserError(
+            f"{argument}: is neither field=value nor a recipe (.yaml, or the name of an installed one){hint}"
+        )
     from pipelines.io import storage  # here, because it loads PyArrow and fsspec, and most commands name no recipe
 
     try:

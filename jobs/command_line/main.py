@@ -1,19 +1,22 @@
 """`raylift <job> …` and `python -m jobs.<job> …`: read the config, run the job, turn its end into an exit code.
 
-Exit codes: 0 done; 1 the job ended with failures; 2 the command was wrong; 130 interrupted; 141 the reader of the
-output closed it.
+Exit codes: 0 done; 1 the job ended with failures; 2 the command was wrong; 130 interrupted (Ctrl-C, SIGTERM); 141 the
+reader of the output closed it.
 """
 
 import importlib
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from jobs.command_line.arguments import read_config
 from jobs.command_line.durability import require_durable_if_submitted
 from jobs.command_line.help import help_text
 from jobs.command_line.job_list import config_class, job_names, summary
+from jobs.command_line.recipes import recipe_job, recipe_names, recipe_summary
 from jobs.command_line.submit_arguments import read_submit_config
 from pipelines.io.secrets import redact, shown
 from pipelines.ray_cluster.logs import JsonFormatter, json_requested
@@ -25,10 +28,15 @@ def main() -> int:
     """Entry point of the console script."""
     names = job_names()
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        print("usage: raylift <job> [recipe.yaml ...] [field=value ...]\n\njobs (raylift <job> --help):")
+        print("usage: raylift <job> [recipe ...] [field=value ...]\n       raylift recipes")
+        print("\njobs (raylift <job> --help):")
         for name in names:
             print(f"  {name:<18}{summary(name)}")
         return 0 if len(sys.argv) > 1 else 2
+    if sys.argv[1] == "recipes":
+        for name in recipe_names():
+            print(f"{name:<26}{recipe_job(name):<19}{recipe_summary(name)}")
+        return 0
     if sys.argv[1] not in names:
         print(f"raylift: there is no job {sys.argv[1]!r}; jobs: {', '.join(names)}", file=sys.stderr)
         return 2
@@ -53,6 +61,7 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
             print(help_text(name, summary(name), model, arguments), flush=True)
             return 0
         config = _read(name, model, arguments)
+        _terminate_as_interrupted()
         # By name, because this process may have been started as `python -m jobs.<name>`: what the job defines must
         # belong to a module that Ray's workers can import, and `__main__` is none.
         return importlib.import_module(f"jobs.{name}").main(config)
@@ -70,6 +79,12 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
         # `| head` has closed the output; Python would report that once more when it flushes the stream at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _terminate_as_interrupted() -> None:
+    """Let SIGTERM end a job as Ctrl-C does: its processes end, and what is finished is kept."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _read(name: str, model: type[JobConfig], arguments: list[str]) -> JobConfig:

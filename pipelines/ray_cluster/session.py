@@ -6,7 +6,9 @@ never starts it.
 
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +66,7 @@ def _start(dashboard: bool) -> None:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    on_termination = signal.getsignal(signal.SIGTERM)
     with _no_stderr():
         if os.environ.get("RAY_ADDRESS"):
             ray.init(logging_level=logging.ERROR, log_to_driver=False)
@@ -80,6 +83,9 @@ def _start(dashboard: bool) -> None:
                 )
     # With RAY_LOGGING_CONFIG_ENCODING `ray.init` adds a handler, which would print each line of this process twice.
     root.handlers[:] = handlers
+    # Ray's own handler of SIGTERM would end this process with a dump, without what jobs do when they are interrupted.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_termination)
     root.setLevel(level)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ import time
 import mlflow
 import psutil
 import pytest
-from running_jobs import ROOT, Job, kill_once
+from running_jobs import ROOT, Job, kill_once, wait_for
 from train.training_samples import person, write
 
 from jobs.command_line.arguments import read_config
@@ -186,6 +187,19 @@ def test_a_population_goes_on_from_its_best(head, corpus, tmp_path):
     assert others[str(epoch + 1)] < 1.5 * best[str(epoch)], "weights came along"
     _, runs = children()
     assert runs["trial 002"].data.tags["raylift.exploited"].startswith(source)
+    assert command.left() == []
+
+
+def test_a_terminated_search_ends_as_an_interrupted_one(head, corpus, tmp_path):
+    command = Command(
+        head, corpus, tmp_path / "out", f"search_space.{RATE}={{choice: [1e-2]}}", "optimization.epochs=900"
+    )
+    job = command.start()
+    wait_for(job, lambda: list(tmp_path.glob("out/trials/001/checkpoints/*/metrics.json")))
+    job.send_signal(signal.SIGTERM)
+    assert job.wait(60) == 130, job.text()
+    assert job.text().splitlines()[-1] == "tune: interrupted; run the same command again"
+    assert "Traceback" not in job.text()
     assert command.left() == []
 
 

@@ -1,0 +1,34 @@
+"""The recipes that are installed with the jobs; a command line gives them by name, wherever the package lies."""
+
+import re
+from pathlib import Path
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+def recipe_names() -> list[str]:
+    """Every recipe."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def recipe_path(name: str) -> Path:
+    """The file of a recipe."""
+    return RECIPES / f"{name}.yaml"
+
+
+def recipe_job(name: str) -> str:
+    """The job that a recipe is for, as the command in its header says."""
+    found = re.search(r"python -m jobs\.(\w+)", _header(name))
+    return found[1] if found else ""
+
+
+def recipe_summary(name: str) -> str:
+    """The first sentence of a recipe's header."""
+    paragraph = _header(name).partition("\n\n")[0]
+    return " ".join(paragraph.split()).partition(". ")[0].removesuffix(".")
+
+
+def _header(name: str) -> str:
+    """The comment at the top of a recipe."""
+    lines = recipe_path(name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(line.lstrip("# ") for line in lines if line.startswith("#"))
