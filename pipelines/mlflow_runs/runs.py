@@ -8,7 +8,7 @@ The store is the one that `MLFLOW_TRACKING_URI` names, else MLflow's own default
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -24,23 +24,34 @@ EXPERIMENT = "raylift"
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
+# Longest wait for the id of a new child run. Nothing but a note in its output depends on it.
+LONGEST_START_S = 5.0
+
+
 class Run:
-    """A run in progress; it takes entries from any thread, also while the server is away.
+    """A run in progress; it takes entries from any thread and never waits for the server.
 
     Args:
-        run_id: MLflow's id of the run.
+        run_id: MLflow's id of the run; empty as long as the server has not given it one.
         queue: Entries that are not sent yet; a child run shares the queue of its parent.
     """
 
-    def __init__(self, run_id: str, queue: RetryQueue | None = None) -> None:
+    def __init__(self, run_id: str = "", queue: RetryQueue | None = None) -> None:
         self.run_id = run_id
         self.queue = queue or RetryQueue()
+        # The last step that an earlier part of the run has logged.
+        self._logged_step = 0.0
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Log every number of nested metrics under its dotted path."""
+        """Log every number of nested metrics under its dotted path, unless an earlier part of the run has done so."""
         numbers = {k: float(v) for k, v in flatten(metrics).items() if isinstance(v, int | float)}
         now = int(1000 * time.time())
-        self.queue.send(lambda: mlflow.log_metrics(numbers, step=step, run_id=self.run_id, timestamp=now))
+
+        def log(run_id: str) -> None:
+            if step is None or step > self._logged_step:
+                mlflow.log_metrics(numbers, step=step, run_id=run_id, timestamp=now)
+
+        self._send(log)
 
     def last(self, metric: str) -> float | None:
         """The newest value of a metric; None if it was never logged.
@@ -56,7 +67,7 @@ class Run:
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Log texts, such as the digest of the output."""
         for name, value in tags.items():
-            self.queue.send(partial(mlflow.MlflowClient().set_tag, self.run_id, name, redact(value)))
+            self._send(partial(_set_tag, name, redact(value)))
 
     def log_json(self, value: Mapping[str, Any], name: str) -> None:
         """Keep a document as an artifact."""
@@ -69,49 +80,58 @@ class Run:
     def child(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], run_id: str | None = None) -> "Run":
         """Begin or continue a run that is part of this one; the caller must call `end` on it.
 
+        If the server is away, the child begins once it is back, and has no `run_id` until then.
+
         Args:
             name: Of the child run.
             params: Nested parameters.
             tags: To find the run by.
             run_id: The run to continue; a new one begins if the store has none of this id.
-
-        Raises:
-            RunFailed: The server cannot be used.
         """
-        client = mlflow.MlflowClient()
-        try:
-            if run_id is not None and _exists(run_id):
+        child, flat = Run(run_id or "", self.queue), _flat_params(params)
+
+        def begin() -> None:
+            client = mlflow.MlflowClient()
+            if run_id and _exists(run_id):
                 client.update_run(run_id, status="RUNNING")
-                return Run(run_id, self.queue)
-            experiment = client.get_run(self.run_id).info.experiment_id
-            run = client.create_run(experiment, tags={"mlflow.parentRunId": self.run_id, **tags}, run_name=name)
-            mlflow.log_params(_flat_params(params), run_id=run.info.run_id)
-        except mlflow.MlflowException as error:
-            raise tracking_server.to_run_failed(error) from error
-        return Run(run.info.run_id, self.queue)
+                child._logged_step = mlflow.get_run(run_id).data.metrics.get("epoch", 0)
+                return
+            if child.run_id == (run_id or ""):  # else an earlier attempt has made the run, and failed then
+                experiment = client.get_run(self.run_id).info.experiment_id
+                run = client.create_run(experiment, tags={"mlflow.parentRunId": self.run_id, **tags}, run_name=name)
+                child.run_id = run.info.run_id
+            mlflow.log_params(flat, run_id=child.run_id)
+
+        self.queue.send(begin)
+        self.queue.settle(LONGEST_START_S)
+        return child
 
     def end(self, status: Status) -> None:
         """Record how a child run ended."""
         now = int(1000 * time.time())
-        self.queue.send(lambda: mlflow.MlflowClient().set_terminated(self.run_id, status, now))
+        self._send(lambda run_id: mlflow.MlflowClient().set_terminated(run_id, status, now))
 
     def log_bytes(self, content: bytes, name: str) -> None:
         """Keep the content of a file as an artifact."""
 
-        def upload() -> None:
+        def upload(run_id: str) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 Path(folder, name).write_bytes(content)
-                mlflow.log_artifact(str(Path(folder, name)), run_id=self.run_id)
+                mlflow.log_artifact(str(Path(folder, name)), run_id=run_id)
 
-        self.queue.send(upload)
+        self._send(upload)
 
     def log_file(self, path: str, folder: str | None = None) -> None:
         """Keep a file of this machine as an artifact, in a folder of the run if one is named."""
-        self.queue.send(lambda: mlflow.log_artifact(path, folder, run_id=self.run_id))
+        self._send(lambda run_id: mlflow.log_artifact(path, folder, run_id=run_id))
 
     def _log_text(self, text: str, name: str) -> None:
         shown = redact(text)
-        self.queue.send(lambda: mlflow.log_text(shown, name, run_id=self.run_id))
+        self._send(lambda run_id: mlflow.log_text(shown, name, run_id=run_id))
+
+    def _send(self, entry: Callable[[str], object]) -> None:
+        """Send an entry with the id that the run has by then; without one MLflow would log to another run."""
+        self.queue.send(lambda: entry(self.run_id) if self.run_id else None)
 
 
 @contextmanager
@@ -147,6 +167,10 @@ def record(job: str, config: JobConfig, run_id: str | None = None, parent: str |
         # MLflow keeps an active run of its own in this process.
         with suppress(*tracking_server.failures()), tracking_server.impatient():
             mlflow.end_run(status)
+
+
+def _set_tag(name: str, value: str, run_id: str) -> None:
+    mlflow.MlflowClient().set_tag(run_id, name, value)
 
 
 def _flat_params(params: Mapping[str, Any]) -> dict[str, str]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 # A small query is answered within milliseconds; with one retry, a busy server has twice this time.
 _TIMEOUT_S = 5
-_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_TIMEOUT_S)}
+_ONE_RETRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+_IMPATIENT = {**_ONE_RETRY, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_TIMEOUT_S)}
 # Jobs show their own progress and the addresses of their runs.
 _QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 # Where no database answers, MLflow tries to connect ten times for minutes each; so its port is tried first.
@@ -62,6 +63,20 @@ def connect(*, registry: bool = False) -> None:
                 _reached.add(models)
         except failures() as error:
             raise to_run_failed(error) from error
+
+
+def ask() -> None:
+    """Ask the tracking server for something small; raises one of `failures()` if it does not answer within seconds."""
+    with impatient():
+        _try_port(mlflow.get_tracking_uri())
+        mlflow.MlflowClient().get_experiment_by_name("raylift")
+
+
+@contextmanager
+def one_retry() -> Iterator[None]:
+    """Let MLflow repeat a failed request once within the block: who keeps entries for later repeats them itself."""
+    with _environment(_ONE_RETRY):
+        yield
 
 
 @contextmanager
@@ -117,4 +132,4 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         for name in added:
-            del os.environ[name]
+            os.environ.pop(name, None)  # another thread may have been in such a block too

@@ -178,7 +178,9 @@ def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
     population = None
     if config.scheduler == "pbt":
         population = Population.options(scheduling_strategy=session.here()).remote(search.waiting)
-    trainable = tune.with_parameters(TrainingTrial, search=config, data=job.data, population=population)
+    trainable = tune.with_parameters(
+        TrainingTrial, search=config, data=job.data, population=population, run_id=search.run.run_id
+    )
     ended = [record for record in search.records.values() if record.ended]
     return tune.Tuner(
         tune.with_resources(trainable, tune.PlacementGroupFactory([{"memory": TRIAL_MEMORY_BYTES}])),

@@ -51,13 +51,14 @@ class Search:
         listener: Follows the progress.
 
     Attributes:
+        run: The search's MLflow run.
         failure: Why the output could not be written, which ends the search; None otherwise.
     """
 
     def __init__(self, config: TuneConfig, space: Space, run: runs.Run, listener: SearchListener) -> None:
         self.config, self.space = config, space
         self.failure: RunFailed | None = None
-        self._run, self._listener = run, listener
+        self.run, self._listener = run, listener
         self.records = {record.number: record for record in trial_records.read_trials(config.output)}
         # Trials that were interrupted, or that lost their processes, come before new ones.
         self._waiting = [number for number, record in self.records.items() if not record.ended]
@@ -68,8 +69,6 @@ class Search:
                 self._tell(record)
         self._runs: dict[int, runs.Run] = {}
         self._started_at: dict[int, float] = {}
-        # The last epoch of each trial that MLflow had before the search was interrupted.
-        self._logged: dict[int, float] = {}
 
     @property
     def waiting(self) -> list[int]:
@@ -93,13 +92,12 @@ class Search:
         except UserError as error:
             settings, mistake = parameters, str(error)
         tags = {"raylift.job": "train", "raylift.trial": trial_records.trial_name(number)}
-        run = self._run.child(f"trial {trial_records.trial_name(number)}", settings, tags, before and before.run_id)
+        run = self.run.child(f"trial {trial_records.trial_name(number)}", settings, tags, before and before.run_id)
         record = TrialRecord(number, run.run_id, parameters, warmup_epochs=warmup)
         if before is not None:
             record = replace(record, seconds=before.seconds, exploited=before.exploited)
         self._runs[number] = run
         self._started_at[number] = time.monotonic() - record.seconds
-        self._logged[number] = (before and run.last("epoch")) or 0
         self._write(record)
         self._listener.began(record)
         if mistake is not None:
@@ -107,12 +105,10 @@ class Search:
         return self.records[number]
 
     def epoch(self, number: int, epoch: int, score_mm: float, metrics: Mapping[str, Any]) -> None:
-        """A trial has ended an epoch; after an interruption it reports the earlier ones again."""
+        """A trial has ended an epoch; after an interruption it reports the earlier ones again, which MLflow has."""
         record = self.records[number]
         self.records[number] = replace(record, scores_mm=record.scores_mm | {epoch: score_mm})
-        if epoch > self._logged[number]:
-            self._runs[number].log_metrics(metrics, step=epoch)
-            self._logged[number] = epoch
+        self._runs[number].log_metrics(metrics, step=epoch)
         self._listener.epoch(self.records[number])
 
     def exploited(self, number: int, source: str, parameters: Mapping[str, Any]) -> None:
@@ -153,10 +149,18 @@ class Search:
         for number in self._started_at:
             self._runs[number].end("KILLED")
 
+    def note_run_ids(self) -> None:
+        """Note the MLflow runs of trials that began and ended while the server was away, if it is back."""
+        self.run.queue.settle(runs.LONGEST_START_S)
+        for number, run in self._runs.items():
+            if run.run_id != self.records[number].run_id:
+                self._write(replace(self.records[number], run_id=run.run_id))
+
     def _end(self, number: int, status: Any, **changes: Any) -> None:
         seconds = time.monotonic() - self._started_at.pop(number)
-        record = replace(self.records[number], seconds=seconds, **changes)
-        self._runs.pop(number).end(status)
+        run = self._runs[number]
+        record = replace(self.records[number], seconds=seconds, run_id=run.run_id, **changes)
+        run.end(status)
         self._write(record)
         self._tell(record)
         self._listener.ended(record)

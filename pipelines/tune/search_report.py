@@ -26,6 +26,7 @@ def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
         data: The digest of its tracks.
         run: Its MLflow run, which gets the same files.
     """
+    search.note_run_ids()
     output, best = search.config.output, _best(search)
     report = {
         "format": FORMAT,

@@ -43,11 +43,12 @@ class TrainingTrial(tune.Trainable):
 
         Args:
             config: The values by dotted path.
-            **fixed: The same for all trials: `search`, the config; `data`, the digest of the tracks; `population`, an
-                actor, under population-based training.
+            **fixed: The same for all trials: `search`, the config; `run_id`, its MLflow run; `data`, the digest of the
+                tracks; `population`, an actor, under population-based training.
         """
         search: TuneConfig = fixed["search"]
         self._data: str = fixed["data"]
+        self._search_run_id: str = fixed["run_id"]
         self._parameters = dict(config)
         self._output = trial_records.trial_folder(search.output, int(self.trial_id))
         self._training: TrialTraining | None = None
@@ -135,7 +136,8 @@ class TrainingTrial(tune.Trainable):
         if job.plan.digest != self._data:
             raise UserError("the tracks have changed since the search was begun; search them in another output")
         record = trial_records.read_trial(self._output)
-        return TrialTraining(job, record.run_id, self._waits)
+        # The model names its run. Where the server was away when the trial began, that is the search's.
+        return TrialTraining(job, record.run_id or self._search_run_id, self._waits)
 
 
 def why_hopeless(error: Exception) -> str | None:

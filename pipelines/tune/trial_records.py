@@ -20,7 +20,7 @@ class TrialRecord:
 
     Attributes:
         number: From 1.
-        run_id: Its MLflow run.
+        run_id: Its MLflow run; empty if the tracking server has been away since it began.
         parameters: Values by dotted path; under population-based training its present ones.
         state: running, or how it ended: finished (after its last epoch), stopped (by the scheduler), failed.
         scores_mm: Validation error (MPJPE, mm) after each epoch, by epoch.

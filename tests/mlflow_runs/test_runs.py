@@ -4,7 +4,6 @@ import mlflow
 import pytest
 from cluster.store_proxy import Proxy
 from mlflow.artifacts import load_text
-from mlflow.exceptions import MlflowException
 
 from pipelines.mlflow_runs import runs
 from schemas.configs.label import LabelConfig
@@ -40,10 +39,12 @@ def history(record, metric):
 def test_what_a_server_misses_it_is_told_when_it_is_back(server, caplog):
     with runs.record("train", CONFIG) as record:
         record.log_metrics({"loss": 3.0}, step=1)
+        assert record.queue.settle(60)
         server.fault = away
         record.log_metrics({"loss": 2.0}, step=2)
         record.log_tags({"raylift.data": "abc"})
         record.log_json({"epochs": 3}, "report.json")
+        assert not record.queue.settle(60), "nobody waits for a server that is away"
         server.fault = back
         record.log_metrics({"loss": 1.0}, step=3)
     assert history(record, "loss") == [(1, 3.0), (2, 2.0), (3, 1.0)]
@@ -60,6 +61,7 @@ def test_a_server_that_stays_away_costs_no_job(server, caplog):
         server.fault = away
         record.log_metrics({"clips": 3})
         record.log_bytes(b"weights", "best.pt")
+        record.queue.settle(60)
     assert caplog.messages[1:] == ["the MLflow run lacks the last 3 entries of the job; its output is complete"]
     server.fault = back
     # The process is in no run any more.
@@ -67,20 +69,47 @@ def test_a_server_that_stays_away_costs_no_job(server, caplog):
         assert another.run_id != record.run_id
 
 
-def test_a_trial_that_cannot_be_recorded_is_told_in_one_line(server):
+def test_a_trial_begins_without_the_server_and_is_recorded_when_it_is_back(server):
     with runs.record("tune", CONFIG) as record:
+        first = record.child("trial 001", {"learning_rate": 0.1}, {})
         server.fault = away
-        with pytest.raises(RunFailed, match="the tracking server cannot be used"):
-            record.child("trial", {}, {})
+        second = record.child("trial 002", {"learning_rate": 0.2}, {"raylift.trial": "002"})
+        assert (bool(first.run_id), second.run_id) == (True, "")
+        for trial in (first, second):
+            trial.log_metrics({"loss": 3.0}, step=1)
+            trial.end("FINISHED")
         server.fault = back
+    found = mlflow.get_run(second.run_id)
+    assert (found.data.params, found.info.status) == ({"learning_rate": "0.2"}, "FINISHED")
+    assert found.data.tags["mlflow.parentRunId"] == record.run_id
+    assert history(first, "loss") == history(second, "loss") == [(1, 3.0)]
 
 
-def test_nonsense_is_a_bug_and_not_kept_for_later(server):
+def test_a_trial_that_goes_on_logs_each_epoch_once(server):
+    with runs.record("tune", CONFIG) as record:
+        begun = record.child("trial 001", {"learning_rate": 0.1}, {})
+        for epoch in (1, 2):
+            begun.log_metrics({"epoch": epoch, "loss": 3.0}, step=epoch)
+        begun.end("KILLED")
+    with runs.record("tune", CONFIG, record.run_id) as again:
+        # Under population-based training its values may have changed.
+        resumed = again.child("trial 001", {"learning_rate": 0.2}, {}, begun.run_id)
+        for epoch in (1, 2, 3):
+            resumed.log_metrics({"epoch": epoch, "loss": 2.0}, step=epoch)
+    assert resumed.run_id == begun.run_id
+    assert history(resumed, "loss") == [(1, 3.0), (2, 3.0), (3, 2.0)]
+    gone = "0" * 32
+    with runs.record("tune", CONFIG) as record:
+        assert record.child("trial 001", {}, {}, gone).run_id not in ("", gone), "the store may be another one"
+
+
+def test_nonsense_is_a_bug_that_is_told_and_not_kept_for_later(server, caplog):
     with runs.record("label", CONFIG) as record:
-        with pytest.raises(MlflowException, match="length"):
-            record.log_metrics({"x" * 300: 1.0})
+        record.log_metrics({"x" * 300: 1.0})
         record.log_metrics({"clips": 1.0})
     assert history(record, "clips") == [(0, 1.0)]
+    (line,) = caplog.messages
+    assert line.startswith("MLflow rejects an entry of the run: ")
 
 
 def test_a_job_that_fails_is_a_run_that_failed(server):

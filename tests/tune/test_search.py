@@ -5,7 +5,7 @@ import json
 
 import mlflow
 import pytest
-from cluster.store_proxy import BUCKET
+from cluster.store_proxy import BUCKET, Proxy
 from tune.search_samples import RATE, Notes, space_of, tune_config
 
 from pipelines.mlflow_runs import runs
@@ -109,6 +109,38 @@ def test_epochs_of_the_warm_up_count_nowhere(config, tmp_path):
         search.finish(2, report(70.0, 2))
     assert told == [("stopped", {2: 90.0}), ("finished", {2: 70.0, 3: 80.0})]
     assert trial_records.read_trials(config.output)[1].counted_mm == {2: 70.0, 3: 80.0}
+
+
+def test_a_tracking_server_that_is_away_stops_no_trial(config, mlflow_server, monkeypatch, tmp_path):
+    proxy = Proxy(mlflow_server)
+    for name, value in (("TRACKING_URI", proxy.address), ("HTTP_REQUEST_MAX_RETRIES", "0")):
+        monkeypatch.setenv(f"MLFLOW_{name}", value)
+    mlflow.set_tracking_uri(proxy.address)
+    with runs.record("tune", config) as run:
+        search = Search(config, space_of(config), run, Notes())
+        search.begin()
+        proxy.fault = lambda number, method, path: "reset"
+        for number in (1, 2):
+            if number == 2:
+                assert search.begin().run_id == ""
+            search.epoch(number, 1, 90.0, metrics(1))
+            search.finish(number, report(90.0, 1))
+        proxy.fault = lambda number, method, path: None
+        (tmp_path / "out/trials/001/best.pt").write_bytes(b"a lifter")
+        told = search_report.write_report(search, "digest", run)
+    first, second = (mlflow.get_run(record.run_id or run_of("002")) for record in search.records.values())
+    for trial in (first, second):
+        assert (trial.info.status, trial.data.metrics["loss.total"]) == ("FINISHED", 1.0)
+        assert trial.data.tags["raylift.state"] == "finished"
+    assert [trial["state"] for trial in told["trials"]] == ["finished"] * 2
+    proxy.close()
+
+
+def run_of(trial: str) -> str:
+    (found,) = mlflow.search_runs(
+        filter_string=f"tags.`raylift.trial` = '{trial}'", output_format="list", search_all_experiments=True
+    )
+    return found.info.run_id
 
 
 def test_a_store_that_is_lost_is_why_the_search_ends(s3):
