@@ -55,7 +55,8 @@ class Sampler:
     def propose(self, number: int) -> dict[str, Any]:
         """Values by dotted path for trial `number`, which counts from 1; those of the config itself come first."""
         if number == 1 and self._own is not None:
-            self._study.enqueue_trial(optuna_study.labels(self._space, self._own))
+            self.resume(number, self._own)
+            return self._own
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
         trial = self._ask(self._sampler(self._make, seed), MOST_REPEATS)
         if trial is None:
@@ -64,6 +65,14 @@ class Sampler:
         self._tried.add(_key(trial.params))
         self._asked[number] = trial
         return optuna_study.to_values(self._space, trial.params)
+
+    def resume(self, number: int, parameters: Mapping[str, Any]) -> None:
+        """Take the values of a trial that goes on, so that they are not proposed to another one meanwhile."""
+        labels = optuna_study.labels(self._space, parameters)
+        self._tried.add(_key(labels))
+        if not outside(self._space, parameters):
+            self._study.enqueue_trial(labels)
+            self._asked[number] = self._study.ask(self._distributions)
 
     def tell(self, number: int, parameters: Mapping[str, Any], ending: Ending) -> None:
         """Take the result of a trial that ended in this run of the search or before it was interrupted.

@@ -67,6 +67,8 @@ class Search:
         for record in self.records.values():
             if record.ended:
                 self._tell(record)
+            else:
+                self._sampler.resume(record.number, record.parameters)
         self._runs: dict[int, runs.Run] = {}
         self._started_at: dict[int, float] = {}
 
