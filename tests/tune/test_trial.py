@@ -1,0 +1,51 @@
+"""What a trial reports to Ray Tune, without Ray."""
+
+from typing import Any
+
+import pytest
+from tune.search_samples import tune_config
+
+from pipelines.search.space import trial_config
+from pipelines.training.reports import EpochReport
+from pipelines.tune.trial import HOPELESS, METRIC, SCORE, TrainingTrial
+from schemas.errors import RunFailed
+
+
+class Training:
+    """Ends an epoch with each of some errors, or fails."""
+
+    source = report = None
+
+    def __init__(self, *ends: float | Exception) -> None:
+        self._ends = list(enumerate(ends, start=1))
+
+    def next_epoch(self) -> EpochReport:
+        epoch, end = self._ends.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        return EpochReport(epoch, {"total": 1.0}, 1e-3, 10, "frames", 1.0, 0.5, {"mpjpe_mm": end})
+
+
+def trial(training: Training, *fields: str) -> Any:
+    config = tune_config(*fields)
+    made: Any = TrainingTrial.__new__(TrainingTrial)
+    made._training, made._config = training, trial_config(config, {}, "o")
+    made._best_mm, made._waits = float("inf"), False
+    return made
+
+
+def test_trials_are_compared_by_their_best_epoch_after_the_warm_up():
+    errors_mm = (50.0, 90.0, 95.0, 70.0)
+    supervised = trial(Training(*errors_mm))
+    assert [supervised.step()[METRIC] for _ in errors_mm] == [50, 50, 50, 50]
+    semi = trial(Training(*errors_mm), "unlabeled=b", "objective.warmup_epochs=1")
+    results = [semi.step() for _ in errors_mm]
+    assert [result[METRIC] for result in results] == [float("inf"), 90, 90, 70]
+    assert [result[SCORE] for result in results] == list(errors_mm)
+
+
+def test_an_exception_ends_a_trial_and_lost_workers_have_it_tried_again():
+    result = trial(Training(ZeroDivisionError("division by zero"))).step()
+    assert (result[HOPELESS], result["done"]) == ("ZeroDivisionError: division by zero", True)
+    with pytest.raises(RunFailed, match="4 times"):
+        trial(Training(RunFailed("training: the workers failed 4 times"))).step()
