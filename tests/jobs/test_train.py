@@ -138,7 +138,7 @@ def test_more_than_the_cluster_has_is_refused(embedded_ray, corpus, tmp_path, ca
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_mistake_in_a_lifter_is_told_once_and_not_tried_again(embedded_ray, corpus, tmp_path, capsys, workers):
-    lifter = f"lifter={{name: train.failing_lifter:FailingLifter, attempts: {tmp_path}/attempts.txt}}"
+    lifter = f"lifter={{name: failing_lifter:FailingLifter, attempts: {tmp_path}/attempts.txt}}"
     fields = [field for field in arguments(corpus, tmp_path / "out") if not field.startswith("lifter.")]
     assert run_job("train", [*fields, lifter, f"resources.num_workers={workers}"]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]

@@ -4,26 +4,27 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-from train.plain_lifter import PlainLifter, PlainLifterConfig
+from torch import nn
 
 from schemas.job_config import JobConfig
 
 
-class FailingLifterConfig(PlainLifterConfig):
+class FailingLifterConfig(JobConfig):
     attempts: str
-    out_of_memory: bool = False
 
 
-class FailingLifter(PlainLifter):
+class FailingLifter(nn.Module):
     Config: ClassVar[type[JobConfig]] = FailingLifterConfig
+    receptive_field = 9
+    causal = False
+    input_features = 2
 
     def __init__(self, config, input_layout, output_layout):
-        super().__init__(config, input_layout, output_layout)
-        self._config = config
+        super().__init__()
+        self._attempts = Path(config.attempts)
+        self.layer = nn.Linear(2 * len(input_layout), 3 * len(output_layout))
 
     def forward(self, inputs):
-        with Path(self._config.attempts).open("a") as file:
+        with self._attempts.open("a") as file:
             file.write(f"{os.getpid()}\n")
-        if self._config.out_of_memory:
-            raise MemoryError
         raise IndexError("there is no joint 17")
