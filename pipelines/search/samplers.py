@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, BruteForceSampler, GPSampler, RandomSam
 
 from pipelines.search import optuna_study
 from pipelines.search.optuna_study import Ending
-from pipelines.search.space import combinations, outside, own_values
+from pipelines.search.space import MOST_COMBINATIONS, combinations, outside, own_values
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 
@@ -60,7 +60,7 @@ class Sampler:
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
         trial = self._ask(self._sampler(self._make, seed), MOST_REPEATS)
         if trial is None:
-            trial = self._ask(self._sampler(self._untried, seed), 1)
+            trial = self._ask(self._sampler(self._untried, seed), MOST_REPEATS)
         assert trial is not None, "every combination of the search space was tried"
         self._tried.add(_key(trial.params))
         self._asked[number] = trial
@@ -106,7 +106,9 @@ class Sampler:
         return None
 
     def _untried(self, seed: int) -> BaseSampler:
-        return (RandomSampler if self._combinations is None else BruteForceSampler)(seed=seed)
+        """For values that were not tried: combinations are listed where they are few."""
+        few = self._combinations is not None and self._combinations <= MOST_COMBINATIONS
+        return BruteForceSampler(seed=seed) if few else RandomSampler(seed=seed)
 
     @staticmethod
     def _sampler(make: Callable[[int], BaseSampler], seed: int) -> BaseSampler:
