@@ -139,7 +139,12 @@ class Steps:
         """Lift a video of a held-out person, and make a page and a video of the result."""
         self._begin("Lift a video of a person who was not trained on")
         video = sorted(Path(self._path("studio", "videos")).glob(f"{self._held_out[0]}_*.mp4"))[0]
-        arguments = [f"model=models:/{self._config.model}@champion", f"video={video}", f"output={self._path('lifted')}"]
+        arguments = [
+            f"model=models:/{self._config.model}@champion",
+            f"video={video}",
+            "detector=blazepose",
+            f"output={self._path('lifted')}",
+        ]
         return lift.main(read_config(LiftConfig, arguments))
 
     def show_result(self, seconds: float) -> None:

@@ -40,6 +40,10 @@ class AddressRule:
 
 Address = Annotated[str, AfterValidator(AddressRule())]
 """The address of a file or folder: a path, a glob or a URI."""
+SHIPPED_LIFTERS = ("everyday",)
+"""Lifters that come with Raylift, by name."""
+ModelAddress = Annotated[str, AfterValidator(AddressRule(SHIPPED_LIFTERS))]
+"""The address of a lifter: of a file, in MLflow's registry, or the name of one that comes with Raylift."""
 Addresses = Address | tuple[Address, ...]
 """One address or several."""
 

@@ -83,6 +83,7 @@ def _prepare(recorded: KeypointTrack, card: LifterCard, features: int) -> _Prepa
         layout=layout(card.input_layout),
         features=3 if features == 3 else 2,
         positions_layout=None if track.positions is None else layout(card.output_layout),
+        lifter_input=card.input,
     )
     return _Prepared(track, sequence, track is not recorded)
 
@@ -106,7 +107,8 @@ def _score(card: LifterCard, prepared: _Prepared, prediction: Lifted) -> TrackSc
     if not (pose.isfinite().all() and (trajectory is None or trajectory.isfinite().all())):
         raise UserError(f"model: predicts numbers that are not finite for track {track.track_id}; train it again")
     view = None
-    if sequence.cameras is not None:
+    # Person-centred keypoints are rays, whose distances are no pixels.
+    if sequence.cameras is not None and card.input == "screen":
         observed = ~torch.tensor(track.interpolated)
         view = View(sequence.layout, sequence.keypoints, observed, sequence.cameras[0], track.width)
     scored = score_sequence(layout(card.output_layout), pose, trajectory, positions=sequence.positions, view=view)

@@ -15,6 +15,7 @@ from pipelines.io import json_documents, storage
 from pipelines.io.shards import digest
 from pipelines.lift.ledger import Ledger
 from pipelines.lift.lifting import LoadedLifter, frames_at_rate
+from pipelines.pose.rays import ASSUMED_FOV_DEG
 from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas import __version__
 
@@ -148,9 +149,19 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
     padded = sum(frames < card.receptive_field for frames in frames_seen)
     assumed = sum(track.intrinsics_provenance == "assumed_fov" for track in tracks)
     without = sum(track.intrinsics_provenance == "none" for track in tracks)
+    person_centred = card.input == "person_centred"
     candidates = [
         (
-            not card.trajectory,
+            person_centred,
+            "people are as large as the lifter takes them to be, and stand where their joints fit their keypoints",
+        ),
+        (
+            person_centred and without,
+            f"{without} of {count} tracks have no intrinsics: a field of view of {ASSUMED_FOV_DEG:g}° along the longer "
+            "side is assumed; poses hardly depend on it, how far away people are does",
+        ),
+        (
+            not card.trajectory and not person_centred,
             "the lifter predicts no trajectory: poses are relative to the root, where people are is not known "
             "(jobs.train trajectory=true)",
         ),
@@ -160,7 +171,7 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
             "their first and last frames are repeated",
         ),
         (
-            card.trajectory and without,
+            card.trajectory and without and not person_centred,
             f"{without} of {count} tracks have no intrinsics: their trajectory is a guess, and reprojection is "
             "measured up to scale and shift",
         ),

@@ -1,4 +1,4 @@
-"""Models by name: `models:/lifter@champion`, `models:/lifter/3`, `runs:/<id>/best.pt`, or the address of a file."""
+"""Models by name: `models:/lifter@champion`, `models:/lifter/3`, `runs:/<id>/best.pt`, `everyday`, or a file's path."""
 
 import hashlib
 import re
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.io import storage
+from pipelines.lifters import shipped
 from pipelines.mlflow_runs import tracking_server
 from pipelines.mlflow_runs.lazy import mlflow
 from schemas.errors import UserError
+from schemas.job_config import SHIPPED_LIFTERS
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -50,13 +52,16 @@ def fetch(model: str) -> FetchedModel:
     """Find a lifter by its address; models in MLflow are copied to this machine once.
 
     Args:
-        model: `models:/name@alias`, `models:/name/3`, `runs:/<id>/best.pt`, or a file (any URI).
+        model: `models:/name@alias`, `models:/name/3`, `runs:/<id>/best.pt`, the name of a shipped lifter, or a file
+            (any URI).
 
     Raises:
         UserError: No such name, version, alias, run or file (the message lists the existing ones); the model is no
             lifter, or its file is damaged.
         RunFailed: The server cannot be reached.
     """
+    if model in SHIPPED_LIFTERS:
+        return FetchedModel(str(shipped.locate(model)), model, shipped.HASHES[model])
     if not is_registered(model):
         return FetchedModel(model, model, _hash_of_file(model))
     tracking_server.connect(registry=True)

@@ -22,6 +22,7 @@ from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.model import LiftingModel
 from pipelines.mlflow_runs.model_uris import LIFTER_ARTIFACT
 from pipelines.pose.quality import LEAST_SHARED_JOINTS
+from pipelines.pose.rays import ASSUMED_FOV_DEG
 from pipelines.register import serving
 from pipelines.register.export import ExportedLifter, export_lifter
 from schemas.errors import RunFailed
@@ -51,6 +52,7 @@ def served_card(card: LifterCard, features: int, causal: bool, exported: Exporte
         # Pairs of indices (predicted, given), for the reprojection error.
         "shared_joints": [list(pair) for pair in shared] if len(shared) >= LEAST_SHARED_JOINTS else [],
         "features": features,
+        "assumed_fov_deg": ASSUMED_FOV_DEG if card.input == "person_centred" else None,
         "trajectory": card.trajectory,
         "fps": card.fps,
         "receptive_field": card.receptive_field,

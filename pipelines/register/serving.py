@@ -6,6 +6,7 @@ standard library, NumPy, PyTorch and MLflow, and repeats what it needs of `pipel
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,8 @@ class ServedLifter(PythonModel):
                 f"keypoints: those of frame {int(far.argmax())} are more than {MAX_SCREEN} half image widths outside; "
                 "give pixels"
             )
-        inputs = np.concatenate([screen, keypoints[..., 2:]], axis=2)[..., : card["features"]]
+        places = screen * _slope_of_screen_unit(card, width, height)
+        inputs = np.concatenate([places, keypoints[..., 2:]], axis=2)[..., : card["features"]]
         known = _instants(len(keypoints), fps, card["fps"])
         lifted = self._lift(inputs if known is None else _resampled(inputs, known))
         if known is not None:
@@ -146,6 +148,12 @@ def _refused(message: str) -> MlflowException:
 def _to_screen(points_px: np.ndarray, width: float, height: float) -> np.ndarray:
     """Pixels to screen units: x in [-1, 1] across the width, y on the same scale."""
     return (2 * points_px - (width, height)) / width
+
+
+def _slope_of_screen_unit(card: Mapping[str, Any], width: float, height: float) -> float:
+    """Person-centred lifters read slopes of viewing rays, with an assumed field of view along the longer side."""
+    fov_deg = card.get("assumed_fov_deg")
+    return 1.0 if fov_deg is None else math.tan(math.radians(fov_deg) / 2) * width / max(width, height)
 
 
 def _instants(frames: int, fps: float, lifter_fps: float) -> np.ndarray | None:

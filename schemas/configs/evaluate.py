@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from schemas.job_config import Address, Addresses, JobConfig
+from schemas.job_config import Address, Addresses, JobConfig, ModelAddress
 
 
 class EvaluateConfig(JobConfig):
     """Config of the evaluate job, which scores a lifter on tracks."""
 
-    model: Address = Field(min_length=1)
+    model: ModelAddress = Field(min_length=1)
     """The lifter: best.pt or last.pt in an output of the train job (any URI), or models:/NAME@ALIAS,
     models:/NAME/VERSION."""
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, PluginTable
+from schemas.job_config import Address, Addresses, JobConfig, ModelAddress, PluginConfig, PluginTable
 
 ExportFormat = Literal["npz", "bvh"]
 
@@ -25,8 +25,9 @@ class LiftWorkersConfig(JobConfig):
 class LiftConfig(JobConfig):
     """Config of the lift job, which turns 2D keypoints over time into 3D poses."""
 
-    model: Address = Field(min_length=1)
-    """The lifter: models:/NAME@ALIAS, models:/NAME/VERSION, or best.pt in an output of the train job (any URI)."""
+    model: ModelAddress = Field(default="everyday", min_length=1)
+    """The lifter: everyday (it comes with Raylift), models:/NAME@ALIAS, models:/NAME/VERSION, or best.pt in an output
+    of the train job (any URI)."""
 
     tracks: Addresses | None = None
     """Tracks to lift: a file or folder (any URI), or a list. Either this or video."""
@@ -55,7 +56,7 @@ class LiftConfig(JobConfig):
     flip: bool = True
     """Also lift the mirrored keypoints and average both results, as published results do. Takes twice the time."""
 
-    detector: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="blazepose")
+    detector: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="movenet")
     """With video: the 2D keypoint detector. Its joints must include those that the lifter reads."""
 
     assumed_fov_deg: float | None = Field(default=None, gt=0, lt=180)

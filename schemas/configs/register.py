@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from schemas.job_config import Address, Addresses, JobConfig
+from schemas.job_config import Addresses, JobConfig, ModelAddress
 
 Metric = Literal[
     "mpjpe_mm",
@@ -30,7 +30,7 @@ class RegisterConfig(JobConfig):
     name: str = Field(pattern=r"^[A-Za-z0-9][\w. -]*$", max_length=200)
     """Name of the registered model. It is created if it does not exist."""
 
-    model: Address | None = Field(default=None, min_length=1)
+    model: ModelAddress | None = Field(default=None, min_length=1)
     """The lifter: best.pt in an output of the train job, a file of the import_lifter job (any URI), or
     models:/NAME@ALIAS."""
 

@@ -57,18 +57,19 @@ def test_the_first_comment_of_a_recipe_says_how_to_run_it_and_what_to_expect(rec
 @pytest.mark.parametrize("recipe", TRAINING, ids=lambda path: path.stem)
 def test_training_recipes_train_a_step_on_tiny_data(recipe, tmp_path):
     values = yaml.safe_load(recipe.read_text())
-    names = values["data"]["subjects"] + values["data"].get("unlabeled_subjects", [])
+    subjects, held_out = values["data"].get("subjects", ["S1", "S2"]), values["data"].get("validation_subjects", [])
+    names = {*subjects, *held_out, *values["data"].get("unlabeled_subjects", [])}
     actions = values["data"].get("actions", ["Walking"])
     people = [
         person(f"{name} {action}", 400, subject=name, action=f"{action} 1") for name in names for action in actions
     ]
     tracks = write(tmp_path / "tracks", *people)
     unlabeled = [f"unlabeled={tracks}"] if "unlabeled_subjects" in values["data"] else []
-    small = ["lifter.channels=8", "optimization.epochs=1", "objective.warmup_epochs=0"]
+    small = ["optimization.batch_size=64", "lifter.channels=8", "optimization.epochs=1", "objective.warmup_epochs=0"]
     config = read_config(TrainConfig, [str(recipe), f"labeled={tracks}", f"output={tmp_path}", *unlabeled, *small])
     workers = WorkerGroup(torch.device("cpu"))
     plan = plan_training(config)
-    assert len(plan.training) == len(values["data"]["subjects"]) * len(actions)
+    assert len(plan.training) == len(subjects) * len(actions)
     training = LifterTraining(config, plan, load_data(config, plan, workers), workers)
     labeled, free = next(training._batches(0))
     assert training._step((labeled, free))["total"].isfinite()

@@ -9,16 +9,19 @@ from evaluate.lifter_samples import CONFIG, last_layer, make_lifter
 from jobs.command_line import main
 from pipelines.lifters.checkpoint import LifterCard, save_lifter
 from pipelines.lifters.model import LiftingModel, build_model
+from schemas.configs.train import LifterInput
 from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
 
-def coco_lifter(fps: float = 25.0, trajectory: bool = True, **config: object) -> tuple[LiftingModel, LifterCard]:
+def coco_lifter(
+    fps: float = 25.0, trajectory: bool = True, lifter_input: LifterInput = "screen", **config: object
+) -> tuple[LiftingModel, LifterCard]:
     """A lifter from coco17 to h36m17, which share twelve joints; `config` are its options."""
     torch.manual_seed(1)
     options = {**CONFIG, **config}
     plugin = PluginConfig.model_validate({"name": "temporal_conv", **options})
-    model = build_model(plugin, layout("coco17"), layout("h36m17"), trajectory)
+    model = build_model(plugin, layout("coco17"), layout("h36m17"), trajectory, lifter_input)
     card = LifterCard(
         lifter="temporal_conv",
         config=options,
@@ -27,6 +30,7 @@ def coco_lifter(fps: float = 25.0, trajectory: bool = True, **config: object) ->
         trajectory=trajectory,
         fps=fps,
         receptive_field=model.pose.receptive_field,
+        input=lifter_input,
     )
     return model.eval(), card
 

@@ -43,7 +43,8 @@ def expected(model, card, track):
     """The same by the functions that `lift` is made of."""
     at_rate = at_lifter_rate(track, card.fps)
     features = model.pose.input_features
-    inputs = concatenate([at_rate], layout=layout(card.input_layout), features=features).inputs
+    sequences = concatenate([at_rate], layout=layout(card.input_layout), features=features, lifter_input=card.input)
+    inputs = sequences.inputs
     ((pose, trajectory),) = lift(model, [inputs], flip=True)
     times = at_rate.timestamps_s, track.timestamps_s
     positions = at_times(pose.numpy(), *times)
@@ -61,6 +62,7 @@ def expected(model, card, track):
 LIFTERS = {
     "plain": make_lifter(),
     "other layout, no trajectory": coco_lifter(fps=50.0, trajectory=False),
+    "person-centred": coco_lifter(lifter_input="person_centred", scores=True),
     "causal, dense, scores": make_lifter(causal=True, dense=True, scores=True),
 }
 
@@ -94,14 +96,15 @@ def same(found, wanted):
 @pytest.mark.parametrize("frames", [1, 5, serving.CHUNK_FRAMES + 7])
 def test_it_lifts_as_lift_does(lifter, frames):
     found, model, card = lifter
-    track = person("a", frames, layout=card.input_layout)
+    track = person("a", frames, layout=card.input_layout, intrinsics=None)
     same(found.predict(None, given(track, model.pose.input_features == 3)), expected(model, card, track))
 
 
 @pytest.mark.parametrize(("fps", "frames"), [(10.0, 2), (24.0, 47), (29.97, 30), (50.3, 20), (100.0, 40)])
 def test_another_frame_rate_comes_back_at_its_own_frames(lifter, fps, frames):
     found, model, card = lifter
-    track = person("a", frames, layout=card.input_layout, fps=fps, timestamps_s=np.arange(frames) / fps)
+    times = {"fps": fps, "timestamps_s": np.arange(frames) / fps}
+    track = person("a", frames, layout=card.input_layout, intrinsics=None, **times)
     rng = np.random.default_rng(0)
     track.scores[:] = rng.random(track.scores.shape)
     lifted = found.predict(None, given(track, model.pose.input_features == 3))
@@ -178,5 +181,5 @@ def test_the_file_needs_nothing_of_this_repository():
         tree = ast.parse(file.read())
     names = [a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names]
     names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    allowed = {"json", "collections", "pathlib", "typing", "numpy", "torch", "mlflow"}
+    allowed = {"json", "math", "collections", "pathlib", "typing", "numpy", "torch", "mlflow"}
     assert {name.partition(".")[0] for name in names} <= allowed
