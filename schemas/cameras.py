@@ -3,14 +3,23 @@
 Pixels are those of the upright (display) image at full size. Camera space is x right, y down, z forward.
 """
 
+import math
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from schemas.errors import UserError
+
 Distortion = Literal["none", "opencv", "human36m"]
 Provenance = Literal["calibrated", "assumed_fov", "none"]
 
+# Fields of view that lenses without fisheye distortion have, degrees.
+_FIELDS_OF_VIEW = 5.0, 175.0
 DISTORTION_FIELDS = ("k1", "k2", "k3", "p1", "p2")
+
+
+class WrongCamera(UserError):
+    """A calibration that cannot be that of a video."""
 
 
 class Intrinsics(BaseModel):
@@ -21,7 +30,7 @@ class Intrinsics(BaseModel):
     be given with the coefficients.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     fx: float = Field(gt=0)
     fy: float = Field(gt=0)
@@ -39,3 +48,35 @@ class Intrinsics(BaseModel):
         if self.distortion == "none" and any(getattr(self, name) for name in DISTORTION_FIELDS):
             raise ValueError("distortion coefficients need distortion=opencv or distortion=human36m")
         return self
+
+    @classmethod
+    def of_field_of_view(cls, degrees: float, width: float, height: float) -> Self:
+        """Square pixels, the principal point in the middle.
+
+        Args:
+            degrees: Horizontal field of view.
+            width: Of the picture, px.
+            height: Of the picture, px.
+        """
+        focal = width / 2 / math.tan(math.radians(degrees) / 2)
+        return cls(fx=focal, fy=focal, cx=width / 2, cy=height / 2)
+
+    def scaled(self, across: float, down: float) -> Self:
+        """Those of the same picture with its pixels multiplied; distortion does not depend on the resolution."""
+        values = {"fx": self.fx * across, "fy": self.fy * down, "cx": self.cx * across, "cy": self.cy * down}
+        return self.model_copy(update=values)
+
+    def implausible(self, width: float, height: float) -> str | None:
+        """Why they cannot be those of a picture, if they cannot.
+
+        Args:
+            width: Of the picture, px.
+            height: Of the picture, px.
+        """
+        if not (0 < self.cx < width and 0 < self.cy < height):
+            return f"the principal point ({self.cx:g}, {self.cy:g}) lies outside the picture"
+        for focal, side in ((self.fx, width), (self.fy, height)):
+            degrees = math.degrees(2 * math.atan(side / 2 / focal))
+            if not _FIELDS_OF_VIEW[0] <= degrees <= _FIELDS_OF_VIEW[1]:
+                return f"the focal length {focal:g} makes a field of view of {degrees:.1f} degrees"
+        return None

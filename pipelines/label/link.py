@@ -1,7 +1,6 @@
 """link: the detections of whole videos become tracks, one file of tracks for each link shard (`link_shards.py`)."""
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 from typing import Any
@@ -17,7 +16,9 @@ from pipelines.pose.people import People
 from pipelines.tracking.tracker import track_people
 from pipelines.tracking.tracks import Frame, Timeline, Track
 from schemas import LAYOUT_KEY, SETTINGS_KEY, WEIGHTS_KEY
+from schemas.cameras import Intrinsics, WrongCamera
 from schemas.configs.link import LinkConfig
+from schemas.errors import UserError
 from schemas.formats.tracks import FORMAT, TRACKS
 from schemas.formats.videos import VideoSource
 from schemas.layouts import JointLayout, layout
@@ -34,6 +35,7 @@ def link_videos(shard: LinkShard, config: LinkConfig, assumed_fov_deg: float | N
 
     Raises:
         RunFailed: The output cannot be written.
+        UserError: The calibration of a camera cannot be that of its video.
     """
     clips = _read_clips(shard)
     metadata = clips.schema.metadata
@@ -74,7 +76,9 @@ def link_video(
         timestamps_s += row["timestamps_s"]
     timeline = Timeline(np.array(indices, np.int64), np.array(timestamps_s, np.float64))
     tracks = track_people(frames, timeline, joints, config) if frames else []
-    known |= source.model_dump(exclude={"uri"}) if source else {}
+    if source:
+        known |= source.model_dump(include={"subject", "action", "camera"})
+        known["intrinsics"] = _calibration(source, known)
     intrinsics, provenance = _intrinsics(known, assumed_fov_deg)
     shared = {name: known[name] for name in ("video", "subject", "action", "camera", "width", "height", "fps")}
     shared |= {"layout": joints.name, "intrinsics": intrinsics, "intrinsics_provenance": provenance}
@@ -126,10 +130,18 @@ def _intrinsics(clip: Mapping[str, Any], assumed_fov_deg: float | None) -> tuple
         return clip["intrinsics"], "calibrated"
     if assumed_fov_deg is None or clip["width"] is None:
         return None, "none"
-    focal = clip["width"] / 2 / math.tan(math.radians(assumed_fov_deg) / 2)
-    centre = {"cx": clip["width"] / 2, "cy": clip["height"] / 2}
-    distortion = dict.fromkeys(("k1", "k2", "k3", "p1", "p2"), 0.0)
-    return {"fx": focal, "fy": focal, **centre, **distortion, "distortion": "none"}, "assumed_fov"
+    return Intrinsics.of_field_of_view(assumed_fov_deg, clip["width"], clip["height"]).model_dump(), "assumed_fov"
+
+
+def _calibration(source: VideoSource, clip: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the present inputs say of the camera, for the size of the video; None if it could not be opened."""
+    if clip["width"] is None:
+        return None
+    try:
+        intrinsics = source.intrinsics_at(clip["width"], clip["height"])
+    except WrongCamera as error:
+        raise UserError(f"videos: {source.uri}: {error}") from error
+    return intrinsics.model_dump() if intrinsics else None
 
 
 def _track_row(video: str, person: int, track: Track) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def plan_link_shards(
         videos = tuple(uris[place] for place in places)
         shard_sources = {video: present[video] for video in videos if video in present}
         content = [
-            [video, contents[place], shard_sources[video].model_dump() if video in shard_sources else None]
+            [video, contents[place], shard_sources[video].facts() if video in shard_sources else None]
             for video, place in zip(videos, places, strict=True)
         ]
         name = "-".join(filter(None, (_PREFIX, bits, digest([FORMAT, dict(options), content]))))

@@ -23,7 +23,7 @@ from pipelines.label.write import WriteDetections
 from pipelines.ray_cluster import prometheus
 from pipelines.ray_cluster.pools import LEAST_CPUS, WAITING_CPUS, Capacity, Pool, map_stage, rows_or_failure
 from schemas.configs.label import WorkersConfig
-from schemas.errors import RunFailed
+from schemas.errors import RunFailed, UserError
 from schemas.formats.videos import VideoSource
 
 # Consecutive clips that one process takes at a time: it continues to decode where it stopped, and seeking costs half as
@@ -133,6 +133,7 @@ def run_linking(job: Job, shards: Sequence[LinkShard]) -> Iterator[int]:
 
     Raises:
         RunFailed: The output cannot be written.
+        UserError: The calibration of a camera cannot be that of its video.
     """
     options = job.config.link, job.config.assumed_fov_deg
     if len(shards) == 1:  # done sooner than a worker process has started
@@ -150,7 +151,7 @@ def run_linking(job: Job, shards: Sequence[LinkShard]) -> Iterator[int]:
         try:
             yield from ray.get(done)
         except RayTaskError as error:
-            raise (error.cause if isinstance(error.cause, RunFailed) else error) from None
+            raise (error.cause if isinstance(error.cause, RunFailed | UserError) else error) from None
 
 
 def _stage(rows: Any, stage: type, arguments: tuple[Any, ...], pool: Pool, batch_rows: int) -> Any:

@@ -12,6 +12,7 @@ from pipelines.video.errors import VideoError
 from pipelines.video.fetch import fetch_video
 from pipelines.video.info import VideoInfo
 from pipelines.video.isolated import IsolatedReader
+from schemas.cameras import WrongCamera
 from schemas.configs.label import DecodeConfig
 from schemas.errors import RunFailed
 from schemas.formats.detections import PLANNED
@@ -39,7 +40,7 @@ class PlanClips:
                 clips = plan_clips(source, self._reader.probe(path), self._config)
             except RunFailed as error:
                 clips, done = [failed_video(source, None) | {"run_failed": str(error)}], set()
-            except (VideoError, OSError) as error:
+            except (VideoError, WrongCamera, OSError) as error:
                 # The video failed as a whole, even if its first clip is done.
                 clips, done = [failed_video(source, str(error))], set()
                 log_failure("label", "plan", source.uri, str(error), clip_id=clips[0]["clip_id"])
@@ -49,8 +50,13 @@ class PlanClips:
 
 
 def plan_clips(source: VideoSource, info: VideoInfo, config: DecodeConfig) -> list[dict[str, Any]]:
-    """The clips of a probed video; the same video and settings always give the same clips."""
+    """The clips of a probed video; the same video and settings always give the same clips.
+
+    Raises:
+        WrongCamera: The camera's calibration cannot be that of this video.
+    """
     size = clip_frames(info, config)
+    intrinsics = source.intrinsics_at(info.width, info.height)
     starts = range(0, info.frame_count, size)
     return [
         _row(source, start, min(start + size, info.frame_count))
@@ -58,6 +64,7 @@ def plan_clips(source: VideoSource, info: VideoInfo, config: DecodeConfig) -> li
             "clip_index": index,
             "clip_count": len(starts),
             "timestamps_s": info.timestamps_s[start : start + size].tolist(),
+            "intrinsics": intrinsics.model_dump() if intrinsics else None,
             "width": info.width,
             "height": info.height,
             "fps": info.fps,
@@ -87,7 +94,6 @@ def _row(source: VideoSource, start: int, stop: int) -> dict[str, Any]:
         "subject": source.subject,
         "action": source.action,
         "camera": source.camera,
-        "intrinsics": source.intrinsics.model_dump() if source.intrinsics else None,
         "start_frame": start,
         "stop_frame": stop,
     }

@@ -1,8 +1,12 @@
 """A video to label: its address, and what a manifest of videos may add."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any, Self
 
-from schemas.cameras import Intrinsics
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.cameras import Intrinsics, WrongCamera
+
+Pixels = Annotated[float, Field(gt=0)]
 
 
 class VideoSource(BaseModel):
@@ -14,12 +18,49 @@ class VideoSource(BaseModel):
         action: Name of the action, if the manifest has it.
         camera: Id of the camera, if the manifest has it.
         intrinsics: Calibration of the camera, if the manifest has it.
+        calibrated_wh: Size of the pictures that it was calibrated with, px; None: that of the video.
+        fov_deg: Horizontal field of view, if the manifest has it instead of a calibration.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     uri: str
     subject: str | None = None
     action: str | None = None
     camera: str | None = None
     intrinsics: Intrinsics | None = None
+    calibrated_wh: tuple[Pixels, Pixels] | None = None
+    fov_deg: Annotated[float, Field(ge=5, le=175)] | None = None
+
+    @model_validator(mode="after")
+    def _one_camera(self) -> Self:
+        if self.intrinsics and self.fov_deg is not None:
+            raise ValueError("fov and fx, fy, cx, cy both describe the camera; give one of them")
+        if self.calibrated_wh and not self.intrinsics:
+            raise ValueError("width and height belong to a calibration; give fx, fy, cx and cy too")
+        return self
+
+    def facts(self) -> dict[str, Any]:
+        """All that is known, for hashes: fields that version 0.1.0 lacked are in it only where they are given."""
+        later = {name for name in ("calibrated_wh", "fov_deg") if getattr(self, name) is None}
+        return self.model_dump(exclude=later)
+
+    def intrinsics_at(self, width: int, height: int) -> Intrinsics | None:
+        """The calibration for the size that the video turns out to have; None if there is none.
+
+        Raises:
+            WrongCamera: It cannot be that of this picture.
+        """
+        if self.fov_deg is not None:
+            return Intrinsics.of_field_of_view(self.fov_deg, width, height)
+        if self.intrinsics is None:
+            return None
+        given = self.calibrated_wh or (width, height)
+        scaled = self.intrinsics.scaled(width / given[0], height / given[1])
+        if reason := scaled.implausible(width, height):
+            told = f"calibrated at {given[0]:g}x{given[1]:g} px" if self.calibrated_wh else "no size of the calibration"
+            raise WrongCamera(
+                f"camera: {reason}: the picture is {width}x{height} px, {told}; give the columns width and height with "
+                "the size that fx, fy, cx and cy are for (1 and 1 if they are normalised)"
+            )
+        return scaled

@@ -47,41 +47,6 @@ def test_a_remote_address_keeps_its_protocol():
     assert [s.uri for s in find_videos("memory://bucket")] == ["memory:///bucket/x.mp4"]
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_manifest_gives_cameras_and_names(clips, suffix):
-    rows = [
-        {"uri": "b.mp4", "fx": 1145.0, "fy": 1144, "cx": 512, "cy": 515, "k1": -0.2, "distortion": "human36m",
-         "subject": 9, "action": "Walk", "camera": "54138969"},
-        {"uri": "sub/c.webm"},
-    ]  # fmt: skip
-    manifest = str(clips / f"m{suffix}")
-    table = pa.Table.from_pylist(rows)
-    csv.write_csv(table, manifest) if suffix == ".csv" else pq.write_table(table, manifest)
-    first, second = find_videos(manifest)
-    assert first.intrinsics is not None
-    assert (first.intrinsics.k1, first.intrinsics.distortion) == (-0.2, "human36m")
-    assert (first.subject, first.action, first.camera) == ("9", "Walk", "54138969")
-    assert (second.intrinsics, second.subject) == (None, None)
-    assert names([first, second]) == ["b.mp4", "c.webm"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("path,fx\na.mp4,3\n", "a manifest needs the column 'uri', this one has path, fx"),
-        ("uri,fx\nb.mp4,3\n", r"row 1 \(b.mp4\): Field required"),
-        ("uri,fx,fy,cx,cy,k1\nb.mp4,3,3,3,3,0.1\n", "distortion coefficients need distortion=opencv or"),
-        ("uri,subject\nb.mp4,S1\nb.mp4,S2\n", "is named twice, with different subject or camera"),
-        ("uri\n", "the list is empty"),
-        ("", "is not a manifest"),
-    ],
-)
-def test_a_manifest_that_cannot_be_used_says_why(clips, text, message):
-    (clips / "m.csv").write_text(text)
-    with pytest.raises(UserError, match=message):
-        find_videos(str(clips / "m.csv"))
-
-
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
