@@ -131,9 +131,15 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     try:
         if not isinstance(fs, lease.ConditionalStore):  # object stores have no folders: this would create a bucket
             fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        fs.pipe_file(target, memoryview(data).tobytes())
-        if target is temporary:
-            os.replace(temporary, path)
+        if target is not temporary:
+            fs.pipe_file(path, memoryview(data).tobytes())
+            return
+        with open(temporary, "wb") as file:
+            file.write(data)
+            # Before it gets its name, or after a power failure the name may stand for an empty file.
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
     except (UserError, RunFailed):  # the store's own message says all
         raise
     except OSError as error:

@@ -56,6 +56,16 @@ def test_a_full_disk_leaves_no_half_file_and_says_so(tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (calls.append(os.fstat(number).st_size), fsync(number)))
+    monkeypatch.setattr(os, "replace", lambda *names: (calls.append("named"), replace(*names)))
+    storage.write_bytes(f"{tmp_path}/a", b"whole")
+    assert calls == [5, "named"]
+    assert (tmp_path / "a").read_bytes() == b"whole"
+
+
 def test_one_writer_at_a_time(tmp_path):
     out = str(tmp_path / "out")
     first = storage.sole_writer(out)
