@@ -69,4 +69,6 @@ def test_odd_calibrations_that_people_have(shared_data):
     assert "lies outside the picture: the picture is 576x576 px" in wide["error"]
     assert "makes a field of view" in short["error"]
     [scaled] = find_videos(str(folder / "manifest_text" / "wh.csv"))
-    assert scaled.intrinsics_at(576, 576).cx == 288
+    intrinsics = scaled.intrinsics_at(576, 576)
+    assert intrinsics is not None
+    assert (intrinsics.cx, intrinsics.cy) == (288, 288)

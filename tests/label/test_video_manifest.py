@@ -165,3 +165,12 @@ def test_a_parquet_column_of_another_kind_is_refused(tmp_path, column, message):
     pq.write_table(pa.table({"uri": ["a.mp4"], **column}), tmp_path / "m.parquet")
     with pytest.raises(UserError, match=message):
         find_videos(str(tmp_path / "m.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("name", "subjects"),
+    [("lead0", ["01", "02"]), ("boolean", ["false", "true"]), ("sci", ["1e3", "2E5"]), ("space", ["S1"])],
+)
+def test_manifests_that_people_have(shared_data, name, subjects):
+    videos = find_videos(str(shared_data / "odd" / "manifest_text" / f"{name}.csv"))
+    assert sorted(str(video.subject) for video in videos) == subjects
