@@ -21,6 +21,7 @@ class FailingLifter(nn.Module):
 
     def __init__(self, config, input_layout, output_layout):
         super().__init__()
+        self.input_layout, self.output_layout = input_layout, output_layout
         self._attempts = Path(config.attempts)
         self.layer = nn.Linear(2 * len(input_layout), 3 * len(output_layout))
 
