@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from evaluate.lifter_samples import make_lifter
+from register.registry_samples import coco_lifter
 from train.training_samples import INTRINSICS, person
 
 from pipelines.export.bvh import bvh_text
@@ -15,7 +16,9 @@ from pipelines.lift.lifting import LoadedLifter, lift_tracks
 from pipelines.lifters.inference import lift
 from pipelines.pose.cameras import camera_vector, project, to_screen
 from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.lifted_track import LiftedTrack
 from pipelines.tracks.selection import take
+from schemas.layouts import LAYOUTS
 
 
 def lifter(flip=True, **changes):
@@ -151,3 +154,40 @@ def test_a_track_that_cannot_be_lifted_says_why_and_harms_no_other(track, why):
 def test_timestamps_that_do_not_increase_are_replaced_by_even_ones():
     (result,) = lifted(person("a", 20, timestamps_s=np.zeros(20)))
     assert result.timestamps_s == pytest.approx(np.arange(20) / 50)
+
+
+def centred(refine: bool) -> LoadedLifter:
+    model, card = coco_lifter(lifter_input="person_centred", trajectory=False, scores=True)
+    return LoadedLifter(model, card, name="models:/lifter/3", sha256="0" * 64, flip=True, refine=refine)
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_a_person_without_a_camera_is_placed_and_every_assumption_is_said(refine):
+    track = person("a", 30, layout="coco17", intrinsics=None, intrinsics_provenance="none", positions=None)
+    (result,) = lifted(track, by=centred(refine))
+    assert (result.intrinsics_provenance, result.trajectory_provenance) == ("assumed_fov", "fitted")
+    assert result.intrinsics.fx == pytest.approx(1000 / 2 / np.tan(np.radians(30)))
+    assert (result.trajectory[:, 2] > 0).all()
+    assert result.reprojection == "perspective"
+    if refine:
+        assert result.bone_length_deviation.max() < 1e-3
+    assert (LiftedTrack.from_row(result.to_row()).trajectory == result.trajectory).all()
+
+
+def test_refining_brings_joints_to_their_keypoints():
+    track = person("a", 30, layout="coco17")
+    plain, refined = (lifted(track, by=centred(refine))[0] for refine in (False, True))
+    assert np.median(refined.reprojection_px) < 0.9 * np.median(plain.reprojection_px)
+
+
+def test_another_detectors_joints_are_read_by_name():
+    coco = person("a", 30, layout="coco17")
+    names, blaze = LAYOUTS["coco17"].joints, LAYOUTS["blazepose33"]
+    keypoints = np.zeros((30, len(blaze), 2), np.float32)
+    scores = np.zeros((30, len(blaze)), np.float32)
+    for place, name in enumerate(names):
+        keypoints[:, blaze.index(name)], scores[:, blaze.index(name)] = coco.keypoints[:, place], coco.scores[:, place]
+    other = replace(coco, layout="blazepose33", keypoints=keypoints, scores=scores)
+    first, second = (lifted(track, by=centred(True))[0] for track in (coco, other))
+    np.testing.assert_allclose(first.positions, second.positions, atol=1e-5)
+    np.testing.assert_allclose(first.reprojection_px, second.reprojection_px, atol=1e-2)
