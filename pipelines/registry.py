@@ -48,7 +48,13 @@ PEOPLE_SOURCES: Mapping[str, str] = MappingProxyType(
 # Where importing a plug-in loads torch, the class of its options lies in a module that does not, because --help and
 # every check of a command line need the options alone. Other plug-ins are asked for their `Config`.
 OPTIONS: Mapping[str, str] = MappingProxyType(
-    {"pipelines.lifters.temporal_conv:TemporalConv": "pipelines.lifters.temporal_conv_options:TemporalConvConfig"}
+    {
+        "pipelines.detectors.movenet.detector:MoveNet": "pipelines.detectors.movenet.options:MoveNetConfig",
+        "pipelines.detectors.movenet_blazepose:MoveNetBlazePose": (
+            "pipelines.detectors.movenet.options:MoveNetBlazePoseConfig"
+        ),
+        "pipelines.lifters.temporal_conv:TemporalConv": "pipelines.lifters.temporal_conv_options:TemporalConvConfig",
+    }
 )
 
 

@@ -14,12 +14,12 @@ from typing import ClassVar
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
-from pydantic import Field
 
 from pipelines.detectors.blazepose import weights as blazepose
 from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks
 from pipelines.detectors.movenet import weights as movenet
-from pipelines.detectors.movenet.detector import MoveNet, MoveNetConfig
+from pipelines.detectors.movenet.detector import MoveNet
+from pipelines.detectors.movenet.options import MoveNetBlazePoseConfig
 from pipelines.pose.oks import oks, oks_sigmas
 from pipelines.pose.people import People
 from schemas.job_config import JobConfig
@@ -41,13 +41,6 @@ _HIDDEN = 1e-3
 
 Look = Callable[[UInt8[np.ndarray, "height width 3"], Float[np.ndarray, "2"], Float[np.ndarray, "2"]], Landmarks]
 """Reads the joints of the person around a point (the middle of the hips), within the circle through another point."""
-
-
-class MoveNetBlazePoseConfig(MoveNetConfig):
-    """The options of `detector.name=movenet_blazepose`; `weights` is a folder with the files of both models."""
-
-    min_agreement: float = Field(default=0.5, ge=0, le=1)
-    """Object keypoint similarity of both detectors' joints from which on BlazePose's are taken, 0 to 1."""
 
 
 class MoveNetBlazePose:

@@ -99,8 +99,8 @@ def require_layout(card: LifterCard, layout_name: str) -> None:
     missing = [joint for joint in layout(card.input_layout).joints if joint not in layout(layout_name).joints]
     if missing:
         raise UserError(
-            f"layout: the keypoints are {layout_name}, which lacks {', '.join(missing[:3])}; the lifter was trained on "
-            f"{card.input_layout}; label with {card.input_layout}, or take a lifter for {layout_name}"
+            f"layout: the keypoints are {layout_name}, the lifter was trained on {card.input_layout}; "
+            f"label with {card.input_layout}, or take a lifter for {layout_name}, which lacks {', '.join(missing[:3])}"
         )
 
 

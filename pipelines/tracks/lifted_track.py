@@ -98,8 +98,8 @@ class LiftedTrack:
         }
         intrinsics = row["intrinsics"]
         return cls(
-            **{name: row[name] for name in _SCALARS}
-            | {"trajectory_provenance": row["trajectory_provenance"] or "none"},
+            **{name: row[name] for name in _SCALARS if name in row}
+            | {"trajectory_provenance": row.get("trajectory_provenance") or "none"},
             **arrays,
             intrinsics=None if intrinsics is None else Intrinsics(**intrinsics),
         )

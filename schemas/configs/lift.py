@@ -25,7 +25,7 @@ class LiftWorkersConfig(JobConfig):
 class LiftConfig(JobConfig):
     """Config of the lift job, which turns 2D keypoints over time into 3D poses."""
 
-    model: ModelAddress = Field(default="everyday", min_length=1)
+    model: ModelAddress = Field(default="everyday", min_length=1, validate_default=True)
     """The lifter: everyday (it comes with Raylift), models:/NAME@ALIAS, models:/NAME/VERSION, or best.pt in an output
     of the train job (any URI)."""
 

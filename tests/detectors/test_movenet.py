@@ -8,7 +8,8 @@ import torch
 from pipelines.detectors.base import Detector
 from pipelines.detectors.movenet import detector as movenet
 from pipelines.detectors.movenet.decode import Heads, decode
-from pipelines.detectors.movenet.detector import MoveNet, MoveNetConfig
+from pipelines.detectors.movenet.detector import MoveNet
+from pipelines.detectors.movenet.options import MoveNetConfig
 from pipelines.detectors.movenet.weights import GRAPH_FILE, WEIGHTS, WEIGHTS_FILE
 from pipelines.detectors.tfjs_graph import TfjsGraph
 from pipelines.pose.oks import oks

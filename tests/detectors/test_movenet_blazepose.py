@@ -5,8 +5,9 @@ import pytest
 
 from pipelines.detectors.base import Detector
 from pipelines.detectors.blazepose.landmark_model import Landmarks
-from pipelines.detectors.movenet.detector import MoveNet, MoveNetConfig
-from pipelines.detectors.movenet_blazepose import MoveNetBlazePose, MoveNetBlazePoseConfig, look_closer
+from pipelines.detectors.movenet.detector import MoveNet
+from pipelines.detectors.movenet.options import MoveNetBlazePoseConfig, MoveNetConfig
+from pipelines.detectors.movenet_blazepose import MoveNetBlazePose, look_closer
 from pipelines.pose.people import People
 from pipelines.video.reader import VideoReader
 from schemas.layouts import LAYOUTS, joint_indices

@@ -6,22 +6,20 @@ from typing import ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from pipelines.detectors.batches import Batches
 from pipelines.detectors.clip_frames import ClipFrames
 from pipelines.detectors.movenet.decode import Decoded, Heads, decode
+from pipelines.detectors.movenet.options import INPUT_MULTIPLE, MoveNetConfig
 from pipelines.detectors.movenet.weights import GRAPH_FILE, WEIGHTS, WEIGHTS_FILE
 from pipelines.detectors.tfjs_graph import TfjsGraph
 from pipelines.pose.oks import oks_nms, oks_sigmas
 from pipelines.pose.people import People
-from schemas.job_config import Address, JobConfig
+from schemas.job_config import JobConfig
 from schemas.layouts import LAYOUTS
 
-# Both sides of the network's input are multiples of this.
-_MULTIPLE = 32
 # The nodes of the graph that `Heads` lists, in its order.
 _HEADS = tuple(
     f"StatefulPartitionedCall/{name}/BiasAdd"
@@ -30,25 +28,6 @@ _HEADS = tuple(
         *("kpt_heatmap_0/conv2d_7", "kpt_regress_0/conv2d_8", "kpt_offset_0/conv2d_9"),
     )
 )
-
-
-class MoveNetConfig(JobConfig):
-    """The options of `detector.name=movenet`."""
-
-    weights: Address | None = None
-    """Folder with the two model files; by default the cache, to which they are downloaded on first use."""
-
-    input_side: int = Field(default=512, ge=128, le=2048, multiple_of=_MULTIPLE)
-    """Longer side of the network's input, pixels; larger finds smaller people, at a cost that grows with its square."""
-
-    max_people: int = Field(default=6, ge=1, le=50)
-    """Largest number of people in one frame; those with the highest scores are kept. The published model's is 6."""
-
-    min_person_score: float = Field(default=0.35, ge=0, le=1)
-    """Lowest score of a detected person, 0 to 1: the geometric mean of the scores of the centre and the joints."""
-
-    max_similarity: float = Field(default=0.6, gt=0, le=1)
-    """Object keypoint similarity above which two detections are the same person."""
 
 
 class MoveNet:
@@ -141,5 +120,5 @@ def _to_input(
     images = frames.permute(0, 3, 1, 2).float()
     if (rows, columns) != (height, width):
         images = functional.interpolate(images, (rows, columns), mode="bilinear", antialias=scale < 1)
-    images = functional.pad(images, (0, -columns % _MULTIPLE, 0, -rows % _MULTIPLE))
+    images = functional.pad(images, (0, -columns % INPUT_MULTIPLE, 0, -rows % INPUT_MULTIPLE))
     return images.contiguous(memory_format=torch.channels_last), (columns / width, rows / height)

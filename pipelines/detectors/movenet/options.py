@@ -1,0 +1,34 @@
+"""The options of the detectors that use MoveNet, in a module without torch: `raylift lift --help` reads them."""
+
+from pydantic import Field
+
+from schemas.job_config import Address, JobConfig
+
+# Both sides of the network's input are multiples of this.
+INPUT_MULTIPLE = 32
+
+
+class MoveNetConfig(JobConfig):
+    """The options of `detector.name=movenet`."""
+
+    weights: Address | None = None
+    """Folder with the two model files; by default the cache, to which they are downloaded on first use."""
+
+    input_side: int = Field(default=512, ge=128, le=2048, multiple_of=INPUT_MULTIPLE)
+    """Longer side of the network's input, pixels; larger finds smaller people, at a cost that grows with its square."""
+
+    max_people: int = Field(default=6, ge=1, le=50)
+    """Largest number of people in one frame; those with the highest scores are kept. The published model's is 6."""
+
+    min_person_score: float = Field(default=0.35, ge=0, le=1)
+    """Lowest score of a detected person, 0 to 1: the geometric mean of the scores of the centre and the joints."""
+
+    max_similarity: float = Field(default=0.6, gt=0, le=1)
+    """Object keypoint similarity above which two detections are the same person."""
+
+
+class MoveNetBlazePoseConfig(MoveNetConfig):
+    """The options of `detector.name=movenet_blazepose`; `weights` is a folder with the files of both models."""
+
+    min_agreement: float = Field(default=0.5, ge=0, le=1)
+    """Object keypoint similarity of both detectors' joints from which on BlazePose's are taken, 0 to 1."""
