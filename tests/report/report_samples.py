@@ -31,6 +31,7 @@ def make_person(frames: int = 20, **changes: Any) -> Person:
         **{"source": "bucket-0-of-1-abc.parquet", "model": "models:/lifter/3", "model_sha256": "0" * 64},
         "positions": np.tile(STANDING, (frames, 1, 1)),
         "trajectory": np.tile(np.array([0.1, 0.2, 4], np.float32), (frames, 1)),
+        "trajectory_provenance": "predicted",
         "keypoint_score": np.full(frames, 0.9, np.float32),
         "reprojection_px": np.abs(rng.normal(2, 0.7, frames)).astype(np.float32),
         "reprojection": "perspective",
