@@ -44,6 +44,7 @@ def main(model_address: str, tracks: list[str], subjects: set[str]) -> None:
         WindowShape(card.receptive_field),
         layout(card.input_layout),
         card.input,
+        features=3,
         stride=2,
         fps=card.fps,
         batch_size=BATCH,

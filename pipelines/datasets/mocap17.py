@@ -5,10 +5,10 @@ The npz holds `positions_3d` = {subject: {action: (frames, 17, 3)}}, metres, wor
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from pipelines.datasets.detector_noise import detect_like
 from pipelines.datasets.pose_source import Shot, stem
@@ -18,15 +18,7 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
 from schemas.job_config import Address, JobConfig
 from schemas.layouts import joint_indices, layout
-
-
-def _ascending(values: tuple[float, float]) -> tuple[float, float]:
-    if not 0 < values[0] <= values[1]:
-        raise ValueError("must be least and greatest, above 0")
-    return values
-
-
-Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
+from schemas.ranges import PositiveRange
 
 
 class Mocap17:
@@ -56,10 +48,10 @@ class Mocap17:
         views: int = Field(default=4, ge=1, le=32)
         """Cameras around each motion."""
 
-        distance_m: Range = (4.5, 6.0)
+        distance_m: PositiveRange = (4.5, 6.0)
         """Least and greatest distance of a camera, m; further off where somebody would not stay in view."""
 
-        height_m: Range = (1.3, 1.8)
+        height_m: PositiveRange = (1.3, 1.8)
         """Least and greatest height of a camera, m."""
 
         width: int = Field(default=1000, ge=64)

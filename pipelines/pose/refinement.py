@@ -7,7 +7,8 @@ All frames are moved together, by gradient descent, to the least sum of
 - the difference of each bone's length from its mean over the track, and from its mirror image's,
 - the acceleration of the joints in space.
 
-All but the pose are measured by Huber's loss, so that a single wrong keypoint or a landing costs no more than its size.
+Long tracks are refined in pieces, each with frames around it that are then left out, so that memory stays bounded. All
+but the pose are measured by Huber's loss, so that a single wrong keypoint or a landing costs no more than its size.
 Each divisor says how much of it is usual. In the end every bone gets its mean length.
 """
 
@@ -29,6 +30,8 @@ _STATURE_M = 1.7
 # Where Huber's loss becomes linear.
 _LINEAR = 1.5
 _STEPS, _LEARNING_RATE_M = 200, 0.01
+# Frames refined together, and those before and after them by which they join their neighbours.
+_PIECE, _CONTEXT = 4096, 60
 # Frames over which the first guess of the distance is averaged.
 _DEPTH_FRAMES = 15
 
@@ -49,6 +52,10 @@ class Observed:
     joints: list[int]
     times_s: Float64[Tensor, " frames"]
 
+    def part(self, frames: slice) -> "Observed":
+        """Some of the frames."""
+        return Observed(self.slopes[frames], self.weights[frames], self.joints, self.times_s[frames])
+
 
 def place(pose: Float[Tensor, "frames joints 3"], observed: Observed) -> Float[Tensor, "frames 3"]:
     """The root of each frame (m, camera space), with its distance smoothed over half a second."""
@@ -68,6 +75,21 @@ def refine(
         observed: The keypoints.
     """
     root = place(pose, observed)
+    refined, roots = [], []
+    for start in range(0, len(pose), _PIECE):
+        first, stop = max(0, start - _CONTEXT), min(len(pose), start + _PIECE)
+        part = slice(first, stop + _CONTEXT)
+        better, placed = _refine_piece(pose[part], root[part], layout, observed.part(part))
+        refined.append(better[start - first : stop - first])
+        roots.append(placed[start - first : stop - first])
+    joints = with_constant_bones(torch.cat(refined), layout)
+    origin = joints[:, layout.parents.index(-1)]
+    return joints - origin[:, None], torch.cat(roots) + origin
+
+
+def _refine_piece(
+    pose: Float[Tensor, "frames joints 3"], root: Float[Tensor, "frames 3"], layout: JointLayout, observed: Observed
+) -> tuple[Float[Tensor, "frames joints 3"], Float[Tensor, "frames 3"]]:
     ahead = turned_to(root[:, :2] / root[:, 2:])
     scale = pose.new_tensor([_ACROSS_M, _ACROSS_M, _ALONG_M])
     children, parents = (list(ends) for ends in zip(*layout.bones, strict=True))
@@ -96,9 +118,7 @@ def refine(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    refined = with_constant_bones((pose + moved).detach(), layout)
-    origin = refined[:, layout.parents.index(-1)]
-    return refined - origin[:, None], (root + moved_root).detach() + origin
+    return (pose + moved).detach(), (root + moved_root).detach()
 
 
 def with_constant_bones(

@@ -6,7 +6,6 @@ same samples as one that was never interrupted. Several workers draw the same wh
 
 import math
 
-import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
@@ -16,18 +15,19 @@ from pipelines.pose import rays
 from pipelines.pose.cameras import MIN_DEPTH_M
 from pipelines.sampling.detector_errors import DetectorErrors
 from pipelines.sampling.diversity import frame_weights
+from pipelines.sampling.order import seed_of
 from pipelines.sampling.sequences import Sequences
 from pipelines.sampling.windows import Batch, WindowShape
 from schemas.configs.train import LifterInput, WorldConfig
 from schemas.layouts import JointLayout, joint_indices
 
-# Stature of the people of motion capture before it is varied, and the share of the picture that they may fill, m.
+# Stature of the people of motion capture before it is varied, m.
 _STATURE_M = 1.7
 # How much more frequent low cameras are: the exponent of a uniform number.
 _LOW_CAMERAS = 1.5
 # The middle of a person lies within this share of the picture around its centre.
 _PLACE = 0.6
-# Height over width of portrait pictures.
+# Width over height of portrait and landscape pictures.
 _ASPECTS = (9 / 16, 16 / 9)
 # The key of the samples' random numbers, so that they differ from those of other purposes.
 _KEY = 7
@@ -42,6 +42,7 @@ class MadeViews:
         shape: Windows of the samples.
         layout: Joints of the keypoints; the positions have them all.
         lifter_input: How the lifter is given keypoints.
+        features: Numbers per keypoint that the lifter reads: 2 or 3.
         stride: Recorded frames per frame of the lifter.
         fps: Frame rate of the lifter.
         batch_size: Samples of a batch, of all workers.
@@ -56,6 +57,7 @@ class MadeViews:
         layout: JointLayout,
         lifter_input: LifterInput,
         *,
+        features: int,
         stride: int,
         fps: float,
         batch_size: int,
@@ -64,7 +66,7 @@ class MadeViews:
         assert sequences.positions is not None
         assert sequences.positions_layout is not None
         self._sequences, self._config, self._shape, self._input = sequences, config, shape, lifter_input
-        self._stride, self._batch_size, self._seed = stride, batch_size, seed
+        self._features, self._stride, self._batch_size, self._seed = features, stride, batch_size, seed
         device = sequences.positions.device
         self._positions = sequences.positions.flatten(1)
         body = sequences.positions_layout
@@ -90,8 +92,7 @@ class MadeViews:
     def batch(self, epoch: int, step: int, rank: int = 0, world: int = 1) -> Batch:
         """A worker's part of a batch."""
         device = self._positions.device
-        key = np.random.SeedSequence((self._seed, epoch, step, _KEY)).generate_state(1, np.uint64)[0]
-        generator = torch.Generator(device).manual_seed(int(key >> np.uint64(1)))
+        generator = torch.Generator(device).manual_seed(seed_of(self._seed, epoch, step, _KEY))
         draw = _Draw(generator, device, self._batch_size)
         sequence, rows = self._frames(draw)
         recorded = self._positions[rows[0]].lerp(self._positions[rows[1]], rows[2][..., None])
@@ -118,7 +119,7 @@ class MadeViews:
         camera = torch.zeros(len(focal), 10, device=device)
         camera[:, :2] = focal[:, None]
         batch = Batch(
-            inputs=inputs,
+            inputs=inputs[..., : self._features],
             keypoints=keypoints[:, target],
             scores=scores[:, target],
             positions=seen_by_camera[:, target],

@@ -102,6 +102,11 @@ def partition_order(count: int, seed: int, number: int) -> list[int]:
     return np.random.default_rng((seed, number, 0, _POOLS)).permutation(count).tolist()
 
 
+def seed_of(*numbers: int) -> int:
+    """A seed made of several numbers; other numbers give another seed."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
 def rank_share(samples: Int64[Tensor, " samples"], rank: int, world: int) -> Int64[Tensor, " share"]:
     """A worker's part of a batch; the parts of all workers together are the batch, for any number of workers."""
     return samples[rank::world]

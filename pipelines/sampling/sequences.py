@@ -127,13 +127,9 @@ def concatenate(
         lengths.append(len(track))
         joints = list(joint_indices(layouts.layout(track.layout), layout))
         keypoints, scores = torch.tensor(track.keypoints[:, joints]), torch.tensor(track.scores[:, joints])
-        if lifter_input == "person_centred":
-            points = rays.slopes(keypoints, track.width, track.height, track.intrinsics)
-            pieces["cameras"].append(torch.tensor(rays.SLOPE_CAMERA))
-        else:
-            points = cameras.to_screen(keypoints, track.width, track.height)
-            if track.intrinsics is not None:
-                pieces["cameras"].append(cameras.camera_vector(track.intrinsics, track.width, track.height))
+        points, camera = _points_and_camera(track, keypoints, lifter_input)
+        if camera is not None:
+            pieces["cameras"].append(camera)
         pieces["inputs"].append(torch.cat([points, scores[..., None]], 2) if features == 3 else points)
         pieces["up"].append(torch.tensor(LEVEL_UP if track.up is None else track.up))
         if features == 2:
@@ -156,6 +152,17 @@ def concatenate(
         up=torch.stack(pieces["up"]),
         offsets=torch.tensor(lengths).cumsum(0),
     )
+
+
+def _points_and_camera(
+    track: KeypointTrack, keypoints: Float32[Tensor, "frames joints 2"], lifter_input: LifterInput
+) -> tuple[Float32[Tensor, "frames joints 2"], Float32[Tensor, "10"] | None]:
+    """Keypoints (px) as a lifter is given them, and the camera that projects to such points, if it is known."""
+    size = track.width, track.height
+    if lifter_input == "person_centred":
+        return rays.slopes(keypoints, *size, track.intrinsics), torch.tensor(rays.SLOPE_CAMERA)
+    known = track.intrinsics
+    return cameras.to_screen(keypoints, *size), None if known is None else cameras.camera_vector(known, *size)
 
 
 def _check(

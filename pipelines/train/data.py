@@ -96,6 +96,7 @@ def _labeled_samples(config: TrainConfig, plan: TrainingPlan, sequences: Sequenc
         plan.shape,
         plan.input_layout,
         data.input,
+        features=plan.features,
         stride=data.downsample,
         fps=plan.fps,
         batch_size=max(1, config.optimization.batch_size // data.chunk),

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from pipelines.lifters import schedules
 from pipelines.lifters.model import build_model
 from pipelines.lifters.sync_batch_norm import synchronise_batch_norm
+from pipelines.sampling.order import seed_of
 from pipelines.sampling.windows import Batch
 from pipelines.train.data import TrainingData
 from pipelines.train.objective import Objective, Prediction
@@ -89,7 +89,7 @@ class LifterTraining:
             group["lr"] = learning_rate
         self.model.set_bn_momentum(schedules.bn_momentum(epoch, optimization.epochs))
         self.model.train()
-        torch.manual_seed(_seed(optimization.seed, epoch, self._workers.rank))
+        torch.manual_seed(seed_of(optimization.seed, epoch, self._workers.rank))
         result = run_steps(
             self._batches(epoch),
             self._data.labeled.steps_per_epoch,
@@ -150,8 +150,3 @@ class LifterTraining:
         if self._data.validation is None:
             return {}
         return validate(self.model, self._data.validation, self._workers)
-
-
-def _seed(*numbers: int) -> int:
-    """A seed made of several numbers; other numbers give another seed."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

@@ -89,6 +89,11 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         for n in resampled_lengths(training, source_fps)
     ]
     shape = WindowShape(lifter.receptive_field, data.chunk, lifter.causal)
+    if data.world.enabled and data.world.missing and lifter.input_features != 3:
+        raise UserError(
+            f"data.world.missing={data.world.missing:g}: the lifter reads no scores, which mark missing joints; "
+            "give lifter.scores=true, or data.world.missing=0"
+        )
     chunks = (
         data.world.samples_per_epoch
         if data.world.enabled

@@ -5,9 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, PluginTable
+from schemas.ranges import ASCENDING, PositiveRange
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
+FieldOfView = Annotated[float, Field(gt=0, lt=180)]
+Elevation = Annotated[float, Field(gt=-90, lt=90)]
 SubjectWeight = Annotated[str, Field(pattern=r"^.+=\d+(\.\d+)?$")]
 LifterInput = Literal["screen", "person_centred"]
 """How a lifter is given keypoints: as places on the screen, or as rays around the person."""
@@ -31,7 +34,7 @@ class WorldConfig(JobConfig):
     subject_weights: tuple[SubjectWeight, ...] = ()
     """How often to choose frames of subjects, relative to others, by name or pattern: [S60=0.5, REACTIDLE_*=0.1]."""
 
-    speed: tuple[float, float] = (0.6, 1.4)
+    speed: PositiveRange = (0.6, 1.4)
     """Least and greatest speed of the motion, relative to the recording."""
 
     bone_sd: float = Field(default=0.08, ge=0)
@@ -40,16 +43,16 @@ class WorldConfig(JobConfig):
     stature_sd: float = Field(default=0.06, ge=0)
     """Standard deviation of the logarithm of the stature."""
 
-    distance_m: tuple[float, float] = (1.5, 9.0)
+    distance_m: PositiveRange = (1.5, 9.0)
     """Least and greatest distance of the camera, m; near ones are as frequent as far ones by their logarithm."""
 
-    elevation_deg: tuple[float, float] = (-15.0, 60.0)
+    elevation_deg: Annotated[tuple[Elevation, Elevation], ASCENDING] = (-15.0, 60.0)
     """Least and greatest elevation of the camera over the person, degrees; low ones are more frequent."""
 
     roll_sd_deg: float = Field(default=5.0, ge=0)
     """Standard deviation of the camera's roll, degrees."""
 
-    fov_deg: tuple[float, float] = (35.0, 90.0)
+    fov_deg: Annotated[tuple[FieldOfView, FieldOfView], ASCENDING] = (35.0, 90.0)
     """Least and greatest field of view along the longer side of the picture, degrees."""
 
     offset: float = Field(default=0.01, ge=0)

@@ -89,7 +89,7 @@ def test_a_moved_source_is_the_same_import(command, tmp_path, capfd):
         (["output=o", "source=mocap17", "source.positions=text.npz"], "text.npz: is not a whole npz file: "),
         (
             ["output=o", "source=mocap17", "source.positions=mocap.npz", "source.distance_m=[6, 4]"],
-            "source.distance_m=[6, 4]: must be least and greatest, above 0",
+            "source.distance_m=[6, 4]: must be least and greatest",
         ),
         (
             ["output=o", "source=mocap17", "source.positions=mocap.npz", "source.subject=S1"],

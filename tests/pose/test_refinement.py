@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from pipelines.pose import refinement
 from pipelines.pose.refinement import Observed, refine, with_constant_bones
 from schemas.layouts import joint_indices, layout
 
@@ -65,3 +66,20 @@ def test_nothing_seen_leaves_the_pose():
     nothing = Observed(torch.zeros(5, 12, 2), torch.zeros(5, 12), JOINTS, torch.arange(5, dtype=torch.float64) / 30)
     found, _ = refine(pose, H36M, nothing)
     assert mean_error(found, pose) < 0.03
+
+
+def test_long_tracks_are_refined_in_pieces_without_seams(monkeypatch):
+    pose, root = walker(60)
+    noisy = pose + 0.03 * torch.randn(pose.shape, generator=torch.Generator().manual_seed(4))
+    seen = observed(pose, root, error=0.003)
+    whole, whole_root = refine(noisy, H36M, seen)
+    monkeypatch.setattr(refinement, "_PIECE", 20)
+    monkeypatch.setattr(refinement, "_CONTEXT", 12)
+    pieces, pieces_root = refine(noisy, H36M, seen)
+    assert len(pieces) == 60
+    assert mean_error(pieces, whole) < 0.01
+    in_pieces, at_once = (
+        (joints + place[:, None]).diff(dim=0).norm(dim=-1).mean(1)
+        for joints, place in ((pieces, pieces_root), (whole, whole_root))
+    )
+    assert in_pieces[[19, 39]].max() < 1.2 * at_once.max(), "no jump where pieces meet"

@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from tracks.track_samples import make_track
 
 from pipelines.pose.losses import bone_lengths
@@ -40,7 +41,16 @@ HEIGHTS = {"hip": 0.0, "knee": 0.4, "ankle": 0.8, "shoulder": -0.5, "elbow": -0.
 def views(lifter_input: LifterInput = "person_centred", **changes: Any) -> MadeViews:
     config = WorldConfig(samples_per_epoch=100, **changes)
     return MadeViews(
-        motion(), config, WindowShape(FRAMES), LIMBS, lifter_input, stride=2, fps=30.0, batch_size=64, seed=3
+        motion(),
+        config,
+        WindowShape(FRAMES),
+        LIMBS,
+        lifter_input,
+        features=3,
+        stride=2,
+        fps=30.0,
+        batch_size=64,
+        seed=3,
     )
 
 
@@ -137,3 +147,18 @@ def test_rare_poses_and_subjects_are_drawn_as_asked():
     sequences.positions[:25] = sequences.positions[0]
     diverse = frame_weights(sequences, True, [], 0)
     assert diverse[:25].max() < 0.5 * diverse[30:].mean(), "the same pose again and again"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("distance_m", (0, 3), "greater than 0"),
+        ("distance_m", (3, 2), "must be least and greatest"),
+        ("fov_deg", (35, 180), "less than 180"),
+        ("elevation_deg", (-90, 0), "greater than -90"),
+        ("subject_weights", ("S60:0.5",), "match pattern"),
+    ],
+)
+def test_worlds_that_cannot_be_are_refused(name, value, rule):
+    with pytest.raises(ValidationError, match=rule):
+        WorldConfig(**{name: value})

@@ -29,6 +29,20 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
     [
         ([person("a", **UNLABELED)], None, {}, "none of 1 tracks has positions; labeled tracks come from python -m"),
         ([person("a")], [person("b", layout="coco17")], {}, "track b are coco17, which lacks pelvis of h36m17"),
+        (
+            [person("a")],
+            None,
+            {"data": {"world": {"enabled": True}}},
+            "data.world.missing=0.2: the lifter reads no scores, .*; give lifter.scores=true, or data.world.missing=0",
+        ),
+        (
+            [person("a", layout="coco17")],
+            None,
+            {"data": {"world": {"enabled": True}}},
+            "h36m17 positions lack nose of coco17 to make views of; give data.input_layout=limbs12",
+        ),
+        ([person("a")], None, {"data": {"input": "person_centred"}}, "reads 2 numbers per keypoint, .*lifter.scores"),
+        ([person("a")], None, {"data": {"input_layout": "limbs"}}, "unknown joint layout 'limbs'; known: coco17"),
         ([person("a", fps=float("nan"))], None, {}, "track a: its frame rate is unknown; give data.fps"),
         ([person("a"), person("b", fps=25.0)], None, {}, "data.fps: the labeled tracks have 25 to 50 frames/s; give"),
         (
@@ -79,3 +93,10 @@ def test_tracks_without_intrinsics_train_orthographically(tmp_path):
 def test_short_tracks_are_counted_and_rates_follow_downsampling(tmp_path):
     made = plan(tmp_path, [person("a"), person("b", 5)], [person("c", 4)], data={"downsample": 5})
     assert (made.fps, made.source_fps, made.short_tracks) == (10, 50, 2)
+
+
+def test_made_views_for_a_lifter_without_scores_have_two_numbers_per_keypoint(tmp_path):
+    labeled = write(tmp_path / "labeled", person("a"))
+    config = small(labeled, None, tmp_path / "out", data={"world": {"enabled": True, "missing": 0}})
+    data = load_data(config, plan_training(config), WorkerGroup(torch.device("cpu")))
+    assert data.labeled.batch(0, 0).inputs.shape[2:] == (17, 2)

@@ -4,26 +4,22 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-from torch import nn
-
+from pipelines.lifters.temporal_conv import TemporalConv
+from pipelines.lifters.temporal_conv_options import TemporalConvConfig
 from schemas.job_config import JobConfig
 
 
-class FailingLifterConfig(JobConfig):
+class FailingLifterConfig(TemporalConvConfig):
     attempts: str
 
 
-class FailingLifter(nn.Module):
+class FailingLifter(TemporalConv):
     Config: ClassVar[type[JobConfig]] = FailingLifterConfig
-    receptive_field = 9
-    causal = False
-    input_features = 2
 
     def __init__(self, config, input_layout, output_layout):
-        super().__init__()
-        self.input_layout, self.output_layout = input_layout, output_layout
+        assert isinstance(config, FailingLifterConfig)
+        super().__init__(config, input_layout, output_layout)
         self._attempts = Path(config.attempts)
-        self.layer = nn.Linear(2 * len(input_layout), 3 * len(output_layout))
 
     def forward(self, inputs):
         with self._attempts.open("a") as file:
