@@ -152,7 +152,7 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
     person_centred = card.input == "person_centred"
     candidates = [
         (
-            person_centred,
+            person_centred and tracks,
             "people are as large as the lifter takes them to be, and stand where their joints fit their keypoints",
         ),
         (

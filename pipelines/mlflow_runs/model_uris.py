@@ -136,7 +136,9 @@ def _hash_of_file(uri: str) -> str:
     try:
         return hashlib.sha256(storage.read_bytes(uri)).hexdigest()
     except OSError as error:
-        raise UserError(f"{uri}: cannot be read: {error.strerror or error}; give the path of a lifter") from error
+        near = get_close_matches(uri.rpartition("/")[2], SHIPPED_LIFTERS, n=1)
+        fix = f"did you mean {near[0]}?" if near else f"give the path of a lifter, or {' or '.join(SHIPPED_LIFTERS)}"
+        raise UserError(f"{uri}: cannot be read: {error.strerror or error}; {fix}") from error
 
 
 def _user_error_if_missing(error: "MlflowException", message: str) -> "UserError | MlflowException":

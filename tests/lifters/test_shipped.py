@@ -32,6 +32,11 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch):
         shipped.locate("everyday")
 
 
+def test_a_misspelt_name_is_answered_with_the_right_one(tmp_path):
+    with pytest.raises(UserError, match=r"everday: cannot be read: No such file.*; did you mean everyday\?"):
+        model_uris.fetch(str(tmp_path / "everday"))
+
+
 def test_the_terms_of_its_data_lie_beside_it():
     notice = (Path(shipped.__file__).parent / "NOTICE.md").read_text()
     for sentence in ("obtained from mocap.cs.cmu.edu", "NSF", "EIA-0196217", "Meta Platforms", "RSAIT"):
