@@ -64,10 +64,10 @@ def show(console: Terminal, comparison: dict[str, Any], config: CompareConfig) -
         values = (f"{comparison[f'{variant}_{name}']:.1f}" for name in METRICS)
         table.add_row(variant.replace("_", "-"), *values)
     console.print(table)
-    console.print(
+    console.print_lines(
         f"Unlabeled tracks change the error on {', '.join(config.test_subjects)} by "
-        f"{-comparison['gain_percent']:+.1f} % ({comparison['seconds']:.0f} s)\n"
-        f"output    {config.output}/comparison.json, /supervised, /semi_supervised"
+        f"{-comparison['gain_percent']:+.1f} % ({comparison['seconds']:.0f} s)",
+        f"output    {config.output}/comparison.json, /supervised, /semi_supervised",
     )
 
 

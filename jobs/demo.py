@@ -157,14 +157,14 @@ class Steps:
             table.add_row(variant.replace("_", "-"), *errors)
         self._console.print(table)
         verdict = "lower" if report["gain_percent"] > 0 else "higher"
-        self._console.print(f"With unlabeled video the error is {abs(report['gain_percent']):.1f} % {verdict}.\n")
+        self._console.print(f"With unlabeled video the error is {abs(report['gain_percent']):.1f} % {verdict}.")
         page = next(Path(self._path("lifted")).glob("*.html"), None)
         self._console.print(f"Look at it:  {page or self._path('lifted')}")
-        self._console.print(
-            f"Done in {seconds:.0f} s. Try next:\n"
-            f"  .venv/bin/raylift lift model=models:/{self._config.model}@champion video=clip.mp4 output=out/clip\n"
-            "  .venv/bin/raylift label videos=your/folder output=out\n"
-            "  .venv/bin/mlflow ui"
+        self._console.print_lines(
+            f"Done in {seconds:.0f} s. Try next:",
+            f"  .venv/bin/raylift lift model=models:/{self._config.model}@champion video=clip.mp4 output=out/clip",
+            "  .venv/bin/raylift label videos=your/folder output=out",
+            "  .venv/bin/mlflow ui",
         )
 
     def _detector_error(self) -> str:

@@ -29,8 +29,9 @@ def main(config: SynthesizeConfig) -> int:
         )
     elapsed_s = time.monotonic() - start
     frames = len(videos) * round(config.seconds * config.fps)
-    console.print(
-        f"{len(videos)} videos, {frames} frames in {elapsed_s:.0f} s ({frames / elapsed_s:.0f} frames/s)\n"
-        f"manifest: {config.output}/{MANIFEST}\ntruth:    {config.output}/truth/"
+    console.print_lines(
+        f"{len(videos)} videos, {frames} frames in {elapsed_s:.0f} s ({frames / elapsed_s:.0f} frames/s)",
+        f"manifest: {config.output}/{MANIFEST}",
+        f"truth:    {config.output}/truth/",
     )
     return 0

@@ -18,5 +18,10 @@ class Terminal(Console):
         super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print a line."""
+        """Print a line; a line break within it is shown as its escape, because it may come from the name of a file."""
         super().print(*(shown(o) if isinstance(o, str) else o for o in objects), **options)
+
+    def print_lines(self, *lines: str) -> None:
+        """Print several lines."""
+        for line in lines:
+            self.print(line)

@@ -1,7 +1,11 @@
 """What jobs print: names from data neither drive the terminal nor show secrets."""
 
+import ast
 import json
 import logging
+from pathlib import Path
+
+import pytest
 
 from jobs.command_line.main import run_job
 from jobs.command_line.terminal import Terminal
@@ -17,6 +21,23 @@ def test_names_are_text(capsys):
     assert capsys.readouterr().out == f"failed  {SHOWN}: [bold]not a video[/bold]\n"
     Terminal(stderr=True).print(f"https://me:{KEY}@host/a.mp4?X-Amz-Signature={KEY}")
     assert capsys.readouterr().err == "https://me:…@host/a.mp4?X-Amz-Signature=…\n"
+
+
+JOBS = sorted((Path(__file__).parents[3] / "jobs").rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", JOBS, ids=lambda file: file.name)
+def test_jobs_break_lines_by_printing_several(file):
+    """A line break within a printed line would be shown as its escape."""
+    calls = [node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    printed = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "print"]
+    texts = [node.value for call in printed for node in ast.walk(call) if isinstance(node, ast.Constant)]
+    assert not [text for text in texts if isinstance(text, str) and "\n" in text]
+
+
+def test_several_lines_are_lines(capsys):
+    Terminal().print_lines("one", HOSTILE)
+    assert capsys.readouterr().out == f"one\n{SHOWN}\n"
 
 
 def test_mistakes_are_text(capfd):
