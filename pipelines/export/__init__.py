@@ -1,1 +1,1 @@
-"""Lifted tracks in other formats: npz for NumPy, BVH for animation programs. Imports neither Ray nor MLflow."""
+"""Lifted tracks as npz for NumPy, BVH for animation programs and CSV of joint angles; needs neither Ray nor MLflow."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from pipelines.export.angles_csv import angles_csv
 from pipelines.export.bvh import bvh_text
 from pipelines.export.npz import npz_bytes
 from pipelines.io import storage
@@ -15,7 +16,9 @@ from schemas.configs.lift import ExportFormat
 _WRITERS: dict[ExportFormat, Callable[[LiftedTrack], bytes]] = {
     "npz": npz_bytes,
     "bvh": lambda lifted: bvh_text(lifted).encode(),
+    "angles": lambda lifted: angles_csv(lifted).encode(),
 }
+_SUFFIXES: dict[ExportFormat, str] = {"npz": ".npz", "bvh": ".bvh", "angles": ".csv"}
 # Letters of the track's id, a hash, that a file name has: they tell videos of the same name apart.
 _ID_LETTERS = 8
 
@@ -33,7 +36,7 @@ def stem(video: str) -> str:
 
 def export_uri(output: str, form: ExportFormat, name: str) -> str:
     """The address of a track's file in a format."""
-    return storage.join(output, form, f"{name}.{form}")
+    return storage.join(output, form, f"{name}{_SUFFIXES[form]}")
 
 
 def export(lifted: LiftedTrack, output: str, forms: Sequence[ExportFormat]) -> None:
@@ -67,7 +70,7 @@ def remove_exports(removed: Iterable[StoredTrack], remaining: Iterable[StoredTra
 
 
 def _names(output: str, form: ExportFormat) -> set[str]:
-    suffix = f".{form}"
+    suffix = _SUFFIXES[form]
     files = storage.list_folder(storage.join(output, form), suffix)
     return {file.rpartition("/")[2].removesuffix(suffix) for file in files}
 

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from schemas.job_config import Address, Addresses, JobConfig, ModelAddress, PluginConfig, PluginTable
 
-ExportFormat = Literal["npz", "bvh"]
+ExportFormat = Literal["npz", "bvh", "angles"]
 
 
 class LiftWorkersConfig(JobConfig):
@@ -43,7 +43,7 @@ class LiftConfig(JobConfig):
         tuple[ExportFormat, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
     ] = ()
     """Other formats to write, one file per track in a folder of the format's name: npz (NumPy), bvh (animation
-    programs)."""
+    programs), angles (joint angles over time, degrees, CSV)."""
 
     pages: int = Field(default=0, ge=0)
     """Number of tracks to make a page with video and 3D skeleton for, in pages/. With video=… every video has a page

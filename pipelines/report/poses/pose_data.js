@@ -37,11 +37,9 @@ class Person {
     person.scene = scene;
     person.sides = person.joint_names.map((_, joint) => person.bones.find(([child]) => child === joint)?.[2] ?? "centre");
     person.frames = arrays[1].length / 3;
-    person.quality = {};
-    for (const [name, values] of Object.entries(packed.quality)) {
-      const units = values && (await unpack(values));
-      person.quality[name] = units && Array.from(units, (value) => value * scene.quality[name]);
-    }
+    person.projected = packed.projected && (await unpack(packed.projected));
+    for (const line of packed.curves.flatMap(({ rows }) => rows).flatMap(({ lines }) => lines))
+      line.values = Array.from(await unpack(line.values), (value) => value * line.unit);
     return person;
   }
 
@@ -62,6 +60,15 @@ class Person {
         (axis) =>
           (this.positions[at * size + joint * 3 + axis] + this.roots[at * 3 + axis]) * this.scene.position_m,
       ),
+    );
+  }
+
+  /* [x, y] of every lifted joint in the picture, as fractions of the image's longer side; null if that is unknown. */
+  projections(frame) {
+    if (!this.projected) return null;
+    const first = (frame - this.start) * this.joints3d;
+    return this.joint_names.map((_, joint) =>
+      [0, 1].map((axis) => this.projected[2 * (first + joint) + axis] * this.scene.keypoint_share),
     );
   }
 

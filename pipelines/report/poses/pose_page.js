@@ -144,7 +144,7 @@ function loadVideo(player) {
   player.follow(video);
 }
 
-function listen(player, quality, space) {
+function listen(player, picture, curves, space) {
   byId("play").addEventListener("click", () => player.toggle());
   byId("back").addEventListener("click", () => step(-1));
   byId("forward").addEventListener("click", () => step(1));
@@ -152,11 +152,20 @@ function listen(player, quality, space) {
   byId("slider").addEventListener("input", (event) => player.seek(Number(event.target.value)));
   byId("speed").addEventListener("change", (event) => player.setSpeed(Number(event.target.value)));
   byId("person").addEventListener("change", (event) => {
-    quality.person = quality.scene.people[Number(event.target.value)];
-    quality.draw();
+    curves.person = curves.scene.people[Number(event.target.value)];
+    curves.draw();
+  });
+  byId("group").append(...curves.person.curves.map(({ name }, i) => new Option(name, i)));
+  byId("group").addEventListener("change", (event) => {
+    curves.group = Number(event.target.value);
+    curves.draw();
+  });
+  byId("projected").addEventListener("change", (event) => {
+    picture.projected = event.target.checked;
+    picture.show(picture.frame);
   });
   const curve = document.querySelector(".curve");
-  const seek = (event) => player.seek(player.frameAt(quality.timeAt(event.clientX)));
+  const seek = (event) => player.seek(player.frameAt(curves.timeAt(event.clientX)));
   curve.addEventListener("pointerdown", (event) => {
     seek(event);
     const stop = () => removeEventListener("pointermove", seek);
@@ -194,7 +203,7 @@ async function main() {
   const scene = await readScene();
   const picture = new Picture(document.querySelector("#picture canvas"), scene);
   const space = new Space(byId("space"), scene);
-  const quality = new Quality(byId("quality"), byId("cursor"), scene);
+  const curves = new Curves(byId("curves"), byId("cursor"), scene);
   const now = document.createElement("b");
   const rest = document.createElement("span");
   byId("now").append("frame ", now, rest);
@@ -204,11 +213,11 @@ async function main() {
     (frame) => {
       picture.show(frame);
       space.show(frame);
-      quality.show(frame);
+      curves.show(frame);
       const time = (scene.times[frame] + scene.start_s).toFixed(2);
       const spoken = `frame ${frame + scene.first}, ${time} s`;
       now.textContent = frame + scene.first;
-      const unseen = quality.person.isIn(frame) && quality.person.isInterpolated(frame);
+      const unseen = curves.person.isIn(frame) && curves.person.isInterpolated(frame);
       rest.textContent = ` of ${scene.first + scene.times.length - 1} · ${time} s${unseen ? " · interpolated" : ""}`;
       byId("slider").value = frame;
       byId("slider").setAttribute("aria-valuetext", spoken);
@@ -218,13 +227,13 @@ async function main() {
       byId("play").setAttribute("aria-label", playing ? "Pause" : "Play");
     },
   );
-  listen(player, quality, space);
+  listen(player, picture, curves, space);
   loadVideo(player);
-  const drawn = [space.draw(), quality.draw()];
+  const drawn = [space.draw(), curves.draw()];
   player.seek(0);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     space.draw();
-    quality.draw();
+    curves.draw();
   });
   await Promise.all(drawn);
   document.body.dataset.ready = "yes"; /* tests wait for this */

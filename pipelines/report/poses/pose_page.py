@@ -11,9 +11,13 @@ from string import Template
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Float32
 
+from pipelines.pose import cameras
 from pipelines.report.document import asset, document, escape, facts, heading, json_script, note
 from pipelines.report.poses.clip import encode_clip
+from pipelines.report.poses.curves import curve_groups
 from pipelines.report.poses.packing import pack, quantised
 from pipelines.report.poses.scene import Person, Scene
 from pipelines.report.poses.stage import Stage, Timeline
@@ -25,7 +29,6 @@ from schemas.layouts import layout
 LONGEST = 36_000
 # Units of the packed integers, too fine to be visible: positions 1 mm, keypoints 1/10,000 of the image's longer side.
 _POSITION_M, _KEYPOINT_SHARE = 1e-3, 1e-4
-_QUALITY = {"reprojection_px": 0.01, "bone_length_deviation": 1e-4, "keypoint_score": 1e-3}
 _TIME_S = 1e-4
 _SCRIPTS = ("poses/pose_data.js", "poses/pose_views.js", "poses/pose_page.js")
 
@@ -58,6 +61,7 @@ def pose_page(
             for index, person in enumerate(scene.people)
         ),
         several="" if len(scene.people) > 1 else "hidden",
+        placed="" if any(_projected(person) is not None for person in scene.people) else "hidden",
         last=len(timeline) - 1,
         data=json_script("scene", _data(scene, timeline, stage)),
         clip=_clip(scene, info, timeline, max_side, on_frame),
@@ -90,7 +94,6 @@ def _data(scene: Scene, timeline: Timeline, stage: Stage) -> dict[str, Any]:
         "stage": {"low": stage.low.tolist(), "high": stage.high.tolist(), "cell_m": stage.cell_m},
         "position_m": _POSITION_M,
         "keypoint_share": _KEYPOINT_SHARE,
-        "quality": _QUALITY,
         "people": [_person(scene, index, timeline, stage) for index in range(len(scene.people))],
     }
 
@@ -101,7 +104,7 @@ def _person(scene: Scene, index: int, timeline: Timeline, stage: Stage) -> dict[
     start = lifted.start_frame - timeline.first
     shown = slice(max(0, min(len(lifted), len(timeline) - start)))
     longer_side = max(keypoints.width, keypoints.height)
-    quality = {name: getattr(lifted, name) for name in _QUALITY}
+    projected = _projected(person)
     return {
         "name": f"person {lifted.person}",
         "start": start,
@@ -113,11 +116,19 @@ def _person(scene: Scene, index: int, timeline: Timeline, stage: Stage) -> dict[
         "keypoints": pack(quantised(keypoints.keypoints[shown] / longer_side, _KEYPOINT_SHARE)),
         "scores": pack(quantised(keypoints.scores[shown], 1 / 255, np.uint8)),
         "interpolated": pack(lifted.interpolated[shown].astype(np.uint8)),
-        "quality": {
-            name: None if values is None else pack(quantised(values[shown], _QUALITY[name], np.int32))
-            for name, values in quality.items()
-        },
+        "projected": None if projected is None else pack(quantised(projected[shown] / longer_side, _KEYPOINT_SHARE)),
+        "curves": curve_groups(lifted, shown),
     }
+
+
+def _projected(person: Person) -> Float32[np.ndarray, "frames joints 2"] | None:
+    """Where the joints of the lifted track are in the picture, px; None where the camera or the place is unknown."""
+    lifted = person.lifted
+    if lifted.trajectory is None or lifted.intrinsics is None:
+        return None
+    joints = torch.from_numpy(lifted.positions + lifted.trajectory[:, None])
+    camera = cameras.camera_vector(lifted.intrinsics, lifted.width, lifted.height)
+    return cameras.from_screen(cameras.project(joints, camera), lifted.width, lifted.height).numpy()
 
 
 def _facts(scene: Scene, timeline: Timeline, stage: Stage) -> dict[str, object]:

@@ -1,11 +1,11 @@
-/* The three views of a frame: 2D skeletons over the picture, 3D skeletons, and the quality curves. */
+/* The three views of a frame: 2D skeletons over the picture, 3D skeletons, and curves over time. */
 "use strict";
 const SIDES = ["left", "right", "centre"];
 
 /* 2D skeletons on a canvas that covers the video. */
 class Picture {
   constructor(canvas, scene) {
-    Object.assign(this, { canvas, scene, frame: 0 });
+    Object.assign(this, { canvas, scene, frame: 0, projected: false });
     new ResizeObserver(() => this.show(this.frame)).observe(canvas);
   }
 
@@ -21,6 +21,25 @@ class Picture {
     const longer = Math.max(canvas.width, canvas.height);
     const people = this.scene.people.filter((person) => person.isIn(frame));
     for (const person of people) this.draw(context, person, frame, longer);
+    if (this.projected) for (const person of people) this.project(context, person, frame, longer);
+  }
+
+  /* The lifted joints as thin white bones where the camera would see them. */
+  project(context, person, frame, longer) {
+    const points = person.projections(frame)?.map(([x, y]) => [x * longer, y * longer]);
+    if (!points) return;
+    context.setLineDash([]);
+    context.globalAlpha = 1;
+    for (const [colour, width] of [["#000", longer / 200], ["#fff", longer / 420]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = width;
+      context.beginPath();
+      for (const [child, parent] of person.bones) {
+        context.moveTo(...points[child]);
+        context.lineTo(...points[parent]);
+      }
+      context.stroke();
+    }
   }
 
   draw(context, person, frame, longer) {
@@ -205,21 +224,15 @@ class Space {
   }
 }
 
-/* The quality of one person over time, one row for each measure. */
-class Quality {
-  static rows = [
-    { name: "reprojection_px", title: "reprojection, px", factor: 1, range: null },
-    { name: "bone_length_deviation", title: "bone-length deviation, %", factor: 100, range: null },
-    { name: "keypoint_score", title: "keypoint score", factor: 1, range: [0, 1.02] },
-  ];
-
+/* One group of a person's curves over time, a row for each quantity. */
+class Curves {
   constructor(element, cursor, scene) {
-    Object.assign(this, { element, cursor, scene, person: scene.people[0] });
+    Object.assign(this, { element, cursor, scene, person: scene.people[0], group: 0 });
   }
 
   draw() {
     const { person, scene } = this;
-    const rows = Quality.rows.filter(({ name }) => person.quality[name]);
+    const { rows } = person.curves[this.group];
     const times = Array.from(scene.times.subarray(person.start, person.start + person.frames), (t) => t + scene.start_s);
     const end = scene.start_s + Math.max(scene.times.at(-1), 1e-3);
     const layout = {
@@ -231,14 +244,15 @@ class Quality {
     };
     const traces = [this.unseen(times, rows.length + 1)];
     layout[`yaxis${rows.length + 1}`] = { domain: [0, 1], range: [0, 1], visible: false, fixedrange: true };
-    rows.forEach(({ name, title, factor, range }, i) => {
+    rows.forEach(({ title, range, lines }, i) => {
       const axis = i ? `y${i + 1}` : "y";
       const top = 1 - i / rows.length;
-      const y = person.quality[name].map((value) => value * factor);
-      traces.push({
-        x: times, y, yaxis: axis, mode: "lines", hovertemplate: "%{y:.3g}<extra></extra>",
-        line: { width: 1.4, color: raylift.colour("accent") },
-      });
+      for (const { side, values } of lines) {
+        traces.push({
+          x: times, y: values, yaxis: axis, mode: "lines", hovertemplate: `%{y:.3g} ${side}<extra></extra>`,
+          line: { width: 1.4, color: raylift.colour(side || "accent") },
+        });
+      }
       layout[`yaxis${i ? i + 1 : ""}`] = {
         domain: [top - 1 / rows.length + 0.02, top - 0.1], fixedrange: true, nticks: 3, automargin: false,
         zeroline: false, ...(range ? { range } : { rangemode: "tozero" }),

@@ -4,14 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from report_samples import film, filmed_scene, make_person, make_scene
 
+from pipelines.pose.joint_angles import joint_angles_deg
 from pipelines.report.poses.packing import pack
 from pipelines.report.poses.pose_page import pose_page
 from pipelines.report.poses.scene import Scene
 from pipelines.report.poses.stage import Stage
 from pipelines.video.encode import VideoWriter
 from schemas.errors import UserError
+from schemas.layouts import layout
 
 READY = "body[data-ready]"
 JOINTS = "const [joints] = document.getElementById('space').data.filter((trace) => trace.name === 'joints'); "
@@ -92,9 +95,11 @@ def test_the_viewpoint_stays_when_the_frame_changes(page: Any) -> None:
 
 def test_the_page_plays_to_the_last_frame(page: Any) -> None:
     go_to(page, 5)
+    # Slowly at first: a busy machine would otherwise be at the end before the button is looked at.
+    page.locator("#speed").select_option("0.1")
     page.locator("#play").click()
     assert page.locator("#play").get_attribute("aria-label") == "Pause"
-    page.wait_for_function("document.getElementById('slider').value > 8")
+    page.wait_for_function("document.getElementById('slider').value > 6")
     page.locator("#speed").select_option("2")
     page.wait_for_selector("#play[aria-label=Play]")
     assert page.locator("#slider").input_value() == "49"
@@ -117,12 +122,40 @@ def test_keys_step_and_play(page: Any) -> None:
 
 def test_a_click_on_the_curve_seeks_to_that_time(page: Any) -> None:
     go_to(page, 0)
-    box = page.locator("#quality").bounding_box()
+    box = page.locator("#curves").bounding_box()
     page.mouse.click(box["x"] + 56 + (box["width"] - 72) * 0.5, box["y"] + 40)
     # Half of the time between frames 0 and 49.
     assert page.locator("#slider").input_value() in ("24", "25")
     cursor = page.locator("#cursor").bounding_box()
     assert cursor["x"] - box["x"] == pytest.approx(56 + (box["width"] - 72) * 0.5, rel=0.03)
+
+
+def test_joint_angles_are_drawn_for_both_sides(page: Any, two_people: Scene, screenshot: Any) -> None:
+    page.locator("#group").select_option(label="joint angles")
+    lifted = two_people.people[0].lifted
+    expected = joint_angles_deg(torch.from_numpy(lifted.positions), layout(lifted.layout))[:, 0].numpy()
+    drawn = "document.getElementById('curves').data.filter((trace) => trace.name !== 'unseen')"
+    page.wait_for_function(f"() => {drawn}.length === 8")
+    np.testing.assert_allclose(page.evaluate(f"() => {drawn}[0].y"), expected, atol=0.051)
+    screenshot(page, "pose_page_angles")
+    page.locator("#group").select_option(label="quality")
+
+
+def test_the_lifted_joints_can_be_drawn_in_the_picture(page: Any, screenshot: Any) -> None:
+    go_to(page, 30)
+    picture = "document.querySelector('#picture canvas').toDataURL()"
+    before = page.evaluate(picture)
+    page.locator("#projected").check()
+    assert page.evaluate(picture) != before
+    screenshot(page, "pose_page_projected")
+    page.locator("#projected").uncheck()
+    assert page.evaluate(picture) == before
+
+
+def test_without_a_place_in_space_nothing_can_be_drawn_in_the_picture(open_page: Any) -> None:
+    page = open_page(pose_page(make_scene(make_person(5, trajectory=None))))
+    page.wait_for_selector(READY)
+    assert not page.locator("#projected").is_visible()
 
 
 def test_names_on_the_pose_page_are_escaped(page: Any) -> None:

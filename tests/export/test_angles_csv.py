@@ -1,0 +1,22 @@
+import io
+
+import pandas as pd
+import pytest
+import torch
+from tracks.lifted_samples import lifted
+
+from pipelines.export.angles_csv import angles_csv
+from pipelines.pose.joint_angles import joint_angles_deg, joint_angles_of
+from schemas.layouts import layout
+
+
+def test_pandas_reads_one_row_a_frame_and_one_column_an_angle():
+    track = lifted(9, start_frame=5)
+    table = pd.read_csv(io.StringIO(angles_csv(track)))
+    body = layout(track.layout)
+    names = [f"{angle.name}_deg" for angle in joint_angles_of(body)]
+    assert list(table) == ["frame", "time_s", "interpolated", *names]
+    assert table["frame"].tolist() == list(range(5, 14))
+    assert table["time_s"].tolist() == pytest.approx(track.timestamps_s.tolist(), abs=1e-4)
+    angles = joint_angles_deg(torch.from_numpy(track.positions), body).numpy()
+    assert table[names].to_numpy() == pytest.approx(angles, abs=0.0051)
