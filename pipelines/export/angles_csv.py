@@ -13,16 +13,21 @@ from schemas.layouts import layout
 def angles_csv(lifted: LiftedTrack) -> str:
     """The text of the CSV file.
 
-    Its columns are frame (number in the video), time_s, interpolated (1 where the person was not observed), and one for
-    each angle that the joints of the layout give, degrees: left_hip_flexion_deg, right_hip_flexion_deg, …
+    Its columns are frame (number in the video), time_s, interpolated (1 where the person was not observed), and two for
+    each angle that the joints of the layout give: left_hip_flexion_deg, and left_hip_flexion_score, the lowest score of
+    its three joints (below 0.3 one of them was not seen; empty if unknown).
     """
     body = layout(lifted.layout)
-    angles = joint_angles_deg(torch.from_numpy(lifted.positions), body).numpy()
+    angles = joint_angles_of(body)
+    values = joint_angles_deg(torch.from_numpy(lifted.positions), body).numpy()
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    names = (f"{angle.name}_deg" for angle in joint_angles_of(body))
+    names = (f"{angle.name}_{what}" for angle in angles for what in ("deg", "score"))
     writer.writerow(["frame", "time_s", "interpolated", *names])
-    for index, row in enumerate(angles):
+    joints = [[body.index(joint) for joint in angle.joints] for angle in angles]
+    for index, row in enumerate(values):
         known = (lifted.start_frame + index, f"{lifted.timestamps_s[index]:.4f}", int(lifted.interpolated[index]))
-        writer.writerow([*known, *(f"{value:.2f}" for value in row)])
+        scores = ["" if lifted.joint_scores is None else f"{lifted.joint_scores[index, at].min():.2f}" for at in joints]
+        pairs = zip((f"{value:.2f}" for value in row), scores, strict=True)
+        writer.writerow([*known, *(cell for pair in pairs for cell in pair)])
     return table.getvalue()

@@ -17,6 +17,7 @@ trajectory_m           (T, 3) metres: where the root is in camera space; absent 
 timestamps_s           (T,) seconds: when each frame is shown in the video
 interpolated           (T,) whether the person was not observed in this frame
 keypoint_score         (T,) mean score of the 2D keypoints lifted, 0 to 1
+joint_scores           (T, J) score of the keypoints that tell where a joint is (< 0.3: a guess); absent if unknown
 reprojection_px        (T,) mean distance of projected joints and keypoints, pixels; absent if nothing can be compared
 reprojection           how they were compared: perspective, orthographic or none
 bone_length_deviation  (T,) mean over bones of |length / median length over the track - 1|
@@ -73,6 +74,8 @@ def _known(lifted: LiftedTrack) -> dict[str, object]:
     known: dict[str, object] = {}
     if lifted.trajectory is not None:
         known["trajectory_m"] = lifted.trajectory
+    if lifted.joint_scores is not None:
+        known["joint_scores"] = lifted.joint_scores
     if lifted.reprojection_px is not None:
         known["reprojection_px"] = lifted.reprojection_px
     if lifted.intrinsics is not None:

@@ -15,6 +15,7 @@ from pipelines.lifters.inference import Lifted, lift
 from pipelines.lifters.model import LiftingModel
 from pipelines.pose import cameras, quality, rays, refinement
 from pipelines.sampling.sequences import concatenate
+from pipelines.tracks.joint_scores import joint_scores
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.lifted_track import LiftedTrack, Reprojection, TrajectoryProvenance
@@ -160,6 +161,9 @@ def _finish(lifter: LoadedLifter, prepared: _Prepared, prediction: Lifted) -> Li
         intrinsics=track.intrinsics,
         intrinsics_provenance=track.intrinsics_provenance,
         trajectory_provenance=provenance,
+        joint_scores=joint_scores(
+            track.scores, layout(track.layout), layout(lifter.card.input_layout), layout(lifter.card.output_layout)
+        ),
     )
 
 

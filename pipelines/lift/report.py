@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -107,6 +108,8 @@ def compose(
     """
     failures, card = ledger.failures(), lifter.card
     files = [file for file in ledger.files if not file.failed]
+    lifted = sum(len(file.table) for file in files)
+    unseen = unseen_joints([file.uri for file in files])
     frames_seen = [frames_at_rate(track, card.fps) for track in tracks]
     return {
         "format": FORMAT,
@@ -117,7 +120,7 @@ def compose(
         "flip": lifter.flip,
         "refine": lifter.refine,
         "tracks": len(tracks),
-        "tracks_lifted": sum(len(file.table) for file in files),
+        "tracks_lifted": lifted,
         "tracks_failed": len(failures),
         "frames": sum(int(file.table["frames"].to_numpy().sum()) for file in files),
         "tracks_padded": sum(frames < card.receptive_field for frames in frames_seen),
@@ -127,9 +130,10 @@ def compose(
         ),
         "trajectory": card.trajectory,
         "quality": quality([file.uri for file in files]),
+        "unseen_joints": unseen,
         "failures": failures,
         "run": tally.summary(),
-        "notes": notes(lifter, tracks, frames_seen),
+        "notes": notes(lifter, tracks, frames_seen) + _note_of_unseen_joints(unseen, lifted),
         "digest": digest([file.uri.rsplit("/", 1)[1] for file in files]),
     }
 
@@ -181,6 +185,26 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
         ),
     ]
     return [note for applies, note in candidates if applies]
+
+
+def unseen_joints(files: Sequence[str]) -> dict[str, int]:
+    """The joints that some tracks never show, each with the number of these tracks."""
+    with ThreadPoolExecutor(16) as pool:  # waiting for storage, decoding
+        return dict(sum(pool.map(_unseen_joints_of, files), Counter()))
+
+
+def _unseen_joints_of(uri: str) -> Counter[str]:
+    # Files of version 0.1.0 do not tell.
+    if "unseen_joints" not in storage.read_schema(uri).names:
+        return Counter()
+    return Counter(_flat(storage.read_table(uri, ["unseen_joints"])["unseen_joints"]).tolist())
+
+
+def _note_of_unseen_joints(unseen: Mapping[str, int], tracks: int) -> list[str]:
+    if not unseen:
+        return []
+    named = ", ".join(f"{joint.replace('_', ' ')} ({count})" for joint, count in unseen.items())
+    return [f"joints that were not seen, their places are guesses (in how many of {tracks} tracks): {named}"]
 
 
 def quality(files: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -7,7 +7,9 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from pipelines.tracks.joint_scores import unseen_joints
 from schemas.cameras import Intrinsics, Provenance
+from schemas.layouts import layout
 
 Reprojection = Literal["perspective", "orthographic", "none"]
 """How positions were compared with keypoints: by projection with intrinsics and trajectory; by the best scale and shift
@@ -42,6 +44,7 @@ class LiftedTrack:
             keypoints.
         interpolated: Whether the person was not observed in this frame.
         keypoint_score: Mean score of the frame's keypoints, 0 to 1.
+        joint_scores: Score of the keypoints that tell where each joint is, 0 to 1; None if unknown.
         reprojection_px: Mean distance of projected joints and keypoints, px; None if nothing can be compared.
         reprojection: How they were compared.
         bone_length_deviation: Mean over bones of |length / median length over the track - 1|.
@@ -74,14 +77,23 @@ class LiftedTrack:
     intrinsics: Intrinsics | None
     intrinsics_provenance: Provenance
     trajectory_provenance: TrajectoryProvenance = "none"
+    joint_scores: Float32[np.ndarray, "frames joints"] | None = None
 
     def __len__(self) -> int:
         """Number of frames."""
         return len(self.timestamps_s)
 
+    @property
+    def unseen_joints(self) -> list[str] | None:
+        """Joints that were seen in next to no frame; None if their scores are unknown."""
+        if self.joint_scores is None:
+            return None
+        return unseen_joints(self.joint_scores, self.interpolated, layout(self.layout).joints)
+
     def to_row(self) -> dict[str, Any]:
         """The row of the poses format."""
         flat = {name: getattr(self, name) for name in _SCALARS} | {"frames": len(self), "error": None}
+        flat["unseen_joints"] = self.unseen_joints
         arrays = {name: getattr(self, name) for name in (*_ARRAYS, *_OPTIONAL)}
         flat |= {name: None if array is None else np.ravel(array) for name, array in arrays.items()}
         flat["intrinsics"] = self.intrinsics.model_dump() if self.intrinsics else None
@@ -93,7 +105,7 @@ class LiftedTrack:
         assert row["error"] is None, row["error"]
         frames = row["frames"]
         arrays: dict[str, Any] = {
-            name: None if row[name] is None else np.asarray(row[name], dtype).reshape(frames, *shape)
+            name: None if row.get(name) is None else np.asarray(row[name], dtype).reshape(frames, *shape)
             for name, (dtype, shape) in (_ARRAYS | _OPTIONAL).items()
         }
         intrinsics = row["intrinsics"]
@@ -119,4 +131,5 @@ _ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {
 _OPTIONAL: dict[str, tuple[Any, tuple[int, ...]]] = {
     "trajectory": (np.float32, (3,)),
     "reprojection_px": (np.float32, ()),
+    "joint_scores": (np.float32, (-1,)),
 }

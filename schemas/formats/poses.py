@@ -54,6 +54,19 @@ POSES = pa.schema(
             metadata={"shape": "frames", "meaning": "mean score of the keypoints lifted, 0 to 1"},
         ),
         pa.field(
+            "joint_scores",
+            pa.list_(pa.float32()),
+            metadata={
+                "shape": "frames,joints; null in files of version 0.1.0",
+                "meaning": "score of the keypoints that tell where a joint is, 0 to 1",
+            },
+        ),
+        pa.field(
+            "unseen_joints",
+            pa.list_(pa.string()),
+            metadata={"meaning": "joints seen in next to no frame: their places are guesses; null as above"},
+        ),
+        pa.field(
             "reprojection_px",
             pa.list_(pa.float32()),
             metadata={"unit": "px", "shape": "frames; null if nothing can be compared"},

@@ -1,5 +1,6 @@
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -10,12 +11,23 @@ from pipelines.pose.joint_angles import joint_angles_deg, joint_angles_of
 from schemas.layouts import layout
 
 
+def test_the_score_of_an_angle_is_that_of_its_worst_joint():
+    scores = np.full((4, 17), 0.9, np.float32)
+    scores[:, layout("h36m17").index("left_ankle")] = 0.1
+    table = pd.read_csv(io.StringIO(angles_csv(lifted(4, joint_scores=scores))))
+    assert table["left_knee_flexion_score"].tolist() == [0.1] * 4
+    assert table["left_hip_flexion_score"].tolist() == [0.9] * 4
+    unknown = pd.read_csv(io.StringIO(angles_csv(lifted(4, joint_scores=None))))
+    assert unknown["left_hip_flexion_score"].isna().all()
+
+
 def test_pandas_reads_one_row_a_frame_and_one_column_an_angle():
     track = lifted(9, start_frame=5)
     table = pd.read_csv(io.StringIO(angles_csv(track)))
     body = layout(track.layout)
     names = [f"{angle.name}_deg" for angle in joint_angles_of(body)]
-    assert list(table) == ["frame", "time_s", "interpolated", *names]
+    assert list(table)[:3] == ["frame", "time_s", "interpolated"]
+    assert list(table)[3::2] == names
     assert table["frame"].tolist() == list(range(5, 14))
     assert table["time_s"].tolist() == pytest.approx(track.timestamps_s.tolist(), abs=1e-4)
     angles = joint_angles_deg(torch.from_numpy(track.positions), body).numpy()

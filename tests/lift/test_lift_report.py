@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 from tracks.lifted_samples import lifted
 
-from pipelines.lift.report import Histogram, quality
+from pipelines.lift.report import Histogram, quality, unseen_joints
 from schemas.formats.poses import POSES
 
 
@@ -44,3 +44,14 @@ def test_quality_counts_observed_frames_and_each_way_of_measuring_apart(tmp_path
         *("reprojection_px.perspective", "reprojection_px.orthographic", "bone_length_deviation", "keypoint_score")
     }
     assert quality([]) == {}
+
+
+def test_joints_that_no_track_shows_are_counted_and_earlier_files_tell_nothing(tmp_path):
+    scores = np.full((10, 17), 0.9, np.float32)
+    scores[:, 3] = 0
+    rows = [lifted(10, joint_scores=scores), lifted(10)]
+    table = pa.Table.from_pylist([row.to_row() for row in rows], schema=POSES)
+    new, old = tmp_path / "part-a.parquet", tmp_path / "part-b.parquet"
+    pq.write_table(table, new)
+    pq.write_table(table.drop_columns(["joint_scores", "unseen_joints"]), old)
+    assert unseen_joints([str(new), str(old)]) == {"right_ankle": 1}

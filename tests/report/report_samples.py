@@ -33,6 +33,7 @@ def make_person(frames: int = 20, **changes: Any) -> Person:
         "trajectory": np.tile(np.array([0.1, 0.2, 4], np.float32), (frames, 1)),
         "trajectory_provenance": "predicted",
         "keypoint_score": np.full(frames, 0.9, np.float32),
+        "joint_scores": None,
         "reprojection_px": np.abs(rng.normal(2, 0.7, frames)).astype(np.float32),
         "reprojection": "perspective",
         "bone_length_deviation": np.abs(rng.normal(0.02, 0.004, frames)).astype(np.float32),

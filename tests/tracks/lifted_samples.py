@@ -42,4 +42,6 @@ def lifted(frames: int = 30, **changes: Any) -> LiftedTrack:
         "intrinsics": Intrinsics(fx=600, fy=600, cx=320, cy=240),
         "intrinsics_provenance": "calibrated",
     }
-    return LiftedTrack(**values | changes)
+    values |= changes
+    values.setdefault("joint_scores", np.full(values["positions"].shape[:2], 0.9, np.float32))
+    return LiftedTrack(**values)

@@ -17,7 +17,12 @@ Bones = Sequence[tuple[int, int, str]]
 
 BACKGROUND, PANEL, GROUND, SHADOW = (18, 22, 27), (26, 32, 39), (66, 76, 87), (12, 15, 18)
 TEXT, MUTED, ACCENT, SHADE = (230, 234, 239), (152, 163, 175), (110, 165, 247), (44, 52, 61)
-SIDES: dict[str, Colour] = {"left": (63, 162, 255), "right": (255, 138, 48), "centre": (214, 221, 228)}
+SIDES: dict[str, Colour] = {
+    "left": (63, 162, 255),
+    "right": (255, 138, 48),
+    "centre": (214, 221, 228),
+    "unseen": MUTED,
+}
 # Colours of the curves of different people.
 PEOPLE: tuple[Colour, ...] = (ACCENT, (85, 196, 151), (217, 130, 198), (203, 176, 82), (127, 192, 216))
 
@@ -147,9 +152,12 @@ def skeletons_3d(
         flat = eye.project(joints * [1, 1, 0] + [0, 0, stage.low[2]], time_s)
         for child, parent, side in bones:
             line(image, flat[child, :2], flat[parent, :2], SHADOW, width * 0.5)
-            limbs.append((projected[[child, parent]], SIDES[side]))
-    for ends, colour in sorted(limbs, key=lambda limb: -limb[0][:, 2].mean()):
-        near = width * eye.distance_m / ends[:, 2].mean()
+            limbs.append((projected[[child, parent]], side))
+    for ends, side in sorted(limbs, key=lambda limb: -limb[0][:, 2].mean()):
+        near, colour = width * eye.distance_m / ends[:, 2].mean(), SIDES[side]
+        if side == "unseen":
+            line(image, ends[0, :2], ends[1, :2], colour, near * 0.3)
+            continue
         line(image, ends[0, :2], ends[1, :2], colour, near)
         for x, y, _ in ends:
             dot(image, (x, y), colour, near * 0.72)

@@ -11,6 +11,8 @@ from pipelines.report.poses.clip import pictures
 from pipelines.report.poses.drawing import Image
 from pipelines.report.poses.scene import Person, Scene
 from pipelines.report.poses.stage import Stage, Timeline
+from pipelines.tracks.joint_scores import UNSEEN
+from pipelines.tracks.lifted_track import LiftedTrack
 from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
 from pipelines.video.reader import VideoReader
@@ -111,7 +113,7 @@ class Film:
         for index, person, frame in self._people(number):
             now = slice(frame, frame + 1)
             joints = (self._stage.positions(self._scene, index, now) + self._stage.roots(self._scene, index, now))[0]
-            people.append((joints, self._bones[index][1]))
+            people.append((joints, _marked(self._bones[index][1], person.lifted, frame)))
             names.append((joints[joints[:, 2].argmax()], f"person {person.lifted.person}"))
         drawing.skeletons_3d(image, people, self._stage, self._eye, time_s)
         for top, name in names if len(self._scene.people) > 1 else ():
@@ -182,6 +184,14 @@ class Film:
     def _scale(self) -> float:
         """The value at the upper edge of the curves."""
         return float(np.percentile(np.concatenate([_quality(p) for p in self._scene.people]), _SCALE)) * 1.1 or 1.0
+
+
+def _marked(bones: drawing.Bones, lifted: LiftedTrack, frame: int) -> drawing.Bones:
+    """The bones of a frame; those that end in a joint that was not seen are marked as such."""
+    if lifted.joint_scores is None:
+        return bones
+    seen = lifted.joint_scores[frame] >= UNSEEN
+    return [(child, parent, side if seen[child] and seen[parent] else "unseen") for child, parent, side in bones]
 
 
 def _quality(person: Person) -> np.ndarray:

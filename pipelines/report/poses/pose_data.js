@@ -37,6 +37,7 @@ class Person {
     person.scene = scene;
     person.sides = person.joint_names.map((_, joint) => person.bones.find(([child]) => child === joint)?.[2] ?? "centre");
     person.frames = arrays[1].length / 3;
+    person.seen = packed.seen && (await unpack(packed.seen));
     person.projected = packed.projected && (await unpack(packed.projected));
     for (const line of packed.curves.flatMap(({ rows }) => rows).flatMap(({ lines }) => lines))
       line.values = Array.from(await unpack(line.values), (value) => value * line.unit);
@@ -49,6 +50,11 @@ class Person {
 
   isInterpolated(frame) {
     return this.interpolated[frame - this.start] === 1;
+  }
+
+  /* Whether the keypoints that tell where a joint is were seen; otherwise its place is a guess. */
+  isSeen(frame, joint) {
+    return !this.seen || this.seen[(frame - this.start) * this.joints3d + joint] === 1;
   }
 
   /* [x, y, z] of every joint, m. */

@@ -21,6 +21,7 @@ from pipelines.report.poses.curves import curve_groups
 from pipelines.report.poses.packing import pack, quantised
 from pipelines.report.poses.scene import Person, Scene
 from pipelines.report.poses.stage import Stage, Timeline
+from pipelines.tracks.joint_scores import UNSEEN
 from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
 from schemas.layouts import layout
@@ -115,6 +116,7 @@ def _person(scene: Scene, index: int, timeline: Timeline, stage: Stage) -> dict[
         "roots": pack(quantised(stage.roots(scene, index, shown), _POSITION_M, np.int32)),
         "keypoints": pack(quantised(keypoints.keypoints[shown] / longer_side, _KEYPOINT_SHARE)),
         "scores": pack(quantised(keypoints.scores[shown], 1 / 255, np.uint8)),
+        "seen": None if lifted.joint_scores is None else pack((lifted.joint_scores[shown] >= UNSEEN).astype(np.uint8)),
         "interpolated": pack(lifted.interpolated[shown].astype(np.uint8)),
         "projected": None if projected is None else pack(quantised(projected[shown] / longer_side, _KEYPOINT_SHARE)),
         "curves": curve_groups(lifted, shown),
@@ -171,6 +173,12 @@ def _notes(scene: Scene, timeline: Timeline, stage: Stage) -> list[str]:
         texts.append(f"Root-relative: this model predicts no path through space, so roots are fixed{together}.")
     elif any(person.lifted.intrinsics_provenance == "assumed_fov" for person in scene.people):
         texts.append("The camera's focal length was assumed: distances are as good as that assumption.")
+    for person in scene.people:
+        if unseen := person.lifted.unseen_joints:
+            texts.append(
+                f"Person {person.lifted.person}: these joints were not seen, their places are guesses: "
+                f"{', '.join(unseen).replace('_', ' ')}."
+            )
     if timeline.cut:
         texts.append(f"Shown are the first {len(timeline)} frames; {timeline.cut} more would make the page too large.")
     return texts

@@ -119,7 +119,7 @@ class Space {
       type: "scatter3d", mode: "markers", name: "joints", x: [], y: [], z: [], text: [],
       marker: { size: 5, opacity: 1 }, hovertemplate: "%{text}<extra></extra>",
     };
-    const moving = [lines("shadow", 5), ...SIDES.map((side) => lines(side, 9)), joints];
+    const moving = [lines("shadow", 5), ...SIDES.map((side) => lines(side, 9)), lines("muted", 2), joints];
     const traces = [...this.ground(), ...moving];
     this.moving = moving.map((_, i) => traces.length - moving.length + i);
     this.drawn = Plotly.react(this.element, traces, layout, { responsive: true, displayModeBar: false });
@@ -182,7 +182,7 @@ class Space {
 
   points(frame) {
     const axes = () => ({ x: [], y: [], z: [], text: [] });
-    const traces = Object.fromEntries(["shadow", ...SIDES, "joints"].map((name) => [name, axes()]));
+    const traces = Object.fromEntries(["shadow", ...SIDES, "muted", "joints"].map((name) => [name, axes()]));
     const colours = [];
     const add = (name, [x, y, z], text) => {
       const trace = traces[name];
@@ -196,14 +196,16 @@ class Space {
     for (const person of this.scene.people.filter((one) => one.isIn(frame))) {
       const joints = person.joints(frame);
       for (const [child, parent, side] of person.bones) {
+        const name = person.isSeen(frame, child) && person.isSeen(frame, parent) ? side : "muted";
         for (const joint of [joints[child], joints[parent]]) {
-          add(side, joint);
+          add(name, joint);
           add("shadow", [joint[0], joint[1], ground]);
         }
-        add(side, gap);
+        add(name, gap);
         add("shadow", gap);
       }
       joints.forEach((joint, i) => {
+        if (!person.isSeen(frame, i)) return;
         add("joints", joint, `${person.name}, ${person.joint_names[i]}`);
         colours.push(raylift.colour(person.sides[i]));
       });

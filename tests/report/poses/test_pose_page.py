@@ -234,3 +234,19 @@ def test_another_video_is_refused(tmp_path: Path, make_video: Any) -> None:
     video = make_video(tmp_path / "v.mp4", frames=5)
     with pytest.raises(UserError, match="name the video that these tracks are of"):
         pose_page(make_scene(make_person(start_frame=50), video=video))
+
+
+def test_joints_that_were_not_seen_are_thin_and_named(open_page: Any, screenshot: Any) -> None:
+    scores = np.full((30, 17), 0.9, np.float32)
+    scores[:, [2, 3, 5, 6]] = 0.1
+    page = open_page(pose_page(make_scene(make_person(30, joint_scores=scores))))
+    page.wait_for_selector(READY)
+    assert "not seen" in page.locator(".note").first.inner_text()
+    assert "left knee" in page.locator(".note").first.inner_text()
+    guessed = (
+        "document.getElementById('space').data.find((trace) => trace.name === 'muted').x.filter((x) => x !== null)"
+    )
+    page.wait_for_function(f"() => {guessed}.length > 0")
+    assert page.evaluate(f"{guessed}.length") == 2 * 4, "both ends of shanks and thighs"
+    assert len(drawn_joints(page, 13)) == 13
+    screenshot(page, "pose_page_unseen")
