@@ -19,7 +19,7 @@ def angles_csv(lifted: LiftedTrack) -> str:
     """
     body = layout(lifted.layout)
     angles = joint_angles_of(body)
-    values = joint_angles_deg(torch.from_numpy(lifted.positions), body).numpy()
+    values = joint_angles_deg(torch.tensor(lifted.positions), body).numpy()
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     names = (f"{angle.name}_{what}" for angle in angles for what in ("deg", "score"))

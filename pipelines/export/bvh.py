@@ -1,9 +1,10 @@
 """A lifted track as BVH, a motion format that Blender and other animation programs read.
 
 - Metres (Blender's import scale is 1), y up. The rest pose is a T-pose that faces +z, with the left hand towards +x.
-- With a trajectory, the camera is at the origin and looks along -z, as Blender's cameras do, so people of one video
-  keep their places. Without one, the pelvis stays above the origin, at the height that puts the lowest joint of each
-  frame on the ground. Up is the image's up, so a tilted camera tilts the person.
+- With a trajectory, the camera is above the origin (at it, if the track is not levelled) and looks along -z, as
+  Blender's cameras do, so people of one video keep their places. Without one, the pelvis stays above the origin, at the
+  height that puts the lowest joint of each frame on the ground.
+- Files of one video begin at one time, if asked for: until somebody comes, their first pose is held.
 - Bones have their median length over the track. A joint with several children gets the rotation that fits them best;
   an extra bone for each child ("thorax_to_left_shoulder") adds the rest, so that every bone points exactly where it
   was predicted to. The rotation of a bone about its own axis cannot be known from positions; its parent's is used.
@@ -36,8 +37,13 @@ _EVEN_S = 1e-3
 _ANY_FPS = 30.0
 
 
-def bvh_text(lifted: LiftedTrack) -> str:
-    """The content of the BVH file; the module's docstring describes its conventions."""
+def bvh_text(lifted: LiftedTrack, from_video_start: bool = False) -> str:
+    """The content of the BVH file; the module's docstring describes its conventions.
+
+    Args:
+        lifted: The track.
+        from_video_start: Whether the motion begins with the first frame of the video, not with that of the track.
+    """
     names = layout(lifted.layout)
     skeleton = skeleton_of(names)
     frame_time_s, positions, trajectory = _evenly(lifted)
@@ -47,8 +53,16 @@ def bvh_text(lifted: LiftedTrack) -> str:
     values = np.concatenate([root, *(bone.angles_deg for bone in bones)], axis=1)
     line = " ".join(["%.5f"] * 3 + ["%.4f"] * (values.shape[1] - 3))
     motion = [line % tuple(frame.tolist()) for frame in values]
+    if from_video_start:
+        motion = [motion[0]] * _frames_before(lifted, frame_time_s) + motion
     head = ["MOTION", f"Frames: {len(motion)}", f"Frame Time: {frame_time_s:.8f}"]
     return "\n".join(["HIERARCHY", *_hierarchy(bones), *head, *motion, ""])
+
+
+def _frames_before(lifted: LiftedTrack, frame_time_s: float) -> int:
+    """Frames of the file between the first frame of the video and that of the track."""
+    known = np.isfinite(lifted.fps) and lifted.fps > 0
+    return round(lifted.start_frame / lifted.fps / frame_time_s) if known else lifted.start_frame
 
 
 @dataclass(frozen=True)

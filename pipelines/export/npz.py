@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 
+from pipelines.tracks.levelling import Levelling
 from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
 
@@ -13,7 +14,10 @@ README = """One person over time in 3D, as a lifter predicts them. T frames, J j
 
 format                 name and version of this set of arrays
 positions_m            (T, J, 3) metres relative to the root; camera axes: x right, y down, z forward
-trajectory_m           (T, 3) metres: where the root is in camera space; absent if the lifter predicts none
+trajectory_m           (T, 3) metres: where the root is in camera space; absent if unknown
+world_positions_m      (T, J, 3) metres in a level world, see below; absent with world=camera or without trajectory
+world_axes             (3, 3) rotation from the camera's axes to the world's; absent with world=camera
+camera_height_m        height of the camera above the ground; absent as world_positions_m
 timestamps_s           (T,) seconds: when each frame is shown in the video
 interpolated           (T,) whether the person was not observed in this frame
 keypoint_score         (T,) mean score of the 2D keypoints lifted, 0 to 1
@@ -35,13 +39,20 @@ subject, action, camera                 '' if unknown
 model, model_sha256                     the lifter, and its file's hash
 
 Positions in camera space: positions_m + trajectory_m[:, None].
+The world: x right, y away from the camera, z up; the camera stands above x = y = 0, and the ground is at z = 0. Which way
+is up follows from the people: those of one video share one world.
 """
 
 _INTRINSICS = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "p1", "p2")
 
 
-def npz_bytes(lifted: LiftedTrack) -> bytes:
-    """The content of the npz file; the same track gives the same bytes. Its array `README` describes the others."""
+def npz_bytes(lifted: LiftedTrack, levelling: Levelling | None = None) -> bytes:
+    """The content of the npz file; the same track gives the same bytes. Its array `README` describes the others.
+
+    Args:
+        lifted: The track.
+        levelling: How its video is levelled; None to write nothing about the world.
+    """
     joints = layout(lifted.layout)
     arrays = {
         "README": README,
@@ -63,10 +74,21 @@ def npz_bytes(lifted: LiftedTrack) -> bytes:
         **{name: getattr(lifted, name) for name in ("track_id", "video", "person", "source", "model", "model_sha256")},
         **{name: getattr(lifted, name) or "" for name in ("subject", "action", "camera")},
         **_known(lifted),
+        **({} if levelling is None else _world(lifted, levelling)),
     }
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **{name: np.asarray(value) for name, value in arrays.items()})
     return file.getvalue()
+
+
+def _world(lifted: LiftedTrack, levelling: Levelling) -> dict[str, object]:
+    """The arrays in the axes of a level world."""
+    axes = {"world_axes": levelling.world_axes}
+    if lifted.trajectory is None:
+        return axes
+    points = (lifted.positions + lifted.trajectory[:, None]) @ levelling.world_axes.T.astype(np.float32)
+    height = np.array([0, 0, levelling.ground_m], np.float32)
+    return axes | {"world_positions_m": points + height, "camera_height_m": levelling.ground_m}
 
 
 def _known(lifted: LiftedTrack) -> dict[str, object]:

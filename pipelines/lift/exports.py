@@ -1,26 +1,81 @@
-"""Exports lifted tracks to other formats: one file for each track, one folder for each format."""
+"""Exports lifted tracks to other formats: one file for each track, one folder for each format.
+
+The people of a video are exported together, because they share the ground that they stand on.
+"""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from pipelines.export.angles_csv import angles_csv
 from pipelines.export.bvh import bvh_text
 from pipelines.export.npz import npz_bytes
-from pipelines.io import storage
+from pipelines.io import json_documents, storage
 from pipelines.io.file_names import file_name
+from pipelines.io.manifest import require_same_settings
 from pipelines.io.shards import digest
 from pipelines.lift.ledger import StoredTrack
+from pipelines.tracks.levelling import Levelling, levelled, levelling_of
+from pipelines.tracks.lifted_reader import read_lifted
 from pipelines.tracks.lifted_track import LiftedTrack
-from schemas.configs.lift import ExportFormat
+from schemas.configs.lift import ExportFormat, LiftConfig
 
-_WRITERS: dict[ExportFormat, Callable[[LiftedTrack], bytes]] = {
-    "npz": npz_bytes,
-    "bvh": lambda lifted: bvh_text(lifted).encode(),
-    "angles": lambda lifted: angles_csv(lifted).encode(),
-}
 _SUFFIXES: dict[ExportFormat, str] = {"npz": ".npz", "bvh": ".bvh", "angles": ".csv"}
+FORMAT, FILE = "raylift.exports/1", "exports.json"
+# What exports of version 0.1.0 are like, which has no such file.
+_BEFORE = {"world": "camera", "export_start": "track"}
 # Letters of the track's id, a hash, that a file name has: they tell videos of the same name apart.
 _ID_LETTERS = 8
+
+VideoTracks = Mapping[str, Sequence[int]]
+"""The lifted tracks of one video: rows by poses file."""
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What exported files and pages are like; an output never mixes two of them.
+
+    Attributes:
+        formats: The formats to write.
+        levelled: Whether people stand upright on level ground; otherwise files keep the camera's axes.
+        from_video_start: Whether motions begin with the video; otherwise each begins with its track.
+    """
+
+    formats: tuple[ExportFormat, ...]
+    levelled: bool
+    from_video_start: bool
+
+    @classmethod
+    def of(cls, config: LiftConfig) -> "ExportSettings":
+        """The settings of a lift job."""
+        return cls(config.export, config.world == "levelled", config.export_start == "video")
+
+    def require_same(self, output: str) -> None:
+        """Check that an output holds nothing of another kind.
+
+        Raises:
+            UserError: It does.
+        """
+        uri = storage.join(output, FILE)
+        if storage.exists(uri):
+            require_same_settings(output, json_documents.read(uri)["settings"], self._described())
+        elif any(_names(output, form) for form in _SUFFIXES):
+            require_same_settings(output, _BEFORE, self._described())
+
+    def write(self, output: str) -> None:
+        """Note in an output what it holds.
+
+        Raises:
+            RunFailed: It cannot be written.
+        """
+        json_documents.write(storage.join(output, FILE), {"format": FORMAT, "settings": self._described()})
+
+    def _described(self) -> dict[str, str]:
+        """The settings as the config has them."""
+        return {
+            "world": "levelled" if self.levelled else "camera",
+            "export_start": "video" if self.from_video_start else "track",
+        }
 
 
 def export_name(video: str, person: int, track_id: str) -> str:
@@ -34,39 +89,59 @@ def stem(video: str) -> str:
     return file_name(name.rpartition(".")[0] or name)
 
 
-def export_uri(output: str, form: ExportFormat, name: str) -> str:
-    """The address of a track's file in a format."""
-    return storage.join(output, form, f"{name}{_SUFFIXES[form]}")
-
-
-def export(lifted: LiftedTrack, output: str, forms: Sequence[ExportFormat]) -> None:
-    """Write a track in some formats.
+def export_video(tracks: VideoTracks, output: str, settings: ExportSettings) -> Iterator[LiftedTrack]:
+    """Write the tracks of a video in all formats; yields each once its files are written.
 
     Raises:
         RunFailed: A file cannot be written.
     """
-    name = export_name(lifted.video, lifted.person, lifted.track_id)
-    for form in forms:
-        storage.write_bytes(export_uri(output, form, name), _WRITERS[form](lifted))
+    levelling = levelling_of(_read(tracks), settings.levelled)
+    for lifted in _read(tracks):
+        name = export_name(lifted.video, lifted.person, lifted.track_id)
+        for form in settings.formats:
+            storage.write_bytes(_uri(output, form, name), _content(form, lifted, levelling, settings))
+        yield lifted
 
 
-def missing_exports(tracks: Iterable[StoredTrack], output: str, forms: Sequence[ExportFormat]) -> dict[str, list[int]]:
-    """The lifted tracks that lack a file in one of the formats, as rows by poses file."""
-    missing: dict[str, list[int]] = {}
-    if forms:
-        present = set.intersection(*(_names(output, form) for form in forms))
-        for track in tracks:
-            if export_name(track.video, track.person, track.track_id) not in present:
-                missing.setdefault(track.file, []).append(track.row)
-    return missing
+def missing_exports(tracks: Iterable[StoredTrack], output: str, formats: Sequence[ExportFormat]) -> list[VideoTracks]:
+    """The videos of which a track lacks a file in one of the formats."""
+    if not formats:
+        return []
+    present = set.intersection(*(_names(output, form) for form in formats))
+    videos: dict[str, dict[str, list[int]]] = {}
+    incomplete: set[str] = set()
+    for track in tracks:
+        videos.setdefault(track.video, {}).setdefault(track.file, []).append(track.row)
+        if export_name(track.video, track.person, track.track_id) not in present:
+            incomplete.add(track.video)
+    return [videos[video] for video in videos if video in incomplete]
 
 
 def remove_exports(removed: Iterable[StoredTrack], remaining: Iterable[StoredTrack], output: str) -> None:
     """Remove the files of removed tracks, unless a remaining track has the same name."""
     names, others = ({export_name(t.video, t.person, t.track_id) for t in tracks} for tracks in (removed, remaining))
-    for form in _WRITERS:
+    for form in _SUFFIXES:
         for name in (names - others) & _names(output, form):
-            storage.remove(export_uri(output, form, name))
+            storage.remove(_uri(output, form, name))
+
+
+def _read(tracks: VideoTracks) -> Iterator[LiftedTrack]:
+    for file, rows in tracks.items():
+        yield from read_lifted(file, rows)
+
+
+def _content(form: ExportFormat, lifted: LiftedTrack, levelling: Levelling, settings: ExportSettings) -> bytes:
+    if form == "npz":
+        return npz_bytes(lifted, levelling if settings.levelled else None)
+    if form == "bvh":
+        return bvh_text(
+            levelled(lifted, levelling) if settings.levelled else lifted, settings.from_video_start
+        ).encode()
+    return angles_csv(lifted).encode()
+
+
+def _uri(output: str, form: ExportFormat, name: str) -> str:
+    return storage.join(output, form, f"{name}{_SUFFIXES[form]}")
 
 
 def _names(output: str, form: ExportFormat) -> set[str]:

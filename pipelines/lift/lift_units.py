@@ -1,6 +1,6 @@
-"""lift, 1:N: the tracks of a unit are read, lifted, exported and written; each yields one small row for the driver.
+"""lift, 1:N: the tracks of a unit are read, lifted and written; each yields one small row for the driver.
 
-`export_rows` only exports: for tracks that were lifted before their format was asked for.
+`export_videos` writes lifted tracks in other formats, a video at a time.
 """
 
 import math
@@ -13,14 +13,12 @@ import torch
 
 from pipelines.io.shard_builder import ShardBuilder
 from pipelines.io.shards import FAILED, FINISHED
-from pipelines.lift.exports import export
+from pipelines.lift.exports import ExportSettings, export_video
 from pipelines.lift.lifting import LoadedLifter, lift_tracks
 from pipelines.lift.plan import Unit, name_of
 from pipelines.lift.read_tracks import describe, read_one_by_one
 from pipelines.ray_cluster.logs import log_failure
 from pipelines.tracks.keypoint_reader import TrackInfo
-from pipelines.tracks.lifted_reader import read_lifted
-from schemas.configs.lift import ExportFormat
 from schemas.errors import RunFailed
 from schemas.formats.poses import FORMAT, POSES
 
@@ -44,7 +42,6 @@ class LiftUnits:
         load: Returns the lifter; called once.
         folder: Where poses files go.
         settings: What the poses depend on, for the files' metadata.
-        exports: Formats to export to, in folders beside the poses files.
         threads: CPU threads of the lifter.
         device: A torch device string.
     """
@@ -54,14 +51,13 @@ class LiftUnits:
         load: Callable[[], LoadedLifter],
         folder: str,
         settings: Mapping[str, Any],
-        exports: Sequence[ExportFormat],
         threads: int,
         device: str,
     ) -> None:
         torch.set_num_threads(threads)
         self._lifter = load()
         self._lifter.model.to(device)
-        self._folder, self._settings, self._exports = folder, dict(settings), tuple(exports)
+        self._folder, self._settings = folder, dict(settings)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """Lift units, the column `unit` of a batch; yields a table of `RESULTS` for each, once it is on disk."""
@@ -82,7 +78,6 @@ class LiftUnits:
             if isinstance(lifted, str):
                 failures.append((info, lifted))
                 continue
-            export(lifted, self._folder, self._exports)
             finished.add(lifted.to_row())
             results.append({"track_id": info.track_id, "video": lifted.video, "frames": len(lifted)})
         for row, info in self._failed_rows(unit.file, failures):
@@ -130,20 +125,20 @@ def failed_row(
     return unknown | {"intrinsics_provenance": "none"} | known | dict(shared) | fixed | {name: [] for name in lists}
 
 
-def export_rows(
-    items: Sequence[Mapping[str, Any]], output: str, formats: Sequence[ExportFormat]
+def export_videos(
+    items: Sequence[Mapping[str, Any]], output: str, settings: ExportSettings
 ) -> Iterator[dict[str, Any]]:
-    """Export tracks that are in poses files already; yields `frames` or `run_failed` for each.
+    """Export the lifted tracks of videos; yields `frames` or `run_failed` for each.
 
     Args:
-        items: Poses files and their rows: `file`, `rows`.
+        items: A video each: its poses files and, for each of them, the rows: `files`, `rows`.
         output: Folder that holds a folder for each format.
-        formats: The formats.
+        settings: What the files are like.
     """
     for item in items:
+        tracks = dict(zip(item["files"], item["rows"], strict=True))
         try:
-            for lifted in read_lifted(item["file"], set(item["rows"])):
-                export(lifted, output, formats)
+            for lifted in export_video(tracks, output, settings):
                 yield {"frames": len(lifted), "run_failed": None}
         except RunFailed as error:
             yield {"frames": 0, "run_failed": str(error)}

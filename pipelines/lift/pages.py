@@ -92,12 +92,13 @@ def shows_of_tracks(output: str, count: int, tracks: Iterable[StoredTrack]) -> l
     return shows
 
 
-def render(show: Show, tracks: Sequence[TrackInfo], on_frame: Callable[[], None]) -> str:
+def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Callable[[], None]) -> str:
     """Write the page, and the movies if the show has any; returns the page.
 
     Args:
         show: The show.
         tracks: All tracks, those of the people included.
+        levelled: Whether the space is turned so that people stand upright.
         on_frame: Called for each frame that is drawn.
 
     Raises:
@@ -106,7 +107,7 @@ def render(show: Show, tracks: Sequence[TrackInfo], on_frame: Callable[[], None]
     """
     try:
         video = storage.local_copy(show.video, CACHE_BYTES)
-        scene = Scene(show.video.rpartition("/")[2], tuple(_people(show, tracks)), Path(video))
+        scene = Scene(show.video.rpartition("/")[2], tuple(_people(show, tracks)), Path(video), levelled)
         page = pose_page(scene, on_frame=on_frame)
         if show.movies:
             for suffix, movie in ((".mp4", render_mp4), (".gif", render_gif)):

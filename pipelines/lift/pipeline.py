@@ -11,12 +11,13 @@ import pyarrow as pa
 import ray
 from ray.data import DataContext
 
-from pipelines.lift.lift_units import LiftUnits, export_rows
+from pipelines.lift.exports import ExportSettings, VideoTracks
+from pipelines.lift.lift_units import LiftUnits, export_videos
 from pipelines.lift.lifting import LoadedLifter
 from pipelines.lift.plan import Unit
 from pipelines.ray_cluster import prometheus, session
 from pipelines.ray_cluster.pools import Capacity, Pool, fill_cluster, map_stage, rows_or_failure
-from schemas.configs.lift import ExportFormat, LiftWorkersConfig
+from schemas.configs.lift import LiftWorkersConfig
 
 # Larger than the rows that a unit leaves for the driver.
 BLOCK_BYTES = 1_000_000
@@ -39,7 +40,6 @@ def run_lifting(
     lifter: LoadedLifter,
     folder: str,
     settings: Mapping[str, Any],
-    exports: Sequence[ExportFormat],
     workers: LiftWorkersConfig,
 ) -> Iterator[dict[str, Any]]:
     """Lift units; yields a row for each track once it is on disk.
@@ -60,7 +60,7 @@ def run_lifting(
     lifted = map_stage(
         items,
         LiftUnits,
-        (load, folder, settings, tuple(exports), workers.cpus_per_lifter, device),
+        (load, folder, settings, workers.cpus_per_lifter, device),
         pool,
         batch_rows=1,
         in_flight=UNITS_IN_FLIGHT_GPU if pool.gpus else UNITS_IN_FLIGHT_CPU,
@@ -72,26 +72,24 @@ def run_lifting(
         yield row
 
 
-def run_exports(
-    rows: Mapping[str, Sequence[int]], output: str, formats: Sequence[ExportFormat]
-) -> Iterator[dict[str, Any]]:
-    """Export tracks that are lifted already; yields a row for each.
+def run_exports(videos: Sequence[VideoTracks], output: str, settings: ExportSettings) -> Iterator[dict[str, Any]]:
+    """Export the lifted tracks of videos; yields a row for each track.
 
     Args:
-        rows: Rows of poses files, by file.
+        videos: The videos.
         output: Holds the formats' folders.
-        formats: The formats.
+        settings: What the files are like.
 
     Raises:
         RunFailed: The output cannot be written.
     """
     session.connect()
     DataContext.get_current().target_max_block_size = BLOCK_BYTES
-    files = [{"file": file, "rows": list(numbers)} for file, numbers in rows.items()]
-    items = ray.data.from_items(files, override_num_blocks=min(len(files), MAX_BLOCKS))
+    rows = [{"files": list(tracks), "rows": list(map(list, tracks.values()))} for tracks in videos]
+    items = ray.data.from_items(rows, override_num_blocks=min(len(rows), MAX_BLOCKS))
 
     def write_exports(batch: pa.Table) -> Iterator[pa.Table]:
-        for row in export_rows(batch.to_pylist(), output, formats):
+        for row in export_videos(batch.to_pylist(), output, settings):
             yield pa.Table.from_pylist([row], schema=_EXPORTED)
 
     # 1:N  a row a track

@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.io import storage
 from pipelines.label import run as label
 from pipelines.lift import ledger, pages, plan, report
-from pipelines.lift.exports import missing_exports, remove_exports
+from pipelines.lift.exports import ExportSettings, VideoTracks, missing_exports, remove_exports
 from pipelines.lift.labeling import prepare_labeling
 from pipelines.lift.ledger import Ledger, StoredFile
 from pipelines.lift.lifting import LoadedLifter
@@ -75,7 +75,7 @@ class Work:
         ledger: What the output holds of them.
         outdated: The poses files whose tracks were replaced.
         units: The tracks that are not lifted.
-        exports: Rows of poses files whose exports are missing.
+        exports: The videos of which exports are missing.
         shows: The pages that are missing.
         labeled: Whether no video is left to label.
         reported: Whether the last run came to its end.
@@ -85,7 +85,7 @@ class Work:
     ledger: Ledger
     outdated: Sequence[StoredFile]
     units: Sequence[plan.Unit]
-    exports: dict[str, list[int]]
+    exports: Sequence[VideoTracks]
     shows: Sequence[pages.Show]
     labeled: bool
     reported: bool
@@ -124,6 +124,7 @@ def survey(job: Job) -> Work:
         UserError: The output was begun with another model or other settings, or a track is in two files.
     """
     complete = ledger.read_ledger(job.output, job.settings)
+    ExportSettings.of(job.config).require_same(job.output)
     tracks, labeled = job.tracks, True
     if job.labeling:
         labeled = label.survey(job.labeling).nothing_to_do
@@ -158,6 +159,7 @@ def execute(job: Job, work: Work, on_progress: OnProgress, on_page: OnPage) -> d
     """
     tally, labels, interrupted = report.Tally(), None, not work.reported
     storage.remove(storage.join(job.output, report.FILE))
+    ExportSettings.of(job.config).write(job.output)
     if job.labeling:
         labels = _label(job.labeling, on_progress)
         work = survey(job)
@@ -204,7 +206,7 @@ def _lift(job: Job, work: Work, tally: report.Tally, on_progress: OnProgress) ->
 
     done, total = 0, sum(unit.frames for unit in work.units)
     on_progress(Progress("lift", done, total, "frames"))
-    for row in pipeline.run_lifting(work.units, job.lifter, job.output, job.settings, config.export, config.workers):
+    for row in pipeline.run_lifting(work.units, job.lifter, job.output, job.settings, config.workers):
         tally.add(row)
         done += row["frames"]
         on_progress(Progress("lift", done, total, "frames"))
@@ -219,12 +221,13 @@ def _remove_outdated(job: Job, work: Work) -> None:
 
 
 def _export(job: Job, work: Work, on_progress: OnProgress) -> None:
-    total = sum(map(len, work.exports.values()))
-    if not total:
+    if not work.exports:
         return
     from pipelines.lift import pipeline  # here: it loads Ray, which a job with nothing to do never needs
 
-    for done, _ in enumerate(pipeline.run_exports(work.exports, job.output, job.config.export), start=1):
+    settings = ExportSettings.of(job.config)
+    total = sum(len(rows) for tracks in work.exports for rows in tracks.values())
+    for done, _ in enumerate(pipeline.run_exports(work.exports, job.output, settings), start=1):
         on_progress(Progress("export", done, total, "tracks"))
 
 
@@ -243,7 +246,7 @@ def _render(
 
     for show in todo:
         try:
-            page = pages.render(show, work.tracks, on_frame)
+            page = pages.render(show, work.tracks, job.config.world == "levelled", on_frame)
         except UserError as error:
             notes.append(f"no page: {error}")
         else:

@@ -45,6 +45,13 @@ class LiftConfig(JobConfig):
     """Other formats to write, one file per track in a folder of the format's name: npz (NumPy), bvh (animation
     programs), angles (joint angles over time, degrees, CSV)."""
 
+    world: Literal["levelled", "camera"] = "levelled"
+    """Space of exports and pages: levelled (people stand upright on level ground, as far as they show where up is) or
+    camera (the camera's own axes)."""
+
+    export_start: Literal["video", "track"] = "video"
+    """Where BVH files begin: with the video, so that its people keep their times, or each with its track."""
+
     pages: int = Field(default=0, ge=0)
     """Number of tracks to make a page with video and 3D skeleton for, in pages/. With video=… every video has a page
     anyway."""

@@ -4,6 +4,7 @@ import numpy as np
 from tracks.lifted_samples import lifted
 
 from pipelines.export.npz import npz_bytes
+from pipelines.tracks.levelling import levelling_of
 from schemas.layouts import layout
 
 
@@ -23,7 +24,7 @@ def test_arrays_round_trip_without_pickle():
 
 
 def test_the_readme_describes_every_array():
-    with np.load(io.BytesIO(npz_bytes(lifted(2))), allow_pickle=False) as read:
+    with np.load(io.BytesIO(npz_bytes(lifted(2), levelling_of([lifted(2)]))), allow_pickle=False) as read:
         lines = str(read["README"]).split("\n\n")[1]
         names = {name for line in lines.splitlines() for name in line.split("  ")[0].split(", ")}
         assert set(read.files) - {"README"} == names

@@ -3,9 +3,14 @@
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.cameras import Intrinsics
+from schemas.layouts import layout
+
+# Of the camera in front of a person who is standing.
+HEIGHT_M, PITCH_DEG = 4.0, 30.0
 
 
 def lifted(frames: int = 30, **changes: Any) -> LiftedTrack:
@@ -45,3 +50,19 @@ def lifted(frames: int = 30, **changes: Any) -> LiftedTrack:
     values |= changes
     values.setdefault("joint_scores", np.full(values["positions"].shape[:2], 0.9, np.float32))
     return LiftedTrack(**values)
+
+
+def standing(x: float = 0.0, away: float = 6.0, **changes: Any) -> LiftedTrack:
+    """A person who stands upright on the ground before a camera 4 m up that looks 30° down; axes of that camera."""
+    body, names = np.zeros((17, 3), np.float32), layout("h36m17")
+    for side, across in (("left", 0.2), ("right", -0.2)):
+        for part, up in (("hip", 0.0), ("knee", -0.45), ("ankle", -0.9), ("shoulder", 0.5)):
+            body[names.index(f"{side}_{part}")] = across, -up, 0
+    turn = Rotation.from_euler("x", PITCH_DEG, degrees=True).as_matrix()
+    root = np.array([x, HEIGHT_M - 0.9, away])
+    return lifted(
+        20,
+        positions=np.tile(body @ turn.T, (20, 1, 1)).astype(np.float32),
+        trajectory=np.tile(turn @ root, (20, 1)).astype(np.float32),
+        **changes,
+    )

@@ -44,7 +44,7 @@ def _quality_rows(lifted: LiftedTrack, shown: slice) -> list[dict[str, Any]]:
 def _angle_rows(lifted: LiftedTrack, shown: slice) -> list[dict[str, Any]]:
     """One row a joint, with a line for each side."""
     body = layout(lifted.layout)
-    values = joint_angles_deg(torch.from_numpy(lifted.positions[shown]), body).numpy()
+    values = joint_angles_deg(torch.tensor(lifted.positions[shown]), body).numpy()
     rows: dict[str, dict[str, Any]] = {}
     for index, angle in enumerate(joint_angles_of(body)):
         row = rows.setdefault(angle.title, {"title": f"{angle.title}, °", "range": None, "lines": []})

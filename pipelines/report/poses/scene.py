@@ -28,8 +28,10 @@ class Scene:
         title: Title of the page or video.
         people: The people, at least one.
         video: The video's file on this machine; None to show the people without it.
+        levelled: Whether the space is turned so that people stand upright; otherwise up is the picture's up.
     """
 
     title: str
     people: tuple[Person, ...]
     video: Path | None
+    levelled: bool = True

@@ -1,42 +1,27 @@
 """When and where a scene takes place: one timeline for all its people, and one space, z up, that contains them.
 
 Lifted positions are in camera space (x right, y down, z forward). The shown axes are x, z and -y, so that up is up and
-a viewer who looks along the second axis sees what the camera saw. If the camera was tilted, people would lean and the
-ground would slope; where people stand upright most of the time, their direction levels the space.
+a viewer who looks along the second axis sees what the camera saw. The space is levelled by the people in it.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from scipy.spatial.transform import Rotation
 
 from pipelines.report.poses.scene import Scene
+from pipelines.tracks.levelling import SAMPLED_FRAMES, levelling_of
 from pipelines.tracks.lifted_track import LiftedTrack
 from pipelines.video.info import VideoInfo
 from schemas.errors import UserError
-from schemas.layouts import layout
 
 # People without a trajectory stand side by side this far apart, m.
 _APART_M = 1.4
-# Frames of a track from which the size of the space is measured; more do not change it visibly.
-_SAMPLED_FRAMES = 4000
 # Percentiles of the positions that the space contains, so that a wrongly lifted frame does not shrink the view.
 _BULK = (0.5, 99.5)
-# Percentile of the lowest joint's height that is taken as the ground: feet are on it most of the time, noise is below.
-_GROUND = 5
 _MARGIN_M = 0.25
 
-# Degrees. Smaller tilts are ignored: walking and jogging alone shift the estimate by 1 to 3 (synthetic actions).
-# A person who leans by more than the largest does not count as standing.
-_LEAST_TILT, _LARGEST_TILT = 4.0, 40.0
-# A person stands if the distance from feet to shoulders is at least this share of its largest.
-_STANDING = 0.85
-
 _ALL = slice(None)
-# The up direction of camera space, and the axes of a level camera: x, z, -y.
-_UP = np.array([0.0, -1.0, 0.0])
-_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 @dataclass(frozen=True)
@@ -114,19 +99,18 @@ class Stage:
         """The space of a scene; people move through it if all of them have a trajectory."""
         tracks = [person.lifted for person in scene.people]
         travels = all(track.trajectory is not None for track in tracks)
-        axes, tilt_deg = _level(tracks)
-        bounds, lowest = [], []
+        levelling = levelling_of(tracks, scene.levelled)
+        axes, bounds = levelling.world_axes, []
         for index, track in enumerate(tracks):
-            every = slice(None, None, max(1, len(track) // _SAMPLED_FRAMES))
+            every = slice(None, None, max(1, len(track) // SAMPLED_FRAMES))
             roots = _roots(track, every, _place(scene, index), axes if travels else None)
             points = track.positions[every] @ axes.T.astype(np.float32) + roots[:, None]
             bounds.append(np.percentile(points.reshape(-1, 3), _BULK, axis=0))
-            lowest.append(points[..., 2].min(axis=1))
         low, high = np.min(bounds, axis=(0, 1)) - _MARGIN_M, np.max(bounds, axis=(0, 1)) + _MARGIN_M
-        low[2] = np.percentile(np.concatenate(lowest), _GROUND)
+        low[2] = -levelling.ground_m
         cell_m = _cell_m(float((high - low)[:2].max()))
         low[:2], high[:2] = np.floor(low[:2] / cell_m) * cell_m, np.ceil(high[:2] / cell_m) * cell_m
-        return cls(low.astype(np.float64), high.astype(np.float64), cell_m, travels, axes, tilt_deg)
+        return cls(low.astype(np.float64), high.astype(np.float64), cell_m, travels, axes, levelling.tilt_deg)
 
     def positions(self, scene: Scene, person: int, frames: slice = _ALL) -> Float32[np.ndarray, "frames joints 3"]:
         """A person's joints relative to the root, m, in these frames of the person's track."""
@@ -149,32 +133,6 @@ def _roots(
     if axes is not None and track.trajectory is not None:
         return track.trajectory[frames] @ axes.T.astype(np.float32)
     return np.tile(place, (len(track.timestamps_s[frames]), 1))
-
-
-def _level(tracks: list[LiftedTrack]) -> tuple[Float64[np.ndarray, "3 3"], float]:
-    """(axes, degrees of tilt): a level camera's axes after the smallest rotation that makes people upright."""
-    upright = np.concatenate([_standing(track) for track in tracks])
-    up = np.median(upright, axis=0) if len(upright) else _UP
-    up = up / np.linalg.norm(up)
-    tilt_deg = float(np.degrees(np.arccos(np.clip(np.dot(up, _UP), -1, 1))))
-    # People who lie, sit or hang most of the time do not show where up is.
-    reliable = len(upright) > sum(map(len, tracks)) / 4
-    if not reliable or tilt_deg < _LEAST_TILT:
-        return _AXES, 0.0
-    about = np.cross(up, _UP)
-    turn = Rotation.from_rotvec(about / np.linalg.norm(about) * tilt_deg, degrees=True)
-    return _AXES @ turn.as_matrix(), tilt_deg
-
-
-def _standing(track: LiftedTrack) -> Float64[np.ndarray, "standing 3"]:
-    """Directions from feet to shoulders in camera space, for the frames in which the person stands."""
-    joints = layout(track.layout)
-    ends = [[joints.index(f"{side}_{part}") for side in ("left", "right")] for part in ("shoulder", "ankle")]
-    shoulders, feet = (track.positions[:, end].mean(axis=1, dtype=np.float64) for end in ends)
-    lengths = np.linalg.norm(shoulders - feet, axis=1)
-    directions = (shoulders - feet) / np.maximum(lengths, 1e-6)[:, None]
-    upright = directions @ _UP > np.cos(np.radians(_LARGEST_TILT))
-    return directions[(lengths > _STANDING * np.percentile(lengths, 95)) & upright]
 
 
 def _cell_m(extent_m: float) -> float:

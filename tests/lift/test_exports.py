@@ -1,0 +1,93 @@
+"""Exports of the people of a video: on one level ground, at their times, complete or absent."""
+
+import numpy as np
+import pytest
+from export.bvh_reader import forward_kinematics, parse
+from tracks.lifted_samples import HEIGHT_M, lifted, standing
+
+from pipelines.io.shard_builder import ShardBuilder
+from pipelines.io.shards import FINISHED
+from pipelines.lift.exports import ExportSettings, export_video, missing_exports
+from pipelines.lift.ledger import read_ledger, settings_of
+from schemas.configs.lift import LiftConfig
+from schemas.errors import UserError
+from schemas.formats.poses import FORMAT, POSES
+
+SETTINGS = settings_of("models:/lifter/1", "0" * 64, False, False)
+
+
+@pytest.fixture
+def output(tmp_path):
+    """An output with two people of one video, of whom the second comes 5 s later, and a person of another."""
+    file = ShardBuilder(POSES, FORMAT, "h36m17", SETTINGS | {"tracks": "tracks", "source": "one.parquet"})
+    file.add(standing(track_id="first").to_row())
+    file.add(standing(x=1.0, track_id="later", person=1, start_frame=150, timestamps_s=5 + np.arange(20) / 30).to_row())
+    file.add(lifted(5, track_id="other", video="videos/other.mp4").to_row())
+    file.write(str(tmp_path), FINISHED, ["first", "later", "other"])
+    return str(tmp_path)
+
+
+def export(output, **options):
+    """Export what is missing; returns the names of the tracks that were written."""
+    config = LiftConfig.model_validate({"tracks": "tracks", "output": output} | options)
+    settings = ExportSettings.of(config)
+    settings.require_same(output)
+    settings.write(output)
+    videos = missing_exports(read_ledger(output, SETTINGS).tracks(), output, config.export)
+    return [track.track_id for video in videos for track in export_video(video, output, settings)]
+
+
+def joints(tmp_path, name):
+    return forward_kinematics(parse((tmp_path / "bvh" / f"{name}.bvh").read_text(), tmp_path))
+
+
+def test_people_of_a_video_enter_at_their_times_on_a_level_floor(output, tmp_path):
+    export(output, export=["bvh"])
+    first, later = joints(tmp_path, "walk-0-first"), joints(tmp_path, "walk-1-later")
+    assert (len(first["pelvis"]), len(later["pelvis"])) == (20, 150 + 20)
+    for person in (first, later):
+        assert person["left_ankle"][:, 1] == pytest.approx(0, abs=0.01), "feet are on the floor"
+        trunk = person["left_shoulder"] - person["left_hip"]
+        assert trunk[:, [0, 2]] == pytest.approx(0, abs=0.01), "who stands upright is upright"
+    assert later["pelvis"][0, 0] - first["pelvis"][0, 0] == pytest.approx(1, abs=0.02), "side by side, as in the video"
+
+
+def test_the_space_of_the_camera_and_the_time_of_the_track_can_be_kept(output, tmp_path):
+    export(output, export=["bvh", "npz"], world="camera", export_start="track")
+    later = joints(tmp_path, "walk-1-later")
+    assert len(later["pelvis"]) == 20
+    assert abs((later["left_shoulder"] - later["left_hip"])[:, 2]).min() > 0.2, "leans as the camera sees it"
+    with np.load(tmp_path / "npz" / "walk-1-later.npz") as arrays:
+        assert "world_axes" not in arrays
+
+
+def test_npz_has_both_spaces(output, tmp_path):
+    export(output, export=["npz"])
+    with np.load(tmp_path / "npz" / "walk-0-first.npz") as arrays:
+        level = arrays["world_positions_m"]
+        assert level[:, 3, 2] == pytest.approx(0, abs=0.01), "the right ankle is on the ground"
+        assert arrays["camera_height_m"] == pytest.approx(HEIGHT_M, abs=0.01)
+        camera_space = arrays["positions_m"] + arrays["trajectory_m"][:, None]
+        in_the_world = camera_space @ arrays["world_axes"].T + [0, 0, arrays["camera_height_m"]]
+    assert level == pytest.approx(in_the_world, abs=1e-4)
+
+
+def test_a_video_with_a_missing_file_is_exported_again_as_a_whole(output, tmp_path):
+    assert export(output, export=["bvh", "angles"]) == ["first", "later", "other"]
+    assert export(output, export=["bvh", "angles"]) == []
+    (tmp_path / "angles" / "walk-1-later.csv").unlink()
+    assert export(output, export=["bvh", "angles"]) == ["first", "later"]
+
+
+def test_two_kinds_of_exports_are_not_mixed(output):
+    export(output, export=["bvh"])
+    with pytest.raises(UserError, match="was begun with world=levelled, now world=camera"):
+        export(output, export=["bvh"], world="camera")
+
+
+def test_exports_of_an_earlier_version_are_not_mixed_with_those_of_this_one(output, tmp_path):
+    (tmp_path / "bvh").mkdir()
+    (tmp_path / "bvh" / "walk-0-first.bvh").write_text("HIERARCHY")
+    with pytest.raises(UserError, match="was begun with export_start=track, now export_start=video"):
+        export(output, export=["bvh"])
+    export(output, export=["bvh"], world="camera", export_start="track")
