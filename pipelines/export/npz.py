@@ -39,8 +39,8 @@ subject, action, camera                 '' if unknown
 model, model_sha256                     the lifter, and its file's hash
 
 Positions in camera space: positions_m + trajectory_m[:, None].
-The world: x right, y away from the camera, z up; the camera stands above x = y = 0, and the ground is at z = 0. Which way
-is up follows from the people: those of one video share one world.
+The world: x right, y away from the camera, z up; the camera stands above x = y = 0, and the ground is at z = 0.
+Which way is up follows from the people: those of one video share one world.
 """
 
 _INTRINSICS = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "p1", "p2")
@@ -83,7 +83,7 @@ def npz_bytes(lifted: LiftedTrack, levelling: Levelling | None = None) -> bytes:
 
 def _world(lifted: LiftedTrack, levelling: Levelling) -> dict[str, object]:
     """The arrays in the axes of a level world."""
-    axes = {"world_axes": levelling.world_axes}
+    axes: dict[str, object] = {"world_axes": levelling.world_axes}
     if lifted.trajectory is None:
         return axes
     points = (lifted.positions + lifted.trajectory[:, None]) @ levelling.world_axes.T.astype(np.float32)
