@@ -23,6 +23,7 @@ def prepare_labeling(config: LiftConfig, card: LifterCard) -> label.Job:
             videos=config.video,
             output=storage.join(storage.absolute(config.output), LABELS),
             detector=config.detector,
+            link=config.link,
             assumed_fov_deg=config.assumed_fov_deg,
         )
     )

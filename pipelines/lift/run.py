@@ -6,7 +6,7 @@
    written.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -268,8 +268,22 @@ def _notes_of_empty_videos(job: Job, work: Work, unreadable: set[str]) -> list[s
         return [] if work.tracks else [f"{', '.join(job.tracks_from)}: holds no track, so there is nothing to lift"]
     with_tracks = {track.video for track in work.ledger.tracks()}
     failed = unreadable | {failure["video"] for failure in work.ledger.failures()}
-    return [
-        f"{video}: nobody is tracked in it, so there are no poses and no page"
-        for video in job.videos
-        if video not in with_tracks | failed
-    ]
+    empty = [video for video in job.videos if video not in with_tracks | failed]
+    return [f"{video}: {reason}, so there are no poses and no page" for video, reason in _why_empty(job, empty)]
+
+
+def _why_empty(job: Job, videos: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The videos without tracks, each with the reason."""
+    if not videos or job.labeling is None:
+        return
+    detected, link = label.survey(job.labeling).ledger, job.config.link
+    detections = detected.videos["detections"].to_pylist()
+    for video, place in zip(videos, detected.places(videos).tolist(), strict=True):
+        count = detections[place] if place >= 0 else 0
+        yield (
+            video,
+            f"people were found {count} times in its frames, but nobody often and long enough to be tracked "
+            f"(link.min_observations={link.min_observations}, link.min_track_s={link.min_track_s:g})"
+            if count
+            else "nobody was found in it",
+        )

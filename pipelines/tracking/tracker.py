@@ -68,12 +68,24 @@ def track_people(
     """
     timeline = timeline or Timeline.of(frames)
     assert set(timeline.indices.tolist()).issuperset(frame.index for frame in frames)
+    config = _fitted_to(timeline, config)
     tracks = [
         _track(candidate.observations, timeline, layout if config.repair_swaps else None)
         for candidate in _follow(frames, layout, config)
         if len(candidate.observations) >= config.min_observations
     ]
     return [track for track in tracks if np.ptp(track.timestamps_s) > config.min_track_s - _CLOCK_S]
+
+
+def _fitted_to(timeline: Timeline, config: LinkConfig) -> LinkConfig:
+    """The options for a video that may be shorter than a track must be: half of the video is then enough."""
+    frames = len(timeline.indices)
+    if not frames:
+        return config
+    shortest = min(config.min_track_s, float(np.ptp(timeline.timestamps_s)) / 2)
+    return config.model_copy(
+        update={"min_track_s": shortest, "min_observations": min(config.min_observations, (frames + 1) // 2)}
+    )
 
 
 def _follow(frames: Sequence[Frame], layout: JointLayout, config: LinkConfig) -> list[_Candidate]:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from schemas.configs.link import LinkConfig
 from schemas.job_config import Address, Addresses, JobConfig, ModelAddress, PluginConfig, PluginTable
 
 ExportFormat = Literal["npz", "bvh", "angles"]
@@ -65,6 +66,9 @@ class LiftConfig(JobConfig):
 
     detector: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="movenet_blazepose")
     """With video: the 2D keypoint detector. Its joints must include those that the lifter reads."""
+
+    link: LinkConfig = LinkConfig()
+    """With video: how the people found in each frame are joined into tracks."""
 
     assumed_fov_deg: float | None = Field(default=None, gt=0, lt=180)
     """With video: horizontal field of view to assume for videos without camera intrinsics, degrees. If not given, none

@@ -15,11 +15,12 @@ class LinkConfig(JobConfig):
     so."""
 
     min_track_s: float = Field(default=0.5, ge=0)
-    """Shortest track to keep, from its first to its last observation, seconds."""
+    """Shortest track to keep, from its first to its last observation, seconds. In a video of less than twice that
+    length, half of the video is enough."""
 
     min_observations: int = Field(default=3, ge=1)
-    """Fewest frames with an observation that a track must have. Until it has them, only detections from high_score on
-    prolong it."""
+    """Fewest frames with an observation that a track must have, or half of the frames of a video with few. Until it has
+    them, only detections from high_score on prolong it."""
 
     high_score: float = Field(default=0.5, ge=0, le=1)
     """Box score from which a person may start a track and takes part in the first round of matching, 0 to 1."""

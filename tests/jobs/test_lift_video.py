@@ -69,7 +69,7 @@ def test_a_video_is_labeled_lifted_and_rendered(embedded_ray, make_video, comman
     assert Path("out/clip.gif").read_bytes()[:3] == b"GIF"
     assert [file.name for file in Path("out/bvh").iterdir()] == [f"clip-0-{lifted.track_id[:8]}.bvh"]
     assert "page         out/clip.html" in out
-    assert "note         nobody.mp4: nobody is tracked in it, so there are no poses and no page" in out
+    assert "note         nobody.mp4: nobody was found in it, so there are no poses and no page" in out
     assert not Path("out/nobody.html").exists()
     told = json.loads(Path("out/report.json").read_text())
     assert (told["labels"]["videos"], told["tracks"], told["run"]["frames"]) == (2, 1, 40)
@@ -85,13 +85,13 @@ def test_a_video_without_people_and_one_that_is_none(embedded_ray, make_video, c
     code, out = raylift(capfd, *command, "video=nobody.mp4")
     assert code == 0
     assert "tracks       0, 0 failed" in out
-    assert "nobody.mp4: nobody is tracked in it, so there are no poses and no page" in out
-    assert sorted(file.name for file in Path("out").iterdir() if file.suffix) == ["report.json"]
+    assert "nobody.mp4: nobody was found in it, so there are no poses and no page" in out
+    assert sorted(file.name for file in Path("out").iterdir() if file.suffix) == ["exports.json", "report.json"]
     (tmp_path / "text.mp4").write_text("not a video")
     code, out = raylift(capfd, *command, "video=text.mp4", "output=bad")
     assert code == 1
     assert "failure      text.mp4: " in out
-    assert "nobody is tracked" not in out
+    assert "nobody was found" not in out
 
 
 def test_pages_of_tracks_whose_video_can_be_read(embedded_ray, make_video, command, tmp_path, capfd):

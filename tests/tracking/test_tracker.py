@@ -183,6 +183,13 @@ def test_short_tracks_are_dropped() -> None:
     assert len(track(without(frames, 15, 29), min_track_s=0.4)) == 1
 
 
+@pytest.mark.parametrize("frames", [1, 2, 4])
+def test_in_a_short_video_half_of_it_is_long_enough(frames: int) -> None:
+    clip = video(SECOND[:frames], walk(100, 50))
+    assert [len(found) for found in track(clip)] == [frames]
+    assert track(without(clip, 0, frames - 1)) == []
+
+
 def test_somebody_seen_in_too_few_frames_is_noise() -> None:
     frames = video(THREE_SECONDS, walk(100, 0))
     noise = without(without(without(frames, 0, 39), 41, 49), 51, 89)
