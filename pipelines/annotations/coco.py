@@ -6,7 +6,7 @@ file's category, so that other joints than COCO's 17 can be read.
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -14,17 +14,19 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from pipelines.annotations.json_files import JsonFile, entry_error, read_json
+from pipelines.annotations.plausibility import check_people
 from schemas.errors import UserError
-from schemas.layouts import LAYOUTS, JointLayout
+from schemas.layouts import LAYOUTS, JointLayout, shared_joints
 
 # A joint that is not annotated.
 _NO_JOINT = [0, 0, 0]
+_NO_AREA = -1.0
 _VISIBILITIES = frozenset((0, 1, 2))
 
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """An image; its size is that of the stored pixels, without the orientation in EXIF."""
+    """An image; its width and height are 0 where the file does not tell."""
 
     id: int
     file_name: str
@@ -47,10 +49,11 @@ class CocoKeypoints:
         ids: The annotations' ids.
         image_rows: Position in `images` of each person's image.
         boxes: (x0, y0, x1, y1), px, as annotated: not always inside the image.
-        areas: Area that the person covers, px².
+        areas: Area that the person covers, px²; that of the box where the file does not tell.
         keypoints: (x, y), px; (0, 0) where a joint is not annotated.
         visibility: 0 not annotated, 1 hidden, 2 seen.
         crowds: Whether the annotation is of a crowd, which is not one person to be scored.
+        notes: What cannot be and was left out.
     """
 
     uri: str
@@ -65,6 +68,7 @@ class CocoKeypoints:
     keypoints: Float32[np.ndarray, "people joints 2"]
     visibility: UInt8[np.ndarray, "people joints"]
     crowds: Bool[np.ndarray, " people"]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of annotations, including people without joints and crowds."""
@@ -96,8 +100,36 @@ class CocoKeypoints:
 
     def inside(self) -> Float32[np.ndarray, "people 4"]:
         """The boxes, clipped to the images by `clip_boxes`."""
-        sizes = np.array([(image.width, image.height) for image in self.images], np.float32).reshape(-1, 2)
-        return clip_boxes(self.boxes, sizes[self.image_rows])
+        return clip_boxes(self.boxes, _sizes_wh(self.images, self.image_rows))
+
+
+def in_layout(annotations: CocoKeypoints) -> CocoKeypoints:
+    """Annotations with the joints of the layout that shares most joints with them, by name.
+
+    Joints that the file lacks count as not annotated, joints that the layout lacks are left out; a note says so.
+
+    Raises:
+        UserError: No layout has at least half of the file's joints.
+    """
+    if any(known.joints == annotations.joints for known in LAYOUTS.values()):
+        return annotations
+    best = max(LAYOUTS.values(), key=lambda known: (len(set(known.joints) & set(annotations.joints)), -len(known)))
+    shared = shared_joints(best, JointLayout("annotated", annotations.joints, ()))
+    if 2 * len(shared) < len(annotations.joints):
+        _ = annotations.layout  # raises
+    keypoints = np.zeros((len(annotations), len(best), 2), np.float32)
+    visibility = np.zeros((len(annotations), len(best)), np.uint8)
+    for place, given in shared:
+        keypoints[:, place] = annotations.keypoints[:, given]
+        visibility[:, place] = annotations.visibility[:, given]
+    lacking = [joint for joint in best.joints if joint not in annotations.joints]
+    beyond = [joint for joint in annotations.joints if joint not in best.joints]
+    note = (
+        f"{annotations.uri}: its {len(annotations.joints)} joints are taken as layout {best.name}, by name; "
+        f"not annotated: {', '.join(lacking) or 'none'}; left out: {', '.join(beyond) or 'none'}"
+    )
+    notes = (*annotations.notes, note)
+    return replace(annotations, joints=best.joints, keypoints=keypoints, visibility=visibility, notes=notes)
 
 
 def clip_boxes(
@@ -132,31 +164,38 @@ def parse_coco(file: JsonFile) -> CocoKeypoints:
     missing = [name for name in ("images", "annotations", "categories") if not _has_list(document, name)]
     if missing:
         raise UserError(f"{uri}: is not in COCO's format: has no list {', '.join(missing)}")
-    category_id, joints = _person_category(uri, document["categories"])
+    category_ids, joints = _person_categories(uri, document["categories"])
     images = tuple(sorted(_images(uri, document["images"]), key=lambda image: image.id))
     rows = {image.id: row for row, image in enumerate(images)}
     if len(rows) < len(images):
         raise UserError(f"{uri}: images: two have the same id; an id is one image's")
-    people = [_person(uri, n, a, rows, len(joints)) for n, a in _of_category(document["annotations"], category_id)]
+    annotations = _of_categories(uri, document["annotations"], category_ids)
+    people = [_person(uri, n, a, rows, len(joints)) for n, a in annotations]
     people.sort(key=lambda person: (person[1], person[0]))
     ids = np.array([person[0] for person in people], np.int64)
     if len(np.unique(ids)) < len(ids):
         raise UserError(f"{uri}: annotations: two have the same id; an id is one annotation's")
     numbers = np.array([person[2] for person in people], np.float64).reshape(-1, 5 + 3 * len(joints))
     triples = numbers[:, 5:].reshape(-1, len(joints), 3)
+    image_rows = np.array([person[1] for person in people], np.int64)
+    visibility = triples[..., 2].astype(np.uint8)
+    crowds = np.array([person[3] for person in people], np.bool_)
+    sizes_wh = _sizes_wh(images, image_rows)
+    checked = check_people(uri, triples[..., :2], (visibility > 0) & ~crowds[:, None], numbers[:, :4], sizes_wh)
     return CocoKeypoints(
         uri=uri,
         sha256=file.sha256,
-        category_id=category_id,
+        category_id=category_ids[0],
         joints=joints,
         images=images,
         ids=ids,
-        image_rows=np.array([person[1] for person in people], np.int64),
-        boxes=numbers[:, :4].astype(np.float32),
-        areas=numbers[:, 4].copy(),
+        image_rows=image_rows,
+        boxes=checked.boxes,
+        areas=np.where(numbers[:, 4] == _NO_AREA, (checked.boxes[:, 2:] - checked.boxes[:, :2]).prod(1), numbers[:, 4]),
         keypoints=triples[..., :2].astype(np.float32),
-        visibility=triples[..., 2].astype(np.uint8),
-        crowds=np.array([person[3] for person in people], np.bool_),
+        visibility=np.where(checked.annotated | crowds[:, None], visibility, 0).astype(np.uint8),
+        crowds=crowds,
+        notes=checked.notes,
     )
 
 
@@ -164,36 +203,53 @@ def _has_list(document: Any, name: str) -> bool:
     return isinstance(document, Mapping) and isinstance(document.get(name), list)
 
 
-def _of_category(annotations: Sequence[Any], category_id: int) -> list[tuple[int, Any]]:
-    """Annotations of a category with their positions; malformed entries are kept, `_person` reports them."""
-    return [
+def _sizes_wh(images: Sequence[CocoImage], rows: Int64[np.ndarray, " people"]) -> Float32[np.ndarray, "people 2"]:
+    """Width and height of each person's image; infinite where the file does not tell."""
+    sizes = np.array([(image.width or np.inf, image.height or np.inf) for image in images], np.float32)
+    return sizes.reshape(-1, 2)[rows]
+
+
+def _of_categories(uri: str, annotations: Sequence[Any], category_ids: Sequence[int]) -> list[tuple[int, Any]]:
+    """Annotations of some categories with their positions; malformed entries are kept, `_person` reports them."""
+    chosen = [
         (number, found)
         for number, found in enumerate(annotations)
-        if not isinstance(found, Mapping) or found.get("category_id") == category_id
+        if not isinstance(found, Mapping) or found.get("category_id") in category_ids
     ]
+    others = {str(found.get("category_id")) for found in annotations if isinstance(found, Mapping)}
+    if annotations and not chosen:
+        raise UserError(
+            f"{uri}: annotations: all are of category {', '.join(sorted(others))}, but the joints are named in "
+            f"category {', '.join(map(str, category_ids))}; give both the same category_id"
+        )
+    return chosen
 
 
-def _person_category(uri: str, categories: Sequence[Any]) -> tuple[int, tuple[str, ...]]:
+def _person_categories(uri: str, categories: Sequence[Any]) -> tuple[list[int], tuple[str, ...]]:
+    """The ids of the categories that are people, and the names of their joints."""
     found = [c for c in categories if isinstance(c, Mapping) and c.get("keypoints") and isinstance(c.get("id"), int)]
     found = [c for c in found if c.get("name") == "person"] or found
-    if len(found) != 1:
+    kinds = {tuple(str(joint).strip().lower().replace(" ", "_") for joint in c["keypoints"]) for c in found}
+    if len(kinds) != 1:
         raise UserError(
-            f"{uri}: categories: one must have the names of its joints (keypoints), {len(found)} have; "
+            f"{uri}: categories: one must have the names of its joints (keypoints), or several the same; "
+            f"{len(found)} have, {', '.join(str(c.get('name')) for c in found) or 'none'}; "
             "COCO's person_keypoints_*.json have them, its instances_*.json have no joints"
         )
-    joints = tuple(str(joint).strip().lower().replace(" ", "_") for joint in found[0]["keypoints"])
+    (joints,) = kinds
     if len(set(joints)) < len(joints):
         raise UserError(f"{uri}: categories: keypoints names a joint twice: {', '.join(joints)}")
-    return found[0]["id"], joints
+    return [c["id"] for c in found], joints
 
 
 def _images(uri: str, images: Sequence[Any]) -> list[CocoImage]:
     found = []
     for number, image in enumerate(images):
         try:
-            size = int(image["width"]), int(image["height"])
+            # Some tools leave the size out.
+            size = int(image.get("width") or 0), int(image.get("height") or 0)
             found.append(CocoImage(int(image["id"]), str(image["file_name"]), *size))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{uri}: images: number {number}: {entry_error(error)}") from error
     return found
 
@@ -201,19 +257,23 @@ def _images(uri: str, images: Sequence[Any]) -> list[CocoImage]:
 def _person(uri: str, number: int, found: Any, rows: Mapping[int, int], joints: int) -> tuple[Any, ...]:
     """Id, position of the image, numbers (box, area, joints) and whether it is a crowd."""
     try:
-        x, y, width, height = found["bbox"]
         triples = found.get("keypoints") or _NO_JOINT * joints
         if len(triples) != 3 * joints:
             raise ValueError(f"keypoints must be {joints} times x, y, visibility, not {len(triples)} numbers")
-        numbers = array("d", [x, y, x + width, y + height, found["area"], *triples])
+        # Tools that annotate joints alone leave box and area out; an empty box is replaced by that around the joints.
+        x, y, width, height = found.get("bbox") or (0, 0, 0, 0)
+        area = found.get("area")
+        numbers = array("d", [x, y, x + width, y + height, _NO_AREA if area is None else area, *triples])
         # A single number that is not finite makes the sum not finite.
         if not isfinite(sum(numbers)):
             raise ValueError("holds a number that is not finite")
         if not _VISIBILITIES.issuperset(triples[2::3]):
             raise ValueError("visibility must be 0 (not annotated), 1 (hidden) or 2 (seen)")
-        if found["image_id"] not in rows:
+        # Ids are numbers, which some tools write as text.
+        image_id = int(found["image_id"])
+        if image_id not in rows:
             raise ValueError(f"image_id {found['image_id']} is none of the images")
-        return int(found["id"]), rows[found["image_id"]], numbers, bool(found.get("iscrowd"))
-    except (KeyError, TypeError, ValueError) as error:
+        return int(found["id"]), rows[image_id], numbers, bool(found.get("iscrowd"))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         which = f" (id {found['id']})" if isinstance(found, Mapping) and "id" in found else ""
         raise UserError(f"{uri}: annotations: number {number}{which}: {entry_error(error)}") from error

@@ -72,7 +72,7 @@ def results(
     return [
         {"image_id": image, "category_id": category_id, "keypoints": person, "score": score}
         for image, person, score in zip(
-            image_ids.tolist(), triples.reshape(len(triples), -1).tolist(), scores.tolist(), strict=True
+            image_ids.tolist(), [person.ravel().tolist() for person in triples], scores.tolist(), strict=True
         )
     ]
 

@@ -1,4 +1,4 @@
-"""Reads image files of any format that OpenCV decodes, as RGB pixels in their stored orientation."""
+"""Reads image files of any format that OpenCV decodes, as RGB pixels in the orientation that their labels are for."""
 
 import cv2
 import numpy as np
@@ -7,8 +7,9 @@ from jaxtyping import UInt8
 from pipelines.io import storage
 from schemas.errors import RunFailed
 
-# The orientation in EXIF is not applied: COCO's annotations refer to the pixels as stored.
+# COCO's annotations refer to the pixels as stored, without the orientation in EXIF.
 _AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+_UPRIGHT = cv2.IMREAD_COLOR_RGB
 
 Image = UInt8[np.ndarray, "height width 3"]
 
@@ -17,11 +18,18 @@ class ImageError(Exception):
     """An image that cannot be read; the message gives the reason in one line."""
 
 
-def read_image(uri: str) -> Image:
+def read_image(uri: str, size_wh: tuple[int, int] | None = None) -> Image:
     """Read and decode an image; grey, transparent and 16-bit ones become RGB of 8 bits.
 
+    Annotation tools that show pictures of phones upright, as EXIF says, write the size of the upright picture. Such a
+    picture is turned; all others keep their stored orientation.
+
+    Args:
+        uri: The image.
+        size_wh: Width and height for which it was labeled, px; None if unknown.
+
     Raises:
-        ImageError: It is missing, cannot be reached, is damaged, or is no image.
+        ImageError: It is missing, cannot be reached, is damaged, is no image, or has another size.
         RunFailed: The store of the image does not answer at all, so that no image there can be read.
     """
     try:
@@ -34,11 +42,22 @@ def read_image(uri: str) -> Image:
         raise ImageError("there is no such file") from error
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror or error}") from error
-    return decode_image(data)
+    stored = decode_image(data)
+    if size_wh is None or _size_wh(stored) == size_wh:
+        return stored
+    upright = decode_image(data, _UPRIGHT)
+    if _size_wh(upright) == size_wh:
+        return upright
+    width, height = _size_wh(stored)
+    raise ImageError(f"is {width} × {height} px, the annotations say {size_wh[0]} × {size_wh[1]}")
 
 
-def decode_image(data: bytes) -> Image:
+def decode_image(data: bytes, mode: int = _AS_STORED) -> Image:
     """Decode the bytes of an image file.
+
+    Args:
+        data: The bytes.
+        mode: Flags of OpenCV.
 
     Raises:
         ImageError: They are damaged or no image.
@@ -47,9 +66,13 @@ def decode_image(data: bytes) -> Image:
         raise ImageError("the file is empty")
     try:
         # OpenCV returns None for a truncated file; half an image would be scored like a whole one.
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
     except cv2.error as error:
         raise ImageError(f"cannot be decoded: {error.err}") from error
     if pixels is None:
         raise ImageError("cannot be decoded: damaged, cut short, or no image")
     return pixels
+
+
+def _size_wh(image: Image) -> tuple[int, int]:
+    return image.shape[1], image.shape[0]

@@ -17,6 +17,7 @@ import scipy.io
 from jaxtyping import Bool, Float32, Int64
 
 from pipelines.annotations.json_files import JsonFile, entry_error, read_json
+from pipelines.annotations.plausibility import check_people
 from pipelines.io import storage
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS
@@ -51,6 +52,7 @@ class MpiiPeople:
         keypoints: Joints of layout mpii16, px.
         annotated: Which joints are annotated.
         head_sizes_px: Head sizes, the unit of PCKh's distances, px; None if there are no head boxes.
+        notes: What cannot be and was left out.
     """
 
     uri: str
@@ -61,6 +63,7 @@ class MpiiPeople:
     keypoints: Float32[np.ndarray, "people 16 2"]
     annotated: Bool[np.ndarray, "people 16"]
     head_sizes_px: Float32[np.ndarray, " people"] | None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of people."""
@@ -93,14 +96,24 @@ def parse_mpii(file: JsonFile, head_boxes: str | None = None) -> MpiiPeople:
     images = tuple(sorted({image for image, *_ in entries}))
     places = {image: place for place, image in enumerate(images)}
     heads = [head for *_, head in entries if head is not None]
+    keypoints = np.stack([joints for _, _, joints, *_ in entries]).astype(np.float32)
+    checked = check_people(
+        file.uri,
+        keypoints,
+        np.stack([visible for _, _, _, visible, _ in entries]),
+        np.stack([box for _, box, *_ in entries]),
+        np.full((len(entries), 2), np.inf, np.float32),
+        nowhere=-1,
+    )
     people = MpiiPeople(
         uri=file.uri,
         sha256=file.sha256,
         images=images,
         image_rows=np.array([places[image] for image, *_ in entries], np.int64),
-        boxes=np.stack([box for _, box, *_ in entries]).astype(np.float32),
-        keypoints=np.stack([joints for _, _, joints, *_ in entries]).astype(np.float32),
-        annotated=np.stack([visible for _, _, _, visible, _ in entries]),
+        boxes=checked.boxes,
+        keypoints=keypoints,
+        annotated=checked.annotated,
+        notes=checked.notes,
         head_sizes_px=_sizes(np.stack(heads)) if len(heads) == len(entries) else None,
     )
     beside = storage.join(file.uri.rpartition("/")[0] or ".", f"gt_{file.uri.rpartition('/')[2].split('.')[0]}.mat")

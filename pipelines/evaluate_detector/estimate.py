@@ -148,11 +148,7 @@ def _read(row: Row) -> tuple[Image | None, str | None, float]:
     started = time.perf_counter()
     image, error = None, None
     try:
-        image = read_image(row["image"])
-        height, width, _ = image.shape
-        if row["width"] and (width, height) != (row["width"], row["height"]):
-            error = f"is {width} × {height} px, the annotations say {row['width']} × {row['height']}"
-            image = None
+        image = read_image(row["image"], (row["width"], row["height"]) if row["width"] else None)
     except ImageError as failure:
         error = str(failure)
     return image, error, time.perf_counter() - started

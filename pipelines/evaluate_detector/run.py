@@ -150,7 +150,7 @@ def _report(
 ) -> dict[str, Any]:
     failures = ledger.failures({task["image_id"] for task in planned.tasks})
     kind = "coco" if isinstance(planned.truth, CocoKeypoints) else "mpii"
-    notes = list(scores.notes)
+    notes = [*planned.truth.notes, *scores.notes]
     if config.limit is not None and len(planned.image_ids) == config.limit:
         notes.append(f"limit={config.limit}: a part of the images, so no published score compares")
     if failures:

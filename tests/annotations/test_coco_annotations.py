@@ -4,8 +4,9 @@ import json
 import numpy as np
 import pytest
 
-from pipelines.annotations.coco import clip_boxes, read_coco
+from pipelines.annotations.coco import clip_boxes, in_layout, read_coco
 from schemas.errors import UserError
+from schemas.layouts import LAYOUTS
 
 DOCUMENT = {
     "images": [
@@ -54,6 +55,66 @@ def test_joints_that_are_no_layout_are_reported(tmp_path):
         _ = read_coco(write(tmp_path, DOCUMENT)).layout
 
 
+def test_what_tools_leave_out_is_derived(tmp_path):
+    document = copy.deepcopy(DOCUMENT)
+    for image in document["images"]:
+        del image["width"], image["height"]
+    first, _, second, _ = document["annotations"]
+    del first["area"], first["bbox"], second["area"]
+    found = read_coco(write(tmp_path, document))
+    assert [(image.width, image.height) for image in found.images] == [(0, 0)] * 3
+    assert found.boxes[1] == pytest.approx([11.75, 20.9, 14.75, 22.1]), "around the joints, with flesh"
+    assert found.areas[1:] == pytest.approx([3 * 1.2, 12])
+    assert np.isfinite(found.inside()).all()
+
+
+def test_ids_may_be_text(tmp_path):
+    document = copy.deepcopy(DOCUMENT)
+    for image in document["images"]:
+        image["id"] = str(image["id"])
+    document["annotations"][0]["image_id"] = "7"
+    assert read_coco(write(tmp_path, document)).ids.tolist() == [11, 12, 13]
+
+
+def test_categories_with_the_same_joints_are_all_people(tmp_path):
+    document = copy.deepcopy(DOCUMENT)
+    joints = document["categories"][1]["keypoints"]
+    document["categories"] = [
+        {"id": n, "name": name, "keypoints": joints} for n, name in ((2, "runner"), (4, "jumper"))
+    ]
+    assert read_coco(write(tmp_path, document)).ids.tolist() == [11, 12, 13, 14]
+    document["categories"][1]["keypoints"] = joints[:2]
+    with pytest.raises(UserError, match="or several the same; 2 have, runner, jumper"):
+        read_coco(write(tmp_path, document))
+
+
+def test_annotations_of_a_category_without_joints_are_named(tmp_path):
+    document = copy.deepcopy(DOCUMENT)
+    document["annotations"] = [found | {"category_id": 4} for found in document["annotations"]]
+    with pytest.raises(UserError, match="all are of category 4, but the joints are named in category 2"):
+        read_coco(write(tmp_path, document))
+
+
+@pytest.mark.parametrize(
+    ("joints", "lacking", "left_out"),
+    [
+        (LAYOUTS["coco17"].joints[:13], 4, "none"),
+        ((*LAYOUTS["coco17"].joints, "head", "neck", "hip", "left_big_toe"), 0, "head, neck, hip, left_big_toe"),
+        (tuple(reversed(LAYOUTS["coco17"].joints)), 0, "none"),
+    ],
+)
+def test_joints_are_taken_by_name(joints, lacking, left_out, tmp_path):
+    keypoints = [value for number in range(len(joints)) for value in (number + 1, 2 * number + 1, 2)]
+    document = with_annotation(keypoints=keypoints) | {"categories": [{"id": 2, "name": "person", "keypoints": joints}]}
+    document["annotations"] = document["annotations"][:1]
+    found = in_layout(read_coco(write(tmp_path, document)))
+    assert found.layout.name == "coco17"
+    assert (found.visibility == 0).sum() == lacking
+    place = joints.index("left_elbow")
+    assert found.keypoints[0, found.layout.index("left_elbow")].tolist() == [place + 1, 2 * place + 1]
+    assert found.notes[-1].endswith(f"left out: {left_out}")
+
+
 def test_a_file_without_people(tmp_path):
     found = read_coco(write(tmp_path, DOCUMENT | {"annotations": []}))
     assert (len(found), found.keypoints.shape) == (0, (0, 3, 2))
@@ -81,8 +142,8 @@ def with_annotation(**changes):
         ([1], "is not in COCO's format: has no list images, annotations, categories"),
         (without(["annotations"]), "is not in COCO's format: has no list annotations"),
         (without(["categories", 1, "keypoints"]), "one must have the names of its joints"),
-        (without(["images", 1, "width"]), "images: number 1: has no 'width'"),
-        (without(["annotations", 2, "area"]), r"annotations: number 2 \(id 13\): has no 'area'"),
+        (without(["images", 1, "file_name"]), "images: number 1: has no 'file_name'"),
+        (without(["annotations", 2, "image_id"]), r"annotations: number 2 \(id 13\): has no 'image_id'"),
         (with_annotation(keypoints=[1, 2]), r"number 0 \(id 12\): keypoints must be 3 times x, y, visibility, not 2"),
         (with_annotation(keypoints=[1, 2, 3] * 3), "visibility must be 0 "),
         (with_annotation(bbox=[1, 2, 3]), r"number 0 \(id 12\): not enough values"),

@@ -39,16 +39,31 @@ def test_images_in_other_modes_become_rgb(pixels, tmp_path):
     assert (image == PIXELS[..., :1]).all()
 
 
-def test_orientation_in_exif_is_not_applied(tmp_path):
+def turned_by_exif():
+    """A picture of 12 × 8 px, and the same with the note that it has to be turned by a quarter, to 8 × 12 px."""
     plain = encoded(".jpg", PIXELS)
     # TIFF, little-endian, one entry: orientation (0x112) = 6, turned by a quarter.
     tiff = b"II*\x00\x08\x00\x00\x00" + struct.pack("<HHHIHHI", 1, 0x112, 3, 1, 6, 0, 0)
     exif = b"Exif\x00\x00" + tiff
     turned = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
-    applied = cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR)
-    assert applied is not None
-    assert applied.shape == (12, 8, 3), "the orientation is one that OpenCV knows"
-    assert (read_image(write(tmp_path, turned)) == read_image(write(tmp_path, plain))).all()
+    return plain, turned
+
+
+def test_orientation_in_exif_is_not_applied_to_pictures_that_were_labeled_as_stored(tmp_path):
+    plain, turned = turned_by_exif()
+    for size_wh in (None, (12, 8)):
+        assert (read_image(write(tmp_path, turned), size_wh) == read_image(write(tmp_path, plain))).all()
+
+
+def test_a_picture_that_was_labeled_upright_is_turned(tmp_path):
+    plain, turned = turned_by_exif()
+    stored = read_image(write(tmp_path, plain))
+    assert (read_image(write(tmp_path, turned), (8, 12)) == np.rot90(stored, -1)).all()
+
+
+def test_a_picture_of_another_size_than_labeled_is_an_error(tmp_path):
+    with pytest.raises(ImageError, match=r"is 12 × 8 px, the annotations say 24 × 16"):
+        read_image(write(tmp_path, turned_by_exif()[0]), (24, 16))
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,36 @@ def test_images_that_are_missing_or_damaged_are_reported_and_the_others_read(tmp
     assert len(found) == 6
 
 
+def test_pictures_of_another_size_than_annotated_are_reported(tmp_path):
+    document = coco_set(tmp_path)
+    document["images"][1] |= {"width": 320, "height": 200}
+    (tmp_path / "people.json").write_text(json.dumps(document))
+    (wrong,) = (
+        one
+        for one in everything(CocoPeople(options(tmp_path, "people.json")).parts()[1])
+        if isinstance(one, Unreadable)
+    )
+    assert wrong.reason == "is 160 × 100 px, the annotations say 320 × 200"
+
+
+def test_without_sizes_joints_must_be_in_the_picture(tmp_path):
+    entries = mpii_set(tmp_path)
+    entries[0]["joints"] = (np.array(entries[0]["joints"]) * 4).tolist()
+    (tmp_path / "valid.json").write_text(json.dumps(entries))
+    (wrong,) = (
+        one for one in everything(MpiiImages(options(tmp_path, "valid.json")).parts()[1]) if isinstance(one, Unreadable)
+    )
+    assert "px, but joints are annotated as far as" in wrong.reason
+
+
+def test_what_is_left_out_is_told(tmp_path, caplog):
+    document = coco_set(tmp_path)
+    document["annotations"][0]["keypoints"][:2] = 0, 0
+    (tmp_path / "people.json").write_text(json.dumps(document))
+    CocoPeople(options(tmp_path, "people.json")).parts()
+    assert "1 joints are marked visible at exactly (0, 0)" in caplog.text
+
+
 def test_mpii_people_have_heads(tmp_path):
     entries = mpii_set(tmp_path)
     joints, parts = MpiiImages(options(tmp_path, "valid.json")).parts()

@@ -115,6 +115,14 @@ def test_a_video_that_is_gone_is_reported(tmp_path, reader):
     assert "gone.mp4" in found.name
 
 
+def test_a_video_of_another_size_than_its_tracks_is_reported(make_video, tmp_path, reader):
+    video = make_video(tmp_path / "S1.mp4", frames=8, size=(80, 60))
+    tracks = write(tmp_path / "tracks", labeled(video))
+    (found,) = everything(Tracks(TracksConfig(tracks=tracks, every=60)), reader)[1]
+    assert isinstance(found, Unreadable)
+    assert found.reason == "is 80 × 60 px, its labels are for 160 × 120"
+
+
 def test_each_requested_frame_is_in_one_stretch():
     parts = stretches(3, 3000, 5)
     assert [frame for part in parts for frame in part] == list(range(3, 3000, 5))

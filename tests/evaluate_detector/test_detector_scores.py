@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from evaluate_detector.annotated_samples import coco_set, mpii_set
+from evaluate_detector.annotated_samples import coco_set, mpii_set, paint, save
 
 from pipelines.evaluate_detector.estimate import EstimateKeypoints
 from pipelines.evaluate_detector.ledger import read_ledger, read_predictions
@@ -70,6 +70,13 @@ def test_a_detector_may_find_the_people_itself_instead_of_annotated_boxes(tmp_pa
         pytest.approx(1), pytest.approx(1), 9,
     )  # fmt: skip
     assert scores.notes == []
+
+
+def test_a_detector_that_finds_nobody_scores_zero(tmp_path):
+    for image in coco_set(tmp_path)["images"]:
+        save(tmp_path / "images" / image["file_name"], paint([], image["height"], image["width"]))
+    scores = evaluate(tmp_path, boxes="detected")
+    assert (scores.metrics["ap"], scores.metrics["mean_oks"], scores.found) == (0, 0, [])
 
 
 def test_only_people_with_joints_are_scored_and_looked_at(tmp_path):

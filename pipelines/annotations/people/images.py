@@ -1,5 +1,6 @@
 """Sources of labeled people in image files: annotations in COCO's or MPII's format."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 from pydantic import Field
 
-from pipelines.annotations.coco import read_coco
+from pipelines.annotations.coco import in_layout, read_coco
 from pipelines.annotations.images import ImageError, read_image
 from pipelines.annotations.mpii import LAYOUT as MPII_LAYOUT
 from pipelines.annotations.mpii import read_mpii
@@ -29,6 +30,10 @@ from schemas.layouts import JointLayout
 
 # A part of this size takes seconds, and gives tens of megabytes of crops.
 _IMAGES_PER_PART = 256
+# Joints farther away than this, in picture sizes, show that the picture is not the one that was annotated.
+_BEYOND = 1.25
+
+_logger = logging.getLogger(__name__)
 
 
 class AnnotatedImages(JobConfig):
@@ -43,10 +48,11 @@ class AnnotatedImages(JobConfig):
 
 @dataclass(frozen=True)
 class ImagesPart:
-    """Images with the people in them; a `Part`."""
+    """Images with the people in them; a `Part`. Sizes are (width, height), px, None where unknown."""
 
     digest: str
     uris: tuple[str, ...]
+    sizes: tuple[tuple[int, int] | None, ...]
     people: tuple[LabeledPeople, ...]
 
     @property
@@ -56,11 +62,19 @@ class ImagesPart:
 
     def read(self, reader: IsolatedReader) -> Iterator[LabeledImage | Unreadable]:
         """The images one after another."""
-        for uri, people in zip(self.uris, self.people, strict=True):
+        for uri, size_wh, people in zip(self.uris, self.sizes, self.people, strict=True):
             try:
-                yield LabeledImage(uri, read_image(uri), people)
+                pixels = read_image(uri, size_wh)
             except ImageError as error:
                 yield Unreadable(uri, str(error))
+                continue
+            height, width, _ = pixels.shape
+            farthest = people.keypoints[people.labeled].max(0)
+            if size_wh is None and (farthest > _BEYOND * np.array([width, height])).any():
+                where = " × ".join(f"{value:.0f}" for value in farthest)
+                yield Unreadable(uri, f"is {width} × {height} px, but joints are annotated as far as {where}")
+            else:
+                yield LabeledImage(uri, pixels, people)
 
 
 class CocoPeople:
@@ -72,12 +86,12 @@ class CocoPeople:
         self._config = config
 
     def parts(self) -> tuple[JointLayout, Sequence[Part]]:
-        """The joint layout of the file, and its images in parts.
+        """The joint layout of the file, or the one that has most of its joints, and its images in parts.
 
         Raises:
-            UserError: The annotations are not in this format, or their joints are of no layout.
+            UserError: The annotations are not in this format, or no layout has their joints.
         """
-        annotations = read_coco(self._config.annotations)
+        annotations = in_layout(read_coco(self._config.annotations))
         layout, labeled = annotations.layout, annotations.visibility > 0
         people = LabeledPeople(
             boxes=annotations.inside(),
@@ -86,8 +100,10 @@ class CocoPeople:
             areas=np.maximum(annotations.areas, 1).astype(np.float32),
             head_sizes_px=head_sizes(annotations.keypoints, labeled, layout),
         )
+        _tell(annotations.notes)
+        sizes = [(image.width, image.height) if image.width and image.height else None for image in annotations.images]
         names = [image.file_name for image in annotations.images]
-        return layout, _parts(self._config, annotations.sha256, names, annotations.image_rows, people)
+        return layout, _parts(self._config, annotations.sha256, names, sizes, annotations.image_rows, people)
 
 
 class MpiiImages:
@@ -108,13 +124,21 @@ class MpiiImages:
         people = people_of_joints(mpii.keypoints, mpii.annotated, MPII_LAYOUT, boxes=mpii.boxes)
         if mpii.head_sizes_px is not None:
             people = replace(people, head_sizes_px=mpii.head_sizes_px)
-        return MPII_LAYOUT, _parts(self._config, mpii.sha256, mpii.images, mpii.image_rows, people)
+        _tell(mpii.notes)
+        sizes = [None] * len(mpii.images)
+        return MPII_LAYOUT, _parts(self._config, mpii.sha256, mpii.images, sizes, mpii.image_rows, people)
+
+
+def _tell(notes: Sequence[str]) -> None:
+    for note in notes:
+        _logger.warning(note)
 
 
 def _parts(
     config: AnnotatedImages,
     annotations_sha256: str,
     names: Sequence[str],
+    sizes: Sequence[tuple[int, int] | None],
     image_rows: Int64[np.ndarray, " people"],
     people: LabeledPeople,
 ) -> list[ImagesPart]:
@@ -126,12 +150,15 @@ def _parts(
     if not len(images):
         raise UserError(f"{config.annotations}: nobody has a joint annotated; give another file")
     people_of_images = [people.chosen(group) for group in np.split(rows, starts[1:])]
-    uris = [storage.join(folder, name) for name in np.array(names)[images].tolist()]
+    uris = [storage.join(folder, names[image]) for image in images.tolist()]
+    sizes_of_images = [sizes[image] for image in images.tolist()]
+    groups = [slice(first, first + _IMAGES_PER_PART) for first in range(0, len(uris), _IMAGES_PER_PART)]
     return [
         ImagesPart(
-            digest_of(annotations_sha256, folder, first, _IMAGES_PER_PART),
-            tuple(uris[first : first + _IMAGES_PER_PART]),
-            tuple(people_of_images[first : first + _IMAGES_PER_PART]),
+            digest_of(annotations_sha256, folder, group.start, _IMAGES_PER_PART),
+            tuple(uris[group]),
+            tuple(sizes_of_images[group]),
+            tuple(people_of_images[group]),
         )
-        for first in range(0, len(uris), _IMAGES_PER_PART)
+        for group in groups
     ]

@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from pipelines.annotations.people.source import LabeledImage, Part, Unreadable, digest_of, people_of_joints
-from pipelines.annotations.people.videos import FLESH, HALF_PIXEL, inside, read_frames, stretches
+from pipelines.annotations.people.videos import HALF_PIXEL, inside, read_frames, stretches
+from pipelines.annotations.plausibility import FLESH
 from pipelines.io import storage
 from pipelines.synthetic.skeleton import LAYOUT as STUDIO_LAYOUT
 from pipelines.synthetic.truth import read_truth
@@ -57,7 +58,7 @@ class StudioPart:
             frame: people_of_joints(keypoints[n] - HALF_PIXEL, labeled[n], STUDIO_LAYOUT, FLESH)
             for n, frame in enumerate(self.frames)
         }
-        yield from read_frames(reader, self.video, people_of_frames)
+        yield from read_frames(reader, self.video, people_of_frames, (width, height))
 
 
 class Studio:

@@ -15,7 +15,8 @@ from pipelines.annotations.people.source import (
     digest_of,
     people_of_joints,
 )
-from pipelines.annotations.people.videos import FLESH, HALF_PIXEL, inside, read_frames, stretches
+from pipelines.annotations.people.videos import HALF_PIXEL, inside, read_frames, stretches
+from pipelines.annotations.plausibility import FLESH
 from pipelines.io import storage
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows, survey
 from pipelines.tracks.keypoint_track import KeypointTrack
@@ -68,7 +69,7 @@ class TracksPart:
             present = [track for track in tracks if 0 <= frame - track.start_frame < len(track)]
             if present:
                 people_of_frames[frame] = self._people(present, frame)
-        yield from read_frames(reader, self.video, people_of_frames)
+        yield from read_frames(reader, self.video, people_of_frames, (tracks[0].width, tracks[0].height))
 
     def _people(self, tracks: Sequence[KeypointTrack], frame: int) -> LabeledPeople:
         keypoints = np.stack([track.keypoints[frame - track.start_frame] for track in tracks])

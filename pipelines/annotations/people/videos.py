@@ -10,8 +10,6 @@ from pipelines.video.errors import VideoError
 from pipelines.video.fetch import fetch_video
 from pipelines.video.isolated import IsolatedReader
 
-# Boxes around joints are enlarged by this factor: head, feet, hands and shoulders extend beyond the joints.
-FLESH = 1.2
 # Tracks have (0, 0) at the corner of the first pixel, labeled people at its centre.
 HALF_PIXEL = 0.5
 
@@ -35,9 +33,15 @@ def stretches(first: int, stop: int, every: int) -> list[range]:
 
 
 def read_frames(
-    reader: IsolatedReader, video: str, people_of_frames: Mapping[int, LabeledPeople]
+    reader: IsolatedReader, video: str, people_of_frames: Mapping[int, LabeledPeople], size_wh: tuple[int, int]
 ) -> Iterator[LabeledImage | Unreadable]:
     """The frames in which at least one person has a labeled joint.
+
+    Args:
+        reader: Reads the frames.
+        video: Address of the video.
+        people_of_frames: The people by number of their frame.
+        size_wh: Width and height of the frames that the people were labeled in, px.
 
     Raises:
         RunFailed: The store of the video does not answer at all.
@@ -49,6 +53,10 @@ def read_frames(
         for run in _runs(frames):
             # PyAV continues from its position: the frames in between are decoded, but not copied.
             decoded = reader.read(path, run.start, run.stop, None, "pyav")
+            height, width = decoded.images.shape[1:3]
+            if len(decoded.images) and (width, height) != size_wh:
+                yield Unreadable(video, f"is {width} × {height} px, its labels are for {size_wh[0]} × {size_wh[1]}")
+                return
             for frame, pixels in zip(decoded.indices.tolist(), decoded.images, strict=True):
                 yield LabeledImage(f"{video} frame {frame}", pixels, people[frame])
             if decoded.damage:
