@@ -94,7 +94,7 @@ def _inside(
     keypoints: Float[np.ndarray, "people joints 2"], sizes_wh: Float[np.ndarray, "people 2"]
 ) -> Bool[np.ndarray, "people joints"]:
     size = sizes_wh[:, None]
-    return ((keypoints >= -_BEYOND * size) & (keypoints <= (1 + _BEYOND) * size)).all(-1)
+    return np.all((keypoints >= -_BEYOND * size) & (keypoints <= (1 + _BEYOND) * size), axis=-1)
 
 
 def _around(

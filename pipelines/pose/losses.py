@@ -92,4 +92,4 @@ def _distances(a: Float[Tensor, "*points dims"], b: Float[Tensor, "*points dims"
 
 
 def _mean(values: Float[Tensor, " batch *points"], per_sample: bool) -> Float[Tensor, "*kept"]:
-    return values.flatten(1).mean(1) if per_sample else values.mean()
+    return values.reshape(len(values), -1).mean(1) if per_sample else values.mean()

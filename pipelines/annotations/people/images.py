@@ -150,8 +150,8 @@ def _parts(
     if not len(images):
         raise UserError(f"{config.annotations}: nobody has a joint annotated; give another file")
     people_of_images = [people.chosen(group) for group in np.split(rows, starts[1:])]
-    uris = [storage.join(folder, names[image]) for image in images.tolist()]
-    sizes_of_images = [sizes[image] for image in images.tolist()]
+    uris = [storage.join(folder, names[int(image)]) for image in images]
+    sizes_of_images = [sizes[int(image)] for image in images]
     groups = [slice(first, first + _IMAGES_PER_PART) for first in range(0, len(uris), _IMAGES_PER_PART)]
     return [
         ImagesPart(
