@@ -16,6 +16,14 @@ from schemas.layouts import layout
 FORMAT = "raylift.metrics/1"
 
 
+def notes_of_training(card: LifterCard, tracks: Sequence[TrackInfo]) -> list[str]:
+    """A note if people are scored whom the lifter was trained on, by their names."""
+    both = sorted({track.subject for track in tracks if track.subject} & set(card.subjects))
+    if not both:
+        return []
+    return [f"the lifter was trained on {', '.join(both)}: scores of these people say little about others"]
+
+
 def make_report(
     config: EvaluateConfig, card: LifterCard, tracks: Sequence[TrackInfo], evaluation: Evaluation
 ) -> dict[str, Any]:
@@ -53,6 +61,6 @@ def make_report(
             }
             for table in evaluation.tables
         ],
-        "notes": list(evaluation.notes),
+        "notes": [*notes_of_training(card, tracks), *evaluation.notes],
         "tracks": [asdict(track) for track in evaluation.tracks],
     }

@@ -1,6 +1,7 @@
 """Lifters on disk: the weights, and a card with all that is needed to use them. Only tensors are unpickled."""
 
 import io
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -17,6 +18,10 @@ from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
 FORMAT = "raylift.lifter/1"
+
+
+# Entry of a card's lineage: the names of the people that it was trained on, as a JSON list.
+SUBJECTS = "subjects"
 
 
 class LifterCard(BaseModel):
@@ -55,7 +60,12 @@ class LifterCard(BaseModel):
     """Version of the package that wrote it."""
 
     lineage: dict[str, str] = {}
-    """Its origin: training run, digest of the data, and notes of its authors."""
+    """Its origin: training run, digest of the data, names of the people it was trained on, notes of its authors."""
+
+    @property
+    def subjects(self) -> list[str]:
+        """Names of the labeled people that it was trained on; empty if unknown."""
+        return json.loads(self.lineage.get(SUBJECTS, "[]"))
 
 
 def save_lifter(uri: str, model: LiftingModel, card: LifterCard) -> None:

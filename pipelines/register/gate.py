@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pipelines.evaluate.evaluation import evaluate
 from pipelines.evaluate.plan import choose_device, choose_tracks
-from pipelines.evaluate.report import make_report
+from pipelines.evaluate.report import make_report, notes_of_training
 from pipelines.lifters.checkpoint import LifterCard, load_lifter
 from pipelines.lifters.model import LiftingModel
 from pipelines.mlflow_runs import model_uris, runs
@@ -111,6 +111,8 @@ def judge(
     listener.say(f"scoring {contender.name}")
     report = _score(config, contender, listener, record, "candidate")
     outcome = replace(outcome, value=_value(report, config.metric), data=report["data"], note=note)
+    trained = notes_of_training(contender.card, check_tracks(config, contender.card))
+    outcome = replace(outcome, note="; ".join([*([note] if note else []), *trained]) or None)
     if holder is None:
         return outcome
     if other is None:

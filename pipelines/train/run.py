@@ -1,11 +1,12 @@
 """The train job: prepare (check the data), survey (what the output holds), execute (train what is missing)."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.io import json_documents, storage
 from pipelines.io.manifest import RunManifest
-from pipelines.lifters.checkpoint import LifterCard
+from pipelines.lifters.checkpoint import SUBJECTS, LifterCard
 from pipelines.train.plan import TrainingPlan, plan_training
 from pipelines.train.worker import LIFTER_FILE, SELECTION, train_worker
 from pipelines.training.checkpoints import Best
@@ -105,7 +106,7 @@ def _card(job: TrainJob, lineage: dict[str, str]) -> LifterCard:
         fps=plan.fps,
         receptive_field=plan.shape.receptive_field,
         input=config.data.input,
-        lineage=lineage,
+        lineage=lineage | {SUBJECTS: json.dumps(sorted({track.subject for track in plan.training if track.subject}))},
     )
 
 

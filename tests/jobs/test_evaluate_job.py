@@ -11,6 +11,7 @@ from train.training_samples import person, write
 
 from jobs.command_line import main
 from pipelines.evaluate.evaluation import evaluate
+from pipelines.lifters.checkpoint import save_lifter
 
 
 def raylift(capfd, *arguments):
@@ -45,6 +46,17 @@ def command(tmp_path, monkeypatch):
 
 def read(path):
     return json.loads(path.read_text())
+
+
+def test_people_that_the_lifter_was_trained_on_are_named(command, tmp_path, capfd):
+    model, card = make_lifter()
+    card = card.model_copy(update={"lineage": {"subjects": '["S2", "S9"]'}})
+    save_lifter("lifter/best.pt", model, card)
+    code, out, _ = raylift(capfd, *command)
+    assert code == 0
+    assert "the lifter was trained on S2: scores of these people say little about others" in out
+    code, out, _ = raylift(capfd, *command, "subjects=[S1]")
+    assert "the lifter was trained on" not in out
 
 
 def test_the_table_and_the_file_hold_the_numbers(command, tmp_path, capfd):
