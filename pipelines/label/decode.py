@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.ray_cluster.logs import log_failure
-from pipelines.video.errors import VideoError
+from pipelines.video.errors import reason_of
 from pipelines.video.fetch import fetch_video
 from pipelines.video.isolated import IsolatedReader
 from schemas.configs.label import DecodeConfig
@@ -21,7 +21,7 @@ class DecodeClips:
 
     def __init__(self, config: DecodeConfig, reader: str) -> None:
         self._config = config
-        self._reader = IsolatedReader(config.timeout_s, reader)
+        self._reader = IsolatedReader(config.timeout_s, reader, config.decoder)
         # The reader's process starts while the detector loads.
         self._reader.start()
 
@@ -42,12 +42,13 @@ class DecodeClips:
         config, start = self._config, row["start_frame"]
         try:
             path = fetch_video(row["video"], int(config.cache_gb * 1e9))
-            clip = self._reader.read(path, start, row["stop_frame"], config.max_side, config.decoder)
+            clip = self._reader.read(path, start, row["stop_frame"], config.max_side)
         except RunFailed as error:
             return {"run_failed": str(error)}
-        except (VideoError, OSError) as error:
-            log_failure("label", "decode", row["video"], str(error), clip_id=row["clip_id"])
-            return {"error": str(error)}
+        except Exception as error:  # whatever a hostile video brings about, only this clip fails
+            reason = reason_of(error)
+            log_failure("label", "decode", row["video"], reason, clip_id=row["clip_id"])
+            return {"error": reason}
         decoded = list(row["decoded"])
         for index in clip.indices:
             decoded[index - start] = True

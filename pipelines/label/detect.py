@@ -10,6 +10,8 @@ import pyarrow as pa
 from pipelines.detectors.base import Detector, TimedDetector
 from pipelines.detectors.loading import load_detector
 from pipelines.pose.people import People
+from pipelines.ray_cluster.logs import log_failure
+from pipelines.video.errors import reason_of
 from schemas.errors import UserError
 from schemas.formats.detections import DETECTIONS, FRAME_FIELDS, TRANSIT_FIELDS
 from schemas.job_config import PluginConfig
@@ -55,21 +57,31 @@ class DetectPeople:
             else:
                 row |= {"weights_sha256": self._detector.weights_sha256, "layout": self._detector.layout.name}
                 if row["error"] is None and any(row["decoded"]):
-                    self._detect(self._detector, row, batch.slice(number, 1))
+                    row |= self._people(self._detector, row, batch.slice(number, 1))
             row["detect_s"] = time.perf_counter() - started
             yield pa.Table.from_pylist([row], schema=DETECTED)
 
+    def _people(self, detector: Detector, row: dict[str, Any], clip: pa.Table) -> dict[str, Any]:
+        """The people of a clip, or the error of its row."""
+        try:
+            return self._detect(detector, row, clip)
+        except Exception as error:  # whatever a hostile video brings about, only this clip fails
+            reason = reason_of(error)
+            log_failure("label", "detect", row["video"], reason, clip_id=row["clip_id"])
+            return {"error": reason}
+
     @staticmethod
-    def _detect(detector: Detector, row: dict[str, Any], clip: pa.Table) -> None:
+    def _detect(detector: Detector, row: dict[str, Any], clip: pa.Table) -> dict[str, Any]:
         height, width = clip["frame_height"][0].as_py(), clip["frame_width"][0].as_py()
         frames = np.frombuffer(clip["frames"][0].as_buffer(), np.uint8).reshape(-1, height, width, 3)
         to_pixels = np.array([row["width"] / width, row["height"] / height], np.float32)
         shown_s = np.array(row["timestamps_s"], np.float64)[row["decoded"]]
         timed = isinstance(detector, TimedDetector)
         detections = detector.detect_clip(frames, shown_s) if timed else detector(frames)
+        found: list[list[dict[str, Any]]] = [[] for _ in row["decoded"]]
         for position, people in zip(np.flatnonzero(row["decoded"]), detections, strict=True):
-            row["people"][position] = _people(people, to_pixels)
-            row["detections"] += len(people)
+            found[position] = _people(people, to_pixels)
+        return {"people": found, "detections": sum(map(len, found))}
 
 
 def _people(people: People, to_pixels: np.ndarray) -> list[dict[str, Any]]:

@@ -1,14 +1,14 @@
 """plan, 1:N: probe a video and cut it into clips, without those that the output holds already."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from pipelines.io.shards import digest
 from pipelines.ray_cluster.logs import log_failure
-from pipelines.video.errors import VideoError
+from pipelines.video.errors import reason_of
 from pipelines.video.fetch import fetch_video
 from pipelines.video.info import VideoInfo
 from pipelines.video.isolated import IsolatedReader
@@ -37,16 +37,23 @@ class PlanClips:
             done = set(row["done"] or ())
             try:
                 path = fetch_video(source.uri, int(self._config.cache_gb * 1e9))
-                clips = plan_clips(source, self._reader.probe(path), self._config)
+                clips = _table(plan_clips(source, self._reader.probe(path), self._config), done, started)
             except RunFailed as error:
-                clips, done = [failed_video(source, None) | {"run_failed": str(error)}], set()
-            except (VideoError, WrongCamera, OSError) as error:
+                clips = _table([failed_video(source, None) | {"run_failed": str(error)}], set(), started)
+            except Exception as error:  # whatever a hostile video brings about, only this video fails
                 # The video failed as a whole, even if its first clip is done.
-                clips, done = [failed_video(source, str(error))], set()
-                log_failure("label", "plan", source.uri, str(error), clip_id=clips[0]["clip_id"])
-            share_s = (time.perf_counter() - started) / len(clips)
-            missing = [clip | {"plan_s": share_s} for clip in clips if clip["clip_index"] not in done]
-            yield pa.Table.from_pylist(missing, schema=PLANNED)
+                reason = reason_of(error, WrongCamera)
+                failed = failed_video(source, reason)
+                clips = _table([failed], set(), started)
+                log_failure("label", "plan", source.uri, reason, clip_id=failed["clip_id"])
+            yield clips
+
+
+def _table(clips: Sequence[dict[str, Any]], done: Collection[int], started: float) -> pa.Table:
+    """The clips that are not done, with each one's share of the time since `started`."""
+    share_s = (time.perf_counter() - started) / len(clips)
+    missing = [clip | {"plan_s": share_s} for clip in clips if clip["clip_index"] not in done]
+    return pa.Table.from_pylist(missing, schema=PLANNED)
 
 
 def plan_clips(source: VideoSource, info: VideoInfo, config: DecodeConfig) -> list[dict[str, Any]]:

@@ -19,8 +19,8 @@ from pipelines.report.poses.pose_video import render_gif, render_mp4
 from pipelines.report.poses.scene import Person, Scene
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
 from pipelines.tracks.lifted_reader import read_lifted
-from pipelines.video.errors import VideoError
-from schemas.errors import UserError
+from pipelines.video.errors import reason_of
+from schemas.errors import RunFailed, UserError
 
 # Disk space for local copies of remote videos.
 CACHE_BYTES = 50_000_000_000
@@ -113,8 +113,10 @@ def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Ca
             for suffix, movie in ((".mp4", render_mp4), (".gif", render_gif)):
                 with _placed(f"{show.name}{suffix}") as path:
                     movie(path, scene, on_frame=on_frame)
-    except (VideoError, OSError) as error:
-        raise UserError(f"{show.video}: cannot be shown: {error}") from error
+    except (UserError, RunFailed):
+        raise
+    except Exception as error:  # whatever a hostile video brings about, only its page is missing
+        raise UserError(f"{show.video}: cannot be shown: {reason_of(error)}") from error
     page = redact(page)
     storage.write_bytes(show.files[0], page.encode())
     return page

@@ -1,6 +1,7 @@
-"""The child process that decodes: `python -m pipelines.video.child FD module:Class`; see `isolated.py`."""
+"""The child process that decodes: `python -m pipelines.video.child FD module:Class DECODER`; see `isolated.py`."""
 
 import importlib
+import json
 import os
 import sys
 import threading
@@ -10,6 +11,9 @@ from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import Any
 
+from pipelines.video import answers
+from pipelines.video.answers import Answer
+from pipelines.video.confinement import confine
 from pipelines.video.errors import VideoError
 from pipelines.video.frames import Frames
 from pipelines.video.info import VideoInfo
@@ -23,8 +27,8 @@ KEPT_INFOS = 8
 class Server:
     """Answers requests; keeps the last reader open, because the next clip usually follows the last one."""
 
-    def __init__(self, reader_class: Any) -> None:
-        self._reader_class = reader_class
+    def __init__(self, reader_class: Any, decoder: str) -> None:
+        self._reader_class, self._decoder = reader_class, decoder
         self._stack = ExitStack()
         self._opened: tuple[Any, ...] = ()
         self._reader: Any = None
@@ -35,28 +39,28 @@ class Server:
         """Probe the video; repeated calls are answered from a cache."""
         return self.probe(path)
 
-    def read_frames(
-        self, path: str, start: int, stop: int, max_side: int | None, decoder: str, unused: list[int]
-    ) -> Frames:
+    def read_frames(self, path: str, start: int, stop: int, max_side: int | None, unused: list[int]) -> Frames:
         """Frames [start, stop) of the video; `unused` are the buffers of former frames that are free again."""
         self.sender.take_back(unused)
-        if self._opened != (path, max_side, decoder):
+        if self._opened != (path, max_side):
             self._close()
-            reader = self._reader_class(path, max_side, decoder, info=self.probe(path), allocate=self.sender.allocate)
+            info, allocate = self.probe(path), self.sender.allocate
+            reader = self._reader_class(path, max_side, self._decoder, info=info, allocate=allocate)
             self._reader = self._stack.enter_context(reader)
-            self._opened = (path, max_side, decoder)
+            self._opened = (path, max_side)
         return self._reader.read(start, stop)
 
-    def answer(self, request: tuple[Any, ...]) -> VideoInfo | Frames | VideoError:
-        """The result of a request, or a `VideoError` with the reason for its failure."""
+    def answer(self, request: list[Any]) -> Answer | Frames:
+        """The result of a request, or the reason for its failure."""
         try:
-            return getattr(self, request[0])(*request[1:])
+            answer = getattr(self, request[0])(*request[1:])
         except VideoError as error:
             self._close()
-            return error
+            return answers.failure(str(error))
         except Exception as error:  # on a hostile file a decoder may raise anything; only this video fails
             self._close()
-            return VideoError(f"the decoder failed: {type(error).__name__}: {error}")
+            return answers.failure(f"the decoder failed: {type(error).__name__}: {error}")
+        return answer if isinstance(answer, Frames) else Answer(info=answer)
 
     def _close(self) -> None:
         self._opened = ()
@@ -75,18 +79,20 @@ def main() -> None:
     threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     connection = Connection(int(sys.argv[1]))
     module, _, name = sys.argv[2].partition(":")
-    server = Server(getattr(importlib.import_module(module), name))
-    connection.send("ready")
+    decoder = sys.argv[3]
+    server = Server(getattr(importlib.import_module(module), name), decoder)
+    confine(threads=decoder != "pyav")
+    connection.send_bytes(b"ready")
     while True:
         try:
-            request = connection.recv()
+            request = json.loads(connection.recv_bytes())
         except EOFError:
             return
         answer = server.answer(request)
         if isinstance(answer, Frames):
             server.sender.send(connection, answer)
         else:
-            connection.send(answer)
+            connection.send_bytes(answers.encode(answer))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Opens a video file and finds its first video stream that is not a cover picture."""
 
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from av.video.stream import VideoStream
 
 from pipelines.video.errors import VideoError
 
+# FFmpeg's names of the containers that are opened. Its other formats include playlists, which name files to read, and
+# text files, which it shows as films. Raw H.264 and HEVC are opened so that the message can say how to wrap them.
+CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf", "gif", "ivf", "h264", "hevc")
+# With these options FFmpeg refuses other formats before it reads them, and anything that a file refers to elsewhere.
+_OPTIONS = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+
 
 def open_video(path: str | Path, threads: int = 1) -> tuple[InputContainer, VideoStream]:
     """Open a file and find its video stream.
@@ -20,11 +27,13 @@ def open_video(path: str | Path, threads: int = 1) -> tuple[InputContainer, Vide
     Raises:
         VideoError: The file cannot be read, is no video, or has a codec without a decoder.
     """
+    # Absolute: in a relative name FFmpeg would read the part before a colon as a protocol.
+    path = Path(path).absolute()
+    _require_regular_file(path)
     try:
-        # Absolute: in a relative name FFmpeg would read the part before a colon as a protocol.
-        container = av.open(str(Path(path).absolute()), metadata_errors="replace")
+        container = av.open(str(path), container_options=_OPTIONS, metadata_errors="replace")
     except FFmpegError as error:
-        raise VideoError(_why_not_opened(Path(path), error)) from error
+        raise VideoError(_why_not_opened(path, error)) from error
     streams = video_streams(container)
     if not streams:
         others = sorted({stream.type for stream in container.streams} - {"video"})
@@ -60,6 +69,16 @@ def decode_or_skip(stream: VideoStream, packet: Packet | None) -> list[VideoFram
         return stream.decode(packet)
     except FFmpegError:
         return None
+
+
+def _require_regular_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise VideoError(f"the file cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        # To open a named pipe would wait for ever for somebody who writes into it.
+        raise VideoError("not a file: a folder, a named pipe or a device")
 
 
 def _why_not_opened(path: Path, error: FFmpegError) -> str:

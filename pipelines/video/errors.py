@@ -8,5 +8,23 @@ class VideoError(Exception):
     """
 
 
+class FalseAnswer(VideoError):
+    """The process that decodes sent what it never sends: a hostile video may have taken it over."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the decoder's process was ended: it {what}")
+
+
 class DecoderFault(Exception):
     """One decoder cannot continue with a video, but another may; `VideoReader` always handles it."""
+
+
+def reason_of(error: Exception, *expected: type[Exception]) -> str:
+    """Why a video failed, for its row; exceptions that nobody expected are named, so that they can be mended.
+
+    Args:
+        error: What was raised.
+        *expected: Types besides `VideoError` and `OSError` whose messages are for people to read.
+    """
+    known = isinstance(error, (VideoError, OSError, *expected))
+    return str(error) if known else f"unexpected {type(error).__name__}: {error}"

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float64, Int64
+
+from pipelines.video.packed import SECONDS, TICKS
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +25,9 @@ class FrameIndex:
         video_streams: Number of video streams in the file; the first is the one meant.
     """
 
-    pts: Int64[np.ndarray, " frames"]
+    pts: Annotated[Int64[np.ndarray, " frames"], TICKS]
     time_base: Fraction
-    keyframes: Int64[np.ndarray, " keyframes"]
+    keyframes: Annotated[Int64[np.ndarray, " keyframes"], TICKS]
     keyframes_reset: bool
     counted: bool
     hidden_packets: int
@@ -69,7 +72,7 @@ class VideoInfo:
     container: str
     pixel_format: str
     interlaced: bool
-    timestamps_s: Float64[np.ndarray, " frames"]
+    timestamps_s: Annotated[Float64[np.ndarray, " frames"], SECONDS]
     damage: str | None
     index: FrameIndex
 

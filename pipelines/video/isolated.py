@@ -1,21 +1,28 @@
-"""Reads videos in a child process: if the decoder crashes, hangs or raises, the result is a `VideoError`.
+"""Reads videos in a child process: a crash, a hang or a decoder that is taken over ends as a `VideoError`.
 
 Ray retries a dying worker without limit, so a hostile video must not be able to kill one. The child is a plain
-process (`python -m pipelines.video.child`), started when first needed and replaced when it dies.
+process (`python -m pipelines.video.child`), started when first needed and replaced when it dies. It has no secrets in
+its environment and limits of its memory (`confinement.py`), and nothing that it sends is believed (`answers.py`).
 """
 
-import os
+import json
 import signal
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from pipelines.video.errors import VideoError
+from pipelines.video import answers
+from pipelines.video.confinement import environment
+from pipelines.video.errors import FalseAnswer, VideoError
 from pipelines.video.frames import Frames
 from pipelines.video.info import VideoInfo
-from pipelines.video.transfer import FrameReceiver, Sent
+from pipelines.video.transfer import FrameReceiver
 
 READER = "pipelines.video.reader:VideoReader"
 
@@ -23,23 +30,35 @@ READER = "pipelines.video.reader:VideoReader"
 _START_S = 120.0
 # One crash may have another cause (out of memory, killed by an operator); a second one is attributed to the video.
 _ATTEMPTS = 2
+# Time for a child that closed its connection to die.
+_DEATH_S = 5.0
 
 
 class IsolatedReader:
-    """Probes and reads videos in a child process with a time limit.
+    """Probes and reads videos in a child process with a time limit; a context manager that ends the child.
 
     Args:
         timeout_s: Longest time one call may take.
         reader: "module:Class" of the reader that the child uses.
+        decoder: As `VideoReader` takes it. decord carries an FFmpeg of 2020: for videos that are trusted.
     """
 
-    def __init__(self, timeout_s: float, reader: str = READER) -> None:
-        self._timeout_s = timeout_s
-        self._reader = reader
+    def __init__(self, timeout_s: float, reader: str = READER, decoder: str = "pyav") -> None:
+        self._timeout_s, self._reader, self._decoder = timeout_s, reader, decoder
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._receiver = FrameReceiver()
         self._ready = False
+
+    def __enter__(self) -> Self:
+        """The reader itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the child."""
+        self.close()
 
     def start(self) -> None:
         """Start the child without waiting for its imports (a second); `probe` and `read` start it too if needed."""
@@ -48,10 +67,11 @@ class IsolatedReader:
         ours, theirs = Pipe()
         # Not multiprocessing's spawn, which would import __main__ again, here the worker program of Ray.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.video.child", str(theirs.fileno()), self._reader],
+            [sys.executable, "-m", "pipelines.video.child", str(theirs.fileno()), self._reader, self._decoder],
             pass_fds=[theirs.fileno()],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=environment(),
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         theirs.close()
@@ -63,15 +83,18 @@ class IsolatedReader:
         Raises:
             VideoError: It cannot be opened, or the decoder crashed or hung.
         """
-        return self._ask("probe_video", str(path))
+        info = self._ask("probe_video", str(path))
+        return self._required(isinstance(info, VideoInfo), info)
 
-    def read(self, path: Path, start: int, stop: int, max_side: int | None, decoder: str) -> Frames:
+    def read(self, path: Path, start: int, stop: int, max_side: int | None) -> Frames:
         """Frames [start, stop) of the video, see `VideoReader.read`.
 
         Raises:
             VideoError: They cannot be read, or the decoder crashed or hung.
         """
-        return self._ask("read_frames", str(path), start, stop, max_side, decoder, self._receiver.give_back())
+        frames = self._ask("read_frames", str(path), start, stop, max_side, self._receiver.give_back())
+        fits = isinstance(frames, Frames) and all(start <= index < stop for index in frames.indices.tolist())
+        return self._required(fits, frames)
 
     def close(self) -> None:
         """End the child."""
@@ -81,26 +104,37 @@ class IsolatedReader:
             self._process.wait()
         self._process = self._connection = None
 
-    def _ask(self, *request: Any) -> Any:
+    def _ask(self, *request: Any) -> VideoInfo | Frames | None:
         for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                connection = self._connected()
-                connection.send(request)
-                if not connection.poll(self._timeout_s):
+            with _Deadline(self._timeout_s) as deadline:
+                try:
+                    connection = self._connected()
+                    deadline.start(connection)
+                    connection.send_bytes(json.dumps(request).encode())
+                    return self._receive(connection)
+                except FalseAnswer:
                     self.close()
-                    raise VideoError(f"decoding took longer than {self._timeout_s:g} s and was stopped")
-                answer = connection.recv()
-                if isinstance(answer, Sent):
-                    answer = self._receiver.receive(connection, answer)
-            except (EOFError, ConnectionError):
-                reason = self._cause_of_death()
-                if attempt == _ATTEMPTS:
-                    raise VideoError(f"the decoder crashed ({reason}), {_ATTEMPTS} times") from None
-            else:
-                if isinstance(answer, VideoError):
-                    raise answer
-                return answer
+                    raise
+                except (EOFError, OSError):  # the connection ended, or was about to send a message without end
+                    reason = self._cause_of_death()
+                    if deadline.passed:
+                        raise VideoError(f"decoding took longer than {self._timeout_s:g} s and was stopped") from None
+                    if attempt == _ATTEMPTS:
+                        raise VideoError(f"the decoder crashed ({reason}), {_ATTEMPTS} times") from None
         raise AssertionError("the loop returns or raises")
+
+    def _receive(self, connection: Connection) -> VideoInfo | Frames | None:
+        answer = answers.decode(connection.recv_bytes(answers.LARGEST_BYTES))
+        if answer.error is not None:
+            raise VideoError(answer.error)
+        return self._receiver.receive(connection, answer.frames) if answer.frames else answer.info
+
+    def _required(self, fits: bool, answer: Any) -> Any:
+        """The answer if it fits the request; else the child, which is not what it was, is ended."""
+        if not fits:
+            self.close()
+            raise FalseAnswer("answered another question")
+        return answer
 
     def _connected(self) -> Connection:
         self.start()
@@ -108,12 +142,47 @@ class IsolatedReader:
         if not self._ready:
             # The time limit of a video excludes the child's imports; a child that cannot start closes the connection.
             self._connection.poll(_START_S)
-            self._connection.recv()
+            self._connection.recv_bytes()
             self._ready = True
         return self._connection
 
     def _cause_of_death(self) -> str:
         assert self._process is not None
-        code = self._process.wait()
+        try:
+            code = self._process.wait(_DEATH_S)
+        except subprocess.TimeoutExpired:  # it closed the connection and lives on
+            code = -signal.SIGKILL
         self.close()
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+class _Deadline:
+    """Ends a connection after some time, whatever its other side does: a reader of half a message would wait for ever.
+
+    Attributes:
+        passed: Whether the time was over.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self.passed = seconds, False
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> Self:
+        """The deadline, which begins with `start`."""
+        return self
+
+    def start(self, connection: Connection) -> None:
+        """Begin to count."""
+        self._timer = threading.Timer(self._seconds, self._pass, [connection])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _pass(self, connection: Connection) -> None:
+        self.passed = True
+        with suppress(OSError), socket.fromfd(connection.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as end:
+            end.shutdown(socket.SHUT_RDWR)
+
+    def __exit__(self, *unused: object) -> None:
+        """Stop counting."""
+        if self._timer:
+            self._timer.cancel()

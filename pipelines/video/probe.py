@@ -15,6 +15,7 @@ from pipelines.video.bitstream import is_hidden, resets_decoder
 from pipelines.video.container import decode_or_skip, open_video, video_streams, whole_packets
 from pipelines.video.errors import VideoError
 from pipelines.video.info import FrameIndex, VideoInfo
+from pipelines.video.limits import require_frame_count, require_pixel_aspect, require_size, require_within_limits
 
 # Pixel aspects nearer to 1 than this count as 1: scaling filters leave aspects such as 7953:7956 behind, and the
 # mildest intended one is 16:15 (PAL).
@@ -49,15 +50,21 @@ def probe(path: str | Path) -> VideoInfo:
     """The properties of a video, from its packets.
 
     Raises:
-        VideoError: It is no video, or has no frame that can be decoded.
+        VideoError: It is no video, has no frame that can be decoded, or claims what no video has.
     """
     container, stream = open_video(path)
     with container:
+        context = stream.codec_context
+        # The size may be unknown (0) until a frame is decoded.
+        require_size(max(1, context.width), max(1, context.height))
+        require_frame_count(stream.frames)
         packets = _read_packets(container, stream)
         if packets.first_frame is None:
             raise VideoError(f"no frame of the video can be decoded ({packets.total} packets read)")
         index, last_duration = _frame_index(container, stream, packets)
-        return _describe(container, stream, packets, index, last_duration)
+        info = _describe(container, stream, packets, index, last_duration)
+        require_within_limits(info)
+        return info
 
 
 def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
@@ -65,6 +72,7 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
     packets = _Packets()
     for packet in whole_packets(container, stream):
         packets.total += 1
+        require_frame_count(packets.total)
         if packets.first_frame is None:
             packets.first_frame = next(iter(decode_or_skip(stream, packet) or []), None)
         if packet.is_keyframe:
@@ -161,10 +169,11 @@ def _orientation(frame: VideoFrame) -> tuple[int, bool]:
 
 def _square_pixels(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
     """(width, height) of the stored image once its pixels are made square, by changing the width."""
-    aspect = float(stream.sample_aspect_ratio or 1)
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    require_pixel_aspect(aspect)
     if abs(aspect - 1) <= SQUARE_PIXEL_TOLERANCE:
-        aspect = 1.0
-    return round(frame.width * aspect), frame.height
+        return frame.width, frame.height
+    return max(1, round(frame.width * float(aspect))), frame.height
 
 
 def _damage(container: InputContainer, stream: VideoStream, packets: _Packets, end_s: float) -> str | None:

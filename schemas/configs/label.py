@@ -14,8 +14,9 @@ class DecodeConfig(JobConfig):
     max_side: int = Field(default=640, ge=64)
     """Longer side of the decoded frames, px. Larger videos are scaled down; smaller ones keep their size."""
 
-    decoder: str = Field(default="auto", pattern="^(auto|decord|pyav)$")
-    """Decoder: auto (decord where it decodes correctly, PyAV otherwise), decord or pyav."""
+    decoder: str = Field(default="pyav", pattern="^(auto|decord|pyav)$")
+    """Decoder: pyav, decord, or auto (decord where it decodes correctly and fast, PyAV otherwise). decord carries an
+    FFmpeg of 2020: take it for videos that you trust."""
 
     clip_mb: float = Field(default=32.0, gt=0)
     """Decoded size of one clip, MB. A clip is what one task works on, keeps in memory and repeats after a failure."""

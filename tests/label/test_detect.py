@@ -38,6 +38,11 @@ class Clock(Untimed):
         return People(box, np.ones(1, np.float32), np.zeros((1, 17, 2), np.float32), np.ones((1, 17), np.float32))
 
 
+class Fails(Untimed):
+    def __call__(self, frames):
+        raise ZeroDivisionError("by nothing")
+
+
 def detect(name: str, decoded: list[bool]) -> dict:
     """The row of a clip of 16 x 8 pixels, frames shown at 1, 2, 4, 8 s."""
     row = dict.fromkeys(DECODED.names) | {
@@ -55,6 +60,12 @@ def test_a_timed_detector_gets_the_timestamps_of_the_decoded_frames():
     # The video is twice as wide as its frames were decoded.
     assert [[person["box"][2] for person in people] for people in row["people"]] == [[2.0], [], [8.0], [16.0]]
     assert row["detections"] == 3
+
+
+def test_whatever_a_detector_raises_fails_its_clip_alone():
+    row = detect("Fails", [True, False, True, True])
+    assert row["error"] == "unexpected ZeroDivisionError: by nothing"
+    assert (row["people"], row["detections"]) == ([[], [], [], []], 0)
 
 
 def test_a_detector_that_does_not_follow_people_gets_frames_only():

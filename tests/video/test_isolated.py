@@ -45,16 +45,14 @@ def test_it_reads_what_the_reader_reads(isolated, video):
     assert reader.probe(video).frame_count == probe(video).frame_count
     with VideoReader(video, 80) as direct:
         for start in (0, 8, 30, 3):
-            assert (
-                reader.read(video, start, start + 8, 80, "auto").images == direct.read(start, start + 8).images
-            ).all()
+            assert (reader.read(video, start, start + 8, 80).images == direct.read(start, start + 8).images).all()
 
 
 def test_one_child_serves_all_requests(isolated, video):
     reader = isolated()
     reader.probe(video)
     child = child_of(reader)
-    reader.read(video, 0, 8, None, "auto")
+    reader.read(video, 0, 8, None)
     assert child_of(reader) == child
 
 
@@ -71,29 +69,29 @@ def test_a_file_that_is_no_video_is_an_error_and_the_child_lives_on(isolated, vi
 def test_a_crash_is_an_error_and_the_next_video_is_read(isolated, hostile, tmp_path):
     reader = isolated(reader="hostile:Aborts")
     with pytest.raises(VideoError, match=r"the decoder crashed \(SIGABRT\), 2 times"):
-        reader.read(hostile, 0, 8, None, "auto")
+        reader.read(hostile, 0, 8, None)
     fine = hostile.rename(tmp_path / "fine.mp4")
-    assert len(reader.read(fine, 0, 8, None, "auto").indices) == 8
+    assert len(reader.read(fine, 0, 8, None).indices) == 8
 
 
 def test_a_hang_is_an_error_and_the_next_video_is_read(isolated, hostile, tmp_path):
     reader = isolated(timeout_s=1.5, reader="hostile:Hangs")
     with pytest.raises(VideoError, match=r"decoding took longer than 1.5 s and was stopped"):
-        reader.read(hostile, 0, 8, None, "auto")
+        reader.read(hostile, 0, 8, None)
     fine = hostile.rename(tmp_path / "fine.mp4")
-    assert len(reader.read(fine, 0, 8, None, "auto").indices) == 8
+    assert len(reader.read(fine, 0, 8, None).indices) == 8
 
 
 def test_an_unforeseen_exception_is_an_error_that_names_it(isolated, hostile):
     with pytest.raises(VideoError, match=r"the decoder failed: ZeroDivisionError: by nothing"):
-        isolated(reader="hostile:Raises").read(hostile, 0, 8, None, "auto")
+        isolated(reader="hostile:Raises").read(hostile, 0, 8, None)
 
 
 def test_a_killed_child_is_replaced_and_nothing_is_lost(isolated, video):
     reader = isolated()
     reader.probe(video)
     child_of(reader).send_signal(signal.SIGKILL)
-    assert len(reader.read(video, 0, 8, None, "auto").indices) == 8
+    assert len(reader.read(video, 0, 8, None).indices) == 8
 
 
 def test_a_child_does_not_outlive_a_killed_parent(tmp_path, hostile):

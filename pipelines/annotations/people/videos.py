@@ -52,7 +52,7 @@ def read_frames(
         path = fetch_video(video, _CACHE_BYTES)
         for run in _runs(frames):
             # PyAV continues from its position: the frames in between are decoded, but not copied.
-            decoded = reader.read(path, run.start, run.stop, None, "pyav")
+            decoded = reader.read(path, run.start, run.stop, None)
             height, width = decoded.images.shape[1:3]
             if len(decoded.images) and (width, height) != size_wh:
                 yield Unreadable(video, f"is {width} × {height} px, its labels are for {size_wh[0]} × {size_wh[1]}")

@@ -70,7 +70,8 @@ def _fetch(fs: FileSystem, path: str, name: str, folder: Path, cache_bytes: int)
     with FileLock(folder / f"{name}.lock"):
         for _ in range(_ATTEMPTS):
             version, size = _version(fs, path)
-            copy = folder / f"{name}-{version}{Path(path).suffix}"
+            # Without the suffix of the address, by which a reader might choose how to read it.
+            copy = folder / f"{name}-{version}"
             if _use(copy):
                 return copy
             if size is not None and size > cache_bytes:

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from pipelines.io import storage
 from pipelines.report.pages.label_sample import Moment
-from pipelines.video.errors import VideoError
+from pipelines.video.errors import VideoError, reason_of
 from pipelines.video.isolated import IsolatedReader
 from schemas.errors import UserError
 from schemas.layouts import JointLayout
@@ -62,14 +62,12 @@ def draw_overlays(moments: Sequence[Moment], layout: JointLayout, most: int) -> 
     try:
         for moment in (usable[index] for index in chosen):
             try:
-                read = reader.read(_file(moment.video), moment.frame, moment.frame + 1, _SIDE_PX, "auto")
-            except VideoError as error:
-                left_out[moment.video] = str(error)
-                continue
-            if len(read.images):
+                read = reader.read(_file(moment.video), moment.frame, moment.frame + 1, _SIDE_PX)
+                if not len(read.images):
+                    raise VideoError(f"frame {moment.frame} cannot be decoded")
                 overlays.append(_overlay(moment, np.array(read.images[0]), layout))
-            else:
-                left_out[moment.video] = f"frame {moment.frame} cannot be decoded"
+            except Exception as error:  # whatever a hostile video brings about, only its picture is missing
+                left_out[moment.video] = reason_of(error)
     finally:
         reader.close()
     return overlays, left_out

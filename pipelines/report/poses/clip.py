@@ -4,13 +4,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import UInt8
 
+from pipelines.video import own_child
 from pipelines.video.encode import VideoWriter
+from pipelines.video.frames import Frames
 from pipelines.video.info import VideoInfo
-from pipelines.video.reader import VideoReader
 
 # Frames decoded at a time, which bounds memory.
 _RUN_FRAMES = 16
@@ -24,9 +26,15 @@ _ENCODER = {"preset": "veryfast", "crf": "29", "bf": "0"}
 _FALLBACK_FPS = 30.0
 
 
-def pictures(
-    reader: VideoReader, first: int, stop: int
-) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"] | None]]:
+class Reader(Protocol):
+    """What reads a video: `own_child.Video`, or `VideoReader`."""
+
+    def read(self, start: int, stop: int) -> Frames:
+        """Frames [start, stop)."""
+        ...
+
+
+def pictures(reader: Reader, first: int, stop: int) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"] | None]]:
     """(number, image) of frames [first, stop); a damaged frame repeats the image before it, or is None without one."""
     latest = None
     for start in range(first, stop, _RUN_FRAMES):
@@ -65,7 +73,8 @@ def encode_clip(
         VideoError: The video cannot be read.
     """
     width, height = (max(2, side // 2 * 2) for side in info.size_within(max_side))
-    with tempfile.TemporaryDirectory(prefix="raylift-") as folder, VideoReader(path, max_side, info=info) as reader:
+    reader = own_child.Video(path, max_side)
+    with tempfile.TemporaryDirectory(prefix="raylift-") as folder:
         file = Path(folder, "clip.mp4")
         with VideoWriter(
             file,

@@ -13,9 +13,8 @@ from pipelines.report.poses.scene import Person, Scene
 from pipelines.report.poses.stage import Stage, Timeline
 from pipelines.tracks.joint_scores import UNSEEN
 from pipelines.tracks.lifted_track import LiftedTrack
+from pipelines.video import own_child
 from pipelines.video.info import VideoInfo
-from pipelines.video.probe import probe
-from pipelines.video.reader import VideoReader
 from schemas.layouts import layout
 
 # Limits of the picture's width : height; wider or narrower videos get bars.
@@ -42,7 +41,7 @@ class Film:
 
     def __init__(self, scene: Scene, height_px: int) -> None:
         self._scene = scene
-        self._info: VideoInfo | None = None if scene.video is None else probe(scene.video)
+        self._info: VideoInfo | None = None if scene.video is None else own_child.probe(scene.video)
         self.timeline, self._stage = Timeline.of(scene, self._info), Stage.of(scene)
         shape = scene.people[0].keypoints.width / scene.people[0].keypoints.height
         self._picture_height = _even(height_px)
@@ -75,10 +74,10 @@ class Film:
         requested = numbers if isinstance(numbers, range) else set(numbers)
         first = self.timeline.first
         longer_side = max(self._fitted(self._info.width, self._info.height))
-        with VideoReader(self._scene.video, longer_side, info=self._info) as reader:
-            for index, picture in pictures(reader, first + min(requested), first + max(requested) + 1):
-                if index - first in requested:
-                    yield index - first, picture
+        reader = own_child.Video(self._scene.video, longer_side)
+        for index, picture in pictures(reader, first + min(requested), first + max(requested) + 1):
+            if index - first in requested:
+                yield index - first, picture
 
     def _people(self, number: int) -> Iterator[tuple[int, Person, int]]:
         """(index, person, frame of the track) of the people who are in a frame of the timeline."""

@@ -22,8 +22,8 @@ from pipelines.report.poses.packing import pack, quantised
 from pipelines.report.poses.scene import Person, Scene
 from pipelines.report.poses.stage import Stage, Timeline
 from pipelines.tracks.joint_scores import UNSEEN
+from pipelines.video import own_child
 from pipelines.video.info import VideoInfo
-from pipelines.video.probe import probe
 from schemas.layouts import layout
 
 # Most frames of a page: 20 minutes at 30 frames/s, about 40 MB with video. Browsers become slow with more.
@@ -49,7 +49,7 @@ def pose_page(
         UserError: The video is not the one of the tracks.
         VideoError: The video cannot be read.
     """
-    info = None if scene.video is None else probe(scene.video)
+    info = None if scene.video is None else own_child.probe(scene.video)
     timeline, stage = Timeline.of(scene, info, longest), Stage.of(scene)
     body = Template(asset("poses/pose_page.html")).substitute(
         heading=heading(scene.title, _subtitle(scene)),

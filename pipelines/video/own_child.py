@@ -1,0 +1,46 @@
+"""Videos for processes that read one at a time, such as a driver that draws pages: they share one child."""
+
+from functools import cache
+from pathlib import Path
+
+from pipelines.video.frames import Frames
+from pipelines.video.info import VideoInfo
+from pipelines.video.isolated import IsolatedReader
+
+# As `decode.timeout_s` of the label job.
+_TIMEOUT_S = 120.0
+
+
+def probe(path: Path) -> VideoInfo:
+    """The properties of a video.
+
+    Raises:
+        VideoError: It cannot be opened, or the decoder crashed or hung.
+    """
+    return _child().probe(path)
+
+
+class Video:
+    """The frames of a video.
+
+    Args:
+        path: The file.
+        max_side: Pixels of the longer side of the images at most.
+    """
+
+    def __init__(self, path: Path, max_side: int) -> None:
+        self._path, self._max_side = path, max_side
+
+    def read(self, start: int, stop: int) -> Frames:
+        """Frames [start, stop).
+
+        Raises:
+            VideoError: They cannot be read, or the decoder crashed or hung.
+        """
+        return _child().read(self._path, start, stop, self._max_side)
+
+
+@cache
+def _child() -> IsolatedReader:
+    # It ends with this process.
+    return IsolatedReader(_TIMEOUT_S)
