@@ -1,11 +1,19 @@
-"""Reads image files of any format that OpenCV decodes, as RGB pixels in the orientation that their labels are for."""
+"""Reads image files as RGB pixels in the orientation that their labels are for, by OpenCV."""
+
+import io
 
 import cv2
 import numpy as np
+import PIL.Image
 from jaxtyping import UInt8
 
 from pipelines.io import storage
+from pipelines.video.errors import VideoError
+from pipelines.video.limits import require_size
 from schemas.errors import RunFailed
+
+# Pillow's names of the formats that are read.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000")
 
 # COCO's annotations refer to the pixels as stored, without the orientation in EXIF.
 _AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -64,6 +72,7 @@ def decode_image(data: bytes, mode: int = _AS_STORED) -> Image:
     """
     if not data:
         raise ImageError("the file is empty")
+    _require_size(data)
     try:
         # OpenCV returns None for a truncated file; half an image would be scored like a whole one.
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
@@ -76,3 +85,20 @@ def decode_image(data: bytes, mode: int = _AS_STORED) -> Image:
 
 def _size_wh(image: Image) -> tuple[int, int]:
     return image.shape[1], image.shape[0]
+
+
+def _require_size(data: bytes) -> None:
+    """Check the size in the header, before OpenCV takes memory for it: a file of 100 kB may claim 6 GB of pixels.
+
+    Raises:
+        ImageError: It is too large, or the format is none of those that are read.
+    """
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as header:
+            require_size(*header.size)
+    except PIL.Image.DecompressionBombError as error:
+        raise ImageError(f"claims too many pixels: {error}") from error
+    except VideoError as error:
+        raise ImageError(str(error)) from error
+    except Exception as error:  # damaged headers raise exceptions of many types
+        raise ImageError("cannot be decoded: damaged, cut short, or no image") from error

@@ -1,9 +1,14 @@
-"""Reads checkpoints of PyTorch models of unknown origin: only tensors are unpickled; errors have one line."""
+"""Reads checkpoints of PyTorch models of unknown origin: only tensors are unpickled; errors have one line.
+
+Tensors take no more memory than the file has bytes. PyTorch itself believes what a file claims: it unpacks compressed
+entries, reads beyond an entry that is shorter than its tensor, and lets one number stand for a large tensor.
+"""
 
 import hashlib
 import io
 import pickle
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -38,7 +43,11 @@ def read_hashed(uri: str, what: str) -> tuple[dict[str, Any], str]:
     except OSError as error:
         raise UserError(f"{uri}: cannot be read: {error.strerror or error}; give the path of a {what}") from error
     try:
+        require_stored(data)
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        _require_no_overlap(content, len(data))
+    except UserError as error:
+        raise UserError(f"{uri}: {error}") from error
     except Exception as error:
         # Damaged files raise exceptions of many types. A refused object has no type of its own, only these words.
         if isinstance(error, pickle.UnpicklingError) and (
@@ -54,6 +63,68 @@ def read_hashed(uri: str, what: str) -> tuple[dict[str, Any], str]:
     return content, hashlib.sha256(data).hexdigest()
 
 
+def require_stored(data: bytes) -> None:
+    """Check that an archive holds the bytes of each of its tensors as they are; other formats are no archives.
+
+    Raises:
+        UserError: It holds compressed or overlapping entries, or tensors larger than their entries.
+    """
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = archive.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries):
+        raise UserError("holds compressed entries, which checkpoints never have; save it again by torch.save")
+    if sum(entry.file_size for entry in entries) > len(data):
+        raise UserError("holds entries that overlap, which checkpoints never have; save it again by torch.save")
+    sizes = {_content_offset(data, entry): entry.file_size for entry in entries}
+    for tensor in _tensors(torch.load(io.BytesIO(data), map_location="meta", weights_only=True)):
+        storage = tensor.untyped_storage()
+        offset = getattr(storage, "_checkpoint_offset", None)
+        if storage.nbytes() and sizes.get(offset) != storage.nbytes():
+            raise UserError(f"holds a tensor of {storage.nbytes():,} bytes that are not in the file; copy it again")
+
+
+def _content_offset(data: bytes, entry: zipfile.ZipInfo) -> int:
+    """Where the content of an entry begins: after its local header, whose last parts are a name and an extra field."""
+    start = entry.header_offset
+    return start + 30 + sum(int.from_bytes(data[start + at : start + at + 2], "little") for at in (26, 28))
+
+
+def _require_no_overlap(content: Any, most_bytes: int) -> None:
+    """Check that tensors hold as many numbers as they claim, and no more bytes than the file.
+
+    Raises:
+        UserError: One number stands for many.
+    """
+    storages = {}
+    for tensor in _tensors(content):
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        if tensor.numel() * tensor.element_size() > storage.nbytes():
+            raise UserError(f"holds a tensor {tuple(tensor.shape)} of which not all numbers are stored; save it whole")
+    if sum(storages.values()) > most_bytes:
+        raise UserError("holds tensors larger than the file; copy it again")
+
+
+def _tensors(content: Any) -> Iterator[Tensor]:
+    """All tensors in dictionaries and lists, however deeply nested.
+
+    Raises:
+        UserError: One is sparse or quantised.
+    """
+    left, seen = [content], set()
+    while left:
+        value = left.pop()
+        if isinstance(value, Tensor):
+            if value.layout != torch.strided or value.is_quantized:
+                raise UserError("holds sparse or quantised tensors; save dense ones")
+            yield value
+        elif isinstance(value, Mapping | list | tuple) and id(value) not in seen:
+            seen.add(id(value))
+            left += value.values() if isinstance(value, Mapping) else value
+
+
 def load_weights(uri: str, model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Load the weights that were read from `uri` into a model.
 
@@ -62,6 +133,22 @@ def load_weights(uri: str, model: torch.nn.Module, weights: Mapping[str, Tensor]
     """
     require_shapes(uri, shapes_of(model.state_dict()), weights)
     model.load_state_dict(weights)
+
+
+def require_fitting(uri: str, build: Callable[[], torch.nn.Module], weights: Mapping[str, Tensor]) -> None:
+    """Compare the weights read from `uri` with a model before memory is taken for it: the file may claim any size.
+
+    Args:
+        uri: The file.
+        build: Builds the model.
+        weights: The weights.
+
+    Raises:
+        UserError: As `load_weights`.
+    """
+    with torch.device("meta"):
+        expected = shapes_of(build().state_dict())
+    require_shapes(uri, expected, weights)
 
 
 def require_shapes(uri: str, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:

@@ -3,13 +3,14 @@
 import io
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.io import storage
-from pipelines.io.torch_files import load_weights, read_checkpoint
+from pipelines.io.torch_files import load_weights, read_checkpoint, require_fitting
 from pipelines.lifters.model import LiftingModel, build_model
 from schemas import __version__
 from schemas.configs.train import LifterInput
@@ -87,16 +88,19 @@ def load_lifter(uri: str) -> tuple[LiftingModel, LifterCard]:
     """
     content = read_checkpoint(uri, "lifter")
     card = _read_card(uri, content)
-    config = PluginConfig.model_validate({"name": card.lifter, **card.config})
+    config, weights = PluginConfig.model_validate({"name": card.lifter, **card.config}), content.get("weights", {})
+    joints = layout(card.input_layout), layout(card.output_layout)
+    build = partial(build_model, config, *joints, card.trajectory, card.input)
     try:
-        model = build_model(config, layout(card.input_layout), layout(card.output_layout), card.trajectory, card.input)
+        require_fitting(uri, build, weights)
+        model = build()
     except ValidationError as error:
         mistake = error.errors()[0]
         path = ".".join(["lifter", *map(str, mistake["loc"])])
         raise UserError(
             f"{uri}: {path}={mistake['input']}: {mistake['msg']}; it was written by raylift {card.version}"
         ) from error
-    load_weights(uri, model, content.get("weights", {}))
+    load_weights(uri, model, weights)
     return model.eval(), card
 
 

@@ -1,9 +1,11 @@
 """Reads published checkpoints of Pavllo et al.'s architecture: their names and shapes are mapped to ours."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pipelines.io.torch_files import load_weights, read_checkpoint, require_shapes, shapes_of
@@ -51,10 +53,10 @@ def load_published(
     trajectory = content.get("model_traj")
     config = _infer(uri, pose, input_layout, dropout, causal)
     model = LiftingModel(
-        _load(uri, pose, TemporalConv(config, input_layout, output_layout)),
+        _load(uri, pose, partial(TemporalConv, config, input_layout, output_layout)),
         None
         if trajectory is None
-        else _load(uri, trajectory, TemporalConv(config, input_layout, root_of(output_layout))),
+        else _load(uri, trajectory, partial(TemporalConv, config, input_layout, root_of(output_layout))),
     )
     card = LifterCard(
         lifter="temporal_conv",
@@ -93,10 +95,14 @@ def _infer(uri: str, weights: Any, input_layout: JointLayout, dropout: float, ca
     )
 
 
-def _load(uri: str, weights: Mapping[str, Tensor], lifter: TemporalConv) -> Lifter:
+def _load(uri: str, weights: Mapping[str, Tensor], build: Callable[[], TemporalConv]) -> Lifter:
     weights = {name: tensor for name, tensor in weights.items() if not name.endswith(_COUNTER)}
-    own = lifter.state_dict()
-    require_shapes(uri, {published_name(name): _published_shape(name, own[name], lifter) for name in own}, weights)
+    # Before memory is taken: the file may claim any number of channels.
+    with torch.device("meta"):
+        claimed = build()
+    own = claimed.state_dict()
+    require_shapes(uri, {published_name(name): _published_shape(name, own[name], claimed) for name in own}, weights)
+    lifter = build()
     theirs = {name: weights[published_name(name)] for name in own}
     # (channels, features, width) to (channels, width · features).
     load_weights(uri, lifter, {name: t.movedim(2, 1).flatten(1) if t.ndim == 3 else t for name, t in theirs.items()})

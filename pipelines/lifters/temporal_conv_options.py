@@ -8,7 +8,7 @@ from schemas.job_config import JobConfig
 class TemporalConvConfig(JobConfig):
     """The options of `lifter.name=temporal_conv`."""
 
-    filter_widths: tuple[int, ...] = Field(default=(3, 3, 3, 3, 3), min_length=1)
+    filter_widths: tuple[int, ...] = Field(default=(3, 3, 3, 3, 3), min_length=1, max_length=16)
     """Frames that each filter joins, odd; their product is the receptive field: 3,3,3 sees 27 frames."""
 
     channels: int = Field(default=1024, ge=1)

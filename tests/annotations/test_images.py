@@ -1,4 +1,5 @@
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -85,3 +86,12 @@ def test_a_missing_image_is_an_error(tmp_path):
         read_image(str(tmp_path / "missing.jpg"))
     with pytest.raises(ImageError, match="cannot be read"):
         read_image(str(tmp_path))
+
+
+@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (10_001, 10_000), (2**31 - 1, 1)])
+def test_a_size_that_would_fill_the_memory_is_refused_by_the_header(width, height, tmp_path):
+    small = encoded(".png", PIXELS)
+    header = b"IHDR" + struct.pack(">II", width, height) + small[24:29]
+    claims = small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:]
+    with pytest.raises(ImageError, match="claims"):
+        read_image(write(tmp_path, claims))

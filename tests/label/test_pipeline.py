@@ -217,11 +217,6 @@ def test_a_full_disk_ends_the_job_with_one_line_and_no_half_file(corpus, tmp_pat
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_an_exception_of_a_plug_in_ends_the_job_and_is_no_error_row(corpus, tmp_path, embedded_ray):
-    with pytest.raises(Exception, match="a bug of the plug-in"):
-        label(corpus / "a.mp4", tmp_path / "out", "detector.broken=true")
-
-
 def test_remote_videos_pass_through_the_cache(corpus, tmp_path, embedded_ray, monkeypatch):
     import functools
     import http.server

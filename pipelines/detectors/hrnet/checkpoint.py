@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pipelines.detectors.card import DetectorCard, card_of
 from pipelines.detectors.hrnet.network import HrnetNetwork
 from pipelines.detectors.weights import random_seed
-from pipelines.io.torch_files import load_weights, read_hashed, shapes_of
+from pipelines.io.torch_files import load_weights, read_hashed, require_shapes, shapes_of
 from schemas.errors import UserError
 from schemas.layouts import JointLayout, layout
 
@@ -76,6 +76,8 @@ def load_hrnet(weights: str, channels: int | None = None, layout_name: str | Non
         network = HrnetNetwork(channels or shapes["transition1.0.0.weight"][0], len(chosen), reads_all_branches(shapes))
     own = network.state_dict()
     counters = {name: torch.tensor(0) for name in own if name.endswith(_COUNTER)}
+    # Before memory is taken: the file may claim any number of channels.
+    require_shapes(weights, shapes_of(own), {**counters, **found})
     network.to_empty(device="cpu")
     load_weights(weights, network, {**counters, **{name: _as_float32(value) for name, value in found.items()}})
     return LoadedHrnet(network, chosen, digest, card)

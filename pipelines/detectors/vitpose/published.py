@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from pipelines.detectors import pretrained
 from pipelines.detectors.vitpose.sizes import CLASS, HEADS, PATCH, build_config
-from pipelines.io.torch_files import load_weights, read_hashed, shapes_of
+from pipelines.io.torch_files import load_weights, read_hashed, require_shapes, shapes_of
 from schemas.errors import UserError
 
 _SUFFIXES = (".pth", ".pt")
@@ -56,10 +57,14 @@ def load_published(weights: str) -> pretrained.Pretrained:
             f"{weights}: is no ViTPose checkpoint of its authors (keys: {keys}, …); expected backbone.pos_embed to "
             "keypoint_head.final_layer, or give a folder of transformers"
         )
-    config = _config(weights, found)
-    model = getattr(pretrained.library(), CLASS)(config)
-    counters = {name: torch.tensor(0) for name in model.state_dict() if name.endswith("num_batches_tracked")}
-    load_weights(weights, model, {**counters, **found})
+    build = partial(getattr(pretrained.library(), CLASS), _config(weights, found))
+    with torch.device("meta"):
+        expected = shapes_of(build().state_dict())
+    found = {name: torch.tensor(0) for name in expected if name.endswith("num_batches_tracked")} | found
+    # Before memory is taken: the file may claim any number of layers.
+    require_shapes(weights, expected, found)
+    model = build()
+    load_weights(weights, model, found)
     return pretrained.Pretrained(model.eval(), digest, {})
 
 
