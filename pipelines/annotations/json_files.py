@@ -1,11 +1,10 @@
 """Reads JSON annotation files: their content without the outlines of people, and the hash of their bytes."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.io import storage
+from pipelines.io import json_documents, storage
 from schemas.errors import UserError
 
 
@@ -37,7 +36,7 @@ def read_json(uri: str) -> JsonFile:
     except OSError as error:
         raise UserError(f"{uri}: cannot be read: {error.strerror or error}") from error
     try:
-        return JsonFile(uri, hashlib.sha256(data).hexdigest(), json.loads(data, object_hook=_without_outline))
+        return JsonFile(uri, hashlib.sha256(data).hexdigest(), json_documents.parse(data, object_hook=_without_outline))
     except ValueError as error:  # JSONDecodeError, and UnicodeDecodeError of a file that is not UTF-8
         raise UserError(f"{uri}: is not json: {error}") from error
 

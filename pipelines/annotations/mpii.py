@@ -150,7 +150,8 @@ def _with_heads(people: MpiiPeople, uri: str) -> MpiiPeople:
     except OSError as error:
         raise UserError(f"head_boxes={uri}: cannot be read: {error.strerror or error}") from error
     try:
-        variables = scipy.io.loadmat(io.BytesIO(data))
+        # The file may hold others that would fill the memory.
+        variables = scipy.io.loadmat(io.BytesIO(data), variable_names=_MAT_NAMES)
         heads, joints, missing = (np.asarray(variables[name], np.float64) for name in _MAT_NAMES)
     except KeyError as error:
         raise UserError(f"head_boxes={uri}: holds no {error.args[0]!r}; give gt_valid.mat") from error

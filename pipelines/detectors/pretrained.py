@@ -7,7 +7,6 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
-import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 
 from pipelines.detectors.weights import random_seed
-from pipelines.io import storage
+from pipelines.io import json_documents, storage
 from schemas.errors import UserError
 
 _CONFIG, _WEIGHTS, _PREPROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"
@@ -160,7 +159,7 @@ def locate(weights: str, field: str) -> Path:
 
 def _read_json(path: Path, weights: str, field: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(json_documents.parse(path.read_bytes()))
     except (ValueError, TypeError) as error:
         raise UserError(f"{field}={weights}: {path.name} is damaged; copy it again") from error
 

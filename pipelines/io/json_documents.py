@@ -21,8 +21,25 @@ def read(uri: str) -> Any:
 
     Raises:
         OSError: It cannot be read.
+        ValueError: It is no JSON.
     """
-    return json.loads(storage.read_bytes(uri))
+    return parse(storage.read_bytes(uri))
+
+
+def parse(text: str | bytes, **options: Any) -> Any:
+    """The value that JSON text of unknown origin holds.
+
+    Args:
+        text: The text.
+        **options: Options of `json.loads`.
+
+    Raises:
+        ValueError: It is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text, **options)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def as_read(document: Any) -> Any:

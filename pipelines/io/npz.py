@@ -1,28 +1,18 @@
 """Reads npz files of unknown origin. Their object arrays are pickles, which may only contain NumPy's arrays."""
 
+import math
 import pickle
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import IO, Any, cast
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 
 from pipelines.io import storage
 from schemas.errors import UserError
 
-# The only functions and classes that pickles of arrays, NumPy scalars and dicts of them refer to.
-_ALLOWED = frozenset(
-    [
-        *(("numpy", "ndarray"), ("numpy", "dtype")),
-        *(
-            (f"{core}.multiarray", name)
-            for core in ("numpy.core", "numpy._core")
-            for name in ("_reconstruct", "scalar")
-        ),
-        *((f"{core}.numeric", "_frombuffer") for core in ("numpy.core", "numpy._core")),
-    ]
-)
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 # Larger files with a higher compression ratio are refused. Poses shrink a few times only; a file that is made to fill
 # the memory, for example with zeros, shrinks a thousand times.
@@ -30,7 +20,8 @@ MAX_RATIO, MAX_BYTES = 100, 2 * 10**9
 # Exceptions of reading an archive, a header or a pickle in which bytes are missing or changed.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, MemoryError),
-    *(ValueError, TypeError, AttributeError, LookupError, NotImplementedError),
+    *(ValueError, TypeError, AttributeError, LookupError, NotImplementedError, RecursionError, ArithmeticError),
+    *(struct.error, AssertionError),
 )
 
 
@@ -119,7 +110,12 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> Any:
         if dtype.hasobject:
             # Byte strings pickled by Python 2 are decoded to text; latin1 is the encoding that keeps every byte.
             value = _ArrayUnpickler(file, encoding="latin1").load()
+            if isinstance(value, np.ndarray):
+                value = value.view(np.ndarray)
             return value.item() if shape == () and isinstance(value, np.ndarray) else value
+    stored = archive.getinfo(name).file_size
+    if math.prod(shape) * dtype.itemsize > stored:
+        raise ValueError(f"{name} claims an array {shape}, and has {stored:,} bytes")
     with archive.open(name) as file:
         return np.lib.format.read_array(file, allow_pickle=False)
 
@@ -131,12 +127,62 @@ def _latin1_bytes(text: str, encoding: str) -> bytes:
     return text.encode(encoding)
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles arrays, and refuses every other function or class that a pickle refers to."""
+class _StoredArray(np.ndarray):
+    """An array of a pickle, which takes no more memory than the pickle has bytes."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Fill the array, once its size is known to be that of its content: NumPy reads a list beyond its end."""
+        shape, dtype, _, content = state[-4:]
+        stored = len(content) if isinstance(content, list) else len(content) / max(1, dtype.itemsize)
+        if math.prod(shape) != stored or dtype.hasobject != isinstance(content, list):
+            raise ValueError(f"an array {shape} with {stored:g} values")
+        super().__setstate__(state)
+
+
+def _new_array(*unused: Any) -> _StoredArray:
+    """Stands in for `numpy._core.multiarray._reconstruct`, which makes an array of any size."""
+    return np.ndarray.__new__(_StoredArray, (0,), np.int8)
+
+
+def _scalar(dtype: np.dtype[Any], content: Any) -> Any:
+    """Stands in for `numpy._core.multiarray.scalar`, which without content makes one of any size."""
+    return np.frombuffer(content if isinstance(content, bytes) else content.encode("latin1"), dtype, 1)[0]
+
+
+def _from_buffer(content: Any, dtype: np.dtype[Any], shape: tuple[int, ...], order: Literal["C", "F"]) -> np.ndarray:
+    """Stands in for `numpy._core.numeric._frombuffer`."""
+    return np.frombuffer(content, dtype).reshape(shape, order=order)
+
+
+def _refused(*unused: Any) -> Any:
+    """Stands in for `numpy.ndarray`, which pickles name and never call: it would make an array of any memory."""
+    raise UserError("refused: it makes arrays that it does not hold")
+
+
+# The only functions and classes that pickles of arrays, NumPy scalars and dicts of them refer to.
+_ALLOWED: Mapping[tuple[str, str], Any] = {
+    ("_codecs", "encode"): _latin1_bytes,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy", "ndarray"): _refused,
+    **{
+        (f"{core}.{module}", name): function
+        for core in ("numpy.core", "numpy._core")
+        for module, name, function in (
+            ("multiarray", "_reconstruct", _new_array),
+            ("multiarray", "scalar", _scalar),
+            ("numeric", "_frombuffer", _from_buffer),
+        )
+    },
+}
+
+
+class _ArrayUnpickler(pickle._Unpickler):
+    """Unpickles arrays, and refuses every other function or class that a pickle refers to.
+
+    It is Python's own unpickler in Python: that in C takes memory for as many objects as a pickle says to remember.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("_codecs", "encode"):
-            return _latin1_bytes
         if (module, name) not in _ALLOWED:
             raise UserError(f"refused: it holds {module}.{name}, and only NumPy's arrays are read from such files")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return _ALLOWED[module, name]

@@ -7,11 +7,7 @@ from jaxtyping import Float32, Float64
 
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.resample import frame_times, resample
-from schemas.errors import UserError
 
-# Largest number of resampled frames: so many per recorded frame, plus a constant. A wrong timestamp cannot fill the
-# memory, and pauses of minutes are still allowed.
-MOST_STRETCH, ALWAYS_ALLOWED_FRAMES = 64, 10_000
 # Distance in frames below which the last recorded and the last resampled frame are the same.
 _SAME = 1e-3
 # Distance in seconds below which two times are the same.
@@ -25,15 +21,9 @@ def at_lifter_rate(track: KeypointTrack, fps: float) -> KeypointTrack:
     every recorded time lies between two predictions.
 
     Raises:
-        UserError: Times that are not finite; no frame rate; or frames so far apart that nearly all would be made up.
+        UserError: As `resample`.
     """
     clock = frame_times(track.track_id, track.timestamps_s, track.fps)
-    resampled_frames = (clock[-1] - clock[0]) * fps
-    if not resampled_frames <= MOST_STRETCH * len(track) + ALWAYS_ALLOWED_FRAMES:
-        raise UserError(
-            f"track {track.track_id}: its frames are {(clock[-1] - clock[0]) / (len(track) - 1):.3g} s apart on "
-            f"average, the lifter works at {fps:g} frames/s; give more frames"
-        )
     resampled = resample(track, fps)
     if resampled is track or clock[-1] - resampled.timestamps_s[-1] < _SAME / fps:
         return resampled

@@ -22,8 +22,8 @@ CHUNK_FRAMES = 1024
 # Largest distance of a keypoint from the image's centre, in half image widths. Larger ones are mistakes, and their
 # squares may overflow.
 MAX_SCREEN = 1000
-# The same limits as in `pipelines.lift.timing`: the largest number of resampled frames per given frame, and a number
-# that is always allowed. Beyond them, nearly all frames would be interpolated.
+# The same limits as in `pipelines.tracks.resample`: the largest number of resampled frames per given frame, and a
+# number that is always allowed. Beyond them, nearly all frames would be interpolated.
 MAX_STRETCH, ALWAYS_ALLOWED_FRAMES = 64, 10_000
 # The same tolerances as in `pipelines.tracks.resample`: frame rates that differ by less count as equal, and times that
 # are nearer to a frame (in frames) count as that frame's.

@@ -16,6 +16,9 @@ _RATE_TOLERANCE = 0.01
 # Largest variation of the step between frames, in frames, that needs no resampling: timestamps rounded to
 # milliseconds vary less, dropped frames more.
 _STEP_TOLERANCE = 0.5
+# Largest number of resampled frames: so many per recorded frame, plus a constant. A wrong timestamp cannot fill the
+# memory, and pauses of minutes are still allowed.
+MOST_STRETCH, ALWAYS_ALLOWED_FRAMES = 64, 10_000
 # An instant within this distance of a recorded frame, in frames, is that frame: half the rate then keeps every other
 # frame unchanged.
 _SNAP = 1e-3
@@ -30,7 +33,8 @@ def resample(track: KeypointTrack, fps: float) -> KeypointTrack:
     between frames is off by half a frame or more.
 
     Raises:
-        UserError: The track has no frame rate: neither `fps` nor timestamps that increase.
+        UserError: The track has no frame rate (neither `fps` nor timestamps that increase), or nearly all frames would
+            be made up.
     """
     times = _new_times(track.track_id, track.timestamps_s, track.fps, fps)
     if times is None:
@@ -60,7 +64,7 @@ def resampled_lengths(tracks: Sequence[TrackInfo], fps: float) -> list[int]:
     """The number of frames of each track at `fps` frames/s; only timestamps are read.
 
     Raises:
-        UserError: A track has no frame rate.
+        UserError: As `resample`.
     """
     lengths = {}
     for track, timestamps_s in read_timestamps(tracks):
@@ -96,8 +100,13 @@ def _new_times(
     steps = np.diff(clock) * fps
     if not len(steps) or (abs(steps.mean() - 1) <= _RATE_TOLERANCE and abs(steps - 1).max() < _STEP_TOLERANCE):
         return None
-    count = int((clock[-1] - clock[0]) * fps + _SNAP) + 1
-    return clock[0] + np.arange(count) / fps
+    count = (clock[-1] - clock[0]) * fps + _SNAP + 1
+    if not count <= MOST_STRETCH * len(clock) + ALWAYS_ALLOWED_FRAMES:
+        raise UserError(
+            f"track {track_id}: its frames are {(clock[-1] - clock[0]) / (len(clock) - 1):.3g} s apart on average, too "
+            f"far for {fps:g} frames/s; give more frames"
+        )
+    return clock[0] + np.arange(int(count)) / fps
 
 
 def _between(

@@ -162,7 +162,7 @@ def test_what_is_wrong_is_reported_in_a_line(document, message, tmp_path):
     assert str(caught.value).startswith(f"{tmp_path}/people.json: ")
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe\x00"])
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe\x00", b"[" * 200_000])
 def test_a_file_that_is_not_json_is_an_error(data, tmp_path):
     (tmp_path / "people.json").write_bytes(data)
     with pytest.raises(UserError, match="is not json"):

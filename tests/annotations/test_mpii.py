@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -95,3 +96,15 @@ def test_a_mat_file_of_another_form_is_an_error(tmp_path):
             read_mpii(uri)
     with pytest.raises(UserError, match=r"head_boxes=other\.mat: cannot be read"):
         read_mpii(uri, "other.mat")
+
+
+def test_a_variable_that_nobody_uses_takes_no_memory(tmp_path):
+    uri = write(tmp_path, person())
+    held = write_mat(tmp_path, 1)
+    scipy.io.savemat(tmp_path / "gt_valid.mat", held | {"unused": np.zeros(3_000_000)}, do_compression=True)
+    tracemalloc.start()
+    try:
+        read_mpii(uri, str(tmp_path / "gt_valid.mat"))
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()

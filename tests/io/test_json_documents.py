@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from pipelines.io import json_documents
 
 SIGNED = "https://clips.example/a.mp4?X-Amz-Signature=0123abcd&part=1"
@@ -26,3 +28,8 @@ def test_what_is_given_is_compared_with_what_was_written(tmp_path):
     anew = json.loads(json.dumps(DOCUMENT).replace("0123abcd", "fedc9876"))
     assert json_documents.as_read(anew) == json_documents.read(str(file))
     assert json_documents.as_read({"widths": (3, 3)}) == {"widths": [3, 3]}
+
+
+def test_deep_nesting_is_an_error_of_the_document():
+    with pytest.raises(ValueError, match="nested too deeply"):
+        json_documents.parse("[" * 200_000)

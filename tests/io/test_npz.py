@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 from datasets.pose_files import save_npz
+from numpy._core.multiarray import _reconstruct, scalar  # pyright: ignore[reportAttributeAccessIssue]
 
 from pipelines.io import npz
 from pipelines.io.npz import numbers, read_npz
@@ -144,3 +145,60 @@ def test_an_archive_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch)
         read_npz(str(tmp_path / "bomb.npz"))
     np.savez_compressed(tmp_path / "poses.npz", poses=np.random.default_rng(0).random(10**6))
     assert len(read_npz(str(tmp_path / "poses.npz"))["poses"]) == 10**6
+
+
+class Call:
+    """Pickles into a call."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+class Rebuilt:
+    """Pickles into an array with the given state."""
+
+    def __init__(self, *state):
+        self.state = state
+
+    def __reduce__(self):
+        return _reconstruct, (np.ndarray, (0,), b"b"), self.state
+
+
+HUGE = 600_000_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Call(np.ndarray, (HUGE,)),
+        Call(_reconstruct, np.ndarray, (HUGE,), "f8"),
+        Call(scalar, np.dtype(f"V{HUGE}")),
+        Rebuilt(1, (HUGE,), np.dtype("f8"), False, bytes(8)),
+        Rebuilt(1, (HUGE,), np.dtype(object), False, [None]),
+        Rebuilt(1, (1,), np.dtype("f8"), False, [1.0]),
+    ],
+)
+def test_an_array_that_the_pickle_does_not_hold_is_refused(tmp_path, value):
+    found = None
+    with pytest.raises(UserError, match=r"refused: it makes arrays|is not a whole npz file") as error:
+        found = read_npz(npz_of_pickle(tmp_path / "f.npz", pickle.dumps(value, 2)))
+    assert found is None
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_pickle_that_remembers_an_object_at_a_high_number_takes_no_memory(tmp_path):
+    # LONG_BINPUT 2³¹: Python's unpickler in C would take 34 GB.
+    found = read_npz(npz_of_pickle(tmp_path / "f.npz", b"\x80\x02Nr\x00\x00\x00\x80."))
+    assert found["a"] is None
+
+
+def test_an_array_larger_than_its_entry_is_refused(tmp_path):
+    member = io.BytesIO()
+    np.lib.format.write_array_header_1_0(member, {"descr": "<f8", "fortran_order": False, "shape": (HUGE,)})
+    with zipfile.ZipFile(tmp_path / "f.npz", "w") as archive:
+        archive.writestr("a.npy", member.getvalue() + bytes(8))
+    with pytest.raises(UserError, match=r"claims an array \(600000000,\), and has 136 bytes"):
+        read_npz(str(tmp_path / "f.npz"))

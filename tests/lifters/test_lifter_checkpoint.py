@@ -118,3 +118,10 @@ def test_the_layout_of_the_data_is_held_against_the_card():
     require_layout(make_card(), "blazepose33")
     with pytest.raises(UserError, match="keypoints are h36m17, the lifter was trained on coco17; label with coco17"):
         require_layout(make_card(), "h36m17")
+
+
+def test_a_card_that_claims_a_large_network_is_refused_before_memory_is_taken_for_it(uri):
+    save_lifter(uri, make_model(), make_card(config={"filter_widths": [3, 3, 3], "channels": 10_000_000}))
+    refuse(uri, "weights of another architecture")
+    save_lifter(uri, make_model(), make_card(config={"filter_widths": [3] * 10_000, "channels": 4}))
+    refuse(uri, "lifter.filter_widths")

@@ -89,3 +89,13 @@ def test_lengths_are_known_before_the_frames_are_read(tmp_path):
     tracks = [make_track(f"t{i}", 5 + i, fps=fps) for i, fps in enumerate([50, 25, 30, 59.94, 24, 50.2] * 4)]
     infos = survey(write_tracks(tmp_path / "a.parquet", tracks, row_group_size=5))[::-1]
     assert resampled_lengths(infos, 50.0) == [len(resample(track, 50.0)) for track in tracks[::-1]]
+
+
+def test_a_timestamp_that_would_fill_the_memory_is_one_line(tmp_path):
+    track = make_track("t7", frames=3, fps=25, timestamps_s=np.array([0.0, 0.04, 1e9]))
+    with pytest.raises(
+        UserError, match=r"^track t7: its frames are 5e\+08 s apart on average, too far for 50 frames/s"
+    ):
+        resample(track, 50.0)
+    with pytest.raises(UserError, match=r"^track t7: its frames are"):
+        resampled_lengths(survey(write_tracks(tmp_path / "a.parquet", [track])), 50.0)

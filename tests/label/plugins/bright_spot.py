@@ -18,8 +18,6 @@ class BrightSpot:
         """Time to waste on each frame, s: for tests that interrupt."""
         weights: str = "a"
         """Stands for weights: another value, another hash."""
-        broken: bool = False
-        """Raise a bug on the first frame."""
 
     def __init__(self, config, threads, device):
         self.config = config
@@ -27,8 +25,6 @@ class BrightSpot:
         self.weights_sha256 = hashlib.sha256(config.weights.encode()).hexdigest()
 
     def __call__(self, frames):
-        if self.config.broken:
-            raise ZeroDivisionError("a bug of the plug-in")
         return [self.look(frame) for frame in frames]
 
     def look(self, frame):
