@@ -14,7 +14,6 @@ from schemas.errors import RunFailed
 
 # Pillow's names of the formats that are read.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000")
-
 # COCO's annotations refer to the pixels as stored, without the orientation in EXIF.
 _AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _UPRIGHT = cv2.IMREAD_COLOR_RGB

@@ -80,7 +80,7 @@ def require_stored(data: bytes) -> None:
     sizes = {_content_offset(data, entry): entry.file_size for entry in entries}
     for tensor in _tensors(torch.load(io.BytesIO(data), map_location="meta", weights_only=True)):
         storage = tensor.untyped_storage()
-        offset = getattr(storage, "_checkpoint_offset", None)
+        offset: int = getattr(storage, "_checkpoint_offset", -1)
         if storage.nbytes() and sizes.get(offset) != storage.nbytes():
             raise UserError(f"holds a tensor of {storage.nbytes():,} bytes that are not in the file; copy it again")
 
