@@ -1,8 +1,7 @@
 """Search hyperparameters of a training: each trial is a training with some values changed, run by Ray Tune.
 
-python -m jobs.tune labeled=out/mocap unlabeled=out/tracks output=out/search data.validation_subjects=[S8]
-    search_space.optimization.learning_rate='{loguniform: [1e-4, 1e-2]}' trials=20
-Small enough to try: jobs/recipes/tune_small.yaml
+raylift tune tune_small labeled=mocap/tracks output=search data.validation_subjects=[S002]
+Another space: search_space.optimization.learning_rate='{loguniform: [1e-4, 1e-2]}'
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
@@ -28,15 +27,19 @@ from pipelines.io import storage
 from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.ray_cluster import prometheus
 from pipelines.report.pages.search_page import best_first, search_page
-from pipelines.tune import run
+from pipelines.search.space import own_values
+from pipelines.tune import run, search_report
 from pipelines.tune.capacity import trial_capacity
+from pipelines.tune.ranking import Ranking
 from pipelines.tune.run import TuneJob, TuneWork
-from pipelines.tune.trial_records import TrialRecord
+from pipelines.tune.trial_records import TrialRecord, trial_name
 from schemas.configs.search_space import short_names
 from schemas.configs.tune import TuneConfig
 
 # Trials of the final table; report.json and search.html have them all.
 TRIALS_SHOWN = 20
+# The page is drawn again when trials have ended, but not more often, as it takes up to a second.
+PAGE_INTERVAL_S = 60.0
 
 
 def main(config: TuneConfig) -> int:
@@ -46,7 +49,9 @@ def main(config: TuneConfig) -> int:
         work = run.survey(job)
         if work.nothing_to_do:
             more = f"trials={job.trials + 10} would go on"
-            if job.exhausts_space:
+            if config.finish:
+                more = "without finish=true it would go on"
+            elif job.exhausts_space:
                 more = f"it tried all {job.trials} combinations of the search space"
             Terminal().print(f"tune: nothing to do: {config.output} holds the finished search; {more}")
             return 0
@@ -65,10 +70,12 @@ class Display:
 
     def __init__(self, bars: Progress, job: TuneJob, work: TuneWork) -> None:
         before, trials = work.records, max(job.trials, len(work.records))
+        self._job, self._records, self._drawn_at = job, {trial.number: trial for trial in before}, 0.0
         self._bars, self._trials, self._epochs = bars, trials, job.config.optimization.epochs
         self._done = {trial.number for trial in before if trial.ended}
         self._running: dict[int, int] = {}
-        self._best = min((t for t in before if t.state == "finished"), key=lambda t: t.best_mm or 0, default=None)
+        self._own = own_values(job.config, job.space)
+        self._best = self._best_so_far()
         self._started_at, self._done_before = time.monotonic(), len(self._done)
         self._task = bars.add_task("", total=trials * self._epochs, shown="starting")
         if not before and (outside := job.untried_defaults):
@@ -84,6 +91,10 @@ class Display:
 
     def began(self, trial: TrialRecord) -> None:
         """Count it."""
+        self._records[trial.number] = trial
+        if trial.repeats is not None and trial.number > self._trials:
+            self._trials = trial.number
+            self._bars.update(self._task, total=self._trials * self._epochs)
         self._running[trial.number] = 0
         self._show()
 
@@ -105,22 +116,37 @@ class Display:
         prometheus.count_trial(failed=trial.state == "failed")
         self._running.pop(trial.number, None)
         self._done.add(trial.number)
-        finished = trial.state == "finished"
-        if finished and (self._best is None or (trial.best_mm or 0) < (self._best.best_mm or 0)):
-            self._best = trial
+        self._records[trial.number] = trial
+        self._best = self._best_so_far()
         score = "" if trial.best_mm is None else f"  {trial.best_mm:.1f} mm"
-        self.print_line(f"trial {trial.name} {ending(trial)}{score}  {values(trial.parameters)}")
+        again = f" repeats {trial_name(trial.repeats)}," if trial.repeats else ""
+        self.print_line(f"trial {trial.name}{again} {ending(trial)}{score}  {values(trial.parameters)}")
         self._show()
+        if time.monotonic() - self._drawn_at > PAGE_INTERVAL_S:
+            config = self._job.config
+            report = search_report.compose(config, self._job.space, self._records.values(), self._job.data)
+            keep_page(partial(search_page, report), config.output, "search.html")
+            self._drawn_at = time.monotonic()
 
     def _show(self) -> None:
-        best = f", best {self._best.best_mm:.1f} mm (trial {self._best.name})" if self._best else ""
         done = len(self._done) * self._epochs + sum(self._running.values())
         self._bars.update(
             self._task,
             completed=done,
-            description=f"{len(self._done)}/{self._trials} trials done, {len(self._running)} running{best}",
+            description=f"{len(self._done)}/{self._trials} trials done, {len(self._running)} running{self._best}",
             shown=self._left(done),
         )
+
+    def _best_so_far(self) -> str:
+        """The best trial, and its gain over the config's own values."""
+        ranking = Ranking(self._job.config, self._own, self._records.values())
+        best, default = next(iter(ranking.best_first), None), ranking.default
+        if best is None or best.best_mm is None:
+            return ""
+        gained = ""
+        if default is not None and default.best_mm is not None:
+            gained = f", {default.best_mm - best.best_mm:.1f} less than the config's own values"
+        return f", best {best.best_mm:.1f} mm (trial {best.name}{gained})"
 
     def _left(self, done: int) -> str:
         """How long the search will take at the pace of this run so far."""
@@ -156,6 +182,8 @@ def value(given: Any) -> str:
 def show(report: dict[str, Any]) -> None:
     """The summary, one screen."""
     console = Terminal()
+    console.print(report["verdict"])
+    console.print()
     paths = list(report["search_space"])
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("trial", "state", *short_names(paths).values(), "mm", "epochs"):
@@ -173,8 +201,11 @@ def show(report: dict[str, Any]) -> None:
     console.print(table)
     if len(trials) > TRIALS_SHOWN:
         console.print(f"… and {len(trials) - TRIALS_SHOWN} more, in report.json")
+    for repeated in report["repeats"]:
+        name, seeds, sd_mm = repeated["trial"], len(repeated["seeds"]), repeated["sd_mm"] or 0.0
+        console.print(f"trial {name} with {seeds} other seeds: {repeated['mean_mm']:.1f} ± {sd_mm:.1f} mm (sd)")
     best, output = report["best"], report["output"]
     console.print()
     console.print(f"best      trial {best['trial']}, {best['validation_mpjpe_mm']:.1f} mm held out")
     console.print(f"output    {output}/best.pt, /best.yaml, /search.html, /report.json")
-    console.print(f"train it  python -m jobs.train {output}/best.yaml output={output}/best")
+    console.print(f"train it  raylift train {output}/best.yaml output={output}/best")

@@ -20,6 +20,7 @@ from jobs.command_line.recipes import recipe_job, recipe_names, recipe_summary
 from jobs.command_line.submit_arguments import read_submit_config
 from pipelines.io.secrets import redact, shown
 from pipelines.ray_cluster.logs import JsonFormatter, json_requested
+from schemas import __version__
 from schemas.errors import RunFailed, UserError
 from schemas.job_config import JobConfig
 
@@ -33,6 +34,9 @@ def main() -> int:
         for name in names:
             print(f"  {name:<18}{summary(name)}")
         return 0 if len(sys.argv) > 1 else 2
+    if sys.argv[1] == "--version":
+        print(f"raylift {__version__}")
+        return 0
     if sys.argv[1] == "recipes":
         for name in recipe_names():
             print(f"{name:<26}{recipe_job(name):<19}{recipe_summary(name)}")

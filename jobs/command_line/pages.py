@@ -8,18 +8,19 @@ from pipelines.io.secrets import redact
 from pipelines.mlflow_runs import runs
 
 
-def keep_page(draw: Callable[[], str], folder: str, name: str, record: runs.Run) -> None:
+def keep_page(draw: Callable[[], str], folder: str, name: str, record: runs.Run | None = None) -> None:
     """Draw a page, write it and log it; that it cannot be drawn is a warning, as the work itself is done.
 
     Args:
         draw: Returns the page.
         folder: Of the job's output.
         name: Of the page's file.
-        record: The job's run.
+        record: The job's run; None: the page is not logged yet.
     """
     try:
         html = redact(draw())
         storage.write_bytes(storage.join(folder, name), html.encode())
-        record.log_page(html, name)
+        if record is not None:
+            record.log_page(html, name)
     except Exception as error:
         logging.getLogger(__name__).warning("%s could not be drawn: %s", name, error, exc_info=True)

@@ -2,7 +2,8 @@
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,29 @@ SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
 MOST_REPEATS = 20
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What a search knows before its first trial.
+
+    Attributes:
+        points: Values to try first, by dotted path.
+        earlier: Values of earlier searches' trials, and how these ended.
+    """
+
+    points: Sequence[Mapping[str, Any]] = ()
+    earlier: Sequence[tuple[Mapping[str, Any], Ending]] = ()
+
+
+NOTHING_KNOWN = Beginning()
+
+
+def known_combinations(config: TuneConfig, space: Space, beginning: Beginning) -> int:
+    """Number of combinations that earlier searches have tried, without the config's own, which is tried in any case."""
+    own = own_values(config, space)
+    inside = [values for values, _ in beginning.earlier if not outside(space, values)]
+    return len({_key(optuna_study.labels(space, values)) for values in inside if values != own})
+
+
 class Sampler:
     """Proposes values for trials and is told their results.
 
@@ -35,9 +59,10 @@ class Sampler:
     Args:
         config: The search.
         space: What is searched.
+        beginning: What is known before.
     """
 
-    def __init__(self, config: TuneConfig, space: Space) -> None:
+    def __init__(self, config: TuneConfig, space: Space, beginning: Beginning = NOTHING_KNOWN) -> None:
         # Optuna's tree of tried combinations expects one order; a recipe's may change.
         self._space = {path: space[path] for path in sorted(space)}
         self._make, self._seed = SAMPLERS[config.sampler], config.seed
@@ -46,17 +71,25 @@ class Sampler:
         self._combinations = combinations(space)
         own = own_values(config, space)
         self._own = None if outside(space, own) else own
+        self._points = list(beginning.points)
         self._distributions = optuna_study.distributions(self._space)
         self._study = optuna.create_study(sampler=RandomSampler(seed=0), direction="minimize")
         self._asked: dict[int, optuna.trial.Trial] = {}
         # The values of all trials, each as a text.
         self._tried: set[str] = set()
+        for parameters, ending in beginning.earlier:
+            self.tell(None, parameters, ending)
 
     def propose(self, number: int) -> dict[str, Any]:
-        """Values by dotted path for trial `number`, which counts from 1; those of the config itself come first."""
+        """Values by dotted path for trial `number`, which counts from 1: the config's own, the points, then others."""
         if number == 1 and self._own is not None:
             self.resume(number, self._own)
             return self._own
+        while self._points:
+            point = dict(self._points.pop(0))
+            if not self._was_tried(point):
+                self.resume(number, point)
+                return point
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
         trial = self._ask(self._sampler(self._make, seed), MOST_REPEATS)
         if trial is None:
@@ -74,16 +107,16 @@ class Sampler:
             self._study.enqueue_trial(labels)
             self._asked[number] = self._study.ask(self._distributions)
 
-    def tell(self, number: int, parameters: Mapping[str, Any], ending: Ending) -> None:
+    def tell(self, number: int | None, parameters: Mapping[str, Any], ending: Ending) -> None:
         """Take the result of a trial that ended in this run of the search or before it was interrupted.
 
         Args:
-            number: Of the trial.
+            number: Of the trial; None if it belongs to another search.
             parameters: Its values by dotted path.
             ending: How it ended.
         """
         self._tried.add(_key(optuna_study.labels(self._space, parameters)))
-        asked = self._asked.pop(number, None)
+        asked = None if number is None else self._asked.pop(number, None)
         if asked is None and outside(self._space, parameters):
             return  # Optuna takes no such trial, and nothing follows from it for those that it can propose
         if asked is None:
@@ -104,6 +137,9 @@ class Sampler:
             self._study.sampler = RandomSampler(seed=0)
             optuna_study.end_trial(self._study, trial, Ending("failed"))
         return None
+
+    def _was_tried(self, parameters: Mapping[str, Any]) -> bool:
+        return _key(optuna_study.labels(self._space, parameters)) in self._tried
 
     def _untried(self, seed: int) -> BaseSampler:
         """For values that were not tried: combinations are listed where they are few."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.configs.search_space import Dimension, Space, read_space
+from schemas.configs.search_space import Dimension, Space, flatten_space, read_space
 from schemas.configs.train import TrainConfig, TrainingConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
@@ -87,13 +87,19 @@ def longest_warmup(config: TuneConfig, space: Space) -> int:
     return int(max(searched.values)) if searched else config.objective.warmup_epochs
 
 
-def trial_count(config: TuneConfig, space: Space) -> int:
-    """Total number of trials: each combination is tried once at most, except in a population, where values change."""
+def trial_count(config: TuneConfig, space: Space, known: int = 0) -> int:
+    """Total number of trials: each combination is tried once at most, except in a population, where values change.
+
+    Args:
+        config: The search.
+        space: What is searched.
+        known: Number of combinations that earlier searches have tried.
+    """
     count, trials = combinations(space), config.trials or DEFAULT_TRIALS
     if config.sampler == "grid":
         assert count is not None
-        return count
-    return trials if count is None or config.scheduler == "pbt" else min(trials, count)
+        return count - known
+    return trials if count is None or config.scheduler == "pbt" else min(trials, count - known)
 
 
 def combinations(space: Space) -> int | None:
@@ -157,6 +163,13 @@ def _contradictions(config: TuneConfig) -> Iterator[str]:
         )
     if config.sampler == "grid" and config.trials is not None:
         yield f"trials={config.trials}: sampler=grid tries each combination once; leave trials out"
+    if config.repeat_best and config.scheduler == "pbt":
+        yield (
+            f"repeat_best={config.repeat_best}: scheduler=pbt changes values while trials run, so that there is nothing "
+            "to repeat; leave it out"
+        )
+    if config.repeat_best and "optimization.seed" in flatten_space(config.search_space):
+        yield f"repeat_best={config.repeat_best}: repeats trials with other seeds; do not search optimization.seed"
     if config.scheduler == "pbt" and config.sampler == "tpe":
         yield (
             "sampler=tpe: scheduler=pbt changes values while trials run, which tpe cannot learn from; "

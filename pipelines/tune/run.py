@@ -5,34 +5,44 @@ Ray Tune runs the trials; the output, not Ray Tune's own files, is what an inter
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler
 
 from pipelines.io import storage
-from pipelines.io.manifest import RunManifest
+from pipelines.io.manifest import ExistingRun, RunManifest
 from pipelines.mlflow_runs import runs
 from pipelines.ray_cluster import session
+from pipelines.search.points import read_points
+from pipelines.search.samplers import NOTHING_KNOWN, Beginning, known_combinations
 from pipelines.search.space import combinations, outside, own_values, search_space, trial_config, trial_count
 from pipelines.train.plan import plan_training
 from pipelines.tune import search_report, trial_records
 from pipelines.tune.capacity import TRIAL_MEMORY_BYTES, TrialCapacity
+from pipelines.tune.held_out_test import require_apart
 from pipelines.tune.placement_groups import PlacementGroupCleaner
 from pipelines.tune.population import Population
+from pipelines.tune.ranking import Ranking
 from pipelines.tune.schedulers import make_scheduler
 from pipelines.tune.search import Search, SearchListener
 from pipelines.tune.trial import TrainingTrial
-from pipelines.tune.trial_records import TrialRecord
-from pipelines.tune.tune_adapter import SearchCallback, TrialSource
+from pipelines.tune.trial_records import MANIFEST, TrialRecord
+from pipelines.tune.tune_adapter import BudgetStopper, SearchCallback, TrialSource
+from pipelines.tune.warm_start import read_earlier
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
 from schemas.job_config import PluginConfigs, flatten
 
-FORMAT, MANIFEST = "raylift.search/1", "search.json"
-# What may differ when a search continues: its place, its resources and its length.
-_MAY_CHANGE = {"output", "resources", "max_concurrent_trials", "retries", "trials"}
+FORMAT = "raylift.search/1"
+# What may differ when a search continues: its place, its resources, its length and what comes after its trials.
+_MAY_CHANGE = {
+    *("output", "resources", "max_concurrent_trials", "retries", "trials", "points", "warm_start", "test_subjects"),
+    *("repeat_best", "seeds", "budget", "trial_timeout", "patience", "finish", "keep_models"),
+}
 # Ray Tune's own folder in the output, which is removed when the search ends.
 TUNE_FOLDER = "tune"
 # Checkpoints that Ray Tune keeps of each trial under population-based training. With fewer, one that another trial is
@@ -58,19 +68,22 @@ class TuneJob:
     Attributes:
         config: The config.
         space: What is searched, by dotted path.
-        trials: Number of trials.
+        trials: Number of trials, without those that repeat the best ones.
         data: Digest of the tracks.
+        beginning: What is known before the first trial.
     """
 
     config: TuneConfig
     space: Space
     trials: int
     data: str
+    beginning: Beginning = NOTHING_KNOWN
 
     @property
     def exhausts_space(self) -> bool:
         """Whether the trials are all combinations of the search space."""
-        return self.trials == combinations(self.space)
+        count = combinations(self.space)
+        return count is not None and self.trials == count - known_combinations(self.config, self.space, self.beginning)
 
     @property
     def untried_defaults(self) -> dict[str, Any]:
@@ -108,11 +121,21 @@ def prepare(config: TuneConfig, plugins: PluginConfigs) -> TuneJob:
         plugins: Returns the config class of a plug-in's options.
 
     Raises:
-        UserError: A space that the training does not have, or tracks that do not fit the training.
+        UserError: A space that the training does not have, tracks that do not fit the training, a test on people who
+            are trained on, points outside the space, or earlier searches that cannot be compared.
     """
     space = search_space(config, plugins)
+    points = read_points(config, space)
     plan = plan_training(trial_config(config, {}, config.output))
-    return TuneJob(config, space, trial_count(config, space), plan.digest)
+    require_apart(config, plan)
+    beginning = Beginning(points, read_earlier(config, space, plan.digest))
+    trials = trial_count(config, space, known_combinations(config, space, beginning))
+    if trials == 0:
+        raise UserError(
+            f"warm_start={config.warm_start}: these searches have tried every combination of the search space; give a "
+            "larger one"
+        )
+    return TuneJob(config, space, trials, plan.digest, beginning)
 
 
 def survey(job: TuneJob) -> TuneWork:
@@ -126,9 +149,20 @@ def survey(job: TuneJob) -> TuneWork:
     if existing is None and storage.exists(storage.join(output, "run.json")):
         raise UserError(f"output={output}: holds a training; give another output")
     records = tuple(trial_records.read_trials(output))
-    ended = len(records) >= job.trials and all(record.ended for record in records)
-    reported = len(existing.report["trials"]) if existing and existing.report else 0
-    return TuneWork(existing and existing.run_id, records, ended and reported == len(records))
+    ranking = Ranking(job.config, own_values(job.config, job.space), records)
+    ended = job.config.finish or (
+        len(ranking.proposed) >= job.trials and all(r.ended for r in records) and not ranking.missing_repeats
+    )
+    return TuneWork(existing and existing.run_id, records, ended and _is_reported(job, existing, records))
+
+
+def _is_reported(job: TuneJob, existing: ExistingRun | None, records: Sequence[TrialRecord]) -> bool:
+    """Whether the report of an output has all trials, and their test."""
+    if existing is None or existing.report is None:
+        return False
+    # Version 0.1.0 knew no test.
+    tested = (existing.report.get("test") or {}).get("subjects", [])
+    return len(existing.report["trials"]) == len(records) and tested == list(job.config.test_subjects)
 
 
 def execute(job: TuneJob, capacity: TrialCapacity, run: runs.Run, listener: SearchListener) -> dict[str, Any]:
@@ -144,17 +178,27 @@ def execute(job: TuneJob, capacity: TrialCapacity, run: runs.Run, listener: Sear
         RunFailed: The output cannot be written.
     """
     job.manifest.write(job.config.output, run.run_id, MANIFEST)
-    search = Search(job.config, job.space, run, listener)
-    if search.waiting:
-        try:
-            _tuner(job, capacity, search).fit()
-        except BaseException as error:
-            search.interrupt()
-            if search.failure is not None:
-                raise search.failure from error
-            raise
-        storage.remove_folder(storage.join(job.config.output, TUNE_FOLDER))
+    search = Search(job.config, job.space, run, listener, job.beginning)
+    _train(job, capacity, search)
+    search.repeat_best()
+    _train(job, capacity, search)
     return search_report.write_report(search, job.data, run)
+
+
+def _train(job: TuneJob, capacity: TrialCapacity, search: Search) -> None:
+    """Run the trials that wait."""
+    if not search.waiting:
+        return
+    try:
+        _tuner(job, capacity, search).fit()
+    except BaseException as error:
+        search.interrupt()
+        if search.failure is not None:
+            raise search.failure from error
+        raise
+    # The budget may have ended it before its trials; they go on with the next command.
+    search.interrupt()
+    storage.remove_folder(storage.join(job.config.output, TUNE_FOLDER))
 
 
 def require_finished_trial(report: dict[str, Any]) -> None:
@@ -181,12 +225,13 @@ def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
     trainable = tune.with_parameters(
         TrainingTrial, search=config, data=job.data, population=population, run_id=search.run.run_id
     )
-    ended = [record for record in search.records.values() if record.ended]
+    ended = [record for record in search.ranking.proposed if record.ended]
     return tune.Tuner(
         tune.with_resources(trainable, tune.PlacementGroupFactory([{"memory": TRIAL_MEMORY_BYTES}])),
         tune_config=tune.TuneConfig(
             search_alg=TrialSource(search, capacity.trials, config.retries),
-            scheduler=make_scheduler(config, search.space, ended),
+            # Repeats are compared as they end: stopped ones would have no error to compare.
+            scheduler=FIFOScheduler() if search.repeating else make_scheduler(config, search.space, ended),
             num_samples=len(search.waiting),
             # A stopped trial must leave nothing to the next one.
             reuse_actors=False,
@@ -195,6 +240,7 @@ def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
             name=TUNE_FOLDER,
             storage_path=path,
             storage_filesystem=fs,
+            stop=BudgetStopper(search),
             failure_config=tune.FailureConfig(max_failures=config.retries),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT, checkpoint_at_end=False),
             callbacks=[SearchCallback(search, population), PlacementGroupCleaner()],

@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from pipelines.mlflow_runs import runs
-from pipelines.search.optuna_study import Ending
-from pipelines.search.samplers import Sampler
-from pipelines.search.space import trial_config, trial_count
+from pipelines.search.samplers import NOTHING_KNOWN, Beginning, Sampler, known_combinations
+from pipelines.search.space import own_values, trial_config, trial_count
 from pipelines.tune import trial_records
+from pipelines.tune.best_files import write_best
+from pipelines.tune.ranking import SEED, Ranking
 from pipelines.tune.trial_records import TrialRecord
+from pipelines.tune.warm_start import ending_of
 from schemas.configs.search_space import Space
-from schemas.configs.tune import TuneConfig
+from schemas.configs.tune import TuneConfig, seconds
 from schemas.errors import RunFailed, UserError
 
 
@@ -49,33 +51,74 @@ class Search:
         space: What is searched.
         run: The search's MLflow run, of which each trial gets a child run.
         listener: Follows the progress.
+        beginning: What is known before the first trial.
 
     Attributes:
         run: The search's MLflow run.
         failure: Why the output could not be written, which ends the search; None otherwise.
+        repeating: Whether the best trials are trained again with other seeds, which comes last.
     """
 
-    def __init__(self, config: TuneConfig, space: Space, run: runs.Run, listener: SearchListener) -> None:
+    def __init__(
+        self,
+        config: TuneConfig,
+        space: Space,
+        run: runs.Run,
+        listener: SearchListener,
+        beginning: Beginning = NOTHING_KNOWN,
+    ) -> None:
         self.config, self.space = config, space
         self.failure: RunFailed | None = None
+        self.repeating = False
         self.run, self._listener = run, listener
+        self._own = own_values(config, space)
+        self._deadline = None if config.budget is None else time.monotonic() + seconds(config.budget)
         self.records = {record.number: record for record in trial_records.read_trials(config.output)}
+        proposed = self.ranking.proposed
         # Trials that were interrupted, or that lost their processes, come before new ones.
-        self._waiting = [number for number, record in self.records.items() if not record.ended]
-        self._waiting += [n for n in range(1, trial_count(config, space) + 1) if n not in self.records]
-        self._sampler = Sampler(config, space)
-        for record in self.records.values():
+        self._waiting = [record.number for record in proposed if not record.ended]
+        missing = trial_count(config, space, known_combinations(config, space, beginning)) - len(proposed)
+        first = max(self.records, default=0) + 1
+        self._waiting += range(first, first + missing)
+        # What repeats train, by their numbers: the number of the trial, and its values with another seed.
+        self._repeats: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._sampler = Sampler(config, space, beginning)
+        for record in proposed:
             if record.ended:
                 self._tell(record)
             else:
                 self._sampler.resume(record.number, record.parameters)
+        self._without_models: set[int] = set()
         self._runs: dict[int, runs.Run] = {}
         self._started_at: dict[int, float] = {}
 
     @property
+    def ranking(self) -> Ranking:
+        """The order of the trials so far."""
+        return Ranking(self.config, self._own, self.records.values())
+
+    @property
     def waiting(self) -> list[int]:
-        """Numbers of the trials that have to start or to continue."""
+        """Numbers of the trials that have to start or to continue; none once the search is to end."""
+        patience = self.config.patience
+        if self.config.finish or self.out_of_time:
+            return []
+        if patience is not None and not self.repeating and self.ranking.trials_since_best >= patience:
+            return []
         return list(self._waiting)
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the budget is used up."""
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+    def repeat_best(self) -> None:
+        """Go on to train the best trials again with other seeds, as far as the config asks for it."""
+        ranking, self.repeating = self.ranking, True
+        self._waiting = [record.number for record in ranking.interrupted_repeats]
+        for number, (trial, seed) in enumerate(ranking.missing_repeats, start=max(self.records, default=0) + 1):
+            self._repeats[number] = trial.number, trial.parameters | {SEED: seed}
+            self._waiting.append(number)
 
     @property
     def running(self) -> list[TrialRecord]:
@@ -86,7 +129,12 @@ class Search:
         """Start the next trial. If its values do not go together, it has failed when this returns."""
         number = self._waiting.pop(0)
         before = self.records.get(number)
-        parameters = before.parameters if before else self._sampler.propose(number)
+        if before is not None:
+            repeats, parameters = before.repeats, before.parameters
+        elif number in self._repeats:
+            repeats, parameters = self._repeats[number]
+        else:
+            repeats, parameters = None, self._sampler.propose(number)
         folder, mistake, warmup = trial_records.trial_folder(self.config.output, number), None, 0
         try:
             training = trial_config(self.config, parameters, folder)
@@ -95,7 +143,7 @@ class Search:
             settings, mistake = parameters, str(error)
         tags = {"raylift.job": "train", "raylift.trial": trial_records.trial_name(number)}
         run = self.run.child(f"trial {trial_records.trial_name(number)}", settings, tags, before and before.run_id)
-        record = TrialRecord(number, run.run_id, parameters, warmup_epochs=warmup)
+        record = TrialRecord(number, run.run_id, parameters, warmup_epochs=warmup, repeats=repeats)
         if before is not None:
             record = replace(record, seconds=before.seconds, exploited=before.exploited)
         self._runs[number] = run
@@ -150,6 +198,7 @@ class Search:
         """The search ends before its trials have ended."""
         for number in self._started_at:
             self._runs[number].end("KILLED")
+        self._started_at.clear()
 
     def note_run_ids(self) -> None:
         """Note the MLflow runs of trials that began and ended while the server was away, if it is back."""
@@ -165,7 +214,20 @@ class Search:
         run.end(status)
         self._write(record)
         self._tell(record)
+        with self._keep_failure():
+            self._keep_models(record)
         self._listener.ended(record)
+
+    def _keep_models(self, ended: TrialRecord) -> None:
+        """Keep the best model beside the trials, and remove those of finished trials that are not among the best."""
+        ranking = self.ranking
+        if ended == ranking.best:
+            write_best(self.config, ranking)
+        # Repeats are compared with each other only when all have ended.
+        if not self.repeating:
+            removed = {record.number for record in ranking.best_first} - ranking.kept - self._without_models
+            trial_records.remove_models(self.config.output, removed)
+            self._without_models |= removed
 
     def _write(self, record: TrialRecord) -> None:
         self.records[record.number] = record
@@ -182,6 +244,5 @@ class Search:
             raise
 
     def _tell(self, record: TrialRecord) -> None:
-        assert record.state != "running"
-        state = "infeasible" if record.hopeless else record.state
-        self._sampler.tell(record.number, record.parameters, Ending(state, record.counted_mm))
+        if record.repeats is None:
+            self._sampler.tell(record.number, record.parameters, ending_of(record))

@@ -1,104 +1,131 @@
-"""The results of a search: its report, the best model, and the best training as a recipe."""
+"""The results of a search: its report, and the best model."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from statistics import mean, stdev
 from typing import Any
-
-import yaml
 
 from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import runs
-from pipelines.search.space import trial_config
-from pipelines.tune import trial_records
+from pipelines.search.space import own_values
+from pipelines.tune import trial_records, verdict
+from pipelines.tune.best_files import write_best
+from pipelines.tune.held_out_test import score_test
+from pipelines.tune.ranking import SEED, Ranking
 from pipelines.tune.search import Search
 from pipelines.tune.trial_records import TrialRecord
 from schemas import __version__
+from schemas.configs.search_space import Space
+from schemas.configs.tune import TuneConfig
 
 FORMAT = "raylift.search.report/1"
 # Reasons for failed trials in the message of a search without a result.
 MOST_REASONS = 3
 
 
+def compose(config: TuneConfig, space: Space, records: Iterable[TrialRecord], data: str) -> dict[str, Any]:
+    """The report of the trials so far; all of it but the test.
+
+    Args:
+        config: The search.
+        space: What is searched.
+        records: Its trials.
+        data: The digest of its tracks.
+    """
+    ranking = Ranking(config, own_values(config, space), records)
+    best = ranking.best
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "output": config.output,
+        "verdict": _verdict(config, ranking, {}),
+        "sampler": config.sampler,
+        "scheduler": config.scheduler,
+        "epochs": config.optimization.epochs,
+        "search_space": {path: dimension.document() for path, dimension in space.items()},
+        "best": best and {name: best.document()[name] for name in ("trial", "validation_mpjpe_mm", "best_epoch")},
+        "repeats": [_repeats(ranking, trial) for trial in ranking.best_first if ranking.repeats_of(trial)],
+        "test": None,
+        "trials": [record.document() for record in ranking.records],
+        "data": data,
+    }
+
+
 def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
     """Write best.pt, best.yaml and report.json, unless no trial is finished; returns the report.
 
     Args:
-        search: The search, each of its trials ended.
+        search: The search, which trains nothing any more.
         data: The digest of its tracks.
         run: Its MLflow run, which gets the same files.
     """
     search.note_run_ids()
-    output, best = search.config.output, _best(search)
-    report = {
-        "format": FORMAT,
-        "version": __version__,
-        "output": output,
-        "sampler": search.config.sampler,
-        "scheduler": search.config.scheduler,
-        "epochs": search.config.optimization.epochs,
-        "search_space": {path: dimension.document() for path, dimension in search.space.items()},
-        "best": best and {name: best.document()[name] for name in ("trial", "validation_mpjpe_mm", "best_epoch")},
-        "trials": [search.records[number].document() for number in sorted(search.records)],
-        "data": data,
-    }
-    # The process of a stopped trial may still write checkpoints for a while, so they are removed only now.
-    for record in search.records.values():
-        if record.state in ("finished", "stopped"):
-            trial_records.remove_checkpoints(output, record.number)
+    output, ranking = search.config.output, search.ranking
+    report = compose(search.config, search.space, search.records.values(), data)
+    if search.config.test_subjects and ranking.winner is not None:
+        scores_mm = _test(search.config, ranking)
+        report["test"] = {
+            "subjects": list(search.config.test_subjects),
+            "mpjpe_mm": {search.records[number].name: score_mm for number, score_mm in scores_mm.items()},
+        }
+        report["verdict"] = _verdict(search.config, ranking, scores_mm)
+    # The process of a stopped trial may still write for a while, so its files are removed only now.
+    ended = {number: record for number, record in search.records.items() if record.state != "running"}
+    for number in ended:
+        trial_records.remove_checkpoints(output, number)
+    trial_records.remove_models(output, ended.keys() - ranking.kept)
     run.log_json(report, "report.json")
-    run.log_tags({"raylift.data": data})
-    if best is not None:
-        _keep_best(search, best, run)
+    run.log_tags({"raylift.data": data, "raylift.verdict": report["verdict"]})
+    if ranking.best is not None:
+        for name, content in write_best(search.config, ranking).items():
+            run.log_bytes(content, name)
+        run.log_metrics({"best_validation_mpjpe_mm": ranking.best.best_mm})
+        run.log_tags({"raylift.best_run": ranking.best.run_id})
         # Written last: its presence marks a complete output.
         json_documents.write(storage.join(output, "report.json"), report)
     return report
 
 
-def _keep_best(search: Search, best: TrialRecord, run: runs.Run) -> None:
-    output = search.config.output
-    files = {
-        "best.pt": storage.read_bytes(storage.join(trial_records.trial_folder(output, best.number), "best.pt")),
-        "best.yaml": _recipe(search, best).encode(),
+def _judged(ranking: Ranking) -> tuple[Sequence[TrialRecord], Sequence[TrialRecord]]:
+    """The trainings that the config's own values and the winner's are judged by; none for the winner if it is equal."""
+    default, winner = ranking.default, ranking.winner
+    own = ranking.models_of(default) if default else []
+    return own, ranking.models_of(winner) if winner and winner != default else []
+
+
+def _test(config: TuneConfig, ranking: Ranking) -> dict[int, float]:
+    """The errors on the test's subjects of the trainings that the verdict is about, by number of the trial."""
+    own, best = _judged(ranking)
+    return {record.number: score_test(config, record.number) for record in [*own, *best]}
+
+
+def _verdict(config: TuneConfig, ranking: Ranking, test_mm: dict[int, float]) -> str:
+    people = f"the people that trials were compared by ({', '.join(config.data.validation_subjects)})"
+    if test_mm:
+        people = f"people not used to choose ({', '.join(config.test_subjects)})"
+    own, best = ([test_mm.get(r.number, r.best_mm or 0.0) for r in records] for records in _judged(ranking))
+    return verdict.sentence(own, best, people)
+
+
+def _repeats(ranking: Ranking, trial: TrialRecord) -> dict[str, Any]:
+    """The errors of a trial's values with other seeds."""
+    records = ranking.repeats_of(trial)
+    errors_mm = [record.best_mm or 0.0 for record in records]
+    return {
+        "trial": trial.name,
+        "repeats": [record.name for record in records],
+        "seeds": [record.parameters[SEED] for record in records],
+        "mean_mm": mean(errors_mm),
+        "sd_mm": stdev(errors_mm) if len(errors_mm) > 1 else None,
     }
-    for name, content in files.items():
-        storage.write_bytes(storage.join(output, name), content)
-        run.log_bytes(content, name)
-    run.log_metrics({"best_validation_mpjpe_mm": best.best_mm})
-    run.log_tags({"raylift.best_run": best.run_id})
-
-
-def _best(search: Search) -> TrialRecord | None:
-    finished = [record for record in search.records.values() if record.state == "finished"]
-    return min(finished, key=lambda record: (record.best_mm, record.number), default=None)
 
 
 def why_none(report: dict[str, Any]) -> str:
     """The message of a search of which no trial is finished: its reasons, the most frequent first."""
-    failed = [trial["reason"] for trial in report["trials"] if trial["state"] == "failed"]
-    reasons = Counter(failed).most_common()
+    states = Counter(trial["state"] for trial in report["trials"])
+    reasons = Counter(trial["reason"] for trial in report["trials"] if trial["state"] == "failed").most_common()
     shown = "; ".join(f"{count} × {reason}" for reason, count in reasons[:MOST_REASONS])
     more = f"; and {len(reasons) - MOST_REASONS} other reasons" if len(reasons) > MOST_REASONS else ""
-    return f"none of {len(report['trials'])} trials is finished, {len(failed)} failed: {shown}{more}"
-
-
-def _recipe(search: Search, best: TrialRecord) -> str:
-    """The best trial as a recipe of the train job, which uses the whole machine."""
-    config = search.config
-    trial = trial_config(config, best.parameters, trial_records.trial_folder(config.output, best.number))
-    values = trial.model_dump(mode="json", exclude={"output"})
-    values |= config.model_dump(mode="json", include={"labeled", "unlabeled"})
-    values["resources"] = config.resources.model_dump(mode="json")
-    assert best.best_mm is not None
-    people = ", ".join(config.data.validation_subjects)
-    lines = [
-        f"# The best of {len(search.records)} trials of a hyperparameter search.",
-        "#",
-        f"#   python -m jobs.train {config.output}/best.yaml output={config.output}/best",
-        "#",
-        f"# Expected: {best.best_mm:.1f} mm MPJPE on the people held out ({people}),",
-        f"# as trial {best.name} after epoch {best.best_epoch}; its model is {config.output}/best.pt.",
-    ]
-    if best.exploited:
-        lines.append(
-            "# Its values changed while it trained; these are the last ones, and may not reach it by themselves."
-        )
-    return "\n".join(lines) + "\n" + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    begun = f", {states['running']} have not ended: run the same command again" if states["running"] else ""
+    failed = f", {states['failed']} failed: {shown}{more}" if reasons else ""
+    return f"none of {len(report['trials'])} trials is finished{begun}{failed}"

@@ -57,6 +57,7 @@ class TrainingTrial(tune.Trainable):
         # After each epoch Tune may copy the state of a trial of a population, so its training waits for Tune then.
         self._waits = self._population is not None
         self._interval = search.pbt.interval_epochs
+        self._timeout = search.trial_timeout
         self._config = trial_config(search, config, self._output)
         if self._waits:
             self._lock = lock_trial(self._output)
@@ -137,7 +138,7 @@ class TrainingTrial(tune.Trainable):
             raise UserError("the tracks have changed since the search was begun; search them in another output")
         record = trial_records.read_trial(self._output)
         # The model names its run. Where the server was away when the trial began, that is the search's.
-        return TrialTraining(job, record.run_id or self._search_run_id, self._waits)
+        return TrialTraining(job, record.run_id or self._search_run_id, self._waits, self._timeout)
 
 
 def why_hopeless(error: Exception) -> str | None:

@@ -1,13 +1,16 @@
 """The record of each trial in the output of a search, from which an interrupted search continues."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipelines.io import json_documents, storage
 from pipelines.training.checkpoints import CHECKPOINTS
 
+MANIFEST = "search.json"
 TRIAL_FILE = "trial.json"
+# The models that a training writes at its end.
+MODELS = ("best.pt", "last.pt")
 # Under population-based training: which trial this one continued from, and its values since then.
 EXPLOITED_FILE = "exploited.json"
 
@@ -30,6 +33,7 @@ class TrialRecord:
         hopeless: Whether its own values made it fail, so that a retry would fail too.
         exploited: Under population-based training, what it continued from: "003 after epoch 10".
         warmup_epochs: Number of first epochs without unlabeled tracks, whose errors do not count.
+        repeats: Number of the trial that it repeats with another seed; None if its values were proposed.
     """
 
     number: int
@@ -43,6 +47,7 @@ class TrialRecord:
     hopeless: bool = False
     exploited: tuple[str, ...] = ()
     warmup_epochs: int = 0
+    repeats: int | None = None
 
     @property
     def name(self) -> str:
@@ -76,6 +81,7 @@ class TrialRecord:
             "best_epoch": self.best_epoch,
             "epochs": max(self.scores_mm, default=0),
             "warmup_epochs": self.warmup_epochs,
+            "repeats": self.repeats and trial_name(self.repeats),
             "seconds": round(self.seconds, 1),
             "reason": self.reason,
             "hopeless": self.hopeless,
@@ -130,6 +136,13 @@ def remove_checkpoints(output: str, number: int) -> None:
     storage.remove_folder(storage.join(trial_folder(output, number), CHECKPOINTS))
 
 
+def remove_models(output: str, numbers: Iterable[int]) -> None:
+    """Remove the models of trials; their metrics stay."""
+    for number in numbers:
+        for name in MODELS:
+            storage.remove(storage.join(trial_folder(output, number), name))
+
+
 def _record(document: Mapping[str, Any], parameters: dict[str, Any]) -> TrialRecord:
     return TrialRecord(
         number=int(document["trial"]),
@@ -139,6 +152,7 @@ def _record(document: Mapping[str, Any], parameters: dict[str, Any]) -> TrialRec
         scores_mm={int(epoch): score for epoch, score in document["scores_mm"].items()},
         # Version 0.1.0 did not write it.
         warmup_epochs=document.get("warmup_epochs", 0),
+        repeats=int(document["repeats"]) if document.get("repeats") else None,
         best_epoch=document["best_epoch"],
         seconds=document["seconds"],
         reason=document["reason"],

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from pipelines.train.run import TrainJob
 from pipelines.training.events import Control
 from pipelines.training.reports import EpochReport, StepReport
 from pipelines.tune import trial_records
+from schemas.configs.tune import seconds
+from schemas.errors import UserError
 
 # Files with the state of another trial that a training continues from.
 START_SUFFIX = ".start.pt"
@@ -25,6 +28,7 @@ class TrialTraining:
         job: The training.
         run_id: Its MLflow run.
         waits: Whether an epoch starts only when `next_epoch` asks for it.
+        timeout: Longest time that it may take, such as 30m; None: any.
 
     Attributes:
         last_epoch: The last epoch that `next_epoch` returned.
@@ -32,7 +36,9 @@ class TrialTraining:
         report: The report of the training, once its last epoch has ended.
     """
 
-    def __init__(self, job: TrainJob, run_id: str, waits: bool) -> None:
+    def __init__(self, job: TrainJob, run_id: str, waits: bool, timeout: str | None = None) -> None:
+        self._timeout = timeout
+        self._deadline = None if timeout is None else time.monotonic() + seconds(timeout)
         self.report: dict[str, Any] | None = None
         config = job.config
         exploited = trial_records.read_exploited(config.output)
@@ -67,13 +73,13 @@ class TrialTraining:
         """Wait for the next epoch; after the last one, also for the end of the training.
 
         Raises:
-            Exception: The training failed.
+            Exception: The training failed, or takes too long.
         """
         if self._waits:
             self._control.allow(self.last_epoch + 1)
         epoch = None
         while epoch is None or (epoch.epoch == self._epochs and self.report is None):
-            event = self._events.get()
+            event = self._next_event()
             if isinstance(event, Exception):
                 raise event
             if isinstance(event, dict):
@@ -82,6 +88,13 @@ class TrialTraining:
                 epoch = event
                 self.last_epoch = epoch.epoch
         return epoch
+
+    def _next_event(self) -> EpochReport | dict[str, Any] | Exception:
+        left_s = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        try:
+            return self._events.get(timeout=left_s)
+        except queue.Empty:
+            raise UserError(f"trial_timeout={self._timeout}: took longer, after epoch {self.last_epoch}") from None
 
     def stop(self) -> None:
         """Stop the training and wait for its end."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ray.tune import Callback
+from ray.tune import Callback, Stopper
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
@@ -60,6 +60,21 @@ class TrialSource(_NotPickled, SearchAlgorithm):
     def is_finished(self) -> bool:
         """Whether every trial has started."""
         return not self._search.waiting
+
+
+class BudgetStopper(_NotPickled, Stopper):
+    """Ends all trials when the time is used up that the search may take."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether one trial is to end, which its scheduler decides."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether all trials are to end."""
+        return self._search.out_of_time
 
 
 class SearchCallback(_NotPickled, Callback):

@@ -8,6 +8,10 @@ from pydantic import Field
 from schemas.configs.train import TrainingConfig
 from schemas.job_config import Address, Addresses, JobConfig
 
+Duration = Annotated[str, Field(pattern=r"^\d+(\.\d+)?[smhd]$")]
+"""A number with s, m, h or d for seconds, minutes, hours or days."""
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
 
 class AshaConfig(JobConfig):
     """Successive halving (ASHA): trials with worse results are stopped early."""
@@ -71,6 +75,42 @@ class SearchConfig(JobConfig):
     pbt: PbtConfig = PbtConfig()
     """Options of scheduler=pbt."""
 
+    points: Address | tuple[dict[str, Any], ...] | None = None
+    """Values to try first, after the config's own: a list such as [{optimization.learning_rate: 0.01}], or a YAML file
+    with one. Fields that a point does not name keep the config's value."""
+
+    warm_start: Addresses | None = None
+    """Outputs of earlier searches over the same tracks with the same settings. The sampler learns from their trials,
+    and does not repeat them."""
+
+    test_subjects: tuple[str, ...] = ()
+    """Labeled subjects that no trial trains on or is compared by. The best model and that of the config's own values
+    are scored on them, once, at the end."""
+
+    repeat_best: int = Field(default=0, ge=0)
+    """How many of the best trials, and with them the config's own values, are trained again with other seeds. The best
+    is then chosen by the mean of these. One seed alone cannot tell a better config from chance."""
+
+    seeds: int = Field(default=3, ge=2)
+    """With repeat_best: number of seeds."""
+
+    budget: Duration | None = None
+    """Longest time that this command may take, such as 90m or 2h. What has not ended by then is not counted; the same
+    command goes on with it. If not given, until all trials have ended."""
+
+    trial_timeout: Duration | None = None
+    """Longest time that a trial may take, such as 30m; one that takes longer fails. If not given, any time."""
+
+    patience: int | None = Field(default=None, ge=1)
+    """Start no further trial when this many have ended since the best one. If not given, all are tried."""
+
+    finish: bool = False
+    """Start no further trial: conclude an interrupted search with the trials that have ended."""
+
+    keep_models: int = Field(default=5, ge=1)
+    """Number of best trials whose models stay in the output, beside that of the config's own values. Of others the
+    metrics stay."""
+
     max_concurrent_trials: int | None = Field(default=None, ge=1)
     """Most trials that run at a time. If not given, as many as the cluster has room for. A trial takes
     resources.num_workers times resources.cpus_per_worker CPUs (1 if not given) and, with resources.use_gpu, a GPU for
@@ -82,6 +122,11 @@ class SearchConfig(JobConfig):
 
     seed: int = Field(default=0, ge=0)
     """Random seed of the values tried. What a trial does with them depends on optimization.seed."""
+
+
+def seconds(duration: str) -> float:
+    """A duration in seconds."""
+    return float(duration[:-1]) * SECONDS[duration[-1]]
 
 
 class TuneConfig(TrainingConfig, SearchConfig):

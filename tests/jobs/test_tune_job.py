@@ -119,7 +119,7 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     rates = (1e-2, 1e-7, 2e-7, 1e-6)
     space = f"search_space.{RATE}={{choice: {list(rates)}}}"
     size = ("resources.num_workers=2", "optimization.epochs=3", "asha.grace_epochs=1", "asha.reduction=2")
-    command = Command(head, corpus, tmp_path / "out", "sampler=grid", space, *size)
+    command = Command(head, corpus, tmp_path / "out", "sampler=grid", space, *size, "repeat_best=1", "seeds=2")
     kill_once(command.start(), lambda: command.trials().get("002", {}).get("state") == "running")
     (before,) = [trial for trial in command.trials().values() if trial["state"] == "finished"]
     model = tmp_path / "out/trials/001/best.pt"
@@ -129,6 +129,10 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     code, told = command.end()
     assert code == 0, told
     trials = command.trials()
+    repeats = [trials.pop(name) for name in ("005", "006")]
+    assert [(trial["repeats"], trial["parameters"]["optimization.seed"]) for trial in repeats] == [("001", 1), ("001", 2)]
+    assert [trial["state"] for trial in repeats] == ["finished", "finished"]
+    assert "No trial is better than the config's own values on the people that trials were compared by (S2)." in told
     assert trials["001"]["parameters"][RATE] == 0.01
     assert sorted(trial["parameters"][RATE] for trial in trials.values()) == sorted(rates)
     assert trials["001"] == before
@@ -143,7 +147,8 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     assert "going on after 1 of 4 trials" in told
     report = json.loads((tmp_path / "out/report.json").read_text())
     best = report["best"]
-    assert best["validation_mpjpe_mm"] == min(t["validation_mpjpe_mm"] for t in trials.values()) < 300
+    assert best["validation_mpjpe_mm"] == min(t["validation_mpjpe_mm"] for t in repeats) < 300
+    trials |= {trial["trial"]: trial for trial in repeats}
     assert (tmp_path / "out/search.html").stat().st_size > 1e6
     load_lifter(str(tmp_path / "out/best.pt"))
     config = read_config(TrainConfig, [str(tmp_path / "out/best.yaml"), f"output={tmp_path}/best"])
@@ -201,6 +206,15 @@ def test_a_terminated_search_ends_as_an_interrupted_one(head, corpus, tmp_path):
     assert job.text().splitlines()[-1] == "tune: interrupted; run the same command again"
     assert "Traceback" not in job.text()
     assert command.left() == []
+
+    limited = Command(
+        head, corpus, tmp_path / "out", f"search_space.{RATE}={{choice: [1e-2]}}", "optimization.epochs=900", "budget=20s"
+    )
+    code, told = limited.end()
+    assert (code, told.splitlines()[-1]) == (
+        *(1, "tune: none of 1 trials is finished, 1 have not ended: run the same command again"),
+    )
+    assert limited.left() == []
 
 
 def test_a_search_without_a_finished_trial_says_why(head, corpus, tmp_path):

@@ -6,7 +6,7 @@ from tune.search_samples import RATE, space_of, tune_config
 from jobs.command_line.arguments import read_config
 from pipelines.search.space import trial_config, trial_count
 from schemas.configs.search_space import Dimension, short_names
-from schemas.configs.tune import TuneConfig
+from schemas.configs.tune import TuneConfig, seconds
 from schemas.errors import UserError
 
 
@@ -125,6 +125,20 @@ def test_a_population_shares_its_network_and_changes_what_may_change():
     with pytest.raises(UserError, match="which tpe cannot learn from; give sampler=random or grid"):
         space_of(tune_config("scheduler=pbt", "sampler=tpe"))
     assert space_of(tune_config(*pbt, space="{objective.bone_length: {uniform: [0, 2]}}"))
+
+
+def test_what_cannot_be_repeated_is_refused():
+    with pytest.raises(UserError, match="repeat_best=2: scheduler=pbt changes values while trials run"):
+        space_of(tune_config("scheduler=pbt", "sampler=random", "repeat_best=2"))
+    with pytest.raises(UserError, match=r"repeat_best=2: repeats trials with other seeds; do not search optimization"):
+        space_of(tune_config("repeat_best=2", space="{optimization.seed: {randint: [0, 9]}}"))
+
+
+def test_durations_have_a_unit():
+    assert seconds("1.5h") == 5400
+    assert [seconds(f"2{unit}") for unit in "smhd"] == [2, 120, 7200, 172_800]
+    with pytest.raises(UserError, match="budget=2 hours: string should match pattern"):
+        tune_config("budget=2 hours")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import time
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -24,6 +26,17 @@ def report(best_mm: float, epoch: int) -> dict:
     return {"best_epoch": epoch, "best_validation_mpjpe_mm": best_mm, "data": "digest"}
 
 
+def finish(search: Search, number: int, best_mm: float, epoch: int = 1) -> None:
+    """A training has ended and has left its models."""
+    for name in ("best.pt", "last.pt"):
+        Path(search.config.output, "trials", f"{number:03d}", name).write_bytes(f"lifter {number}".encode())
+    search.finish(number, report(best_mm, epoch))
+
+
+def models(search: Search) -> list[str]:
+    return sorted(file.parent.name for file in Path(search.config.output, "trials").glob("*/best.pt"))
+
+
 @pytest.fixture
 def config(tmp_path):
     return tune_config(f"output={tmp_path}/out", "trials=5", "sampler=random", "optimization.epochs=2")
@@ -42,7 +55,8 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
         assert (search.waiting, len(search.running)) == ([5], 4)
         for epoch, score_mm in ((1, 90.0), (2, 95.0)):
             search.epoch(1, epoch, score_mm, metrics(epoch))
-        search.finish(1, report(90.0, 1))
+        finish(search, 1, 90.0)
+        assert (tmp_path / "out/best.pt").read_bytes() == b"lifter 1", "there from the first trial on"
         search.epoch(2, 1, 120.0, metrics(1))
         search.stop(2)
         search.fail(3, "the loss is not finite", hopeless=True)
@@ -70,15 +84,14 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
         assert (again.number, again.parameters, again.run_id) == (4, fourth.parameters, fourth.run_id)
         for epoch in (1, 2):
             search.epoch(4, epoch, 80.0 - epoch, metrics(epoch))
-        search.finish(4, report(78.0, 2))
+        finish(search, 4, 78.0, 2)
         assert search.begin().number == 5
         search.fail(5, "its process died", hopeless=False)
         assert search.waiting == []
-        (tmp_path / "out/trials/004/best.pt").write_bytes(b"a lifter")
         told = search_report.write_report(search, "digest", run)
     assert [entry.step for entry in mlflow.MlflowClient().get_metric_history(fourth.run_id, "loss.total")] == [1, 2]
     assert told["best"] == {"trial": "004", "validation_mpjpe_mm": 78.0, "best_epoch": 2}
-    assert (tmp_path / "out/best.pt").read_bytes() == b"a lifter"
+    assert (tmp_path / "out/best.pt").read_bytes() == b"lifter 4"
     assert json.loads((tmp_path / "out/report.json").read_text()) == json.loads(json.dumps(told))
 
     with runs.record("tune", config, begun.run_id) as run:
@@ -106,12 +119,12 @@ def test_epochs_of_the_warm_up_count_nowhere(config, tmp_path):
         search.begin()
         for epoch, score_mm in ((1, 50.0), (2, 70.0), (3, 80.0)):
             search.epoch(2, epoch, score_mm, metrics(epoch))
-        search.finish(2, report(70.0, 2))
+        finish(search, 2, 70.0, 2)
     assert told == [("stopped", {2: 90.0}), ("finished", {2: 70.0, 3: 80.0})]
     assert trial_records.read_trials(config.output)[1].counted_mm == {2: 70.0, 3: 80.0}
 
 
-def test_a_tracking_server_that_is_away_stops_no_trial(config, mlflow_server, monkeypatch, tmp_path):
+def test_a_tracking_server_that_is_away_stops_no_trial(config, mlflow_server, monkeypatch):
     proxy = Proxy(mlflow_server)
     for name, value in (("TRACKING_URI", proxy.address), ("HTTP_REQUEST_MAX_RETRIES", "0")):
         monkeypatch.setenv(f"MLFLOW_{name}", value)
@@ -124,9 +137,8 @@ def test_a_tracking_server_that_is_away_stops_no_trial(config, mlflow_server, mo
             if number == 2:
                 assert search.begin().run_id == ""
             search.epoch(number, 1, 90.0, metrics(1))
-            search.finish(number, report(90.0, 1))
+            finish(search, number, 90.0)
         proxy.fault = lambda number, method, path: None
-        (tmp_path / "out/trials/001/best.pt").write_bytes(b"a lifter")
         told = search_report.write_report(search, "digest", run)
     first, second = (mlflow.get_run(record.run_id or run_of("002")) for record in search.records.values())
     for trial in (first, second):
@@ -134,6 +146,97 @@ def test_a_tracking_server_that_is_away_stops_no_trial(config, mlflow_server, mo
         assert trial.data.tags["raylift.state"] == "finished"
     assert [trial["state"] for trial in told["trials"]] == ["finished"] * 2
     proxy.close()
+
+
+def test_the_best_are_trained_again_with_other_seeds_and_the_report_says_what_that_shows(config):
+    config = tune_config(f"output={config.output}", "trials=3", "sampler=random", "repeat_best=1", "seeds=2")
+    space = space_of(config)
+    with runs.record("tune", config) as run:
+        job_of(config).manifest.write(config.output, run.run_id, "search.json")
+        search = Search(config, space, run, Notes())
+        for number, error_mm in ((1, 100.0), (2, 90.0), (3, 95.0)):
+            search.begin()
+            finish(search, number, error_mm)
+        search.repeat_best()
+        assert search.waiting == [4, 5, 6, 7]
+        assert not survey(TuneJob(config, space, 3, "digest")).nothing_to_do
+        repeats = [search.begin() for _ in range(3)]
+        assert [(r.repeats, r.parameters["optimization.seed"]) for r in repeats] == [(2, 1), (1, 1), (2, 2)]
+        assert repeats[0].parameters[RATE] == search.records[2].parameters[RATE]
+        for number, error_mm in ((4, 92.0), (5, 101.0), (6, 91.0)):
+            finish(search, number, error_mm)
+        search.interrupt()
+    with runs.record("tune", config, run.run_id) as run:
+        search = Search(config, space, run, Notes())
+        assert search.waiting == [], "all that the sampler proposed has ended"
+        search.repeat_best()
+        assert search.waiting == [7]
+        assert search.begin().parameters["optimization.seed"] == 2
+        finish(search, 7, 102.0)
+        told = search_report.write_report(search, "digest", run)
+    assert told["verdict"].startswith("Better than the config's own values by 10.0 ± 3.")
+    assert [(r["trial"], r["seeds"], r["mean_mm"]) for r in told["repeats"]] == [
+        ("002", [1, 2], 91.5),
+        ("001", [1, 2], 101.5),
+    ]
+    assert told["best"]["trial"] == "006"
+    assert Path(config.output, "best.pt").read_bytes() == b"lifter 6"
+    assert "seed: 2" in Path(config.output, "best.yaml").read_text()
+    assert survey(TuneJob(config, space, 3, "digest")).nothing_to_do
+
+
+def test_only_the_best_trials_and_the_configs_own_values_keep_their_models(config):
+    config = tune_config(f"output={config.output}", "trials=5", "sampler=random", "keep_models=2")
+    with runs.record("tune", config) as run:
+        search = Search(config, space_of(config), run, Notes())
+        kept = []
+        for number, error_mm in enumerate((100.0, 90.0, 95.0, 92.0, 99.0), start=1):
+            search.begin()
+            finish(search, number, error_mm)
+            kept.append(models(search))
+    assert kept == [
+        *(["001"], ["001", "002"], ["001", "002", "003"], ["001", "002", "004"], ["001", "002", "004"]),
+    ]
+
+
+def test_a_search_ends_when_nothing_better_is_found_and_when_it_is_told_to(config):
+    patient = config.model_copy(update={"patience": 2})
+    with runs.record("tune", config) as run:
+        search = Search(patient, space_of(config), run, Notes())
+        for number, error_mm in ((1, 90.0), (2, 95.0), (3, 94.0)):
+            assert search.waiting
+            search.begin()
+            finish(search, number, error_mm)
+        assert search.waiting == []
+        assert Search(config, space_of(config), run, Notes()).waiting == [4, 5]
+        concluded = config.model_copy(update={"finish": True})
+        assert Search(concluded, space_of(config), run, Notes()).waiting == []
+        job_of(config).manifest.write(config.output, run.run_id, "search.json")
+        assert not survey(job_of(concluded)).nothing_to_do
+        told = search_report.write_report(Search(concluded, space_of(config), run, Notes()), "digest", run)
+    assert told["best"]["trial"] == "001"
+    assert told["verdict"] == "No trial is better than the config's own values on the people that trials were compared by (S2)."
+    assert survey(job_of(concluded)).nothing_to_do
+    assert not survey(job_of(config)).nothing_to_do
+
+
+def test_a_search_that_is_out_of_time_leaves_what_runs_for_the_next_command(config, monkeypatch):
+    limited = config.model_copy(update={"budget": "1.5h"})
+    with runs.record("tune", config) as run:
+        search = Search(limited, space_of(config), run, Notes())
+        search.begin()
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + 5000)
+        assert not search.out_of_time
+        monkeypatch.setattr(time, "monotonic", lambda: now + 5500)
+        assert (search.out_of_time, search.waiting) == (True, [])
+        search.interrupt()
+        told = search_report.write_report(search, "digest", run)
+        monkeypatch.undo()
+        assert search_report.why_none(told) == (
+            "none of 1 trials is finished, 1 have not ended: run the same command again"
+        )
+        assert Search(limited, space_of(config), run, Notes()).waiting == [1, 2, 3, 4, 5]
 
 
 def run_of(trial: str) -> str:

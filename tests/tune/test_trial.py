@@ -1,5 +1,7 @@
 """What a trial reports to Ray Tune, without Ray."""
 
+import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,7 +9,9 @@ from tune.search_samples import tune_config
 
 from pipelines.search.space import trial_config
 from pipelines.training.reports import EpochReport
+from pipelines.tune import trial_training
 from pipelines.tune.trial import HOPELESS, METRIC, SCORE, TrainingTrial
+from pipelines.tune.trial_training import TrialTraining
 from schemas.errors import RunFailed
 
 
@@ -49,3 +53,13 @@ def test_an_exception_ends_a_trial_and_lost_workers_have_it_tried_again():
     assert (result[HOPELESS], result["done"]) == ("ZeroDivisionError: division by zero", True)
     with pytest.raises(RunFailed, match="4 times"):
         trial(Training(RunFailed("training: the workers failed 4 times"))).step()
+
+
+def test_a_trial_that_takes_too_long_fails_and_says_so(monkeypatch, tmp_path):
+    ended = threading.Event()
+    monkeypatch.setattr(trial_training.run, "execute", lambda *given, **named: ended.wait(60))
+    job: Any = SimpleNamespace(config=trial_config(tune_config(f"output={tmp_path}"), {}, str(tmp_path)))
+    hanging: Any = TrialTraining(job, "run", False, timeout="0.1s")
+    result = trial(hanging).step()
+    assert (result[HOPELESS], result["done"]) == ("trial_timeout=0.1s: took longer, after epoch 0", True)
+    ended.set()

@@ -49,15 +49,20 @@ def search_page(report: Mapping[str, Any]) -> str:
         for kind, values in given.items()
     }
     trials = best_first(report["trials"])
-    scored = [trial for trial in trials if trial["validation_mpjpe_mm"] is not None]
-    parts = [heading("Hyperparameter search", report["output"]), facts(_facts(report))]
+    # Repeats have the values of other trials, and would count twice. Version 0.1.0 had none.
+    proposed = [trial for trial in trials if not trial.get("repeats")]
+    scored = [trial for trial in proposed if trial["validation_mpjpe_mm"] is not None]
+    parts = [heading("Hyperparameter search", report["output"])]
+    # Version 0.1.0 had no verdict.
+    parts += [note(report["verdict"])] if "verdict" in report else []
+    parts.append(facts(_facts(report)))
     if report["best"] is None:
         parts.append(note("No trial is finished; the table says why."))
     if scored:
         caption = "A line for each trial; drag along an axis to pick some."
         parts.append(side_by_side(figure("Where the trials lie", _coordinates(space, scored), caption)))
         study = _study(space, scored)
-        charts = [*_importance(space, trials), _curves(space, report, scored), _history(study)]
+        charts = [*_importance(space, proposed), _curves(space, report, scored), _history(study)]
         parts.append(side_by_side(*charts, *_slices(study, space)))
     rows = [_row(space, trial) for trial in trials]
     columns = ("trial", "MPJPE, mm", *short_names(space).values(), "best epoch", "epochs", "time", "how it ended")
@@ -210,6 +215,7 @@ def _optuna_chart(name: str, drawn: Figure, label: str, axes: tuple[str, str]) -
 def _row(space: Space, trial: Trial) -> list[object]:
     score_mm = trial["validation_mpjpe_mm"]
     sources = "".join(f"; continued from {name}" for name in trial["exploited"])
+    sources += f"; {trial['repeats']} with another seed" if trial.get("repeats") else ""
     return [
         trial["trial"],
         "–" if score_mm is None else f"{score_mm:.1f}",

@@ -10,6 +10,7 @@ from jobs.command_line import main as command_line
 from jobs.command_line.arguments import read_config
 from jobs.command_line.job_list import job_names
 from jobs.command_line.recipes import RECIPES, recipe_job, recipe_names
+from schemas import __version__
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 
@@ -54,3 +55,9 @@ def test_sigterm_ends_a_job_as_ctrl_c_does(tmp_path):
     )
     ended = subprocess.run([sys.executable, tmp_path / "stuck.py"], env=os.environ, text=True, capture_output=True)
     assert (ended.returncode, ended.stderr) == (130, "status: interrupted; run the same command again\n")
+
+
+def test_the_version_is_told(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["raylift", "--version"])
+    assert command_line.main() == 0
+    assert capsys.readouterr().out == f"raylift {__version__}\n"

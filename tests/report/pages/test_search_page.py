@@ -139,3 +139,11 @@ def test_a_browser_shows_the_page(open_page, screenshot):
         assert page.locator("#coordinates .axis-title").count() == 6
         assert page.locator("#importance .bars path").count() == 4
         assert screenshot(page, f"search_page_{scheme}").stat().st_size > 30_000
+
+
+def test_the_verdict_comes_first_and_repeats_are_listed_and_not_drawn():
+    again = trial(5, repeats="002")
+    page = search_page(report(trial(1), trial(2), again, verdict="Better than before by 3 mm."))
+    assert '<p class="note">Better than before by 3 mm.</p>' in page
+    assert "finished; 002 with another seed" in page
+    assert page.count(f"{again['parameters'][RATE]:.4g}") == 1, "in the table alone"

@@ -1,0 +1,76 @@
+"""Points: values that a search tries before its sampler proposes others."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from pipelines.io import storage
+from pipelines.search.space import outside, own_values
+from schemas.configs.search_space import Dimension, Space
+from schemas.configs.tune import TuneConfig
+from schemas.errors import UserError
+from schemas.job_config import flatten
+
+
+def read_points(config: TuneConfig, space: Space) -> list[dict[str, Any]]:
+    """The points of a search, each with a value for every searched field.
+
+    Args:
+        config: The search.
+        space: What is searched.
+
+    Raises:
+        UserError: The file cannot be read, or points lie outside the space; a line for each mistake.
+    """
+    given = _read(config.points) if isinstance(config.points, str) else config.points or ()
+    own = own_values(config, space)
+    points: list[dict[str, Any]] = []
+    mistakes: list[str] = []
+    for number, point in enumerate(given, start=1):
+        values = _in_one_level(point, space)
+        wrong = list(_mistakes(values, own, space))
+        mistakes += [f"points: point {number}: {mistake}" for mistake in wrong]
+        points.append({path: _typed(space[path], values.get(path, own[path])) for path in space})
+    if mistakes:
+        raise UserError("\n".join(mistakes))
+    return points
+
+
+def _read(uri: str) -> list[Mapping[str, Any]]:
+    try:
+        points = yaml.safe_load(storage.read_bytes(uri))
+    except OSError as error:
+        raise UserError(f"points={uri}: cannot be read: {error.strerror or error}") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"points={uri}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(points, list) or not all(isinstance(point, Mapping) for point in points):
+        raise UserError(f"points={uri}: holds no list of points; give one, such as [{{optimization.batch_size: 64}}]")
+    return points
+
+
+def _in_one_level(point: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """Values by dotted path, whether paths are written nested or dotted."""
+    return {path: _typed(space[path], value) if path in space else value for path, value in flatten(point).items()}
+
+
+def _typed(dimension: Dimension, value: Any) -> Any:
+    """The value as the search space has it: YAML 1.1 reads 1e-4 as a text, because it has no decimal point."""
+    if dimension.kind == "choice":
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return value
+    return int(number) if dimension.kind == "randint" and number.is_integer() else number
+
+
+def _mistakes(values: Mapping[str, Any], own: Mapping[str, Any], space: Space) -> Iterator[str]:
+    for path, value in values.items():
+        if path not in space:
+            yield f"{path} is not searched; searched are {', '.join(space)}"
+        elif outside(space, {path: value}):
+            (kind, bounds), *_ = space[path].document().items()
+            yield f"{path}={value} lies outside the search space, {kind} {bounds}"
+    for path in outside(space, {path: own[path] for path in space if path not in values}):
+        yield f"gives no {path}, and the config's own value, {own[path]}, lies outside the search space; give one"

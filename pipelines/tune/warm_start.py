@@ -1,0 +1,73 @@
+"""Trials of earlier searches, from which the sampler of a new one learns."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipelines.io import json_documents, storage
+from pipelines.search.optuna_study import Ending
+from pipelines.search.space import own_values
+from pipelines.tune import trial_records
+from pipelines.tune.trial_records import MANIFEST, TrialRecord
+from schemas.configs.search_space import Space
+from schemas.configs.tune import SearchConfig, TuneConfig
+from schemas.errors import UserError
+from schemas.job_config import flatten
+
+Earlier = tuple[Mapping[str, Any], Ending]
+
+
+def read_earlier(config: TuneConfig, space: Space, data: str) -> list[Earlier]:
+    """The trials of earlier searches that can be compared with those of a new one.
+
+    Args:
+        config: The new search; `warm_start` names the outputs of the earlier ones.
+        space: What it searches.
+        data: Digest of its tracks.
+
+    Raises:
+        UserError: An output holds no search, or one of other tracks or with other settings.
+    """
+    outputs = (config.warm_start,) if isinstance(config.warm_start, str) else config.warm_start or ()
+    return [trial for output in outputs for trial in _trials(output, config, space, data)]
+
+
+def ending_of(record: TrialRecord) -> Ending:
+    """How an ended trial ended, as samplers are told."""
+    assert record.state != "running"
+    return Ending("infeasible" if record.hopeless else record.state, record.counted_mm)
+
+
+def _trials(output: str, config: TuneConfig, space: Space, data: str) -> Iterator[Earlier]:
+    uri = storage.join(output, MANIFEST)
+    if not storage.exists(uri):
+        raise UserError(f"warm_start={output}: holds no search; give the output of one")
+    manifest = json_documents.read(uri)
+    if manifest["data"] != data:
+        raise UserError(
+            f"warm_start={output}: its trials saw other tracks, so their errors cannot be compared; leave it out"
+        )
+    own, settings = own_values(config, space), _compared(config)
+    for record in trial_records.read_trials(output):
+        # Members of a population change their values while they train.
+        if record.ended and not record.exploited and record.repeats is None:
+            trained = manifest["settings"] | record.parameters
+            others = {path: value for path, value in settings.items() if path not in space}
+            _require_same(output, trained, {p: v for p, v in others.items() if p not in record.parameters})
+            # What it searched and the new search does not may have other values in some of its trials.
+            if all(trained[path] == others[path] for path in others.keys() & record.parameters.keys()):
+                yield {path: trained.get(path, own[path]) for path in space}, ending_of(record)
+
+
+def _compared(config: TuneConfig) -> dict[str, Any]:
+    """What makes trials comparable: all settings of their training, but who computes."""
+    ignored = {*SearchConfig.model_fields, "resources"}
+    return json_documents.as_read(flatten(config.model_dump(mode="json", exclude=ignored)))
+
+
+def _require_same(output: str, trained: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    for path, value in settings.items():
+        if trained.get(path) != value:
+            raise UserError(
+                f"warm_start={output}: its trials have {path}={trained.get(path)}, now it is {value}, so their errors "
+                "cannot be compared; give the same, search it, or leave warm_start out"
+            )

@@ -1,0 +1,214 @@
+"""Every command of README and docs, as it is written: run, or followed as far as it goes in seconds.
+
+The commands of a page are a story: each finds what those before it have left. It takes place in an empty folder, on
+small data that lie where the text says. What would take minutes, a cluster or a GPU is listed with the reason.
+"""
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doc_commands import PAGES, ROOT, Command, check, commands, job_commands
+from register.registry_samples import coco_lifter
+from tracks.track_samples import make_track, write_tracks
+from train.training_samples import person, write
+
+from jobs.command_line.arguments import read_config
+from jobs.command_line.job_list import config_class, job_names
+from jobs.command_line.main import main, run_job
+from jobs.command_line.recipes import recipe_names, recipe_path
+from jobs.command_line.submit_arguments import read_submit_config
+from pipelines.lifters.checkpoint import save_lifter
+from pipelines.synthetic.truth import load_truth
+from schemas.layouts import layout, shared_joints
+
+# Commands that are not run, by how they begin, and why.
+NOT_RUN = {
+    "make demo": "minutes: tests/jobs/test_demo.py runs it with three people",
+    "make test": "runs the tests, this one among them",
+    "make coverage": "runs the tests, this one among them",
+    "make docs": "minutes: .ci/run runs it",
+    "pip install": "needs the network",
+    "pre-commit install": "needs the network, and changes the clone",
+    "python docs/draw_architecture.py": "changes the clone: tests/docs/test_architecture.py compares what it draws",
+    "python -m jobs.NAME": "stands for every job",
+    "python -m jobs.demo": "minutes: tests/jobs/test_demo.py runs it with three people",
+    "raylift NAME": "stands for every job",
+    "raylift compare cmu_semi mocap=FILE": "minutes, on a file that does not come with Raylift",
+    "raylift label …": "stands for any command of the job",
+    "raylift fetch_weights": "needs the network",
+    "raylift submit": "needs a cluster: its command line is checked",
+    "mlflow models serve": "serves until it is stopped: tests/register/test_serving.py asks such a server",
+    "export RAY_AUTH_MODE": "is for a cluster",
+    **dict.fromkeys(("docker", "kind", "kubectl", "helm", "mkdir", "ls"), "needs Docker and Kubernetes"),
+    **dict.fromkeys(("ray", "aws", "gcloud"), "needs a cluster in a cloud"),
+}
+
+Step = Callable[[Command], None]
+
+
+def reason(command: Command) -> str | None:
+    """Why a command is not run; None if it is."""
+    return next((why for begin, why in NOT_RUN.items() if f"{command.text} ".startswith(f"{begin} ")), None)
+
+
+def really(*smaller: str) -> Step:
+    """Run a command; fields that make it smaller come last."""
+
+    def step(command: Command) -> None:
+        _, job, *arguments = command.words
+        assert run_job(job, [*arguments, *smaller]) == 0, command.text
+
+    return step
+
+
+def listed(command: Command) -> None:
+    """Run a command that is no job."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", command.words)
+        assert main() == 0
+
+
+def checked(before: Callable[[], object] | None = None, leaves: Callable[[], object] | None = None) -> Step:
+    """Check a command and what it reads; `leaves` then writes what it would have written."""
+
+    def step(command: Command) -> None:
+        if before:
+            before()
+        check(command.words[1:])
+        if leaves:
+            leaves()
+
+    return step
+
+
+def tell(page: str, story: dict[str, Step]) -> None:
+    """Follow the commands of a page, each by the first step of the story whose key it begins with."""
+    told = set()
+    for command in commands(ROOT / page):
+        if reason(command) is None:
+            key = next((key for key in story if command.text.startswith(key)), None)
+            assert key is not None, f"{page}: nothing runs `{command.text}`"
+            story[key](command)
+            told.add(key)
+    assert told == story.keys()
+
+
+def labels() -> None:
+    """What a detector without errors finds in the studio's videos, where `label` writes it."""
+    pairs, tracks = np.array(shared_joints(layout("coco17"), layout("h36m17"))), []
+    for number, truth in enumerate(load_truth("studio")):
+        frames = len(truth.timestamps_s)
+        keypoints, scores = np.zeros((frames, 17, 2), np.float32), np.zeros((frames, 17), np.float32)
+        keypoints[:, pairs[:, 0]], scores[:, pairs[:, 0]] = truth.keypoints[:, pairs[:, 1]], 1
+        seen = {"keypoints": keypoints, "scores": scores, "timestamps_s": truth.timestamps_s, "fps": truth.fps}
+        names = {"subject": truth.subject, "action": truth.action, "camera": truth.view.name}
+        size = {"width": truth.view.width, "height": truth.view.height, "intrinsics": truth.view.intrinsics}
+        unlabeled = {"positions": None, "positions_layout": None, "interpolated": np.zeros(frames, bool)}
+        video = str(Path("studio", truth.video).absolute())
+        tracks.append(make_track(f"t{number}", frames, video=video, **seen, **names, **size, **unlabeled))
+    write_tracks(Path("out/tracks/a.parquet"), tracks)
+    Path("out/report.json").write_text('{"format": "raylift.report/1"}')
+
+
+def lifter(file: str) -> None:
+    """A lifter that has learned nothing, where a training or a search writes its best."""
+    Path(file).parent.mkdir(exist_ok=True)
+    save_lifter(file, *coco_lifter(fps=30.0))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder, and no command may depend on another."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+ALL = [command for page in PAGES for command in commands(page)]
+
+
+def test_the_pages_are_read():
+    found = {command.page for command in ALL}
+    assert {"README.md", "CONTRIBUTING.md", "docs/cluster.md", "docs/everyday.md", "docs/extending.md"} <= found
+    shown = {command.words[1] for command in ALL if command.page == "README.md" and command.text.startswith("raylift ")}
+    assert shown >= {"synthesize", "label", "import_poses", "train", "evaluate", "tune", "register", "lift"}
+
+
+def test_what_is_not_run_is_there():
+    assert [begin for begin in NOT_RUN if not any(f"{c.text} ".startswith(f"{begin} ") for c in ALL)] == []
+
+
+def test_make_has_every_target():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {command.words[1] for command in ALL if command.text.startswith("make ")} <= targets
+
+
+def test_the_commands_of_the_readme(folder, make_video, capfd):
+    story = {
+        "raylift label videos=your/folder": checked(before=lambda: make_video(folder / "your/folder/a.mp4", frames=5)),
+        "raylift lift video=clip.mp4": checked(before=lambda: make_video(folder / "clip.mp4", frames=5)),
+        "raylift synthesize": really("seconds=1", "width=64", "height=64"),
+        "raylift label videos=studio/manifest.csv": checked(leaves=labels),
+        "raylift import_poses": really(),
+        "raylift train": checked(leaves=partial(lifter, "lifter/best.pt")),
+        "raylift evaluate": really(),
+        "raylift tune": checked(leaves=partial(lifter, "search/best.pt")),
+        "raylift register": really(),
+        "raylift lift model=models:/lifter@champion": checked(),
+        "raylift recipes": listed,
+        "raylift label recipe.yaml": checked(
+            before=lambda: Path("recipe.yaml").write_text("videos: your/folder\noutput: other\n")
+        ),
+        "raylift status": really(),
+    }
+    tell("README.md", story)
+    assert "label: finished" in capfd.readouterr().out
+
+
+def test_the_snippet_of_the_readme_reads_tracks(folder):
+    write_tracks(folder / "out" / "tracks" / "a.parquet", [make_track("a", 12)])
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    known = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(snippet, known)
+    assert known["keypoints"].shape == (12, 17, 2)
+
+
+def test_the_commands_about_the_lifter_everyday(folder, make_video):
+    clip = lambda: make_video(folder / "clip.mp4", frames=5)  # noqa: E731
+    tell("docs/everyday.md", {"raylift lift video=clip.mp4": checked(before=clip)})
+
+
+@pytest.mark.parametrize("command", [c for c in ALL if c.text.startswith("raylift submit")], ids=lambda c: c.text)
+def test_submitted_commands_are_understood(command):
+    line = command.text.replace("logs|status|stop", "logs").replace("label …", "label videos=s3://b/v output=s3://b/o")
+    config = read_submit_config(line.split()[2:])
+    assert config.job in (None, *job_names())
+
+
+HELP = [
+    *(words for file in sorted((ROOT / "jobs").glob("*.py")) for words in job_commands(file.read_text("utf-8"))),
+    *(words for name in recipe_names() for words in job_commands(recipe_path(name).read_text("utf-8"))),
+]
+
+
+@pytest.mark.parametrize("words", [words for words in HELP if words[0] != "submit"], ids=" ".join)
+def test_the_commands_of_help_texts_and_recipes_are_understood(words, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    job, *arguments = words
+    if config_class(job).BARE_FIELD and "=" not in arguments[0]:
+        arguments[0] = f"{config_class(job).BARE_FIELD}={arguments[0]}"
+    read_config(config_class(job), arguments)
+
+
+def test_every_job_and_every_recipe_has_a_command():
+    assert {words[0] for words in HELP} == set(job_names())
+    assert {word for words in HELP for word in words if word.endswith(".yaml") and word.startswith("jobs/recipes/")} == {
+        f"jobs/recipes/{name}.yaml" for name in recipe_names()
+    }

@@ -1,0 +1,70 @@
+"""A search that learns from earlier ones over the same tracks."""
+
+import pytest
+from tune.search_samples import RATE, space_of, tune_config
+
+from pipelines.search.optuna_study import Ending
+from pipelines.search.samplers import Beginning, Sampler, known_combinations
+from pipelines.search.space import trial_count
+from pipelines.tune import trial_records
+from pipelines.tune.run import TuneJob
+from pipelines.tune.trial_records import TrialRecord
+from pipelines.tune.warm_start import read_earlier
+from schemas.errors import UserError
+
+CHANNELS = "lifter.channels"
+SPACE = f"{{{RATE}: {{choice: [0.001, 0.01]}}, {CHANNELS}: {{choice: [64, 1024]}}}}"
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """The output of a search with four trials."""
+    config = tune_config(f"output={tmp_path}/earlier", space=SPACE)
+    TuneJob(config, space_of(config), 4, "digest").manifest.write(config.output, "run", "search.json")
+    for number, (state, rate, channels) in enumerate(
+        [("finished", 0.001, 1024), ("stopped", 0.01, 1024), ("finished", 0.01, 64), ("running", 0.001, 64)], start=1
+    ):
+        values = {RATE: rate, CHANNELS: channels}
+        trial_records.write_trial(config.output, TrialRecord(number, "run", values, state, {1: 90.0 + number}))
+    return config.output
+
+
+def read(earlier, *fields, space=SPACE, data="digest"):
+    config = tune_config(f"warm_start={earlier}", *fields, space=space)
+    return config, read_earlier(config, space_of(config), data)
+
+
+def test_its_ended_trials_are_learned_from_and_not_tried_again(earlier):
+    config, trials = read(earlier)
+    assert trials == [
+        ({RATE: 0.001, CHANNELS: 1024}, Ending("finished", {1: 91.0})),
+        ({RATE: 0.01, CHANNELS: 1024}, Ending("stopped", {1: 92.0})),
+        ({RATE: 0.01, CHANNELS: 64}, Ending("finished", {1: 93.0})),
+    ]
+    space, beginning = space_of(config), Beginning(earlier=trials)
+    assert trial_count(config, space, known_combinations(config, space, beginning)) == 2
+    sampler = Sampler(config, space, beginning)
+    assert sampler.propose(1) == {RATE: 0.001, CHANNELS: 1024}, "the config's own: others are compared with its model"
+    assert sampler.propose(2) == {RATE: 0.001, CHANNELS: 64}
+
+
+def test_trials_with_another_value_of_what_is_searched_no_more_are_left_out(earlier):
+    _, trials = read(earlier, f"{CHANNELS}=1024", space=f"{{{RATE}: {{loguniform: [1e-4, 1e-2]}}}}")
+    assert [values for values, _ in trials] == [{RATE: 0.001}, {RATE: 0.01}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "data", "message"),
+    [
+        ([], "other", "its trials saw other tracks, so their errors cannot be compared"),
+        (["optimization.epochs=7"], "digest", "its trials have optimization.epochs=80, now it is 7"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(earlier, fields, data, message):
+    with pytest.raises(UserError, match=message):
+        read(earlier, *fields, data=data)
+
+
+def test_an_output_without_a_search_is_refused(tmp_path):
+    with pytest.raises(UserError, match="holds no search; give the output of one"):
+        read(tmp_path)
