@@ -165,8 +165,8 @@ def _contradictions(config: TuneConfig) -> Iterator[str]:
         yield f"trials={config.trials}: sampler=grid tries each combination once; leave trials out"
     if config.repeat_best and config.scheduler == "pbt":
         yield (
-            f"repeat_best={config.repeat_best}: scheduler=pbt changes values while trials run, so that there is nothing "
-            "to repeat; leave it out"
+            f"repeat_best={config.repeat_best}: scheduler=pbt changes values while trials run, so that there is "
+            "nothing to repeat; leave it out"
         )
     if config.repeat_best and "optimization.seed" in flatten_space(config.search_space):
         yield f"repeat_best={config.repeat_best}: repeats trials with other seeds; do not search optimization.seed"

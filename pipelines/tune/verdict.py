@@ -44,8 +44,8 @@ def sentence(default_mm: Sequence[float], best_mm: Sequence[float], people: str)
         return f"No trial is better than the config's own values on {people}."
     gained, uncertain = gain(default_mm, best_mm)
     if uncertain is None:
-        compared = f"{abs(gained):.1f} mm {'better' if gained > 0 else 'worse'} than the config's own values on {people}"
-        return f"{compared}, with one seed each, which can be chance; repeat_best=3 would tell."
+        compared = f"{abs(gained):.1f} mm {'better' if gained > 0 else 'worse'} than the config's own values"
+        return f"{compared} on {people}, with one seed each, which can be chance; repeat_best=3 would tell."
     interval = f"{gained:.1f} ± {uncertain:.1f} mm, {len(best_mm)} seeds"
     if math.isfinite(uncertain) and abs(gained) > uncertain:
         return f"{'Better' if gained > 0 else 'Worse'} than the config's own values by {interval}, on {people}."

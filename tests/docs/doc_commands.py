@@ -10,7 +10,9 @@ from jobs.command_line.arguments import plugin_config, read_config
 from jobs.command_line.job_list import config_class
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "cluster" / "README.md"])
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), ROOT / "cluster" / "README.md"]
+)
 # What a line begins with that is a command.
 PROGRAMS = (
     *("raylift", "python", "pip", "make", "mlflow", "ray", "pre-commit", "export", "mkdir", "ls"),
@@ -61,7 +63,7 @@ def check(words: list[str]) -> None:
 
 
 def job_commands(text: str) -> list[list[str]]:
-    """The commands `python -m jobs.NAME …` or `raylift NAME …` that begin a line of a docstring or of a recipe's header.
+    """The commands `python -m jobs.NAME …` or `raylift NAME …` that begin a line of a docstring or a recipe's header.
 
     Returns:
         The words of each from the name of the job on, without fields in brackets, which may be left out.

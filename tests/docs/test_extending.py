@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from doc_commands import check
 from train.training_samples import person, small, write
 
-from jobs.command_line.arguments import read_config
 from jobs.command_line.main import run_job
 from pipelines.detectors.base import Detector
 from pipelines.detectors.loading import load_detector
@@ -22,13 +22,9 @@ from pipelines.train.data import load_data
 from pipelines.train.loop import LifterTraining
 from pipelines.train.plan import plan_training
 from pipelines.training.worker_group import WorkerGroup
-from schemas.configs.import_poses import ImportPosesConfig
-from schemas.configs.label import LabelConfig
-from schemas.configs.train import TrainConfig
 from schemas.job_config import PluginConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
-CONFIGS = {"label": LabelConfig, "train": TrainConfig, "import_poses": ImportPosesConfig}
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +42,12 @@ def commands() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("command", commands(), ids=lambda command: command[0])
-def test_the_commands_are_accepted(command):
-    read_config(CONFIGS[command[0]], command[1:])
+def test_the_commands_find_what_they_name(command, make_video, tmp_path):
+    make_video(tmp_path / "clips" / "a.mp4", frames=5)
+    np.savez(tmp_path / "poses.npz", keypoints=np.zeros((4, 17, 2)), positions=np.zeros((4, 17, 3)))
+    if command[0] == "train":
+        write(tmp_path / "mocap" / "tracks", person("a"), person("b", subject="S2"))
+    check(command)
 
 
 def test_there_is_a_command_for_each_example():

@@ -130,7 +130,10 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     assert code == 0, told
     trials = command.trials()
     repeats = [trials.pop(name) for name in ("005", "006")]
-    assert [(trial["repeats"], trial["parameters"]["optimization.seed"]) for trial in repeats] == [("001", 1), ("001", 2)]
+    assert [(trial["repeats"], trial["parameters"]["optimization.seed"]) for trial in repeats] == [
+        ("001", 1),
+        ("001", 2),
+    ]
     assert [trial["state"] for trial in repeats] == ["finished", "finished"]
     assert "No trial is better than the config's own values on the people that trials were compared by (S2)." in told
     assert trials["001"]["parameters"][RATE] == 0.01
@@ -208,7 +211,12 @@ def test_a_terminated_search_ends_as_an_interrupted_one(head, corpus, tmp_path):
     assert command.left() == []
 
     limited = Command(
-        head, corpus, tmp_path / "out", f"search_space.{RATE}={{choice: [1e-2]}}", "optimization.epochs=900", "budget=20s"
+        head,
+        corpus,
+        tmp_path / "out",
+        f"search_space.{RATE}={{choice: [1e-2]}}",
+        "optimization.epochs=900",
+        "budget=20s",
     )
     code, told = limited.end()
     assert (code, told.splitlines()[-1]) == (

@@ -28,7 +28,9 @@ def test_a_list_and_a_file_may_name_some_fields_nested_or_dotted(tmp_path):
 
 
 def test_points_come_after_the_configs_own_values_and_are_not_tried_twice():
-    config = tune_config("points=[{optimization.learning_rate: 0.01}, {optimization.learning_rate: 0.002}]", space=SPACE)
+    config = tune_config(
+        "points=[{optimization.learning_rate: 0.01}, {optimization.learning_rate: 0.002}]", space=SPACE
+    )
     space = space_of(config)
     beginning = Beginning(read_points(config, space))
     first = Sampler(config, space, beginning)

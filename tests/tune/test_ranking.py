@@ -54,7 +54,9 @@ def test_models_of_the_best_and_of_the_configs_own_values_are_kept():
 
 def test_how_long_nothing_better_was_found():
     assert Ranking(tune_config(), OWN, PROPOSED).trials_since_best == 3
-    assert Ranking(tune_config(), OWN, PROPOSED[3:4]).trials_since_best == 0, "without a finished trial there is no best"
+    assert Ranking(tune_config(), OWN, PROPOSED[3:4]).trials_since_best == 0, (
+        "without a finished trial there is no best"
+    )
 
 
 def test_the_gain_has_the_interval_of_welchs_test():

@@ -215,7 +215,10 @@ def test_a_search_ends_when_nothing_better_is_found_and_when_it_is_told_to(confi
         assert not survey(job_of(concluded)).nothing_to_do
         told = search_report.write_report(Search(concluded, space_of(config), run, Notes()), "digest", run)
     assert told["best"]["trial"] == "001"
-    assert told["verdict"] == "No trial is better than the config's own values on the people that trials were compared by (S2)."
+    assert (
+        told["verdict"]
+        == "No trial is better than the config's own values on the people that trials were compared by (S2)."
+    )
     assert survey(job_of(concluded)).nothing_to_do
     assert not survey(job_of(config)).nothing_to_do
 
