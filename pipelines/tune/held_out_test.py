@@ -1,5 +1,7 @@
 """Errors on people whom no trial was trained on or compared by."""
 
+from collections.abc import Sequence
+
 from pipelines.evaluate.evaluation import evaluate
 from pipelines.evaluate.plan import choose_device, choose_tracks
 from pipelines.io import storage
@@ -23,7 +25,7 @@ def require_apart(config: TuneConfig, plan: TrainingPlan) -> None:
     if not config.test_subjects:
         return
     labeled = f"labeled={config.labeled}"
-    uses: tuple[tuple[str, list[TrackInfo], str], ...] = (
+    uses: tuple[tuple[str, Sequence[TrackInfo], str], ...] = (
         ("trained on", plan.training, "data.subjects without it"),
         ("what trials are compared by", plan.validation, "another one"),
         ("among the unlabeled tracks", plan.unlabeled, "data.unlabeled_subjects without it"),

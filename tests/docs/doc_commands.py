@@ -49,7 +49,7 @@ def commands(page: Path) -> list[Command]:
     return [
         Command(page.relative_to(ROOT).as_posix(), re.sub(r"^(?:[A-Z_]+=\S* )*(?:\.venv/bin/)?", "", line))
         for line in written
-        if _COMMAND.match(f"{line} ")
+        if _COMMAND.match(line)
     ]
 
 

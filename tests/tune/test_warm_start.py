@@ -8,7 +8,7 @@ from pipelines.search.samplers import Beginning, Sampler, known_combinations
 from pipelines.search.space import trial_count
 from pipelines.tune import trial_records
 from pipelines.tune.run import TuneJob
-from pipelines.tune.trial_records import TrialRecord
+from pipelines.tune.trial_records import State, TrialRecord
 from pipelines.tune.warm_start import read_earlier
 from schemas.errors import UserError
 
@@ -21,9 +21,11 @@ def earlier(tmp_path):
     """The output of a search with four trials."""
     config = tune_config(f"output={tmp_path}/earlier", space=SPACE)
     TuneJob(config, space_of(config), 4, "digest").manifest.write(config.output, "run", "search.json")
-    for number, (state, rate, channels) in enumerate(
-        [("finished", 0.001, 1024), ("stopped", 0.01, 1024), ("finished", 0.01, 64), ("running", 0.001, 64)], start=1
-    ):
+    trials: list[tuple[State, float, int]] = [
+        *(("finished", 0.001, 1024), ("stopped", 0.01, 1024)),
+        *(("finished", 0.01, 64), ("running", 0.001, 64)),
+    ]
+    for number, (state, rate, channels) in enumerate(trials, start=1):
         values = {RATE: rate, CHANNELS: channels}
         trial_records.write_trial(config.output, TrialRecord(number, "run", values, state, {1: 90.0 + number}))
     return config.output
