@@ -89,7 +89,11 @@ def show(report: dict[str, Any]) -> None:
         ("epochs", f"{report['epochs']}, {last['people_per_s']:,.0f} people/s in the last"),
         ("best", f"epoch {report['best_epoch']}, {held_out}"),
         ("output", f"{report['output']}/best.pt, /last.pt, /report.json"),
-        ("use it", f"python -m jobs.label detector=hrnet detector.weights={report['output']}/best.pt …"),
+        ("use it", f"raylift label detector=hrnet detector.weights={report['output']}/best.pt videos=… output=…"),
+        (
+            "",
+            "with one person who fills the picture, detector.persons.name=whole_frame fetches no model to find people",
+        ),
     ]
     if report["unreadable"]:
         rows.insert(1, ("unreadable", f"{report['unreadable']:,} images or stretches of video, named in report.json"))

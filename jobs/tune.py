@@ -92,8 +92,8 @@ class Display:
     def began(self, trial: TrialRecord) -> None:
         """Count it."""
         self._records[trial.number] = trial
-        if trial.repeats is not None and trial.number > self._trials:
-            self._trials = trial.number
+        if trial.repeats is not None:
+            self._trials = max(self._trials, trial.number + len(self._ranking.missing_repeats))
             self._bars.update(self._task, total=self._trials * self._epochs)
         self._running[trial.number] = 0
         self._show()
@@ -139,14 +139,18 @@ class Display:
 
     def _best_so_far(self) -> str:
         """The best trial, and its gain over the config's own values."""
-        ranking = Ranking(self._job.config, self._own, self._records.values())
+        ranking = self._ranking
         best, default = next(iter(ranking.best_first), None), ranking.default
         if best is None or best.best_mm is None:
             return ""
         gained = ""
-        if default is not None and default.best_mm is not None:
-            gained = f", {default.best_mm - best.best_mm:.1f} less than the config's own values"
+        if default is not None and default != best and default.best_mm is not None:
+            gained = f", {default.best_mm - best.best_mm:.1f} mm less than the config's own values"
         return f", best {best.best_mm:.1f} mm (trial {best.name}{gained})"
+
+    @property
+    def _ranking(self) -> Ranking:
+        return Ranking(self._job.config, self._own, self._records.values())
 
     def _left(self, done: int) -> str:
         """How long the search will take at the pace of this run so far."""

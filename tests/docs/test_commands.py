@@ -17,16 +17,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from doc_commands import PAGES, ROOT, Command, check, commands, job_commands
+from evaluate.lifter_samples import write_lifter
 from register.registry_samples import coco_lifter
 from tracks.track_samples import make_track, write_tracks
+from train.training_samples import person, write
 
-from jobs.command_line.arguments import read_config
+from jobs.command_line.arguments import plugin_config, read_config
 from jobs.command_line.job_list import config_class, job_names
 from jobs.command_line.main import main, run_job
 from jobs.command_line.recipes import recipe_names, recipe_path
 from jobs.command_line.submit_arguments import read_submit_config
 from pipelines.lifters.checkpoint import save_lifter
+from pipelines.search.space import own_values, search_space
 from pipelines.synthetic.truth import load_truth
+from pipelines.tune.best_files import write_best
+from pipelines.tune.ranking import Ranking
+from pipelines.tune.trial_records import TrialRecord
+from schemas.configs.tune import TuneConfig
 from schemas.layouts import layout, shared_joints
 
 # Commands that are not run, by how they begin, and why.
@@ -184,8 +191,26 @@ def test_the_commands_about_the_lifter_everyday(folder, make_video):
     tell("docs/everyday.md", {"raylift lift video=clip.mp4": checked(before=clip)})
 
 
+def searched(command: Command) -> None:
+    """Check a search, and leave what one does whose first trial was best."""
+    check(command.words[1:])
+    config = read_config(TuneConfig, command.words[2:])
+    own = own_values(config, search_space(config, plugin_config))
+    model = Path(config.output, "trials", "001", "best.pt")
+    model.parent.mkdir(parents=True, exist_ok=True)
+    write_lifter(str(model))
+    write_best(config, Ranking(config, own, [TrialRecord(1, "run", own, "finished", {1: 90.0}, best_epoch=1)]))
+
+
+def test_the_commands_about_searching(folder):
+    people = [person(f"of {name}", subject=name) for name in ("S000", "S001", "S002", "S003", "S004", "S005")]
+    for tracks in ("mocap/tracks", "out/tracks"):
+        write(folder / tracks, *people)
+    tell("docs/search.md", {"raylift tune": searched, "raylift train": checked(), "raylift register": checked()})
+
+
 def test_other_pages_have_no_commands_that_nothing_runs():
-    told = ("README.md", "docs/everyday.md", "docs/extending.md")
+    told = ("README.md", "docs/everyday.md", "docs/extending.md", "docs/search.md")
     assert [c.text for c in ALL if c.page not in told and reason(c) is None] == []
 
 
