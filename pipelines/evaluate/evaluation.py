@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pipelines.evaluate.track_scores import TrackScore, score_tracks
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.model import LiftingModel
-from pipelines.pose.protocol import ActionTable, Mean, SequenceScore, action_tables, frame_weighted_mean
+from pipelines.pose.protocol import FIRST_WORD, ActionTable, Mean, SequenceScore, action_tables, frame_weighted_mean
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
 from schemas.layouts import layout, shared_joints
@@ -40,6 +40,7 @@ def evaluate(
     *,
     flip: bool = True,
     by_subject: bool = False,
+    action_pattern: str = FIRST_WORD,
 ) -> Evaluation:
     """Score a lifter; labeled and unlabeled tracks may be mixed, and are scored separately.
 
@@ -49,6 +50,7 @@ def evaluate(
         tracks: Read one after another, once; one batch of them is in memory at a time.
         flip: Whether to average with the prediction for the mirror image.
         by_subject: Whether to make one table for each subject instead of one for all.
+        action_pattern: Regular expression for the part of an action's name that all its takes share.
 
     Raises:
         UserError: A track has other layouts, numbers that are not finite or no frame rate; there is no frame at all;
@@ -59,7 +61,7 @@ def evaluate(
         raise UserError("data: the tracks have no frame; give others")
     labeled = [track.score for track in scores if track.labeled]
     unlabeled = [track.score for track in scores if not track.labeled]
-    tables = action_tables(labeled, by_subject=by_subject) if labeled else []
+    tables = action_tables(labeled, by_subject=by_subject, action_pattern=action_pattern) if labeled else []
     return Evaluation(
         tables=tables,
         average=_average(tables) if tables else None,

@@ -1,5 +1,6 @@
 """The report of an evaluation: the content of `metrics.json`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +15,8 @@ from schemas.configs.evaluate import EvaluateConfig
 from schemas.layouts import layout
 
 FORMAT = "raylift.metrics/1"
+# The number of a take at the end of an action's name.
+_TAKE = re.compile(r"[ _-]*\d+$")
 
 
 def notes_of_training(card: LifterCard, tracks: Sequence[TrackInfo]) -> list[str]:
@@ -22,6 +25,22 @@ def notes_of_training(card: LifterCard, tracks: Sequence[TrackInfo]) -> list[str
     if not both:
         return []
     return [f"the lifter was trained on {', '.join(both)}: scores of these people say little about others"]
+
+
+def _notes_of_actions(evaluation: Evaluation) -> list[str]:
+    """A note if actions of the table look like takes of one action: walk_01 and walk_02."""
+    actions = {action for table in evaluation.tables for action in table.actions}
+    takes: dict[str, list[str]] = {}
+    for action in sorted(actions):
+        if re.search("[A-Za-z]", stem := _TAKE.sub("", action)):
+            takes.setdefault(stem, []).append(action)
+    several = [names for names in takes.values() if len(names) > 1]
+    if not several:
+        return []
+    return [
+        f"{' and '.join(several[0][:2])} count as two actions; action_pattern=[a-zA-Z]+ makes them takes of one, "
+        "as in most protocols"
+    ]
 
 
 def make_report(
@@ -43,6 +62,7 @@ def make_report(
             "digest": keypoint_reader.digest({track.file for track in tracks}),
             "subjects": config.subjects,
             "actions": config.actions,
+            "action_pattern": config.action_pattern,
             "cameras": config.cameras,
             "labeled_tracks": sum(track.labeled for track in evaluation.tracks),
             "unlabeled_tracks": sum(not track.labeled for track in evaluation.tracks),
@@ -61,6 +81,6 @@ def make_report(
             }
             for table in evaluation.tables
         ],
-        "notes": [*notes_of_training(card, tracks), *evaluation.notes],
+        "notes": [*notes_of_training(card, tracks), *_notes_of_actions(evaluation), *evaluation.notes],
         "tracks": [asdict(track) for track in evaluation.tracks],
     }

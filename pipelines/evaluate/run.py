@@ -77,7 +77,14 @@ def execute(job: EvaluateJob, watch: Watch) -> dict[str, Any]:
     """
     config, card = job.config, job.card
     tracks = watch(read_rows(job.tracks))
-    scores = evaluate(job.model.to(job.device), card, tracks, flip=config.flip, by_subject=config.by_subject)
+    scores = evaluate(
+        job.model.to(job.device),
+        card,
+        tracks,
+        flip=config.flip,
+        by_subject=config.by_subject,
+        action_pattern=config.action_pattern,
+    )
     report = make_report(config, card, job.tracks, scores)
     json_documents.write(job.metrics_file, report)
     return report

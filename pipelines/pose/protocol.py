@@ -5,8 +5,12 @@ Sequences are averaged per action, weighted by their frames; actions are then av
 different number, and not the published one.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+# The names of Human3.6M: "Walking 1" and "Walking 2" are takes of "Walking".
+FIRST_WORD = r"[^ ]+"
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,10 @@ class SequenceScore:
     metrics: Mapping[str, float]
     per_joint_mm: tuple[float, ...]
 
-    @property
-    def action_key(self) -> str:
-        """The action without the take: what precedes the first space."""
-        return self.action.split(" ", 1)[0]
+    def action_key(self, pattern: str) -> str:
+        """The action without the take: what the pattern matches at the beginning of its name."""
+        found = re.match(pattern, self.action)
+        return found.group() if found and found.group() else self.action
 
 
 @dataclass(frozen=True)
@@ -70,17 +74,28 @@ def frame_weighted_mean(scores: Sequence[SequenceScore]) -> Mean:
     return _mean(scores, [score.frames for score in scores])
 
 
-def action_tables(scores: Sequence[SequenceScore], *, by_subject: bool = False) -> list[ActionTable]:
-    """The protocol's table: one for all, or one for each subject in order of appearance (HumanEva)."""
+def action_tables(
+    scores: Sequence[SequenceScore], *, by_subject: bool = False, action_pattern: str = FIRST_WORD
+) -> list[ActionTable]:
+    """The protocol's table: one for all, or one for each subject in order of appearance (HumanEva).
+
+    Args:
+        scores: The scores of sequences.
+        by_subject: Whether to make one table for each subject.
+        action_pattern: Regular expression for the part of an action's name that all its takes share.
+    """
     if not by_subject:
-        return [_table(None, scores)]
+        return [_table(None, scores, action_pattern)]
     subjects = _unique(score.subject for score in scores)
-    return [_table(subject, [score for score in scores if score.subject == subject]) for subject in subjects]
+    of_subjects = ([score for score in scores if score.subject == subject] for subject in subjects)
+    return [_table(subject, own, action_pattern) for subject, own in zip(subjects, of_subjects, strict=True)]
 
 
-def _table(subject: str | None, scores: Sequence[SequenceScore]) -> ActionTable:
-    keys = _unique(score.action_key for score in scores)
-    actions = {key: frame_weighted_mean([score for score in scores if score.action_key == key]) for key in keys}
+def _table(subject: str | None, scores: Sequence[SequenceScore], action_pattern: str) -> ActionTable:
+    takes: dict[str, list[SequenceScore]] = {}
+    for score in scores:
+        takes.setdefault(score.action_key(action_pattern), []).append(score)
+    actions = {key: frame_weighted_mean(of_action) for key, of_action in takes.items()}
     means = list(actions.values())
     return ActionTable(subject, actions, _mean(means, [1] * len(means)), frame_weighted_mean(scores))
 

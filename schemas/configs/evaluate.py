@@ -1,6 +1,8 @@
 """Config of the evaluate job."""
 
-from pydantic import Field
+import re
+
+from pydantic import Field, field_validator
 
 from schemas.job_config import Address, Addresses, JobConfig, ModelAddress
 
@@ -30,8 +32,21 @@ class EvaluateConfig(JobConfig):
     by_subject: bool = False
     """Report a table for each subject and average over subjects last, as results on HumanEva are reported."""
 
+    action_pattern: str = "[^ ]+"
+    """Regular expression for the part of an action's name that all its takes share: by default what precedes the first
+    space ("Walking 1" and "Walking 2" are one action); [a-z]+ joins walk_01 and walk_02."""
+
     output: Address | None = Field(default=None, min_length=1)
     """Folder (any URI) for metrics.json. If not given and best.pt is on this machine, evaluation_best/ beside it."""
+
+    @field_validator("action_pattern")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        return pattern
 
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Where to compute: cpu, cuda, cuda:1, …, or auto (the GPU if there is one)."""

@@ -59,6 +59,19 @@ def test_people_that_the_lifter_was_trained_on_are_named(command, tmp_path, capf
     assert "the lifter was trained on" not in out
 
 
+def test_takes_of_one_action_are_joined_by_a_pattern(command, tmp_path, capfd):
+    write(tmp_path / "takes", *(person(name, 20, action=name) for name in ("walk_01", "walk_02")))
+    code, out, _ = raylift(capfd, command[0], "data=takes")
+    assert code == 0
+    assert "walk_01 and walk_02 count as two actions; action_pattern=[a-zA-Z]+ makes them takes of one" in out
+    code, out, _ = raylift(capfd, command[0], "data=takes", "action_pattern=[a-z]+")
+    assert code == 0
+    assert "count as two actions" not in out
+    report = read(tmp_path / "lifter" / "evaluation_best" / "metrics.json")
+    assert list(report["tables"][0]["actions"]) == ["walk"]
+    assert raylift(capfd, *command, "action_pattern=[a-")[0] == 2
+
+
 def test_the_table_and_the_file_hold_the_numbers(command, tmp_path, capfd):
     code, out, _ = raylift(capfd, *command)
     assert code == 0

@@ -29,6 +29,16 @@ def test_actions_are_weighted_by_frames_and_their_average_is_not():
     assert (table.average.frames, table.actions["Walking"].frames) == (500, 400)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "actions"),
+    [("[a-z]+", ["walk", "02_05"]), (r".+?(?=_\d+$)", ["walk", "02"]), ("[^ ]+", ["walk_01", "walk_02", "02_05"])],
+)
+def test_a_pattern_says_which_names_are_takes_of_one_action(pattern, actions):
+    scores = [score("S1", name, 10, 50.0) for name in ("walk_01", "walk_02", "02_05")]
+    (table,) = action_tables(scores, action_pattern=pattern)
+    assert list(table.actions) == actions
+
+
 def test_joints_are_averaged_like_metrics():
     (table,) = action_tables(SCORES)
     assert table.actions["Walking"].per_joint_mm == pytest.approx((45, 90))
