@@ -34,6 +34,7 @@ from pipelines.tune.ranking import Ranking
 from pipelines.tune.run import TuneJob, TuneWork
 from pipelines.tune.trial_records import TrialRecord, trial_name
 from schemas.configs.search_space import short_names
+from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import TuneConfig
 
 # Trials of the final table; report.json and search.html have them all.
@@ -194,7 +195,7 @@ def show(report: dict[str, Any]) -> None:
         table.add_column(column, justify="right" if column in ("mm", "epochs") else "left", no_wrap=True)
     trials = best_first(report["trials"])
     for trial in trials[:TRIALS_SHOWN]:
-        score = trial["validation_mpjpe_mm"]
+        score = trial["error_mm"]
         table.add_row(
             trial["trial"],
             trial["state"],
@@ -210,6 +211,7 @@ def show(report: dict[str, Any]) -> None:
         console.print(f"trial {name} with {seeds} other seeds: {repeated['mean_mm']:.1f} ± {sd_mm:.1f} mm (sd)")
     best, output = report["best"], report["output"]
     console.print()
-    console.print(f"best      trial {best['trial']}, {best['validation_mpjpe_mm']:.1f} mm held out")
+    error = f"{best['error_mm']:.1f} mm {ERROR_NAMES[report['metric']]}"
+    console.print(f"best      trial {best['trial']}, {error} held out")
     console.print(f"output    {output}/best.pt, /best.yaml, /search.html, /report.json")
     console.print(f"train it  raylift train {output}/best.yaml output={output}/best")

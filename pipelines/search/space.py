@@ -25,6 +25,7 @@ REFUSED = {
     "data.actions": "errors on other actions cannot be compared",
     "data.fps": "errors on other frames cannot be compared",
     "data.downsample": "errors on other frames cannot be compared",
+    "metric": "errors of different kinds cannot be compared",
     "labeled": "trials differ in settings, not in data",
     "unlabeled": "trials differ in settings, not in data",
     "output": "trials differ in settings, not in data",

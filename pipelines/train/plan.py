@@ -81,6 +81,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     _check_joints(config, [*training, *validation, *unlabeled], input_layout, output_layout)
     if unlabeled:
         _check_projection(config, unlabeled, input_layout, output_layout)
+    trajectory = bool(unlabeled) if config.trajectory is None else config.trajectory
+    _check_metric(config, validation, trajectory)
     source_fps = data.fps or _one_rate(training)
     lifter = build_model(config.lifter, input_layout, output_layout, False, data.input).pose
     fps = source_fps / data.downsample
@@ -114,7 +116,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         shape=shape,
         features=lifter.input_features,
         # Unlabeled tracks can be projected only where their root is.
-        trajectory=bool(unlabeled) if config.trajectory is None else config.trajectory,
+        trajectory=trajectory,
         short_tracks=sum(0 < length < shape.receptive_field for length in [*lengths, *unlabeled_lengths]),
         digest=keypoint_reader.digest(file for source in sources for file in keypoint_reader.tracks_files(source)),
     )
@@ -182,6 +184,13 @@ def _check_joints(
             f"data.world.enabled=true: {output_layout.name} positions lack {missing[0]} of {input_layout.name} to make "
             "views of; give data.input_layout=limbs12"
         )
+
+
+def _check_metric(config: TrainConfig, validation: Sequence[TrackInfo], trajectory: bool) -> None:
+    if config.metric != "mpjpe_mm" and not validation:
+        raise UserError(f"metric={config.metric}: is measured on people held out; give data.validation_subjects")
+    if config.metric == "trajectory_mm" and not trajectory:
+        raise UserError("metric=trajectory_mm: this lifter predicts no trajectory; give trajectory=true")
 
 
 def _one_rate(tracks: Sequence[TrackInfo]) -> float:

@@ -1,6 +1,7 @@
 """The train job: prepare (check the data), survey (what the output holds), execute (train what is missing)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +123,9 @@ def _report(job: TrainJob, outcome: Outcome) -> dict[str, Any]:
         "best_epoch": int(best["epoch"]),
         # Epochs without unlabeled tracks, among which the best one is not looked for.
         "warmup_epochs": config.warmup_epochs,
-        "best_validation_mpjpe_mm": best[SELECTION] if plan.validation else None,
+        "metric": config.metric,
+        "best_validation_mm": best[SELECTION] if plan.validation else None,
+        "best_validation_mpjpe_mm": _mpjpe_mm(config, best, outcome) if plan.validation else None,
         "last": last.metrics(),
         "tracks": {
             "training": len(plan.training),
@@ -134,3 +137,10 @@ def _report(job: TrainJob, outcome: Outcome) -> dict[str, Any]:
         "receptive_field": plan.shape.receptive_field,
         "data": plan.digest,
     }
+
+
+def _mpjpe_mm(config: TrainConfig, best: Mapping[str, Any], outcome: Outcome) -> float | None:
+    """The MPJPE of the best epoch, by whatever metric it was chosen; None if another training went through it."""
+    if config.metric == "mpjpe_mm":
+        return best[SELECTION]
+    return next((epoch.validation["mpjpe_mm"] for epoch in outcome.epochs if epoch.epoch == best["epoch"]), None)

@@ -14,7 +14,7 @@ from schemas.configs.train import TrainConfig
 
 # The model for use in each checkpoint.
 LIFTER_FILE = "lifter.pt"
-# The metric that checkpoints are ranked by, mm.
+# The number that checkpoints are ranked by: the error that the config names, mm.
 SELECTION = "selection_mm"
 
 
@@ -34,9 +34,8 @@ def train_worker(settings: dict[str, Any]) -> None:
     def write_model(training: LifterTraining, folder: str) -> None:
         save_lifter(storage.join(folder, LIFTER_FILE), training.model, card)
 
+    def score(report: EpochReport) -> float:
+        # Without held-out tracks the last epoch is the best.
+        return report.validation[config.metric] if report.validation else -float(report.epoch)
+
     run_worker(settings, config.optimization.epochs, make, write_model, score)
-
-
-def score(report: EpochReport) -> float:
-    """The number by which checkpoints are ranked; without held-out tracks the last epoch is the best."""
-    return report.validation.get("mpjpe_mm", -float(report.epoch))

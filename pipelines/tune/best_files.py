@@ -7,6 +7,7 @@ from pipelines.search.space import trial_config
 from pipelines.tune import trial_records
 from pipelines.tune.ranking import Ranking
 from pipelines.tune.trial_records import TrialRecord
+from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import TuneConfig
 
 
@@ -39,7 +40,7 @@ def _recipe(config: TuneConfig, ranking: Ranking, best: TrialRecord) -> str:
         "#",
         f"#   raylift train {config.output}/best.yaml output={config.output}/best",
         "#",
-        f"# Expected: {best.best_mm:.1f} mm MPJPE on the people held out ({people}),",
+        f"# Expected: {best.best_mm:.1f} mm {ERROR_NAMES[config.metric]} on the people held out ({people}),",
         f"# as trial {best.name} after epoch {best.best_epoch}; its model is {config.output}/best.pt.",
     ]
     if best.exploited:

@@ -39,11 +39,11 @@ def require_apart(config: TuneConfig, plan: TrainingPlan) -> None:
 
 
 def score_test(config: TuneConfig, number: int) -> float:
-    """The error of a trial's model on the test's subjects, mm MPJPE, as the evaluate job computes it."""
+    """The error of a trial's model on the test's subjects, mm, as the evaluate job computes it."""
     file = storage.join(trial_records.trial_folder(config.output, number), "best.pt")
     model, card = load_lifter(file)
     chosen = EvaluateConfig(model=file, data=config.labeled, subjects=config.test_subjects, actions=config.data.actions)
     tracks = [track for track in choose_tracks(chosen, card) if track.positions_layout is not None]
     scores = evaluate(model.to(choose_device(chosen.device)), card, read_rows(tracks), flip=chosen.flip)
     assert scores.average is not None
-    return scores.average.metrics["mpjpe_mm"]
+    return scores.average.metrics[config.metric]

@@ -175,7 +175,7 @@ class Search:
 
     def finish(self, number: int, report: Mapping[str, Any]) -> None:
         """A trial has trained to its last epoch; `report` is its training's."""
-        best, best_mm = report["best_epoch"], report["best_validation_mpjpe_mm"]
+        best, best_mm = report["best_epoch"], report["best_validation_mm"]
         scores_mm = self.records[number].scores_mm | {best: best_mm}
         self._runs[number].log_json(report, "report.json")
         self._runs[number].log_tags({"raylift.data": report["data"], "raylift.state": "finished"})

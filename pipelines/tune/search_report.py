@@ -39,11 +39,12 @@ def compose(config: TuneConfig, space: Space, records: Iterable[TrialRecord], da
         "version": __version__,
         "output": config.output,
         "verdict": _verdict(config, ranking, {}),
+        "metric": config.metric,
         "sampler": config.sampler,
         "scheduler": config.scheduler,
         "epochs": config.optimization.epochs,
         "search_space": {path: dimension.document() for path, dimension in space.items()},
-        "best": best and {name: best.document()[name] for name in ("trial", "validation_mpjpe_mm", "best_epoch")},
+        "best": best and {name: best.document()[name] for name in ("trial", "error_mm", "best_epoch")},
         "repeats": [_repeats(ranking, trial) for trial in ranking.best_first if ranking.repeats_of(trial)],
         "test": None,
         "trials": [record.document() for record in ranking.records],
@@ -66,7 +67,7 @@ def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
         scores_mm = _test(search.config, ranking)
         report["test"] = {
             "subjects": list(search.config.test_subjects),
-            "mpjpe_mm": {search.records[number].name: score_mm for number, score_mm in scores_mm.items()},
+            "error_mm": {search.records[number].name: score_mm for number, score_mm in scores_mm.items()},
         }
         report["verdict"] = _verdict(search.config, ranking, scores_mm)
     # The process of a stopped trial may still write for a while, so its files are removed only now.
@@ -79,7 +80,7 @@ def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
     if ranking.best is not None:
         for name, content in write_best(search.config, ranking).items():
             run.log_bytes(content, name)
-        run.log_metrics({"best_validation_mpjpe_mm": ranking.best.best_mm})
+        run.log_metrics({f"best_validation_{search.config.metric}": ranking.best.best_mm})
         run.log_tags({"raylift.best_run": ranking.best.run_id})
         # Written last: its presence marks a complete output.
         json_documents.write(storage.join(output, "report.json"), report)

@@ -78,7 +78,7 @@ class TrainingTrial(tune.Trainable):
             # could end before the others start.
             compared = max(1, epoch.epoch - epoch.epoch % self._interval)
             wait_for(self._population, int(self.trial_id), epoch.epoch, compared)
-        score_mm = epoch.validation["mpjpe_mm"]
+        score_mm = epoch.validation[self._config.metric]
         # Trials of a semi-supervised search that differ in what unlabeled tracks do are still equal in the warm-up.
         if epoch.epoch > self._config.warmup_epochs:
             self._best_mm = min(score_mm, self._best_mm)

@@ -77,7 +77,7 @@ class TrialRecord:
             "trial": self.name,
             "state": self.state,
             "parameters": self.parameters,
-            "validation_mpjpe_mm": self.best_mm,
+            "error_mm": self.best_mm,
             "best_epoch": self.best_epoch,
             "epochs": max(self.scores_mm, default=0),
             "warmup_epochs": self.warmup_epochs,

@@ -1,5 +1,6 @@
 """Config of the train job."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,6 +13,18 @@ Weight = Annotated[float, Field(ge=0)]
 FieldOfView = Annotated[float, Field(gt=0, lt=180)]
 Elevation = Annotated[float, Field(gt=-90, lt=90)]
 SubjectWeight = Annotated[str, Field(pattern=r"^.+=\d+(\.\d+)?$")]
+ErrorMetric = Literal[
+    "mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "trajectory_mm", "bone_length_error_mm"
+]
+"""Errors on held-out people by which models are chosen, mm (MPJVE: mm per frame)."""
+ERROR_NAMES: Mapping[ErrorMetric, str] = {
+    "mpjpe_mm": "MPJPE",
+    "p_mpjpe_mm": "P-MPJPE",
+    "n_mpjpe_mm": "N-MPJPE",
+    "mpjve_mm": "MPJVE",
+    "trajectory_mm": "trajectory error",
+    "bone_length_error_mm": "bone length error",
+}
 LifterInput = Literal["screen", "person_centred"]
 """How a lifter is given keypoints: as places on the screen, or as rays around the person."""
 
@@ -235,6 +248,9 @@ class TrainConfig(TrainingConfig):
 
     output: Address = Field(min_length=1)
     """Folder (any URI) for checkpoints, best.pt, last.pt and report.json. Run the same command again to resume."""
+
+    metric: ErrorMetric = "mpjpe_mm"
+    """Error on data.validation_subjects by which the best epoch is chosen."""
 
     @property
     def warmup_epochs(self) -> int:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from schemas.configs.train import TrainingConfig
+from schemas.configs.train import ErrorMetric, TrainingConfig
 from schemas.job_config import Address, Addresses, JobConfig
 
 Duration = Annotated[str, Field(pattern=r"^\d+(\.\d+)?[smhd]$")]
@@ -74,6 +74,9 @@ class SearchConfig(JobConfig):
 
     pbt: PbtConfig = PbtConfig()
     """Options of scheduler=pbt."""
+
+    metric: ErrorMetric = "mpjpe_mm"
+    """Error on data.validation_subjects by which trials are compared and the best epoch of each is chosen."""
 
     points: Address | tuple[dict[str, Any], ...] | None = None
     """Values to try first, after the config's own: a list such as [{optimization.learning_rate: 0.01}], or a YAML file

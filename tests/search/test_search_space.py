@@ -92,6 +92,7 @@ def test_choices_are_what_the_training_config_takes():
         ("{lifter.name: {choice: [temporal_conv]}}", "one lifter is searched at a time"),
         ("{resources.num_workers: {randint: [1, 2]}}", "cannot be searched: who computes changes no result"),
         ("{data.fps: {choice: [25, 50]}}", "cannot be searched: errors on other frames cannot be compared"),
+        ("{metric: {choice: [mpjpe_mm, p_mpjpe_mm]}}", "errors of different kinds cannot be compared"),
         ("{labeled: {choice: [a, b]}}", "trials differ in settings, not in data"),
         ("{output: {choice: [a, b]}}", "trials differ in settings, not in data"),
         ("{optimization.epochs: {randint: [1, 3]}}", "scheduler=asha compares trials epoch by epoch"),

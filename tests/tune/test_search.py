@@ -23,7 +23,7 @@ def job_of(config: TuneConfig, data: str = "digest") -> TuneJob:
 
 
 def report(best_mm: float, epoch: int) -> dict:
-    return {"best_epoch": epoch, "best_validation_mpjpe_mm": best_mm, "data": "digest"}
+    return {"best_epoch": epoch, "best_validation_mm": best_mm, "data": "digest"}
 
 
 def finish(search: Search, number: int, best_mm: float, epoch: int = 1) -> None:
@@ -90,7 +90,7 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
         assert search.waiting == []
         told = search_report.write_report(search, "digest", run)
     assert [entry.step for entry in mlflow.MlflowClient().get_metric_history(fourth.run_id, "loss.total")] == [1, 2]
-    assert told["best"] == {"trial": "004", "validation_mpjpe_mm": 78.0, "best_epoch": 2}
+    assert told["best"] == {"trial": "004", "error_mm": 78.0, "best_epoch": 2}
     assert (tmp_path / "out/best.pt").read_bytes() == b"lifter 4"
     assert json.loads((tmp_path / "out/report.json").read_text()) == json.loads(json.dumps(told))
 

@@ -27,7 +27,7 @@ class Training:
         epoch, end = self._ends.pop(0)
         if isinstance(end, Exception):
             raise end
-        return EpochReport(epoch, {"total": 1.0}, 1e-3, 10, "frames", 1.0, 0.5, {"mpjpe_mm": end})
+        return EpochReport(epoch, {"total": 1.0}, 1e-3, 10, "frames", 1.0, 0.5, {"mpjpe_mm": end, "p_mpjpe_mm": end / 2})
 
 
 def trial(training: Training, *fields: str) -> Any:
@@ -46,6 +46,11 @@ def test_trials_are_compared_by_their_best_epoch_after_the_warm_up():
     results = [semi.step() for _ in errors_mm]
     assert [result[METRIC] for result in results] == [float("inf"), 90, 90, 70]
     assert [result[SCORE] for result in results] == list(errors_mm)
+
+
+def test_trials_are_compared_by_the_metric_of_the_search():
+    result = trial(Training(50.0), "metric=p_mpjpe_mm").step()
+    assert (result[METRIC], result[SCORE]) == (25, 25)
 
 
 def test_an_exception_ends_a_trial_and_lost_workers_have_it_tried_again():

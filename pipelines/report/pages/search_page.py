@@ -20,13 +20,14 @@ from pipelines.report.document import chart, escape, facts, heading, note
 from pipelines.report.pages.figures import figure, figures_page, log_axis, long_table, side_by_side
 from pipelines.search import optuna_study
 from schemas.configs.search_space import Dimension, Space, short_names
+from schemas.configs.train import ERROR_NAMES
 
 # More curves would hide each other, and more rows would not be read; report.json has all of them.
 _MOST_CURVES = 60
 _MOST_ROWS = 200
 # Optuna compares the better trials with the rest; the importance in fewer trials is chance.
 _FEWEST_FOR_IMPORTANCE = 4
-_ERROR = "held-out MPJPE, mm"
+_ERROR = "held-out error, mm"
 
 # Blue that is readable on light and on dark pages.
 _MARK = "#1f7ae0"
@@ -51,7 +52,7 @@ def search_page(report: Mapping[str, Any]) -> str:
     trials = best_first(report["trials"])
     # Repeats have the values of other trials, and would count twice. Version 0.1.0 had none.
     proposed = [trial for trial in trials if not trial.get("repeats")]
-    scored = [trial for trial in proposed if trial["validation_mpjpe_mm"] is not None]
+    scored = [trial for trial in proposed if trial["error_mm"] is not None]
     parts = [heading("Hyperparameter search", report["output"])]
     # Version 0.1.0 had no verdict.
     parts += [note(report["verdict"])] if "verdict" in report else []
@@ -65,7 +66,7 @@ def search_page(report: Mapping[str, Any]) -> str:
         charts = [*_importance(space, proposed), _curves(space, report, scored), _history(study)]
         parts.append(side_by_side(*charts, *_slices(study, space)))
     rows = [_row(space, trial) for trial in trials]
-    columns = ("trial", "MPJPE, mm", *short_names(space).values(), "best epoch", "epochs", "time", "how it ended")
+    columns = ("trial", "error, mm", *short_names(space).values(), "best epoch", "epochs", "time", "how it ended")
     table = long_table(columns, rows, _MOST_ROWS, "in report.json")
     parts.append(side_by_side(figure("Trials, the best first", table)))
     return figures_page("Search", parts)
@@ -75,7 +76,7 @@ def best_first(trials: Iterable[Trial]) -> list[Trial]:
     """Trials sorted by state (finished, stopped, failed, running), and by error within a state."""
 
     def rank(trial: Trial) -> tuple[int, float]:
-        score_mm = trial["validation_mpjpe_mm"]
+        score_mm = trial["error_mm"]
         state = ("finished", "stopped", "failed", "running").index(trial["state"])
         return state, math.inf if score_mm is None else score_mm
 
@@ -86,11 +87,12 @@ def _facts(report: Mapping[str, Any]) -> dict[str, object]:
     best, states = report["best"], Counter(trial["state"] for trial in report["trials"])
     shown: object = "none"
     if best is not None:
-        shown = f"{best['validation_mpjpe_mm']:.1f} mm", f"trial {best['trial']} after epoch {best['best_epoch']}"
+        shown = f"{best['error_mm']:.1f} mm", f"trial {best['trial']} after epoch {best['best_epoch']}"
     return {
         "Best, held out": shown,
         "Trials": (len(report["trials"]), ", ".join(f"{count} {state}" for state, count in states.items())),
         "Epochs": (report["epochs"], "at most, of a trial"),
+        "Error": ERROR_NAMES[report["metric"]],
         "Sampler": report["sampler"],
         "Scheduler": report["scheduler"],
         "Time in trials": _time(sum(trial["seconds"] for trial in report["trials"])),
@@ -99,11 +101,11 @@ def _facts(report: Mapping[str, Any]) -> dict[str, object]:
 
 def _coordinates(space: Space, scored: Sequence[Trial]) -> str:
     """Parallel coordinates: an axis for each parameter, the error on the last."""
-    errors = [trial["validation_mpjpe_mm"] for trial in scored]
+    errors = [trial["error_mm"] for trial in scored]
     axes = [_axis(path, dimension, [t["parameters"][path] for t in scored]) for path, dimension in space.items()]
     if len({trial["epochs"] for trial in scored}) > 1:
         axes.append({"label": "epochs", "values": [trial["epochs"] for trial in scored], "tickformat": "d"})
-    axes.append({"label": "MPJPE, mm", "values": errors})
+    axes.append({"label": "error, mm", "values": errors})
     line = {"color": errors, "colorscale": _COLOURS, "cmin": min(errors), "cmax": max(errors)}
     # Plotly repeats the limits at the ends of each axis, where ticks show them already.
     trace = {"type": "parcoords", "dimensions": axes, "line": line, "labelside": "top", "rangefont": _HIDDEN}
@@ -133,7 +135,7 @@ def _axis(path: str, dimension: Dimension, values: Sequence[Any]) -> dict[str, A
 def _importance(space: Space, trials: Sequence[Trial]) -> list[str]:
     """How much each parameter decides which finished trials are good, by PED-ANOVA."""
     finished = [trial for trial in trials if trial["state"] == "finished"]
-    errors = {trial["validation_mpjpe_mm"] for trial in finished}
+    errors = {trial["error_mm"] for trial in finished}
     # With one parameter, or with equal errors, there is nothing to compare.
     if len(space) < 2 or len(finished) < _FEWEST_FOR_IMPORTANCE or len(errors) < 2:
         return []
@@ -159,7 +161,7 @@ def _curves(space: Space, report: Mapping[str, Any], scored: Sequence[Trial]) ->
         drawn.data = sorted(drawn.data, key=lambda trace: getattr(trace, "name", "") == best)
     chart = _optuna_chart("curves", drawn, "Error of each trial after each epoch", ("epoch", _ERROR))
     shown = f"; the {_MOST_CURVES} best of {len(scored)}" if len(scored) > _MOST_CURVES else ""
-    return figure("How the trials went", chart, f"Mean joint error on held-out people{shown}.")
+    return figure("How the trials went", chart, f"Error on held-out people{shown}.")
 
 
 def _slices(study: optuna.Study, space: Space) -> Iterator[str]:
@@ -213,7 +215,7 @@ def _optuna_chart(name: str, drawn: Figure, label: str, axes: tuple[str, str]) -
 
 
 def _row(space: Space, trial: Trial) -> list[object]:
-    score_mm = trial["validation_mpjpe_mm"]
+    score_mm = trial["error_mm"]
     sources = "".join(f"; continued from {name}" for name in trial["exploited"])
     sources += f"; {trial['repeats']} with another seed" if trial.get("repeats") else ""
     return [

@@ -34,7 +34,7 @@ def trial(number: int, epochs: int = 8, **changes: Any) -> dict[str, Any]:
     return {
         **{"trial": f"{number:03d}", "state": "finished", "reason": None, "hopeless": False, "exploited": []},
         "parameters": {RATE: rate, WIDTHS: widths, WEIGHT: random.uniform(0, 2), AMSGRAD: bool(number % 2)},
-        **{"validation_mpjpe_mm": best and scores_mm[best], "best_epoch": best and int(best)},
+        **{"error_mm": best and scores_mm[best], "best_epoch": best and int(best)},
         **{"epochs": epochs, "seconds": 61.5},
         **{"run_id": "0" * 32, "scores_mm": scores_mm},
     } | changes
@@ -42,9 +42,9 @@ def trial(number: int, epochs: int = 8, **changes: Any) -> dict[str, Any]:
 
 def report(*trials: dict[str, Any], **changes: Any) -> dict[str, Any]:
     finished = best_first([t for t in trials if t["state"] == "finished"])
-    best = {name: finished[0][name] for name in ("trial", "validation_mpjpe_mm", "best_epoch")} if finished else None
+    best = {name: finished[0][name] for name in ("trial", "error_mm", "best_epoch")} if finished else None
     return {
-        **{"output": f"out/{HOSTILE}", "sampler": "tpe", "scheduler": "asha", "epochs": 8},
+        **{"output": f"out/{HOSTILE}", "metric": "mpjpe_mm", "sampler": "tpe", "scheduler": "asha", "epochs": 8},
         **{"search_space": SPACE, "best": best, "trials": list(trials), "data": "digest"},
     } | changes
 
@@ -67,14 +67,14 @@ def chart(html: str, name: str) -> dict[str, Any]:
 def test_parallel_coordinates_have_an_axis_for_each_parameter_and_a_line_for_each_trial():
     content = search()
     (trace,) = chart(search_page(content), "coordinates")["traces"]
-    scored = [t for t in content["trials"] if t["validation_mpjpe_mm"] is not None]
+    scored = [t for t in content["trials"] if t["error_mm"] is not None]
     axes = {axis["label"].replace("<br>", ""): axis for axis in trace["dimensions"]}
-    assert list(axes) == [RATE, WIDTHS, WEIGHT, AMSGRAD, "epochs", "MPJPE, mm"]
+    assert list(axes) == [RATE, WIDTHS, WEIGHT, AMSGRAD, "epochs", "error, mm"]
     assert all(len(axis["values"]) == len(scored) for axis in axes.values())
     assert axes[RATE]["range"] == [-4, -2], "by powers of ten"
     assert axes[RATE]["ticktext"] == ["0.0001", "0.00032", "0.001", "0.0032", "0.01"]
     assert axes[WIDTHS]["ticktext"] == ["[3, 3]", "[3, 3, 3]"]
-    assert trace["line"]["color"] == axes["MPJPE, mm"]["values"]
+    assert trace["line"]["color"] == axes["error, mm"]["values"]
 
 
 def test_importance_is_measured_on_finished_trials():
@@ -87,10 +87,10 @@ def test_importance_is_measured_on_finished_trials():
 def test_charts_show_scored_trials_under_their_numbers():
     content = search()
     html = search_page(content)
-    scored = {int(t["trial"]): t for t in content["trials"] if t["validation_mpjpe_mm"] is not None}
+    scored = {int(t["trial"]): t for t in content["trials"] if t["error_mm"] is not None}
     history = chart(html, "history")["traces"][0]
     assert dict(zip(history["x"], history["y"], strict=True)) == pytest.approx(
-        {number: t["validation_mpjpe_mm"] for number, t in scored.items()}
+        {number: t["error_mm"] for number, t in scored.items()}
     )
     curves = chart(html, "curves")["traces"]
     assert {trace["name"] for trace in curves} == {f"Trial{number}" for number in scored}
