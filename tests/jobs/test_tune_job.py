@@ -116,7 +116,7 @@ def children():
 
 
 def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head, corpus, tmp_path):
-    rates = (1e-2, 1e-7, 2e-7, 1e-6)
+    rates = (1e-2, 1e-7, 1e-6)
     space = f"search_space.{RATE}={{choice: {list(rates)}}}"
     size = ("resources.num_workers=2", "optimization.epochs=3", "asha.grace_epochs=1", "asha.reduction=2")
     fields = ("sampler=grid", space, *size, "repeat_best=1", "seeds=2", "metric=p_mpjpe_mm")
@@ -130,7 +130,7 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     code, told = command.end()
     assert code == 0, told
     trials = command.trials()
-    repeats = [trials.pop(name) for name in ("005", "006")]
+    repeats = [trials.pop(name) for name in ("004", "005")]
     assert [(trial["repeats"], trial["parameters"]["optimization.seed"]) for trial in repeats] == [
         ("001", 1),
         ("001", 2),
@@ -142,13 +142,11 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     assert trials["001"] == before
     assert model.stat().st_mtime_ns == written, "it was not trained again"
     assert trials["002"]["run_id"] == interrupted
-    # The third and the fourth depend on which of the hopeless rates is which.
-    assert [trial["state"] for trial in trials.values()][:2] == ["finished", "stopped"]
-    assert {trial["state"] for trial in trials.values()} == {"finished", "stopped"}
+    assert [trial["state"] for trial in trials.values()] == ["finished", "stopped", "stopped"]
     assert trials["002"]["reason"] == "by asha after epoch 1", "compared with those before the kill"
     assert command.left() == []
 
-    assert "going on after 1 of 4 trials" in told
+    assert "going on after 1 of 3 trials" in told
     report = json.loads((tmp_path / "out/report.json").read_text())
     best = report["best"]
     assert best["error_mm"] == min(t["error_mm"] for t in repeats) < 300

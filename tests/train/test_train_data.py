@@ -61,6 +61,13 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
             {"data": {"subjects": ["S1"], "validation_subjects": ["S1"]}},
             "S1 is in data.subjects too; hold it out of one of them",
         ),
+        ([person("a")], None, {"metric": "p_mpjpe_mm"}, "metric=p_mpjpe_mm: is measured on people held out; give data"),
+        (
+            [person("a"), person("b", subject="S2")],
+            None,
+            {"metric": "trajectory_mm", "data": {"validation_subjects": ["S2"]}},
+            "metric=trajectory_mm: this lifter predicts no trajectory; give trajectory=true",
+        ),
         ([person("a", 3)], None, {"resources": {"num_workers": 16}}, "num_workers=16: more workers than samples"),
         ([person("a")], None, {"data": {"actions": ["Wlking"]}}, "no track of action 'Wlking'; did you mean 'Walking'"),
     ],
