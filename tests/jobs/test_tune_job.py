@@ -115,6 +115,7 @@ def children():
     return parent, trials
 
 
+@pytest.mark.timeout(600)
 def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head, corpus, tmp_path):
     rates = (1e-2, 1e-7, 1e-6)
     space = f"search_space.{RATE}={{choice: {list(rates)}}}"
