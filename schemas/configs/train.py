@@ -13,9 +13,7 @@ Weight = Annotated[float, Field(ge=0)]
 FieldOfView = Annotated[float, Field(gt=0, lt=180)]
 Elevation = Annotated[float, Field(gt=-90, lt=90)]
 SubjectWeight = Annotated[str, Field(pattern=r"^.+=\d+(\.\d+)?$")]
-ErrorMetric = Literal[
-    "mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "trajectory_mm", "bone_length_error_mm"
-]
+ErrorMetric = Literal["mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "trajectory_mm", "bone_length_error_mm"]
 """Errors on held-out people by which models are chosen, mm (MPJVE: mm per frame)."""
 ERROR_NAMES: Mapping[ErrorMetric, str] = {
     "mpjpe_mm": "MPJPE",

@@ -27,7 +27,9 @@ class Training:
         epoch, end = self._ends.pop(0)
         if isinstance(end, Exception):
             raise end
-        return EpochReport(epoch, {"total": 1.0}, 1e-3, 10, "frames", 1.0, 0.5, {"mpjpe_mm": end, "p_mpjpe_mm": end / 2})
+        return EpochReport(
+            epoch, {"total": 1.0}, 1e-3, 10, "frames", 1.0, 0.5, {"mpjpe_mm": end, "p_mpjpe_mm": end / 2}
+        )
 
 
 def trial(training: Training, *fields: str) -> Any:
