@@ -37,7 +37,8 @@ def main(config: LabelConfig) -> int:
             record.log_metrics({name: v for name, v in report.items() if name != "format"})
             record.log_tags({"raylift.digest": report["digest"]})
             record.log_json(report, "report.json")
-            keep_page(partial(label_page, report, config.output), config.output, "report.html", record)
+            page = partial(label_page, report, config.output, {source.uri for source in job.sources})
+            keep_page(page, config.output, "report.html", record)
     show(report)
     failed = report["videos_failed"]
     return int(config.max_failed is not None and failed > config.max_failed)

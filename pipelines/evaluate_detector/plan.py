@@ -16,6 +16,7 @@ from pipelines.annotations.mpii import MpiiPeople, parse_mpii
 from pipelines.detectors.weights import named
 from pipelines.evaluate_detector import coco_scores, pckh
 from pipelines.io import storage
+from pipelines.io.addresses import inside
 from schemas.configs.evaluate_detector import EvaluateDetectorConfig
 from schemas.errors import UserError
 from schemas.job_config import PluginConfig
@@ -140,7 +141,7 @@ def _plan_coco(config: EvaluateDetectorConfig, detector: PluginConfig, truth: Co
     tasks = []
     for place in chosen.tolist():
         image = truth.images[place]
-        uri = storage.join(images, image.file_name)
+        uri = inside(images, image.file_name)
         people = None if by_image is None else by_image.get(place)
         # Images without boxes have no task.
         if by_image is None or people is not None:
@@ -182,7 +183,7 @@ def _plan_mpii(config: EvaluateDetectorConfig, detector: PluginConfig, truth: Mp
     chosen, images = _spread(len(truth.images), config.limit).tolist(), _folder(config)
     people = np.arange(len(truth))
     by_image = _Boxes(truth.image_rows, people, truth.boxes, np.ones(len(truth), np.float32)).by_image()
-    uris = {place: storage.join(images, truth.images[place]) for place in chosen}
+    uris = {place: inside(images, truth.images[place]) for place in chosen}
     tasks = [_task(place, uris[place], (0, 0), by_image[place]) for place in chosen]
     return _checked(config, detector, truth, pckh.LAYOUT.joints, tuple(chosen), tasks, {"boxes": TRUTH})
 

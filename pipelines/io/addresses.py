@@ -4,10 +4,15 @@ The module loads neither fsspec nor PyArrow: every command line is read with it.
 """
 
 import os
-from urllib.parse import unquote
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
+
+from schemas.errors import UserError
 
 # Model names look like paths and are none.
 _MODEL_NAMES = ("models:", "runs:")
+# Stands for all hosts of web servers.
+ANY_HOST = "*"
 
 
 def absolute_path(address: str) -> str:
@@ -30,3 +35,49 @@ def local_path(address: str) -> str:
     if address.startswith("file://"):
         address = unquote(address.removeprefix("file://").removeprefix("localhost"))
     return os.path.abspath(os.path.expanduser(address))
+
+
+def is_on_this_machine(address: str) -> bool:
+    """Whether an address is a path on this machine."""
+    return "://" not in address or address.startswith(("/", "file://"))
+
+
+def host_of(address: str) -> str:
+    """The host of a web address; empty if it has none."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def named_hosts(addresses: str | Sequence[str], allow_private: bool) -> tuple[str, ...]:
+    """The hosts of web servers that may have private addresses: those that the command line names, or any."""
+    if allow_private:
+        return (ANY_HOST,)
+    named = [addresses] if isinstance(addresses, str) else addresses
+    return tuple(sorted({host_of(address) for address in named} - {""}))
+
+
+def inside(folder: str, name: str) -> str:
+    """The URI of a file that data name, which must lie in a folder that the command line names.
+
+    Raises:
+        UserError: The name leads out of the folder.
+    """
+    if name.startswith("/") or "://" in name or "\\" in name or ".." in name.split("/"):
+        raise UserError(f"{name}: leads out of {folder}, where files are looked for; name files relative to it")
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def require_nameable(address: str, source: str) -> None:
+    """Check an address that data name: files of this machine are named by files of this machine only.
+
+    Args:
+        address: The address.
+        source: Where the data are.
+
+    Raises:
+        UserError: A remote list names a file of this machine.
+    """
+    if is_on_this_machine(address) and not is_on_this_machine(source):
+        raise UserError(f"{address}: is a file of this machine, which {source} cannot know; name remote files there")

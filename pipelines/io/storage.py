@@ -1,4 +1,4 @@
-"""Reads, writes and lists files at any URI: local files, s3://, gs://, http://, everything that fsspec knows.
+"""Reads, writes and lists files at any URI: local files, s3://, gs://, http://, and a few others of fsspec's.
 
 A write leaves the whole file or nothing: local files are written under a temporary name and then renamed; an object
 store shows an object only when its upload has finished. Listings are never cached, because other processes write too.
@@ -8,10 +8,10 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import fsspec
 import pyarrow as pa
@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
-from pipelines.io.addresses import local_path
-from pipelines.io.stores import copies, lease
+from pipelines.io.addresses import host_of, local_path
+from pipelines.io.stores import copies, lease, web
 from schemas.errors import RunFailed, UserError
 
 # Registered by name, because their packages are optional and take time to load: only such addresses load them.
@@ -34,6 +34,9 @@ for _protocols, _store, _package, _extra in (
             _protocol, _store, clobber=True, errtxt=f"{_package} is missing: install raylift[{_extra}]"
         )
 
+# What addresses may begin with. fsspec knows more, such as chains of addresses and shells on other machines, and an
+# address may come from a list that somebody else wrote.
+SCHEMES = ("file", "s3", "s3a", "gs", "gcs", "http", "https", "abfs", "abfss", "az", "hdfs", "memory")
 # Prefix of temporary names; listings skip these files and `remove_leftovers` removes them.
 TEMPORARY = ".tmp-"
 # How many times a file is read anew when it is replaced during the read, as a job's progress report may be.
@@ -45,27 +48,31 @@ def cache_folder() -> Path:
     return Path(os.environ.get("RAYLIFT_CACHE") or Path.home() / ".cache" / "raylift")
 
 
-def filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
+def filesystem(uri: str, hosts: Collection[str] | None = None) -> tuple[fsspec.AbstractFileSystem, str]:
     """The file system of a URI and the path on it.
 
+    Args:
+        uri: The URI.
+        hosts: Hosts of web servers that the command line names, if something else named the URI; None: the command line
+            did. Only these may have private addresses.
+
     Raises:
-        UserError: The protocol is unknown or its package is not installed.
+        UserError: The protocol is none of `SCHEMES`, or its package is not installed.
     """
-    if uri.startswith(("/", "file://")) or "://" not in uri:
-        # `url_to_fs` would split a name such as a::b.mp4.
+    scheme, separator, _ = uri.partition("://")
+    if not separator or scheme == "file" or uri.startswith("/"):
         return fsspec.filesystem("file"), local_path(uri)
+    if scheme not in SCHEMES:
+        raise UserError(f"{uri}: addresses of this kind cannot be opened; these can: {', '.join(SCHEMES)}")
+    named = {host_of(uri)} if hosts is None else hosts
+    options = web.options(frozenset(named)) if scheme.startswith("http") else {}
     try:
-        fs, path = fsspec.url_to_fs(uri, use_listings_cache=False, **_http_options() if uri.startswith("http") else {})
+        # Not `url_to_fs`, which takes a::b.mp4 for a chain of addresses and opens `a`.
+        kind = fsspec.get_filesystem_class(scheme)
+        path = str(kind._strip_protocol(uri))
+        return kind(use_listings_cache=False, **kind._get_kwargs_from_urls(uri), **options), path
     except (ValueError, ImportError) as error:
         raise UserError(f"{uri}: addresses of this kind cannot be opened: {error}") from error
-    return fs, path
-
-
-def _http_options() -> dict[str, Any]:
-    """Time limits for servers that do not answer; aiohttp's default is five minutes, even for a whole download."""
-    from aiohttp import ClientTimeout  # here, because it takes a quarter of a second to load and few addresses need it
-
-    return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=10, sock_read=60)}}
 
 
 def arrow_filesystem(uri: str) -> tuple[pa_fs.FileSystem, str]:
@@ -162,13 +169,13 @@ def write_table(uri: str, table: pa.Table) -> None:
     write_bytes(uri, sink.getvalue())
 
 
-def exists(uri: str) -> bool:
-    """Whether there is such a file or folder.
+def exists(uri: str, hosts: Collection[str] | None = None) -> bool:
+    """Whether there is such a file or folder; `hosts` as `filesystem` takes them.
 
     Raises:
         OSError: The storage could not answer; fsspec's own `exists` would return False.
     """
-    fs, path = filesystem(uri)
+    fs, path = filesystem(uri, hosts)
     fs.invalidate_cache()
     try:
         fs.info(path)
@@ -263,16 +270,16 @@ def sole_writer(folder: str) -> Iterator[None]:
         yield
 
 
-def local_copy(uri: str, cache_bytes: int) -> Path:
+def local_copy(uri: str, cache_bytes: int, hosts: Collection[str] | None = None) -> Path:
     """A local path for a URI: the file itself if it is local, else a copy that is downloaded once per machine.
 
     A file that has changed is downloaded again. When the cached videos exceed `cache_bytes`, the least recently used
-    ones are removed first; a file that is open stays readable until it is closed.
+    ones are removed first; a file that is open stays readable until it is closed. `hosts` as `filesystem` takes them.
 
     Raises:
         OSError: It cannot be read, or is larger than the cache.
     """
-    fs, path = filesystem(uri)
+    fs, path = filesystem(uri, hosts)
     if isinstance(fs, LocalFileSystem):
         return Path(path)
     return copies.local_copy(fs, path, hashlib.sha256(uri.encode()).hexdigest()[:32], cache_folder(), cache_bytes)

@@ -1,7 +1,7 @@
 """decode, 1:1: read the frames of each planned clip, scaled while decoding; or an error."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ from schemas.formats.detections import DECODED
 class DecodeClips:
     """Adds the frames to rows of planned clips, one clip at a time, so that only one clip is in memory."""
 
-    def __init__(self, config: DecodeConfig, reader: str) -> None:
-        self._config = config
+    def __init__(self, config: DecodeConfig, reader: str, hosts: Collection[str] = ()) -> None:
+        self._config, self._hosts = config, hosts
         self._reader = IsolatedReader(config.timeout_s, reader, config.decoder)
         # The reader's process starts while the detector loads.
         self._reader.start()
@@ -41,7 +41,7 @@ class DecodeClips:
     def _frames(self, row: dict[str, Any]) -> dict[str, Any]:
         config, start = self._config, row["start_frame"]
         try:
-            path = fetch_video(row["video"], int(config.cache_gb * 1e9))
+            path = fetch_video(row["video"], int(config.cache_gb * 1e9), self._hosts)
             clip = self._reader.read(path, start, row["stop_frame"], config.max_side)
         except RunFailed as error:
             return {"run_failed": str(error)}

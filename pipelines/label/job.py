@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines import registry
 from pipelines.io import storage
+from pipelines.io.addresses import named_hosts
 from pipelines.video.isolated import READER
 from schemas.configs.label import LabelConfig
 from schemas.formats.videos import VideoSource
@@ -39,6 +40,11 @@ class Job:
     def tracks(self) -> str:
         """Folder of the tracks."""
         return storage.join(self.output, "tracks")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Hosts of web servers that may have private addresses."""
+        return named_hosts(self.config.videos, self.config.network.allow_private)
 
     @property
     def link_options(self) -> dict[str, Any]:

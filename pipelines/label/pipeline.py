@@ -94,7 +94,7 @@ def run_detection(job: Job, videos: Sequence[VideoSource], ledger: Ledger) -> It
     config = job.config
     detectors, decoders = size_pools(config.workers, Capacity.of_cluster())
     DataContext.get_current().target_max_block_size = BLOCK_BYTES
-    decode = (config.decode, job.reader)
+    decode = (config.decode, job.reader, job.hosts)
     threads, device = config.workers.cpus_per_detector, "cuda" if detectors.gpus else "cpu"
     detect = (config.detector, threads, device, ledger.weights_sha256)
     run = clips_per_run(len(videos), decoders or detectors)

@@ -25,8 +25,8 @@ MIN_CLIP_FRAMES = 8
 class PlanClips:
     """Turns rows of `source` (a VideoSource as JSON) and `done` (finished clip indices, or null) into planned clips."""
 
-    def __init__(self, config: DecodeConfig, reader: str) -> None:
-        self._config = config
+    def __init__(self, config: DecodeConfig, reader: str, hosts: Collection[str] = ()) -> None:
+        self._config, self._hosts = config, hosts
         self._reader = IsolatedReader(config.timeout_s, reader)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
@@ -36,7 +36,7 @@ class PlanClips:
             source = VideoSource.model_validate_json(row["source"])
             done = set(row["done"] or ())
             try:
-                path = fetch_video(source.uri, int(self._config.cache_gb * 1e9))
+                path = fetch_video(source.uri, int(self._config.cache_gb * 1e9), self._hosts)
                 clips = _table(plan_clips(source, self._reader.probe(path), self._config), done, started)
             except RunFailed as error:
                 clips = _table([failed_video(source, None) | {"run_failed": str(error)}], set(), started)

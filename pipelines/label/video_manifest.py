@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from pipelines.io import storage
+from pipelines.io.addresses import require_nameable
 from schemas.cameras import Intrinsics
 from schemas.errors import UserError
 from schemas.formats.videos import VideoSource
@@ -162,6 +163,7 @@ def _video(row: Mapping[str, Any], folder: str) -> VideoSource:
     camera = numbers | {name: text.pop(name) for name in ("distortion",) if name in text}
     if size and len(size) < 2:
         raise UserError("width and height of the calibration belong together; give both or none")
+    require_nameable(address, folder)
     return VideoSource(
         uri=checked(storage.absolute(address)),
         **text,

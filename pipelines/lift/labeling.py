@@ -25,6 +25,7 @@ def prepare_labeling(config: LiftConfig, card: LifterCard) -> label.Job:
             detector=config.detector,
             link=config.link,
             assumed_fov_deg=config.assumed_fov_deg,
+            network=config.network,
         )
     )
     require_layout(card, load_detector(config.detector, 1, "cpu").layout.name)

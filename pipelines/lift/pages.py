@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.io import storage
+from pipelines.io.addresses import require_nameable
 from pipelines.io.file_names import same_file
 from pipelines.io.secrets import redact
 from pipelines.io.shards import digest
@@ -37,12 +38,14 @@ class Show:
         video: Address of the video.
         people: The tracks that are shown.
         movies: Whether there are an MP4 and a GIF too.
+        hosts: Hosts of web servers that may have private addresses.
     """
 
     name: str
     video: str
     people: tuple[StoredTrack, ...]
     movies: bool
+    hosts: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -60,7 +63,9 @@ class Show:
         return max(track.frames for track in self.people) * (2 if self.movies else 1)
 
 
-def shows_of_videos(output: str, videos: Sequence[str], tracks: Iterable[StoredTrack]) -> list[Show]:
+def shows_of_videos(
+    output: str, videos: Sequence[str], tracks: Iterable[StoredTrack], hosts: tuple[str, ...] = ()
+) -> list[Show]:
     """A show for each of the videos with somebody in it."""
     by_video: dict[str, list[StoredTrack]] = {}
     for track in tracks:
@@ -73,20 +78,22 @@ def shows_of_videos(output: str, videos: Sequence[str], tracks: Iterable[StoredT
             # Videos of the same name in several folders get a suffix.
             name = name if name_counts[same_file(name)] == 1 else f"{name}-{digest(video)[:8]}"
             people.sort(key=lambda track: track.person)
-            shows.append(Show(storage.join(output, name), video, tuple(people), movies=True))
+            shows.append(Show(storage.join(output, name), video, tuple(people), movies=True, hosts=hosts))
     return shows
 
 
-def shows_of_tracks(output: str, count: int, tracks: Iterable[StoredTrack]) -> list[Show]:
-    """A show for each of the first `count` tracks whose video exists."""
+def shows_of_tracks(
+    output: str, count: int, tracks: Iterable[StoredTrack], sources: Sequence[str], hosts: tuple[str, ...] = ()
+) -> list[Show]:
+    """A show for each of the first `count` tracks whose video exists, and may be named by the folders they are from."""
     exists: dict[str, bool] = {}
     shows: list[Show] = []
     for track in tracks if count else ():
         if track.video not in exists:
-            exists[track.video] = _exists(track.video)
+            exists[track.video] = _exists(track.video, sources, hosts)
         if exists[track.video] and track.frames:
             name = export_name(track.video, track.person, track.track_id)
-            shows.append(Show(storage.join(output, "pages", name), track.video, (track,), movies=False))
+            shows.append(Show(storage.join(output, "pages", name), track.video, (track,), movies=False, hosts=hosts))
         if len(shows) == count:
             break
     return shows
@@ -106,8 +113,9 @@ def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Ca
         RunFailed: The output cannot be written.
     """
     try:
-        video = storage.local_copy(show.video, CACHE_BYTES)
-        scene = Scene(show.video.rpartition("/")[2], tuple(_people(show, tracks)), Path(video), levelled)
+        people = tuple(_people(show, tracks))
+        video = storage.local_copy(show.video, CACHE_BYTES, show.hosts)
+        scene = Scene(show.video.rpartition("/")[2], people, Path(video), levelled)
         page = pose_page(scene, on_frame=on_frame)
         if show.movies:
             for suffix, movie in ((".mp4", render_mp4), (".gif", render_gif)):
@@ -127,6 +135,9 @@ def _people(show: Show, tracks: Sequence[TrackInfo]) -> Iterator[Person]:
     for track in show.people:
         (keypoints,) = read_rows([known[track.source, track.track_id]], labels=False)
         (lifted,) = read_lifted(track.file, [track.row])
+        # Others may write into the output too, and what is shown is published.
+        if keypoints.video != show.video:
+            raise UserError(f"{show.video}: is not the video of track {track.track_id}; remove {track.file}")
         yield Person(keypoints, lifted)
 
 
@@ -144,8 +155,10 @@ def _placed(uri: str) -> Iterator[Path]:
         fs.put_file(str(local), path)
 
 
-def _exists(video: str) -> bool:
+def _exists(video: str, sources: Sequence[str], hosts: tuple[str, ...]) -> bool:
     try:
-        return storage.exists(video)
+        for source in sources:
+            require_nameable(video, source)
+        return storage.exists(video, hosts)
     except (UserError, OSError):
         return False

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.io import storage
+from pipelines.io.addresses import named_hosts
 from pipelines.label import run as label
 from pipelines.lift import ledger, pages, plan, report
 from pipelines.lift.exports import ExportSettings, VideoTracks, missing_exports, remove_exports
@@ -257,9 +258,12 @@ def _render(
 
 
 def _shows(job: Job, present: Ledger) -> list[pages.Show]:
-    shows = pages.shows_of_videos(job.output, job.videos, present.tracks()) if job.labeling else []
-    count = job.config.pages
-    return shows + (pages.shows_of_tracks(job.output, count, present.tracks()) if count else [])
+    hosts, count, shows = named_hosts(job.config.video or (), job.config.network.allow_private), job.config.pages, []
+    if job.labeling:
+        shows += pages.shows_of_videos(job.output, job.videos, present.tracks(), hosts)
+    if count:
+        shows += pages.shows_of_tracks(job.output, count, present.tracks(), job.tracks_from, hosts)
+    return shows
 
 
 def _notes_of_empty_videos(job: Job, work: Work, unreadable: set[str]) -> list[str]:

@@ -1,12 +1,14 @@
 """Copies remote videos to this machine, and turns failures into reasons for people to read."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from aiohttp import ClientConnectorError, ClientError, ClientResponseError
 
 from pipelines.io import storage
 from pipelines.io.secrets import redact
+from pipelines.io.stores.web import PrivateAddress
 from pipelines.video.errors import VideoError
 from schemas.errors import RunFailed
 
@@ -14,22 +16,23 @@ from schemas.errors import RunFailed
 _NOT_FOUND = (404, 410)
 
 
-def fetch_video(uri: str, cache_bytes: int) -> Path:
+def fetch_video(uri: str, cache_bytes: int, hosts: Collection[str] | None = None) -> Path:
     """A path on this machine for a video: itself if it is local, else a copy in the cache.
 
     Args:
         uri: Address of the video.
         cache_bytes: Largest size of all copies together.
+        hosts: As `storage.filesystem` takes them.
 
     Raises:
         VideoError: It does not exist, access is refused, it cannot be reached, or it is larger than the cache.
         RunFailed: The store of the video does not answer at all, so that no video there can be read.
     """
     try:
-        return storage.local_copy(uri, cache_bytes)
+        return storage.local_copy(uri, cache_bytes, hosts)
     except RunFailed as error:
         # A broken answer may concern this video only. If the store is gone, this call raises RunFailed.
-        storage.exists(uri)
+        storage.exists(uri, hosts)
         raise VideoError(_reason(uri, error)) from error
     except (OSError, ClientError) as error:
         raise VideoError(_reason(uri, error)) from error
@@ -51,6 +54,8 @@ def _reason(uri: str, error: BaseException) -> str:
         case ClientConnectorError(os_error=os_error):
             number = os_error.errno or 0  # negative numbers are errors of name servers
             return f"cannot be reached: {os.strerror(number) if number > 0 else os_error.strerror or os_error}"
+        case PrivateAddress():
+            return f"cannot be reached: {cause.strerror}"
     message = (str(cause).splitlines() or [type(cause).__name__])[0]
     for address in (uri, storage.filesystem(uri)[1]):
         message = message.removeprefix(f"{address}: ")

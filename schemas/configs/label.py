@@ -51,6 +51,14 @@ class WorkersConfig(JobConfig):
     huge corpora."""
 
 
+class NetworkConfig(JobConfig):
+    """Which machines may be asked for what lists name."""
+
+    allow_private: bool = False
+    """Whether manifests, tracks and redirects may lead to private addresses: this machine, the local network, the
+    cloud's own services. Hosts that the command line names may always have them."""
+
+
 class LabelConfig(JobConfig):
     """Config of the label job, which runs a 2D keypoint detector over videos and joins the people into tracks."""
 
@@ -73,6 +81,9 @@ class LabelConfig(JobConfig):
     assumed_fov_deg: float | None = Field(default=None, gt=0, lt=180)
     """Horizontal field of view to assume for videos without camera intrinsics, degrees. If not given, none is
     assumed."""
+
+    network: NetworkConfig = NetworkConfig()
+    """Which machines may be asked for videos."""
 
     max_failed: int | None = Field(default=0, ge=0)
     """Number of videos that may fail before the exit code is 1; null: any number."""

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from schemas.configs.label import NetworkConfig
 from schemas.configs.link import LinkConfig
 from schemas.job_config import Address, Addresses, JobConfig, ModelAddress, PluginConfig, PluginTable
 
@@ -73,6 +74,9 @@ class LiftConfig(JobConfig):
     assumed_fov_deg: float | None = Field(default=None, gt=0, lt=180)
     """With video: horizontal field of view to assume for videos without camera intrinsics, degrees. If not given, none
     is assumed."""
+
+    network: NetworkConfig = NetworkConfig()
+    """Which machines may be asked for videos."""
 
     max_failed: int | None = Field(default=0, ge=0)
     """Number of tracks (and videos) that may fail before the exit code is 1; null: any number."""

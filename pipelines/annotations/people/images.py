@@ -23,6 +23,7 @@ from pipelines.annotations.people.source import (
     people_of_joints,
 )
 from pipelines.io import storage
+from pipelines.io.addresses import inside
 from pipelines.video.isolated import IsolatedReader
 from schemas.errors import UserError
 from schemas.job_config import Address, JobConfig
@@ -150,7 +151,7 @@ def _parts(
     if not len(images):
         raise UserError(f"{config.annotations}: nobody has a joint annotated; give another file")
     people_of_images = [people.chosen(group) for group in np.split(rows, starts[1:])]
-    uris = [storage.join(folder, names[int(image)]) for image in images]
+    uris = [inside(folder, names[int(image)]) for image in images]
     sizes_of_images = [sizes[int(image)] for image in images]
     groups = [slice(first, first + _IMAGES_PER_PART) for first in range(0, len(uris), _IMAGES_PER_PART)]
     return [

@@ -11,7 +11,7 @@ from pydantic import Field
 from pipelines.annotations.people.source import LabeledImage, Part, Unreadable, digest_of, people_of_joints
 from pipelines.annotations.people.videos import HALF_PIXEL, inside, read_frames, stretches
 from pipelines.annotations.plausibility import FLESH
-from pipelines.io import storage
+from pipelines.io import addresses, storage
 from pipelines.synthetic.skeleton import LAYOUT as STUDIO_LAYOUT
 from pipelines.synthetic.truth import read_truth
 from pipelines.video.isolated import IsolatedReader
@@ -82,7 +82,7 @@ class Studio:
             if config.subjects is not None and not {truth.subject for truth in people} & set(config.subjects):
                 continue
             truth_sha256 = hashlib.sha256(storage.read_bytes(file)).hexdigest()
-            video = storage.join(folder, people[0].video)
+            video = addresses.inside(folder, people[0].video)
             for frames in stretches(0, len(people[0].timestamps_s), config.every):
                 digest = digest_of(truth_sha256, video, frames, config.subjects)
                 parts.append(StudioPart(digest, file, video, frames, config.subjects))

@@ -18,6 +18,7 @@ from pipelines.annotations.people.source import (
 from pipelines.annotations.people.videos import HALF_PIXEL, inside, read_frames, stretches
 from pipelines.annotations.plausibility import FLESH
 from pipelines.io import storage
+from pipelines.io.addresses import named_hosts, require_nameable
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows, survey
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import Choice
@@ -55,6 +56,7 @@ class TracksPart:
     video: str
     frames: range
     min_score: float
+    hosts: tuple[str, ...]
 
     @property
     def images(self) -> int:
@@ -69,7 +71,7 @@ class TracksPart:
             present = [track for track in tracks if 0 <= frame - track.start_frame < len(track)]
             if present:
                 people_of_frames[frame] = self._people(present, frame)
-        yield from read_frames(reader, self.video, people_of_frames, (tracks[0].width, tracks[0].height))
+        yield from read_frames(reader, self.video, people_of_frames, (tracks[0].width, tracks[0].height), self.hosts)
 
     def _people(self, tracks: Sequence[KeypointTrack], frame: int) -> LabeledPeople:
         keypoints = np.stack([track.keypoints[frame - track.start_frame] for track in tracks])
@@ -98,7 +100,7 @@ class Tracks:
         by_video: dict[str, list[tuple[TrackInfo, int]]] = {}
         for info, place in _places(infos):
             by_video.setdefault(self._address(info, place["video"]), []).append((info, place["start_frame"]))
-        parts = []
+        parts, hosts = [], named_hosts(config.videos or (), allow_private=False)
         for video, tracks in by_video.items():
             first = min(start for _, start in tracks)
             stop = max(start + info.frames for info, start in tracks)
@@ -108,11 +110,12 @@ class Tracks:
                     # The name of a tracks file is a hash of its content.
                     rows = [(info.file.rsplit("/", 1)[-1], info.row) for info in present]
                     digest = digest_of(rows, video, frames, config.min_score)
-                    parts.append(TracksPart(digest, present, video, frames, config.min_score))
+                    parts.append(TracksPart(digest, present, video, frames, config.min_score, hosts))
         return layout(infos[0].layout), parts
 
     def _address(self, info: TrackInfo, video: str) -> str:
         if self._config.videos is None:
+            require_nameable(video, info.file)
             return video
         names = {name: getattr(info, name) or "" for name in ("subject", "action", "camera")}
         try:

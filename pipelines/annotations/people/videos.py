@@ -1,6 +1,6 @@
 """Reads labeled frames of videos; shared by the sources whose people are in videos."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -33,7 +33,11 @@ def stretches(first: int, stop: int, every: int) -> list[range]:
 
 
 def read_frames(
-    reader: IsolatedReader, video: str, people_of_frames: Mapping[int, LabeledPeople], size_wh: tuple[int, int]
+    reader: IsolatedReader,
+    video: str,
+    people_of_frames: Mapping[int, LabeledPeople],
+    size_wh: tuple[int, int],
+    hosts: Collection[str] = (),
 ) -> Iterator[LabeledImage | Unreadable]:
     """The frames in which at least one person has a labeled joint.
 
@@ -42,6 +46,7 @@ def read_frames(
         video: Address of the video.
         people_of_frames: The people by number of their frame.
         size_wh: Width and height of the frames that the people were labeled in, px.
+        hosts: Hosts of web servers that may have private addresses.
 
     Raises:
         RunFailed: The store of the video does not answer at all.
@@ -49,7 +54,7 @@ def read_frames(
     people = {frame: labeled.chosen(labeled.known) for frame, labeled in people_of_frames.items()}
     frames = sorted(frame for frame, labeled in people.items() if len(labeled))
     try:
-        path = fetch_video(video, _CACHE_BYTES)
+        path = fetch_video(video, _CACHE_BYTES, hosts)
         for run in _runs(frames):
             # PyAV continues from its position: the frames in between are decoded, but not copied.
             decoded = reader.read(path, run.start, run.stop, None)

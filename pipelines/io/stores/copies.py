@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from filelock import FileLock
+from fsspec import Callback
 
 PARTIAL = ".tmp-"
 # A copy that was compared with the store less than this time ago is used without asking the store again, because
@@ -28,6 +29,37 @@ _ABANDONED_S = 3600.0
 _ATTEMPTS = 3
 
 
+# A download may last so long, plus the time that so slow a line needs for what has arrived: a server that sends a byte
+# a minute is given up.
+_PATIENT_S, _SLOWEST_BYTES_S = 600.0, 20_000
+
+
+class _Limits(Callback):
+    """Ends a download that grows beyond a size, whatever its server announced, or that goes on for ever."""
+
+    def __init__(self, path: str, most_bytes: int) -> None:
+        super().__init__()
+        self._path, self._most_bytes, self._bytes = path, most_bytes, 0
+        self._started = time.monotonic()
+
+    def relative_update(self, inc: int = 1) -> None:
+        """Count bytes that have arrived.
+
+        Raises:
+            OSError: They are too many, or come too slowly.
+        """
+        self._bytes += inc
+        if self._bytes > self._most_bytes:
+            raise OSError(_too_large(self._path, self._bytes, self._most_bytes))
+        elapsed_s = time.monotonic() - self._started
+        if elapsed_s > _PATIENT_S + self._bytes / _SLOWEST_BYTES_S:
+            raise OSError(f"{self._path}: {self._bytes:,} bytes in {elapsed_s:.0f} s, which is too slow")
+
+
+def _too_large(path: str, size: int, limit: int) -> str:
+    return f"{path}: {size:,} bytes, the cache holds {limit:,}; give a larger cache (decode.cache_gb)"
+
+
 class FileSystem(Protocol):
     """The methods of fsspec's file systems that are used here."""
 
@@ -35,7 +67,7 @@ class FileSystem(Protocol):
         """Return an object's size and other metadata."""
         ...
 
-    def get_file(self, rpath: str, lpath: str) -> None:
+    def get_file(self, rpath: str, lpath: str, *, callback: Callback) -> None:
         """Download an object to a local file."""
         ...
 
@@ -75,12 +107,10 @@ def _fetch(fs: FileSystem, path: str, name: str, folder: Path, cache_bytes: int)
             if _use(copy):
                 return copy
             if size is not None and size > cache_bytes:
-                raise OSError(
-                    f"{path}: {size:,} bytes, the cache holds {cache_bytes:,}; give a larger cache (decode.cache_gb)"
-                )
+                raise OSError(_too_large(path, size, cache_bytes))
             _evict(folder, cache_bytes - (size or 0))
             try:
-                fs.get_file(path, str(partial))
+                fs.get_file(path, str(partial), callback=_Limits(path, cache_bytes))
                 if size in (None, partial.stat().st_size) and _version(fs, path)[0] == version:
                     for outdated in folder.glob(f"{name}-*"):
                         outdated.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import base64
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -26,12 +26,13 @@ _MOST_REASONS = 15
 _PICTURES = 6
 
 
-def label_page(report: Mapping[str, Any], output: str) -> str:
+def label_page(report: Mapping[str, Any], output: str, videos: Collection[str] | None = None) -> str:
     """A self-contained HTML document.
 
     Args:
         report: The content of the job's `report.json`.
         output: The job's output folder; its detections and tracks are read, or an even sample if there are many.
+        videos: Addresses of the videos that may be shown; None: any. Others may write into the output too.
 
     Raises:
         OSError: The output cannot be read.
@@ -49,7 +50,7 @@ def label_page(report: Mapping[str, Any], output: str) -> str:
         side_by_side(coverage_figure(detections), track_figure(tracks, len(report["too_slow"]))),
         *least_covered(detections),
         "<h2>Samples</h2>",
-        _samples(detections),
+        _samples(detections, videos),
         "<h2>Throughput</h2>",
         _throughput(report["run"]),
     ]
@@ -90,10 +91,11 @@ def _notes(report: Mapping[str, Any], detections: Detections, tracks: Tracks) ->
     return [note(text) for text in texts]
 
 
-def _samples(detections: Detections) -> str:
+def _samples(detections: Detections, videos: Collection[str] | None) -> str:
     if detections.layout is None or not detections.moments:
         return "<p>No frame with people was read.</p>"
-    overlays, left_out = draw_overlays(list(detections.moments.values()), layout(detections.layout), _PICTURES)
+    moments = [moment for moment in detections.moments.values() if videos is None or moment.video in videos]
+    overlays, left_out = draw_overlays(moments, layout(detections.layout), _PICTURES)
     reasons = Counter(left_out.values()).most_common(_MOST_REASONS)
     missing = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
     parts = [note(f"Videos that cannot be shown: {missing}.")] if left_out else []
