@@ -19,7 +19,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import yaml
 from rich.console import Console
@@ -28,6 +27,8 @@ from rich.table import Table
 from jobs.command_line import durability
 from jobs.command_line.arguments import merge_arguments, read_config
 from jobs.command_line.job_list import config_class
+from pipelines.io.secrets import printable, redact, shown
+from pipelines.ray_cluster import sent_files
 from pipelines.ray_cluster.submitted_jobs import JOB_KEY, USER_KEY, Order, SubmittedJob
 from schemas import __version__
 from schemas.configs.submit import SubmitConfig
@@ -36,11 +37,6 @@ from schemas.errors import UserError
 if TYPE_CHECKING:
     from pipelines.ray_cluster.job_client import JobServer
 
-# Files of a clone that the job does not need on the cluster.
-EXCLUDES = (
-    *(".git", ".venv", ".github", "__pycache__", "tests", "docs", "benchmarks", "cluster"),
-    *("mlruns", "mlflow.db", "demo", "out", "*.mp4", "*.parquet", "*.pt", "*.npz"),
-)
 # Environment variables with the addresses of MLflow servers, which are passed on to the job.
 SERVERS = (durability.TRACKING, "MLFLOW_REGISTRY_URI")
 LISTED = 30
@@ -58,7 +54,7 @@ def main(config: SubmitConfig) -> int:
     if config.action == "logs":
         if config.follow:
             return follow(server, config.id)
-        sys.stdout.write(server.logs(config.id))
+        write(server.logs(config.id))
         return 0
     found = server.stop(config.id) if config.action == "stop" else server.look_up(config.id)
     show(console, found)
@@ -71,8 +67,12 @@ def submit(config: SubmitConfig) -> int:
     """Check everything that can be checked on this machine, then submit the job."""
     assert config.job is not None
     order = compose(config, dict(os.environ))
+    if folder := order.runtime_env.get("working_dir"):
+        files = sent_files.files_to_send(Path(folder), order.includes, order.excludes)
+        print(f"sends     {shown(sent_files.size_of(Path(folder), files))}")
     server = _connect(config)
-    server.submit(order)
+    with sent_files.staged(order) as sent:
+        server.submit(sent)
     print(f"submitted {order.id} to {server.address}")
     if config.follow:
         return follow(server, order.id)
@@ -91,9 +91,10 @@ def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
     # Checked here, so that the error appears at once and on this machine; the job would check the same later.
     durability.require_durable_output(read_config(config_class(config.job), config.arguments, resolve=str))
     command = ["python", "-m", f"jobs.{config.job}", *(f"{name}={_text(value)}" for name, value in values.items())]
+    _require_no_secrets(command)
     runtime: dict[str, Any] = {"env_vars": _variables(config, environment)}
     if folder := config.working_dir or _clone():
-        runtime |= {"working_dir": folder, "excludes": [*EXCLUDES, *config.excludes]}
+        runtime["working_dir"] = folder
     return Order(
         id=f"{config.job.replace('_', '-')}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
         entrypoint=shlex.join(command),
@@ -102,6 +103,8 @@ def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
         cpus=config.cpus,
         memory_bytes=None if config.memory_gb is None else int(config.memory_gb * 10**9),
         resources={config.placed_on: 0.001} if config.placed_on else None,
+        includes=config.includes,
+        excludes=config.excludes,
     )
 
 
@@ -115,14 +118,19 @@ def follow(server: "JobServer", job_id: str) -> int:
         tell_how_to_look(server, job_id)
         return 130
     if found.exit_code:
-        print(f"submit: {job_id} {found.state}: {found.message}", file=sys.stderr)
+        print(f"submit: {job_id} {found.state}: {_plain(found.message)}", file=sys.stderr)
     return found.exit_code or 0
 
 
 def write(text: str) -> None:
-    """Print output without delay."""
-    sys.stdout.write(text)
+    """Print a job's output without delay, line by line; it may hold what would drive a terminal."""
+    sys.stdout.write("\n".join(map(_plain, text.split("\n"))))
     sys.stdout.flush()
+
+
+def _plain(text: str) -> str:
+    """What others wrote, without secrets of addresses and control characters."""
+    return printable(redact(text))
 
 
 def tell_how_to_look(server: "JobServer", job_id: str) -> None:
@@ -140,7 +148,7 @@ def show(console: Console, job: SubmittedJob) -> None:
         ("command", job.command),
     ]
     for name, value in rows:
-        console.print(f"{name:<9}{value}")
+        console.print(f"{name:<9}{_plain(value)}")
 
 
 def show_list(console: Console, jobs: Sequence[SubmittedJob]) -> None:
@@ -150,7 +158,7 @@ def show_list(console: Console, jobs: Sequence[SubmittedJob]) -> None:
         return
     table = Table("id", "job", "state", "since", "by", box=None, padding=(0, 2, 0, 0))
     for job in jobs[:LISTED]:
-        table.add_row(job.id, job.job, job.state, _times(job), job.user)
+        table.add_row(*map(_plain, (job.id, job.job, job.state, _times(job), job.user)))
     console.print(table)
     if len(jobs) > LISTED:
         console.print(f"… and {len(jobs) - LISTED} older ones")
@@ -180,6 +188,15 @@ def _text(value: Any) -> str:
     return json.dumps(value)
 
 
+def _require_no_secrets(command: Sequence[str]) -> None:
+    for name, separator, value in (argument.partition("=") for argument in command):
+        if separator and redact(value) != value:
+            raise UserError(
+                f"{name}: holds a signed address or a password, which the cluster's dashboard would show; give it to "
+                "the cluster's nodes as a credential, or write the address into a manifest that they read"
+            )
+
+
 def _variables(config: SubmitConfig, environment: dict[str, str]) -> dict[str, str]:
     """The environment variables of this machine that are passed on to the job."""
     variables = {durability.SUBMITTED: "1"}
@@ -188,10 +205,10 @@ def _variables(config: SubmitConfig, environment: dict[str, str]) -> dict[str, s
     for name in SERVERS:
         if uri := environment.get(name):
             durability.require_durable_tracking(uri)
-            if urlsplit(uri).password:
+            if redact(uri) != uri:
                 raise UserError(
-                    f"{name}: holds a password, which the cluster's dashboard would show; unset it here and give it to "
-                    "the cluster's nodes"
+                    f"{name}: holds a password or a token, which the cluster's dashboard would show; unset it here and "
+                    "give it to the cluster's nodes"
                 )
             variables[name] = uri
     return variables | {name: environment[name] for name in config.env}

@@ -10,7 +10,9 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
+from types import TracebackType
 
 from jobs.command_line.arguments import read_config
 from jobs.command_line.durability import require_durable_if_submitted
@@ -18,7 +20,7 @@ from jobs.command_line.help import help_text
 from jobs.command_line.job_list import config_class, job_names, summary
 from jobs.command_line.recipes import recipe_job, recipe_names, recipe_summary
 from jobs.command_line.submit_arguments import read_submit_config
-from pipelines.io.secrets import redact, shown
+from pipelines.io.secrets import printable, redact, shown
 from pipelines.ray_cluster.logs import JsonFormatter, json_requested
 from schemas import __version__
 from schemas.errors import RunFailed, UserError
@@ -60,6 +62,7 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
     handler = _StandardError()
     handler.setFormatter(formatter)
     logging.basicConfig(level="WARNING", handlers=[handler])
+    sys.excepthook = _print_traceback
     try:
         if any(argument in ("-h", "--help") for argument in arguments):
             print(help_text(name, summary(name), model, arguments), flush=True)
@@ -83,6 +86,13 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
         # `| head` has closed the output; Python would report that once more when it flushes the stream at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an exception that nobody foresaw as Python does, without the secrets of addresses in it."""
+    for text in traceback.format_exception(kind, error, trace):
+        for line in redact(text).splitlines():
+            print(printable(line), file=sys.stderr)
 
 
 def _terminate_as_interrupted() -> None:

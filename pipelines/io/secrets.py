@@ -2,13 +2,25 @@
 
 import os
 import re
+from urllib.parse import quote, unquote
 
-# user:password@host.
-_PASSWORD = re.compile(r"(?<=://)([^\s/@:'\"\\]*):[^\s/@'\"\\]+@")
-# Of a query, what S3, Google, Azure and others sign links with; in HTML `&` is `&amp;`.
+# An address, as far as it may go in prose, JSON or HTML; and one that is part of another, percent-encoded.
+_ADDRESS = re.compile(r"[a-zA-Z][\w+.-]*://[^\s'\"<>\\]+")
+_ENCODED = re.compile(r"(?i)[a-z][\w+.-]*%3a%2f%2f[^\s'\"<>\\&]+")
+_PORT = re.compile(r"[^:]*(:\d*)?|\[[^]]*\](:\d*)?")
+# A part of a query, which in HTML begins with `&amp;`.
+_QUERY = re.compile(r"(?<=[?&;])(?!amp;)(?:([\w.~%-]+)=)?([^&;=\s'\")\]},#\\]+)")
+# Of web addresses the values that are shown: they say which part of what. Any other may be a signature or a token.
+_SHOWN = frozenset(
+    [
+        *("clip", "end", "format", "frame", "generation", "height", "id", "index", "lang", "name", "page", "part"),
+        *("quality", "size", "sort", "start", "sv", "t", "time", "v", "version", "versionid", "video", "width"),
+    ]
+)
+# In other addresses `?` may belong to a name; there these values are hidden: what links are signed with.
 _SIGNED = re.compile(
-    r"(?i)(?<=[?&;])((?:x-(?:amz|goog)-(?:signature|credential|security-token)|signature|sig|awsaccesskeyid|"
-    r"googleaccessid|[\w-]*(?:token|secret|password|api_?key))=)[^&\s'\"\])},\\]+"
+    r"(?i)(x-(amz|goog)-(signature|credential|security-token)|signature|sig|awsaccesskeyid|googleaccessid|"
+    r"[\w-]*(token|secret|password|api_?key))"
 )
 HIDDEN = "…"
 # C0, DEL, C1, and what turns the direction of text; half characters cannot be printed at all.
@@ -17,7 +29,38 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 def redact(text: str) -> str:
     """The text with the secrets of all addresses in it replaced."""
-    return _SIGNED.sub(rf"\g<1>{HIDDEN}", _PASSWORD.sub(rf"\g<1>:{HIDDEN}@", text))
+    if "://" in text:
+        text = _ADDRESS.sub(lambda found: _redacted(found[0]), text)
+    return _ENCODED.sub(lambda found: _redacted_encoded(found[0]), text) if "%" in text else text
+
+
+def _redacted(address: str) -> str:
+    scheme, _, rest = address.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    # What follows a colon in front of a path is a port, or else a password with a slash in it.
+    end = len(authority) if _PORT.fullmatch(authority.rpartition("@")[2]) else len(rest)
+    user = rest[:end].rpartition("@")[0]
+    if user:
+        rest = f"{HIDDEN}{rest[len(user) :]}"
+    is_web = scheme.lower() in ("http", "https")
+    rest = _QUERY.sub(lambda found: _redacted_query(found, is_web), rest)
+    if is_web:
+        rest = re.sub(r"#[^\s'\")\]},\\]+", f"#{HIDDEN}", rest)
+    return f"{scheme}://{rest}"
+
+
+def _redacted_query(found: re.Match[str], is_web: bool) -> str:
+    name, value = found[1], found[2]
+    if name is None:
+        return HIDDEN if is_web else value
+    is_shown = name.lower() in _SHOWN if is_web else not _SIGNED.fullmatch(name)
+    return f"{name}={value if is_shown else HIDDEN}"
+
+
+def _redacted_encoded(text: str) -> str:
+    address = unquote(text)
+    shown = redact(address)
+    return text if shown == address else quote(shown, safe="")
 
 
 def printable(text: str) -> str:

@@ -1,6 +1,6 @@
 """Jobs on a cluster, before and after they are submitted; apart from the client, because that loads Ray."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ class Order:
     Attributes:
         id: Its name on the cluster.
         entrypoint: The command.
-        runtime_env: Ray's runtime environment: working directory, excluded files, environment variables.
+        runtime_env: Ray's runtime environment: working directory, environment variables.
         metadata: Shown with the job.
         cpus: CPUs that are reserved for the command's process.
         memory_bytes: Memory that is reserved for it.
         resources: Custom resources that are reserved for it.
+        includes: Patterns of files of the working directory that are sent besides code and configuration.
+        excludes: Patterns of those that are not.
     """
 
     id: str
@@ -29,6 +31,8 @@ class Order:
     cpus: float | None = None
     memory_bytes: int | None = None
     resources: Mapping[str, float] | None = None
+    includes: Sequence[str] = ()
+    excludes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

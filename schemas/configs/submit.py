@@ -47,11 +47,14 @@ class SubmitConfig(JobConfig):
     node."""
 
     working_dir: Address | None = Field(default=None, min_length=1)
-    """Folder to upload, in which the job starts. If not given, this project's clone, or nothing where it is
-    installed."""
+    """Folder to upload, in which the job starts: code and configuration that its .gitignore does not name. If not
+    given, this project's clone, or nothing where it is installed."""
+
+    includes: tuple[str, ...] = ()
+    """Patterns of further files to upload, such as *.pt. Hidden files and those with names of keys never are."""
 
     excludes: tuple[str, ...] = ()
-    """Patterns of files not to upload, as in .gitignore, besides the project's own (tests, videos, outputs)."""
+    """Patterns of files or folders not to upload."""
 
     env: tuple[str, ...] = ()
     """Names of environment variables to pass on to the job. The Ray dashboard shows their values: pass no secrets."""

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from jobs import submit
 from jobs.command_line import arguments, durability, main
 from jobs.command_line.job_list import config_class
 from jobs.command_line.submit_arguments import OWN_FIELDS, read_submit_config, submittable
+from pipelines.ray_cluster import sent_files
 from schemas.configs.label import LabelConfig
 from schemas.configs.submit import SubmitConfig
 from schemas.errors import UserError
@@ -52,12 +55,65 @@ def test_what_a_job_gets_of_this_machine():
     assert variables == {durability.SUBMITTED: "1", "MLFLOW_TRACKING_URI": "http://mlflow:5000", "WANTED": "1"}
 
 
-def test_the_program_goes_along_and_nothing_big(tmp_path):
-    sent = order(*LABEL, "excludes=[films]")
-    root = sent.runtime_env["working_dir"]
-    assert (tmp_path.parent / root / "jobs" / "label.py").is_file()
-    assert {".venv", "mlruns", "*.mp4", "films"} <= set(sent.runtime_env["excludes"])
-    assert order(*LABEL, f"working_dir={tmp_path}").runtime_env["working_dir"] == str(tmp_path)
+def sent(folder, *words):
+    """Names of the files of a folder that are sent."""
+    asked = order(*LABEL, *words)
+    with sent_files.staged(replace(asked, runtime_env={"working_dir": str(folder)})) as staged:
+        copy = Path(staged.runtime_env["working_dir"])
+        assert copy != folder
+        return {file.relative_to(copy).as_posix() for file in copy.rglob("*") if file.is_file()}
+
+
+def test_of_the_clone_the_package_is_sent_and_nothing_else():
+    root = Path(order(*LABEL).runtime_env["working_dir"])
+    (root / "keys.env").write_text("AWS_SECRET_ACCESS_KEY=planted-key\n")
+    try:
+        files = sent(root)
+    finally:
+        (root / "keys.env").unlink()
+    assert {"jobs/label.py", "pipelines/io/secrets.py", "jobs/recipes/tune_small.yaml", "pyproject.toml"} <= files
+    assert "pipelines/lifters/shipped/everyday.pt" in files
+    assert not {file for file in files if not file.startswith(("jobs/", "pipelines/", "schemas/", "pyproject.toml"))}
+
+
+def test_of_a_folder_of_ones_own_code_is_sent_and_no_keys(tmp_path):
+    for name in (
+        *("plugin.py", "package/tokens.py", "settings.yaml", "built/made.py", "film.mp4", "weights.pt", "old/a.py"),
+        *(
+            ".env",
+            "keys.env",
+            "prod.env",
+            "key.pem",
+            "id_rsa",
+            "credentials.json",
+            ".aws/credentials",
+            "my-secret.yaml",
+        ),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / ".gitignore").write_text("built/\n")
+    (tmp_path / "link.py").symlink_to("/etc/passwd")
+    code = {"plugin.py", "package/tokens.py", "settings.yaml"}
+    assert sent(tmp_path) == code | {"old/a.py"}
+    assert sent(tmp_path, 'includes=["*.pt", "*.env"]', "excludes=[old]") == code | {"weights.pt"}
+    files = sent_files.files_to_send(tmp_path, (), ())
+    assert sent_files.size_of(tmp_path, files) == f"4 files, 0.0 MB, of {tmp_path}"
+
+
+@pytest.mark.parametrize(
+    "videos",
+    ["https://h/a.mp4?X-Amz-Signature=planted-key", "https://planted-key@h/a.mp4", "https://h/a.mp4?jwt=planted-key"],
+)
+def test_a_secret_in_the_command_is_refused_by_the_name_of_its_field(videos):
+    with pytest.raises(UserError, match="videos: holds a signed address or a password") as refused:
+        order("label", f"videos={videos}", "output=s3://b/o")
+    assert "planted-key" not in str(refused.value)
+
+
+def test_a_log_of_others_drives_no_terminal_and_tells_no_secret(capsys):
+    submit.write("10 %\r100 %\n\x1b[2Jat https://me:planted-key@h/a\n")
+    assert capsys.readouterr().out == "10 %\\r100 %\n\\x1b[2Jat https://…@h/a\n"
 
 
 @pytest.mark.parametrize(
