@@ -15,6 +15,7 @@ from pipelines.io.addresses import absolute_path
 from schemas.configs.search_space import merge_spaces
 from schemas.errors import UserError
 from schemas.job_config import JobConfig, Resolve, build, flatten
+from schemas.plain_yaml import load_plain
 
 Config = TypeVar("Config", bound=JobConfig)
 
@@ -93,7 +94,7 @@ def _merge_all(arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
 def _assignment(argument: str) -> dict[str, Any]:
     path, _, text = argument.partition("=")
     try:
-        value: Any = yaml.safe_load(text) if text else ""
+        value: Any = load_plain(text) if text else ""
     except yaml.YAMLError:
         value = text  # such as a glob that begins with *
     for name in reversed(path.lstrip("-").split(".")):
@@ -113,7 +114,7 @@ def _recipe(argument: str) -> dict[str, Any]:
     from pipelines.io import storage  # here, because it loads PyArrow and fsspec, and most commands name no recipe
 
     try:
-        values = yaml.safe_load(storage.read_bytes(argument))
+        values = load_plain(storage.read_bytes(argument))
     except OSError as error:
         raise UserError(f"{argument}: the recipe cannot be read: {error.strerror or error}") from error
     except yaml.YAMLError as error:

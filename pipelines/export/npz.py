@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 
+from pipelines.io.secrets import redact
 from pipelines.tracks.levelling import Levelling
 from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
@@ -71,7 +72,8 @@ def npz_bytes(lifted: LiftedTrack, levelling: Levelling | None = None) -> bytes:
         "width_px": lifted.width,
         "height_px": lifted.height,
         "intrinsics_provenance": lifted.intrinsics_provenance,
-        **{name: getattr(lifted, name) for name in ("track_id", "video", "person", "source", "model", "model_sha256")},
+        **{name: getattr(lifted, name) for name in ("track_id", "person", "source", "model", "model_sha256")},
+        "video": redact(lifted.video),
         **{name: getattr(lifted, name) or "" for name in ("subject", "action", "camera")},
         **_known(lifted),
         **({} if levelling is None else _world(lifted, levelling)),

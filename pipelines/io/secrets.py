@@ -17,10 +17,11 @@ _SHOWN = frozenset(
         *("quality", "size", "sort", "start", "sv", "t", "time", "v", "version", "versionid", "video", "width"),
     ]
 )
-# In other addresses `?` may belong to a name; there these values are hidden: what links are signed with.
+# In other addresses `?` may belong to a name, and any may hold a quote, behind which nothing is known to be a part of it.
+# There these values are hidden: what links are signed with.
 _SIGNED = re.compile(
-    r"(?i)(x-(amz|goog)-(signature|credential|security-token)|signature|sig|awsaccesskeyid|googleaccessid|"
-    r"[\w-]*(token|secret|password|api_?key))"
+    r"(?i)(?<=[?&;])((?:x-(?:amz|goog)-(?:signature|credential|security-token)|signature|sig|awsaccesskeyid|"
+    r"googleaccessid|[\w-]*(?:token|secret|password|api_?key))=)[^&\s'\"\])},\\]+"
 )
 HIDDEN = "…"
 # C0, DEL, C1, and what turns the direction of text; half characters cannot be printed at all.
@@ -30,7 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 def redact(text: str) -> str:
     """The text with the secrets of all addresses in it replaced."""
     if "://" in text:
-        text = _ADDRESS.sub(lambda found: _redacted(found[0]), text)
+        text = _SIGNED.sub(rf"\g<1>{HIDDEN}", _ADDRESS.sub(lambda found: _redacted(found[0]), text))
     return _ENCODED.sub(lambda found: _redacted_encoded(found[0]), text) if "%" in text else text
 
 
@@ -42,19 +43,17 @@ def _redacted(address: str) -> str:
     user = rest[:end].rpartition("@")[0]
     if user:
         rest = f"{HIDDEN}{rest[len(user) :]}"
-    is_web = scheme.lower() in ("http", "https")
-    rest = _QUERY.sub(lambda found: _redacted_query(found, is_web), rest)
-    if is_web:
+    if scheme.lower() in ("http", "https"):
+        rest = _QUERY.sub(_redacted_value, rest)
         rest = re.sub(r"#[^\s'\")\]},\\]+", f"#{HIDDEN}", rest)
     return f"{scheme}://{rest}"
 
 
-def _redacted_query(found: re.Match[str], is_web: bool) -> str:
+def _redacted_value(found: re.Match[str]) -> str:
     name, value = found[1], found[2]
     if name is None:
-        return HIDDEN if is_web else value
-    is_shown = name.lower() in _SHOWN if is_web else not _SIGNED.fullmatch(name)
-    return f"{name}={value if is_shown else HIDDEN}"
+        return HIDDEN
+    return f"{name}={value if name.lower() in _SHOWN else HIDDEN}"
 
 
 def _redacted_encoded(text: str) -> str:

@@ -7,6 +7,7 @@ store shows an object only when its upload has finished. Listings are never cach
 import errno
 import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -44,8 +45,11 @@ _READ_ATTEMPTS = 10
 
 
 def cache_folder() -> Path:
-    """The folder of downloaded files: `RAYLIFT_CACHE`, or ~/.cache/raylift."""
-    return Path(os.environ.get("RAYLIFT_CACHE") or Path.home() / ".cache" / "raylift")
+    """The folder of downloaded files, made for this user alone: `RAYLIFT_CACHE`, or ~/.cache/raylift."""
+    folder = Path(os.environ.get("RAYLIFT_CACHE") or Path.home() / ".cache" / "raylift")
+    with suppress(OSError):  # whoever writes into it says why it cannot be written
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def filesystem(uri: str, hosts: Collection[str] | None = None) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -133,15 +137,16 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
         RunFailed: It cannot be written; a file that was there before is unchanged.
     """
     fs, path = filesystem(uri)
-    temporary = f"{path.rpartition('/')[0]}/{TEMPORARY}{os.getpid()}-{path.rpartition('/')[2]}"
+    folder, _, name = path.rpartition("/")
+    temporary = f"{folder}/{TEMPORARY}{secrets.token_hex(8)}-{name}"
     target = temporary if isinstance(fs, LocalFileSystem) else path
     try:
         if not isinstance(fs, lease.ConditionalStore):  # object stores have no folders: this would create a bucket
-            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            fs.makedirs(folder, exist_ok=True)
         if target is not temporary:
             fs.pipe_file(path, memoryview(data).tobytes())
             return
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:  # never through a link that somebody laid there
             file.write(data)
             # Before it gets its name, or after a power failure the name may stand for an empty file.
             file.flush()

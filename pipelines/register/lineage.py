@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import mlflow
-import yaml
 
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
 from pipelines.register.source import REPORT, Source
 from pipelines.tracks import keypoint_reader
 from schemas.errors import UserError
+from schemas.plain_yaml import load_plain
 
 # The jobs that write tracks, by the format of their reports.
 _WRITERS = {"raylift.report": "label", "raylift.import": "import_poses"}
@@ -50,7 +50,7 @@ def _uris(settings: Mapping[str, Any] | None, role: str) -> list[str]:
     """The addresses of a training's tracks; MLflow stores lists as text."""
     value = (settings or {}).get(role)
     if isinstance(value, str) and value.startswith("["):
-        value = yaml.safe_load(value)
+        value = load_plain(value)
     if value is None or value == "None":
         return []
     return [value] if isinstance(value, str) else [str(uri) for uri in value]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,19 @@ class TrainingTrial(tune.Trainable):
         Path(checkpoint_dir, STATE_FILE).write_bytes(state)
         origin = {"trial": self.trial_id, "epoch": epoch}
         Path(checkpoint_dir, ORIGIN_FILE).write_text(json.dumps(origin), encoding="utf-8")
+
+    def restore(self, checkpoint_path: Any) -> None:
+        """Continue from a checkpoint in the output, of which only this format's files are read.
+
+        Tune's own method would unpickle another file if it found one, and others may write into the output.
+        """
+        saved = checkpoint_path.checkpoint
+        with tempfile.TemporaryDirectory(prefix="raylift-") as folder:
+            for name in (STATE_FILE, ORIGIN_FILE):
+                with saved.filesystem.open_input_stream(f"{saved.path}/{name}") as file:
+                    Path(folder, name).write_bytes(file.read())
+            ours = tune.Checkpoint.from_directory(folder)
+            super().restore(type(checkpoint_path)(checkpoint=ours, metrics=checkpoint_path.metrics))
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Continue from another trial's state. The trial's own state is in the output and never older than Tune's."""

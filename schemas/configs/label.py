@@ -16,7 +16,7 @@ class DecodeConfig(JobConfig):
 
     decoder: str = Field(default="pyav", pattern="^(auto|decord|pyav)$")
     """Decoder: pyav, decord, or auto (decord where it decodes correctly and fast, PyAV otherwise). decord carries an
-    FFmpeg of 2020: take it for videos that you trust."""
+    FFmpeg of 2020: only for what you trust."""
 
     clip_mb: float = Field(default=32.0, gt=0)
     """Decoded size of one clip, MB. A clip is what one task works on, keeps in memory and repeats after a failure."""

@@ -142,7 +142,7 @@ def test_a_store_that_refuses_is_reported_at_once(store, folder, call):
     [
         ("AWS_ENDPOINT_URL", "nonsense", "cannot be used: Invalid endpoint: nonsense; see AWS_"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", "127.0.0.1:1 has failed for 1 s: Could not connect"),
-        ("AWS_ENDPOINT_URL", "http://me:planted-key@127.0.0.1:1", "me:…@127.0.0.1:1 has failed for 1 s: "),
+        ("AWS_ENDPOINT_URL", "http://me:planted-key@127.0.0.1:1", "…@127.0.0.1:1 has failed for 1 s: "),
         ("AWS_PROFILE", "missing", r"The config profile \(missing\) could not be found; see AWS_"),
     ],
 )

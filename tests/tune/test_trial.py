@@ -1,16 +1,24 @@
 """What a trial reports to Ray Tune, without Ray."""
 
+import os
+import pickle
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyarrow.fs import LocalFileSystem
+from ray import tune
+from ray.train._internal.checkpoint_manager import _TrainingResult
+from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME
 from tune.search_samples import tune_config
 
 from pipelines.search.space import trial_config
+from pipelines.training.checkpoints import STATE_FILE
 from pipelines.training.reports import EpochReport
 from pipelines.tune import trial_training
-from pipelines.tune.trial import HOPELESS, METRIC, SCORE, TrainingTrial
+from pipelines.tune.trial import HOPELESS, METRIC, ORIGIN_FILE, SCORE, TrainingTrial
 from pipelines.tune.trial_training import TrialTraining
 from schemas.errors import RunFailed
 
@@ -70,3 +78,27 @@ def test_a_trial_that_takes_too_long_fails_and_says_so(monkeypatch, tmp_path):
     result = trial(hanging).step()
     assert (result[HOPELESS], result["done"]) == ("trial_timeout=0.1s: took longer, after epoch 0", True)
     ended.set()
+
+
+class Run:
+    """Unpickles into a call that leaves a file behind."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.file,)
+
+
+def test_a_pickle_that_somebody_puts_beside_a_checkpoint_is_not_read(tmp_path: Path) -> None:
+    saved = tmp_path / "checkpoint"
+    saved.mkdir()
+    (saved / STATE_FILE).write_bytes(b"state")
+    (saved / ORIGIN_FILE).write_text("{}")
+    (saved / _DICT_CHECKPOINT_FILE_NAME).write_bytes(pickle.dumps(Run(tmp_path / "ran")))
+    made = trial(Training())
+    made._local_ip, read = "", []
+    made.load_checkpoint = lambda folder: read.extend(sorted(os.listdir(folder)))
+    made.restore(_TrainingResult(checkpoint=tune.Checkpoint(str(saved), LocalFileSystem()), metrics={}))
+    assert read == sorted([STATE_FILE, ORIGIN_FILE])
+    assert not (tmp_path / "ran").exists()

@@ -28,6 +28,7 @@ NO_ADDRESS = {
     "cameras": "names of cameras",
     "unlabeled_subjects": "names of subjects",
     "address": "a job server's http address",
+    "includes": "patterns of names",
     "excludes": "patterns of file names, relative to the folder that is sent",
     "input_layout": "the name of a joint layout",
     "keypoints_layout": "the name of a joint layout",

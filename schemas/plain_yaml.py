@@ -1,0 +1,43 @@
+"""YAML of unknown origin: plain values, no larger than their text."""
+
+from typing import Any
+
+import yaml
+
+# Recipes nest four levels.
+_DEEPEST = 50
+
+
+class PlainLoader(yaml.SafeLoader):
+    """Reads YAML without aliases, by which a kilobyte stands for a gigabyte, and without endless nesting."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """The node that begins here.
+
+        Raises:
+            YAMLError: It is an alias, or nested too deeply.
+        """
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not read; write the value out")
+        if self._depth >= _DEEPEST:
+            raise yaml.YAMLError(f"nested more than {_DEEPEST} levels deep")
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+
+def load_plain(content: str | bytes) -> Any:
+    """The value of a YAML document.
+
+    Raises:
+        YAMLError: It is no YAML, or not plain.
+    """
+    loader = PlainLoader(content)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()

@@ -1,0 +1,29 @@
+"""YAML that would fill the memory is one line."""
+
+import pytest
+import yaml
+
+from jobs.command_line.arguments import read_config
+from schemas.configs.label import LabelConfig
+from schemas.errors import UserError
+from schemas.plain_yaml import load_plain
+
+ALIASES = "a: &a [1, 1]\nb: [*a, *a]\n"
+
+
+def test_plain_values_are_read():
+    assert load_plain("{a: [1, x], b: {c: 1.5, d: null}}") == {"a": [1, "x"], "b": {"c": 1.5, "d": None}}
+
+
+@pytest.mark.parametrize("text", [ALIASES, "[" * 100_000, "a: !!python/object/apply:os.system [ls]"])
+def test_what_is_not_plain_is_refused(text):
+    with pytest.raises(yaml.YAMLError):
+        load_plain(text)
+
+
+@pytest.mark.parametrize("text", [ALIASES, "[" * 100_000])
+def test_a_recipe_that_is_not_plain_is_one_line(text, tmp_path):
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"is not YAML: (aliases|nested)") as error:
+        read_config(LabelConfig, [str(tmp_path / "recipe.yaml"), "videos=a", "output=b"])
+    assert len(str(error.value)) < 1000
