@@ -17,8 +17,8 @@ _SHOWN = frozenset(
         *("quality", "size", "sort", "start", "sv", "t", "time", "v", "version", "versionid", "video", "width"),
     ]
 )
-# In other addresses `?` may belong to a name, and any may hold a quote, behind which nothing is known to be a part of it.
-# There these values are hidden: what links are signed with.
+# In other addresses `?` may belong to a name, and any may hold a quote, behind which nothing is known to be its part:
+# there these values are hidden, which links are signed with.
 _SIGNED = re.compile(
     r"(?i)(?<=[?&;])((?:x-(?:amz|goog)-(?:signature|credential|security-token)|signature|sig|awsaccesskeyid|"
     r"googleaccessid|[\w-]*(?:token|secret|password|api_?key))=)[^&\s'\"\])},\\]+"

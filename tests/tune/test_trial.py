@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyarrow.fs import LocalFileSystem
 from ray import tune
-from ray.train._internal.checkpoint_manager import _TrainingResult
+from ray.train._internal.session import _TrainingResult
 from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME
 from tune.search_samples import tune_config
 

@@ -67,7 +67,7 @@ class FileSystem(Protocol):
         """Return an object's size and other metadata."""
         ...
 
-    def get_file(self, rpath: str, lpath: str, *, callback: Callback) -> None:
+    def get_file(self, rpath: str, lpath: str, *, callback: Any) -> None:
         """Download an object to a local file."""
         ...
 
