@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from pipelines.io import storage
+from pipelines.io.torch_files import require_stored
 from pipelines.training import checkpoints
 from pipelines.training.checkpoints import STATE_FILE
 from pipelines.training.worker_group import WorkerGroup
@@ -39,9 +40,12 @@ def read_state(data: bytes, where: str, workers: WorkerGroup) -> dict[str, Any]:
     """Parse the training state that a worker wrote.
 
     Raises:
-        UserError: The file is damaged.
+        UserError: The file is damaged, or claims more than it holds.
     """
     try:
+        require_stored(data)
         return torch.load(io.BytesIO(data), map_location=workers.device, weights_only=True)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise UserError(f"{where}: the checkpoint is damaged; remove its folder, or give a new output") from error
