@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 TESTS = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=20
 
-.PHONY: demo test tests test-fast test-slow coverage lint docs audit setup clean
+.PHONY: demo test tests test-fast test-slow fuzz coverage lint docs audit setup clean
 
 demo: setup
 	$(BIN)/python -m jobs.demo output=demo
@@ -26,6 +26,10 @@ test-fast: setup
 # Faults that take minutes, and a second kind of store; docs/reliability.md has their last result.
 test-slow: setup
 	$(TESTS) -n 0 -m slow
+
+# Generated nonsense for every reader of files of others, for some minutes.
+fuzz: setup
+	FUZZ_EXAMPLES=5000 $(TESTS) -n 2 --timeout=3600 tests/io/test_nonsense.py
 
 # Of the process that runs the tests: what Ray's workers and other processes execute is not counted.
 coverage: setup

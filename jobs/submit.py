@@ -69,7 +69,7 @@ def submit(config: SubmitConfig) -> int:
     order = compose(config, dict(os.environ))
     if folder := order.runtime_env.get("working_dir"):
         files = sent_files.files_to_send(Path(folder), order.includes, order.excludes)
-        print(f"sends     {shown(sent_files.size_of(Path(folder), files))}")
+        print(f"sends {shown(sent_files.size_of(Path(folder), files))}", file=sys.stderr)
     server = _connect(config)
     with sent_files.staged(order) as sent:
         server.submit(sent)
