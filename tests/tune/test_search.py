@@ -185,6 +185,33 @@ def test_the_best_are_trained_again_with_other_seeds_and_the_report_says_what_th
     assert survey(TuneJob(config, space, 3, "digest")).nothing_to_do
 
 
+def test_the_test_is_scored_once_on_the_best_and_on_the_configs_own_values(config, monkeypatch):
+    config = tune_config(f"output={config.output}", "trials=3", "sampler=random", "test_subjects=[S9]")
+    space, scored = space_of(config), []
+
+    def score(config, number):
+        scored.append(number)
+        assert Path(config.output, "trials", f"{number:03d}", "best.pt").exists()
+        return {1: 120.0, 2: 117.0}[number]
+
+    monkeypatch.setattr(search_report, "score_test", score)
+    with runs.record("tune", config) as run:
+        job_of(config).manifest.write(config.output, run.run_id, "search.json")
+        search = Search(config, space, run, Notes())
+        for number, error_mm in ((1, 100.0), (2, 90.0), (3, 95.0)):
+            search.begin()
+            finish(search, number, error_mm)
+        told = search_report.write_report(search, "digest", run)
+    assert scored == [1, 2]
+    assert told["test"] == {"subjects": ["S9"], "error_mm": {"001": 120.0, "002": 117.0}}
+    assert told["verdict"].startswith(
+        "3.0 mm better than the config's own values on people not used to choose (S9), with"
+    )
+    assert survey(TuneJob(config, space, 3, "digest")).nothing_to_do
+    untested = config.model_copy(update={"test_subjects": ("S8",)})
+    assert not survey(TuneJob(untested, space, 3, "digest")).nothing_to_do
+
+
 def test_only_the_best_trials_and_the_configs_own_values_keep_their_models(config):
     config = tune_config(f"output={config.output}", "trials=5", "sampler=random", "keep_models=2")
     with runs.record("tune", config) as run:
