@@ -233,8 +233,8 @@ def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
             # Repeats are compared as they end: stopped ones would have no error to compare.
             scheduler=FIFOScheduler() if search.repeating else make_scheduler(config, search.space, ended),
             num_samples=len(search.waiting),
-            # A stopped trial must leave nothing to the next one.
-            reuse_actors=False,
+            # Members of a population hand their weights over from process to process.
+            reuse_actors=config.scheduler != "pbt",
         ),
         run_config=tune.RunConfig(
             name=TUNE_FOLDER,

@@ -47,14 +47,24 @@ class TrainingTrial(tune.Trainable):
             **fixed: The same for all trials: `search`, the config; `run_id`, its MLflow run; `data`, the digest of the
                 tracks; `population`, an actor, under population-based training.
         """
-        search: TuneConfig = fixed["search"]
+        self._search: TuneConfig = fixed["search"]
         self._data: str = fixed["data"]
         self._search_run_id: str = fixed["run_id"]
+        self._population: Any = fixed["population"]
+        self._take_on(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take on another trial: a new process would load PyTorch and Ray again, for 3 seconds of a core."""
+        self.cleanup()
+        self._take_on(new_config)
+        return True
+
+    def _take_on(self, config: dict[str, Any]) -> None:
+        search = self._search
         self._parameters = dict(config)
         self._output = trial_records.trial_folder(search.output, int(self.trial_id))
         self._training: TrialTraining | None = None
         self._best_mm = math.inf
-        self._population: Any = fixed["population"]
         # After each epoch Tune may copy the state of a trial of a population, so its training waits for Tune then.
         self._waits = self._population is not None
         self._interval = search.pbt.interval_epochs

@@ -12,7 +12,7 @@ from pyarrow.fs import LocalFileSystem
 from ray import tune
 from ray.train._internal.session import _TrainingResult
 from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME
-from tune.search_samples import tune_config
+from tune.search_samples import RATE, tune_config
 
 from pipelines.search.space import trial_config
 from pipelines.training.checkpoints import STATE_FILE
@@ -61,6 +61,21 @@ def test_trials_are_compared_by_their_best_epoch_after_the_warm_up():
 def test_trials_are_compared_by_the_metric_of_the_search():
     result = trial(Training(50.0), "metric=p_mpjpe_mm").step()
     assert (result[METRIC], result[SCORE]) == (25, 25)
+
+
+def test_a_process_takes_on_trial_after_trial(monkeypatch):
+    stopped = []
+    monkeypatch.setattr(TrainingTrial, "trial_id", property(lambda self: "002"))
+    first = trial(Training(50.0, 40.0))
+    first.setup({}, search=tune_config("output=o"), data="d", run_id="r", population=None)
+    first._training = Training(50.0)
+    first.step()
+    first._training.stop = lambda: stopped.append(True)
+    assert first.reset_config({RATE: 0.5})
+    assert stopped == [True], "the training before has ended"
+    assert (first._training, first._best_mm) == (None, float("inf"))
+    assert first._config.optimization.learning_rate == 0.5
+    assert first._config.output.endswith("/trials/002")
 
 
 def test_an_exception_ends_a_trial_and_lost_workers_have_it_tried_again():
