@@ -193,7 +193,8 @@ def show(report: dict[str, Any]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("trial", "state", *short_names(paths).values(), "mm", "epochs"):
         table.add_column(column, justify="right" if column in ("mm", "epochs") else "left", no_wrap=True)
-    trials = best_first(report["trials"])
+    # Repeats have the values of other trials; their mean stands below.
+    trials = best_first(trial for trial in report["trials"] if not trial["repeats"])
     for trial in trials[:TRIALS_SHOWN]:
         score = trial["error_mm"]
         table.add_row(
