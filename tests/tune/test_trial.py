@@ -70,7 +70,7 @@ def test_a_process_takes_on_trial_after_trial(monkeypatch):
     first.setup({}, search=tune_config("output=o"), data="d", run_id="r", population=None)
     first._training = Training(50.0)
     first.step()
-    first._training.stop = lambda: stopped.append(True)
+    monkeypatch.setattr(first._training, "stop", lambda: stopped.append(True), raising=False)
     assert first.reset_config({RATE: 0.5})
     assert stopped == [True], "the training before has ended"
     assert (first._training, first._best_mm) == (None, float("inf"))
