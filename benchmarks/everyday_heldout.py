@@ -41,7 +41,7 @@ def main(model_address: str, tracks: list[str], subjects: set[str]) -> None:
     views = MadeViews(
         sequences,
         WorldConfig(),
-        WindowShape(card.receptive_field),
+        WindowShape(card.window),
         layout(card.input_layout),
         card.input,
         features=3,

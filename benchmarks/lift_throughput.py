@@ -46,7 +46,7 @@ def make_lifter(file: str, options: dict) -> None:
     torch.manual_seed(0)
     config = PluginConfig.model_validate({"name": "temporal_conv", **options})
     model = build_model(config, H36M, H36M, trajectory=True)
-    shape = {"receptive_field": model.pose.receptive_field, "fps": 50.0, "trajectory": True}
+    shape = {"window": model.pose.window, "fps": 50.0, "trajectory": True}
     card = LifterCard(lifter="temporal_conv", config=options, input_layout="h36m17", output_layout="h36m17", **shape)
     save_lifter(file, model, card)
 

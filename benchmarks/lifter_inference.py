@@ -81,7 +81,7 @@ def compare(device: str) -> dict[str, float]:
     assert isinstance(model.trajectory, TemporalConv)
     plain = [DilatedConv(lifter).to(device).eval() for lifter in (model.pose, model.trajectory)]
     track = torch.randn(COMPARED_FRAMES, len(H36M), 2)
-    half = model.pose.receptive_field // 2
+    half = model.pose.window.offset
     padded = torch.cat([track[:1].expand(half, -1, -1), track, track[-1:].expand(half, -1, -1)])
     pieces = [padded[start : start + PIECE_FRAMES + 2 * half] for start in range(0, COMPARED_FRAMES, PIECE_FRAMES)]
 

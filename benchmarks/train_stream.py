@@ -32,6 +32,7 @@ from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.resample import resample, resampled_lengths
 from schemas import FORMAT_KEY, VERSION_KEY
 from schemas.formats.tracks import FORMAT, TRACKS
+from schemas.frame_window import FrameWindow
 from schemas.layouts import layout
 
 ROOT = Path(__file__).parents[1]
@@ -168,7 +169,7 @@ def main() -> None:
         surveyed, survey_mb = time.perf_counter(), memory.peak_mb
         lengths = resampled_lengths(tracks, FPS)
         measured, lengths_mb = time.perf_counter(), memory.peak_mb
-        options = StreamOptions(WindowShape(27, told.chunk, False), BATCH // told.chunk, 0, "none")
+        options = StreamOptions(WindowShape(FrameWindow.sliding(27), told.chunk), BATCH // told.chunk, 0, "none")
         stream = unlabeled_stream(tracks, lengths, load, int(told.pool_frames), options)
         planned, frames_each_s, slowest_s, number = time.perf_counter(), [], 0.0, 0
         for _ in range(told.pools):

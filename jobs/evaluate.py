@@ -26,6 +26,7 @@ from pipelines.report.pages.evaluation_page import evaluation_page
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.configs.evaluate import EvaluateConfig
+from schemas.frame_window import frames_read
 from schemas.progress import Progress
 
 COLUMNS = {
@@ -86,7 +87,7 @@ def show(report: Mapping[str, Any], uri: str) -> None:
     card, data = report["card"], report["data"]
     mirrored = ", averaged with the mirror image's" if report["flip"] else ""
     console.print(
-        f"{card['lifter']} of {card['receptive_field']} frames at {card['fps']:g} frames/s, {card['input_layout']} → "
+        f"{card['lifter']} of {frames_read(card)} frames at {card['fps']:g} frames/s, {card['input_layout']} → "
         f"{card['output_layout']}{mirrored}"
     )
     console.print(

@@ -1,4 +1,4 @@
-"""Convert a published checkpoint of temporal convolutions into a lifter for evaluate and lift.
+"""Convert a published checkpoint of VideoPose3D, Martinez et al. or MotionBERT into a lifter for evaluate and lift.
 
 python -m jobs.import_lifter model=pretrained_h36m_cpn.bin input_layout=h36m17 output=lifter.pt
 """
@@ -10,20 +10,17 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
 from jobs.command_line.terminal import Terminal
 from pipelines.lifters.checkpoint import save_lifter
-from pipelines.lifters.published import load_published
+from pipelines.lifters.import_published import import_published
 from schemas.configs.import_lifter import ImportLifterConfig
-from schemas.layouts import layout
 
 
 def main(config: ImportLifterConfig) -> int:
     """Load, convert and write the checkpoint; print what it is."""
-    model, card = load_published(
-        config.model, layout(config.input_layout), layout(config.output_layout), fps=config.fps, causal=config.causal
-    )
+    model, card = import_published(config)
     save_lifter(config.output, model, card)
     trajectory = "with" if card.trajectory else "without"
     Terminal().print(
-        f"{config.output}: {card.lifter} of {card.receptive_field} frames at {card.fps:g} frames/s, "
+        f"{config.output}: {card.lifter} of {card.window.inputs} frames at {card.fps:g} frames/s, "
         f"{card.input_layout} → {card.output_layout}, {trajectory} a trajectory"
     )
     return 0

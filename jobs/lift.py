@@ -18,6 +18,7 @@ from pipelines.io import storage
 from pipelines.lift import run
 from pipelines.mlflow_runs import runs
 from schemas.configs.lift import LiftConfig
+from schemas.frame_window import frames_read
 
 # Most lines of a kind that the summary shows; the report has all of them.
 MAX_LINES = 8
@@ -58,13 +59,13 @@ def show(report: Mapping[str, Any]) -> None:
         ("model", report["model"]["name"]),
         (
             "lifter",
-            f"{card['lifter']} of {card['receptive_field']} frames at {card['fps']:g} frames/s, {card['input_layout']} "
+            f"{card['lifter']} of {frames_read(card)} frames at {card['fps']:g} frames/s, {card['input_layout']} "
             f"→ {card['output_layout']}{mirrored}",
         ),
         (
             "tracks",
-            f"{report['tracks']:,}, {report['tracks_failed']:,} failed, {report['tracks_padded']:,} shorter than the "
-            f"receptive field, {report['tracks_resampled']:,} resampled",
+            f"{report['tracks']:,}, {report['tracks_failed']:,} failed, {report['tracks_padded']:,} shorter than "
+            f"what the lifter reads, {report['tracks_resampled']:,} resampled",
         ),
         ("frames", f"{report['frames']:,} lifted"),
         *quality_rows(report["quality"]),

@@ -17,6 +17,7 @@ from pipelines.mlflow_runs import runs
 from pipelines.register import run
 from pipelines.register.gate import Listener
 from schemas.configs.register import RegisterConfig
+from schemas.frame_window import frames_read
 
 
 def main(config: RegisterConfig) -> int:
@@ -44,7 +45,7 @@ def show(report: dict[str, Any]) -> None:
         ("alias", ", ".join(named) or "none given"),
         (
             "lifter",
-            f"{card['lifter']} of {card['receptive_field']} frames at {card['fps']:g} frames/s, {card['input_layout']} "
+            f"{card['lifter']} of {frames_read(card)} frames at {card['fps']:g} frames/s, {card['input_layout']} "
             f"→ {card['output_layout']}, {'with' if card['trajectory'] else 'without'} a trajectory",
         ),
         ("trained", trained + (f", {held_out:.1f} mm held out" if held_out is not None else "")),

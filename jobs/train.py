@@ -24,6 +24,7 @@ from pipelines.report.pages.training_page import training_page
 from pipelines.train import run
 from pipelines.training.reports import EpochReport
 from schemas.configs.train import TrainConfig
+from schemas.frame_window import frames_read
 
 
 def main(config: TrainConfig) -> int:
@@ -38,8 +39,8 @@ def main(config: TrainConfig) -> int:
             display = Display(bars, config.optimization.epochs, record)
             if job.plan.short_tracks:
                 display.say(
-                    f"{job.plan.short_tracks} tracks are shorter than the receptive field of "
-                    f"{job.plan.shape.receptive_field} frames: their first and last frames are repeated"
+                    f"{job.plan.short_tracks} tracks are shorter than the {job.plan.shape.window.inputs} frames that "
+                    "the lifter reads: their first and last frames are repeated"
                 )
             report = run.execute(job, record.run_id, display)
             record.log_tags({"raylift.data": job.plan.digest})
@@ -85,7 +86,7 @@ def show(report: dict[str, Any]) -> None:
     )
     rows = [
         ("tracks", ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in tracks.items() if count)),
-        ("lifter", f"{report['receptive_field']} frames at {report['fps']:g} frames/s"),
+        ("lifter", f"{frames_read(report)} frames at {report['fps']:g} frames/s"),
         ("epochs", f"{report['epochs']}" + (f", {last['frames_per_s']:,.0f} frames/s in the last" if last else "")),
         ("best", f"epoch {report['best_epoch']}{held_out}"),
         ("output", f"{report['output']}/best.pt, /last.pt, /report.json, /training.html"),

@@ -27,7 +27,14 @@ PERSONS: Mapping[str, str] = MappingProxyType(
         "whole_frame": "pipelines.detectors.persons.whole_frame:WholeFrame",
     }
 )
-LIFTERS: Mapping[str, str] = MappingProxyType({"temporal_conv": "pipelines.lifters.temporal_conv:TemporalConv"})
+LIFTERS: Mapping[str, str] = MappingProxyType(
+    {
+        "temporal_conv": "pipelines.lifters.temporal_conv:TemporalConv",
+        "residual_mlp": "pipelines.lifters.residual_mlp:ResidualMlp",
+        "spacetime_transformer": "pipelines.lifters.spacetime_transformer:SpacetimeTransformer",
+        "supermask": "pipelines.lifters.supermask:Supermask",
+    }
+)
 POSE_SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "human36m": "pipelines.datasets.human36m:Human36M",
@@ -54,6 +61,11 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
             "pipelines.detectors.movenet.options:MoveNetBlazePoseConfig"
         ),
         "pipelines.lifters.temporal_conv:TemporalConv": "pipelines.lifters.temporal_conv_options:TemporalConvConfig",
+        "pipelines.lifters.residual_mlp:ResidualMlp": "pipelines.lifters.residual_mlp_options:ResidualMlpConfig",
+        "pipelines.lifters.spacetime_transformer:SpacetimeTransformer": (
+            "pipelines.lifters.spacetime_transformer_options:SpacetimeTransformerConfig"
+        ),
+        "pipelines.lifters.supermask:Supermask": "pipelines.lifters.supermask_options:SupermaskConfig",
     }
 )
 

@@ -107,8 +107,25 @@ def build(
     """
     mistakes: list[str] = []
     context = {"resolve": resolve}
+    merged = _with_plugins(model, values, plugins, context, mistakes)
+    config, wrong = _validate(model, merged, context)
+    if config is None or mistakes:
+        raise UserError("\n".join(wrong + mistakes))
+    return config
+
+
+def _with_plugins(
+    model: type[JobConfig],
+    values: Mapping[str, Any],
+    plugins: PluginConfigs,
+    context: Mapping[str, Any],
+    mistakes: list[str],
+    prefix: str = "",
+) -> dict[str, Any]:
+    """The values with the options of plug-ins validated, those of plug-ins within plug-ins too."""
     merged = dict(values)
     for name, field, table in _plugin_fields(model):
+        path = f"{prefix}{name}"
         value = merged.get(name)
         chosen = dict(value) if isinstance(value, Mapping) else {"name": value} if value else {}
         default = field.default.name if isinstance(field.default, PluginConfig) else None
@@ -118,16 +135,14 @@ def build(
         try:
             options = plugins(table.name, str(plugin_name))
         except UserError as error:
-            mistakes.append(f"{name}.name: {error}")
+            mistakes.append(f"{path}.name: {error}")
             merged[name] = {"name": str(plugin_name)}
             continue
-        checked, wrong = _validate(options, chosen, context, f"{name}.")
+        chosen = _with_plugins(options, chosen, plugins, context, mistakes, f"{path}.")
+        checked, wrong = _validate(options, chosen, context, f"{path}.")
         mistakes += wrong
         merged[name] = {"name": plugin_name, **(checked.model_dump() if checked else {})}
-    config, wrong = _validate(model, merged, context)
-    if config is None or mistakes:
-        raise UserError("\n".join(wrong + mistakes))
-    return config
+    return merged
 
 
 def paths(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -138,6 +153,27 @@ def paths(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Field
             yield from paths(inner, f"{prefix}{name}.")
         else:
             yield f"{prefix}{field.alias or name}", field
+
+
+def plugin_paths(plugins: PluginConfigs, table: str, chosen: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Yield the dotted path of every option of a plug-in, with those of the plug-ins within it.
+
+    Args:
+        plugins: Returns the config class of a plug-in's options.
+        table: The plug-in table.
+        chosen: Name and options of the plug-in.
+        prefix: What the paths begin with.
+    """
+    options = plugins(table, chosen["name"])
+    for path, field in paths(options, prefix):
+        mark = next((mark for mark in field.metadata if isinstance(mark, PluginTable)), None)
+        if mark is None:
+            yield path
+            continue
+        default = field.default.model_dump() if isinstance(field.default, PluginConfig) else {}
+        within = chosen.get(path.removeprefix(prefix)) or default
+        if within:
+            yield from plugin_paths(plugins, mark.name, within, f"{path}.")
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -21,8 +21,7 @@ def help_text(job: str, summary: str, model: type[JobConfig], arguments: Sequenc
     lines = [summary, "", f"usage: raylift {job} [recipe.yaml ...] [field=value ...]", ""]
     for path, field in paths(model):
         lines += _describe(path, field)
-        table = next((mark for mark in field.metadata if isinstance(mark, PluginTable)), None)
-        if table:
+        if table := _table(field):
             lines += _describe_plugins(path, field, table.name, values.get(path))
     return "\n".join(lines)
 
@@ -54,6 +53,14 @@ def _describe_plugins(path: str, field: FieldInfo, table: str, value: Any) -> It
         yield f"      options of {name}:"
         for option, inner in paths(plugin_config(table, name), f"{path}."):
             yield from ("      " + line for line in _describe(option, inner))
+            if within := _table(inner):
+                nested = value.get(option.rsplit(".", 1)[1]) if isinstance(value, dict) else None
+                yield from ("      " + line for line in _describe_plugins(option, inner, within.name, nested))
+
+
+def _table(field: FieldInfo) -> PluginTable | None:
+    """The table in which the name of a plug-in field is looked up; None for other fields."""
+    return next((mark for mark in field.metadata if isinstance(mark, PluginTable)), None)
 
 
 def _type_name(annotation: Any) -> str:

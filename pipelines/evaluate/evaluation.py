@@ -91,7 +91,7 @@ def _notes(card: LifterCard, scores: Sequence[TrackScore]) -> list[str]:
         ),
         (
             padded,
-            f"{padded} of {count} tracks are shorter than the receptive field of {card.receptive_field} frames: "
+            f"{padded} of {count} tracks are shorter than the {card.window.inputs} frames that the lifter reads: "
             "their first and last frames are repeated",
         ),
         (resampled, f"{resampled} of {count} tracks were resampled to the lifter's {card.fps:g} frames/s"),

@@ -31,7 +31,7 @@ class TrackScore:
         track_id: Id of the track.
         camera: Its camera; None if unknown.
         labeled: Whether it was compared with labels.
-        padded: Whether it is shorter than the receptive field, so that its first and last frames were repeated.
+        padded: Whether it is shorter than what the lifter reads, so that its first and last frames were repeated.
         resampled: Whether its frame rate is not the lifter's.
         intrinsics: Provenance of the intrinsics; "none" if there are none.
         score: The score over frames at the lifter's rate.
@@ -117,7 +117,7 @@ def _score(card: LifterCard, prepared: _Prepared, prediction: Lifted) -> TrackSc
         track_id=track.track_id,
         camera=track.camera,
         labeled=sequence.positions is not None,
-        padded=len(track) < card.receptive_field,
+        padded=card.window.repeats_ends_of(len(track)),
         resampled=resampled,
         intrinsics="none" if track.intrinsics is None else track.intrinsics_provenance,
         score=SequenceScore(subject, action, len(track), scored.metrics, scored.per_joint_mm),

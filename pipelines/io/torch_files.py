@@ -135,19 +135,25 @@ def load_weights(uri: str, model: torch.nn.Module, weights: Mapping[str, Tensor]
     model.load_state_dict(weights)
 
 
-def require_fitting(uri: str, build: Callable[[], torch.nn.Module], weights: Mapping[str, Tensor]) -> None:
+def require_fitting(
+    uri: str,
+    build: Callable[[], torch.nn.Module],
+    weights: Mapping[str, Tensor],
+    stored: Callable[[torch.nn.Module], Mapping[str, Any]] = lambda model: model.state_dict(),
+) -> None:
     """Compare the weights read from `uri` with a model before memory is taken for it: the file may claim any size.
 
     Args:
         uri: The file.
         build: Builds the model.
         weights: The weights.
+        stored: The model's weights in the form that files hold.
 
     Raises:
         UserError: As `load_weights`.
     """
     with torch.device("meta"):
-        expected = shapes_of(build().state_dict())
+        expected = shapes_of(stored(build()))
     require_shapes(uri, expected, weights)
 
 

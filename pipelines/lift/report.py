@@ -123,7 +123,7 @@ def compose(
         "tracks_lifted": lifted,
         "tracks_failed": len(failures),
         "frames": sum(int(file.table["frames"].to_numpy().sum()) for file in files),
-        "tracks_padded": sum(frames < card.receptive_field for frames in frames_seen),
+        "tracks_padded": sum(card.window.repeats_ends_of(frames) for frames in frames_seen),
         "tracks_resampled": sum(
             abs(frames - track.frames) > _RATE_TOLERANCE * track.frames
             for track, frames in zip(tracks, frames_seen, strict=True)
@@ -150,7 +150,7 @@ def write(output: str, report: Mapping[str, Any]) -> None:
 def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequence[float]) -> list[str]:
     """Facts to know before using the poses, one line for each."""
     card, count = lifter.card, len(tracks)
-    padded = sum(frames < card.receptive_field for frames in frames_seen)
+    padded = sum(card.window.repeats_ends_of(frames) for frames in frames_seen)
     assumed = sum(track.intrinsics_provenance == "assumed_fov" for track in tracks)
     without = sum(track.intrinsics_provenance == "none" for track in tracks)
     person_centred = card.input == "person_centred"
@@ -171,7 +171,7 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
         ),
         (
             padded,
-            f"{padded} of {count} tracks are shorter than the receptive field of {card.receptive_field} frames: "
+            f"{padded} of {count} tracks are shorter than the {card.window.inputs} frames that the lifter reads: "
             "their first and last frames are repeated",
         ),
         (

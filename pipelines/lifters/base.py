@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pipelines import registry
 from schemas.errors import UserError
+from schemas.frame_window import FrameWindow
 from schemas.job_config import JobConfig, PluginConfig
 from schemas.layouts import JointLayout
 
@@ -24,11 +25,8 @@ class Lifter(Protocol):
     output_layout: JointLayout
     """The joints it predicts."""
 
-    receptive_field: int
-    """Number of input frames that a prediction depends on; odd."""
-
-    causal: bool
-    """Whether a prediction is for the last frame of its receptive field; else it is for the middle one."""
+    window: FrameWindow
+    """The frames it reads, and which of them it predicts."""
 
     input_features: int
     """Numbers per keypoint: 2 for (x, y), 3 for (x, y, score)."""
@@ -40,7 +38,7 @@ class Lifter(Protocol):
     def __call__(
         self, inputs: Float[Tensor, "batch frames joints_in features"]
     ) -> Float[Tensor, "batch frames_out joints_out 3"]:
-        """Predict every frame with a full receptive field; frames_out = frames - receptive_field + 1.
+        """Predict all frames with as many frames around them as it reads; frames_out = frames - window.context.
 
         Args:
             inputs: Keypoints in screen units: x in [-1, 1] across the image's width, aspect kept.
@@ -49,6 +47,32 @@ class Lifter(Protocol):
             Metres in camera space, in the output layout.
         """
         ...
+
+
+@runtime_checkable
+class WithStatistics(Protocol):
+    """A lifter that keeps statistics of the training data in its buffers."""
+
+    needs_statistics: bool
+    """Whether they have to be set before the first step of a training."""
+
+    def fit_statistics(
+        self,
+        inputs: Float[Tensor, "batch frames joints_in features"],
+        positions: Float[Tensor, "batch frames_out joints_out 3"],
+    ) -> None:
+        """Compute them from training samples.
+
+        Args:
+            inputs: What the lifter reads.
+            positions: What it should predict.
+        """
+        ...
+
+
+def needs_statistics(lifter: Lifter) -> bool:
+    """Whether a lifter's statistics have to be set before it is trained."""
+    return isinstance(lifter, WithStatistics) and lifter.needs_statistics
 
 
 def build_lifter(config: PluginConfig, input_layout: JointLayout, output_layout: JointLayout) -> Lifter:
@@ -65,4 +89,10 @@ def build_lifter(config: PluginConfig, input_layout: JointLayout, output_layout:
             f"lifter.name={config.name}: must be a torch.nn.Module with a Config; see pipelines.lifters.base"
         )
     lifter = cast(type[Lifter], plugin)
-    return lifter(lifter.Config(**config.options), input_layout, output_layout)
+    built = lifter(lifter.Config(**config.options), input_layout, output_layout)
+    if not isinstance(getattr(built, "window", None), FrameWindow):
+        raise UserError(
+            f"lifter.name={config.name}: has no window; set window = FrameWindow.sliding(frames), or .clip(frames), of "
+            "schemas.frame_window, in place of receptive_field and causal"
+        )
+    return built

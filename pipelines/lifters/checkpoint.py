@@ -7,18 +7,22 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from pipelines.io import storage
 from pipelines.io.torch_files import load_weights, read_checkpoint, require_fitting
 from pipelines.lifters.model import LiftingModel, build_model
+from pipelines.lifters.supermask import packed, stored_form, unpacked
 from schemas import __version__
 from schemas.configs.train import LifterInput
 from schemas.errors import UserError
+from schemas.frame_window import FrameWindow
 from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
-FORMAT = "raylift.lifter/1"
+FORMAT = "raylift.lifter/2"
+# Its cards have a receptive field in place of the window.
+FORMAT_1 = "raylift.lifter/1"
 
 
 # Entry of a card's lineage: the names of the people that it was trained on, as a JSON list.
@@ -30,7 +34,7 @@ class LifterCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    format: Literal["raylift.lifter/1"] = FORMAT
+    format: Literal["raylift.lifter/2"] = FORMAT
     """Name and version of the format."""
 
     lifter: str
@@ -51,8 +55,8 @@ class LifterCard(BaseModel):
     fps: float
     """Frames per second of the tracks it was trained on."""
 
-    receptive_field: int
-    """Number of input frames that a prediction depends on."""
+    window: FrameWindow
+    """The frames it reads, and which of them it predicts."""
 
     input: LifterInput = "screen"
     """How keypoints are given to it; cards written before 0.2.0 lack it."""
@@ -68,6 +72,19 @@ class LifterCard(BaseModel):
         """Names of the labeled people that it was trained on; empty if unknown."""
         return json.loads(self.lineage.get(SUBJECTS, "[]"))
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_format_1(cls, values: Any) -> Any:
+        """A card of format 1, whose receptive field lies around the predicted frame, or before it if it is causal."""
+        if not isinstance(values, dict) or values.get("format") != FORMAT_1:
+            return values
+        frames, config = values.get("receptive_field"), values.get("config")
+        if not isinstance(frames, int) or not isinstance(config, dict):
+            return values
+        kept = {name: value for name, value in values.items() if name != "receptive_field"}
+        window = FrameWindow.sliding(frames, causal=bool(config.get("causal")))
+        return kept | {"format": FORMAT, "window": window}
+
 
 def save_lifter(uri: str, model: LiftingModel, card: LifterCard) -> None:
     """Write a model with its card; the file appears complete or not at all.
@@ -76,7 +93,7 @@ def save_lifter(uri: str, model: LiftingModel, card: LifterCard) -> None:
         RunFailed: It cannot be written.
     """
     content = io.BytesIO()
-    torch.save({"format": card.format, "card": card.model_dump_json(), "weights": model.state_dict()}, content)
+    torch.save({"format": card.format, "card": card.model_dump_json(), "weights": packed(model)}, content)
     storage.write_bytes(uri, content.getbuffer())
 
 
@@ -92,7 +109,7 @@ def load_lifter(uri: str) -> tuple[LiftingModel, LifterCard]:
     joints = layout(card.input_layout), layout(card.output_layout)
     build = partial(build_model, config, *joints, card.trajectory, card.input)
     try:
-        require_fitting(uri, build, weights)
+        require_fitting(uri, build, weights, stored_form)
         model = build()
     except ValidationError as error:
         mistake = error.errors()[0]
@@ -100,8 +117,9 @@ def load_lifter(uri: str) -> tuple[LiftingModel, LifterCard]:
         raise UserError(
             f"{uri}: {path}={mistake['input']}: {mistake['msg']}; it was written by raylift {card.version}"
         ) from error
-    load_weights(uri, model, weights)
-    return model.eval(), card
+    load_weights(uri, model, unpacked(uri, model, weights))
+    # Cards of format 1 do not say of every lifter which frame it predicts.
+    return model.eval(), card.model_copy(update={"window": model.pose.window})
 
 
 def require_layout(card: LifterCard, layout_name: str) -> None:
@@ -124,7 +142,7 @@ def _read_card(uri: str, content: Mapping[str, Any]) -> LifterCard:
         raise UserError(
             f"{uri}: is no Raylift lifter (keys: {keys}, …); python -m jobs.import_lifter makes one of a published one"
         )
-    if content["format"] != FORMAT:
+    if content["format"] not in (FORMAT, FORMAT_1):
         raise UserError(f"{uri}: format is {content['format']!r}, this version reads {FORMAT!r}; upgrade raylift")
     try:
         return LifterCard.model_validate_json(content["card"])

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipelines.lifters.model import LiftingModel
+from pipelines.lifters.supermask import Supermask
 from pipelines.lifters.temporal_conv import Block, Layer, TemporalConv
 
 # Frames that a filter works on at once: few enough to stay in the cache, enough for fast matrix products.
@@ -37,6 +38,8 @@ def fold(model: LiftingModel) -> Callable[[Tensor], tuple[Tensor, Tensor | None]
 
 
 def _fold(lifter: Forward) -> Forward:
+    if isinstance(lifter, Supermask):
+        return _fold(lifter.inner)
     if isinstance(lifter, TemporalConv) and not lifter.is_dense and lifter.shrink.weight.device.type == "cpu":
         return _FoldedTemporalConv(lifter)
     return lifter
@@ -55,7 +58,7 @@ class _FoldedTemporalConv:
         self._multiple = max((2 * block.dilation for block in self._blocks if block.in_pairs), default=1)
 
     def __call__(self, inputs: Float[Tensor, "batch frames joints features"]) -> Tensor:
-        frames = inputs.shape[1] - self._lifter.receptive_field + 1
+        frames = inputs.shape[1] - self._lifter.window.context
         padding = -frames % self._multiple
         if padding > _MOST_PADDING * inputs.shape[1]:
             return self._lifter(inputs)

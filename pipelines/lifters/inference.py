@@ -2,7 +2,7 @@
 
 Tracks are cut into pieces. Each is lifted with the frames around it that its predictions depend on, so that the result
 is the same as for the whole track. Beyond the ends of a track its first and last frame repeat (edge padding, Pavllo et
-al. 2019).
+al. 2019). Lifters that take clips get overlapping ones instead (`clips`), and nothing is repeated.
 """
 
 from collections import defaultdict
@@ -14,8 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pipelines.lifters.clips import clip_batches
 from pipelines.lifters.folded import fold
 from pipelines.lifters.model import LiftingModel
+from pipelines.lifters.supermask import multiplied_out
+from schemas.frame_window import FrameWindow
 from schemas.layouts import JointLayout
 
 # Short pieces are padded to a power of two of at least this length, so that tracks of all lengths share batches.
@@ -28,11 +31,12 @@ Lifted = tuple[Float[Tensor, "frames joints_out 3"], Float[Tensor, "frames 1 3"]
 
 
 class _Piece(NamedTuple):
-    """Frames [start, stop) of a track."""
+    """Frames [start, stop) of a track, and the share that each prediction has in the result, if it is not all of it."""
 
     track: int
     start: int
     stop: int
+    shares: Tensor | None = None
 
 
 def lift(
@@ -53,17 +57,15 @@ def lift(
     Returns:
         Pose and trajectory of each track, on the CPU.
     """
-    lifted = [_empty(model, len(track)) for track in inputs]
+    lifted = [_zeros(model, len(track)) for track in inputs]
+    model = multiplied_out(model)
     with _evaluating(model), torch.inference_mode():
         forward = fold(model) if sum(map(len, inputs)) >= _WORTH_FOLDING else model
-        for pieces, frames in _batches([len(track) for track in inputs], chunk_frames, model.pose.receptive_field):
+        for pieces, frames in _batches([len(track) for track in inputs], chunk_frames, model.pose.window):
             windows = torch.stack([_window(model, inputs[piece.track], piece.start, frames) for piece in pieces])
-            poses, trajectories = predict(model, windows.to(next(model.parameters())), flip, forward)
-            for i, (track, start, stop) in enumerate(pieces):
-                pose, trajectory = lifted[track]
-                pose[start:stop] = poses[i, : stop - start]
-                if trajectory is not None and trajectories is not None:
-                    trajectory[start:stop] = trajectories[i, : stop - start]
+            for part, predicted in enumerate(predict(model, windows.to(next(model.parameters())), flip, forward)):
+                if predicted is not None:
+                    _add([lifted[piece.track][part] for piece in pieces], pieces, predicted.float().cpu())
     return lifted
 
 
@@ -81,7 +83,7 @@ def predict(
     flip: bool,
     forward: Callable[[Tensor], tuple[Tensor, Tensor | None]] | None = None,
 ) -> tuple[Float[Tensor, "batch frames_out joints_out 3"], Float[Tensor, "batch frames_out 1 3"] | None]:
-    """Predict every frame for which the windows contain the whole receptive field.
+    """Predict every frame for which the windows contain all frames that the model reads.
 
     Args:
         model: In evaluation mode.
@@ -99,8 +101,22 @@ def predict(
     return pose, trajectory
 
 
-def _batches(lengths: Sequence[int], chunk_frames: int, receptive_field: int) -> Iterator[tuple[list[_Piece], int]]:
+def _add(
+    tracks: Sequence[Tensor | None], pieces: Sequence[_Piece], predicted: Float[Tensor, "batch frames _ 3"]
+) -> None:
+    """Add the predictions of pieces to the results of their tracks."""
+    for track, piece, values in zip(tracks, pieces, predicted, strict=True):
+        assert track is not None
+        values = values[: piece.stop - piece.start]
+        track[piece.start : piece.stop] += values if piece.shares is None else values * piece.shares[:, None, None]
+
+
+def _batches(lengths: Sequence[int], chunk_frames: int, window: FrameWindow) -> Iterator[tuple[list[_Piece], int]]:
     """Pieces to predict together, with the number of frames to predict for each; a short piece has fewer."""
+    if window.takes_clips:
+        for clips in clip_batches(lengths, window.inputs, chunk_frames):
+            yield [_Piece(*clip) for clip in clips], clips[0].stop - clips[0].start
+        return
     buckets: defaultdict[int, list[_Piece]] = defaultdict(list)
     for track, length in enumerate(lengths):
         for start in range(0, length, chunk_frames):
@@ -109,7 +125,7 @@ def _batches(lengths: Sequence[int], chunk_frames: int, receptive_field: int) ->
             buckets[min(rounded, chunk_frames)].append(piece)
     for frames, pieces in buckets.items():
         # Memory grows with the frames that are read: short pieces read many for each frame that they predict.
-        together = (chunk_frames + receptive_field - 1) // (frames + receptive_field - 1)
+        together = (chunk_frames + window.context) // (frames + window.context)
         for first in range(0, len(pieces), together):
             yield pieces[first : first + together], frames
 
@@ -118,15 +134,14 @@ def _window(
     model: LiftingModel, track: Float[Tensor, "track_frames joints_in features"], start: int, frames: int
 ) -> Float[Tensor, "window_frames joints_in features"]:
     """The input for predicting `frames` frames from `start` on; the end frames repeat beyond the track's ends."""
-    context = model.pose.receptive_field - 1
-    before = context if model.pose.causal else context // 2
-    rows = torch.arange(start - before, start - before + frames + context, device=track.device)
+    window = model.pose.window
+    rows = torch.arange(frames + window.context, device=track.device) + (start - window.offset)
     return track[rows.clamp(0, len(track) - 1)]
 
 
-def _empty(model: LiftingModel, frames: int) -> Lifted:
-    pose = torch.empty(frames, len(model.pose.output_layout), 3)
-    return pose, None if model.trajectory is None else torch.empty(frames, 1, 3)
+def _zeros(model: LiftingModel, frames: int) -> Lifted:
+    pose = torch.zeros(frames, len(model.pose.output_layout), 3)
+    return pose, None if model.trajectory is None else torch.zeros(frames, 1, 3)
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """The model that is trained and shipped: a lifter of poses and, optionally, one of the root's trajectory."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pipelines.lifters.base import Lifter, build_lifter
+from pipelines.lifters.base import Lifter, WithStatistics, build_lifter, needs_statistics
 from pipelines.lifters.batch_norm import BatchNormActivation
 from pipelines.lifters.person_centred import build_person_centred
 from schemas.configs.train import LifterInput
@@ -30,9 +31,31 @@ class LiftingModel(nn.Module):
     ) -> tuple[Float[Tensor, "batch frames_out joints_out 3"], Float[Tensor, "batch frames_out 1 3"] | None]:
         """Lift keypoints (screen units) to poses and the root's trajectory (m, camera space).
 
-        frames_out = frames - receptive_field + 1.
+        frames_out = frames - window.context.
         """
         return self.pose(inputs), None if self.trajectory is None else self.trajectory(inputs)
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether statistics of training samples have to be set before the first step."""
+        return needs_statistics(self.pose)
+
+    @torch.no_grad()
+    def fit_statistics(
+        self,
+        inputs: Float[Tensor, "batch frames joints_in features"],
+        positions: Float[Tensor, "batch frames_out joints_out 3"],
+    ) -> None:
+        """Set the statistics of both lifters from training samples.
+
+        Args:
+            inputs: Screen units, with scores if the lifters read them.
+            positions: All joints in camera space, m.
+        """
+        root = positions[:, :, self.pose.output_layout.parents.index(-1), None]
+        for lifter, targets in ((self.pose, positions - root), (self.trajectory, root)):
+            if isinstance(lifter, WithStatistics):
+                lifter.fit_statistics(inputs, targets)
 
     def set_bn_momentum(self, momentum: float) -> None:
         """Set the momentum of every batch norm: as in PyTorch, the weight of the newest batch in running statistics."""

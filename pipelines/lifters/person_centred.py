@@ -1,11 +1,11 @@
 """Person-centred input and output around a lifter: where in the picture a person is, and how large, stays outside.
 
-Keypoints come as viewing rays (`pose.rays`). For each predicted frame the rays of its window are turned so that the
-middle of the hips in that frame lies on the optical axis, shifted so that it is the origin, and divided by their size
-over the window. The lifter predicts joints in the turned camera, and the result is turned back. So a person at the edge
-of a wide picture, or far away, looks to the lifter like anybody else; the size is given as one more number, because
-perspective is stronger in people who are near. Joints with score 0 are missing: they take no part in the middle and the
-size, and reach the lifter as zeros, marked as unknown.
+Keypoints come as viewing rays (`pose.rays`). For each predicted frame, or for each clip, the rays of its window are
+turned so that the middle of the hips in that frame, or in the clip's middle one, lies on the optical axis, shifted so
+that it is the origin, and divided by their size over the window. The lifter predicts joints in the turned camera, and
+the result is turned back. So a person at the edge of a wide picture, or far away, looks to the lifter like anybody
+else; the size is given as one more number, because perspective is stronger in people who are near. Joints with score 0
+are missing: they take no part in the middle and the size, and reach the lifter as zeros, marked as unknown.
 """
 
 from typing import ClassVar, NamedTuple, cast
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from pipelines.lifters.base import Lifter, build_lifter
+from pipelines.lifters.base import Lifter, WithStatistics, build_lifter, needs_statistics
 from pipelines.pose.rays import turned_to
 from schemas.errors import UserError
 from schemas.job_config import JobConfig, PluginConfig
@@ -58,25 +58,50 @@ class PersonCentred(nn.Module):
         super().__init__()
         self.inner = inner
         self.input_layout, self.output_layout = input_layout, inner.output_layout
-        self.receptive_field, self.causal = inner.receptive_field, inner.causal
+        self.window = inner.window
         self.input_features = 3
         self._hips = [input_layout.index(f"{side}_hip") for side in ("left", "right")]
 
     def forward(
         self, inputs: Float[Tensor, "batch frames joints_in 3"]
     ) -> Float[Tensor, "batch frames_out joints_out 3"]:
-        """Lift slopes and scores to positions (m, camera space); frames_out = frames - receptive_field + 1.
+        """Lift slopes and scores to positions (m, camera space); frames_out = frames - window.context.
 
         A layout of one joint is that of a trajectory: the root itself instead of joints relative to it.
         """
         batch, frames = inputs.shape[:2]
-        windows = inputs.unfold(1, self.receptive_field, 1).permute(0, 1, 4, 2, 3).flatten(0, 1)
-        centred = centre(windows, self.receptive_field - 1 if self.causal else self.receptive_field // 2, self._hips)
-        found = self.inner(centred.inputs)[:, 0]
+        centred = self._centred(inputs)
+        found = self.inner(centred.inputs)
         if len(self.output_layout) == 1:
             ahead = found.new_tensor([0.0, 0.0, 1.0])
-            found = (found + ahead) * (_USUAL_SIZE_M / centred.size)[:, None, None]
-        return (found @ centred.turned.to(found.dtype)).view(batch, frames - self.receptive_field + 1, -1, 3)
+            found = (found + ahead) * (_USUAL_SIZE_M / centred.size)[:, None, None, None]
+        return (found @ centred.turned[:, None].to(found.dtype)).view(batch, frames - self.window.context, -1, 3)
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether the lifter within needs statistics of what it reads and predicts."""
+        return needs_statistics(self.inner)
+
+    def fit_statistics(
+        self,
+        inputs: Float[Tensor, "batch frames joints_in 3"],
+        positions: Float[Tensor, "batch frames_out joints_out 3"],
+    ) -> None:
+        """Give the lifter within its statistics of the centred samples."""
+        assert isinstance(self.inner, WithStatistics)
+        centred = self._centred(inputs)
+        turned = positions.view(len(centred.size), -1, *positions.shape[2:]) @ centred.turned[:, None].mT
+        if len(self.output_layout) == 1:
+            ahead = turned.new_tensor([0.0, 0.0, 1.0])
+            turned = turned / (_USUAL_SIZE_M / centred.size)[:, None, None, None] - ahead
+        self.inner.fit_statistics(centred.inputs, turned)
+
+    def _centred(self, inputs: Float[Tensor, "batch frames joints_in 3"]) -> CentredWindows:
+        """All windows, one for each predicted frame; clips are windows as they are."""
+        if self.window.takes_clips:
+            return centre(inputs, inputs.shape[1] // 2, self._hips)
+        windows = inputs.unfold(1, self.window.inputs, 1).permute(0, 1, 4, 2, 3).flatten(0, 1)
+        return centre(windows, self.window.offset, self._hips)
 
 
 def centre(rays: Float[Tensor, "windows frames joints 3"], predicted: int, hips: list[int]) -> CentredWindows:
@@ -84,7 +109,7 @@ def centre(rays: Float[Tensor, "windows frames joints 3"], predicted: int, hips:
 
     Args:
         rays: Slopes, and scores that are 0 where a joint is missing.
-        predicted: The frame whose hips come to lie on the axis.
+        predicted: The frame whose hips come to lie on the axis; of clips the middle one.
         hips: The joints whose middle that is. Where one is missing: the middle of the known joints of the frame, or of
             the whole window.
     """

@@ -65,7 +65,7 @@ def load_published(
         output_layout=output_layout.name,
         trajectory=trajectory is not None,
         fps=fps,
-        receptive_field=model.pose.receptive_field,
+        window=model.pose.window,
         lineage={"published": uri},
     )
     return model.eval(), card

@@ -16,6 +16,16 @@ def bn_momentum(epoch: int, epochs: int) -> float:
     return 0.1 * 0.01 ** (epoch / epochs)
 
 
+def rise(step: int, steps: float) -> float:
+    """The share of the learning rate in a step: it rises linearly over the first `steps` steps, then it is all of it.
+
+    Args:
+        step: Counted from 0 over the whole training.
+        steps: Steps of the rise; 0: none.
+    """
+    return min(1.0, (step + 1) / steps) if steps else 1.0
+
+
 def learning_rate(epoch: int, first: float, decay: float) -> float:
     """The learning rate during an epoch: `first`, times `decay` after every epoch.
 

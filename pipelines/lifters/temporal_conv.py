@@ -1,7 +1,7 @@
 """A temporal convolution network over keypoints: Pavllo et al., CVPR 2019 (arXiv:1811.11742), section 3.
 
 A convolution is the matrix product of its weight with windows of frames. Over a track of any length these windows
-overlap (the dense form). Predicting only the one frame for which `receptive_field` frames suffice needs only windows
+overlap (the dense form). Predicting only the one frame for which `window.inputs` frames suffice needs only windows
 that do not overlap. Such windows lie in memory as they are, so that the network is a chain of plain matrix products
 (the training form), 5 to 15 times cheaper. Both forms give the same prediction with the same weights.
 """
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from pipelines.lifters.batch_norm import BatchNormActivation
 from pipelines.lifters.temporal_conv_options import TemporalConvConfig
+from schemas.frame_window import FrameWindow
 from schemas.job_config import JobConfig
 from schemas.layouts import JointLayout
 
@@ -35,7 +36,6 @@ class TemporalConv(nn.Module):
         super().__init__()
         self.input_layout = input_layout
         self.output_layout = output_layout
-        self.causal = config.causal
         self.input_features = 3 if config.scores else 2
         first, *rest = config.filter_widths
         self.expand = Layer(len(input_layout) * self.input_features, first, 1, config)
@@ -43,7 +43,7 @@ class TemporalConv(nn.Module):
         for width in rest:
             blocks.append(Block(width, reach, config))
             reach *= width
-        self.receptive_field = reach
+        self.window = FrameWindow.sliding(reach, causal=config.causal)
         self.blocks = nn.ModuleList(blocks)
         self.shrink = nn.Linear(config.channels, 3 * len(output_layout))
         self.is_dense = config.dense
@@ -56,14 +56,14 @@ class TemporalConv(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "batch frames joints_in features"]
     ) -> Float[Tensor, "batch frames_out joints_out 3"]:
-        """Lift keypoints (screen units) to positions (m, camera space); frames_out = frames - receptive_field + 1."""
+        """Lift keypoints (screen units) to positions (m, camera space); frames_out = frames - window.context."""
         batch, frames = inputs.shape[:2]
-        assert frames >= self.receptive_field, f"{frames} frames, fewer than the receptive field {self.receptive_field}"
-        apart = frames == self.receptive_field and not self.is_dense
+        assert frames >= self.window.inputs, f"{frames} frames, fewer than the {self.window.inputs} of the window"
+        apart = frames == self.window.inputs and not self.is_dense
         x = self.expand(inputs.flatten(2), apart)
         for block in self.blocks:
             x = block(x, apart)
-        return self.shrink(x).view(batch, frames - self.receptive_field + 1, -1, 3)
+        return self.shrink(x).view(batch, frames - self.window.context, -1, 3)
 
 
 class Layer(nn.Module):

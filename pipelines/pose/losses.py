@@ -10,12 +10,37 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+# Squared metres: a pose within a micrometre is a single point, which has no scale.
+_TINY = 1e-12
+
 
 def mpjpe(
     pred: Float[Tensor, "batch *points dims"], target: Float[Tensor, "batch *points dims"], *, per_sample: bool = False
 ) -> Float[Tensor, ""] | Float[Tensor, " batch"]:
     """Mean distance of predicted and true points, in their unit: mean ||P - Y||."""
     return _mean(_distances(pred, target), per_sample)
+
+
+def n_mpjpe(
+    pred: Float[Tensor, "batch frames joints dims"],
+    target: Float[Tensor, "batch frames joints dims"],
+    *,
+    per_sample: bool = False,
+) -> Float[Tensor, ""] | Float[Tensor, " batch"]:
+    """Mean distance after each predicted frame is multiplied by <P, Y>/<P, P> (Rhodin et al. 2018)."""
+    energy = pred.square().sum((2, 3), keepdim=True)
+    scale = (pred * target).sum((2, 3), keepdim=True) / energy.clamp_min(_TINY)
+    return mpjpe(scale * pred, target, per_sample=per_sample)
+
+
+def mpjve(
+    pred: Float[Tensor, "batch frames joints dims"],
+    target: Float[Tensor, "batch frames joints dims"],
+    *,
+    per_sample: bool = False,
+) -> Float[Tensor, ""] | Float[Tensor, " batch"]:
+    """Mean distance of the differences between frames, in the unit of the points per frame; from two frames on."""
+    return mpjpe(pred.diff(dim=1), target.diff(dim=1), per_sample=per_sample)
 
 
 def weighted_mpjpe(

@@ -15,10 +15,12 @@ from torch.export import Dim, ExportedProgram
 
 from pipelines.lifters.inference import predict
 from pipelines.lifters.model import LiftingModel
+from pipelines.lifters.supermask import multiplied_out
 from schemas.errors import UserError
+from schemas.frame_window import FrameWindow
 
-# The program is traced on a window of so many receptive fields plus so many frames. Tracing records lower bounds of the
-# window's length; with such a long window, the bounds are hardly above one receptive field.
+# A lifter that slides is traced on so many times the frames that it reads, plus so many. Tracing records lower bounds
+# of the window's length; with such a long window, the bounds are hardly above the least length.
 _FIELDS, _FRAMES = 8, 8
 # Largest difference of exported and original predictions, far below the errors of lifters. The same kernels run, so
 # mostly there is none.
@@ -35,8 +37,8 @@ class ExportedLifter:
 
     Attributes:
         program: The bytes for `torch.export.load`. The program takes a window (frames, joints, features) in screen
-            units and returns positions (frames - receptive_field + 1, joints, 3) and, if predicted, the trajectory
-            (…, 3) in metres, averaged with those of the mirror image.
+            units and returns positions (frames - window.context, joints, 3) and, if predicted, the trajectory (…, 3) in
+            metres, averaged with those of the mirror image.
         least_frames: Length of the shortest window that it takes.
         most_frames: Length of the longest window; None: any length.
     """
@@ -56,8 +58,8 @@ def export_lifter(model: LiftingModel) -> ExportedLifter:
         UserError: The lifter cannot be traced, or the program predicts something else, because the lifter's code
             branches on values instead of shapes.
     """
-    averaged = _Averaged(model).eval()
-    example = _window(model, _FIELDS * model.pose.receptive_field + _FRAMES)
+    averaged = _Averaged(multiplied_out(model)).eval()
+    example = _window(model, _example_frames(model.pose.window))
     with torch.no_grad(), _tracing():
         try:
             program = torch.export.export(averaged, (example,), dynamic_shapes=({0: Dim.AUTO},))
@@ -68,7 +70,7 @@ def export_lifter(model: LiftingModel) -> ExportedLifter:
                 f"lifter: {type(model.pose).__name__} cannot be exported by torch.export: {reason}; "
                 "make its forward pass traceable"
             ) from error
-        exported = ExportedLifter(_saved(program), *_bounds(program, model.pose.receptive_field))
+        exported = ExportedLifter(_saved(program), *_bounds(program, model.pose.window))
         _check_same(averaged, exported)
     return exported
 
@@ -81,7 +83,7 @@ class _Averaged(nn.Module):
         self.model = model
 
     def forward(self, window: Float[Tensor, "frames joints_in features"]) -> tuple[Tensor, ...]:
-        """Predict all frames whose receptive field is in the window."""
+        """Predict all frames for which the window has all that the lifter reads."""
         pose, trajectory = predict(self.model, window[None], flip=True)
         return (pose[0],) if trajectory is None else (pose[0], trajectory[0, :, 0])
 
@@ -92,7 +94,12 @@ def _window(model: LiftingModel, frames: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(0))
 
 
-def _bounds(program: ExportedProgram, receptive_field: int) -> tuple[int, int | None]:
+def _example_frames(window: FrameWindow) -> int:
+    """Frames of the window that the program is traced on."""
+    return window.inputs if window.takes_clips else _FIELDS * window.inputs + _FRAMES
+
+
+def _bounds(program: ExportedProgram, window: FrameWindow) -> tuple[int, int | None]:
     """The shortest and the longest window that a program takes."""
     (name,) = program.graph_signature.user_inputs
     (node,) = (node for node in program.graph.nodes if node.name == name)
@@ -100,7 +107,10 @@ def _bounds(program: ExportedProgram, receptive_field: int) -> tuple[int, int | 
     if isinstance(frames, int) or frames.node.expr.is_number:  # the lifter's code takes only this length
         return int(frames), int(frames)
     found = program.range_constraints[frames.node.expr]
-    return max(int(found.lower), receptive_field), None if found.upper > _NO_BOUND else int(found.upper)
+    most = None if found.upper > _NO_BOUND else int(found.upper)
+    if window.takes_clips:
+        most = min(most or window.inputs, window.inputs)
+    return max(int(found.lower), window.context + 1), most
 
 
 def _saved(program: ExportedProgram) -> bytes:

@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,10 @@ FORMAT = "raylift.served/1"
 REQUIRED = ("mlflow", "numpy", "torch")
 _EXAMPLE_FRAMES = 8
 # Entries of the card that are also in MLflow's metadata of the model.
-_IN_METADATA = ("format", "version", "lifter", "input_layout", "output_layout", "fps", "receptive_field", "trajectory")
+_IN_METADATA = ("format", "version", "lifter", "input_layout", "output_layout", "fps", "window", "trajectory")
 
 
-def served_card(card: LifterCard, features: int, causal: bool, exported: ExportedLifter) -> dict[str, Any]:
+def served_card(card: LifterCard, features: int, exported: ExportedLifter) -> dict[str, Any]:
     """The content of `card.json`: what `serving` needs to know of the lifter."""
     given, predicted = layout(card.input_layout), layout(card.output_layout)
     shared = shared_joints(predicted, given)
@@ -55,8 +56,7 @@ def served_card(card: LifterCard, features: int, causal: bool, exported: Exporte
         "assumed_fov_deg": ASSUMED_FOV_DEG if card.input == "person_centred" else None,
         "trajectory": card.trajectory,
         "fps": card.fps,
-        "receptive_field": card.receptive_field,
-        "causal": causal,
+        "window": asdict(card.window),
         "least_frames": exported.least_frames,
         "most_frames": exported.most_frames,
     }
@@ -123,7 +123,7 @@ def log_version(
         MlflowException: The server failed.
     """
     exported = export_lifter(model)
-    served = served_card(card, model.pose.input_features, model.pose.causal, exported)
+    served = served_card(card, model.pose.input_features, exported)
     with tempfile.TemporaryDirectory() as folder:
         files = {
             "lifter": (Path(LIFTER_ARTIFACT).name, lifter),

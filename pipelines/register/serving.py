@@ -89,22 +89,42 @@ class ServedLifter(PythonModel):
 
     def _lift(self, inputs: np.ndarray) -> list[np.ndarray]:
         """Predict positions and, if the lifter does, the trajectory at the lifter's frame rate, chunk by chunk."""
-        card, frames = self.card, len(inputs)
+        card, window, frames = self.card, self.card["window"], len(inputs)
         track = torch.from_numpy(inputs.astype(np.float32))
-        context = card["receptive_field"] - 1
-        before = context if card["causal"] else context // 2
+        if window["outputs"] > 1:
+            return self._lift_clips(track)
+        context = window["inputs"] - 1
         chunk = max(CHUNK_FRAMES, card["least_frames"] - context)
         if card["most_frames"] is not None:
             chunk = min(chunk, card["most_frames"] - context)
         pieces = []
         for start in range(0, frames, chunk):
             wanted = min(chunk, frames - start)
-            read = torch.arange(max(wanted + context, card["least_frames"])) + (start - before)
+            read = torch.arange(max(wanted + context, card["least_frames"])) + (start - window["offset"])
             with torch.inference_mode():
                 # Before the first and after the last frame, these are repeated.
                 predicted = self.network(track[read.clamp(0, frames - 1)])
             pieces.append([values[:wanted].numpy() for values in predicted])
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+
+    def _lift_clips(self, track: torch.Tensor) -> list[np.ndarray]:
+        """Predict overlapping clips, and average with weights that fall from a clip's middle to its ends."""
+        length, least = len(track), self.card["least_frames"]
+        frames = min(length, self.card["window"]["inputs"])
+        places = torch.arange(frames)
+        weights = torch.minimum(places + 1, frames - places).float()
+        sums, total = [], torch.zeros(length)
+        for start in [*range(0, length - frames, max(1, frames // 3)), length - frames]:
+            clip = slice(start, start + frames)
+            # A track shorter than the shortest clip goes on with its last frame.
+            read = torch.arange(max(frames, least)).clamp(max=frames - 1) + start
+            with torch.inference_mode():
+                predicted = [values[:frames] for values in self.network(track[read])]
+            sums = sums or [torch.zeros(length, *values.shape[1:]) for values in predicted]
+            for found, values in zip(sums, predicted, strict=True):
+                found[clip] += values * weights.view(-1, *[1] * (values.ndim - 1))
+            total[clip] += weights
+        return [(found / total.view(-1, *[1] * (found.ndim - 1))).numpy() for found in sums]
 
 
 def _checked_keypoints(card: Mapping[str, Any], given: Mapping[str, Any]) -> np.ndarray:

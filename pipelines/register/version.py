@@ -71,7 +71,7 @@ def _tags(source: Source, lineage: dict[str, Any]) -> dict[str, str]:
         "raylift.input_layout": card.input_layout,
         "raylift.output_layout": card.output_layout,
         "raylift.fps": f"{card.fps:g}",
-        "raylift.receptive_field": str(card.receptive_field),
+        "raylift.frames_read": str(card.window.inputs),
         "raylift.trajectory": str(card.trajectory).lower(),
         "raylift.run_id": training.get("run_id"),
         "raylift.data": training.get("data"),
@@ -86,7 +86,7 @@ def _description(source: Source, lineage: dict[str, Any]) -> str:
     """A description in Markdown, which MLflow's web interface shows."""
     card = source.card
     lines = [
-        f"{card.lifter} of {card.receptive_field} frames at {card.fps:g} frames/s, {card.input_layout} → "
+        f"{card.lifter} of {card.window.inputs} frames at {card.fps:g} frames/s, {card.input_layout} → "
         f"{card.output_layout}, {'with' if card.trajectory else 'without'} a trajectory; from {source.fetched.name}",
         *(f"{entry['role']} tracks: {entry['uri']}" for entry in lineage["tracks"]),
         *lineage["notes"],

@@ -103,8 +103,7 @@ class MadeViews:
         signs[:, 0] = torch.where(mirrored, -1.0, 1.0)
         bodies = self._reshaped(joints, mirrored, stature, draw) * signs[:, None, None]
         up = self._sequences.up[sequence] * signs
-        before = self._shape.before
-        seen_by_camera, picture, distance = self._filmed(bodies, up, stature, before, draw)
+        seen_by_camera, picture, distance = self._filmed(bodies, up, stature, draw)
         joints2d = seen_by_camera[:, :, self._input_joints]
         slopes = joints2d[..., :2] / joints2d[..., 2:].clamp_min(MIN_DEPTH_M)
         keypoints = self._errors.add(slopes, _STATURE_M * stature / distance, generator)
@@ -115,6 +114,7 @@ class MadeViews:
             focal = 1 / picture[:, 0]
             keypoints = keypoints * focal[:, None, None, None]
         inputs = torch.cat([keypoints * scores[..., None], scores[..., None]], dim=-1)
+        before = self._shape.before
         target = slice(before, before + self._shape.chunk)
         camera = torch.zeros(len(focal), 10, device=device)
         camera[:, :2] = focal[:, None]
@@ -140,8 +140,13 @@ class MadeViews:
         sequence = torch.searchsorted(offsets, middle, right=True) - 1
         low, high = self._config.speed
         speed = torch.exp(draw.uniform() * math.log(high / low)) * low * self._stride
-        window = torch.arange(self._shape.frames, device=middle.device) - self._shape.before
+        window = torch.arange(self._shape.frames, device=middle.device) - self._shape.middle
         first, last = offsets[sequence, None], offsets[sequence + 1, None] - 1
+        if self._shape.window.takes_clips:
+            # Clips lie within their sequence, if it is as long: repeated frames would teach that people stand still.
+            ends = (speed[:, None] * window[[0, -1]]).ceil().long()
+            middle = torch.minimum(torch.maximum(middle, first[:, 0] - ends[:, 0]), last[:, 0] - ends[:, 1])
+            middle = torch.minimum(torch.maximum(middle, first[:, 0]), last[:, 0])
         # Relative to the predicted frame: a float32 has too few digits for the frames of a large set.
         away = speed[:, None] * window
         left = away.floor()
@@ -167,7 +172,6 @@ class MadeViews:
         joints: Float32[Tensor, "batch window joints 3"],
         up: Float32[Tensor, "batch 3"],
         stature: Float32[Tensor, " batch"],
-        predicted: int,
         draw: "_Draw",
     ) -> tuple[Float32[Tensor, "batch window joints 3"], Float32[Tensor, "batch 2"], Float32[Tensor, " batch"]]:
         """Joints in the space of a drawn camera, half the size of its picture (slopes), and its distance (m)."""
@@ -189,7 +193,7 @@ class MadeViews:
         aspect = torch.where(draw.uniform() < 0.5, *_ASPECTS)
         picture = torch.stack([longer * aspect.clamp_max(1), longer / aspect.clamp_min(1)], dim=-1)
         place = (draw.uniform(2) * 2 - 1) * _PLACE * picture
-        middle = joints[:, predicted, self._root]
+        middle = joints[:, self._shape.middle, self._root]
         centred = (joints - middle[:, None, None]) @ axes[:, None].mT
         centred[..., 2] += distance[:, None, None]
         return centred @ rays.turned_to(place)[:, None], picture, distance

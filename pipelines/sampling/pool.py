@@ -223,7 +223,7 @@ class TrackPools:
 
 
 def _samples(lengths: Sequence[int], options: StreamOptions) -> list[int]:
-    chunks = chunk_counts(torch.tensor(lengths), options.shape.chunk)
+    chunks = chunk_counts(torch.tensor(lengths), options.shape)
     return [samples_per_pass(count, options.mirroring) for count in chunks.tolist()]
 
 

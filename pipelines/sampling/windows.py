@@ -1,9 +1,10 @@
 """Training samples gathered from resident sequences by index: windows of input and the frames they predict.
 
 A sequence of T frames is cut into ceil(T / c) chunks of c frames, which extend beyond both of its ends by the same
-number of frames (Pavllo et al. 2019; docs/method.md, augmentation and windows). The input window of a chunk is R - 1
-frames longer, for a receptive field of R frames. Beyond the ends of a sequence its first and last frame repeat, in the
-input and in the target.
+number of frames (Pavllo et al. 2019; docs/method.md, augmentation and windows). The input window of a chunk is longer
+by the lifter's context. Clips begin a third of their length after each other, so that each frame is seen at several
+places of a clip, and lie within their sequence if it is as long. Beyond the ends of a sequence its first and last
+frame repeat, in the input and in the target.
 """
 
 from collections.abc import Sequence
@@ -16,33 +17,36 @@ from torch import Tensor
 
 from pipelines.pose import flips
 from pipelines.sampling.sequences import Sequences
+from schemas.frame_window import FrameWindow
 from schemas.layouts import JointLayout
 
 
 @dataclass(frozen=True)
 class WindowShape:
-    """What a lifter sees of the frames around those that it predicts.
+    """The frames that a sample gives to a lifter, and those of them that it predicts.
 
     Attributes:
-        receptive_field: Frames that one predicted frame depends on; odd.
+        window: What the lifter reads for one prediction.
         chunk: Frames predicted together.
-        causal: Whether the receptive field ends with the predicted frame instead of being centred on it.
     """
 
-    receptive_field: int
+    window: FrameWindow
     chunk: int = 1
-    causal: bool = False
 
     @property
     def before(self) -> int:
         """Input frames before the first predicted frame."""
-        half = self.receptive_field // 2
-        return 2 * half if self.causal else half
+        return self.window.offset
+
+    @property
+    def middle(self) -> int:
+        """Place of the middle one of the predicted frames in the input."""
+        return self.before + self.chunk // 2
 
     @property
     def frames(self) -> int:
         """Number of frames of the input."""
-        return self.receptive_field - 1 + self.chunk
+        return self.window.context + self.chunk
 
 
 @dataclass(frozen=True)
@@ -91,24 +95,27 @@ class Batch:
         return Batch(**joined)
 
 
-def chunk_counts(lengths: Int64[Tensor, " sequences"], chunk: int) -> Int64[Tensor, " sequences"]:
+def chunk_counts(lengths: Int64[Tensor, " sequences"], shape: WindowShape) -> Int64[Tensor, " sequences"]:
     """Number of chunks of each sequence."""
-    return (lengths + chunk - 1) // chunk
+    chunk = shape.chunk
+    if not shape.window.takes_clips:
+        return (lengths + chunk - 1) // chunk
+    hop = max(1, chunk // 3)
+    return torch.where(lengths > 0, 1 + ((lengths - chunk).clamp(min=0) + hop - 1) // hop, 0)
 
 
 def chunk_table(
-    lengths: Int64[Tensor, " sequences"], chunk: int
+    lengths: Int64[Tensor, " sequences"], shape: WindowShape
 ) -> tuple[Int64[Tensor, " chunks"], Int64[Tensor, " chunks"]]:
     """(sequence, start) of every chunk; the first and last of a sequence may overhang it."""
-    counts = chunk_counts(lengths, chunk)
+    counts, chunk = chunk_counts(lengths, shape), shape.chunk
     sequences = torch.repeat_interleave(counts)
     numbers = torch.arange(len(sequences), device=lengths.device) - (counts.cumsum(0) - counts)[sequences]
-    return sequences, numbers * chunk - ((counts * chunk - lengths) // 2)[sequences]
-
-
-def short_sequences(lengths: Int64[Tensor, " sequences"], shape: WindowShape) -> int:
-    """Number of sequences shorter than the receptive field, in which every window repeats frames."""
-    return int((lengths < shape.receptive_field).sum())
+    if not shape.window.takes_clips:
+        return sequences, numbers * chunk - ((counts * chunk - lengths) // 2)[sequences]
+    room = lengths - chunk
+    spread = numbers * room.clamp(min=0)[sequences] // (counts - 1).clamp(min=1)[sequences]
+    return sequences, spread + room.clamp(max=0)[sequences] // 2
 
 
 class Windows:
@@ -121,7 +128,7 @@ class Windows:
 
     def __init__(self, sequences: Sequences, shape: WindowShape) -> None:
         self.sequences, self.shape = sequences, shape
-        self._sequence, self._start = chunk_table(sequences.lengths, shape.chunk)
+        self._sequence, self._start = chunk_table(sequences.lengths, shape)
         device = sequences.inputs.device
         self._inputs = _Mirror(sequences.layout, sequences.inputs.shape[2], device)
         self._scores = _Mirror(sequences.layout, 1, device, signed=False)

@@ -11,7 +11,7 @@ from schemas.configs.search_space import Dimension, Space, flatten_space, read_s
 from schemas.configs.train import TrainConfig, TrainingConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
-from schemas.job_config import PluginConfigs, build, paths
+from schemas.job_config import PluginConfig, PluginConfigs, build, paths, plugin_paths
 
 DEFAULT_TRIALS = 20
 # All combinations of a grid are tried, and each one takes seconds at least.
@@ -33,8 +33,8 @@ REFUSED = {
 # Fields that may change while a training runs. Weights, optimizer or sample order depend on all others.
 CHANGEABLE = (
     *("optimization.learning_rate", "optimization.learning_rate_decay", "optimization.clip_gradient_norm"),
-    *("objective.pose", "objective.trajectory", "objective.reprojection", "objective.bone_length"),
-    "objective.confidence_weighted",
+    *("objective.pose", "objective.scale_free", "objective.velocity", "objective.trajectory"),
+    *("objective.reprojection", "objective.bone_length", "objective.confidence_weighted"),
 )
 
 
@@ -50,7 +50,7 @@ def search_space(config: TuneConfig, plugins: PluginConfigs) -> dict[str, Dimens
     """
     mistakes = list(_contradictions(config))
     try:
-        space = read_space(config.search_space, _fields(plugins, config.lifter.name))
+        space = read_space(config.search_space, _fields(plugins, config.lifter))
     except UserError as error:
         raise UserError("\n".join([*mistakes, str(error)])) from error
     checked: dict[str, Dimension] = {}
@@ -178,10 +178,10 @@ def _contradictions(config: TuneConfig) -> Iterator[str]:
         )
 
 
-def _fields(plugins: PluginConfigs, lifter: str) -> list[str]:
+def _fields(plugins: PluginConfigs, lifter: PluginConfig) -> list[str]:
     """Every path of a training config, with the lifter's options and the paths that are refused with a reason."""
     fields = [path for path, _ in paths(TrainingConfig) if path != "lifter"]
-    options = [path for path, _ in paths(plugins("lifters", lifter), "lifter.")]
+    options = plugin_paths(plugins, "lifters", lifter.model_dump(), "lifter.")
     return [*options, *fields, *(path for path in REFUSED if not path.endswith("."))]
 
 

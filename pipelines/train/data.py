@@ -14,7 +14,7 @@ from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.resample import resample, resampled_lengths
 from pipelines.tracks.selection import subset
-from pipelines.train.plan import TrainingPlan, epoch_order, needs_intrinsics
+from pipelines.train.plan import TrainingPlan, epoch_order, needs_intrinsics, samples_per_batch
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train import TrainConfig
 
@@ -66,7 +66,7 @@ def load_data(config: TrainConfig, plan: TrainingPlan, workers: WorkerGroup) -> 
             data.pool_frames,
             StreamOptions(
                 plan.shape,
-                max(1, config.optimization.batch_size // data.chunk),
+                samples_per_batch(config, plan.shape),
                 # Another order than the labeled samples', in case both sets are the same tracks.
                 config.optimization.seed + 1,
                 data.mirroring,
@@ -89,7 +89,7 @@ def _labeled_samples(config: TrainConfig, plan: TrainingPlan, sequences: Sequenc
     data = config.data
     if not data.world.enabled:
         windows = Windows(sequences, plan.shape)
-        return RecordedViews(windows, epoch_order(config, len(windows)))
+        return RecordedViews(windows, epoch_order(config, plan.shape, len(windows)))
     return MadeViews(
         sequences,
         data.world,
@@ -99,6 +99,6 @@ def _labeled_samples(config: TrainConfig, plan: TrainingPlan, sequences: Sequenc
         features=plan.features,
         stride=data.downsample,
         fps=plan.fps,
-        batch_size=max(1, config.optimization.batch_size // data.chunk),
+        batch_size=samples_per_batch(config, plan.shape),
         seed=config.optimization.seed,
     )

@@ -6,25 +6,29 @@ checkpoint ends with the same weights as one that was never interrupted.
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipelines.lifters import schedules
-from pipelines.lifters.model import build_model
+from pipelines.lifters.model import LiftingModel, build_model
 from pipelines.lifters.sync_batch_norm import synchronise_batch_norm
 from pipelines.sampling.order import seed_of
 from pipelines.sampling.windows import Batch
 from pipelines.train.data import TrainingData
 from pipelines.train.objective import Objective, Prediction
+from pipelines.train.optimizer import MovingAverage, build_optimizer
 from pipelines.train.plan import TrainingPlan
 from pipelines.train.validation import validate
 from pipelines.training.reports import EpochReport, OnStep
 from pipelines.training.steps import parallel, run_steps, uses_bf16
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train import TrainConfig
+
+# Input frames from which statistics are taken: enough for their third digit.
+_STATISTICS_FRAMES = 100_000
 
 Batches = tuple[Batch, Batch | None]
 """The labeled and, after the warm-up, the unlabeled samples of a step."""
@@ -41,28 +45,31 @@ class LifterTraining:
     """
 
     def __init__(self, config: TrainConfig, plan: TrainingPlan, data: TrainingData, workers: WorkerGroup) -> None:
-        self._config, self._data, self._workers = config, data, workers
+        self._config, self._plan, self._data, self._workers = config, plan, data, workers
         torch.manual_seed(config.optimization.seed)
         model = build_model(config.lifter, plan.input_layout, plan.output_layout, plan.trajectory, config.data.input)
         if workers.size > 1:
             synchronise_batch_norm(model, workers.device)
         self.model = model.to(workers.device)
         self._forward = parallel(self.model, config.resources.compile, workers)
-        self._objective = Objective(config.objective, plan.input_layout, plan.output_layout, workers)
+        self._objective = Objective(config.objective, plan.input_layout, plan.output_layout, workers, plan.fps)
         self._bf16 = uses_bf16(config.resources.precision, workers.device)
-        self._optimizer = torch.optim.Adam(
-            self.model.parameters(),
-            lr=config.optimization.learning_rate,
-            amsgrad=config.optimization.amsgrad,
-            fused=True,
-        )
+        self._optimizer = build_optimizer(self.model, config.optimization)
+        decay = config.optimization.average_decay
+        self._average = None if decay is None else MovingAverage(self.model, decay)
         self.history: list[EpochReport] = []
+
+    @property
+    def result(self) -> LiftingModel:
+        """The model to validate and to save: the one that is trained, or its moving average."""
+        return self.model if self._average is None else cast(LiftingModel, self._average.module)
 
     def state(self) -> dict[str, Any]:
         """Everything that resuming needs; orders and random numbers follow from seed, epoch and step."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
             "history": [asdict(report) for report in self.history],
             "seed": self._config.optimization.seed,
             "next_unlabeled_batch": len(self.history) * self._data.labeled.steps_per_epoch,
@@ -71,9 +78,13 @@ class LifterTraining:
     def restore(self, state: dict[str, Any] | None) -> None:
         """Continue from what `state` returned; None: train the fresh weights."""
         if state is None:
+            if self.model.needs_statistics:
+                self._fit_statistics()
             return
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         self.history = [EpochReport.from_checkpoint(report, "frames") for report in state["history"]]
         assert self.state()["next_unlabeled_batch"] == state["next_unlabeled_batch"], "the data have changed"
 
@@ -84,9 +95,6 @@ class LifterTraining:
             Diverged: The loss is not finite.
         """
         epoch, optimization = len(self.history), self._config.optimization
-        learning_rate = schedules.learning_rate(epoch, optimization.learning_rate, optimization.learning_rate_decay)
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
         self.model.set_bn_momentum(schedules.bn_momentum(epoch, optimization.epochs))
         self.model.train()
         torch.manual_seed(seed_of(optimization.seed, epoch, self._workers.rank))
@@ -94,7 +102,7 @@ class LifterTraining:
             self._batches(epoch),
             self._data.labeled.steps_per_epoch,
             self._step,
-            lambda batches: sum(len(batch) for batch in batches if batch is not None) * self._config.data.chunk,
+            lambda batches: sum(len(batch) for batch in batches if batch is not None) * self._plan.shape.chunk,
             self._workers,
             lambda step: self._explain_divergence(epoch, step),
             on_step,
@@ -102,7 +110,7 @@ class LifterTraining:
         report = EpochReport(
             epoch=epoch + 1,
             losses=result.losses,
-            learning_rate=learning_rate,
+            learning_rate=self._learning_rate(epoch),
             count=result.count,
             unit="frames",
             seconds=result.seconds,
@@ -112,15 +120,38 @@ class LifterTraining:
         self.history.append(report)
         return report
 
+    def _learning_rate(self, epoch: int) -> float:
+        optimization = self._config.optimization
+        return schedules.learning_rate(epoch, optimization.learning_rate, optimization.learning_rate_decay)
+
+    def _fit_statistics(self) -> None:
+        """Take the statistics that the model needs from the first samples: the same ones on every worker."""
+        labeled, inputs, positions, frames = self._data.labeled, [], [], 0
+        for step in range(labeled.steps_per_epoch):
+            batch = labeled.batch(0, step)
+            assert batch.positions is not None
+            inputs.append(batch.inputs)
+            positions.append(batch.positions)
+            frames += batch.inputs.shape[0] * batch.inputs.shape[1]
+            if frames >= _STATISTICS_FRAMES:
+                break
+        self.model.fit_statistics(torch.cat(inputs), torch.cat(positions))
+
     def _batches(self, epoch: int) -> Iterator[Batches]:
+        """The samples of each step, before which the learning rate is set."""
         data, workers = self._data, self._workers
         warming_up = epoch < self._config.warmup_epochs
-        for step in range(data.labeled.steps_per_epoch):
+        steps = data.labeled.steps_per_epoch
+        rise_steps = self._config.optimization.learning_rate_warmup_epochs * steps
+        for step in range(steps):
+            share = schedules.rise(epoch * steps + step, rise_steps)
+            for group in self._optimizer.param_groups:
+                group["lr"] = share * self._learning_rate(epoch)
             labeled = data.labeled.batch(epoch, step, workers.rank, workers.size)
             if data.unlabeled is None or warming_up:
                 yield labeled, None
             else:
-                yield labeled, data.unlabeled.batch(epoch * data.labeled.steps_per_epoch + step)
+                yield labeled, data.unlabeled.batch(epoch * steps + step)
 
     def _step(self, batches: Batches) -> dict[str, Float[Tensor, ""]]:
         labeled, unlabeled = batches
@@ -136,6 +167,8 @@ class LifterTraining:
         if self._config.optimization.clip_gradient_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._config.optimization.clip_gradient_norm)
         self._optimizer.step()
+        if self._average is not None:
+            self._average.update(self.model)
         return {name: value.detach() for name, value in (terms | {"total": total}).items()}
 
     def _explain_divergence(self, epoch: int, step: int) -> str:
@@ -149,4 +182,4 @@ class LifterTraining:
     def _validate(self) -> dict[str, float]:
         if self._data.validation is None:
             return {}
-        return validate(self.model, self._data.validation, self._workers)
+        return validate(self.result, self._data.validation, self._workers)

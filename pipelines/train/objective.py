@@ -46,12 +46,18 @@ class Objective:
         input_layout: Joints of the keypoints.
         output_layout: Joints of the poses.
         workers: The workers that share the batches.
+        fps: Frames per second of the samples.
     """
 
     def __init__(
-        self, config: ObjectiveConfig, input_layout: JointLayout, output_layout: JointLayout, workers: WorkerGroup
+        self,
+        config: ObjectiveConfig,
+        input_layout: JointLayout,
+        output_layout: JointLayout,
+        workers: WorkerGroup,
+        fps: float,
     ) -> None:
-        self._config, self._workers = config, workers
+        self._config, self._workers, self._fps = config, workers, fps
         self._bones = output_layout.bones
         self._root = output_layout.parents.index(-1)
         # Keypoints and poses may have different layouts: joints of the same name are compared (docs/method.md, losses).
@@ -72,9 +78,12 @@ class Objective:
         supervised, unsupervised = prediction.split(len(labeled))
         assert labeled.positions is not None
         root = labeled.positions[:, :, self._root, None]
-        terms = {
-            "pose": config.pose * self._mean(losses.mpjpe(supervised.pose, labeled.positions - root, per_sample=True))
-        }
+        pose = supervised.pose, labeled.positions - root
+        terms = {"pose": config.pose * self._mean(losses.mpjpe(*pose, per_sample=True))}
+        if config.scale_free:
+            terms["scale_free"] = config.scale_free * self._mean(losses.n_mpjpe(*pose, per_sample=True))
+        if config.velocity:
+            terms["velocity"] = config.velocity * self._fps * self._mean(losses.mpjve(*pose, per_sample=True))
         if supervised.trajectory is not None:
             error = losses.depth_weighted_mpjpe(supervised.trajectory, root, per_sample=True)
             terms["trajectory"] = config.trajectory * self._mean(error)

@@ -13,8 +13,9 @@ from pipelines.tracks import keypoint_reader
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.resample import resampled_lengths
 from pipelines.tracks.selection import Choice, choose, subset_frames
-from schemas.configs.train import TrainConfig
+from schemas.configs.train import DataConfig, TrainConfig
 from schemas.errors import UserError
+from schemas.frame_window import FrameWindow
 from schemas.layouts import JointLayout, layout, shared_joints
 
 # Frame rates that differ by less count as equal: 29.97 and 30.
@@ -36,7 +37,7 @@ class TrainingPlan:
         shape: Windows of the samples.
         features: Numbers per keypoint that the lifter reads: 2 or 3.
         trajectory: Whether a trajectory lifter is trained too.
-        short_tracks: Training and unlabeled tracks shorter than the receptive field; their first and last frames are
+        short_tracks: Training and unlabeled tracks shorter than what the lifter reads; their first and last frames are
             repeated.
         digest: Digest of all files that are read.
     """
@@ -90,18 +91,21 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         len(range(*subset_frames(n, data.subset, data.downsample, data.subset_start).indices(n)))
         for n in resampled_lengths(training, source_fps)
     ]
-    shape = WindowShape(lifter.receptive_field, data.chunk, lifter.causal)
+    shape = _window_shape(data, lifter.window)
+    if config.objective.velocity and shape.chunk < 2:
+        raise UserError(
+            f"objective.velocity={config.objective.velocity:g}: a sample of one predicted frame has no velocity; give "
+            "data.chunk=2 or more, a lifter that takes clips, or objective.velocity=0"
+        )
     if data.world.enabled and data.world.missing and lifter.input_features != 3:
         raise UserError(
             f"data.world.missing={data.world.missing:g}: the lifter reads no scores, which mark missing joints; "
             "give lifter.scores=true, or data.world.missing=0"
         )
     chunks = (
-        data.world.samples_per_epoch
-        if data.world.enabled
-        else int(chunk_counts(torch.tensor(lengths), data.chunk).sum())
+        data.world.samples_per_epoch if data.world.enabled else int(chunk_counts(torch.tensor(lengths), shape).sum())
     )
-    require_work(epoch_order(config, chunks).smallest_batch, config.resources.num_workers)
+    require_work(epoch_order(config, shape, chunks).smallest_batch, config.resources.num_workers)
     # Unlabeled tracks may lack a frame rate; they are then taken to have the lifter's.
     unlabeled_lengths = [track.frames * fps / (track.fps or fps) for track in unlabeled]
     sources = [config.labeled] if config.unlabeled is None else [config.labeled, config.unlabeled]
@@ -117,15 +121,30 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         features=lifter.input_features,
         # Unlabeled tracks can be projected only where their root is.
         trajectory=trajectory,
-        short_tracks=sum(0 < length < shape.receptive_field for length in [*lengths, *unlabeled_lengths]),
+        short_tracks=sum(0 < length < shape.window.inputs for length in [*lengths, *unlabeled_lengths]),
         digest=keypoint_reader.digest(file for source in sources for file in keypoint_reader.tracks_files(source)),
     )
 
 
-def epoch_order(config: TrainConfig, chunks: int) -> EpochOrder:
+def epoch_order(config: TrainConfig, shape: WindowShape, chunks: int) -> EpochOrder:
     """Which of the labeled chunks each step of an epoch takes."""
-    samples = max(1, config.optimization.batch_size // config.data.chunk)
-    return EpochOrder(chunks, samples, config.optimization.seed, config.data.mirroring)
+    return EpochOrder(chunks, samples_per_batch(config, shape), config.optimization.seed, config.data.mirroring)
+
+
+def samples_per_batch(config: TrainConfig, shape: WindowShape) -> int:
+    """Samples of a batch, of which each predicts a chunk of frames; of all workers."""
+    return max(1, config.optimization.batch_size // shape.chunk)
+
+
+def _window_shape(data: DataConfig, window: FrameWindow) -> WindowShape:
+    """The windows of the samples; those of a lifter that takes clips are whole clips unless the config says less."""
+    chunk = data.chunk or window.outputs
+    if window.takes_clips and chunk > window.outputs:
+        raise UserError(
+            f"data.chunk={chunk}: the lifter takes clips of at most {window.outputs} frames; give at most as many, or "
+            "leave data.chunk out"
+        )
+    return WindowShape(window, chunk)
 
 
 def needs_intrinsics(config: TrainConfig) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.io import json_documents, storage
@@ -105,7 +105,7 @@ def _card(job: TrainJob, lineage: dict[str, str]) -> LifterCard:
         output_layout=plan.output_layout.name,
         trajectory=plan.trajectory,
         fps=plan.fps,
-        receptive_field=plan.shape.receptive_field,
+        window=plan.shape.window,
         input=config.data.input,
         lineage=lineage | {SUBJECTS: json.dumps(sorted({track.subject for track in plan.training if track.subject}))},
     )
@@ -134,7 +134,7 @@ def _report(job: TrainJob, outcome: Outcome) -> dict[str, Any]:
             "shorter_than_receptive_field": plan.short_tracks,
         },
         "fps": plan.fps,
-        "receptive_field": plan.shape.receptive_field,
+        "window": asdict(plan.shape.window),
         "data": plan.digest,
     }
 

@@ -32,7 +32,7 @@ def train_worker(settings: dict[str, Any]) -> None:
         return LifterTraining(config, plan, load_data(config, plan, workers), workers)
 
     def write_model(training: LifterTraining, folder: str) -> None:
-        save_lifter(storage.join(folder, LIFTER_FILE), training.model, card)
+        save_lifter(storage.join(folder, LIFTER_FILE), training.result, card)
 
     def score(report: EpochReport) -> float:
         # Without held-out tracks the last epoch is the best.

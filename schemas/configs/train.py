@@ -124,8 +124,9 @@ class DataConfig(JobConfig):
     downsample: int = Field(default=1, ge=1)
     """Keep only every n-th frame. The lifter's frame rate is lower by the same factor."""
 
-    chunk: int = Field(default=1, ge=1)
-    """Number of consecutive frames that one sample predicts."""
+    chunk: int | None = Field(default=None, ge=1)
+    """Number of consecutive frames that one sample predicts. If not given, 1, or a whole clip of a lifter that takes
+    clips."""
 
     mirroring: Literal["both", "random", "none"] = "both"
     """Mirrored samples: both (each sample twice per epoch, once mirrored), random (each once, mirrored half of the
@@ -149,6 +150,13 @@ class ObjectiveConfig(JobConfig):
 
     pose: Weight = 1.0
     """Weight of the labeled pose error (MPJPE)."""
+
+    scale_free: Weight = 0.0
+    """Weight of the labeled pose error after the best scale per frame (N-MPJPE)."""
+
+    velocity: Weight = 0.0
+    """Weight of the labeled error of the joints' velocities, m/s, between the frames that a sample predicts. 0.4 is the
+    20 per frame at 50 frames/s of MotionBERT."""
 
     trajectory: Weight = 1.0
     """Weight of the labeled trajectory error, in which each frame is weighted by the inverse of its depth."""
@@ -178,8 +186,19 @@ class OptimizationConfig(JobConfig):
     learning_rate_decay: float = Field(default=0.95, gt=0, le=1)
     """Factor by which the learning rate is multiplied after every epoch."""
 
+    learning_rate_warmup_epochs: float = Field(default=0.0, ge=0)
+    """Number of first epochs in which the learning rate rises, step by step, from nothing."""
+
     amsgrad: bool = True
     """Use the AMSGrad variant of Adam."""
+
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decay of the weights of matrix products, relative to the learning rate and apart from the gradient (AdamW). Other
+    weights, such as biases and position embeddings, do not decay."""
+
+    average_decay: float | None = Field(default=None, gt=0, lt=1)
+    """Validate and save an exponential moving average of the weights that keeps this share of itself in every step,
+    such as 0.999. If not given, the weights themselves."""
 
     clip_gradient_norm: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient; longer gradients are scaled down to it. If not given, gradients are not clipped."""

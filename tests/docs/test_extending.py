@@ -22,6 +22,7 @@ from pipelines.train.data import load_data
 from pipelines.train.loop import LifterTraining
 from pipelines.train.plan import plan_training
 from pipelines.training.worker_group import WorkerGroup
+from schemas.frame_window import FrameWindow
 from schemas.job_config import PluginConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -86,7 +87,7 @@ def test_the_lifter_is_trained_saved_and_lifts(tmp_path):
         training.run_epoch()
     card = LifterCard(
         **{"lifter": lifter["name"], "config": {"channels": 16}, "input_layout": "h36m17", "output_layout": "h36m17"},
-        **{"trajectory": True, "fps": 50.0, "receptive_field": 3},
+        **{"trajectory": True, "fps": 50.0, "window": FrameWindow.sliding(3)},
     )
     save_lifter(str(tmp_path / "mine.pt"), training.model, card)
     model, loaded = load_lifter(str(tmp_path / "mine.pt"))

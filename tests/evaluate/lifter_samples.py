@@ -29,7 +29,7 @@ def make_lifter(trajectory: bool = True, fps: float = 50.0, **config: object) ->
         output_layout="h36m17",
         trajectory=trajectory,
         fps=fps,
-        receptive_field=9,
+        window=model.pose.window,
     )
     return model.eval(), card
 

@@ -182,7 +182,7 @@ def test_notes_say_what_is_special():
     ]
     evaluation = evaluate(model, card, tracks)
     assert evaluation.notes == [
-        "1 of 4 tracks are shorter than the receptive field of 9 frames: their first and last frames are repeated",
+        "1 of 4 tracks are shorter than the 9 frames that the lifter reads: their first and last frames are repeated",
         "1 of 4 tracks were resampled to the lifter's 50 frames/s",
         "1 of 4 tracks have no intrinsics: no reprojection error of theirs",
         "1 of 4 tracks have assumed intrinsics: their reprojection error says little",

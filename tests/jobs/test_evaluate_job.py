@@ -100,7 +100,7 @@ def test_the_table_and_the_file_hold_the_numbers(command, tmp_path, capfd):
         assert line.split()[-7:-1] == [str(mean.frames), p1, p2, p3, mpjve, pck]
     assert [line.split("  ")[0] for line in lines[4:8]] == ["Walking", "Sitting", "average", "all frames"]
     assert f"reprojection error {expected.average.metrics['reprojection_px']:.1f} px" in out
-    assert "note: 1 of 5 tracks are shorter than the receptive field of 9 frames" in out
+    assert "note: 1 of 5 tracks are shorter than the 9 frames that the lifter reads" in out
     assert lines[-1] == "output: lifter/evaluation_best/metrics.json"
     assert len(lines) <= 40
 
@@ -113,7 +113,7 @@ def test_the_file_says_what_was_scored(command, tmp_path, capfd):
         f"{tmp_path}/lifter/best.pt",
         False,
     )
-    assert (found["card"]["receptive_field"], found["card"]["format"]) == (9, "raylift.lifter/1")
+    assert (found["card"]["window"]["inputs"], found["card"]["format"]) == (9, "raylift.lifter/2")
     data = found["data"]
     assert (data["subjects"], data["labeled_tracks"], data["frames"], len(data["digest"])) == (["S1"], 2, 45, 32)
     assert [(t["track_id"], t["padded"], t["score"]["action"]) for t in found["tracks"]] == [

@@ -62,10 +62,10 @@ def test_every_track_is_lifted_once_and_reported(embedded_ray, command, tmp_path
     assert {track.source for track in result.values()} == {"bucket-0.parquet", "bucket-1.parquet"}
     assert {(track.model, len(track.model_sha256)) for track in result.values()} == {(str(tmp_path / "best.pt"), 64)}
     lines = out.splitlines()
-    assert lines[2] == "tracks       4, 0 failed, 2 shorter than the receptive field, 0 resampled"
+    assert lines[2] == "tracks       4, 0 failed, 2 shorter than what the lifter reads, 0 resampled"
     assert lines[3] == "frames       103 lifted"
     assert lines[4].startswith("reprojection median ")
-    assert "note         2 of 4 tracks are shorter than the receptive field of 9 frames: their first and" in out
+    assert "note         2 of 4 tracks are shorter than the 9 frames that the lifter reads: their" in out
     assert "predicts no trajectory" not in out
     assert len(lines) <= 40
     assert "103 of 103 frames" in err

@@ -12,6 +12,7 @@ from pipelines.lifters.checkpoint import LifterCard, save_lifter
 from pipelines.lifters.model import build_model
 from pipelines.tracks.lifted_reader import read_lifted
 from pipelines.video.probe import probe
+from schemas.frame_window import FrameWindow
 from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
@@ -36,7 +37,7 @@ def command(tmp_path, monkeypatch):
     plugin = PluginConfig.model_validate({"name": "temporal_conv", **OPTIONS})
     card = LifterCard(
         **{"lifter": "temporal_conv", "config": OPTIONS, "input_layout": "coco17", "output_layout": "h36m17"},
-        **{"trajectory": True, "fps": 50.0, "receptive_field": 9},
+        **{"trajectory": True, "fps": 50.0, "window": FrameWindow.sliding(9)},
     )
     save_lifter("best.pt", build_model(plugin, layout("coco17"), layout("h36m17"), trajectory=True), card)
     return ["model=best.pt", "output=out", "detector=bright_spot:BrightSpot", "workers.lifters=1"]

@@ -65,7 +65,8 @@ def test_training_recipes_train_a_step_on_tiny_data(recipe, tmp_path):
     ]
     tracks = write(tmp_path / "tracks", *people)
     unlabeled = [f"unlabeled={tracks}"] if "unlabeled_subjects" in values["data"] else []
-    small = ["optimization.batch_size=64", "lifter.channels=8", "optimization.epochs=1", "objective.warmup_epochs=0"]
+    channels = "lifter.inner.channels=8" if "inner" in values["lifter"] else "lifter.channels=8"
+    small = ["optimization.batch_size=64", channels, "optimization.epochs=1", "objective.warmup_epochs=0"]
     config = read_config(TrainConfig, [str(recipe), f"labeled={tracks}", f"output={tmp_path}", *unlabeled, *small])
     workers = WorkerGroup(torch.device("cpu"))
     plan = plan_training(config)
@@ -76,7 +77,7 @@ def test_training_recipes_train_a_step_on_tiny_data(recipe, tmp_path):
     assert (free is not None) == bool(unlabeled)
     # A three-frame filter after another: the recipe's name says how far they see.
     frames = [int(part) for part in recipe.stem.split("_") if part in ("27", "81", "243")]
-    assert plan.shape.receptive_field in (frames or [9, 27])
+    assert plan.shape.window.inputs in (frames or [1, 9, 27])
 
 
 @pytest.mark.parametrize("recipe", DETECTORS, ids=lambda path: path.stem)
@@ -103,7 +104,7 @@ def test_what_search_recipes_propose_trains_a_step(recipe, tmp_path):
     trial = min(trials, key=lambda trial: trial.lifter.options["channels"])
     plan, workers = plan_training(trial), WorkerGroup(torch.device("cpu"))
     assert plan.validation
-    assert plan.shape.receptive_field == 27
+    assert plan.shape.window.inputs == 27
     training = LifterTraining(trial, plan, load_data(trial, plan, workers), workers)
     labeled, _ = next(training._batches(0))
     assert training._step((labeled, None))["total"].isfinite()

@@ -52,7 +52,7 @@ def test_the_output_is_a_lifter_and_a_report(undisturbed):
     output, runs = undisturbed
     report = json.loads((output / "report.json").read_text())
     model, card = load_lifter(str(output / "best.pt"))
-    assert (card.input_layout, card.output_layout, card.fps, card.receptive_field) == ("h36m17", "h36m17", 50, 9)
+    assert (card.input_layout, card.output_layout, card.fps, card.window.inputs) == ("h36m17", "h36m17", 50, 9)
     assert card.lineage.items() >= {"run_id": runs[0].info.run_id, "data": report["data"]}.items()
     assert card.subjects == ["S1"]
     assert model.trajectory is not None

@@ -28,7 +28,7 @@ def poses(output):
 def test_a_killed_job_goes_on_where_it_was(tmp_path):
     # Large enough to take seconds, each track a unit of its own.
     model, card = make_lifter(channels=192, filter_widths=[3, 3, 3])
-    save_lifter(str(tmp_path / "best.pt"), model, card.model_copy(update={"receptive_field": 27}))
+    save_lifter(str(tmp_path / "best.pt"), model, card.model_copy(update={"window": model.pose.window}))
     write_tracks(tmp_path / "tracks" / "bucket-0.parquet", [person(str(n), 10_000 + n) for n in range(12)])
     output = tmp_path / "poses"
     fields = [f"model={tmp_path}/best.pt", f"tracks={tmp_path}/tracks", f"output={output}"]

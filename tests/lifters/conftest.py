@@ -99,3 +99,9 @@ def randomised():
         return model
 
     return change
+
+
+@pytest.fixture(scope="session", name="conftest_fill")
+def _fill():
+    """Makes the tensors of golden checkpoints: conftest_fill(number, name, shape)."""
+    return fill

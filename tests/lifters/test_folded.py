@@ -40,7 +40,7 @@ def model(randomised, **options):
 @torch.inference_mode()
 def test_folded_weights_predict_the_same(randomised, products, options, frames):
     lifter = model(randomised, **options)
-    shape = 2, frames - 1 + lifter.pose.receptive_field, 17, lifter.pose.input_features
+    shape = 2, frames + lifter.pose.window.context, 17, lifter.pose.input_features
     inputs = torch.randn(shape)
     for ours, expected in zip(fold(lifter)(inputs), lifter(inputs), strict=True):
         torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)

@@ -1,11 +1,14 @@
+import json
 import random
 
 import pytest
 import torch
 
+from pipelines.io import storage
 from pipelines.lifters.checkpoint import LifterCard, load_lifter, require_layout, save_lifter
 from pipelines.lifters.model import build_model
 from schemas.errors import UserError
+from schemas.frame_window import FrameWindow
 from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
@@ -21,7 +24,7 @@ def make_card(**changes):
             "output_layout": "h36m17",
             "trajectory": True,
             "fps": 50.0,
-            "receptive_field": 9,
+            "window": FrameWindow.sliding(9),
             "lineage": {"run": "abc"},
             **changes,
         }
@@ -45,6 +48,23 @@ def refuse(uri, *parts):
     message = str(error.value)
     assert "\n" not in message
     assert all(part in message for part in (uri, *parts)), message
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_files_of_format_1_are_read(uri, causal):
+    card = make_card(config=CONFIG | {"causal": causal})
+    said = {name: value for name, value in card.model_dump(mode="json").items() if name != "window"}
+    said |= {"format": "raylift.lifter/1", "receptive_field": 9}
+    content = {
+        "format": "raylift.lifter/1",
+        "card": json.dumps(said),
+        "weights": make_model(causal=causal).state_dict(),
+    }
+    storage.write_bytes(uri, b"")  # makes the folder
+    torch.save(content, uri)
+    assert load_lifter(uri)[1].window == FrameWindow(9, 1, 8 if causal else 4)
+    torch.save(content | {"card": json.dumps(said | {"receptive_field": "wide"})}, uri)
+    refuse(uri, "the card is damaged")
 
 
 @pytest.mark.parametrize("trajectory", [False, True])
@@ -92,8 +112,8 @@ def test_other_dictionaries(tmp_path):
 
 
 def test_unknown_format(uri):
-    save_lifter(uri, make_model(), make_card().model_copy(update={"format": "raylift.lifter/2"}))
-    refuse(uri, "format is 'raylift.lifter/2'", "reads 'raylift.lifter/1'", "upgrade raylift")
+    save_lifter(uri, make_model(), make_card().model_copy(update={"format": "raylift.lifter/3"}))
+    refuse(uri, "format is 'raylift.lifter/3'", "reads 'raylift.lifter/2'", "upgrade raylift")
 
 
 def test_weights_of_another_architecture(uri):

@@ -23,7 +23,7 @@ def build(randomised):
 
 def by_frame(model, track):
     """Each frame predicted from its own window of nine frames, with the end frames repeated beyond the ends."""
-    before, after = (8, 0) if model.pose.causal else (4, 4)
+    before, after = (8, 0) if model.pose.window.offset == 8 else (4, 4)
     padded = torch.cat([track[:1].expand(before, -1, -1), track, track[-1:].expand(after, -1, -1)])
     with torch.no_grad():
         found = [model(padded[None, i : i + 9]) for i in range(len(track))]

@@ -32,7 +32,7 @@ def test_both_lifters_and_what_the_shapes_tell(write, published):
     model, card = load_published(uri, COCO, H36M)
     assert card.config["filter_widths"] == list(WIDTHS)
     assert card.config["channels"] == 8
-    assert (card.receptive_field, card.fps, card.trajectory) == (63, 50.0, True)
+    assert (card.window.inputs, card.fps, card.trajectory) == (63, 50.0, True)
     assert (card.input_layout, card.output_layout) == ("coco17", "h36m17")
     assert model(torch.randn(1, 63, 17, 2))[1].shape == (1, 1, 1, 3)
 
@@ -61,7 +61,7 @@ def test_saved_again_as_ours(write, published, tmp_path):
     ours, _ = load_lifter(str(tmp_path / "ours.pt"))
     inputs = torch.randn(2, 70, 17, 2)
     assert torch.equal(ours(inputs)[0], model(inputs)[0])
-    assert ours.pose.causal
+    assert ours.pose.window.offset == ours.pose.window.inputs - 1
 
 
 def test_refusals(write, published, tmp_path):

@@ -40,10 +40,10 @@ def golden(request, published, tmp_path):
 def test_golden_outputs(golden, wave):
     expected, lifter = golden
     inputs = wave(2, expected["input_frames"])
-    assert lifter.receptive_field == expected["receptive_field"]
+    assert lifter.window.inputs == expected["receptive_field"]
     assert count(lifter) == expected["params"]
     with torch.inference_mode():
-        dense, one = lifter(inputs), lifter(wave(2, lifter.receptive_field))
+        dense, one = lifter(inputs), lifter(wave(2, lifter.window.inputs))
     assert dense.shape == (2, 21, expected["joints_out"], 3)
     assert dense.mean() == pytest.approx(expected["dense_mean"], abs=1e-5)
     assert dense.std() == pytest.approx(expected["dense_std"], abs=1e-5)
@@ -68,7 +68,7 @@ def test_parameter_counts(widths, options, joints_out, parameters):
     with torch.device("meta"):
         lifter = build(joints_out, filter_widths=widths, **options)
     assert count(lifter) == parameters
-    assert lifter.receptive_field == math.prod(widths)
+    assert lifter.window.inputs == math.prod(widths)
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -45,7 +45,7 @@ def test_a_run_s_artifact_is_fetched_into_the_cache(lifter, tmp_path):
     found = model_uris.fetch(f"runs:/{run.info.run_id}/best.pt")
     assert (found.name, found.sha256) == (f"runs:/{run.info.run_id}/best.pt", sha256(lifter))
     assert found.file == str(tmp_path / "cache" / "models" / f"{found.sha256}.pt")
-    assert load_lifter(found.file)[1].receptive_field == 9
+    assert load_lifter(found.file)[1].window.inputs == 9
     assert [path.name for path in (tmp_path / "cache" / "models").iterdir()] == [f"{found.sha256}.pt"]
 
 

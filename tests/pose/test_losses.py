@@ -6,9 +6,12 @@ from pipelines.pose.losses import (
     bone_lengths,
     depth_weighted_mpjpe,
     mpjpe,
+    mpjve,
+    n_mpjpe,
     reprojection_error,
     weighted_mpjpe,
 )
+from pipelines.pose.metrics import mpjve_mm, n_mpjpe_mm
 from schemas.layouts import LAYOUTS
 
 BONES = LAYOUTS["h36m17"].bones
@@ -98,3 +101,21 @@ def test_bone_gap_compares_batch_means_and_teaches_both_sides():
     assert unlabeled.grad is not None
     assert labeled.grad.abs().sum() > 0
     assert unlabeled.grad.abs().sum() > 0
+
+
+def test_scale_free_error_is_the_metrics():
+    torch.manual_seed(0)
+    target = torch.randn(3, 5, 17, 3)
+    pred = 1.7 * target + 0.1 * torch.randn(3, 5, 17, 3)
+    expected = [n_mpjpe_mm(one, true) / 1000 for one, true in zip(pred, target, strict=True)]
+    assert n_mpjpe(pred, target, per_sample=True).tolist() == pytest.approx(expected, rel=1e-5)
+    assert n_mpjpe(3 * target, target).item() == pytest.approx(0, abs=1e-5)
+    assert n_mpjpe(torch.zeros_like(target), target).isfinite()
+
+
+def test_velocity_error_is_the_metrics():
+    torch.manual_seed(0)
+    pred, target = torch.randn(2, 3, 5, 17, 3)
+    expected = [mpjve_mm(one, true) / 1000 for one, true in zip(pred, target, strict=True)]
+    assert mpjve(pred, target, per_sample=True).tolist() == pytest.approx(expected, rel=1e-5)
+    assert mpjve(target + 5, target).item() == pytest.approx(0, abs=1e-5)

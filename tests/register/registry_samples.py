@@ -29,7 +29,7 @@ def coco_lifter(
         output_layout="h36m17",
         trajectory=trajectory,
         fps=fps,
-        receptive_field=model.pose.receptive_field,
+        window=model.pose.window,
         input=lifter_input,
     )
     return model.eval(), card

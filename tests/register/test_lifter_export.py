@@ -13,6 +13,7 @@ from pipelines.lifters.inference import predict
 from pipelines.lifters.model import LiftingModel
 from pipelines.register.export import export_lifter
 from schemas.errors import UserError
+from schemas.frame_window import FrameWindow
 from schemas.job_config import JobConfig
 from schemas.layouts import layout
 
@@ -21,7 +22,7 @@ class Middle(nn.Module):
     """A lifter whose `forward` is the test's."""
 
     Config: ClassVar[type[JobConfig]] = JobConfig
-    receptive_field, causal, input_features = 3, False, 2
+    window, input_features = FrameWindow.sliding(3), 2
 
     def __init__(self, config, input_layout, output_layout):
         super().__init__()

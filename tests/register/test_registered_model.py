@@ -94,7 +94,7 @@ def test_the_model_says_what_it_needs_and_is(corpus, name, tmp_path, capfd):
     assert info.signature is not None
     assert info.metadata is not None
     assert info.signature.inputs.input_names() == ["keypoints", "width", "height", "fps"]
-    assert info.metadata["raylift"]["receptive_field"] == 9
+    assert info.metadata["raylift"]["window"]["inputs"] == 9
     given = mlflow.pyfunc.load_model(f"models:/{name}/1").input_example
     assert isinstance(given, dict)
     assert given["keypoints"].shape[1:] == (17, 2)

@@ -13,6 +13,7 @@ from pipelines.sampling.made_views import MadeViews
 from pipelines.sampling.sequences import concatenate
 from pipelines.sampling.windows import WindowShape
 from schemas.configs.train import LifterInput, WorldConfig
+from schemas.frame_window import FrameWindow
 from schemas.layouts import joint_indices, layout
 
 LIMBS, H36M = layout("limbs12"), layout("h36m17")
@@ -43,7 +44,7 @@ def views(lifter_input: LifterInput = "person_centred", **changes: Any) -> MadeV
     return MadeViews(
         motion(),
         config,
-        WindowShape(FRAMES),
+        WindowShape(FrameWindow.sliding(FRAMES)),
         LIMBS,
         lifter_input,
         features=3,

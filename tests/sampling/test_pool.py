@@ -14,9 +14,11 @@ from pipelines.sampling.windows import Windows, WindowShape
 from pipelines.tracks.keypoint_reader import read_rows, survey
 from pipelines.tracks.resample import resample, resampled_lengths
 from schemas.errors import UserError
+from schemas.frame_window import FrameWindow
 from schemas.layouts import layout
 
-OPTIONS = StreamOptions(WindowShape(9), batch_size=64, seed=3)
+NINE = WindowShape(FrameWindow.sliding(9))
+OPTIONS = StreamOptions(NINE, batch_size=64, seed=3)
 
 
 class Loads:
@@ -112,7 +114,7 @@ def test_pools_mix_the_corpus_and_differ_in_each_pass(corpus):
 
 def test_a_batch_may_be_larger_than_a_pool(corpus):
     loads = Loads()
-    options = StreamOptions(WindowShape(9), batch_size=2 * sum(track.frames for track in corpus), seed=3)
+    options = StreamOptions(NINE, batch_size=2 * sum(track.frames for track in corpus), seed=3)
     batch = pools(corpus, loads, options=options).batch(0)
     assert set(Counter(samples(batch)).values()) == {1}
     assert loads.peak <= 2 * loads.largest
@@ -139,8 +141,7 @@ def test_the_stream_is_resident_if_a_pool_holds_the_corpus(corpus):
 def test_workers_split_a_resident_batch(corpus):
     whole = ResidentStream(Loads()(corpus), OPTIONS).batch(5)
     parts = [
-        ResidentStream(Loads()(corpus), StreamOptions(WindowShape(9), 64, 3, rank=rank, world=3)).batch(5)
-        for rank in range(3)
+        ResidentStream(Loads()(corpus), StreamOptions(NINE, 64, 3, rank=rank, world=3)).batch(5) for rank in range(3)
     ]
     assert sorted(sample for part in parts for sample in samples(part)) == sorted(samples(whole))
 
@@ -148,7 +149,7 @@ def test_workers_split_a_resident_batch(corpus):
 def test_workers_with_pools_share_the_tracks(corpus):
     drawn = []
     for rank in range(3):
-        stream = pools(corpus, Loads(), options=StreamOptions(WindowShape(9), 64, 3, rank=rank, world=3))
+        stream = pools(corpus, Loads(), options=StreamOptions(NINE, 64, 3, rank=rank, world=3))
         assert len(stream.batch(0)) == len(range(rank, 64, 3))
         drawn += [
             *(sample for number in range(-(-stream.samples_per_pass // 21)) for sample in samples(stream.batch(number)))
@@ -160,7 +161,7 @@ def test_workers_with_pools_share_the_tracks(corpus):
 def test_pools_that_cannot_be_are_refused(corpus):
     with pytest.raises(UserError, match=r"^pool_frames=20: track t10 has 25 frames; give at least as many$"):
         TrackPools(corpus, resampled_lengths(corpus, 50.0), Loads(), 20, OPTIONS)
-    options = StreamOptions(WindowShape(9), 64, 3, rank=4, world=5)
+    options = StreamOptions(NINE, 64, 3, rank=4, world=5)
     with pytest.raises(UserError, match=r"^num_workers=5: more workers than tracks \(4\); take fewer$"):
         TrackPools(corpus[:4], [20] * 4, Loads(), 40, options)
 

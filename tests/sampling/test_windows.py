@@ -4,7 +4,8 @@ from tracks.track_samples import make_track
 
 from pipelines.pose import cameras, flips
 from pipelines.sampling.sequences import SequenceInfo, Sequences, concatenate
-from pipelines.sampling.windows import Batch, Windows, WindowShape, chunk_counts, chunk_table, short_sequences
+from pipelines.sampling.windows import Batch, Windows, WindowShape, chunk_counts, chunk_table
+from schemas.frame_window import FrameWindow
 from schemas.layouts import JointLayout, layout
 
 COCO, H36M = layout("coco17"), layout("h36m17")
@@ -23,10 +24,11 @@ def golden_sequences() -> Sequences:
     ("chunk", "samples", "first", "last"), [(1, 87, [0, 0, 1], [1, 36, 37]), (8, 12, [0, -3, 5], [1, 31, 39])]
 )
 def test_chunks_of_the_reference(chunk, samples, first, last):
-    sequence, start = chunk_table(torch.tensor([50, 37]), chunk)
+    shape = WindowShape(FrameWindow.sliding(9), chunk)
+    sequence, start = chunk_table(torch.tensor([50, 37]), shape)
     bounds = torch.stack([sequence, start, start + chunk], 1).tolist()
     assert (len(bounds), bounds[0], bounds[-1]) == (samples, first, last)
-    assert chunk_counts(torch.tensor([50, 37]), chunk).sum() == samples
+    assert chunk_counts(torch.tensor([50, 37]), shape).sum() == samples
 
 
 # The reference lists its first and last window after shuffling: here they are the chunks with these centres.
@@ -40,13 +42,13 @@ def test_chunks_of_the_reference(chunk, samples, first, last):
     ],
 )
 def test_windows_of_the_reference(chunk, sample, x):
-    batch = Windows(golden_sequences(), WindowShape(9, chunk)).batch(torch.tensor([sample]))
+    batch = Windows(golden_sequences(), WindowShape(FrameWindow.sliding(9), chunk)).batch(torch.tensor([sample]))
     assert batch.inputs[0, :, 0, 0].tolist() == x
     assert batch.keypoints[0, :, 0, 0].tolist() == x[4 : 4 + chunk]
 
 
 def test_a_causal_lifter_is_compared_with_the_last_frame():
-    windows = Windows(golden_sequences(), WindowShape(9, causal=True))
+    windows = Windows(golden_sequences(), WindowShape(FrameWindow.sliding(9, causal=True)))
     batch = windows.batch(torch.tensor([30, 51]))
     assert batch.inputs[0, :, 0, 0].tolist() == [44, 46, 48, 50, 52, 54, 56, 58, 60]
     assert batch.inputs[1, :, 0, 0].tolist() == [0, 0, 0, 0, 0, 0, 0, 0, 2]
@@ -57,14 +59,12 @@ def test_a_causal_lifter_is_compared_with_the_last_frame():
 TRACKS = [make_track(f"t{i}", frames, seed=i, width=1000 - i) for i, frames in enumerate([1, 2, 5, 13, 40])]
 
 
-@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("features", [2, 3])
-@pytest.mark.parametrize(("receptive_field", "chunk"), [(1, 1), (9, 1), (9, 4), (27, 7)])
-def test_every_sample_equals_its_definition(causal, features, receptive_field, chunk):
+@pytest.mark.parametrize(("frames", "offset", "chunk"), [(1, 0, 1), (9, 4, 1), (9, 8, 4), (9, 6, 1), (27, 13, 7)])
+def test_every_sample_equals_its_definition(features, frames, offset, chunk):
     data = concatenate(TRACKS, layout=COCO, features=features, positions_layout=H36M)
-    windows = Windows(data, WindowShape(receptive_field, chunk, causal))
+    windows = Windows(data, WindowShape(FrameWindow(frames, 1, offset), chunk))
     batch = windows.batch(torch.arange(2 * len(windows)))
-    before = receptive_field - 1 if causal else receptive_field // 2
     assert data.positions is not None
     assert data.cameras is not None
     assert batch.positions is not None
@@ -72,7 +72,7 @@ def test_every_sample_equals_its_definition(causal, features, receptive_field, c
     for i in range(len(batch)):
         sequence, start = int(batch.sequences[i]), int(batch.starts[i])
         first, last = int(data.offsets[sequence]), int(data.offsets[sequence + 1]) - 1
-        rows = [min(max(first + start - before + k, first), last) for k in range(receptive_field - 1 + chunk)]
+        rows = [min(max(first + start - offset + k, first), last) for k in range(frames - 1 + chunk)]
         target = [min(max(first + start + k, first), last) for k in range(chunk)]
         expected = [data.inputs[rows], data.keypoints[target], data.positions[target], data.cameras[sequence]]
         scores = data.scores[target]
@@ -90,7 +90,7 @@ def test_every_sample_equals_its_definition(causal, features, receptive_field, c
 
 def test_a_mirrored_sample_projects_onto_its_keypoints():
     data = concatenate([make_track(positions_layout="coco17")], layout=COCO, positions_layout=COCO)
-    batch = Windows(data, WindowShape(1)).batch(torch.tensor([3, 23]))
+    batch = Windows(data, WindowShape(FrameWindow.sliding(1))).batch(torch.tensor([3, 23]))
     assert batch.positions is not None
     assert batch.cameras is not None
     points = batch.positions + torch.tensor([0.0, 0.0, 5.0])
@@ -100,7 +100,7 @@ def test_a_mirrored_sample_projects_onto_its_keypoints():
 
 def test_every_frame_is_predicted_once_but_for_the_overhang():
     lengths = torch.tensor([1, 5, 8, 50])
-    sequence, start = chunk_table(lengths, 4)
+    sequence, start = chunk_table(lengths, WindowShape(FrameWindow.sliding(1), 4))
     for number, length in enumerate(lengths.tolist()):
         covered = (start[sequence == number, None] + torch.arange(4)).flatten().tolist()
         assert covered == list(range(covered[0], covered[0] + len(covered)))
@@ -110,12 +110,23 @@ def test_every_frame_is_predicted_once_but_for_the_overhang():
 
 
 def test_batches_are_joined():
-    windows = Windows(golden_sequences(), WindowShape(9))
+    windows = Windows(golden_sequences(), WindowShape(FrameWindow.sliding(9)))
     both = Batch.concatenate([windows.batch(torch.tensor([1, 2])), windows.batch(torch.tensor([90]))])
     assert torch.equal(both.inputs, windows.batch(torch.tensor([1, 2, 90])).inputs)
     assert both.mirrored.tolist() == [False, False, True]
     assert both.positions is None
 
 
-def test_sequences_shorter_than_the_receptive_field_are_counted():
-    assert short_sequences(torch.tensor([8, 9, 3]), WindowShape(9)) == 2
+def test_clips_overlap_and_stay_within_sequences_that_are_as_long():
+    lengths, shape = torch.tensor([4, 9, 10, 50]), WindowShape(FrameWindow.clip(9), 9)
+    sequence, start = chunk_table(lengths, shape)
+    starts = [start[sequence == number].tolist() for number in range(4)]
+    assert starts[:3] == [[-3], [0], [0, 1]]
+    assert (starts[3][0], starts[3][-1]) == (0, 41)
+    assert all(0 < after - before <= 3 for before, after in zip(starts[3], starts[3][1:], strict=False))
+    assert chunk_counts(lengths, shape).tolist() == [len(found) for found in starts]
+
+
+def test_a_clip_is_input_and_target():
+    batch = Windows(golden_sequences(), WindowShape(FrameWindow.clip(6), 6)).batch(torch.tensor([1]))
+    assert batch.inputs[0, :, 0, 0].tolist() == batch.keypoints[0, :, 0, 0].tolist() == [4, 6, 8, 10, 12, 14]

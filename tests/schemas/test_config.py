@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from schemas.errors import UserError
-from schemas.job_config import JobConfig, PluginConfig, PluginTable, build, flatten, paths
+from schemas.job_config import JobConfig, PluginConfig, PluginTable, build, flatten, paths, plugin_paths
 
 
 class Inner(JobConfig):
@@ -75,3 +75,32 @@ def test_configs_are_frozen():
     config = build(Example, {"videos": "a"}, plugins)
     with pytest.raises(ValueError, match="frozen"):
         config.videos = "b"
+
+
+class Wrapping(JobConfig):
+    inner: Annotated[PluginConfig, PluginTable("detectors")] = PluginConfig(name="one")
+    """The detector within."""
+
+
+def wrapping(table, name):
+    return Wrapping if name == "around" else plugins(table, name)
+
+
+def test_plugins_within_plugins_are_checked_and_filled_in():
+    values = {"videos": "a", "detector": {"name": "around", "inner": {"name": "around", "inner": {"tiles": 3}}}}
+    innermost = {"name": "one", "tiles": 3}
+    assert build(Example, values, wrapping).detector.options == {"inner": {"name": "around", "inner": innermost}}
+    values["detector"]["inner"]["inner"] = {"tile": 3}
+    with pytest.raises(
+        UserError, match=r"^detector\.inner\.inner\.tile=3: .* did you mean detector\.inner\.inner\.tiles"
+    ):
+        build(Example, values, wrapping)
+    values["detector"]["inner"] = "two"
+    with pytest.raises(UserError, match=r"detector\.inner\.name: unknown plug-in 'two'"):
+        build(Example, values, wrapping)
+
+
+def test_paths_of_plugins_within_plugins():
+    assert list(plugin_paths(wrapping, "detectors", {"name": "around"}, "detector.")) == ["detector.inner.tiles"]
+    chosen = {"name": "around", "inner": {"name": "around"}}
+    assert list(plugin_paths(wrapping, "detectors", chosen, "detector.")) == ["detector.inner.inner.tiles"]

@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from schemas.frame_window import FrameWindow
 from schemas.job_config import JobConfig
 
 
@@ -14,8 +15,7 @@ class PlainLifterConfig(JobConfig):
 
 class PlainLifter(nn.Module):
     Config: ClassVar[type[JobConfig]] = PlainLifterConfig
-    receptive_field = 9
-    causal = False
+    window = FrameWindow.sliding(9)
     input_features = 2
 
     def __init__(self, config, input_layout, output_layout):

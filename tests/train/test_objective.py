@@ -10,16 +10,18 @@ from pipelines.sampling.windows import Windows, WindowShape
 from pipelines.train.objective import Objective, Prediction
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train import ObjectiveConfig
+from schemas.frame_window import FrameWindow
 from schemas.layouts import layout, shared_joints
 
 H36M, COCO = layout("h36m17"), layout("coco17")
 ALONE = WorkerGroup(torch.device("cpu"))
+NINE, CAUSAL = (WindowShape(FrameWindow.sliding(9, causal=causal)) for causal in (False, True))
 
 
 def batch(name, count=6, labeled=True, keypoints=H36M, **changes):
     track = person(name, layout=keypoints.name, **changes)
     sequences = concatenate([track], layout=keypoints, positions_layout=H36M if labeled else None)
-    return Windows(sequences, WindowShape(9)).gather(torch.arange(10, 10 + count), torch.zeros(count).bool())
+    return Windows(sequences, NINE).gather(torch.arange(10, 10 + count), torch.zeros(count).bool())
 
 
 def truth(batch):
@@ -32,7 +34,7 @@ def both(first, second):
 
 
 def objective(keypoints=H36M, **config):
-    return Objective(ObjectiveConfig(**config), keypoints, H36M, ALONE)
+    return Objective(ObjectiveConfig(**config), keypoints, H36M, ALONE, fps=50.0)
 
 
 def test_the_truth_costs_nothing():
@@ -91,7 +93,7 @@ def test_only_joints_of_the_same_name_are_compared():
 
 def test_causal_lifters_are_compared_with_the_last_frame_they_see():
     track = concatenate([person("a")], layout=H36M, positions_layout=H36M)
-    causal = Windows(track, WindowShape(9, causal=True)).gather(torch.tensor([20]), torch.tensor([False]))
+    causal = Windows(track, CAUSAL).gather(torch.tensor([20]), torch.tensor([False]))
     assert torch.equal(causal.keypoints[:, 0], causal.inputs[:, -1])
 
 
@@ -115,3 +117,18 @@ def test_orthographic_needs_no_camera_and_no_trajectory():
     # Perspective and distortion are what is left.
     assert 0 < terms["reprojection"].item() < 0.05
     assert "trajectory" not in terms
+
+
+def test_clips_are_compared_without_scale_and_by_their_velocity():
+    track = concatenate([person("a")], layout=H36M, positions_layout=H36M)
+    clips = Windows(track, WindowShape(FrameWindow.clip(9), 9)).batch(torch.arange(3))
+    torch.manual_seed(0)
+    right = truth(clips)
+    larger = Prediction(2 * right.pose, right.trajectory)
+    terms = objective(scale_free=0.5, velocity=0.4)(clips, larger)
+    assert terms["scale_free"].item() == pytest.approx(0, abs=1e-5)
+    # At twice the size joints move twice as fast: the error is their own speed, m/s.
+    speed = right.pose.diff(dim=1).norm(dim=-1).mean() * 50
+    assert terms["velocity"].item() == pytest.approx(0.4 * speed.item(), rel=1e-4)
+    moved = Prediction(right.pose + 1, right.trajectory)
+    assert objective(velocity=1)(clips, moved)["velocity"].item() == pytest.approx(0, abs=1e-4)

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipelines.report.document import facts, heading, note, table
 from pipelines.report.pages.figures import figure, figures_page, histogram, row_chart, side_by_side
+from schemas.frame_window import frames_read
 
 # Columns of the table by action: title, metric, format.
 _COLUMNS = (
@@ -57,7 +58,7 @@ def _facts(report: Mapping[str, Any]) -> dict[str, str]:
         }
     return {
         **scores,
-        "Lifter": f"{card['lifter']}, {card['receptive_field']} frames at {card['fps']:g} frames/s",
+        "Lifter": f"{card['lifter']}, {frames_read(card)} frames at {card['fps']:g} frames/s",
         "Layouts": f"{card['input_layout']} to {card['output_layout']}",
         "Mirror image": "averaged in" if report["flip"] else "not used",
         "Tracks": f"{data['labeled_tracks']:,} labeled, {data['unlabeled_tracks']:,} unlabeled",

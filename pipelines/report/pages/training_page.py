@@ -8,6 +8,7 @@ import numpy as np
 
 from pipelines.report.document import facts, heading, note, table
 from pipelines.report.pages.figures import figure, figures_page, line_chart, side_by_side
+from schemas.frame_window import frames_read
 
 # Metrics in mm that share the chart of held-out errors, and their names.
 _ERRORS = {"mpjpe_mm": "MPJPE", "p_mpjpe_mm": "P-MPJPE", "n_mpjpe_mm": "N-MPJPE"}
@@ -69,7 +70,7 @@ def _facts(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> d
         + ("" if best_mm is None else f", {best_mm:.1f} mm held out")
         + (f", of the epochs after the warm-up of {warmup}" if warmup else ""),
         "Tracks": ", ".join(tracks),
-        "Lifter": f"{report['receptive_field']} frames at {report['fps']:g} frames/s",
+        "Lifter": f"{frames_read(report)} frames at {report['fps']:g} frames/s",
         "Speed": f"{speed:,.0f} frames/s, median",
         "Time in epochs": str(timedelta(seconds=round(sum(epoch["epoch_s"] for epoch in history)))),
     }
@@ -86,7 +87,7 @@ def _notes(report: Mapping[str, Any], validated: Sequence[Mapping[str, Any]]) ->
         )
     if short := report["tracks"]["shorter_than_receptive_field"]:
         texts.append(
-            f"{short:,} tracks are shorter than the receptive field: their first and last frames are repeated."
+            f"{short:,} tracks are shorter than what the lifter reads: their first and last frames are repeated."
         )
     return [note(text) for text in texts]
 

@@ -87,7 +87,7 @@ def test_every_epoch_and_loss_term_is_drawn():
     assert "<td>other</td>" in html, "measures of later versions are shown too"
     for text in ("epoch 2, 50.0 mm held out", "243 frames at 50 frames/s", "2,000 frames/s, median", ">0:03:00<"):
         assert text in html
-    assert "2 tracks are shorter than the receptive field" in html
+    assert "2 tracks are shorter than what the lifter reads" in html
 
 
 def test_without_held_out_people_it_says_so():
