@@ -168,7 +168,9 @@ def _middle(
         total = weight.sum(1, keepdim=True)
         return (points.flatten(1, -2) * weight[..., None]).sum(1) / total.clamp_min(1), total > 0
 
-    hips_xy, hips_known = xy[:, predicted, hips].mean(1), known[:, predicted, hips].all(1, keepdim=True)
-    frame_xy, frame_known = mean(xy[:, predicted], known[:, predicted])
+    # Not by indexing, which torch.export takes for a constant: of clips the predicted frame depends on their length.
+    points, seen = xy.narrow(1, predicted, 1).squeeze(1), known.narrow(1, predicted, 1).squeeze(1)
+    hips_xy, hips_known = points[:, hips].mean(1), seen[:, hips].all(1, keepdim=True)
+    frame_xy, frame_known = mean(points, seen)
     window_xy, _ = mean(xy, known)
     return torch.where(hips_known, hips_xy, torch.where(frame_known, frame_xy, window_xy))

@@ -7,7 +7,7 @@ layers that are too small to be masked, and position embeddings. Normalisation h
 import hashlib
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -95,7 +95,11 @@ def multiplied_out(model: nn.Module) -> Any:
     plain = deepcopy(model)
     for module in list(plain.modules()):
         if parametrize.is_parametrized(module):
-            parametrize.remove_parametrizations(module, "weight")
+            # `remove_parametrizations` would take the weight of the model itself too, which shares the copy's class.
+            weight = cast(nn.Linear, module).weight.detach()
+            module.__class__ = type(module).__bases__[0]
+            del module._modules["parametrizations"]
+            module.register_parameter("weight", nn.Parameter(weight, requires_grad=False))
     return plain
 
 

@@ -49,6 +49,7 @@ def test_a_file_gives_the_same_predictions(saved):
     assert card.lifter == "supermask"
     assert torch.equal(loaded(inputs)[0], model(inputs)[0])
     assert torch.equal(multiplied_out(loaded)(inputs)[1], model(inputs)[1])
+    assert torch.equal(loaded(inputs)[1], model(inputs)[1]), "the masked model is as it was"
 
 
 def test_a_file_holds_a_bit_for_each_masked_weight(tmp_path):
