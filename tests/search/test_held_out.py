@@ -80,8 +80,8 @@ CHANGED: dict[str, Any] = {
 }
 
 
-# What some of them need beside them: person-centred lifters, and those that are trained on made views, read which joints
-# are missing; a velocity takes two frames.
+# What some of them need beside them: person-centred lifters, and those that are trained on made views, read which
+# joints are missing; a velocity takes two frames.
 BESIDE: dict[str, dict[str, Any]] = {
     "data.input": {"lifter.scores": True},
     "data.world.enabled": {"lifter.scores": True},
