@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
@@ -28,6 +29,8 @@ _COLUMNS = (*_TEXT, *_NUMBERS)
 # What other programs write where a number is missing.
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
 _DELIMITERS = (",", ";", "\t")
+# Rows, and bytes of a text; a Parquet file of a kilobyte may claim any number of them.
+MOST_ROWS, MOST_LETTERS = 50_000_000, 32_768
 # Rows of a Parquet manifest that are Python objects at a time: it may name millions of videos.
 _ROWS_AT_ONCE = 10_000
 
@@ -101,21 +104,42 @@ def _header(text: str) -> tuple[list[str], dict[str, Any]]:
 
 def _parquet_rows(uri: str, data: bytes) -> Iterator[Mapping[str, Any]]:
     try:
-        table = pq.read_table(io.BytesIO(data))
-    except pa.ArrowInvalid as error:
-        raise UserError(f"is not a manifest: {error}") from error
-    columns = _columns(uri, table.column_names)
+        schema = pq.read_schema(io.BytesIO(data))
+        # A text that many rows share is kept once: it may stand for gigabytes.
+        file = pq.ParquetFile(
+            io.BytesIO(data), read_dictionary=[name for name in schema.names if _normal(name) in _TEXT]
+        )
+        yield from _rows_of(uri, file)
+    except pa.ArrowException as error:
+        raise UserError(f"is not a manifest: {' '.join(str(error).split())}") from error
+
+
+def _rows_of(uri: str, file: pq.ParquetFile) -> Iterator[Mapping[str, Any]]:
+    schema = file.schema_arrow
+    columns = _columns(uri, schema.names)
+    if file.metadata.num_rows > MOST_ROWS:
+        raise UserError(f"claims {file.metadata.num_rows:,} rows; at most {MOST_ROWS:,}: give several manifests")
     for name, place in columns.items():
-        held = table.schema.field(place).type
+        held = schema.field(place).type
         held = held.value_type if pa.types.is_dictionary(held) else held
         is_text = pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_string_view(held)
         is_number = pa.types.is_floating(held) or pa.types.is_decimal(held)
         is_whole = pa.types.is_integer(held) and name != "uri"
         if not (is_text or is_whole or pa.types.is_null(held) or (is_number and name in _NUMBERS)):
             raise UserError(f"the column {name!r} holds {held}; store it as {'text' if name in _TEXT else 'numbers'}")
-    for batch in table.to_batches(_ROWS_AT_ONCE):
-        values = [batch.column(place).to_pylist() for place in columns.values()]
+    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[schema.names[place] for place in columns.values()]):
+        values = [_short(name, batch.column(schema.names[place])).to_pylist() for name, place in columns.items()]
         yield from (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
+
+
+def _short(name: str, column: pa.Array) -> pa.Array:
+    """The column, unless one of its texts is too long for an address."""
+    if isinstance(column, pa.DictionaryArray):
+        lengths = pc.call_function("binary_length", [column.dictionary])
+        longest = pc.call_function("max", [lengths]).as_py() or 0
+        if longest > MOST_LETTERS:
+            raise UserError(f"the column {name!r} holds a text of {longest:,} bytes; at most {MOST_LETTERS:,}")
+    return column
 
 
 def _columns(uri: str, header: Sequence[str]) -> dict[str, int]:

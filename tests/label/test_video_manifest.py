@@ -174,3 +174,11 @@ def test_a_parquet_column_of_another_kind_is_refused(tmp_path, column, message):
 def test_manifests_that_people_have(shared_data, name, subjects):
     videos = find_videos(str(shared_data / "odd" / "manifest_text" / f"{name}.csv"))
     assert sorted(str(video.subject) for video in videos) == subjects
+
+
+def test_a_parquet_manifest_whose_rows_share_a_huge_text_is_one_line(tmp_path):
+    # 4 GB of text, in a file of kilobytes.
+    shared = pa.array(["x" * 1_000_000]).dictionary_encode().take(pa.array([0] * 4000))
+    pq.write_table(pa.table({"uri": shared}), tmp_path / "list.parquet")
+    with pytest.raises(UserError, match="the column 'uri' holds a text of 1,000,000 bytes; at most 32,768"):
+        find_videos(str(tmp_path / "list.parquet"))
