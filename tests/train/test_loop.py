@@ -42,9 +42,12 @@ def same(first, second):
     return all(torch.equal(a, b) for a, b in zip(first.values(), second.values(), strict=True))
 
 
-@pytest.mark.parametrize("pool_frames", [10**6, 100])
-def test_a_continued_training_is_bitwise_the_undisturbed_one(corpus, tmp_path, pool_frames):
-    config = from_corpus(corpus, tmp_path, data={"pool_frames": pool_frames})
+AVERAGED = {"average_decay": 0.9, "weight_decay": 0.01, "learning_rate_warmup_epochs": 2.5}
+
+
+@pytest.mark.parametrize(("pool_frames", "optimization"), [(10**6, {}), (100, {}), (10**6, AVERAGED)])
+def test_a_continued_training_is_bitwise_the_undisturbed_one(corpus, tmp_path, pool_frames, optimization):
+    config = from_corpus(corpus, tmp_path, data={"pool_frames": pool_frames}, optimization=optimization)
     undisturbed = training(config)
     for _ in range(4):
         undisturbed.run_epoch()
@@ -57,6 +60,8 @@ def test_a_continued_training_is_bitwise_the_undisturbed_one(corpus, tmp_path, p
     continued.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     assert [continued.run_epoch().epoch for _ in range(2)] == [3, 4]
     assert same(undisturbed.model.state_dict(), continued.model.state_dict())
+    assert same(undisturbed.result.state_dict(), continued.result.state_dict())
+    assert (undisturbed.result is undisturbed.model) == (not optimization), "what is saved is the average"
 
 
 def test_another_seed_is_another_model(corpus, tmp_path):

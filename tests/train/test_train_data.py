@@ -11,6 +11,7 @@ from pipelines.train.data import load_data
 from pipelines.train.plan import plan_training
 from pipelines.training.worker_group import WorkerGroup
 from schemas.errors import UserError
+from schemas.job_config import PluginConfig
 
 UNCALIBRATED: dict[str, Any] = {"intrinsics": None, "intrinsics_provenance": "none"}
 UNLABELED: dict[str, Any] = {"positions": None, "positions_layout": None}
@@ -68,6 +69,12 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
             {"metric": "trajectory_mm", "data": {"validation_subjects": ["S2"]}},
             "metric=trajectory_mm: this lifter predicts no trajectory; give trajectory=true",
         ),
+        (
+            [person("a")],
+            None,
+            {"objective": {"velocity": 0.4}},
+            "objective.velocity=0.4: a sample of one predicted frame has no velocity; give data.chunk=2 or more",
+        ),
         ([person("a", 3)], None, {"resources": {"num_workers": 16}}, "num_workers=16: more workers than samples"),
         ([person("a")], None, {"data": {"actions": ["Wlking"]}}, "no track of action 'Wlking'; did you mean 'Walking'"),
     ],
@@ -100,6 +107,31 @@ def test_tracks_without_intrinsics_train_orthographically(tmp_path):
 def test_short_tracks_are_counted_and_rates_follow_downsampling(tmp_path):
     made = plan(tmp_path, [person("a"), person("b", 5)], [person("c", 4)], data={"downsample": 5})
     assert (made.fps, made.source_fps, made.short_tracks) == (10, 50, 2)
+
+
+CLIPS = PluginConfig.model_validate({"name": "spacetime_transformer", "clip": 9, "channels": 8, "depth": 1})
+
+
+def test_samples_of_a_lifter_that_takes_clips_are_clips(tmp_path):
+    labeled = write(tmp_path / "labeled", person("a"), person("b", 5))
+    config = small(labeled, None, tmp_path / "out").model_copy(update={"lifter": CLIPS})
+    made = plan_training(config)
+    assert (made.shape.chunk, made.shape.frames, made.short_tracks) == (9, 9, 1)
+    longer = config.model_copy(update={"data": config.data.model_copy(update={"chunk": 10})})
+    with pytest.raises(UserError, match=r"^data\.chunk=10: the lifter takes clips of at most 9 frames; give at most"):
+        plan_training(longer)
+
+
+def test_made_views_of_clips_stay_within_their_sequence(tmp_path):
+    """Frames that are repeated beyond an end would look like somebody who stands still."""
+    labeled = write(tmp_path / "labeled", person("a", 40))
+    config = small(labeled, None, tmp_path / "out", data={"world": {"enabled": True, "speed": (1.0, 1.0)}})
+    config = config.model_copy(update={"lifter": CLIPS})
+    data = load_data(config, plan_training(config), WorkerGroup(torch.device("cpu")))
+    for step in range(20):
+        starts = data.labeled.batch(0, step).starts
+        assert starts.min() >= 0
+        assert starts.max() <= 40 - 9
 
 
 def test_made_views_for_a_lifter_without_scores_have_two_numbers_per_keypoint(tmp_path):
