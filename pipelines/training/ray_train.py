@@ -108,8 +108,8 @@ def _interruptible() -> Iterator[None]:
 def _dashboard_named() -> Iterator[None]:
     """Tell Ray Train's controller where the dashboard of its own cluster is, if it has one.
 
-    A process of Ray Train's asks it whether the controller is alive (Ray 2.60). Without this it takes the address of any
-    Ray that was started on the machine: where that one is gone, each training waits 12 seconds at its end.
+    A process of Ray Train's asks it whether the controller is alive (Ray 2.60). Without this it takes the address of
+    any Ray that was started on the machine: where that one is gone, each training waits 12 seconds at its end.
     """
     url = get_dashboard_url()
     if not url or ADDRESS in os.environ:
