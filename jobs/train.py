@@ -20,7 +20,6 @@ from jobs.command_line.training_display import TrainingDisplay, training_bars
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
 from pipelines.ray_cluster import prometheus
-from pipelines.report.pages.training_page import training_page
 from pipelines.train import run
 from pipelines.training.reports import EpochReport
 from schemas.configs.train import TrainConfig
@@ -35,6 +34,9 @@ def main(config: TrainConfig) -> int:
         if work.nothing_to_do:
             Terminal().print(f"train: nothing to do: {config.output} holds the finished training")
             return 0
+        # Imported here, since it loads Plotly: a job with nothing to do draws no page.
+        from pipelines.report.pages.training_page import training_page
+
         with runs.record("train", config, work.run_id) as record, training_bars() as bars:
             display = Display(bars, config.optimization.epochs, record)
             if job.plan.short_tracks:
@@ -43,7 +45,7 @@ def main(config: TrainConfig) -> int:
                     "the lifter reads: their first and last frames are repeated"
                 )
             report = run.execute(job, record.run_id, display)
-            record.log_tags({"raylift.data": job.plan.digest})
+            record.log_tags({"raylift.data": job.manifest.data})
             record.log_json(report, "report.json")
             keep_page(partial(training_page, report, display.history), config.output, "training.html", record)
             record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")

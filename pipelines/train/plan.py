@@ -39,7 +39,6 @@ class TrainingPlan:
         trajectory: Whether a trajectory lifter is trained too.
         short_tracks: Training and unlabeled tracks shorter than what the lifter reads; their first and last frames are
             repeated.
-        digest: Digest of all files that are read.
     """
 
     training: Sequence[TrackInfo]
@@ -53,7 +52,6 @@ class TrainingPlan:
     features: int
     trajectory: bool
     short_tracks: int
-    digest: str
 
 
 def plan_training(config: TrainConfig) -> TrainingPlan:
@@ -108,7 +106,6 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     require_work(epoch_order(config, shape, chunks).smallest_batch, config.resources.num_workers)
     # Unlabeled tracks may lack a frame rate; they are then taken to have the lifter's.
     unlabeled_lengths = [track.frames * fps / (track.fps or fps) for track in unlabeled]
-    sources = [config.labeled] if config.unlabeled is None else [config.labeled, config.unlabeled]
     return TrainingPlan(
         training=training,
         validation=validation,
@@ -122,7 +119,6 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         # Unlabeled tracks can be projected only where their root is.
         trajectory=trajectory,
         short_tracks=sum(0 < length < shape.window.inputs for length in [*lengths, *unlabeled_lengths]),
-        digest=keypoint_reader.digest(file for source in sources for file in keypoint_reader.tracks_files(source)),
     )
 
 

@@ -1,22 +1,30 @@
-"""The train job: prepare (check the data), survey (what the output holds), execute (train what is missing)."""
+"""The train job: prepare (check the data), survey (what the output holds), execute (train what is missing).
+
+PyTorch and Ray are loaded only if something is missing, because loading them takes longer than finding that out.
+"""
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from pipelines.io import json_documents, storage
 from pipelines.io.manifest import RunManifest
-from pipelines.lifters.checkpoint import SUBJECTS, LifterCard
-from pipelines.train.plan import TrainingPlan, plan_training
-from pipelines.train.worker import LIFTER_FILE, SELECTION, train_worker
+from pipelines.tracks import keypoint_reader
 from pipelines.training.checkpoints import Best
-from pipelines.training.events import Control, Outcome, TrainingListener
 from pipelines.training.job import TrainingWork, keep_models, survey_output
-from pipelines.training.ray_train import fit
+from pipelines.training.listener import TrainingListener
 from schemas import __version__
 from schemas.configs.train import TrainConfig
+from schemas.errors import UserError
 from schemas.job_config import flatten
+
+if TYPE_CHECKING:
+    from pipelines.lifters.checkpoint import LifterCard
+    from pipelines.train.plan import TrainingPlan
+    from pipelines.training.events import Control, Outcome
 
 FORMAT = "raylift.training/1"
 
@@ -27,13 +35,18 @@ class TrainJob:
 
     Attributes:
         config: The config.
-        plan: The tracks, and what follows from them.
         manifest: What the output says of it.
     """
 
     config: TrainConfig
-    plan: TrainingPlan
     manifest: RunManifest
+
+    @cached_property
+    def plan(self) -> "TrainingPlan":
+        """The tracks, and what follows from them; a training that is finished needs no plan."""
+        from pipelines.train.plan import plan_training
+
+        return plan_training(self.config)
 
 
 def prepare(config: TrainConfig) -> TrainJob:
@@ -42,10 +55,22 @@ def prepare(config: TrainConfig) -> TrainJob:
     Raises:
         UserError: Tracks that do not fit together or with the config.
     """
-    plan = plan_training(config)
     # A training may continue with other workers and in another place.
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources"}))
-    return TrainJob(config, plan, RunManifest(FORMAT, settings, plan.digest))
+    job = TrainJob(config, RunManifest(FORMAT, settings, data_digest(config)))
+    if not _is_finished(job):
+        _ = job.plan  # it checks the data
+    return job
+
+
+def data_digest(config: TrainConfig) -> str:
+    """Digest of all files that a training reads.
+
+    Raises:
+        UserError: There are no tracks.
+    """
+    sources = [config.labeled] if config.unlabeled is None else [config.labeled, config.unlabeled]
+    return keypoint_reader.digest(file for source in sources for file in keypoint_reader.tracks_files(source))
 
 
 def survey(job: TrainJob) -> TrainingWork:
@@ -63,7 +88,7 @@ def execute(
     listener: TrainingListener,
     *,
     start: str | None = None,
-    control: Control | None = None,
+    control: "Control | None" = None,
 ) -> dict[str, Any]:
     """Train, from the last checkpoint if there is one; returns the report, also written to `report.json`.
 
@@ -78,25 +103,32 @@ def execute(
         RunFailed: The training diverged, its workers died too often, or the output cannot be written.
         UserError: A mistake that only reading the data shows, or resources that the cluster does not have.
     """
+    from pipelines.train.worker import LIFTER_FILE, SELECTION, train_worker
+    from pipelines.training.ray_train import fit
+
     config, plan = job.config, job.plan
     job.manifest.write(config.output, run_id)
-    card = _card(job, {"run_id": run_id, "data": plan.digest})
+    card = _card(job, {"run_id": run_id, "data": job.manifest.data})
     settings = {"config": config, "plan": plan, "card": card}
-    best = _best(config)
+    best = Best(SELECTION, "min", config.warmup_epochs)
     outcome = fit(train_worker, settings, config.output, config.resources, best, listener, start=start, control=control)
-    report = _report(job, outcome)
+    report = _report(job, outcome, keep_models(config.output, best, LIFTER_FILE))
     if report["epochs"] == config.optimization.epochs:
         # Written last: its presence marks a finished training.
         json_documents.write(storage.join(config.output, "report.json"), report)
     return report
 
 
-def _best(config: TrainConfig) -> Best:
-    """How checkpoints are ranked."""
-    return Best(SELECTION, "min", config.warmup_epochs)
+def _is_finished(job: TrainJob) -> bool:
+    """Whether the output holds this training, finished; if it holds another one, `survey` reports that."""
+    with suppress(UserError):
+        return survey(job).nothing_to_do
+    return False
 
 
-def _card(job: TrainJob, lineage: dict[str, str]) -> LifterCard:
+def _card(job: TrainJob, lineage: dict[str, str]) -> "LifterCard":
+    from pipelines.lifters.checkpoint import SUBJECTS, LifterCard
+
     config, plan = job.config, job.plan
     return LifterCard(
         lifter=config.lifter.name,
@@ -111,9 +143,10 @@ def _card(job: TrainJob, lineage: dict[str, str]) -> LifterCard:
     )
 
 
-def _report(job: TrainJob, outcome: Outcome) -> dict[str, Any]:
+def _report(job: TrainJob, outcome: "Outcome", best: Mapping[str, Any]) -> dict[str, Any]:
+    from pipelines.train.worker import SELECTION
+
     config, plan = job.config, job.plan
-    best = keep_models(config.output, _best(config), LIFTER_FILE)
     last = outcome.epochs[-1]
     return {
         "format": FORMAT,
@@ -135,12 +168,14 @@ def _report(job: TrainJob, outcome: Outcome) -> dict[str, Any]:
         },
         "fps": plan.fps,
         "window": asdict(plan.shape.window),
-        "data": plan.digest,
+        "data": job.manifest.data,
     }
 
 
-def _mpjpe_mm(config: TrainConfig, best: Mapping[str, Any], outcome: Outcome) -> float | None:
+def _mpjpe_mm(config: TrainConfig, best: Mapping[str, Any], outcome: "Outcome") -> float | None:
     """The MPJPE of the best epoch, by whatever metric it was chosen; None if another training went through it."""
+    from pipelines.train.worker import SELECTION
+
     if config.metric == "mpjpe_mm":
         return best[SELECTION]
     return next((epoch.validation["mpjpe_mm"] for epoch in outcome.epochs if epoch.epoch == best["epoch"]), None)

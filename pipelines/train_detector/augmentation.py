@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
 from pipelines.detectors.topdown.crops import crop_matrices, move
-from pipelines.train_detector.crop_cache import CanvasShape
+from pipelines.train_detector.canvas_shape import CanvasShape
 from schemas.configs.train_detector import AugmentationConfig
 from schemas.layouts import JointLayout, layout
 

@@ -7,7 +7,6 @@ augmentation. An epoch then decodes one small JPEG per person. One Arrow file ho
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, hypot
 
 import cv2
 import numpy as np
@@ -18,6 +17,7 @@ from jaxtyping import UInt8
 from pipelines.annotations.people.source import LabeledImage, LabeledPeople, Part, Unreadable
 from pipelines.detectors.topdown.crops import crop_boxes, crop_matrices, move, warp
 from pipelines.io import storage
+from pipelines.train_detector.canvas_shape import CanvasShape
 from pipelines.video.isolated import IsolatedReader
 from schemas import FORMAT_KEY
 from schemas.errors import UserError
@@ -30,26 +30,6 @@ _SUMMARY_KEY = b"summary"
 _QUALITY = 95
 # Local copies of remote files are kept without a limit: otherwise each epoch would download them again.
 _CACHE_BYTES = 2**60
-
-
-@dataclass(frozen=True)
-class CanvasShape:
-    """The network input that canvases are cut for.
-
-    Attributes:
-        layout: Name of the joint layout.
-        input_wh: Width and height of the network's input, pixels.
-        side: Side of a canvas, pixels.
-    """
-
-    layout: str
-    input_wh: tuple[int, int]
-    side: int
-
-    @classmethod
-    def for_net(cls, layout_name: str, input_wh: tuple[int, int], most_scale: float) -> "CanvasShape":
-        """Canvases that contain crops of up to `most_scale` times the size at any rotation."""
-        return cls(layout_name, input_wh, ceil(most_scale * hypot(*input_wh)))
 
 
 @dataclass(frozen=True)

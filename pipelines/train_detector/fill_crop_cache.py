@@ -10,7 +10,8 @@ import ray
 from pipelines.annotations.people.source import Part
 from pipelines.io import storage
 from pipelines.ray_cluster import session
-from pipelines.train_detector.crop_cache import CanvasShape, CutSummary, cut_part, read_summary
+from pipelines.train_detector.canvas_shape import CanvasShape
+from pipelines.train_detector.crop_cache import CutSummary, cut_part, read_summary
 from pipelines.train_detector.plan import CropFiles, DetectorPlan
 from pipelines.video.isolated import IsolatedReader
 from schemas.errors import RunFailed, UserError

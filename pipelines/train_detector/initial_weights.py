@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipelines.detectors.card import DetectorCard, card_of
 from pipelines.detectors.hrnet.checkpoint import published_weights, reads_all_branches
 from pipelines.detectors.hrnet.network import HrnetNetwork
 from pipelines.io.torch_files import read_hashed, require_shapes, shapes_of
+from pipelines.train_detector.plan import NetPlan
 from schemas.errors import UserError
+from schemas.layouts import layout as joint_layout
 
 # The joint layouts of published checkpoints, by their number of joints.
 _PUBLISHED_LAYOUTS = {17: "coco17", 16: "mpii16"}
@@ -57,6 +59,29 @@ def read_start(uri: str) -> Start:
     layout = card.layout if card else _PUBLISHED_LAYOUTS.get(joints)
     channels = shapes["transition1.0.0.weight"][0]
     return Start(uri, sha256, channels, reads_all_branches(shapes), layout, card, weights)
+
+
+def make_network(net: NetPlan) -> HrnetNetwork:
+    """The network of a training, with fresh weights.
+
+    Filters are initialised after He et al. 2015. The authors use a standard deviation of 0.001, since trained weights
+    replace theirs; from nothing, training was measured to be half as fast with it.
+    """
+    network = HrnetNetwork(net.channels, len(joint_layout(net.shape.layout)), net.all_branches)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module is not network.final_layer:
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return network
+
+
+def check_start(net: NetPlan, start: Start) -> None:
+    """Check that the weights fit the network of a training.
+
+    Raises:
+        UserError: The checkpoint has another architecture.
+    """
+    with torch.device("meta"):
+        begin_with(make_network(net), net.shape.layout, start)
 
 
 def begin_with(network: HrnetNetwork, layout: str, start: Start) -> None:

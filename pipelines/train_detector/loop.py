@@ -19,9 +19,9 @@ from pipelines.detectors.topdown.decode import decode
 from pipelines.detectors.topdown.flips import flip_test
 from pipelines.detectors.topdown.targets import gaussian_targets
 from pipelines.train_detector.batches import Batch, Batches
-from pipelines.train_detector.initial_weights import begin_with, read_start
+from pipelines.train_detector.initial_weights import begin_with, make_network, read_start
 from pipelines.train_detector.objective import heatmap_loss
-from pipelines.train_detector.plan import NetPlan, make_network, training_order
+from pipelines.train_detector.plan import NetPlan, training_order
 from pipelines.train_detector.scores import Truth, metrics, score_people
 from pipelines.training.reports import EpochReport, OnStep
 from pipelines.training.steps import parallel, run_steps, uses_bf16

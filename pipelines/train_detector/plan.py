@@ -1,26 +1,30 @@
-"""The people, the network and the initial weights of a detector's training, checked before anything starts."""
+"""The people, the network and the initial weights of a detector's training, checked before anything starts.
+
+PyTorch is loaded only where it is needed, because a job that finds its output finished needs it only if the training
+begins with a checkpoint.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from pipelines import registry
 from pipelines.annotations.people.source import Part, PeopleSource, digest_of
-from pipelines.detectors.hrnet.checkpoint import W32
-from pipelines.detectors.hrnet.network import HrnetNetwork
 from pipelines.detectors.weights import parse_size
 from pipelines.io import storage
-from pipelines.sampling.order import EpochOrder, require_work
-from pipelines.train_detector.crop_cache import CanvasShape
-from pipelines.train_detector.initial_weights import Start, begin_with, read_start
+from pipelines.train_detector.canvas_shape import CanvasShape
 from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.errors import UserError
 from schemas.job_config import PluginConfig
-from schemas.layouts import JointLayout, layout
+from schemas.layouts import JointLayout
+
+if TYPE_CHECKING:
+    from pipelines.sampling.order import EpochOrder
+    from pipelines.train_detector.initial_weights import Start
 
 _DEFAULT_SIZE = "256x192"
+# HRNet-W32.
+_DEFAULT_CHANNELS = 32
 # For inputs of at least this size the published targets are wider.
 _LARGE_INPUT_WH = (288, 384)
 # The lowest resolution of the network is 1/32 of its input.
@@ -78,7 +82,7 @@ class DetectorPlan:
     validation: Sequence[Part]
     layout: JointLayout
     net: NetPlan
-    start: Start | None
+    start: "Start | None"
     digest: str
 
     @property
@@ -105,27 +109,17 @@ def plan_training(config: TrainDetectorConfig) -> DetectorPlan:
             )
         if {part.digest for part in validation} & {part.digest for part in training}:
             raise UserError("validation: holds what is trained on; give people that data does not have")
-    start = None if config.weights is None else read_start(storage.absolute(config.weights))
-    net = _net(config, joints.name, start)
-    if start is not None:
-        with torch.device("meta"):
-            begin_with(make_network(net), joints.name, start)
+    if config.weights is None:
+        start, net = None, _net(config, joints.name, None)
+    else:
+        from pipelines.train_detector.initial_weights import check_start, read_start
+
+        start = read_start(storage.absolute(config.weights))
+        net = _net(config, joints.name, start)
+        check_start(net, start)
     parts = [[part.digest for part in parts] for parts in (training, validation)]
     digest = digest_of(parts, net.shape, start and start.sha256)
     return DetectorPlan(training, validation, joints, net, start, digest)
-
-
-def make_network(net: NetPlan) -> HrnetNetwork:
-    """The network of a training, with fresh weights.
-
-    Filters are initialised after He et al. 2015. The authors use a standard deviation of 0.001, since trained weights
-    replace theirs; from nothing, training was measured to be half as fast with it.
-    """
-    network = HrnetNetwork(net.channels, len(layout(net.shape.layout)), net.all_branches)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module is not network.final_layer:
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return network
 
 
 def crop_files(output: str, plan: DetectorPlan) -> CropFiles:
@@ -139,12 +133,14 @@ def crop_files(output: str, plan: DetectorPlan) -> CropFiles:
     )
 
 
-def training_order(config: TrainDetectorConfig, people: int) -> EpochOrder:
+def training_order(config: TrainDetectorConfig, people: int) -> "EpochOrder":
     """Which people are in which batch.
 
     Raises:
         UserError: The smallest batch has fewer people than there are workers.
     """
+    from pipelines.sampling.order import EpochOrder, require_work
+
     optimization = config.optimization
     # Augmentation decides who is mirrored.
     order = EpochOrder(people, optimization.batch_size, optimization.seed, "none")
@@ -158,14 +154,14 @@ def _people(config: PluginConfig) -> tuple[JointLayout, Sequence[Part]]:
     return source.parts()
 
 
-def _net(config: TrainDetectorConfig, joints: str, start: Start | None) -> NetPlan:
+def _net(config: TrainDetectorConfig, joints: str, start: "Start | None") -> NetPlan:
     network, card = config.network, start.card if start else None
     if start and network.channels not in (None, start.channels):
         raise UserError(
             f"network.channels={network.channels}: {start.uri} has {start.channels}; "
             "leave network.channels out, or give other weights"
         )
-    channels = network.channels or (start.channels if start else W32)
+    channels = network.channels or (start.channels if start else _DEFAULT_CHANNELS)
     size = network.input_size or (card.input_size if card else _DEFAULT_SIZE)
     input_wh = parse_size(size, _COARSEST)
     large = input_wh[0] >= _LARGE_INPUT_WH[0] and input_wh[1] >= _LARGE_INPUT_WH[1]

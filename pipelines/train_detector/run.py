@@ -1,34 +1,31 @@
 """The train_detector job: prepare (check the data), survey (what the output holds), execute (train what is missing).
 
-People are cut out of their images before the training starts, one Ray task for each part of the data.
+People are cut out of their images before the training starts, one Ray task for each part of the data. Ray and PyTorch
+are loaded by `execute`, because a job with nothing to do needs neither.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pipelines.detectors.card import DetectorCard
 from pipelines.io import json_documents, storage
 from pipelines.io.manifest import RunManifest
-from pipelines.ray_cluster import session
-from pipelines.train_detector.crop_cache import CutSummary
-from pipelines.train_detector.fill_crop_cache import cut_people
 from pipelines.train_detector.plan import CropFiles, DetectorPlan, crop_files, plan_training, training_order
-from pipelines.train_detector.scores import selection
-from pipelines.train_detector.worker import DETECTOR_FILE, SELECTION, train_detector_worker
 from pipelines.training import checkpoints
 from pipelines.training.checkpoints import Best
-from pipelines.training.events import Outcome, TrainingListener
 from pipelines.training.job import TrainingWork, keep_models, survey_output
-from pipelines.training.ray_train import fit, scale
+from pipelines.training.listener import TrainingListener
 from schemas import __version__
 from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.errors import UserError
 from schemas.job_config import flatten
 
+if TYPE_CHECKING:
+    from pipelines.detectors.card import DetectorCard
+    from pipelines.train_detector.crop_cache import CutSummary
+    from pipelines.training.events import Outcome
+
 FORMAT = "raylift.detector_training/1"
-# How checkpoints are ranked.
-BEST = Best(SELECTION, "max")
 # Unreadable images that the report names.
 MOST_NAMED = 100
 
@@ -92,6 +89,11 @@ def execute(job: TrainDetectorJob, run_id: str, listener: DetectorListener) -> d
         UserError: Images are missing, a mistake that only reading them shows, or resources that the cluster does not
             have.
     """
+    from pipelines.ray_cluster import session
+    from pipelines.train_detector.fill_crop_cache import cut_people
+    from pipelines.train_detector.worker import DETECTOR_FILE, SELECTION, train_detector_worker
+    from pipelines.training.ray_train import fit, scale
+
     config, plan = job.config, job.plan
     job.manifest.write(config.output, run_id)
     # Missing resources are reported before people are cut out, which takes long.
@@ -106,14 +108,18 @@ def execute(job: TrainDetectorJob, run_id: str, listener: DetectorListener) -> d
         raise UserError("data: nobody is in the images that can be read; repair them, or give others")
     training_order(config, people["training"])  # raises an error here rather than, much later, in a worker
     settings = {"config": config, "net": plan.net, "files": job.files, "card": _card(plan, run_id)}
-    outcome = fit(train_detector_worker, settings, config.output, config.resources, BEST, listener)
-    report = _report(job, people, summaries, outcome)
+    ranking = Best(SELECTION, "max")
+    outcome = fit(train_detector_worker, settings, config.output, config.resources, ranking, listener)
+    best = keep_models(config.output, ranking, DETECTOR_FILE)
+    report = _report(job, people, summaries, outcome, int(best["epoch"]))
     # Written last: its presence marks a finished training.
     json_documents.write(storage.join(config.output, "report.json"), report)
     return report
 
 
-def _card(plan: DetectorPlan, run_id: str) -> DetectorCard:
+def _card(plan: DetectorPlan, run_id: str) -> "DetectorCard":
+    from pipelines.detectors.card import DetectorCard
+
     lineage = {"run_id": run_id, "data": plan.digest}
     if plan.start is not None:
         lineage |= {"weights": plan.start.uri, "weights_sha256": plan.start.sha256}
@@ -128,12 +134,17 @@ def _card(plan: DetectorPlan, run_id: str) -> DetectorCard:
 
 
 def _report(
-    job: TrainDetectorJob, people: Mapping[str, int], summaries: Mapping[str, CutSummary], outcome: Outcome
+    job: TrainDetectorJob,
+    people: Mapping[str, int],
+    summaries: "Mapping[str, CutSummary]",
+    outcome: "Outcome",
+    best_epoch: int,
 ) -> dict[str, Any]:
+    from pipelines.train_detector.scores import selection
+
     config, plan = job.config, job.plan
-    best_metrics = keep_models(config.output, BEST, DETECTOR_FILE)
     unreadable = [image for summary in summaries.values() for image in summary.unreadable]
-    best, last = outcome.epochs[int(best_metrics["epoch"]) - 1], outcome.epochs[-1]
+    best, last = outcome.epochs[best_epoch - 1], outcome.epochs[-1]
     return {
         "format": FORMAT,
         "version": __version__,

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
-
 from pipelines.io import storage
 
 # The folder of all checkpoints within the output; Ray Train keeps its marker file there too.
@@ -79,6 +77,8 @@ def save(
     Raises:
         RunFailed: It cannot be written.
     """
+    import torch  # here, because a job with nothing to do looks for checkpoints, which needs no PyTorch
+
     folder = storage.join(output, CHECKPOINTS, f"{FOLDER}{metrics['epoch']:06d}")
     content = io.BytesIO()
     torch.save(state, content)

@@ -4,32 +4,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 
 from pipelines.training.channel import Instructions
+from pipelines.training.listener import TrainingListener
 from pipelines.training.reports import EpochReport, Started, StepReport
 from schemas.errors import RunFailed, UserError
 
 # How often the driver asks for new messages.
 POLLING_INTERVAL_S = 0.1
-
-
-class TrainingListener(Protocol):
-    """Follows a training's progress; its methods are called in a thread of their own."""
-
-    def started(self, epochs_done: int) -> None:
-        """Called when workers begin, or replace others, after `epochs_done` epochs."""
-        ...
-
-    def step(self, report: StepReport) -> None:
-        """Called now and then within an epoch."""
-        ...
-
-    def epoch(self, report: EpochReport) -> None:
-        """Called once for each epoch, including those that earlier runs of the same training finished."""
-        ...
 
 
 class Control:

@@ -18,7 +18,8 @@ from pipelines.io import storage
 from pipelines.ray_cluster import session
 from pipelines.training.channel import Channel
 from pipelines.training.checkpoints import CHECKPOINTS, Best
-from pipelines.training.events import Control, Outcome, TrainingListener, listening
+from pipelines.training.events import Control, Outcome, listening
+from pipelines.training.listener import TrainingListener
 from schemas.configs.train import ResourcesConfig
 from schemas.errors import RunFailed, UserError
 

@@ -158,7 +158,7 @@ class TrainingTrial(tune.Trainable):
 
     def _begin(self) -> TrialTraining:
         job = run.prepare(self._config)
-        if job.plan.digest != self._data:
+        if job.manifest.data != self._data:
             raise UserError("the tracks have changed since the search was begun; search them in another output")
         record = trial_records.read_trial(self._output)
         # The model names its run. Where the server was away when the trial began, that is the search's.

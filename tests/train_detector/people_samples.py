@@ -7,7 +7,8 @@ import numpy as np
 
 from pipelines.annotations.people.source import LabeledImage, Part, Unreadable, people_of_joints
 from pipelines.train_detector.batches import Batches
-from pipelines.train_detector.crop_cache import CanvasSet, CanvasShape, cut_part
+from pipelines.train_detector.canvas_shape import CanvasShape
+from pipelines.train_detector.crop_cache import CanvasSet, cut_part
 from pipelines.train_detector.loop import DetectorData, DetectorTraining
 from pipelines.train_detector.plan import NetPlan
 from pipelines.training.worker_group import WorkerGroup

@@ -6,10 +6,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from evaluate_detector.annotated_samples import coco_set
+from train.training_samples import person, write
 
+from jobs.command_line.arguments import plugin_config, read_config
 from jobs.command_line.job_list import job_names
 from jobs.command_line.main import run_job
 from pipelines import registry
+from pipelines.io import json_documents
+from pipelines.train import run as train
+from pipelines.train_detector import run as train_detector
+from pipelines.tune import run as tune
+from pipelines.tune.trial_records import TrialRecord, write_trial
+from schemas.configs.train import TrainConfig
+from schemas.configs.train_detector import TrainDetectorConfig
+from schemas.configs.tune import TuneConfig
 
 ROOT = Path(__file__).parents[3]
 HEAVY = {"mlflow", "pandas", "plotly", "pyarrow.dataset", "ray", "torch", "transformers"}
@@ -46,6 +57,44 @@ def test_a_label_job_with_nothing_to_do_loads_nothing_heavy(embedded_ray, make_v
     fields = [f"videos={tmp_path}/v.mp4", f"output={tmp_path}/out", "detector=bright_spot:BrightSpot"]
     assert run_job("label", fields) == 0
     modules, code = loaded_modules(["label", *fields], tmp_path)
+    # PyArrow imports pandas by itself, where it is installed, to make arrays of Python objects.
+    assert (modules - {"pandas"}, code) == (set(), 0)
+
+
+def finish_training(folder: Path, output: str) -> list[str]:
+    """Write what a finished `train` job leaves in its output; returns its fields."""
+    fields = [f"labeled={write(folder / 'labeled', person('a', 40))}", f"output={output}"]
+    train.prepare(read_config(TrainConfig, fields)).manifest.write(output, "run")
+    json_documents.write(f"{output}/report.json", {})
+    return fields
+
+
+def finish_search(folder: Path, output: str) -> list[str]:
+    """Write what a finished `tune` job leaves in its output; returns its fields."""
+    labeled = write(folder / "labeled", person("a", 40), person("b", 40, subject="S2"))
+    fields = [f"labeled={labeled}", "data.validation_subjects=[S2]", f"output={output}", "trials=1"]
+    fields.append("search_space.optimization.learning_rate={loguniform: [1.0e-4, 1.0e-2]}")
+    tune.prepare(read_config(TuneConfig, fields), plugin_config).manifest.write(output, "run", tune.MANIFEST)
+    write_trial(output, TrialRecord(1, "run", {}, "finished"))
+    json_documents.write(f"{output}/report.json", {"trials": [{}]})
+    return fields
+
+
+def finish_detector_training(folder: Path, output: str) -> list[str]:
+    """Write what a finished `train_detector` job leaves in its output; returns its fields."""
+    coco_set(folder)
+    fields = ["data=coco", f"data.annotations={folder}/people.json", f"data.images={folder}/images", f"output={output}"]
+    train_detector.prepare(read_config(TrainDetectorConfig, fields)).manifest.write(output, "run")
+    json_documents.write(f"{output}/report.json", {})
+    return fields
+
+
+@pytest.mark.parametrize(
+    ("job", "finish"),
+    [("train", finish_training), ("tune", finish_search), ("train_detector", finish_detector_training)],
+)
+def test_a_training_with_nothing_to_do_loads_nothing_heavy(job, finish, tmp_path):
+    modules, code = loaded_modules([job, *finish(tmp_path, f"{tmp_path}/out")], tmp_path)
     # PyArrow imports pandas by itself, where it is installed, to make arrays of Python objects.
     assert (modules - {"pandas"}, code) == (set(), 0)
 
