@@ -16,7 +16,7 @@ from train.training_samples import person, write
 from jobs.command_line.arguments import read_config
 from jobs.command_line.main import run_job
 from pipelines.lifters.checkpoint import load_lifter
-from pipelines.train.plan import plan_training
+from pipelines.train.run import data_digest
 from schemas.configs.train import TrainConfig
 
 pytestmark = pytest.mark.ray
@@ -156,7 +156,7 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     load_lifter(str(tmp_path / "out/best.pt"))
     config = read_config(TrainConfig, [str(tmp_path / "out/best.yaml"), f"output={tmp_path}/best"])
     assert config.optimization.learning_rate == trials[best["trial"]]["parameters"][RATE]
-    assert plan_training(config).digest == report["data"]
+    assert data_digest(config) == report["data"]
     assert (config.labeled, report["output"]) == (corpus, str(tmp_path / "out")), "both are absolute"
     assert not list(tmp_path.glob("out/**/training.pt")), "nobody goes on from them"
 
