@@ -6,6 +6,7 @@ MLflow parameters. `jobs/command_line/arguments.py` reads the values from recipe
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -193,7 +194,42 @@ def _validate(
     try:
         return model.model_validate(values, context=context), []
     except ValidationError as error:
-        return None, [_explain(e, model, prefix) for e in error.errors()]
+        return None, mistakes(error, prefix, model)
+
+
+def mistakes(error: ValidationError, prefix: str = "", model: type[BaseModel] | None = None) -> list[str]:
+    """A line for each mistake: path, value, rule and the nearest right name.
+
+    Args:
+        error: What Pydantic found.
+        prefix: Put before every path, such as "detector.".
+        model: The config class, for the names that are near.
+    """
+    lines = []
+    for entry in error.errors():
+        inner = entry.get("ctx", {}).get("error")
+        if isinstance(inner, ValidationError):  # of a plug-in that this one wraps
+            path = "".join(f"{part}." for part in entry["loc"])
+            lines += mistakes(inner, prefix + path)
+        else:
+            lines.append(_explain(entry, model, prefix))
+    return lines
+
+
+@contextmanager
+def options_of(field: str) -> Iterator[None]:
+    """Report wrong options as a user's mistake while a plug-in is built, which may build others that it wraps.
+
+    Args:
+        field: The field that names the plug-in, such as "detector".
+
+    Raises:
+        UserError: The options are wrong; a line for each mistake.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        raise UserError("\n".join(f"{field}: {error.title}: {line}" for line in mistakes(error))) from error
 
 
 def _plugin_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, PluginTable]]:
@@ -203,13 +239,13 @@ def _plugin_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, Plu
                 yield name, field, mark
 
 
-def _explain(error: ErrorDetails, model: type[BaseModel], prefix: str = "") -> str:
+def _explain(error: ErrorDetails, model: type[BaseModel] | None, prefix: str) -> str:
     # Pydantic's `loc` also names members of unions, such as "tuple[str, ...]"; the path has field names only.
     path = prefix + ".".join(str(part) for part in error["loc"] if not str(part).endswith("]"))
     if error["type"] == "missing":
         return f"{path}: is required; give {path}=…"
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path, [prefix + p for p, _ in paths(model)], n=1)
+        near = difflib.get_close_matches(path, [prefix + p for p, _ in paths(model)] if model else [], n=1)
         hint = f"; did you mean {near[0]}?" if near else "; --help lists the fields"
         return f"{path}={error['input']}: there is no such field{hint}"
     rule = error["msg"].removeprefix("Value error, ")

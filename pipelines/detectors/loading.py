@@ -3,7 +3,7 @@
 from pipelines import registry
 from pipelines.detectors.base import Detector
 from schemas.errors import UserError
-from schemas.job_config import PluginConfig
+from schemas.job_config import PluginConfig, options_of
 
 
 def load_detector(config: PluginConfig, threads: int, device: str, expected_sha256: str | None = None) -> Detector:
@@ -20,7 +20,8 @@ def load_detector(config: PluginConfig, threads: int, device: str, expected_sha2
             those that the output was begun with.
     """
     plugin = registry.load(registry.DETECTORS, config.name)
-    detector = plugin(plugin.Config(**config.options), threads, device)
+    with options_of("detector"):
+        detector = plugin(plugin.Config(**config.options), threads, device)
     if expected_sha256 not in (None, detector.weights_sha256):
         raise UserError(
             f"detector.weights: SHA-256 is {detector.weights_sha256[:12]}…, the output was begun with "

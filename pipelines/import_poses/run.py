@@ -24,7 +24,7 @@ from pipelines.tracks.keypoint_writer import write_tracks
 from schemas import SETTINGS_KEY
 from schemas.configs.import_poses import ImportPosesConfig
 from schemas.errors import UserError
-from schemas.job_config import JobConfig
+from schemas.job_config import JobConfig, options_of
 from schemas.progress import Progress
 
 FORMAT = "raylift.import/1"
@@ -98,8 +98,9 @@ def prepare(config: ImportPosesConfig) -> Job:
         UserError: No such source, its options are wrong, or its files cannot be read.
     """
     plugin = registry.load(registry.POSE_SOURCES, config.source.name)
-    options = plugin.Config(**config.source.options)
-    source: PoseSource = plugin(options)
+    with options_of("source"):
+        options = plugin.Config(**config.source.options)
+        source: PoseSource = plugin(options)
     settings = _settings(config.source.name, options, source)
     return Job(config, storage.absolute(config.output), source, settings)
 

@@ -15,7 +15,7 @@ from pipelines.io import storage
 from pipelines.train_detector.canvas_shape import CanvasShape
 from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.errors import UserError
-from schemas.job_config import PluginConfig
+from schemas.job_config import PluginConfig, options_of
 from schemas.layouts import JointLayout
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ def training_order(config: TrainDetectorConfig, people: int) -> "EpochOrder":
 
 def _people(config: PluginConfig) -> tuple[JointLayout, Sequence[Part]]:
     plugin = registry.load(registry.PEOPLE_SOURCES, config.name)
-    source: PeopleSource = plugin(plugin.Config(**config.options))
+    with options_of("data"):
+        source: PeopleSource = plugin(plugin.Config(**config.options))
     return source.parts()
 
 

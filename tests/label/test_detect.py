@@ -3,10 +3,16 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 import pytest
+from pydantic import field_validator
 
+from jobs.command_line.arguments import read_config
 from pipelines.detectors.base import Detector, TimedDetector
+from pipelines.detectors.blazepose.detector import BlazePoseConfig
+from pipelines.detectors.loading import load_detector
 from pipelines.label.detect import DetectPeople
 from pipelines.pose.people import People
+from schemas.configs.label import LabelConfig
+from schemas.errors import UserError
 from schemas.formats.detections import DECODED
 from schemas.job_config import JobConfig, PluginConfig
 from schemas.layouts import layout
@@ -78,3 +84,39 @@ def test_the_protocols_distinguish_timed_detectors_from_others(kind, timed):
     made = kind(None, 1, "cpu")
     assert isinstance(made, Detector)
     assert isinstance(made, TimedDetector) == timed
+
+
+class Wrapping(Untimed):
+    """Builds another detector, as a wrapper does, from options that its own `Config` does not look at."""
+
+    class Config(JobConfig):
+        tiles: int = 1
+
+    def __init__(self, config, threads, device):
+        BlazePoseConfig.model_validate({"tiles": config.tiles, "tile": 2})
+
+
+class Checking(Untimed):
+    """Checks the options of another detector in its own `Config`."""
+
+    class Config(JobConfig):
+        inner: dict[str, int] | None = None
+
+        @field_validator("inner")
+        @classmethod
+        def _known(cls, inner):
+            BlazePoseConfig.model_validate(inner or {})
+            return inner
+
+
+def test_wrong_options_of_a_wrapped_detector_are_lines_and_no_traceback():
+    with pytest.raises(UserError) as error:
+        load_detector(PluginConfig.model_validate({"name": "test_detect:Wrapping", "tiles": 99}), 1, "cpu")
+    assert str(error.value).splitlines() == [
+        "detector: BlazePoseConfig: tiles=99: input should be less than or equal to 8",
+        "detector: BlazePoseConfig: tile=2: there is no such field; --help lists the fields",
+    ]
+    fields = ["videos=a", "output=b", "detector=test_detect:Checking", "detector.inner={tiles: 99}"]
+    with pytest.raises(UserError) as error:
+        read_config(LabelConfig, fields)
+    assert str(error.value) == "detector.inner.tiles=99: input should be less than or equal to 8"
