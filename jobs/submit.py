@@ -10,7 +10,6 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
     raise SystemExit(run_job("submit"))
 
 import getpass
-import json
 import os
 import secrets
 import shlex
@@ -20,7 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -33,6 +31,8 @@ from pipelines.ray_cluster.submitted_jobs import JOB_KEY, USER_KEY, Order, Submi
 from schemas import __version__
 from schemas.configs.submit import SubmitConfig
 from schemas.errors import UserError
+from schemas.job_config import flatten
+from schemas.typed_text import write as write_text
 
 if TYPE_CHECKING:
     from pipelines.ray_cluster.job_client import JobServer
@@ -87,10 +87,16 @@ def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
         UserError: The job's command line is wrong, or would leave its results on the cluster.
     """
     assert config.job is not None
-    values = merge_arguments(config.arguments)
+    model = config_class(config.job)
+    values = flatten(merge_arguments(model, config.arguments))  # of the recipes too, which need not be there
     # Checked here, so that the error appears at once and on this machine; the job would check the same later.
-    durability.require_durable_output(read_config(config_class(config.job), config.arguments, resolve=str))
-    command = ["python", "-m", f"jobs.{config.job}", *(f"{name}={_text(value)}" for name, value in values.items())]
+    durability.require_durable_output(read_config(model, config.arguments, resolve=str))
+    command = [
+        "python",
+        "-m",
+        f"jobs.{config.job}",
+        *(f"{name}={write_text(name, value)}" for name, value in values.items()),
+    ]
     _require_no_secrets(command)
     runtime: dict[str, Any] = {"env_vars": _variables(config, environment)}
     if folder := config.working_dir or _clone():
@@ -175,17 +181,6 @@ def _times(job: SubmittedJob) -> str:
         return "not begun"
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.began_at))
     return f"{began}, {(job.ended_at or time.time()) - job.began_at:,.0f} s"
-
-
-def _text(value: Any) -> str:
-    """A value as command-line text: unquoted if it is read back as the same value, otherwise as JSON."""
-    if isinstance(value, str):
-        try:
-            if yaml.safe_load(value) == value:
-                return value
-        except yaml.YAMLError:
-            pass
-    return json.dumps(value)
 
 
 def _require_no_secrets(command: Sequence[str]) -> None:

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from schemas.errors import UserError
+from schemas.typed_text import read
 
 # Takes a plug-in table and a name in it, and returns the config class of that plug-in's options.
 PluginConfigs = Callable[[str, str], type["JobConfig"]]
@@ -52,7 +53,9 @@ Addresses = Address | tuple[Address, ...]
 class JobConfig(BaseModel):
     """A frozen config. Its field docstrings are the descriptions in `--help`; unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, coerce_numbers_to_str=True, allow_inf_nan=False
+    )
 
     BARE_FIELD: ClassVar[str | None] = None
     """Field that the first word of the command line may give without its name, if any."""
@@ -66,6 +69,15 @@ class JobConfig(BaseModel):
             given: The single fields of the command line, by dotted path.
         """
         return []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_typed_text(cls, values: Any) -> Any:
+        """What was typed is taken by the types of the fields."""
+        if not isinstance(values, Mapping):
+            return values
+        types = {field.alias or name: field.annotation for name, field in cls.model_fields.items()}
+        return {name: read(value, types.get(name, str)) for name, value in values.items()}
 
 
 class PluginConfig(BaseModel):
@@ -127,7 +139,9 @@ def _with_plugins(
     merged = dict(values)
     for name, field, table in _plugin_fields(model):
         path = f"{prefix}{name}"
-        value = merged.get(name)
+        value = read(merged.get(name), field.annotation)
+        if name in merged:
+            merged[name] = value
         chosen = dict(value) if isinstance(value, Mapping) else {"name": value} if value else {}
         default = field.default.name if isinstance(field.default, PluginConfig) else None
         plugin_name = chosen.pop("name", default)
@@ -175,6 +189,13 @@ def plugin_paths(plugins: PluginConfigs, table: str, chosen: Mapping[str, Any], 
         within = chosen.get(path.removeprefix(prefix)) or default
         if within:
             yield from plugin_paths(plugins, mark.name, within, f"{path}.")
+
+
+def defaults(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
+    """The default of every leaf field that has one and names no plug-in, by dotted path."""
+    found = {path: field for path, field in paths(model, prefix) if not field.is_required()}
+    values = {p: field.get_default(call_default_factory=True, validated_data={}) for p, field in found.items()}
+    return {path: value for path, value in values.items() if not isinstance(value, PluginConfig)}
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -247,6 +268,15 @@ def _explain(error: ErrorDetails, model: type[BaseModel] | None, prefix: str) ->
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(path, [prefix + p for p, _ in paths(model)] if model else [], n=1)
         hint = f"; did you mean {near[0]}?" if near else "; --help lists the fields"
-        return f"{path}={error['input']}: there is no such field{hint}"
+        return f"{path}={_shown(error['input'])}: there is no such field{hint}"
+    if error["type"] == "string_type" and error["input"] is None:
+        return f'{path}: is empty or null, and no text; quote it ("…") if it is meant as text'
+    if error["type"] == "tuple_type" and isinstance(error["input"], str):
+        return f"{path}={error['input']}: is no list; give {path}=[{error['input']}]"
     rule = error["msg"].removeprefix("Value error, ")
-    return f"{path}={error['input']}: {rule[0].lower()}{rule[1:]}"
+    return f"{path}={_shown(error['input'])}: {rule[0].lower()}{rule[1:]}"
+
+
+def _shown(value: Any) -> str:
+    """A value as it is typed."""
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)

@@ -1,13 +1,14 @@
 """Command lines: `[recipe ...] [field.path=value ...]` become nested values, and these a checked config.
 
-A recipe is a YAML file, or one of those that are installed with the package, by its name.
+A recipe is a YAML file, or one of those that are installed with the package, by its name. Here values are only put where
+they belong; what their text means follows from their fields, see `schemas.typed_text`.
 """
 
 import difflib
+import os
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
-
-import yaml
 
 from jobs.command_line.recipes import recipe_names, recipe_path
 from pipelines import registry
@@ -15,7 +16,7 @@ from pipelines.io.addresses import absolute_path
 from schemas.configs.search_space import merge_spaces
 from schemas.errors import UserError
 from schemas.job_config import JobConfig, Resolve, build, flatten
-from schemas.plain_yaml import load_plain
+from schemas.typed_text import Typed, load_yaml, structure
 
 Config = TypeVar("Config", bound=JobConfig)
 
@@ -25,6 +26,8 @@ TABLES = {
     "people_sources": registry.PEOPLE_SOURCES,
     "pose_sources": registry.POSE_SOURCES,
 }
+RECIPES = (".yaml", ".yml")
+_FIELD = re.compile(r"-*\w+(\.\w+)*=")
 
 
 def read_config(model: type[Config], arguments: Sequence[str], resolve: Resolve = absolute_path) -> Config:
@@ -39,8 +42,8 @@ def read_config(model: type[Config], arguments: Sequence[str], resolve: Resolve 
     Raises:
         UserError: Every mistake, a line each.
     """
-    values, mistakes = _merge_all(arguments)
-    fields, _ = _merge_all([argument for argument in arguments if "=" in argument])
+    values, mistakes = _merge_all(model, arguments)
+    fields, _ = _merge_all(model, [argument for argument in arguments if _is_field(model, argument)])
     mistakes += model.contradictions(values, flatten(fields))
     try:
         config = build(model, values, plugin_config, resolve)
@@ -51,21 +54,25 @@ def read_config(model: type[Config], arguments: Sequence[str], resolve: Resolve 
     return config
 
 
-def merge_arguments(arguments: Sequence[str]) -> dict[str, Any]:
+def merge_arguments(model: type[JobConfig], arguments: Sequence[str]) -> dict[str, Any]:
     """The nested values that a command line gives, its recipes included.
+
+    Args:
+        model: The job's config class.
+        arguments: The command line.
 
     Raises:
         UserError: A recipe cannot be read; a line for each.
     """
-    values, mistakes = _merge_all(arguments)
+    values, mistakes = _merge_all(model, arguments)
     if mistakes:
         raise UserError("\n".join(mistakes))
     return values
 
 
-def merge_arguments_leniently(arguments: Sequence[str]) -> dict[str, Any]:
+def merge_arguments_leniently(model: type[JobConfig], arguments: Sequence[str]) -> dict[str, Any]:
     """As `merge_arguments`, without the arguments that are wrong: `--help` answers a command that is half typed."""
-    return _merge_all(arguments)[0]
+    return _merge_all(model, arguments)[0]
 
 
 def plugin_config(table: str, name: str) -> type[JobConfig]:
@@ -73,30 +80,39 @@ def plugin_config(table: str, name: str) -> type[JobConfig]:
     return registry.config_class(TABLES[table], name)
 
 
-def _merge_all(arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def _merge_all(model: type[JobConfig], arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Nested values, and a message for each argument that is neither a field nor a readable recipe."""
     values: dict[str, Any] = {}
     mistakes: list[str] = []
-    for argument in sorted(arguments, key=lambda a: "=" in a):
+    for argument in sorted(arguments, key=lambda argument: _is_field(model, argument)):
         try:
-            given = _assignment(argument) if "=" in argument else _recipe(argument)
-            if isinstance(given.get("search_space"), dict):
+            given = _assignment(argument) if _is_field(model, argument) else _recipe(argument)
+            if isinstance(space := structure(given.get("search_space")), dict):
                 # A dimension replaces that of an earlier recipe as a whole, or two kinds of values would be mixed.
-                earlier = values.pop("search_space", None)
-                values["search_space"] = earlier if isinstance(earlier, dict) else {}
-                values["search_space"] = merge_spaces(values["search_space"], given.pop("search_space"))
+                earlier = values.get("search_space")
+                given["search_space"] = merge_spaces(earlier if isinstance(earlier, dict) else {}, space)
+                values.pop("search_space", None)
             _merge(values, given)
         except UserError as error:
             mistakes.append(str(error))
     return values, mistakes
 
 
+def _is_field(model: type[JobConfig], argument: str) -> bool:
+    """Whether an argument is field=value; the path of a recipe may have = in it too."""
+    if not _FIELD.match(argument):
+        return "=" in argument and not argument.endswith(RECIPES)
+    if not argument.endswith(RECIPES):
+        return True
+    name = re.split(r"[.=]", argument.lstrip("-"), maxsplit=1)[0]
+    fields = {field.alias or name for name, field in model.model_fields.items()}
+    # A field that is misspelled is still no recipe, unless there is such a file.
+    return name in fields or not os.path.isfile(argument)
+
+
 def _assignment(argument: str) -> dict[str, Any]:
     path, _, text = argument.partition("=")
-    try:
-        value: Any = load_plain(text) if text else ""
-    except yaml.YAMLError:
-        value = text  # such as a glob that begins with *
+    value: Any = Typed(text)
     for name in reversed(path.lstrip("-").split(".")):
         value = {name: value}
     return value
@@ -105,7 +121,7 @@ def _assignment(argument: str) -> dict[str, Any]:
 def _recipe(argument: str) -> dict[str, Any]:
     if argument in recipe_names():
         argument = str(recipe_path(argument))
-    if not argument.endswith((".yaml", ".yml")):
+    if not argument.endswith(RECIPES):
         near = difflib.get_close_matches(argument, recipe_names(), n=1)
         hint = f"; did you mean {near[0]}?" if near else "; --help lists the fields, `raylift recipes` the recipes"
         raise UserError(
@@ -114,11 +130,11 @@ def _recipe(argument: str) -> dict[str, Any]:
     from pipelines.io import storage  # here, because it loads PyArrow and fsspec, and most commands name no recipe
 
     try:
-        values = load_plain(storage.read_bytes(argument))
+        values = load_yaml(storage.read_bytes(argument))
     except OSError as error:
         raise UserError(f"{argument}: the recipe cannot be read: {error.strerror or error}") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{argument}: is not YAML: {' '.join(str(error).split())}") from error
+    except UserError as error:
+        raise UserError(f"{argument}: {error}") from error
     if not isinstance(values, dict):
         raise UserError(f"{argument}: a recipe holds fields with values, this one a {type(values).__name__}")
     return values
@@ -127,10 +143,13 @@ def _recipe(argument: str) -> dict[str, Any]:
 def _merge(values: dict[str, Any], more: dict[str, Any]) -> None:
     """Write nested values over others, in place."""
     for name, value in more.items():
+        before = values.get(name)
+        if isinstance(value, dict) or isinstance(before, dict):
+            value, before = structure(value), structure(before)  # of {name: value}, typed as one field
         # A plug-in may be given by its bare name: `detector=blazepose detector.tiles=3` describe one field.
-        if isinstance(value, dict) and isinstance(values.get(name), str):
-            values[name] = {"name": values[name]}
-        if isinstance(value, dict) and isinstance(values.get(name), dict):
-            _merge(values[name], value)
-        else:
-            values[name] = value
+        if isinstance(value, dict) and isinstance(before, str):
+            before = {"name": before}
+        if isinstance(value, dict) and isinstance(before, dict):
+            _merge(before, value)
+            value = before
+        values[name] = value

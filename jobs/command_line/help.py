@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 
 from jobs.command_line.arguments import TABLES, merge_arguments_leniently, plugin_config
 from schemas.job_config import JobConfig, PluginConfig, PluginTable, paths
+from schemas.typed_text import structure
 
 
 def help_text(job: str, summary: str, model: type[JobConfig], arguments: Sequence[str] = ()) -> str:
@@ -17,7 +18,7 @@ def help_text(job: str, summary: str, model: type[JobConfig], arguments: Sequenc
     Raises:
         UserError: There is no such plug-in.
     """
-    values = merge_arguments_leniently([argument for argument in arguments if not argument.startswith("-")])
+    values = merge_arguments_leniently(model, [argument for argument in arguments if not argument.startswith("-")])
     lines = [summary, "", f"usage: raylift {job} [recipe.yaml ...] [field=value ...]", ""]
     for path, field in paths(model):
         lines += _describe(path, field)
@@ -33,7 +34,7 @@ def _describe(path: str, field: FieldInfo) -> list[str]:
     elif isinstance(default, PluginConfig):
         shown = f"default {default.name}"
     else:
-        shown = f"default {'none' if default is None else default}"
+        shown = f"default {'null' if default is None else default}"
     meaning = " ".join((field.description or "").split())
     return [f"  {path}=<{_type_name(field.annotation)}>  ({shown})", f"      {meaning}"]
 
@@ -41,6 +42,7 @@ def _describe(path: str, field: FieldInfo) -> list[str]:
 def _describe_plugins(path: str, field: FieldInfo, table: str, value: Any) -> Iterator[str]:
     """The names of a plug-in table and the options of the plug-in that was chosen, else of the default one."""
     yield f"      one of: {', '.join(sorted(TABLES[table]))}, or package.module:Class;"
+    value = structure(value)
     chosen = value.get("name") if isinstance(value, dict) else value
     if chosen:
         names = [str(chosen)]

@@ -47,7 +47,7 @@ def lineage_of(source: Source) -> dict[str, Any]:
 
 
 def _uris(settings: Mapping[str, Any] | None, role: str) -> list[str]:
-    """The addresses of a training's tracks; MLflow stores lists as text."""
+    """The addresses of a training's tracks; MLflow stores lists as Python's text of them."""
     value = (settings or {}).get(role)
     if isinstance(value, str) and value.startswith("["):
         value = load_plain(value)

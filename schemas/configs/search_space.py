@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from schemas.errors import UserError
+from schemas.typed_text import Typed, structure
 
 Kind = Literal["uniform", "loguniform", "randint", "choice"]
 KINDS: tuple[Kind, ...] = ("uniform", "loguniform", "randint", "choice")
@@ -106,8 +107,8 @@ def merge_spaces(space: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str,
 
 def _entries(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """Yield each path with its value. Mappings with kinds or lists in them are dimensions, others hold longer paths."""
-    for name, value in values.items():
-        path = f"{prefix}{name}"
+    for name, typed in values.items():
+        path, value = f"{prefix}{name}", _read(typed)
         is_dimension = isinstance(value, Mapping) and (
             bool(value.keys() & set(KINDS)) or any(isinstance(inner, list | tuple) for inner in value.values())
         )
@@ -115,6 +116,14 @@ def _entries(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]
             yield from _entries(value, f"{path}.")
         else:
             yield path, value
+
+
+def _read(value: Any) -> Any:
+    """What was typed, with its mappings, lists and nulls; what text in a list means follows from the searched field."""
+    value = structure(value)
+    if isinstance(value, Mapping):
+        return {name: _read(inner) for name, inner in value.items()}
+    return None if isinstance(value, Typed) and value == "null" else value
 
 
 def _dimension(value: Any) -> Dimension:
@@ -148,7 +157,7 @@ def _choices(values: Any) -> tuple[Any, ...]:
 
 
 def _number(value: Any) -> float:
-    # YAML 1.1 reads 1e-4 as a string because it has no decimal point.
+    # What was typed is text here: the fields that are searched say what it is.
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):

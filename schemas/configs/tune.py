@@ -7,6 +7,7 @@ from pydantic import Field
 
 from schemas.configs.train import ErrorMetric, TrainingConfig
 from schemas.job_config import Address, Addresses, JobConfig
+from schemas.typed_text import Unread
 
 Duration = Annotated[str, Field(pattern=r"^\d+(\.\d+)?[smhd]$")]
 """A number with s, m, h or d for seconds, minutes, hours or days."""
@@ -41,7 +42,7 @@ class PbtConfig(JobConfig):
 class SearchConfig(JobConfig):
     """What a search consists of, apart from the training that it repeats."""
 
-    search_space: dict[str, Any]
+    search_space: dict[str, Annotated[Any, Unread()]]
     """What to search: dotted path of a field below, or of a lifter's option, mapped to {loguniform: [1e-4, 1e-2]},
     {uniform: [low, high]}, {randint: [low, high]} (both included) or {choice: [a, b, …]}; null drops a field that a
     recipe searches."""

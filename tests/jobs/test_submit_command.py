@@ -1,5 +1,6 @@
 """What `raylift submit …` checks here and sends to a cluster, without one; tests/cluster has the real thing."""
 
+import json
 import re
 import shlex
 from dataclasses import replace
@@ -14,6 +15,7 @@ from jobs.command_line.submit_arguments import OWN_FIELDS, read_submit_config, s
 from pipelines.ray_cluster import sent_files
 from schemas.configs.label import LabelConfig
 from schemas.configs.submit import SubmitConfig
+from schemas.configs.train import TrainConfig
 from schemas.errors import UserError
 from schemas.job_config import paths
 
@@ -38,10 +40,30 @@ def test_the_command_on_the_cluster_is_the_one_given_here(tmp_path):
     assert re.fullmatch(r"label-\d{8}-\d{6}-[0-9a-f]{4}", sent.id)
 
 
-@pytest.mark.parametrize("text", ["a b", "it's", "*.mp4", "1", "null", "[x]", "$HOME", "a: b", "ü"])
-def test_any_text_arrives_as_it_was(text):
-    sent = order("label", f"videos='{text}'" if "'" not in text else f"videos={text}", "output=s3://b/o")
-    assert arguments.read_config(LabelConfig, shlex.split(sent.entrypoint)[3:], resolve=str).videos == text
+@pytest.mark.parametrize("text", ["a b", "it's", "*.mp4", "001", "null", "$HOME", "a: b", "run #1", "ü"])
+def test_any_text_arrives_as_it_was(text, tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(f"link: {{min_observations: 4}}\ndetector: blazepose\noutput: {json.dumps('s3://b/' + text)}\n")
+    sent = order("label", f"videos={text}", str(recipe))
+    config = arguments.read_config(LabelConfig, shlex.split(sent.entrypoint)[3:], resolve=str)
+    assert (config.videos, config.output, config.link.min_observations) == (text, f"s3://b/{text}", 4)
+
+
+def test_lists_arrive_as_they_were(tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("data: {subjects: [01, 'a, b', no, '[x]'], downsample: 2}\n")
+    sent = order("train", "labeled=[s3://b/1, s3://b/#2]", "output=s3://b/o", str(recipe), "lifter.filter_widths=[3,3]")
+    config = arguments.read_config(TrainConfig, shlex.split(sent.entrypoint)[3:], resolve=str)
+    assert config.labeled == ("s3://b/1", "s3://b/#2")
+    assert config.data.subjects == ("01", "a, b", "no", "[x]")
+    assert config.lifter.options["filter_widths"] == (3, 3)
+
+
+def test_quoted_text_that_a_command_line_cannot_say_is_refused(tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("videos: '[x]'\noutput: s3://b/o\n")
+    with pytest.raises(UserError, match=r"videos=\[x\]: on a command line this is no text"):
+        order("label", str(recipe))
 
 
 def test_submit_and_the_jobs_share_no_field():

@@ -5,6 +5,7 @@ import pytest
 from jobs.command_line.arguments import read_config
 from jobs.command_line.help import help_text
 from schemas.configs.label import LabelConfig
+from schemas.configs.train import TrainConfig
 from schemas.errors import UserError
 
 
@@ -17,15 +18,90 @@ def test_fields_by_dotted_path():
     assert config.detector.options["tiles"] == 3
 
 
-def test_values_that_yaml_would_twist_stay_what_was_typed():
-    def read(*arguments):
-        return read_config(LabelConfig, arguments, resolve=str)
+# What YAML would take for something else, or refuse.
+ODD_TEXT = (
+    *("001", "0x10", "1.10", "1e3", "10:30", "2024-05-01", "true", "no", "null", "~", "run #1", "- x.mp4", "*.mp4"),
+    *(
+        "clips: take 1.mp4",
+        "{a}",
+        "[ab]*.[mo4p]",
+        "[1] a.mp4",
+        '"quoted"',
+        "it's",
+        "a=1/x.mp4",
+        " x ",
+        "a,b",
+        "&a",
+        "!x",
+        "12345678901234567890",
+    ),
+)
 
-    config = read("videos=clips/*.mp4", "output=2024")
-    assert (config.videos, config.output) == ("clips/*.mp4", "2024")
-    assert read("videos=*.mp4", "output=o").videos == "*.mp4"
-    assert read("videos=[a.mp4, b.mp4]", "output=o").videos == ("a.mp4", "b.mp4")
-    assert read("videos=s3://b/a=1/x.mp4", "output=o").videos == "s3://b/a=1/x.mp4"
+
+@pytest.mark.parametrize("text", ODD_TEXT)
+def test_a_text_field_takes_the_text_as_it_was_typed(text):
+    config = read_config(LabelConfig, [f"videos={text}", f"output={text}"], resolve=str)
+    assert (config.videos, config.output) == (text, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("[a.mp4, b.mp4]", ("a.mp4", "b.mp4")),
+        ("[010,1.10, no , null]", ("010", "1.10", "no", "null")),
+        ("[run #1, - x.mp4, clips: take 1.mp4]", ("run #1", "- x.mp4", "clips: take 1.mp4")),
+        ("""["a, b", 'it''s, c', "d\\"]"]""", ("a, b", "it's, c", 'd"]')),
+        ("[clips/[ab]*.mp4, c[1,2].mp4]", ("clips/[ab]*.mp4", "c[1,2].mp4")),
+        ("[a,]", ("a",)),
+        ("[]", ()),
+    ],
+)
+def test_text_items_of_a_list_are_as_typed_or_quoted(text, items):
+    assert read_config(LabelConfig, [f"videos={text}", "output=o"], resolve=str).videos == items
+
+
+def test_numbers_booleans_and_lists_are_read_where_a_field_holds_them():
+    given = ("optimization.learning_rate=1e-4", "optimization.batch_size=010", "optimization.amsgrad=no")
+    more = ("optimization.clip_gradient_norm=null", "lifter.filter_widths=[3,3]", "data.subjects=null")
+    config = read_config(TrainConfig, ["labeled=a", "output=b", *given, *more])
+    optimization = config.optimization
+    assert (optimization.learning_rate, optimization.batch_size, optimization.amsgrad) == (1e-4, 10, False)
+    assert (optimization.clip_gradient_norm, config.data.subjects) == (None, None)
+    assert config.lifter.options["filter_widths"] == (3, 3)
+
+
+def test_recipes_keep_the_spelling_of_text(tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("labeled: 10:30\noutput: 001\ndata: {subjects: [01, 1.10, no, '2', null_a], downsample: 010}\n")
+    config = read_config(TrainConfig, [str(recipe)], resolve=str)
+    assert (config.labeled, config.output) == ("10:30", "001")
+    assert config.data.subjects == ("01", "1.10", "no", "2", "null_a")
+    assert config.data.downsample == 10
+
+
+@pytest.mark.parametrize("text", ["output:", "output: null", "output: ~"])
+def test_a_recipe_with_nothing_for_text_says_quote_it(tmp_path, text):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(f"{text}\nvideos: a\n")
+    with pytest.raises(UserError, match="output: is empty or null, and no text; quote it"):
+        read_config(LabelConfig, [str(recipe)])
+
+
+def test_a_recipe_may_lie_in_a_folder_with_an_equals_sign(tmp_path, monkeypatch):
+    (tmp_path / "a=1").mkdir()
+    (tmp_path / "a=1" / "r.yaml").write_text("output: b\n")
+    monkeypatch.chdir(tmp_path)
+    for recipe in (f"{tmp_path}/a=1/r.yaml", "./a=1/r.yaml", "a=1/r.yaml"):
+        assert read_config(LabelConfig, ["videos=v", recipe], resolve=str).output == "b"
+    assert read_config(LabelConfig, ["videos=a=1/r.yaml", "output=b.yaml"], resolve=str).output == "b.yaml"
+    with pytest.raises(UserError, match=r"did you mean output\?"):
+        read_config(LabelConfig, ["videos=v", "outptu=b.yaml"])
+
+
+def test_a_group_in_braces_and_its_fields_are_one(tmp_path):
+    given = ["decode={max_side: 300, timeout_s: 5}", "decode.timeout_s=6", "detector={name: blazepose, tiles: 2}"]
+    config = read_config(LabelConfig, ["videos=a", "output=b", *given])
+    assert (config.decode.max_side, config.decode.timeout_s, config.detector.options["tiles"]) == (300, 6, 2)
 
 
 def test_the_command_line_overrides_recipes_and_later_recipes_earlier_ones(tmp_path):
@@ -58,6 +134,10 @@ def test_a_plugin_by_bare_name_keeps_its_options():
             ["videos=a", "output=b", "decode.max_side=ten"],
             "decode.max_side=ten: input should be a valid integer",
         ),
+        (["videos=a", "output=b", "decode.max_side=true"], "decode.max_side=true: input should be a valid integer"),
+        (["videos=a", "output=b", "decode.timeout_s=inf"], "decode.timeout_s=inf: input should be a finite number"),
+        (["videos=[a,,b]", "output=b"], "videos.1: is empty or null, and no text; quote it"),
+        (["x=1/missing.yaml"], "x=1/missing.yaml: there is no such field"),
     ],
 )
 def test_mistakes_name_field_value_and_fix(arguments, message):
