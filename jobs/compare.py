@@ -88,6 +88,7 @@ def _filming(config: CompareConfig) -> ImportPosesConfig:
 def _score(config: CompareConfig, tracks: str, folder: str) -> dict[str, float]:
     output = storage.join(folder, "test")
     model = storage.join(folder, "last.pt" if not config.data.validation_subjects else "best.pt")
-    evaluate.main(EvaluateConfig(model=model, data=tracks, subjects=config.test_subjects, output=output))
+    chosen = {"data": tracks, "subjects": config.test_subjects, "trust": config.lifter.name}
+    evaluate.main(EvaluateConfig(model=model, output=output, **chosen))
     metrics = json_documents.read(storage.join(output, "metrics.json"))
     return metrics["overall"]["metrics"]

@@ -107,7 +107,7 @@ def prepare(config: LiftConfig) -> Job:
     if (config.tracks is None) == (config.video is None):
         raise UserError("tracks, video: give one of them: tracks=… (of jobs.label or jobs.import_poses) or video=…")
     fetched = model_uris.fetch(config.model)
-    model, card = load_lifter(fetched.file)
+    model, card = load_lifter(fetched.file, config.trust)
     refine = card.input == "person_centred" if config.refine is None else config.refine
     if refine and card.input != "person_centred":
         raise UserError("refine=true: needs a person-centred lifter, such as model=everyday; leave it out")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from pipelines import registry
 from pipelines.io import storage
 from pipelines.io.torch_files import load_weights, read_checkpoint, require_fitting
 from pipelines.lifters.model import LiftingModel, build_model
@@ -97,14 +98,25 @@ def save_lifter(uri: str, model: LiftingModel, card: LifterCard) -> None:
     storage.write_bytes(uri, content.getbuffer())
 
 
-def load_lifter(uri: str) -> tuple[LiftingModel, LifterCard]:
+def load_lifter(uri: str, trust: str | None = None) -> tuple[LiftingModel, LifterCard]:
     """Read what `save_lifter` wrote; the model is on the CPU, in evaluation mode.
 
+    Args:
+        uri: The file.
+        trust: The class outside this package, package.module:Class, that the file may name.
+
     Raises:
-        UserError: There is no such file, it is damaged, or it has another format, version or architecture.
+        UserError: There is no such file, it is damaged, or it has another format, version or architecture, or it names
+            a class that is not trusted.
     """
     content = read_checkpoint(uri, "lifter")
     card = _read_card(uri, content)
+    # Importing a module runs its code, and the file may come from anywhere.
+    if card.lifter not in registry.LIFTERS and card.lifter != trust:
+        raise UserError(
+            f"{uri}: names the lifter {card.lifter}, whose code would be run; if you know that code, give "
+            f"trust={card.lifter}"
+        )
     config, weights = PluginConfig.model_validate({"name": card.lifter, **card.config}), content.get("weights", {})
     joints = layout(card.input_layout), layout(card.output_layout)
     build = partial(build_model, config, *joints, card.trajectory, card.input)

@@ -135,7 +135,7 @@ def _other(config: RegisterConfig, holder: str | None) -> tuple[Contender | None
     if holder is None:
         return None, None
     try:
-        contender = Contender(holder, *load_lifter(model_uris.fetch(holder).file))
+        contender = Contender(holder, *load_lifter(model_uris.fetch(holder).file, config.trust))
         check_tracks(config, contender.card)
     except UserError as error:
         reason = f"the present {config.promote}, {holder}, cannot be scored: {error}"

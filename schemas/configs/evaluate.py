@@ -14,6 +14,9 @@ class EvaluateConfig(JobConfig):
     """The lifter: best.pt or last.pt in an output of the train job (any URI), or models:/NAME@ALIAS,
     models:/NAME/VERSION."""
 
+    trust: str | None = Field(default=None, min_length=1)
+    """The lifter outside of this package, package.module:Class, that the model may name: its code is run."""
+
     data: Addresses
     """Tracks to score on: a file or folder (any URI), or a list. Unlabeled tracks are scored without their 3D poses."""
 

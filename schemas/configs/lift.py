@@ -31,6 +31,9 @@ class LiftConfig(JobConfig):
     """The lifter: everyday (it comes with Raylift), models:/NAME@ALIAS, models:/NAME/VERSION, or best.pt in an output
     of the train job (any URI)."""
 
+    trust: str | None = Field(default=None, min_length=1)
+    """The lifter outside of this package, package.module:Class, that the model may name: its code is run."""
+
     tracks: Addresses | None = None
     """Tracks to lift: a file or folder (any URI), or a list. Either this or video."""
 

@@ -34,6 +34,9 @@ class RegisterConfig(JobConfig):
     """The lifter: best.pt in an output of the train job, a file of the import_lifter job (any URI), or
     models:/NAME@ALIAS."""
 
+    trust: str | None = Field(default=None, min_length=1)
+    """The lifter outside of this package, package.module:Class, that the model may name: its code is run."""
+
     run: str | None = Field(default=None, min_length=1)
     """Instead of model: MLflow run id of a finished training."""
 

@@ -90,7 +90,7 @@ def test_the_lifter_is_trained_saved_and_lifts(tmp_path):
         **{"trajectory": True, "fps": 50.0, "window": FrameWindow.sliding(3)},
     )
     save_lifter(str(tmp_path / "mine.pt"), training.model, card)
-    model, loaded = load_lifter(str(tmp_path / "mine.pt"))
+    model, loaded = load_lifter(str(tmp_path / "mine.pt"), trust="my_lifter:ThreeFrames")
     assert loaded == card
     (pose, trajectory), *_ = lift(model, [torch.zeros(20, 17, 2)], flip=True)
     assert pose.shape == (20, 17, 3)

@@ -123,6 +123,20 @@ def test_weights_of_another_architecture(uri):
     refuse(uri, "trajectory.expand.product.weight 4×102, found nothing")
 
 
+def test_the_code_of_another_lifter_runs_only_where_it_is_trusted(uri, tmp_path, monkeypatch):
+    (tmp_path / "planted.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Mine: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    save_lifter(uri, make_model(), make_card(lifter="planted:Mine"))
+    refuse(uri, "names the lifter planted:Mine, whose code would be run", "give trust=planted:Mine")
+    for trust in ("planted", "planted:Other"):
+        with pytest.raises(UserError, match="whose code would be run"):
+            load_lifter(uri, trust)
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(UserError, match=r"must be a torch\.nn\.Module"):
+        load_lifter(uri, "planted:Mine")
+    assert (tmp_path / "ran").exists()
+
+
 def test_options_this_version_does_not_have(uri):
     save_lifter(uri, make_model(), make_card(config={**CONFIG, "heads": 8}))
     refuse(uri, "lifter.heads=8", "written by raylift")
