@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from schemas.errors import UserError
+from schemas.job_config import defaults
 
 DETECTORS: Mapping[str, str] = MappingProxyType(
     {
@@ -87,6 +88,17 @@ def config_class(table: Mapping[str, str], name: str) -> Any:
     """
     target = _target(table, name)
     return _import(OPTIONS[target]) if target in OPTIONS else _import(target).Config
+
+
+def default_options(table: Mapping[str, str], name: str, field: str) -> dict[str, Any]:
+    """The defaults of a plug-in's options, by dotted path.
+
+    Args:
+        table: The table.
+        name: The plug-in.
+        field: The field that names it, such as "detector".
+    """
+    return defaults(config_class(table, name), f"{field}.")
 
 
 def _target(table: Mapping[str, str], name: str) -> str:

@@ -1,6 +1,6 @@
 """Plans an evaluation: reads the annotations, chooses boxes, and makes a task for each image that may show people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipelines.detectors.weights import named
 from pipelines.evaluate_detector import coco_scores, pckh
 from pipelines.io import storage
 from pipelines.io.addresses import inside
+from pipelines.io.manifest import Settings
 from schemas.configs.evaluate_detector import EvaluateDetectorConfig
 from schemas.errors import UserError
 from schemas.job_config import PluginConfig
@@ -87,7 +88,7 @@ class Plan:
     image_ids: tuple[int, ...]
     tasks: Sequence[dict[str, Any]]
     detector: PluginConfig
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
 
     @property
     def boxes_given(self) -> bool:
@@ -207,7 +208,8 @@ def _checked(
         "detector": detector.name,
         **{f"detector.{name}": value for name, value in options.model_dump(mode="json", exclude=practical).items()},
     }
-    return Plan(truth, joints, image_ids, tasks, detector, settings)
+    defaults = registry.default_options(registry.DETECTORS, detector.name, "detector")
+    return Plan(truth, joints, image_ids, tasks, detector, Settings(settings, defaults))
 
 
 def _folder(config: EvaluateDetectorConfig) -> str:

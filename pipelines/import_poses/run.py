@@ -17,7 +17,7 @@ from typing import Any, cast
 from pipelines import registry
 from pipelines.datasets.pose_source import PoseSource
 from pipelines.io import json_documents, storage
-from pipelines.io.manifest import require_same_settings
+from pipelines.io.manifest import Settings, require_same_settings
 from pipelines.tracks.keypoint_reader import digest
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.keypoint_writer import write_tracks
@@ -180,11 +180,12 @@ def _tracks(job: Job) -> Iterator[KeypointTrack]:
     raise UserError(f"source={job.config.source.name}: its files give no tracks{reasons}")
 
 
-def _settings(name: str, options: JobConfig, source: PoseSource) -> dict[str, Any]:
+def _settings(name: str, options: JobConfig, source: PoseSource) -> Settings:
     """What the tracks depend on: not where the source's files lie, but what they hold."""
     contents = {option: _contents(option, uris) for option, uris in source.inputs().items()}
     values = options.model_dump(mode="json") | contents
-    return {"source": name} | {f"source.{option}": value for option, value in values.items()}
+    named = {"source": name} | {f"source.{option}": value for option, value in values.items()}
+    return Settings(named, registry.default_options(registry.POSE_SOURCES, name, "source"))
 
 
 def _contents(option: str, uris: Sequence[str]) -> str:

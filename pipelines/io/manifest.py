@@ -4,6 +4,7 @@ Outputs of some jobs have no manifest file: their shards carry the settings in t
 settings of a new command by `require_same_settings`.
 """
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,20 @@ from pipelines.io.addresses import absolute_path
 from schemas.errors import UserError
 
 MANIFEST, REPORT = "run.json", "report.json"
+
+
+class Settings(dict[str, Any]):
+    """Settings that a result depends on, by dotted path.
+
+    Args:
+        values: The settings.
+        defaults: Their defaults. An output of an earlier version lacks the settings that were added since; it was made
+            with what is their default now, so a new field must begin with the default that changes nothing.
+    """
+
+    def __init__(self, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.defaults: dict[str, Any] = json.loads(json.dumps(defaults))
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,8 @@ class RunManifest:
         existing = json_documents.read(uri)
         if existing.get("format") != self.format:
             raise UserError(f"output={output}: holds the {existing.get('format')} of another job; give another output")
-        require_same_settings(output, existing["settings"], json_documents.as_read(self.settings))
+        defaults = self.settings.defaults if isinstance(self.settings, Settings) else {}
+        require_same_settings(output, existing["settings"], Settings(json_documents.as_read(self.settings), defaults))
         if existing["data"] != self.data:
             raise UserError(
                 f"output={output}: the {data_name} have changed since it was begun; "
@@ -83,14 +99,15 @@ def require_same_settings(output: str, existing: Mapping[str, Any], requested: M
 
     Args:
         output: The folder, for the message.
-        existing: The settings that it was begun with, by dotted path.
+        existing: The settings that it was begun with, by dotted path; what is not among them had its default.
         requested: The settings of this command.
 
     Raises:
         UserError: They differ; the message names the first setting that does.
     """
+    defaults = requested.defaults if isinstance(requested, Settings) else {}
     for name in sorted(existing.keys() | requested.keys()):
-        before, now = existing.get(name), requested.get(name)
+        before, now = existing.get(name, defaults.get(name)), requested.get(name)
         if not _is_same(before, now):
             raise UserError(
                 f"output={output}: was begun with {name}={_text(before)}, now {name}={_text(now)}; "

@@ -1,12 +1,13 @@
 """A label job: its config with the addresses and settings that all its parts share, resolved once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines import registry
 from pipelines.io import storage
 from pipelines.io.addresses import named_hosts
+from pipelines.io.manifest import Settings
 from pipelines.video.isolated import READER
 from schemas.configs.label import LabelConfig
 from schemas.formats.videos import VideoSource
@@ -28,7 +29,7 @@ class Job:
     config: LabelConfig
     sources: Sequence[VideoSource]
     output: str
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
     reader: str = READER
 
     @property
@@ -52,13 +53,14 @@ class Job:
         return {**self.config.link.model_dump(), "assumed_fov_deg": self.config.assumed_fov_deg}
 
 
-def detection_settings(config: LabelConfig) -> dict[str, Any]:
+def detection_settings(config: LabelConfig) -> Settings:
     """What the detections depend on: not where the detector's weights lie, but what they are, which shards say."""
     detector = registry.config_class(registry.DETECTORS, config.detector.name)(**config.detector.options)
     options = detector.model_dump(exclude=getattr(detector, "PRACTICAL", {"weights"}))
-    return {
+    values = {
         "detector": config.detector.name,
         **flatten(options, "detector."),
         "decode.max_side": config.decode.max_side,
         "decode.clip_mb": config.decode.clip_mb,
     }
+    return Settings(values, registry.default_options(registry.DETECTORS, config.detector.name, "detector"))

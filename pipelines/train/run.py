@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pipelines import registry
 from pipelines.io import json_documents, storage
-from pipelines.io.manifest import RunManifest
+from pipelines.io.manifest import RunManifest, Settings
 from pipelines.tracks import keypoint_reader
 from pipelines.training.checkpoints import Best
 from pipelines.training.job import TrainingWork, keep_models, survey_output
@@ -19,7 +20,7 @@ from pipelines.training.listener import TrainingListener
 from schemas import __version__
 from schemas.configs.train import TrainConfig
 from schemas.errors import UserError
-from schemas.job_config import flatten
+from schemas.job_config import defaults, flatten
 
 if TYPE_CHECKING:
     from pipelines.lifters.checkpoint import LifterCard
@@ -57,7 +58,8 @@ def prepare(config: TrainConfig) -> TrainJob:
     """
     # A training may continue with other workers and in another place.
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources"}))
-    job = TrainJob(config, RunManifest(FORMAT, settings, data_digest(config)))
+    known = defaults(TrainConfig) | registry.default_options(registry.LIFTERS, config.lifter.name, "lifter")
+    job = TrainJob(config, RunManifest(FORMAT, Settings(settings, known), data_digest(config)))
     if not _is_finished(job):
         _ = job.plan  # it checks the data
     return job

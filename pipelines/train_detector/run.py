@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipelines import registry
 from pipelines.io import json_documents, storage
-from pipelines.io.manifest import RunManifest
+from pipelines.io.manifest import RunManifest, Settings
 from pipelines.train_detector.plan import CropFiles, DetectorPlan, crop_files, plan_training, training_order
 from pipelines.training import checkpoints
 from pipelines.training.checkpoints import Best
@@ -18,7 +19,7 @@ from pipelines.training.listener import TrainingListener
 from schemas import __version__
 from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.errors import UserError
-from schemas.job_config import flatten
+from schemas.job_config import defaults, flatten
 
 if TYPE_CHECKING:
     from pipelines.detectors.card import DetectorCard
@@ -64,7 +65,12 @@ def prepare(config: TrainDetectorConfig) -> TrainDetectorJob:
     plan = plan_training(config)
     # A training may continue with other workers and in another place.
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources", "max_failed"}))
-    return TrainDetectorJob(config, plan, crop_files(config.output, plan), RunManifest(FORMAT, settings, plan.digest))
+    known = defaults(TrainDetectorConfig)
+    for field, people in (("data", config.data), ("validation", config.validation)):
+        if people is not None:
+            known |= registry.default_options(registry.PEOPLE_SOURCES, people.name, field)
+    manifest = RunManifest(FORMAT, Settings(settings, known), plan.digest)
+    return TrainDetectorJob(config, plan, crop_files(config.output, plan), manifest)
 
 
 def survey(job: TrainDetectorJob) -> TrainingWork:

@@ -12,8 +12,9 @@ from typing import Any
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 
+from pipelines import registry
 from pipelines.io import storage
-from pipelines.io.manifest import ExistingRun, RunManifest
+from pipelines.io.manifest import ExistingRun, RunManifest, Settings
 from pipelines.mlflow_runs import runs
 from pipelines.ray_cluster import session
 from pipelines.search.points import read_points
@@ -35,7 +36,7 @@ from pipelines.tune.warm_start import read_earlier
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
-from schemas.job_config import PluginConfigs, flatten
+from schemas.job_config import PluginConfigs, defaults, flatten
 
 FORMAT = "raylift.search/1"
 # What may differ when a search continues: its place, its resources, its length and what comes after its trials.
@@ -95,7 +96,8 @@ class TuneJob:
         """What the output says of it. The search space is that of the checked dimensions, however it was written."""
         settings = self.config.model_dump(mode="json", exclude={*_MAY_CHANGE, "search_space"})
         space = {path: dimension.document() for path, dimension in self.space.items()}
-        return RunManifest(FORMAT, flatten(settings | {"search_space": space}), self.data)
+        known = defaults(TuneConfig) | registry.default_options(registry.LIFTERS, self.config.lifter.name, "lifter")
+        return RunManifest(FORMAT, Settings(flatten(settings | {"search_space": space}), known), self.data)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.io.manifest import ExistingRun, RunManifest
+from pipelines.io.manifest import ExistingRun, RunManifest, Settings
 from schemas.errors import UserError
 
 MANIFEST = RunManifest("raylift.training/1", {"optimization.epochs": 3, "lifter.filter_widths": (3, 3)}, "of tracks")
@@ -35,6 +35,26 @@ def test_another_run_is_refused(tmp_path, other, message):
     MANIFEST.write(str(tmp_path), "run 7")
     with pytest.raises(UserError, match=message):
         other.existing_run(str(tmp_path), "tracks")
+
+
+def test_a_setting_that_an_earlier_version_did_not_have_counts_as_its_default(tmp_path):
+    RunManifest("f/1", {"rate": 1e-3}, "d").write(str(tmp_path), "run")
+    defaults = {"widths": (3, 3), "flip": False}
+
+    def run(**values):
+        settings = Settings({"rate": 1e-3, "widths": (3, 3), "flip": False} | values, defaults)
+        return RunManifest("f/1", settings, "d").existing_run(str(tmp_path), "tracks")
+
+    assert run() == ExistingRun("run", None)
+    with pytest.raises(UserError, match="was begun with flip=false, now flip=true"):
+        run(flip=True)
+
+
+def test_a_number_that_an_earlier_version_kept_as_text_is_the_same(tmp_path):
+    RunManifest("f/1", {"rate": ["1e-4", 1e-2]}, "d").write(str(tmp_path), "run")
+    assert RunManifest("f/1", {"rate": [1e-4, 1e-2]}, "d").existing_run(str(tmp_path), "tracks")
+    with pytest.raises(UserError, match="was begun with rate"):
+        RunManifest("f/1", {"rate": [1e-3, 1e-2]}, "d").existing_run(str(tmp_path), "tracks")
 
 
 def test_a_link_with_a_new_signature_is_the_same_setting(tmp_path):

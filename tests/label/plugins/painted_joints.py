@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+from pydantic import Field
 
 from pipelines.pose.people import People
 from schemas.job_config import JobConfig
@@ -18,7 +19,7 @@ class PaintedJoints:
     class Config(JobConfig):
         layout: str = "coco17"
         """Joints to find."""
-        shift_px: float = 0.0
+        shift_px: float = Field(default=0.0, allow_inf_nan=True)
         """How far to miss every joint to the right, px."""
         weights: str = "a"
         """Stands for weights: another value, another hash."""
