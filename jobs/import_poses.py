@@ -50,6 +50,6 @@ def show(report: dict[str, Any]) -> None:
         console.print(f"{name:<13}{value}")
     # At most a screenful; the report has all of them.
     for note in report["notes"][:8]:
-        console.print(f"{'left out':<13}{note}")
+        console.print(f"{'note':<13}{note}")
     if len(report["notes"]) > 8:
         console.print(f"… and {len(report['notes']) - 8} more, all in report.json")

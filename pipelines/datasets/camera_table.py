@@ -14,11 +14,13 @@ The order of `cameras` is that of the 2D arrays. `orientation` is the quaternion
 """
 
 import math
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float, Float64
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pipelines.datasets.world import Axis
 from pipelines.io import storage
 from pipelines.synthetic.cameras import quaternion_to_matrix
 from schemas.cameras import Intrinsics
@@ -56,9 +58,14 @@ class Place(BaseModel):
 
     def to_camera(self, world: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 3"]:
         """World points (m) in camera space (m): q⁻¹ (X - t)."""
-        w, x, y, z = np.array(self.orientation) / math.hypot(*self.orientation)
         place_m = np.array(self.translation_m or self.translation_mm) * (1.0 if self.translation_m else 1e-3)
-        return (np.asarray(world, np.float64) - place_m) @ quaternion_to_matrix((w, x, y, z))
+        return (np.asarray(world, np.float64) - place_m) @ self.rotation
+
+    @property
+    def rotation(self) -> Float64[np.ndarray, "3 3"]:
+        """From camera to world."""
+        w, x, y, z = np.array(self.orientation) / math.hypot(*self.orientation)
+        return quaternion_to_matrix((w, x, y, z))
 
 
 class CameraTable(BaseModel):
@@ -68,6 +75,15 @@ class CameraTable(BaseModel):
 
     cameras: dict[str, Camera] = Field(min_length=1)
     extrinsics: dict[str, dict[str, Place]]
+
+    @property
+    def up(self) -> Axis:
+        """The axis of the world that points up in the pictures of most cameras; z if they have no places."""
+        places = [place for cameras in self.extrinsics.values() for place in cameras.values()]
+        # The y axis of a camera points down.
+        mean = -np.mean([place.rotation[:, 1] for place in places] or [[0.0, 0.0, -1.0]], axis=0)
+        axis = int(np.abs(mean).argmax())
+        return cast(Axis, ("" if mean[axis] > 0 else "-") + "xyz"[axis])
 
     def place(self, subject: str, camera: str) -> Place:
         """The extrinsics of a camera while a subject was recorded; "Train/S1" is looked up as "S1" too.

@@ -7,8 +7,9 @@ from pydantic import Field
 from pipelines.datasets.camera_table import read_cameras
 from pipelines.datasets.human36m_cameras import HUMAN36M_CAMERAS
 from pipelines.datasets.paired_npz import PairedFiles
+from pipelines.datasets.world import WorldConfig
 from pipelines.tracks.keypoint_track import KeypointTrack
-from schemas.job_config import Address, JobConfig
+from schemas.job_config import Address
 from schemas.layouts import layout
 
 FPS = 50.0
@@ -23,11 +24,11 @@ DROPPED = frozenset([("S11", "Directions")])
 class Human36M:
     """Human3.6M: data_3d_h36m.npz with data_2d_h36m_*.npz, or with the 3D joints projected."""
 
-    class Config(JobConfig):
+    class Config(WorldConfig):
         """Options of the source."""
 
         positions: Address = Field(min_length=1)
-        """data_3d_h36m.npz: positions_3d = {subject: {action: (frames, 32, 3)}}, metres, world."""
+        """data_3d_h36m.npz: positions_3d = {subject: {action: (frames, 32, 3)}}, world."""
 
         keypoints: Address | None = None
         """data_2d_h36m_*.npz: positions_2d (pixels, per camera) and metadata; by default true joints are projected."""
@@ -55,6 +56,8 @@ class Human36M:
         """
         config = self._config
         files = PairedFiles(
+            unit=config.unit,
+            up=config.up,
             source="human36m",
             positions=config.positions,
             keypoints=config.keypoints,

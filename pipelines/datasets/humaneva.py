@@ -6,8 +6,9 @@ from pydantic import Field
 
 from pipelines.datasets.camera_table import read_cameras
 from pipelines.datasets.paired_npz import PairedFiles
+from pipelines.datasets.world import WorldConfig
 from pipelines.tracks.keypoint_track import KeypointTrack
-from schemas.job_config import Address, JobConfig
+from schemas.job_config import Address
 from schemas.layouts import layout
 
 FPS = 60.0
@@ -19,11 +20,11 @@ class HumanEva15:
     Chunks between damaged mocap are sequences of their own; those under "Unlabeled/" become unlabeled tracks.
     """
 
-    class Config(JobConfig):
+    class Config(WorldConfig):
         """Options of the source."""
 
         positions: Address = Field(min_length=1)
-        """data_3d_humaneva15.npz: positions_3d = {"Train/S1": {action: (frames, 15, 3)}}, metres, world."""
+        """data_3d_humaneva15.npz: positions_3d = {"Train/S1": {action: (frames, 15, 3)}}, world."""
 
         keypoints: Address = Field(min_length=1)
         """data_2d_humaneva15_*.npz: positions_2d, pixels per camera, and metadata."""
@@ -50,6 +51,8 @@ class HumanEva15:
         """
         config, joints = self._config, layout("humaneva15")
         files = PairedFiles(
+            unit=config.unit,
+            up=config.up,
             source="humaneva15",
             positions=config.positions,
             keypoints=config.keypoints,

@@ -1,6 +1,7 @@
 """Motion capture without video: cameras are placed around each motion, and detections of its joints are simulated.
 
-The npz holds `positions_3d` = {subject: {action: (frames, 17, 3)}}, metres, world, z up, joints as in layout h36m17.
+The npz holds `positions_3d` = {subject: {action: (frames, 17, 3)}}, world, joints as in layout h36m17, in any unit and
+with any axis up (`world.py`).
 """
 
 import hashlib
@@ -13,10 +14,11 @@ from pydantic import Field
 from pipelines.datasets.detector_noise import detect_like
 from pipelines.datasets.pose_source import Shot, stem
 from pipelines.datasets.studio_cameras import surround
-from pipelines.io.npz import mapping, numbers, read_npz
+from pipelines.datasets.world import World, WorldConfig, read_positions
+from pipelines.io.npz import mapping, read_npz
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
-from schemas.job_config import Address, JobConfig
+from schemas.job_config import Address
 from schemas.layouts import joint_indices, layout
 from schemas.ranges import PositiveRange
 
@@ -27,11 +29,13 @@ class Mocap17:
     The motion has no face, so that it cannot be had in the layouts of detectors; what they share is limbs12.
     """
 
-    class Config(JobConfig):
+    KEYPOINTS_ARE_SEEN = False  # They are simulated, with errors as large as is asked for.
+
+    class Config(WorldConfig):
         """Options of the source."""
 
         positions: Address = Field(min_length=1)
-        """npz with positions_3d = {subject: {action: (frames, 17, 3)}}, h36m17, metres, world, z up."""
+        """npz with positions_3d = {subject: {action: (frames, 17, 3)}}, h36m17, world."""
 
         fps: float = Field(default=60.0, gt=0)
         """Frames per second of the motion; the file does not say."""
@@ -90,11 +94,16 @@ class Mocap17:
         }
         _check("source.subjects", config.subjects, {subject for subject, _ in motions})
         _check("source.actions", config.actions, {name for _, action in motions for name in _called(action)})
-        for (subject, action), motion in motions.items():
+
+        def read(subject: str, action: str) -> np.ndarray:
+            return read_positions(uri, motions[subject, action], f"positions_3d of {subject} {action}", 17)
+
+        world = World(config.unit, config.up, (read(*names) for names in motions), layout("h36m17"))
+        self.notes += world.notes
+        for subject, action in motions:
             requested = not config.subjects or subject in config.subjects
             if requested and (not config.actions or _called(action) & set(config.actions)):
-                motion = numbers(uri, motion, f"positions_3d of {subject} {action}", -1, 17, 3)
-                yield from self._views(subject, action, motion)
+                yield from self._views(subject, action, world.convert(read(subject, action)))
 
     def _views(self, subject: str, action: str, motion: np.ndarray) -> Iterator[KeypointTrack]:
         config, h36m, target = self._config, layout("h36m17"), layout(self._config.layout)
@@ -102,7 +111,11 @@ class Mocap17:
         name = hashlib.sha256(f"{subject}/{action}".encode()).digest()
         seed = [config.seed, *np.frombuffer(name, np.uint32).tolist()]
         size, joints = (config.width, config.height), list(joint_indices(h36m, target))
-        views = surround(np.random.default_rng(seed), motion, config.views, config.distance_m, config.height_m, size)
+        complete = motion[np.isfinite(motion).all((1, 2))]
+        if not len(complete):
+            self.notes.append(f"{subject} {action}: no frame has all joints")
+            return
+        views = surround(np.random.default_rng(seed), complete, config.views, config.distance_m, config.height_m, size)
         for number, view in enumerate(views):
             rng = np.random.default_rng([*seed, number])
             image, scores = detect_like(rng, view.project(motion), config.noise_px, config.width)

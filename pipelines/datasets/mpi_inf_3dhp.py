@@ -5,7 +5,7 @@ in a list of one, {sequence: [{camera: arrays}]}, and data without cameras, {seq
 the test set).
 `arrays` is a dict with
 
-    data_3d  (frames, 17, 3)  millimetres, camera space, absolute
+    data_3d  (frames, 17, 3)  camera space, absolute, in the dataset millimetres
     data_2d  (frames, 17, 2)  pixels
     valid    (frames)         optional: 0 for frames whose labels must not be used
 
@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from pipelines.datasets.pose_source import Shot, stem
+from pipelines.datasets.pose_source import Shot, fill_missing, stem
+from pipelines.datasets.world import UnitConfig, World, read_positions
 from pipelines.io.npz import mapping, numbers, read_npz
 from pipelines.tracks.keypoint_track import KeypointTrack
-from schemas.job_config import Address, JobConfig
+from schemas.job_config import Address
 from schemas.layouts import layout
 
 # Joints of layout h36m17 in the dataset's order (its list: mmpose, configs/_base_/datasets/mpi_inf_3dhp.py). Names of
@@ -35,11 +36,11 @@ _SIZE, _OUTDOOR_SIZE, _OUTDOOR = (2048, 2048), (1920, 1080), ("TS5", "TS6")
 class MpiInf3dhp:
     """MPI-INF-3DHP: an npz of camera-space arrays, joints renamed to h36m17."""
 
-    class Config(JobConfig):
+    class Config(UnitConfig):
         """Options of the source."""
 
         arrays: Address = Field(min_length=1)
-        """npz with `data` = {sequence: {camera: {data_3d (mm), data_2d (px), valid}}}."""
+        """npz with `data` = {sequence: {camera: {data_3d, data_2d (px), valid}}}."""
 
         fps: float = Field(gt=0)
         """Frame rate of the arrays, frames per second; the file does not contain it."""
@@ -59,25 +60,37 @@ class MpiInf3dhp:
             UserError: The file cannot be read, or has another format.
         """
         uri = self._config.arrays
-        data = read_npz(uri, "data")["data"]
-        for sequence, cameras in mapping(uri, data, "data").items():
-            for camera, arrays in _by_camera(uri, sequence, cameras).items():
-                yield from self._runs(sequence, camera, mapping(uri, arrays, f"camera {camera} of {sequence}"))
+        views = [
+            (sequence, camera, mapping(uri, arrays, f"camera {camera} of {sequence}"))
+            for sequence, cameras in mapping(uri, read_npz(uri, "data")["data"], "data").items()
+            for camera, arrays in _by_camera(uri, sequence, cameras).items()
+        ]
+        motions = (self._positions(*view) for view in views)
+        world = World(self._config.unit, "-y", motions, layout("h36m17"), target="-y")
+        self.notes += world.notes
+        for view in views:
+            yield from self._runs(*view, world)
 
-    def _runs(self, sequence: str, camera: str, arrays: Mapping[str, Any]) -> Iterator[KeypointTrack]:
+    def _positions(self, sequence: str, camera: str, arrays: Mapping[str, Any]) -> np.ndarray:
+        what = f"data_3d of {sequence}, camera {camera}"
+        return read_positions(self._config.arrays, arrays.get("data_3d"), what, len(JOINTS))[:, list(JOINTS)]
+
+    def _runs(self, sequence: str, camera: str, arrays: Mapping[str, Any], world: World) -> Iterator[KeypointTrack]:
         uri, h36m = self._config.arrays, layout("h36m17")
         subject, _, action = sequence.partition(" ")
         size = _OUTDOOR_SIZE if sequence in _OUTDOOR else _SIZE
         shot = Shot(f"mpi_inf_3dhp:{stem(uri)}", subject, action or sequence, camera, *size, self._config.fps, None)
-        positions = numbers(uri, arrays.get("data_3d"), f"data_3d of {shot.name}", -1, len(JOINTS), 3)[:, list(JOINTS)]
-        frames = len(positions)
-        image = numbers(uri, arrays.get("data_2d"), f"data_2d of {shot.name}", frames, len(JOINTS), 2)[:, list(JOINTS)]
+        positions = world.convert(self._positions(sequence, camera, arrays))
+        frames, what = len(positions), f"data_2d of {shot.name}"
+        image = numbers(uri, arrays.get("data_2d"), what, frames, len(JOINTS), 2, finite=False)[:, list(JOINTS)]
+        image, scores = fill_missing(image, None)
         valid = np.ravel(arrays.get("valid", np.ones(frames)))
         valid = numbers(uri, valid, f"valid of {shot.name}", frames) > 0
         if not valid.all():
             self.notes.append(f"{shot.name}: {frames - valid.sum()} of {frames} frames are left out as not valid")
         for start, stop in _stretches(valid):
-            yield shot.track(h36m, image[start:stop], None, positions[start:stop] / 1000, h36m, start)
+            part = slice(start, stop)
+            yield shot.track(h36m, image[part], None if scores is None else scores[part], positions[part], h36m, start)
 
 
 def _by_camera(uri: str, sequence: str, value: Any) -> Mapping[str, Any]:

@@ -1,8 +1,8 @@
 """The pair of npz files in which Human3.6M and HumanEva are distributed: 3D in world space, and 2D per camera.
 
-`positions_3d` = {subject: {action: (frames, joints, 3)}}, metres, world. `positions_2d` = {subject: {action: [one
-(frames, joints, 2 or 3) per camera]}}, pixels, the third value a score; `metadata` = {"layout_name", "num_joints",
-"keypoints_symmetry": [left, right]}, of which all but the symmetry may be missing.
+`positions_3d` = {subject: {action: (frames, joints, 3)}}, world, in the dataset metres. `positions_2d` = {subject:
+{action: [one (frames, joints, 2 or 3) per camera]}}, pixels, the third value a score; `metadata` = {"layout_name",
+"num_joints", "keypoints_symmetry": [left, right]}, of which all but the symmetry may be missing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from pipelines.datasets.camera_table import CameraTable
-from pipelines.datasets.pose_source import Shot, stem
+from pipelines.datasets.pose_source import Shot, fill_missing, stem
+from pipelines.datasets.world import Axis, Unit, World, read_positions
 from pipelines.io.npz import mapping, numbers, read_npz
 from pipelines.synthetic.cameras import project
 from pipelines.tracks.keypoint_track import KeypointTrack
@@ -30,6 +31,8 @@ class PairedFiles:
     """The pair of files, and how to read it.
 
     Attributes:
+        unit: Unit of the positions, as in `world.py`.
+        up: Axis of the file that points up, as there.
         source: Name of the dataset.
         positions: URI of the 3D file.
         keypoints: URI of the 2D file; None: the 3D joints are projected.
@@ -41,6 +44,8 @@ class PairedFiles:
         dropped: (subject, action) pairs that are left out.
     """
 
+    unit: Unit | float
+    up: Axis
     source: str
     positions: str
     keypoints: str | None
@@ -68,20 +73,24 @@ class PairedFiles:
         unseen = sorted(world.keys() - keypoints.keys() - self.dropped)
         if unseen:
             notes.append(f"{len(unseen)} sequences have positions but no keypoints: {_names(unseen)}")
+        motions = (self._positions(key, motion) for key, motion in world.items())
+        conversion = World(self.unit, self.up, motions, self.positions_layout, self.cameras.up)
+        notes += conversion.notes
         for key, views in keypoints.items():
             if key in self.dropped:
                 notes.append(f"{_names([key])} is left out: its recording is known to be corrupt")
                 continue
-            yield from self._views(key, views, world.get(key), image_layout)
+            positions = conversion.convert(self._positions(key, world[key])) if key in world else None
+            yield from self._views(key, views, positions, image_layout)
+
+    def _positions(self, key: tuple[str, str], motion: Any) -> np.ndarray:
+        count, kept = self.joints
+        return read_positions(self.positions, motion, f"positions_3d of {_names([key])}", count)[:, list(kept)]
 
     def _views(
-        self, key: tuple[str, str], views: Any, world: Any, image_layout: JointLayout
+        self, key: tuple[str, str], views: Any, positions: np.ndarray | None, image_layout: JointLayout
     ) -> Iterator[KeypointTrack]:
         subject, action = key
-        positions = None
-        if world is not None:
-            count, kept = self.joints
-            positions = numbers(self.positions, world, f"positions_3d of {_names([key])}", -1, count, 3)[:, list(kept)]
         if views is not None and len(views) != len(self.cameras.cameras):
             raise UserError(
                 f"{self.keypoints}: {_names([key])} has 2D of {len(views)} cameras, the table of cameras has "
@@ -148,8 +157,8 @@ def _sequences(uri: str, value: Any, what: str) -> Sequences:
 
 def _keypoints(uri: str, value: Any, shot: Shot, image_layout: JointLayout) -> tuple[np.ndarray, np.ndarray | None]:
     features = value.shape[-1] if isinstance(value, np.ndarray) and value.ndim == 3 and value.shape[-1] == 3 else 2
-    array = numbers(uri, value, f"positions_2d of {shot.name}", -1, len(image_layout), features)
-    return array[..., :2], np.clip(array[..., 2], 0, 1) if features == 3 else None
+    array = numbers(uri, value, f"positions_2d of {shot.name}", -1, len(image_layout), features, finite=False)
+    return fill_missing(array[..., :2], np.clip(np.nan_to_num(array[..., 2]), 0, 1) if features == 3 else None)
 
 
 def _cut(shot: Shot, image: np.ndarray, scores: np.ndarray | None, frames: int) -> tuple[np.ndarray, np.ndarray | None]:

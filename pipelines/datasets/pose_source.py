@@ -15,6 +15,13 @@ from schemas.job_config import JobConfig
 from schemas.layouts import JointLayout
 
 
+class PoseSourceConfig(JobConfig):
+    """Options of every source."""
+
+    check: bool = True
+    """Whether poses that people cannot have, and keypoints that are not those of the poses, are refused."""
+
+
 @runtime_checkable
 class PoseSource(Protocol):
     """Labeled poses from elsewhere; the same config and files give the same tracks with the same ids.
@@ -26,7 +33,7 @@ class PoseSource(Protocol):
     """The options under `source.` in a job's config."""
 
     notes: list[str]
-    """What was left out and why, one line each; complete once `tracks` is exhausted."""
+    """What was left out or decided, and why, one line each; complete once `tracks` is exhausted."""
 
     def inputs(self) -> Mapping[str, Sequence[str]]:
         """URIs of the files that the tracks are read from, by the option that names them."""
@@ -94,7 +101,7 @@ class Shot:
         frames = len(keypoints)
         scores = np.ones((frames, len(layout))) if scores is None else scores
         return KeypointTrack(
-            track_id=_digest([self.name, start_frame]),
+            track_id=digest([self.name, start_frame]),
             video=self.name,
             **{name: getattr(self, name) for name in ("subject", "action", "camera", "width", "height", "intrinsics")},
             person=0,
@@ -119,10 +126,31 @@ def bounding_boxes(keypoints: Float[np.ndarray, "frames joints 2"]) -> Float32[n
     return np.concatenate([keypoints.min(1), keypoints.max(1)], axis=1).astype(np.float32)
 
 
+def fill_missing(
+    keypoints: Float[np.ndarray, "frames joints 2"], scores: Float[np.ndarray, "frames joints"] | None
+) -> tuple[Float[np.ndarray, "frames joints 2"], Float[np.ndarray, "frames joints"] | None]:
+    """Keypoints and scores in which missing joints, (0, 0) or not finite, have score 0 and lie between their neighbours
+    in time; where none are missing, both as they are.
+    """
+    missing = ~np.isfinite(keypoints).all(-1) | (keypoints == 0).all(-1)
+    if not missing.any():
+        return keypoints, scores
+    filled, frames = keypoints.copy(), np.arange(len(keypoints))
+    middle = np.nanmean(np.where(missing[..., None], np.nan, keypoints), axis=(0, 1)) if not missing.all() else np.zeros(2)
+    for joint in range(keypoints.shape[1]):
+        known = ~missing[:, joint]
+        for axis in range(2):
+            filled[~known, joint, axis] = (
+                np.interp(frames[~known], frames[known], keypoints[known, joint, axis]) if known.any() else middle[axis]
+            )
+    return filled, np.where(missing, 0.0, 1.0 if scores is None else scores)
+
+
 def stem(uri: str) -> str:
     """The name of a file without folder and ending."""
     return uri.rstrip("/").rsplit("/", 1)[-1].rpartition(".")[0] or uri
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
+    """The id of a track that such names stand for."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:32]

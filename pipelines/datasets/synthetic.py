@@ -8,13 +8,14 @@ import numpy as np
 from jaxtyping import Float, Int
 from pydantic import Field
 
+from pipelines.datasets.pose_source import PoseSourceConfig
 from pipelines.io import storage
 from pipelines.synthetic.truth import Truth, load_truth
 from pipelines.tracks.keypoint_reader import read_tracks, tracks_files
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import take
 from schemas.errors import UserError
-from schemas.job_config import Address, JobConfig
+from schemas.job_config import Address
 from schemas.layouts import layout, shared_joints
 
 TRUE_LAYOUT = layout("h36m17")
@@ -27,7 +28,7 @@ class Synthetic:
     frames in which it follows that person and nobody else.
     """
 
-    class Config(JobConfig):
+    class Config(PoseSourceConfig):
         """Options of the source."""
 
         tracks: Address = Field(min_length=1)

@@ -9,12 +9,13 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, cast
 
 from pipelines import registry
+from pipelines.datasets.plausibility import Plausibility, whole_parts
 from pipelines.datasets.pose_source import PoseSource
 from pipelines.io import json_documents, storage
 from pipelines.io.manifest import Settings, require_same_settings
@@ -62,12 +63,14 @@ class Job:
         output: The output, by its absolute address.
         source: The source of the poses.
         settings: What the tracks depend on; an output never mixes two of them.
+        check: Whether poses that people cannot have are refused.
     """
 
     config: ImportPosesConfig
     output: str
     source: PoseSource
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
+    check: bool
 
     @property
     def tracks(self) -> str:
@@ -102,13 +105,15 @@ def prepare(config: ImportPosesConfig) -> Job:
         options = plugin.Config(**config.source.options)
         source: PoseSource = plugin(options)
     settings = _settings(config.source.name, options, source)
-    return Job(config, storage.absolute(config.output), source, settings)
+    # A source from elsewhere may lack the option.
+    return Job(config, storage.absolute(config.output), source, settings, getattr(options, "check", True))
 
 
 def survey(job: Job) -> Work:
     """Compare the import with what the output holds.
 
-    If there is work, the first track is read: files that cannot be read end the job before it writes anything.
+    If there is work, all tracks are read and checked: files that cannot be read, and poses that people cannot have, end
+    the job before it writes anything.
 
     Raises:
         UserError: The output holds tracks that another import or job wrote, or the source's files are not what they
@@ -172,18 +177,40 @@ def _is_complete(job: Job, files: Sequence[str]) -> bool:
 
 
 def _tracks(job: Job) -> Iterator[KeypointTrack]:
-    """All tracks of the source, the first of which is read at once."""
-    tracks = job.source.tracks()
+    """All tracks of the source, checked."""
+    odd = _check(job) if job.check else []
+    tracks = chain.from_iterable(_whole_parts(job, track) for track in job.source.tracks())
     for track in tracks:
+        job.source.notes.extend(odd)
         return chain([track], tracks)
     reasons = "".join(f"; {note}" for note in job.source.notes[:4])
     raise UserError(f"source={job.config.source.name}: its files give no tracks{reasons}")
 
 
+def _check(job: Job) -> list[str]:
+    """What is odd about the tracks of the source, all of which are read for it."""
+    plausibility = Plausibility(getattr(job.source, "KEYPOINTS_ARE_SEEN", True))
+    for track in job.source.tracks():
+        for part in whole_parts(track):
+            plausibility.add(part)
+    # They are read once more when they are written, and noted then.
+    job.source.notes.clear()
+    return plausibility.verdict()
+
+
+def _whole_parts(job: Job, track: KeypointTrack) -> Iterator[KeypointTrack]:
+    left = len(track)
+    for part in whole_parts(track, job.check):
+        left -= len(part)
+        yield part
+    if left:
+        job.source.notes.append(f"{track.video}: {left} of {len(track)} frames are left out: joints are missing or jump")
+
+
 def _settings(name: str, options: JobConfig, source: PoseSource) -> Settings:
     """What the tracks depend on: not where the source's files lie, but what they hold."""
     contents = {option: _contents(option, uris) for option, uris in source.inputs().items()}
-    values = options.model_dump(mode="json") | contents
+    values = options.model_dump(mode="json", exclude={"check"}) | contents
     named = {"source": name} | {f"source.{option}": value for option, value in values.items()}
     return Settings(named, registry.default_options(registry.POSE_SOURCES, name, "source"))
 

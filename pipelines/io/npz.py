@@ -65,14 +65,15 @@ def mapping(uri: str, value: Any, what: str) -> Mapping[str, Any]:
     return value
 
 
-def numbers(uri: str, value: Any, what: str, *shape: int) -> np.ndarray:
-    """Check that a value is a finite array of numbers, and return it as float32.
+def numbers(uri: str, value: Any, what: str, *shape: int, finite: bool = True) -> np.ndarray:
+    """Check that a value is an array of numbers, and return it as float32.
 
     Args:
         uri: The file that holds it.
         value: Any object.
         what: Its name in error messages.
         shape: The required shape; -1 for any length.
+        finite: Whether all of them must be finite.
 
     Raises:
         UserError: It is something else.
@@ -84,7 +85,7 @@ def numbers(uri: str, value: Any, what: str, *shape: int) -> np.ndarray:
         found = f"{array.dtype} {array.shape}" if array.dtype != object else type(value).__name__
         raise UserError(f"{uri}: {what} must be an array of numbers {wanted}, found {found}")
     array = array.astype(np.float32)
-    if not np.isfinite(array).all():
+    if finite and not np.isfinite(array).all():
         frame = int(np.argwhere(~np.isfinite(array))[0][0])
         raise UserError(f"{uri}: {what} is not finite in frame {frame}; remove or correct that frame")
     return array

@@ -1,0 +1,174 @@
+"""Whether labeled tracks can be those of people whom a camera saw: one check for every source of poses.
+
+A file in another unit, with another axis up, mirrored, of other joints or with the cameras of another world is made of
+numbers like any other. What it says about people is not: they are 750 m tall, their heads are at their feet, their
+knees bend backward, or they stand behind the camera.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Bool
+
+from pipelines.datasets.body_measures import Body, median
+from pipelines.datasets.pose_source import digest
+from pipelines.datasets.reprojection import Reprojection
+from pipelines.datasets.world import STATURE_M
+from pipelines.synthetic.cameras import project
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.selection import take
+from schemas.errors import UserError
+from schemas.layouts import layout
+
+# Frames of each track that are looked at.
+FRAMES = 200
+# The most that the lengths of limbs vary in recordings of people, see `Body.limb_spread`.
+MOST_SPREAD = 0.25
+# The least number of bent knees that tell whether left is right, and the least share of them that bend forward.
+BENT_KNEES, FORWARD = 50, 0.5
+# The least share of frames that must be as they are for most people.
+MOST = 0.5
+# How far beyond its borders a picture is within reach of people, as a share of its size, and how near they come, m.
+REACH, NEAREST_M = 0.5, 0.3
+# A frame is bad where a limb is longer or shorter than its median by this factor, if at most this share of the frames is.
+JUMP, RARE = 2.0, 0.2
+FIX = "correct the source, or give source.check=false to import it as it is"
+
+
+@dataclass
+class _Person:
+    """What the tracks of a subject say; a value for each track, or for each frame."""
+
+    statures: list[float] = field(default_factory=list)
+    spreads: list[float] = field(default_factory=list)
+    knees: list[Bool[np.ndarray, " bent"]] = field(default_factory=list)
+    shoulders: list[Bool[np.ndarray, " known"]] = field(default_factory=list)
+
+
+class Plausibility:
+    """The check of all tracks of a source: `add` each, then `verdict`.
+
+    Args:
+        seen: Whether the keypoints were found in pictures, so that they may be of other frames or cameras than the
+            positions.
+    """
+
+    def __init__(self, seen: bool = True) -> None:
+        self._people: dict[str, _Person] = {}
+        self._upright: list[Bool[np.ndarray, " known"]] = []
+        self._in_reach: list[Bool[np.ndarray, " frames"]] = []
+        self._reprojection = Reprojection() if seen else None
+
+    def add(self, track: KeypointTrack) -> None:
+        """Look at a track; one without positions says nothing."""
+        if track.positions is None or track.positions_layout is None:
+            return
+        # Frames in a row would show the same posture over and over.
+        some = take(track, slice(None, None, 1 + len(track) // FRAMES))
+        assert some.positions is not None
+        body = Body(some.positions.astype(np.float64), layout(track.positions_layout))
+        person = self._people.setdefault(track.subject or "unknown", _Person())
+        person.statures.append(body.stature())
+        person.spreads.append(body.limb_spread())
+        person.knees.append(body.knees_bend_forward())
+        person.shoulders.append(body.shoulders_like_hips())
+        up = np.array([0.0, -1.0, 0.0]) if track.up is None else track.up
+        height = body.towards_head() @ up
+        self._upright.append(height[np.isfinite(height)] > 0)
+        self._in_reach.append(_in_reach(some))
+        if self._reprojection is not None:
+            self._reprojection.add(track)
+
+    def verdict(self) -> list[str]:
+        """What is odd about a few tracks, a line each.
+
+        Raises:
+            UserError: The source cannot be that of people; a line for each reason, with its numbers.
+        """
+        wrong = [line for name, person in self._people.items() for line in _wrong(name, person)]
+        if (upright := _share(self._upright)) < MOST:
+            wrong.append(
+                f"heads are above ankles in {upright:.0%} of the frames, at least {MOST:.0%} are expected; another axis "
+                "points up: give source.up"
+            )
+        if (in_reach := _share(self._in_reach)) < MOST:
+            wrong.append(
+                f"people are in front of the camera and within reach of its picture in {in_reach:.0%} of the frames, at "
+                f"least {MOST:.0%} are expected; positions and cameras are of different worlds or units"
+            )
+        if self._reprojection is not None:
+            wrong += self._reprojection.wrong()
+        if wrong:
+            raise UserError("\n".join(f"source: {line}; {FIX}" for line in wrong))
+        return self._reprojection.notes() if self._reprojection is not None else []
+
+
+def whole_parts(track: KeypointTrack, check: bool = True) -> Iterator[KeypointTrack]:
+    """The parts of a track whose frames have all joints; a track of which all frames have is its own only part.
+
+    Args:
+        track: A track, whose missing joints are NaN.
+        check: Whether frames in which a joint jumps away are left out too.
+    """
+    whole = _whole_frames(track, check)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], whole, [False]]).astype(np.int8))).reshape(-1, 2)
+    for start, stop in edges.tolist():
+        part = track if stop - start == len(track) else take(track, slice(start, stop))
+        yield part if start == 0 else replace(part, track_id=digest([track.track_id, start]))
+
+
+def _whole_frames(track: KeypointTrack, check: bool) -> Bool[np.ndarray, " frames"]:
+    if track.positions is None or track.positions_layout is None:
+        return np.ones(len(track), bool)
+    whole = np.isfinite(track.positions).all((1, 2)) & np.isfinite(track.keypoints).all((1, 2))
+    limbs = Body(track.positions, layout(track.positions_layout)).limbs()
+    if check and whole.any() and np.isfinite(limbs[whole]).all():
+        ratio = limbs / np.maximum(np.median(limbs[whole], axis=0), 1e-9)
+        jumps = ((ratio > JUMP) | (ratio < 1 / JUMP)).any(1)
+        # Where it is no exception, the check of limbs says so.
+        if jumps[whole].mean() <= RARE:
+            whole &= ~jumps
+    return whole
+
+
+def _wrong(name: str, person: _Person) -> Iterator[str]:
+    stature = median(np.array(person.statures))
+    low, high = STATURE_M
+    if not low <= stature <= high and np.isfinite(stature):
+        yield (
+            f"{name} is {stature:,.4g} m tall from the ankles to the head, {low} to {high} m are possible; the positions "
+            "are in another unit: give source.unit"
+        )
+    if (spread := median(np.array(person.spreads))) > MOST_SPREAD:
+        yield (
+            f"the limbs of {name} change their length by {spread:.0%}, at most {MOST_SPREAD:.0%} are expected; the "
+            "joints are in another order, or the positions are no motion capture"
+        )
+    knees = np.concatenate(person.knees)
+    if len(knees) >= BENT_KNEES and knees.mean() < FORWARD:
+        yield (
+            f"the knees of {name} bend forward in {knees.mean():.0%} of {len(knees):,} frames, at least {FORWARD:.0%} are "
+            "expected; left and right are swapped, or the positions are mirrored"
+        )
+    if (shoulders := _share(person.shoulders)) < MOST:
+        yield (
+            f"the shoulders of {name} are the same way round as the hips in {shoulders:.0%} of the frames, at least "
+            f"{MOST:.0%} are expected; left and right of one of them are swapped"
+        )
+
+
+def _share(known: list[Bool[np.ndarray, " known"]]) -> float:
+    """The share of true values; 1 where there are none."""
+    values = np.concatenate(known) if known else np.empty(0, bool)
+    return float(values.mean()) if len(values) else 1.0
+
+
+def _in_reach(track: KeypointTrack) -> Bool[np.ndarray, " frames"]:
+    """For every frame whether the middle of the person is in front of the camera, and in or near its picture."""
+    assert track.positions is not None
+    middle = track.positions.astype(np.float64).mean(1)
+    if track.intrinsics is None:
+        return middle[:, 2] > NEAREST_M
+    share = project(track.intrinsics, middle) / (track.width, track.height)
+    return (middle[:, 2] > NEAREST_M) & ((share > -REACH) & (share < 1 + REACH)).all(-1)

@@ -1,0 +1,124 @@
+"""Numbers that cannot be those of people are refused with what they say; everything that people do passes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from moving_people import H36M, camera, track, walking
+
+from pipelines.datasets.body_measures import Body
+from pipelines.datasets.mocap17 import Mocap17
+from pipelines.datasets.plausibility import Plausibility, whole_parts
+from schemas.errors import UserError
+
+SWAPPED = list(H36M.mirror)
+
+
+def verdict(*tracks, seen=True) -> list[str]:
+    check = Plausibility(seen)
+    for one in tracks:
+        check.add(one)
+    return check.verdict()
+
+
+def views(motion, change=lambda keypoints: keypoints, cameras=(0, 1, 2, 3)):
+    """The motion as four cameras see it; keypoints are changed, and may be those of other cameras."""
+    return [track(motion, n, keypoints=change(camera(c).project(motion))) for n, c in enumerate(cameras)]
+
+
+def test_a_person_who_walks_passes():
+    assert verdict(*views(walking(200))) == []
+    assert Body(walking(), H36M).stature() == pytest.approx(1.63, abs=0.02)
+
+
+def test_everybody_in_real_recordings_passes(shared_data):
+    source = Mocap17(Mocap17.Config(positions=str(shared_data / "mocap" / "cmu_mocap_17j.npz"), views=1))
+    assert verdict(*source.tracks(), seen=False) == []
+    assert source.notes == []
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda m: m * 1000, r"S1 is 1,6\d\d m tall from the ankles to the head, 0.5 to 2.6 m are possible; .*source.unit"),
+        (lambda m: m * 0.1, r"S1 is 0.16\d* m tall"),
+        (lambda m: m * (1, 1, -1) + (0, 0, 2), r"heads are above ankles in 0% of the frames, .* give source.up"),
+        (lambda m: m[:, :, [0, 2, 1]], r"heads are above ankles in"),
+        (lambda m: m * (-1, 1, 1), r"the knees of S1 bend forward in 0% of \d+ frames, at least 50% are expected; left and"),
+        (lambda m: m[:, SWAPPED], r"the knees of S1 bend forward in 0%"),
+        (
+            lambda m: m[:, [SWAPPED[j] if "shoulder" in H36M.joints[j] else j for j in range(17)]],
+            r"the shoulders of S1 are the same way round as the hips in 0% of the frames",
+        ),
+        (lambda m: np.random.default_rng(0).permuted(m, axis=1), r"the limbs of S1 change their length by \d+%, at most 25%"),
+        (lambda m: m + (0, 0, 50), r"within reach of its picture in 0% of the frames"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_with_what_they_are(change, line):
+    with pytest.raises(UserError, match=line) as error:
+        verdict(*views(change(walking(200))), seen=False)
+    assert "give source.check=false to import it as it is" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda k: k / 2, r"scaling them by 2\.?0* \(another resolution\) makes it 0\.\d px"),
+        (lambda k: k / 500 - 1, r"scaling them by 500 and moving them by \(500, 500\) px \(normalised, or cut\) makes it 0\.\d"),
+        (lambda k: k + (150, 0), r"scaling them by 1 and moving them by \(150, [-0.e\d]+\) px"),
+        (lambda k: k[:, SWAPPED], r"swapping left and right makes it 0\.\d px"),
+        (lambda k: (1000, 0) + (-1, 1) * k, r"mirroring the pictures makes it 0\.\d px"),
+    ],
+)
+def test_keypoints_of_other_pictures_are_refused_with_what_explains_them(change, line):
+    changed = views(walking(200), lambda keypoints: change(keypoints + (60, 0)) - (line.startswith("scaling them by 1 ") and (210, 0) or 0))
+    shifted = [replace(t, intrinsics=t.intrinsics.model_copy(update={"cx": t.intrinsics.cx + 60})) for t in changed if t.intrinsics]
+    with pytest.raises(UserError, match=line) as error:
+        verdict(*shifted)
+    assert "px (median) from the projected joints, at most" in str(error.value)
+
+
+def test_cameras_in_another_order_are_named():
+    with pytest.raises(UserError, match=r"taking them for those of camera C1 \(cameras are in another order\) makes it 0"):
+        verdict(*views(walking(200), cameras=(1, 0, 2, 3)))
+
+
+def test_keypoints_of_other_frames_are_refused_with_how_many():
+    motion = walking(220)
+    late = [replace(track(motion[:200], n), keypoints=track(motion[12:212], n).keypoints) for n in range(4)]
+    with pytest.raises(UserError, match=r"px from those of 12 frames later: they are shifted in time"):
+        verdict(*late)
+
+
+def test_detections_of_usual_quality_pass_and_a_bad_recording_is_noted():
+    rng = np.random.default_rng(0)
+    good = views(walking(200), lambda k: k + rng.standard_t(3, k.shape) * 4)
+    bad = replace(track(walking(200), 0, keypoints=camera(0).project(walking(200)) + (80, 0)), video="film/S1/bad/C0")
+    assert verdict(*good, *good, bad) == ["film/S1/bad/C0: keypoints are 80 px from the projected joints (median)"]
+
+
+def test_without_intrinsics_the_pictures_are_fitted():
+    def unknown(change):
+        found = views(walking(200), change)
+        return [replace(t, intrinsics=None, intrinsics_provenance="none") for t in found]
+
+    assert verdict(*unknown(lambda k: k)) == []
+    with pytest.raises(UserError, match=r"camera C0 are not in pixels of a picture of 1000x1000: their middle is at \(0"):
+        verdict(*unknown(lambda k: k / 500 - 1))
+    with pytest.raises(UserError, match="they are mirrored or upside down"):
+        verdict(*unknown(lambda k: (1000, 0) + (-1, 1) * k))
+    with pytest.raises(UserError, match=r"px \(median\) from the projected joints.*cameras are in another order"):
+        found = views(walking(200), cameras=(1, 0, 2, 3))
+        verdict(*(replace(t, intrinsics=None, intrinsics_provenance="none") for t in found))
+
+
+def test_frames_with_missing_or_jumping_joints_are_left_out():
+    motion = walking(60)
+    motion[10, 3] = np.nan
+    motion[30, 16] = (40, 40, 40)
+    parts = list(whole_parts(track(motion)))
+    assert [(part.start_frame, len(part)) for part in parts] == [(0, 10), (11, 19), (31, 29)]
+    assert len({part.track_id for part in parts}) == 3
+    assert [len(part) for part in whole_parts(track(motion), check=False)] == [10, 49]
+    (whole,) = whole_parts(track(walking(60)))
+    assert len(whole) == 60
