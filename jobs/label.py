@@ -8,6 +8,7 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("label"))
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,7 @@ def main(config: LabelConfig) -> int:
         work = run.survey(job)
         if work.nothing_to_do:
             Terminal().print(f"label: nothing to do: all {len(job.sources)} videos are labeled in {config.output}")
+            tell_gone(work.gone, dropped=False)
             return 0
         # Imported here, since it loads Plotly: a job with nothing to do draws no page.
         from pipelines.report.pages.label_page import label_page
@@ -39,12 +41,12 @@ def main(config: LabelConfig) -> int:
             record.log_json(report, "report.json")
             page = partial(label_page, report, config.output, {source.uri for source in job.sources})
             keep_page(page, config.output, "report.html", record)
-    show(report)
+    show(report, config.gone == "drop")
     failed = report["videos_failed"]
     return int(config.max_failed is not None and failed > config.max_failed)
 
 
-def show(report: dict[str, Any]) -> None:
+def show(report: dict[str, Any], dropped: bool = False) -> None:
     """The summary, one screen."""
     this = report["run"]
     decoders = ", ".join(f"{name} {count}" for name, count in sorted(report["decoders"].items()))
@@ -69,3 +71,13 @@ def show(report: dict[str, Any]) -> None:
             console.print(f"{kind.removesuffix('s').replace('_', ' '):<13}{entry['video']}: {entry[what]}")
         if len(report[kind]) > 8:
             console.print(f"… and {len(report[kind]) - 8} more, all in report.json")
+    for entry in report["left_out"][:8]:
+        console.print(f"{'left out':<13}{entry['files']:,} {entry['reason']}, such as {entry['examples'][0]}")
+    tell_gone(report["gone"], dropped)
+
+
+def tell_gone(gone: Sequence[str], dropped: bool) -> None:
+    """Say which videos are no longer where they were."""
+    if gone:
+        told = "their labels are dropped" if dropped else "their labels stay; gone=drop removes them"
+        Terminal().print(f"{'gone':<13}{len(gone):,} labeled videos, such as {gone[0]}: {told}")

@@ -97,7 +97,7 @@ class ShardKind:
 
         Args:
             folder: Where the shards are.
-            columns: The columns to read.
+            columns: The columns to read. One that a shard lacks, because an earlier version wrote it, is null.
             settings: The settings that they must have been made with; None: any.
             known: Shards to leave out.
 
@@ -111,7 +111,9 @@ class ShardKind:
                 for file, table in zip(some, pool.map(lambda f: _read(f, columns), some), strict=True):
                     if settings is not None:
                         self._check(file, table.schema.metadata or {}, settings)
-                    yield file, table
+                    for name in [name for name in columns if name not in table.column_names]:
+                        table = table.append_column(name, pa.nulls(len(table), self.schema.field(name).type))
+                    yield file, table.select(list(columns))
 
     def _check(self, file: str, metadata: Mapping[bytes, bytes], settings: Mapping[str, Any]) -> None:
         existing = metadata.get(FORMAT_KEY, b"unknown").decode()

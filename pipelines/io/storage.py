@@ -35,6 +35,9 @@ for _protocols, _store, _package, _extra in (
             _protocol, _store, clobber=True, errtxt=f"{_package} is missing: install raylift[{_extra}]"
         )
 
+FileSystem = fsspec.AbstractFileSystem
+"""What `filesystem` returns."""
+
 # What addresses may begin with. fsspec knows more, such as chains of addresses and shells on other machines, and an
 # address may come from a list that somebody else wrote.
 SCHEMES = ("file", "s3", "s3a", "gs", "gcs", "http", "https", "abfs", "abfss", "az", "hdfs", "memory")

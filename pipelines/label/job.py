@@ -1,13 +1,14 @@
 """A label job: its config with the addresses and settings that all its parts share, resolved once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines import registry
 from pipelines.io import storage
 from pipelines.io.addresses import named_hosts
 from pipelines.io.manifest import Settings
+from pipelines.label.video_files import LeftOut
 from pipelines.video.isolated import READER
 from schemas.configs.label import LabelConfig
 from schemas.formats.videos import VideoSource
@@ -24,6 +25,7 @@ class Job:
         output: The output, by an address that holds in any process: workers may start in another folder.
         settings: What the detections depend on, by dotted path; an output never mixes two of them.
         reader: "module:Class" of the video reader.
+        left_out: What the folders of videos hold besides.
     """
 
     config: LabelConfig
@@ -31,6 +33,7 @@ class Job:
     output: str
     settings: Mapping[str, Any]
     reader: str = READER
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @property
     def detections(self) -> str:

@@ -13,14 +13,14 @@ import pyarrow.compute as pc
 from jaxtyping import Int64
 
 from pipelines.io import storage
-from pipelines.io.shards import FAILED, ShardKind, is_failed, weights_and_layout
+from pipelines.io.shards import FAILED, FINISHED, ShardKind, is_failed, weights_and_layout
 from schemas.formats.detections import DETECTIONS, FORMAT
 
 SHARDS = ShardKind(FORMAT, DETECTIONS, key="clip_id")
 
 _COLUMNS = (
     *("video", "clip_index", "clip_count", "start_frame", "stop_frame"),
-    *("fps", "decoder", "damage", "error", "detections"),
+    *("fps", "decoder", "damage", "error", "detections", "version"),
 )
 _ROWS = pa.schema([*(DETECTIONS.field(name) for name in _COLUMNS), pa.field("file", pa.int32())])
 # Number of shards whose tables are merged: a table of a few rows is mostly overhead.
@@ -34,7 +34,8 @@ class Ledger:
     Attributes:
         videos: A row a video: `video`; `clip_count`, how many clips it was cut into; `done`, the indices of its
             finished clips; `files`, places in `files` of the shards that hold any of its clips; over the finished
-            clips `frames` (planned), `detections` (people in frames) and `fps` (null if there are none).
+            clips `frames` (planned), `detections` (people in frames), and `fps` and `version` of the video (null if there
+            are none).
         finished: A row a finished clip, each once, in the order of `videos` and of `clip_index`.
         failed: A row a clip that failed.
         files: Addresses of the shards that were read.
@@ -110,6 +111,16 @@ def retire_errors(ledger: Ledger, folder: str, videos: Sequence[str]) -> None:
         storage.remove(file)
 
 
+def retire_videos(ledger: Ledger, folder: str, videos: Sequence[str]) -> None:
+    """Remove all rows of videos that are others now or are no more; the ledger must be read anew."""
+    retired = pc.field("video").isin(pa.array(videos, pa.string()))
+    rows = pa.concat_tables([ledger.finished, ledger.failed]).filter(retired)
+    for place in rows["file"].unique().to_pylist():
+        file = ledger.files[place]
+        SHARDS.write_part(folder, FAILED if is_failed(file) else FINISHED, storage.read_table(file).filter(~retired))
+        storage.remove(file)
+
+
 def _ledger(rows: pa.Table, files: tuple[str, ...], weights: str | None, layout: str | None) -> Ledger:
     rows = rows.replace_schema_metadata(None).combine_chunks()
     encoded = rows["video"].combine_chunks().dictionary_encode()
@@ -133,7 +144,7 @@ def _ledger(rows: pa.Table, files: tuple[str, ...], weights: str | None, layout:
         "files": pa.ListArray.from_arrays(_offsets(files_of >> 32, count), (files_of & 0xFFFFFFFF).astype(np.int32)),
         "frames": total(finished["stop_frame"].to_numpy() - finished["start_frame"].to_numpy()),
         "detections": total(finished["detections"].to_numpy()),
-        "fps": finished["fps"].take(pa.array(offsets[:-1], mask=np.diff(offsets) == 0)),
+        **{name: finished[name].take(pa.array(offsets[:-1], mask=np.diff(offsets) == 0)) for name in ("fps", "version")},
     }
     return Ledger(pa.table(videos), finished, rows.filter(rows["error"].is_valid()), files, weights, layout)
 

@@ -121,7 +121,9 @@ def _halve(
 
 
 def _contents(ledger: Ledger) -> list[str]:
-    """A hash for each video of which frames its finished clips hold."""
+    """A hash for each video of which frames its finished clips hold, and of which file, as far as that is known."""
     spans = np.stack([ledger.finished[name].to_numpy() for name in ("start_frame", "stop_frame")], -1)
     ends = ledger.videos["done"].combine_chunks().offsets.to_numpy()
-    return [hashlib.sha256(spans[a:b].tobytes()).hexdigest() for a, b in pairwise(ends)]
+    versions = ledger.videos["version"].to_pylist()
+    parts = zip(pairwise(ends), versions, strict=True)
+    return [hashlib.sha256(spans[a:b].tobytes() + (version or "").encode()).hexdigest() for (a, b), version in parts]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.io import storage
 from pipelines.io.shards import digest
+from pipelines.label.video_versions import local_version
 from pipelines.ray_cluster.logs import log_failure
 from pipelines.video.errors import reason_of
 from pipelines.video.fetch import fetch_video
@@ -37,7 +39,9 @@ class PlanClips:
             done = set(row["done"] or ())
             try:
                 path = fetch_video(source.uri, int(self._config.cache_gb * 1e9), self._hosts)
-                clips = _table(plan_clips(source, self._reader.probe(path), self._config), done, started)
+                version = local_version(path) if storage.is_local(source.uri) else source.version
+                planned = plan_clips(source, self._reader.probe(path), self._config, version)
+                clips = _table(planned, done, started)
             except RunFailed as error:
                 clips = _table([failed_video(source, None) | {"run_failed": str(error)}], set(), started)
             except Exception as error:  # whatever a hostile video brings about, only this video fails
@@ -56,8 +60,16 @@ def _table(clips: Sequence[dict[str, Any]], done: Collection[int], started: floa
     return pa.Table.from_pylist(missing, schema=PLANNED)
 
 
-def plan_clips(source: VideoSource, info: VideoInfo, config: DecodeConfig) -> list[dict[str, Any]]:
+def plan_clips(
+    source: VideoSource, info: VideoInfo, config: DecodeConfig, version: str | None = None
+) -> list[dict[str, Any]]:
     """The clips of a probed video; the same video and settings always give the same clips.
+
+    Args:
+        source: The video.
+        info: What was found in it.
+        config: How it is decoded.
+        version: Of its file, see `video_versions.py`.
 
     Raises:
         WrongCamera: The camera's calibration cannot be that of this video.
@@ -78,6 +90,7 @@ def plan_clips(source: VideoSource, info: VideoInfo, config: DecodeConfig) -> li
             "codec": info.codec,
             # Damage that the probe sees, such as a missing tail, belongs to no single clip; the last one carries it.
             "damage": info.damage if index == len(starts) - 1 else None,
+            "version": version,
         }
         for index, start in enumerate(starts)
     ]

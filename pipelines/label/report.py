@@ -91,8 +91,18 @@ class PeakMemory:
             took_s = time.perf_counter() - started
 
 
-def write_report(job: Job, ledger: Ledger, tally: Tally, clock: Clock, peak_memory_mb: float) -> dict[str, Any]:
+def write_report(
+    job: Job, ledger: Ledger, tally: Tally, clock: Clock, peak_memory_mb: float, gone: Sequence[str] = ()
+) -> dict[str, Any]:
     """Compose the report and write it to `report.json` in the output.
+
+    Args:
+        job: The job.
+        ledger: What the output holds now.
+        tally: What this run did.
+        clock: When.
+        peak_memory_mb: Its memory.
+        gone: Labeled videos that are no longer where they were.
 
     Raises:
         RunFailed: It cannot be written.
@@ -117,6 +127,8 @@ def write_report(job: Job, ledger: Ledger, tally: Tally, clock: Clock, peak_memo
         "failures": failures,
         "damaged": finished.filter(pc.field("damage") != "").select(["video", "damage"]).to_pylist(),
         "too_slow": _too_slow(videos, config),
+        "left_out": job.left_out.document(),
+        "gone": list(gone),
         "run": {
             "clips": tally.clips,
             "frames": tally.frames,

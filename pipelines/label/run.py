@@ -13,9 +13,11 @@ from typing import Any
 from pipelines.io import storage
 from pipelines.label import report, status
 from pipelines.label.job import Job, detection_settings
-from pipelines.label.ledger import Ledger, read_ledger, retire_errors
+from pipelines.label.ledger import Ledger, read_ledger, retire_errors, retire_videos
 from pipelines.label.link_shards import LinkShard, plan_link_shards, remove_outdated
+from pipelines.label.video_files import LeftOut
 from pipelines.label.video_sources import find_videos
+from pipelines.label.video_versions import changed_videos, gone_videos
 from pipelines.ray_cluster import session
 from schemas.configs.label import LabelConfig
 from schemas.formats.videos import VideoSource
@@ -30,25 +32,36 @@ class Work:
         ledger: What it holds.
         videos: The videos that are not finished.
         unlinked: The link shards whose tracks are missing or outdated, as far as known before detecting.
+        retired: Addresses of the labeled videos that are other files now, or are gone and shall be dropped.
+        gone: Addresses of the labeled videos that are no input, and are no longer where they were.
     """
 
     ledger: Ledger
     videos: Sequence[VideoSource]
     unlinked: Sequence[LinkShard]
+    retired: Sequence[str] = ()
+    gone: Sequence[str] = ()
 
     @property
     def nothing_to_do(self) -> bool:
         """Whether the output is complete."""
-        return not self.videos and not self.unlinked
+        return not self.videos and not self.unlinked and not self.retired
 
 
-def prepare(config: LabelConfig) -> Job:
+def prepare(config: LabelConfig, whole_output: str | None = None) -> Job:
     """Find the videos and resolve addresses and settings.
+
+    Args:
+        config: The config.
+        whole_output: Folder of all that comes of this command, where that is more than labels.
 
     Raises:
         UserError: An input that does not exist, a manifest that cannot be used, or an unknown detector.
     """
-    return Job(config, find_videos(config.videos), storage.absolute(config.output), detection_settings(config))
+    left_out = LeftOut()
+    sources = find_videos(config.videos, whole_output or config.output, left_out)
+    settings = detection_settings(config)
+    return Job(config, sources, storage.absolute(config.output), settings, left_out=left_out)
 
 
 def survey(job: Job) -> Work:
@@ -61,8 +74,11 @@ def survey(job: Job) -> Work:
         storage.remove_leftovers(folder)
     ledger = read_ledger(job.detections, job.settings)
     shares = ledger.shares([source.uri for source in job.sources])
-    unfinished = [source for source, share in zip(job.sources, shares, strict=True) if share < 1]
-    return Work(ledger, unfinished, _unlinked(job, _link_shards(job, ledger)))
+    changed = set(changed_videos(job.sources, ledger))
+    unfinished = [s for s, share in zip(job.sources, shares, strict=True) if share < 1 or s.uri in changed]
+    gone = gone_videos(job.sources, ledger)
+    retired = [*sorted(changed), *(gone if job.config.gone == "drop" else ())]
+    return Work(ledger, unfinished, _unlinked(job, _link_shards(job, ledger)), retired, gone)
 
 
 def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> dict[str, Any]:
@@ -79,10 +95,11 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
     """
     from pipelines.label import pipeline  # here: it loads Ray, which a job with nothing to do never needs
 
-    status.write_manifest(job, work.ledger)
+    ledger = _without_retired(job, work)
+    status.write_manifest(job, ledger)
     session.connect()
     started_at = time.time()
-    tally, ledger = report.Tally(), work.ledger
+    tally = report.Tally()
     with report.PeakMemory() as memory:
         if work.videos:
             uris = [source.uri for source in work.videos]
@@ -100,7 +117,14 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
             on_progress(Progress("link", done, len(unlinked), "files"))
         remove_outdated(job.tracks, shards)
     clock = report.Clock(started_at, detected_at, time.time())
-    return report.write_report(job, ledger, tally, clock, memory.peak_mb)
+    return report.write_report(job, ledger, tally, clock, memory.peak_mb, work.gone)
+
+
+def _without_retired(job: Job, work: Work) -> Ledger:
+    if not work.retired:
+        return work.ledger
+    retire_videos(work.ledger, job.detections, work.retired)
+    return read_ledger(job.detections, job.settings)
 
 
 def _link_shards(job: Job, ledger: Ledger) -> list[LinkShard]:

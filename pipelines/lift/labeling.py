@@ -26,7 +26,8 @@ def prepare_labeling(config: LiftConfig, card: LifterCard) -> label.Job:
             link=config.link,
             assumed_fov_deg=config.assumed_fov_deg,
             network=config.network,
-        )
+        ),
+        whole_output=config.output,
     )
     require_layout(card, load_detector(config.detector, 1, "cpu").layout.name)
     return job

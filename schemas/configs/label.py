@@ -1,6 +1,6 @@
 """Config of the label job."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -87,6 +87,10 @@ class LabelConfig(JobConfig):
 
     max_failed: int | None = Field(default=0, ge=0)
     """Number of videos that may fail before the exit code is 1; null: any number."""
+
+    gone: Literal["keep", "drop"] = "keep"
+    """Labels of videos that are no longer where they were, and are no input: keep (they are told of), or drop. A disk
+    that is not mounted looks as if its videos were gone."""
 
     workers: WorkersConfig = WorkersConfig()
     """Number and size of the worker processes."""

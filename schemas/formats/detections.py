@@ -33,6 +33,7 @@ PLAN_FIELDS: list[pa.Field] = [
     pa.field("plan_s", pa.float64(), metadata={"unit": "s, this clip's share"}),
     pa.field("damage", pa.string(), metadata={"meaning": "what is damaged or missing, though the row is done"}),
     pa.field("error", pa.string(), metadata={"meaning": "why there is no result; retried by the next run"}),
+    pa.field("version", pa.string(), metadata={"meaning": "of the video's file; another one is labeled anew"}),
 ]
 
 _PERSON = pa.struct(

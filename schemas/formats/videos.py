@@ -20,6 +20,7 @@ class VideoSource(BaseModel):
         intrinsics: Calibration of the camera, if the manifest has it.
         calibrated_wh: Size of the pictures that it was calibrated with, px; None: that of the video.
         fov_deg: Horizontal field of view, if the manifest has it instead of a calibration.
+        version: What a store's listing says of the object that the video is now; None if nothing does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -31,6 +32,7 @@ class VideoSource(BaseModel):
     intrinsics: Intrinsics | None = None
     calibrated_wh: tuple[Pixels, Pixels] | None = None
     fov_deg: Annotated[float, Field(ge=5, le=175)] | None = None
+    version: str | None = None
 
     @model_validator(mode="after")
     def _one_camera(self) -> Self:
@@ -41,9 +43,9 @@ class VideoSource(BaseModel):
         return self
 
     def facts(self) -> dict[str, Any]:
-        """All that is known, for hashes: fields that version 0.1.0 lacked are in it only where they are given."""
+        """What the inputs say of it, for hashes: fields that version 0.1.0 lacked are there only where they are given."""
         later = {name for name in ("calibrated_wh", "fov_deg") if getattr(self, name) is None}
-        return self.model_dump(exclude=later)
+        return self.model_dump(exclude={*later, "version"})
 
     def intrinsics_at(self, width: int, height: int) -> Intrinsics | None:
         """The calibration for the size that the video turns out to have; None if there is none.

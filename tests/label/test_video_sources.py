@@ -10,6 +10,7 @@ import pytest
 from label.odd_names import ODD_NAMES
 from pyarrow import csv
 
+from pipelines.label.video_files import LeftOut
 from pipelines.label.video_sources import find_videos
 from schemas.errors import UserError
 
@@ -95,3 +96,61 @@ def test_a_name_that_is_no_text_is_one_clear_line(tmp_path):
     pq.write_table(pa.table({"uri": ["a\0b.mp4"]}), tmp_path / "m.parquet")
     with pytest.raises(UserError, match="the name is no text"):
         find_videos(str(tmp_path / "m.parquet"))
+
+
+HEADS = {
+    "disc.bin": b"\0\0\x01\xba" + bytes(600),
+    "stream": (b"\x47" + bytes(187)) * 4,
+    "camera.xyz": b"\0\0\0\x18ftypisom" + bytes(600),
+    "page.xyz": b"<html>" + bytes(600),
+    "sound.xyz": b"\0\0\0\x18ftypM4A " + bytes(600),
+    "photo.jpg": b"\xff\xd8" + bytes(600),
+}
+
+
+def test_what_a_folder_holds_is_taken_or_accounted_for(tmp_path):
+    folder = tmp_path / "v"
+    for name in ("good.mp4", "clip.MXF", ".thumbnails/hidden.mp4", ".half.mp4", "out/film.mp4", "notes.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    for name, head in HEADS.items():
+        (folder / name).write_bytes(head)
+    (tmp_path / "nas").mkdir()
+    (tmp_path / "nas" / "far.mp4").write_bytes(b"x")
+    (folder / "linked").symlink_to(tmp_path / "nas")
+    (folder / "loop").symlink_to(folder)
+    left_out = LeftOut()
+    found = find_videos(str(folder), str(folder / "out"), left_out)
+    assert names(found) == ["camera.xyz", "clip.MXF", "disc.bin", "good.mp4", "far.mp4", "stream"]
+    told = {entry["reason"]: [path.rsplit("/", 1)[1] for path in entry["examples"]] for entry in left_out.document()}
+    assert told == {
+        "no video: .xyz": ["page.xyz", "sound.xyz"],
+        "no video: .txt": ["notes.txt"],
+        "no video: .jpg": ["photo.jpg"],
+        "hidden folder": [".thumbnails"],
+        "hidden file": [".half.mp4"],
+        "the output of this job": ["out"],
+        "linked folder that is taken elsewhere": ["loop"],
+    }
+    assert names(find_videos(f"{folder}/*/*.mp4", str(folder / "out"))) == ["far.mp4"]
+
+
+def test_what_a_store_holds_is_taken_or_accounted_for():
+    memory = fsspec.filesystem("memory")
+    for name in ("a.mp4", ".trash/b.mp4", "out/c.mp4", "d.txt"):
+        memory.pipe(f"/shelf/{name}", b"x")
+    left_out = LeftOut()
+    assert names(find_videos("memory://shelf", "memory://shelf/out", left_out)) == ["a.mp4"]
+    assert {entry["reason"] for entry in left_out.document()} == {
+        *("hidden folder", "the output of this job", "no video: .txt"),
+    }
+
+
+@pytest.mark.parametrize("entry", ["imgs", "imgs/*.jpg", "imgs/%04d.jpg"])
+def test_pictures_are_one_line_that_says_how_they_become_a_video(tmp_path, monkeypatch, entry):
+    (tmp_path / "imgs").mkdir()
+    for number in range(3):
+        (tmp_path / "imgs" / f"{number:04d}.jpg").write_bytes(b"\xff\xd8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"pictures \(.jpg\), not videos; .* ffmpeg -framerate 30 -pattern_type glob"):
+        find_videos(entry)

@@ -1,0 +1,152 @@
+"""The videos of a folder: by their ending or else by their first bytes, with account of everything that is left out."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.io import storage
+from schemas.errors import UserError
+
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
+    *(".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob", ".qt", ".m2v", ".3g2", ".f4v", ".asf", ".divx"),
+)
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".gif")
+# Of other files nobody expects to be a video, so that their first bytes are not read.
+_OTHER_SUFFIXES = (
+    *(".txt", ".md", ".csv", ".tsv", ".json", ".yaml", ".yml", ".xml", ".html", ".pdf", ".log", ".py", ".parquet"),
+    *(".npz", ".npy", ".zip", ".gz", ".tar", ".db", ".m4a", ".mp3", ".wav", ".ogg", ".opus", ".aac", ".srt", ".vtt"),
+)
+# First bytes of containers of video, and where they stand; in ISO files the kind of the first box.
+_MAGIC = (
+    *((4, box) for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
+    *((0, head) for head in (b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\0\0\x01\xba", b"\0\0\x01\xb3")),
+    *((0, head) for head in (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x06\x0e\x2b\x34\x02\x05\x01\x01", b"DHAV")),
+    (8, b"AVI "),
+)
+# ISO files of sound and of pictures.
+_NO_VIDEO_BRANDS = (b"M4A ", b"M4B ", b"heic", b"heix", b"mif1", b"msf1", b"avif")
+# Packets of MPEG-TS begin with this byte; on discs each has four bytes in front.
+_TS_SYNC, _TS_PACKETS = 0x47, ((0, 188), (4, 192))
+_HEAD_BYTES = 512
+
+
+@dataclass
+class LeftOut:
+    """What a folder holds besides videos that are taken: the paths by the reason."""
+
+    paths: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, path: str, reason: str) -> None:
+        """Note a file or folder that is not taken."""
+        self.paths.setdefault(reason, []).append(path)
+
+    def document(self, examples: int = 5) -> list[dict[str, Any]]:
+        """A dict for each reason, the most frequent first."""
+        by_count = sorted(self.paths.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+        return [
+            {"reason": reason, "files": len(paths), "examples": sorted(paths)[:examples]} for reason, paths in by_count
+        ]
+
+
+def videos_in(folder: str, output: str | None, left_out: LeftOut) -> dict[str, str | None]:
+    """The videos in a folder and all folders below it: path on its file system, and version if a listing says it.
+
+    Args:
+        folder: Its address.
+        output: Path of the job's output on the same file system, whose files are no input; None if it lies elsewhere.
+        left_out: Takes what is not a video.
+    """
+    fs, path = storage.filesystem(folder)
+    local = storage.is_local(folder)
+    files = _local_files(path, output, left_out) if local else _remote_files(fs, path, output, left_out)
+    videos = {}
+    for file, version in files:
+        name = file.rpartition("/")[2]
+        ending = os.path.splitext(name)[1].lower()
+        if name.startswith("."):
+            left_out.add(file, "hidden file")
+        elif ending in VIDEO_SUFFIXES or (local and ending not in _KNOWN and _begins_like_a_video(file)):
+            videos[file] = version
+        else:
+            left_out.add(file, f"no video: {ending}" if ending else "no video: no ending")
+    return videos
+
+
+def listed_version(entry: Mapping[str, Any]) -> str | None:
+    """The version of an object, from its entry in a listing; None if that does not say."""
+    tag = next((entry[name] for name in ("ETag", "etag", "md5Hash", "LastModified", "updated") if entry.get(name)), None)
+    return None if tag is None else f"{entry.get('size')}-{tag}"
+
+
+def no_pictures(entry: str, paths: list[str]) -> None:
+    """Refuse pictures, which a decoder would take for videos of one frame each.
+
+    Raises:
+        UserError: There are pictures; with the command that makes one video of numbered ones.
+    """
+    pictures = [path for path in paths if path.lower().endswith(PICTURE_SUFFIXES)]
+    if pictures:
+        ending = os.path.splitext(pictures[0])[1]
+        raise UserError(
+            f"videos={entry}: these are {len(pictures):,} pictures ({ending}), not videos; make one video of them at the "
+            f"rate that they were taken at: ffmpeg -framerate 30 -pattern_type glob -i 'FOLDER/*{ending}' -crf 12 FILE.mp4"
+        )
+
+
+_KNOWN = (*VIDEO_SUFFIXES, *PICTURE_SUFFIXES, *_OTHER_SUFFIXES)
+
+
+def _local_files(folder: str, output: str | None, left_out: LeftOut) -> Iterator[tuple[str, None]]:
+    """All files below a folder. Links to folders are followed, each folder once, so that loops end."""
+    seen = {os.path.realpath(folder)}
+
+    def note(error: OSError) -> None:
+        left_out.add(str(error.filename), f"cannot be read: {error.strerror}")
+
+    for here, folders, files in os.walk(folder, onerror=note, followlinks=True):
+        kept = []
+        for name in sorted(folders):
+            path = os.path.join(here, name)
+            real = os.path.realpath(path)
+            if name.startswith("."):
+                left_out.add(path, "hidden folder")
+            elif output is not None and real == os.path.realpath(output):
+                left_out.add(path, "the output of this job")
+            elif real in seen:
+                left_out.add(path, "linked folder that is taken elsewhere")
+            else:
+                seen.add(real)
+                kept.append(name)
+        folders[:] = kept
+        yield from ((os.path.join(here, name), None) for name in files)
+
+
+def _remote_files(
+    fs: storage.FileSystem, folder: str, output: str | None, left_out: LeftOut
+) -> Iterator[tuple[str, str | None]]:
+    for path, entry in fs.find(folder, detail=True).items():
+        below = path.removeprefix(folder).strip("/").split("/")[:-1]
+        if any(name.startswith(".") for name in below):
+            left_out.add(path, "hidden folder")
+        elif output is not None and path.startswith(f"{output.rstrip('/')}/"):
+            left_out.add(path, "the output of this job")
+        else:
+            yield path, listed_version(entry)
+
+
+def _begins_like_a_video(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    if head[4:8] == b"ftyp" and head[8:12] in _NO_VIDEO_BRANDS:
+        return False
+    if any(head[at : at + len(magic)] == magic for at, magic in _MAGIC):
+        return True
+    # Three packets in a row, as one byte is no evidence.
+    return any(
+        len(head) > at + 2 * size and all(head[at + n * size] == _TS_SYNC for n in range(3)) for at, size in _TS_PACKETS
+    )

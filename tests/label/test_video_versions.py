@@ -1,0 +1,83 @@
+"""A file that was replaced is another video; one that was only touched or copied back is the same."""
+
+import os
+import shutil
+
+import pytest
+from label.detection_samples import SETTINGS, clip, sources, write_shard
+
+from pipelines.label.ledger import Ledger, read_ledger, retire_videos
+from pipelines.label.link_shards import plan_link_shards
+from pipelines.label.video_versions import changed_videos, gone_videos, local_version
+from schemas.formats.videos import VideoSource
+
+
+@pytest.fixture
+def output(tmp_path):
+    """An output that holds two videos, in shards that share rows."""
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(name.encode() * 50_000)
+    versions = {name: local_version(tmp_path / name) for name in ("a.mp4", "b.mp4")}
+    for index in range(2):
+        rows = [clip(str(tmp_path / name), index, 2, version=version) for name, version in versions.items()]
+        write_shard(tmp_path / "out", rows)
+    return tmp_path / "out"
+
+
+def held(output) -> Ledger:
+    return read_ledger(str(output), SETTINGS)
+
+
+def inputs(output) -> list[VideoSource]:
+    return sources(str(output.parent / "a.mp4"), str(output.parent / "b.mp4"))
+
+
+def test_only_a_file_with_other_content_has_changed(output):
+    first = output.parent / "a.mp4"
+    assert changed_videos(inputs(output), held(output)) == []
+    os.utime(first, (1, 1))
+    shutil.copy(first, output.parent / "copy")
+    (output.parent / "copy").replace(first)
+    assert changed_videos(inputs(output), held(output)) == [], "only touched, or copied back"
+    first.write_bytes(b"x.mp4" * 50_000)
+    assert changed_videos(inputs(output), held(output)) == [str(first)], "of the same size"
+    first.write_bytes(b"x")
+    assert changed_videos(inputs(output), held(output)) == [str(first)]
+
+
+def test_an_object_has_changed_if_its_store_says_so(tmp_path):
+    write_shard(tmp_path, [clip("memory://b/x.mp4", 0, 1, version="5-tag")])
+    ledger = held(tmp_path)
+    for version, changed in (("5-tag", []), ("5-other", ["memory://b/x.mp4"]), (None, [])):
+        assert changed_videos([VideoSource(uri="memory://b/x.mp4", version=version)], ledger) == changed
+
+
+def test_labels_of_earlier_versions_count_as_those_of_the_present_files(output, tmp_path):
+    write_shard(tmp_path / "old", [clip(str(tmp_path / "a.mp4"), 0, 1)])
+    assert changed_videos(inputs(output), held(tmp_path / "old")) == []
+
+
+def test_retired_videos_leave_and_others_stay(output):
+    first, second = (source.uri for source in inputs(output))
+    before = held(output)
+    tracks = {shard.uri for shard in plan_link_shards("t", before, inputs(output), {})}
+    retire_videos(before, str(output), [first])
+    after = held(output)
+    assert after.videos["video"].to_pylist() == [second]
+    assert after.videos["done"].to_pylist() == [[0, 1]]
+    assert {shard.uri for shard in plan_link_shards("t", after, inputs(output), {})}.isdisjoint(tracks)
+
+
+def test_tracks_of_a_changed_video_are_linked_again(tmp_path):
+    names = []
+    for version in ("1-1-a", "1-2-b"):
+        write_shard(tmp_path / version, [clip("a.mp4", 0, 1, version=version)])
+        names.append(plan_link_shards("t", held(tmp_path / version), sources("a.mp4"), {})[0].uri)
+    assert names[0] != names[1]
+
+
+def test_videos_that_are_no_longer_there_are_gone(output):
+    assert gone_videos([], held(output)) == []
+    (output.parent / "a.mp4").rename(output.parent / "renamed.mp4")
+    assert gone_videos(inputs(output)[1:], held(output)) == [str(output.parent / "a.mp4")]
+    assert gone_videos(inputs(output), held(output)) == [], "an input says itself that it cannot be read"
