@@ -89,9 +89,10 @@ def _merge_all(model: type[JobConfig], arguments: Sequence[str]) -> tuple[dict[s
             given = _assignment(argument) if _is_field(model, argument) else _recipe(argument)
             if isinstance(space := structure(given.get("search_space")), dict):
                 # A dimension replaces that of an earlier recipe as a whole, or two kinds of values would be mixed.
+                del given["search_space"]
                 earlier = values.get("search_space")
-                given["search_space"] = merge_spaces(earlier if isinstance(earlier, dict) else {}, space)
-                values.pop("search_space", None)
+                values["search_space"] = earlier if isinstance(earlier, dict) else {}
+                values["search_space"] = merge_spaces(values["search_space"], space)
             _merge(values, given)
         except UserError as error:
             mistakes.append(str(error))

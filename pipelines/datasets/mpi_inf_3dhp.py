@@ -66,7 +66,7 @@ class MpiInf3dhp:
             for camera, arrays in _by_camera(uri, sequence, cameras).items()
         ]
         motions = (self._positions(*view) for view in views)
-        world = World(self._config.unit, "-y", motions, layout("h36m17"), target="-y")
+        world = World(self._config.unit, "-y", motions, layout("h36m17"), target="-y", usual="mm")
         self.notes += world.notes
         for view in views:
             yield from self._runs(*view, world)

@@ -158,7 +158,7 @@ def _wrong(name: str, person: _Person) -> Iterator[str]:
         )
 
 
-def _share(known: list[Bool[np.ndarray, " known"]]) -> float:
+def _share(known: list[Bool[np.ndarray, " _"]]) -> float:
     """The share of true values; 1 where there are none."""
     values = np.concatenate(known) if known else np.empty(0, bool)
     return float(values.mean()) if len(values) else 1.0

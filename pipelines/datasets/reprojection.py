@@ -176,8 +176,8 @@ class Reprojection:
         before = float(np.median([apart for _, _, apart in self._lags]))
         after = float(np.median([best for _, best, _ in self._lags]))
         return (
-            f"keypoints are {before:,.1f} px (median) from the projected joints, and {after:,.1f} px from those of "
-            f"{abs(lag)} frames {'earlier' if lag > 0 else 'later'}: they are shifted in time"
+            f"keypoints are {before:,.1f} px (median) from the projected joints, and {after:,.1f} px from "
+            f"{_other_frames(lag)}: they are shifted in time"
         )
 
     def _explain(self, camera: str) -> str | None:
@@ -220,7 +220,11 @@ def _changes(pairs: Sequence[Pair]) -> Iterator[tuple[float, str]]:
     yield apart(swapped), "mirroring the pictures and swapping left and right"
     lag = Counter(_best_lag(pair)[0] for pair in pairs).most_common(1)[0][0]
     moved = float(np.median([pair.apart_px(lag=lag) for pair in pairs if len(pair.keypoints) > abs(lag)] or [math.inf]))
-    yield moved, f"taking them {abs(lag)} frames {'later' if lag > 0 else 'earlier'} (shifted in time)"
+    yield moved, f"taking them for {_other_frames(lag)} (shifted in time)"
+
+
+def _other_frames(lag: int) -> str:
+    return f"those of {abs(lag)} frames {'earlier' if lag > 0 else 'later'}"
 
 
 def _spread(points: Float[np.ndarray, "points 2"]) -> float:

@@ -73,16 +73,23 @@ class World:
         motions: Motions of the file, from which is decided what is `auto`.
         layout: Their joint layout.
         target: The axis that shall point up: that of the cameras' world.
+        usual: The unit that is taken where none makes people as tall as people are; the check of plausibility says so.
     """
 
     def __init__(
-        self, unit: Unit | float, up: Axis, motions: Iterable[np.ndarray], layout: JointLayout, target: Axis = "z"
+        self,
+        unit: Unit | float,
+        up: Axis,
+        motions: Iterable[np.ndarray],
+        layout: JointLayout,
+        target: Axis = "z",
+        usual: Unit = "m",
     ) -> None:
         self.notes: list[str] = []
         bodies: list[Body] = []
         if "auto" in (unit, up):
             bodies = [Body(motion[:: 1 + len(motion) // _FRAMES], layout) for motion in islice(motions, _MOTIONS)]
-        self._metres = self._unit(bodies) if unit == "auto" else UNITS_M[unit] if isinstance(unit, str) else unit
+        self._metres = self._unit(bodies, usual) if unit == "auto" else UNITS_M[unit] if isinstance(unit, str) else unit
         up = self._axis(bodies, target) if up == "auto" else up
         self._turn = None if up == target else np.linalg.inv(np.array(_TO_Z[target])) @ np.array(_TO_Z[up])
 
@@ -92,15 +99,14 @@ class World:
             positions = positions * self._metres
         return positions if self._turn is None else positions @ self._turn.T
 
-    def _unit(self, bodies: Sequence[Body]) -> float:
+    def _unit(self, bodies: Sequence[Body], usual: Unit) -> float:
         stature = median(np.array([body.stature() for body in bodies]))
-        unit = unit_of(stature)
-        if unit not in (None, "m"):
+        unit = unit_of(stature) or usual
+        if unit != usual:
             self.notes.append(
                 f"source.unit: people are {stature:,.4g} units tall, taken as {unit}: {stature * UNITS_M[unit]:.2f} m"
             )
-        # Where no unit fits, the check of plausibility says so.
-        return UNITS_M[unit or "m"]
+        return UNITS_M[unit]
 
     def _axis(self, bodies: Sequence[Body], target: Axis) -> Axis:
         shares = [body.towards_head() / body.stature() for body in bodies]

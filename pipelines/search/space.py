@@ -210,8 +210,6 @@ def _checked(config: TuneConfig, path: str, dimension: Dimension, plugins: Plugi
             mistakes.append(str(error))
     if mistakes:
         raise UserError("\n".join(mistakes))
-    if dimension.kind == "choice" and any(value in taken[:place] for place, value in enumerate(taken)):
-        raise UserError(f"search_space.{path}={taken}: choice has the same value twice")
     if dimension.kind in ("uniform", "loguniform"):
         # Both bounds may be whole numbers that an integer field takes; a value between them shows that it is one.
         low, high = dimension.values

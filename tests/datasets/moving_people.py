@@ -48,7 +48,7 @@ def camera(number: int = 0) -> View:
     place = np.array([4 * np.cos(azimuth), 4 * np.sin(azimuth), 1.2])
     forward = np.array([-np.cos(azimuth), -np.sin(azimuth), 0])
     axes = np.stack([np.cross(forward, [0, 0, 1]), [0, 0, -1], forward], axis=1)
-    intrinsics = Intrinsics(fx=1100 + 20 * number, fy=1100, cx=510, cy=490)
+    intrinsics = Intrinsics(fx=1100 + 20 * number, fy=1100, cx=570, cy=490)
     x, y, z = place.tolist()
     return View(f"C{number}", intrinsics, matrix_to_quaternion(axes), (x, y, z), 1000, 1000)
 

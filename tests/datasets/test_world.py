@@ -37,7 +37,10 @@ def test_a_unit_may_be_a_number():
 
 @pytest.mark.parametrize(
     ("stature", "unit"),
-    [(1.6, "m"), (0.9, "m"), (160, "cm"), (64, "inch"), (1600, "mm"), (900, "mm"), (30, None), (16, None), (float("nan"), None)],
+    [
+        *((1.6, "m"), (0.9, "m"), (160.0, "cm"), (64.0, "inch"), (1600.0, "mm"), (900.0, "mm")),
+        *((30.0, None), (16.0, None), (float("nan"), None)),
+    ],
 )
 def test_the_unit_follows_from_the_stature(stature, unit):
     assert unit_of(stature) == unit

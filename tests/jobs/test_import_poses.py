@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from datasets.moving_people import walking
 
 from jobs.command_line import main
 from pipelines.tracks.keypoint_reader import read_tracks
@@ -19,7 +20,7 @@ def raylift(capfd, *arguments):
 @pytest.fixture
 def command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    motion = np.random.default_rng(0).uniform(0.2, 1.5, (50, 17, 3)).astype(np.float32)
+    motion = walking(50)
     np.savez("mocap.npz", positions_3d={"S1": {"walk": motion}, "S2": {"run": motion[:20]}})  # pyright: ignore[reportArgumentType]
     return ["source=mocap17", "source.positions=mocap.npz", "source.views=2", "output=out"]
 
@@ -131,3 +132,39 @@ def test_the_job_is_an_mlflow_run(command, capfd):
     assert run.data.params["source.noise_px"] == "5.0"
     assert (run.data.metrics["tracks"], run.data.metrics["labeled_frames"]) == (4, 140)
     assert len(run.data.tags["raylift.digest"]) == 32
+
+
+MOCAP = ("source=mocap17", "source.noise_px=0")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((*MOCAP, "source.positions=m.npz"), 0, ""),
+        ((*MOCAP, "source.positions=swapped.npz"), 0, ""),
+        ((*MOCAP, "source.positions=mm.npz"), 0, "note         source.unit: people are 1,634 units tall, taken as mm"),
+        ((*MOCAP, "source.positions=yup.npz"), 0, "note         source.up: heads are above ankles along y"),
+        ((*MOCAP, "source.positions=mm.npz", "source.unit=m"), 2, "S01 is 1,634 m tall from the ankles to the head, 0.5 to"),
+        ((*MOCAP, "source.positions=yup.npz", "source.up=z"), 2, "heads are above ankles in 0% of the frames"),
+        (("source=human36m", "source.positions=h36_m.npz", "source.keypoints=k_ok.npz"), 0, ""),
+        (
+            ("source=human36m", "source.positions=h36_m.npz", "source.keypoints=k_norm.npz"),
+            *(2, "px (median) from the projected joints, at most "),
+        ),
+        (("source=human36m", "source.positions=h36_m.npz", "source.keypoints=k_norm.npz", "source.check=false"), 0, ""),
+    ],
+)
+def test_odd_recordings_are_understood_or_refused(shared_data, tmp_path, monkeypatch, capfd, arguments, code, said):
+    monkeypatch.chdir(shared_data / "odd" / "mocap_units")
+    found, out, err = raylift(capfd, *arguments, f"output={tmp_path / 'out'}")
+    assert (found, said in out + err) == (code, True)
+    assert (tmp_path / "out").exists() == (code == 0)
+
+
+def test_frames_without_all_joints_are_left_out_and_noted(command, tmp_path, capfd):
+    motion = walking(50)
+    motion[20, 4] = np.nan
+    np.savez("mocap.npz", positions_3d={"S1": {"walk": motion}})  # pyright: ignore[reportArgumentType]
+    _, out, _ = raylift(capfd, *command)
+    assert "/S1/walk/C0: 1 of 50 frames are left out: joints are missing or jump" in out
+    assert [(t.start_frame, len(t)) for t in read_tracks("out/tracks")] == [(0, 20), (21, 29)] * 2
