@@ -1,7 +1,7 @@
 """Command lines: `[recipe ...] [field.path=value ...]` become nested values, and these a checked config.
 
-A recipe is a YAML file, or one of those that are installed with the package, by its name. Here values are only put where
-they belong; what their text means follows from their fields, see `schemas.typed_text`.
+A recipe is a YAML file, or one of those that are installed with the package, by its name. Here values are only put
+where they belong; what their text means follows from their fields, see `schemas.typed_text`.
 """
 
 import difflib

@@ -62,7 +62,7 @@ class Body:
         return self.head - self.middle("ankle")
 
     def limb_spread(self) -> float:
-        """How much the lengths of the limbs vary: from the 10th to the 90th percentile over the median, their median."""
+        """How much the limbs vary in length: from the 10th to the 90th percentile over the median, their median."""
         lengths = [limb[np.isfinite(limb)] for limb in self.limbs().T]
         shares = [np.percentile(limb, (10, 50, 90)) for limb in lengths if len(limb)]
         return median(np.array([(high - low) / max(middle, 1e-9) for low, middle, high in shares]))

@@ -31,7 +31,7 @@ BENT_KNEES, FORWARD = 50, 0.5
 MOST = 0.5
 # How far beyond its borders a picture is within reach of people, as a share of its size, and how near they come, m.
 REACH, NEAREST_M = 0.5, 0.3
-# A frame is bad where a limb is longer or shorter than its median by this factor, if at most this share of the frames is.
+# A frame is bad where a limb is longer or shorter than its median by this factor, if at most this share of frames is.
 JUMP, RARE = 2.0, 0.2
 FIX = "correct the source, or give source.check=false to import it as it is"
 
@@ -89,13 +89,13 @@ class Plausibility:
         wrong = [line for name, person in self._people.items() for line in _wrong(name, person)]
         if (upright := _share(self._upright)) < MOST:
             wrong.append(
-                f"heads are above ankles in {upright:.0%} of the frames, at least {MOST:.0%} are expected; another axis "
-                "points up: give source.up"
+                f"heads are above ankles in {upright:.0%} of the frames, at least {MOST:.0%} are expected; another "
+                "axis points up: give source.up"
             )
         if (in_reach := _share(self._in_reach)) < MOST:
             wrong.append(
-                f"people are in front of the camera and within reach of its picture in {in_reach:.0%} of the frames, at "
-                f"least {MOST:.0%} are expected; positions and cameras are of different worlds or units"
+                f"people are in front of the camera and within reach of its picture in {in_reach:.0%} of the frames, "
+                f"at least {MOST:.0%} are expected; positions and cameras are of different worlds or units"
             )
         if self._reprojection is not None:
             wrong += self._reprojection.wrong()
@@ -121,7 +121,8 @@ def whole_parts(track: KeypointTrack, check: bool = True) -> Iterator[KeypointTr
 def _whole_frames(track: KeypointTrack, check: bool) -> Bool[np.ndarray, " frames"]:
     if track.positions is None or track.positions_layout is None:
         return np.ones(len(track), bool)
-    whole = np.isfinite(track.positions).all((1, 2)) & np.isfinite(track.keypoints).all((1, 2))
+    arrays = (track.positions, track.keypoints)
+    whole = np.stack([np.isfinite(array).all(axis=-1).all(axis=-1) for array in arrays]).all(axis=0)
     limbs = Body(track.positions, layout(track.positions_layout)).limbs()
     if check and whole.any() and np.isfinite(limbs[whole]).all():
         ratio = limbs / np.maximum(np.median(limbs[whole], axis=0), 1e-9)
@@ -137,8 +138,8 @@ def _wrong(name: str, person: _Person) -> Iterator[str]:
     low, high = STATURE_M
     if not low <= stature <= high and np.isfinite(stature):
         yield (
-            f"{name} is {stature:,.4g} m tall from the ankles to the head, {low} to {high} m are possible; the positions "
-            "are in another unit: give source.unit"
+            f"{name} is {stature:,.4g} m tall from the ankles to the head, {low} to {high} m are possible; the "
+            "positions are in another unit: give source.unit"
         )
     if (spread := median(np.array(person.spreads))) > MOST_SPREAD:
         yield (
@@ -148,8 +149,8 @@ def _wrong(name: str, person: _Person) -> Iterator[str]:
     knees = np.concatenate(person.knees)
     if len(knees) >= BENT_KNEES and knees.mean() < FORWARD:
         yield (
-            f"the knees of {name} bend forward in {knees.mean():.0%} of {len(knees):,} frames, at least {FORWARD:.0%} are "
-            "expected; left and right are swapped, or the positions are mirrored"
+            f"the knees of {name} bend forward in {knees.mean():.0%} of {len(knees):,} frames, at least {FORWARD:.0%} "
+            "are expected; left and right are swapped, or the positions are mirrored"
         )
     if (shoulders := _share(person.shoulders)) < MOST:
         yield (

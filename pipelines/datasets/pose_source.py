@@ -129,14 +129,17 @@ def bounding_boxes(keypoints: Float[np.ndarray, "frames joints 2"]) -> Float32[n
 def fill_missing(
     keypoints: Float[np.ndarray, "frames joints 2"], scores: Float[np.ndarray, "frames joints"] | None
 ) -> tuple[Float[np.ndarray, "frames joints 2"], Float[np.ndarray, "frames joints"] | None]:
-    """Keypoints and scores in which missing joints, (0, 0) or not finite, have score 0 and lie between their neighbours
-    in time; where none are missing, both as they are.
+    """Keypoints and scores in which missing joints, (0, 0) or not finite, have score 0.
+
+    They lie between their neighbours in time. Where none are missing, both are as they were.
     """
     missing = ~np.isfinite(keypoints).all(-1) | (keypoints == 0).all(-1)
     if not missing.any():
         return keypoints, scores
     filled, frames = keypoints.copy(), np.arange(len(keypoints))
-    middle = np.nanmean(np.where(missing[..., None], np.nan, keypoints), axis=(0, 1)) if not missing.all() else np.zeros(2)
+    middle = (
+        np.nanmean(np.where(missing[..., None], np.nan, keypoints), axis=(0, 1)) if not missing.all() else np.zeros(2)
+    )
     for joint in range(keypoints.shape[1]):
         known = ~missing[:, joint]
         for axis in range(2):

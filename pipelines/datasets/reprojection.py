@@ -1,7 +1,7 @@
 """Whether keypoints are those of the positions: positions are projected by their camera and compared.
 
-Where they are not, what people get wrong is tried: another resolution, pictures cut or mirrored, left and right swapped,
-other frames, cameras in another order. The one that explains the distance is part of the message.
+Where they are not, what people get wrong is tried: another resolution, pictures cut or mirrored, left and right
+swapped, other frames, cameras in another order. What explains the distance is part of the message.
 """
 
 import math
@@ -27,8 +27,8 @@ MOST_APART = 0.06
 LEAST_SHARED = 4
 # An explanation must bring keypoints this much closer.
 CLOSER = 0.5
-# Keypoints that are closer than this to the projected joints, as a share of the person's size, are not asked for a shift
-# in time. The longest one is tried on so many tracks.
+# Keypoints that are closer than this to the projected joints, as a share of the person's size, are not asked for a
+# shift in time. It is tried on so many tracks, up to so many seconds.
 STILL, LAG_TRACKS, LONGEST_LAG_S = 0.01, 100, 1.0
 # Tracks that are kept for the explanations, and how many of one camera are tried.
 KEPT, TRIED = 400, 4
@@ -158,7 +158,9 @@ class Reprojection:
             if (focal <= 0).any():
                 reason = "they are mirrored or upside down"
             elif not ((share > _MIDDLE[0]) & (share < _MIDDLE[1])).all():
-                reason = f"their middle is at ({middle[0]:.4g}, {middle[1]:.4g}); they are of another size, or normalised"
+                reason = (
+                    f"their middle is at ({middle[0]:.4g}, {middle[1]:.4g}); they are of another size, or normalised"
+                )
             else:
                 values = dict(zip(("fx", "fy", "cx", "cy"), [*focal, *middle], strict=True))
                 reason = Intrinsics(**values).implausible(width, height)
@@ -244,7 +246,7 @@ def _fit_camera(
     keypoints: Float[np.ndarray, "frames joints 2"],
     known: Bool[np.ndarray, "frames joints"],
 ) -> Float[np.ndarray, "2 2"] | None:
-    """Focal lengths and the middle of the picture that bring positions closest to keypoints; None for too few points."""
+    """Focal lengths and the middle of the picture that bring positions closest to keypoints; None if too few."""
     known = known & (positions[..., 2] > 0)
     if known.sum() < LEAST_SHARED:
         return None

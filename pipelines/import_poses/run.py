@@ -204,7 +204,9 @@ def _whole_parts(job: Job, track: KeypointTrack) -> Iterator[KeypointTrack]:
         left -= len(part)
         yield part
     if left:
-        job.source.notes.append(f"{track.video}: {left} of {len(track)} frames are left out: joints are missing or jump")
+        job.source.notes.append(
+            f"{track.video}: {left} of {len(track)} frames are left out: joints are missing or jump"
+        )
 
 
 def _settings(name: str, options: JobConfig, source: PoseSource) -> Settings:

@@ -34,8 +34,8 @@ class Ledger:
     Attributes:
         videos: A row a video: `video`; `clip_count`, how many clips it was cut into; `done`, the indices of its
             finished clips; `files`, places in `files` of the shards that hold any of its clips; over the finished
-            clips `frames` (planned), `detections` (people in frames), and `fps` and `version` of the video (null if there
-            are none).
+            clips `frames` (planned), `detections` (people in frames), and `fps` and `version` of the video (null if
+            there are none).
         finished: A row a finished clip, each once, in the order of `videos` and of `clip_index`.
         failed: A row a clip that failed.
         files: Addresses of the shards that were read.
@@ -144,7 +144,9 @@ def _ledger(rows: pa.Table, files: tuple[str, ...], weights: str | None, layout:
         "files": pa.ListArray.from_arrays(_offsets(files_of >> 32, count), (files_of & 0xFFFFFFFF).astype(np.int32)),
         "frames": total(finished["stop_frame"].to_numpy() - finished["start_frame"].to_numpy()),
         "detections": total(finished["detections"].to_numpy()),
-        **{name: finished[name].take(pa.array(offsets[:-1], mask=np.diff(offsets) == 0)) for name in ("fps", "version")},
+        **{
+            name: finished[name].take(pa.array(offsets[:-1], mask=np.diff(offsets) == 0)) for name in ("fps", "version")
+        },
     }
     return Ledger(pa.table(videos), finished, rows.filter(rows["error"].is_valid()), files, weights, layout)
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from pipelines.io import storage
 from schemas.errors import UserError
@@ -76,7 +76,9 @@ def videos_in(folder: str, output: str | None, left_out: LeftOut) -> dict[str, s
 
 def listed_version(entry: Mapping[str, Any]) -> str | None:
     """The version of an object, from its entry in a listing; None if that does not say."""
-    tag = next((entry[name] for name in ("ETag", "etag", "md5Hash", "LastModified", "updated") if entry.get(name)), None)
+    tag = next(
+        (entry[name] for name in ("ETag", "etag", "md5Hash", "LastModified", "updated") if entry.get(name)), None
+    )
     return None if tag is None else f"{entry.get('size')}-{tag}"
 
 
@@ -90,8 +92,9 @@ def no_pictures(entry: str, paths: list[str]) -> None:
     if pictures:
         ending = os.path.splitext(pictures[0])[1]
         raise UserError(
-            f"videos={entry}: these are {len(pictures):,} pictures ({ending}), not videos; make one video of them at the "
-            f"rate that they were taken at: ffmpeg -framerate 30 -pattern_type glob -i 'FOLDER/*{ending}' -crf 12 FILE.mp4"
+            f"videos={entry}: these are {len(pictures):,} pictures ({ending}), not videos; make one video of them at "
+            "the rate that they were taken at: "
+            f"ffmpeg -framerate 30 -pattern_type glob -i 'FOLDER/*{ending}' -crf 12 FILE.mp4"
         )
 
 
@@ -126,7 +129,7 @@ def _local_files(folder: str, output: str | None, left_out: LeftOut) -> Iterator
 def _remote_files(
     fs: storage.FileSystem, folder: str, output: str | None, left_out: LeftOut
 ) -> Iterator[tuple[str, str | None]]:
-    for path, entry in fs.find(folder, detail=True).items():
+    for path, entry in cast(Mapping[str, Any], fs.find(folder, detail=True)).items():
         below = path.removeprefix(folder).strip("/").split("/")[:-1]
         if any(name.startswith(".") for name in below):
             left_out.add(path, "hidden folder")

@@ -1,5 +1,6 @@
 """Finds the videos that `videos=` names: a file, a folder, a glob, any fsspec URI, a list of these, or a manifest."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipelines.io import storage
@@ -43,7 +44,8 @@ def _expand(entry: str, output: str | None, left_out: LeftOut) -> Iterator[Video
     matches: Mapping[str, str | None]
     # The name of an existing file may look like a pattern, and a signed link has a question mark.
     if any(mark in entry for mark in "*?[") and not fs.exists(path):
-        found = [str(p) for p in fs.glob(path) if fs.isfile(p) and not _is_hidden(str(p))]
+        written = re.split(r"[*?[]", path, maxsplit=1)[0].count("/")
+        found = [str(p) for p in fs.glob(path) if fs.isfile(p) and not _is_hidden(str(p), written)]
         matches = {p: None for p in found if own is None or not p.startswith(f"{own}/")}
         no_pictures(entry, list(matches))
         if not matches:
@@ -73,6 +75,11 @@ def _path_on(fs: storage.FileSystem, output: str | None) -> str | None:
     return storage.absolute(output) if storage.is_local(output) and fs == other else path if fs == other else None
 
 
-def _is_hidden(path: str) -> bool:
-    """Whether it is a dot file, such as writers leave beside videos while they write."""
-    return path.rpartition("/")[2].startswith(".")
+def _is_hidden(path: str, written: int) -> bool:
+    """Whether it is a dot file, such as writers leave beside videos, or in a hidden folder that a pattern found.
+
+    Args:
+        path: The path.
+        written: How many of its folders are written out in the pattern, and so are meant.
+    """
+    return any(name.startswith(".") for name in path.split("/")[written:])

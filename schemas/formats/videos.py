@@ -43,7 +43,7 @@ class VideoSource(BaseModel):
         return self
 
     def facts(self) -> dict[str, Any]:
-        """What the inputs say of it, for hashes: fields that version 0.1.0 lacked are there only where they are given."""
+        """What the inputs say of it, for hashes: fields that version 0.1.0 lacked are there only if they are given."""
         later = {name for name in ("calibrated_wh", "fov_deg") if getattr(self, name) is None}
         return self.model_dump(exclude={*later, "version"})
 

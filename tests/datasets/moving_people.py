@@ -32,7 +32,7 @@ def walking(frames: int = 60, step: int = 1) -> np.ndarray:
     sway = np.stack([0.3 * np.sin(phase / 3), 0.1 * np.sin(phase / 2), 0 * phase], axis=-1)
     joints = {name: np.zeros((frames, 3)) + place for name, place in _STILL.items()}
     for side, sign in (("left", 1), ("right", -1)):
-        joints |= {f"{side}_{name}": np.zeros((frames, 3)) + (sign * x, y, z) for name, (x, y, z) in _SIDED.items()}
+        joints |= {f"{side}_{name}": np.tile((sign * x, y, z), (frames, 1)) for name, (x, y, z) in _SIDED.items()}
         lift = np.clip(sign * np.sin(phase), 0, None)  # 0: the leg is straight; 1: the thigh is nearly level
         zero = 0 * lift
         thigh = np.stack([zero, -np.sin(1.2 * lift), -np.cos(1.2 * lift)], axis=-1)

@@ -20,7 +20,9 @@ PARENTS_32 = (
 
 def import_pair(folder, options=None, **pair):
     positions, keypoints = human36m_pair(folder, **pair)
-    source = Human36M(Human36M.Config(**{"positions": positions, "keypoints": keypoints} | (options or {})))
+    source = Human36M(
+        Human36M.Config.model_validate({"positions": positions, "keypoints": keypoints} | (options or {}))
+    )
     return source, list(source.tracks())
 
 

@@ -73,7 +73,8 @@ def test_mocap_in_any_unit_gives_the_same_tracks(tmp_path):
     assert metres.positions is not None
     assert inches.positions is not None
     assert np.allclose(metres.positions, inches.positions, atol=1e-3)
-    assert notes[0].startswith("source.unit: people are 64") and "taken as inch: 1.6" in notes[0]
+    assert notes[0].startswith("source.unit: people are 64")
+    assert "taken as inch: 1.6" in notes[0]
     assert notes[1].startswith("source.up: heads are above ankles along y, by ")
     motion = walking()
     motion[5, 2] = np.nan

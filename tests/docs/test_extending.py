@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from datasets.moving_people import camera, walking
 from doc_commands import check
 from train.training_samples import person, small, write
 
@@ -100,8 +101,8 @@ def test_the_lifter_is_trained_saved_and_lifts(tmp_path):
 
 
 def test_the_source_is_imported(tmp_path):
-    rng = np.random.default_rng(0)
-    keypoints, positions = rng.uniform(0, 700, (40, 17, 2)), rng.uniform(1, 5, (40, 17, 3))
+    positions = camera().to_camera(walking(40))
+    keypoints = positions[..., :2] / positions[..., 2:] * 1000 + (640, 360)
     np.savez(tmp_path / "poses.npz", keypoints=keypoints, positions=positions)
     (command,) = [command for command in commands() if command[0] == "import_poses"]
     assert run_job("import_poses", command[1:]) == 0

@@ -144,7 +144,11 @@ MOCAP = ("source=mocap17", "source.noise_px=0")
         ((*MOCAP, "source.positions=swapped.npz"), 0, ""),
         ((*MOCAP, "source.positions=mm.npz"), 0, "note         source.unit: people are 1,634 units tall, taken as mm"),
         ((*MOCAP, "source.positions=yup.npz"), 0, "note         source.up: heads are above ankles along y"),
-        ((*MOCAP, "source.positions=mm.npz", "source.unit=m"), 2, "S01 is 1,634 m tall from the ankles to the head, 0.5 to"),
+        (
+            (*MOCAP, "source.positions=mm.npz", "source.unit=m"),
+            2,
+            "S01 is 1,634 m tall from the ankles to the head, 0.5 to",
+        ),
         ((*MOCAP, "source.positions=yup.npz", "source.up=z"), 2, "heads are above ankles in 0% of the frames"),
         (("source=human36m", "source.positions=h36_m.npz", "source.keypoints=k_ok.npz"), 0, ""),
         (
