@@ -110,7 +110,15 @@ HEADS = {
 
 def test_what_a_folder_holds_is_taken_or_accounted_for(tmp_path):
     folder = tmp_path / "v"
-    for name in ("good.mp4", "clip.MXF", ".thumbnails/hidden.mp4", ".half.mp4", "out/film.mp4", "notes.txt"):
+    for name in (
+        "good.mp4",
+        "clip.MXF",
+        ".thumbnails/hidden.mp4",
+        ".half.mp4",
+        "out/film.mp4",
+        "sub/near.mp4",
+        "notes.txt",
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"x")
     for name, head in HEADS.items():
@@ -121,7 +129,7 @@ def test_what_a_folder_holds_is_taken_or_accounted_for(tmp_path):
     (folder / "loop").symlink_to(folder)
     left_out = LeftOut()
     found = find_videos(str(folder), str(folder / "out"), left_out)
-    assert names(found) == ["camera.xyz", "clip.MXF", "disc.bin", "good.mp4", "far.mp4", "stream"]
+    assert names(found) == ["camera.xyz", "clip.MXF", "disc.bin", "good.mp4", "far.mp4", "stream", "near.mp4"]
     told = {entry["reason"]: [path.rsplit("/", 1)[1] for path in entry["examples"]] for entry in left_out.document()}
     assert told == {
         "no video: .xyz": ["page.xyz", "sound.xyz"],
@@ -132,7 +140,7 @@ def test_what_a_folder_holds_is_taken_or_accounted_for(tmp_path):
         "the output of this job": ["out"],
         "linked folder that is taken elsewhere": ["loop"],
     }
-    assert names(find_videos(f"{folder}/*/*.mp4", str(folder / "out"))) == ["far.mp4"]
+    assert names(find_videos(f"{folder}/*/*.mp4", str(folder / "out"))) == ["near.mp4"]
 
 
 def test_what_a_store_holds_is_taken_or_accounted_for():
