@@ -66,7 +66,7 @@ def show(report: dict[str, Any], dropped: bool = False) -> None:
     for name, value in rows:
         console.print(f"{name:<13}{value}")
     # At most a screenful; the report has all of them.
-    for kind, what in (("failures", "reason"), ("damaged", "damage"), ("too_slow", "problem")):
+    for kind, what in (("failures", "reason"), ("damaged", "damage"), ("notes", "note"), ("too_slow", "problem")):
         for entry in report[kind][:8]:
             console.print(f"{kind.removesuffix('s').replace('_', ' '):<13}{entry['video']}: {entry[what]}")
         if len(report[kind]) > 8:

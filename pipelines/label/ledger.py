@@ -20,7 +20,7 @@ SHARDS = ShardKind(FORMAT, DETECTIONS, key="clip_id")
 
 _COLUMNS = (
     *("video", "clip_index", "clip_count", "start_frame", "stop_frame"),
-    *("fps", "decoder", "damage", "error", "detections", "version"),
+    *("fps", "decoder", "damage", "error", "detections", "note", "version"),
 )
 _ROWS = pa.schema([*(DETECTIONS.field(name) for name in _COLUMNS), pa.field("file", pa.int32())])
 # Number of shards whose tables are merged: a table of a few rows is mostly overhead.

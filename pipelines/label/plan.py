@@ -90,6 +90,7 @@ def plan_clips(
             "codec": info.codec,
             # Damage that the probe sees, such as a missing tail, belongs to no single clip; the last one carries it.
             "damage": info.damage if index == len(starts) - 1 else None,
+            "note": info.note if index == 0 else None,
             "version": version,
         }
         for index, start in enumerate(starts)

@@ -126,6 +126,7 @@ def write_report(
         "decoders": _decoders(finished),
         "failures": failures,
         "damaged": finished.filter(pc.field("damage") != "").select(["video", "damage"]).to_pylist(),
+        "notes": finished.filter(pc.field("note").is_valid()).select(["video", "note"]).to_pylist(),
         "too_slow": _too_slow(videos, config),
         "left_out": job.left_out.document(),
         "gone": list(gone),

@@ -1,4 +1,4 @@
-"""Opens a video file and finds its first video stream that is not a cover picture."""
+"""Opens a video file and chooses its video stream."""
 
 import stat
 from collections.abc import Iterator
@@ -21,6 +21,9 @@ CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "
 _OPTIONS = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
 
 
+_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+
 def open_video(path: str | Path, threads: int = 1) -> tuple[InputContainer, VideoStream]:
     """Open a file and find its video stream.
 
@@ -39,7 +42,7 @@ def open_video(path: str | Path, threads: int = 1) -> tuple[InputContainer, Vide
         others = sorted({stream.type for stream in container.streams} - {"video"})
         container.close()
         raise VideoError("no video stream" + (f", only {' and '.join(others)}" if others else ""))
-    stream = streams[0]
+    stream = max(streams, key=_importance)
     if stream.codec_context is None:
         container.close()
         raise VideoError("no decoder here knows the codec of the video stream")
@@ -48,8 +51,14 @@ def open_video(path: str | Path, threads: int = 1) -> tuple[InputContainer, Vide
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:
-    """The video streams that are not cover pictures."""
-    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    """The video streams that are not cover pictures, previews or stills."""
+    return [s for s in container.streams.video if not s.disposition & _PICTURES]
+
+
+def _importance(stream: VideoStream) -> tuple[bool, int, int]:
+    """The stream that the file says is the default one, then the largest picture, then the first."""
+    size = stream.codec_context.width * stream.codec_context.height if stream.codec_context else 0
+    return bool(stream.disposition & Disposition.default), size, -stream.index
 
 
 def whole_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:

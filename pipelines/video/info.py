@@ -19,19 +19,26 @@ class FrameIndex:
         time_base: Seconds of one tick.
         keyframes: Positions in `pts` of the keyframes.
         keyframes_reset: Whether each keyframe is known to end all dependence on what came before (H.264 IDR).
+        reclocked: Times were changed to go forward (`clock.py`): frames are found by decoding from the start.
         counted: The container has no presentation times (AVI with B-frames): frames are identified by decoding from
             the start and counting, and `pts` are decoding times.
         hidden_packets: Packets that are decoded but never shown, such as those an edit list cuts away.
-        video_streams: Number of video streams in the file; the first is the one meant.
+        video_streams: Number of video streams in the file, of which one is chosen.
     """
 
     pts: Annotated[Int64[np.ndarray, " frames"], TICKS]
     time_base: Fraction
     keyframes: Annotated[Int64[np.ndarray, " keyframes"], TICKS]
     keyframes_reset: bool
+    reclocked: bool
     counted: bool
     hidden_packets: int
     video_streams: int
+
+    @property
+    def from_start(self) -> bool:
+        """Whether frames can be identified only by decoding from the start of the file."""
+        return self.counted or self.reclocked
 
     @property
     def longest_gop(self) -> int:
@@ -48,7 +55,7 @@ class VideoInfo:
         height: Pixels of the displayed image.
         rotation_deg: Counter-clockwise turn that makes the stored image upright: 0, 90, 180 or 270.
         mirrored: Whether left and right of the stored image are swapped before that turn.
-        fps: Average frames per second, from the timestamps; 0 if there is one frame and no declared rate.
+        fps: Average frames per second, from the timestamps without gaps; 0 if there is one frame and no declared rate.
         duration_s: From the first frame's start to the last frame's end.
         declared_frame_count: Number of frames that the container declares, or None.
         codec: FFmpeg's name of the codec, such as "h264".
@@ -58,6 +65,7 @@ class VideoInfo:
         timestamps_s: When each frame is shown, ascending, as the container has it (after edit lists; the first
             need not be at 0).
         damage: Description of the damage that the packets show, or None.
+        note: What was decided about the video, such as which of its streams is read, or None.
         index: Where the frames are in the stream.
     """
 
@@ -74,6 +82,7 @@ class VideoInfo:
     interlaced: bool
     timestamps_s: Annotated[Float64[np.ndarray, " frames"], SECONDS]
     damage: str | None
+    note: str | None
     index: FrameIndex
 
     @property

@@ -1,6 +1,7 @@
 """Finds the properties of a video by reading its packets; only its first frame is decoded."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from jaxtyping import Float64
 
 from pipelines.video.bitstream import is_hidden, resets_decoder
+from pipelines.video.clock import Clock
 from pipelines.video.container import decode_or_skip, open_video, video_streams, whole_packets
 from pipelines.video.errors import VideoError
 from pipelines.video.info import FrameIndex, VideoInfo
@@ -20,6 +23,8 @@ from pipelines.video.limits import require_frame_count, require_pixel_aspect, re
 # Pixel aspects nearer to 1 than this count as 1: scaling filters leave aspects such as 7953:7956 behind, and the
 # mildest intended one is 16:15 (PAL).
 SQUARE_PIXEL_TOLERANCE = 0.01
+# Steps in time that are longer than the usual one by this factor are gaps.
+GAP = 10
 # A duration tag may be rounded, and may or may not include the last frame: smaller gaps are not truncation.
 TRUNCATION_TOLERANCE_S = 1.0
 
@@ -44,6 +49,8 @@ class _Packets:
     first_key_pts: int | None = None
     keyframes_reset: bool = True
     first_frame: VideoFrame | None = None
+    reclocked: bool = False
+    starts: list[int] = field(default_factory=list)
 
 
 def probe(path: str | Path) -> VideoInfo:
@@ -69,8 +76,8 @@ def probe(path: str | Path) -> VideoInfo:
 
 def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
     codec, extradata = stream.codec_context.codec.canonical_name, stream.codec_context.extradata
-    packets = _Packets()
-    for packet in whole_packets(container, stream):
+    packets, clock = _Packets(), Clock(stream)
+    for packet in clock.forward(whole_packets(container, stream)):
         packets.total += 1
         require_frame_count(packets.total)
         if packets.first_frame is None:
@@ -79,14 +86,17 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
             packets.keyframes_reset = packets.keyframes_reset and resets_decoder(codec, extradata, bytes(packet))
             if packets.first_key_pts is None:
                 packets.first_key_pts = packet.pts
-        if packet.is_corrupt:
-            packets.corrupt += 1
-        elif packet.is_discard or is_hidden(codec, memoryview(packet)):
+        packets.corrupt += packet.is_corrupt
+        # MPEG-TS calls a packet damaged whose counter does not go on, as where recordings were joined: it is mostly whole.
+        if packet.is_corrupt and container.format.name != "mpegts":
+            continue
+        if packet.is_discard or is_hidden(codec, memoryview(packet)):
             packets.hidden += 1
         else:
             packets.shown.append(_Shown(packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe))
     if packets.first_frame is None:
         packets.first_frame = next(iter(decode_or_skip(stream, None) or []), None)
+    packets.reclocked, packets.starts = clock.changed, clock.starts
     return packets
 
 
@@ -114,6 +124,7 @@ def _frame_index(container: InputContainer, stream: VideoStream, packets: _Packe
         time_base=stream.time_base or Fraction(1),
         keyframes=np.flatnonzero([frames[time].keyframe for time in times]),
         keyframes_reset=packets.first_key_pts is not None and packets.keyframes_reset,
+        reclocked=packets.reclocked,
         counted=counted,
         hidden_packets=packets.hidden,
         video_streams=len(video_streams(container)),
@@ -129,7 +140,7 @@ def _describe(
     timestamps_s = index.pts * (index.time_base.numerator / index.time_base.denominator)
     span_s = float(timestamps_s[-1] - timestamps_s[0])
     declared_fps = float(stream.average_rate or 0)
-    fps = (len(timestamps_s) - 1) / span_s if span_s else declared_fps
+    fps = _rate(timestamps_s) or declared_fps
     last_s = float(last_duration * index.time_base) or (1 / fps if fps else 0.0)
     rotation_deg, mirrored = _orientation(first_frame)
     width, height = _square_pixels(first_frame, stream)
@@ -149,8 +160,27 @@ def _describe(
         interlaced=first_frame.interlaced_frame,
         timestamps_s=timestamps_s,
         damage=_damage(container, stream, packets, float(timestamps_s[-1]) + last_s),
+        note="; ".join(_notes(stream, packets, index)) or None,
         index=index,
     )
+
+
+def _rate(timestamps_s: Float64[np.ndarray, " frames"]) -> float:
+    """Average frames per second without the gaps of a clock that jumps; 0 for a single frame."""
+    steps_s = np.diff(timestamps_s)
+    steps_s = steps_s[steps_s <= GAP * np.median(steps_s)] if len(steps_s) else steps_s
+    return len(steps_s) / float(steps_s.sum()) if steps_s.sum() else 0.0
+
+
+def _notes(stream: VideoStream, packets: _Packets, index: FrameIndex) -> Iterator[str]:
+    if index.video_streams > 1:
+        size = f"{stream.codec_context.width}x{stream.codec_context.height}"
+        yield f"{index.video_streams} video streams: number {stream.index} of {size} is read"
+    if packets.starts:
+        frames = ", ".join(str(int(np.searchsorted(index.pts, start))) for start in packets.starts)
+        yield f"recordings were joined: the clock starts again at frame {frames}"
+    elif packets.reclocked:
+        yield "frames with equal times were spread"
 
 
 def _orientation(frame: VideoFrame) -> tuple[int, bool]:

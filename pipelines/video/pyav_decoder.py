@@ -10,6 +10,7 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from jaxtyping import Int64, UInt8
 
+from pipelines.video.clock import Clock
 from pipelines.video.container import decode_or_skip, open_video, whole_packets
 from pipelines.video.info import VideoInfo
 
@@ -61,11 +62,11 @@ class PyavDecoder:
         """Make sure that `start` is still ahead: by continuing, from a keyframe, or from the beginning."""
         index = self._info.index
         keyframes = index.keyframes[index.keyframes <= start]
-        nearest = int(keyframes[-1]) if len(keyframes) and not index.counted else 0
+        nearest = int(keyframes[-1]) if len(keyframes) and not index.from_start else 0
         if nearest <= self._next <= start or self._next == start:
             return
         self._next = start
-        if not index.counted and self._seek_back(keyframes, start):
+        if not index.from_start and self._seek_back(keyframes, start):
             return
         self._container.close()
         self._container, self._stream = open_video(self._path, self._threads)
@@ -100,7 +101,10 @@ class PyavDecoder:
         threads.
         """
         counted = 0
-        for packet in chain(whole_packets(self._container, self._stream), [None]):
+        packets = whole_packets(self._container, self._stream)
+        if self._info.index.reclocked:
+            packets = Clock(self._stream).forward(packets)
+        for packet in chain(packets, [None]):
             frames = decode_or_skip(self._stream, packet)
             if frames is None:
                 counted += 1  # the frame of this packet is lost; the frames after it keep their numbers

@@ -32,6 +32,7 @@ PLAN_FIELDS: list[pa.Field] = [
     pa.field("codec", pa.string()),
     pa.field("plan_s", pa.float64(), metadata={"unit": "s, this clip's share"}),
     pa.field("damage", pa.string(), metadata={"meaning": "what is damaged or missing, though the row is done"}),
+    pa.field("note", pa.string(), metadata={"meaning": "what was decided about the video; on its first clip"}),
     pa.field("error", pa.string(), metadata={"meaning": "why there is no result; retried by the next run"}),
     pa.field("version", pa.string(), metadata={"meaning": "of the video's file; another one is labeled anew"}),
 ]

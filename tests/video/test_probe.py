@@ -151,3 +151,67 @@ def test_a_video_of_which_nothing_decodes(make_video: Make, tmp_path: Path) -> N
     broken = overwrite(make_video("short.mp4", gop_size=24), tmp_path / "broken.mp4", 0, 120)
     with pytest.raises(VideoError, match=r"no frame of the video can be decoded \(120 packets read\)"):
         probe(broken)
+
+
+def joined(make_video: Make, name: str = "joined.ts") -> Path:
+    """Two recordings one after the other in a file; the clock of the second starts where that of the first did."""
+    first, second = make_video("first.ts", 60, gop_size=24), make_video("second.ts", 100, gop_size=24)
+    path = first.with_name(name)
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    return path
+
+
+def test_recordings_that_were_joined_have_every_frame_and_a_clock_that_goes_forward(make_video: Make) -> None:
+    info = probe(joined(make_video))
+    assert info.frame_count == 160
+    assert (np.diff(info.timestamps_s) > 0).all()
+    assert info.fps == pytest.approx(30, rel=0.01)
+    assert info.note == "recordings were joined: the clock starts again at frame 60"
+
+
+def test_equal_times_are_spread(make_video: Make, tmp_path: Path) -> None:
+    def like_the_one_before(packet: Any, number: int) -> bool:
+        if number == 30:
+            packet.pts, packet.dts = packet.pts - packet.duration, packet.dts - packet.duration
+        return True
+
+    source = make_video("no_b.mkv", 60, gop_size=24, options={"bf": "0"})
+    info = probe(remux(source, tmp_path / "equal.mkv", like_the_one_before))
+    assert (info.frame_count, info.note) == (60, "frames with equal times were spread")
+    assert (np.diff(info.timestamps_s) > 0).all()
+
+
+def test_a_clock_that_jumps_does_not_change_the_rate(make_video: Make, tmp_path: Path) -> None:
+    def hours_later(packet: Any, number: int) -> bool:
+        if number >= 60:
+            packet.pts, packet.dts = packet.pts + 36_000 * 90_000, packet.dts + 36_000 * 90_000
+        return True
+
+    source = make_video("no_b.ts", 100, gop_size=20, options={"bf": "0"})
+    info = probe(remux(source, tmp_path / "jump.ts", hours_later))
+    assert (info.frame_count, info.fps, info.note) == (100, pytest.approx(30), None)
+    assert np.diff(info.timestamps_s).max() > 35_000
+
+
+def two_streams(make_video: Make, path: Path, default: int) -> Path:
+    """A small picture and a large one, of which one is called the default."""
+    small, large = make_video("small.mp4", 5), make_video("long.mp4", 300)
+    with av.open(str(small)) as first, av.open(str(large)) as second, av.open(str(path), "w") as writing:
+        copies = [writing.add_stream_from_template(source.streams.video[0]) for source in (first, second)]
+        for number, copy in enumerate(copies):
+            copy.disposition = Disposition.default if number == default else Disposition(0)
+        for source, copy in zip((first, second), copies, strict=True):
+            for packet in source.demux(source.streams.video[0]):
+                if packet.size:
+                    packet.stream = copy
+                    writing.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(("default", "frames"), [(0, 5), (1, 300)])
+def test_of_several_streams_the_default_one_is_read_and_named(
+    make_video: Make, tmp_path: Path, default: int, frames: int
+) -> None:
+    info = probe(two_streams(make_video, tmp_path / "two.mkv", default))
+    assert (info.frame_count, info.index.video_streams) == (frames, 2)
+    assert info.note == f"2 video streams: number {default} of 160x96 is read"

@@ -200,3 +200,15 @@ def test_without_decord_auto_is_pyav_and_decord_is_refused(make_video: Make, mon
         assert video.read(0, 5).decoder == "pyav"
     with pytest.raises(VideoError, match=r"x86-64 only.*decoder=auto"):
         VideoReader(path, decoder="decord")
+
+
+def test_joined_recordings_give_the_same_picture_for_an_index_however_it_is_reached(make_video: Make) -> None:
+    first, second = make_video("first.ts", 60, gop_size=24), make_video("second.ts", 100, gop_size=24)
+    path = first.with_name("joined_for_reading.ts")
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    numbers = [*range(60), *range(100)]
+    with VideoReader(path) as video:
+        whole = video.read(0, video.info.frame_count)
+        assert [number_of(image) for image in whole.images] == numbers
+        for start, stop in ((100, 107), (57, 63), (150, 160), (0, 5), (60, 61)):
+            assert [number_of(image) for image in video.read(start, stop).images] == numbers[start:stop]
