@@ -1,8 +1,8 @@
 """Packets whose times only go forward, so that every frame of a video has a time of its own.
 
-Recordings that were joined byte by byte start their clock again in the middle of the file, and careless writers give two
-frames the same time. The times of such packets are changed here, in the order of the file, and for the probe and for
-the decoder alike: a frame keeps its number however it is reached. Files with a sound clock are not touched.
+Recordings that were joined byte by byte start their clock again in the middle of the file, and careless writers give
+two frames the same time. The times of such packets are changed here, in the order of the file, and for the probe and
+for the decoder alike: a frame keeps its number however it is reached. Files with a sound clock are not touched.
 """
 
 from collections.abc import Iterable, Iterator

@@ -19,8 +19,6 @@ from pipelines.video.errors import VideoError
 CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf", "gif", "ivf", "h264", "hevc")
 # With these options FFmpeg refuses other formats before it reads them, and anything that a file refers to elsewhere.
 _OPTIONS = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
-
-
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 

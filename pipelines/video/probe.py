@@ -87,7 +87,7 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
             if packets.first_key_pts is None:
                 packets.first_key_pts = packet.pts
         packets.corrupt += packet.is_corrupt
-        # MPEG-TS calls a packet damaged whose counter does not go on, as where recordings were joined: it is mostly whole.
+        # MPEG-TS calls a packet damaged whose counter does not go on, as where recordings were joined: it may be whole.
         if packet.is_corrupt and container.format.name != "mpegts":
             continue
         if packet.is_discard or is_hidden(codec, memoryview(packet)):
