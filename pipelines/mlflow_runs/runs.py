@@ -2,10 +2,12 @@
 
 The secrets in addresses are replaced, because more people may see a run than may open its videos.
 
-The store is the one that `MLFLOW_TRACKING_URI` names, else MLflow's own default, `sqlite:///mlflow.db`.
+The store is the one that `MLFLOW_TRACKING_URI` names, else MLflow's own default, `sqlite:///mlflow.db`; the experiment
+that of `MLFLOW_EXPERIMENT_NAME`, else "raylift".
 """
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,12 +22,16 @@ from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.mlflow_runs.retry_queue import RetryQueue
 from schemas.job_config import JobConfig, flatten
 
-EXPERIMENT = "raylift"
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
 # Longest wait for the id of a new child run. Nothing but a note in its output depends on it.
 LONGEST_START_S = 5.0
+
+
+def experiment_name() -> str:
+    """The experiment that jobs record their runs in."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "raylift"
 
 
 class Run:
@@ -149,7 +155,7 @@ def record(job: str, config: JobConfig, run_id: str | None = None, parent: str |
     """
     tracking_server.connect()
     try:
-        mlflow.set_experiment(EXPERIMENT)
+        mlflow.set_experiment(experiment_name())
         if run_id is not None and _exists(run_id):
             run = mlflow.start_run(run_id)
         else:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pipelines.ray_cluster.surroundings import give_token, require_cluster, temporary_folder
+
 if TYPE_CHECKING:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -30,6 +32,9 @@ def connect(*, dashboard: bool = False) -> None:
     Args:
         dashboard: Start an embedded Ray with its dashboard, reachable from this machine only. It takes about 1 GB;
             searches need it, because without it Ray does not clean up after trials that are stopped.
+
+    Raises:
+        UserError: No cluster answers at `RAY_ADDRESS`, or this machine has no folder that Ray can work in.
     """
     from ray.data import DataContext
 
@@ -62,13 +67,18 @@ def _start(dashboard: bool) -> None:
 
     if ray.is_initialized():
         return
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        require_cluster(address)
+    else:
+        give_token()
     # What Ray logs about itself does not help a user; exceptions of workers reach this process in any case.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     on_termination = signal.getsignal(signal.SIGTERM)
     with _no_stderr():
-        if os.environ.get("RAY_ADDRESS"):
+        if address:
             ray.init(logging_level=logging.ERROR, log_to_driver=False)
         else:
             at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * (os.cpu_count() or 1)
@@ -80,6 +90,7 @@ def _start(dashboard: bool) -> None:
                     logging_level=logging.ERROR,
                     log_to_driver=False,
                     object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),
+                    _temp_dir=temporary_folder(),
                 )
     # With RAY_LOGGING_CONFIG_ENCODING `ray.init` adds a handler, which would print each line of this process twice.
     root.handlers[:] = handlers

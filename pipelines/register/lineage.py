@@ -79,7 +79,7 @@ def _written_by(report_uri: str) -> dict[str, Any]:
     if job is None or "digest" not in report:
         return {}
     written = {"job": job, "report_digest": report["digest"]}
-    experiment = mlflow.get_experiment_by_name(runs.EXPERIMENT)
+    experiment = mlflow.get_experiment_by_name(runs.experiment_name())
     if experiment is not None:
         found = mlflow.MlflowClient().search_runs(
             [experiment.experiment_id],

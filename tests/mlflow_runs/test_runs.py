@@ -116,3 +116,12 @@ def test_a_job_that_fails_is_a_run_that_failed(server):
     with pytest.raises(RunFailed), runs.record("label", CONFIG) as record:
         raise RunFailed("disk full")
     assert mlflow.get_run(record.run_id).info.status == "FAILED"
+
+
+def test_the_experiment_is_the_one_that_the_environment_names(own_tracking_store, monkeypatch):
+    for name, expected in ((None, "raylift"), ("gait", "gait")):
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name) if name else None
+        with runs.record("train", CONFIG) as record:
+            pass
+        experiment = mlflow.get_run(record.run_id).info.experiment_id
+        assert mlflow.get_experiment(experiment).name == expected

@@ -1,0 +1,84 @@
+"""What Ray needs of this machine, checked before it starts: it waits for minutes, or ends in a traceback, without."""
+
+import os
+import secrets
+import shutil
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from schemas.errors import UserError
+
+# A cluster answers at once; a network that swallows packets never does.
+ANSWER_S = 10.0
+# The longest path of a socket on Linux, and what Ray adds to its folder: ray/session_DATE_TIME_PID/sockets/NAME.
+_SOCKET_PATH, _RAY_ADDS = 107, 72
+_LEAST_FREE_BYTES = 100 * 10**6
+_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 (Ray makes a folder of its own there, as it does by default)
+
+
+def require_cluster(address: str) -> None:
+    """Check that something answers where `RAY_ADDRESS` says that a cluster is.
+
+    Raises:
+        UserError: Nothing answers, or it is no address of a cluster.
+    """
+    if address in ("auto", "local"):
+        return
+    parts = urlsplit(address if "://" in address else f"ray-cluster://{address}")
+    if parts.scheme in ("http", "https"):
+        raise UserError(
+            f"RAY_ADDRESS={address}: is the address of a job server; give host:port of the cluster (as 10.0.0.1:6379), "
+            "or send the job there: raylift submit"
+        )
+    try:
+        place = parts.hostname, parts.port
+    except ValueError:
+        place = None, None
+    host, port = place
+    if host is None or port is None:
+        raise UserError(f"RAY_ADDRESS={address}: is no address of a cluster; give host:port, such as 10.0.0.1:6379")
+    try:
+        socket.create_connection((host, port), ANSWER_S).close()
+    except OSError as error:
+        reason = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or error
+        raise UserError(
+            f"RAY_ADDRESS={address}: no cluster answers there: {reason}; start it, correct the address, or unset "
+            "RAY_ADDRESS to work on this machine alone"
+        ) from error
+
+
+def temporary_folder() -> str:
+    """A folder for what an embedded Ray keeps while it runs: that of `TMPDIR`, if Ray can work there.
+
+    Raises:
+        UserError: There is no such folder.
+    """
+    wanted = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or _FOLDERS[0]
+    for folder in (wanted, *_FOLDERS):
+        if len(folder) + _RAY_ADDS <= _SOCKET_PATH and _is_usable(folder):
+            return f"{folder}/ray"
+    raise UserError(
+        f"TMPDIR={wanted}: Ray needs a folder that can be written, of at most {_SOCKET_PATH - _RAY_ADDS} characters, "
+        f"with {_LEAST_FREE_BYTES / 1e6:.0f} MB of free space, and {', '.join(_FOLDERS)} are none; give another TMPDIR"
+    )
+
+
+def give_token() -> None:
+    """Give an embedded Ray its token by the environment, if the home folder cannot be written, where Ray keeps it.
+
+    Containers that run as any user have such a home.
+    """
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return
+    kept = Path.home() / ".ray" / "auth_token"
+    nearest = next(path for path in (kept, *kept.parents) if path.exists())
+    if not os.access(nearest, os.R_OK if nearest == kept else os.W_OK):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def _is_usable(folder: str) -> bool:
+    try:
+        return os.access(folder, os.W_OK | os.X_OK) and shutil.disk_usage(folder).free >= _LEAST_FREE_BYTES
+    except OSError:
+        return False

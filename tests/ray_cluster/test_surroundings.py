@@ -1,0 +1,67 @@
+"""What Ray needs of a machine is checked before it starts: a line at once, or another place that works."""
+
+import os
+import socket
+
+import pytest
+
+from pipelines.ray_cluster.surroundings import give_token, require_cluster, temporary_folder
+from schemas.errors import UserError
+
+
+@pytest.fixture
+def listening():
+    """host:port of something that answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_cluster_that_answers_is_taken(listening):
+    for address in (listening, f"ray://{listening}", "auto", "local"):
+        require_cluster(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "no cluster answers there: Connection refused; start it, correct the address, or unset"),
+        ("nobody.invalid:6379", "no cluster answers there: "),
+        ("http://127.0.0.1:8265", "is the address of a job server; give host:port of the cluster"),
+        ("127.0.0.1", "is no address of a cluster; give host:port"),
+        ("host:port", "is no address of a cluster; give host:port"),
+        ("host:99999", "is no address of a cluster; give host:port"),
+    ],
+)
+def test_an_address_where_no_cluster_answers_is_one_line(address, said):
+    with pytest.raises(UserError) as error:
+        require_cluster(address)
+    assert str(error.value).startswith(f"RAY_ADDRESS={address}: {said}")
+
+
+def test_sockets_lie_where_their_path_is_short_enough(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    short = "/tmp"
+    monkeypatch.setenv("TMPDIR", short)
+    assert temporary_folder() == "/tmp/ray"
+    long = tmp_path / ("x" * 60)
+    long.mkdir()
+    for folder in (str(long), "/nowhere"):
+        monkeypatch.setenv("TMPDIR", folder)
+        assert temporary_folder() == "/tmp/ray"
+
+
+@pytest.mark.parametrize(("home", "given"), [("/proc/nowhere", True), (None, False)])
+def test_a_home_that_cannot_be_written_needs_no_file_of_a_token(tmp_path, monkeypatch, home, given):
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("HOME", home or str(tmp_path))
+    give_token()
+    assert bool(os.environ["RAY_AUTH_TOKEN"]) == given
+
+
+def test_a_machine_without_a_folder_for_ray_says_what_it_needs(monkeypatch):
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    monkeypatch.setattr("pipelines.ray_cluster.surroundings._LEAST_FREE_BYTES", 1 << 62)
+    with pytest.raises(UserError, match="TMPDIR=/nowhere: Ray needs a folder that can be written, of at most 35 char"):
+        temporary_folder()
