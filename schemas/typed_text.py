@@ -114,7 +114,10 @@ def _read_text(text: Typed, members: Sequence[Any]) -> Any:
             return load_plain(text)
         except (yaml.YAMLError, ValueError):
             return str(text)
-    if any(get_origin(member) in _LISTS for member in members) and (items := _items(text)) is not None:
+    lists = [member for member in members if get_origin(member) in _LISTS]
+    if any(get_origin(get_args(member)[0]) in _MAPPINGS for member in lists) and isinstance(structure(text), list):
+        return structure(text)
+    if lists and (items := _items(text)) is not None:
         return items
     if any(get_origin(m) in _MAPPINGS or (isclass(m) and issubclass(m, BaseModel)) for m in members):
         return structure(text)

@@ -54,11 +54,11 @@ def connect(*, registry: bool = False) -> None:
     with _lock, impatient():
         try:
             if (runs := ("MLFLOW_TRACKING_URI", mlflow.get_tracking_uri())) not in _reached:
-                _try_port(runs[1])
+                _try_place(runs[1])
                 mlflow.MlflowClient().get_experiment_by_name("raylift")
                 _reached.add(runs)
             if registry and (models := ("MLFLOW_REGISTRY_URI", mlflow.get_registry_uri())) not in _reached:
-                _try_port(models[1])
+                _try_place(models[1])
                 mlflow.MlflowClient().search_registered_models(max_results=1)
                 _reached.add(models)
         except failures() as error:
@@ -68,7 +68,7 @@ def connect(*, registry: bool = False) -> None:
 def ask() -> None:
     """Ask the tracking server for something small; raises one of `failures()` if it does not answer within seconds."""
     with impatient():
-        _try_port(mlflow.get_tracking_uri())
+        _try_place(mlflow.get_tracking_uri())
         mlflow.MlflowClient().get_experiment_by_name("raylift")
 
 
@@ -115,12 +115,21 @@ def to_run_failed(error: Exception) -> RunFailed:
     )
 
 
-def _try_port(address: str) -> None:
-    """Connect to the port of a database; do nothing for other addresses."""
+def _try_place(address: str) -> None:
+    """Connect to the port of a database, or see that the folder of a SQLite file can be written.
+
+    Raises:
+        OSError: The place cannot be used; MLflow would try for minutes.
+    """
     parts = urlsplit(address)
-    port = _DATABASE_PORTS.get(parts.scheme.partition("+")[0])
+    scheme = parts.scheme.partition("+")[0]
+    port = _DATABASE_PORTS.get(scheme)
     if port is not None and parts.hostname:
         socket.create_connection((parts.hostname, parts.port or port), _TIMEOUT_S).close()
+    # After the three slashes the path of the file begins, with one more if it is absolute.
+    file = os.path.abspath(parts.path[1:])
+    if scheme == "sqlite" and not os.access(file if os.path.exists(file) else os.path.dirname(file), os.W_OK):
+        raise OSError(f"{file} cannot be written; give MLFLOW_TRACKING_URI=sqlite:////FOLDER/mlflow.db")
 
 
 @contextmanager

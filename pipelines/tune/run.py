@@ -21,6 +21,7 @@ from pipelines.search.points import read_points
 from pipelines.search.samplers import NOTHING_KNOWN, Beginning, known_combinations
 from pipelines.search.space import combinations, outside, own_values, search_space, trial_config, trial_count
 from pipelines.train.plan import plan_training
+from pipelines.train.run import data_digest
 from pipelines.tune import search_report, trial_records
 from pipelines.tune.capacity import TRIAL_MEMORY_BYTES, TrialCapacity
 from pipelines.tune.held_out_test import require_apart
@@ -128,16 +129,17 @@ def prepare(config: TuneConfig, plugins: PluginConfigs) -> TuneJob:
     """
     space = search_space(config, plugins)
     points = read_points(config, space)
-    plan = plan_training(trial_config(config, {}, config.output))
-    require_apart(config, plan)
-    beginning = Beginning(points, read_earlier(config, space, plan.digest))
+    training = trial_config(config, {}, config.output)
+    require_apart(config, plan_training(training))
+    data = data_digest(training)
+    beginning = Beginning(points, read_earlier(config, space, data))
     trials = trial_count(config, space, known_combinations(config, space, beginning))
     if trials == 0:
         raise UserError(
             f"warm_start={config.warm_start}: these searches have tried every combination of the search space; give a "
             "larger one"
         )
-    return TuneJob(config, space, trials, plan.digest, beginning)
+    return TuneJob(config, space, trials, data, beginning)
 
 
 def survey(job: TuneJob) -> TuneWork:

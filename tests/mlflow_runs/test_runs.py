@@ -125,3 +125,14 @@ def test_the_experiment_is_the_one_that_the_environment_names(own_tracking_store
             pass
         experiment = mlflow.get_run(record.run_id).info.experiment_id
         assert mlflow.get_experiment(experiment).name == expected
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_at_once(own_tracking_store, monkeypatch):
+    monkeypatch.chdir("/proc")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    with pytest.raises(
+        RunFailed, match="/proc/mlflow.db cannot be written; give MLFLOW_TRACKING_URI=sqlite:////FOLDER"
+    ):
+        with runs.record("train", CONFIG):
+            pass

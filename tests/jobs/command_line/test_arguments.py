@@ -6,6 +6,7 @@ from jobs.command_line.arguments import read_config
 from jobs.command_line.help import help_text
 from schemas.configs.label import LabelConfig
 from schemas.configs.train import TrainConfig
+from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 
 
@@ -173,3 +174,12 @@ def test_help_shows_the_options_of_the_plugin_that_is_named():
     assert "detector.tiles" not in shown
     with pytest.raises(UserError, match="did you mean 'hrnet'"):
         help_text("label", "s", LabelConfig, ["detector=hrnt"])
+
+
+def test_a_list_of_mappings_is_read_whole():
+    points = "[{optimization.learning_rate: 1e-3, lifter.filter_widths: [3, 3]}, {optimization.amsgrad: no}]"
+    space = "search_space.optimization.learning_rate={loguniform: [1e-4, 1e-2]}"
+    config = read_config(TuneConfig, ["labeled=a", "output=b", space, f"points={points}"], resolve=str)
+    first, second = config.points
+    assert (float(first["optimization.learning_rate"]), first["lifter.filter_widths"]) == (1e-3, [3, 3])
+    assert second == {"optimization.amsgrad": False}

@@ -9,18 +9,15 @@ import pytest
 from evaluate_detector.annotated_samples import coco_set
 from train.training_samples import person, write
 
-from jobs.command_line.arguments import plugin_config, read_config
+from jobs.command_line.arguments import read_config
 from jobs.command_line.job_list import job_names
 from jobs.command_line.main import run_job
 from pipelines import registry
 from pipelines.io import json_documents
 from pipelines.train import run as train
 from pipelines.train_detector import run as train_detector
-from pipelines.tune import run as tune
-from pipelines.tune.trial_records import TrialRecord, write_trial
 from schemas.configs.train import TrainConfig
 from schemas.configs.train_detector import TrainDetectorConfig
-from schemas.configs.tune import TuneConfig
 
 ROOT = Path(__file__).parents[3]
 HEAVY = {"mlflow", "pandas", "plotly", "pyarrow.dataset", "ray", "torch", "transformers"}
@@ -69,17 +66,6 @@ def finish_training(folder: Path, output: str) -> list[str]:
     return fields
 
 
-def finish_search(folder: Path, output: str) -> list[str]:
-    """Write what a finished `tune` job leaves in its output; returns its fields."""
-    labeled = write(folder / "labeled", person("a", 40), person("b", 40, subject="S2"))
-    fields = [f"labeled={labeled}", "data.validation_subjects=[S2]", f"output={output}", "trials=1"]
-    fields.append("search_space.optimization.learning_rate={loguniform: [1.0e-4, 1.0e-2]}")
-    tune.prepare(read_config(TuneConfig, fields), plugin_config).manifest.write(output, "run", tune.MANIFEST)
-    write_trial(output, TrialRecord(1, "run", {}, "finished"))
-    json_documents.write(f"{output}/report.json", {"trials": [{}]})
-    return fields
-
-
 def finish_detector_training(folder: Path, output: str) -> list[str]:
     """Write what a finished `train_detector` job leaves in its output; returns its fields."""
     coco_set(folder)
@@ -91,7 +77,7 @@ def finish_detector_training(folder: Path, output: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("job", "finish"),
-    [("train", finish_training), ("tune", finish_search), ("train_detector", finish_detector_training)],
+    [("train", finish_training), ("train_detector", finish_detector_training)],
 )
 def test_a_training_with_nothing_to_do_loads_nothing_heavy(job, finish, tmp_path):
     modules, code = loaded_modules([job, *finish(tmp_path, f"{tmp_path}/out")], tmp_path)
