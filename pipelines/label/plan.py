@@ -39,8 +39,9 @@ class PlanClips:
             done = set(row["done"] or ())
             try:
                 path = fetch_video(source.uri, int(self._config.cache_gb * 1e9), self._hosts)
+                info = self._reader.probe(path)
                 version = local_version(path) if storage.is_local(source.uri) else source.version
-                planned = plan_clips(source, self._reader.probe(path), self._config, version)
+                planned = plan_clips(source, info, self._config, version)
                 clips = _table(planned, done, started)
             except RunFailed as error:
                 clips = _table([failed_video(source, None) | {"run_failed": str(error)}], set(), started)

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -128,8 +129,11 @@ def _try_place(address: str) -> None:
         socket.create_connection((parts.hostname, parts.port or port), _TIMEOUT_S).close()
     # After the three slashes the path of the file begins, with one more if it is absolute.
     file = os.path.abspath(parts.path[1:])
-    if scheme == "sqlite" and not os.access(file if os.path.exists(file) else os.path.dirname(file), os.W_OK):
-        raise OSError(f"{file} cannot be written; give MLFLOW_TRACKING_URI=sqlite:////FOLDER/mlflow.db")
+    if scheme == "sqlite":
+        try:
+            tempfile.TemporaryFile(dir=os.path.dirname(file)).close()
+        except OSError as error:
+            raise OSError(f"{file} cannot be written; give MLFLOW_TRACKING_URI=sqlite:////FOLDER/mlflow.db") from error
 
 
 @contextmanager

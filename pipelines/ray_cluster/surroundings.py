@@ -4,6 +4,8 @@ import os
 import secrets
 import shutil
 import socket
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -71,14 +73,15 @@ def give_token() -> None:
     """
     if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
         return
-    kept = Path.home() / ".ray" / "auth_token"
-    nearest = next(path for path in (kept, *kept.parents) if path.exists())
-    if not os.access(nearest, os.R_OK if nearest == kept else os.W_OK):
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    folder = Path.home() / ".ray"
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _is_usable(folder: str) -> bool:
-    try:
-        return os.access(folder, os.W_OK | os.X_OK) and shutil.disk_usage(folder).free >= _LEAST_FREE_BYTES
-    except OSError:
-        return False
+    with suppress(OSError), tempfile.TemporaryFile(dir=folder):
+        return shutil.disk_usage(folder).free >= _LEAST_FREE_BYTES
+    return False
