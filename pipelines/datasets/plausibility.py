@@ -121,8 +121,8 @@ def whole_parts(track: KeypointTrack, check: bool = True) -> Iterator[KeypointTr
 def _whole_frames(track: KeypointTrack, check: bool) -> Bool[np.ndarray, " frames"]:
     if track.positions is None or track.positions_layout is None:
         return np.ones(len(track), bool)
-    arrays = (track.positions, track.keypoints)
-    whole = np.stack([np.isfinite(array).all(axis=-1).all(axis=-1) for array in arrays]).all(axis=0)
+    joints = np.concatenate([track.positions.reshape(len(track), -1), track.keypoints.reshape(len(track), -1)], axis=1)
+    whole = np.asarray(np.isfinite(joints).all(axis=1))
     limbs = Body(track.positions, layout(track.positions_layout)).limbs()
     if check and whole.any() and np.isfinite(limbs[whole]).all():
         ratio = limbs / np.maximum(np.median(limbs[whole], axis=0), 1e-9)

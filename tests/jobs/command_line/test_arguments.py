@@ -180,6 +180,8 @@ def test_a_list_of_mappings_is_read_whole():
     points = "[{optimization.learning_rate: 1e-3, lifter.filter_widths: [3, 3]}, {optimization.amsgrad: no}]"
     space = "search_space.optimization.learning_rate={loguniform: [1e-4, 1e-2]}"
     config = read_config(TuneConfig, ["labeled=a", "output=b", space, f"points={points}"], resolve=str)
+    assert isinstance(config.points, tuple)
     first, second = config.points
+    assert isinstance(first, dict)
     assert (float(first["optimization.learning_rate"]), first["lifter.filter_widths"]) == (1e-3, [3, 3])
     assert second == {"optimization.amsgrad": False}
