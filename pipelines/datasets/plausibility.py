@@ -126,7 +126,7 @@ def _whole_frames(track: KeypointTrack, check: bool) -> Bool[np.ndarray, " frame
     limbs = Body(track.positions, layout(track.positions_layout)).limbs()
     if check and whole.any() and np.isfinite(limbs[whole]).all():
         ratio = limbs / np.maximum(np.median(limbs[whole], axis=0), 1e-9)
-        jumps = ((ratio > JUMP) | (ratio < 1 / JUMP)).any(1)
+        jumps = np.asarray(((ratio > JUMP) | (ratio < 1 / JUMP)).any(axis=1))
         # Where it is no exception, the check of limbs says so.
         if jumps[whole].mean() <= RARE:
             whole &= ~jumps

@@ -43,10 +43,18 @@ def commands() -> list[list[str]]:
     return [shlex.split(line) for line in re.findall(r"^    PYTHONPATH=\. raylift (.+)$", text, re.MULTILINE)]
 
 
+def write_poses(folder: Path) -> np.ndarray:
+    """Somebody who walks before the camera of the page; returns the keypoints."""
+    positions = camera().to_camera(walking(40))
+    keypoints = positions[..., :2] / positions[..., 2:] * 1000 + (640, 360)
+    np.savez(folder / "poses.npz", keypoints=keypoints, positions=positions)
+    return keypoints
+
+
 @pytest.mark.parametrize("command", commands(), ids=lambda command: command[0])
 def test_the_commands_find_what_they_name(command, make_video, tmp_path):
     make_video(tmp_path / "clips" / "a.mp4", frames=5)
-    np.savez(tmp_path / "poses.npz", keypoints=np.zeros((4, 17, 2)), positions=np.zeros((4, 17, 3)))
+    write_poses(tmp_path)
     if command[0] == "train":
         write(tmp_path / "mocap" / "tracks", person("a"), person("b", subject="S2"))
     check(command)
@@ -101,9 +109,7 @@ def test_the_lifter_is_trained_saved_and_lifts(tmp_path):
 
 
 def test_the_source_is_imported(tmp_path):
-    positions = camera().to_camera(walking(40))
-    keypoints = positions[..., :2] / positions[..., 2:] * 1000 + (640, 360)
-    np.savez(tmp_path / "poses.npz", keypoints=keypoints, positions=positions)
+    keypoints = write_poses(tmp_path)
     (command,) = [command for command in commands() if command[0] == "import_poses"]
     assert run_job("import_poses", command[1:]) == 0
     (track,) = read_tracks("mocap/tracks")
