@@ -7,11 +7,12 @@ from pathlib import Path
 from schemas.job_config import JobConfig
 
 JOBS = Path(__file__).parents[1]
+CONFIGS = JOBS.parent / "schemas" / "configs"
 
 
 def job_names() -> list[str]:
-    """Every job: each module that lies directly in `jobs/`."""
-    return sorted(path.stem for path in JOBS.glob("*.py") if path.stem != "__init__")
+    """Every job: each module directly in `jobs/` that has a config of its name; other files there are no jobs."""
+    return sorted(path.stem for path in JOBS.glob("*.py") if path.stem != "__init__" and (CONFIGS / path.name).exists())
 
 
 def config_class(job: str) -> type[JobConfig]:

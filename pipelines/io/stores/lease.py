@@ -54,22 +54,28 @@ def hold(store: ConditionalStore, folder: str, shown: str) -> Iterator[None]:
 
     Raises:
         UserError: Another job holds the lease.
-        RunFailed: Another job has taken it over, because this one was stopped or did not reach the store for too long.
+        RunFailed: Another job has taken it over, because this one was stopped or did not reach the store for too long;
+            or the store refuses to renew it.
         OSError: The bucket cannot be written.
     """
     lease = _Lease(store, f"{folder.rstrip('/')}/{NAME}")
     lease.acquire(shown)
     thread = threading.Thread(target=lease.keep, daemon=True)
     thread.start()
-    taken = (
-        f"output={shown}: another job has taken over, because this one did not reach the store for {LEASE_S:g} s; "
-        "let that job finish"
-    )
+
+    def lost() -> str:
+        if lease.refused:
+            return f"output={shown}: its lock cannot be renewed, so that another job could write there: {lease.refused}"
+        return (
+            f"output={shown}: another job has taken over, because this one did not reach the store for {LEASE_S:g} s; "
+            "let that job finish"
+        )
+
     try:
         yield
     except KeyboardInterrupt:
         if lease.lost:
-            raise RunFailed(taken) from None
+            raise RunFailed(lost()) from None
         raise
     finally:
         lease.stopped.set()
@@ -78,12 +84,14 @@ def hold(store: ConditionalStore, folder: str, shown: str) -> Iterator[None]:
             with suppress(OSError, RunFailed, UserError):  # a lease that is not removed expires
                 store.rm_file(lease.path)
     if lease.lost:
-        raise RunFailed(taken)
+        raise RunFailed(lost())
 
 
 class _Lease:
     def __init__(self, store: ConditionalStore, path: str) -> None:
         self.path, self.lost, self.stopped = path, False, threading.Event()
+        # Why the store does not let this job renew the lease.
+        self.refused: str | None = None
         self._store = store
         self._etag: str | None = None
         self._writes = 0
@@ -115,19 +123,25 @@ class _Lease:
         return etag is not None
 
     def keep(self) -> None:
-        """Renew the lease until `stopped` is set; if another job has taken it over, interrupt this one."""
+        """Renew the lease until `stopped` is set; if another job has it, or nobody can have it, interrupt this one."""
         while not self.stopped.wait(RENEWED_EVERY_S):
-            # If the store does not answer, the job's next write of results fails and reports it.
-            with suppress(OSError, RunFailed):
-                if self._write(self._etag):
-                    continue
-                state = self._store.state_of(self.path)
-                if state is None or state.metadata.get("id") == self._own["id"]:
-                    self._etag = state.etag if state else None
-                    continue
-                self.lost = True
+            try:
+                self.lost = not self._renew()
+            except (OSError, RunFailed):
+                continue  # If the store does not answer, the job's next write of results fails and reports it.
+            except Exception as error:  # such as a credential that has expired: the lease would expire too, unseen
+                self.lost, self.refused = True, str(error) or type(error).__name__
+            if self.lost:
                 os.kill(os.getpid(), signal.SIGINT)
                 return
+
+    def _renew(self) -> bool:
+        """Write the lease once more; returns whether it is still this job's."""
+        if self._write(self._etag):
+            return True
+        state = self._store.state_of(self.path)
+        self._etag = state.etag if state else None
+        return state is None or state.metadata.get("id") == self._own["id"]
 
 
 def _here() -> dict[str, str]:

@@ -125,3 +125,32 @@ def test_a_job_whose_lease_was_taken_over_stops(folder, monkeypatch):
     seen = fs.state_of(path)
     assert seen is not None
     assert seen.metadata["id"] == "other", "what is another's stays"
+
+
+class Expiring:
+    """A store whose credential is refused from the second write on."""
+
+    def __init__(self):
+        self.writes = 0
+
+    def state_of(self, path):
+        return None
+
+    def write_if(self, path, metadata, etag):
+        self.writes += 1
+        if self.writes > 1:
+            raise UserError("s3://b: the credentials have expired")
+        return "etag"
+
+    def rm_file(self, path):
+        raise AssertionError("it may be another job's by now")
+
+    def abort_uploads(self, folder):
+        pass
+
+
+def test_a_job_whose_credential_is_refused_ends_before_another_can_take_over(monkeypatch):
+    monkeypatch.setattr(lease, "RENEWED_EVERY_S", 0.05)
+    said = "output=s3://b/o: its lock cannot be renewed, so that another job could write there: s3://b: the credentials"
+    with pytest.raises(RunFailed, match=said), lease.hold(Expiring(), "b/o", "s3://b/o"):
+        time.sleep(20)

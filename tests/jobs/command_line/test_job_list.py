@@ -1,19 +1,13 @@
-"""Jobs are found and described without importing them."""
+"""Which files are jobs."""
 
-import importlib
-from typing import get_type_hints
-
-import pytest
-
-from jobs.command_line.job_list import config_class, job_names, summary
+from jobs.command_line import job_list
 
 
-@pytest.mark.parametrize("job", job_names())
-def test_the_config_class_found_by_name_is_what_the_job_takes(job):
-    assert get_type_hints(importlib.import_module(f"jobs.{job}").main)["config"] is config_class(job)
-
-
-@pytest.mark.parametrize("job", job_names())
-def test_the_summary_is_the_first_line_of_the_docstring(job):
-    documentation = importlib.import_module(f"jobs.{job}").__doc__ or ""
-    assert summary(job) == documentation.partition("\n")[0] != ""
+def test_a_file_without_a_config_of_its_name_is_no_job(tmp_path, monkeypatch):
+    for file in ("jobs/__init__.py", "jobs/notes.py", "jobs/count.py", "configs/__init__.py", "configs/count.py"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("")
+    assert "label" in job_list.job_names()
+    monkeypatch.setattr(job_list, "JOBS", tmp_path / "jobs")
+    monkeypatch.setattr(job_list, "CONFIGS", tmp_path / "configs")
+    assert job_list.job_names() == ["count"]
