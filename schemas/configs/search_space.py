@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from schemas.errors import UserError
-from schemas.typed_text import Typed, structure
+from schemas.typed_text import Typed, read, structure
 
 Kind = Literal["uniform", "loguniform", "randint", "choice"]
 KINDS: tuple[Kind, ...] = ("uniform", "loguniform", "randint", "choice")
@@ -57,7 +57,7 @@ def read_space(values: Mapping[str, Any], known: Collection[str]) -> dict[str, D
                 raise UserError(f"there is no such field to search{_nearest(path, known)}")
             space[path] = _dimension(value)
         except UserError as error:
-            mistakes.append(f"search_space.{path}={json.dumps(value, default=str)}: {error}")
+            mistakes.append(f"search_space.{path}={json.dumps(read(value, Any), default=str)}: {error}")
     if not space and not mistakes:
         mistakes.append("search_space: names nothing to search; give e.g. search_space.optimization.learning_rate=…")
     if mistakes:
