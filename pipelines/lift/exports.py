@@ -99,7 +99,7 @@ def export_video(tracks: VideoTracks, output: str, settings: ExportSettings) -> 
     for lifted in _read(tracks):
         name = export_name(lifted.video, lifted.person, lifted.track_id)
         for form in settings.formats:
-            storage.write_bytes(_uri(output, form, name), _content(form, lifted, levelling, settings))
+            storage.write_bytes(export_uri(output, form, name), _content(form, lifted, levelling, settings))
         yield lifted
 
 
@@ -122,7 +122,7 @@ def remove_exports(removed: Iterable[StoredTrack], remaining: Iterable[StoredTra
     names, others = ({export_name(t.video, t.person, t.track_id) for t in tracks} for tracks in (removed, remaining))
     for form in _SUFFIXES:
         for name in (names - others) & _names(output, form):
-            storage.remove(_uri(output, form, name))
+            storage.remove(export_uri(output, form, name))
 
 
 def _read(tracks: VideoTracks) -> Iterator[LiftedTrack]:
@@ -140,7 +140,8 @@ def _content(form: ExportFormat, lifted: LiftedTrack, levelling: Levelling, sett
     return angles_csv(lifted).encode()
 
 
-def _uri(output: str, form: ExportFormat, name: str) -> str:
+def export_uri(output: str, form: ExportFormat, name: str) -> str:
+    """The address of a track's file in a format."""
     return storage.join(output, form, f"{name}{_SUFFIXES[form]}")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pipelines.lifters.base import Lifter
 from pipelines.lifters.model import build_model
 from pipelines.sampling.order import EpochOrder, require_work
 from pipelines.sampling.windows import WindowShape, chunk_counts
@@ -89,6 +90,10 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         len(range(*subset_frames(n, data.subset, data.downsample, data.subset_start).indices(n)))
         for n in resampled_lengths(training, source_fps)
     ]
+    if not sum(lengths):
+        raise UserError(
+            f"data.subset={data.subset:g}: leaves no frame of the {len(training)} labeled tracks; give more"
+        )
     shape = _window_shape(data, lifter.window)
     if config.objective.velocity and shape.chunk < 2:
         raise UserError(
@@ -103,7 +108,9 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     chunks = (
         data.world.samples_per_epoch if data.world.enabled else int(chunk_counts(torch.tensor(lengths), shape).sum())
     )
-    require_work(epoch_order(config, shape, chunks).smallest_batch, config.resources.num_workers)
+    smallest_batch = epoch_order(config, shape, chunks).smallest_batch
+    require_work(smallest_batch, config.resources.num_workers)
+    _require_learnable(config, lifter, shape, smallest_batch)
     # Unlabeled tracks may lack a frame rate; they are then taken to have the lifter's.
     unlabeled_lengths = [track.frames * fps / (track.fps or fps) for track in unlabeled]
     return TrainingPlan(
@@ -120,6 +127,25 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         trajectory=trajectory,
         short_tracks=sum(0 < length < shape.window.inputs for length in [*lengths, *unlabeled_lengths]),
     )
+
+
+def _require_learnable(config: TrainConfig, lifter: Lifter, shape: WindowShape, smallest_batch: int) -> None:
+    """Check that the smallest batch can be trained on: batch normalisation takes no single value."""
+    batch_size = config.optimization.batch_size
+    if shape.chunk > batch_size:
+        raise UserError(
+            f"optimization.batch_size={batch_size}: a sample predicts {shape.chunk} frames, more than a batch; give at "
+            "least as many, or a smaller data.chunk"
+        )
+    if smallest_batch * shape.chunk > 1:
+        return
+    try:
+        lifter.train()(torch.zeros(1, shape.frames, len(lifter.input_layout), lifter.input_features))
+    except ValueError as error:
+        raise UserError(
+            f"optimization.batch_size={batch_size}: the smallest batch has a single frame, from which this lifter "
+            "cannot learn; give larger batches, or more data"
+        ) from error
 
 
 def epoch_order(config: TrainConfig, shape: WindowShape, chunks: int) -> EpochOrder:

@@ -1,0 +1,38 @@
+"""Trainings that can never work are refused before a worker starts, by the option that makes them impossible."""
+
+import pytest
+from train.training_samples import person, write
+
+from pipelines.train.plan import plan_training
+from schemas.configs.train import TrainConfig
+from schemas.errors import UserError
+
+
+def plan(folder, frames=40, lifter=None, **fields):
+    tracks = str(write(folder, person("a", frames), person("b", frames, subject="S2")))
+    config = {"labeled": tracks, "output": str(folder / "out"), "data": {"validation_subjects": ["S2"]}}
+    config["data"] |= fields.pop("data", {})
+    lifter = lifter or {"name": "temporal_conv", "filter_widths": [3], "channels": 8}
+    return plan_training(TrainConfig.model_validate(config | {"lifter": lifter} | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"optimization": {"batch_size": 1}}, "optimization.batch_size=1: the smallest batch has a single frame"),
+        ({"frames": 1, "data": {"mirroring": "none"}}, "the smallest batch has a single frame"),
+        (
+            {"data": {"chunk": 8}, "optimization": {"batch_size": 4}},
+            "optimization.batch_size=4: a sample predicts 8 frames, more than a batch",
+        ),
+        ({"data": {"subset": 0.001}}, "data.subset=0.001: leaves no frame of the 1 labeled tracks"),
+    ],
+)
+def test_what_can_never_be_trained_is_refused(fields, message, tmp_path):
+    with pytest.raises(UserError, match=message) as refused:
+        plan(tmp_path, **fields)
+    assert "\n" not in str(refused.value)
+
+
+def test_two_frames_are_enough(tmp_path):
+    assert plan(tmp_path, frames=2, data={"mirroring": "none"}).shape.chunk == 1
