@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pipelines.lifters.base import Lifter
-from pipelines.lifters.model import build_model
+from pipelines.lifters.model import LiftingModel, build_model
 from pipelines.sampling.order import EpochOrder, require_work
 from pipelines.sampling.windows import WindowShape, chunk_counts
 from pipelines.tracks import keypoint_reader
@@ -84,7 +83,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     trajectory = bool(unlabeled) if config.trajectory is None else config.trajectory
     _check_metric(config, validation, trajectory)
     source_fps = data.fps or _one_rate(training)
-    lifter = build_model(config.lifter, input_layout, output_layout, False, data.input).pose
+    model = build_model(config.lifter, input_layout, output_layout, False, data.input)
+    lifter = model.pose
     fps = source_fps / data.downsample
     lengths = [
         len(range(*subset_frames(n, data.subset, data.downsample, data.subset_start).indices(n)))
@@ -110,7 +110,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     )
     smallest_batch = epoch_order(config, shape, chunks).smallest_batch
     require_work(smallest_batch, config.resources.num_workers)
-    _require_learnable(config, lifter, shape, smallest_batch)
+    _require_learnable(config, model, shape, smallest_batch)
     # Unlabeled tracks may lack a frame rate; they are then taken to have the lifter's.
     unlabeled_lengths = [track.frames * fps / (track.fps or fps) for track in unlabeled]
     return TrainingPlan(
@@ -129,7 +129,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     )
 
 
-def _require_learnable(config: TrainConfig, lifter: Lifter, shape: WindowShape, smallest_batch: int) -> None:
+def _require_learnable(config: TrainConfig, model: LiftingModel, shape: WindowShape, smallest_batch: int) -> None:
     """Check that the smallest batch can be trained on: batch normalisation takes no single value."""
     batch_size = config.optimization.batch_size
     if shape.chunk > batch_size:
@@ -139,8 +139,9 @@ def _require_learnable(config: TrainConfig, lifter: Lifter, shape: WindowShape, 
         )
     if smallest_batch * shape.chunk > 1:
         return
+    lifter = model.train().pose
     try:
-        lifter.train()(torch.zeros(1, shape.frames, len(lifter.input_layout), lifter.input_features))
+        lifter(torch.zeros(1, shape.frames, len(lifter.input_layout), lifter.input_features))
     except ValueError as error:
         raise UserError(
             f"optimization.batch_size={batch_size}: the smallest batch has a single frame, from which this lifter "
