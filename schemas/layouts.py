@@ -145,8 +145,46 @@ _LIMBS12 = JointLayout(
     (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
 )
 
+# OpenPose's middle joints are the means of shoulders and hips of its training data; its eyes and ears are COCO's.
+_BODY25 = JointLayout(
+    "body25",
+    (
+        *("nose", "mid_shoulder", "right_shoulder", "right_elbow", "right_wrist"),
+        *("left_shoulder", "left_elbow", "left_wrist", "mid_hip", "right_hip", "right_knee", "right_ankle"),
+        *("left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear"),
+        *("left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel"),
+    ),
+    (1, -1, 1, 2, 3, 1, 5, 6, 1, 8, 9, 10, 8, 12, 13, 0, 0, 15, 16, 14, 19, 14, 11, 22, 11),
+)
+
+_OPENPOSE18 = JointLayout(
+    "openpose18",
+    (
+        *("nose", "mid_shoulder", "right_shoulder", "right_elbow", "right_wrist"),
+        *("left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle"),
+        *("left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear"),
+    ),
+    (1, -1, 1, 2, 3, 1, 5, 6, 1, 8, 9, 1, 11, 12, 0, 0, 14, 15),
+)
+
+_HALPE26 = JointLayout(
+    "halpe26",
+    (
+        *_COCO17.joints,
+        *("head_top", "mid_shoulder", "mid_hip", "left_big_toe", "right_big_toe"),
+        *("left_small_toe", "right_small_toe", "left_heel", "right_heel"),
+    ),
+    (18, 0, 0, 1, 2, 18, 18, 5, 6, 7, 8, 19, 19, 11, 12, 13, 14, 0, 19, -1, 15, 16, 20, 21, 15, 16),
+)
+
 LAYOUTS: MappingProxyType[str, JointLayout] = MappingProxyType(
-    {layout.name: layout for layout in (_COCO17, _H36M17, _MPII16, _HUMANEVA15, _BLAZEPOSE33, _LIMBS12)}
+    {
+        layout.name: layout
+        for layout in (
+            *(_COCO17, _H36M17, _MPII16, _HUMANEVA15, _BLAZEPOSE33, _LIMBS12),
+            *(_BODY25, _OPENPOSE18, _HALPE26),
+        )
+    }
 )
 
 

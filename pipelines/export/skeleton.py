@@ -19,6 +19,7 @@ _Direction = tuple[int | float, int | float, int | float]
 # follow the convention of animation programs; the other directions are roughly anatomical.
 _REST: dict[str, _Direction] = {
     **dict.fromkeys(("pelvis", "spine", "thorax", "neck", "upper_neck", "head", "head_top"), (0, 1, 0)),
+    **dict.fromkeys(("mid_hip", "mid_shoulder"), (0, 1, 0)),
     **dict.fromkeys(("hip", "shoulder", "elbow", "wrist"), (1, 0, 0)),
     **dict.fromkeys(("knee", "ankle"), (0, -1, 0)),
     "nose": (0, 0.9, 0.4),
@@ -31,7 +32,8 @@ _REST: dict[str, _Direction] = {
     "index": (1, 0, 0.3),
     "thumb": (0.6, 0, 0.8),
     "heel": (0, -0.6, -0.8),
-    "foot_index": (0, -0.2, 1),
+    **dict.fromkeys(("foot_index", "big_toe"), (0, -0.2, 1)),
+    "small_toe": (0.3, -0.2, 0.9),
 }
 # Rotations of elbows and knees are computed from a half-bent pose: from a straight limb, the axis of the shortest
 # rotation would be unstable when the limb is folded almost completely.

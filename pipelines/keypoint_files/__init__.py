@@ -1,0 +1,1 @@
+"""Keypoints that other systems found, read from their files and linked into tracks."""

@@ -1,0 +1,53 @@
+"""Arrays of keypoints in an npz file: what a script of one's own writes.
+
+`keypoints` is (frames, joints, 2 or 3) or (people, frames, joints, 2 or 3), the third number a confidence; `scores` may
+hold the confidences instead. `joints` are the names of the joints, or `layout` is that of a known layout.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from pipelines.io.npz import read_npz
+from pipelines.keypoint_files.found import FoundPerson, FoundVideo, people_of
+from pipelines.keypoint_files.joint_names import layout_by_names
+from pipelines.keypoint_files.result_lists import name_of
+from schemas.errors import UserError
+from schemas.layouts import layout as layout_of
+
+
+def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
+    """The video of a file.
+
+    Args:
+        uri: The file.
+        names: Joint names by the names in the file, where these are others.
+
+    Raises:
+        UserError: It is not of this format, or its joints are of no layout.
+    """
+    arrays = read_npz(uri, "keypoints")
+    values = np.asarray(arrays["keypoints"], np.float64)
+    values = values[None] if values.ndim == 3 else values
+    if values.ndim != 4 or values.shape[3] not in (2, 3):
+        raise UserError(f"{uri}: keypoints have shape {values.shape}, must be (people,) frames, joints, 2 or 3")
+    if "layout" in arrays:
+        given = list(layout_of(str(arrays["layout"])).joints)
+    elif "joints" in arrays:
+        given = [str(name) for name in arrays["joints"]]
+    else:
+        raise UserError(f"{uri}: has neither joints (their names) nor layout; add one of them")
+    if len(given) != values.shape[2]:
+        raise UserError(f"{uri}: names {len(given)} joints, its keypoints have {values.shape[2]}")
+    layout, shared, note = layout_by_names([names.get(name, name) for name in given], uri)
+    places = np.array(shared)
+    scores = values[..., 2] if values.shape[3] == 3 else np.asarray(arrays.get("scores", 1.0), np.float64)
+    scores = np.broadcast_to(scores, values.shape[:3]) * np.isfinite(values[..., :2]).all(-1)
+    ordered = np.zeros((*values.shape[:2], len(layout), 3))
+    ordered[:, :, places[:, 0], :2] = np.nan_to_num(values[:, :, places[:, 1], :2])
+    ordered[:, :, places[:, 0], 2] = scores[:, :, places[:, 1]]
+    frames = {
+        frame: people_of((FoundPerson(person[:, :2], person[:, 2]) for person in ordered[:, frame]), len(layout))
+        for frame in range(values.shape[1])
+    }
+    yield FoundVideo(name_of(uri), uri, layout, frames, note=note)

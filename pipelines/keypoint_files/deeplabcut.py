@@ -1,0 +1,64 @@
+"""DeepLabCut's CSV files: columns (scorer, individual if there are several animals, body part, x | y | likelihood).
+
+Format: DeepLabCut's documentation, "Output files". Its HDF5 files hold the same table: export it as CSV (save_as_csv).
+"""
+
+import io
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from pipelines.io import storage
+from pipelines.keypoint_files.found import FoundPerson, FoundVideo, people_of
+from pipelines.keypoint_files.joint_names import layout_by_names
+from schemas.errors import UserError
+
+
+def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
+    """The video of a file.
+
+    Args:
+        uri: The file.
+        names: Joint names by the names of body parts, where these are others.
+
+    Raises:
+        UserError: It is not of this format, or its body parts are of no layout.
+    """
+    if not uri.lower().endswith(".csv"):
+        raise UserError(f"{uri}: must be DeepLabCut's CSV file; write one with save_as_csv=True")
+    try:
+        text = storage.read_bytes(uri).decode("utf-8-sig")
+        levels = [line.split(",", 1)[0] for line in text.splitlines()[:4]]
+        several = "individuals" in levels
+        if "bodyparts" not in levels or "coords" not in levels:
+            raise ValueError("its first lines must be scorer, bodyparts and coords")
+        table = pd.read_csv(io.StringIO(text), header=list(range(4 if several else 3)), index_col=0)
+        columns = [column[1:] if several else ("", *column[1:]) for column in table.columns]
+        table.columns = pd.MultiIndex.from_tuples(columns)
+        parts = list(dict.fromkeys(part for _, part, _ in columns))
+        layout, shared, note = layout_by_names([names.get(part, part) for part in parts], uri)
+        people = list(dict.fromkeys(individual for individual, _, _ in columns))
+        arrays = [_array(table, individual, parts) for individual in people]
+    except (OSError, ValueError, KeyError, pd.errors.ParserError) as error:
+        raise UserError(f"{uri}: is not DeepLabCut's: {error}") from error
+    places = np.array(shared)
+    frames = {}
+    for row, frame in enumerate(table.index):
+        persons = []
+        for array in arrays:
+            keypoints, scores = np.zeros((len(layout), 2)), np.zeros(len(layout))
+            keypoints[places[:, 0]], scores[places[:, 0]] = array[row, places[:, 1], :2], array[row, places[:, 1], 2]
+            known = np.isfinite(keypoints).all(1) & np.isfinite(scores)
+            persons.append(FoundPerson(np.where(known[:, None], keypoints, 0), np.where(known, scores, 0)))
+        frames[int(frame)] = people_of(persons, len(layout))
+    # The network's name follows that of the video.
+    name = uri.rpartition("/")[2].removesuffix(".csv").partition("DLC")[0]
+    yield FoundVideo(name, uri, layout, frames, note=note)
+
+
+def _array(table: pd.DataFrame, individual: str, parts: list[str]) -> np.ndarray:
+    """(frames, body parts, x | y | likelihood) of one individual; NaN for body parts that it does not have."""
+    missing = pd.Series(np.nan, index=table.index)
+    columns = [table.get((individual, part, what), missing) for part in parts for what in ("x", "y", "likelihood")]
+    return np.stack([np.asarray(column, np.float64) for column in columns], axis=1).reshape(len(table), len(parts), 3)

@@ -1,0 +1,100 @@
+"""The formats of keypoints that are read: plug-ins of the table `KEYPOINT_SOURCES`."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar
+
+from pipelines.io import storage
+from pipelines.keypoint_files import (
+    arrays,
+    deeplabcut,
+    instance_lists,
+    landmarks,
+    openpose,
+    result_lists,
+    sleap,
+    trc,
+)
+from pipelines.keypoint_files.found import FoundVideo
+from pipelines.keypoint_files.source import KeypointFiles, KeypointFilesConfig, NamedKeypointsConfig
+from schemas.errors import UserError
+
+
+class OpenPose(KeypointFiles):
+    """Folders that OpenPose wrote."""
+
+    def files_in(self, entry: str) -> list[str]:
+        """The folder itself, which may hold several videos."""
+        fs, path = storage.filesystem(entry)
+        if not fs.isdir(path):
+            raise UserError(f"source.files={entry}: must be a folder with one file a frame, as OpenPose writes it")
+        return [entry]
+
+    def inputs(self) -> Mapping[str, Sequence[str]]:
+        """All files of the folders."""
+        return {"files": [file for entry in self.entries() for file in storage.list_folder(entry, ".json")]}
+
+    def read(self, uri: str) -> Iterator[FoundVideo]:
+        """The videos of a file."""
+        return openpose.read(uri)
+
+
+class AlphaPose(KeypointFiles):
+    """AlphaPose's output, and COCO's keypoint results."""
+
+    def read(self, uri: str) -> Iterator[FoundVideo]:
+        """The videos of a file."""
+        return result_lists.read(uri)
+
+
+class MMPose(KeypointFiles):
+    """Predictions of MMPose, RTMPose and transformers."""
+
+    def read(self, uri: str) -> Iterator[FoundVideo]:
+        """The videos of a file."""
+        return instance_lists.read(uri)
+
+
+class MediaPipe(KeypointFiles):
+    """Landmarks of MediaPipe and TensorFlow.js."""
+
+    def read(self, uri: str) -> Iterator[FoundVideo]:
+        """The videos of a file."""
+        return landmarks.read(uri)
+
+
+class _NamedKeypoints(KeypointFiles):
+    Config: ClassVar[type[KeypointFilesConfig]] = NamedKeypointsConfig
+    reader: ClassVar[Callable[[str, Mapping[str, str]], Iterator[FoundVideo]]]
+
+    def read(self, uri: str) -> Iterator[FoundVideo]:
+        """The videos of a file."""
+        assert isinstance(self.config, NamedKeypointsConfig)
+        return type(self).reader(uri, self.config.names)
+
+
+class DeepLabCut(_NamedKeypoints):
+    """DeepLabCut's CSV files."""
+
+    suffixes = (".csv",)
+    reader = staticmethod(deeplabcut.read)
+
+
+class Sleap(_NamedKeypoints):
+    """SLEAP's analysis files."""
+
+    suffixes = (".h5",)
+    reader = staticmethod(sleap.read)
+
+
+class Trc(_NamedKeypoints):
+    """TRC files of pixels."""
+
+    suffixes = (".trc",)
+    reader = staticmethod(trc.read)
+
+
+class Arrays(_NamedKeypoints):
+    """Arrays in npz files."""
+
+    suffixes = (".npz",)
+    reader = staticmethod(arrays.read)

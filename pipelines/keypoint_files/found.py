@@ -1,0 +1,92 @@
+"""What a reader of this room gives: the people of each frame of one video, as another system found them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from pipelines.pose.people import People
+from schemas.errors import UserError
+from schemas.layouts import LAYOUTS, JointLayout
+
+
+@dataclass(frozen=True)
+class FoundVideo:
+    """The keypoints of one video.
+
+    Attributes:
+        name: Name of the video without folder and ending.
+        file: The file or folder that they were read from, for messages.
+        layout: Joint layout.
+        frames: The people by frame number, of every frame that the file speaks of.
+        shares: Whether coordinates are shares of the picture's width and height instead of pixels.
+        fps: Frames per second; None if the file does not tell.
+        note: How the file's joints became those of the layout; None if they are the same.
+    """
+
+    name: str
+    file: str
+    layout: JointLayout
+    frames: Mapping[int, People]
+    shares: bool = False
+    fps: float | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class FoundPerson:
+    """One person of a frame.
+
+    Attributes:
+        keypoints: x and y of each joint.
+        scores: Confidence of each joint; 0 where it is missing.
+        score: Confidence of the person; None: the mean over the joints that are there.
+    """
+
+    keypoints: Float[np.ndarray, "joints 2"]
+    scores: Float[np.ndarray, " joints"]
+    score: float | None = None
+
+
+def people_of(persons: Iterable[FoundPerson], joints: int) -> People:
+    """The people of a frame, each with the box around their joints; who has no joint is left out."""
+    persons = [person for person in persons if (person.scores > 0).any()]
+    if not persons:
+        return People.nobody(joints)
+    keypoints = np.stack([person.keypoints for person in persons])
+    scores = np.clip(np.stack([person.scores for person in persons]), 0, 1)
+    known = (scores > 0)[..., None]
+    boxes = np.concatenate(
+        [np.where(known, keypoints, np.inf).min(1), np.where(known, keypoints, -np.inf).max(1)], axis=1
+    )
+    means = scores.sum(1) / np.maximum((scores > 0).sum(1), 1)
+    own = np.array([mean if p.score is None else min(p.score, 1.0) for p, mean in zip(persons, means, strict=True)])
+    return People(*(values.astype(np.float32) for values in (boxes, own, keypoints, scores)))
+
+
+def person_of_numbers(numbers: Sequence[float] | np.ndarray, where: str, score: float | None = None) -> FoundPerson:
+    """A person from x, y, confidence for each joint, as one list of numbers or as rows.
+
+    Raises:
+        UserError: They are no such numbers.
+    """
+    try:
+        triples = np.asarray(numbers, np.float64).reshape(-1, 3)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: keypoints must be x, y, confidence for each joint: {error}") from error
+    missing = ~np.isfinite(triples).all(1) | (triples[:, :2] == 0).all(1)
+    triples = np.where(missing[:, None], 0, triples)
+    return FoundPerson(triples[:, :2], triples[:, 2], score)
+
+
+def layout_of_count(joints: int, known: Mapping[int, str], where: str) -> JointLayout:
+    """The layout that a system writes with this number of joints.
+
+    Raises:
+        UserError: It writes none with that number.
+    """
+    if joints not in known:
+        choices = ", ".join(f"{count} ({name})" for count, name in known.items())
+        raise UserError(f"{where}: a person has {joints} joints; this format has {choices}")
+    return LAYOUTS[known[joints]]

@@ -1,0 +1,90 @@
+"""MediaPipe's and TensorFlow.js' landmarks as JSON: a list with one entry for each frame.
+
+There is no file format of theirs; people write what the API returns. An entry is null or empty (nobody), a list of
+landmarks (one person), a list of such lists, or an object that holds one of these (`landmarks`, `pose_landmarks`,
+`keypoints`). A landmark is {x, y, visibility or score}, [x, y, z, visibility], or an entry of an object by joint names.
+Coordinates are shares of the picture's sides (MediaPipe) or pixels (TensorFlow.js): shares where none exceeds 2.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pipelines.annotations.json_files import read_json
+from pipelines.keypoint_files.found import FoundPerson, FoundVideo, layout_of_count, people_of
+from pipelines.keypoint_files.joint_names import joint_name
+from pipelines.keypoint_files.result_lists import name_of
+from schemas.errors import UserError
+from schemas.layouts import LAYOUTS
+
+_LAYOUTS = {33: "blazepose33", 17: "coco17"}
+_HOLDERS = ("landmarks", "pose_landmarks", "keypoints", "poses", "people")
+_LARGEST_SHARE = 2.0
+
+
+def read(uri: str) -> Iterator[FoundVideo]:
+    """The video of a file.
+
+    Raises:
+        UserError: It is not of this format.
+    """
+    document = read_json(uri).document
+    frames = (
+        next((document[name] for name in ("frames", *_HOLDERS) if name in document), None)
+        if isinstance(document, Mapping)
+        else document
+    )
+    if not isinstance(frames, list):
+        raise UserError(f"{uri}: must be a list with the landmarks of each frame")
+    persons = [[_person(f"{uri}: frame {n}", p) for p in _people(frame)] for n, frame in enumerate(frames)]
+    counts = {len(person.scores) for found in persons for person in found}
+    if len(counts) > 1:
+        raise UserError(f"{uri}: people have {' and '.join(map(str, sorted(counts)))} joints; give one model's")
+    layout = layout_of_count(counts.pop() if counts else 33, _LAYOUTS, uri)
+    largest = max((np.abs(person.keypoints).max() for found in persons for person in found), default=0.0)
+    people = {number: people_of(found, len(layout)) for number, found in enumerate(persons)}
+    yield FoundVideo(name_of(uri), uri, layout, people, shares=bool(largest <= _LARGEST_SHARE))
+
+
+def _people(frame: Any) -> list[Any]:
+    """The people of a frame, each as its landmarks."""
+    if not frame:
+        return []
+    if isinstance(frame, Mapping):
+        held = next((frame[name] for name in _HOLDERS if name in frame), frame)
+        return [held] if held is frame else _people(held)
+    first = frame[0]
+    several = (isinstance(first, list) and bool(first) and isinstance(first[0], list | Mapping)) or (
+        isinstance(first, Mapping) and "x" not in first
+    )
+    return [person for one in frame for person in _people(one)] if several else [frame]
+
+
+def _person(where: str, landmarks: Any) -> FoundPerson:
+    try:
+        if isinstance(landmarks, Mapping):
+            landmarks = _by_name(landmarks)
+        rows = np.array([_row(landmark) for landmark in landmarks], np.float64)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UserError(f"{where}: landmarks must have x and y: {error}") from error
+    known = np.isfinite(rows).all(1)
+    return FoundPerson(np.where(known[:, None], rows[:, :2], 0), np.where(known, rows[:, 2], 0))
+
+
+def _by_name(landmarks: Mapping[str, Any]) -> list[Any]:
+    """Landmarks by joint name in the order of the layout of that many joints; those that are missing are None."""
+    named = {joint_name(name): landmark for name, landmark in landmarks.items()}
+    layout = max(
+        (LAYOUTS[name] for name in _LAYOUTS.values()), key=lambda one: (len(set(one.joints) & set(named)), -len(one))
+    )
+    return [named.get(joint) for joint in layout.joints]
+
+
+def _row(landmark: Any) -> tuple[float, float, float]:
+    if landmark is None:
+        return np.nan, np.nan, 0.0
+    if isinstance(landmark, Mapping):
+        score = landmark.get("visibility", landmark.get("score", 1.0))
+        return landmark["x"], landmark["y"], 1.0 if score is None else score
+    return landmark[0], landmark[1], landmark[3] if len(landmark) > 3 else 1.0

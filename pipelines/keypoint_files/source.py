@@ -1,0 +1,231 @@
+"""Keypoints of other systems as tracks: files are read, people are linked over time, sizes and times are found.
+
+Each format is a plug-in of the table `KEYPOINT_SOURCES` (`formats.py`); they differ in their reader alone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float64
+from pydantic import Field
+
+from pipelines.datasets.pose_source import PoseSourceConfig, digest, fill_missing
+from pipelines.io import storage
+from pipelines.keypoint_files.found import FoundVideo
+from pipelines.pose.people import People
+from pipelines.tracking.tracker import track_people
+from pipelines.tracking.tracks import Frame, Timeline
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.video.errors import VideoError
+from pipelines.video.fetch import fetch_video
+from pipelines.video.info import VideoInfo
+from pipelines.video.probe import probe
+from schemas.configs.link import LinkConfig
+from schemas.errors import UserError
+from schemas.job_config import Addresses
+
+# Size of the cache of remote videos on this machine: the default of jobs.label.
+_CACHE_BYTES = 50 * 10**9
+# Joints may lie outside the picture by this share of its sides, and this share of them must lie within.
+_BEYOND, _LEAST_WITHIN = 0.25, 0.9
+_LARGEST_SHARE = 2.0
+
+
+class KeypointFilesConfig(PoseSourceConfig):
+    """Options of every source of keypoints."""
+
+    files: Addresses
+    """The files, or folders of files (any URI)."""
+
+    videos: Addresses | None = None
+    """The videos that the keypoints are of, or folders of them: their sizes and times are read. Found by name."""
+
+    width: int | None = Field(default=None, ge=1)
+    """Width of the pictures, px, without videos."""
+
+    height: int | None = Field(default=None, ge=1)
+    """Height of the pictures, px, without videos."""
+
+    fps: float | None = Field(default=None, gt=0)
+    """Frames per second, without videos."""
+
+    link: LinkConfig = LinkConfig()
+    """How the people of each frame are joined into tracks."""
+
+
+class NamedKeypointsConfig(KeypointFilesConfig):
+    """Options of sources whose joints have names of their users' own."""
+
+    names: dict[str, str] = Field(default={})
+    """Joint names by the names in the files, where they are not understood: {hipL: left_hip}."""
+
+
+class KeypointFiles:
+    """Keypoints of one format as tracks; a `PoseSource` without positions."""
+
+    Config: ClassVar[type[KeypointFilesConfig]] = KeypointFilesConfig
+    """The options of the source."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+    """Endings of the files that are read from folders."""
+
+    def __init__(self, config: KeypointFilesConfig) -> None:
+        self.config = config
+        self.notes: list[str] = []
+
+    def inputs(self) -> Mapping[str, Sequence[str]]:
+        """All files of keypoints."""
+        return {"files": [file for entry in self.entries() for file in self.files_in(entry)]}
+
+    def tracks(self) -> Iterator[KeypointTrack]:
+        """The tracks of all videos.
+
+        Raises:
+            UserError: The files cannot be read or have another format, or the size or rate of their pictures is not
+                known or cannot be right.
+        """
+        videos = self._videos()
+        for found in self._found():
+            if found.note:
+                self.notes.append(found.note)
+            yield from self._link(found, videos.get(found.name))
+
+    def _found(self) -> Iterator[FoundVideo]:
+        for entry in self.entries():
+            for file in self.files_in(entry):
+                yield from self.read(file)
+
+    def read(self, uri: str) -> Iterator[FoundVideo]:
+        """The videos of a file.
+
+        Raises:
+            UserError: It is not of this format.
+        """
+        raise NotImplementedError
+
+    def entries(self) -> Sequence[str]:
+        """The files and folders that the user gave."""
+        files = self.config.files
+        return [files] if isinstance(files, str) else files
+
+    def files_in(self, entry: str) -> list[str]:
+        """The files of an entry, which is a file or a folder."""
+        fs, path = storage.filesystem(entry)
+        if not fs.exists(path):
+            raise UserError(f"source.files={entry}: there is no such file or folder")
+        if not fs.isdir(path):
+            return [entry]
+        files = [file for suffix in self.suffixes for file in storage.list_folder(entry, suffix)]
+        if not files:
+            raise UserError(f"source.files={entry}: the folder holds no files *{', *'.join(self.suffixes)}")
+        return files
+
+    def _videos(self) -> dict[str, str]:
+        """The addresses of the videos by name."""
+        given = self.config.videos
+        files: list[str] = []
+        for entry in [given] if isinstance(given, str) else given or ():
+            fs, path = storage.filesystem(entry)
+            files += storage.list_folder(entry) if fs.isdir(path) else [entry]
+        return {file.rpartition("/")[2].rpartition(".")[0]: storage.absolute(file) for file in files}
+
+    def _link(self, found: FoundVideo, video: str | None) -> Iterator[KeypointTrack]:
+        """The tracks of one video."""
+        info = self._probe(found, video)
+        width, height = (info.width, info.height) if info else (self.config.width, self.config.height)
+        if width is None or height is None:
+            raise UserError(
+                f"{found.file}: the size of the pictures of {found.name} is not known; give source.videos=…, or "
+                "source.width and source.height"
+            )
+        if found.shares:
+            found = _in_pixels(found, width, height)
+        if self.config.check:
+            _require_plausible(found, width, height)
+        times = self._times(found, info)
+        frames = [Frame(number, float(times[number]), found.frames[number]) for number in sorted(found.frames)]
+        timeline = Timeline(np.arange(len(times)), times)
+        fps = (len(times) - 1) / float(np.ptp(times)) if len(times) > 1 and np.ptp(times) > 0 else self.config.fps
+        name = video or found.name
+        tracks = track_people(frames, timeline, found.layout, self.config.link) if frames else []
+        if not tracks:
+            self.notes.append(f"{found.file}: nobody in {found.name} is there often and long enough (source.link.*)")
+        for person, track in enumerate(tracks):
+            keypoints, _ = fill_missing(np.where(track.keypoint_scores[..., None] > 0, track.keypoints, np.nan), None)
+            yield KeypointTrack(
+                track_id=digest([name, person, int(track.indices[0])]),
+                video=name,
+                **dict.fromkeys(("subject", "action", "camera", "intrinsics", "positions", "positions_layout")),
+                person=person,
+                layout=found.layout.name,
+                width=width,
+                height=height,
+                fps=float("nan") if fps is None else fps,
+                start_frame=int(track.indices[0]),
+                timestamps_s=track.timestamps_s,
+                boxes=track.boxes,
+                box_scores=track.box_scores,
+                keypoints=np.where(track.interpolated[:, None, None], track.keypoints, keypoints).astype(np.float32),
+                scores=track.keypoint_scores,
+                interpolated=track.interpolated,
+                intrinsics_provenance="none",
+            )
+
+    def _probe(self, found: FoundVideo, video: str | None) -> VideoInfo | None:
+        if video is None and self.config.videos is not None:
+            raise UserError(f"{found.file}: source.videos={self.config.videos} has no video named {found.name}")
+        try:
+            return None if video is None else probe(fetch_video(video, _CACHE_BYTES))
+        except VideoError as error:
+            raise UserError(f"{video}: {error}; leave source.videos out, or give another") from error
+
+    def _times(self, found: FoundVideo, info: VideoInfo | None) -> Float64[np.ndarray, " frames"]:
+        """When each frame is shown, s, from the first of the video to the last that the file speaks of."""
+        count = max(found.frames, default=-1) + 1
+        if info is not None:
+            if count > info.frame_count:
+                raise UserError(
+                    f"{found.file}: speaks of frame {count - 1}, but {found.name} has {info.frame_count} frames; give "
+                    "the video that was labeled"
+                )
+            return np.asarray(info.timestamps_s[:count], np.float64)
+        fps = self.config.fps or found.fps
+        if fps is None:
+            raise UserError(
+                f"{found.file}: the frame rate of {found.name} is not known; give source.videos=… or source.fps"
+            )
+        return np.arange(count) / fps
+
+
+def _in_pixels(found: FoundVideo, width: int, height: int) -> FoundVideo:
+    size = np.array([width, height], np.float32)
+
+    def scaled(people: People) -> People:
+        return replace(people, boxes=people.boxes * np.tile(size, 2), keypoints=people.keypoints * size)
+
+    return replace(found, frames={number: scaled(people) for number, people in found.frames.items()}, shares=False)
+
+
+def _require_plausible(found: FoundVideo, width: int, height: int) -> None:
+    """Check that the joints can be those of people in pictures of this size.
+
+    Raises:
+        UserError: They cannot.
+    """
+    points = [people.keypoints[people.keypoint_scores > 0] for people in found.frames.values()]
+    joints = np.concatenate(points) if points else np.zeros((0, 2), np.float32)
+    if not len(joints):
+        return
+    if np.abs(joints).max() <= _LARGEST_SHARE:
+        raise UserError(f"{found.file}: keypoints are shares of the picture's size, not pixels; multiply them by it")
+    size = np.array([width, height])
+    within = ((joints >= -_BEYOND * size) & (joints <= (1 + _BEYOND) * size)).all(1).mean()
+    if within < _LEAST_WITHIN:
+        low, high = np.percentile(joints, (1, 99), axis=0).round().astype(int)
+        raise UserError(
+            f"{found.file}: {1 - within:.0%} of the joints of {found.name} lie outside pictures of {width} × {height} "
+            f"px (they span {low[0]} to {high[0]} and {low[1]} to {high[1]}); give the size they were found at, or "
+            "source.check=false"
+        )

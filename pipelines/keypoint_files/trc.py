@@ -1,0 +1,58 @@
+"""TRC files of pixels, as Sports2D and Pose2Sim write them for each person: TRC is OpenSim's format of markers.
+
+Format: OpenSim's documentation, "Marker (.trc) Files": five lines of header, then frame, time, X Y Z of each marker.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from pipelines.io import storage
+from pipelines.keypoint_files.found import FoundPerson, FoundVideo, people_of
+from pipelines.keypoint_files.joint_names import layout_by_names
+from schemas.errors import UserError
+
+_HEADER_LINES = 5
+
+
+def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
+    """The person of a file.
+
+    Args:
+        uri: The file.
+        names: Joint names by the names of markers, where these are others.
+
+    Raises:
+        UserError: It is not of this format, its markers are of no layout, or it is not in pixels.
+    """
+    try:
+        lines = storage.read_bytes(uri).decode("utf-8-sig").splitlines()
+        about = dict(zip(lines[1].split("\t"), lines[2].split("\t"), strict=False))
+        units, fps = about.get("Units", "").strip().lower(), float(about["DataRate"])
+        markers = [name.strip() for name in lines[3].split("\t")[2:] if name.strip()]
+        rows = [[float(cell or "nan") for cell in line.split("\t")] for line in lines[_HEADER_LINES:] if line.strip()]
+        values = np.array([row[: 2 + 3 * len(markers)] for row in rows], np.float64)
+        points = values[:, 2:].reshape(len(values), len(markers), 3)[..., :2]
+    except (OSError, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
+        raise UserError(f"{uri}: is not a TRC file: {error}") from error
+    if units not in ("px", "pixels"):
+        raise UserError(
+            f"{uri}: Units={units or 'unknown'}: holds places in space, not in the picture; give the TRC of pixels "
+            "(px), or import positions with import_poses"
+        )
+    layout, shared, note = layout_by_names([names.get(marker, marker) for marker in markers], uri)
+    places = np.array(shared)
+    # The axis of the picture points down, that of OpenSim up: some programs turn it.
+    upside_down = np.nanmedian(points[..., 1]) < 0
+    frames = {}
+    for row, marker_points in zip(values, points * (1, -1 if upside_down else 1), strict=True):
+        keypoints, known = np.zeros((len(layout), 2)), np.zeros(len(layout), bool)
+        keypoints[places[:, 0]] = marker_points[places[:, 1]]
+        known[places[:, 0]] = np.isfinite(marker_points[places[:, 1]]).all(1) & (marker_points[places[:, 1]] != 0).any(
+            1
+        )
+        person = FoundPerson(np.where(known[:, None], keypoints, 0), known.astype(np.float64))
+        frames[int(row[0])] = people_of([person], len(layout))
+    name = re.sub(r"_(px|person\d+|Sports2D).*$", "", uri.rpartition("/")[2].removesuffix(".trc"))
+    yield FoundVideo(name, uri, layout, frames, fps=fps, note=note)

@@ -1,0 +1,223 @@
+"""Files as other systems write them, made here: what they say of people comes out by joint and frame."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipelines.keypoint_files import (
+    arrays,
+    deeplabcut,
+    instance_lists,
+    landmarks,
+    openpose,
+    result_lists,
+    sleap,
+    trc,
+)
+from pipelines.keypoint_files.joint_names import joint_name, layout_by_names
+from schemas.errors import UserError
+from schemas.layouts import layout
+
+RNG = np.random.default_rng(0)
+
+
+def points(joints, people=1):
+    """(people, joints, 3): x, y, confidence."""
+    return np.concatenate([RNG.uniform(50, 400, (people, joints, 2)), RNG.uniform(0.5, 1, (people, joints, 1))], 2)
+
+
+def only(videos):
+    (video,) = videos
+    return video
+
+
+def write(path, document):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+@pytest.mark.parametrize(("joints", "name"), [(25, "body25"), (18, "openpose18")])
+def test_openpose(joints, name, tmp_path):
+    people = points(joints, 2)
+    people[1, 4] = 0
+    for frame, found in ((0, people), (1, []), (3, people[:1])):
+        entries = [{"pose_keypoints_2d": np.ravel(person).tolist()} for person in found]
+        write(tmp_path / f"walk_{frame:012}_keypoints.json", {"version": 1.3, "people": entries})
+    video = only(openpose.read(str(tmp_path)))
+    assert (video.name, video.layout.name, sorted(video.frames)) == ("walk", name, [0, 1, 3])
+    assert [len(video.frames[frame]) for frame in (0, 1, 3)] == [2, 0, 1]
+    assert video.frames[0].keypoints[0] == pytest.approx(people[0, :, :2], rel=1e-6)
+    assert video.frames[0].keypoint_scores[1, 4] == 0
+    wrist = video.layout.index("right_wrist")
+    assert (video.frames[3].keypoints[0, wrist] == people[0, 4, :2].astype(np.float32)).all()
+
+
+def test_openpose_of_another_model_is_refused(tmp_path):
+    people = [{"pose_keypoints_2d": points(15).ravel().tolist()}]
+    write(tmp_path / "a_000000000000_keypoints.json", {"people": people})
+    with pytest.raises(UserError, match=r"a person has 15 joints; this format has 25 \(body25\), 18 \(openpose18\)"):
+        list(openpose.read(str(tmp_path)))
+    with pytest.raises(UserError, match=r"holds no files NAME_000000000000_keypoints\.json"):
+        list(openpose.read(str(tmp_path / "nowhere")))
+
+
+@pytest.mark.parametrize(("joints", "name"), [(17, "coco17"), (26, "halpe26")])
+def test_alphapose(joints, name, tmp_path):
+    people = points(joints, 3)
+    frames = ["0.jpg", "0.jpg", "frame_0002.jpg"]
+    entries = [
+        {"image_id": image, "category_id": 1, "keypoints": person.ravel().tolist(), "score": 2.8, "idx": 1}
+        for image, person in zip(frames, people, strict=True)
+    ]
+    video = only(result_lists.read(write(tmp_path / "walk_alphapose.json", entries)))
+    assert (video.name, video.layout.name) == ("walk", name)
+    assert [len(video.frames[frame]) for frame in range(3)] == [2, 0, 1]
+    assert video.frames[2].keypoints[0] == pytest.approx(people[2, :, :2], rel=1e-6)
+    assert video.frames[0].scores.tolist() == [1, 1], "AlphaPose's scores exceed 1"
+
+
+def test_coco_results(tmp_path):
+    entries = [{"image_id": 7, "category_id": 1, "keypoints": points(17).ravel().tolist(), "score": 0.6}]
+    video = only(result_lists.read(write(tmp_path / "clip.json", entries)))
+    assert video.frames[7].scores.tolist() == [pytest.approx(0.6)]
+    with pytest.raises(UserError, match="must have image_id and keypoints"):
+        only(result_lists.read(write(tmp_path / "clip.json", [{"keypoints": []}])))
+
+
+@pytest.mark.parametrize("form", ["instance_info", "list", "transformers"])
+def test_mmpose_and_transformers(form, tmp_path):
+    people = points(17, 2)
+    instances = [
+        {"keypoints": person[:, :2].tolist(), "keypoint_scores": person[:, 2].tolist(), "bbox_score": 0.7}
+        for person in people
+    ]
+    frames = [{"frame_id": 0, "instances": instances}, {"frame_id": 1, "instances": []}]
+    if form == "transformers":
+        frames = [[{"keypoints": one["keypoints"], "scores": one["keypoint_scores"]} for one in instances], []]
+    document = {"meta_info": {}, "instance_info": frames} if form == "instance_info" else frames
+    video = only(instance_lists.read(write(tmp_path / "walk_results.json", document)))
+    assert (video.name, video.layout.name) == ("walk", "coco17")
+    assert [len(video.frames[frame]) for frame in range(2)] == [2, 0]
+    assert video.frames[0].keypoints == pytest.approx(people[..., :2], rel=1e-6)
+    assert video.frames[0].keypoint_scores == pytest.approx(people[..., 2], rel=1e-6)
+
+
+@pytest.mark.parametrize("form", ["objects", "rows", "held", "several"])
+def test_mediapipe(form, tmp_path):
+    people = points(33) / [500, 500, 1]
+    person = [{"x": x, "y": y, "z": 0.1, "visibility": score} for x, y, score in people[0].tolist()]
+    if form == "rows":
+        person = [[x, y, 0.1, score] for x, y, score in people[0].tolist()]
+    frame = {"held": {"pose_landmarks": person}, "several": [person]}.get(form, person)
+    video = only(landmarks.read(write(tmp_path / "walk.json", [frame, None, []])))
+    assert (video.layout.name, video.shares) == ("blazepose33", True)
+    assert [len(video.frames[number]) for number in range(3)] == [1, 0, 0]
+    assert video.frames[0].keypoints == pytest.approx(people[..., :2], rel=1e-5)
+    assert video.frames[0].keypoint_scores == pytest.approx(people[..., 2], rel=1e-5)
+
+
+def test_real_landmarks_by_name(shared_data):
+    video = only(landmarks.read(str(shared_data / "videos" / "tfjs_pose_1.json")))
+    assert (video.layout.name, video.shares, len(video.frames)) == ("coco17", False, 120)
+    assert video.frames[0].keypoints[0, 0] == pytest.approx([287.77, 203.77], abs=0.01)
+
+
+def deeplabcut_csv(individuals):
+    parts, frames = ("Nose", "hipL", "hipR", "kneeL", "kneeR", "tail"), 4
+    values = RNG.uniform(50, 400, (frames, len(individuals), len(parts), 3))
+    values[..., 2] = 0.9
+    header = [["scorer", *(["DLC"] * values[0].size)]]
+    if individuals != [""]:
+        header.append(["individuals", *np.repeat(individuals, 3 * len(parts))])
+    header.append(["bodyparts", *np.tile(np.repeat(parts, 3), len(individuals))])
+    header.append(["coords", *(["x", "y", "likelihood"] * len(parts) * len(individuals))])
+    rows = [[str(number), *map(str, row.ravel())] for number, row in enumerate(values)]
+    return "\n".join(",".join(map(str, line)) for line in [*header, *rows]), values
+
+
+@pytest.mark.parametrize("individuals", [[""], ["anna", "ben"]])
+def test_deeplabcut(individuals, tmp_path):
+    text, values = deeplabcut_csv(individuals)
+    (tmp_path / "walkDLC_resnet50.csv").write_text(text)
+    video = only(deeplabcut.read(f"{tmp_path}/walkDLC_resnet50.csv", {"hipL": "left_hip", "hipR": "right_hip"}))
+    assert video.name == "walk"
+    assert len(video.frames[0]) == len(individuals)
+    knee = video.layout.index("left_knee")
+    assert video.frames[2].keypoints[0, knee] == pytest.approx(values[2, 0, 3, :2], rel=1e-6)
+    assert video.note is not None
+    assert video.note.endswith("left out: tail")
+    with pytest.raises(UserError, match="must be DeepLabCut's CSV file"):
+        only(deeplabcut.read("walk.h5", {}))
+
+
+def trc_text(units, sign=1):
+    markers, frames = ("RHip", "LHip", "RKnee", "LKnee", "Neck"), 3
+    places = RNG.uniform(50, 400, (frames, len(markers), 3)) * (1, sign, 0)
+    rows = ["\t".join(map(str, [frame, frame / 30, *place.ravel()])) for frame, place in enumerate(places)]
+    header = [
+        "PathFileType\t4\t(X/Y/Z)\twalk_px.trc",
+        "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits",
+        f"30\t30\t{frames}\t{len(markers)}\t{units}",
+        "Frame#\tTime\t" + "\t\t\t".join(markers),
+        "\t\t" + "\t".join(f"{axis}{n}" for n in range(1, 6) for axis in "XYZ"),
+    ]
+    return "\n".join([*header, *rows]), places * (1, sign, 0)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_trc_of_pixels(sign, tmp_path):
+    text, places = trc_text("px", sign)
+    (tmp_path / "walk_Sports2D_px_person00.trc").write_text(text)
+    video = only(trc.read(f"{tmp_path}/walk_Sports2D_px_person00.trc", {}))
+    assert (video.name, video.fps) == ("walk", 30)
+    assert video.frames[1].keypoints[0, video.layout.index("left_knee")] == pytest.approx(places[1, 3, :2], rel=1e-6)
+
+
+def test_trc_of_metres_is_refused(tmp_path):
+    (tmp_path / "walk.trc").write_text(trc_text("m")[0])
+    with pytest.raises(UserError, match="Units=m: holds places in space, not in the picture"):
+        only(trc.read(f"{tmp_path}/walk.trc", {}))
+
+
+@pytest.mark.parametrize("people", [None, 2])
+def test_arrays(people, tmp_path):
+    shape = (5, 12, 3) if people is None else (people, 5, 12, 3)
+    keypoints = RNG.uniform(50, 400, shape)
+    keypoints[..., 2] = 0.8
+    np.savez(tmp_path / "walk.npz", keypoints=keypoints, joints=list(layout("limbs12").joints))
+    video = only(arrays.read(f"{tmp_path}/walk.npz", {}))
+    assert (video.layout.name, len(video.frames), video.note) == ("limbs12", 5, None)
+    assert len(video.frames[3]) == (people or 1)
+    np.savez(tmp_path / "walk.npz", keypoints=keypoints)
+    with pytest.raises(UserError, match=r"has neither joints \(their names\) nor layout"):
+        only(arrays.read(f"{tmp_path}/walk.npz", {}))
+
+
+def test_sleap_needs_its_library_or_reads_its_file(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="h5py is an extra")
+    nodes = [b"nose", b"hip_l", b"hip_r", b"knee_l", b"knee_r"]
+    tracks = RNG.uniform(50, 400, (2, 2, len(nodes), 4))
+    with h5py.File(tmp_path / "walk.h5", "w") as file:
+        file["tracks"], file["node_names"] = tracks, nodes
+    video = only(sleap.read(f"{tmp_path}/walk.h5", {}))
+    assert len(video.frames[0]) == 2
+    assert video.frames[1].keypoints[0, video.layout.index("left_knee")] == pytest.approx(tracks[0, :, 3, 1], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("LHip", "left_hip"), ("left hip", "left_hip"), ("hip_l", "left_hip"), ("Hip.R", "right_hip"), ("nose", "nose"),
+        ("RBigToe", "right_big_toe"), ("left_shoulder", "left_shoulder"), ("Neck", "mid_shoulder"),
+        ("right-ankle", "right_ankle"), ("l_wrist", "left_wrist"), ("LEFT_EYE", "left_eye"), ("tail", "tail"),
+    ],
+)  # fmt: skip
+def test_joint_names_as_people_write_them(text, name):
+    assert joint_name(text) == name
+
+
+def test_joints_of_no_body_are_refused():
+    with pytest.raises(UserError, match="its joints are snout, tail, of which no layout has 4"):
+        layout_by_names(["snout", "tail"], "a.csv")
