@@ -8,10 +8,12 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("import_poses"))
 
+from collections.abc import Mapping
 from typing import Any
 
 from jobs.command_line.progress import stage_bars
 from jobs.command_line.terminal import Terminal
+from pipelines import registry
 from pipelines.import_poses import run
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
@@ -20,12 +22,23 @@ from schemas.configs.import_poses import ImportPosesConfig
 
 def main(config: ImportPosesConfig) -> int:
     """Import what the output lacks, then print what it holds."""
-    job = run.prepare(config)  # before anything is written
+    return import_all("import_poses", config, registry.POSE_SOURCES)
+
+
+def import_all(name: str, config: run.ImportConfig, table: Mapping[str, str]) -> int:
+    """Import what the output lacks, then print what it holds.
+
+    Args:
+        name: Name of the job.
+        config: Its config.
+        table: The plug-ins that its source is one of.
+    """
+    job = run.prepare(config, table)  # before anything is written
     work = run.survey(job)
     if work.nothing_to_do:
-        Terminal().print(f"import_poses: nothing to do: {config.output} holds all tracks of this source")
+        Terminal().print(f"{name}: nothing to do: {config.output} holds all tracks of this source")
         return 0
-    with storage.sole_writer(config.output), runs.record("import_poses", config) as record:
+    with storage.sole_writer(config.output), runs.record(name, config) as record:
         with stage_bars(transient=True) as on_progress:
             report = run.execute(job, work, on_progress)
         record.log_metrics({name: value for name, value in report.items() if isinstance(value, int | float)})

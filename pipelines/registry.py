@@ -45,6 +45,19 @@ POSE_SOURCES: Mapping[str, str] = MappingProxyType(
         "synthetic": "pipelines.datasets.synthetic:Synthetic",
     }
 )
+KEYPOINT_SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "openpose": "pipelines.keypoint_files.formats:OpenPose",
+        "alphapose": "pipelines.keypoint_files.formats:AlphaPose",
+        "coco_results": "pipelines.keypoint_files.formats:AlphaPose",
+        "mmpose": "pipelines.keypoint_files.formats:MMPose",
+        "mediapipe": "pipelines.keypoint_files.formats:MediaPipe",
+        "deeplabcut": "pipelines.keypoint_files.formats:DeepLabCut",
+        "sleap": "pipelines.keypoint_files.formats:Sleap",
+        "trc": "pipelines.keypoint_files.formats:Trc",
+        "arrays": "pipelines.keypoint_files.formats:Arrays",
+    }
+)
 PEOPLE_SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "coco": "pipelines.annotations.people.images:CocoPeople",

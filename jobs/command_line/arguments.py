@@ -25,6 +25,7 @@ TABLES = {
     "lifters": registry.LIFTERS,
     "people_sources": registry.PEOPLE_SOURCES,
     "pose_sources": registry.POSE_SOURCES,
+    "keypoint_sources": registry.KEYPOINT_SOURCES,
 }
 RECIPES = (".yaml", ".yml")
 _FIELD = re.compile(r"-*\w+(\.\w+)*=")

@@ -1,4 +1,4 @@
-"""The import_poses job from start to end.
+"""The import_poses and import_keypoints jobs from start to end; they differ in the table of their sources.
 
 1. `prepare`: the source's files are found, addresses and settings resolved.
 2. `survey`: the output is read: it holds this import whole, or the import is done from the beginning.
@@ -23,11 +23,13 @@ from pipelines.tracks.keypoint_reader import digest
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.keypoint_writer import write_tracks
 from schemas import SETTINGS_KEY
+from schemas.configs.import_keypoints import ImportKeypointsConfig
 from schemas.configs.import_poses import ImportPosesConfig
 from schemas.errors import UserError
 from schemas.job_config import JobConfig, options_of
 from schemas.progress import Progress
 
+ImportConfig = ImportPosesConfig | ImportKeypointsConfig
 FORMAT = "raylift.import/1"
 REPORT = "report.json"
 
@@ -56,7 +58,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Job:
-    """An import of poses that is known to be possible.
+    """An import that is known to be possible.
 
     Attributes:
         config: Its config.
@@ -66,7 +68,7 @@ class Job:
         check: Whether poses that people cannot have are refused.
     """
 
-    config: ImportPosesConfig
+    config: ImportConfig
     output: str
     source: PoseSource
     settings: Mapping[str, Any]
@@ -94,17 +96,21 @@ class Work:
         return self.tracks is None
 
 
-def prepare(config: ImportPosesConfig) -> Job:
+def prepare(config: ImportConfig, table: Mapping[str, str] = registry.POSE_SOURCES) -> Job:
     """Find the source's files, and resolve addresses and settings.
+
+    Args:
+        config: The job's config.
+        table: The plug-ins that its source is one of.
 
     Raises:
         UserError: No such source, its options are wrong, or its files cannot be read.
     """
-    plugin = registry.load(registry.POSE_SOURCES, config.source.name)
+    plugin = registry.load(table, config.source.name)
     with options_of("source"):
         options = plugin.Config(**config.source.options)
         source: PoseSource = plugin(options)
-    settings = _settings(config.source.name, options, source)
+    settings = _settings(config.source.name, options, source, table)
     # A source from elsewhere may lack the option.
     return Job(config, storage.absolute(config.output), source, settings, getattr(options, "check", True))
 
@@ -209,12 +215,12 @@ def _whole_parts(job: Job, track: KeypointTrack) -> Iterator[KeypointTrack]:
         )
 
 
-def _settings(name: str, options: JobConfig, source: PoseSource) -> Settings:
+def _settings(name: str, options: JobConfig, source: PoseSource, table: Mapping[str, str]) -> Settings:
     """What the tracks depend on: not where the source's files lie, but what they hold."""
     contents = {option: _contents(option, uris) for option, uris in source.inputs().items()}
     values = options.model_dump(mode="json", exclude={"check"}) | contents
     named = {"source": name} | {f"source.{option}": value for option, value in values.items()}
-    return Settings(named, registry.default_options(registry.POSE_SOURCES, name, "source"))
+    return Settings(named, registry.default_options(table, name, "source"))
 
 
 def _contents(option: str, uris: Sequence[str]) -> str:
