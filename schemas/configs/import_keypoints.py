@@ -8,7 +8,7 @@ from schemas.job_config import Address, JobConfig, PluginConfig, PluginTable
 
 
 class ImportKeypointsConfig(JobConfig):
-    """Config of the import_keypoints job, which converts the keypoints that another system found to unlabeled tracks."""
+    """Config of the import_keypoints job, which converts keypoints that another system found to unlabeled tracks."""
 
     source: Annotated[PluginConfig, PluginTable("keypoint_sources")]
     """The system or format that the keypoints come from."""
