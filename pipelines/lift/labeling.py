@@ -1,11 +1,14 @@
 """Lifting from videos: they are labeled into a folder of the output first, by the label job's own code."""
 
+import re
+
 from pipelines.detectors.loading import load_detector
 from pipelines.io import storage
 from pipelines.label import run as label
 from pipelines.lifters.checkpoint import LifterCard, require_layout
 from schemas.configs.label import LabelConfig
 from schemas.configs.lift import LiftConfig
+from schemas.errors import UserError
 
 # Folder of the output that holds what a label job would have written.
 LABELS = "labels"
@@ -18,16 +21,18 @@ def prepare_labeling(config: LiftConfig, card: LifterCard) -> label.Job:
         UserError: No such video; the detector cannot be built or has another layout.
     """
     assert config.video is not None
-    job = label.prepare(
-        LabelConfig(
-            videos=config.video,
-            output=storage.join(storage.absolute(config.output), LABELS),
-            detector=config.detector,
-            link=config.link,
-            assumed_fov_deg=config.assumed_fov_deg,
-            network=config.network,
-        ),
-        whole_output=config.output,
+    labeling = LabelConfig(
+        videos=config.video,
+        output=storage.join(storage.absolute(config.output), LABELS),
+        detector=config.detector,
+        link=config.link,
+        assumed_fov_deg=config.assumed_fov_deg,
+        network=config.network,
     )
+    try:
+        job = label.prepare(labeling, whole_output=config.output)
+    except UserError as error:
+        # The label job calls the field by its own name.
+        raise UserError(re.sub(r"^videos\b", "video", str(error))) from error
     require_layout(card, load_detector(config.detector, 1, "cpu").layout.name)
     return job
