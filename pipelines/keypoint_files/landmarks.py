@@ -68,7 +68,7 @@ def _person(where: str, landmarks: Any) -> FoundPerson:
         rows = np.array([_row(landmark) for landmark in landmarks], np.float64)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"{where}: landmarks must have x and y: {error}") from error
-    known = np.isfinite(rows).all(1)
+    known = np.all(np.isfinite(rows), axis=1)
     return FoundPerson(np.where(known[:, None], rows[:, :2], 0), np.where(known, rows[:, 2], 0))
 
 
