@@ -19,9 +19,10 @@ from pipelines.ray_cluster import session
 from pipelines.training.channel import Channel
 from pipelines.training.checkpoints import CHECKPOINTS, Best
 from pipelines.training.events import Control, Outcome, listening
+from pipelines.training.fitting import cpus_of_worker
 from pipelines.training.listener import TrainingListener
 from schemas.configs.train import ResourcesConfig
-from schemas.errors import RunFailed, UserError
+from schemas.errors import RunFailed
 
 # Ray checks its workers every two seconds by default, and the report of an epoch waits for that check.
 HEALTH_CHECK_INTERVAL_S = "0.2"
@@ -130,20 +131,9 @@ def scale(resources: ResourcesConfig) -> tuple[ScalingConfig, int]:
     Raises:
         UserError: The cluster has less than was requested.
     """
-    cluster, workers = ray.cluster_resources(), resources.num_workers
-    if resources.use_gpu and cluster.get("GPU", 0) < workers:
-        raise UserError(
-            f"resources.use_gpu=true: {workers} workers need as many GPUs, the cluster has "
-            f"{cluster.get('GPU', 0):g}; give fewer workers, or resources.use_gpu=false"
-        )
-    share = cluster.get("CPU", 1) / workers
-    cpus = resources.cpus_per_worker or (int(share) if share >= 1 else int(share * 100) / 100)
-    if cpus * workers > cluster.get("CPU", 1):
-        raise UserError(
-            f"resources.cpus_per_worker={cpus}: {workers} workers need {cpus * workers} CPUs, "
-            f"the cluster has {cluster.get('CPU', 1):g}; give fewer"
-        )
-    scaling = ScalingConfig(num_workers=workers, use_gpu=resources.use_gpu, resources_per_worker={"CPU": cpus})
+    cpus = cpus_of_worker([node["Resources"] for node in ray.nodes() if node["Alive"]], resources)
+    each = {"CPU": cpus}
+    scaling = ScalingConfig(num_workers=resources.num_workers, use_gpu=resources.use_gpu, resources_per_worker=each)
     return scaling, max(1, int(cpus))
 
 

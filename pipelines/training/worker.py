@@ -79,15 +79,14 @@ def run_worker(
         _train(settings, epochs, make(workers), write_model, score, workers)
     except _Stopped:
         pass  # the last checkpoint is the result
-    # All workers meet the same error, and Ray must not try again as after a fault of the cluster: it is a message.
-    except (UserError, RunFailed) as error:
-        if workers.leads:
-            ray.get(settings["channel"].send.remote(error))
     except Exception as error:
-        failure = to_deterministic(error)
+        expected = isinstance(error, UserError | RunFailed)
+        failure = error if expected else to_deterministic(error)
         if failure is None:
             raise
-        log.exception("the training failed")
+        if not expected:
+            log.exception("the training failed")
+        # Ray must not try again as after a fault of the cluster: what has gone wrong is a message to the driver.
         ray.get(settings["channel"].send.remote(failure))
         if workers.size > 1:
             raise  # the others may wait for this worker until Ray replaces all of them

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import ray
 
 from pipelines.ray_cluster import session
+from pipelines.training.fitting import workers_on
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 
@@ -39,7 +40,7 @@ def trial_capacity(config: TuneConfig, trials: int) -> TrialCapacity:
     session.connect(dashboard=True)
     requested, cpus = config.resources, config.resources.cpus_per_worker or 1
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    workers = sum(_workers_on(node, cpus, requested.use_gpu) for node in nodes)
+    workers = sum(workers_on(node, cpus, requested.use_gpu) for node in nodes)
     by_memory = sum(int(node.get("memory", 0) // TRIAL_MEMORY_BYTES) for node in nodes)
     fit = min(workers // requested.num_workers, by_memory)
     each = f"{cpus} CPUs" + (" and a GPU" if requested.use_gpu else "")
@@ -69,8 +70,3 @@ def _require_population(config: TuneConfig, trials: int, capacity: TrialCapacity
             f"(resources.num_workers={config.resources.num_workers}, {capacity.workers} workers in all, "
             f"max_concurrent_trials={config.max_concurrent_trials}); give trials={capacity.trials} or smaller trials"
         )
-
-
-def _workers_on(node: dict[str, float], cpus: int, use_gpu: bool) -> int:
-    fit = node.get("CPU", 0) // cpus
-    return int(min(fit, node.get("GPU", 0)) if use_gpu else fit)

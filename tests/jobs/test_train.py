@@ -137,6 +137,15 @@ def test_more_than_the_cluster_has_is_refused(embedded_ray, corpus, tmp_path, ca
     assert "resources.cpus_per_worker=64" in capsys.readouterr().err
 
 
+def test_a_worker_that_fails_alone_ends_the_training_of_all(embedded_ray, corpus, tmp_path, capsys):
+    lifter = f"lifter={{name: failing_lifter:FailingLifter, attempts: {tmp_path}/attempts.txt, at: save}}"
+    fields = [field for field in arguments(corpus, tmp_path / "out") if not field.startswith("lifter.")]
+    workers = ("resources.num_workers=2", "resources.cpus_per_worker=1")
+    assert run_job("train", [*fields, lifter, *workers]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
+    assert line == "train: output: cannot be written: No space left on device"
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_mistake_in_a_lifter_is_told_once_and_not_tried_again(embedded_ray, corpus, tmp_path, capsys, workers):
     lifter = f"lifter={{name: failing_lifter:FailingLifter, attempts: {tmp_path}/attempts.txt}}"

@@ -1,0 +1,48 @@
+"""How the machines of a cluster are divided among the workers of a training."""
+
+import pytest
+
+from pipelines.training.fitting import cpus_of_worker, workers_on
+from schemas.configs.train import ResourcesConfig
+from schemas.errors import UserError
+
+GPU_NODE, CPU_NODE, HEAD = {"CPU": 8.0, "GPU": 2.0}, {"CPU": 32.0}, {"memory": 1e9}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "wanted", "cpus"),
+    [
+        ([{"CPU": 4.0}, {"CPU": 4.0}], {"num_workers": 1}, 4),
+        ([{"CPU": 4.0}, {"CPU": 4.0}], {"num_workers": 2}, 4),
+        ([{"CPU": 4.0}, {"CPU": 4.0}], {"num_workers": 3}, 2),
+        ([{"CPU": 2.0}], {"num_workers": 4}, 0.5),
+        ([HEAD, CPU_NODE], {"num_workers": 5}, 6),
+        ([HEAD, CPU_NODE, GPU_NODE], {"num_workers": 2, "use_gpu": True}, 4),
+        ([HEAD, CPU_NODE, GPU_NODE, GPU_NODE], {"num_workers": 3, "use_gpu": True}, 4),
+        ([CPU_NODE], {"num_workers": 2, "cpus_per_worker": 3}, 3),
+    ],
+)
+def test_workers_get_as_many_cpus_as_fit_their_machines(nodes, wanted, cpus):
+    assert cpus_of_worker(nodes, ResourcesConfig(**wanted)) == cpus
+
+
+@pytest.mark.parametrize(
+    ("nodes", "wanted", "message"),
+    [
+        ([CPU_NODE], {"use_gpu": True}, "1 workers need as many GPUs, the cluster has 0"),
+        ([{"CPU": 4.0}, {"CPU": 4.0}], {"cpus_per_worker": 8}, "the largest has 4 CPUs; give fewer workers or CPUs"),
+        (
+            [CPU_NODE, {"CPU": 2.0, "GPU": 1.0}],
+            {"use_gpu": True, "cpus_per_worker": 4},
+            "and each worker needs a GPU beside its CPUs",
+        ),
+        ([HEAD], {}, "do not fit the 1 machines"),
+    ],
+)
+def test_workers_that_fit_nowhere_are_refused_at_once(nodes, wanted, message):
+    with pytest.raises(UserError, match=message):
+        cpus_of_worker(nodes, ResourcesConfig(**wanted))
+
+
+def test_a_machine_without_gpus_holds_no_worker_that_uses_one():
+    assert (workers_on(CPU_NODE, 4, True), workers_on(CPU_NODE, 4, False)) == (0, 8)
