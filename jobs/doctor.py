@@ -19,6 +19,7 @@ from pathlib import Path
 
 from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
+from pipelines.io.gpus import gpu_names
 from pipelines.io.secrets import redact
 from schemas import __version__
 from schemas.configs.doctor import DoctorConfig
@@ -65,7 +66,7 @@ def _warnings() -> Iterator[str]:
         yield f"TMPDIR={tempfile.gettempdir()} is too long for Ray's sockets: give a shorter one"
     shared = Path("/dev/shm")  # noqa: S108 - its size is looked at, nothing is written
     if shared.is_dir() and shutil.disk_usage(shared).total < _LEAST_SHARED_MEMORY_BYTES:
-        yield "/dev/shm is smaller than 1 GB, so that Ray's object store is slow: docker run --shm-size=2g"
+        yield f"{shared} is smaller than 1 GB, so that Ray's object store is slow: docker run --shm-size=2g"
     if (
         sys.platform == "linux"
         and _version("torch")
@@ -106,12 +107,10 @@ def _memory_bytes() -> float:
 def _gpus() -> str:
     """The GPUs that PyTorch can use."""
     try:
-        import torch  # here: it takes seconds of CPU to import
+        names = gpu_names()
     except ImportError as error:
         return f"PyTorch cannot be imported: {error}"
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    names = ", ".join(torch.cuda.get_device_name(index) for index in range(count))
-    return f"{count}: {names}" if count else "none that PyTorch can use"
+    return f"{len(names)}: {', '.join(names)}" if names else "none that PyTorch can use"
 
 
 def _folders() -> list[str]:

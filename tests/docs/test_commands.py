@@ -8,6 +8,7 @@ small data that lie where the text says. What would take minutes, a cluster or a
 
 import contextlib
 import io
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -209,8 +210,19 @@ def test_the_commands_about_searching(folder):
     tell("docs/search.md", {"raylift tune": searched, "raylift train": checked(), "raylift register": checked()})
 
 
+def test_the_commands_about_other_tools(folder, make_video):
+    make_video(folder / "clips" / "walk.mp4", frames=20, fps=20)
+    (folder / "json").mkdir()
+    for frame in range(20):
+        person = {
+            "pose_keypoints_2d": [value for n in range(25) for value in (20.0 + frame + 3 * n, 10.0 + 4 * n, 0.9)]
+        }
+        (folder / "json" / f"walk_{frame:012}_keypoints.json").write_text(json.dumps({"people": [person]}))
+    tell("docs/ecosystem.md", {"raylift import_keypoints": really(), "raylift doctor": really()})
+
+
 def test_other_pages_have_no_commands_that_nothing_runs():
-    told = ("README.md", "docs/everyday.md", "docs/extending.md", "docs/search.md")
+    told = ("README.md", "docs/everyday.md", "docs/extending.md", "docs/search.md", "docs/ecosystem.md")
     assert [c.text for c in ALL if c.page not in told and reason(c) is None] == []
 
 
