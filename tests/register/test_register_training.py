@@ -31,7 +31,8 @@ def test_a_training_is_registered_by_its_run_with_its_ancestors(embedded_ray, tm
     version = mlflow.MlflowClient().get_model_version_by_alias("lifter", "candidate")
     report = json.loads((tmp_path / "elsewhere" / "report.json").read_text())
     lineage = json.loads(version.tags["raylift.lineage"])
-    assert lineage["training"] == {"run_id": trained.info.run_id, "data": report["data"]}
+    trained_on = {"run_id": trained.info.run_id, "data": report["data"], "subjects": '["S1"]'}
+    assert lineage["training"] == trained_on
     (tracks,) = lineage["tracks"]
     assert {name: tracks[name] for name in ("role", "uri", "digest", "job", "run_id")} == {
         **{
