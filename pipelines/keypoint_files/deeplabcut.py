@@ -5,14 +5,17 @@ Format: DeepLabCut's documentation, "Output files". Its HDF5 files hold the same
 
 import io
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from pipelines.io import storage
 from pipelines.keypoint_files.found import FoundPerson, FoundVideo, people_of
 from pipelines.keypoint_files.joint_names import layout_by_names
 from schemas.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
@@ -25,6 +28,8 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
     Raises:
         UserError: It is not of this format, or its body parts are of no layout.
     """
+    import pandas as pd  # here: --help asks for the options of all sources, and this takes half a second
+
     if not uri.lower().endswith(".csv"):
         raise UserError(f"{uri}: must be DeepLabCut's CSV file; write one with save_as_csv=True")
     try:
@@ -57,8 +62,8 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
     yield FoundVideo(name, uri, layout, frames, note=note)
 
 
-def _array(table: pd.DataFrame, individual: str, parts: list[str]) -> np.ndarray:
+def _array(table: "pd.DataFrame", individual: str, parts: list[str]) -> np.ndarray:
     """(frames, body parts, x | y | likelihood) of one individual; NaN for body parts that it does not have."""
-    missing = pd.Series(np.nan, index=table.index)
+    missing = np.full(len(table), np.nan)
     columns = [table.get((individual, part, what), missing) for part in parts for what in ("x", "y", "likelihood")]
     return np.stack([np.asarray(column, np.float64) for column in columns], axis=1).reshape(len(table), len(parts), 3)

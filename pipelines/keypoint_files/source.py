@@ -59,7 +59,7 @@ class NamedKeypointsConfig(KeypointFilesConfig):
     """Options of sources whose joints have names of their users' own."""
 
     names: dict[str, str] = Field(default={})
-    """Joint names by the names in the files, where they are not understood: {hipL: left_hip}."""
+    """Joint names by other names, where these are not understood: {hipL: left_hip}."""
 
 
 class KeypointFiles:

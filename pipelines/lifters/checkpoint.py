@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ FORMAT = "raylift.lifter/2"
 FORMAT_1 = "raylift.lifter/1"
 
 
+# A plug-in that is in no table, as cards name it: package.module:Class.
+_CLASS = re.compile(r"[\w.]+:[\w.]+")
 # Entry of a card's lineage: the names of the people that it was trained on, as a JSON list.
 SUBJECTS = "subjects"
 
@@ -112,11 +115,11 @@ def load_lifter(uri: str, trust: str | None = None) -> tuple[LiftingModel, Lifte
     content = read_checkpoint(uri, "lifter")
     card = _read_card(uri, content)
     # Importing a module runs its code, and the file may come from anywhere.
-    if card.lifter not in registry.LIFTERS and card.lifter != trust:
-        raise UserError(
-            f"{uri}: names the lifter {card.lifter}, whose code would be run; if you know that code, give "
-            f"trust={card.lifter}"
-        )
+    for name in _classes_named(card):
+        if name != trust:
+            raise UserError(
+                f"{uri}: names the lifter {name}, whose code would be run; if you know that code, give trust={name}"
+            )
     config, weights = PluginConfig.model_validate({"name": card.lifter, **card.config}), content.get("weights", {})
     joints = layout(card.input_layout), layout(card.output_layout)
     build = partial(build_model, config, *joints, card.trajectory, card.input)
@@ -132,6 +135,21 @@ def load_lifter(uri: str, trust: str | None = None) -> tuple[LiftingModel, Lifte
     load_weights(uri, model, unpacked(uri, model, weights))
     # Cards of format 1 do not say of every lifter which frame it predicts.
     return model.eval(), card.model_copy(update={"window": model.pose.window})
+
+
+def _classes_named(card: LifterCard) -> Iterator[str]:
+    """The lifters that a card names beside those of the table: its own, and those that it wraps at any depth."""
+    if card.lifter not in registry.LIFTERS:
+        yield card.lifter
+    values: list[Any] = [card.config]
+    while values:
+        value = values.pop()
+        if isinstance(value, Mapping):
+            values.extend(value.values())
+        elif isinstance(value, list | tuple):
+            values.extend(value)
+        elif isinstance(value, str) and _CLASS.fullmatch(value):
+            yield value
 
 
 def require_layout(card: LifterCard, layout_name: str) -> None:

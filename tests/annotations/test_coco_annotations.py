@@ -99,7 +99,7 @@ def test_annotations_of_a_category_without_joints_are_named(tmp_path):
     ("joints", "lacking", "left_out"),
     [
         (LAYOUTS["coco17"].joints[:13], 4, "none"),
-        ((*LAYOUTS["coco17"].joints, "head", "neck", "hip", "left_big_toe"), 0, "head, neck, hip, left_big_toe"),
+        ((*LAYOUTS["coco17"].joints, "head", "neck", "hip", "tail"), 0, "head, neck, hip, tail"),
         (tuple(reversed(LAYOUTS["coco17"].joints)), 0, "none"),
     ],
 )

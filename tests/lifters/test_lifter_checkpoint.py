@@ -1,5 +1,6 @@
 import json
 import random
+import sys
 
 import pytest
 import torch
@@ -135,6 +136,18 @@ def test_the_code_of_another_lifter_runs_only_where_it_is_trusted(uri, tmp_path,
     with pytest.raises(UserError, match=r"must be a torch\.nn\.Module"):
         load_lifter(uri, "planted:Mine")
     assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "inner", [{"name": "planted:Mine"}, "planted:Mine", {"name": "supermask", "inner": "planted:Mine"}]
+)
+def test_neither_does_the_code_of_a_lifter_within_another_one(inner, uri, tmp_path, monkeypatch):
+    (tmp_path / "planted.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Mine: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "planted", raising=False)
+    save_lifter(uri, make_model(), make_card(lifter="supermask", config={"inner": inner}))
+    refuse(uri, "names the lifter planted:Mine, whose code would be run", "give trust=planted:Mine")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_options_this_version_does_not_have(uri):

@@ -153,7 +153,7 @@ def test_no_bucket_is_made(gs):
     ("address", "told"),
     [
         ("127.0.0.1:1", "the store at http://127.0.0.1:1 has failed for 1 s: Cannot connect to host 127.0.0.1:1"),
-        ("http://me:planted-key@127.0.0.1:1", "me:…@127.0.0.1:1 has failed for 1 s: "),
+        ("http://me:planted-key@127.0.0.1:1", "…@127.0.0.1:1 has failed for 1 s: "),
         ("http://[nonsense", "cannot be used: .*; see STORAGE_EMULATOR_HOST"),
     ],
 )
