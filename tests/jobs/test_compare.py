@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from datasets.moving_people import walking
 
 from jobs.command_line.main import run_job
 
@@ -12,13 +13,9 @@ pytestmark = pytest.mark.ray
 
 @pytest.fixture
 def mocap(tmp_path):
-    """Three people of 17 joints who swing about a standing pose, each their own way."""
-    random, times = np.random.default_rng(0), np.arange(80)[:, None, None] / 60
-    people = {}
-    for name in ("labeled", "unlabeled", "test"):
-        rest = random.uniform((-0.3, -0.3, 0), (0.3, 0.3, 1.7), (1, 17, 3))
-        swing = 0.2 * np.sin(random.uniform(1, 6, (1, 17, 3)) * times + random.uniform(0, 6, (1, 17, 3)))
-        people[name] = {"swing": (rest + swing).astype(np.float32)}
+    """Three people who walk, of different sizes and speeds."""
+    sizes = {"labeled": (1.0, 1), "unlabeled": (0.92, 2), "test": (1.06, 3)}
+    people = {name: {"walk": size * walking(80, step)} for name, (size, step) in sizes.items()}
     np.savez(tmp_path / "mocap.npz", positions_3d=np.array(people, dtype=object))
     return tmp_path / "mocap.npz"
 
