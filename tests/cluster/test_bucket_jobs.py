@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from cluster.bucket_jobs import INPUTS, same_weights, serving, start_in
 from cluster.store_proxy import BUCKET
+from datasets.moving_people import walking
 from evaluate_detector.annotated_samples import DETECTOR, coco_set
 from running_jobs import finish, kill_once
 from train.training_samples import person, write
@@ -64,8 +65,7 @@ def store(tmp_path_factory, plugin_path):
     synthesize(SynthesizeConfig.model_validate({"output": str(folder / "studio"), **small}))
     coco_set(folder / "coco")
     write(folder / "tracks", person("a", 300), person("b", 300, subject="S2"))
-    motion = np.random.default_rng(0).uniform(0.2, 1.5, (50, 17, 3))
-    np.savez(folder / "mocap.npz", positions_3d=np.array({"S1": {"walk": motion}}, dtype=object))
+    np.savez(folder / "mocap.npz", positions_3d=np.array({"S1": {"walk": walking(50)}}, dtype=object))
     with serving(folder) as address:
         yield address
 
