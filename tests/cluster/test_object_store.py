@@ -177,7 +177,8 @@ def test_a_store_that_is_gone_while_videos_are_read_ends_the_job_and_other_video
     }
     manifest = tmp_path / "videos.csv"
     manifest.write_text("\n".join(["uri", *missing, *storage.list_folder(f"{INPUTS}/videos")]))
-    job = label(output, "max_failed=3", videos=manifest)
+    # The addresses are of this machine.
+    job = label(output, "max_failed=3", "network.allow_private=true", videos=manifest)
     try:
         proxy.fault = Lost("/videos/2.mp4", 1, "HEAD")
         said = finish(start_in(tmp_path / "job", proxy.address, job, patience_s=3), code=1)
