@@ -1,6 +1,6 @@
 """The formats of keypoints that are read: plug-ins of the table `KEYPOINT_SOURCES`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from pipelines.io import storage
@@ -22,6 +22,8 @@ from schemas.errors import UserError
 class OpenPose(KeypointFiles):
     """Folders that OpenPose wrote."""
 
+    reader = staticmethod(openpose.read)
+
     def files_in(self, entry: str) -> list[str]:
         """The folder itself, which may hold several videos."""
         fs, path = storage.filesystem(entry)
@@ -33,38 +35,29 @@ class OpenPose(KeypointFiles):
         """All files of the folders."""
         return {"files": [file for entry in self.entries() for file in storage.list_folder(entry, ".json")]}
 
-    def read(self, uri: str) -> Iterator[FoundVideo]:
-        """The videos of a file."""
-        return openpose.read(uri)
-
 
 class AlphaPose(KeypointFiles):
     """AlphaPose's output, and COCO's keypoint results."""
 
-    def read(self, uri: str) -> Iterator[FoundVideo]:
-        """The videos of a file."""
-        return result_lists.read(uri)
+    reader = staticmethod(result_lists.read)
 
 
 class MMPose(KeypointFiles):
     """Predictions of MMPose, RTMPose and transformers."""
 
-    def read(self, uri: str) -> Iterator[FoundVideo]:
-        """The videos of a file."""
-        return instance_lists.read(uri)
+    reader = staticmethod(instance_lists.read)
 
 
 class MediaPipe(KeypointFiles):
     """Landmarks of MediaPipe and TensorFlow.js."""
 
-    def read(self, uri: str) -> Iterator[FoundVideo]:
-        """The videos of a file."""
-        return landmarks.read(uri)
+    reader = staticmethod(landmarks.read)
 
 
 class _NamedKeypoints(KeypointFiles):
+    """A format whose joints have names of its users' own."""
+
     Config: ClassVar[type[KeypointFilesConfig]] = NamedKeypointsConfig
-    reader: ClassVar[Callable[[str, Mapping[str, str]], Iterator[FoundVideo]]]
 
     def read(self, uri: str) -> Iterator[FoundVideo]:
         """The videos of a file."""

@@ -3,7 +3,7 @@
 Each format is a plug-in of the table `KEYPOINT_SOURCES` (`formats.py`); they differ in their reader alone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -71,6 +71,9 @@ class KeypointFiles:
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     """Endings of the files that are read from folders."""
 
+    reader: ClassVar[Callable[..., Iterator[FoundVideo]]]
+    """Reads a file; gets its address, and the options of its format."""
+
     def __init__(self, config: KeypointFilesConfig) -> None:
         self.config = config
         self.notes: list[str] = []
@@ -103,7 +106,7 @@ class KeypointFiles:
         Raises:
             UserError: It is not of this format.
         """
-        raise NotImplementedError
+        return type(self).reader(uri)
 
     def entries(self) -> Sequence[str]:
         """The files and folders that the user gave."""

@@ -19,7 +19,7 @@ from schemas import __version__
 from schemas.configs.train import LifterInput
 from schemas.errors import UserError
 from schemas.frame_window import FrameWindow
-from schemas.job_config import PluginConfig
+from schemas.job_config import JobConfig, PluginConfig
 from schemas.layouts import layout
 
 FORMAT = "raylift.lifter/2"
@@ -70,6 +70,28 @@ class LifterCard(BaseModel):
 
     lineage: dict[str, str] = {}
     """Its origin: training run, digest of the data, names of the people it was trained on, notes of its authors."""
+
+    @classmethod
+    def of_published(cls, uri: str, lifter: str, config: JobConfig, model: LiftingModel, fps: float) -> "LifterCard":
+        """The card of a published checkpoint.
+
+        Args:
+            uri: The file.
+            lifter: Name of the lifter in the table.
+            config: Its options.
+            model: The model with its weights.
+            fps: Frames per second of what it was trained on.
+        """
+        return cls(
+            lifter=lifter,
+            config=config.model_dump(mode="json"),
+            input_layout=model.pose.input_layout.name,
+            output_layout=model.pose.output_layout.name,
+            trajectory=model.trajectory is not None,
+            fps=fps,
+            window=model.pose.window,
+            lineage={"published": uri},
+        )
 
     @property
     def subjects(self) -> list[str]:

@@ -58,17 +58,7 @@ def load_published(
         if trajectory is None
         else _load(uri, trajectory, partial(TemporalConv, config, input_layout, root_of(output_layout))),
     )
-    card = LifterCard(
-        lifter="temporal_conv",
-        config=config.model_dump(mode="json"),
-        input_layout=input_layout.name,
-        output_layout=output_layout.name,
-        trajectory=trajectory is not None,
-        fps=fps,
-        window=model.pose.window,
-        lineage={"published": uri},
-    )
-    return model.eval(), card
+    return model.eval(), LifterCard.of_published(uri, "temporal_conv", config, model, fps)
 
 
 def _infer(uri: str, weights: Any, input_layout: JointLayout, dropout: float, causal: bool) -> TemporalConvConfig:

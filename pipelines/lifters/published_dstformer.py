@@ -65,17 +65,8 @@ def load_dstformer(
     with torch.no_grad():
         for parameter in lifter.head.parameters():
             parameter *= unit_m
-    card = LifterCard(
-        lifter="spacetime_transformer",
-        config=config.model_dump(mode="json"),
-        input_layout=input_layout.name,
-        output_layout=output_layout.name,
-        trajectory=False,
-        fps=fps,
-        window=lifter.window,
-        lineage={"published": uri},
-    )
-    return LiftingModel(lifter, None).eval(), card
+    model = LiftingModel(lifter, None).eval()
+    return model, LifterCard.of_published(uri, "spacetime_transformer", config, model, fps)
 
 
 def is_dstformer(content: Mapping[str, Any]) -> bool:

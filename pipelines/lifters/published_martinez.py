@@ -55,17 +55,8 @@ def load_martinez(
     require_shapes(uri, {published_name(name): tuple(tensor.shape) for name, tensor in own.items()}, weights)
     found = {name: weights[published_name(name)] for name in own}
     load_weights(uri, lifter, found | _statistics(statistics, lifter))
-    card = LifterCard(
-        lifter="residual_mlp",
-        config=config.model_dump(mode="json"),
-        input_layout=input_layout.name,
-        output_layout=output_layout.name,
-        trajectory=False,
-        fps=fps,
-        window=lifter.window,
-        lineage={"published": uri},
-    )
-    return LiftingModel(lifter, None).eval(), card
+    model = LiftingModel(lifter, None).eval()
+    return model, LifterCard.of_published(uri, "residual_mlp", config, model, fps)
 
 
 def is_martinez(content: Mapping[str, Any]) -> bool:
