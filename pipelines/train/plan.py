@@ -86,25 +86,9 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     model = build_model(config.lifter, input_layout, output_layout, False, data.input)
     lifter = model.pose
     fps = source_fps / data.downsample
-    lengths = [
-        len(range(*subset_frames(n, data.subset, data.downsample, data.subset_start).indices(n)))
-        for n in resampled_lengths(training, source_fps)
-    ]
-    if not sum(lengths):
-        raise UserError(
-            f"data.subset={data.subset:g}: leaves no frame of the {len(training)} labeled tracks; give more"
-        )
+    lengths = _lengths(data, training, source_fps)
     shape = _window_shape(data, lifter.window)
-    if config.objective.velocity and shape.chunk < 2:
-        raise UserError(
-            f"objective.velocity={config.objective.velocity:g}: a sample of one predicted frame has no velocity; give "
-            "data.chunk=2 or more, a lifter that takes clips, or objective.velocity=0"
-        )
-    if data.world.enabled and data.world.missing and lifter.input_features != 3:
-        raise UserError(
-            f"data.world.missing={data.world.missing:g}: the lifter reads no scores, which mark missing joints; "
-            "give lifter.scores=true, or data.world.missing=0"
-        )
+    _check_samples(config, lifter.input_features, shape)
     chunks = (
         data.world.samples_per_epoch if data.world.enabled else int(chunk_counts(torch.tensor(lengths), shape).sum())
     )
@@ -127,6 +111,32 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         trajectory=trajectory,
         short_tracks=sum(0 < length < shape.window.inputs for length in [*lengths, *unlabeled_lengths]),
     )
+
+
+def _lengths(data: DataConfig, tracks: Sequence[TrackInfo], source_fps: float) -> list[int]:
+    """The frames of each labeled track that are trained on."""
+    lengths = [
+        len(range(*subset_frames(n, data.subset, data.downsample, data.subset_start).indices(n)))
+        for n in resampled_lengths(tracks, source_fps)
+    ]
+    if not sum(lengths):
+        raise UserError(f"data.subset={data.subset:g}: leaves no frame of the {len(tracks)} labeled tracks; give more")
+    return lengths
+
+
+def _check_samples(config: TrainConfig, input_features: int, shape: WindowShape) -> None:
+    """Check that samples hold what the objective and the lifter need."""
+    if config.objective.velocity and shape.chunk < 2:
+        raise UserError(
+            f"objective.velocity={config.objective.velocity:g}: a sample of one predicted frame has no velocity; give "
+            "data.chunk=2 or more, a lifter that takes clips, or objective.velocity=0"
+        )
+    world = config.data.world
+    if world.enabled and world.missing and input_features != 3:
+        raise UserError(
+            f"data.world.missing={world.missing:g}: the lifter reads no scores, which mark missing joints; "
+            "give lifter.scores=true, or data.world.missing=0"
+        )
 
 
 def _require_learnable(config: TrainConfig, model: LiftingModel, shape: WindowShape, smallest_batch: int) -> None:
