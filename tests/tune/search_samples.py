@@ -4,6 +4,7 @@ from typing import Any
 
 from jobs.command_line.arguments import plugin_config, read_config
 from pipelines.search.space import search_space
+from pipelines.tune.run import TuneJob
 from pipelines.tune.trial_records import TrialRecord
 from schemas.configs.search_space import Dimension
 from schemas.configs.tune import TuneConfig
@@ -20,6 +21,11 @@ def tune_config(*fields: str, space: str = "{optimization.learning_rate: {loguni
 def space_of(config: TuneConfig) -> dict[str, Dimension]:
     """Its search space, checked."""
     return search_space(config, plugin_config)
+
+
+def job_of(config: TuneConfig, data: str = "digest") -> TuneJob:
+    """A search that is known to be possible, over data of this digest."""
+    return TuneJob(config, space_of(config), 5, data)
 
 
 class Notes:

@@ -1,6 +1,5 @@
 """The state of a search: output, MLflow and sampler agree, after an interruption too."""
 
-import dataclasses
 import json
 import time
 from pathlib import Path
@@ -8,18 +7,13 @@ from pathlib import Path
 import mlflow
 import pytest
 from cluster.store_proxy import BUCKET, Proxy
-from tune.search_samples import RATE, Notes, space_of, tune_config
+from tune.search_samples import RATE, Notes, job_of, space_of, tune_config
 
 from pipelines.mlflow_runs import runs
 from pipelines.tune import search_report, trial_records
 from pipelines.tune.run import TuneJob, survey
 from pipelines.tune.search import Search
-from schemas.configs.tune import TuneConfig
-from schemas.errors import RunFailed, UserError
-
-
-def job_of(config: TuneConfig, data: str = "digest") -> TuneJob:
-    return TuneJob(config, space_of(config), 5, data)
+from schemas.errors import RunFailed
 
 
 def report(best_mm: float, epoch: int) -> dict:
@@ -298,61 +292,3 @@ def test_values_that_do_not_go_together_are_a_failed_trial(config):
     assert (record.state, record.hopeless) == ("failed", True)
     assert record.reason is not None
     assert "do not go together" in record.reason
-
-
-def test_the_ledger_reads_what_it_wrote(tmp_path):
-    record = trial_records.TrialRecord(
-        3, "run", {RATE: 0.5, "lifter.filter_widths": [3, 3]}, "stopped", {1: 9.5, 2: 8.5}, None, 12.0, "by asha", False
-    )
-    trial_records.write_trial(str(tmp_path), record)
-    assert trial_records.read_trials(str(tmp_path)) == [record]
-    changed = {"trial": "001", "epoch": 2, "parameters": {RATE: 0.7, "lifter.filter_widths": [3, 3]}}
-    (tmp_path / "trials" / "003" / trial_records.EXPLOITED_FILE).write_text(json.dumps(changed))
-    (read,) = trial_records.read_trials(str(tmp_path))
-    assert read == dataclasses.replace(record, parameters=changed["parameters"])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("seed=4", "was begun with seed=0, now seed=4"),
-        ("search_space.optimization.learning_rate.loguniform=[1e-4,1e-3]", "was begun with search_space.optimization"),
-        ("optimization.batch_size=3", "was begun with optimization.batch_size=1024"),
-    ],
-)
-def test_another_search_in_the_same_output_is_refused(tmp_path, change, message):
-    config = tune_config(f"output={tmp_path}")
-    assert survey(job_of(config)).run_id is None
-    job_of(config).manifest.write(config.output, "run", "search.json")
-    for may_change in ("trials=50", "retries=3", "max_concurrent_trials=1", "resources.num_workers=2"):
-        work = survey(job_of(tune_config(f"output={tmp_path}", may_change)))
-        assert (work.run_id, work.nothing_to_do) == ("run", False)
-    with pytest.raises(UserError, match=message):
-        survey(job_of(tune_config(f"output={tmp_path}", change)))
-    with pytest.raises(UserError, match="the tracks have changed"):
-        survey(job_of(config, "other"))
-
-
-def test_a_search_is_the_same_however_it_is_written(tmp_path):
-    written = [
-        *(
-            "{optimization.learning_rate: {loguniform: [1e-4, 1e-2]}}",
-            "{optimization.learning_rate: {loguniform: [0.0001, .01]}}",
-        ),
-        "{optimization: {learning_rate: {loguniform: [1.0e-4, 1.0e-2]}}}",
-    ]
-    for space in written:
-        config = tune_config(f"output={tmp_path}", space=space)
-        job_of(config).manifest.write(config.output, "run", "search.json")
-        assert all(survey(job_of(tune_config(f"output={tmp_path}", space=other))).run_id == "run" for other in written)
-    config = tune_config(f"output={tmp_path}", space=written[0])
-    document = json.loads((tmp_path / "search.json").read_text())
-    document["settings"][f"search_space.{RATE}.loguniform"] = ["1e-4", 0.01]
-    (tmp_path / "search.json").write_text(json.dumps(document))
-    assert survey(job_of(config)).run_id == "run", "as version 0.1.0 wrote it"
-
-
-def test_the_output_of_a_training_is_refused(tmp_path):
-    (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(UserError, match="holds a training; give another output"):
-        survey(job_of(tune_config(f"output={tmp_path}")))
