@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pipelines.io.npz import read_npz
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, people_of
-from pipelines.keypoint_files.joint_names import layout_by_names
+from pipelines.keypoint_files.found import FoundVideo
+from pipelines.keypoint_files.named_arrays import video_of_array
 from pipelines.keypoint_files.result_lists import name_of
 from schemas.errors import UserError
 from schemas.layouts import layout as layout_of
@@ -39,15 +39,8 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         raise UserError(f"{uri}: has neither joints (their names) nor layout; add one of them")
     if len(given) != values.shape[2]:
         raise UserError(f"{uri}: names {len(given)} joints, its keypoints have {values.shape[2]}")
-    layout, shared, note = layout_by_names([names.get(name, name) for name in given], uri)
-    places = np.array(shared)
-    scores = values[..., 2] if values.shape[3] == 3 else np.asarray(arrays.get("scores", 1.0), np.float64)
-    scores = np.broadcast_to(scores, values.shape[:3]) * np.isfinite(values[..., :2]).all(-1)
-    ordered = np.zeros((*values.shape[:2], len(layout), 3))
-    ordered[:, :, places[:, 0], :2] = np.nan_to_num(values[:, :, places[:, 1], :2])
-    ordered[:, :, places[:, 0], 2] = scores[:, :, places[:, 1]]
-    frames = {
-        frame: people_of((FoundPerson(person[:, :2], person[:, 2]) for person in ordered[:, frame]), len(layout))
-        for frame in range(values.shape[1])
-    }
-    yield FoundVideo(name_of(uri), uri, layout, frames, note=note)
+    scores = values[..., 2:] if values.shape[3] == 3 else np.asarray(arrays.get("scores", 1.0), np.float64)
+    if values.shape[3] == 2:
+        scores = np.broadcast_to(scores, values.shape[:3])[..., None]
+    triples = np.concatenate([values[..., :2], scores], axis=3)
+    yield video_of_array(name_of(uri), uri, triples, given, names)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.io import storage
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, people_of
-from pipelines.keypoint_files.joint_names import layout_by_names
+from pipelines.keypoint_files.found import FoundVideo
+from pipelines.keypoint_files.named_arrays import video_of_array
 from schemas.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,24 +42,14 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         columns = [column[1:] if several else ("", *column[1:]) for column in table.columns]
         table.columns = pd.MultiIndex.from_tuples(columns)
         parts = list(dict.fromkeys(part for _, part, _ in columns))
-        layout, shared, note = layout_by_names([names.get(part, part) for part in parts], uri)
         people = list(dict.fromkeys(individual for individual, _, _ in columns))
-        arrays = [_array(table, individual, parts) for individual in people]
+        values = np.stack([_array(table, individual, parts) for individual in people])
+        numbers = [int(frame) for frame in table.index]
     except (OSError, ValueError, KeyError, pd.errors.ParserError) as error:
         raise UserError(f"{uri}: is not DeepLabCut's: {error}") from error
-    places = np.array(shared)
-    frames = {}
-    for row, frame in enumerate(table.index):
-        persons = []
-        for array in arrays:
-            keypoints, scores = np.zeros((len(layout), 2)), np.zeros(len(layout))
-            keypoints[places[:, 0]], scores[places[:, 0]] = array[row, places[:, 1], :2], array[row, places[:, 1], 2]
-            known = np.isfinite(keypoints).all(1) & np.isfinite(scores)
-            persons.append(FoundPerson(np.where(known[:, None], keypoints, 0), np.where(known, scores, 0)))
-        frames[int(frame)] = people_of(persons, len(layout))
     # The network's name follows that of the video.
     name = uri.rpartition("/")[2].removesuffix(".csv").partition("DLC")[0]
-    yield FoundVideo(name, uri, layout, frames, note=note)
+    yield video_of_array(name, uri, values, parts, names, numbers=numbers)
 
 
 def _array(table: "pd.DataFrame", individual: str, parts: list[str]) -> np.ndarray:

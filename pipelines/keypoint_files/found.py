@@ -80,13 +80,21 @@ def person_of_numbers(numbers: Sequence[float] | np.ndarray, where: str, score: 
     return FoundPerson(triples[:, :2], triples[:, 2], score)
 
 
-def layout_of_count(joints: int, known: Mapping[int, str], where: str) -> JointLayout:
-    """The layout that a system writes with this number of joints.
+def common_layout(persons: Iterable[FoundPerson], known: Mapping[int, str], where: str) -> JointLayout:
+    """The layout that a system writes with the number of joints that these people have.
+
+    Args:
+        persons: The people; without any, the first known layout is taken.
+        known: The layouts that the system writes, by their numbers of joints.
+        where: The file, for messages.
 
     Raises:
-        UserError: It writes none with that number.
+        UserError: It writes none with that number, or people have several numbers.
     """
-    if joints not in known:
+    counts = sorted({len(person.scores) for person in persons}) or [next(iter(known))]
+    if len(counts) > 1:
+        raise UserError(f"{where}: people have {' and '.join(map(str, counts))} joints; give the files of one model")
+    if counts[0] not in known:
         choices = ", ".join(f"{count} ({name})" for count, name in known.items())
-        raise UserError(f"{where}: a person has {joints} joints; this format has {choices}")
-    return LAYOUTS[known[joints]]
+        raise UserError(f"{where}: a person has {counts[0]} joints; this format has {choices}")
+    return LAYOUTS[known[counts[0]]]

@@ -6,12 +6,13 @@ Formats: MMPose's documentation, "Inferencer": `instance_info` (or the list itse
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from pipelines.annotations.json_files import read_json
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, layout_of_count, people_of
+from pipelines.keypoint_files.found import FoundPerson, FoundVideo, common_layout, people_of
 from pipelines.keypoint_files.result_lists import name_of
 from schemas.errors import UserError
 
@@ -30,10 +31,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     if not isinstance(listed, list):
         raise UserError(f"{uri}: must be a list of frames with instances, as MMPose writes it")
     persons = dict(_frame(f"{uri}: frame {number}", number, frame) for number, frame in enumerate(listed))
-    counts = {len(person.scores) for found in persons.values() for person in found}
-    if len(counts) > 1:
-        raise UserError(f"{uri}: people have {' and '.join(map(str, sorted(counts)))} joints; give one model's")
-    layout = layout_of_count(counts.pop() if counts else 17, _LAYOUTS, uri)
+    layout = common_layout(chain.from_iterable(persons.values()), _LAYOUTS, uri)
     yield FoundVideo(name_of(uri), uri, layout, {n: people_of(found, len(layout)) for n, found in persons.items()})
 
 

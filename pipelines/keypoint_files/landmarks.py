@@ -7,12 +7,13 @@ Coordinates are shares of the picture's sides (MediaPipe) or pixels (TensorFlow.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from pipelines.annotations.json_files import read_json
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, layout_of_count, people_of
+from pipelines.keypoint_files.found import FoundPerson, FoundVideo, common_layout, people_of
 from pipelines.keypoint_files.joint_names import joint_name
 from pipelines.keypoint_files.result_lists import name_of
 from schemas.errors import UserError
@@ -38,10 +39,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     if not isinstance(frames, list):
         raise UserError(f"{uri}: must be a list with the landmarks of each frame")
     persons = [[_person(f"{uri}: frame {n}", p) for p in _people(frame)] for n, frame in enumerate(frames)]
-    counts = {len(person.scores) for found in persons for person in found}
-    if len(counts) > 1:
-        raise UserError(f"{uri}: people have {' and '.join(map(str, sorted(counts)))} joints; give one model's")
-    layout = layout_of_count(counts.pop() if counts else 33, _LAYOUTS, uri)
+    layout = common_layout(chain.from_iterable(persons), _LAYOUTS, uri)
     largest = max((np.abs(person.keypoints).max() for found in persons for person in found), default=0.0)
     people = {number: people_of(found, len(layout)) for number, found in enumerate(persons)}
     yield FoundVideo(name_of(uri), uri, layout, people, shares=bool(largest <= _LARGEST_SHARE))

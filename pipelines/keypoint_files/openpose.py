@@ -6,10 +6,11 @@ times x, y, confidence.
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from pipelines.annotations.json_files import read_json
 from pipelines.io import storage
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, layout_of_count, people_of, person_of_numbers
+from pipelines.keypoint_files.found import FoundPerson, FoundVideo, common_layout, people_of, person_of_numbers
 from pipelines.pose.people import People
 from schemas.errors import UserError
 
@@ -35,12 +36,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
 
 def _read_video(uri: str, name: str, files: dict[int, str]) -> FoundVideo:
     persons = {frame: _persons(file) for frame, file in files.items()}
-    counts = {len(person.scores) for found in persons.values() for person in found}
-    if len(counts) > 1:
-        raise UserError(
-            f"{uri}: people of {name} have {' and '.join(map(str, sorted(counts)))} joints; give one model's"
-        )
-    layout = layout_of_count(counts.pop() if counts else 25, _LAYOUTS, f"{uri} ({name})")
+    layout = common_layout(chain.from_iterable(persons.values()), _LAYOUTS, f"{uri} ({name})")
     frames: dict[int, People] = {frame: people_of(found, len(layout)) for frame, found in persons.items()}
     return FoundVideo(name, uri, layout, frames)
 

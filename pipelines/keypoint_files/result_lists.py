@@ -6,10 +6,11 @@ Formats: AlphaPose's documentation, "Output format" (image_id is a picture's nam
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from pipelines.annotations.json_files import read_json
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, layout_of_count, people_of, person_of_numbers
+from pipelines.keypoint_files.found import FoundPerson, FoundVideo, common_layout, people_of, person_of_numbers
 from schemas.errors import UserError
 
 _LAYOUTS = {17: "coco17", 26: "halpe26"}
@@ -28,10 +29,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     for number, entry in enumerate(entries):
         frame, person = _person(f"{uri}: number {number}", entry)
         persons.setdefault(frame, []).append(person)
-    counts = {len(person.scores) for found in persons.values() for person in found}
-    if len(counts) > 1:
-        raise UserError(f"{uri}: people have {' and '.join(map(str, sorted(counts)))} joints; give one model's")
-    layout = layout_of_count(counts.pop() if counts else 17, _LAYOUTS, uri)
+    layout = common_layout(chain.from_iterable(persons.values()), _LAYOUTS, uri)
     frames = {frame: people_of(persons.get(frame, []), len(layout)) for frame in range(max(persons, default=-1) + 1)}
     yield FoundVideo(name_of(uri), uri, layout, frames)
 

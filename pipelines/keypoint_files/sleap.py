@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pipelines.io import storage
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, people_of
-from pipelines.keypoint_files.joint_names import layout_by_names
+from pipelines.keypoint_files.found import FoundVideo
+from pipelines.keypoint_files.named_arrays import video_of_array
 from pipelines.keypoint_files.result_lists import name_of
 from schemas.errors import UserError
 
@@ -34,18 +34,9 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
             tracks = np.asarray(file["tracks"], np.float64)
             scores = np.asarray(file["point_scores"], np.float64) if "point_scores" in file else None
             nodes = [name.decode() for name in file["node_names"]]
-        people = tracks.transpose(0, 3, 2, 1)
-        weights = np.ones(people.shape[:3]) if scores is None else scores.transpose(0, 2, 1)
+        places = tracks.transpose(0, 3, 2, 1)
+        weights = np.ones(places.shape[:3]) if scores is None else np.clip(scores.transpose(0, 2, 1), 0, 1)
+        triples = np.concatenate([places, weights[..., None]], axis=3)
     except (OSError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{uri}: is not SLEAP's analysis file (export it as Analysis HDF5): {error}") from error
-    layout, shared, note = layout_by_names([names.get(node, node) for node in nodes], uri)
-    places = np.array(shared)
-    known = np.isfinite(people).all(-1) & np.isfinite(weights)
-    keypoints, confidences = np.zeros((*people.shape[:2], len(layout), 2)), np.zeros((*people.shape[:2], len(layout)))
-    keypoints[:, :, places[:, 0]] = np.where(known[..., None], people, 0)[:, :, places[:, 1]]
-    confidences[:, :, places[:, 0]] = np.where(known, np.clip(weights, 0, 1), 0)[:, :, places[:, 1]]
-    frames = {
-        frame: people_of(map(FoundPerson, keypoints[:, frame], confidences[:, frame]), len(layout))
-        for frame in range(people.shape[1])
-    }
-    yield FoundVideo(name_of(uri), uri, layout, frames, note=note)
+    yield video_of_array(name_of(uri), uri, triples, nodes, names)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pipelines.io import storage
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, people_of
-from pipelines.keypoint_files.joint_names import layout_by_names
+from pipelines.keypoint_files.found import FoundVideo
+from pipelines.keypoint_files.named_arrays import video_of_array
 from schemas.errors import UserError
 
 _HEADER_LINES = 5
@@ -41,18 +41,10 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
             f"{uri}: Units={units or 'unknown'}: holds places in space, not in the picture; give the TRC of pixels "
             "(px), or import positions with import_poses"
         )
-    layout, shared, note = layout_by_names([names.get(marker, marker) for marker in markers], uri)
-    places = np.array(shared)
     # The axis of the picture points down, that of OpenSim up: some programs turn it.
-    upside_down = np.nanmedian(points[..., 1]) < 0
-    frames = {}
-    for row, marker_points in zip(values, points * (1, -1 if upside_down else 1), strict=True):
-        keypoints, known = np.zeros((len(layout), 2)), np.zeros(len(layout), bool)
-        keypoints[places[:, 0]] = marker_points[places[:, 1]]
-        known[places[:, 0]] = np.isfinite(marker_points[places[:, 1]]).all(1) & (marker_points[places[:, 1]] != 0).any(
-            1
-        )
-        person = FoundPerson(np.where(known[:, None], keypoints, 0), known.astype(np.float64))
-        frames[int(row[0])] = people_of([person], len(layout))
+    points = points * (1, -1 if np.nanmedian(points[..., 1]) < 0 else 1)
+    found = np.isfinite(points).all(-1) & (points != 0).any(-1)
+    triples = np.concatenate([points, np.where(found, 1.0, np.nan)[..., None]], axis=2)[None]
+    numbers = [int(row[0]) for row in values]
     name = re.sub(r"_(px|person\d+|Sports2D).*$", "", uri.rpartition("/")[2].removesuffix(".trc"))
-    yield FoundVideo(name, uri, layout, frames, fps=fps, note=note)
+    yield video_of_array(name, uri, triples, markers, names, numbers=numbers, fps=fps)

@@ -1,0 +1,44 @@
+"""Arrays of keypoints with the names of their joints: what formats with joints of their users' own come to."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from pipelines.keypoint_files.found import FoundPerson, FoundVideo, people_of
+from pipelines.keypoint_files.joint_names import layout_by_names
+
+
+def video_of_array(
+    name: str,
+    uri: str,
+    values: Float[np.ndarray, "people frames joints 3"],
+    joints: Sequence[str],
+    names: Mapping[str, str],
+    *,
+    numbers: Sequence[int] | None = None,
+    fps: float | None = None,
+) -> FoundVideo:
+    """A video from x, y and confidence of every joint, in the layout that has most of the joints.
+
+    Args:
+        name: Name of the video.
+        uri: The file, for messages.
+        values: Joints that are not finite are missing.
+        joints: Names of the joints in the file.
+        names: Joint names by names in the file, where these are others.
+        numbers: Numbers of the frames; counted from 0 if not given.
+        fps: Frames per second, if the file tells.
+
+    Raises:
+        UserError: The joints are of no layout.
+    """
+    layout, shared, note = layout_by_names([names.get(joint, joint) for joint in joints], uri)
+    own, given = np.array(shared).T
+    ordered = np.zeros((*values.shape[:2], len(layout), 3))
+    ordered[:, :, own] = np.where(np.isfinite(values).all(-1, keepdims=True), values, 0)[:, :, given]
+    frames = {
+        number: people_of((FoundPerson(person[:, :2], person[:, 2]) for person in ordered[:, row]), len(layout))
+        for row, number in enumerate(range(values.shape[1]) if numbers is None else numbers)
+    }
+    return FoundVideo(name, uri, layout, frames, fps=fps, note=note)
