@@ -26,14 +26,14 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         UserError: It is not of this format, its nodes are of no layout, or h5py is not installed.
     """
     try:
-        import h5py  # pyright: ignore[reportMissingImports]
+        import h5py
     except ImportError as error:
-        raise UserError("source.name=sleap: needs h5py; pip install h5py") from error
+        raise UserError("source.name=sleap: needs h5py; pip install 'raylift[sleap]'") from error
     try:
         with h5py.File(io.BytesIO(storage.read_bytes(uri)), "r") as file:
             tracks = np.asarray(file["tracks"], np.float64)
             scores = np.asarray(file["point_scores"], np.float64) if "point_scores" in file else None
-            nodes = [name.decode() for name in file["node_names"]]
+            nodes = [name.decode() for name in np.asarray(file["node_names"]).tolist()]
         places = tracks.transpose(0, 3, 2, 1)
         weights = np.ones(places.shape[:3]) if scores is None else np.clip(scores.transpose(0, 2, 1), 0, 1)
         triples = np.concatenate([places, weights[..., None]], axis=3)

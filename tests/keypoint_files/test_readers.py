@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 
@@ -195,8 +196,7 @@ def test_arrays(people, tmp_path):
         only(arrays.read(f"{tmp_path}/walk.npz", {}))
 
 
-def test_sleap_needs_its_library_or_reads_its_file(tmp_path):
-    h5py = pytest.importorskip("h5py", reason="h5py is an extra")
+def test_sleap(tmp_path):
     nodes = [b"nose", b"hip_l", b"hip_r", b"knee_l", b"knee_r"]
     tracks = RNG.uniform(50, 400, (2, 2, len(nodes), 4))
     with h5py.File(tmp_path / "walk.h5", "w") as file:
