@@ -5,6 +5,7 @@ Format: SLEAP's documentation, "Analysis HDF5". Needs h5py.
 
 import io
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,12 @@ from pipelines.keypoint_files.found import FoundVideo
 from pipelines.keypoint_files.named_arrays import video_of_array
 from pipelines.keypoint_files.result_lists import name_of
 from schemas.errors import UserError
+
+if TYPE_CHECKING:
+    import h5py
+
+# An hour of ten animals of 30 joints at 60 frames/s is 1 GB; packed zeros would claim any size.
+LARGEST_BYTES = 2 * 10**9
 
 
 def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
@@ -31,6 +38,8 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         raise UserError("source.name=sleap: needs h5py; pip install 'raylift[sleap]'") from error
     try:
         with h5py.File(io.BytesIO(storage.read_bytes(uri)), "r") as file:
+            for name in ("tracks", "point_scores", "node_names"):
+                _require_own(file, name)
             tracks = np.asarray(file["tracks"], np.float64)
             scores = np.asarray(file["point_scores"], np.float64) if "point_scores" in file else None
             nodes = [name.decode() for name in np.asarray(file["node_names"]).tolist()]
@@ -40,3 +49,25 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
     except (OSError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{uri}: is not SLEAP's analysis file (export it as Analysis HDF5): {error}") from error
     yield video_of_array(name_of(uri), uri, triples, nodes, names)
+
+
+def _require_own(file: "h5py.File", name: str) -> None:
+    """Check that an array lies in the file itself and is no larger than a table of keypoints.
+
+    HDF5 can name arrays of other files, which would then be opened here.
+
+    Raises:
+        ValueError: It does not.
+    """
+    import h5py
+
+    if name not in file:
+        return
+    # Asked without following the link, which may lead to another file.
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is a link")
+    array = file[name]
+    if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
+        raise ValueError(f"{name} is kept in other files")
+    if array.nbytes > LARGEST_BYTES:
+        raise ValueError(f"{name} has {array.nbytes:,} bytes, at most {LARGEST_BYTES:,} are read")

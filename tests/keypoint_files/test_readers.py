@@ -206,6 +206,26 @@ def test_sleap(tmp_path):
     assert video.frames[1].keypoints[0, video.layout.index("left_knee")] == pytest.approx(tracks[0, :, 3, 1], rel=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["link", "external", "virtual", "huge"])
+def test_a_sleap_file_opens_no_other_file_and_fills_no_memory(kind, tmp_path):
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["tracks"] = RNG.uniform(50, 400, (1, 2, 5, 4))
+    with h5py.File(tmp_path / "walk.h5", "w") as file:
+        file["node_names"] = [b"nose", b"hip_l", b"hip_r", b"knee_l", b"knee_r"]
+        if kind == "link":
+            file["tracks"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "/tracks")
+        elif kind == "external":
+            file.create_dataset("tracks", (1, 2, 5, 4), "f8", external=[(str(tmp_path / "secret.h5"), 0, 320)])
+        elif kind == "virtual":
+            view = h5py.VirtualLayout((1, 2, 5, 4), "f8")
+            view[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "tracks", (1, 2, 5, 4))
+            file.create_virtual_dataset("tracks", view)
+        else:
+            file.create_dataset("tracks", (1000, 2, 5, 10**6), "f8", chunks=True, compression="gzip")
+    with pytest.raises(UserError, match=r"tracks (is a link|is kept in other files|has .* bytes)"):
+        only(sleap.read(f"{tmp_path}/walk.h5", {}))
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
