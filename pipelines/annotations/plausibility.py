@@ -9,12 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
+from pipelines.pose.in_picture import LARGEST_SHARE, are_shares, near_picture
 from schemas.errors import UserError
 
-# Coordinates of a whole file below this are shares of the picture's size, px.
-_LARGEST_SHARE = 2.0
-# By how much of the picture's size a joint may lie outside: annotators guess joints beyond the edge.
-_BEYOND = 0.25
 # Boxes around joints are enlarged by this factor: head, feet, hands and shoulders extend beyond the joints.
 FLESH = 1.2
 # Share of the joints that must be possible; with fewer, the file belongs to other pictures.
@@ -58,13 +55,13 @@ def check_people(
         UserError: The joints are shares of the picture's size, or most of them lie outside their pictures.
     """
     count = int(annotated.sum())
-    if count and np.abs(keypoints[annotated]).max() <= _LARGEST_SHARE:
+    if count and are_shares(keypoints[annotated]):
         raise UserError(
-            f"{uri}: keypoints are all below {_LARGEST_SHARE:g}, so they are shares of the picture's size; "
+            f"{uri}: keypoints are all below {LARGEST_SHARE:g}, so they are shares of the picture's size; "
             "multiply x by the width and y by the height, here and in the boxes"
         )
     at_zero = annotated & (keypoints == nowhere).all(-1)
-    outside = annotated & ~_inside(keypoints, sizes_wh)
+    outside = annotated & ~near_picture(keypoints, sizes_wh[:, None])
     if outside.sum() > (1 - _LEAST_POSSIBLE) * count:
         raise UserError(
             f"{uri}: {int(outside.sum())} of {count} joints lie outside their pictures; give the annotations of these "
@@ -88,13 +85,6 @@ def check_people(
         around += np.concatenate([-margin, margin], axis=1)
     boxes = np.where(empty[:, None], around, boxes).astype(np.float32)
     return CheckedPeople(kept, boxes, notes)
-
-
-def _inside(
-    keypoints: Float[np.ndarray, "people joints 2"], sizes_wh: Float[np.ndarray, "people 2"]
-) -> Bool[np.ndarray, "people joints"]:
-    size = sizes_wh[:, None]
-    return np.all((keypoints >= -_BEYOND * size) & (keypoints <= (1 + _BEYOND) * size), axis=-1)
 
 
 def _around(

@@ -16,12 +16,12 @@ from pipelines.annotations.json_files import read_json
 from pipelines.keypoint_files.found import FoundPerson, FoundVideo, common_layout, people_of
 from pipelines.keypoint_files.joint_names import joint_name
 from pipelines.keypoint_files.result_lists import name_of
+from pipelines.pose.in_picture import are_shares
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS
 
 _LAYOUTS = {33: "blazepose33", 17: "coco17"}
 _HOLDERS = ("landmarks", "pose_landmarks", "keypoints", "poses", "people")
-_LARGEST_SHARE = 2.0
 
 
 def read(uri: str) -> Iterator[FoundVideo]:
@@ -40,9 +40,9 @@ def read(uri: str) -> Iterator[FoundVideo]:
         raise UserError(f"{uri}: must be a list with the landmarks of each frame")
     persons = [[_person(f"{uri}: frame {n}", p) for p in _people(frame)] for n, frame in enumerate(frames)]
     layout = common_layout(chain.from_iterable(persons), _LAYOUTS, uri)
-    largest = max((np.abs(person.keypoints).max() for found in persons for person in found), default=0.0)
+    points = [person.keypoints for found in persons for person in found]
     people = {number: people_of(found, len(layout)) for number, found in enumerate(persons)}
-    yield FoundVideo(name_of(uri), uri, layout, people, shares=bool(largest <= _LARGEST_SHARE))
+    yield FoundVideo(name_of(uri), uri, layout, people, shares=bool(points) and are_shares(np.concatenate(points)))
 
 
 def _people(frame: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from pydantic import Field
 from pipelines.datasets.pose_source import PoseSourceConfig, digest, fill_missing
 from pipelines.io import storage
 from pipelines.keypoint_files.found import FoundVideo
+from pipelines.pose.in_picture import are_shares, near_picture
 from pipelines.pose.people import People
 from pipelines.tracking.tracker import track_people
 from pipelines.tracking.tracks import Frame, Timeline
@@ -28,9 +29,8 @@ from schemas.job_config import Addresses
 
 # Size of the cache of remote videos on this machine: the default of jobs.label.
 _CACHE_BYTES = 50 * 10**9
-# Joints may lie outside the picture by this share of its sides, and this share of them must lie within.
-_BEYOND, _LEAST_WITHIN = 0.25, 0.9
-_LARGEST_SHARE = 2.0
+# Share of the joints that must lie in their pictures or near the edge.
+_LEAST_WITHIN = 0.9
 
 
 class KeypointFilesConfig(PoseSourceConfig):
@@ -221,10 +221,9 @@ def _require_plausible(found: FoundVideo, width: int, height: int) -> None:
     joints = np.concatenate(points) if points else np.zeros((0, 2), np.float32)
     if not len(joints):
         return
-    if np.abs(joints).max() <= _LARGEST_SHARE:
+    if are_shares(joints):
         raise UserError(f"{found.file}: keypoints are shares of the picture's size, not pixels; multiply them by it")
-    size = np.array([width, height])
-    within = ((joints >= -_BEYOND * size) & (joints <= (1 + _BEYOND) * size)).all(1).mean()
+    within = near_picture(joints, np.array([[width, height]], np.float32)).mean()
     if within < _LEAST_WITHIN:
         low, high = np.percentile(joints, (1, 99), axis=0).round().astype(int)
         raise UserError(

@@ -134,7 +134,7 @@ def test_a_tracking_server_that_is_away_stops_no_trial(config, mlflow_server, mo
             finish(search, number, 90.0)
         proxy.fault = lambda number, method, path: None
         told = search_report.write_report(search, "digest", run)
-    first, second = (mlflow.get_run(record.run_id or run_of("002")) for record in search.records.values())
+    first, second = (mlflow.get_run(record.run_id or run_of("002", run.run_id)) for record in search.records.values())
     for trial in (first, second):
         assert (trial.info.status, trial.data.metrics["loss.total"]) == ("FINISHED", 1.0)
         assert trial.data.tags["raylift.state"] == "finished"
@@ -263,9 +263,12 @@ def test_a_search_that_is_out_of_time_leaves_what_runs_for_the_next_command(conf
         assert Search(limited, space_of(config), run, Notes()).waiting == [1, 2, 3, 4, 5]
 
 
-def run_of(trial: str) -> str:
+def run_of(trial: str, search_run: str) -> str:
+    """The run of a trial of this test's search; the server also has those of other tests."""
     (found,) = mlflow.search_runs(
-        filter_string=f"tags.`raylift.trial` = '{trial}'", output_format="list", search_all_experiments=True
+        filter_string=f"tags.`raylift.trial` = '{trial}' and tags.`mlflow.parentRunId` = '{search_run}'",
+        output_format="list",
+        search_all_experiments=True,
     )
     return found.info.run_id
 

@@ -24,6 +24,7 @@ from pipelines.annotations.people.source import (
 )
 from pipelines.io import storage
 from pipelines.io.addresses import inside
+from pipelines.pose.in_picture import near_picture
 from pipelines.video.isolated import IsolatedReader
 from schemas.errors import UserError
 from schemas.job_config import Address, JobConfig
@@ -31,8 +32,6 @@ from schemas.layouts import JointLayout
 
 # A part of this size takes seconds, and gives tens of megabytes of crops.
 _IMAGES_PER_PART = 256
-# Joints farther away than this, in picture sizes, show that the picture is not the one that was annotated.
-_BEYOND = 1.25
 
 _logger = logging.getLogger(__name__)
 
@@ -71,7 +70,8 @@ class ImagesPart:
                 continue
             height, width, _ = pixels.shape
             farthest = people.keypoints[people.labeled].max(0)
-            if size_wh is None and (farthest > _BEYOND * np.array([width, height])).any():
+            # With a size the annotations themselves were checked.
+            if size_wh is None and not near_picture(farthest[None], np.array([[width, height]], np.float32)).all():
                 where = " × ".join(f"{value:.0f}" for value in farthest)
                 yield Unreadable(uri, f"is {width} × {height} px, but joints are annotated as far as {where}")
             else:

@@ -1,0 +1,17 @@
+import numpy as np
+
+from pipelines.pose.in_picture import are_shares, near_picture
+
+
+def test_joints_may_lie_a_quarter_of_the_picture_outside():
+    points = np.array([[0.0, 0], [-50, 50], [-51, 50], [250, 125], [250, 126]])
+    assert near_picture(points, np.array([[200.0, 100]])).tolist() == [True, True, False, True, False]
+
+
+def test_of_an_unknown_size_every_point_is_near():
+    assert near_picture(np.array([[-9e5, 9e5]]), np.array([[np.inf, np.inf]])).all()
+
+
+def test_small_coordinates_are_shares():
+    assert are_shares(np.array([[0.1, 1.2], [0.5, 0.5]]))
+    assert not are_shares(np.array([[0.1, 1.2], [300, 0.5]]))
