@@ -16,7 +16,7 @@ from pipelines.sampling.made_views import MadeViews
 from pipelines.sampling.sequences import concatenate
 from pipelines.sampling.windows import WindowShape
 from pipelines.tracks.keypoint_reader import read_rows, survey
-from schemas.configs.train import WorldConfig
+from schemas.configs.made_views import MadeViewsConfig
 from schemas.layouts import joint_indices, layout
 
 BATCHES, BATCH = 20, 512
@@ -40,7 +40,7 @@ def main(model_address: str, tracks: list[str], subjects: set[str]) -> None:
     )
     views = MadeViews(
         sequences,
-        WorldConfig(),
+        MadeViewsConfig(),
         WindowShape(card.window),
         layout(card.input_layout),
         card.input,

@@ -14,12 +14,14 @@ from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.inference import Lifted, lift
 from pipelines.lifters.model import LiftingModel
 from pipelines.pose import cameras, quality, rays, refinement
+from pipelines.pose.joint_map import joint_map
 from pipelines.sampling.sequences import concatenate
 from pipelines.tracks.joint_scores import joint_scores
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.lifted_track import LiftedTrack, Reprojection, TrajectoryProvenance
 from pipelines.tracks.resample import frame_times
+from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.errors import UserError
 from schemas.layouts import layout, shared_joints
 
@@ -185,11 +187,13 @@ def _fit(
     """Fit a prediction to the keypoints of the whole track: pose and place, or the place alone."""
     body, detected = layout(lifter.card.output_layout), layout(track.layout)
     pairs = [pair for pair in shared_joints(body, detected) if body.joints[pair[0]] in LIMBS.joints]
-    joints, columns = (list(indices) for indices in zip(*pairs, strict=True))
+    columns = [column for _, column in pairs]
+    errors = lifter.card.detector_errors or DetectorErrorsConfig()
+    mapped = torch.tensor(joint_map(body, [body.joints[joint] for joint, _ in pairs], errors), dtype=torch.float32)
     keypoints = torch.from_numpy(track.keypoints[:, columns])
     weights = torch.from_numpy((track.scores[:, columns] > 0).astype(np.float32))
     slopes = rays.slopes(keypoints, track.width, track.height, track.intrinsics)
-    observed = refinement.Observed(slopes, weights, joints, torch.from_numpy(times))
+    observed = refinement.Observed(slopes, weights, mapped, torch.from_numpy(times))
     if lifter.refine:
         positions, root = refinement.refine(positions, body, observed)
         return positions, root[:, None], "fitted"

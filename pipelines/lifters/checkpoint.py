@@ -16,6 +16,7 @@ from pipelines.io.torch_files import load_weights, read_checkpoint, require_fitt
 from pipelines.lifters.model import LiftingModel, build_model
 from pipelines.lifters.supermask import packed, stored_form, unpacked
 from schemas import __version__
+from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.configs.train import LifterInput
 from schemas.errors import UserError
 from schemas.frame_window import FrameWindow
@@ -64,6 +65,10 @@ class LifterCard(BaseModel):
 
     input: LifterInput = "screen"
     """How keypoints are given to it; cards written before 0.2.0 lack it."""
+
+    detector_errors: DetectorErrorsConfig | None = None
+    """Errors that the keypoints of its training were made with, by which it knows where a detector sees joints; None if
+    it was trained on keypoints as they came."""
 
     version: str = __version__
     """Version of the package that wrote it."""

@@ -43,23 +43,23 @@ class Observed:
     Attributes:
         slopes: Viewing rays of the joints that were seen.
         weights: Weight of each, 0 where it is missing.
-        joints: Which joints of the pose they are.
+        joint_map: Makes of the pose's joints the points that were seen (`pipelines.pose.joint_map`).
         times_s: When each frame is shown.
     """
 
     slopes: Float[Tensor, "frames seen 2"]
     weights: Float[Tensor, "frames seen"]
-    joints: list[int]
+    joint_map: Float[Tensor, "seen joints"]
     times_s: Float64[Tensor, " frames"]
 
     def part(self, frames: slice) -> "Observed":
         """Some of the frames."""
-        return Observed(self.slopes[frames], self.weights[frames], self.joints, self.times_s[frames])
+        return Observed(self.slopes[frames], self.weights[frames], self.joint_map, self.times_s[frames])
 
 
 def place(pose: Float[Tensor, "frames joints 3"], observed: Observed) -> Float[Tensor, "frames 3"]:
     """The root of each frame (m, camera space), with its distance smoothed over half a second."""
-    root = fit_root(pose[:, observed.joints], observed.slopes, observed.weights)
+    root = fit_root(observed.joint_map @ pose, observed.slopes, observed.weights)
     depth = _smoothed(root[:, 2])
     return root * (depth / root[:, 2])[:, None]
 
@@ -103,7 +103,7 @@ def _refine_piece(
             optimizer.param_groups[0]["lr"] = _LEARNING_RATE_M * min(1.0, 3 * (1 - step / _STEPS))
             joints = pose + moved
             placed = joints + (root + moved_root)[:, None]
-            seen = placed[:, observed.joints]
+            seen = observed.joint_map @ placed
             slopes = seen[..., :2] / seen[..., 2:].clamp_min(NEAREST_M)
             distance = _norm(slopes - observed.slopes) / usual_slope
             lengths = _norm(joints[:, children] - joints[:, parents])

@@ -3,26 +3,16 @@
 A detector is a little off at each joint for as long as it sees a body in one way, wanders slowly about that place, and
 adds some trembling. Its errors are shared by the joints, are larger at wrists and ankles than at the trunk, and grow
 with the person. Now and then it exchanges left and right, or does not see a joint. All lengths are shares of the
-stature as it is seen. The amounts follow measurements of BlazePose on people with known joints (docs/method.md).
+stature as it is seen (docs/method.md, made errors).
 """
 
 import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor
 
-from schemas.configs.train import WorldConfig
+from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.layouts import JointLayout
 
-# Standard deviations of the constant and the slow error of joints, relative to the mean over the 12 limb joints.
-_OFFSETS = {"shoulder": 1.1, "elbow": 1.1, "wrist": 0.85, "hip": 1.3, "knee": 1.1, "ankle": 0.65}
-_SLOW = {"shoulder": 0.85, "elbow": 1.05, "wrist": 1.35, "hip": 0.85, "knee": 1.05, "ankle": 0.7}
-_OTHERS = 0.6
-# Time constant of the slow error, and the share of its variance that the whole body has in common.
-_SLOW_S, _SHARED = 0.45, 1 / 3
-# Standard deviation of the logarithm of how bad a detector is in one window.
-_LEVEL_SD = 0.4
-# How many times the constant error an outlier has.
-_OUTLIER = 6.0
 # Of the windows with exchanged sides: the shares in which the whole body, the arms or the legs are exchanged, and the
 # longest run of such frames, as a share of the window.
 _SWAP_KINDS, _LONGEST_SWAP = (0.5, 0.25, 0.25), 0.8
@@ -39,13 +29,16 @@ class DetectorErrors:
         device: Where errors are drawn.
     """
 
-    def __init__(self, config: WorldConfig, layout: JointLayout, frames: int, fps: float, device: torch.device) -> None:
+    def __init__(
+        self, config: DetectorErrorsConfig, layout: JointLayout, frames: int, fps: float, device: torch.device
+    ) -> None:
         self._config = config
-        self._offset = _by_joint(layout, _OFFSETS).to(device) * config.offset
-        self._slow = _by_joint(layout, _SLOW).to(device) * config.slow
+        by_joint = [config.of(joint) for joint in layout.joints]
+        sizes = torch.tensor([(joint.offset, joint.slow, joint.white) for joint in by_joint], device=device)
+        self._offset, self._slow, self._white = sizes.T[:, :, None]
         # Errors with the correlation exp(-|t| / time constant) are independent ones times this matrix.
         times_s = torch.arange(frames, dtype=torch.float64) / fps
-        correlation = torch.exp(-(times_s[:, None] - times_s).abs() / _SLOW_S)
+        correlation = torch.exp(-(times_s[:, None] - times_s).abs() / config.slow_s)
         self._correlated = torch.linalg.cholesky(correlation).float().to(device)
         self._mirror = torch.tensor(layout.mirror, device=device)
         arms = [any(part in joint for part in ("shoulder", "elbow", "wrist")) for joint in layout.joints]
@@ -71,15 +64,17 @@ class DetectorErrors:
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, device=keypoints.device)
 
-        offset = normal(windows, 1, joints, 2) * self._offset[:, None]
-        outlier = torch.rand((windows, 1, joints, 1), generator=generator, device=keypoints.device)
-        offset = offset * torch.where(outlier < self._config.outliers, _OUTLIER, 1.0)
+        chance = torch.rand((windows, 1, joints, 1), generator=generator, device=keypoints.device)
+        size = torch.where(chance < self._config.outliers, self._config.outlier_size, self._offset)
+        offset = normal(windows, 1, joints, 2) * size
         # Joint `joints` is the part that the whole body shares.
-        slow = (self._correlated @ normal(windows, frames, (joints + 1) * 2)).unflatten(2, (joints + 1, 2))
-        slow = (1 - _SHARED) ** 0.5 * slow[:, :, :-1] + _SHARED**0.5 * slow[:, :, -1:]
-        level = torch.exp(_LEVEL_SD * normal(windows, 2, 1, 1, 1))
-        error = offset + level[:, 0] * self._slow[:, None] * slow
-        error += level[:, 1] * self._config.white * normal(windows, frames, joints, 2)
+        slow = self._correlated @ normal(frames, windows * (joints + 1) * 2)
+        slow = slow.view(frames, windows, joints + 1, 2).transpose(0, 1)
+        shared = self._config.shared
+        slow = (1 - shared) ** 0.5 * slow[:, :, :-1] + shared**0.5 * slow[:, :, -1:]
+        level = torch.exp(self._config.level_sd * normal(windows, 2, 1, 1, 1))
+        error = offset + level[:, 0] * self._slow * slow
+        error += level[:, 1] * self._white * normal(windows, frames, joints, 2)
         return self._swap(keypoints + error * stature[:, None, None, None], generator)
 
     def seen(
@@ -124,11 +119,6 @@ def _runs(
     start = (draw[:, 1] * (frames + length - 1)).floor() + 1 - length
     frame = torch.arange(frames, device=device)
     return (frame >= start[:, None]) & (frame < (start + length)[:, None])
-
-
-def _by_joint(layout: JointLayout, known: dict[str, float]) -> Float32[Tensor, " joints"]:
-    """The values of joints by the body part in their names."""
-    return torch.tensor([next((v for part, v in known.items() if part in joint), _OTHERS) for joint in layout.joints])
 
 
 def _limbs(layout: JointLayout) -> list[list[bool]]:

@@ -13,13 +13,15 @@ from torch.nn import functional
 
 from pipelines.pose import rays
 from pipelines.pose.cameras import MIN_DEPTH_M
+from pipelines.pose.joint_map import joint_map
 from pipelines.sampling.detector_errors import DetectorErrors
 from pipelines.sampling.diversity import frame_weights
 from pipelines.sampling.order import seed_of
 from pipelines.sampling.sequences import Sequences
 from pipelines.sampling.windows import Batch, WindowShape
-from schemas.configs.train import LifterInput, WorldConfig
-from schemas.layouts import JointLayout, joint_indices
+from schemas.configs.made_views import MadeViewsConfig
+from schemas.configs.train import LifterInput
+from schemas.layouts import JointLayout
 
 # Stature of the people of motion capture before it is varied, m.
 _STATURE_M = 1.7
@@ -52,7 +54,7 @@ class MadeViews:
     def __init__(
         self,
         sequences: Sequences,
-        config: WorldConfig,
+        config: MadeViewsConfig,
         shape: WindowShape,
         layout: JointLayout,
         lifter_input: LifterInput,
@@ -71,8 +73,10 @@ class MadeViews:
         self._positions = sequences.positions.flatten(1)
         body = sequences.positions_layout
         self._root = body.parents.index(-1)
-        self._input_joints = torch.tensor(joint_indices(body, layout), device=device)
-        self._errors = DetectorErrors(config, layout, shape.frames, fps, device)
+        self._joint_map = torch.tensor(
+            joint_map(body, layout.joints, config.errors), dtype=torch.float32, device=device
+        )
+        self._errors = DetectorErrors(config.errors, layout, shape.frames, fps, device)
         weights = frame_weights(sequences, config.diversity, config.subject_weights, seed)
         self._cumulative = weights.cumsum(0)
         self._mirror = torch.tensor(body.mirror, device=device)
@@ -104,7 +108,7 @@ class MadeViews:
         bodies = self._reshaped(joints, mirrored, stature, draw) * signs[:, None, None]
         up = self._sequences.up[sequence] * signs
         seen_by_camera, picture, distance = self._filmed(bodies, up, stature, draw)
-        joints2d = seen_by_camera[:, :, self._input_joints]
+        joints2d = functional.linear(seen_by_camera.mT, self._joint_map).mT
         slopes = joints2d[..., :2] / joints2d[..., 2:].clamp_min(MIN_DEPTH_M)
         keypoints = self._errors.add(slopes, _STATURE_M * stature / distance, generator)
         inside = (keypoints.abs() < picture[:, None, None]).all(-1)
@@ -165,7 +169,9 @@ class MadeViews:
         lengths[:, self._root] = 1
         matrices = (self._from_bones * (lengths * stature[:, None])[:, None]) @ self._to_bones
         matrices = torch.where(mirrored[:, None, None], matrices[:, :, self._mirror], matrices)
-        return matrices[:, None] @ joints
+        # One product for all frames of a sample is several times faster than one for each frame.
+        flat = matrices @ joints.transpose(1, 2).flatten(2)
+        return flat.unflatten(2, joints.shape[1::2]).transpose(1, 2)
 
     def _filmed(
         self,
@@ -194,9 +200,10 @@ class MadeViews:
         picture = torch.stack([longer * aspect.clamp_max(1), longer / aspect.clamp_min(1)], dim=-1)
         place = (draw.uniform(2) * 2 - 1) * _PLACE * picture
         middle = joints[:, self._shape.middle, self._root]
-        centred = (joints - middle[:, None, None]) @ axes[:, None].mT
-        centred[..., 2] += distance[:, None, None]
-        return centred @ rays.turned_to(place)[:, None], picture, distance
+        turned = rays.turned_to(place)
+        centred = (joints - middle[:, None, None]).flatten(1, 2) @ (axes.mT @ turned)
+        away = distance[:, None] * turned[:, 2]
+        return (centred + away[:, None]).view_as(joints), picture, distance
 
 
 class _Draw:

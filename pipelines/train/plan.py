@@ -132,10 +132,10 @@ def _check_samples(config: TrainConfig, input_features: int, shape: WindowShape)
             "data.chunk=2 or more, a lifter that takes clips, or objective.velocity=0"
         )
     world = config.data.world
-    if world.enabled and world.missing and input_features != 3:
+    if world.enabled and world.errors.missing and input_features != 3:
         raise UserError(
-            f"data.world.missing={world.missing:g}: the lifter reads no scores, which mark missing joints; "
-            "give lifter.scores=true, or data.world.missing=0"
+            f"data.world.errors.missing={world.errors.missing:g}: the lifter reads no scores, which mark missing "
+            "joints; give lifter.scores=true, or data.world.errors.missing=0"
         )
 
 

@@ -141,6 +141,7 @@ def _card(job: TrainJob, lineage: dict[str, str]) -> "LifterCard":
         fps=plan.fps,
         window=plan.shape.window,
         input=config.data.input,
+        detector_errors=config.data.world.errors if config.data.world.enabled else None,
         lineage=lineage | {SUBJECTS: json.dumps(sorted({track.subject for track in plan.training if track.subject}))},
     )
 

@@ -5,14 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from schemas.configs.made_views import MadeViewsConfig
 from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, PluginTable
-from schemas.ranges import ASCENDING, PositiveRange
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
-FieldOfView = Annotated[float, Field(gt=0, lt=180)]
-Elevation = Annotated[float, Field(gt=-90, lt=90)]
-SubjectWeight = Annotated[str, Field(pattern=r"^.+=\d+(\.\d+)?$")]
 ErrorMetric = Literal["mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "trajectory_mm", "bone_length_error_mm"]
 """Errors on held-out people by which models are chosen, mm (MPJVE: mm per frame)."""
 ERROR_NAMES: Mapping[ErrorMetric, str] = {
@@ -25,64 +22,6 @@ ERROR_NAMES: Mapping[ErrorMetric, str] = {
 }
 LifterInput = Literal["screen", "person_centred"]
 """How a lifter is given keypoints: as places on the screen, or as rays around the person."""
-
-
-class WorldConfig(JobConfig):
-    """Made views of the labeled motion: other bodies, cameras and errors of a detector in every step.
-
-    The tracks' own keypoints are not used. Lengths are shares of the person's stature, seen from the camera.
-    """
-
-    enabled: bool = False
-    """Train on made views instead of the labeled tracks' own cameras and keypoints."""
-
-    samples_per_epoch: int = Field(default=102_400, ge=1)
-    """Samples that count as an epoch."""
-
-    diversity: bool = True
-    """Choose rare poses more often: each frame with the inverse square root of the number of frames like it."""
-
-    subject_weights: tuple[SubjectWeight, ...] = ()
-    """How often to choose frames of subjects, relative to others, by name or pattern: [S60=0.5, REACTIDLE_*=0.1]."""
-
-    speed: PositiveRange = (0.6, 1.4)
-    """Least and greatest speed of the motion, relative to the recording."""
-
-    bone_sd: float = Field(default=0.08, ge=0)
-    """Standard deviation of the logarithm of a bone's length; left and right bones are alike."""
-
-    stature_sd: float = Field(default=0.06, ge=0)
-    """Standard deviation of the logarithm of the stature."""
-
-    distance_m: PositiveRange = (1.5, 9.0)
-    """Least and greatest distance of the camera, m; near ones are as frequent as far ones by their logarithm."""
-
-    elevation_deg: Annotated[tuple[Elevation, Elevation], ASCENDING] = (-15.0, 60.0)
-    """Least and greatest elevation of the camera over the person, degrees; low ones are more frequent."""
-
-    roll_sd_deg: float = Field(default=5.0, ge=0)
-    """Standard deviation of the camera's roll, degrees."""
-
-    fov_deg: Annotated[tuple[FieldOfView, FieldOfView], ASCENDING] = (35.0, 90.0)
-    """Least and greatest field of view along the longer side of the picture, degrees."""
-
-    offset: float = Field(default=0.01, ge=0)
-    """Error of the detector that is constant over a window: standard deviation for each joint."""
-
-    slow: float = Field(default=0.01, ge=0)
-    """Error that changes slowly, with a time constant of 0.45 s: mean standard deviation over the joints."""
-
-    white: float = Field(default=0.003, ge=0)
-    """Error that is independent in each frame: standard deviation."""
-
-    outliers: float = Field(default=0.03, ge=0, le=1)
-    """Share of the joints that are six times as far off as `offset` says for a whole window."""
-
-    swapped: float = Field(default=0.5, ge=0, le=1)
-    """Share of the windows in which left and right are exchanged for some frames: of the body, the arms or the legs."""
-
-    missing: float = Field(default=0.2, ge=0, le=1)
-    """Share of the windows in which joints are missing: those beyond an edge of the picture, a limb, or some frames."""
 
 
 class DataConfig(JobConfig):
@@ -114,7 +53,7 @@ class DataConfig(JobConfig):
     input_layout: str | None = None
     """Joints that the lifter reads, a layout such as limbs12. If not given, those of the labeled tracks."""
 
-    world: WorldConfig = WorldConfig()
+    world: MadeViewsConfig = MadeViewsConfig()
     """Made views of the labeled motion."""
 
     fps: float | None = Field(default=None, gt=0)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from schemas.layouts import joint_indices, layout
 
 H36M, LIMBS = layout("h36m17"), layout("limbs12")
 JOINTS = list(joint_indices(H36M, LIMBS))
+AS_THEY_ARE = torch.eye(17)[JOINTS]
 
 
 def walker(frames=40):
@@ -24,7 +27,9 @@ def observed(pose, root, error=0.0):
     joints = (pose + root[:, None])[:, JOINTS]
     slopes = joints[..., :2] / joints[..., 2:]
     slopes = slopes + error * torch.randn(slopes.shape, generator=torch.Generator().manual_seed(2))
-    return Observed(slopes, torch.ones(slopes.shape[:2]), JOINTS, torch.arange(len(pose), dtype=torch.float64) / 30)
+    return Observed(
+        slopes, torch.ones(slopes.shape[:2]), AS_THEY_ARE, torch.arange(len(pose), dtype=torch.float64) / 30
+    )
 
 
 def mean_error(first, second):
@@ -39,6 +44,19 @@ def test_a_poor_prediction_becomes_better_and_the_person_is_found():
     found, found_root = refine(wrong, H36M, observed(pose, root, error=0.003))
     assert mean_error(found[:, JOINTS], pose[:, JOINTS]) < 0.8 * mean_error(wrong[:, JOINTS], pose[:, JOINTS])
     assert found_root[-1, 2] - found_root[0, 2] == pytest.approx(39 / 30, rel=0.15), "who walks away, walks away"
+
+
+def test_joints_that_a_detector_sees_elsewhere_are_where_the_body_has_them():
+    pose, root = walker()
+    elsewhere = AS_THEY_ARE.clone()
+    hip, knee = H36M.index("left_hip"), H36M.index("left_knee")
+    elsewhere[LIMBS.index("left_hip"), [hip, knee]] = torch.tensor([0.7, 0.3])
+    joints = elsewhere @ (pose + root[:, None])
+    slopes = joints[..., :2] / joints[..., 2:]
+    seen = Observed(slopes, torch.ones(slopes.shape[:2]), elsewhere, torch.arange(len(pose), dtype=torch.float64) / 30)
+    found, _ = refine(pose, H36M, seen)
+    mistaken, _ = refine(pose, H36M, replace(seen, joint_map=AS_THEY_ARE))
+    assert mean_error(found[:, hip], pose[:, hip]) < 0.5 * mean_error(mistaken[:, hip], pose[:, hip])
 
 
 def test_bones_are_constant_and_sides_alike():
@@ -63,7 +81,9 @@ def test_the_shortest_tracks_are_refined_too(frames):
 
 def test_nothing_seen_leaves_the_pose():
     pose, _ = walker(5)
-    nothing = Observed(torch.zeros(5, 12, 2), torch.zeros(5, 12), JOINTS, torch.arange(5, dtype=torch.float64) / 30)
+    nothing = Observed(
+        torch.zeros(5, 12, 2), torch.zeros(5, 12), AS_THEY_ARE, torch.arange(5, dtype=torch.float64) / 30
+    )
     found, _ = refine(pose, H36M, nothing)
     assert mean_error(found, pose) < 0.03
 

@@ -12,13 +12,16 @@ from pipelines.sampling.diversity import frame_weights
 from pipelines.sampling.made_views import MadeViews
 from pipelines.sampling.sequences import concatenate
 from pipelines.sampling.windows import WindowShape
-from schemas.configs.train import LifterInput, WorldConfig
+from schemas.configs.made_views import PARTS, DetectorErrorsConfig, JointErrorsConfig, MadeViewsConfig
+from schemas.configs.train import LifterInput
 from schemas.frame_window import FrameWindow
 from schemas.layouts import joint_indices, layout
 
 LIMBS, H36M = layout("limbs12"), layout("h36m17")
 FRAMES = 9
-STILL: dict[str, Any] = {"offset": 0, "slow": 0, "white": 0, "swapped": 0, "missing": 0}
+NONE = JointErrorsConfig(offset=0, slow=0, white=0)
+FAULTLESS = DetectorErrorsConfig(**dict.fromkeys((*PARTS, "other"), NONE), outliers=0, swapped=0, missing=0)
+STILL: dict[str, Any] = {"errors": FAULTLESS}
 
 
 def motion():
@@ -40,7 +43,7 @@ HEIGHTS = {"hip": 0.0, "knee": 0.4, "ankle": 0.8, "shoulder": -0.5, "elbow": -0.
 
 
 def views(lifter_input: LifterInput = "person_centred", **changes: Any) -> MadeViews:
-    config = WorldConfig(samples_per_epoch=100, **changes)
+    config = MadeViewsConfig(samples_per_epoch=100, **changes)
     return MadeViews(
         motion(),
         config,
@@ -94,6 +97,22 @@ def test_people_stand_upright_in_front_of_level_cameras_and_are_seen_from_above_
     assert distances.max() < 9.1
 
 
+def test_keypoints_are_where_the_detector_sees_the_joints():
+    shifted = NONE.model_copy(update={"outwards": 0.1, "along": -0.2})
+    config = FAULTLESS.model_copy(update={"hip": shifted})
+    batch = views(errors=config).batch(0, 0)
+    assert batch.positions is not None
+
+    def joint(name):
+        assert batch.positions is not None
+        return batch.positions[:, :, H36M.index(name)]
+
+    hip = joint("left_hip")
+    seen = hip + 0.1 * (hip - joint("right_hip")) - 0.2 * (joint("left_shoulder") - hip)
+    keypoints = batch.keypoints[:, :, LIMBS.index("left_hip")]
+    torch.testing.assert_close(keypoints, seen[..., :2] / seen[..., 2:], atol=1e-4, rtol=1e-4)
+
+
 def test_bodies_are_symmetric_and_differ():
     positions = views(**STILL, bone_sd=0.2).batch(0, 0).positions
     assert positions is not None
@@ -102,23 +121,26 @@ def test_bodies_are_symmetric_and_differ():
 
 
 def test_missing_joints_have_no_place():
-    batch = views(missing=1).batch(0, 0)
+    batch = views(errors=DetectorErrorsConfig(missing=1)).batch(0, 0)
     lost = batch.inputs[..., 2] == 0
     assert 0.02 < lost.float().mean() < 0.9
     assert (batch.inputs[lost] == 0).all()
 
 
-def errors(**changes):
-    made = DetectorErrors(WorldConfig(missing=0, swapped=0, **changes), LIMBS, 60, 30.0, torch.device("cpu"))
+def errors(**changes: Any):
+    """Errors of many windows; `changes` are sizes at all joints."""
+    by_part = dict.fromkeys((*PARTS, "other"), NONE.model_copy(update=changes))
+    config = DetectorErrorsConfig(**by_part, outliers=0, missing=0, swapped=0)
+    made = DetectorErrors(config, LIMBS, 60, 30.0, torch.device("cpu"))
     found = made.add(torch.zeros(400, 60, 12, 2), torch.full((400,), 2.0), torch.Generator().manual_seed(0))
     return found / 2
 
 
 def test_errors_have_the_stated_sizes_and_correlations():
-    offset = errors(slow=0, white=0, outliers=0)
+    offset = errors(offset=0.01)
     assert torch.equal(offset, offset[:, :1].expand_as(offset))
     assert offset.std() == pytest.approx(0.01, rel=0.1)
-    slow = errors(offset=0, white=0)
+    slow = errors(slow=0.01)
     assert slow.std() == pytest.approx(0.011, rel=0.15)
     flat = slow.flatten(2)
     after = [(flat[:, lag:] * flat[:, :-lag]).mean() / flat.square().mean() for lag in (3, 13)]
@@ -129,7 +151,8 @@ def test_errors_have_the_stated_sizes_and_correlations():
 
 
 def test_exchanged_sides_are_runs_of_frames():
-    made = DetectorErrors(WorldConfig(offset=0, slow=0, white=0, swapped=1), LIMBS, 60, 30.0, torch.device("cpu"))
+    config = FAULTLESS.model_copy(update={"swapped": 1.0})
+    made = DetectorErrors(config, LIMBS, 60, 30.0, torch.device("cpu"))
     true = torch.arange(12.0)[None, None, :, None].expand(200, 60, 12, 2)
     found = made.add(true, torch.ones(200), torch.Generator().manual_seed(0))
     changed = (found != true).any(-1)
@@ -162,4 +185,10 @@ def test_rare_poses_and_subjects_are_drawn_as_asked():
 )
 def test_worlds_that_cannot_be_are_refused(name, value, rule):
     with pytest.raises(ValidationError, match=rule):
-        WorldConfig(**{name: value})
+        MadeViewsConfig(**{name: value})
+
+
+def test_errors_given_in_part_keep_the_defaults_of_their_joint():
+    given = DetectorErrorsConfig.model_validate({"hip": {"along": 0.03}})
+    assert given.hip == DetectorErrorsConfig().hip.model_copy(update={"along": 0.03})
+    assert given.knee == DetectorErrorsConfig().knee

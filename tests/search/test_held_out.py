@@ -14,6 +14,7 @@ from pipelines.search.space import REFUSED, trial_config
 from pipelines.train.data import load_data
 from pipelines.train.plan import plan_training
 from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.made_views import PARTS
 from schemas.configs.train import TrainingConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
@@ -52,12 +53,15 @@ CHANGED: dict[str, Any] = {
     "data.world.elevation_deg": [0.0, 10.0],
     "data.world.roll_sd_deg": 1.0,
     "data.world.fov_deg": [40.0, 50.0],
-    "data.world.offset": 0.1,
-    "data.world.slow": 0.1,
-    "data.world.white": 0.1,
-    "data.world.outliers": 0.1,
-    "data.world.swapped": 0.1,
-    "data.world.missing": 0.1,
+    **{
+        f"data.world.errors.{part}.{name}": 0.1
+        for part in (*PARTS, "other")
+        for name in ("offset", "slow", "white", "outwards", "along")
+    },
+    **{
+        f"data.world.errors.{name}": 0.1
+        for name in ("slow_s", "shared", "level_sd", "outliers", "outlier_size", "swapped", "missing")
+    },
     "objective.projection": "none",
     "objective.warmup_epochs": 2,
     "objective.pose": 2.0,

@@ -34,7 +34,7 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
             [person("a")],
             None,
             {"data": {"world": {"enabled": True}}},
-            "data.world.missing=0.2: the lifter reads no scores, .*; give lifter.scores=true, or data.world.missing=0",
+            "missing=0.2: the lifter reads no scores, .*; give lifter.scores=true, or data.world.errors.missing=0",
         ),
         (
             [person("a", layout="coco17")],
@@ -136,6 +136,6 @@ def test_made_views_of_clips_stay_within_their_sequence(tmp_path):
 
 def test_made_views_for_a_lifter_without_scores_have_two_numbers_per_keypoint(tmp_path):
     labeled = write(tmp_path / "labeled", person("a"))
-    config = small(labeled, None, tmp_path / "out", data={"world": {"enabled": True, "missing": 0}})
+    config = small(labeled, None, tmp_path / "out", data={"world": {"enabled": True, "errors": {"missing": 0}}})
     data = load_data(config, plan_training(config), WorkerGroup(torch.device("cpu")))
     assert data.labeled.batch(0, 0).inputs.shape[2:] == (17, 2)

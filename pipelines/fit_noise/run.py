@@ -1,0 +1,108 @@
+"""Fits the errors of a detector: tracks are measured, estimates made, and both are written.
+
+The report has the measured variograms beside those of the estimates, so that one sees how well they fit.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import yaml
+from jaxtyping import Float64
+
+from pipelines.fit_noise.estimates import estimate, residuals_of, variogram
+from pipelines.fit_noise.measured import MeasuredErrors, measure
+from pipelines.fit_noise.skeletons import detected_proportions, refit
+from pipelines.io import json_documents, storage
+from pipelines.tracks.keypoint_reader import read_tracks
+from pipelines.tracks.keypoint_track import KeypointTrack
+from schemas.configs.made_views import PARTS, DetectorErrorsConfig
+from schemas.errors import UserError
+from schemas.layouts import JointLayout, layout
+
+RECIPE, REPORT = "recipe.yaml", "report.json"
+# Frames in which a skeleton is looked at, and tracks of the motion, spread over all of them.
+_EVERY_FRAME, _MOTION_TRACKS = 30, 64
+# Fewer tracks do not tell how constant errors vary.
+_LEAST_TRACKS = 4
+
+
+def fit(tracks: Sequence[str], motion: Sequence[str] | None, output: str) -> dict[str, Any]:
+    """Measure, estimate, and write the recipe and the report; returns the report.
+
+    Args:
+        tracks: Labeled tracks whose keypoints the detector found.
+        motion: Labeled tracks for whose skeletons the joint map is made; None: those of `tracks`.
+        output: Folder.
+
+    Raises:
+        UserError: There are too few tracks, or they are not labeled.
+    """
+    measured, poses = [], []
+    for track in read_tracks(tracks):
+        measured.append(measure(track))
+        poses.append(_poses(track))
+    if len(measured) < _LEAST_TRACKS:
+        raise UserError(
+            f"tracks={', '.join(tracks)}: {len(measured)} tracks do not tell how a detector's errors vary; give at "
+            f"least {_LEAST_TRACKS}"
+        )
+    rates = sorted({round(one.fps, 3) for one in measured})
+    if len(rates) > 1:
+        raise UserError(
+            f"tracks={', '.join(tracks)}: have frame rates of {rates[0]:g} to {rates[-1]:g} frames/s; give tracks of "
+            "one rate, because errors are compared frame by frame"
+        )
+    errors = estimate(measured)
+    report = {"tracks": len(measured), "frames": sum(map(len, measured)), "variograms": _variograms(measured, errors)}
+    if motion is not None:
+        errors = refit(errors, detected_proportions(poses, errors), _some_poses(motion))
+    report["errors"] = errors.model_dump()
+    storage.write_bytes(storage.join(output, RECIPE), _recipe(errors, report).encode())
+    json_documents.write(storage.join(output, REPORT), report)
+    return report
+
+
+def _poses(track: KeypointTrack) -> tuple[Float64[np.ndarray, "frames joints 3"], JointLayout]:
+    assert track.positions is not None
+    assert track.positions_layout is not None
+    return track.positions[::_EVERY_FRAME].astype(np.float64), layout(track.positions_layout)
+
+
+def _some_poses(motion: Sequence[str]) -> list[tuple[Float64[np.ndarray, "frames joints 3"], JointLayout]]:
+    """Poses of some tracks, one after another, so that few of them are in memory.
+
+    Raises:
+        UserError: The tracks are not labeled.
+    """
+    labeled = (track for track in read_tracks(motion) if track.positions is not None)
+    poses = [_poses(track) for track in itertools.islice(labeled, _MOTION_TRACKS)]
+    if not poses:
+        raise UserError(f"motion={', '.join(motion)}: holds no labeled track; give tracks of import_poses")
+    return poses
+
+
+def _variograms(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig) -> dict[str, Any]:
+    """Per part of the body: lags (s), and the measured and the estimated standard deviation at each."""
+    residuals, fps = residuals_of(measured, errors), measured[0].fps
+    curves = {}
+    for part in PARTS:
+        lags, values = variogram(residuals, fps, part).T
+        sizes = errors.of(part)
+        estimated = sizes.slow**2 * (1 - np.exp(-lags / errors.slow_s)) + sizes.white**2
+        curves[part] = {
+            "lag_s": lags.round(4).tolist(),
+            "measured": np.sqrt(values).round(5).tolist(),
+            "estimated": np.sqrt(estimated).round(5).tolist(),
+        }
+    return curves
+
+
+def _recipe(errors: DetectorErrorsConfig, report: dict[str, Any]) -> str:
+    """The errors as part of a recipe of the train job."""
+    settings = {"data": {"world": {"errors": errors.model_dump()}}}
+    return (
+        f"# Errors of a keypoint detector, measured on {report['tracks']} tracks of {report['frames']} frames.\n"
+        f"#   raylift train everyday {RECIPE} labeled=… output=…\n"
+    ) + yaml.safe_dump(settings, sort_keys=False)
