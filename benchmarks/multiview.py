@@ -23,7 +23,11 @@ import numpy as np
 import pyarrow.dataset
 
 from jobs.command_line.main import run_job
+from pipelines.lifters.checkpoint import load_lifter
+from pipelines.mlflow_runs import model_uris
+from pipelines.pose.joint_map import joint_map
 from pipelines.tracks.lifted_reader import read_lifted
+from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.layouts import LAYOUTS, layout
 
 BONES = [
@@ -79,6 +83,11 @@ def in_camera(positions: np.ndarray, reference: Mapping[str, np.ndarray], view: 
 def from_lift(video: Path, output: Path, fields: list[str], reference: Mapping[str, np.ndarray], view: int) -> Poses:
     """Lift a view by the lift job, and find out which person each track is."""
     assert run_job("lift", [f"video={video}", f"output={output}", *fields]) == 0
+    model = next((field.partition("=")[2] for field in fields if field.startswith("model=")), "everyday")
+    _, card = load_lifter(model_uris.fetch(model).file)
+    # The reference has the joints where detectors see them, so the lifter's are moved there too.
+    names = [str(joint) for joint in reference["joints"]]
+    to_detector = joint_map(layout(card.output_layout), names, card.detector_errors or DetectorErrorsConfig())
     keypoints = {}
     for row in pyarrow.dataset.dataset(output / "labels" / "tracks").to_table().to_pylist():
         points = np.reshape(row["keypoints"], (row["frames"], -1, 2))
@@ -90,7 +99,7 @@ def from_lift(video: Path, output: Path, fields: list[str], reference: Mapping[s
         known = np.asarray(indices < frames)
         person = nearest_person(keypoints[lifted.track_id][known], indices[known], reference, view)
         if person is not None:
-            limbs = lifted.positions[:, joints_of(lifted.layout, reference)]
+            limbs = to_detector @ lifted.positions
             whole = poses.setdefault(person, np.full((frames, len(reference["joints"]), 3), np.nan))
             whole[indices[known]] = limbs[known]
     return poses

@@ -25,7 +25,7 @@ from schemas.configs.made_views import PARTS
 from schemas.configs.synthesize import SynthesizeConfig
 from schemas.job_config import PluginConfig
 
-COLUMNS = ("offset", "slow", "white", "outwards", "along")
+COLUMNS = ("offset", "slow", "white", "outliers", "outlier_size", "outwards", "along")
 
 
 def main(config: FitNoiseConfig) -> int:
@@ -66,7 +66,9 @@ def show(report: dict[str, Any], config: FitNoiseConfig) -> None:
     for part in PARTS:
         table.add_row(part, *(f"{100 * errors[part][name]:.2f}" for name in COLUMNS))
     console = Terminal()
-    console.print("% of the stature as it is seen; outwards and along: % of the distance to the joint that they name")
+    console.print(
+        "errors: % of the stature as it is seen; outliers: % of windows; outwards, along: % of a distance on the body"
+    )
     console.print(table)
     rest = {name: value for name, value in errors.items() if not isinstance(value, dict)}
     console.print_lines(

@@ -22,7 +22,7 @@ _TRUNK = ("shoulder", "hip")
 _MEDIAN_SQUARE, _MEDIAN_ABSOLUTE = 0.4549, 0.6745
 # Time constants that are tried, and the longest lag of a variogram, s.
 _SLOW_S = np.geomspace(0.1, 2.0, 25)
-LONGEST_LAG_S = 1.5
+_LONGEST_LAG_S = 1.5
 # Rounds of the robust fit, and the residual at which a point begins to count less, as a multiple of the median one.
 _ROUNDS, _USUAL = 10, 2.0
 # The median error over a window beyond this many standard deviations is gross.
@@ -38,38 +38,31 @@ def estimate(tracks: Sequence[MeasuredErrors]) -> DetectorErrorsConfig:
     curves = {part: variogram(residuals, tracks[0].fps, part) for part in PARTS}
     slow_s, sizes = _decompose(curves)
     seconds = float(np.median([len(track) / track.fps for track in tracks]))
-    joints, gross, windows = {}, [], 0
+    joints = {}
     for part in PARTS:
         slow, white = sizes[part]
-        means = _means(residuals, part)
         wandering = slow**2 * min(1.0, 2 * slow_s / seconds)
-        offset = float(np.sqrt(max(_spread(means) ** 2 - wandering, 0.0)))
-        of_windows = _means(_windows(residuals, tracks[0].fps), part)
-        gross.append(of_windows[np.linalg.norm(of_windows, axis=1) > _GROSS * np.hypot(offset, slow)])
-        windows += len(of_windows)
+        offset = float(np.sqrt(max(_spread(_means(residuals, part)) ** 2 - wandering, 0.0)))
+        outliers, outlier_size = _gross(_means(_windows(residuals, tracks[0].fps), part), float(np.hypot(offset, slow)))
         outwards, along = shifts[part]
-        joints[part] = JointErrorsConfig(
-            **{
-                name: round(value, 4)
-                for name, value in {
-                    "offset": offset,
-                    "slow": slow,
-                    "white": white,
-                    "outwards": outwards,
-                    "along": along,
-                }.items()
-            }
-        )
+        found = {
+            **{"offset": offset, "slow": slow, "white": white, "outliers": outliers, "outlier_size": outlier_size},
+            **{"outwards": outwards, "along": along},
+        }
+        joints[part] = JointErrorsConfig(**{name: round(value, 4) for name, value in found.items()})
     return DetectorErrorsConfig(
         **joints,
         slow_s=round(slow_s, 2),
         shared=round(_shared(residuals, tracks), 2),
         level_sd=round(_level_sd(residuals), 2),
-        outliers=round(sum(map(len, gross)) / windows, 3),
-        outlier_size=round(float(np.sqrt(np.mean(np.concatenate(gross) ** 2))) if any(map(len, gross)) else 0.0, 3),
         swapped=round(_share_of_windows(tracks, [np.any(track.exchanged, axis=1) for track in tracks]), 3),
         missing=round(_share_of_windows(tracks, [~np.all(track.seen, axis=1) for track in tracks]), 3),
     )
+
+
+def _longest_lag(errors: Sequence[Float64[np.ndarray, "frames 12 2"]], fps: float) -> int:
+    """In frames: at most half of the longest track, so that there are changes over it."""
+    return min(round(_LONGEST_LAG_S * fps), max(map(len, errors)) // 2)
 
 
 def _robust_fit(
@@ -98,7 +91,7 @@ def variogram(
 ) -> Float64[np.ndarray, "lags 2"]:
     """Half the robust mean square by which errors change: rows of lag (s) and value."""
     columns, rows = _columns(part), []
-    for lag in range(1, round(LONGEST_LAG_S * fps) + 1):
+    for lag in range(1, _longest_lag(errors, fps) + 1):
         changes = [(error[lag:] - error[:-lag])[:, columns].ravel() for error in errors]
         square = np.nanmedian(np.concatenate(changes) ** 2) / _MEDIAN_SQUARE
         rows.append((lag / fps, square / 2))
@@ -161,6 +154,12 @@ def _windows(
     return [error[start : start + frames] for error in errors for start in range(0, len(error) - frames + 1, frames)]
 
 
+def _gross(errors: Float64[np.ndarray, "windows 2"], usual: float) -> tuple[float, float]:
+    """The share of windows whose error is gross, and the root mean square of these along an axis."""
+    gross = errors[np.linalg.norm(errors, axis=1) > _GROSS * usual]
+    return len(gross) / len(errors), float(np.sqrt(np.mean(gross**2))) if len(gross) else 0.0
+
+
 def _spread(values: Float64[np.ndarray, "*shape"]) -> float:
     """Robust standard deviation about 0."""
     return float(np.median(np.abs(values)) / _MEDIAN_ABSOLUTE)
@@ -168,7 +167,7 @@ def _spread(values: Float64[np.ndarray, "*shape"]) -> float:
 
 def _shared(errors: Sequence[Float64[np.ndarray, "frames 12 2"]], tracks: Sequence[MeasuredErrors]) -> float:
     """Correlation of the changes of different joints over the longest lag, where the slow part rules."""
-    lag = round(LONGEST_LAG_S * tracks[0].fps)
+    lag = _longest_lag(errors, tracks[0].fps)
     changes = np.concatenate([np.moveaxis(error[lag:] - error[:-lag], 2, 1).reshape(-1, 12) for error in errors])
     # Signs are robust: of two normal variables with correlation r they agree in a share of 1/2 + asin(r) / pi.
     signs = np.sign(changes)

@@ -1,6 +1,6 @@
 """Fits the errors of a detector: tracks are measured, estimates made, and both are written.
 
-The report has the measured variograms beside those of the estimates, so that one sees how well they fit.
+The report has what was measured beside what training makes of the estimates: variograms and quantiles of the errors.
 """
 
 import itertools
@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
 from jaxtyping import Float64
 
 from pipelines.fit_noise.estimates import estimate, residuals_of, variogram
-from pipelines.fit_noise.measured import MeasuredErrors, measure
+from pipelines.fit_noise.measured import LIMBS, MeasuredErrors, measure, part_of
 from pipelines.fit_noise.skeletons import detected_proportions, refit
 from pipelines.io import json_documents, storage
+from pipelines.sampling.detector_errors import DetectorErrors
 from pipelines.tracks.keypoint_reader import read_tracks
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.configs.made_views import PARTS, DetectorErrorsConfig
@@ -24,8 +26,11 @@ from schemas.layouts import JointLayout, layout
 RECIPE, REPORT = "recipe.yaml", "report.json"
 # Frames in which a skeleton is looked at, and tracks of the motion, spread over all of them.
 _EVERY_FRAME, _MOTION_TRACKS = 30, 64
+# Quantiles that are compared, and the windows of made errors that are drawn for it: number, and length in seconds.
+_PERCENT = (50, 75, 90, 95, 99)
+_MADE_WINDOWS, _MADE_S = 1000, 0.9
 # Fewer tracks do not tell how constant errors vary.
-_LEAST_TRACKS = 4
+_LEAST_TRACKS = 3
 
 
 def fit(tracks: Sequence[str], motion: Sequence[str] | None, output: str) -> dict[str, Any]:
@@ -55,7 +60,12 @@ def fit(tracks: Sequence[str], motion: Sequence[str] | None, output: str) -> dic
             "one rate, because errors are compared frame by frame"
         )
     errors = estimate(measured)
-    report = {"tracks": len(measured), "frames": sum(map(len, measured)), "variograms": _variograms(measured, errors)}
+    report = {
+        "tracks": len(measured),
+        "frames": sum(map(len, measured)),
+        "variograms": _variograms(measured, errors),
+        "quantiles": _quantiles(measured, errors),
+    }
     if motion is not None:
         errors = refit(errors, detected_proportions(poses, errors), _some_poses(motion))
     report["errors"] = errors.model_dump()
@@ -97,6 +107,23 @@ def _variograms(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig
             "estimated": np.sqrt(estimated).round(5).tolist(),
         }
     return curves
+
+
+def _quantiles(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig) -> dict[str, Any]:
+    """Per part of the body: how far joints are off along an axis, measured and in errors that training makes."""
+    fps, frames = measured[0].fps, max(2, round(_MADE_S * measured[0].fps))
+    made = DetectorErrors(errors.model_copy(update={"swapped": 0.0}), LIMBS, frames, fps, torch.device("cpu")).add(
+        torch.zeros(_MADE_WINDOWS, frames, len(LIMBS), 2), torch.ones(_MADE_WINDOWS), torch.Generator().manual_seed(0)
+    )
+    residuals = np.concatenate(residuals_of(measured, errors))
+    quantiles: dict[str, Any] = {"percent": list(_PERCENT)}
+    for part in PARTS:
+        columns = [column for column, joint in enumerate(LIMBS.joints) if part_of(joint) == part]
+        quantiles[part] = {
+            name: np.nanpercentile(np.abs(values[..., columns, :]), _PERCENT).round(5).tolist()
+            for name, values in (("measured", residuals), ("made", made.numpy()))
+        }
+    return quantiles
 
 
 def _recipe(errors: DetectorErrorsConfig, report: dict[str, Any]) -> str:

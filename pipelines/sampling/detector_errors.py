@@ -34,8 +34,9 @@ class DetectorErrors:
     ) -> None:
         self._config = config
         by_joint = [config.of(joint) for joint in layout.joints]
-        sizes = torch.tensor([(joint.offset, joint.slow, joint.white) for joint in by_joint], device=device)
-        self._offset, self._slow, self._white = sizes.T[:, :, None]
+        sizes = [(joint.offset, joint.slow, joint.white, joint.outliers, joint.outlier_size) for joint in by_joint]
+        by_size = torch.tensor(sizes, device=device).T[:, :, None]
+        self._offset, self._slow, self._white, self._outliers, self._outlier_size = by_size
         # Errors with the correlation exp(-|t| / time constant) are independent ones times this matrix.
         times_s = torch.arange(frames, dtype=torch.float64) / fps
         correlation = torch.exp(-(times_s[:, None] - times_s).abs() / config.slow_s)
@@ -65,7 +66,7 @@ class DetectorErrors:
             return torch.randn(shape, generator=generator, device=keypoints.device)
 
         chance = torch.rand((windows, 1, joints, 1), generator=generator, device=keypoints.device)
-        size = torch.where(chance < self._config.outliers, self._config.outlier_size, self._offset)
+        size = torch.where(chance < self._outliers, self._outlier_size, self._offset)
         offset = normal(windows, 1, joints, 2) * size
         # Joint `joints` is the part that the whole body shares.
         slow = self._correlated @ normal(frames, windows * (joints + 1) * 2)

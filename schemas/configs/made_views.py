@@ -32,6 +32,12 @@ class JointErrorsConfig(JobConfig):
     white: NotNegative = 0.003
     """Error that is independent in each frame."""
 
+    outliers: Probability = 0.03
+    """Share of the windows in which the joint is grossly wrong."""
+
+    outlier_size: NotNegative = 0.06
+    """Error that is constant over such a window."""
+
     outwards: float = 0.0
     """How far from the joint of motion capture the detector sees it, away from the same joint of the other side, as a
     share of the distance between the two."""
@@ -77,12 +83,6 @@ class DetectorErrorsConfig(JobConfig):
 
     level_sd: NotNegative = 0.4
     """Standard deviation of the logarithm of how large the slow and the white errors of a window are."""
-
-    outliers: Probability = 0.03
-    """Share of the joints that are grossly wrong over a window."""
-
-    outlier_size: NotNegative = 0.06
-    """Standard deviation of their error, a share of the stature as it is seen."""
 
     swapped: Probability = 0.5
     """Share of the windows in which left and right are exchanged for some frames: of the body, the arms or the legs."""

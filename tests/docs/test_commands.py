@@ -41,6 +41,7 @@ from schemas.layouts import layout, shared_joints
 NOT_RUN = {
     "make demo": "minutes: tests/jobs/test_demo.py runs it with three people",
     **dict.fromkeys(("make test", "make test-fast", "make test-slow", "make coverage"), "runs the tests, this one too"),
+    "raylift fit_noise": "minutes: tests/jobs/test_demo.py runs it on the people of the demo",
     "make docs": "minutes: .ci/run runs it",
     "pip install": "needs the network",
     "pre-commit install": "needs the network, and changes the clone",

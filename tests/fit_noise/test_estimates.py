@@ -10,12 +10,12 @@ from pipelines.sampling.detector_errors import DetectorErrors
 from schemas.configs.made_views import PARTS, DetectorErrorsConfig, JointErrorsConfig
 
 FPS, FRAMES = 30.0, 150
-USUAL = {"offset": 0.008, "slow": 0.01, "white": 0.003}
+USUAL = {"offset": 0.008, "slow": 0.01, "white": 0.003, "outliers": 0.0}
 JOINTS: dict[str, Any] = {part: JointErrorsConfig(**USUAL) for part in PARTS} | {
-    "knee": JointErrorsConfig(offset=0.012, slow=0.006, white=0.002, along=0.05),
+    "knee": JointErrorsConfig(offset=0.012, slow=0.006, white=0.002, outliers=0.0, along=0.05),
     "hip": JointErrorsConfig(**USUAL, outwards=0.1, along=-0.08),
 }
-MADE = DetectorErrorsConfig(**JOINTS, level_sd=0.2, outliers=0.0, swapped=0.0, missing=0.0)
+MADE = DetectorErrorsConfig(**JOINTS, level_sd=0.2, swapped=0.0, missing=0.0)
 
 
 def made_tracks(config, people=150):
@@ -44,17 +44,18 @@ def test_what_errors_were_made_with_is_found_again():
     assert found.shared == pytest.approx(MADE.shared, abs=0.08)
     assert found.level_sd == pytest.approx(MADE.level_sd, abs=0.12)
     assert (found.swapped, found.missing) == (0, 0)
-    assert found.outliers < 0.01
+    assert found.wrist.outliers < 0.01
 
 
 def test_outliers_missing_and_exchanged_joints_are_counted_apart():
-    tracks = made_tracks(MADE.model_copy(update={"outliers": 0.1}), people=60)
+    wild = MADE.wrist.model_copy(update={"outliers": 0.2, "outlier_size": 0.08})
+    tracks = made_tracks(MADE.model_copy(update={"wrist": wild}), people=60)
     tracks[0].seen[20:30, 4] = False
     tracks[1].exchanged[60:70, 1] = True
     found, calm = estimate(tracks), estimate(made_tracks(MADE, people=60))
     # Nobody can tell a small gross error from a usual one.
-    assert 0.04 < found.outliers < 0.1
-    assert found.outlier_size == pytest.approx(0.08, abs=0.02)
+    assert 0.1 < found.wrist.outliers < 0.2
+    assert found.wrist.outlier_size == pytest.approx(0.08, abs=0.02)
     # A window of 27 frames touches 10 frames in 36 places of the 124 of a track.
     assert found.missing == pytest.approx(36 / 124 / 60, abs=1e-3)
     assert found.swapped == pytest.approx(36 / 124 / 60, abs=1e-3)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from statistics import median
 
 import pytest
 
@@ -36,6 +37,16 @@ def test_all_steps_run_and_the_second_run_repeats_none(embedded_ray, tmp_path, m
     for job in ("synthesize", "label", "lift"):
         assert f"{job}: nothing to do" in out
     assert f"Look at it:  out/lifted/{page.name}" in out
+
+    # The films and labels that are there already are those that this job would make.
+    assert main.run_job("fit_noise", ["output=out", "detector=blazepose"]) == 0
+    assert "recipe: out/recipe.yaml" in capfd.readouterr().out
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    for part in ("shoulder", "knee"):
+        quantiles = report["quantiles"][part]
+        assert quantiles["made"][:3] == pytest.approx(quantiles["measured"][:3], rel=0.5)
+        curve = report["variograms"][part]
+        assert median(curve["estimated"]) == pytest.approx(median(curve["measured"]), rel=0.3)
 
 
 def test_the_demo_writes_to_this_machine_only(capfd):

@@ -19,8 +19,8 @@ from schemas.layouts import joint_indices, layout
 
 LIMBS, H36M = layout("limbs12"), layout("h36m17")
 FRAMES = 9
-NONE = JointErrorsConfig(offset=0, slow=0, white=0)
-FAULTLESS = DetectorErrorsConfig(**dict.fromkeys((*PARTS, "other"), NONE), outliers=0, swapped=0, missing=0)
+NONE = JointErrorsConfig(offset=0, slow=0, white=0, outliers=0)
+FAULTLESS = DetectorErrorsConfig(**dict.fromkeys((*PARTS, "other"), NONE), swapped=0, missing=0)
 STILL: dict[str, Any] = {"errors": FAULTLESS}
 
 
@@ -130,7 +130,7 @@ def test_missing_joints_have_no_place():
 def errors(**changes: Any):
     """Errors of many windows; `changes` are sizes at all joints."""
     by_part = dict.fromkeys((*PARTS, "other"), NONE.model_copy(update=changes))
-    config = DetectorErrorsConfig(**by_part, outliers=0, missing=0, swapped=0)
+    config = DetectorErrorsConfig(**by_part, missing=0, swapped=0)
     made = DetectorErrors(config, LIMBS, 60, 30.0, torch.device("cpu"))
     found = made.add(torch.zeros(400, 60, 12, 2), torch.full((400,), 2.0), torch.Generator().manual_seed(0))
     return found / 2

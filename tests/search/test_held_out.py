@@ -56,12 +56,9 @@ CHANGED: dict[str, Any] = {
     **{
         f"data.world.errors.{part}.{name}": 0.1
         for part in (*PARTS, "other")
-        for name in ("offset", "slow", "white", "outwards", "along")
+        for name in ("offset", "slow", "white", "outliers", "outlier_size", "outwards", "along")
     },
-    **{
-        f"data.world.errors.{name}": 0.1
-        for name in ("slow_s", "shared", "level_sd", "outliers", "outlier_size", "swapped", "missing")
-    },
+    **{f"data.world.errors.{name}": 0.1 for name in ("slow_s", "shared", "level_sd", "swapped", "missing")},
     "objective.projection": "none",
     "objective.warmup_epochs": 2,
     "objective.pose": 2.0,
