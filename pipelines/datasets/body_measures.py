@@ -9,9 +9,11 @@ from schemas.layouts import JointLayout
 
 _SIDES = ("left", "right")
 # The topmost joint that a layout has.
-_HEADS = ("head_top", "head", "upper_neck", "neck", "nose")
+HEADS = ("head_top", "head", "upper_neck", "neck", "nose")
 # (child, parent) of the bones whose length does not depend on the posture, without their side.
 _LIMBS = (("knee", "hip"), ("ankle", "knee"), ("elbow", "shoulder"), ("wrist", "elbow"))
+# Length of a person from the ankles to the head along the bones, as a share of the height of one who stands.
+BONES_PER_HEIGHT = 0.9
 # Distance of the knee from the line between hip and ankle, as a share of it, above which a knee counts as bent. It is
 # a flexion of 33 degrees; walking has 60.
 _BENT = 0.15
@@ -42,12 +44,12 @@ class Body:
     @property
     def head(self) -> Float[np.ndarray, "frames 3"]:
         """The topmost joint."""
-        return self.joint(next((name for name in _HEADS if name in self.layout.joints), "head"))
+        return self.joint(next((name for name in HEADS if name in self.layout.joints), "head"))
 
     def stature(self) -> float:
         """Length of the person from the ankles to the head along the bones, median; NaN if joints for it are lacking.
 
-        It is about nine tenths of the height of a person who stands.
+        It is about `BONES_PER_HEIGHT` of the height of a person who stands.
         """
         legs = sum(self._limb(side, *limb) for side in _SIDES for limb in _LIMBS[:2])
         trunk = _length(self.middle("hip") - self.middle("shoulder")) + _length(self.middle("shoulder") - self.head)

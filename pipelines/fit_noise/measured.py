@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64
 
-from pipelines.datasets.body_measures import Body
+from pipelines.datasets.body_measures import BONES_PER_HEIGHT, Body
 from pipelines.pose.joint_map import BEFORE
 from pipelines.pose.rays import slopes
 from pipelines.tracks.keypoint_track import KeypointTrack
@@ -15,8 +15,6 @@ from schemas.errors import UserError
 from schemas.layouts import joint_indices, layout
 
 LIMBS = layout("limbs12")
-# Length of a person from the ankles to the head along the bones, as a share of the height of one who stands.
-_BONES_SHARE = 0.9
 # Left and right of arms or legs count as exchanged where they are at most this share as far off when exchanged back,
 # and are this far off, in shares of the stature, as they are.
 _BETTER, _FAR = 0.5, 0.04
@@ -78,7 +76,7 @@ def measure(track: KeypointTrack) -> MeasuredErrors:
     rays = slopes(torch.tensor(track.keypoints[:, found]), track.width, track.height, track.intrinsics).numpy()
     joints = track.positions.astype(np.float64)
     limbs = joints[:, list(joint_indices(body_layout, LIMBS))]
-    stature_m = Body(joints, body_layout).stature() / _BONES_SHARE
+    stature_m = Body(joints, body_layout).stature() / BONES_PER_HEIGHT
     scale = (limbs[..., 2].mean(1) / stature_m)[:, None, None]
     true = limbs[..., :2] / limbs[..., 2:]
     error = (rays - true) * scale

@@ -103,11 +103,14 @@ class Ledger:
         return sorted(failures, key=lambda failure: (failure["video"], failure["track_id"]))
 
 
-def settings_of(model: str, model_sha256: str, flip: bool, refine: bool) -> dict[str, Any]:
+def settings_of(
+    model: str, model_sha256: str, flip: bool, refine: bool, stature_m: float | None = None
+) -> dict[str, Any]:
     """What poses depend on. Whether two models are the same follows from the hash; the name is for messages."""
     settings: dict[str, Any] = {"model": model, "model_sha256": model_sha256, "flip": flip}
-    # Outputs of version 0.1.0 do not say it, and are not refined.
-    return settings | {"refine": True} if refine else settings
+    # Outputs of version 0.1.0 say nothing of these, and are neither refined nor scaled.
+    later = {"refine": refine or None, "stature_m": stature_m}
+    return settings | {name: value for name, value in later.items() if value is not None}
 
 
 def read_ledger(folder: str, settings: Mapping[str, Any]) -> Ledger:
@@ -154,4 +157,5 @@ def _described(settings: Mapping[str, Any]) -> dict[str, Any]:
         "model": f"{settings['model']} (SHA-256 {settings['model_sha256'][:12]}…)",
         "flip": settings["flip"],
         "refine": settings.get("refine", False),
+        "stature_m": settings.get("stature_m"),
     }

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64
 
+from pipelines.datasets.body_measures import BONES_PER_HEIGHT, Body
 from pipelines.lift.timing import at_lifter_rate, at_times
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.inference import Lifted, lift
@@ -42,6 +43,7 @@ class LoadedLifter:
         sha256: Hash of its file.
         flip: Whether the mirror image is lifted too and both are averaged.
         refine: Whether whole tracks are refined (`pose.refinement`).
+        stature_m: Standing height that people are scaled to; None: as the lifter predicts them.
     """
 
     model: LiftingModel
@@ -50,6 +52,7 @@ class LoadedLifter:
     sha256: str
     flip: bool
     refine: bool = False
+    stature_m: float | None = None
 
 
 class _Prepared(NamedTuple):
@@ -142,6 +145,10 @@ def _finish(lifter: LoadedLifter, prepared: _Prepared, prediction: Lifted) -> Li
     if lifter.card.input == "person_centred":
         track = _with_intrinsics(track)
         positions, trajectory, provenance = _fit(lifter, track, times, positions, trajectory)
+    if lifter.stature_m is not None:
+        scale = lifter.stature_m / _standing_height_m(positions, lifter.card)
+        positions, trajectory = (None if part is None else part * scale for part in (positions, trajectory))
+        assert positions is not None
     reprojection_px, compared = _reprojection(lifter.card, track, positions, trajectory)
     same = ("track_id", "video", "subject", "action", "camera", "person", "width", "height", "fps", "start_frame")
     return LiftedTrack(
@@ -200,6 +207,11 @@ def _fit(
     if trajectory is not None:
         return positions, trajectory, "predicted"
     return positions, refinement.place(positions, observed)[:, None], "fitted"
+
+
+def _standing_height_m(positions: Float[torch.Tensor, "frames joints 3"], card: LifterCard) -> float:
+    """How tall a person of these bones stands."""
+    return Body(positions.numpy(), layout(card.output_layout)).stature() / BONES_PER_HEIGHT
 
 
 def _at(

@@ -119,6 +119,7 @@ def compose(
         "model": {"name": lifter.name, "sha256": lifter.sha256, "card": card.model_dump(mode="json")},
         "flip": lifter.flip,
         "refine": lifter.refine,
+        "stature_m": lifter.stature_m,
         "tracks": len(tracks),
         "tracks_lifted": lifted,
         "tracks_failed": len(failures),
@@ -147,6 +148,12 @@ def write(output: str, report: Mapping[str, Any]) -> None:
     json_documents.write(storage.join(output, FILE), report)
 
 
+def _size(stature_m: float | None) -> str:
+    if stature_m is None:
+        return "as large as the lifter takes them to be (stature_m=… if you know)"
+    return f"{stature_m:g} m tall when they stand (stature_m)"
+
+
 def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequence[float]) -> list[str]:
     """Facts to know before using the poses, one line for each."""
     card, count = lifter.card, len(tracks)
@@ -157,7 +164,7 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
     candidates = [
         (
             person_centred and tracks,
-            "people are as large as the lifter takes them to be, and stand where their joints fit their keypoints",
+            f"people are {_size(lifter.stature_m)}, and stand where their joints fit their keypoints",
         ),
         (
             person_centred and without,

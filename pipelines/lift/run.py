@@ -14,12 +14,12 @@ from pipelines.io import storage
 from pipelines.io.addresses import named_hosts
 from pipelines.label import run as label
 from pipelines.lift import ledger, pages, plan, report
+from pipelines.lift.chosen_lifter import load_chosen
 from pipelines.lift.exports import ExportSettings, VideoTracks, missing_exports, remove_exports
 from pipelines.lift.labeling import prepare_labeling
 from pipelines.lift.ledger import Ledger, StoredFile
 from pipelines.lift.lifting import LoadedLifter
-from pipelines.lifters.checkpoint import LifterCard, load_lifter, require_layout
-from pipelines.mlflow_runs import model_uris
+from pipelines.lifters.checkpoint import LifterCard, require_layout
 from pipelines.tracks.keypoint_reader import TrackInfo, digest
 from schemas.configs.lift import LiftConfig
 from schemas.errors import UserError
@@ -64,7 +64,8 @@ class Job:
     @property
     def settings(self) -> dict[str, Any]:
         """What the poses depend on; an output never mixes two of them."""
-        return ledger.settings_of(self.lifter.name, self.lifter.sha256, self.lifter.flip, self.lifter.refine)
+        lifter = self.lifter
+        return ledger.settings_of(lifter.name, lifter.sha256, lifter.flip, lifter.refine, lifter.stature_m)
 
 
 @dataclass(frozen=True)
@@ -106,16 +107,11 @@ def prepare(config: LiftConfig) -> Job:
     """
     if (config.tracks is None) == (config.video is None):
         raise UserError("tracks, video: give one of them: tracks=… (of jobs.label or jobs.import_poses) or video=…")
-    fetched = model_uris.fetch(config.model)
-    model, card = load_lifter(fetched.file, config.trust)
-    refine = card.input == "person_centred" if config.refine is None else config.refine
-    if refine and card.input != "person_centred":
-        raise UserError("refine=true: needs a person-centred lifter, such as model=everyday; leave it out")
-    lifter = LoadedLifter(model, card, fetched.name, fetched.sha256, config.flip, refine)
+    lifter = load_chosen(config)
     output = storage.absolute(config.output)
     if config.tracks is not None:
-        return Job(config, output, lifter, _find_tracks(config.tracks, card), None)
-    return Job(config, output, lifter, None, prepare_labeling(config, card))
+        return Job(config, output, lifter, _find_tracks(config.tracks, lifter.card), None)
+    return Job(config, output, lifter, None, prepare_labeling(config, lifter.card))
 
 
 def survey(job: Job) -> Work:

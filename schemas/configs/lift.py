@@ -65,6 +65,10 @@ class LiftConfig(JobConfig):
     """Move the whole track so that it explains its keypoints, keeps the lengths of its bones and moves smoothly. If not
     given, done with person-centred lifters, such as everyday."""
 
+    stature_m: float | None = Field(default=None, ge=0.4, le=2.6)
+    """Standing height of the people, m. Poses and places of each track are scaled to it. If not given, people are as
+    large as the lifter takes them to be: about 1.7 m."""
+
     flip: bool = True
     """Also lift the mirrored keypoints and average both results, as published results do. Takes twice the time."""
 

@@ -10,6 +10,7 @@ from evaluate.lifter_samples import make_lifter
 from register.registry_samples import coco_lifter
 from train.training_samples import INTRINSICS, person
 
+from pipelines.datasets.body_measures import BONES_PER_HEIGHT, Body
 from pipelines.export.bvh import bvh_text
 from pipelines.export.npz import npz_bytes
 from pipelines.lift.lifting import LoadedLifter, lift_tracks
@@ -178,6 +179,17 @@ def test_refining_brings_joints_to_their_keypoints():
     track = person("a", 30, layout="coco17")
     plain, refined = (lifted(track, by=centred(refine))[0] for refine in (False, True))
     assert np.median(refined.reprojection_px) < 0.9 * np.median(plain.reprojection_px)
+
+
+def test_people_are_as_tall_as_they_are_known_to_be_and_nearer_or_farther():
+    track = person("a", 30, layout="coco17")
+    usual, tall = (lifted(track, by=replace(centred(True), stature_m=stature_m))[0] for stature_m in (None, 2.0))
+    height_m = Body(tall.positions, LAYOUTS[tall.layout]).stature() / BONES_PER_HEIGHT
+    assert height_m == pytest.approx(2.0, rel=1e-3)
+    ratio = tall.trajectory[:, 2] / usual.trajectory[:, 2]
+    assert ratio == pytest.approx(np.full(30, ratio[0]), rel=1e-3)
+    assert tall.positions == pytest.approx(usual.positions * ratio[0], rel=1e-3, abs=1e-5)
+    assert tall.reprojection_px == pytest.approx(usual.reprojection_px, rel=0.05)
 
 
 def test_another_detectors_joints_are_read_by_name():
