@@ -22,6 +22,7 @@ from jobs.command_line.terminal import Terminal
 from pipelines.evaluate import run
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.datasets import TrackSet
 from pipelines.report.pages.evaluation_page import evaluation_page
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.keypoint_track import KeypointTrack
@@ -46,6 +47,7 @@ def main(config: EvaluateConfig) -> int:
     """Score, write `metrics.json` and a page, print a summary."""
     job = run.prepare(config)
     with storage.sole_writer(job.output), runs.record("evaluate", job.config) as record:
+        record.log_tracks(TrackSet("testing", job.config.data, job.tracks))
         with progress_bar(job.tracks) as watch:
             report = run.execute(job, watch)
         log(record, report)

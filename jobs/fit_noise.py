@@ -32,7 +32,7 @@ def main(config: FitNoiseConfig) -> int:
     """Film and label people unless there are tracks, then fit, and print a summary; returns the first bad exit code."""
     if config.tracks is None and (code := make_tracks(config)):
         return code
-    tracks = config.tracks if config.tracks is not None else (storage.join(config.output, "poses", "tracks"),)
+    tracks = config.tracks if config.tracks is not None else storage.join(config.output, "poses", "tracks")
     with storage.sole_writer(config.output), runs.record("fit_noise", config) as record:
         report = run.fit(tracks, config.motion, config.output)
         record.log_json(report, "report.json")

@@ -19,6 +19,7 @@ from jobs.command_line.terminal import Terminal
 from jobs.command_line.training_display import TrainingDisplay, training_bars
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.datasets import TrackSet
 from pipelines.ray_cluster import prometheus
 from pipelines.train import run
 from pipelines.training.reports import EpochReport
@@ -44,6 +45,8 @@ def main(config: TrainConfig) -> int:
                     f"{job.plan.short_tracks} tracks are shorter than the {job.plan.shape.window.inputs} frames that "
                     "the lifter reads: their first and last frames are repeated"
                 )
+            for track_set in track_sets(job):
+                record.log_tracks(track_set)
             report = run.execute(job, record.run_id, display)
             record.log_tags({"raylift.data": job.manifest.data})
             record.log_json(report, "report.json")
@@ -51,6 +54,16 @@ def main(config: TrainConfig) -> int:
             record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
     show(report)
     return 0
+
+
+def track_sets(job: run.TrainJob) -> list[TrackSet]:
+    """What the training reads, and what for."""
+    config, plan = job.config, job.plan
+    return [
+        TrackSet("training", config.labeled, plan.training),
+        TrackSet("validation", config.labeled, plan.validation),
+        TrackSet("unlabeled", config.unlabeled, plan.unlabeled),
+    ]
 
 
 class Display(TrainingDisplay):

@@ -5,7 +5,7 @@ MLflow parameters. `jobs/command_line/arguments.py` reads the values from recipe
 """
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -48,6 +48,13 @@ ModelAddress = Annotated[str, AfterValidator(AddressRule(SHIPPED_LIFTERS))]
 """The address of a lifter: of a file, in MLflow's registry, or the name of one that comes with Raylift."""
 Addresses = Address | tuple[Address, ...]
 """One address or several."""
+
+
+def listed(addresses: str | Sequence[str] | None) -> list[str]:
+    """One address or several, or none, as a list."""
+    if addresses is None:
+        return []
+    return [addresses] if isinstance(addresses, str) else list(addresses)
 
 
 class JobConfig(BaseModel):

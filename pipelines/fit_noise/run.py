@@ -21,6 +21,7 @@ from pipelines.tracks.keypoint_reader import read_tracks
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.configs.made_views import PARTS, DetectorErrorsConfig
 from schemas.errors import UserError
+from schemas.job_config import listed
 from schemas.layouts import JointLayout, layout
 
 RECIPE, REPORT = "recipe.yaml", "report.json"
@@ -33,7 +34,7 @@ _MADE_WINDOWS, _MADE_S = 1000, 0.9
 _LEAST_TRACKS = 3
 
 
-def fit(tracks: Sequence[str], motion: Sequence[str] | None, output: str) -> dict[str, Any]:
+def fit(tracks: str | Sequence[str], motion: str | Sequence[str] | None, output: str) -> dict[str, Any]:
     """Measure, estimate, and write the recipe and the report; returns the report.
 
     Args:
@@ -44,19 +45,19 @@ def fit(tracks: Sequence[str], motion: Sequence[str] | None, output: str) -> dic
     Raises:
         UserError: There are too few tracks, or they are not labeled.
     """
-    measured, poses = [], []
+    where, measured, poses = ", ".join(listed(tracks)), [], []
     for track in read_tracks(tracks):
         measured.append(measure(track))
         poses.append(_poses(track))
     if len(measured) < _LEAST_TRACKS:
         raise UserError(
-            f"tracks={', '.join(tracks)}: {len(measured)} tracks do not tell how a detector's errors vary; give at "
+            f"tracks={where}: {len(measured)} tracks do not tell how a detector's errors vary; give at "
             f"least {_LEAST_TRACKS}"
         )
     rates = sorted({round(one.fps, 3) for one in measured})
     if len(rates) > 1:
         raise UserError(
-            f"tracks={', '.join(tracks)}: have frame rates of {rates[0]:g} to {rates[-1]:g} frames/s; give tracks of "
+            f"tracks={where}: have frame rates of {rates[0]:g} to {rates[-1]:g} frames/s; give tracks of "
             "one rate, because errors are compared frame by frame"
         )
     errors = estimate(measured)
@@ -80,7 +81,7 @@ def _poses(track: KeypointTrack) -> tuple[Float64[np.ndarray, "frames joints 3"]
     return track.positions[::_EVERY_FRAME].astype(np.float64), layout(track.positions_layout)
 
 
-def _some_poses(motion: Sequence[str]) -> list[tuple[Float64[np.ndarray, "frames joints 3"], JointLayout]]:
+def _some_poses(motion: str | Sequence[str]) -> list[tuple[Float64[np.ndarray, "frames joints 3"], JointLayout]]:
     """Poses of some tracks, one after another, so that few of them are in memory.
 
     Raises:
@@ -89,7 +90,7 @@ def _some_poses(motion: Sequence[str]) -> list[tuple[Float64[np.ndarray, "frames
     labeled = (track for track in read_tracks(motion) if track.positions is not None)
     poses = [_poses(track) for track in itertools.islice(labeled, _MOTION_TRACKS)]
     if not poses:
-        raise UserError(f"motion={', '.join(motion)}: holds no labeled track; give tracks of import_poses")
+        raise UserError(f"motion={', '.join(listed(motion))}: holds no labeled track; give tracks of import_poses")
     return poses
 
 

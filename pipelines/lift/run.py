@@ -23,6 +23,7 @@ from pipelines.lifters.checkpoint import LifterCard, require_layout
 from pipelines.tracks.keypoint_reader import TrackInfo, digest
 from schemas.configs.lift import LiftConfig
 from schemas.errors import UserError
+from schemas.job_config import listed
 from schemas.progress import Progress
 
 OnProgress = Callable[[Progress], None]
@@ -49,12 +50,9 @@ class Job:
     labeling: label.Job | None
 
     @property
-    def tracks_from(self) -> tuple[str, ...]:
+    def tracks_from(self) -> list[str]:
         """Where the tracks are, or will be."""
-        if self.labeling:
-            return (self.labeling.tracks,)
-        tracks = self.config.tracks
-        return (tracks,) if isinstance(tracks, str) else tracks or ()
+        return [self.labeling.tracks] if self.labeling else listed(self.config.tracks)
 
     @property
     def videos(self) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 The secrets in addresses are replaced, because more people may see a run than may open its videos.
 
-The store is the one that `MLFLOW_TRACKING_URI` names, else MLflow's own default, `sqlite:///mlflow.db`; the experiment
-that of `MLFLOW_EXPERIMENT_NAME`, else "raylift".
+The store is the one that `MLFLOW_TRACKING_URI` names, else MLflow's own default, `sqlite:///mlflow.db`. A run is called
+as `MLFLOW_RUN_NAME` says, else by its job and the folder of its output.
 """
 
 import json
@@ -17,21 +17,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.io.secrets import redact
-from pipelines.mlflow_runs import tracking_server
+from pipelines.mlflow_runs import datasets, experiments, tracking_server
+from pipelines.mlflow_runs.environment import environment
 from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.mlflow_runs.retry_queue import RetryQueue
 from schemas.job_config import JobConfig, flatten
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
-
 # Longest wait for the id of a new child run. Nothing but a note in its output depends on it.
 LONGEST_START_S = 5.0
-
-
-def experiment_name() -> str:
-    """The experiment that jobs record their runs in."""
-    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "raylift"
+# The description that MLflow's page of a run begins with.
+_DESCRIPTION = "mlflow.note.content"
 
 
 class Run:
@@ -74,6 +71,11 @@ class Run:
         """Log texts, such as the digest of the output."""
         for name, value in tags.items():
             self._send(partial(_set_tag, name, redact(value)))
+
+    def log_tracks(self, track_set: datasets.TrackSet) -> None:
+        """Note which tracks the run reads, as a dataset of MLflow's."""
+        if track_set.tracks:
+            self._send(lambda run_id: datasets.log(run_id, track_set))
 
     def log_json(self, value: Mapping[str, Any], name: str) -> None:
         """Keep a document as an artifact."""
@@ -155,24 +157,37 @@ def record(job: str, config: JobConfig, run_id: str | None = None, parent: str |
     """
     tracking_server.connect()
     try:
-        mlflow.set_experiment(experiment_name())
+        experiments.use()
         if run_id is not None and _exists(run_id):
             run = mlflow.start_run(run_id)
         else:
-            run = mlflow.start_run(run_name=job, tags={"raylift.job": job}, parent_run_id=parent)
+            run = mlflow.start_run(run_name=_name(job, config), tags={"raylift.job": job}, parent_run_id=parent)
             mlflow.log_params(_flat_params(config.model_dump(mode="json")))
     except mlflow.MlflowException as error:
         raise tracking_server.to_run_failed(error) from error
     recorded, status = Run(run.info.run_id), "FAILED"
+    recorded.log_json(environment(), "environment.json")
     try:
         yield recorded
         status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    except Exception as error:
+        recorded.log_tags({_DESCRIPTION: f"Failed: {error or type(error).__name__}"})
+        raise
     finally:
         recorded.end(status)
         recorded.queue.close()
         # MLflow keeps an active run of its own in this process.
         with suppress(*tracking_server.failures()), tracking_server.impatient():
             mlflow.end_run(status)
+
+
+def _name(job: str, config: JobConfig) -> str:
+    """What a run is called where no one says it: its job, and the last folder of its output."""
+    folder = str(getattr(config, "output", "")).rstrip("/").rsplit("/", 1)[-1]
+    return os.environ.get("MLFLOW_RUN_NAME") or redact(f"{job} {folder}".strip())
 
 
 def _set_tag(name: str, value: str, run_id: str) -> None:

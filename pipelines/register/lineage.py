@@ -7,7 +7,7 @@ from typing import Any
 import mlflow
 
 from pipelines.io import storage
-from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs import experiments
 from pipelines.register.source import REPORT, Source
 from pipelines.tracks import keypoint_reader
 from schemas.errors import UserError
@@ -79,7 +79,7 @@ def _written_by(report_uri: str) -> dict[str, Any]:
     if job is None or "digest" not in report:
         return {}
     written = {"job": job, "report_digest": report["digest"]}
-    experiment = mlflow.get_experiment_by_name(runs.experiment_name())
+    experiment = mlflow.get_experiment_by_name(experiments.name())
     if experiment is not None:
         found = mlflow.MlflowClient().search_runs(
             [experiment.experiment_id],

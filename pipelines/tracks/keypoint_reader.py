@@ -18,6 +18,7 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import Choice, choose
 from schemas.errors import UserError
 from schemas.formats.tracks import FORMAT, TRACKS
+from schemas.job_config import listed
 
 _TRACKS = row_files.RowFormat(
     noun="tracks",
@@ -74,7 +75,7 @@ def tracks_files(uri: str | Sequence[str]) -> list[str]:
     Raises:
         UserError: There is no such file or folder, it holds no tracks files, or they have another format.
     """
-    files = [storage.absolute(file) for one in ([uri] if isinstance(uri, str) else uri) for file in _files(one)]
+    files = [storage.absolute(file) for one in listed(uri) for file in _files(one)]
     with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
         list(pool.map(_TRACKS.check, files))
     return files

@@ -1,11 +1,16 @@
 """Runs on a server that is away for a while, behind a proxy that refuses connections."""
 
+import json
+
 import mlflow
 import pytest
 from cluster.store_proxy import Proxy
 from mlflow.artifacts import load_text
+from tracks.track_samples import make_track, write_tracks
 
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.tracks.keypoint_reader import survey
 from schemas.configs.label import LabelConfig
 from schemas.errors import RunFailed
 
@@ -58,6 +63,7 @@ def test_what_a_server_misses_it_is_told_when_it_is_back(server, caplog):
 
 def test_a_server_that_stays_away_costs_no_job(server, caplog):
     with runs.record("label", CONFIG) as record:
+        assert record.queue.settle(60)
         server.fault = away
         record.log_metrics({"clips": 3})
         record.log_bytes(b"weights", "best.pt")
@@ -112,10 +118,62 @@ def test_nonsense_is_a_bug_that_is_told_and_not_kept_for_later(server, caplog):
     assert line.startswith("MLflow rejects an entry of the run: ")
 
 
-def test_a_job_that_fails_is_a_run_that_failed(server):
+def test_a_job_that_fails_is_a_run_that_failed_and_says_why(server):
     with pytest.raises(RunFailed), runs.record("label", CONFIG) as record:
         raise RunFailed("disk full")
-    assert mlflow.get_run(record.run_id).info.status == "FAILED"
+    failed = mlflow.get_run(record.run_id)
+    assert failed.info.status == "FAILED"
+    assert failed.data.tags["mlflow.note.content"] == "Failed: disk full"
+
+
+def test_an_interrupted_job_is_a_run_that_was_killed(server):
+    with pytest.raises(KeyboardInterrupt), runs.record("label", CONFIG) as record:
+        raise KeyboardInterrupt
+    assert mlflow.get_run(record.run_id).info.status == "KILLED"
+
+
+@pytest.mark.parametrize(("named", "expected"), [(None, "label out"), ("night shift", "night shift")])
+def test_a_run_is_called_by_its_job_and_output_or_as_the_user_says(server, monkeypatch, named, expected):
+    if named:
+        monkeypatch.setenv("MLFLOW_RUN_NAME", named)
+    with runs.record("label", CONFIG) as record:
+        pass
+    assert mlflow.get_run(record.run_id).info.run_name == expected
+    assert (
+        json.loads(load_text(f"runs:/{record.run_id}/environment.json") or "")["packages"]["mlflow"]
+        == mlflow.__version__
+    )
+
+
+def test_the_tracks_that_a_run_reads_are_datasets_that_runs_are_found_by(server, tmp_path):
+    tracks = survey(write_tracks(tmp_path / "cmu" / "tracks" / "a.parquet", [make_track("a"), make_track("b")]))
+    with runs.record("train", CONFIG) as record:
+        record.log_tracks(TrackSet("training", f"{tmp_path}/cmu/tracks", tracks))
+        record.log_tracks(TrackSet("unlabeled", None, ()))
+    inputs = mlflow.get_run(record.run_id).inputs
+    assert inputs is not None
+    (found,) = inputs.dataset_inputs
+    assert (found.dataset.name, found.tags[0].value) == ("cmu", "training")
+    assert json.loads(found.dataset.profile or "") == {
+        **{"tracks": 2, "frames": 40, "people": 1, "cameras": 1},
+        **{"frames_per_s": [50.0], "layouts": ["coco17"], "labeled_as": ["h36m17"]},
+    }
+    by_digest = f"dataset.digest = '{found.dataset.digest}'"
+    (again,) = mlflow.search_runs(filter_string=by_digest, search_all_experiments=True, output_format="list")
+    assert again.info.run_id == record.run_id
+
+
+def test_an_experiment_is_shown_as_model_training_unless_it_is_another_kind(own_tracking_store, monkeypatch):
+    mlflow.create_experiment("chats", tags={"mlflow.experimentKind": "genai_development"})
+    for name, kind in (("raylift", "custom_model_development"), ("chats", "genai_development")):
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+        with runs.record("train", CONFIG):
+            pass
+        experiment = mlflow.get_experiment_by_name(name)
+        assert experiment is not None
+        tags = experiment.tags
+        assert tags["mlflow.experimentKind"] == kind
+        assert "keypoints" in tags["mlflow.note.content"]
 
 
 def test_the_experiment_is_the_one_that_the_environment_names(own_tracking_store, monkeypatch):

@@ -1,0 +1,44 @@
+"""The experiment that jobs record their runs in, and what its page says."""
+
+import os
+
+from pipelines.mlflow_runs.lazy import mlflow
+
+# MLflow shows an experiment of this kind with the columns and charts of model training, others as GenAI evaluations.
+_KIND = "mlflow.experimentKind"
+_MODEL_TRAINING = "custom_model_development"
+_DESCRIPTION = "mlflow.note.content"
+_TEXT = """Runs of Raylift: 2D keypoints of video, and lifters that make 3D poses of them.
+
+| job | what a run of it is |
+|---|---|
+| `label` | a detector run over videos; the result is keypoint tracks |
+| `import_poses`, `import_keypoints` | tracks made of motion capture, or of keypoints of other systems |
+| `train`, `compare` | lifters in training, each epoch a step |
+| `tune` | a search; its trials are its children |
+| `evaluate` | a lifter scored by the protocols of the field |
+| `register` | a lifter registered as a model, and promoted if it is better |
+| `lift` | poses made of tracks or videos |
+
+The dataset of a run says which tracks it read; its parameters are the config that repeats it.
+"""
+
+
+def name() -> str:
+    """The experiment that `MLFLOW_EXPERIMENT_NAME` names, else "raylift"."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "raylift"
+
+
+def use() -> None:
+    """Make the experiment if there is none, describe it once, and record in it from now on.
+
+    An experiment that has a kind or a description, of a user's or another tool's, keeps it.
+
+    Raises:
+        mlflow.MlflowException: The store cannot be used.
+    """
+    experiment = mlflow.set_experiment(name())
+    client = mlflow.MlflowClient()
+    for tag, value in ((_KIND, _MODEL_TRAINING), (_DESCRIPTION, _TEXT)):
+        if tag not in experiment.tags:
+            client.set_experiment_tag(experiment.experiment_id, tag, value)
