@@ -30,11 +30,23 @@ METRICS = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
 def main(config: CompareConfig) -> int:
     """Import, train twice, evaluate twice; steps that are already done are not repeated."""
     started, console = time.monotonic(), Terminal()
-    tracks = config.tracks
-    if tracks is None:
-        console.rule("1. Film the motion capture", align="left")
-        import_poses.main(_filming(config))
-        tracks = storage.join(config.output, "mocap", "tracks")
+    with runs.record("compare", config) as record:  # the runs of all steps are parts of it
+        tracks = _film(config, console) if config.tracks is None else config.tracks
+        comparison = _compare(config, tracks, console, started)
+        record.log_metrics(comparison)
+    show(console, comparison, config)
+    return 0
+
+
+def _film(config: CompareConfig, console: Terminal) -> str:
+    """Make labeled tracks of the motion capture; returns where they are."""
+    console.rule("1. Film the motion capture", align="left")
+    import_poses.main(_filming(config))
+    return storage.join(config.output, "mocap", "tracks")
+
+
+def _compare(config: CompareConfig, tracks: str, console: Terminal, started: float) -> dict[str, Any]:
+    """Train and score both variants; returns the comparison, also written to `comparison.json`."""
     scores: dict[str, dict[str, float]] = {}
     for number, (variant, unlabeled) in enumerate((("supervised", None), ("semi_supervised", tracks)), start=2):
         console.rule(f"{number}. Train and score: {variant.replace('_', '-')}", align="left")
@@ -44,10 +56,7 @@ def main(config: CompareConfig) -> int:
         scores[variant] = _score(config, tracks, folder)
     comparison = compose(scores, time.monotonic() - started)
     json_documents.write(storage.join(config.output, "comparison.json"), comparison)
-    with runs.record("compare", config) as record:
-        record.log_metrics(comparison)
-    show(console, comparison, config)
-    return 0
+    return comparison
 
 
 def compose(scores: dict[str, dict[str, float]], seconds: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from jobs import compare, import_poses, label, lift, register, synthesize
 from jobs.command_line.arguments import read_config
 from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
+from pipelines.mlflow_runs import runs
 from pipelines.synthetic import comparison
 from pipelines.synthetic.studio import MANIFEST
 from pipelines.synthetic.truth import load_truth
@@ -48,9 +49,10 @@ def main(config: DemoConfig) -> int:
     if not storage.is_local(config.output):
         raise UserError(f"output={config.output}: the demo writes to a folder on this machine; give a local folder")
     steps = Steps(config, console)
-    for step in (steps.film, steps.label, steps.join_truth, steps.train_and_score, steps.register, steps.lift):
-        if code := step():
-            return code
+    with runs.record("demo", config):  # the runs of all steps are parts of it
+        for step in (steps.film, steps.label, steps.join_truth, steps.train_and_score, steps.register, steps.lift):
+            if code := step():
+                return code
     steps.show_result(time.monotonic() - started)
     return 0
 

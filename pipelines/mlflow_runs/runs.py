@@ -146,6 +146,8 @@ class Run:
 def record(job: str, config: JobConfig, run_id: str | None = None, parent: str | None = None) -> Iterator[Run]:
     """Record a job as an MLflow run; an exception within the block marks the run as failed.
 
+    A job that runs within another one's block is part of it.
+
     Args:
         job: Its name.
         config: Becomes the run's parameters.
@@ -158,10 +160,12 @@ def record(job: str, config: JobConfig, run_id: str | None = None, parent: str |
     tracking_server.connect()
     try:
         experiments.use()
+        within = mlflow.active_run() is not None
         if run_id is not None and _exists(run_id):
-            run = mlflow.start_run(run_id)
+            run = mlflow.start_run(run_id, nested=within)
         else:
-            run = mlflow.start_run(run_name=_name(job, config), tags={"raylift.job": job}, parent_run_id=parent)
+            name, tags = _name(job, config), {"raylift.job": job}
+            run = mlflow.start_run(run_name=name, tags=tags, parent_run_id=parent, nested=within)
             mlflow.log_params(_flat_params(config.model_dump(mode="json")))
     except mlflow.MlflowException as error:
         raise tracking_server.to_run_failed(error) from error

@@ -2,6 +2,7 @@
 
 import json
 
+import mlflow
 import numpy as np
 import pytest
 from datasets.moving_people import walking
@@ -39,6 +40,10 @@ def test_both_lifters_are_trained_and_scored_on_the_same_test(embedded_ray, moca
     out = capsys.readouterr().out
     assert "semi-supervised" in out
     assert "Unlabeled tracks change the error on test by" in out
+    recorded = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    (whole,) = [run for run in recorded if run.data.tags["raylift.job"] == "compare"]
+    parts = [run for run in recorded if run.data.tags.get("mlflow.parentRunId") == whole.info.run_id]
+    assert sorted(run.data.tags["raylift.job"] for run in parts) == ["evaluate"] * 2 + ["import_poses"] + ["train"] * 2
     # Again: the trainings are kept.
     assert run_job("compare", arguments) == 0
     assert capsys.readouterr().out.count("nothing to do") == 3

@@ -145,6 +145,16 @@ def test_a_run_is_called_by_its_job_and_output_or_as_the_user_says(server, monke
     )
 
 
+def test_a_job_within_another_is_part_of_it(server):
+    with runs.record("compare", CONFIG) as whole:
+        with runs.record("train", CONFIG) as part:
+            pass
+        with runs.record("train", CONFIG, part.run_id) as resumed:
+            assert resumed.run_id == part.run_id
+    assert mlflow.get_run(part.run_id).data.tags["mlflow.parentRunId"] == whole.run_id
+    assert {mlflow.get_run(record.run_id).info.status for record in (whole, part)} == {"FINISHED"}
+
+
 def test_the_tracks_that_a_run_reads_are_datasets_that_runs_are_found_by(server, tmp_path):
     tracks = survey(write_tracks(tmp_path / "cmu" / "tracks" / "a.parquet", [make_track("a"), make_track("b")]))
     with runs.record("train", CONFIG) as record:
