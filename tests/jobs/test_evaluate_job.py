@@ -156,7 +156,7 @@ def test_the_job_is_an_mlflow_run(command, tmp_path, capfd):
     mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
     (found,) = mlflow.MlflowClient().search_runs([e.experiment_id for e in mlflow.search_experiments()])
     file = read(tmp_path / "out" / "metrics.json")
-    assert (found.info.status, found.info.run_name.split()[0]) == ("FINISHED", "evaluate")
+    assert (found.info.status, found.info.run_name) == ("FINISHED", "evaluate out")
     assert found.data.params["model"] == f"{tmp_path}/lifter/best.pt"
     assert found.data.metrics["average.mpjpe_mm"] == pytest.approx(file["average"]["metrics"]["mpjpe_mm"])
     walking = file["tables"][0]["actions"]["Walking"]

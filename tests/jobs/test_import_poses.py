@@ -127,7 +127,7 @@ def test_the_job_is_an_mlflow_run(command, capfd):
     assert raylift(capfd, *command)[0] == 0
     mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
     (run,) = mlflow.MlflowClient().search_runs([e.experiment_id for e in mlflow.search_experiments()])
-    assert (run.info.status, run.info.run_name.split()[0]) == ("FINISHED", "import_poses")
+    assert (run.info.status, run.data.tags["raylift.job"]) == ("FINISHED", "import_poses")
     assert run.data.params["source.name"] == "mocap17"
     assert run.data.params["source.noise_px"] == "5.0"
     assert (run.data.metrics["tracks"], run.data.metrics["labeled_frames"]) == (4, 140)
