@@ -27,7 +27,7 @@ from pipelines.io import storage
 from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.ray_cluster import prometheus
 from pipelines.report.pages.search_page import best_first, search_page
-from pipelines.search.space import own_values
+from pipelines.search.trial_values import own_values
 from pipelines.tune import run, search_report
 from pipelines.tune.capacity import trial_capacity
 from pipelines.tune.ranking import Ranking
@@ -200,7 +200,7 @@ def show(report: dict[str, Any]) -> None:
         table.add_row(
             trial["trial"],
             trial["state"],
-            *(value(trial["parameters"][path]) for path in paths),
+            *(value(trial["parameters"].get(path, "–")) for path in paths),
             "" if score is None else f"{score:.1f}",
             str(trial["epochs"]),
         )

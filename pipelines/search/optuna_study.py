@@ -9,6 +9,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from pipelines.search.conditions import is_active
 from schemas.configs.search_space import Dimension, Space
 
 # Jobs report trials themselves.
@@ -44,19 +45,29 @@ class Ending:
         return min(self.scores_mm.values()) if self.state == "finished" else None
 
 
-def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """Optuna's distributions, by dotted path."""
-    return {path: _distribution(dimension) for path, dimension in space.items()}
+def draw(space: Space, trial: optuna.trial.Trial) -> dict[str, Any]:
+    """Values for the training config by dotted path, as the study's sampler draws them for a trial.
+
+    Args:
+        space: Each dimension after those that it depends on.
+        trial: The trial, which has no values yet.
+    """
+    values: dict[str, Any] = {}
+    for path, dimension in space.items():
+        if is_active(dimension, values):
+            drawn = _suggested(trial, path, distribution(dimension))
+            values[path] = _choices(dimension).get(drawn, drawn)
+    return values
 
 
-def to_values(space: Space, drawn: Mapping[str, Any]) -> dict[str, Any]:
+def values_of(space: Space, drawn: Mapping[str, Any]) -> dict[str, Any]:
     """Values for the training config from those that Optuna drew."""
     return {path: _choices(space[path]).get(value, value) for path, value in drawn.items()}
 
 
 def labels(space: Space, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Values as Optuna has them, which takes no lists."""
-    return {path: _label(space[path], parameters[path]) for path in space}
+    return {path: _label(space[path], parameters[path]) for path in space if path in parameters}
 
 
 def ended_trial(space: Space, parameters: Mapping[str, Any], ending: Ending) -> FrozenTrial:
@@ -71,7 +82,7 @@ def ended_trial(space: Space, parameters: Mapping[str, Any], ending: Ending) -> 
         state=ending.optuna_state,
         value=ending.value,
         params=labels(space, parameters),
-        distributions=distributions(space),
+        distributions={path: distribution(space[path]) for path in parameters},
         intermediate_values=dict(ending.scores_mm),
     )
     if ending.state == "infeasible":
@@ -88,13 +99,26 @@ def end_trial(study: optuna.Study, trial: optuna.trial.Trial, ending: Ending) ->
     study.tell(trial, ending.value, state=ending.optuna_state)
 
 
-def _distribution(dimension: Dimension) -> BaseDistribution:
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """A dimension as Optuna has it."""
     if dimension.kind == "choice":
         return CategoricalDistribution(list(_choices(dimension)))
     low, high = dimension.values
-    if dimension.kind == "randint":
-        return IntDistribution(low, high)
-    return FloatDistribution(low, high, log=dimension.kind == "loguniform")
+    if dimension.step is not None:
+        assert dimension.size is not None
+        high = low + (dimension.size - 1) * dimension.step  # Optuna's highest value lies on a step
+    if dimension.is_whole:
+        return IntDistribution(low, high, log=dimension.is_log, step=int(dimension.step or 1))
+    return FloatDistribution(low, high, log=dimension.is_log, step=dimension.step)
+
+
+def _suggested(trial: optuna.trial.Trial, path: str, drawn_from: BaseDistribution) -> Any:
+    if isinstance(drawn_from, CategoricalDistribution):
+        return trial.suggest_categorical(path, drawn_from.choices)
+    if isinstance(drawn_from, IntDistribution):
+        return trial.suggest_int(path, drawn_from.low, drawn_from.high, step=drawn_from.step, log=drawn_from.log)
+    assert isinstance(drawn_from, FloatDistribution)
+    return trial.suggest_float(path, drawn_from.low, drawn_from.high, step=drawn_from.step, log=drawn_from.log)
 
 
 def _choices(dimension: Dimension) -> dict[Any, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 import yaml
 
 from pipelines.io import storage
-from pipelines.search.space import outside, own_values
+from pipelines.search.conditions import active_values, missing, outside
+from pipelines.search.trial_values import own_values
 from schemas.configs.search_space import Dimension, Space
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
@@ -31,7 +32,8 @@ def read_points(config: TuneConfig, space: Space) -> list[dict[str, Any]]:
         values = _in_one_level(point, space)
         wrong = list(_mistakes(values, own, space))
         mistakes += [f"points: point {number}: {mistake}" for mistake in wrong]
-        points.append({path: _typed(space[path], values.get(path, own[path])) for path in space})
+        completed = {path: values.get(path, own.get(path)) for path in space if path in values or path in own}
+        points.append({path: _typed(space[path], value) for path, value in active_values(space, completed).items()})
     if mistakes:
         raise UserError("\n".join(mistakes))
     return points
@@ -72,5 +74,12 @@ def _mistakes(values: Mapping[str, Any], own: Mapping[str, Any], space: Space) -
         elif outside(space, {path: value}):
             (kind, bounds), *_ = space[path].document().items()
             yield f"{path}={value} lies outside the search space, {kind} {bounds}"
-    for path in outside(space, {path: own[path] for path in space if path not in values}):
+    known = {**own, **{path: value for path, value in values.items() if path in space}}
+    active = active_values(space, known)
+    for path in values.keys() & space.keys() - active.keys():
+        when = " and ".join(f"{other}={shown[0]}" for other, shown in space[path].when.items())
+        yield f"{path} is searched only beside {when}; leave it out, or give both"
+    for path in outside(space, {path: value for path, value in active.items() if path not in values}):
         yield f"gives no {path}, and the config's own value, {own[path]}, lies outside the search space; give one"
+    for path in missing(space, active):
+        yield f"gives no {path}, of which the config has no value of its own; give one"

@@ -1,28 +1,24 @@
-"""Samplers choose the values of each trial: Optuna's, by the names in a table."""
+"""Proposes the values of trials: the samplers are Optuna's, by the table in `schemas.configs.samplers`."""
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler, BruteForceSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 
 from pipelines.search import optuna_study
+from pipelines.search.conditions import combinations, in_order, outside
 from pipelines.search.optuna_study import Ending
-from pipelines.search.space import MOST_COMBINATIONS, combinations, outside, own_values
+from pipelines.search.space import MOST_COMBINATIONS
+from pipelines.search.trial_values import own_values
+from schemas.configs.samplers import SAMPLERS, SamplerKind
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 
-SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
-    # Running trials count as bad ones (`constant_liar`), so that those started together differ.
-    "tpe": lambda seed: TPESampler(seed=seed, constant_liar=True),
-    "gp": lambda seed: GPSampler(seed=seed),
-    "random": lambda seed: RandomSampler(seed=seed),
-    "grid": lambda seed: BruteForceSampler(seed=seed),
-}
 # How often a sampler may propose values that were tried already, before it is given others that were not.
 MOST_REPEATS = 20
 
@@ -64,15 +60,16 @@ class Sampler:
 
     def __init__(self, config: TuneConfig, space: Space, beginning: Beginning = NOTHING_KNOWN) -> None:
         # Optuna's tree of tried combinations expects one order; a recipe's may change.
-        self._space = {path: space[path] for path in sorted(space)}
-        self._make, self._seed = SAMPLERS[config.sampler], config.seed
+        self._space = in_order(space)
+        self._kind, self._seed = SAMPLERS[config.sampler], config.seed
         # Members of a population change their values while they train, so that equal ones become different.
         self._repeats = config.scheduler == "pbt"
         self._combinations = combinations(space)
         own = own_values(config, space)
         self._own = None if outside(space, own) else own
-        self._points = list(beginning.points)
-        self._distributions = optuna_study.distributions(self._space)
+        # What is tried whatever the sampler would propose, and what of it is left.
+        self._given = [dict(point) for point in (*([] if self._own is None else [self._own]), *beginning.points)]
+        self._points = [dict(point) for point in beginning.points]
         self._study = optuna.create_study(sampler=RandomSampler(seed=0), direction="minimize")
         self._asked: dict[int, optuna.trial.Trial] = {}
         # The values of all trials, each as a text.
@@ -86,26 +83,19 @@ class Sampler:
             self.resume(number, self._own)
             return self._own
         while self._points:
-            point = dict(self._points.pop(0))
+            point = self._points.pop(0)
             if not self._was_tried(point):
                 self.resume(number, point)
                 return point
-        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
-        trial = self._ask(self._sampler(self._make, seed), MOST_REPEATS)
-        if trial is None:
-            trial = self._ask(self._sampler(self._untried, seed), MOST_REPEATS)
-        assert trial is not None, "every combination of the search space was tried"
+        self._asked[number] = trial = self._proposed(number)
         self._tried.add(_key(trial.params))
-        self._asked[number] = trial
-        return optuna_study.to_values(self._space, trial.params)
+        return optuna_study.values_of(self._space, trial.params)
 
     def resume(self, number: int, parameters: Mapping[str, Any]) -> None:
         """Take the values of a trial that goes on, so that they are not proposed to another one meanwhile."""
-        labels = optuna_study.labels(self._space, parameters)
-        self._tried.add(_key(labels))
         if not outside(self._space, parameters):
-            self._study.enqueue_trial(labels)
-            self._asked[number] = self._study.ask(self._distributions)
+            self._asked[number] = self._begun(number, parameters)
+        self._tried.add(_key(optuna_study.labels(self._space, parameters)))
 
     def tell(self, number: int | None, parameters: Mapping[str, Any], ending: Ending) -> None:
         """Take the result of a trial that ended in this run of the search or before it was interrupted.
@@ -115,43 +105,73 @@ class Sampler:
             parameters: Its values by dotted path.
             ending: How it ended.
         """
-        self._tried.add(_key(optuna_study.labels(self._space, parameters)))
         asked = None if number is None else self._asked.pop(number, None)
-        if asked is None and outside(self._space, parameters):
-            return  # Optuna takes no such trial, and nothing follows from it for those that it can propose
-        if asked is None:
-            self._study.add_trial(optuna_study.ended_trial(self._space, parameters, ending))
-        else:
-            # A sampler of combinations would now try to end Optuna's own loop, which is not used here.
-            self._study.sampler = RandomSampler(seed=0)
-            optuna_study.end_trial(self._study, asked, ending)
+        # Optuna takes no trial outside the space, and nothing follows from it for those that it can propose.
+        if asked is None and not outside(self._space, parameters):
+            asked = self._begun(number, parameters)
+        self._tried.add(_key(optuna_study.labels(self._space, parameters)))
+        if asked is not None:
+            self._end(asked, ending)
 
-    def _ask(self, sampler: BaseSampler, attempts: int) -> optuna.trial.Trial | None:
+    def _begun(self, number: int | None, parameters: Mapping[str, Any]) -> optuna.trial.Trial:
+        """A trial of the study that was begun with these values, by this run of the search or before."""
+        proposed = number is not None and dict(parameters) not in self._given
+        if number is not None and proposed and self._kind.has_memory:
+            # The sampler has to propose it again, so as to remember what it remembered before an interruption.
+            trial = self._proposed(number)
+            if trial.params == optuna_study.labels(self._space, parameters):
+                return trial
+            self._end(trial, Ending("failed"))
+        self._study.sampler = RandomSampler(seed=0)
+        self._study.enqueue_trial(optuna_study.labels(self._space, parameters))
+        trial = self._study.ask()
+        optuna_study.draw(self._space, trial)
+        return trial
+
+    def _proposed(self, number: int) -> optuna.trial.Trial:
+        """A trial of the study with values that were not tried."""
+        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
+        for kind in (self._kind, self._fallback):
+            if (trial := self._ask(_make(kind, self._seed, seed))) is not None:
+                return trial
+        raise AssertionError("every combination of the search space was tried")
+
+    @property
+    def _fallback(self) -> SamplerKind:
+        """For values that were not tried: combinations are listed where they are few."""
+        few = self._combinations is not None and self._combinations <= MOST_COMBINATIONS
+        return SAMPLERS["grid" if few else "random"]
+
+    def _end(self, trial: optuna.trial.Trial, ending: Ending) -> None:
+        # A sampler of combinations would now try to end Optuna's own loop, which is not used here.
+        self._study.sampler = RandomSampler(seed=0)
+        optuna_study.end_trial(self._study, trial, ending)
+
+    def _ask(self, sampler: BaseSampler) -> optuna.trial.Trial | None:
         """A trial with values that were not tried; None if the sampler proposes only others."""
-        for _ in range(attempts):
+        for _ in range(MOST_REPEATS):
             self._study.sampler = sampler
-            trial = self._study.ask(self._distributions)
+            trial = self._study.ask()
+            optuna_study.draw(self._space, trial)
             if self._repeats or _key(trial.params) not in self._tried:
                 return trial
             # The same values would have the same result, which the sampler has been or will be told already.
-            self._study.sampler = RandomSampler(seed=0)
-            optuna_study.end_trial(self._study, trial, Ending("failed"))
+            self._end(trial, Ending("failed"))
         return None
 
     def _was_tried(self, parameters: Mapping[str, Any]) -> bool:
         return _key(optuna_study.labels(self._space, parameters)) in self._tried
 
-    def _untried(self, seed: int) -> BaseSampler:
-        """For values that were not tried: combinations are listed where they are few."""
-        few = self._combinations is not None and self._combinations <= MOST_COMBINATIONS
-        return BruteForceSampler(seed=seed) if few else RandomSampler(seed=seed)
 
-    @staticmethod
-    def _sampler(make: Callable[[int], BaseSampler], seed: int) -> BaseSampler:
-        with warnings.catch_warnings():
-            # Some have been in Optuna for years and are still called experimental.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return make(seed)
+def _make(kind: SamplerKind, search_seed: int, trial_seed: int) -> BaseSampler:
+    """One of Optuna's samplers, for one trial."""
+    options = {"seed": trial_seed, **kind.options}
+    if kind.is_sequence:
+        options |= {"seed": search_seed, "independent_sampler": RandomSampler(seed=trial_seed)}
+    with warnings.catch_warnings():
+        # Some have been in Optuna for years and are still called experimental.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return getattr(optuna.samplers, kind.optuna_class)(**options)
 
 
 def _key(labels: Mapping[str, Any]) -> str:

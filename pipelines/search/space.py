@@ -1,25 +1,26 @@
-"""The search space of a training: which fields may be searched, and the training config for given values."""
+"""The search space of a training: which fields may be searched, and with which values."""
 
-import copy
+import itertools
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
-
-from schemas.configs.search_space import Dimension, Space, flatten_space, read_space
+from pipelines.search.conditions import combinations, in_order
+from pipelines.search.trial_values import get, longest_warmup, set_all, training_values
+from schemas.configs.samplers import SAMPLERS
+from schemas.configs.search_space import LIFTER, Dimension, Space, flatten_space, read_space
 from schemas.configs.train import TrainConfig, TrainingConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
-from schemas.job_config import PluginConfig, PluginConfigs, build, paths, plugin_paths
+from schemas.job_config import PluginConfigs, build, paths, plugin_paths
 
-DEFAULT_TRIALS = 20
 # All combinations of a grid are tried, and each one takes seconds at least.
 MOST_COMBINATIONS = 10_000
 
 # Fields that no search can vary, and why; a path that ends in a dot stands for all fields below it.
 REFUSED = {
-    "lifter.name": "one lifter is searched at a time; search its options",
     "resources.": "who computes changes no result",
     "data.validation_subjects": "errors on other people cannot be compared",
     "data.actions": "errors on other actions cannot be compared",
@@ -49,111 +50,56 @@ def search_space(config: TuneConfig, plugins: PluginConfigs) -> dict[str, Dimens
         UserError: A line for each mistake, all of them.
     """
     mistakes = list(_contradictions(config))
+    options = _lifter_options(config, plugins)
     try:
-        space = read_space(config.search_space, _fields(plugins, config.lifter))
+        space = read_space(config.search_space, _fields(options))
+        ordered = in_order(space)
     except UserError as error:
         raise UserError("\n".join([*mistakes, str(error)])) from error
     checked: dict[str, Dimension] = {}
-    for path, dimension in space.items():
-        reason = _refusal(config, path, dimension)
-        if reason is not None:
-            mistakes.append(f"search_space.{path}: cannot be searched: {reason}")
-            continue
+    for path, dimension in ordered.items():
         try:
-            checked[path] = _checked(config, path, dimension, plugins)
+            _require_searchable(config, path, dimension)
+            dimension = _with_conditions(config, path, dimension, checked, plugins)
+            _require_option(path, dimension, checked, options)
+            checked[path] = _checked(config, path, dimension, checked, plugins)
         except UserError as error:
             mistakes.append(str(error))
-    count = combinations(checked)
-    if config.sampler == "grid" and count is not None and count > MOST_COMBINATIONS:
-        mistakes.append(
-            f"sampler=grid: the search space has {count:,} combinations, all of which would be tried; at most "
-            f"{MOST_COMBINATIONS:,} can be: give fewer values, or another sampler"
-        )
-    warmup = longest_warmup(config, checked)
-    if config.scheduler == "asha" and config.asha.grace_epochs <= warmup < config.optimization.epochs:
-        mistakes.append(
-            f"asha.grace_epochs={config.asha.grace_epochs}: trials cannot be compared before their first epoch with "
-            f"unlabeled tracks, which follows a warm-up of up to {warmup} epochs; give more than {warmup}"
-        )
+    mistakes += _impossible(config, checked)
     if mistakes:
         raise UserError("\n".join(mistakes))
-    return checked
+    return {path: checked[path] for path in space}
 
 
-def longest_warmup(config: TuneConfig, space: Space) -> int:
-    """The most epochs that a trial begins with without unlabeled tracks; 0 if there are no unlabeled tracks."""
-    if config.unlabeled is None:
-        return 0
-    searched = space.get("objective.warmup_epochs")
-    return int(max(searched.values)) if searched else config.objective.warmup_epochs
-
-
-def trial_count(config: TuneConfig, space: Space, known: int = 0) -> int:
-    """Total number of trials: each combination is tried once at most, except in a population, where values change.
-
-    Args:
-        config: The search.
-        space: What is searched.
-        known: Number of combinations that earlier searches have tried.
-    """
-    count, trials = combinations(space), config.trials or DEFAULT_TRIALS
-    if config.sampler == "grid":
-        assert count is not None
-        return count - known
-    return trials if count is None or config.scheduler == "pbt" else min(trials, count - known)
-
-
-def combinations(space: Space) -> int | None:
-    """Number of combinations of values; None if a field has infinitely many."""
-    sizes = [_size(dimension) for dimension in space.values()]
-    return None if None in sizes else math.prod(size for size in sizes if size is not None)
-
-
-def own_values(config: TuneConfig, space: Space) -> dict[str, Any]:
-    """The values that the config itself gives to the searched fields; None where it leaves a plug-in's default."""
-    values = config.model_dump(mode="json", include=set(TrainConfig.model_fields))
-    return {path: _get(values, path) for path in space}
-
-
-def outside(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of some values that the search space does not contain."""
-    return {path: value for path, value in values.items() if not _contains(space[path], value)}
-
-
-def trial_config(config: TuneConfig, parameters: Mapping[str, Any], output: str) -> TrainConfig:
-    """The config of a trial's training.
-
-    Args:
-        config: The search.
-        parameters: Values by dotted path.
-        output: Folder (URI) of the trial.
-
-    Raises:
-        UserError: The values do not go together.
-    """
-    values: dict[str, Any] = _training_values(config) | {"output": output}
-    values["resources"]["cpus_per_worker"] = config.resources.cpus_per_worker or 1
-    for path, value in parameters.items():
-        _set(values, path, value)
-    try:
-        return TrainConfig.model_validate(values)
-    except ValidationError as error:
-        shown = ", ".join(f"{path}={value}" for path, value in parameters.items())
-        raise UserError(f"{shown}: do not go together: {error.errors()[0]['msg']}") from error
-
-
-def _size(dimension: Dimension) -> int | None:
-    if dimension.kind == "choice":
-        return len(dimension.values)
-    low, high = dimension.values
-    return high - low + 1 if dimension.kind == "randint" else None
-
-
-def _contains(dimension: Dimension, value: Any) -> bool:
-    if dimension.kind == "choice":
-        return value in dimension.values
-    low, high = dimension.values
-    return isinstance(value, int | float) and low <= value <= high
+def _impossible(config: TuneConfig, space: Space) -> Iterator[str]:
+    """What the sampler and the scheduler cannot do with a space."""
+    sampler, count = SAMPLERS[config.sampler], combinations(space)
+    if sampler.is_exhaustive and count is not None and count > MOST_COMBINATIONS:
+        yield (
+            f"sampler={config.sampler}: the search space has {count:,} combinations, all of which would be tried; at "
+            f"most {MOST_COMBINATIONS:,} can be: give fewer values, or another sampler"
+        )
+    numbers = sum(dimension.kind != "choice" and not dimension.when for dimension in space.values())
+    if space and numbers < sampler.fewest_numbers:
+        yield (
+            f"sampler={config.sampler}: takes at least {sampler.fewest_numbers} searched numbers that every trial has, "
+            f"the search space has {numbers}; give another sampler, such as tpe"
+        )
+    warmup, grace, epochs = longest_warmup(config, space), config.grace_epochs, config.optimization.epochs
+    if config.scheduler == "hyperband":
+        options = config.hyperband
+        most = 1 + int(math.log(max(1.0, epochs / options.grace_epochs), options.reduction))
+        if options.brackets > most:
+            yield (
+                f"hyperband.brackets={options.brackets}: {epochs} epochs have room for {most} with "
+                f"hyperband.grace_epochs={options.grace_epochs} and hyperband.reduction={options.reduction:g}; give "
+                "fewer, or more epochs"
+            )
+    if grace is not None and grace <= warmup < epochs:
+        yield (
+            f"{config.scheduler}.grace_epochs={grace}: trials cannot be compared before their first epoch with "
+            f"unlabeled tracks, which follows a warm-up of up to {warmup} epochs; give more than {warmup}"
+        )
 
 
 def _contradictions(config: TuneConfig) -> Iterator[str]:
@@ -162,8 +108,9 @@ def _contradictions(config: TuneConfig) -> Iterator[str]:
             "data.validation_subjects=[]: trials are compared by their error on people held out; name labeled subjects "
             "to hold out"
         )
-    if config.sampler == "grid" and config.trials is not None:
-        yield f"trials={config.trials}: sampler=grid tries each combination once; leave trials out"
+    sampler = SAMPLERS[config.sampler]
+    if sampler.is_exhaustive and config.trials is not None:
+        yield f"trials={config.trials}: sampler={config.sampler} tries each combination once; leave trials out"
     if config.repeat_best and config.scheduler == "pbt":
         yield (
             f"repeat_best={config.repeat_best}: scheduler=pbt changes values while trials run, so that there is "
@@ -171,18 +118,35 @@ def _contradictions(config: TuneConfig) -> Iterator[str]:
         )
     if config.repeat_best and "optimization.seed" in flatten_space(config.search_space):
         yield f"repeat_best={config.repeat_best}: repeats trials with other seeds; do not search optimization.seed"
-    if config.scheduler == "pbt" and config.sampler == "tpe":
+    if config.scheduler == "pbt" and sampler.learns:
+        others = " or ".join(name for name, kind in SAMPLERS.items() if not kind.learns)
         yield (
-            "sampler=tpe: scheduler=pbt changes values while trials run, which tpe cannot learn from; "
-            "give sampler=random or grid"
+            f"sampler={config.sampler}: scheduler=pbt changes values while trials run, which {config.sampler} cannot "
+            f"learn from; give sampler={others}"
         )
 
 
-def _fields(plugins: PluginConfigs, lifter: PluginConfig) -> list[str]:
-    """Every path of a training config, with the lifter's options and the paths that are refused with a reason."""
+def _lifter_options(config: TuneConfig, plugins: PluginConfigs) -> dict[str, list[str]]:
+    """The paths of the options of each lifter that a search may choose, by its name."""
+    given = flatten_space(config.search_space).get(LIFTER)
+    chosen = given.get("choice", ()) if isinstance(given, Mapping) else ()
+    found: dict[str, list[str]] = {}
+    for lifter in [config.lifter.model_dump(), *({"name": str(name)} for name in chosen)]:
+        with suppress(UserError):  # names that no lifter has are reported where the choices are checked
+            found.setdefault(lifter["name"], list(plugin_paths(plugins, "lifters", lifter, "lifter.")))
+    return found
+
+
+def _fields(options: Mapping[str, list[str]]) -> list[str]:
+    """Every path of a training config, with the lifters' options and the paths that are refused with a reason."""
     fields = [path for path, _ in paths(TrainingConfig) if path != "lifter"]
-    options = plugin_paths(plugins, "lifters", lifter.model_dump(), "lifter.")
-    return [*options, *fields, *(path for path in REFUSED if not path.endswith("."))]
+    lifters = dict.fromkeys(itertools.chain.from_iterable(options.values()))
+    return [*lifters, LIFTER, *fields, *(path for path in REFUSED if not path.endswith("."))]
+
+
+def _require_searchable(config: TuneConfig, path: str, dimension: Dimension) -> None:
+    if (reason := _refusal(config, path, dimension)) is not None:
+        raise UserError(f"search_space.{path}: cannot be searched: {reason}")
 
 
 def _refusal(config: TuneConfig, path: str, dimension: Dimension) -> str | None:
@@ -191,60 +155,89 @@ def _refusal(config: TuneConfig, path: str, dimension: Dimension) -> str | None:
             return reason
     if path == "optimization.epochs" and config.scheduler != "none":
         return f"scheduler={config.scheduler} compares trials epoch by epoch; give scheduler=none to search it"
+    if config.scheduler == "pbt" and dimension.when:
+        return "scheduler=pbt changes values while trials run, so that none may depend on another; leave when out"
     if config.scheduler == "pbt" and path not in CHANGEABLE:
         if path.startswith("lifter."):
             return "scheduler=pbt hands the weights of one trial to another, so all have the same network"
         return f"it is fixed once a training has begun; scheduler=pbt changes {', '.join(CHANGEABLE)}"
-    if config.sampler == "grid" and dimension.kind in ("uniform", "loguniform"):
-        return f"sampler=grid needs a finite number of values, {dimension.kind} has none; give choice or randint"
+    if SAMPLERS[config.sampler].is_exhaustive and dimension.size is None:
+        name, kind = config.sampler, dimension.kind
+        return f"sampler={name} needs a finite number of values, {kind} has none; give choice, randint or a step"
     return None
 
 
-def _checked(config: TuneConfig, path: str, dimension: Dimension, plugins: PluginConfigs) -> Dimension:
+def _with_conditions(
+    config: TuneConfig, path: str, dimension: Dimension, space: Space, plugins: PluginConfigs
+) -> Dimension:
+    """The dimension with its conditions as the fields that it depends on have their values."""
+    when: dict[str, tuple[Any, ...]] = {}
+    for other, values in dimension.when.items():
+        if other not in space:
+            raise UserError(f"search_space.{path}: when: {other} is not searched; search it, or leave when out")
+        if space[other].kind != "choice":
+            raise UserError(f"search_space.{path}: when: {other} is a {space[other].kind}; only choices can be named")
+        when[other] = tuple(_tried(config, other, value, plugins) for value in values)
+        if never := [value for value in when[other] if not space[other].contains(value)]:
+            choices = ", ".join(map(str, space[other].values))
+            raise UserError(f"search_space.{path}: when: {other} is never {never[0]}; its choices: {choices}")
+    return replace(dimension, when=when)
+
+
+def _require_option(path: str, dimension: Dimension, space: Space, options: Mapping[str, list[str]]) -> None:
+    """Refuse an option that not every lifter has beside which it is searched."""
+    if LIFTER not in space or path == LIFTER or not path.startswith("lifter."):
+        return
+    lacking = [name for name in dimension.when.get(LIFTER, space[LIFTER].values) if path not in options[name]]
+    if lacking:
+        having = ", ".join(name for name in space[LIFTER].values if path in options[name])
+        raise UserError(
+            f"search_space.{path}: {lacking[0]} has no such option; give when: {{{LIFTER}: [{having}]}} beside it"
+        )
+
+
+def _checked(config: TuneConfig, path: str, dimension: Dimension, space: Space, plugins: PluginConfigs) -> Dimension:
     """The dimension with its values as the training config validates them."""
-    taken, mistakes = [], []
-    for value in dimension.values:
-        try:
-            taken.append(_tried(config, path, value, plugins))
-        except UserError as error:
-            mistakes.append(str(error))
+    taken: list[Any] = []
+    mistakes: dict[str, None] = {}
+    for beside in _cases(dimension, space, path):
+        taken.clear()
+        for value in dimension.values:
+            try:
+                taken.append(_tried(config, path, value, plugins, beside))
+            except UserError as error:
+                mistakes[str(error)] = None
+        if not mistakes and dimension.kind in ("uniform", "loguniform"):
+            # Both bounds may be whole numbers that an integer field takes; a value between them shows that it is one.
+            low, high = dimension.values
+            _tried(config, path, low + (high - low) / math.pi, plugins, beside)
     if mistakes:
         raise UserError("\n".join(mistakes))
-    if dimension.kind in ("uniform", "loguniform"):
-        # Both bounds may be whole numbers that an integer field takes; a value between them shows that it is one.
-        low, high = dimension.values
-        _tried(config, path, low + (high - low) / math.pi, plugins)
+    if dimension.kind != "choice":
+        return dimension
     for number, value in enumerate(taken):
-        if dimension.kind == "choice" and value in taken[:number]:
+        if value in taken[:number]:
             raise UserError(f"search_space.{path}: choice has the same value twice, {value}; give it once")
-    return Dimension("choice", tuple(taken)) if dimension.kind == "choice" else dimension
+    return replace(dimension, values=tuple(taken))
 
 
-def _tried(config: TuneConfig, path: str, value: Any, plugins: PluginConfigs) -> Any:
-    """The value as the training config validates it."""
-    values = _training_values(config) | {"output": config.output}
-    _set(values, path, value)
+def _cases(dimension: Dimension, space: Space, path: str) -> Iterator[dict[str, Any]]:
+    """Values of other fields with which a dimension is tried: every lifter that it may belong to."""
+    others = {other: values[0] for other, values in dimension.when.items()}
+    if LIFTER in space and path.startswith("lifter."):
+        yield from (others | {LIFTER: name} for name in dimension.when.get(LIFTER, space[LIFTER].values))
+    else:
+        yield others
+
+
+def _tried(
+    config: TuneConfig, path: str, value: Any, plugins: PluginConfigs, beside: Mapping[str, Any] | None = None
+) -> Any:
+    """The value as the training config validates it, beside those of fields that it depends on."""
+    values = training_values(config) | {"output": config.output}
+    set_all(values, {**(beside or {}), path: value})
     try:
         built = build(TrainConfig, values, plugins)
     except UserError as error:
         raise UserError("\n".join(f"search_space.{line}" for line in str(error).splitlines())) from error
-    return _get(built.model_dump(mode="json"), path)
-
-
-def _training_values(config: TuneConfig) -> dict[str, Any]:
-    values = config.model_dump(include=set(TrainConfig.model_fields))
-    return copy.deepcopy(values)
-
-
-def _set(values: dict[str, Any], path: str, value: Any) -> None:
-    *parents, name = path.split(".")
-    for parent in parents:
-        values = values.setdefault(parent, {})
-    values[name] = value
-
-
-def _get(values: Mapping[str, Any], path: str) -> Any:
-    value: Any = values
-    for name in path.split("."):
-        value = value.get(name)
-    return value
+    return get(built.model_dump(mode="json"), path)

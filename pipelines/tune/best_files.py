@@ -3,7 +3,7 @@
 import yaml
 
 from pipelines.io import storage
-from pipelines.search.space import trial_config
+from pipelines.search.trial_values import trial_config
 from pipelines.tune import trial_records
 from pipelines.tune.ranking import Ranking
 from pipelines.tune.trial_records import TrialRecord

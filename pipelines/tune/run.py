@@ -17,9 +17,11 @@ from pipelines.io import storage
 from pipelines.io.manifest import ExistingRun, RunManifest, Settings
 from pipelines.mlflow_runs import runs
 from pipelines.ray_cluster import session
+from pipelines.search.conditions import combinations, outside
 from pipelines.search.points import read_points
 from pipelines.search.samplers import NOTHING_KNOWN, Beginning, known_combinations
-from pipelines.search.space import combinations, outside, own_values, search_space, trial_config, trial_count
+from pipelines.search.space import search_space
+from pipelines.search.trial_values import own_values, trial_config, trial_count
 from pipelines.train.plan import plan_training
 from pipelines.train.run import data_digest
 from pipelines.tune import search_report, trial_records

@@ -6,11 +6,18 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from ray import tune
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining, TrialScheduler
+from ray.tune.schedulers import (
+    ASHAScheduler,
+    FIFOScheduler,
+    MedianStoppingRule,
+    PopulationBasedTraining,
+    TrialScheduler,
+)
 
-from pipelines.search.space import longest_warmup
+from pipelines.search.trial_values import longest_warmup
 from pipelines.tune.trial import METRIC, TIME
 from pipelines.tune.trial_records import TrialRecord
 from schemas.configs.search_space import Space
@@ -25,24 +32,51 @@ def make_scheduler(config: TuneConfig, space: Space, ended: Iterable[TrialRecord
         space: What is searched.
         ended: The trials that have ended already, which new ones are compared with.
     """
-    if config.scheduler == "asha":
-        return _asha(config, ended)
-    return _pbt(config, space) if config.scheduler == "pbt" else FIFOScheduler()
+    if config.scheduler == "none":
+        return FIFOScheduler()
+    if config.scheduler == "pbt":
+        return _pbt(config, space)
+    scheduler = _median(config) if config.scheduler == "median" else _halving(config)
+    _replay(scheduler, ended)
+    return scheduler
 
 
-def _asha(config: TuneConfig, ended: Iterable[TrialRecord]) -> ASHAScheduler:
+def _halving(config: TuneConfig) -> ASHAScheduler:
+    """Successive halving, or with several brackets HyperBand."""
     epochs = config.optimization.epochs
-    scheduler = ASHAScheduler(
+    options = config.hyperband if config.scheduler == "hyperband" else config.asha
+    # Ray draws the bracket of each trial from NumPy's common generator.
+    np.random.seed(config.seed % 2**32)
+    return ASHAScheduler(
         time_attr=TIME,
         metric=METRIC,
         mode="min",
         max_t=epochs,
-        grace_period=min(config.asha.grace_epochs, epochs),
-        reduction_factor=config.asha.reduction,
+        grace_period=min(options.grace_epochs, epochs),
+        reduction_factor=options.reduction,
+        brackets=config.hyperband.brackets if config.scheduler == "hyperband" else 1,
         # A training ends by itself after its last epoch; stopped there, it would not write its report.
         stop_last_trials=False,
     )
-    # New trials are also compared with those that ended before the search was interrupted.
+
+
+def _median(config: TuneConfig) -> MedianStoppingRule:
+    return MedianStoppingRule(
+        time_attr=TIME,
+        metric=METRIC,
+        mode="min",
+        grace_period=config.median.grace_epochs,
+        min_samples_required=config.median.min_trials,
+        # While there are too few to compare with, trials go on: they cannot be paused.
+        min_time_slice=math.inf,  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _replay(scheduler: TrialScheduler, ended: Iterable[TrialRecord]) -> None:
+    """Compare new trials also with those that ended before the search was interrupted."""
+    # The median rule takes no results of a trial that it would stop; of a trial that has ended it takes all.
+    is_median = isinstance(scheduler, MedianStoppingRule)
+    tell = scheduler.on_trial_complete if is_median else scheduler.on_trial_result
     for record in ended:
         trial = Trial("training", trial_id=record.name, stub=True)
         scheduler.on_trial_add(None, trial)  # pyright: ignore[reportArgumentType]
@@ -50,8 +84,7 @@ def _asha(config: TuneConfig, ended: Iterable[TrialRecord]) -> ASHAScheduler:
         for epoch, score_mm in sorted(record.scores_mm.items()):
             if epoch > record.warmup_epochs:
                 best_mm = min(score_mm, best_mm)
-            scheduler.on_trial_result(None, trial, {TIME: epoch, METRIC: best_mm})  # pyright: ignore[reportArgumentType]
-    return scheduler
+            tell(None, trial, {TIME: epoch, METRIC: best_mm})  # pyright: ignore[reportArgumentType]
 
 
 def _pbt(config: TuneConfig, space: Space) -> PopulationBasedTraining:
@@ -81,12 +114,16 @@ def _pbt(config: TuneConfig, space: Space) -> PopulationBasedTraining:
 
 
 def clamp(space: Space, path: str, value: Any) -> Any:
-    """The value, moved to the nearer bound if it is outside."""
+    """The value, moved to the nearer bound if it is outside, and to the nearest step where there are steps."""
     dimension = space[path]
     if dimension.kind == "choice":
         return value
     low, high = dimension.values
-    return min(max(value, low), high)
+    value = min(max(value, low), high)
+    step = dimension.step
+    if step is None or dimension.size is None:
+        return value
+    return low + min(round((value - low) / step), dimension.size - 1) * step
 
 
 def _mutations(space: Space) -> dict[str, Any]:
@@ -95,6 +132,7 @@ def _mutations(space: Space) -> dict[str, Any]:
         "loguniform": tune.loguniform,
         # Tune excludes the upper bound.
         "randint": lambda low, high: tune.randint(low, high + 1),
+        "lograndint": lambda low, high: tune.lograndint(low, high + 1),
         "choice": lambda *choices: list(choices),
     }
     return {path: kinds[dimension.kind](*dimension.values) for path, dimension in space.items()}

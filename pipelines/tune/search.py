@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pipelines.mlflow_runs import runs
 from pipelines.search.samplers import NOTHING_KNOWN, Beginning, Sampler, known_combinations
-from pipelines.search.space import own_values, trial_config, trial_count
+from pipelines.search.trial_values import own_values, trial_config, trial_count
 from pipelines.tune import trial_records
 from pipelines.tune.best_files import write_best
 from pipelines.tune.ranking import SEED, Ranking

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import runs
-from pipelines.search.space import own_values
+from pipelines.search.trial_values import own_values
 from pipelines.tune import trial_records, verdict
 from pipelines.tune.best_files import write_best
 from pipelines.tune.held_out_test import score_test

@@ -11,7 +11,7 @@ from ray import tune
 from ray.exceptions import RayError
 
 from pipelines.io import storage
-from pipelines.search.space import trial_config
+from pipelines.search.trial_values import trial_config
 from pipelines.train import run
 from pipelines.train.worker import SELECTION
 from pipelines.training import checkpoints

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipelines.io import json_documents, storage
+from pipelines.search.conditions import active_values, missing
 from pipelines.search.optuna_study import Ending
-from pipelines.search.space import own_values
+from pipelines.search.trial_values import own_values
 from pipelines.tune import trial_records
 from pipelines.tune.trial_records import MANIFEST, TrialRecord
-from schemas.configs.search_space import Space
+from schemas.configs.search_space import LIFTER, Space
 from schemas.configs.tune import SearchConfig, TuneConfig
 from schemas.errors import UserError
 from schemas.job_config import flatten
@@ -46,16 +47,26 @@ def _trials(output: str, config: TuneConfig, space: Space, data: str) -> Iterato
         raise UserError(
             f"warm_start={output}: its trials saw other tracks, so their errors cannot be compared; leave it out"
         )
-    own, settings = own_values(config, space), _compared(config)
+    own = own_values(config, space)
     for record in trial_records.read_trials(output):
         # Members of a population change their values while they train.
         if record.ended and not record.exploited and record.repeats is None:
-            trained = manifest["settings"] | record.parameters
-            others = {path: value for path, value in settings.items() if path not in space}
+            lifter = record.parameters.get(LIFTER, manifest["settings"][LIFTER])
+            trained = {**_beside(lifter, manifest["settings"]), **record.parameters}
+            others = {path: v for path, v in _beside(lifter, _compared(config)).items() if path not in space}
             _require_same(output, trained, {p: v for p, v in others.items() if p not in record.parameters})
             # What it searched and the new search does not may have other values in some of its trials.
             if all(trained[path] == others[path] for path in others.keys() & record.parameters.keys()):
-                yield {path: trained.get(path, own[path]) for path in space}, ending_of(record)
+                values = active_values(space, {**own, **{p: v for p, v in trained.items() if p in space}})
+                if not missing(space, values):
+                    yield values, ending_of(record)
+
+
+def _beside(lifter: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings that matter to a lifter: the options of another one do not."""
+    if settings[LIFTER] == lifter:
+        return settings
+    return {path: value for path, value in settings.items() if path == LIFTER or not path.startswith("lifter.")}
 
 
 def _compared(config: TuneConfig) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The search space of the tune job: a config field's dotted path, mapped to the values to try.
 
-Recipes write it as `optimization.learning_rate: {loguniform: [1e-4, 1e-2]}`; `read_space` checks and parses it.
+Recipes write it as `optimization.learning_rate: {loguniform: [1e-4, 1e-2]}`; `read_space` checks and parses it. A
+`step` makes a range discrete, and `when: {lifter.name: supermask}` searches a field only where another one has a value.
 """
 
 import difflib
@@ -8,14 +9,21 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from schemas.errors import UserError
+from schemas.job_config import flatten
 from schemas.typed_text import Typed, read, structure
 
-Kind = Literal["uniform", "loguniform", "randint", "choice"]
-KINDS: tuple[Kind, ...] = ("uniform", "loguniform", "randint", "choice")
+Kind = Literal["uniform", "loguniform", "randint", "lograndint", "choice"]
+KINDS: tuple[Kind, ...] = ("uniform", "loguniform", "randint", "lograndint", "choice")
+# The field that chooses between lifters; the options of each are fields too.
+LIFTER = "lifter.name"
+# What a dimension may say beside its kind.
+STEP, WHEN = "step", "when"
+# How far a number may lie beside a step, as a share of it, because decimal fractions are not exact.
+_ROUNDING = 1e-8
 
 
 @dataclass(frozen=True)
@@ -23,17 +31,52 @@ class Dimension:
     """The values that one field may take in a search.
 
     Attributes:
-        kind: uniform, loguniform and randint (whole numbers, both ends included) lie between two bounds; choice is one
-            of its values.
+        kind: uniform and loguniform are numbers between two bounds, randint and lograndint whole numbers (both ends
+            included); with log, small ones are as frequent as large ones. choice is one of its values.
         values: The lowest and the highest value, or the choices.
+        step: Distance of neighbouring values from the lowest one on; None for any number between the bounds.
+        when: The field is searched only where these other searched fields have one of the given values.
     """
 
     kind: Kind
     values: tuple[Any, ...]
+    step: float | None = None
+    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
-    def document(self) -> dict[str, list[Any]]:
+    @property
+    def is_whole(self) -> bool:
+        """Whether its values are whole numbers."""
+        return self.kind in ("randint", "lograndint")
+
+    @property
+    def is_log(self) -> bool:
+        """Whether small values are as frequent as large ones."""
+        return self.kind in ("loguniform", "lograndint")
+
+    @property
+    def size(self) -> int | None:
+        """Number of its values; None if there are infinitely many."""
+        if self.kind == "choice":
+            return len(self.values)
+        low, high = self.values
+        step = self.step or (1 if self.is_whole else None)
+        return None if step is None else math.floor((high - low) / step + _ROUNDING) + 1
+
+    def contains(self, value: Any) -> bool:
+        """Whether it is one of its values."""
+        if self.kind == "choice":
+            return value in self.values
+        low, high = self.values
+        if not isinstance(value, int | float) or not low <= value <= high:
+            return False
+        steps = 0.0 if self.step is None else (value - low) / self.step
+        return abs(steps - round(steps)) < _ROUNDING
+
+    def document(self) -> dict[str, Any]:
         """The form in which recipes write it."""
-        return {self.kind: list(self.values)}
+        step = {} if self.step is None else {STEP: self.step}
+        when = {WHEN: {path: list(values) for path, values in self.when.items()}} if self.when else {}
+        return {self.kind: list(self.values), **step, **when}
 
 
 Space = Mapping[str, Dimension]
@@ -55,7 +98,7 @@ def read_space(values: Mapping[str, Any], known: Collection[str]) -> dict[str, D
         try:
             if path not in known:
                 raise UserError(f"there is no such field to search{_nearest(path, known)}")
-            space[path] = _dimension(value)
+            space[path] = read_dimension(value)
         except UserError as error:
             mistakes.append(f"search_space.{path}={json.dumps(read(value, Any), default=str)}: {error}")
     if not space and not mistakes:
@@ -126,28 +169,64 @@ def _read(value: Any) -> Any:
     return None if isinstance(value, Typed) and value == "null" else value
 
 
-def _dimension(value: Any) -> Dimension:
+def read_dimension(value: Any) -> Dimension:
+    """A dimension from the form in which recipes write it, which reports have too.
+
+    Raises:
+        UserError: It is none.
+    """
     if not isinstance(value, Mapping) or not value:
         raise UserError("give a kind with its values, such as {uniform: [low, high]} or {choice: [a, b]}")
-    if len(value) > 1:
-        raise UserError(f"give one kind, not {' and '.join(map(str, value))}")
-    ((kind, values),) = value.items()
+    kinds = [kind for kind in value if kind not in (STEP, WHEN)]
+    if len(kinds) != 1:
+        raise UserError(f"give one kind, not {' and '.join(map(str, kinds)) or 'none'}")
+    (kind,) = kinds
     if kind not in KINDS:
         raise UserError(f"there is no kind {kind!r}; kinds: {', '.join(KINDS)}")
+    when = _conditions(value.get(WHEN, {}))
     if kind == "choice":
-        return Dimension("choice", _choices(values))
+        if STEP in value:
+            raise UserError("choice takes no step; list its values")
+        return Dimension("choice", _choices(value[kind]), when=when)
+    low, high = _bounds(kind, value[kind])
+    step = _step(kind, value[STEP], high - low) if STEP in value else None
+    return Dimension(cast(Kind, kind), (low, high), step, when)
+
+
+def _bounds(kind: str, values: Any) -> tuple[float, float]:
     if not isinstance(values, list | tuple) or len(values) != 2:
         raise UserError(f"{kind} takes two numbers, the lowest and the highest")
     low, high = _number(values[0]), _number(values[1])
     if low >= high:
         raise UserError(f"{kind} takes the lower number first")
-    if kind == "loguniform" and low <= 0:
-        raise UserError("loguniform takes numbers above 0")
-    if kind == "randint":
-        if not low.is_integer() or not high.is_integer():
-            raise UserError("randint takes whole numbers")
-        return Dimension("randint", (int(low), int(high)))
-    return Dimension(cast(Kind, kind), (low, high))
+    if kind in ("loguniform", "lograndint") and low <= 0:
+        raise UserError(f"{kind} takes numbers above 0")
+    if kind not in ("randint", "lograndint"):
+        return low, high
+    if not low.is_integer() or not high.is_integer():
+        raise UserError(f"{kind} takes whole numbers")
+    return int(low), int(high)
+
+
+def _step(kind: str, value: Any, width: float) -> float:
+    step = _number(value)
+    if kind not in ("uniform", "randint"):
+        raise UserError(f"{kind} takes no step, only uniform and randint do")
+    if not 0 < step <= width:
+        raise UserError(f"step={step:g}: lies between 0 and the distance of the bounds, {width:g}")
+    if kind == "uniform":
+        return step
+    if not step.is_integer():
+        raise UserError(f"step={step:g}: steps of randint are whole numbers")
+    return int(step)
+
+
+def _conditions(value: Any) -> dict[str, tuple[Any, ...]]:
+    """The values of other fields with which a field is searched, by dotted path."""
+    if not isinstance(value, Mapping):
+        raise UserError("when names another searched field with its values, such as when: {lifter.name: supermask}")
+    given = flatten(value)
+    return {path: tuple(values) if isinstance(values, list | tuple) else (values,) for path, values in given.items()}
 
 
 def _choices(values: Any) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from schemas.configs.samplers import SamplerName
 from schemas.configs.train import ErrorMetric, TrainingConfig
 from schemas.job_config import Address, Addresses, JobConfig
 from schemas.typed_text import Unread
@@ -23,6 +24,29 @@ class AshaConfig(JobConfig):
     reduction: float = Field(default=3.0, gt=1)
     """One in this many trials, the best, continues after grace_epochs, and again each time its epochs have grown by
     this factor."""
+
+
+class HyperbandConfig(JobConfig):
+    """HyperBand: several successive halvings (ASHA) that begin to stop trials after different numbers of epochs."""
+
+    grace_epochs: int = Field(default=2, ge=1)
+    """Number of epochs that every trial gets; with unlabeled tracks more than objective.warmup_epochs."""
+
+    reduction: float = Field(default=3.0, gt=1)
+    """As asha.reduction."""
+
+    brackets: int = Field(default=2, ge=2)
+    """Number of halvings among which trials are divided; each one begins reduction times later than the one before."""
+
+
+class MedianConfig(JobConfig):
+    """The median rule: trials whose best error is worse than the median of the others' mean errors are stopped."""
+
+    grace_epochs: int = Field(default=5, ge=1)
+    """Number of epochs that every trial gets; with unlabeled tracks more than objective.warmup_epochs."""
+
+    min_trials: int = Field(default=3, ge=1)
+    """Number of other trials that must have come as far before one is stopped."""
 
 
 class PbtConfig(JobConfig):
@@ -44,8 +68,9 @@ class SearchConfig(JobConfig):
 
     search_space: dict[str, Annotated[Any, Unread()]]
     """What to search: dotted path of a field below, or of a lifter's option, mapped to {loguniform: [1e-4, 1e-2]},
-    {uniform: [low, high]}, {randint: [low, high]} (both included) or {choice: [a, b, …]}; null drops a field that a
-    recipe searches."""
+    {uniform: [low, high]}, {randint: [low, high]} (both included), {lograndint: [low, high]} or {choice: [a, b, …]};
+    null drops a field that a recipe searches. Beside uniform and randint may stand step: 0.1. Beside any,
+    when: {lifter.name: supermask} searches the field only where another searched one has that value."""
 
     labeled: Addresses
     """Labeled tracks: a file or folder (any URI), or a list."""
@@ -62,16 +87,24 @@ class SearchConfig(JobConfig):
     """Total number of trials, or fewer where the search space has fewer combinations. If not given, 20, or every
     combination with sampler=grid. Raise it later to continue."""
 
-    sampler: Literal["tpe", "gp", "random", "grid"] = "tpe"
+    sampler: SamplerName = "tpe"
     """How values are chosen, by Optuna: tpe (near those of good trials), gp (where a Gaussian process expects the
-    best), random, or grid (every combination). The first trial has the config's own values, if they lie in the search
-    space; no values are tried twice."""
+    best), cmaes (a normal distribution that moves), nsga2 (evolution), random, qmc (evenly spread), or grid (every
+    combination). The first trial has the config's own values, if they lie in the search space; no values are tried
+    twice."""
 
-    scheduler: Literal["asha", "pbt", "none"] = "asha"
-    """What happens to trials with worse results: asha (stopped), pbt (continue from better ones), or none (nothing)."""
+    scheduler: Literal["asha", "hyperband", "median", "pbt", "none"] = "asha"
+    """What happens to trials with worse results: asha, hyperband, median (stopped early), pbt (continue from better
+    ones), or none (nothing)."""
 
     asha: AshaConfig = AshaConfig()
     """Options of scheduler=asha."""
+
+    hyperband: HyperbandConfig = HyperbandConfig()
+    """Options of scheduler=hyperband."""
+
+    median: MedianConfig = MedianConfig()
+    """Options of scheduler=median."""
 
     pbt: PbtConfig = PbtConfig()
     """Options of scheduler=pbt."""
@@ -136,12 +169,26 @@ def seconds(duration: str) -> float:
 class TuneConfig(TrainingConfig, SearchConfig):
     """Config of the tune job, which searches hyperparameters: each trial is a training with some values changed."""
 
+    @property
+    def grace_epochs(self) -> int | None:
+        """Number of epochs before the scheduler may stop a trial; None if it stops none."""
+        options = getattr(self, self.scheduler, None)
+        return getattr(options, "grace_epochs", None)
+
     @classmethod
     def contradictions(cls, values: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
         """Refuse values of fields that are searched: whoever gives one may expect that every trial keeps it."""
         space = values.get("search_space")
-        return [
+        searched = space if isinstance(space, Mapping) else {}
+        chosen = values.get("scheduler", cls.model_fields["scheduler"].default)
+        others = {"asha", "hyperband", "median", "pbt"} - {chosen}
+        unused = [
+            f"{path}={value}: is an option of another scheduler than {chosen}; leave it out, or give scheduler={option}"
+            for path, value in given.items()
+            if (option := path.partition(".")[0]) in others
+        ]
+        return unused + [
             f"{path}={value}: the field is searched; leave it out, or give search_space.{path}=null to keep this value"
             for path, value in given.items()
-            if isinstance(space, Mapping) and path in space and path not in SearchConfig.model_fields
+            if path in searched and path not in SearchConfig.model_fields
         ]

@@ -29,7 +29,8 @@ from jobs.command_line.main import main, run_job
 from jobs.command_line.recipes import recipe_names, recipe_path
 from jobs.command_line.submit_arguments import read_submit_config
 from pipelines.lifters.checkpoint import save_lifter
-from pipelines.search.space import own_values, search_space
+from pipelines.search.space import search_space
+from pipelines.search.trial_values import own_values
 from pipelines.synthetic.truth import load_truth
 from pipelines.tune.best_files import write_best
 from pipelines.tune.ranking import Ranking

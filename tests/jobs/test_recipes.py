@@ -15,8 +15,10 @@ from jobs.command_line.arguments import plugin_config, read_config
 from jobs.command_line.job_list import job_names
 from jobs.command_line.main import run_job
 from pipelines.evaluate_detector.plan import plan
+from pipelines.search.conditions import outside
 from pipelines.search.samplers import Sampler
-from pipelines.search.space import outside, own_values, search_space, trial_config
+from pipelines.search.space import search_space
+from pipelines.search.trial_values import own_values, trial_config
 from pipelines.train.data import load_data
 from pipelines.train.loop import LifterTraining
 from pipelines.train.plan import plan_training

@@ -10,7 +10,8 @@ from train.training_samples import person, write
 from tune.search_samples import space_of
 
 from jobs.command_line.arguments import plugin_config, read_config
-from pipelines.search.space import REFUSED, trial_config
+from pipelines.search.space import REFUSED
+from pipelines.search.trial_values import trial_config
 from pipelines.train.data import load_data
 from pipelines.train.plan import plan_training
 from pipelines.training.worker_group import WorkerGroup
@@ -28,6 +29,7 @@ CHANGED: dict[str, Any] = {
     "lifter.causal": True,
     "lifter.scores": True,
     "lifter.dense": True,
+    "lifter.name": "spacetime_transformer",
     "trajectory": True,
     "data.subjects": ["S1"],
     "data.validation_subjects": ["S3"],
@@ -120,7 +122,7 @@ def digest(config: TuneConfig, parameters: dict[str, Any]) -> str:
 def test_every_field_has_another_value():
     lifter = (path for path, _ in paths(plugin_config("lifters", "temporal_conv"), "lifter."))
     training = (path for path, _ in paths(TrainingConfig) if path != "lifter" and not path.startswith("resources."))
-    assert CHANGED.keys() == {*lifter, *training}
+    assert CHANGED.keys() == {"lifter.name", *lifter, *training}
 
 
 @pytest.mark.parametrize("path", CHANGED)

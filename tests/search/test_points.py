@@ -55,6 +55,25 @@ def test_a_wrong_point_is_one_line(given, message):
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_a_point_names_what_is_searched_beside_its_own_choices():
+    space = (
+        "{lifter.name: {choice: [temporal_conv, supermask]}, lifter.share: {uniform: [0.2, 0.8], when: "
+        "{lifter.name: supermask}}, lifter.dropout: {uniform: [0, 0.5], when: {lifter.name: temporal_conv}}}"
+    )
+
+    def read(point: str):
+        config = tune_config(f"points=[{point}]", space=space)
+        return read_points(config, space_of(config))
+
+    masked = {"lifter.name": "supermask", "lifter.share": 0.5}
+    assert read("{lifter.name: supermask, lifter.share: 0.5}") == [masked]
+    assert read("{lifter.dropout: 0.1}") == [{"lifter.name": "temporal_conv", "lifter.dropout": 0.1}]
+    with pytest.raises(UserError, match=r"point 1: gives no lifter\.share, of which the config has no value"):
+        read("{lifter.name: supermask}")
+    with pytest.raises(UserError, match=r"point 1: lifter\.share is searched only beside lifter\.name=supermask"):
+        read("{lifter.share: 0.5}")
+
+
 def test_a_file_without_a_list_is_refused(tmp_path):
     (tmp_path / "points.yaml").write_text("a: 1\n")
     with pytest.raises(UserError, match="holds no list of points"):

@@ -1,15 +1,14 @@
 """Where values come from: the same seed the same values, none twice, and better ones as trials tell."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 from tune.search_samples import RATE, space_of, tune_config
 
 from pipelines.search.optuna_study import Ending
-from pipelines.search.samplers import SAMPLERS, Sampler
-from pipelines.search.space import trial_count
-from schemas.configs.tune import SearchConfig
+from pipelines.search.samplers import Sampler
+from pipelines.search.trial_values import trial_count
+from schemas.configs.samplers import SAMPLERS
+from schemas.errors import UserError
 
 SPACE = (
     "{optimization.learning_rate: {loguniform: [1e-4, 1e-2]}, lifter.channels: {randint: [8, 10]}, "
@@ -26,11 +25,18 @@ def finished(error_mm: float) -> Ending:
     return Ending("finished", {1: error_mm})
 
 
-def test_every_sampler_can_be_named():
-    assert SAMPLERS.keys() == set(get_args(SearchConfig.model_fields["sampler"].annotation))
+def test_an_unknown_sampler_is_answered_with_those_of_the_table():
+    with pytest.raises(UserError) as error:
+        tune_config("sampler=bayes")
+    assert all(f"'{name}'" in str(error.value) for name in SAMPLERS)
 
 
-@pytest.mark.parametrize("name", ["random", "tpe"])
+def test_a_normal_distribution_takes_two_numbers():
+    with pytest.raises(UserError, match=r"sampler=cmaes: takes at least 2 searched numbers .* has 1; give another"):
+        sampler("cmaes", space=f"{{{RATE}: {{loguniform: [1e-4, 1e-2]}}, objective.pose: {{choice: [1, 2]}}}}")
+
+
+@pytest.mark.parametrize("name", ["random", "tpe", "qmc", "cmaes", "nsga2"])
 def test_values_lie_in_the_space_and_follow_from_the_seed(name):
     first, again, other = (sampler(name, f"seed={seed}") for seed in (1, 1, 2))
     drawn = [first.propose(number) for number in range(1, 40)]
@@ -43,24 +49,28 @@ def test_values_lie_in_the_space_and_follow_from_the_seed(name):
     assert all(1 <= values["objective.pose"] <= 3 for values in drawn)
 
 
-@pytest.mark.parametrize("name", ["random", "tpe", "grid"])
+@pytest.mark.parametrize("name", ["random", "tpe", "grid", "qmc", "cmaes", "nsga2"])
 def test_a_search_that_goes_on_chooses_as_one_without_interruption(name):
-    space = "{lifter.channels: {randint: [8, 40]}, lifter.filter_widths: {choice: [[3, 3], [3, 3, 3]]}}"
+    space = (
+        "{lifter.channels: {lograndint: [8, 40]}, lifter.filter_widths: {choice: [[3, 3], [3, 3, 3]]}, "
+        "objective.pose: {uniform: [1, 4], step: 0.5}}"
+    )
     undisturbed, told = sampler(name, space=space), []
-    for number in range(1, 16):
+    for number in range(1, 40):
         values = undisturbed.propose(number)
         told.append((number, values, finished(values["lifter.channels"])))
         undisturbed.tell(*told[-1])
     later = sampler(name, space=space)
     for result in told:
         later.tell(*result)
-    assert later.propose(16) == undisturbed.propose(16)
+    assert later.propose(40) == undisturbed.propose(40)
+    assert all(values["objective.pose"] % 0.5 == 0 for _, values, _ in told), "on its steps"
 
 
-SMALL = "{lifter.channels: {randint: [8, 9]}, optimization.amsgrad: {choice: [true, false]}}"
+SMALL = "{lifter.channels: {randint: [8, 9]}, objective.pose: {uniform: [1, 2], step: 1}}"
 
 
-@pytest.mark.parametrize("name", ["random", "tpe", "gp", "grid"])
+@pytest.mark.parametrize("name", [*SAMPLERS])
 def test_no_values_are_tried_twice_and_a_finite_space_ends(name):
     config = tune_config(f"sampler={name}", space=SMALL)
     assert trial_count(config, space_of(config)) == 4
@@ -68,19 +78,19 @@ def test_no_values_are_tried_twice_and_a_finite_space_ends(name):
     combinations = []
     for number in range(1, 5):
         values = finite.propose(number)
-        combinations.append((values["lifter.channels"], values["optimization.amsgrad"]))
+        combinations.append((values["lifter.channels"], values["objective.pose"]))
         if number % 2:
             finite.tell(number, values, finished(1.0))
-    assert sorted(combinations) == [(8, False), (8, True), (9, False), (9, True)]
+    assert sorted(combinations) == [(8, 1), (8, 2), (9, 1), (9, 2)]
 
 
 def test_values_that_an_earlier_part_of_the_search_tried_are_not_tried_again():
     grid = sampler("grid", space=SMALL)
-    grid.tell(1, {"lifter.channels": 8, "optimization.amsgrad": True}, finished(1.0))
-    grid.tell(2, {"optimization.amsgrad": False, "lifter.channels": 9}, Ending("failed"))
-    grid.resume(3, {"lifter.channels": 9, "optimization.amsgrad": True})
-    assert grid.propose(4) == {"lifter.channels": 8, "optimization.amsgrad": False}
-    grid.tell(3, {"lifter.channels": 9, "optimization.amsgrad": True}, finished(2.0))
+    grid.tell(1, {"lifter.channels": 8, "objective.pose": 1.0}, finished(1.0))
+    grid.tell(2, {"objective.pose": 2.0, "lifter.channels": 9}, Ending("failed"))
+    grid.resume(3, {"lifter.channels": 9, "objective.pose": 1.0})
+    assert grid.propose(4) == {"lifter.channels": 8, "objective.pose": 2.0}
+    grid.tell(3, {"lifter.channels": 9, "objective.pose": 1.0}, finished(2.0))
 
 
 def test_members_of_a_population_may_begin_alike():
@@ -94,7 +104,7 @@ def test_members_of_a_population_may_begin_alike():
 def test_the_first_trial_is_the_config_itself(tmp_path):
     recipe = tmp_path / "own.yaml"
     own = "lifter: {channels: 9, filter_widths: [3, 3, 3]}\noptimization: {learning_rate: 0.002}\n"
-    for name in SAMPLERS.keys() - {"grid"}:
+    for name in ("tpe", "random", "qmc", "nsga2"):
         recipe.write_text(f"{own}objective: {{pose: 1.5}}\n")
         assert sampler(name, str(recipe)).propose(1) == {
             **{RATE: 0.002, "lifter.channels": 9, "lifter.filter_widths": [3, 3, 3], "objective.pose": 1.5},
@@ -107,8 +117,9 @@ def error_mm(values: dict) -> float:
     return 50 + 40 * abs(np.log10(values[RATE]) + 3) + (5 if values["lifter.filter_widths"] == [3, 3] else 0)
 
 
-def test_tpe_learns_where_trials_did_well():
-    learning = sampler("tpe", "seed=3")
+@pytest.mark.parametrize("name", ["tpe", "cmaes", "nsga2"])
+def test_samplers_learn_where_trials_did_well(name):
+    learning = sampler(name, "seed=3")
     errors = []
     for number in range(1, 61):
         values = learning.propose(number)

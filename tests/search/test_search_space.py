@@ -4,7 +4,7 @@ import pytest
 from tune.search_samples import RATE, space_of, tune_config
 
 from jobs.command_line.arguments import read_config
-from pipelines.search.space import trial_config, trial_count
+from pipelines.search.trial_values import trial_config, trial_count
 from schemas.configs.search_space import Dimension, short_names
 from schemas.configs.tune import TuneConfig, seconds
 from schemas.errors import UserError
@@ -89,7 +89,31 @@ def test_choices_are_what_the_training_config_takes():
         ("{lifter.channels: {uniform: [8, 16]}}", "input should be a valid integer"),
         ("{lifter.channels: {randint: [8.5, 16]}}", "randint takes whole numbers"),
         ("{lifter.filter_widths: {choice: [[3, 3], [2, 3]]}}", "filter widths are odd numbers"),
-        ("{lifter.name: {choice: [temporal_conv]}}", "one lifter is searched at a time"),
+        ("{lifter.name: {choice: [temporal_con]}}", "unknown plug-in 'temporal_con'"),
+        (
+            "{lifter.name: {choice: [temporal_conv, supermask]}, lifter.share: {uniform: [0.1, 1]}}",
+            "lifter.share: temporal_conv has no such option; give when: {lifter.name: [supermask]} beside it",
+        ),
+        ("{lifter.dropout: {uniform: [0, 0.5], when: {objective.pose: 1}}}", "objective.pose is not searched"),
+        (
+            "{objective.pose: {uniform: [1, 2]}, lifter.dropout: {uniform: [0, 0.5], when: {objective.pose: 1}}}",
+            "when: objective.pose is a uniform; only choices can be named",
+        ),
+        (
+            "{lifter.name: {choice: [temporal_conv]}, "
+            "lifter.dropout: {uniform: [0, 0.5], when: {lifter.name: supermask}}}",
+            "when: lifter.name is never supermask; its choices: temporal_conv",
+        ),
+        (
+            "{objective.pose: {choice: [1, 2], when: {trajectory: true}}, trajectory: {choice: [true], when: "
+            "{objective.pose: 1}}}",
+            "fields need each other",
+        ),
+        ("{lifter.dropout: {uniform: [0, 0.5], when: yes}}", "when names another searched field with its values"),
+        ("{lifter.dropout: {uniform: [0, 0.5], step: 1}}", "step=1: lies between 0 and the distance of the bounds"),
+        ("{lifter.channels: {randint: [8, 64], step: 0.5}}", "steps of randint are whole numbers"),
+        ("{optimization.learning_rate: {loguniform: [1, 2], step: 1}}", "loguniform takes no step"),
+        ("{lifter.channels: {lograndint: [0, 64]}}", "lograndint takes numbers above 0"),
         ("{resources.num_workers: {randint: [1, 2]}}", "cannot be searched: who computes changes no result"),
         ("{data.fps: {choice: [25, 50]}}", "cannot be searched: errors on other frames cannot be compared"),
         ("{metric: {choice: [mpjpe_mm, p_mpjpe_mm]}}", "errors of different kinds cannot be compared"),
@@ -123,7 +147,7 @@ def test_a_population_shares_its_network_and_changes_what_may_change():
         space_of(tune_config(*pbt, space="{lifter.channels: {choice: [16, 32]}}"))
     with pytest.raises(UserError, match="fixed once a training has begun; scheduler=pbt changes optim"):
         space_of(tune_config(*pbt, space="{optimization.batch_size: {choice: [16, 32]}}"))
-    with pytest.raises(UserError, match="which tpe cannot learn from; give sampler=random or grid"):
+    with pytest.raises(UserError, match="which tpe cannot learn from; give sampler=random or qmc"):
         space_of(tune_config("scheduler=pbt", "sampler=tpe"))
     assert space_of(tune_config(*pbt, space="{objective.bone_length: {uniform: [0, 2]}}"))
 

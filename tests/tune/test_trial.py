@@ -14,7 +14,7 @@ from ray.train._internal.session import _TrainingResult
 from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME
 from tune.search_samples import RATE, tune_config
 
-from pipelines.search.space import trial_config
+from pipelines.search.trial_values import trial_config
 from pipelines.training.checkpoints import STATE_FILE
 from pipelines.training.reports import EpochReport
 from pipelines.tune import trial_training

@@ -5,7 +5,7 @@ from tune.search_samples import RATE, space_of, tune_config
 
 from pipelines.search.optuna_study import Ending
 from pipelines.search.samplers import Beginning, Sampler, known_combinations
-from pipelines.search.space import trial_count
+from pipelines.search.trial_values import trial_count
 from pipelines.tune import trial_records
 from pipelines.tune.run import TuneJob
 from pipelines.tune.trial_records import State, TrialRecord
@@ -53,6 +53,25 @@ def test_its_ended_trials_are_learned_from_and_not_tried_again(earlier):
 def test_trials_with_another_value_of_what_is_searched_no_more_are_left_out(earlier):
     _, trials = read(earlier, f"{CHANNELS}=1024", space=f"{{{RATE}: {{loguniform: [1e-4, 1e-2]}}}}")
     assert [values for values, _ in trials] == [{RATE: 0.001}, {RATE: 0.01}]
+
+
+def test_of_a_search_over_lifters_the_trials_of_the_lifter_that_is_searched_now_are_taken(tmp_path):
+    space = (
+        "{lifter.name: {choice: [temporal_conv, supermask]}, lifter.dropout: {uniform: [0, 0.5], when: "
+        "{lifter.name: temporal_conv}}, lifter.share: {uniform: [0.2, 0.8], when: {lifter.name: supermask}}}"
+    )
+    config = tune_config(f"output={tmp_path}/earlier", space=space)
+    TuneJob(config, space_of(config), 2, "digest").manifest.write(config.output, "run", "search.json")
+    tried = [
+        {"lifter.name": "supermask", "lifter.share": 0.4},
+        {"lifter.name": "temporal_conv", "lifter.dropout": 0.1},
+    ]
+    for number, values in enumerate(tried, start=1):
+        trial_records.write_trial(config.output, TrialRecord(number, "run", values, "finished", {1: 90.0}))
+    _, same = read(config.output, space=space)
+    assert [values for values, _ in same] == tried
+    _, plain = read(config.output, space="{lifter.dropout: {uniform: [0, 0.5]}}")
+    assert [values for values, _ in plain] == [{"lifter.dropout": 0.1}]
 
 
 @pytest.mark.parametrize(

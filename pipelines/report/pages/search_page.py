@@ -19,7 +19,7 @@ from plotly.graph_objects import Figure
 from pipelines.report.document import chart, escape, facts, heading, note
 from pipelines.report.pages.figures import figure, figures_page, log_axis, long_table, side_by_side
 from pipelines.search import optuna_study
-from schemas.configs.search_space import Dimension, Space, short_names
+from schemas.configs.search_space import Dimension, Space, read_dimension, short_names
 from schemas.configs.train import ERROR_NAMES
 
 # More curves would hide each other, and more rows would not be read; report.json has all of them.
@@ -35,6 +35,9 @@ _MARK = "#1f7ae0"
 _COLOURS = [[0, "#1668dc"], [0.25, "#2fa39a"], [0.6, "#a9a596"], [1, "#b59d8c"]]
 _HIDDEN = {"size": 1, "color": "rgba(0,0,0,0)"}
 
+# In place of a value of trials in which a field was not searched, because another one had another value.
+_NOT_SEARCHED = "–"
+
 Trial = Mapping[str, Any]
 
 
@@ -44,11 +47,7 @@ def search_page(report: Mapping[str, Any]) -> str:
     Args:
         report: The content of the search's `report.json`.
     """
-    space = {
-        path: Dimension(kind, tuple(values))
-        for path, given in report["search_space"].items()
-        for kind, values in given.items()
-    }
+    space = {path: read_dimension(given) for path, given in report["search_space"].items()}
     trials = best_first(report["trials"])
     # Repeats have the values of other trials, and would count twice. Version 0.1.0 had none.
     proposed = [trial for trial in trials if not trial.get("repeats")]
@@ -102,7 +101,7 @@ def _facts(report: Mapping[str, Any]) -> dict[str, object]:
 def _coordinates(space: Space, scored: Sequence[Trial]) -> str:
     """Parallel coordinates: an axis for each parameter, the error on the last."""
     errors = [trial["error_mm"] for trial in scored]
-    axes = [_axis(path, dimension, [t["parameters"][path] for t in scored]) for path, dimension in space.items()]
+    axes = [_axis(path, dimension, scored) for path, dimension in space.items()]
     if len({trial["epochs"] for trial in scored}) > 1:
         axes.append({"label": "epochs", "values": [trial["epochs"] for trial in scored], "tickformat": "d"})
     axes.append({"label": "error, mm", "values": errors})
@@ -113,23 +112,31 @@ def _coordinates(space: Space, scored: Sequence[Trial]) -> str:
     return chart("coordinates", [trace], layout, label="Parameters and error of each trial", height_px=420)
 
 
-def _axis(path: str, dimension: Dimension, values: Sequence[Any]) -> dict[str, Any]:
+def _axis(path: str, dimension: Dimension, trials: Sequence[Trial]) -> dict[str, Any]:
     parent, _, name = path.rpartition(".")
-    axis: dict[str, Any] = {"label": f"{parent}.<br>{name}" if parent else name}
+    given = [trial["parameters"].get(path, _NOT_SEARCHED) for trial in trials]
     if dimension.kind == "choice":
-        names = [json.dumps(value) for value in dimension.values]
-        places = [names.index(json.dumps(value)) for value in values]
-        texts = [escape(_shown(value)) for value in dimension.values]  # Plotly reads HTML in texts
-        span = [-0.3, len(names) - 0.7]
-        return axis | {"values": places, "tickvals": list(range(len(names))), "ticktext": texts, "range": span}
-    low, high = dimension.values
-    if dimension.kind == "loguniform":
-        low, high = math.log10(low), math.log10(high)
-        ticks = [low + (high - low) * part / 4 for part in range(5)]
-        texts = [f"{10**tick:.2g}" for tick in ticks]
-        logs = [math.log10(value) for value in values]
-        return axis | {"values": logs, "range": [low, high], "tickvals": ticks, "ticktext": texts}
-    return axis | {"values": list(values), "range": [low, high]}
+        names = [*map(json.dumps, dimension.values)]
+        numbers = [None if value == _NOT_SEARCHED else names.index(json.dumps(value)) for value in given]
+        ticks = dict(enumerate(escape(_shown(value)) for value in dimension.values))  # Plotly reads HTML in texts
+        low, high, margin = 0.0, len(names) - 1.0, 0.3
+    else:
+        scale = math.log10 if dimension.is_log else float
+        numbers = [None if value == _NOT_SEARCHED else scale(value) for value in given]
+        low, high, margin = *map(scale, dimension.values), 0.0
+        places = [low + (high - low) * part / 4 for part in range(5)]
+        ticks = {place: f"{10**place if dimension.is_log else place:.2g}" for place in places}
+    axis = {"label": f"{parent}.<br>{name}" if parent else name}
+    if None in numbers:  # lines have to pass every axis
+        missing = low - (0.25 * (high - low) or 1.0)
+        numbers, ticks = [missing if number is None else number for number in numbers], {missing: _NOT_SEARCHED} | ticks
+        low = missing
+    return axis | {
+        "values": numbers,
+        "range": [low - margin, high + margin],
+        "tickvals": list(ticks),
+        "ticktext": list(ticks.values()),
+    }
 
 
 def _importance(space: Space, trials: Sequence[Trial]) -> list[str]:
@@ -139,10 +146,28 @@ def _importance(space: Space, trials: Sequence[Trial]) -> list[str]:
     # With one parameter, or with equal errors, there is nothing to compare.
     if len(space) < 2 or len(finished) < _FEWEST_FOR_IMPORTANCE or len(errors) < 2:
         return []
-    drawn = optuna_plots.plot_param_importances(_study(space, finished))
+    study = _study(space, finished)
+    drawn = optuna_plots.plot_param_importances(study)
     caption = "How much each decides whether a finished trial is a good one."
-    chart = _optuna_chart("importance", drawn, "Importance of each parameter", ("share", ""))
-    return [figure("Which parameters matter", chart, caption)]
+    bars = _optuna_chart("importance", drawn, "Importance of each parameter", ("share", ""))
+    most = list(optuna.importance.get_param_importances(study))[:2]
+    return [figure("Which parameters matter", bars, caption), *([_contour(study, space, most)] if most[1:] else [])]
+
+
+def _contour(study: optuna.Study, space: Space, names: Sequence[str]) -> str:
+    """The error over the two parameters that matter most."""
+    names = sorted(names)  # as Optuna puts them on the axes
+    drawn = optuna_plots.plot_contour(study, names)
+    shown = {"colorscale": _COLOURS, "reversescale": False, "colorbar": {"title": {"text": "mm"}}}
+    drawn.update_traces(shown, selector={"type": "contour"})
+    drawn.update_traces(marker={"color": _MARK, "showscale": False}, selector={"type": "scatter"})
+    paths = {name: path for path, name in short_names(space).items()}
+    for name, update_axis in zip(names, (drawn.update_xaxes, drawn.update_yaxes), strict=True):
+        if space[paths[name]].is_log:
+            update_axis(log_axis(space[paths[name]].values))
+    label = f"Error by {names[0]} and {names[1]}"
+    chart = _optuna_chart("contour", drawn, label, (names[0], names[1]))
+    return figure(label, chart, "Finished trials, and the error between them, of the two that matter most.")
 
 
 def _history(study: optuna.Study) -> str:
@@ -169,7 +194,7 @@ def _slices(study: optuna.Study, space: Space) -> Iterator[str]:
     for number, (path, name) in enumerate(short_names(space).items()):
         drawn = optuna_plots.plot_slice(study, [name])
         drawn.update_traces(marker={"color": _MARK, "opacity": 0.9, "showscale": False})
-        if space[path].kind == "loguniform":
+        if space[path].is_log:
             drawn.update_xaxes(log_axis(space[path].values))
         yield figure(f"Error by {name}", _optuna_chart(f"slice-{number}", drawn, f"Error by {name}", (name, _ERROR)))
 
@@ -192,6 +217,7 @@ def _study(space: Space, trials: Sequence[Trial]) -> optuna.Study:
             if space[path].kind == "choice"
             else trial["parameters"][path]
             for path, name in short_names(space).items()
+            if path in trial["parameters"]
         }
         # Version 0.1.0 did not write the warm-up.
         warmup = trial.get("warmup_epochs", 0)
@@ -221,7 +247,7 @@ def _row(space: Space, trial: Trial) -> list[object]:
     return [
         trial["trial"],
         "–" if score_mm is None else f"{score_mm:.1f}",
-        *(_shown(trial["parameters"][path]) for path in space),
+        *(_shown(trial["parameters"].get(path, _NOT_SEARCHED)) for path in space),
         "–" if trial["best_epoch"] is None else trial["best_epoch"],
         trial["epochs"],
         f"{trial['seconds']:,.0f} s",

@@ -84,6 +84,33 @@ def test_importance_is_measured_on_finished_trials():
     assert 'id="importance"' not in search_page(search(8)), "too few finished trials"
 
 
+def test_the_error_is_drawn_over_the_two_parameters_that_matter_most():
+    html = search_page(search())
+    contour, points, *_ = chart(html, "contour")["traces"]
+    two = chart(html, "importance")["traces"][0]["y"][-2:]
+    axes = chart(html, "contour")["layout"]
+    assert [axes[axis]["title"]["text"] for axis in ("xaxis", "yaxis")] == sorted(two)
+    rates = [t["parameters"][RATE] for t in search()["trials"] if t["state"] == "finished"]
+    assert sorted(points["y"]) == pytest.approx(sorted(rates))
+    assert contour["type"] == "contour"
+    assert len(points["x"]) == sum(t["state"] == "finished" for t in search()["trials"])
+
+
+def test_a_field_that_is_searched_beside_one_choice_alone_has_a_place_for_the_others():
+    content = search()
+    content["search_space"] = SPACE | {WEIGHT: {"uniform": [0, 2], "when": {AMSGRAD: [True]}}}
+    for one in content["trials"]:
+        if not one["parameters"][AMSGRAD]:
+            del one["parameters"][WEIGHT]
+    html = search_page(content)
+    axis = chart(html, "coordinates")["traces"][0]["dimensions"][2]
+    assert (axis["tickvals"][0], axis["ticktext"][0], axis["range"]) == (-0.5, "–", [-0.5, 2.0])
+    assert axis["values"].count(-0.5) == sum(
+        WEIGHT not in t["parameters"] for t in content["trials"] if t["error_mm"] is not None
+    )
+    assert '<td class="number">–</td>' in html or "<td>–</td>" in html
+
+
 def test_charts_show_scored_trials_under_their_numbers():
     content = search()
     html = search_page(content)
@@ -131,7 +158,7 @@ def test_a_search_without_a_finished_trial_says_so():
 def test_a_browser_shows_the_page(open_page, screenshot):
     for scheme in ("light", "dark"):
         page = open_page(search_page(search()), color_scheme=scheme)
-        page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 8")
+        page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 9")
         page.wait_for_selector("#coordinates canvas.gl-canvas-context")
         page.wait_for_function(
             "[...document.querySelectorAll('.chart')].every((c) => c.querySelector('svg').clientWidth <= c.clientWidth)"
