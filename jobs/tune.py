@@ -191,17 +191,20 @@ def show(report: dict[str, Any]) -> None:
     console.print()
     paths = list(report["search_space"])
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("trial", "state", *short_names(paths).values(), "mm", "epochs"):
-        table.add_column(column, justify="right" if column in ("mm", "epochs") else "left", no_wrap=True)
+    others = [name for name in report["metrics"] if name != report["metric"]]
+    for column in ("trial", "state", *short_names(paths).values(), "mm", *others, "epochs"):
+        right = column in ("mm", "epochs", *others)
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
     # Repeats have the values of other trials; their mean stands below.
     trials = best_first(trial for trial in report["trials"] if not trial["repeats"])
     for trial in trials[:TRIALS_SHOWN]:
         score = trial["error_mm"]
         table.add_row(
-            trial["trial"],
+            trial["trial"] + ("*" if trial["trial"] in report["front"] else ""),
             trial["state"],
             *(value(trial["parameters"].get(path, "–")) for path in paths),
             "" if score is None else f"{score:.1f}",
+            *(f"{trial['measures'][name]:,.4g}" if name in trial["measures"] else "" for name in others),
             str(trial["epochs"]),
         )
     console.print(table)
@@ -214,5 +217,7 @@ def show(report: dict[str, Any]) -> None:
     console.print()
     error = f"{best['error_mm']:.1f} mm {ERROR_NAMES[report['metric']]}"
     console.print(f"best      trial {best['trial']}, {error} held out")
+    if report["front"]:
+        console.print(f"front     *: {output}/front/{report['front'][0]}.yaml and so on, a recipe for each")
     console.print(f"output    {output}/best.pt, /best.yaml, /search.html, /report.json")
     console.print(f"train it  raylift train {output}/best.yaml output={output}/best")

@@ -27,10 +27,14 @@ class Ending:
         state: `finished` after its last epoch, `stopped` by the scheduler, `infeasible` because of its own values (such
             as a network too large for the memory), or `failed` for a reason that says nothing about its values.
         scores_mm: Validation error after each epoch that counts, mm; the smallest one is the result of the trial.
+        metrics: The results of a finished trial of a search by several metrics.
+        excess: By constraint, how far the trial lies beyond it; not above 0 if it keeps to it.
     """
 
     state: Literal["finished", "stopped", "infeasible", "failed"]
     scores_mm: Mapping[int, float] = field(default_factory=dict)
+    metrics: tuple[float, ...] = ()
+    excess: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def optuna_state(self) -> TrialState:
@@ -40,9 +44,11 @@ class Ending:
         return TrialState.FAIL if self.state == "failed" else TrialState.PRUNED
 
     @property
-    def value(self) -> float | None:
-        """The result; None unless it is finished."""
-        return min(self.scores_mm.values()) if self.state == "finished" else None
+    def values(self) -> list[float] | None:
+        """The results, one for each metric; None unless it is finished."""
+        if self.state != "finished":
+            return None
+        return list(self.metrics) or [min(self.scores_mm.values())]
 
 
 def draw(space: Space, trial: optuna.trial.Trial) -> dict[str, Any]:
@@ -80,7 +86,7 @@ def ended_trial(space: Space, parameters: Mapping[str, Any], ending: Ending) -> 
     """
     trial = optuna.trial.create_trial(
         state=ending.optuna_state,
-        value=ending.value,
+        values=ending.values,
         params=labels(space, parameters),
         distributions={path: distribution(space[path]) for path in parameters},
         intermediate_values=dict(ending.scores_mm),
@@ -92,11 +98,14 @@ def ended_trial(space: Space, parameters: Mapping[str, Any], ending: Ending) -> 
 
 def end_trial(study: optuna.Study, trial: optuna.trial.Trial, ending: Ending) -> None:
     """End a trial that a study has proposed."""
-    for epoch, score_mm in ending.scores_mm.items():
-        trial.report(score_mm, epoch)
+    if len(study.directions) == 1:  # with several metrics Optuna takes results of whole trials only
+        for epoch, score_mm in ending.scores_mm.items():
+            trial.report(score_mm, epoch)
     if ending.state == "infeasible":
         trial.set_constraint(TRAINABLE, 1.0)
-    study.tell(trial, ending.value, state=ending.optuna_state)
+    for constraint, excess in ending.excess.items():
+        trial.set_constraint(constraint, excess)
+    study.tell(trial, ending.values, state=ending.optuna_state)
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:

@@ -9,7 +9,8 @@ from typing import Any
 
 from pipelines.search.conditions import combinations, in_order
 from pipelines.search.trial_values import get, longest_warmup, set_all, training_values
-from schemas.configs.samplers import SAMPLERS
+from schemas.configs.samplers import SAMPLERS, SamplerKind
+from schemas.configs.search_metrics import METRIC_NAMES, read_limits
 from schemas.configs.search_space import LIFTER, Dimension, Space, flatten_space, read_space
 from schemas.configs.train import TrainConfig, TrainingConfig
 from schemas.configs.tune import TuneConfig
@@ -111,6 +112,10 @@ def _contradictions(config: TuneConfig) -> Iterator[str]:
     sampler = SAMPLERS[config.sampler]
     if sampler.is_exhaustive and config.trials is not None:
         yield f"trials={config.trials}: sampler={config.sampler} tries each combination once; leave trials out"
+    if not isinstance(config.metric, str):
+        yield from _of_fronts(config, sampler)
+    if unknown := [limit.text for limit in read_limits(config.constraints) if limit.metric not in METRIC_NAMES]:
+        yield f"constraints: {unknown[0]}: there is no such metric; metrics: {', '.join(METRIC_NAMES)}"
     if config.repeat_best and config.scheduler == "pbt":
         yield (
             f"repeat_best={config.repeat_best}: scheduler=pbt changes values while trials run, so that there is "
@@ -124,6 +129,17 @@ def _contradictions(config: TuneConfig) -> Iterator[str]:
             f"sampler={config.sampler}: scheduler=pbt changes values while trials run, which {config.sampler} cannot "
             f"learn from; give sampler={others}"
         )
+
+
+def _of_fronts(config: TuneConfig, sampler: SamplerKind) -> Iterator[str]:
+    """What does not go with several metrics."""
+    metrics = f"metric=[{', '.join(config.metrics)}]"
+    if config.scheduler != "none":
+        yield f"{metrics}: scheduler={config.scheduler} compares trials by one metric alone; give scheduler=none"
+    if not sampler.finds_fronts:
+        yield f"{metrics}: sampler={config.sampler} learns from one metric alone; give another, such as tpe or nsga2"
+    if config.repeat_best:
+        yield f"repeat_best={config.repeat_best}: {metrics} has no single best to be repeated; leave it out"
 
 
 def _lifter_options(config: TuneConfig, plugins: PluginConfigs) -> dict[str, list[str]]:

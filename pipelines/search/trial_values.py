@@ -79,7 +79,7 @@ def trial_config(config: TuneConfig, parameters: Mapping[str, Any], output: str)
 def training_values(config: TuneConfig) -> dict[str, Any]:
     """The nested values of the training that a search repeats, to be changed."""
     values = config.model_dump(include=set(TrainConfig.model_fields))
-    return copy.deepcopy(values)
+    return copy.deepcopy(values) | {"metric": config.error_metric}
 
 
 def set_all(values: dict[str, Any], parameters: Mapping[str, Any]) -> None:

@@ -46,4 +46,4 @@ def score_test(config: TuneConfig, number: int) -> float:
     tracks = [track for track in choose_tracks(chosen, card) if track.positions_layout is not None]
     scores = evaluate(model.to(choose_device(chosen.device)), card, read_rows(tracks), flip=chosen.flip)
     assert scores.average is not None
-    return scores.average.metrics[config.metric]
+    return scores.average.metrics[config.error_metric]

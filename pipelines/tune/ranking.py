@@ -1,9 +1,10 @@
 """Which trials of a search are best, which of them are trained again with other seeds, and whose models are kept."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipelines.tune.trial_records import TrialRecord
+from schemas.configs.search_metrics import Limit, dominates, read_limits
 from schemas.configs.tune import TuneConfig
 
 SEED = "optimization.seed"
@@ -21,7 +22,9 @@ class Ranking:
         records: All trials, by number.
         proposed: The trials whose values were proposed; the others repeat some of them with other seeds.
         default: The one with the config's own values, which others are compared with; None if it is not finished.
-        best_first: The finished ones, by their own error.
+        best_first: The finished ones, by their own error; those that keep to the constraints come first.
+        front: Those that keep to the constraints and than which no other one is better in every metric; with a single
+            metric the best one alone.
     """
 
     def __init__(self, config: TuneConfig, own: Mapping[str, Any], records: Iterable[TrialRecord]) -> None:
@@ -30,7 +33,23 @@ class Ranking:
         self.proposed = [record for record in self.records if record.repeats is None]
         finished = [record for record in self.proposed if record.state == "finished"]
         self.default = next((record for record in finished if record.parameters == own), None)
-        self.best_first = sorted(finished, key=_by_error)
+        self.best_first = sorted(finished, key=lambda record: (bool(self.broken(record)), *_by_error(record)))
+        self.front = self.best_first[:1] if len(config.metrics) == 1 else self._front(config.metrics)
+
+    def broken(self, record: TrialRecord) -> list[Limit]:
+        """The constraints that a trial does not keep to."""
+        found = results(self._config, record)
+        limits = read_limits(self._config.constraints)
+        return [limit for limit in limits if limit.metric not in found or limit.excess(found) > 0]
+
+    def _front(self, metrics: Sequence[str]) -> list[TrialRecord]:
+        found = {record.number: results(self._config, record) for record in self.best_first}
+        able = [r for r in self.best_first if not self.broken(r) and found[r.number].keys() >= {*metrics}]
+        return [
+            record
+            for record in able
+            if not any(dominates(found[other.number], found[record.number], metrics) for other in able)
+        ]
 
     @property
     def to_repeat(self) -> list[TrialRecord]:
@@ -77,19 +96,26 @@ class Ranking:
     def kept(self) -> set[int]:
         """Numbers of the trials whose models stay in the output."""
         finished = sorted((r for r in self.records if r.state == "finished"), key=_by_error)
-        kept = [*finished[: self._config.keep_models], *filter(None, (self.default, self.best))]
+        kept = [*finished[: self._config.keep_models], *self.front, *filter(None, (self.default, self.best))]
         return {record.number for record in kept}
 
     @property
     def trials_since_best(self) -> int:
-        """How many proposed trials have ended since the best one."""
-        if not self.best_first:
+        """How many proposed trials have ended since the best one, or the last one of the front."""
+        if not self.front:
             return 0
-        return sum(record.ended and record.number > self.best_first[0].number for record in self.proposed)
+        last = max(record.number for record in self.front)
+        return sum(record.ended and record.number > last for record in self.proposed)
 
     def _mean_mm(self, trial: TrialRecord) -> float:
         repeats = self.repeats_of(trial)
         return sum(record.best_mm or 0.0 for record in repeats) / len(repeats)
+
+
+def results(config: TuneConfig, record: TrialRecord) -> dict[str, float]:
+    """All numbers that a trial has by which it may be compared, by metric."""
+    error = {} if record.best_mm is None else {config.error_metric: record.best_mm}
+    return {**record.measures, **error}
 
 
 def _by_error(record: TrialRecord) -> tuple[float, int]:

@@ -27,6 +27,7 @@ from pipelines.train.run import data_digest
 from pipelines.tune import search_report, trial_records
 from pipelines.tune.capacity import TRIAL_MEMORY_BYTES, TrialCapacity
 from pipelines.tune.held_out_test import require_apart
+from pipelines.tune.lifter_costs import LifterCosts
 from pipelines.tune.placement_groups import PlacementGroupCleaner
 from pipelines.tune.population import Population
 from pipelines.tune.ranking import Ranking
@@ -37,6 +38,7 @@ from pipelines.tune.trial_records import MANIFEST, TrialRecord
 from pipelines.tune.tune_adapter import BudgetStopper, SearchCallback, TrialSource
 from pipelines.tune.warm_start import read_earlier
 from schemas.configs.search_space import Space
+from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
 from schemas.job_config import PluginConfigs, defaults, flatten
@@ -133,6 +135,8 @@ def prepare(config: TuneConfig, plugins: PluginConfigs) -> TuneJob:
     points = read_points(config, space)
     training = trial_config(config, {}, config.output)
     require_apart(config, plan_training(training))
+    for error in set(config.metrics) & set(ERROR_NAMES) - {config.error_metric}:
+        plan_training(training.model_copy(update={"metric": error}))  # refuses those that cannot be measured
     data = data_digest(training)
     beginning = Beginning(points, read_earlier(config, space, data))
     trials = trial_count(config, space, known_combinations(config, space, beginning))
@@ -184,11 +188,18 @@ def execute(job: TuneJob, capacity: TrialCapacity, run: runs.Run, listener: Sear
         RunFailed: The output cannot be written.
     """
     job.manifest.write(job.config.output, run.run_id, MANIFEST)
-    search = Search(job.config, job.space, run, listener, job.beginning)
+    search = Search(job.config, job.space, run, listener, job.beginning, _costs(job.config))
     _train(job, capacity, search)
     search.repeat_best()
     _train(job, capacity, search)
     return search_report.write_report(search, job.data, run)
+
+
+def _costs(config: TuneConfig) -> LifterCosts | None:
+    """Measures what the lifters cost, if trials are compared by it."""
+    if not config.costs:
+        return None
+    return LifterCosts(config, plan_training(trial_config(config, {}, config.output)))
 
 
 def _train(job: TuneJob, capacity: TrialCapacity, search: Search) -> None:

@@ -11,9 +11,11 @@ from pipelines.search.samplers import NOTHING_KNOWN, Beginning, Sampler, known_c
 from pipelines.search.trial_values import own_values, trial_config, trial_count
 from pipelines.tune import trial_records
 from pipelines.tune.best_files import write_best
+from pipelines.tune.lifter_costs import LifterCosts
 from pipelines.tune.ranking import SEED, Ranking
 from pipelines.tune.trial_records import TrialRecord
 from pipelines.tune.warm_start import ending_of
+from schemas.configs.search_metrics import read_limits
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig, seconds
 from schemas.errors import RunFailed, UserError
@@ -52,6 +54,7 @@ class Search:
         run: The search's MLflow run, of which each trial gets a child run.
         listener: Follows the progress.
         beginning: What is known before the first trial.
+        costs: Measures what the lifters of trials cost; None if nobody asks for it.
 
     Attributes:
         run: The search's MLflow run.
@@ -66,8 +69,10 @@ class Search:
         run: runs.Run,
         listener: SearchListener,
         beginning: Beginning = NOTHING_KNOWN,
+        costs: LifterCosts | None = None,
     ) -> None:
         self.config, self.space = config, space
+        self.costs = costs
         self.failure: RunFailed | None = None
         self.repeating = False
         self.run, self._listener = run, listener
@@ -91,6 +96,8 @@ class Search:
         self._without_models: set[int] = set()
         self._runs: dict[int, runs.Run] = {}
         self._started_at: dict[int, float] = {}
+        # Errors on held-out people by number of the trial and epoch.
+        self._validation: dict[tuple[int, int], Mapping[str, float]] = {}
 
     @property
     def ranking(self) -> Ranking:
@@ -136,14 +143,17 @@ class Search:
         else:
             repeats, parameters = None, self._sampler.propose(number)
         folder, mistake, warmup = trial_records.trial_folder(self.config.output, number), None, 0
+        measures: dict[str, float] = {}
         try:
             training = trial_config(self.config, parameters, folder)
             settings, warmup = training.model_dump(mode="json"), training.warmup_epochs
+            measures = self.costs.of(training) if self.costs else {}
+            mistake = self._too_large(measures)
         except UserError as error:
             settings, mistake = parameters, str(error)
         tags = {"raylift.job": "train", "raylift.trial": trial_records.trial_name(number)}
         run = self.run.child(f"trial {trial_records.trial_name(number)}", settings, tags, before and before.run_id)
-        record = TrialRecord(number, run.run_id, parameters, warmup_epochs=warmup, repeats=repeats)
+        record = TrialRecord(number, run.run_id, parameters, warmup_epochs=warmup, measures=measures, repeats=repeats)
         if before is not None:
             record = replace(record, seconds=before.seconds, exploited=before.exploited)
         self._runs[number] = run
@@ -158,6 +168,7 @@ class Search:
         """A trial has ended an epoch; after an interruption it reports the earlier ones again, which MLflow has."""
         record = self.records[number]
         self.records[number] = replace(record, scores_mm=record.scores_mm | {epoch: score_mm})
+        self._validation[number, epoch] = metrics.get("validation", {})
         self._runs[number].log_metrics(metrics, step=epoch)
         self._listener.epoch(self.records[number])
 
@@ -177,9 +188,10 @@ class Search:
         """A trial has trained to its last epoch; `report` is its training's."""
         best, best_mm = report["best_epoch"], report["best_validation_mm"]
         scores_mm = self.records[number].scores_mm | {best: best_mm}
+        measures = {**self._validation.get((number, best), {}), **self.records[number].measures}
         self._runs[number].log_json(report, "report.json")
         self._runs[number].log_tags({"raylift.data": report["data"], "raylift.state": "finished"})
-        self._end(number, "FINISHED", state="finished", scores_mm=scores_mm, best_epoch=best)
+        self._end(number, "FINISHED", state="finished", scores_mm=scores_mm, best_epoch=best, measures=measures)
         with self._keep_failure():
             trial_records.remove_checkpoints(self.config.output, number)
 
@@ -199,6 +211,23 @@ class Search:
         for number in self._started_at:
             self._runs[number].end("KILLED")
         self._started_at.clear()
+
+    def measure_in_quiet(self) -> None:
+        """Measure what the lifters of finished trials cost once more, as no trial runs beside them now."""
+        if self.costs is None or "lift_frames_per_s" not in self.config.costs:
+            return
+        self.costs.forget()
+        for record in self.ranking.best_first:
+            folder = trial_records.trial_folder(self.config.output, record.number)
+            measures = self.costs.of(trial_config(self.config, record.parameters, folder))
+            self._write(replace(record, measures=record.measures | measures))
+
+    def _too_large(self, measures: Mapping[str, float]) -> str | None:
+        """Which limit on parameters a lifter breaks; None if it may be trained."""
+        for limit in read_limits(self.config.constraints):
+            if limit.metric == "parameters" and limit.excess(measures) > 0:
+                return f"{limit.text}: the lifter has {measures['parameters']:,.0f}"
+        return None
 
     def note_run_ids(self) -> None:
         """Note the MLflow runs of trials that began and ended while the server was away, if it is back."""
@@ -245,4 +274,4 @@ class Search:
 
     def _tell(self, record: TrialRecord) -> None:
         if record.repeats is None:
-            self._sampler.tell(record.number, record.parameters, ending_of(record))
+            self._sampler.tell(record.number, record.parameters, ending_of(self.config, record))

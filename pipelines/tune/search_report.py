@@ -9,12 +9,13 @@ from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import runs
 from pipelines.search.trial_values import own_values
 from pipelines.tune import trial_records, verdict
-from pipelines.tune.best_files import write_best
+from pipelines.tune.best_files import write_best, write_front
 from pipelines.tune.held_out_test import score_test
 from pipelines.tune.ranking import SEED, Ranking
 from pipelines.tune.search import Search
 from pipelines.tune.trial_records import TrialRecord
 from schemas import __version__
+from schemas.configs.search_metrics import METRIC_NAMES
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 
@@ -23,7 +24,9 @@ FORMAT = "raylift.search.report/1"
 MOST_REASONS = 3
 
 
-def compose(config: TuneConfig, space: Space, records: Iterable[TrialRecord], data: str) -> dict[str, Any]:
+def compose(
+    config: TuneConfig, space: Space, records: Iterable[TrialRecord], data: str, device: str | None = None
+) -> dict[str, Any]:
     """The report of the trials so far; all of it but the test.
 
     Args:
@@ -31,6 +34,7 @@ def compose(config: TuneConfig, space: Space, records: Iterable[TrialRecord], da
         space: What is searched.
         records: Its trials.
         data: The digest of its tracks.
+        device: Where lifting was measured, in words.
     """
     ranking = Ranking(config, own_values(config, space), records)
     best = ranking.best
@@ -39,7 +43,11 @@ def compose(config: TuneConfig, space: Space, records: Iterable[TrialRecord], da
         "version": __version__,
         "output": config.output,
         "verdict": _verdict(config, ranking, {}),
-        "metric": config.metric,
+        "metric": config.error_metric,
+        "metrics": config.metrics,
+        "constraints": config.constraints,
+        "lifted_on": device,
+        "front": [record.name for record in ranking.front] if len(config.metrics) > 1 else [],
         "sampler": config.sampler,
         "scheduler": config.scheduler,
         "epochs": config.optimization.epochs,
@@ -61,8 +69,9 @@ def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
         run: Its MLflow run, which gets the same files.
     """
     search.note_run_ids()
+    search.measure_in_quiet()
     output, ranking = search.config.output, search.ranking
-    report = compose(search.config, search.space, search.records.values(), data)
+    report = compose(search.config, search.space, search.records.values(), data, search.costs and search.costs.device)
     if search.config.test_subjects and ranking.winner is not None:
         scores_mm = _test(search.config, ranking)
         report["test"] = {
@@ -78,9 +87,10 @@ def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
     run.log_json(report, "report.json")
     run.log_tags({"raylift.data": data, "raylift.verdict": report["verdict"]})
     if ranking.best is not None:
-        for name, content in write_best(search.config, ranking).items():
+        files = write_best(search.config, ranking) | write_front(search.config, ranking)
+        for name, content in files.items():
             run.log_bytes(content, name)
-        run.log_metrics({f"best_validation_{search.config.metric}": ranking.best.best_mm})
+        run.log_metrics({f"best_validation_{search.config.error_metric}": ranking.best.best_mm})
         run.log_tags({"raylift.best_run": ranking.best.run_id})
         # Written last: its presence marks a complete output.
         json_documents.write(storage.join(output, "report.json"), report)
@@ -105,7 +115,13 @@ def _verdict(config: TuneConfig, ranking: Ranking, test_mm: dict[int, float]) ->
     if test_mm:
         people = f"people not used to choose ({', '.join(config.test_subjects)})"
     own, best = ([test_mm.get(r.number, r.best_mm or 0.0) for r in records] for records in _judged(ranking))
-    return verdict.sentence(own, best, people)
+    told = verdict.sentence(own, best, people)
+    if ranking.winner is not None and (broken := ranking.broken(ranking.winner)):
+        return f"No finished trial keeps to {', '.join(limit.text for limit in broken)}. {told}"
+    if len(config.metrics) == 1:
+        return told
+    names = ", ".join(METRIC_NAMES[name] for name in config.metrics)
+    return f"{len(ranking.front)} trials are on the front of {names}. The one with the least error: {told}"
 
 
 def _repeats(ranking: Ranking, trial: TrialRecord) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class TrialRecord:
         hopeless: Whether its own values made it fail, so that a retry would fail too.
         exploited: Under population-based training, what it continued from: "003 after epoch 10".
         warmup_epochs: Number of first epochs without unlabeled tracks, whose errors do not count.
+        measures: What else it is compared by: other errors of its best model, and what its lifter costs.
         repeats: Number of the trial that it repeats with another seed; None if its values were proposed.
     """
 
@@ -47,6 +48,7 @@ class TrialRecord:
     hopeless: bool = False
     exploited: tuple[str, ...] = ()
     warmup_epochs: int = 0
+    measures: dict[str, float] = field(default_factory=dict)
     repeats: int | None = None
 
     @property
@@ -81,6 +83,7 @@ class TrialRecord:
             "best_epoch": self.best_epoch,
             "epochs": max(self.scores_mm, default=0),
             "warmup_epochs": self.warmup_epochs,
+            "measures": self.measures,
             "repeats": self.repeats and trial_name(self.repeats),
             "seconds": round(self.seconds, 1),
             "reason": self.reason,
@@ -150,8 +153,9 @@ def _record(document: Mapping[str, Any], parameters: dict[str, Any]) -> TrialRec
         parameters=parameters,
         state=document["state"],
         scores_mm={int(epoch): score for epoch, score in document["scores_mm"].items()},
-        # Version 0.1.0 did not write it.
+        # Version 0.1.0 did not write these.
         warmup_epochs=document.get("warmup_epochs", 0),
+        measures=document.get("measures", {}),
         repeats=int(document["repeats"]) if document.get("repeats") else None,
         best_epoch=document["best_epoch"],
         seconds=document["seconds"],

@@ -8,8 +8,11 @@ from pipelines.search.conditions import active_values, missing
 from pipelines.search.optuna_study import Ending
 from pipelines.search.trial_values import own_values
 from pipelines.tune import trial_records
+from pipelines.tune.ranking import results
 from pipelines.tune.trial_records import MANIFEST, TrialRecord
+from schemas.configs.search_metrics import read_limits
 from schemas.configs.search_space import LIFTER, Space
+from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import SearchConfig, TuneConfig
 from schemas.errors import UserError
 from schemas.job_config import flatten
@@ -32,10 +35,17 @@ def read_earlier(config: TuneConfig, space: Space, data: str) -> list[Earlier]:
     return [trial for output in outputs for trial in _trials(output, config, space, data)]
 
 
-def ending_of(record: TrialRecord) -> Ending:
+def ending_of(config: TuneConfig, record: TrialRecord) -> Ending:
     """How an ended trial ended, as samplers are told."""
     assert record.state != "running"
-    return Ending("infeasible" if record.hopeless else record.state, record.counted_mm)
+    found = results(config, record)
+    excess = {limit.text: limit.excess(found) for limit in read_limits(config.constraints) if limit.metric in found}
+    if record.hopeless or record.state != "finished":
+        return Ending("infeasible" if record.hopeless else record.state, record.counted_mm, excess=excess)
+    metrics = config.metrics if len(config.metrics) > 1 else ()
+    if not found.keys() >= {*metrics}:
+        return Ending("failed")  # of an earlier search, which did not measure all of them
+    return Ending("finished", record.counted_mm, tuple(found[name] for name in metrics), excess)
 
 
 def _trials(output: str, config: TuneConfig, space: Space, data: str) -> Iterator[Earlier]:
@@ -48,6 +58,14 @@ def _trials(output: str, config: TuneConfig, space: Space, data: str) -> Iterato
             f"warm_start={output}: its trials saw other tracks, so their errors cannot be compared; leave it out"
         )
     own = own_values(config, space)
+    earlier = manifest["settings"].get("metric", config.error_metric)
+    # A search for a front chose the best epochs by the first error of its list.
+    error = earlier if isinstance(earlier, str) else next(name for name in earlier if name in ERROR_NAMES)
+    if error != config.error_metric:
+        raise UserError(
+            f"warm_start={output}: its trials were compared by {error}, not by {config.error_metric}; give metric="
+            f"{error}, or leave warm_start out"
+        )
     for record in trial_records.read_trials(output):
         # Members of a population change their values while they train.
         if record.ended and not record.exploited and record.repeats is None:
@@ -59,7 +77,7 @@ def _trials(output: str, config: TuneConfig, space: Space, data: str) -> Iterato
             if all(trained[path] == others[path] for path in others.keys() & record.parameters.keys()):
                 values = active_values(space, {**own, **{p: v for p, v in trained.items() if p in space}})
                 if not missing(space, values):
-                    yield values, ending_of(record)
+                    yield values, ending_of(config, record)
 
 
 def _beside(lifter: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,12 +1,13 @@
 """Config of the tune job."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
 from schemas.configs.samplers import SamplerName
-from schemas.configs.train import ErrorMetric, TrainingConfig
+from schemas.configs.search_metrics import Constraint, Cost, Metrics, read_limits
+from schemas.configs.train import ERROR_NAMES, ErrorMetric, TrainingConfig
 from schemas.job_config import Address, Addresses, JobConfig
 from schemas.typed_text import Unread
 
@@ -109,8 +110,18 @@ class SearchConfig(JobConfig):
     pbt: PbtConfig = PbtConfig()
     """Options of scheduler=pbt."""
 
-    metric: ErrorMetric = "mpjpe_mm"
-    """Error on data.validation_subjects by which trials are compared and the best epoch of each is chosen."""
+    metric: Metrics = "mpjpe_mm"
+    """Error on data.validation_subjects by which trials are compared and the best epoch of each is chosen. A list of
+    two or three, such as [mpjpe_mm, parameters, lift_frames_per_s], makes a search for their front: all trials than
+    which no other is better in everything. Its first error chooses the best epochs."""
+
+    constraints: tuple[Constraint, ...] = ()
+    """What the best trials must keep to: [parameters<=5e6, lift_frames_per_s>=1000]. Lifters with too many parameters
+    are not trained."""
+
+    lift_device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Where lift_frames_per_s is measured, on the driver's machine: cpu, cuda, cuda:1, …, or auto (the GPU if there is
+    one). Once more for all when all trials have ended, so that no other trial disturbs it."""
 
     points: Address | tuple[dict[str, Any], ...] | None = None
     """Values to try first, after the config's own: a list such as [{optimization.learning_rate: 0.01}], or a YAML file
@@ -168,6 +179,22 @@ def seconds(duration: str) -> float:
 
 class TuneConfig(TrainingConfig, SearchConfig):
     """Config of the tune job, which searches hyperparameters: each trial is a training with some values changed."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What trials are compared by, one metric or several."""
+        return (self.metric,) if isinstance(self.metric, str) else self.metric
+
+    @property
+    def error_metric(self) -> ErrorMetric:
+        """The error by which the best epoch of each trial is chosen."""
+        return next(error for name in self.metrics for error in ERROR_NAMES if error == name)
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """The properties of lifters that are compared or limited."""
+        named = {*self.metrics, *(limit.metric for limit in read_limits(self.constraints))}
+        return tuple(name for name in get_args(Cost) if name in named)
 
     @property
     def grace_epochs(self) -> int | None:

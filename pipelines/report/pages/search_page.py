@@ -19,6 +19,7 @@ from plotly.graph_objects import Figure
 from pipelines.report.document import chart, escape, facts, heading, note
 from pipelines.report.pages.figures import figure, figures_page, log_axis, long_table, side_by_side
 from pipelines.search import optuna_study
+from schemas.configs.search_metrics import METRIC_NAMES
 from schemas.configs.search_space import Dimension, Space, read_dimension, short_names
 from schemas.configs.train import ERROR_NAMES
 
@@ -59,6 +60,7 @@ def search_page(report: Mapping[str, Any]) -> str:
     if report["best"] is None:
         parts.append(note("No trial is finished; the table says why."))
     if scored:
+        parts += [side_by_side(*fronts)] if (fronts := list(_fronts(report, scored))) else []
         caption = "A line for each trial; drag along an axis to pick some."
         parts.append(side_by_side(figure("Where the trials lie", _coordinates(space, scored), caption)))
         study = _study(space, scored)
@@ -96,6 +98,33 @@ def _facts(report: Mapping[str, Any]) -> dict[str, object]:
         "Scheduler": report["scheduler"],
         "Time in trials": _time(sum(trial["seconds"] for trial in report["trials"])),
     }
+
+
+def _fronts(report: Mapping[str, Any], scored: Sequence[Trial]) -> Iterator[str]:
+    """One chart for each metric beside the error: all finished trials, and those of the front."""
+    # Searches by a single metric have no front, and earlier versions knew none.
+    for number, metric in enumerate(report.get("metrics", [])[:3] if report.get("front") else []):
+        shown = [trial for trial in scored if trial["state"] == "finished" and metric in trial["measures"]]
+        if metric == report["metric"] or not shown:
+            continue
+        traces = []
+        for name, on_front in (("other trials", False), ("front", True)):
+            trials = [trial for trial in shown if (trial["trial"] in report["front"]) == on_front]
+            traces.append(
+                {
+                    **{"type": "scatter", "mode": "markers", "name": name},
+                    "x": [trial["measures"][metric] for trial in trials],
+                    "y": [trial["error_mm"] for trial in trials],
+                    "text": [f"trial {trial['trial']}" for trial in trials],
+                    "marker": {"color": _MARK if on_front else "rgba(128,128,128,0.6)", "size": 9 if on_front else 6},
+                }
+            )
+        axes = {"xaxis": {"title": {"text": METRIC_NAMES[metric]}}, "yaxis": {"title": {"text": _ERROR}}}
+        label = f"Error and {METRIC_NAMES[metric]}"
+        device = report["lifted_on"] if metric == "lift_frames_per_s" else None
+        where = f", measured on {device}" if device else ""
+        caption = f"No other trial is better in everything than those of the front{where}."
+        yield figure(label, chart(f"front-{number}", traces, axes, label=label, height_px=300), caption)
 
 
 def _coordinates(space: Space, scored: Sequence[Trial]) -> str:

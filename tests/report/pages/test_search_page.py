@@ -126,6 +126,19 @@ def test_charts_show_scored_trials_under_their_numbers():
     assert sorted(rates["x"]) == pytest.approx(sorted(t["parameters"][RATE] for t in scored.values()))
 
 
+def test_a_search_by_several_metrics_draws_its_front():
+    trials = [
+        trial(n, measures={"parameters": 1000.0 * n, "lift_frames_per_s": 1e4 / n}, repeats=None) for n in range(1, 5)
+    ]
+    metrics = {"metrics": ["mpjpe_mm", "parameters", "lift_frames_per_s"], "lifted_on": "CPU, 2 threads"}
+    html = search_page(report(*trials, **metrics, front=["002", "004"]))
+    others, front = chart(html, "front-1")["traces"]
+    assert (sorted(others["x"]), sorted(front["x"])) == ([1000, 3000], [2000, 4000])
+    assert sorted(chart(html, "front-2")["traces"][1]["x"]) == [2500, 5000]
+    assert "measured on CPU, 2 threads" in html
+    assert 'id="front-1' not in search_page(report(*trials)), "nor in reports of earlier versions"
+
+
 def test_html_in_a_choice_is_escaped():
     content = search(4)
     content["search_space"] = SPACE | {WIDTHS: {"choice": [HOSTILE, [3, 3, 3]]}}
