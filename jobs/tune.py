@@ -32,10 +32,11 @@ from pipelines.tune import run, search_report
 from pipelines.tune.capacity import trial_capacity
 from pipelines.tune.ranking import Ranking
 from pipelines.tune.run import TuneJob, TuneWork
+from pipelines.tune.time_left import time_left_s
 from pipelines.tune.trial_records import TrialRecord, trial_name
 from schemas.configs.search_space import short_names
 from schemas.configs.train import ERROR_NAMES
-from schemas.configs.tune import TuneConfig
+from schemas.configs.tune import TuneConfig, seconds
 
 # Trials of the final table; report.json and search.html have them all.
 TRIALS_SHOWN = 20
@@ -75,9 +76,11 @@ class Display:
         self._bars, self._trials, self._epochs = bars, trials, job.config.optimization.epochs
         self._done = {trial.number for trial in before if trial.ended}
         self._running: dict[int, int] = {}
+        # When each running trial began, for its time in all.
+        self._began_at: dict[int, float] = {}
         self._own = own_values(job.config, job.space)
         self._best = self._best_so_far()
-        self._started_at, self._done_before = time.monotonic(), len(self._done)
+        self._started_at = time.monotonic()
         self._task = bars.add_task("", total=trials * self._epochs, shown="starting")
         if not before and (outside := job.untried_defaults):
             self.print_line(f"the config's own values are not tried, because the search space lacks {values(outside)}")
@@ -97,6 +100,7 @@ class Display:
             self._trials = max(self._trials, trial.number + len(self._ranking.missing_repeats))
             self._bars.update(self._task, total=self._trials * self._epochs)
         self._running[trial.number] = 0
+        self._began_at[trial.number] = time.monotonic() - trial.seconds
         self._show()
 
     def epoch(self, trial: TrialRecord) -> None:
@@ -116,6 +120,7 @@ class Display:
         """Say how."""
         prometheus.count_trial(failed=trial.state == "failed")
         self._running.pop(trial.number, None)
+        self._began_at.pop(trial.number, None)
         self._done.add(trial.number)
         self._records[trial.number] = trial
         self._best = self._best_so_far()
@@ -127,6 +132,8 @@ class Display:
             config = self._job.config
             report = search_report.compose(config, self._job.space, self._records.values(), self._job.data)
             keep_page(partial(search_page, report), config.output, "search.html")
+            journal = partial(search_report.optuna_journal, config, self._job.space, self._records.values())
+            keep_page(journal, config.output, search_report.JOURNAL)
             self._drawn_at = time.monotonic()
 
     def _show(self) -> None:
@@ -135,7 +142,7 @@ class Display:
             self._task,
             completed=done,
             description=f"{len(self._done)}/{self._trials} trials done, {len(self._running)} running{self._best}",
-            shown=self._left(done),
+            shown=self._left(),
         )
 
     def _best_so_far(self) -> str:
@@ -153,12 +160,16 @@ class Display:
     def _ranking(self) -> Ranking:
         return Ranking(self._job.config, self._own, self._records.values())
 
-    def _left(self, done: int) -> str:
-        """How long the search will take at the pace of this run so far."""
-        begun = self._done_before * self._epochs
-        if done <= begun:
-            return "starting"
-        left_s = (time.monotonic() - self._started_at) / (done - begun) * (self._trials * self._epochs - done)
+    def _left(self) -> str:
+        """How long the search will take, by what its trials have taken so far."""
+        config, now = self._job.config, time.monotonic()
+        running_s = {number: now - began_at for number, began_at in self._began_at.items()}
+        left_s = time_left_s(config, self._ranking, self._job.trials, running_s)
+        if config.budget is not None:
+            budget_s = max(0.0, self._started_at + seconds(config.budget) - now)
+            left_s = budget_s if left_s is None else min(left_s, budget_s)
+        if left_s is None:
+            return "starting" if not self._running else ""
         return f"about {timedelta(seconds=round(left_s))} left"
 
 

@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from schemas.errors import UserError
 
-# Model names look like paths and are none.
-_MODEL_NAMES = ("models:", "runs:")
+# Names in MLflow look like paths and are none.
+_MODEL_NAMES = ("models:", "runs:", "experiments:")
 # Stands for all hosts of web servers.
 ANY_HOST = "*"
 

@@ -24,7 +24,7 @@ LIFTER_ARTIFACT = "artifacts/lifter.pt"
 # Tag of a registered version that holds the hash of that file.
 SHA256_TAG = "raylift.sha256"
 
-_REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _OF_A_RUN = re.compile(r"runs:/(?P<run>[^/]+)/(?P<path>.+)")
 
 
@@ -68,7 +68,7 @@ def fetch(model: str) -> FetchedModel:
     try:
         if _OF_A_RUN.fullmatch(model):
             return _copy(model, model)
-        if match := _REGISTERED.fullmatch(model):
+        if match := REGISTERED.fullmatch(model):
             version = find_version(match["name"], alias=match["alias"], version=match["version"])
             if SHA256_TAG not in version.tags:
                 raise UserError(f"model={model}: was not registered by python -m jobs.register; give one that was")

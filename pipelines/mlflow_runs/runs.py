@@ -96,7 +96,7 @@ class Run:
             tags: To find the run by.
             run_id: The run to continue; a new one begins if the store has none of this id.
         """
-        child, flat = Run(run_id or "", self.queue), _flat_params(params)
+        child, flat = Run(run_id or "", self.queue), flat_params(params)
 
         def begin() -> None:
             client = mlflow.MlflowClient()
@@ -166,7 +166,7 @@ def record(job: str, config: JobConfig, run_id: str | None = None, parent: str |
         else:
             name, tags = _name(job, config), {"raylift.job": job}
             run = mlflow.start_run(run_name=name, tags=tags, parent_run_id=parent, nested=within)
-            mlflow.log_params(_flat_params(config.model_dump(mode="json")))
+            mlflow.log_params(flat_params(config.model_dump(mode="json")))
     except mlflow.MlflowException as error:
         raise tracking_server.to_run_failed(error) from error
     recorded, status = Run(run.info.run_id), "FAILED"
@@ -198,7 +198,8 @@ def _set_tag(name: str, value: str, run_id: str) -> None:
     mlflow.MlflowClient().set_tag(run_id, name, value)
 
 
-def _flat_params(params: Mapping[str, Any]) -> dict[str, str]:
+def flat_params(params: Mapping[str, Any]) -> dict[str, str]:
+    """Nested parameters as MLflow gets them: texts by dotted path, without the secrets of addresses."""
     return {name: redact(str(value)) for name, value in flatten(params).items()}
 
 

@@ -1,15 +1,17 @@
 """Conversion to Optuna: dimensions become distributions, ended trials become trials of a study."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from pipelines.search.conditions import is_active
+from schemas.configs.search_metrics import LARGER_IS_BETTER
 from schemas.configs.search_space import Dimension, Space
 
 # Jobs report trials themselves.
@@ -44,6 +46,11 @@ class Ending:
         return TrialState.FAIL if self.state == "failed" else TrialState.PRUNED
 
     @property
+    def constraints(self) -> dict[str, float]:
+        """What Optuna is told of constraints: values above 0 break them."""
+        return {**self.excess, **({TRAINABLE: 1.0} if self.state == "infeasible" else {})}
+
+    @property
     def values(self) -> list[float] | None:
         """The results, one for each metric; None unless it is finished."""
         if self.state != "finished":
@@ -66,6 +73,11 @@ def draw(space: Space, trial: optuna.trial.Trial) -> dict[str, Any]:
     return values
 
 
+def directions(metrics: Iterable[str]) -> list[StudyDirection]:
+    """Whether larger or smaller values of metrics are better."""
+    return [StudyDirection.MAXIMIZE if name in LARGER_IS_BETTER else StudyDirection.MINIMIZE for name in metrics]
+
+
 def values_of(space: Space, drawn: Mapping[str, Any]) -> dict[str, Any]:
     """Values for the training config from those that Optuna drew."""
     return {path: _choices(space[path]).get(value, value) for path, value in drawn.items()}
@@ -76,24 +88,25 @@ def labels(space: Space, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {path: _label(space[path], parameters[path]) for path in space if path in parameters}
 
 
-def ended_trial(space: Space, parameters: Mapping[str, Any], ending: Ending) -> FrozenTrial:
+def ended_trial(space: Space, parameters: Mapping[str, Any], ending: Ending, name: str = "") -> FrozenTrial:
     """An ended trial as Optuna has it.
 
     Args:
         space: The search space.
         parameters: Values by path, each in the space.
         ending: How it ended.
+        name: Its name in the search.
     """
-    trial = optuna.trial.create_trial(
+    return optuna.trial.create_trial(
         state=ending.optuna_state,
         values=ending.values,
         params=labels(space, parameters),
         distributions={path: distribution(space[path]) for path in parameters},
-        intermediate_values=dict(ending.scores_mm),
+        # With several metrics Optuna takes results of whole trials only.
+        intermediate_values={} if ending.metrics else dict(ending.scores_mm),
+        constraints=ending.constraints,
+        user_attrs={"trial": name} if name else {},
     )
-    if ending.state == "infeasible":
-        trial.set_constraint(TRAINABLE, 1.0)
-    return trial
 
 
 def end_trial(study: optuna.Study, trial: optuna.trial.Trial, ending: Ending) -> None:
@@ -101,9 +114,7 @@ def end_trial(study: optuna.Study, trial: optuna.trial.Trial, ending: Ending) ->
     if len(study.directions) == 1:  # with several metrics Optuna takes results of whole trials only
         for epoch, score_mm in ending.scores_mm.items():
             trial.report(score_mm, epoch)
-    if ending.state == "infeasible":
-        trial.set_constraint(TRAINABLE, 1.0)
-    for constraint, excess in ending.excess.items():
+    for constraint, excess in ending.constraints.items():
         trial.set_constraint(constraint, excess)
     study.tell(trial, ending.values, state=ending.optuna_state)
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.study import StudyDirection
 
 from pipelines.search import optuna_study
 from pipelines.search.conditions import combinations, in_order, outside
@@ -17,7 +16,6 @@ from pipelines.search.optuna_study import Ending
 from pipelines.search.space import MOST_COMBINATIONS
 from pipelines.search.trial_values import own_values
 from schemas.configs.samplers import SAMPLERS, SamplerKind
-from schemas.configs.search_metrics import LARGER_IS_BETTER
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 
@@ -72,10 +70,9 @@ class Sampler:
         # What is tried whatever the sampler would propose, and what of it is left.
         self._given = [dict(point) for point in (*([] if self._own is None else [self._own]), *beginning.points)]
         self._points = [dict(point) for point in beginning.points]
-        directions = [
-            StudyDirection.MAXIMIZE if name in LARGER_IS_BETTER else StudyDirection.MINIMIZE for name in config.metrics
-        ]
-        self._study = optuna.create_study(sampler=RandomSampler(seed=0), directions=directions)
+        self._study = optuna.create_study(
+            sampler=RandomSampler(seed=0), directions=optuna_study.directions(config.metrics)
+        )
         self._asked: dict[int, optuna.trial.Trial] = {}
         # The values of all trials, each as a text.
         self._tried: set[str] = set()

@@ -47,7 +47,7 @@ FORMAT = "raylift.search/1"
 # What may differ when a search continues: its place, its resources, its length and what comes after its trials.
 _MAY_CHANGE = {
     *("output", "resources", "max_concurrent_trials", "retries", "trials", "points", "warm_start", "test_subjects"),
-    *("repeat_best", "seeds", "budget", "trial_timeout", "patience", "finish", "keep_models"),
+    *("repeat_best", "seeds", "budget", "budget_trials_h", "trial_timeout", "patience", "finish", "keep_models"),
 }
 # Ray Tune's own folder in the output, which is removed when the search ends.
 TUNE_FOLDER = "tune"

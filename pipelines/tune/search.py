@@ -116,8 +116,18 @@ class Search:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the budget is used up."""
-        return self._deadline is not None and time.monotonic() > self._deadline
+        """Whether a budget is used up."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            return True
+        budget_h = self.config.budget_trials_h
+        return budget_h is not None and self.time_in_trials_s > 3600 * budget_h
+
+    @property
+    def time_in_trials_s(self) -> float:
+        """The time of all trials together."""
+        now = time.monotonic()
+        running_s = sum(now - began_at for began_at in self._started_at.values())
+        return running_s + sum(r.seconds for number, r in self.records.items() if number not in self._started_at)
 
     def repeat_best(self) -> None:
         """Go on to train the best trials again with other seeds, as far as the config asks for it."""
@@ -208,8 +218,10 @@ class Search:
 
     def interrupt(self) -> None:
         """The search ends before its trials have ended."""
-        for number in self._started_at:
+        for number, began_at in self._started_at.items():
             self._runs[number].end("KILLED")
+            if self.failure is None:
+                self._write(replace(self.records[number], seconds=time.monotonic() - began_at))
         self._started_at.clear()
 
     def measure_in_quiet(self) -> None:

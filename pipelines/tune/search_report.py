@@ -7,6 +7,9 @@ from typing import Any
 
 from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import runs
+from pipelines.search.conditions import outside
+from pipelines.search.optuna_journal import journal
+from pipelines.search.optuna_study import ended_trial
 from pipelines.search.trial_values import own_values
 from pipelines.tune import trial_records, verdict
 from pipelines.tune.best_files import write_best, write_front
@@ -14,12 +17,15 @@ from pipelines.tune.held_out_test import score_test
 from pipelines.tune.ranking import SEED, Ranking
 from pipelines.tune.search import Search
 from pipelines.tune.trial_records import TrialRecord
+from pipelines.tune.warm_start import ending_of
 from schemas import __version__
 from schemas.configs.search_metrics import METRIC_NAMES
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 
 FORMAT = "raylift.search.report/1"
+# The file for optuna-dashboard.
+JOURNAL = "optuna.log"
 # Reasons for failed trials in the message of a search without a result.
 MOST_REASONS = 3
 
@@ -60,6 +66,14 @@ def compose(
     }
 
 
+def optuna_journal(config: TuneConfig, space: Space, records: Iterable[TrialRecord]) -> str:
+    """The proposed trials that have ended as the content of a file that optuna-dashboard opens."""
+    ended = (record for record in records if record.ended and record.repeats is None)
+    inside = (record for record in ended if not outside(space, record.parameters))
+    trials = (ended_trial(space, r.parameters, ending_of(config, r), r.name) for r in inside)
+    return journal(config.metrics, trials)
+
+
 def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
     """Write best.pt, best.yaml and report.json, unless no trial is finished; returns the report.
 
@@ -84,6 +98,8 @@ def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
     for number in ended:
         trial_records.remove_checkpoints(output, number)
     trial_records.remove_models(output, ended.keys() - ranking.kept)
+    shown = optuna_journal(search.config, search.space, ranking.proposed)
+    storage.write_bytes(storage.join(output, JOURNAL), shown.encode())
     run.log_json(report, "report.json")
     run.log_tags({"raylift.data": data, "raylift.verdict": report["verdict"]})
     if ranking.best is not None:

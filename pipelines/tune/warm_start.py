@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipelines.io import json_documents, storage
-from pipelines.search.conditions import active_values, missing
+from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.trainings import find_trainings, names_trainings
+from pipelines.search.conditions import active_values, missing, outside
 from pipelines.search.optuna_study import Ending
 from pipelines.search.trial_values import own_values
 from pipelines.tune import trial_records
@@ -12,10 +14,10 @@ from pipelines.tune.ranking import results
 from pipelines.tune.trial_records import MANIFEST, TrialRecord
 from schemas.configs.search_metrics import read_limits
 from schemas.configs.search_space import LIFTER, Space
-from schemas.configs.train import ERROR_NAMES
+from schemas.configs.train import ERROR_NAMES, TrainConfig
 from schemas.configs.tune import SearchConfig, TuneConfig
 from schemas.errors import UserError
-from schemas.job_config import flatten
+from schemas.job_config import defaults, flatten
 
 Earlier = tuple[Mapping[str, Any], Ending]
 
@@ -24,15 +26,21 @@ def read_earlier(config: TuneConfig, space: Space, data: str) -> list[Earlier]:
     """The trials of earlier searches that can be compared with those of a new one.
 
     Args:
-        config: The new search; `warm_start` names the outputs of the earlier ones.
+        config: The new search; `warm_start` names the outputs of the earlier ones, or trainings in MLflow.
         space: What it searches.
         data: Digest of its tracks.
 
     Raises:
-        UserError: An output holds no search, or one of other tracks or with other settings.
+        UserError: An output holds no search, or one of other tracks or with other settings; MLflow knows no such
+            trainings.
+        RunFailed: MLflow's server cannot be used.
     """
-    outputs = (config.warm_start,) if isinstance(config.warm_start, str) else config.warm_start or ()
-    return [trial for output in outputs for trial in _trials(output, config, space, data)]
+    places = (config.warm_start,) if isinstance(config.warm_start, str) else config.warm_start or ()
+    return [
+        trial
+        for place in places
+        for trial in (_logged if names_trainings(place) else _trials)(place, config, space, data)
+    ]
 
 
 def ending_of(config: TuneConfig, record: TrialRecord) -> Ending:
@@ -78,6 +86,45 @@ def _trials(output: str, config: TuneConfig, space: Space, data: str) -> Iterato
                 values = active_values(space, {**own, **{p: v for p, v in trained.items() if p in space}})
                 if not missing(space, values):
                     yield values, ending_of(config, record)
+
+
+def _logged(address: str, config: TuneConfig, space: Space, data: str) -> Iterator[Earlier]:
+    """Finished trainings that MLflow knows; those with other settings are left out."""
+    if len(config.metrics) > 1:
+        raise UserError(f"warm_start={address}: MLflow knows no costs of lifters; give the output of a search")
+    uri = storage.join(config.output, MANIFEST)
+    # A search that goes on has its own trials already.
+    own_run = json_documents.read(uri)["run_id"] if storage.exists(uri) else None
+    trainings = find_trainings(address, data, config.error_metric, own_run)
+    found = [(values, training) for training in trainings if (values := _logged_values(training.params, config, space))]
+    if not found:
+        raise UserError(
+            f"warm_start={address}: none of {len(trainings)} finished trainings over these tracks has the settings of "
+            "this search; give another place, or leave warm_start out"
+        )
+    for values, training in found:
+        warmup = 0 if config.unlabeled is None else int(training.params["objective.warmup_epochs"])
+        counted_mm = {epoch: score_mm for epoch, score_mm in training.scores.items() if epoch > warmup}
+        if counted_mm:
+            yield values, Ending("finished", counted_mm)
+
+
+def _logged_values(params: Mapping[str, str], config: TuneConfig, space: Space) -> dict[str, Any] | None:
+    """The values of a training of whose settings MLflow knows the texts; None if it cannot be compared."""
+    known = {**runs.flat_params(defaults(TrainConfig)), **params}
+    expected = runs.flat_params(_compared(config))
+    compared = {path: text for path, text in _beside(known.get(LIFTER, ""), expected).items() if path not in space}
+    if any(known.get(path) != text for path, text in compared.items()):
+        return None
+    values = own_values(config, space)
+    for path in params.keys() & space.keys():
+        dimension = space[path]
+        if dimension.kind == "choice":
+            values[path] = next((value for value in dimension.values if str(value) == params[path]), None)
+        else:
+            values[path] = int(params[path]) if dimension.is_whole else float(params[path])
+    values = active_values(space, values)
+    return None if missing(space, values) or outside(space, values) else values
 
 
 def _beside(lifter: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:

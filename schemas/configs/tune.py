@@ -129,7 +129,8 @@ class SearchConfig(JobConfig):
 
     warm_start: Addresses | None = None
     """Outputs of earlier searches over the same tracks with the same settings. The sampler learns from their trials,
-    and does not repeat them."""
+    and does not repeat them. Also models:/lifter@champion, for the search that this lifter comes from, and
+    experiments:/NAME, for all finished trainings of an MLflow experiment; those with other settings are left out."""
 
     test_subjects: tuple[str, ...] = ()
     """Labeled subjects that no trial trains on or is compared by. The best model and that of the config's own values
@@ -145,6 +146,10 @@ class SearchConfig(JobConfig):
     budget: Duration | None = None
     """Longest time that this command may take, such as 90m or 2h. What has not ended by then is not counted; the same
     command goes on with it. If not given, until all trials have ended."""
+
+    budget_trials_h: float | None = Field(default=None, gt=0)
+    """Most time of all trials of the output together, in hours; of trials side by side each counts. Raise it later to
+    continue. If not given, any."""
 
     trial_timeout: Duration | None = None
     """Longest time that a trial may take, such as 30m; one that takes longer fails. If not given, any time."""

@@ -1,5 +1,6 @@
 """Small searches for tests, and a listener that writes down what it hears."""
 
+from pathlib import Path
 from typing import Any
 
 from jobs.command_line.arguments import plugin_config, read_config
@@ -21,6 +22,12 @@ def tune_config(*fields: str, space: str = "{optimization.learning_rate: {loguni
 def space_of(config: TuneConfig) -> dict[str, Dimension]:
     """Its search space, checked."""
     return search_space(config, plugin_config)
+
+
+def leave_models(output: str, number: int) -> None:
+    """Leave what a training leaves that has ended."""
+    for name in ("best.pt", "last.pt"):
+        Path(output, "trials", f"{number:03d}", name).write_bytes(f"lifter {number}".encode())
 
 
 def job_of(config: TuneConfig, data: str = "digest") -> TuneJob:

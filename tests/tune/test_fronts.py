@@ -1,12 +1,11 @@
 """A search by several metrics: what is on the front, what breaks a constraint, and what the sampler learns."""
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
-from tune.search_samples import Notes, job_of, space_of, tune_config
+from tune.search_samples import Notes, job_of, leave_models, space_of, tune_config
 
 from pipelines.mlflow_runs import runs
 from pipelines.search.optuna_study import Ending
@@ -82,8 +81,7 @@ class Costs(LifterCosts):
 
 def finish(search: Search, number: int, error_mm: float) -> None:
     search.epoch(number, 1, error_mm, {"epoch": 1, "validation": {"mpjpe_mm": error_mm, "p_mpjpe_mm": error_mm / 2}})
-    for name in ("best.pt", "last.pt"):
-        Path(search.config.output, "trials", f"{number:03d}", name).write_bytes(f"lifter {number}".encode())
+    leave_models(search.config.output, number)
     search.finish(number, {"best_epoch": 1, "best_validation_mm": error_mm, "data": "digest"})
 
 

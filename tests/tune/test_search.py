@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from cluster.store_proxy import BUCKET, Proxy
-from tune.search_samples import RATE, Notes, job_of, space_of, tune_config
+from tune.search_samples import RATE, Notes, job_of, leave_models, space_of, tune_config
 
 from pipelines.mlflow_runs import runs
 from pipelines.tune import search_report, trial_records
@@ -22,8 +22,7 @@ def report(best_mm: float, epoch: int) -> dict:
 
 def finish(search: Search, number: int, best_mm: float, epoch: int = 1) -> None:
     """A training has ended and has left its models."""
-    for name in ("best.pt", "last.pt"):
-        Path(search.config.output, "trials", f"{number:03d}", name).write_bytes(f"lifter {number}".encode())
+    leave_models(search.config.output, number)
     search.finish(number, report(best_mm, epoch))
 
 
@@ -95,6 +94,25 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
     child = mlflow.get_run(first.run_id)
     assert child.data.tags["mlflow.parentRunId"] == begun.run_id
     assert child.data.params[RATE] == str(first.parameters[RATE])
+
+
+def test_a_budget_of_time_in_trials_counts_those_side_by_side_and_those_of_earlier_commands(config, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr("pipelines.tune.search.time.monotonic", lambda: clock[0])
+    config = config.model_copy(update={"budget_trials_h": 1.0})
+    with runs.record("tune", config) as run:
+        job_of(config).manifest.write(config.output, run.run_id, "search.json")
+        search = Search(config, space_of(config), run, Notes())
+        search.begin()
+        search.begin()
+        clock[0] += 1700
+        assert (search.out_of_time, search.waiting) == (False, [3, 4, 5])
+        search.interrupt()
+        later = Search(config, space_of(config), run, Notes())
+        assert later.time_in_trials_s == 3400
+        later.begin()
+        clock[0] += 300
+        assert (later.out_of_time, later.waiting) == (True, [])
 
 
 def test_epochs_of_the_warm_up_count_nowhere(config, tmp_path):

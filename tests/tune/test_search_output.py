@@ -3,10 +3,13 @@
 import dataclasses
 import json
 
+import optuna
 import pytest
-from tune.search_samples import RATE, job_of, tune_config
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from tune.search_samples import RATE, job_of, space_of, tune_config
 
-from pipelines.tune import trial_records
+from pipelines.tune import search_report, trial_records
 from pipelines.tune.run import survey
 from schemas.errors import UserError
 
@@ -61,6 +64,35 @@ def test_a_search_is_the_same_however_it_is_written(tmp_path):
     document["settings"][f"search_space.{RATE}.loguniform"] = ["1e-4", 0.01]
     (tmp_path / "search.json").write_text(json.dumps(document))
     assert survey(job_of(config)).run_id == "run", "as version 0.1.0 wrote it"
+
+
+def shown_by_optuna(tmp_path, config, *records):
+    """The study that optuna-dashboard finds in the file of a search."""
+    (tmp_path / "optuna.log").write_text(search_report.optuna_journal(config, space_of(config), records))
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "optuna.log")))
+    return optuna.load_study(study_name=None, storage=storage)
+
+
+def test_optunas_dashboard_opens_a_search(tmp_path):
+    record = trial_records.TrialRecord(
+        1, "run", {RATE: 0.001}, "finished", {1: 90.0, 2: 80.0}, best_epoch=2, measures={"parameters": 1e6}
+    )
+    others = (
+        dataclasses.replace(record, number=2, state="stopped", best_epoch=None, scores_mm={1: 95.0}),
+        dataclasses.replace(record, number=3, state="failed", best_epoch=None, hopeless=True, scores_mm={}),
+        dataclasses.replace(record, number=4, state="running"),
+        dataclasses.replace(record, number=5, repeats=1),
+    )
+    study = shown_by_optuna(tmp_path, tune_config(f"output={tmp_path}"), record, *others)
+    assert (study.study_name, study.metric_names) == ("raylift", ["mpjpe_mm"])
+    assert [(trial.user_attrs["trial"], trial.state.name) for trial in study.trials] == [
+        *(("001", "COMPLETE"), ("002", "PRUNED"), ("003", "PRUNED")),
+    ]
+    first = study.trials[0]
+    assert (first.params, first.values, first.intermediate_values) == ({RATE: 0.001}, [80.0], {1: 90.0, 2: 80.0})
+    front = tune_config(f"output={tmp_path}/front", "metric=[mpjpe_mm, parameters]", "scheduler=none")
+    (tmp_path / "optuna.log").unlink()
+    assert shown_by_optuna(tmp_path, front, record, *others).best_trials[0].values == [80.0, 1e6]
 
 
 def test_the_output_of_a_training_is_refused(tmp_path):
