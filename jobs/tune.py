@@ -62,7 +62,7 @@ def main(config: TuneConfig) -> int:
         with runs.record("tune", config, work.run_id) as record, display(job, work) as listener:
             report = run.execute(job, capacity, record, listener)
             keep_page(partial(search_page, report), config.output, "search.html", record)
-            run.require_finished_trial(report)
+            run.require_finished_trial(config, report)
     show(report)
     return 0
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from schemas.configs.train import ResourcesConfig
+from schemas.configs.resources import ResourcesConfig
 from schemas.errors import UserError
 
 Node = Mapping[str, float]
 """What a machine of the cluster has: CPU, GPU and other resources by Ray's names."""
 
 
-def workers_on(node: Node, cpus: float, use_gpu: bool) -> int:
-    """How many workers of so many CPUs, and a GPU each if they use one, fit a machine."""
+def workers_on(node: Node, cpus: float, gpus: float) -> int:
+    """How many workers of so many CPUs and of one GPU, a share of one, or none, fit a machine."""
     fit = int(node.get("CPU", 0) / cpus + 1e-9)
-    return min(fit, int(node.get("GPU", 0))) if use_gpu else fit
+    # A worker uses one GPU, so what is left of each of several is not added up.
+    return min(fit, int(node.get("GPU", 0)) * int(1 / gpus + 1e-9)) if gpus else fit
 
 
 def cpus_of_worker(nodes: Sequence[Node], resources: ResourcesConfig) -> float:
@@ -38,7 +39,7 @@ def cpus_of_worker(nodes: Sequence[Node], resources: ResourcesConfig) -> float:
         shares = {node.get("CPU", 0) / count for node in nodes for count in range(1, workers + 1)}
         candidates = sorted((_rounded(share) for share in shares if share > 0), reverse=True)
     for cpus in candidates:
-        if sum(workers_on(node, cpus, use_gpu) for node in nodes) >= workers:
+        if sum(workers_on(node, cpus, resources.gpus) for node in nodes) >= workers:
             return cpus
     largest = max((node.get("CPU", 0) for node in nodes), default=0)
     raise UserError(

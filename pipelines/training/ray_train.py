@@ -21,7 +21,7 @@ from pipelines.training.checkpoints import CHECKPOINTS, Best
 from pipelines.training.events import Control, Outcome, listening
 from pipelines.training.fitting import cpus_of_worker
 from pipelines.training.listener import TrainingListener
-from schemas.configs.train import ResourcesConfig
+from schemas.configs.resources import ResourcesConfig
 from schemas.errors import RunFailed
 
 # Ray checks its workers every two seconds by default, and the report of an epoch waits for that check.
@@ -132,7 +132,7 @@ def scale(resources: ResourcesConfig) -> tuple[ScalingConfig, int]:
         UserError: The cluster has less than was requested.
     """
     cpus = cpus_of_worker([node["Resources"] for node in ray.nodes() if node["Alive"]], resources)
-    each = {"CPU": cpus}
+    each = {"CPU": cpus, "GPU": resources.gpus} if resources.use_gpu else {"CPU": cpus}
     scaling = ScalingConfig(num_workers=resources.num_workers, use_gpu=resources.use_gpu, resources_per_worker=each)
     return scaling, max(1, int(cpus))
 

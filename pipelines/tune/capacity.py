@@ -40,10 +40,10 @@ def trial_capacity(config: TuneConfig, trials: int) -> TrialCapacity:
     session.connect(dashboard=True)
     requested, cpus = config.resources, config.resources.cpus_per_worker or 1
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    workers = sum(workers_on(node, cpus, requested.use_gpu) for node in nodes)
+    workers = sum(workers_on(node, cpus, requested.gpus) for node in nodes)
     by_memory = sum(int(node.get("memory", 0) // TRIAL_MEMORY_BYTES) for node in nodes)
     fit = min(workers // requested.num_workers, by_memory)
-    each = f"{cpus} CPUs" + (" and a GPU" if requested.use_gpu else "")
+    each = f"{cpus:g} CPUs" + (f" and {requested.gpus:g} GPUs" if requested.use_gpu else "")
     if workers < requested.num_workers:
         raise UserError(
             f"resources.num_workers={requested.num_workers}: a trial's workers take {each} each, the cluster has room "

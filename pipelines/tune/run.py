@@ -39,7 +39,7 @@ from pipelines.tune.tune_adapter import BudgetStopper, SearchCallback, TrialSour
 from pipelines.tune.warm_start import read_earlier
 from schemas.configs.search_space import Space
 from schemas.configs.train import ERROR_NAMES
-from schemas.configs.tune import TuneConfig
+from schemas.configs.tune import TuneConfig, seconds
 from schemas.errors import RunFailed, UserError
 from schemas.job_config import PluginConfigs, defaults, flatten
 
@@ -152,7 +152,7 @@ def survey(job: TuneJob) -> TuneWork:
     """Find out what the output holds.
 
     Raises:
-        UserError: It holds a search with other settings or of other data, or another job.
+        UserError: It holds a search with other settings or of other data, or another job; the budget is too short.
     """
     output = job.config.output
     existing = job.manifest.existing_run(output, "tracks", MANIFEST)
@@ -163,7 +163,21 @@ def survey(job: TuneJob) -> TuneWork:
     ended = job.config.finish or (
         len(ranking.proposed) >= job.trials and all(r.ended for r in records) and not ranking.missing_repeats
     )
-    return TuneWork(existing and existing.run_id, records, ended and _is_reported(job, existing, records))
+    work = TuneWork(existing and existing.run_id, records, ended and _is_reported(job, existing, records))
+    if not ended:
+        _require_time(job.config, records)
+    return work
+
+
+def _require_time(config: TuneConfig, records: Sequence[TrialRecord]) -> None:
+    """Refuse a budget in which no trial can end, as far as earlier ones tell."""
+    shortest_s = min((record.seconds for record in records if record.ended and record.seconds), default=0.0)
+    begun = any(not record.ended for record in records)  # they may lack little
+    if config.budget is not None and not begun and seconds(config.budget) < shortest_s:
+        raise UserError(
+            f"budget={config.budget}: the shortest of the trials so far took {shortest_s:.0f} s; give more, or "
+            "finish=true to conclude"
+        )
 
 
 def _is_reported(job: TuneJob, existing: ExistingRun | None, records: Sequence[TrialRecord]) -> bool:
@@ -218,14 +232,14 @@ def _train(job: TuneJob, capacity: TrialCapacity, search: Search) -> None:
     storage.remove_folder(storage.join(job.config.output, TUNE_FOLDER))
 
 
-def require_finished_trial(report: dict[str, Any]) -> None:
+def require_finished_trial(config: TuneConfig, report: dict[str, Any]) -> None:
     """Refuse a search of which no trial is finished.
 
     Raises:
         RunFailed: None is; the message names the most frequent reasons.
     """
     if report["best"] is None:
-        raise RunFailed(search_report.why_none(report))
+        raise RunFailed(search_report.why_none(config, report))
 
 
 def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:

@@ -153,12 +153,14 @@ def _repeats(ranking: Ranking, trial: TrialRecord) -> dict[str, Any]:
     }
 
 
-def why_none(report: dict[str, Any]) -> str:
+def why_none(config: TuneConfig, report: dict[str, Any]) -> str:
     """The message of a search of which no trial is finished: its reasons, the most frequent first."""
     states = Counter(trial["state"] for trial in report["trials"])
     reasons = Counter(trial["reason"] for trial in report["trials"] if trial["state"] == "failed").most_common()
     shown = "; ".join(f"{count} × {reason}" for reason, count in reasons[:MOST_REASONS])
     more = f"; and {len(reasons) - MOST_REASONS} other reasons" if len(reasons) > MOST_REASONS else ""
-    begun = f", {states['running']} have not ended: run the same command again" if states["running"] else ""
+    budgets = [name for name in ("budget", "budget_trials_h") if getattr(config, name) is not None]
+    within = f" within {budgets[0]}={getattr(config, budgets[0])}: give more, or" if budgets else ":"
+    begun = f", {states['running']} have not ended{within} run the same command again" if states["running"] else ""
     failed = f", {states['failed']} failed: {shown}{more}" if reasons else ""
     return f"none of {len(report['trials'])} trials is finished{begun}{failed}"

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.configs.made_views import MadeViewsConfig
+from schemas.configs.resources import ResourcesConfig, Share
 from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, PluginTable
 
-Share = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
 ErrorMetric = Literal["mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "trajectory_mm", "bone_length_error_mm"]
 """Errors on held-out people by which models are chosen, mm (MPJVE: mm per frame)."""
@@ -145,28 +145,6 @@ class OptimizationConfig(JobConfig):
     seed: int = Field(default=0, ge=0)
     """Random seed of weights, sample order and dropout. The same seed gives the same model on the same kind of
     machine."""
-
-
-class ResourcesConfig(JobConfig):
-    """Number and size of the training workers."""
-
-    num_workers: int = Field(default=1, ge=1)
-    """Number of worker processes. Each batch is divided among them."""
-
-    cpus_per_worker: int | None = Field(default=None, ge=1)
-    """CPUs of one worker, which is also its number of threads. If not given, a machine's workers share its CPUs."""
-
-    use_gpu: bool = False
-    """Give each worker one GPU."""
-
-    precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Precision of matrix products: float32, bf16, or auto (bf16 on GPUs that support it, float32 elsewhere)."""
-
-    compile: bool = False
-    """Compile the model with torch.compile. The first step is slow; on GPUs the following ones are faster."""
-
-    max_restarts: int = Field(default=3, ge=0)
-    """How many times dead workers are replaced. Training then continues from the last checkpoint."""
 
 
 class TrainingConfig(JobConfig):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from schemas.configs.train import ResourcesConfig
+from schemas.configs.resources import ResourcesConfig
 from schemas.job_config import Address, JobConfig, PluginConfig, PluginTable
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -166,8 +166,8 @@ class SearchConfig(JobConfig):
 
     max_concurrent_trials: int | None = Field(default=None, ge=1)
     """Most trials that run at a time. If not given, as many as the cluster has room for. A trial takes
-    resources.num_workers times resources.cpus_per_worker CPUs (1 if not given) and, with resources.use_gpu, a GPU for
-    each worker."""
+    resources.num_workers times resources.cpus_per_worker CPUs (1 if not given) and, with resources.use_gpu, a GPU or
+    resources.gpus_per_worker of one for each worker."""
 
     retries: int = Field(default=1, ge=0)
     """How many times a trial that lost its processes or machine is repeated from its last checkpoint. Trials that ended

@@ -221,7 +221,11 @@ def test_a_terminated_search_ends_as_an_interrupted_one(head, corpus, tmp_path):
     )
     code, told = limited.end()
     assert (code, told.splitlines()[-1]) == (
-        *(1, "tune: none of 1 trials is finished, 1 have not ended: run the same command again"),
+        *(
+            1,
+            "tune: none of 1 trials is finished, 1 have not ended within budget=20s: give more, or run the same "
+            "command again",
+        ),
     )
     assert limited.left() == []
 

@@ -1,9 +1,10 @@
 """How the machines of a cluster are divided among the workers of a training."""
 
 import pytest
+from pydantic import ValidationError
 
 from pipelines.training.fitting import cpus_of_worker, workers_on
-from schemas.configs.train import ResourcesConfig
+from schemas.configs.resources import ResourcesConfig
 from schemas.errors import UserError
 
 GPU_NODE, CPU_NODE, HEAD = {"CPU": 8.0, "GPU": 2.0}, {"CPU": 32.0}, {"memory": 1e9}
@@ -45,4 +46,27 @@ def test_workers_that_fit_nowhere_are_refused_at_once(nodes, wanted, message):
 
 
 def test_a_machine_without_gpus_holds_no_worker_that_uses_one():
-    assert (workers_on(CPU_NODE, 4, True), workers_on(CPU_NODE, 4, False)) == (0, 8)
+    assert (workers_on(CPU_NODE, 4, 1), workers_on(CPU_NODE, 4, 0)) == (0, 8)
+
+
+def test_small_trainings_share_cpus_and_gpus():
+    assert workers_on({"CPU": 2.0}, 0.25, 0) == 8
+    assert workers_on(GPU_NODE, 0.5, 0.25) == 8
+    assert workers_on(GPU_NODE, 0.5, 0.4) == 4, "two on each GPU: no worker uses what is left of both"
+    assert ResourcesConfig(use_gpu=True, gpus_per_worker=0.25).gpus == 0.25
+    assert ResourcesConfig().gpus == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cpus_per_worker": 1.5}, "takes a whole number of CPUs, or a share of one"),
+        ({"cpus_per_worker": 0}, "greater than 0"),
+        ({"gpus_per_worker": 0.5}, "gpus_per_worker=0.5 needs use_gpu=true"),
+        ({"use_gpu": True, "gpus_per_worker": 2}, "less than or equal to 1"),
+        ({"use_gpu": True, "gpus_per_worker": 0.5, "num_workers": 2}, "workers of one training cannot share a GPU"),
+    ],
+)
+def test_shares_that_cannot_be_given_are_refused(given, message):
+    with pytest.raises(ValidationError, match=message):
+        ResourcesConfig(**given)

@@ -47,6 +47,17 @@ def test_another_search_in_the_same_output_is_refused(tmp_path, change, message)
         survey(job_of(config, "other"))
 
 
+def test_a_budget_shorter_than_a_trial_is_refused_once_that_is_known(tmp_path):
+    job = job_of(tune_config(f"output={tmp_path}", "budget=1m"))
+    job.manifest.write(str(tmp_path), "run", "search.json")
+    record = trial_records.TrialRecord(1, "run", {RATE: 0.001}, "finished", {1: 9.0}, best_epoch=1, seconds=90.0)
+    trial_records.write_trial(str(tmp_path), record)
+    with pytest.raises(UserError, match=r"^budget=1m: the shortest of the trials so far took 90 s; give more, or"):
+        survey(job)
+    trial_records.write_trial(str(tmp_path), dataclasses.replace(record, number=2, state="running"))
+    assert survey(job).records[1].state == "running", "what has begun may lack little"
+
+
 def test_a_search_is_the_same_however_it_is_written(tmp_path):
     written = [
         *(
