@@ -109,7 +109,7 @@ def logged(tmp_path, own_tracking_store):
 
 def test_finished_trainings_of_an_experiment_are_learned_from(logged):
     first, second = (logged.records[number].parameters for number in (1, 2))
-    config, trials = read("experiments:/raylift")
+    _, trials = read("experiments:/raylift")
     assert trials == [
         (first, Ending("finished", {1: 90.0, 2: 89.0})),
         (second, Ending("finished", {1: 91.0, 2: 90.0})),
@@ -119,7 +119,6 @@ def test_finished_trainings_of_an_experiment_are_learned_from(logged):
     assert [values for values, _ in trials] == [
         {RATE: values[RATE]} for values in (first, second) if values[CHANNELS] == first[CHANNELS]
     ]
-    job_of(config).manifest.write(config.output, logged.run.run_id, "search.json")
 
 
 def test_a_search_that_goes_on_does_not_count_its_own_trials_as_those_of_an_experiment(logged):
