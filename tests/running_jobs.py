@@ -1,12 +1,10 @@
 """Jobs that run in processes of their own, for tests that look at them, wait for them and kill them.
 
 `python -m jobs.label` takes seconds of a core to import Ray, PyTorch and MLflow before it begins. A job that is started
-here is forked from a process that has imported them already: the fork server of `multiprocessing`.
+here is forked from a process that has imported them already.
 """
 
 import atexit
-import multiprocessing
-import multiprocessing.forkserver
 import os
 import signal
 import subprocess
@@ -15,21 +13,14 @@ import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import psutil
 import torch
+from fork_server import ROOT, fork_server
 
-ROOT = Path(__file__).parents[1]
 # A busy machine may take a minute to start Ray.
 PATIENCE_S = 200
-IMPORTED_BEFORE = [
-    *("jobs.label", "jobs.lift", "jobs.train", "jobs.train_detector", "jobs.tune", "jobs.evaluate_detector"),
-    *("jobs.register", "jobs.import_poses", "jobs.submit"),
-    *("ray.data", "ray.train.torch", "ray.tune", "ray.job_submission", "torch", "mlflow", "pandas", "optuna"),
-    *("mlflow.store.tracking.sqlalchemy_store", "pyarrow.parquet", "scipy.spatial", "running_jobs"),
-]
 
 
 class Job:
@@ -52,7 +43,7 @@ class Job:
         self.log = Path(name)
         commands = [list(map(str, job)) for job in jobs]
         arguments = (commands, str(folder), dict(environment or os.environ), name)
-        self._process = _fork_server().Process(target=_run, args=arguments)
+        self._process = fork_server().Process(target=_run, args=arguments)
         self._process.start()
         _STARTED.append(self)
 
@@ -96,22 +87,6 @@ def _end_all() -> None:
     for job in _STARTED:
         job.kill()
         job.log.unlink(missing_ok=True)
-
-
-def _fork_server() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED_BEFORE)
-    # The server finds what it imports by this variable alone.
-    kept = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "tests"), kept]))
-    try:
-        multiprocessing.forkserver.ensure_running()
-    finally:
-        if kept is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = kept
-    return context
 
 
 def _run(jobs: list[list[str]], folder: str, environment: dict[str, str], log: str) -> None:

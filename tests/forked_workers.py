@@ -1,0 +1,111 @@
+"""Workers of Ray that are forked from a process which has imported what they need.
+
+A worker takes one to three seconds of a core to import Ray Data, PyTorch and Ray Train before it does anything, and a
+job starts up to ten. Where the start of a worker is not the point of a test, Ray starts `order_worker.py` instead. It
+sends its arguments, variables and working directory to a server of this test session, which forks the worker.
+"""
+
+import atexit
+import functools
+import json
+import multiprocessing
+import os
+import runpy
+import select
+import socketserver
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from fork_server import fork_server
+
+SOCKET = "FORKED_WORKERS_SOCKET"
+ORDER_WORKER = Path(__file__).with_name("order_worker.py")
+
+
+@functools.cache
+def start_server() -> dict[str, str]:
+    """Start the server of this test session; returns the variables by which Ray's processes find it."""
+    path = tempfile.mkdtemp(prefix="workers-") + "/socket"
+    fork_server().Process(target=serve, args=(path,), daemon=True).start()
+    while not os.path.exists(path):
+        time.sleep(0.05)
+    return {SOCKET: path}
+
+
+def fork_workers() -> None:
+    """Let workers be forked in each Ray that this process starts from now on."""
+    from ray._private import parameter
+
+    class Parameters(parameter.RayParams):
+        def __init__(self, **given):
+            super().__init__(**{"worker_path": str(ORDER_WORKER)} | given)
+
+    parameter.RayParams = Parameters
+
+
+class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    """Forks a worker for each connection."""
+
+    max_children = 1000
+
+    def service_actions(self):
+        """End with the tests."""
+        super().service_actions()
+        tests = multiprocessing.parent_process()
+        if tests is None or not tests.is_alive():
+            os._exit(0)
+
+
+class Order(socketserver.StreamRequestHandler):
+    """What the forked process does."""
+
+    def handle(self):
+        """Read what worker it shall be, and be it."""
+        order = json.load(self.rfile)
+        self.server.socket.close()
+        self.request.close()
+        become_worker(**order)
+
+
+def serve(path: str) -> None:
+    """Serve orders.
+
+    Args:
+        path: Of the socket.
+    """
+    with Server(path, Order) as server:
+        server.serve_forever()
+
+
+def become_worker(arguments: list[str], variables: dict[str, str], folder: str) -> None:
+    """Do what the program of Ray's does in a process of its own."""
+    from ray._private.workers import default_worker
+    from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]
+
+    os.environ.clear()
+    os.environ.update(variables)
+    os.chdir(folder)
+    # Ray has read its variables when it was imported.
+    Config.initialize("")
+    threading.Thread(target=_end_with, args=(int(variables["RAY_RAYLET_PID"]),), daemon=True).start()
+    sys.argv = [default_worker.__file__, *arguments]
+    try:
+        runpy.run_path(default_worker.__file__, run_name="__main__")
+    except SystemExit:
+        pass
+    except BaseException:
+        traceback.print_exc()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _end_with(raylet: int) -> None:
+    """Workers look for the process that Ray said to be theirs when it was imported, which is that of the tests."""
+    select.select([os.pidfd_open(raylet)], [], [])
+    os._exit(1)
