@@ -78,11 +78,11 @@ def ray_imported_first(request):
 def embedded_ray(plugin_path):
     """The one Ray of this test session."""
     import ray
-    from forked_workers import fork_workers, start_server
+    from forked_workers import fork_workers, shared_server
 
     from pipelines.ray_cluster import session
 
-    os.environ |= start_server()
+    os.environ |= shared_server().variables
     fork_workers()
     # A GPU in name only: what goes where is Ray's to decide, and the plug-ins of these tests ask for none.
     ray.init(

@@ -22,18 +22,38 @@ from pathlib import Path
 
 from fork_server import fork_server
 
-SOCKET = "FORKED_WORKERS_SOCKET"
-ORDER_WORKER = Path(__file__).with_name("order_worker.py")
+# What Ray runs to start a worker.
+WORKER_PATH = str(Path(__file__).with_name("order_worker.py"))
+
+
+class WorkerServer:
+    """A process that forks workers, and ends with the tests.
+
+    Attributes:
+        pid: The number of the process: its children are the workers.
+        variables: By these Ray's processes find it.
+    """
+
+    def __init__(self) -> None:
+        path = tempfile.mkdtemp(prefix="workers-") + "/socket"
+        self._process = fork_server().Process(target=serve, args=(path,), daemon=True)
+        self._process.start()
+        while not os.path.exists(path):
+            time.sleep(0.05)
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+        self.variables = {"FORKED_WORKERS_SOCKET": path}
+
+    def end(self) -> None:
+        """End the process; the workers end when their Ray does."""
+        self._process.kill()
+        self._process.join()
 
 
 @functools.cache
-def start_server() -> dict[str, str]:
-    """Start the server of this test session; returns the variables by which Ray's processes find it."""
-    path = tempfile.mkdtemp(prefix="workers-") + "/socket"
-    fork_server().Process(target=serve, args=(path,), daemon=True).start()
-    while not os.path.exists(path):
-        time.sleep(0.05)
-    return {SOCKET: path}
+def shared_server() -> WorkerServer:
+    """The server for every Ray of this test session that needs none of its own."""
+    return WorkerServer()
 
 
 def fork_workers() -> None:
@@ -42,7 +62,7 @@ def fork_workers() -> None:
 
     class Parameters(parameter.RayParams):
         def __init__(self, **given):
-            super().__init__(**{"worker_path": str(ORDER_WORKER)} | given)
+            super().__init__(**{"worker_path": WORKER_PATH} | given)
 
     parameter.RayParams = Parameters
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import torch
 from fork_server import ROOT, fork_server
+from forked_workers import fork_workers, shared_server
 
 # A busy machine may take a minute to start Ray.
 PATIENCE_S = 200
@@ -30,6 +31,7 @@ class Job:
         jobs: Each a name and its fields. The first that does not end with 0 is the last that is run.
         folder: The working directory.
         environment: All variables of the process; those of this process if not given.
+        forked_workers: Whether the workers of a Ray of its own are forked too; they are not processes below it then.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class Job:
         *jobs: Sequence[object],
         folder: Path = ROOT,
         environment: Mapping[str, str] | None = None,
+        forked_workers: bool = True,
     ) -> None:
         handle, name = tempfile.mkstemp(prefix="job-", suffix=".txt")
         os.close(handle)
         self.log = Path(name)
         commands = [list(map(str, job)) for job in jobs]
-        arguments = (commands, str(folder), dict(environment or os.environ), name)
+        variables = dict(environment or os.environ) | shared_server().variables
+        arguments = (commands, str(folder), variables, name, forked_workers)
         self._process = fork_server().Process(target=_run, args=arguments)
         self._process.start()
         _STARTED.append(self)
@@ -89,7 +93,7 @@ def _end_all() -> None:
         job.log.unlink(missing_ok=True)
 
 
-def _run(jobs: list[list[str]], folder: str, environment: dict[str, str], log: str) -> None:
+def _run(jobs: list[list[str]], folder: str, environment: dict[str, str], log: str, forked_workers: bool) -> None:
     """What the forked process does."""
     import fsspec.config
     from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]
@@ -107,6 +111,8 @@ def _run(jobs: list[list[str]], folder: str, environment: dict[str, str], log: s
     fsspec.config.set_conf_env(fsspec.config.conf)
     if "OMP_NUM_THREADS" in environment:
         torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
+    if forked_workers:
+        fork_workers()
     code = 1
     try:
         for name, *fields in jobs:

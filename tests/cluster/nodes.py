@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from forked_workers import WORKER_PATH, WorkerServer, shared_server
 from running_jobs import Job, processes_below
 
 PROCESS = Path(__file__).with_name("nodes_process.py")
@@ -15,13 +16,14 @@ PROCESS = Path(__file__).with_name("nodes_process.py")
 
 @dataclass(frozen=True)
 class Machine:
-    """A node: the process that everything on it descends from."""
+    """A node: the process that starts its workers, and the server that forks them."""
 
     raylet: int
+    workers: WorkerServer
 
     def processes(self, *words):
-        """Its processes whose command lines hold all the words."""
-        return processes_below(self.raylet, *words)
+        """Its workers, and what they have started, whose command lines hold all the words."""
+        return processes_below(self.workers.pid, *words)
 
 
 class Machines:
@@ -30,11 +32,16 @@ class Machines:
     def __init__(self):
         # Whoever asked for a cluster of his own is not to be joined by it, or to join it.
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        environment |= shared_server().variables
         # Said to both ends: an embedded Ray that starts in this process meanwhile changes the variable.
         self._auth = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled")}
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            [sys.executable, str(PROCESS)], env=environment | self._auth, text=True, stdin=pipe, stdout=pipe
+            [sys.executable, str(PROCESS), WORKER_PATH],
+            env=environment | self._auth,
+            text=True,
+            stdin=pipe,
+            stdout=pipe,
         )
         assert self._process.stdin
         assert self._process.stdout
@@ -44,7 +51,8 @@ class Machines:
 
     def join(self, **resources):
         """Add a machine with `num_cpus`, `num_gpus`, …; returns once the cluster counts it."""
-        machine = Machine(int(self._ask("join", resources)))
+        workers = WorkerServer()
+        machine = Machine(int(self._ask("join", resources | {"env_vars": workers.variables})), workers)
         self._joined.append(machine)
         return machine
 
@@ -52,6 +60,7 @@ class Machines:
         """Take a machine away at once, with all that runs there."""
         self._joined.remove(machine)
         self._ask("leave", machine.raylet)
+        machine.workers.end()
 
     def leave_all(self):
         """Take all machines away."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from train.training_samples import person, small, write
+from train.two_workers import train
 
 from pipelines.lifters.batch_norm import BatchNormActivation
 from pipelines.train.data import load_data
@@ -130,28 +131,27 @@ def test_a_loss_that_is_not_finite_names_its_batch(corpus, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("lifter", "atol"),
-    [
-        ({"name": "temporal_conv", "filter_widths": [3, 3], "channels": 16, "dropout": 0.0}, 1e-5),
-        # One worker runs PyTorch's own batch norm, which rounds otherwise than the synchronised one.
-        ({"name": "train.plain_lifter:PlainLifter"}, 1e-4),
-    ],
-    ids=["temporal_conv", "a user's lifter with nn.BatchNorm1d"],
-)
-def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path, lifter, atol):
+def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path):
     """Weights, batch statistics and reported losses after three steps, gloo on CPUs, uneven shares."""
-    common = [sys.executable, "-m", "train.two_workers", *corpus, str(tmp_path), json.dumps(lifter)]
+    lifters = [
+        {"name": "temporal_conv", "filter_widths": [3, 3], "channels": 16, "dropout": 0.0},
+        {"name": "train.plain_lifter:PlainLifter"},  # has nn.BatchNorm1d
+    ]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
-    for world in (1, 2):
-        workers = [
-            subprocess.Popen([*common, str(rank), str(world)], stderr=subprocess.PIPE, env=environment)
-            for rank in range(world)
-        ]
-        for worker in workers:
-            _, complaint = worker.communicate(timeout=120)
-            assert worker.returncode == 0, complaint.decode()
-    one, two = (torch.load(tmp_path / f"world{n}.pt", weights_only=True) for n in (1, 2))
-    assert one["losses"] == pytest.approx(two["losses"], abs=1e-5)
-    for name, value in one["model"].items():
-        assert torch.allclose(value, two["model"][name], atol=atol), name
+    arguments = [str(tmp_path), *corpus, json.dumps(lifters)]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "train.two_workers", str(rank), *arguments], stderr=subprocess.PIPE, env=environment
+        )
+        for rank in range(2)
+    ]
+    one = [train(ALONE, tmp_path, *corpus, lifter) for lifter in lifters]
+    for worker in workers:
+        _, complaint = worker.communicate(timeout=120)
+        assert worker.returncode == 0, complaint.decode()
+    two = torch.load(tmp_path / "trained.pt", weights_only=True)
+    # One worker runs PyTorch's own batch norm, which rounds otherwise than the synchronised one.
+    for alone, shared, atol in zip(one, two, (1e-5, 1e-4), strict=True):
+        assert alone["losses"] == pytest.approx(shared["losses"], abs=1e-5)
+        for name, value in alone["model"].items():
+            assert torch.allclose(value, shared["model"][name], atol=atol), name

@@ -1,12 +1,13 @@
-"""One of several workers of a training of three steps.
+"""Trainings of three steps, by one worker or by two.
 
-python -m train.two_workers LABELED UNLABELED FOLDER LIFTER RANK WORLD
+python -m train.two_workers RANK FOLDER LABELED UNLABELED LIFTERS: one of the two.
 """
 
 import faulthandler
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -19,13 +20,8 @@ from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train import TrainConfig
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    faulthandler.dump_traceback_later(90, exit=True)  # shows where the workers wait, should they wait for each other
-    labeled, unlabeled, folder, lifter = sys.argv[1], sys.argv[2], Path(sys.argv[3]), json.loads(sys.argv[4])
-    rank, world = map(int, sys.argv[5:])
-    if world > 1:
-        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
+def train(workers: WorkerGroup, folder: Path, labeled: str, unlabeled: str, lifter: dict[str, Any]) -> dict[str, Any]:
+    """Train a lifter; returns its weights and the reported losses."""
     # 127 chunks, not mirrored, three batches: 42 or 43 samples, shared as 21 and 21 or 22 and 21.
     config = small(
         labeled,
@@ -36,15 +32,23 @@ def main() -> None:
         optimization={"batch_size": 43, "epochs": 1},
     )
     config = TrainConfig.model_validate({**config.model_dump(), "lifter": lifter})
-    workers = WorkerGroup(torch.device("cpu"), rank, world)
     plan = plan_training(config)
     training = LifterTraining(config, plan, load_data(config, plan, workers), workers)
     report = training.run_epoch()
+    return {"model": training.model.state_dict(), "losses": report.losses}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    faulthandler.dump_traceback_later(90, exit=True)  # shows where the workers wait, should they wait for each other
+    rank, folder, labeled, unlabeled, lifters = int(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    workers = WorkerGroup(torch.device("cpu"), rank, 2)
+    trained = [train(workers, folder, labeled, unlabeled, lifter) for lifter in json.loads(lifters)]
     if rank == 0:
-        torch.save({"model": training.model.state_dict(), "losses": report.losses}, folder / f"world{world}.pt")
-    if world > 1:
-        dist.barrier()  # otherwise one worker could leave while the other still waits for its messages
-        dist.destroy_process_group()
+        torch.save(trained, folder / "trained.pt")
+    dist.barrier()  # otherwise one worker could leave while the other still waits for its messages
+    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
