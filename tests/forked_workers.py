@@ -22,8 +22,9 @@ from pathlib import Path
 
 from fork_server import fork_server
 
-# What Ray runs to start a worker.
-WORKER_PATH = str(Path(__file__).with_name("order_worker.py"))
+ORDER_WORKER = str(Path(__file__).with_name("order_worker.py"))
+# Of a node: what Ray runs to start a worker, and to prepare one that has a runtime environment.
+NODE_OPTIONS = {"worker_path": ORDER_WORKER, "setup_worker_path": ORDER_WORKER}
 
 
 class WorkerServer:
@@ -62,7 +63,7 @@ def fork_workers() -> None:
 
     class Parameters(parameter.RayParams):
         def __init__(self, **given):
-            super().__init__(**{"worker_path": WORKER_PATH} | given)
+            super().__init__(**NODE_OPTIONS | given)
 
     parameter.RayParams = Parameters
 

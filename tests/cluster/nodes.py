@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from forked_workers import WORKER_PATH, WorkerServer, shared_server
+from forked_workers import NODE_OPTIONS, WorkerServer, shared_server
 from running_jobs import Job, processes_below
 
 PROCESS = Path(__file__).with_name("nodes_process.py")
@@ -37,7 +37,7 @@ class Machines:
         self._auth = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled")}
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            [sys.executable, str(PROCESS), WORKER_PATH],
+            [sys.executable, str(PROCESS), json.dumps(NODE_OPTIONS)],
             env=environment | self._auth,
             text=True,
             stdin=pipe,

@@ -1,6 +1,6 @@
 """The process of `nodes.Machines`: a cluster that is told on standard input what joins and what leaves.
 
-Its argument is the file that starts a worker.
+Its argument is what all of them are started with besides.
 """
 
 import json
@@ -29,7 +29,7 @@ def main():
 
     # Without its dashboard Ray leaves the processes of a stopped trial alone, and a search waits for them.
     dashboard = {"include_dashboard": True, "dashboard_port": free_port(), "dashboard_agent_listen_port": free_port()}
-    machine = {"object_store_memory": STORE_BYTES, "worker_path": sys.argv[1]}
+    machine = {"object_store_memory": STORE_BYTES, **json.loads(sys.argv[1])}
     # No room on the head for the process of a trial either.
     head = machine | {"num_cpus": 0, "memory": 10**8, **dashboard}
     cluster = Cluster(initialize_head=True, head_node_args=head)

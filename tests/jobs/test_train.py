@@ -16,7 +16,9 @@ from train.training_samples import person, write
 from jobs.command_line.main import run_job
 
 pytestmark = pytest.mark.ray
-EPOCHS = 30
+EPOCHS = 12
+SMALL = ("lifter.filter_widths=[3,3]", "lifter.channels=32")
+FAILING = ("lifter=failing_lifter:FailingLifter", *SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +31,8 @@ def corpus(tmp_path_factory):
 def arguments(corpus, output, *more):
     return [
         *(f"labeled={corpus[0]}", f"unlabeled={corpus[1]}", f"output={output}", "data.validation_subjects=[S2]"),
-        *("lifter.filter_widths=[3,3]", "lifter.channels=32", f"optimization.epochs={EPOCHS}"),
-        *("optimization.batch_size=64", "resources.cpus_per_worker=1", *more),
+        *(*SMALL, f"optimization.epochs={EPOCHS}", "optimization.batch_size=64", "resources.cpus_per_worker=1"),
+        *more,
     ]
 
 
@@ -138,19 +140,17 @@ def test_more_than_the_cluster_has_is_refused(embedded_ray, corpus, tmp_path, ca
 
 
 def test_a_worker_that_fails_alone_ends_the_training_of_all(embedded_ray, corpus, tmp_path, capsys):
-    lifter = f"lifter={{name: failing_lifter:FailingLifter, attempts: {tmp_path}/attempts.txt, at: save}}"
-    fields = [field for field in arguments(corpus, tmp_path / "out") if not field.startswith("lifter.")]
+    lifter = (*FAILING, f"lifter.attempts={tmp_path}/attempts.txt", "lifter.at=save")
     workers = ("resources.num_workers=2", "resources.cpus_per_worker=1")
-    assert run_job("train", [*fields, lifter, *workers]) == 1
+    assert run_job("train", arguments(corpus, tmp_path / "out", *lifter, *workers)) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
     assert line == "train: output: cannot be written: No space left on device"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_mistake_in_a_lifter_is_told_once_and_not_tried_again(embedded_ray, corpus, tmp_path, capsys, workers):
-    lifter = f"lifter={{name: failing_lifter:FailingLifter, attempts: {tmp_path}/attempts.txt}}"
-    fields = [field for field in arguments(corpus, tmp_path / "out") if not field.startswith("lifter.")]
-    assert run_job("train", [*fields, lifter, f"resources.num_workers={workers}"]) == 1
+    lifter = (*FAILING, f"lifter.attempts={tmp_path}/attempts.txt")
+    assert run_job("train", arguments(corpus, tmp_path / "out", *lifter, f"resources.num_workers={workers}")) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
     assert "training: IndexError: there is no joint 17 (failing_lifter.py:" in line
     assert len((tmp_path / "attempts.txt").read_text().split()) <= workers
