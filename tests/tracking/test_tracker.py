@@ -187,6 +187,11 @@ def busy_video() -> list[Frame]:
     return video((np.arange(45) / 15).tolist(), *routes, drop=0.1)
 
 
+@functools.cache
+def busy_tracks() -> list[Track]:
+    return track(busy_video())
+
+
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), same_score=st.booleans())
 def test_the_order_of_people_within_frames_does_not_matter(seed: int, same_score: bool) -> None:
@@ -216,12 +221,11 @@ def test_moved_scaled_and_later_detections_give_moved_scaled_and_later_tracks(
     def change(points: np.ndarray) -> np.ndarray:
         return (points.reshape(-1, 2) * 2.0**power + shift).astype(np.float32).reshape(points.shape)
 
-    frames = busy_video()
     changed = []
-    for f in frames:
+    for f in busy_video():
         people = replace(f.people, boxes=change(f.people.boxes), keypoints=change(f.people.keypoints))
         changed.append(Frame(f.index, f.timestamp_s + later_s, people))
-    tracks, others = track(frames), track(changed)
+    tracks, others = busy_tracks(), track(changed)
     assert [whom(t) for t in others] == [whom(t) for t in tracks]
     for one, other in zip(tracks, others, strict=True):
         assert np.array_equal(other.interpolated, one.interpolated)
