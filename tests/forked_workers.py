@@ -19,12 +19,13 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from fork_server import fork_server
 
 ORDER_WORKER = str(Path(__file__).with_name("order_worker.py"))
 # Of a node: what Ray runs to start a worker, and to prepare one that has a runtime environment.
-NODE_OPTIONS = {"worker_path": ORDER_WORKER, "setup_worker_path": ORDER_WORKER}
+NODE_OPTIONS: dict[str, Any] = {"worker_path": ORDER_WORKER, "setup_worker_path": ORDER_WORKER}
 
 
 class WorkerServer:
@@ -36,10 +37,12 @@ class WorkerServer:
     """
 
     def __init__(self) -> None:
-        path = tempfile.mkdtemp(prefix="workers-") + "/socket"
+        self._folder = tempfile.TemporaryDirectory(prefix="workers-")
+        path = f"{self._folder.name}/socket"
         self._process = fork_server().Process(target=serve, args=(path,), daemon=True)
         self._process.start()
         while not os.path.exists(path):
+            assert self._process.is_alive()
             time.sleep(0.05)
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -61,11 +64,7 @@ def fork_workers() -> None:
     """Let workers be forked in each Ray that this process starts from now on."""
     from ray._private import parameter
 
-    class Parameters(parameter.RayParams):
-        def __init__(self, **given):
-            super().__init__(**NODE_OPTIONS | given)
-
-    parameter.RayParams = Parameters
+    parameter.RayParams = functools.partial(parameter.RayParams, **NODE_OPTIONS)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
@@ -87,6 +86,7 @@ class Order(socketserver.StreamRequestHandler):
     def handle(self):
         """Read what worker it shall be, and be it."""
         order = json.load(self.rfile)
+        assert isinstance(self.server, Server)
         self.server.socket.close()
         self.request.close()
         become_worker(**order)

@@ -138,14 +138,15 @@ def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path):
         {"name": "train.plain_lifter:PlainLifter"},  # has nn.BatchNorm1d
     ]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
-    arguments = [str(tmp_path), *corpus, json.dumps(lifters)]
+    labeled, unlabeled = corpus
+    arguments = [str(tmp_path), labeled, unlabeled, json.dumps(lifters)]
     workers = [
         subprocess.Popen(
             [sys.executable, "-m", "train.two_workers", str(rank), *arguments], stderr=subprocess.PIPE, env=environment
         )
         for rank in range(2)
     ]
-    one = [train(ALONE, tmp_path, *corpus, lifter) for lifter in lifters]
+    one = [train(ALONE, tmp_path, labeled, unlabeled, lifter) for lifter in lifters]
     for worker in workers:
         _, complaint = worker.communicate(timeout=120)
         assert worker.returncode == 0, complaint.decode()
