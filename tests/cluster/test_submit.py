@@ -90,7 +90,7 @@ def test_label_train_and_tune_run_there_as_they_would_here(ready, make_video, tm
     assert code == 0, out
     assert (tmp_path / "lifter" / "best.pt").is_file()
 
-    rates = "search_space.optimization.learning_rate={choice: [0.01]}"
+    rates = "search_space.optimization.learning_rate={choice: [0.001]}"
     searched = [rates, "sampler=grid", "scheduler=none", f"output={tmp_path}/search"]
     code, out = submit(ready, "tune", *small, *searched)
     assert code == 0, out
