@@ -18,7 +18,6 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pytest
-from forked_workers import shared_server
 from label.odd_names import ODD_NAMES
 from mlflow_store import new_store
 from train.training_samples import person, write
@@ -33,10 +32,7 @@ FRAMES = 8
 # Two jobs on one Ray, which then lives long enough for a last look.
 TRAIN_AND_LIFT = """
 import json, sys, time
-sys.path.append("tests")
-from forked_workers import fork_workers
 from jobs.command_line.main import run_job
-fork_workers()
 for name, *fields in json.loads(sys.argv[1]):
     assert run_job(name, fields) == 0
 time.sleep(3)
@@ -88,7 +84,6 @@ def _watch(seen: Watched, temporary: str, arguments: tuple[str, ...]) -> Watched
         "RAY_metrics_report_interval_ms": "200",
         "RAY_LOGGING_CONFIG_ENCODING": "JSON",
         "MLFLOW_TRACKING_URI": new_store(seen.folder),
-        **shared_server().variables,
         "AWS_SECRET_ACCESS_KEY": KEY,
         "MLFLOW_TRACKING_PASSWORD": KEY,
     }

@@ -1,22 +1,21 @@
 """The four real videos and every hard case of ../shared/data in one corpus, through the real detector."""
 
-import io
 import json
-from contextlib import redirect_stderr, redirect_stdout
+import subprocess
+import sys
+from pathlib import Path
 
-import mlflow
 import numpy as np
 import pyarrow as pa
 import pytest
-from mlflow_store import new_store
 
-from jobs.command_line.main import run_job
 from pipelines.io import storage
 from pipelines.video.probe import probe
 from schemas.layouts import layout
 
 pytestmark = pytest.mark.ray
 
+ROOT = Path(__file__).parents[2]
 UNREADABLE = {
     "audio_only.mp4": "no video stream, only audio",
     "text_as_video.mp4": "not a video: no container format recognised",
@@ -25,10 +24,8 @@ UNREADABLE = {
 
 
 def run(videos, output, *fields):
-    """Run the job in this process; returns (exit code, what it printed)."""
-    with redirect_stdout(io.StringIO()) as printed, redirect_stderr(printed):
-        code = run_job("label", [f"videos={videos}", f"output={output}", *fields])
-    return code, printed.getvalue()
+    command = [sys.executable, "-m", "jobs.label", f"videos={videos}", f"output={output}", *fields]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def rows(output, kind, video):
@@ -42,29 +39,26 @@ def keypoints(track):
 
 
 @pytest.fixture(scope="module")
-def labeled(shared_data, embedded_ray, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("real")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", new_store(folder))
-        mlflow.set_tracking_uri(new_store(folder))
-        return folder / "out", run(shared_data / "videos", folder / "out")
+def labeled(shared_data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("real") / "out"
+    return output, run(shared_data / "videos", output)
 
 
 def test_max_failed_decides_the_exit_code_and_there_is_no_traceback(labeled, shared_data):
-    output, (code, printed) = labeled
-    assert code == 1, printed
-    assert "Traceback" not in printed
-    code, printed = run(shared_data / "videos", output, "max_failed=3")
-    assert code == 0, printed
+    output, done = labeled
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    again = run(shared_data / "videos", output, "max_failed=3")
+    assert again.returncode == 0, again.stderr
     assert json.loads((output / "report.json").read_text())["run"]["frames"] == 0, "only the unreadable are retried"
 
 
 def test_unreadable_files_are_error_rows_with_a_reason_a_person_understands(labeled):
-    output, (_, printed) = labeled
+    output, done = labeled
     for video, reason in UNREADABLE.items():
         (row,) = rows(output, "detections", video)
         assert row["error"] == reason
-        assert f"{video}: {reason}" in printed
+        assert f"{video}: {reason}" in done.stdout
 
 
 def test_one_person_in_120_frames_is_one_track_of_120_frames(labeled):
