@@ -77,8 +77,12 @@ def log(record: runs.Run, report: Mapping[str, Any]) -> None:
         if report[name] is not None:
             record.log_metrics({name: report[name]["metrics"] | {"per_joint_mm": report[name]["per_joint_mm"]}})
     # One by one, since MLflow takes at most 1,000 metrics at a time; it allows only some characters in names.
-    for label, mean in action_rows(report["tables"]):
+    actions = list(action_rows(report["tables"]))
+    for label, mean in actions:
         record.log_metrics({"action": {re.sub(r"[^\w-]+", "_", label, flags=re.ASCII): mean["metrics"]}})
+    if actions:
+        columns = {name: [mean["metrics"].get(name) for _, mean in actions] for name, _ in COLUMNS.values()}
+        record.log_table({"action": [label for label, _ in actions], **columns}, "actions.json")
     record.log_tags({"raylift.data": report["data"]["digest"]})
     record.log_json(report, "metrics.json")
 

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -80,6 +80,11 @@ class Run:
     def log_json(self, value: Mapping[str, Any], name: str) -> None:
         """Keep a document as an artifact."""
         self._log_text(json.dumps(dict(value), indent=2, ensure_ascii=False, default=str), name)
+
+    def log_table(self, columns: Mapping[str, Sequence[Any]], name: str) -> None:
+        """Keep a table, which MLflow's page compares between runs row by row; `name` ends in .json."""
+        data = {column: list(values) for column, values in columns.items()}
+        self._send(lambda run_id: mlflow.log_table(data, name, run_id=run_id))
 
     def log_page(self, html: str, name: str) -> None:
         """Keep an HTML page as an artifact, which MLflow's web interface shows."""

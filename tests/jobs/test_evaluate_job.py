@@ -164,7 +164,14 @@ def test_the_job_is_an_mlflow_run(command, tmp_path, capfd):
     assert {"action.S_saltig.mpjpe_mm", "overall.per_joint_mm.left_knee"} <= found.data.metrics.keys()
     assert found.data.tags["raylift.data"] == file["data"]["digest"]
     artifacts = mlflow.MlflowClient().list_artifacts(found.info.run_id)
-    assert [artifact.path for artifact in artifacts] == ["environment.json", "evaluation.html", "metrics.json"]
+    assert [artifact.path for artifact in artifacts] == [
+        "actions.json",
+        "environment.json",
+        "evaluation.html",
+        "metrics.json",
+    ]
+    compared = mlflow.load_table("actions.json", run_ids=[found.info.run_id])
+    assert compared.set_index("action").loc["Walking", "p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])
     assert "Süß&amp;saltig" in (tmp_path / "out" / "evaluation.html").read_text()
 
 
