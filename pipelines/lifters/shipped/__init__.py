@@ -10,7 +10,7 @@ from schemas.errors import UserError
 from schemas.job_config import SHIPPED_LIFTERS
 
 # SHA-256 of each file.
-HASHES = {"everyday": "c29c7587c2b5ded28fa1bd535924dfa3796ee498644f8a64c88118b9d8a71087"}
+HASHES = {"everyday": "60a6d57214d6549fa58d728218de3e9c33c8511b5bbe0fa89cf7e1e3ef3d8de0"}
 _FOLDER = Path(__file__).parent
 
 
