@@ -11,6 +11,7 @@ from pipelines.ray_cluster.logs import log_failure
 from pipelines.video.errors import reason_of
 from pipelines.video.fetch import fetch_video
 from pipelines.video.isolated import IsolatedReader
+from pipelines.video.thumbnails import thumbnails
 from schemas.configs.label import DecodeConfig
 from schemas.errors import RunFailed
 from schemas.formats.detections import DECODED
@@ -50,11 +51,13 @@ class DecodeClips:
             log_failure("label", "decode", row["video"], reason, clip_id=row["clip_id"])
             return {"error": reason}
         decoded = list(row["decoded"])
-        for index in clip.indices:
-            decoded[index - start] = True
+        pictures: list[bytes | None] = [None] * len(decoded)
+        for index, thumbnail in zip(clip.indices, thumbnails(clip.images), strict=True):
+            decoded[index - start], pictures[index - start] = True, thumbnail.tobytes()
         return {
             "decoder": clip.decoder,
             "decoded": decoded,
+            "thumbnails": pictures,
             "damage": "; ".join(filter(None, (row["damage"], clip.damage))) or None,
             "frames": clip.images,
             "frame_width": clip.images.shape[2],

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from pipelines.io import storage
 from pipelines.io.shards import digest, shard_metadata
 from pipelines.label.link_shards import LinkShard
+from pipelines.label.shots import Shots, shots_of
 from pipelines.pose.people import People
 from pipelines.tracking.tracker import track_people
 from pipelines.tracking.tracks import Frame, Timeline, Track
@@ -19,6 +21,7 @@ from schemas import LAYOUT_KEY, SETTINGS_KEY, WEIGHTS_KEY
 from schemas.cameras import Intrinsics, WrongCamera
 from schemas.configs.link import LinkConfig
 from schemas.errors import UserError
+from schemas.formats.detections import DETECTIONS
 from schemas.formats.tracks import FORMAT, TRACKS
 from schemas.formats.videos import VideoSource
 from schemas.layouts import JointLayout, layout
@@ -26,7 +29,7 @@ from schemas.layouts import JointLayout, layout
 # The columns of a clip that linking reads.
 _CLIP_COLUMNS = (
     *("video", "subject", "action", "camera", "intrinsics", "start_frame", "timestamps_s"),
-    *("width", "height", "fps", "decoded", "people", "error"),
+    *("width", "height", "fps", "decoded", "people", "error", "thumbnails"),
 )
 
 
@@ -61,7 +64,7 @@ def link_video(
 ) -> list[dict[str, Any]]:
     """The track rows of one video from its clips, tables of a row each, in order of frames."""
     known: dict[str, Any] = {"width": None}
-    frames, indices, timestamps_s = [], list[int](), list[float]()
+    frames, indices, timestamps_s, pictures = [], list[int](), list[float](), list[bytes | None]()
     for clip in clips:
         row = clip.drop_columns(["people"]).to_pylist()[0]
         if indices and row["start_frame"] <= indices[-1]:
@@ -74,7 +77,12 @@ def link_video(
         frames += [Frame(number, time_s, people) for number, time_s, people, decoded in clip_frames if decoded]
         indices += numbers
         timestamps_s += row["timestamps_s"]
+        pictures += row["thumbnails"] or [None] * len(people)
     timeline = Timeline(np.array(indices, np.int64), np.array(timestamps_s, np.float64))
+    shots = shots_of(pictures, timeline.timestamps_s)
+    if shots and not config.across_cuts:
+        numbers = dict(zip(indices, shots.numbers.tolist(), strict=True))
+        frames = [replace(frame, shot=numbers[frame.index]) for frame in frames]
     tracks = track_people(frames, timeline, joints, config) if frames else []
     if source:
         known |= source.model_dump(include={"subject", "action", "camera"})
@@ -82,13 +90,18 @@ def link_video(
     intrinsics, provenance = _intrinsics(known, assumed_fov_deg)
     shared = {name: known[name] for name in ("video", "subject", "action", "camera", "width", "height", "fps")}
     shared |= {"layout": joints.name, "intrinsics": intrinsics, "intrinsics_provenance": provenance}
-    return [shared | _track_row(known["video"], person, track) for person, track in enumerate(tracks)]
+    return [
+        shared | _track_row(known["video"], person, track) | _shots_of_track(shots, timeline, track)
+        for person, track in enumerate(tracks)
+    ]
 
 
 def _read_clips(shard: LinkShard) -> pa.Table:
     """The clips of a shard's videos; file by file, as each holds clips of other videos too."""
     of_shard = pc.field("video").isin(list(shard.videos))
-    return pa.concat_tables(storage.read_table(file, list(_CLIP_COLUMNS)).filter(of_shard) for file in shard.files)
+    clips = (storage.read_table(file, list(_CLIP_COLUMNS)).filter(of_shard) for file in shard.files)
+    lacking = pa.schema([DETECTIONS.field("thumbnails")]).empty_table()  # which version 0.1.0 did not write
+    return pa.concat_tables([*clips, lacking], promote_options="default")
 
 
 def _in_order(clips: pa.Table) -> Iterator[pa.Table]:
@@ -142,6 +155,13 @@ def _calibration(source: VideoSource, clip: Mapping[str, Any]) -> dict[str, Any]
     except WrongCamera as error:
         raise UserError(f"videos: {source.uri}: {error}") from error
     return intrinsics.model_dump() if intrinsics else None
+
+
+def _shots_of_track(shots: Shots | None, timeline: Timeline, track: Track) -> dict[str, Any]:
+    if shots is None:
+        return {"shots": None, "still": None}
+    places = np.searchsorted(timeline.indices, track.indices)
+    return {"shots": shots.numbers[places], "still": bool(shots.still[places].all())}
 
 
 def _track_row(video: str, person: int, track: Track) -> dict[str, Any]:

@@ -7,7 +7,7 @@ result does not depend on the order of the people within a frame.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -94,9 +94,9 @@ def _follow(frames: Sequence[Frame], layout: JointLayout, config: LinkConfig) ->
     everybody: list[_Candidate] = []
     alive: list[_Candidate] = []
     for shuffled in frames:
-        frame = Frame(shuffled.index, shuffled.timestamp_s, _in_canonical_order(shuffled.people))
+        frame = replace(shuffled, people=_in_canonical_order(shuffled.people))
         oldest_s = frame.timestamp_s - config.max_gap_s - _CLOCK_S
-        alive = [candidate for candidate in alive if candidate.last.frame.timestamp_s > oldest_s]
+        alive = [c for c in alive if c.last.frame.timestamp_s > oldest_s and c.last.frame.shot == frame.shot]
         pairs = _associate(alive, frame, sigmas, config)
         for position, candidate in enumerate(alive):
             if position in pairs:

@@ -17,11 +17,13 @@ class Frame:
         index: Its number in the video, counting damaged frames too.
         timestamp_s: When it is shown, s.
         people: The people that were detected.
+        shot: Its shot: nobody is followed from one to another.
     """
 
     index: int
     timestamp_s: float
     people: People
+    shot: int = 0
 
 
 @dataclass(frozen=True)

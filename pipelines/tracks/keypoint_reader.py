@@ -28,6 +28,8 @@ _TRACKS = row_files.RowFormat(
     old_version_fix="write it again with python -m jobs.label or python -m jobs.import_poses",
 )
 _LABELS = ("positions", "positions_layout")
+# Columns that files of earlier versions lack, and nobody here needs.
+_UNREAD = ("swapped", "shots", "still")
 _SURVEYED = (
     *("track_id", "frames", "subject", "action", "camera", "width", "fps"),
     *("layout", "positions_layout", "intrinsics_provenance"),
@@ -132,8 +134,7 @@ def read_rows(tracks: Iterable[TrackInfo], labels: bool = True) -> Iterator[Keyp
         tracks: From `survey`, in any order; files are read in the order of their first track.
         labels: Whether to read the positions of labeled tracks.
     """
-    # Files of version 0.1.0 lack the column `swapped`, which nobody here needs.
-    columns = [name for name in TRACKS.names if name != "swapped" and (labels or name not in _LABELS)]
+    columns = [name for name in TRACKS.names if name not in _UNREAD and (labels or name not in _LABELS)]
     for row in _rows(tracks, columns):
         yield KeypointTrack.from_row(dict.fromkeys(_LABELS) | row)
 

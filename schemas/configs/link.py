@@ -40,6 +40,10 @@ class LinkConfig(JobConfig):
     repair_swaps: bool = True
     """Whether frames in which the detector took a person's left for their right are found, put right and marked."""
 
+    across_cuts: bool = False
+    """Whether a track may go on where the film cuts to another shot. Cuts, fades and cross-fades are found while
+    decoding."""
+
     @model_validator(mode="after")
     def _scores_are_ordered(self) -> Self:
         if self.low_score > self.high_score:

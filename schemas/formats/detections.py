@@ -13,6 +13,9 @@ INTRINSICS = pa.struct(
     + [("distortion", pa.string())]
 )
 
+# 9 rows of 16 colours of 3 bytes.
+THUMBNAIL_BYTES = 9 * 16 * 3
+
 # Columns of a clip once its video is probed; every later stage adds columns.
 PLAN_FIELDS: list[pa.Field] = [
     pa.field("clip_id", pa.string(), nullable=False),
@@ -50,6 +53,11 @@ DECODE_FIELDS: list[pa.Field] = [
     pa.field("decoder", pa.string()),
     pa.field("decoded", pa.list_(pa.bool_()), nullable=False, metadata={"shape": "frames"}),
     pa.field("decode_s", pa.float64(), metadata={"unit": "s"}),
+    pa.field(
+        "thumbnails",
+        pa.list_(pa.binary(THUMBNAIL_BYTES)),
+        metadata={"shape": "frames", "meaning": "uint8 9,16,3 each: mean colours, from which cuts are found"},
+    ),
 ]
 
 # Sent to the driver, never written to files.

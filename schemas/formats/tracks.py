@@ -52,6 +52,8 @@ TRACKS = pa.schema(
             metadata={"shape": "frames; null if unknown", "meaning": "left and right were exchanged by linking"},
         ),
         pa.field("up", pa.list_(pa.float32()), metadata={"meaning": "unit vector, camera space; null if unknown"}),
+        pa.field("shots", pa.list_(pa.int32()), metadata={"meaning": "cuts before each frame; null if unknown"}),
+        pa.field("still", pa.bool_(), metadata={"meaning": "nothing moves in its shots; null if unknown"}),
         # The layout of `positions`: motion capture has other joints than detectors.
         pa.field("positions_layout", pa.string()),
     ]

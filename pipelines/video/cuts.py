@@ -1,0 +1,142 @@
+"""Cuts of a video, from the tiny pictures of its frames (`thumbnails.py`).
+
+As in PySceneDetect's content detector, a cut is where the picture changes at once and more than around it. Here it has
+to change in most of its cells, because people who run through a picture change only those that they cover, and it has
+to stay changed, because after a flash the picture is as before. Cross-fades and fades are found by their frames, which
+are mixtures of the picture before and the one after; those of a camera that pans are not.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64
+
+from pipelines.video.thumbnails import Thumbnails
+
+# The share of the cells that may look alike on both sides of a cut, and how much the others differ, in grey levels of
+# 255. Frames of real recordings 33 ms apart were at most 8 apart, those of different cameras in one room at least 14.
+_ALIKE, _CHANGED = 0.3, 10.0
+# Cells that are darker in both pictures are bars beside the film; at least this share of the picture is none.
+_DARK, _LEAST_PICTURE = 20, 0.15
+# The same place in another light has the same pattern; different places had correlations of at most 0.6.
+_SAME_PATTERN = 0.9
+# A picture that is back after so many seconds has been lit by a flash, or hidden by somebody before the camera.
+_FLASH_S = 0.3
+# How many times the changes around it a cut exceeds, and how many of them are looked at on each side.
+_OUTSTANDING, _AROUND = 2.0, 3
+# Half of the longest fade that is found well, s, and how far from a mixture its frames may be.
+_FADE_S, _IMPURITY = 0.6, 0.2
+# The share of a fade from which one step of it would be sudden, and how far one may lead back.
+_SUDDEN, _BACK = 0.5, 0.1
+# A still picture is one that no cell of changes by more than this for at least so long. Encoding changes a picture by
+# up to 4 from frame to frame; people who stand and gesture changed cells by at least 9 in a second.
+_STILL, _STILL_S = 5, 1.0
+# Frames that are compared at a time, to bound the memory.
+_BLOCK = 4096
+
+
+def find_cuts(thumbnails: Thumbnails, timestamps_s: Float64[np.ndarray, " frames"]) -> Int64[np.ndarray, " cuts"]:
+    """Where shots begin, other than the first.
+
+    Args:
+        thumbnails: Of the frames of a video in order of time.
+        timestamps_s: When each is shown, s.
+
+    Returns:
+        Places in `thumbnails`, ascending.
+    """
+    count = len(thumbnails)
+    if count < 2:
+        return np.zeros(0, np.int64)
+    places = np.arange(count)
+    steps = np.append(0, _changes(thumbnails, places[:-1], places[1:]))
+    sudden = [
+        place for place in np.flatnonzero(steps >= _CHANGED).tolist() if _is_cut(thumbnails, timestamps_s, steps, place)
+    ]
+    found = list(sudden)
+    for start, stop in pairwise([0, *found, count]):
+        found += _fades(thumbnails, timestamps_s, start, stop)
+    return np.array(sorted(found), np.int64)
+
+
+def is_still(thumbnails: Thumbnails, timestamps_s: Float64[np.ndarray, " frames"]) -> bool:
+    """Whether a shot shows one picture all the time."""
+    long_enough = timestamps_s[-1] - timestamps_s[0] >= _STILL_S
+    return bool(long_enough and (thumbnails.max(0) - thumbnails.min(0)).max() <= _STILL)
+
+
+def _changes(
+    thumbnails: Thumbnails, before: Int64[np.ndarray, " pairs"], after: Int64[np.ndarray, " pairs"]
+) -> Float32[np.ndarray, " pairs"]:
+    """How much at least 70 % of the cells differ in each pair of frames, in grey levels."""
+    blocks = range(0, len(before), _BLOCK)
+    parts = [_block_changes(thumbnails[before[at : at + _BLOCK]], thumbnails[after[at : at + _BLOCK]]) for at in blocks]
+    return np.concatenate([np.zeros(0, np.float32), *parts])
+
+
+def _block_changes(before: Thumbnails, after: Thumbnails) -> Float32[np.ndarray, " pairs"]:
+    pairs = len(before)
+    apart = np.abs(before.astype(np.int16) - after).mean(-1, dtype=np.float32).reshape(pairs, -1)
+    shown = _shown(before, after).reshape(pairs, -1)
+    apart[~shown] = -1
+    apart.sort(axis=1)
+    cells, pictured = apart.shape[1], shown.sum(1)
+    place = np.minimum(cells - pictured + (_ALIKE * pictured).astype(np.int64), cells - 1)
+    return np.where(pictured >= _LEAST_PICTURE * cells, apart[np.arange(pairs), place], 0).astype(np.float32)
+
+
+def _shown(before: np.ndarray, after: np.ndarray) -> Bool[np.ndarray, "... rows columns"]:
+    """The cells that are no bars beside the film."""
+    return np.maximum(before, after).max(-1) >= _DARK
+
+
+def _is_cut(
+    thumbnails: Thumbnails,
+    times_s: Float64[np.ndarray, " frames"],
+    steps: Float32[np.ndarray, " frames"],
+    place: int,
+) -> bool:
+    """Whether the change from the frame before `place` stands out, and leads to another picture that stays."""
+    around = np.concatenate([[0, 0], steps[max(1, place - _AROUND) : place], steps[place + 1 : place + 1 + _AROUND]])
+    # The second largest: a flash on a cut ends with another change.
+    if steps[place] < _OUTSTANDING * np.sort(around)[-2:][0]:
+        return False
+    first = np.searchsorted(times_s, times_s[place - 1] - _FLASH_S)
+    last = np.searchsorted(times_s, times_s[place] + _FLASH_S, side="right")
+    before, after = np.meshgrid(np.arange(first, place), np.arange(place, last))
+    changes = _changes(thumbnails, before.ravel(), after.ravel())
+    return bool(changes.min() >= _CHANGED) and not _same_pattern(thumbnails[place - 1], thumbnails[place])
+
+
+def _same_pattern(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two frames show the same in another light."""
+    shown = _shown(one, other)
+    a, b = (picture.mean(-1)[shown] - picture[shown].mean() for picture in (one, other))
+    return bool(a @ b > _SAME_PATTERN * np.sqrt((a @ a) * (b @ b)))
+
+
+def _fades(thumbnails: Thumbnails, times_s: Float64[np.ndarray, " frames"], start: int, stop: int) -> list[int]:
+    """The middle of each fade and cross-fade among the frames [start, stop), which no sudden cut divides."""
+    places, times = np.arange(start, stop), times_s[start:stop]
+    before = start + np.searchsorted(times, times - _FADE_S)
+    after = start + np.minimum(np.searchsorted(times, times + _FADE_S), stop - start - 1)
+    changes = _changes(thumbnails, before, after)
+    middles = np.full(len(places), -1)
+    for row in np.flatnonzero((changes >= _CHANGED) & (before < places) & (places < after)):
+        middles[row] = _middle_of_fade(thumbnails, before[row], after[row])
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], middles >= 0, [False]]).astype(np.int8)))
+    runs = edges.reshape(-1, 2).tolist()
+    return [int(middles[first + changes[first:last].argmax()]) for first, last in runs]
+
+
+def _middle_of_fade(thumbnails: Thumbnails, before: int, after: int) -> int:
+    """The first frame that is more like the later of two pictures; -1 if those between do not fade into it."""
+    if _same_pattern(thumbnails[before], thumbnails[after]):
+        return -1
+    frames = thumbnails[before : after + 1].reshape(after - before + 1, -1).astype(np.float32)
+    way = frames[-1] - frames[0]
+    shares = (frames - frames[0]) @ way / (way @ way)
+    impurity = np.quantile(np.abs(frames - frames[0] - shares[:, None] * way), 1 - _ALIKE, axis=1)
+    steps = np.diff(shares)
+    fades = impurity.max() <= _IMPURITY * np.abs(way).mean() and steps.min() > -_BACK and steps.max() < _SUDDEN
+    return before + int((shares > 0.5).argmax()) if fades else -1
