@@ -38,6 +38,7 @@ def main(config: TrainConfig) -> int:
         # Imported here, since it loads Plotly: a job with nothing to do draws no page.
         from pipelines.report.pages.training_page import training_page
 
+        config = job.config
         with runs.record("train", config, work.run_id) as record, training_bars() as bars:
             display = Display(bars, config.optimization.epochs, record)
             if job.plan.short_tracks:
@@ -47,6 +48,11 @@ def main(config: TrainConfig) -> int:
                 )
             for track_set in track_sets(job):
                 record.log_tracks(track_set)
+            if work.finished_epochs:
+                display.say(
+                    f"optimization.epochs: grew from {work.finished_epochs} to {config.optimization.epochs}; the "
+                    "learning rate goes on falling as it did, the momentum of batch norm becomes that of more epochs"
+                )
             report = run.execute(job, record.run_id, display)
             record.log_tags({"raylift.data": job.manifest.data})
             record.log_json(report, "report.json")

@@ -5,7 +5,7 @@ settings of a new command by `require_same_settings`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -52,11 +52,13 @@ class RunManifest:
         format: Format of the manifest, which says which job it is of.
         settings: All settings that the result depends on, by dotted path.
         data: Digest of the data.
+        may_grow: Settings, numbers, that may be larger than when the output was begun.
     """
 
     format: str
     settings: Mapping[str, Any]
     data: str
+    may_grow: Sequence[str] = ()
 
     def write(self, output: str, run_id: str, file: str = MANIFEST) -> None:
         """Write it into an output, with the MLflow run that it is of.
@@ -85,7 +87,9 @@ class RunManifest:
         if existing.get("format") != self.format:
             raise UserError(f"output={output}: holds the {existing.get('format')} of another job; give another output")
         defaults = self.settings.defaults if isinstance(self.settings, Settings) else {}
-        require_same_settings(output, existing["settings"], Settings(json_documents.as_read(self.settings), defaults))
+        begun = existing["settings"]
+        begun |= {name: max(begun[name], self.settings[name]) for name in self.may_grow if name in begun}
+        require_same_settings(output, begun, Settings(json_documents.as_read(self.settings), defaults))
         if existing["data"] != self.data:
             raise UserError(
                 f"output={output}: the {data_name} have changed since it was begun; "

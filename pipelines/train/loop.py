@@ -4,7 +4,7 @@ What a step does depends only on the seed, the epoch and the step. Therefore a t
 checkpoint ends with the same weights as one that was never interrupted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -18,8 +18,9 @@ from pipelines.lifters.sync_batch_norm import synchronise_batch_norm
 from pipelines.sampling.order import seed_of
 from pipelines.sampling.windows import Batch
 from pipelines.train.data import TrainingData
+from pipelines.train.initial_weights import begin_with
 from pipelines.train.objective import Objective, Prediction
-from pipelines.train.optimizer import MovingAverage, build_optimizer
+from pipelines.train.optimizer import FACTOR, MovingAverage, build_optimizer, keep_frozen_statistics
 from pipelines.train.plan import TrainingPlan
 from pipelines.train.validation import validate
 from pipelines.training.reports import EpochReport, OnStep
@@ -42,10 +43,19 @@ class LifterTraining:
         plan: What follows from the metadata of the tracks.
         data: The tracks.
         workers: The workers that share the batches.
+        initial: Weights of a lifter to start from; None: fresh ones.
     """
 
-    def __init__(self, config: TrainConfig, plan: TrainingPlan, data: TrainingData, workers: WorkerGroup) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        plan: TrainingPlan,
+        data: TrainingData,
+        workers: WorkerGroup,
+        initial: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self._config, self._plan, self._data, self._workers = config, plan, data, workers
+        self._initial = initial
         torch.manual_seed(config.optimization.seed)
         model = build_model(config.lifter, plan.input_layout, plan.output_layout, plan.trajectory, config.data.input)
         if workers.size > 1:
@@ -76,9 +86,11 @@ class LifterTraining:
         }
 
     def restore(self, state: dict[str, Any] | None) -> None:
-        """Continue from what `state` returned; None: train the fresh weights."""
+        """Continue from what `state` returned; None: train the initial weights."""
         if state is None:
-            if self.model.needs_statistics:
+            if self._initial is not None:
+                begin_with(self.model, self._initial)
+            elif self.model.needs_statistics:
                 self._fit_statistics()
             return
         self.model.load_state_dict(state["model"])
@@ -97,6 +109,7 @@ class LifterTraining:
         epoch, optimization = len(self.history), self._config.optimization
         self.model.set_bn_momentum(schedules.bn_momentum(epoch, optimization.epochs))
         self.model.train()
+        keep_frozen_statistics(self.model)
         torch.manual_seed(seed_of(optimization.seed, epoch, self._workers.rank))
         result = run_steps(
             self._batches(epoch),
@@ -146,7 +159,7 @@ class LifterTraining:
         for step in range(steps):
             share = schedules.rise(epoch * steps + step, rise_steps)
             for group in self._optimizer.param_groups:
-                group["lr"] = share * self._learning_rate(epoch)
+                group["lr"] = share * self._learning_rate(epoch) * group.get(FACTOR, 1.0)
             labeled = data.labeled.batch(epoch, step, workers.rank, workers.size)
             if data.unlabeled is None or warming_up:
                 yield labeled, None

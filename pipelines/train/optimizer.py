@@ -1,5 +1,6 @@
 """The optimizer of a lifter's training, and the moving average of the weights."""
 
+import fnmatch
 from copy import deepcopy
 from typing import Any
 
@@ -8,18 +9,68 @@ from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from schemas.configs.train import OptimizationConfig
+from schemas.errors import UserError
+
+# Names of parameters that a message shows.
+_SHOWN_NAMES = 6
+
+
+# The entry of an optimizer's group that its learning rate is multiplied by.
+FACTOR = "factor"
 
 
 def build_optimizer(model: nn.Module, config: OptimizationConfig) -> Optimizer:
-    """Adam, or AdamW if weights decay: then those of matrix products alone."""
+    """Adam, or AdamW if weights decay: then those of matrix products alone.
+
+    Parameters are grouped by the factor of their learning rate. Frozen ones are in no group and take no gradient.
+
+    Raises:
+        UserError: A pattern of `learning_rate_factors` fits no parameter, or all are frozen.
+    """
     options = {"lr": config.learning_rate, "amsgrad": config.amsgrad, "fused": True}
-    if not config.weight_decay:
-        return Adam(model.parameters(), **options)
     matrices = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
-    decaying = [parameter for parameter in model.parameters() if id(parameter) in matrices]
-    others = [parameter for parameter in model.parameters() if id(parameter) not in matrices]
-    groups = [{"params": decaying, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return AdamW([group for group in groups if group["params"]], **options)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, factor in learning_rate_factors(model, config).items():
+        parameter = model.get_parameter(name)
+        parameter.requires_grad_(factor > 0)
+        decay = config.weight_decay if id(parameter) in matrices else 0.0
+        groups.setdefault((factor, decay), []).append(parameter)
+    # Those that decay come first, as they did before there were factors: states of optimizers are kept by position.
+    some = [
+        {"params": groups[factor, decay], "weight_decay": decay, FACTOR: factor}
+        for factor, decay in sorted(groups, reverse=True)
+        if factor > 0
+    ]
+    return (AdamW if config.weight_decay else Adam)(some, **options)
+
+
+def learning_rate_factors(model: nn.Module, config: OptimizationConfig) -> dict[str, float]:
+    """The factor of each parameter's learning rate, by its name.
+
+    Raises:
+        UserError: A pattern fits no parameter, or all are frozen.
+    """
+    factors = {name: 1.0 for name, _ in model.named_parameters()}
+    for entry in config.learning_rate_factors:
+        pattern, _, factor = entry.rpartition("=")
+        fitting = fnmatch.filter(factors, pattern)
+        if not fitting:
+            names = ", ".join(list(factors)[:: max(1, len(factors) // _SHOWN_NAMES)][:_SHOWN_NAMES])
+            raise UserError(
+                f"optimization.learning_rate_factors={entry}: no parameter has such a name; there are {names}, …"
+            )
+        factors |= dict.fromkeys(fitting, float(factor))
+    if not any(factors.values()):
+        raise UserError("optimization.learning_rate_factors: freezes all parameters, so nothing is trained; free some")
+    return factors
+
+
+def keep_frozen_statistics(model: nn.Module) -> None:
+    """Let frozen batch norms of a model in training use their statistics, and leave them as they are."""
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        if hasattr(module, "running_mean") and own and not any(parameter.requires_grad for parameter in own):
+            module.eval()
 
 
 class MovingAverage:

@@ -13,6 +13,8 @@ from pipelines.tracks import keypoint_reader
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.resample import resampled_lengths
 from pipelines.tracks.selection import Choice, choose, subset_frames
+from pipelines.train.initial_weights import Start, require_same_lifter
+from pipelines.train.optimizer import learning_rate_factors
 from schemas.configs.train import DataConfig, TrainConfig
 from schemas.errors import UserError
 from schemas.frame_window import FrameWindow
@@ -54,12 +56,16 @@ class TrainingPlan:
     short_tracks: int
 
 
-def plan_training(config: TrainConfig) -> TrainingPlan:
+def plan_training(config: TrainConfig, start: Start | None = None) -> TrainingPlan:
     """Read the metadata of all tracks and check that they fit together.
+
+    Args:
+        config: The config.
+        start: The lifter to start from; None: fresh weights.
 
     Raises:
         UserError: No tracks, no labels, layouts or rates that do not fit, no intrinsics where they are needed, more
-            workers than samples, or a warm-up without an end.
+            workers than samples, a warm-up without an end, or another lifter to start from.
     """
     if config.warmup_epochs >= config.optimization.epochs:
         raise UserError(
@@ -83,7 +89,10 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     trajectory = bool(unlabeled) if config.trajectory is None else config.trajectory
     _check_metric(config, validation, trajectory)
     source_fps = data.fps or _one_rate(training)
-    model = build_model(config.lifter, input_layout, output_layout, False, data.input)
+    model = build_model(config.lifter, input_layout, output_layout, trajectory, data.input)
+    if start:
+        require_same_lifter(start, config, model)
+    learning_rate_factors(model, config.optimization)
     lifter = model.pose
     fps = source_fps / data.downsample
     lengths = _lengths(data, training, source_fps)

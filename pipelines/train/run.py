@@ -24,6 +24,7 @@ from schemas.job_config import defaults, flatten
 
 if TYPE_CHECKING:
     from pipelines.lifters.checkpoint import LifterCard
+    from pipelines.train.initial_weights import Start
     from pipelines.train.plan import TrainingPlan
     from pipelines.training.events import Control, Outcome
 
@@ -35,31 +36,43 @@ class TrainJob:
     """A training whose config and data have been checked.
 
     Attributes:
-        config: The config.
+        config: The config; of a lifter to start from it has what was not given.
         manifest: What the output says of it.
+        start: The lifter to start from; None: fresh weights.
     """
 
     config: TrainConfig
     manifest: RunManifest
+    start: "Start | None" = None
 
     @cached_property
     def plan(self) -> "TrainingPlan":
         """The tracks, and what follows from them; a training that is finished needs no plan."""
         from pipelines.train.plan import plan_training
 
-        return plan_training(self.config)
+        return plan_training(self.config, self.start)
 
 
 def prepare(config: TrainConfig) -> TrainJob:
     """Check the data of a training without writing anything.
 
     Raises:
-        UserError: Tracks that do not fit together or with the config.
+        UserError: Tracks that do not fit together or with the config, or a lifter to start from that does not.
+        RunFailed: MLflow's server, which has that lifter, cannot be reached.
     """
+    start = None
+    if config.weights is not None:
+        from pipelines.train.initial_weights import read_start
+
+        start = read_start(config)
+        config = start.complete(config)
     # A training may continue with other workers and in another place.
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources"}))
+    if start:
+        settings["weights_sha256"] = start.sha256
     known = defaults(TrainConfig) | registry.default_options(registry.LIFTERS, config.lifter.name, "lifter")
-    job = TrainJob(config, RunManifest(FORMAT, Settings(settings, known), data_digest(config)))
+    manifest = RunManifest(FORMAT, Settings(settings, known), data_digest(config), may_grow=["optimization.epochs"])
+    job = TrainJob(config, manifest, start)
     if not _is_finished(job):
         _ = job.plan  # it checks the data
     return job
@@ -81,7 +94,7 @@ def survey(job: TrainJob) -> TrainingWork:
     Raises:
         UserError: It holds a training with other settings, or of other data, or another job.
     """
-    return survey_output(job.manifest, job.config.output, "tracks")
+    return survey_output(job.manifest, job.config.output, "tracks", job.config.optimization.epochs)
 
 
 def execute(
@@ -110,6 +123,10 @@ def execute(
 
     config, plan = job.config, job.plan
     job.manifest.write(config.output, run_id)
+    if job.start:
+        from pipelines.train.initial_weights import keep_copy
+
+        keep_copy(job.start, config.output)
     card = _card(job, {"run_id": run_id, "data": job.manifest.data})
     settings = {"config": config, "plan": plan, "card": card}
     best = Best(SELECTION, "min", config.warmup_epochs)
@@ -132,6 +149,8 @@ def _card(job: TrainJob, lineage: dict[str, str]) -> "LifterCard":
     from pipelines.lifters.checkpoint import SUBJECTS, LifterCard
 
     config, plan = job.config, job.plan
+    subjects = {track.subject for track in plan.training if track.subject}
+    lineage |= job.start.lineage(subjects) if job.start else {SUBJECTS: json.dumps(sorted(subjects))}
     return LifterCard(
         lifter=config.lifter.name,
         config=config.lifter.options,
@@ -142,7 +161,7 @@ def _card(job: TrainJob, lineage: dict[str, str]) -> "LifterCard":
         window=plan.shape.window,
         input=config.data.input,
         detector_errors=config.data.world.errors if config.data.world.enabled else None,
-        lineage=lineage | {SUBJECTS: json.dumps(sorted({track.subject for track in plan.training if track.subject}))},
+        lineage=lineage,
     )
 
 

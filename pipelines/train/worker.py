@@ -5,6 +5,7 @@ from typing import Any
 from pipelines.io import storage
 from pipelines.lifters.checkpoint import LifterCard, save_lifter
 from pipelines.train.data import load_data
+from pipelines.train.initial_weights import read_copy
 from pipelines.train.loop import LifterTraining
 from pipelines.train.plan import TrainingPlan
 from pipelines.training.reports import EpochReport
@@ -29,7 +30,8 @@ def train_worker(settings: dict[str, Any]) -> None:
     card: LifterCard = settings["card"]
 
     def make(workers: WorkerGroup) -> LifterTraining:
-        return LifterTraining(config, plan, load_data(config, plan, workers), workers)
+        initial = read_copy(settings["output"], config.lifter.name) if config.weights else None
+        return LifterTraining(config, plan, load_data(config, plan, workers), workers, initial)
 
     def write_model(training: LifterTraining, folder: str) -> None:
         save_lifter(storage.join(folder, LIFTER_FILE), training.result, card)

@@ -79,7 +79,8 @@ def survey(job: TrainDetectorJob) -> TrainingWork:
     Raises:
         UserError: It holds a training with other settings, or of other data, or another job.
     """
-    return survey_output(job.manifest, job.config.output, "people, or the weights to begin with,")
+    data = "people, or the weights to begin with,"
+    return survey_output(job.manifest, job.config.output, data, job.config.optimization.epochs)
 
 
 def execute(job: TrainDetectorJob, run_id: str, listener: DetectorListener) -> dict[str, Any]:

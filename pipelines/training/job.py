@@ -18,10 +18,12 @@ class TrainingWork:
     Attributes:
         run_id: The MLflow run that began it; None if the output is new.
         report: The report of the finished training; None if it is not finished.
+        finished_epochs: How many epochs it had when it was finished, if it is to have more now.
     """
 
     run_id: str | None
     report: Mapping[str, Any] | None
+    finished_epochs: int | None = None
 
     @property
     def nothing_to_do(self) -> bool:
@@ -29,19 +31,24 @@ class TrainingWork:
         return self.report is not None
 
 
-def survey_output(manifest: RunManifest, output: str, data: str) -> TrainingWork:
+def survey_output(manifest: RunManifest, output: str, data: str, epochs: int) -> TrainingWork:
     """Find out what the output holds of a training.
 
     Args:
         manifest: The training.
         output: Its folder.
         data: What its data are called in messages.
+        epochs: How many it shall have. The report of one that had fewer is not that of the finished training.
 
     Raises:
         UserError: It holds a training with other settings, or of other data, or another job.
     """
     existing = manifest.existing_run(output, data)
-    return TrainingWork(None, None) if existing is None else TrainingWork(existing.run_id, existing.report)
+    if existing is None:
+        return TrainingWork(None, None)
+    if existing.report is not None and existing.report["epochs"] < epochs:
+        return TrainingWork(existing.run_id, None, finished_epochs=existing.report["epochs"])
+    return TrainingWork(existing.run_id, existing.report)
 
 
 def keep_models(output: str, best: Best, file: str) -> Mapping[str, Any]:

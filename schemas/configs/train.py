@@ -7,9 +7,10 @@ from pydantic import Field
 
 from schemas.configs.made_views import MadeViewsConfig
 from schemas.configs.resources import ResourcesConfig, Share
-from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, PluginTable
+from schemas.job_config import Address, Addresses, JobConfig, ModelAddress, PluginConfig, PluginTable
 
 Weight = Annotated[float, Field(ge=0)]
+ParameterFactor = Annotated[str, Field(pattern=r"^.+=\d+(\.\d+)?$")]
 ErrorMetric = Literal["mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "trajectory_mm", "bone_length_error_mm"]
 """Errors on held-out people by which models are chosen, mm (MPJVE: mm per frame)."""
 ERROR_NAMES: Mapping[ErrorMetric, str] = {
@@ -114,7 +115,7 @@ class OptimizationConfig(JobConfig):
     """The optimizer and its schedule."""
 
     epochs: int = Field(default=80, ge=1)
-    """Number of passes over the labeled samples."""
+    """Number of passes over the labeled samples. A training that is given more than before goes on."""
 
     batch_size: int = Field(default=1024, ge=1)
     """Number of predicted frames in a labeled batch, summed over all workers. An unlabeled batch has as many."""
@@ -124,6 +125,10 @@ class OptimizationConfig(JobConfig):
 
     learning_rate_decay: float = Field(default=0.95, gt=0, le=1)
     """Factor by which the learning rate is multiplied after every epoch."""
+
+    learning_rate_factors: tuple[ParameterFactor, ...] = ()
+    """Learning rates of some parameters relative to the others, by name or pattern: [pose.*=0.1, *.bias=0]; the last
+    that fits counts. 0 freezes them, and the statistics of frozen batch norms."""
 
     learning_rate_warmup_epochs: float = Field(default=0.0, ge=0)
     """Number of first epochs in which the learning rate rises, step by step, from nothing."""
@@ -179,6 +184,11 @@ class TrainConfig(TrainingConfig):
     unlabeled: Addresses | None = None
     """Unlabeled tracks, as the label job writes them: a file or folder (any URI), or a list. Labels in them are
     ignored."""
+
+    weights: ModelAddress | None = None
+    """Lifter to start from: a file (any URI) that train, import_lifter or tune wrote, models:/NAME@ALIAS,
+    models:/NAME/VERSION, or everyday. Its lifter, trajectory, data.input, data.input_layout and data.fps count unless
+    others are given. If not given, random weights."""
 
     output: Address = Field(min_length=1)
     """Folder (any URI) for checkpoints, best.pt, last.pt and report.json. Run the same command again to resume."""

@@ -74,6 +74,7 @@ CHANGED: dict[str, Any] = {
     "optimization.batch_size": 16,
     "optimization.learning_rate": 0.1,
     "optimization.learning_rate_decay": 0.5,
+    "optimization.learning_rate_factors": ["*.bias=0.5"],
     "optimization.learning_rate_warmup_epochs": 0.5,
     "optimization.amsgrad": False,
     "optimization.weight_decay": 0.01,

@@ -1,0 +1,132 @@
+"""The lifter that a training starts from, and how it decides what the config leaves open."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from pipelines import registry
+from pipelines.io import storage
+from pipelines.io.torch_files import require_shapes, shapes_of
+from pipelines.lifters.checkpoint import SUBJECTS, LifterCard, load_lifter
+from pipelines.lifters.model import LiftingModel
+from pipelines.mlflow_runs import model_uris
+from schemas.configs.train import TrainConfig
+from schemas.errors import UserError
+from schemas.job_config import PluginConfig
+
+# The copy of the lifter's file in the output, which all workers see.
+INITIAL_FILE = "initial.pt"
+# Parameters of the network for the trajectory, which not every lifter has.
+_TRAJECTORY = "trajectory."
+
+
+@dataclass(frozen=True)
+class Start:
+    """A lifter to start from.
+
+    Attributes:
+        file: Where it can be read.
+        name: How it is called in messages and in the lineage.
+        sha256: Hash of the file.
+        card: Its card.
+        weights: Its weights.
+    """
+
+    file: str
+    name: str
+    sha256: str
+    card: LifterCard
+    weights: Mapping[str, Tensor]
+
+    def complete(self, config: TrainConfig) -> TrainConfig:
+        """The config, in which the lifter's own values stand for those that are not given."""
+        card, data = self.card, config.data
+        own = {"input": card.input, "input_layout": card.input_layout, "fps": card.fps * data.downsample}
+        changed: dict[str, Any] = {
+            "data": data.model_copy(update={n: v for n, v in own.items() if n not in data.model_fields_set})
+        }
+        if _is_default(config.lifter):
+            changed["lifter"] = PluginConfig.model_validate({"name": card.lifter, **card.config})
+        if config.trajectory is None and card.trajectory:
+            changed["trajectory"] = True
+        return config.model_copy(update=changed)
+
+    def lineage(self, subjects: set[str]) -> dict[str, str]:
+        """What the card of the trained lifter says of this one.
+
+        Args:
+            subjects: People that the training adds.
+        """
+        everybody = sorted(subjects | set(self.card.subjects))
+        return {"parent": self.name, "parent_sha256": self.sha256, SUBJECTS: json.dumps(everybody)}
+
+
+def read_start(config: TrainConfig) -> Start:
+    """Read the lifter of `weights`.
+
+    Raises:
+        UserError: There is no such lifter, or it cannot be read.
+        RunFailed: MLflow's server cannot be reached.
+    """
+    assert config.weights is not None
+    fetched = model_uris.fetch(config.weights)
+    model, card = load_lifter(fetched.file, trust=config.lifter.name)
+    return Start(fetched.file, fetched.name, fetched.sha256, card, model.state_dict())
+
+
+def require_same_lifter(start: Start, config: TrainConfig, model: LiftingModel) -> None:
+    """Check that a training's model can take the weights.
+
+    Raises:
+        UserError: It has other joints, or another architecture.
+    """
+    card, where = start.card, f"weights={config.weights}"
+    for name, own, needed, fix in (
+        ("joints of the keypoints", card.input_layout, model.pose.input_layout.name, "give data.input_layout={}"),
+        ("joints of the poses", card.output_layout, model.pose.output_layout.name, "train on tracks with {} positions"),
+        ("kind of input", card.input, config.data.input, "give data.input={}"),
+    ):
+        if own != needed:
+            raise UserError(f"{where}: its {name} are {own}, this training's {needed}; {fix.format(own)}")
+    if card.lifter != config.lifter.name:
+        raise UserError(f"{where}: is a {card.lifter}, lifter={config.lifter.name}; leave lifter out, or give the same")
+    expected = shapes_of(model.state_dict())
+    fresh = {name for name in expected if name.startswith(_TRAJECTORY)} if not card.trajectory else set()
+    spare = {name for name in start.weights if name.startswith(_TRAJECTORY)} if model.trajectory is None else set()
+    require_shapes(
+        where,
+        {name: shape for name, shape in expected.items() if name not in fresh},
+        {name: value for name, value in start.weights.items() if name not in spare},
+    )
+
+
+def begin_with(model: LiftingModel, weights: Mapping[str, Tensor]) -> None:
+    """Load weights that fit; where they have none for the trajectory, its own stay."""
+    own = model.state_dict()
+    model.load_state_dict({**own, **{name: value for name, value in weights.items() if name in own}})
+
+
+def keep_copy(start: Start, output: str) -> None:
+    """Copy the lifter's file into the output.
+
+    Raises:
+        RunFailed: It cannot be written.
+    """
+    storage.write_bytes(storage.join(output, INITIAL_FILE), storage.read_bytes(start.file))
+
+
+def read_copy(output: str, lifter: str) -> Mapping[str, Tensor]:
+    """The weights that `keep_copy` left for the workers."""
+    return load_lifter(storage.join(output, INITIAL_FILE), trust=lifter)[0].state_dict()
+
+
+def _is_default(lifter: PluginConfig) -> bool:
+    """Whether a config names no lifter: command lines fill in the default one and its options."""
+    default = TrainConfig.model_fields["lifter"].default
+    if lifter.name != default.name:
+        return False
+    options = registry.config_class(registry.LIFTERS, lifter.name)
+    return options(**lifter.options) == options()
