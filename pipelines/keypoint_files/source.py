@@ -14,7 +14,7 @@ from pydantic import Field
 from pipelines.datasets.pose_source import PoseSourceConfig, digest, fill_missing
 from pipelines.io import storage
 from pipelines.keypoint_files.found import FoundVideo
-from pipelines.pose.in_picture import are_shares, near_picture
+from pipelines.pose.in_picture import why_not_pixels
 from pipelines.pose.people import People
 from pipelines.tracking.tracker import track_people
 from pipelines.tracking.tracks import Frame, Timeline
@@ -219,15 +219,5 @@ def _require_plausible(found: FoundVideo, width: int, height: int) -> None:
     """
     points = [people.keypoints[people.keypoint_scores > 0] for people in found.frames.values()]
     joints = np.concatenate(points) if points else np.zeros((0, 2), np.float32)
-    if not len(joints):
-        return
-    if are_shares(joints):
-        raise UserError(f"{found.file}: keypoints are shares of the picture's size, not pixels; multiply them by it")
-    within = near_picture(joints, np.array([[width, height]], np.float32)).mean()
-    if within < _LEAST_WITHIN:
-        low, high = np.percentile(joints, (1, 99), axis=0).round().astype(int)
-        raise UserError(
-            f"{found.file}: {1 - within:.0%} of the joints of {found.name} lie outside pictures of {width} × {height} "
-            f"px (they span {low[0]} to {high[0]} and {low[1]} to {high[1]}); give the size they were found at, or "
-            "source.check=false"
-        )
+    if reason := why_not_pixels(joints, width, height, _LEAST_WITHIN):
+        raise UserError(f"{found.file}: keypoints of {found.name} {reason}, or source.check=false")

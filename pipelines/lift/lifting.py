@@ -15,9 +15,10 @@ from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.inference import Lifted, lift
 from pipelines.lifters.model import LiftingModel
 from pipelines.pose import cameras, quality, rays, refinement
+from pipelines.pose.in_picture import why_not_pixels
 from pipelines.pose.joint_map import joint_map
 from pipelines.sampling.sequences import concatenate
-from pipelines.tracks.joint_scores import joint_scores
+from pipelines.tracks.joint_scores import UNSEEN, joint_scores
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.lifted_track import LiftedTrack, Reprojection, TrajectoryProvenance
@@ -124,6 +125,9 @@ def _check(track: KeypointTrack) -> None:
             raise UserError(f"{name}: has {count} {what} a frame, {track.layout} has {joints}; write the track again")
     if not np.isfinite(track.timestamps_s).all():
         raise UserError(f"{name}: timestamps are not finite; mend or remove the track")
+    seen = (track.scores >= UNSEEN) & np.isfinite(track.keypoints).all(-1)
+    if reason := why_not_pixels(track.keypoints[seen], track.width, track.height):
+        raise UserError(f"{name}: keypoints {reason}")
 
 
 def _lift(lifter: LoadedLifter, batch: list[_Prepared]) -> Iterator[tuple[TrackInfo, LiftedTrack | str]]:

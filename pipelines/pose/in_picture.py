@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float
 LARGEST_SHARE = 2.0
 # By how much of the picture's size a joint may lie outside: annotators and detectors guess joints beyond the edge.
 BEYOND = 0.25
+# Share of the joints that must lie near the picture; with fewer, it is another one.
+LEAST_WITHIN = 0.5
 
 
 def are_shares(points: Float[np.ndarray, "points 2"]) -> bool:
@@ -24,3 +26,30 @@ def near_picture(
         size_wh: Width and height of their pictures, px; infinite where unknown.
     """
     return np.all((points >= -BEYOND * size_wh) & (points <= (1 + BEYOND) * size_wh), axis=-1)
+
+
+def why_not_pixels(
+    points: Float[np.ndarray, "points 2"], width: float | int, height: float | int, least_within: float = LEAST_WITHIN
+) -> str | None:
+    """Why joints cannot be those of people in a picture, and what to do about it; None if they can.
+
+    The code of registered models (`pipelines/register/serving.py`) repeats this function.
+
+    Args:
+        points: The joints that were seen, px.
+        width: Of the picture, px.
+        height: Of the picture, px.
+        least_within: Share of the joints that must lie near the picture.
+    """
+    if not len(points) or max(width, height) <= LARGEST_SHARE:
+        return None
+    if are_shares(points):
+        return "are shares of the picture's size, not pixels; multiply x by its width and y by its height"
+    within = near_picture(points, np.array([[width, height]], np.float64)).mean()
+    if within >= least_within:
+        return None
+    low, high = np.percentile(points, (1, 99), axis=0).round()
+    return (
+        f"lie outside pictures of {width:g} × {height:g} px: {1 - within:.0%} of them (they span {low[0]:.6g} to {high[0]:.6g} "
+        f"and {low[1]:.6g} to {high[1]:.6g}); give the size of the pictures that they were found in"
+    )

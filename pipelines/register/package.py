@@ -68,18 +68,30 @@ def requirements() -> list[str]:
 
 
 def signature_of(card: Mapping[str, Any]) -> ModelSignature:
-    """Types and shapes of inputs and outputs. Inputs are float64, because NumPy makes that of the numbers of JSON."""
-    joints_in, joints_out = len(card["input_joints"]), len(card["output_joints"])
-    given, found = np.dtype(np.float64), np.dtype(np.float32)
+    """Types and shapes of outputs, for one track.
+
+    Those of inputs would keep out what can be understood: MLflow would take float64 alone, and one track. `predict`
+    checks them, and the model's metadata describe them.
+    """
+    joints_out, found = len(card["output_joints"]), np.dtype(np.float32)
     outputs: list[ColSpec | TensorSpec] = [TensorSpec(found, (-1, joints_out, 3), "positions")]
     if card["trajectory"]:
         outputs.append(TensorSpec(found, (-1, 3), "trajectory"))
     outputs.append(TensorSpec(found, (-1,), "bone_length_deviation"))
     if card["shared_joints"]:
         outputs.append(TensorSpec(found, (-1,), "reprojection_px"))
-    inputs: list[ColSpec | TensorSpec] = [TensorSpec(given, (-1, joints_in, -1), "keypoints")]
-    inputs += [TensorSpec(given, (1,), name) for name in ("width", "height", "fps")]
-    return ModelSignature(Schema(inputs), Schema(outputs))
+    return ModelSignature(outputs=Schema(outputs))
+
+
+def described_inputs(card: Mapping[str, Any]) -> dict[str, str]:
+    """What a request holds, in words."""
+    joints = f"frames × {len(card['input_joints'])} joints of {card['input_layout']}"
+    return {
+        "keypoints": f"{joints} × {'3 (x, y, score)' if card['features'] == 3 else '2 (x, y) or 3 (x, y, score)'}, px",
+        "width": "of the picture, px",
+        "height": "of the picture, px",
+        "fps": "frames per second",
+    }
 
 
 def example_for(card: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -140,7 +152,13 @@ def log_version(
                 signature=signature_of(served),
                 input_example=example_for(served),
                 pip_requirements=requirements(),
-                metadata={"raylift": {**{name: served[name] for name in _IN_METADATA}, **about}},
+                metadata={
+                    "raylift": {
+                        **{name: served[name] for name in _IN_METADATA},
+                        "inputs": described_inputs(served),
+                        **about,
+                    }
+                },
             )
         except OSError as error:
             raise RunFailed(

@@ -29,6 +29,10 @@ MAX_STRETCH, ALWAYS_ALLOWED_FRAMES = 64, 10_000
 # are nearer to a frame (in frames) count as that frame's.
 _RATE_TOLERANCE = 0.01
 _SNAP = 1e-3
+# The same values as in `pipelines.pose.in_picture` and, the score of a joint that was seen, `pipelines.tracks`.
+LARGEST_SHARE, BEYOND, LEAST_WITHIN, UNSEEN = 2.0, 0.25, 0.5, 0.3
+# What a request holds.
+INPUTS = ("keypoints", "width", "height", "fps")
 # The same value as in `pipelines.pose.quality`.
 _TINY = 1e-6
 
@@ -49,33 +53,49 @@ class ServedLifter(PythonModel):
         self.network = torch.export.load(context.artifacts["network"]).module()
 
     def predict(self, context: Any, model_input, params: Any = None) -> Any:  # noqa: ANN001
-        """Lift one track.
+        """Lift one track, or several.
 
         Args:
             context: MLflow's context, not used.
             model_input: `keypoints` (frames, joints, 2 or 3): x, y in pixels and, third, the score from 0 to 1;
-                `width` and `height` of the image, pixels; `fps`, frames per second.
+                `width` and `height` of the image, pixels; `fps`, frames per second. Numbers of any type, arrays or
+                lists. Several tracks are a list of these, a table with a row for each, or arrays with one more axis.
             params: Not used.
 
         Returns:
-            For each frame given: `positions` (frames, joints, 3), metres relative to the root, camera axes (x right,
-            y down, z forward); `trajectory` (frames, 3), the root in camera space, metres, if the lifter predicts it;
-            `bone_length_deviation` (frames,), mean over bones of |length / median length over the track - 1|;
-            `reprojection_px` (frames,), mean distance of keypoints and positions, those scaled and shifted to fit
-            best in each frame (weak perspective), if the two layouts share joints.
+            Of several tracks, a list. For each frame given: `positions` (frames, joints, 3), metres relative to the
+            root, camera axes (x right, y down, z forward); `trajectory` (frames, 3), the root in camera space, metres,
+            if the lifter predicts it; `bone_length_deviation` (frames,), mean over bones of |length / median length
+            over the track - 1|; `reprojection_px` (frames,), mean distance of keypoints and positions, those scaled
+            and shifted to fit best in each frame (weak perspective), if the two layouts share joints.
 
         Raises:
             MlflowException: An input that breaks a rule; the message names it.
         """
+        tracks = _several(model_input)
+        if tracks is None:
+            return self._lift_track(model_input)
+        lifted = []
+        for number, track in enumerate(tracks):
+            try:
+                lifted.append(self._lift_track(track))
+            except MlflowException as error:
+                raise _refused(f"track {number} of {len(tracks)}: {error.message}") from error
+        return lifted
+
+    def _lift_track(self, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
         card = self.card
-        keypoints = _checked_keypoints(card, model_input)
-        width, height, fps = (_checked_number(model_input, name) for name in ("width", "height", "fps"))
+        keypoints = _checked_keypoints(card, given)
+        width, height, fps = (_checked_number(given, name) for name in ("width", "height", "fps"))
         screen = _to_screen(keypoints[..., :2], width, height)
         if (far := abs(screen).max(axis=(1, 2)) > MAX_SCREEN).any():
             raise _refused(
                 f"keypoints: those of frame {int(far.argmax())} are more than {MAX_SCREEN} half image widths outside; "
                 "give pixels"
             )
+        points = keypoints[..., :2] if keypoints.shape[2] == 2 else keypoints[keypoints[..., 2] >= UNSEEN][:, :2]
+        if reason := why_not_pixels(points.reshape(-1, 2), width, height):
+            raise _refused(f"keypoints: {reason}")
         places = screen * _slope_of_screen_unit(card, width, height)
         inputs = np.concatenate([places, keypoints[..., 2:]], axis=2)[..., : card["features"]]
         known = _instants(len(keypoints), fps, card["fps"])
@@ -125,6 +145,44 @@ class ServedLifter(PythonModel):
                 found[clip] += values * weights.view(-1, *[1] * (values.ndim - 1))
             total[clip] += weights
         return [(found / total.view(-1, *[1] * (found.ndim - 1))).numpy() for found in sums]
+
+
+def _several(given: Any) -> list[Mapping[str, Any]] | None:
+    """The tracks of a request for several; None if it is for one."""
+    if hasattr(given, "to_dict"):  # a DataFrame
+        return given.to_dict("records")
+    if not isinstance(given, Mapping):
+        return list(given)
+    if _numbers(given, "keypoints").ndim != 4:
+        return None
+    columns = {name: _numbers(given, name) for name in INPUTS}
+    tracks = len(columns["keypoints"])
+    if wrong := [name for name, values in columns.items() if values.ndim and len(values) not in (1, tracks)]:
+        raise _refused(
+            f"{wrong[0]}: has {len(columns[wrong[0]])} values for {tracks} tracks; give one, or one for each"
+        )
+    # A single value is that of all tracks.
+    return [
+        {name: values[number] if values.ndim and len(values) == tracks else values for name, values in columns.items()}
+        for number in range(tracks)
+    ]
+
+
+def why_not_pixels(points: np.ndarray, width: float, height: float) -> str | None:
+    """Why joints cannot be those of people in a picture: as in `pipelines.pose.in_picture`."""
+    if not len(points) or max(width, height) <= LARGEST_SHARE:
+        return None
+    if abs(points).max() <= LARGEST_SHARE:
+        return "are shares of the picture's size, not pixels; multiply x by its width and y by its height"
+    size_wh = np.array([[width, height]])
+    within = np.all((points >= -BEYOND * size_wh) & (points <= (1 + BEYOND) * size_wh), axis=-1).mean()
+    if within >= LEAST_WITHIN:
+        return None
+    low, high = np.percentile(points, (1, 99), axis=0).round()
+    return (
+        f"lie outside pictures of {width:g} × {height:g} px: {1 - within:.0%} of them (they span {low[0]:.6g} to {high[0]:.6g} "
+        f"and {low[1]:.6g} to {high[1]:.6g}); give the size of the pictures that they were found in"
+    )
 
 
 def _checked_keypoints(card: Mapping[str, Any], given: Mapping[str, Any]) -> np.ndarray:

@@ -9,15 +9,15 @@ are mixtures of the picture before and the one after; those of a camera that pan
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Float32, Float64, Int64, UInt8
 
 from pipelines.video.thumbnails import Thumbnails
 
 # The share of the cells that may look alike on both sides of a cut, and how much the others differ, in grey levels of
 # 255. Frames of real recordings 33 ms apart were at most 8 apart, those of different cameras in one room at least 14.
 _ALIKE, _CHANGED = 0.3, 10.0
-# Cells that are darker in both pictures are bars beside the film; at least this share of the picture is none.
-_DARK, _LEAST_PICTURE = 20, 0.15
+# Rows or columns that are always darker are bars beside the film.
+_DARK = 20
 # The same place in another light has the same pattern; different places had correlations of at most 0.6.
 _SAME_PATTERN = 0.9
 # A picture that is back after so many seconds has been lit by a flash, or hidden by somebody before the camera.
@@ -48,7 +48,7 @@ def find_cuts(thumbnails: Thumbnails, timestamps_s: Float64[np.ndarray, " frames
     count = len(thumbnails)
     if count < 2:
         return np.zeros(0, np.int64)
-    places = np.arange(count)
+    thumbnails, places = _without_bars(thumbnails), np.arange(count)
     steps = np.append(0, _changes(thumbnails, places[:-1], places[1:]))
     sudden = [
         place for place in np.flatnonzero(steps >= _CHANGED).tolist() if _is_cut(thumbnails, timestamps_s, steps, place)
@@ -75,19 +75,23 @@ def _changes(
 
 
 def _block_changes(before: Thumbnails, after: Thumbnails) -> Float32[np.ndarray, " pairs"]:
-    pairs = len(before)
-    apart = np.abs(before.astype(np.int16) - after).mean(-1, dtype=np.float32).reshape(pairs, -1)
-    shown = _shown(before, after).reshape(pairs, -1)
-    apart[~shown] = -1
-    apart.sort(axis=1)
-    cells, pictured = apart.shape[1], shown.sum(1)
-    place = np.minimum(cells - pictured + (_ALIKE * pictured).astype(np.int64), cells - 1)
-    return np.where(pictured >= _LEAST_PICTURE * cells, apart[np.arange(pairs), place], 0).astype(np.float32)
+    apart = np.abs(before.astype(np.int16) - after).mean(-1, dtype=np.float32).reshape(len(before), -1)
+    place = int(_ALIKE * apart.shape[1])
+    return np.partition(apart, place, axis=1)[:, place]
 
 
-def _shown(before: np.ndarray, after: np.ndarray) -> Bool[np.ndarray, "... rows columns"]:
-    """The cells that are no bars beside the film."""
-    return np.maximum(before, after).max(-1) >= _DARK
+def _without_bars(thumbnails: Thumbnails) -> UInt8[np.ndarray, "frames rows columns 3"]:
+    """The part of the pictures that is not always dark, as the bars above and below a film are, or left and right."""
+    lit = thumbnails.max((0, 3)) >= _DARK
+    parts = []
+    for axis in (0, 1):
+        places = np.flatnonzero(lit.any(1 - axis))
+        # A film of somebody on a dark stage is dark on some sides too.
+        framed = len(places) and places[0] > 0 and places[-1] < lit.shape[axis] - 1
+        parts.append(slice(places[0], places[-1] + 1) if framed else slice(None))
+    rows, columns = parts
+    kept_rows, kept_columns = thumbnails[:, rows], thumbnails[:, :, columns]
+    return kept_rows if kept_rows[0].size <= kept_columns[0].size else kept_columns
 
 
 def _is_cut(
@@ -110,8 +114,7 @@ def _is_cut(
 
 def _same_pattern(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two frames show the same in another light."""
-    shown = _shown(one, other)
-    a, b = (picture.mean(-1)[shown] - picture[shown].mean() for picture in (one, other))
+    a, b = (picture.mean(-1).ravel() - picture.mean() for picture in (one, other))
     return bool(a @ b > _SAME_PATTERN * np.sqrt((a @ a) * (b @ b)))
 
 

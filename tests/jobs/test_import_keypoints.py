@@ -85,8 +85,8 @@ def test_missing_joints_have_no_score_and_lie_between_their_neighbours_in_time(c
     [
         ({}, (), "the size of the pictures of walk is not known; give source.videos=…, or source.width and"),
         ({}, ("source.width=160", "source.height=120"), "the frame rate of walk is not known; give source.videos"),
-        ({"scale": 8}, SIZE, "of the joints of walk lie outside pictures of 160 × 120 px"),
-        ({"scale": 1 / 200}, SIZE, "keypoints are shares of the picture's size, not pixels"),
+        ({"scale": 8}, SIZE, "keypoints of walk lie outside pictures of 160 × 120 px"),
+        ({"scale": 1 / 200}, SIZE, "keypoints of walk are shares of the picture's size, not pixels"),
         ({}, ("source=openpose", "source.files=results"), "holds no files NAME_000000000000_keypoints.json"),
         ({}, ("source.files=nowhere", *SIZE), "there is no such file or folder"),
         ({}, ("source.videos=films",), "has no video named walk"),

@@ -138,7 +138,8 @@ HOSTILE = [
     (person("a", width=0), "its image has 0 × 1000 pixels"),
     (person("a", layout="coco17"), "keypoints are coco17, which lacks pelvis of h36m17"),
     (person("a", **SIXTEEN), "has 16 keypoints a frame, h36m17 has 17"),
-    (replace(person("a"), keypoints=np.full((60, 17, 2), 3e38, np.float32)), "are not finite"),
+    (replace(person("a"), keypoints=np.full((60, 17, 2), 3e38, np.float32)), "lie outside pictures of 1000 × 1000 px"),
+    (replace(person("a"), keypoints=np.full((60, 17, 2), 0.5, np.float32)), "are shares of the picture's size"),
     ("it cannot be read", "it cannot be read"),
 ]  # fmt: skip
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from pipelines.pose.in_picture import are_shares, near_picture
+from pipelines.pose.in_picture import are_shares, near_picture, why_not_pixels
 
 
 def test_joints_may_lie_a_quarter_of_the_picture_outside():
@@ -15,3 +15,12 @@ def test_of_an_unknown_size_every_point_is_near():
 def test_small_coordinates_are_shares():
     assert are_shares(np.array([[0.1, 1.2], [0.5, 0.5]]))
     assert not are_shares(np.array([[0.1, 1.2], [300, 0.5]]))
+
+
+def test_keypoints_of_other_pictures_are_named_with_what_they_span():
+    points = np.random.default_rng(0).uniform(0, 3840, (100, 2))
+    assert why_not_pixels(points / 4, 960, 960) is None
+    reason = why_not_pixels(points, 960, 960)
+    assert reason is not None
+    assert reason.startswith("lie outside pictures of 960 × 960 px: 9")
+    assert reason.endswith("give the size of the pictures that they were found in")

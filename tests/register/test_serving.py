@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from evaluate.lifter_samples import make_lifter
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.scoring_server import infer_and_parse_data
 from register.registry_samples import coco_lifter
 from register.served_lifters import expected, given, served
 from train.training_samples import person
 
-from pipelines.register import serving
+from pipelines.pose import in_picture
+from pipelines.register import package, serving
 
 LIFTERS = {
     "plain": make_lifter(),
@@ -77,6 +79,58 @@ def test_lists_do_as_well_as_arrays(plain):
     same(plain.predict(None, lists), plain.predict(None, given(track)))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, object])
+def test_numbers_of_any_type_are_taken(plain, dtype):
+    track = person("a", 20)
+    rounded = track.keypoints.round()
+    found = plain.predict(None, given(track) | {"keypoints": rounded.astype(dtype)})
+    same(found, plain.predict(None, given(track) | {"keypoints": rounded}))
+
+
+def request(frames=20):
+    return {"keypoints": person("a", frames).keypoints.tolist(), "width": 1000, "height": [1000], "fps": 50}
+
+
+@pytest.mark.parametrize(
+    ("body", "tracks"),
+    [
+        ({"inputs": request()}, None),
+        ({"instances": [request()]}, 1),
+        ({"instances": [request(), request()]}, 2),
+        ({"dataframe_records": [request(), request(7)]}, 2),
+    ],
+)
+def test_the_parser_of_mlflows_server_gives_one_track_or_several(plain, body, tracks):
+    answer = plain.predict(None, infer_and_parse_data(body, package.signature_of(plain.card).inputs))
+    same(answer if tracks is None else answer[0], plain.predict(None, request()))
+    assert tracks is None or len(answer) == tracks
+
+
+def test_of_several_tracks_the_wrong_one_is_named(plain):
+    with pytest.raises(MlflowException, match=r"track 1 of 2: width=\[0.\]: must be one number above 0"):
+        plain.predict(None, [request(), request() | {"width": [0.0]}])
+    several = {"keypoints": np.zeros((3, 20, 17, 2)), "width": [1, 2], "height": 1, "fps": 1}
+    with pytest.raises(MlflowException, match="width: has 2 values for 3 tracks; give one"):
+        plain.predict(None, several)
+
+
+POINTS = {
+    "pixels": np.array([[100.0, 200], [300, 50]]),
+    "shares": np.array([[0.1, 0.2], [0.9, 1.1]]),
+    "another size": np.array([[5000.0, 200], [3000, 50], [100, 100]]),
+    "nothing seen": np.zeros((0, 2)),
+}
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_keypoints_are_judged_as_by_lift(name):
+    points = POINTS[name]
+    reason = serving.why_not_pixels(points, 1000.0, 600.0)
+    assert reason == in_picture.why_not_pixels(points, 1000.0, 600.0)
+    assert (reason is not None) == (name in ("shares", "another size"))
+    assert serving.why_not_pixels(points, 1.0, 1.0) == in_picture.why_not_pixels(points, 1.0, 1.0) is None
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -90,6 +144,11 @@ def test_lists_do_as_well_as_arrays(plain):
             "keypoints: those of frame 0 are more than 1000 half image widths outside",
         ),
         ({"keypoints": [[[1, 2]], [[1, 2, 3]]]}, "keypoints: must be numbers, in rows of equal length"),
+        (
+            {"keypoints": np.full((4, 17, 2), 0.5)},
+            "keypoints: are shares of the picture's size, not pixels; multiply x",
+        ),
+        ({"keypoints": np.full((4, 17, 2), 4e3)}, "keypoints: lie outside pictures of 1000 × 1000 px: 100% of them"),
         ({"width": [0.0]}, "width=[0.]: must be one number above 0"),
         ({"height": np.array([-1.0])}, "height=[-1.]: must be one number above 0"),
         ({"fps": [0]}, "fps=[0.]: must be one number above 0"),

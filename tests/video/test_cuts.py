@@ -57,6 +57,14 @@ def test_motion_and_light_are_no_cuts(name):
     assert [cuts(WHOLE[name](seed)) for seed in SEEDS] == [[]] * len(SEEDS)
 
 
+@pytest.mark.parametrize("speed", [1, 3])
+def test_somebody_who_walks_over_a_dark_stage_is_no_cut(speed):
+    film = black(50)
+    for number, picture in enumerate(film):
+        picture[30:70, 20 + speed * number : 50 + speed * number] = 255
+    assert cuts(film) == []
+
+
 def test_a_film_of_a_frame_has_no_cut():
     assert cuts(shot(0, 1)) == []
 
