@@ -180,8 +180,8 @@ def why_not_pixels(points: np.ndarray, width: float, height: float) -> str | Non
         return None
     low, high = np.percentile(points, (1, 99), axis=0).round()
     return (
-        f"lie outside pictures of {width:g} × {height:g} px: {1 - within:.0%} of them (they span {low[0]:.6g} to {high[0]:.6g} "
-        f"and {low[1]:.6g} to {high[1]:.6g}); give the size of the pictures that they were found in"
+        f"lie outside pictures of {width:g} × {height:g} px: {1 - within:.0%} of them (they span {low[0]:.6g} to "
+        f"{high[0]:.6g} and {low[1]:.6g} to {high[1]:.6g}); give the size of the pictures that they were found in"
     )
 
 
