@@ -24,6 +24,9 @@ class PyavDecoder:
         width: Pixels of the displayed image to produce.
         height: Pixels of the displayed image to produce.
         threads: Threads of the decoder and of the scaler.
+
+    Attributes:
+        resized: The frames of the last range that have another shape than the first frame of the video.
     """
 
     name: Literal["decord", "pyav"] = "pyav"
@@ -33,6 +36,9 @@ class PyavDecoder:
         self._quarter_turns = info.rotation_deg // 90
         self._stored_size = (width, height) if self._quarter_turns % 2 == 0 else (height, width)
         self._container, self._stream = open_video(path, threads)
+        # 0 where the file says nothing of it before a frame is decoded.
+        self._first_wh = self._stream.codec_context.width, self._stream.codec_context.height
+        self.resized: list[int] = []
         self._frames = self._decode()
         # The iterator `_frames` still yields every frame from this index on.
         self._next = 0
@@ -42,6 +48,7 @@ class PyavDecoder:
     def read(self, start: int, stop: int) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
         """Yield (index, upright RGB image) of every frame of the range that decodes, ascending."""
         self._go_to(start)
+        self.resized = []
         while self._next < stop and (self._pending or self._pull()):
             assert self._pending is not None
             index, frame = self._pending
@@ -50,6 +57,8 @@ class PyavDecoder:
             self._pending = None
             # A damaged stream may have two frames with the same time: the first is used.
             if index >= max(start, self._next):
+                if self._has_another_shape(frame):
+                    self.resized.append(index)
                 yield index, self._upright_rgb(frame)
             self._next = max(self._next, index + 1)
         self._next = max(self._next, stop)
@@ -125,9 +134,28 @@ class PyavDecoder:
 
     def _upright_rgb(self, frame: VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
         width, height = self._stored_size
-        # decord scales bilinearly: with the same method both decoders give the same pixels.
-        rgb = frame.reformat(width, height, "rgb24", interpolation="BILINEAR", threads=self._threads)
-        image = rgb.to_ndarray()
+        image = self._framed(frame) if self._has_another_shape(frame) else self._scaled(frame, width, height)
         if self._info.mirrored:
             image = image[:, ::-1]
         return np.rot90(image, self._quarter_turns)
+
+    def _scaled(self, frame: VideoFrame, width: int, height: int) -> UInt8[np.ndarray, "height width 3"]:
+        # decord scales bilinearly: with the same method both decoders give the same pixels.
+        return frame.reformat(width, height, "rgb24", interpolation="BILINEAR", threads=self._threads).to_ndarray()
+
+    def _has_another_shape(self, frame: VideoFrame) -> bool:
+        """Whether its sides have another ratio than those of the video's first frame."""
+        width, height = self._first_wh
+        return bool(width and height) and frame.width * height != frame.height * width
+
+    def _framed(self, frame: VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
+        """The frame in the middle of a picture of the video's size, as large as it fits, with black bars."""
+        width, height = self._stored_size
+        # Pixels of the picture for each of the first frame, which may not be square.
+        stretch = np.array([width, height]) / self._first_wh
+        across, down = stretch * min(self._first_wh[0] / frame.width, self._first_wh[1] / frame.height)
+        inner_width, inner_height = max(1, round(frame.width * across)), max(1, round(frame.height * down))
+        image = np.zeros((height, width, 3), np.uint8)
+        top, left = (height - inner_height) // 2, (width - inner_width) // 2
+        image[top : top + inner_height, left : left + inner_width] = self._scaled(frame, inner_width, inner_height)
+        return image

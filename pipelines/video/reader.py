@@ -1,6 +1,6 @@
 """Reads ranges of frames by exact index, with a decoder that is correct for the video."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -22,9 +22,15 @@ DECORD_LONGEST_GOP = 30
 
 
 class Decoder(Protocol):
-    """Decodes ranges of one video that it was opened for."""
+    """Decodes ranges of one video that it was opened for.
+
+    Attributes:
+        name: Its name.
+        resized: The frames of the last range that are of another shape than the first frame of the video.
+    """
 
     name: DecoderName
+    resized: Sequence[int]
 
     def read(self, start: int, stop: int) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
         """Yield (index, image) of every frame of [start, stop) that decodes, ascending."""
@@ -113,8 +119,15 @@ class VideoReader:
             indices=np.array(indices, np.int64),
             timestamps_s=self.info.timestamps_s[indices],
             decoder=self._decoder.name,
-            damage=_describe_missing(set(range(start, stop)) - set(indices), stop - start),
+            damage="; ".join(self._damage(start, stop, indices)) or None,
         )
+
+    def _damage(self, start: int, stop: int, decoded: Sequence[int]) -> Iterator[str]:
+        """What is wrong with a range, in words."""
+        if missing := set(range(start, stop)) - set(decoded):
+            yield f"{len(missing)} of {stop - start} frames damaged: {_named(missing)}"
+        if resized := self._decoder.resized:
+            yield f"{len(resized)} frames of another shape, shown whole with bars beside them: {_named(set(resized))}"
 
     def _open_decoder(self) -> Decoder:
         if self._choice == "pyav":
@@ -139,13 +152,10 @@ class VideoReader:
         return PyavDecoder(self._path, self.info, self._width, self._height, self._threads)
 
 
-def _describe_missing(missing: set[int], of: int) -> str | None:
-    """The missing frames in words, runs as "first-last"."""
-    if not missing:
-        return None
+def _named(frames: set[int]) -> str:
+    """Numbers of frames, runs as "first-last"."""
     # Within a run of consecutive numbers, number minus rank is constant.
     runs = [
-        [frame for _, frame in run] for _, run in groupby(enumerate(sorted(missing)), lambda pair: pair[1] - pair[0])
+        [frame for _, frame in run] for _, run in groupby(enumerate(sorted(frames)), lambda pair: pair[1] - pair[0])
     ]
-    named = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-    return f"{len(missing)} of {of} frames damaged: {named}"
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

@@ -10,6 +10,7 @@ from av.video.stream import VideoStream
 from video_samples import DAMAGED, HEIGHT, SOUND, WIDTH, Make, number_of, picture, sequential
 
 from pipelines.video import decord_decoder, pyav_decoder, reader
+from pipelines.video.encode import VideoWriter
 from pipelines.video.errors import VideoError
 from pipelines.video.probe import probe
 from pipelines.video.reader import Frames, VideoReader
@@ -163,7 +164,7 @@ def test_damage_names_the_frames(make_video: Make) -> None:
     ("missing", "words"), [({28, 31}, "28, 31"), ({5, 6, 7, 9}, "5-7, 9"), (set(range(45)), "0-44")]
 )
 def test_missing_frames_in_words(missing: set[int], words: str) -> None:
-    assert reader._describe_missing(missing, 45) == f"{len(missing)} of 45 frames damaged: {words}"
+    assert reader._named(missing) == words
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 3), (3, 3), (100, 121)])
@@ -212,3 +213,25 @@ def test_joined_recordings_give_the_same_picture_for_an_index_however_it_is_reac
         assert [number_of(image) for image in whole.images] == numbers
         for start, stop in ((100, 107), (57, 63), (150, 160), (0, 5), (60, 61)):
             assert [number_of(image) for image in video.read(start, stop).images] == numbers[start:stop]
+
+
+def test_where_the_size_changes_the_shape_is_kept_in_the_pixels_of_the_first(tmp_path: Path) -> None:
+    for name, width, height in (("wide.ts", 160, 96), ("high.ts", 96, 160), ("large.ts", 320, 192)):
+        with VideoWriter(tmp_path / name, width, height, 30, gop_size=10) as video:
+            for _ in range(20):
+                video.write(np.full((height, width, 3), 200, np.uint8))
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join((tmp_path / name).read_bytes() for name in ("wide.ts", "high.ts", "large.ts")))
+    with VideoReader(path, 80) as video:
+        whole = video.read(0, 60)
+        again = video.read(25, 30)
+    wide, high, large = (whole.images[number] > 100 for number in (10, 30, 50))
+    assert whole.images.shape == (60, 48, 80, 3)
+    assert wide.all()
+    assert large.all()
+    assert high[:, 26:54].all()
+    assert not high[:, :25].any()
+    assert not high[:, 55:].any()
+    assert (again.images == whole.images[25:30]).all()
+    assert whole.damage == "20 frames of another shape, shown whole with bars beside them: 20-39"
+    assert again.damage == "5 frames of another shape, shown whole with bars beside them: 25-29"
