@@ -5,7 +5,7 @@ therefore lists what is allowed, not what is forbidden. It decodes ahead without
 the beginning, which drops the queue; the next read starts from a keyframe again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -59,7 +59,8 @@ class DecordDecoder:
     """
 
     name: Literal["decord", "pyav"] = "decord"
-    resized: Sequence[int] = ()
+    # It is not known here which frames have another shape: such videos are for PyAV.
+    resized: tuple[int, ...] = ()
 
     def __init__(self, path: str | Path, info: VideoInfo, width: int, height: int, threads: int) -> None:
         import decord

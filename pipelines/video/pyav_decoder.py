@@ -38,7 +38,7 @@ class PyavDecoder:
         self._container, self._stream = open_video(path, threads)
         # 0 where the file says nothing of it before a frame is decoded.
         self._first_wh = self._stream.codec_context.width, self._stream.codec_context.height
-        self.resized: list[int] = []
+        self.resized: tuple[int, ...] = ()
         self._frames = self._decode()
         # The iterator `_frames` still yields every frame from this index on.
         self._next = 0
@@ -48,7 +48,7 @@ class PyavDecoder:
     def read(self, start: int, stop: int) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
         """Yield (index, upright RGB image) of every frame of the range that decodes, ascending."""
         self._go_to(start)
-        self.resized = []
+        self.resized = ()
         while self._next < stop and (self._pending or self._pull()):
             assert self._pending is not None
             index, frame = self._pending
@@ -58,7 +58,7 @@ class PyavDecoder:
             # A damaged stream may have two frames with the same time: the first is used.
             if index >= max(start, self._next):
                 if self._has_another_shape(frame):
-                    self.resized.append(index)
+                    self.resized = (*self.resized, index)
                 yield index, self._upright_rgb(frame)
             self._next = max(self._next, index + 1)
         self._next = max(self._next, stop)

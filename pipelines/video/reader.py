@@ -30,7 +30,7 @@ class Decoder(Protocol):
     """
 
     name: DecoderName
-    resized: Sequence[int]
+    resized: tuple[int, ...]
 
     def read(self, start: int, stop: int) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
         """Yield (index, image) of every frame of [start, stop) that decodes, ascending."""
