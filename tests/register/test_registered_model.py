@@ -33,7 +33,7 @@ def test_the_model_is_loaded_and_served(corpus, name, serve, tmp_path, capfd):
     assert {key: value.shape for key, value in wanted.items()} == {
         **{"positions": (30, 17, 3), "trajectory": (30, 3), "bone_length_deviation": (30,), "reprojection_px": (30,)},
     }
-    with pytest.raises(MlflowException, match=r"Shape of input \(30, 16, 2\) does not match expected shape"):
+    with pytest.raises(MlflowException, match="keypoints: have shape 30×16×2, must be frames × 17 joints"):
         model.predict(given | {"keypoints": given["keypoints"][:, 1:]})
 
     address = serve("models", "serve", "-m", f"models:/{name}@champion", "--env-manager", "local", answers="/ping")
