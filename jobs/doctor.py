@@ -20,6 +20,7 @@ from pathlib import Path
 from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
 from pipelines.io.gpus import gpu_names
+from pipelines.io.machine import usable_cpus, usable_memory_bytes
 from pipelines.io.secrets import redact
 from schemas import __version__
 from schemas.configs.doctor import DoctorConfig
@@ -45,8 +46,8 @@ def main(config: DoctorConfig) -> int:
 def _findings() -> Iterator[tuple[str, str]]:
     yield "raylift", f"{__version__}, Python {platform.python_version()}, {platform.platform()}"
     yield "packages", ", ".join(f"{name} {_version(name) or 'missing'}" for name in _PACKAGES)
-    yield "cpus", f"{_cpus():g} of {os.cpu_count()} may be used"
-    yield "memory", f"{_memory_bytes() / 1e9:.1f} GB may be used"
+    yield "cpus", f"{usable_cpus():g} of {os.cpu_count()} may be used"
+    yield "memory", f"{usable_memory_bytes() / 1e9:.1f} GB may be used"
     yield "gpus", _gpus()
     yield "disk", ", ".join(f"{shutil.disk_usage(path).free / 1e9:.0f} GB free in {path}" for path in _folders())
     yield "weights", _weights()
@@ -81,27 +82,6 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cpus() -> float:
-    """CPUs that this process may use: its affinity, and the quota of its container."""
-    allowed = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else float(os.cpu_count() or 1)
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return allowed if quota == "max" else min(allowed, int(quota) / int(period))
-    except (OSError, ValueError):
-        return allowed
-
-
-def _memory_bytes() -> float:
-    """Memory that this process may use: the machine's, or the limit of its container."""
-    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            return min(machine, int(Path(file).read_text()))
-        except (OSError, ValueError):
-            continue
-    return machine
 
 
 def _gpus() -> str:

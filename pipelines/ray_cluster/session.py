@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pipelines.io.machine import whole_cpus
 from pipelines.ray_cluster.surroundings import give_token, require_cluster, temporary_folder
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _start(dashboard: bool) -> None:
         if address:
             ray.init(logging_level=logging.ERROR, log_to_driver=False)
         else:
-            at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * (os.cpu_count() or 1)
+            at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * whole_cpus()
             os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(at_a_time))
             with _loopback_only():
                 ray.init(
@@ -89,7 +90,7 @@ def _start(dashboard: bool) -> None:
                     include_dashboard=dashboard,
                     logging_level=logging.ERROR,
                     log_to_driver=False,
-                    object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * (os.cpu_count() or 1),
+                    object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * whole_cpus(),
                     _temp_dir=temporary_folder(),
                 )
     # With RAY_LOGGING_CONFIG_ENCODING `ray.init` adds a handler, which would print each line of this process twice.

@@ -8,7 +8,6 @@ output/manifest.csv            written last: its presence marks a complete outpu
 import csv
 import io
 import multiprocessing
-import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 
 from pipelines.io import storage
+from pipelines.io.machine import whole_cpus
 from pipelines.synthetic.actions import ACTIONS
 from pipelines.synthetic.cameras import View, place_cameras
 from pipelines.synthetic.figure import Figure
@@ -96,7 +96,7 @@ def _film_all(
     config: SynthesizeConfig, shots: list[tuple[int, int]], on_video: Callable[[str], None]
 ) -> list[dict[str, str]]:
     rows: dict[tuple[int, int], dict[str, str]] = {}
-    workers = min(config.workers or len(os.sched_getaffinity(0)), len(shots))
+    workers = min(config.workers or whole_cpus(), len(shots))
     # Processes are spawned, because a forked one would inherit the locks of cv2's and the encoder's threads.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
