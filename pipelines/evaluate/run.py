@@ -59,7 +59,7 @@ def prepare(config: EvaluateConfig) -> EvaluateJob:
     """
     fetched = model_uris.fetch(config.model)
     config = config.model_copy(update={"model": fetched.name})
-    model, card = load_lifter(fetched.file, config.trust)
+    model, card = load_lifter(fetched.file, config.trust, fetched.sha256)
     tracks = choose_tracks(config, card)
     return EvaluateJob(config, model, card, tracks, output_folder(config), choose_device(config.device))
 

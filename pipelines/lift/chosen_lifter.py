@@ -17,7 +17,7 @@ def load_chosen(config: LiftConfig) -> LoadedLifter:
         RunFailed: The model's server cannot be reached.
     """
     fetched = model_uris.fetch(config.model)
-    model, card = load_lifter(fetched.file, config.trust)
+    model, card = load_lifter(fetched.file, config.trust, fetched.sha256)
     refine = card.input == "person_centred" if config.refine is None else config.refine
     if refine and card.input != "person_centred":
         raise UserError("refine=true: needs a person-centred lifter, such as model=everyday; leave it out")

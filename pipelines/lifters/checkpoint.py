@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from pipelines import registry
 from pipelines.io import storage
-from pipelines.io.torch_files import load_weights, read_checkpoint, require_fitting
+from pipelines.io.torch_files import load_weights, read_hashed, require_fitting
 from pipelines.lifters.model import LiftingModel, build_model
 from pipelines.lifters.supermask import packed, stored_form, unpacked
 from schemas import __version__
@@ -128,18 +128,21 @@ def save_lifter(uri: str, model: LiftingModel, card: LifterCard) -> None:
     storage.write_bytes(uri, content.getbuffer())
 
 
-def load_lifter(uri: str, trust: str | None = None) -> tuple[LiftingModel, LifterCard]:
+def load_lifter(uri: str, trust: str | None = None, sha256: str | None = None) -> tuple[LiftingModel, LifterCard]:
     """Read what `save_lifter` wrote; the model is on the CPU, in evaluation mode.
 
     Args:
         uri: The file.
         trust: The class outside this package, package.module:Class, that the file may name.
+        sha256: The file's hash, if it was read before: results name the model by it.
 
     Raises:
-        UserError: There is no such file, it is damaged, or it has another format, version or architecture, or it names
-            a class that is not trusted.
+        UserError: There is no such file, it is damaged, or it has another format, version or architecture, it names a
+            class that is not trusted, or it has changed since its hash was taken.
     """
-    content = read_checkpoint(uri, "lifter")
+    content, actual = read_hashed(uri, "lifter")
+    if sha256 is not None and actual != sha256:
+        raise UserError(f"{uri}: has changed while it was read (SHA-256 {sha256[:12]}…, now {actual[:12]}…); run again")
     card = _read_card(uri, content)
     # Importing a module runs its code, and the file may come from anywhere.
     for name in _classes_named(card):

@@ -60,7 +60,7 @@ def find_source(config: RegisterConfig) -> Source:
         else:
             assert config.model is not None
             fetched = model_uris.fetch(config.model)
-        model, card = load_lifter(fetched.file, config.trust)
+        model, card = load_lifter(fetched.file, config.trust, fetched.sha256)
         run_id = card.lineage.get("run_id")
         beside = _beside(fetched, run_id)
         if beside is None and not fetched.name.startswith("models:"):

@@ -73,7 +73,7 @@ def read_start(config: TrainConfig) -> Start:
     """
     assert config.weights is not None
     fetched = model_uris.fetch(config.weights)
-    model, card = load_lifter(fetched.file, trust=config.lifter.name)
+    model, card = load_lifter(fetched.file, trust=config.lifter.name, sha256=fetched.sha256)
     return Start(fetched.file, fetched.name, fetched.sha256, card, model.state_dict())
 
 

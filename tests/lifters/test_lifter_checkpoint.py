@@ -1,3 +1,4 @@
+import hashlib
 import json
 import random
 import sys
@@ -79,6 +80,15 @@ def test_round_trip(uri, trajectory, randomised):
     assert torch.equal(loaded(inputs)[0], model(inputs)[0])
     if trajectory:
         assert torch.equal(loaded(inputs)[1], model(inputs)[1])
+
+
+def test_a_file_that_is_replaced_after_its_hash_was_taken_is_not_the_model(uri):
+    save_lifter(uri, make_model(), make_card())
+    sha256 = hashlib.sha256(storage.read_bytes(uri)).hexdigest()
+    load_lifter(uri, sha256=sha256)
+    save_lifter(uri, make_model(), make_card(fps=25.0))
+    with pytest.raises(UserError, match="has changed while it was read"):
+        load_lifter(uri, sha256=sha256)
 
 
 def test_missing(uri):
