@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-TESTS = $(BIN)/python -m pytest --no-loadscope-reorder --durations=20
+TESTS = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=20
 
 .PHONY: demo test tests test-fast test-slow fuzz coverage lint docs audit setup clean
 
@@ -13,9 +13,11 @@ demo: setup
 test: setup
 	@$(MAKE) --no-print-directory -j 2 tests lint
 
-# Two processes: one runs the tests with Ray, one after another, the other meanwhile those without.
+# Tests without Ray in two processes, then those with Ray one after another: each of them fills two cores, and several
+# at once run into their time limits.
 tests: setup
-	$(TESTS) -n 2 -m 'not slow'
+	$(TESTS) -n 2 -m 'not ray and not slow'
+	$(TESTS) -n 0 -m 'ray and not slow'
 
 # What needs no Ray, but for some tests of several seconds each.
 test-fast: setup
@@ -31,7 +33,7 @@ fuzz: setup
 
 # Of the process that runs the tests: what Ray's workers and other processes execute is not counted.
 coverage: setup
-	$(TESTS) -n 2 --cov --cov-report=term:skip-covered --cov-report=html
+	$(TESTS) -n 0 --cov --cov-report=term:skip-covered --cov-report=html
 
 lint: setup
 	$(BIN)/ruff format --check .

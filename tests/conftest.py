@@ -1,6 +1,5 @@
 """Fixtures for every test: the shared data when it is there, one embedded Ray, small videos made on the spot."""
 
-import functools
 import os
 import signal
 import socket
@@ -13,10 +12,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow_store import new_store
-from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).parent
 PLUGINS = ROOT / "label" / "plugins"
+# Files whose tests take longest on two idle cores, in order.
+LONGEST = (
+    "cluster/test_nodes.py",
+    "cluster/test_object_store.py",
+    "jobs/test_tune_job.py",
+    "cluster/test_bucket_jobs.py",
+    "cluster/test_submit.py",
+    "label/test_faults.py",
+    "label/test_real_corpus.py",
+    "jobs/test_train.py",
+    "jobs/test_train_detector.py",
+    "label/test_pipeline.py",
+    "jobs/test_lift_job.py",
+)
 
 
 # A shell's background jobs ignore Ctrl-C, and so would all that they start; some tests send it.
@@ -26,26 +38,18 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-class RayInOneProcess(LoadFileScheduling):
-    """Each file is run by one process, and all files with Ray by the same: two Rays at once run into time limits."""
-
-    def _split_scope(self, nodeid):
-        file = nodeid.partition("::")[0]
-        return "ray" if uses_ray(ROOT.parent / file) else file
-
-
-@functools.cache
-def uses_ray(file: Path) -> bool:
-    return "pytest.mark.ray" in file.read_text()
-
-
-def pytest_xdist_make_scheduler(config, log):
-    return RayInOneProcess(config, log)
-
-
 def pytest_collection_modifyitems(items):
-    """Put tests with Ray first: the process that runs them is busy longest."""
-    items.sort(key=lambda item: not uses_ray(item.path))
+    """Put files of tests that take long first: processes of tests that take whole files then end at about one time."""
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    longest = {ROOT / file: number for number, file in enumerate(LONGEST)}
+
+    def order(file):
+        with_ray = any(item.get_closest_marker("ray") for item in files[file])
+        return longest.get(file, len(longest)), not with_ray
+
+    items[:] = [item for file in sorted(files, key=order) for item in files[file]]
 
 
 @pytest.fixture(scope="session")
@@ -74,12 +78,9 @@ def ray_imported_first(request):
 def embedded_ray(plugin_path):
     """The one Ray of this test session."""
     import ray
-    from forked_workers import fork_workers, shared_server
 
     from pipelines.ray_cluster import session
 
-    os.environ |= shared_server().variables
-    fork_workers()
     # A GPU in name only: what goes where is Ray's to decide, and the plug-ins of these tests ask for none.
     ray.init(
         address="local",

@@ -1,10 +1,12 @@
 """Jobs that run in processes of their own, for tests that look at them, wait for them and kill them.
 
 `python -m jobs.label` takes seconds of a core to import Ray, PyTorch and MLflow before it begins. A job that is started
-here is forked from a process that has imported them already.
+here is forked from a process that has imported them already: the fork server of `multiprocessing`.
 """
 
 import atexit
+import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import subprocess
@@ -13,15 +15,21 @@ import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import psutil
 import torch
-from fork_server import ROOT, fork_server
-from forked_workers import fork_workers, shared_server
 
+ROOT = Path(__file__).parents[1]
 # A busy machine may take a minute to start Ray.
 PATIENCE_S = 200
+IMPORTED_BEFORE = [
+    *("jobs.label", "jobs.lift", "jobs.train", "jobs.train_detector", "jobs.tune", "jobs.evaluate_detector"),
+    *("jobs.register", "jobs.import_poses", "jobs.submit"),
+    *("ray.data", "ray.train.torch", "ray.tune", "ray.job_submission", "torch", "mlflow", "pandas", "optuna"),
+    *("mlflow.store.tracking.sqlalchemy_store", "pyarrow.parquet", "scipy.spatial", "running_jobs"),
+]
 
 
 class Job:
@@ -31,7 +39,6 @@ class Job:
         jobs: Each a name and its fields. The first that does not end with 0 is the last that is run.
         folder: The working directory.
         environment: All variables of the process; those of this process if not given.
-        forked_workers: Whether the workers of a Ray of its own are forked too; they are not processes below it then.
     """
 
     def __init__(
@@ -39,15 +46,13 @@ class Job:
         *jobs: Sequence[object],
         folder: Path = ROOT,
         environment: Mapping[str, str] | None = None,
-        forked_workers: bool = True,
     ) -> None:
         handle, name = tempfile.mkstemp(prefix="job-", suffix=".txt")
         os.close(handle)
         self.log = Path(name)
         commands = [list(map(str, job)) for job in jobs]
-        variables = dict(environment or os.environ) | shared_server().variables
-        arguments = (commands, str(folder), variables, name, forked_workers)
-        self._process = fork_server().Process(target=_run, args=arguments)
+        arguments = (commands, str(folder), dict(environment or os.environ), name)
+        self._process = _fork_server().Process(target=_run, args=arguments)
         self._process.start()
         _STARTED.append(self)
 
@@ -93,7 +98,23 @@ def _end_all() -> None:
         job.log.unlink(missing_ok=True)
 
 
-def _run(jobs: list[list[str]], folder: str, environment: dict[str, str], log: str, forked_workers: bool) -> None:
+def _fork_server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED_BEFORE)
+    # The server finds what it imports by this variable alone.
+    kept = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "tests"), kept]))
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        if kept is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = kept
+    return context
+
+
+def _run(jobs: list[list[str]], folder: str, environment: dict[str, str], log: str) -> None:
     """What the forked process does."""
     import fsspec.config
     from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]
@@ -111,8 +132,6 @@ def _run(jobs: list[list[str]], folder: str, environment: dict[str, str], log: s
     fsspec.config.set_conf_env(fsspec.config.conf)
     if "OMP_NUM_THREADS" in environment:
         torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
-    if forked_workers:
-        fork_workers()
     code = 1
     try:
         for name, *fields in jobs:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from forked_workers import NODE_OPTIONS, WorkerServer, shared_server
 from running_jobs import Job, processes_below
 
 PROCESS = Path(__file__).with_name("nodes_process.py")
@@ -16,14 +15,13 @@ PROCESS = Path(__file__).with_name("nodes_process.py")
 
 @dataclass(frozen=True)
 class Machine:
-    """A node: the process that starts its workers, and the server that forks them."""
+    """A node: the process that everything on it descends from."""
 
     raylet: int
-    workers: WorkerServer
 
     def processes(self, *words):
-        """Its workers, and what they have started, whose command lines hold all the words."""
-        return processes_below(self.workers.pid, *words)
+        """Its processes whose command lines hold all the words."""
+        return processes_below(self.raylet, *words)
 
 
 class Machines:
@@ -32,16 +30,11 @@ class Machines:
     def __init__(self):
         # Whoever asked for a cluster of his own is not to be joined by it, or to join it.
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        environment |= shared_server().variables
         # Said to both ends: an embedded Ray that starts in this process meanwhile changes the variable.
         self._auth = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled")}
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            [sys.executable, str(PROCESS), json.dumps(NODE_OPTIONS)],
-            env=environment | self._auth,
-            text=True,
-            stdin=pipe,
-            stdout=pipe,
+            [sys.executable, str(PROCESS)], env=environment | self._auth, text=True, stdin=pipe, stdout=pipe
         )
         assert self._process.stdin
         assert self._process.stdout
@@ -51,8 +44,7 @@ class Machines:
 
     def join(self, **resources):
         """Add a machine with `num_cpus`, `num_gpus`, …; returns once the cluster counts it."""
-        workers = WorkerServer()
-        machine = Machine(int(self._ask("join", resources | {"env_vars": workers.variables})), workers)
+        machine = Machine(int(self._ask("join", resources)))
         self._joined.append(machine)
         return machine
 
@@ -60,7 +52,6 @@ class Machines:
         """Take a machine away at once, with all that runs there."""
         self._joined.remove(machine)
         self._ask("leave", machine.raylet)
-        machine.workers.end()
 
     def leave_all(self):
         """Take all machines away."""

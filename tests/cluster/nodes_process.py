@@ -1,7 +1,4 @@
-"""The process of `nodes.Machines`: a cluster that is told on standard input what joins and what leaves.
-
-Its argument is what all of them are started with besides.
-"""
+"""The process of `nodes.Machines`: a cluster that is told on standard input what joins and what leaves."""
 
 import json
 import socket
@@ -29,16 +26,15 @@ def main():
 
     # Without its dashboard Ray leaves the processes of a stopped trial alone, and a search waits for them.
     dashboard = {"include_dashboard": True, "dashboard_port": free_port(), "dashboard_agent_listen_port": free_port()}
-    machine = {"object_store_memory": STORE_BYTES, **json.loads(sys.argv[1])}
     # No room on the head for the process of a trial either.
-    head = machine | {"num_cpus": 0, "memory": 10**8, **dashboard}
+    head = {"num_cpus": 0, "memory": 10**8, "object_store_memory": STORE_BYTES, **dashboard}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     print(">", cluster.address, flush=True)
     nodes = {}
     for line in sys.stdin:
         word, argument = line.split(maxsplit=1)
         if word == "join":
-            node = cluster.add_node(**machine | json.loads(argument))
+            node = cluster.add_node(**{"object_store_memory": STORE_BYTES, **json.loads(argument)})
             raylet = node.all_processes["raylet"][0].process.pid
             nodes[raylet] = node
             print(">", raylet, flush=True)

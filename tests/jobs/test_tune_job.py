@@ -10,7 +10,6 @@ import time
 import mlflow
 import psutil
 import pytest
-from forked_workers import WorkerServer
 from running_jobs import ROOT, Job, kill_once, wait_for
 from train.training_samples import person, write
 
@@ -35,22 +34,19 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def head():
-    """The process that starts the cluster's workers, and the cluster's address."""
-    workers = WorkerServer()
+    """The cluster's process and its address."""
     command = [sys.executable, "-m", "tune.ray_head"]
     # The repository comes first: jobs start in other folders, and tests/schemas would be taken for the package schemas.
     path = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
     # As many processes at a time as Ray starts without a remark.
-    environment = os.environ | RAY | workers.variables
-    environment |= {"PYTHONPATH": path, "RAY_worker_maximum_startup_concurrency": "8"}
+    environment = os.environ | RAY | {"PYTHONPATH": path, "RAY_worker_maximum_startup_concurrency": "8"}
     pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdin=pipe, stdout=pipe, stderr=nowhere
     ) as process:
         assert process.stdout is not None
-        yield psutil.Process(workers.pid), process.stdout.readline().strip()
+        yield psutil.Process(process.pid), process.stdout.readline().strip()
         process.communicate()
-    workers.end()
 
 
 class Command:
@@ -58,7 +54,7 @@ class Command:
 
     def __init__(self, head, corpus, output, *fields):
         self.output = output
-        self._workers = head[0]
+        self._head = head[0]
         # The first trial has the recipe's own values.
         (output.parent / "recipe.yaml").write_text("optimization: {learning_rate: 0.01}\n")
         # Relative, because trials must find both although Ray Tune changes their working directory.
@@ -95,7 +91,7 @@ class Command:
     def left(self):
         """Processes on the cluster that are a search's, once they had some seconds to leave."""
         deadline = time.monotonic() + 20
-        while found := [name for name in map(_name, self._workers.children()) if name in OF_A_SEARCH]:
+        while found := [name for name in map(_name, self._head.children(recursive=True)) if name in OF_A_SEARCH]:
             if time.monotonic() > deadline:
                 return found
             time.sleep(0.1)

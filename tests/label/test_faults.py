@@ -16,8 +16,7 @@ pytestmark = pytest.mark.ray
 def start(corpus, output):
     """Start the job."""
     fields = (f"videos={corpus}", f"output={output}", "detector=bright_spot:BrightSpot", "detector.delay_s=0.02")
-    fields += ("decode.max_side=160", "decode.clip_mb=0.4", "workers.clips_per_file=2")
-    return Job(["label", *fields], forked_workers=False)
+    return Job(["label", *fields, "decode.max_side=160", "decode.clip_mb=0.4", "workers.clips_per_file=2"])
 
 
 def first_file(output):

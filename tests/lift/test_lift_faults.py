@@ -32,7 +32,7 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path):
     write_tracks(tmp_path / "tracks" / "bucket-0.parquet", [person(str(n), 10_000 + n) for n in range(12)])
     output = tmp_path / "poses"
     fields = [f"model={tmp_path}/best.pt", f"tracks={tmp_path}/tracks", f"output={output}"]
-    job = Job(["lift", *fields], forked_workers=False)
+    job = Job(["lift", *fields])
     victim = wait_for(job, lambda: processes_below(job.pid, "LiftUnits"))[0]
     wait_for(job, lambda: poses(output))
     victim.kill()

@@ -61,8 +61,9 @@ def test_a_label_job_with_nothing_to_do_loads_nothing_heavy(embedded_ray, make_v
 def finish_training(folder: Path, output: str) -> list[str]:
     """Write what a finished `train` job leaves in its output; returns its fields."""
     fields = [f"labeled={write(folder / 'labeled', person('a', 40))}", f"output={output}"]
-    train.prepare(read_config(TrainConfig, fields)).manifest.write(output, "run")
-    json_documents.write(f"{output}/report.json", {})
+    config = read_config(TrainConfig, fields)
+    train.prepare(config).manifest.write(output, "run")
+    json_documents.write(f"{output}/report.json", {"epochs": config.optimization.epochs})
     return fields
 
 
@@ -70,8 +71,9 @@ def finish_detector_training(folder: Path, output: str) -> list[str]:
     """Write what a finished `train_detector` job leaves in its output; returns its fields."""
     coco_set(folder)
     fields = ["data=coco", f"data.annotations={folder}/people.json", f"data.images={folder}/images", f"output={output}"]
-    train_detector.prepare(read_config(TrainDetectorConfig, fields)).manifest.write(output, "run")
-    json_documents.write(f"{output}/report.json", {})
+    config = read_config(TrainDetectorConfig, fields)
+    train_detector.prepare(config).manifest.write(output, "run")
+    json_documents.write(f"{output}/report.json", {"epochs": config.optimization.epochs})
     return fields
 
 
