@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.optimize import nnls
 
-from pipelines.fit_noise.measured import LIMBS, MeasuredErrors, part_of
+from pipelines.fit_noise.measured import LIMBS, MeasuredErrors, columns_of, part_of
 from schemas.configs.made_views import PARTS, DetectorErrorsConfig, JointErrorsConfig
 
 # Parts of the trunk, whose width says how far outwards a detector sees them.
@@ -90,7 +90,7 @@ def variogram(
     errors: Sequence[Float64[np.ndarray, "frames 12 2"]], fps: float, part: str
 ) -> Float64[np.ndarray, "lags 2"]:
     """Half the robust mean square by which errors change: rows of lag (s) and value."""
-    columns, rows = _columns(part), []
+    columns, rows = columns_of(part), []
     for lag in range(1, _longest_lag(errors, fps) + 1):
         changes = [(error[lag:] - error[:-lag])[:, columns].ravel() for error in errors]
         square = np.nanmedian(np.concatenate(changes) ** 2) / _MEDIAN_SQUARE
@@ -100,7 +100,7 @@ def variogram(
 
 def _shift(tracks: Sequence[MeasuredErrors], part: str) -> tuple[float, float]:
     """How far outwards and along a detector sees a joint."""
-    columns = _columns(part)
+    columns = columns_of(part)
     error, outwards, along = (
         np.concatenate([getattr(track, name)[:, columns].reshape(-1) for track in tracks])
         for name in ("error", "outwards", "along")
@@ -136,7 +136,7 @@ def _fit(curve: Float64[np.ndarray, "lags 2"], slow_s: float) -> tuple[tuple[flo
 
 def _means(errors: Sequence[Float64[np.ndarray, "frames 12 2"]], part: str) -> Float64[np.ndarray, "tracks_joints 2"]:
     """Of each track and joint that is seen, the median error."""
-    seen = [error[:, _columns(part)] for error in errors]
+    seen = [error[:, columns_of(part)] for error in errors]
     means = [
         np.nanmedian(error[:, joint], axis=0)
         for error in seen
@@ -190,7 +190,3 @@ def _share_of_windows(tracks: Sequence[MeasuredErrors], marked: Sequence[np.ndar
         frames = min(len(marks), round(_WINDOW_S * track.fps))
         shares.append(np.lib.stride_tricks.sliding_window_view(marks, frames).any(1))
     return float(np.concatenate(shares).mean())
-
-
-def _columns(part: str) -> list[int]:
-    return [column for column, joint in enumerate(LIMBS.joints) if part_of(joint) == part]

@@ -1,6 +1,5 @@
 """How far a detector is off at people whose joints are known."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,20 +47,11 @@ class MeasuredErrors:
         return len(self.error)
 
 
-def measure_all(tracks: Iterable[KeypointTrack]) -> list[MeasuredErrors]:
-    """The errors in all tracks.
-
-    Raises:
-        UserError: A track is not labeled, or has no camera or another layout than one with the joints of limbs.
-    """
-    return [measure(track) for track in tracks]
-
-
 def measure(track: KeypointTrack) -> MeasuredErrors:
     """The errors in a track of detected keypoints that is labeled with the true joints.
 
     Raises:
-        UserError: As `measure_all`.
+        UserError: It is not labeled, or has no camera or a layout without the joints of limbs.
     """
     if track.positions is None or track.positions_layout is None or track.intrinsics is None:
         raise UserError(
@@ -97,6 +87,11 @@ def measure(track: KeypointTrack) -> MeasuredErrors:
 def part_of(joint: str) -> str:
     """A joint without its side."""
     return joint.partition("_")[2]
+
+
+def columns_of(part: str) -> list[int]:
+    """The places of a joint of both sides in `LIMBS`."""
+    return [column for column, joint in enumerate(LIMBS.joints) if part_of(joint) == part]
 
 
 def _before(joint: str) -> str:

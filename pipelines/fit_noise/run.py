@@ -13,7 +13,7 @@ import yaml
 from jaxtyping import Float64
 
 from pipelines.fit_noise.estimates import estimate, residuals_of, variogram
-from pipelines.fit_noise.measured import LIMBS, MeasuredErrors, measure, part_of
+from pipelines.fit_noise.measured import LIMBS, MeasuredErrors, columns_of, measure
 from pipelines.fit_noise.skeletons import detected_proportions, refit
 from pipelines.io import json_documents, storage
 from pipelines.sampling.detector_errors import DetectorErrors
@@ -25,7 +25,7 @@ from schemas.job_config import listed
 from schemas.layouts import JointLayout, layout
 
 RECIPE, REPORT = "recipe.yaml", "report.json"
-# Frames in which a skeleton is looked at, and tracks of the motion, spread over all of them.
+# A skeleton is looked at in every n-th frame, and in the first tracks of the motion: its bones hardly vary.
 _EVERY_FRAME, _MOTION_TRACKS = 30, 64
 # Quantiles that are compared, and the windows of made errors that are drawn for it: number, and length in seconds.
 _PERCENT = (50, 75, 90, 95, 99)
@@ -119,9 +119,8 @@ def _quantiles(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig)
     residuals = np.concatenate(residuals_of(measured, errors))
     quantiles: dict[str, Any] = {"percent": list(_PERCENT)}
     for part in PARTS:
-        columns = [column for column, joint in enumerate(LIMBS.joints) if part_of(joint) == part]
         quantiles[part] = {
-            name: np.nanpercentile(np.abs(values[..., columns, :]), _PERCENT).round(5).tolist()
+            name: np.nanpercentile(np.abs(values[..., columns_of(part), :]), _PERCENT).round(5).tolist()
             for name, values in (("measured", residuals), ("made", made.numpy()))
         }
     return quantiles

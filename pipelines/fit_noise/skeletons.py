@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.optimize import least_squares
 
+from pipelines.fit_noise.measured import LIMBS
 from pipelines.pose.joint_map import joint_map
 from schemas.configs.made_views import PARTS, DetectorErrorsConfig
-from schemas.layouts import JointLayout, layout
+from schemas.layouts import JointLayout
 
-LIMBS = layout("limbs12")
 # The distances that make up the proportions of a skeleton; those between the sides first.
 _WIDTHS: tuple[str, ...] = ("shoulder", "hip")
 _BONES = (("shoulder", "hip"), ("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
