@@ -6,6 +6,7 @@ from typing import Any
 from jobs.command_line.arguments import plugin_config, read_config
 from pipelines.search.space import search_space
 from pipelines.tune.run import TuneJob
+from pipelines.tune.search import Search
 from pipelines.tune.trial_records import TrialRecord
 from schemas.configs.search_space import Dimension
 from schemas.configs.tune import TuneConfig
@@ -55,3 +56,13 @@ class Notes:
 
     def ended(self, trial: TrialRecord) -> None:
         self.heard.append(("ended", trial.number, trial.state))
+
+
+def report(best_mm: float, epoch: int) -> dict:
+    return {"best_epoch": epoch, "best_validation_mm": best_mm, "data": "digest"}
+
+
+def finish(search: Search, number: int, best_mm: float, epoch: int = 1) -> None:
+    """A training has ended and has left its models."""
+    leave_models(search.config.output, number)
+    search.finish(number, report(best_mm, epoch))

@@ -1,29 +1,18 @@
 """The state of a search: output, MLflow and sampler agree, after an interruption too."""
 
 import json
-import time
 from pathlib import Path
 
 import mlflow
 import pytest
 from cluster.store_proxy import BUCKET, Proxy
-from tune.search_samples import RATE, Notes, job_of, leave_models, space_of, tune_config
+from tune.search_samples import RATE, Notes, finish, job_of, space_of, tune_config
 
 from pipelines.mlflow_runs import runs
 from pipelines.tune import search_report, trial_records
 from pipelines.tune.run import TuneJob, survey
 from pipelines.tune.search import Search
 from schemas.errors import RunFailed
-
-
-def report(best_mm: float, epoch: int) -> dict:
-    return {"best_epoch": epoch, "best_validation_mm": best_mm, "data": "digest"}
-
-
-def finish(search: Search, number: int, best_mm: float, epoch: int = 1) -> None:
-    """A training has ended and has left its models."""
-    leave_models(search.config.output, number)
-    search.finish(number, report(best_mm, epoch))
 
 
 def models(search: Search) -> list[str]:
@@ -94,25 +83,6 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
     child = mlflow.get_run(first.run_id)
     assert child.data.tags["mlflow.parentRunId"] == begun.run_id
     assert child.data.params[RATE] == str(first.parameters[RATE])
-
-
-def test_a_budget_of_time_in_trials_counts_those_side_by_side_and_those_of_earlier_commands(config, monkeypatch):
-    clock = [1000.0]
-    monkeypatch.setattr("pipelines.tune.search.time.monotonic", lambda: clock[0])
-    config = config.model_copy(update={"budget_trials_h": 1.0})
-    with runs.record("tune", config) as run:
-        job_of(config).manifest.write(config.output, run.run_id, "search.json")
-        search = Search(config, space_of(config), run, Notes())
-        search.begin()
-        search.begin()
-        clock[0] += 1700
-        assert (search.out_of_time, search.waiting) == (False, [3, 4, 5])
-        search.interrupt()
-        later = Search(config, space_of(config), run, Notes())
-        assert later.time_in_trials_s == 3400
-        later.begin()
-        clock[0] += 300
-        assert (later.out_of_time, later.waiting) == (True, [])
 
 
 def test_epochs_of_the_warm_up_count_nowhere(config, tmp_path):
@@ -236,49 +206,6 @@ def test_only_the_best_trials_and_the_configs_own_values_keep_their_models(confi
     assert kept == [
         *(["001"], ["001", "002"], ["001", "002", "003"], ["001", "002", "004"], ["001", "002", "004"]),
     ]
-
-
-def test_a_search_ends_when_nothing_better_is_found_and_when_it_is_told_to(config):
-    patient = config.model_copy(update={"patience": 2})
-    with runs.record("tune", config) as run:
-        search = Search(patient, space_of(config), run, Notes())
-        for number, error_mm in ((1, 90.0), (2, 95.0), (3, 94.0)):
-            assert search.waiting
-            search.begin()
-            finish(search, number, error_mm)
-        assert search.waiting == []
-        assert Search(config, space_of(config), run, Notes()).waiting == [4, 5]
-        concluded = config.model_copy(update={"finish": True})
-        assert Search(concluded, space_of(config), run, Notes()).waiting == []
-        job_of(config).manifest.write(config.output, run.run_id, "search.json")
-        assert not survey(job_of(concluded)).nothing_to_do
-        told = search_report.write_report(Search(concluded, space_of(config), run, Notes()), "digest", run)
-    assert told["best"]["trial"] == "001"
-    assert (
-        told["verdict"]
-        == "No trial is better than the config's own values on the people that trials were compared by (S2)."
-    )
-    assert survey(job_of(concluded)).nothing_to_do
-    assert not survey(job_of(config)).nothing_to_do
-
-
-def test_a_search_that_is_out_of_time_leaves_what_runs_for_the_next_command(config, monkeypatch):
-    limited = config.model_copy(update={"budget": "1.5h"})
-    with runs.record("tune", config) as run:
-        search = Search(limited, space_of(config), run, Notes())
-        search.begin()
-        now = time.monotonic()
-        monkeypatch.setattr(time, "monotonic", lambda: now + 5000)
-        assert not search.out_of_time
-        monkeypatch.setattr(time, "monotonic", lambda: now + 5500)
-        assert (search.out_of_time, search.waiting) == (True, [])
-        search.interrupt()
-        told = search_report.write_report(search, "digest", run)
-        monkeypatch.undo()
-        assert search_report.why_none(config, told) == (
-            "none of 1 trials is finished, 1 have not ended: run the same command again"
-        )
-        assert Search(limited, space_of(config), run, Notes()).waiting == [1, 2, 3, 4, 5]
 
 
 def run_of(trial: str, search_run: str) -> str:
