@@ -15,7 +15,7 @@ from rich.table import Table
 
 from jobs import evaluate, import_poses, train
 from jobs.command_line.arguments import read_config
-from jobs.command_line.terminal import Terminal
+from jobs.command_line.terminal import Terminal, files_in
 from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import runs
 from schemas.configs.compare import CompareConfig
@@ -76,7 +76,7 @@ def show(console: Terminal, comparison: dict[str, Any], config: CompareConfig) -
     console.print_lines(
         f"Unlabeled tracks change the error on {', '.join(config.test_subjects)} by "
         f"{-comparison['gain_percent']:+.1f} % ({comparison['seconds']:.0f} s)",
-        f"output    {config.output}/comparison.json, /supervised, /semi_supervised",
+        f"output    {files_in(config.output, 'comparison.json', 'supervised', 'semi_supervised')}",
     )
 
 

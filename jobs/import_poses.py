@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.command_line.progress import stage_bars
-from jobs.command_line.terminal import Terminal
+from jobs.command_line.terminal import Terminal, files_in
 from pipelines import registry
 from pipelines.import_poses import run
 from pipelines.io import storage
@@ -56,7 +56,7 @@ def show(report: dict[str, Any]) -> None:
         ("tracks", f"{report['tracks']:,} in layout {report['layout']}: {unlabeled:,} of them unlabeled"),
         ("frames", f"{report['frames']:,} in {report['seconds']:.1f} s, {report['labeled_frames']:,} labeled"),
         ("subjects", f"frames of each: {subjects}"),
-        ("output", f"{report['output']}/tracks ({len(report['files'])} files), /report.json"),
+        ("output", f"{files_in(report['output'], 'tracks', 'report.json')} ({len(report['files'])} files of tracks)"),
     ]
     console = Terminal()
     for name, value in rows:

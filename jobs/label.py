@@ -14,7 +14,7 @@ from typing import Any
 
 from jobs.command_line.pages import keep_page
 from jobs.command_line.progress import pace, stage_bars
-from jobs.command_line.terminal import Terminal
+from jobs.command_line.terminal import Terminal, files_in
 from pipelines.io import storage
 from pipelines.label import run
 from pipelines.mlflow_runs import runs
@@ -60,7 +60,7 @@ def show(report: dict[str, Any], dropped: bool = False) -> None:
         ("this run", pace(this, "to start")),
         ("worker time", ", ".join(f"{name} {s['seconds']:.1f} s" for name, s in this["stages"].items())),
         ("memory", f"{this['peak_memory_mb']:,.0f} MB at the peak, all processes of this machine's job"),
-        ("output", f"{report['output']}/tracks, /detections, /report.json, /report.html"),
+        ("output", files_in(report["output"], "tracks", "detections", "report.json", "report.html")),
     ]
     console = Terminal()
     for name, value in rows:

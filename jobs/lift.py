@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobs.command_line.progress import pace, stage_bars
-from jobs.command_line.terminal import Terminal
+from jobs.command_line.terminal import Terminal, files_in
 from pipelines.io import storage
 from pipelines.lift import run
 from pipelines.mlflow_runs import runs
@@ -73,7 +73,7 @@ def show(report: Mapping[str, Any]) -> None:
         *quality_rows(report["quality"]),
         ("this run", pace(this, "to start lifting")),
         *(("page", page) for page in report["pages"][:MAX_LINES]),
-        ("output", f"{report['output']}/*.parquet, /report.json"),
+        ("output", files_in(report["output"], "*.parquet", "report.json")),
     ]
     console = Terminal()
     for name, value in rows:

@@ -15,7 +15,7 @@ from typing import Any
 from rich.progress import Progress
 
 from jobs.command_line.pages import keep_page
-from jobs.command_line.terminal import Terminal
+from jobs.command_line.terminal import Terminal, files_in
 from jobs.command_line.training_display import TrainingDisplay, training_bars
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
@@ -110,7 +110,7 @@ def show(report: dict[str, Any]) -> None:
         ("lifter", f"{frames_read(report)} frames at {report['fps']:g} frames/s"),
         ("epochs", f"{report['epochs']}" + (f", {last['frames_per_s']:,.0f} frames/s in the last" if last else "")),
         ("best", f"epoch {report['best_epoch']}{held_out}"),
-        ("output", f"{report['output']}/best.pt, /last.pt, /report.json, /training.html"),
+        ("output", files_in(report["output"], "best.pt", "last.pt", "report.json", "training.html")),
     ]
     console = Terminal()
     for name, value in rows:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.progress import Progress
 
-from jobs.command_line.terminal import Terminal
+from jobs.command_line.terminal import Terminal, files_in
 from jobs.command_line.training_display import TrainingDisplay, training_bars
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
@@ -88,7 +88,7 @@ def show(report: dict[str, Any]) -> None:
         ("net", f"HRNet-W{report['channels']}, {report['input_size']}, joints {report['layout']}"),
         ("epochs", f"{report['epochs']}, {last['people_per_s']:,.0f} people/s in the last"),
         ("best", f"epoch {report['best_epoch']}, {held_out}"),
-        ("output", f"{report['output']}/best.pt, /last.pt, /report.json"),
+        ("output", files_in(report["output"], "best.pt", "last.pt", "report.json")),
         ("use it", f"raylift label detector=hrnet detector.weights={report['output']}/best.pt videos=… output=…"),
         (
             "",

@@ -22,7 +22,7 @@ from rich.table import Table
 from jobs.command_line.arguments import plugin_config
 from jobs.command_line.pages import keep_page
 from jobs.command_line.progress import make_bars
-from jobs.command_line.terminal import Terminal
+from jobs.command_line.terminal import Terminal, files_in
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.ray_cluster import prometheus
@@ -230,5 +230,5 @@ def show(report: dict[str, Any]) -> None:
     console.print(f"best      trial {best['trial']}, {error} held out")
     if report["front"]:
         console.print(f"front     *: {output}/front/{report['front'][0]}.yaml and so on, a recipe for each")
-    console.print(f"output    {output}/best.pt, /best.yaml, /search.html, /report.json")
+    console.print(f"output    {files_in(output, 'best.pt', 'best.yaml', 'search.html', 'report.json')}")
     console.print(f"train it  raylift train {output}/best.yaml output={output}/best")

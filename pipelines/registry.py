@@ -5,6 +5,8 @@ No import side effects and no entry points: a Ray worker that has only the worki
 
 import difflib
 import importlib
+import os
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -125,7 +127,10 @@ def _target(table: Mapping[str, str], name: str) -> str:
 
 
 def _import(target: str) -> Any:
+    """Import a class; a module that the user names may lie in the working directory, where Ray's workers look too."""
     module, _, attribute = target.partition(":")
+    if not module.startswith("pipelines.") and (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -7,6 +7,11 @@ from rich.console import Console
 from pipelines.io.secrets import shown
 
 
+def files_in(folder: str, *names: str) -> str:
+    """The addresses of what a job has written into its output, each of which can be copied as it stands."""
+    return ", ".join(f"{folder}/{name}" for name in names)
+
+
 class Terminal(Console):
     """A console of plain lines: names from data neither style, move the cursor, nor open what they address.
 

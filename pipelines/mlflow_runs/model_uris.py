@@ -149,7 +149,10 @@ def _similar_names(name: str) -> str:
     """The registered names, the most similar first, as a part of a message."""
     names = [model.name for model in mlflow.MlflowClient().search_registered_models(max_results=1000)]
     if not names:
-        return "none is registered; python -m jobs.register registers one"
+        return (
+            f"none is registered in {tracking_server.registry_place()}; give the one that holds it as "
+            "MLFLOW_TRACKING_URI, or register one with python -m jobs.register"
+        )
     near = get_close_matches(name, names, n=5, cutoff=0)
     return f"did you mean {near[0]}? registered: {', '.join(near)}" + (", …" if len(names) > len(near) else "")
 

@@ -116,6 +116,17 @@ def to_run_failed(error: Exception) -> RunFailed:
     )
 
 
+def registry_place() -> str:
+    """Where registered models are looked for: the file of a local database, else the address of the server."""
+    address = mlflow.get_registry_uri()
+    return _database_file(address) if urlsplit(address).scheme == "sqlite" else redact(address)
+
+
+def _database_file(address: str) -> str:
+    # After the three slashes the path of the file begins, with one more if it is absolute.
+    return os.path.abspath(urlsplit(address).path[1:])
+
+
 def _try_place(address: str) -> None:
     """Connect to the port of a database, or see that the folder of a SQLite file can be written.
 
@@ -127,9 +138,8 @@ def _try_place(address: str) -> None:
     port = _DATABASE_PORTS.get(scheme)
     if port is not None and parts.hostname:
         socket.create_connection((parts.hostname, parts.port or port), _TIMEOUT_S).close()
-    # After the three slashes the path of the file begins, with one more if it is absolute.
-    file = os.path.abspath(parts.path[1:])
     if scheme == "sqlite":
+        file = _database_file(address)
         try:
             tempfile.TemporaryFile(dir=os.path.dirname(file)).close()
         except OSError as error:

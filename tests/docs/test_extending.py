@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,12 @@ def examples(tmp_path, monkeypatch):
     for name, code in re.findall(r'^```python title="([\w.]+)"\n(.*?)^```$', PAGE, re.MULTILINE | re.DOTALL):
         (tmp_path / name).write_text(code, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
 
 def commands() -> list[list[str]]:
     text = PAGE.replace("\\\n", " ")
-    return [shlex.split(line) for line in re.findall(r"^    PYTHONPATH=\. raylift (.+)$", text, re.MULTILINE)]
+    return [shlex.split(line) for line in re.findall(r"^    raylift (.+)$", text, re.MULTILINE)]
 
 
 def write_poses(folder: Path) -> np.ndarray:

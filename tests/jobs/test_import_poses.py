@@ -33,7 +33,10 @@ def test_tracks_are_imported_once(command, tmp_path, capfd):
     code, out, _ = raylift(capfd, *command)
     assert code == 0
     assert out.startswith("tracks       4 in layout h36m17: 0 of them unlabeled\nframes       140 in ")
-    assert "subjects     frames of each: S1 100, S2 40\noutput       out/tracks (1 files), /report.json\n" in out
+    assert (
+        "subjects     frames of each: S1 100, S2 40\noutput       out/tracks, out/report.json (1 files of tracks)\n"
+        in out
+    )
     assert [(t.subject, t.camera, len(t)) for t in read_tracks("out/tracks")] == [
         *(("S1", "C0", 50), ("S1", "C1", 50), ("S2", "C0", 20), ("S2", "C1", 20)),
     ]

@@ -1,6 +1,7 @@
 """Every shipped recipe: its fields exist, its header's command is right, and it trains on data of its format."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,15 @@ def test_the_first_comment_of_a_recipe_says_how_to_run_it_and_what_to_expect(rec
     assert command.split("python -m jobs.")[1].split()[0] in job_names()
     assert f"jobs/recipes/{recipe.name}" in command
     assert any("Expected: " in line for line in header)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_the_files_of_others_that_a_recipe_names_have_a_source(recipe):
+    header = "\n".join(line for line in recipe.read_text().splitlines() if line.startswith("#"))
+    files = re.findall(r"[\w.-]+\.(?:npz|pth|mat)\b|(?:coco|mpii)/[\w/]+(?:\.json)?|\bCOCO_\w+\.json", header)
+    page = (ROOT / "docs" / "data.md").read_text("utf-8")
+    assert [file for file in files if file not in page and Path(file).name not in page] == []
+    assert not files or "docs/data.md" in header
 
 
 @pytest.mark.parametrize("recipe", TRAINING, ids=lambda path: path.stem)
