@@ -123,7 +123,7 @@ class Steps:
         return compare.main(read_config(CompareConfig, [recipe]))
 
     def register(self) -> int:
-        """Register both lifters; the second becomes the champion if it is no worse than the first on the held-out people."""
+        """Register both lifters; the second becomes champion if it is no worse on the held-out people."""
         self._begin("Register both; the better one becomes the champion")
         for variant in ("supervised", "semi_supervised"):
             arguments = {
