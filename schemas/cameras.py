@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from schemas.errors import UserError
 
 Distortion = Literal["none", "opencv", "human36m"]
-Provenance = Literal["calibrated", "assumed_fov", "none"]
+Provenance = Literal["calibrated", "metadata", "assumed_fov", "none"]
+"""Where intrinsics come from: a calibration or field of view that was given, the focal length in the video file's
+metadata, or an assumed field of view."""
 
 # Fields of view that lenses without fisheye distortion have, degrees.
 _FIELDS_OF_VIEW = 5.0, 175.0
@@ -59,6 +61,18 @@ class Intrinsics(BaseModel):
             height: Of the picture, px.
         """
         focal = width / 2 / math.tan(math.radians(degrees) / 2)
+        return cls(fx=focal, fy=focal, cx=width / 2, cy=height / 2)
+
+    @classmethod
+    def of_focal_35mm(cls, focal_mm: float, width: float, height: float) -> Self:
+        """Square pixels, the principal point in the middle, and the longer side 36 mm wide.
+
+        Args:
+            focal_mm: Focal length in terms of 35 mm film.
+            width: Of the picture, px.
+            height: Of the picture, px.
+        """
+        focal = focal_mm / 36 * max(width, height)
         return cls(fx=focal, fy=focal, cx=width / 2, cy=height / 2)
 
     def scaled(self, across: float, down: float) -> Self:

@@ -107,6 +107,6 @@ def _reprojection_notes(card: LifterCard, scores: Sequence[TrackScore]) -> list[
     notes = []
     if without := sum(score.intrinsics == "none" for score in scores):
         notes.append(f"{without} of {len(scores)} tracks have no intrinsics: no reprojection error of theirs")
-    if assumed := sum(score.intrinsics == "assumed_fov" for score in scores):
+    if assumed := sum(score.intrinsics in ("assumed_fov", "metadata") for score in scores):
         notes.append(f"{assumed} of {len(scores)} tracks have assumed intrinsics: their reprojection error says little")
     return notes

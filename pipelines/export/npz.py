@@ -19,6 +19,8 @@ trajectory_m           (T, 3) metres: where the root is in camera space; absent 
 world_positions_m      (T, J, 3) metres in a level world, see below; absent with world=camera or without trajectory
 world_axes             (3, 3) rotation from the camera's axes to the world's; absent with world=camera
 camera_height_m        height of the camera above the ground; absent as world_positions_m
+ground_footsteps       number of footsteps that the ground was found by; 0: it is where the lowest joints are
+ground_confidence      share of the time of those footsteps that is within 0.1 m of the ground
 timestamps_s           (T,) seconds: when each frame is shown in the video
 interpolated           (T,) whether the person was not observed in this frame
 keypoint_score         (T,) mean score of the 2D keypoints lifted, 0 to 1
@@ -34,7 +36,7 @@ start_frame            number of the first frame in its video
 width_px, height_px    size of the upright image
 intrinsics             (9,) fx fy cx cy (pixels) k1 k2 k3 p1 p2; absent if unknown
 intrinsics_distortion  model of the distortion: none, opencv or human36m
-intrinsics_provenance  where the intrinsics come from: calibrated, assumed_fov or none
+intrinsics_provenance  where the intrinsics come from: calibrated, metadata, assumed_fov or none
 track_id, video, person, source         which track this is, and the tracks file it was read from
 subject, action, camera                 '' if unknown
 model, model_sha256                     the lifter, and its file's hash
@@ -90,7 +92,14 @@ def _world(lifted: LiftedTrack, levelling: Levelling) -> dict[str, object]:
         return axes
     points = (lifted.positions + lifted.trajectory[:, None]) @ levelling.world_axes.T.astype(np.float32)
     height = np.array([0, 0, levelling.ground_m], np.float32)
-    return axes | {"world_positions_m": points + height, "camera_height_m": levelling.ground_m}
+    return (
+        axes
+        | {"world_positions_m": points + height, "camera_height_m": levelling.ground_m}
+        | {
+            "ground_footsteps": levelling.footsteps,
+            "ground_confidence": levelling.ground_confidence,
+        }
+    )
 
 
 def _known(lifted: LiftedTrack) -> dict[str, object]:

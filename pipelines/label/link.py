@@ -29,8 +29,10 @@ from schemas.layouts import JointLayout, layout
 # The columns of a clip that linking reads.
 _CLIP_COLUMNS = (
     *("video", "subject", "action", "camera", "intrinsics", "start_frame", "timestamps_s"),
-    *("width", "height", "fps", "decoded", "people", "error", "thumbnails"),
+    *("width", "height", "fps", "decoded", "people", "error", "thumbnails", "focal_35mm"),
 )
+# Those of them that version 0.1.0 did not write.
+_ADDED_COLUMNS = ("thumbnails", "focal_35mm")
 
 
 def link_videos(shard: LinkShard, config: LinkConfig, assumed_fov_deg: float | None) -> int:
@@ -100,7 +102,7 @@ def _read_clips(shard: LinkShard) -> pa.Table:
     """The clips of a shard's videos; file by file, as each holds clips of other videos too."""
     of_shard = pc.field("video").isin(list(shard.videos))
     clips = (storage.read_table(file, list(_CLIP_COLUMNS)).filter(of_shard) for file in shard.files)
-    lacking = pa.schema([DETECTIONS.field("thumbnails")]).empty_table()  # which version 0.1.0 did not write
+    lacking = pa.schema([DETECTIONS.field(name) for name in _ADDED_COLUMNS]).empty_table()
     return pa.concat_tables([*clips, lacking], promote_options="default")
 
 
@@ -141,6 +143,9 @@ def _people(frames: pa.ListArray, joints: int) -> list[People]:
 def _intrinsics(clip: Mapping[str, Any], assumed_fov_deg: float | None) -> tuple[Any, str]:
     if clip["intrinsics"] is not None:
         return clip["intrinsics"], "calibrated"
+    if clip["width"] is not None and clip["focal_35mm"] is not None:
+        stated = Intrinsics.of_focal_35mm(clip["focal_35mm"], clip["width"], clip["height"])
+        return stated.model_dump(), "metadata"
     if assumed_fov_deg is None or clip["width"] is None:
         return None, "none"
     return Intrinsics.of_field_of_view(assumed_fov_deg, clip["width"], clip["height"]).model_dump(), "assumed_fov"

@@ -85,6 +85,7 @@ def plan_clips(
             "clip_count": len(starts),
             "timestamps_s": info.timestamps_s[start : start + size].tolist(),
             "intrinsics": intrinsics.model_dump() if intrinsics else None,
+            "focal_35mm": info.focal_35mm,
             "width": info.width,
             "height": info.height,
             "fps": info.fps,

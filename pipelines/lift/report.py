@@ -159,6 +159,7 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
     card, count = lifter.card, len(tracks)
     padded = sum(card.window.repeats_ends_of(frames) for frames in frames_seen)
     assumed = sum(track.intrinsics_provenance == "assumed_fov" for track in tracks)
+    stated = sum(track.intrinsics_provenance == "metadata" for track in tracks)
     without = sum(track.intrinsics_provenance == "none" for track in tracks)
     person_centred = card.input == "person_centred"
     candidates = [
@@ -170,6 +171,11 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
             person_centred and without,
             f"{without} of {count} tracks have no intrinsics: a field of view of {ASSUMED_FOV_DEG:g}° along the longer "
             "side is assumed; poses hardly depend on it, how far away people are does",
+        ),
+        (
+            stated,
+            f"{stated} of {count} tracks have the focal length that their file's metadata state; a stabilised film "
+            "sees less than its lens, so people may be some percent farther away",
         ),
         (
             not card.trajectory and not person_centred,

@@ -1,23 +1,35 @@
 """Which way is up in a video, and where the ground is, from the people in it.
 
-Lifted tracks are in the space of the camera. Where the camera was tilted, people lean and the ground slopes. Where they
-stand upright most of the time, the directions from their feet to their shoulders show which way is up.
+Lifted tracks are in the space of the camera. Where the camera was tilted, people lean and the ground slopes. Two things
+show which way is up: the directions from feet to shoulders, where people stand upright most of the time; and the ground
+itself, where they walk about. The ground is the plane through their footsteps.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from scipy.spatial.transform import Rotation
 
+from pipelines.tracks.footsteps import footsteps
 from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
 
 # Frames of a track that are looked at; more do not change the result visibly.
 SAMPLED_FRAMES = 4000
-# Percentile of the lowest joint's height that is taken as the ground: feet are on it most of the time, noise is below.
+# Without footsteps, percentile of the lowest joint's height that is taken as the ground: feet are on it most of the
+# time, and noise is below.
 _GROUND = 5
+# Usual error of a footstep's height, m, and of the ground's slope as upright people show it, or as nothing shows it.
+_STEP_M, _UPRIGHT_SLOPE, _UNKNOWN_SLOPE = 0.07, 0.06, 0.2
+# Usual difference, m, between the ground that a person seems to stand on and the common one.
+_PERSON_M = 0.1
+# Footsteps that are farther from the ground than this, m, are on something else, or wrong.
+_ON_GROUND_M = 0.1
+# Rounds of least squares in which each footstep's weight follows from its distance (Cauchy's weights). The distance at
+# which a weight is half falls from metres to the usual error, so that a wrong beginning loses no footsteps.
+_HALF_WEIGHT_M = (2.0, 1.0, 0.5, 0.25, 0.1, 0.05, 0.05, 0.05, 0.05)
 # Degrees. Smaller tilts are ignored: walking and jogging alone shift the estimate by 1 to 3 (synthetic actions).
 # A person who leans by more than the largest does not count as standing.
 _LEAST_TILT, _LARGEST_TILT = 4.0, 40.0
@@ -37,11 +49,16 @@ class Levelling:
         turn: Rotation from the camera's axes to those of a level camera: x right, y down, z forward.
         tilt_deg: Tilt of the camera that the rotation takes out, degrees; 0 if it is small or cannot be estimated.
         ground_m: How far the ground is below the camera, m; below the roots where a trajectory is unknown.
+        footsteps: Number of footsteps that were seen.
+        ground_confidence: Share of their time that is within 0.1 m of the ground; 0 if the ground was not found by
+            footsteps, but is where the lowest joints are.
     """
 
     turn: Float64[np.ndarray, "3 3"]
     tilt_deg: float
     ground_m: float
+    footsteps: int = 0
+    ground_confidence: float = 0.0
 
     @property
     def world_axes(self) -> Float64[np.ndarray, "3 3"]:
@@ -56,13 +73,21 @@ def levelling_of(tracks: Iterable[LiftedTrack], levelled: bool = True) -> Levell
         tracks: The people of one video, at least one; read once.
         levelled: Whether to look for a tilt; without, the space keeps the camera's own axes.
     """
-    upright, points, frames, travels = [], [], 0, True
+    upright, points, steps, frames, travels = [], [], [], 0, True
     for track in tracks:
         upright.append(_standing(track))
+        steps.append(footsteps(track, _upright(upright[-1], len(track))[0]))
         every = slice(None, None, max(1, len(track) // SAMPLED_FRAMES))
         points.append((track.positions[every], None if track.trajectory is None else track.trajectory[every]))
         frames, travels = frames + len(track), travels and track.trajectory is not None
-    turn, tilt_deg = _level(np.concatenate(upright), frames) if levelled else (np.eye(3), 0.0)
+    up, shown = _upright(np.concatenate(upright), frames) if levelled else (_UP, False)
+    places, seconds = (np.concatenate(parts) for parts in zip(*steps, strict=True))
+    if travels and len(places):
+        slope = (_UPRIGHT_SLOPE if shown else _UNKNOWN_SLOPE) if levelled else 0.0
+        people = np.repeat(np.arange(len(steps)), [len(durations) for _, durations in steps])
+        turn, tilt_deg, ground_m, confidence = _ground(places, seconds, people, up, slope)
+        return Levelling(turn, tilt_deg, ground_m, len(places), confidence)
+    turn, tilt_deg = _turn(up)
     depths = []
     for positions, trajectory in points:
         placed = positions if not travels or trajectory is None else positions + trajectory[:, None]
@@ -82,18 +107,67 @@ def levelled(track: LiftedTrack, levelling: Levelling) -> LiftedTrack:
     return replace(track, positions=track.positions @ turn, trajectory=trajectory)
 
 
-def _level(upright: Float64[np.ndarray, "standing 3"], frames: int) -> tuple[Float64[np.ndarray, "3 3"], float]:
-    """(rotation, degrees of tilt): the smallest rotation that makes people upright."""
-    up = np.median(upright, axis=0) if len(upright) else _UP
-    up = up / np.linalg.norm(up)
-    tilt_deg = float(np.degrees(np.arccos(np.clip(np.dot(up, _UP), -1, 1))))
+def _upright(directions: Float64[np.ndarray, "standing 3"], frames: int) -> tuple[Float64[np.ndarray, "3"], bool]:
+    """Which way upright people show to be up in camera space, and whether they do: otherwise it is the camera's up.
+
+    Args:
+        directions: From feet to shoulders, in the frames in which somebody stands.
+        frames: Number of frames in all.
+    """
     # People who lie, sit or hang most of the time do not show where up is.
-    reliable = len(upright) > frames / 4
-    if not reliable or tilt_deg < _LEAST_TILT:
+    if len(directions) <= frames / 4:
+        return _UP, False
+    up = np.median(directions, axis=0)
+    return up / np.linalg.norm(up), True
+
+
+def _turn(up: Float64[np.ndarray, "3"]) -> tuple[Float64[np.ndarray, "3 3"], float]:
+    """(rotation, degrees of tilt): the smallest rotation that turns this direction up; none if it is small."""
+    tilt_deg = float(np.degrees(np.arccos(np.clip(np.dot(up, _UP), -1, 1))))
+    if tilt_deg < _LEAST_TILT:
         return np.eye(3), 0.0
     about = np.cross(up, _UP)
-    turn = Rotation.from_rotvec(about / np.linalg.norm(about) * tilt_deg, degrees=True)
-    return turn.as_matrix(), tilt_deg
+    return Rotation.from_rotvec(about / np.linalg.norm(about) * tilt_deg, degrees=True).as_matrix(), tilt_deg
+
+
+def _ground(
+    places: Float64[np.ndarray, "steps 3"],
+    seconds: Float64[np.ndarray, " steps"],
+    people: Int64[np.ndarray, " steps"],
+    up: Float64[np.ndarray, "3"],
+    slope: float,
+) -> tuple[Float64[np.ndarray, "3 3"], float, float, float]:
+    """The plane through footsteps: rotation that levels it, its tilt (degrees), its height and its confidence.
+
+    The plane is found by weighted least squares in a space in which `up` is up. There its slopes are small, and are
+    held near zero by `slope`: few footsteps, or those on one spot, leave `up` as it is. A person who is lifted larger
+    than in truth stands too far away and too low, so each person has a ground of their own near the common one.
+    """
+    about = np.cross(up, _UP)
+    turn = Rotation.align_vectors(_UP[None], up[None])[0].as_matrix() if np.linalg.norm(about) > 1e-9 else np.eye(3)
+    turned = places @ turn.T
+    own = np.eye(people.max() + 1)[people]
+    design = np.column_stack([turned[:, 0], turned[:, 2], np.ones(len(turned)), own])
+    plane = np.array([0.0, 0.0, np.median(turned[:, 1]), *np.zeros(own.shape[1])])
+    prior = np.diag([max(slope, 1e-9) ** -2] * 2 + [0.0] + [_PERSON_M**-2] * own.shape[1])
+    weights = seconds
+    for half_m in _HALF_WEIGHT_M:
+        weights = seconds / (1 + ((turned[:, 1] - design @ plane) / half_m) ** 2)
+        normal = design.T @ (design * weights[:, None]) / _STEP_M**2 + prior
+        plane = np.linalg.solve(normal, design.T @ (weights * turned[:, 1]) / _STEP_M**2)
+    # y points down: the plane y = a x + b z + c has this normal, which points up.
+    normal_up = np.array([plane[0], -1.0, plane[1]])
+    turn, tilt_deg = _turn(turn.T @ normal_up / np.linalg.norm(normal_up)) if slope else (np.eye(3), 0.0)
+    heights = places @ turn[1]
+    ground_m = _weighted_median(heights, weights)
+    near = np.abs(heights - ground_m) < _ON_GROUND_M
+    return turn, tilt_deg, ground_m, float(seconds[near].sum() / seconds.sum())
+
+
+def _weighted_median(values: Float64[np.ndarray, " values"], weights: Float64[np.ndarray, " values"]) -> float:
+    order = np.argsort(values)
+    passed = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(passed, passed[-1] / 2)])
 
 
 def _standing(track: LiftedTrack) -> Float64[np.ndarray, "standing 3"]:

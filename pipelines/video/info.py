@@ -67,6 +67,7 @@ class VideoInfo:
         damage: Description of the damage that the packets show, or None.
         note: What was decided about the video, such as which of its streams is read, or None.
         index: Where the frames are in the stream.
+        focal_35mm: Focal length that the file's metadata states, mm on a picture 36 mm wide; None if they state none.
     """
 
     width: int
@@ -84,6 +85,7 @@ class VideoInfo:
     damage: str | None
     note: str | None
     index: FrameIndex
+    focal_35mm: float | None = None
 
     @property
     def frame_count(self) -> int:

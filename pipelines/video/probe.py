@@ -1,7 +1,8 @@
 """Finds the properties of a video by reading its packets; only its first frame is decoded."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,11 @@ SQUARE_PIXEL_TOLERANCE = 0.01
 GAP = 10
 # A duration tag may be rounded, and may or may not include the last frame: smaller gaps are not truncation.
 TRUNCATION_TOLERANCE_S = 1.0
+# Ends of the names, in small letters, under which cameras state the focal length in terms of 35 mm film: Apple's
+# (com.apple.quicktime.camera.focal_length.35mm_equivalent) and that of Exif.
+_FOCAL_35MM_NAMES = ("focal_length.35mm_equivalent", "focallengthin35mmfilm", "focallengthin35mmformat")
+# What lenses without fisheye distortion have, mm; Exif says 0 where it is unknown.
+_FOCAL_35MM = 9.0, 1200.0
 
 
 class _Shown(NamedTuple):
@@ -162,7 +168,18 @@ def _describe(
         damage=_damage(container, stream, packets, float(timestamps_s[-1]) + last_s),
         note="; ".join(_notes(stream, packets, index)) or None,
         index=index,
+        focal_35mm=_focal_35mm({**container.metadata, **stream.metadata}),
     )
+
+
+def _focal_35mm(metadata: Mapping[str, str]) -> float | None:
+    """The focal length that a camera wrote into its file, if it is one that a lens of a camera can have."""
+    for name, value in metadata.items():
+        if name.lower().endswith(_FOCAL_35MM_NAMES):
+            with suppress(ValueError):
+                focal = float(value.removesuffix("mm"))
+                return focal if _FOCAL_35MM[0] <= focal <= _FOCAL_35MM[1] else None
+    return None
 
 
 def _rate(timestamps_s: Float64[np.ndarray, " frames"]) -> float:

@@ -79,8 +79,8 @@ class LabelConfig(JobConfig):
     """How people are joined into tracks over time."""
 
     assumed_fov_deg: float | None = Field(default=None, gt=0, lt=180)
-    """Horizontal field of view to assume for videos without camera intrinsics, degrees. If not given, none is
-    assumed."""
+    """Horizontal field of view to assume for videos whose camera neither a manifest nor their own metadata tell,
+    degrees. If not given, none is assumed."""
 
     network: NetworkConfig = NetworkConfig()
     """Which machines may be asked for videos."""

@@ -79,8 +79,8 @@ class LiftConfig(JobConfig):
     """With video: how the people found in each frame are joined into tracks."""
 
     assumed_fov_deg: float | None = Field(default=None, gt=0, lt=180)
-    """With video: horizontal field of view to assume for videos without camera intrinsics, degrees. If not given, none
-    is assumed."""
+    """With video: horizontal field of view to assume for videos whose camera neither a manifest nor their own metadata
+    tell, degrees. If not given, none is assumed."""
 
     network: NetworkConfig = NetworkConfig()
     """Which machines may be asked for videos."""

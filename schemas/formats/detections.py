@@ -24,6 +24,7 @@ PLAN_FIELDS: list[pa.Field] = [
     pa.field("action", pa.string()),
     pa.field("camera", pa.string()),
     pa.field("intrinsics", INTRINSICS, metadata={"unit": "px of the upright full-size image"}),
+    pa.field("focal_35mm", pa.float32(), metadata={"unit": "mm of 35 mm film, from the metadata of the file"}),
     pa.field("clip_index", pa.int32(), nullable=False),
     pa.field("clip_count", pa.int32(), nullable=False),
     pa.field("start_frame", pa.int64(), nullable=False),

@@ -83,7 +83,7 @@ POSES = pa.schema(
             "intrinsics_provenance",
             pa.string(),
             nullable=False,
-            metadata={"one of": "calibrated assumed_fov none"},
+            metadata={"one of": "calibrated metadata assumed_fov none"},
         ),
         pa.field("error", pa.string(), metadata={"meaning": "why there is no result; retried by the next run"}),
     ]

@@ -39,7 +39,7 @@ TRACKS = pa.schema(
             "intrinsics_provenance",
             pa.string(),
             nullable=False,
-            metadata={"one of": "calibrated assumed_fov none"},
+            metadata={"one of": "calibrated metadata assumed_fov none"},
         ),
         pa.field(
             "positions",

@@ -46,11 +46,13 @@ def test_a_calibration_of_another_picture_is_an_error_row_that_names_both_sizes(
     assert "calibrated at 160x120 px" in outside
 
 
-def tracks(folder, source):
-    write_shard(folder / "detections", [clip(source.uri, 0, 1, people=[[person(100 + 2 * n)] for n in range(4)])])
+def tracks(folder, source, assumed_fov_deg=None, **more):
+    write_shard(
+        folder / "detections", [clip(source.uri, 0, 1, people=[[person(100 + 2 * n)] for n in range(4)]) | more]
+    )
     ledger = read_ledger(str(folder / "detections"), SETTINGS)
     [shard] = plan_link_shards(str(folder / "tracks"), ledger, [source], {})
-    link_videos(shard, LinkConfig(min_track_s=0.1), assumed_fov_deg=None)
+    link_videos(shard, LinkConfig(min_track_s=0.1), assumed_fov_deg)
     return pq.read_table(shard.uri).to_pylist()
 
 
@@ -61,6 +63,16 @@ def test_what_a_manifest_says_later_reaches_the_tracks(tmp_path):
     wrong = VideoSource(uri="/a.mp4", intrinsics=Intrinsics(fx=300, fy=300, cx=960, cy=540))
     with pytest.raises(UserError, match=r"videos: /a.mp4: camera: .* 640x360 px, no size of the calibration"):
         tracks(tmp_path, wrong)
+
+
+def test_the_focal_length_in_the_files_metadata_comes_before_an_assumption_and_after_a_calibration(tmp_path):
+    [stated] = tracks(tmp_path / "1", VideoSource(uri="/a.mp4"), 60, focal_35mm=27.0)
+    assert stated["intrinsics_provenance"] == "metadata"
+    assert [stated["intrinsics"][name] for name in ("fx", "fy", "cx", "cy")] == pytest.approx([480, 480, 320, 180])
+    [given] = tracks(tmp_path / "2", VideoSource(uri="/a.mp4", fov_deg=90), 60, focal_35mm=27.0)
+    assert given["intrinsics_provenance"] == "calibrated"
+    [assumed] = tracks(tmp_path / "3", VideoSource(uri="/a.mp4"), 60)
+    assert assumed["intrinsics_provenance"] == "assumed_fov"
 
 
 def test_odd_calibrations_that_people_have(shared_data):

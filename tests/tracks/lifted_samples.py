@@ -66,3 +66,40 @@ def standing(x: float = 0.0, away: float = 6.0, **changes: Any) -> LiftedTrack:
         trajectory=np.tile(turn @ root, (20, 1)).astype(np.float32),
         **changes,
     )
+
+
+def walking_away(
+    steps: int = 6, seconds_each: float = 0.5, pitch_deg: float = 0.0, lean_deg: float = 0.0, **changes: Any
+) -> LiftedTrack:
+    """A person who walks away from a camera 1.5 m up, with a step of 0.7 m each time; axes of that camera.
+
+    Args:
+        steps: How often a foot is set down; one of them stands still after that, the other swings.
+        seconds_each: How long that takes.
+        pitch_deg: How far the camera looks down.
+        lean_deg: How far the lifted person leans away from the camera; the feet stay where they are.
+    """
+    frames = round(steps * seconds_each * 30)
+    at = np.arange(frames) / 30 / seconds_each
+    step, phase = np.floor(at + 1e-6), (at + 1e-6) % 1
+    swing = (1 - np.cos(np.pi * phase)) / 2
+    joints, names = np.zeros((frames, 17, 3)), layout("h36m17")
+    root = np.stack([0 * at, 0 * at + 0.6, 4 + 0.7 * (at - 0.5)], axis=1)
+    lean = np.radians(lean_deg)
+    for foot, (side, across) in enumerate((("left", 0.1), ("right", -0.1))):
+        stands = (step % 2 == foot) | (steps == 1)
+        ankle = root.copy()
+        ankle[:, 0] = across
+        ankle[:, 1] = np.where(stands, 1.5, 1.5 - 0.15 * np.sin(np.pi * phase))
+        ankle[:, 2] = 4 + 0.7 * np.where(stands, np.minimum(step, steps - 1), step - 1 + 2 * swing)
+        hip = root + np.array([across, 0, 0])
+        shoulder = hip + np.array([0, -0.5 * np.cos(lean), 0.5 * np.sin(lean)])
+        for part, place in (("hip", hip), ("knee", (hip + ankle) / 2), ("ankle", ankle), ("shoulder", shoulder)):
+            joints[:, names.index(f"{side}_{part}")] = place - root
+    turn = Rotation.from_euler("x", pitch_deg, degrees=True).as_matrix()
+    return lifted(
+        frames,
+        positions=(joints @ turn.T).astype(np.float32),
+        trajectory=(root @ turn.T).astype(np.float32),
+        **changes,
+    )

@@ -215,3 +215,24 @@ def test_of_several_streams_the_default_one_is_read_and_named(
     info = probe(two_streams(make_video, tmp_path / "two.mkv", default))
     assert (info.frame_count, info.index.video_streams) == (frames, 2)
     assert info.note == f"2 video streams: number {default} of 160x96 is read"
+
+
+APPLE_FOCAL = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
+
+
+@pytest.mark.parametrize(("stated", "focal"), [("26", 26.0), ("26.5 mm", 26.5), ("0", None), ("wide", None)])
+def test_the_focal_length_that_a_phone_writes_into_its_film(
+    make_video: Make, tmp_path: Path, stated: str, focal: float | None
+) -> None:
+    path = tmp_path / "phone.mov"
+    with (
+        av.open(str(make_video("long.mp4", 300))) as reading,
+        av.open(str(path), "w", options={"movflags": "use_metadata_tags"}) as writing,
+    ):
+        writing.metadata[APPLE_FOCAL] = stated
+        copy = writing.add_stream_from_template(reading.streams.video[0])
+        for packet in reading.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                writing.mux(packet)
+    assert probe(path).focal_35mm == focal

@@ -31,6 +31,8 @@ LONGEST = 36_000
 # Units of the packed integers, too fine to be visible: positions 1 mm, keypoints 1/10,000 of the image's longer side.
 _POSITION_M, _KEYPOINT_SHARE = 1e-3, 1e-4
 _TIME_S = 1e-4
+# How the page calls the origin of the intrinsics.
+_CAMERA = {"calibrated": "calibrated", "metadata": "from the file", "assumed_fov": "assumed", "none": "unknown"}
 _SCRIPTS = ("poses/pose_data.js", "poses/pose_views.js", "poses/pose_page.js")
 
 
@@ -139,12 +141,17 @@ def _facts(scene: Scene, timeline: Timeline, stage: Stage) -> dict[str, object]:
     duration_s = float(timeline.timestamps_s[-1] - timeline.timestamps_s[0])
     fps = tracks[0].fps
     interpolated, frames = sum(int(track.interpolated.sum()) for track in tracks), sum(map(len, tracks))
-    camera = {"calibrated": "calibrated", "assumed_fov": "assumed", "none": "unknown"}[tracks[0].intrinsics_provenance]
+    camera = _CAMERA[tracks[0].intrinsics_provenance]
     return {
         "Model": ", ".join(dict.fromkeys(track.model for track in tracks)),
         "Video": (f"{tracks[0].width} × {tracks[0].height}", "" if math.isnan(fps) else f"{fps:.4g} frames/s"),
         "Frames": (f"{first} to {last}", f"{duration_s:.1f} s"),
         "Camera": (camera, f"levelled by {stage.tilt_deg:.0f}°" if stage.tilt_deg else ""),
+        "Ground": (
+            (f"{100 * stage.ground_confidence:.0f} % sure", f"{stage.footsteps} footsteps")
+            if stage.footsteps
+            else ("lowest joints", "no footsteps were seen")
+        ),
         "Reprojection": _reprojection(scene.people),
         "Bone-length deviation": _spread([track.bone_length_deviation for track in tracks], 100, " %"),
         "Keypoint score": _spread([track.keypoint_score for track in tracks], 1, "", low=True),

@@ -85,6 +85,8 @@ class Stage:
         travels: Whether people move through space; otherwise their roots stand still, side by side.
         axes: Rotation from camera space to this space.
         tilt_deg: Tilt of the camera that the rotation takes out, degrees; 0 if it is small or cannot be estimated.
+        footsteps: Number of footsteps that the ground was found by; 0 if it is where the lowest joints are.
+        ground_confidence: Share of the time of those footsteps that is near the ground.
     """
 
     low: Float64[np.ndarray, "3"]
@@ -93,6 +95,8 @@ class Stage:
     travels: bool
     axes: Float64[np.ndarray, "3 3"]
     tilt_deg: float
+    footsteps: int = 0
+    ground_confidence: float = 0.0
 
     @classmethod
     def of(cls, scene: Scene) -> "Stage":
@@ -110,7 +114,16 @@ class Stage:
         low[2] = -levelling.ground_m
         cell_m = _cell_m(float((high - low)[:2].max()))
         low[:2], high[:2] = np.floor(low[:2] / cell_m) * cell_m, np.ceil(high[:2] / cell_m) * cell_m
-        return cls(low.astype(np.float64), high.astype(np.float64), cell_m, travels, axes, levelling.tilt_deg)
+        return cls(
+            low=low.astype(np.float64),
+            high=high.astype(np.float64),
+            cell_m=cell_m,
+            travels=travels,
+            axes=axes,
+            tilt_deg=levelling.tilt_deg,
+            footsteps=levelling.footsteps,
+            ground_confidence=levelling.ground_confidence,
+        )
 
     def positions(self, scene: Scene, person: int, frames: slice = _ALL) -> Float32[np.ndarray, "frames joints 3"]:
         """A person's joints relative to the root, m, in these frames of the person's track."""

@@ -35,6 +35,8 @@ def page(open_page: Any, two_people: Scene) -> Any:
 def go_to(page: Any, frame: int) -> None:
     page.locator("#slider").fill(str(frame))
     page.wait_for_function("!document.querySelector('#picture video').seeking")
+    # The picture is drawn once the browser has shown the video's frame.
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def drawn_joints(page: Any, count: int, first_x: float | None = None) -> np.ndarray:
