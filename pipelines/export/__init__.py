@@ -1,1 +1,1 @@
-"""Lifted tracks as npz for NumPy, BVH for animation programs and CSV of joint angles; needs neither Ray nor MLflow."""
+"""Lifted tracks as files for other programs: npz, BVH, glTF, TRC, C3D, angles; needs neither Ray nor MLflow."""

@@ -7,20 +7,27 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.export.angles_csv import angles_csv
+from pipelines.export.angles import angles_csv, angles_parquet
 from pipelines.export.bvh import bvh_text
+from pipelines.export.c3d_file import c3d_bytes
+from pipelines.export.glb import glb_bytes
 from pipelines.export.npz import npz_bytes
+from pipelines.export.trc import trc_text
 from pipelines.io import json_documents, storage
 from pipelines.io.file_names import file_name
-from pipelines.io.manifest import require_same_settings
+from pipelines.io.manifest import Settings, require_same_settings
 from pipelines.io.shards import digest
 from pipelines.lift.ledger import StoredTrack
 from pipelines.tracks.levelling import Levelling, levelled, levelling_of
 from pipelines.tracks.lifted_reader import read_lifted
 from pipelines.tracks.lifted_track import LiftedTrack
-from schemas.configs.lift import ExportFormat, LiftConfig
+from schemas.configs.export import ExportFormat, ExportOptions
+from schemas.configs.lift import LiftConfig
 
-_SUFFIXES: dict[ExportFormat, str] = {"npz": ".npz", "bvh": ".bvh", "angles": ".csv"}
+_SUFFIXES: dict[ExportFormat, str] = {
+    **{"npz": ".npz", "bvh": ".bvh", "angles": ".csv", "angles_parquet": ".parquet"},
+    **{"trc": ".trc", "c3d": ".c3d", "glb": ".glb"},
+}
 FORMAT, FILE = "raylift.exports/1", "exports.json"
 # What exports of version 0.1.0 are like, which has no such file.
 _BEFORE = {"world": "camera", "export_start": "track"}
@@ -39,16 +46,18 @@ class ExportSettings:
         formats: The formats to write.
         levelled: Whether people stand upright on level ground; otherwise files keep the camera's axes.
         from_video_start: Whether motions begin with the video; otherwise each begins with its track.
+        options: Units and axes.
     """
 
     formats: tuple[ExportFormat, ...]
     levelled: bool
     from_video_start: bool
+    options: ExportOptions
 
     @classmethod
     def of(cls, config: LiftConfig) -> "ExportSettings":
         """The settings of a lift job."""
-        return cls(config.export, config.world == "levelled", config.export_start == "video")
+        return cls(config.export, config.world == "levelled", config.export_start == "video", config.export_options)
 
     def require_same(self, output: str) -> None:
         """Check that an output holds nothing of another kind.
@@ -70,12 +79,13 @@ class ExportSettings:
         """
         json_documents.write(storage.join(output, FILE), {"format": FORMAT, "settings": self._described()})
 
-    def _described(self) -> dict[str, str]:
+    def _described(self) -> Settings:
         """The settings as the config has them."""
-        return {
+        values = {
             "world": "levelled" if self.levelled else "camera",
             "export_start": "video" if self.from_video_start else "track",
         }
+        return Settings(values | _flat(self.options), _flat(ExportOptions()))
 
 
 def export_name(video: str, person: int, track_id: str) -> str:
@@ -130,14 +140,26 @@ def _read(tracks: VideoTracks) -> Iterator[LiftedTrack]:
         yield from read_lifted(file, rows)
 
 
+def _flat(options: ExportOptions) -> dict[str, str]:
+    """Options by dotted path."""
+    return {
+        f"export_options.{form}.{name}": value
+        for form, values in options.model_dump().items()
+        for name, value in values.items()
+    }
+
+
 def _content(form: ExportFormat, lifted: LiftedTrack, levelling: Levelling, settings: ExportSettings) -> bytes:
     if form == "npz":
         return npz_bytes(lifted, levelling if settings.levelled else None)
-    if form == "bvh":
-        return bvh_text(
-            levelled(lifted, levelling) if settings.levelled else lifted, settings.from_video_start
-        ).encode()
-    return angles_csv(lifted).encode()
+    if form in ("angles", "angles_parquet"):
+        return angles_csv(lifted) if form == "angles" else angles_parquet(lifted)
+    placed, from_start = levelled(lifted, levelling) if settings.levelled else lifted, settings.from_video_start
+    if form == "trc":
+        return trc_text(placed, settings.options.trc, from_start).encode()
+    if form == "c3d":
+        return c3d_bytes(placed, settings.options.c3d, from_start)
+    return glb_bytes(placed, from_start) if form == "glb" else bvh_text(placed, from_start).encode()
 
 
 def export_uri(output: str, form: ExportFormat, name: str) -> str:

@@ -4,11 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from schemas.configs.export import ExportFormat, ExportOptions
 from schemas.configs.label import NetworkConfig
 from schemas.configs.link import LinkConfig
 from schemas.job_config import Address, Addresses, JobConfig, ModelAddress, PluginConfig, PluginTable
-
-ExportFormat = Literal["npz", "bvh", "angles"]
 
 
 class LiftWorkersConfig(JobConfig):
@@ -47,15 +46,20 @@ class LiftConfig(JobConfig):
     export: Annotated[
         tuple[ExportFormat, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
     ] = ()
-    """Other formats to write, one file per track in a folder of the format's name: npz (NumPy), bvh (animation
-    programs), angles (joint angles over time, degrees, CSV)."""
+    """Other formats to write, one file per track in a folder of the format's name: npz (NumPy), bvh and glb (animation
+    programs; glTF), trc (OpenSim), c3d (motion capture), angles and angles_parquet (joint angles over time, degrees,
+    CSV or Parquet)."""
+
+    export_options: ExportOptions = ExportOptions()
+    """What exported files are like: units and axes."""
 
     world: Literal["levelled", "camera"] = "levelled"
     """Space of exports and pages: levelled (people stand upright on level ground, as far as they show where up is) or
     camera (the camera's own axes)."""
 
     export_start: Literal["video", "track"] = "video"
-    """Where BVH files begin: with the video, so that its people keep their times, or each with its track."""
+    """Where the times of exported motions begin: with the video, so that its people keep their times, or each with its
+    track."""
 
     pages: int = Field(default=0, ge=0)
     """Number of tracks to make a page with video and 3D skeleton for, in pages/. With video=… every video has a page

@@ -1,5 +1,7 @@
 """Exports of the people of a video: on one level ground, at their times, complete or absent."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from export.bvh_reader import forward_kinematics, parse
@@ -7,8 +9,9 @@ from tracks.lifted_samples import HEIGHT_M, lifted, standing
 
 from pipelines.io.shard_builder import ShardBuilder
 from pipelines.io.shards import FINISHED
-from pipelines.lift.exports import ExportSettings, export_video, missing_exports
+from pipelines.lift.exports import _SUFFIXES, ExportSettings, export_video, missing_exports
 from pipelines.lift.ledger import read_ledger, settings_of
+from schemas.configs.export import ExportFormat
 from schemas.configs.lift import LiftConfig
 from schemas.errors import UserError
 from schemas.formats.poses import FORMAT, POSES
@@ -83,6 +86,14 @@ def test_two_kinds_of_exports_are_not_mixed(output):
     export(output, export=["bvh"])
     with pytest.raises(UserError, match="was begun with world=levelled, now world=camera"):
         export(output, export=["bvh"], world="camera")
+
+
+def test_every_format_is_written_and_none_is_mixed_with_other_axes(output, tmp_path):
+    formats = get_args(ExportFormat)
+    export(output, export=formats)
+    assert all((tmp_path / form / f"walk-1-later{_SUFFIXES[form]}").stat().st_size for form in formats)
+    with pytest.raises(UserError, match=r"trc\.up=y, now export_options\.trc\.up=z"):
+        export(output, export=["trc"], export_options={"trc": {"up": "z"}})
 
 
 def test_exports_of_an_earlier_version_are_not_mixed_with_those_of_this_one(output, tmp_path):

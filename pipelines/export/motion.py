@@ -1,0 +1,86 @@
+"""A lifted track at even times, y up, every joint at its place: what BVH, TRC, C3D and glTF files are made of.
+
+- Metres. x right, y up, z towards the camera. With a trajectory, the camera is above the origin (at it, if the track is
+  not levelled), so people of one video keep their places. Without one, the pelvis stays above the origin, at the height
+  that puts the lowest joint of each frame on the ground.
+- These formats have a constant frame time. Frames at uneven times are interpolated at their mean rate.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from pipelines.export.skeleton import Skeleton, place_joints, skeleton_of
+from pipelines.tracks.lifted_track import LiftedTrack
+from schemas.layouts import layout
+
+# From camera axes (x right, y down, z forward) to y up: half a turn about x.
+_Y_UP = np.array([1.0, -1.0, -1.0])
+# Timestamps that deviate by less than this count as even, because they may be rounded to milliseconds, s.
+_EVEN_S = 1e-3
+# Frame rate of a track that is too short to measure it.
+_ANY_FPS = 30.0
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A person over time.
+
+    Attributes:
+        skeleton: The joints, and the tree of bones between them.
+        frame_time_s: Seconds from one frame to the next.
+        frames_before: Frames of this length between the first frame of the video and that of the track.
+        joints: Positions, metres, y up.
+        nearest: The frame of the track that is nearest to each frame.
+    """
+
+    skeleton: Skeleton
+    frame_time_s: float
+    frames_before: int
+    joints: Float64[np.ndarray, "frames joints 3"]
+    nearest: Int[np.ndarray, " frames"]
+
+    @property
+    def root(self) -> Float64[np.ndarray, "frames 3"]:
+        """Positions of the pelvis."""
+        return self.joints[:, self.skeleton.root]
+
+
+def motion_of(lifted: LiftedTrack) -> Motion:
+    """The motion of a track; the module's docstring describes its space."""
+    names = layout(lifted.layout)
+    skeleton = skeleton_of(names)
+    frame_time_s, shares = _even_frames(lifted)
+    joints = place_joints(names, _between(lifted.positions.astype(np.float64), shares)) * _Y_UP
+    if lifted.trajectory is not None:
+        joints = joints + (_between(lifted.trajectory.astype(np.float64), shares) * _Y_UP)[:, None]
+    else:
+        ground = joints[:, skeleton.root] * [1.0, 0.0, 1.0] + joints[..., 1].min(axis=1)[:, None] * [0.0, 1.0, 0.0]
+        joints = joints - ground[:, None]
+    nearest = np.rint(shares).astype(np.int64)
+    return Motion(skeleton, frame_time_s, _frames_before(lifted, frame_time_s), joints, nearest)
+
+
+def _frames_before(lifted: LiftedTrack, frame_time_s: float) -> int:
+    known = np.isfinite(lifted.fps) and lifted.fps > 0
+    return round(lifted.start_frame / lifted.fps / frame_time_s) if known else lifted.start_frame
+
+
+def _even_frames(lifted: LiftedTrack) -> tuple[float, Float64[np.ndarray, " frames"]]:
+    """Frame time (s), and where each even frame lies among the frames of the track, which may be between two."""
+    times, frames = lifted.timestamps_s, np.arange(len(lifted), dtype=np.float64)
+    if len(times) < 2 or not (np.diff(times) > 0).all():
+        known = np.isfinite(lifted.fps) and lifted.fps > 0
+        return 1 / (lifted.fps if known else _ANY_FPS), frames
+    even = np.linspace(times[0], times[-1], len(times))
+    is_even = abs(even - times).max() <= _EVEN_S
+    return float(even[1] - even[0]), frames if is_even else np.interp(even, times, frames)
+
+
+def _between(values: np.ndarray, places: Float64[np.ndarray, " frames"]) -> np.ndarray:
+    """Values at places between frames, interpolated linearly."""
+    before = np.floor(places).astype(np.int64)
+    after = np.minimum(before + 1, len(values) - 1)
+    share = (places - before).reshape(-1, *[1] * (values.ndim - 1))
+    return values[before] + share * (values[after] - values[before])
