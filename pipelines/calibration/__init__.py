@@ -1,0 +1,1 @@
+"""Calibrated cameras of several views of one scene, read from the files of other programs; without Ray and MLflow."""

@@ -1,0 +1,70 @@
+"""A calibrated camera: what is seen where. World to camera is `rotation @ point + translation`, metres."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from pipelines.synthetic.cameras import project, unproject
+from schemas.cameras import Intrinsics
+from schemas.errors import UserError
+
+# Sizes whose sides differ by less than this share are the same shape of picture.
+_SAME_SHAPE = 0.01
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A static camera.
+
+    Attributes:
+        name: How its file calls it.
+        width: Width of the picture that it was calibrated with, px; None if the file does not say.
+        height: Height of that picture, px.
+        intrinsics: Projection and distortion, px of that picture.
+        rotation: World axes to camera axes (x right, y down, z forward).
+        translation: The world's origin in camera space, m.
+        offset_s: What is to be added to its times to have those of the other cameras, s.
+    """
+
+    name: str
+    width: int | None
+    height: int | None
+    intrinsics: Intrinsics
+    rotation: Float64[np.ndarray, "3 3"]
+    translation: Float64[np.ndarray, " 3"]
+    offset_s: float = 0.0
+
+    @property
+    def centre(self) -> Float64[np.ndarray, " 3"]:
+        """Where the camera is in the world, m."""
+        return -self.rotation.T @ self.translation
+
+    def to_camera(self, points: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 3"]:
+        """World points in camera space, m."""
+        return points @ self.rotation.T + self.translation
+
+    def project(self, points: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 2"]:
+        """World points (m) in the picture, px; NaN behind the camera."""
+        seen = self.to_camera(points)
+        return np.where(seen[..., 2:] > 0, project(self.intrinsics, seen), np.nan)
+
+    def rays(self, pixels: Float[np.ndarray, "*shape 2"]) -> Float64[np.ndarray, "*shape 2"]:
+        """Where the rays through some pixels are, without distortion, at depth 1."""
+        return unproject(self.intrinsics, np.asarray(pixels, np.float64))[..., :2]
+
+    def of_video(self, width: int, height: int, video: str) -> "Camera":
+        """The camera for pictures of a size.
+
+        Raises:
+            UserError: It was calibrated with pictures of another shape.
+        """
+        if self.width is None or self.height is None:
+            return replace(self, width=width, height=height)
+        across, down = width / self.width, height / self.height
+        if abs(across / down - 1) > _SAME_SHAPE:
+            raise UserError(
+                f"{video}: is {width} × {height}, but its camera {self.name} was calibrated at {self.width} × "
+                f"{self.height}: the calibration is of other cameras, or of pictures that were turned or cropped since"
+            )
+        return replace(self, width=width, height=height, intrinsics=self.intrinsics.scaled(across, down))

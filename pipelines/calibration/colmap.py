@@ -1,0 +1,69 @@
+"""COLMAP's text models: a folder with cameras.txt and images.txt; the images are the cameras, one picture of each.
+
+Documentation: COLMAP's "Output Format" and "Camera Models". Its unit is arbitrary.
+"""
+
+import re
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from pipelines.calibration.camera import Camera
+from pipelines.calibration.values import camera_of
+from schemas.errors import UserError
+
+# Places of fx, fy, cx, cy and OpenCV's k1, k2, p1, p2 among the parameters of a model; the others are not supported.
+_MODELS = {
+    "SIMPLE_PINHOLE": ((0, 0, 1, 2), ()),
+    "PINHOLE": ((0, 1, 2, 3), ()),
+    "SIMPLE_RADIAL": ((0, 0, 1, 2), (3,)),
+    "RADIAL": ((0, 0, 1, 2), (3, 4)),
+    "OPENCV": ((0, 1, 2, 3), (4, 5, 6, 7)),
+}
+
+
+def read(cameras: bytes, images: bytes) -> list[Camera]:
+    """The cameras of a model, named by their pictures, in the order of these.
+
+    Args:
+        cameras: The content of cameras.txt.
+        images: The content of images.txt.
+
+    Raises:
+        UserError: They are not of this format, or a lens is not supported.
+    """
+    try:
+        lenses = {line[0]: line for line in _lines(cameras)}
+        # Every second line of images.txt lists points.
+        return [_camera(line, lenses[line[8]]) for line in _lines(images) if _is_image(line)]
+    except (KeyError, ValueError, IndexError, UnicodeDecodeError) as error:
+        raise UserError(f"is not a text model of COLMAP: {error}") from error
+
+
+def _lines(content: bytes) -> list[list[str]]:
+    lines = (line.strip() for line in content.decode("utf-8-sig").splitlines())
+    return [line.split() for line in lines if line and not line.startswith("#")]
+
+
+def _is_image(line: list[str]) -> bool:
+    """Whether a line is of an image: its name, which is no number, comes tenth; lists of points have numbers alone."""
+    return len(line) >= 10 and re.fullmatch(r"[-+.\deE]+", line[9]) is None
+
+
+def _camera(image: list[str], lens: list[str]) -> Camera:
+    name = " ".join(image[9:]).rpartition("/")[2].rpartition(".")[0] or image[9]
+    _, model, width, height, *values = lens
+    if model not in _MODELS:
+        raise UserError(f"camera {name}: its model {model} is not supported; use one of {', '.join(_MODELS)}")
+    pinhole, coefficients = _MODELS[model]
+    parameters = [float(value) for value in values]
+    fx, fy, cx, cy = (parameters[place] for place in pinhole)
+    w, x, y, z = (float(value) for value in image[1:5])
+    return camera_of(
+        name,
+        [[fx, 0, cx], [0, fy, cy], [0, 0, 1]],
+        [parameters[place] for place in coefficients],
+        Rotation.from_quat([x, y, z, w]).as_matrix(),
+        np.array([float(value) for value in image[5:8]]),
+        (float(width), float(height)),
+    )

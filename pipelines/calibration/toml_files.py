@@ -1,0 +1,53 @@
+"""Calibrations as TOML: Pose2Sim, aniposelib (Anipose) and Caliscope, which differ in where the cameras stand.
+
+Documentation: Pose2Sim's README (Calib.toml), Anipose's "Understanding the calibration output", Caliscope's
+"Calibration output" (camera_array.toml).
+"""
+
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+from pipelines.calibration.camera import Camera
+from pipelines.calibration.values import camera_of
+from schemas.errors import UserError
+
+
+def read(content: bytes) -> list[Camera]:
+    """The cameras of a file, in its order.
+
+    Raises:
+        UserError: It is no TOML, has no cameras, or their lenses are not supported.
+    """
+    try:
+        document = tomllib.loads(content.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"is not TOML: {error}") from error
+    return [_camera(name, section) for name, section in _sections(document)]
+
+
+def _sections(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Tables that hold a camera matrix, which may be within a table of cameras."""
+    tables = [document] + [table for table in document.values() if isinstance(table, dict)]
+    for table in tables:
+        for key, section in table.items():
+            if isinstance(section, dict) and "matrix" in section and not section.get("ignore", False):
+                yield str(section.get("name") or key), section
+
+
+def _camera(name: str, section: dict[str, Any]) -> Camera:
+    if section.get("fisheye"):
+        raise UserError(f"camera {name}: fisheye lenses are not supported; undistort the videos first")
+    if section.get("rotation_count"):
+        raise UserError(f"camera {name}: rotation_count={section['rotation_count']}: calibrate upright videos")
+    missing = [key for key in ("matrix", "rotation", "translation") if section.get(key) is None]
+    if missing:
+        raise UserError(f"camera {name}: lacks {', '.join(missing)}; calibrate the extrinsics too")
+    return camera_of(
+        name,
+        section["matrix"],
+        section.get("distortions"),
+        section["rotation"],
+        section["translation"],
+        section.get("size"),
+    )

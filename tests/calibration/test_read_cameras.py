@@ -1,0 +1,170 @@
+"""Calibrations of every format that is known give cameras that see points where OpenCV sees them."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from calibration import rigs
+
+from pipelines.calibration.camera import Camera
+from pipelines.calibration.read import read_cameras
+from schemas.errors import UserError
+
+POINTS = np.random.default_rng(3).uniform([-0.6, -0.6, 0.2], [0.6, 0.6, 1.8], (50, 3))
+
+
+def require_same(cameras: list[Camera], rig: list[Camera] = rigs.RIG, within_px: float = 0.01) -> None:
+    for camera, original in zip(cameras, rig, strict=True):
+        assert np.linalg.norm(camera.project(POINTS) - rigs.seen(original, POINTS), axis=-1).max() < within_px
+        assert camera.centre == pytest.approx(original.centre, abs=1e-5), "metres"
+
+
+def write(folder: Path, name: str, content: str) -> str:
+    (folder / name).write_text(content)
+    return str(folder / name)
+
+
+def test_a_pixel_and_its_ray_belong_together():
+    camera = rigs.RIG[0]
+    inside = camera.to_camera(POINTS)
+    assert camera.rays(camera.project(POINTS)) == pytest.approx(inside[:, :2] / inside[:, 2:], abs=1e-4)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1000.0])
+def test_pose2sim_and_anipose_toml_in_metres_or_millimetres(tmp_path, unit):
+    cameras = read_cameras(write(tmp_path, "Calib.toml", rigs.toml(rigs.RIG, unit)))
+    require_same(cameras)
+    assert [(camera.name, camera.width, camera.height) for camera in cameras] == [
+        ("cam01", 1280, 720),
+        ("cam02", 1280, 720),
+    ]
+
+
+def test_a_unit_can_be_stated(tmp_path):
+    require_same(read_cameras(write(tmp_path, "Calib.toml", rigs.toml(rigs.RIG, 100.0)), unit_m=0.01))
+
+
+def test_caliscope_toml(tmp_path):
+    cameras = read_cameras(write(tmp_path, "camera_array.toml", rigs.caliscope(rigs.RIG)))
+    require_same(cameras)
+    assert [camera.name for camera in cameras] == ["0", "1"]
+
+
+def test_qualisys(tmp_path):
+    require_same(read_cameras(write(tmp_path, "Calib.qca.txt", rigs.qualisys(rigs.RIG))))
+
+
+def test_the_real_qualisys_file(shared_data):
+    cameras = read_cameras(str(shared_data / "videos" / "multiview" / "calibration.qca.txt"))
+    assert [(camera.name, camera.width, camera.height) for camera in cameras] == [
+        (f"cam0{number}", 1088, 1920) for number in range(1, 5)
+    ]
+    assert cameras[0].centre == pytest.approx([1.460, -1.909, 1.897], abs=0.001)
+
+
+def test_vicon_undistorts_by_its_own_polynomial(tmp_path):
+    rig = [rigs.camera(name, at, k1=0, k2=0, p1=0, p2=0, distortion="none") for name, at in (("a", 10), ("b", 90))]
+    radial = 'VICON_RADIAL2="ViconRadial2 0 0 4e-8 -1e-14 0"'
+    for camera, pinhole in zip(read_cameras(write(tmp_path, "rig.xcp", rigs.vicon(rig, radial))), rig, strict=True):
+        offset = camera.project(POINTS) - (pinhole.intrinsics.cx, pinhole.intrinsics.cy)
+        r2 = (offset**2).sum(-1, keepdims=True)
+        undistorted = offset * (1 + 4e-8 * r2 - 1e-14 * r2**2) + (pinhole.intrinsics.cx, pinhole.intrinsics.cy)
+        assert np.linalg.norm(undistorted - pinhole.project(POINTS), axis=-1).max() < 0.1
+        assert camera.centre == pytest.approx(pinhole.centre, abs=1e-5)
+
+
+def test_opencv_yaml_as_opencv_writes_it(tmp_path):
+    for one in rigs.RIG:
+        file = cv2.FileStorage(str(tmp_path / f"{one.name}.yml"), cv2.FileStorage_WRITE)
+        for key, value in {"image_width": one.width, "image_height": one.height}.items():
+            file.write(key, value)
+        file.write("camera_matrix", rigs.matrix(one))
+        file.write("distortion_coefficients", rigs.distortion(one))
+        file.write("R", one.rotation)
+        file.write("T", one.translation)
+        file.release()
+    cameras = read_cameras(str(tmp_path))
+    require_same(cameras)
+    assert [camera.name for camera in cameras] == ["cam01", "cam02"]
+
+
+def test_opencv_json_of_several_cameras(tmp_path):
+    document = {
+        one.name: {
+            "K": rigs.matrix(one).tolist(),
+            "dist": rigs.distortion(one).tolist(),
+            "R": one.rotation.tolist(),
+            "t": one.translation.tolist(),
+            "imgSize": [one.width, one.height],
+        }
+        for one in rigs.RIG
+    }
+    require_same(read_cameras(write(tmp_path, "rig.json", json.dumps(document))))
+
+
+def test_easymocap(tmp_path):
+    for name in ("intri", "extri"):
+        file = cv2.FileStorage(str(tmp_path / f"{name}.yml"), cv2.FileStorage_WRITE)
+        file.startWriteStruct("names", cv2.FileNode_SEQ)
+        for one in rigs.RIG:
+            file.write("", one.name)
+        file.endWriteStruct()
+        for one in rigs.RIG:
+            if name == "intri":
+                file.write(f"K_{one.name}", rigs.matrix(one))
+                file.write(f"dist_{one.name}", rigs.distortion(one)[:, None])
+            else:
+                file.write(f"R_{one.name}", rigs.rodrigues(one)[:, None])
+                file.write(f"Rot_{one.name}", one.rotation)
+                file.write(f"T_{one.name}", one.translation[:, None])
+        file.release()
+    cameras = read_cameras(str(tmp_path))
+    require_same(cameras)
+    assert cameras[0].width is None, "the format does not say"
+
+
+def test_colmap_whose_unit_must_be_stated(tmp_path):
+    cameras, images = rigs.colmap(rigs.RIG)
+    write(tmp_path, "cameras.txt", cameras)
+    write(tmp_path, "images.txt", images)
+    with pytest.raises(UserError, match="the unit of COLMAP is arbitrary"):
+        read_cameras(str(tmp_path))
+    found = read_cameras(str(tmp_path), unit_m=1.0)
+    require_same(found)
+    assert [camera.name for camera in found] == ["cam01", "cam02"]
+
+
+BOMB = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bb">]><calibration>&b;</calibration>'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("Calib.toml", rigs.toml(rigs.RIG).replace("fisheye = false", "fisheye = true"), "cam01: fisheye lenses are"),
+        ("Calib.toml", rigs.toml(rigs.RIG[:1]), "holds 1 cameras; positions need two"),
+        ("Calib.toml", rigs.toml([rigs.RIG[0], rigs.RIG[0]]).replace("[cam01]", "[x]", 1), "have the same name"),
+        ("Calib.toml", "a = [", "is not TOML"),
+        ("Calib.toml", rigs.toml(rigs.RIG).replace("rotation =", "turn ="), "cam01: lacks rotation"),
+        ("Calib.qca.txt", BOMB, "has a document type"),
+        ("Calib.qca.txt", rigs.qualisys(rigs.RIG).replace('viewrotation="0"', 'viewrotation="90"'), "viewrotation=90"),
+        ("rig.yml", "a: &x [1]\nb: *x\n", "aliases"),
+        ("rig.json", "{", "is not JSON"),
+        ("rig.json", '{"a": {"K": [[1, 2], [3, 4]], "R": [0, 0, 0], "t": [0, 0, 0]}}', "camera a: cannot reshape"),
+        ("rig.txt", "", "is no calibration; known are Pose2Sim"),
+    ],
+)
+def test_what_is_no_calibration_is_one_line(tmp_path, name, content, message):
+    file = write(tmp_path, name, content)
+    with pytest.raises(UserError, match=message) as caught:
+        read_cameras(file)
+    assert str(caught.value).startswith(f"calibration={file}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_camera_of_pictures_of_another_shape_is_one_line():
+    half = rigs.RIG[0].of_video(640, 360, "clip.mp4")
+    assert half.project(POINTS) == pytest.approx(rigs.RIG[0].project(POINTS) / 2)
+    with pytest.raises(UserError, match="is 720 × 1280, but its camera cam01 was calibrated at 1280 × 720"):
+        rigs.RIG[0].of_video(720, 1280, "clip.mp4")
