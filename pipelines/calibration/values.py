@@ -24,7 +24,7 @@ def camera_of(
     distortion: Any,
     rotation: Any,
     translation: Any,
-    size: Sequence[float] | None = None,
+    size: Sequence[int | float] | None = None,
 ) -> Camera:
     """A camera with OpenCV's model.
 

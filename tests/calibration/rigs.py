@@ -1,5 +1,7 @@
 """Two cameras that look at one scene, and the same as files of other programs."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -8,7 +10,7 @@ from pipelines.calibration.camera import Camera
 from schemas.cameras import Intrinsics
 
 
-def camera(name: str, azimuth_deg: float, away_m: float = 4.0, **changes) -> Camera:
+def camera(name: str, azimuth_deg: float, away_m: float = 4.0, **changes: Any) -> Camera:
     """A camera 1.5 m up that looks at the middle of a world with z up."""
     angle = np.radians(azimuth_deg)
     centre = np.array([away_m * np.cos(angle), away_m * np.sin(angle), 1.5])
@@ -17,7 +19,16 @@ def camera(name: str, azimuth_deg: float, away_m: float = 4.0, **changes) -> Cam
     right = np.cross(forward, [0, 0, 1])
     right /= np.linalg.norm(right)
     rotation = np.stack([right, np.cross(forward, right), forward])
-    lens = {"fx": 900.0, "fy": 910.0, "cx": 630.0, "cy": 355.0, "k1": -0.12, "k2": 0.05, "p1": 0.001, "p2": -0.002}
+    lens: dict[str, Any] = {
+        "fx": 900.0,
+        "fy": 910.0,
+        "cx": 630.0,
+        "cy": 355.0,
+        "k1": -0.12,
+        "k2": 0.05,
+        "p1": 0.001,
+        "p2": -0.002,
+    }
     intrinsics = Intrinsics(**(lens | {"k3": 0.0, "distortion": "opencv"} | changes))
     return Camera(name, 1280, 720, intrinsics, rotation, -rotation @ centre)
 

@@ -78,8 +78,8 @@ def test_vicon_undistorts_by_its_own_polynomial(tmp_path):
 def test_opencv_yaml_as_opencv_writes_it(tmp_path):
     for one in rigs.RIG:
         file = cv2.FileStorage(str(tmp_path / f"{one.name}.yml"), cv2.FileStorage_WRITE)
-        for key, value in {"image_width": one.width, "image_height": one.height}.items():
-            file.write(key, value)
+        file.write("image_width", one.width or 0)
+        file.write("image_height", one.height or 0)
         file.write("camera_matrix", rigs.matrix(one))
         file.write("distortion_coefficients", rigs.distortion(one))
         file.write("R", one.rotation)
