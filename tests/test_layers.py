@@ -26,7 +26,7 @@ FLOOR_2 = frozenset(
 IMPORTERS = {
     "decord": ("pipelines/video/",),
     "av": ("pipelines/video/",),
-    "PIL": ("pipelines/video/gif.py", "pipelines/annotations/images.py"),
+    "PIL": ("pipelines/video/gif.py", "pipelines/video/stills.py"),
     "fsspec": ("pipelines/io/storage.py", "pipelines/io/stores/"),
     "s3fs": ("pipelines/io/stores/",),
     "gcsfs": ("pipelines/io/stores/",),

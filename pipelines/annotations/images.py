@@ -1,22 +1,12 @@
-"""Reads image files as RGB pixels in the orientation that their labels are for, by OpenCV."""
+"""Reads image files as RGB pixels in the orientation that their labels are for."""
 
-import io
-
-import cv2
 import numpy as np
-import PIL.Image
 from jaxtyping import UInt8
 
 from pipelines.io import storage
 from pipelines.video.errors import VideoError
-from pipelines.video.limits import require_size
+from pipelines.video.stills import AS_STORED, UPRIGHT, decode_still
 from schemas.errors import RunFailed
-
-# Pillow's names of the formats that are read.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000")
-# COCO's annotations refer to the pixels as stored, without the orientation in EXIF.
-_AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-_UPRIGHT = cv2.IMREAD_COLOR_RGB
 
 Image = UInt8[np.ndarray, "height width 3"]
 
@@ -52,52 +42,28 @@ def read_image(uri: str, size_wh: tuple[int, int] | None = None) -> Image:
     stored = decode_image(data)
     if size_wh is None or _size_wh(stored) == size_wh:
         return stored
-    upright = decode_image(data, _UPRIGHT)
+    upright = decode_image(data, UPRIGHT)
     if _size_wh(upright) == size_wh:
         return upright
     width, height = _size_wh(stored)
     raise ImageError(f"is {width} × {height} px, the annotations say {size_wh[0]} × {size_wh[1]}")
 
 
-def decode_image(data: bytes, mode: int = _AS_STORED) -> Image:
+def decode_image(data: bytes, mode: int = AS_STORED) -> Image:
     """Decode the bytes of an image file.
 
     Args:
         data: The bytes.
-        mode: Flags of OpenCV.
+        mode: As `decode_still` takes it. COCO's annotations refer to the pixels as stored.
 
     Raises:
         ImageError: They are damaged or no image.
     """
-    if not data:
-        raise ImageError("the file is empty")
-    _require_size(data)
     try:
-        # OpenCV returns None for a truncated file; half an image would be scored like a whole one.
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
-    except cv2.error as error:
-        raise ImageError(f"cannot be decoded: {error.err}") from error
-    if pixels is None:
-        raise ImageError("cannot be decoded: damaged, cut short, or no image")
-    return pixels
+        return decode_still(data, mode)
+    except VideoError as error:
+        raise ImageError(str(error)) from error
 
 
 def _size_wh(image: Image) -> tuple[int, int]:
     return image.shape[1], image.shape[0]
-
-
-def _require_size(data: bytes) -> None:
-    """Check the size in the header, before OpenCV takes memory for it: a file of 100 kB may claim 6 GB of pixels.
-
-    Raises:
-        ImageError: It is too large, or the format is none of those that are read.
-    """
-    try:
-        with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as header:
-            require_size(*header.size)
-    except PIL.Image.DecompressionBombError as error:
-        raise ImageError(f"claims too many pixels: {error}") from error
-    except VideoError as error:
-        raise ImageError(str(error)) from error
-    except Exception as error:  # damaged headers raise exceptions of many types
-        raise ImageError("cannot be decoded: damaged, cut short, or no image") from error

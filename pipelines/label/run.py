@@ -59,7 +59,7 @@ def prepare(config: LabelConfig, whole_output: str | None = None) -> Job:
         UserError: An input that does not exist, a manifest that cannot be used, or an unknown detector.
     """
     left_out = LeftOut()
-    sources = find_videos(config.videos, whole_output or config.output, left_out)
+    sources = find_videos(config.videos, whole_output or config.output, left_out, config.fps)
     settings = detection_settings(config)
     return Job(config, sources, storage.absolute(config.output), settings, left_out=left_out)
 

@@ -1,18 +1,19 @@
 """The videos of a folder: by their ending or else by their first bytes, with account of everything that is left out."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pipelines.io import storage
+from pipelines.video.numbered import numbered_groups
 from schemas.errors import UserError
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
     *(".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob", ".qt", ".m2v", ".3g2", ".f4v", ".asf", ".divx"),
 )
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".gif")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".gif", ".jp2", ".ppm")
 # Of other files nobody expects to be a video, so that their first bytes are not read.
 _OTHER_SUFFIXES = (
     *(".txt", ".md", ".csv", ".tsv", ".json", ".yaml", ".yml", ".xml", ".html", ".pdf", ".log", ".py", ".parquet"),
@@ -50,18 +51,22 @@ class LeftOut:
         ]
 
 
-def videos_in(folder: str, output: str | None, left_out: LeftOut) -> dict[str, str | None]:
+def videos_in(folder: str, output: str | None, left_out: LeftOut, fps: float | None = None) -> dict[str, str | None]:
     """The videos in a folder and all folders below it: path on its file system, and version if a listing says it.
 
     Args:
         folder: Its address.
         output: Path of the job's output on the same file system, whose files are no input; None if it lies elsewhere.
         left_out: Takes what is not a video.
+        fps: The rate of numbered pictures on this machine; None: they are left out.
     """
     fs, path = storage.filesystem(folder)
     local = storage.is_local(folder)
     files = _local_files(path, output, left_out) if local else _remote_files(fs, path, output, left_out)
-    videos = {}
+    videos: dict[str, str | None] = {}
+    if local and fps is not None:
+        patterns, rest = take_pictures((file for file, _ in files), fps)
+        videos, files = dict.fromkeys(patterns), [(file, None) for file in rest]
     for file, version in files:
         name = file.rpartition("/")[2]
         ending = os.path.splitext(name)[1].lower()
@@ -82,19 +87,38 @@ def listed_version(entry: Mapping[str, Any]) -> str | None:
     return None if tag is None else f"{entry.get('size')}-{tag}"
 
 
-def no_pictures(entry: str, paths: list[str]) -> None:
+def take_pictures(paths: Iterable[str], fps: float | None) -> tuple[list[str], list[str]]:
+    """Local numbered pictures as videos: the addresses of their patterns, and the paths that are no part of any.
+
+    Args:
+        paths: Files.
+        fps: The rate that pictures were taken at; None if it is not known.
+    """
+    paths = list(paths)
+    if fps is None:
+        return [], paths
+    groups = numbered_groups((path for path in paths if is_picture(path)), fps)
+    taken = {str(path) for group in groups for _, path in group.found()}
+    return [group.address for group in groups], [path for path in paths if path not in taken]
+
+
+def is_picture(path: str) -> bool:
+    """Whether its ending is one of pictures."""
+    return path.lower().endswith(PICTURE_SUFFIXES)
+
+
+def no_pictures(entry: str, paths: Iterable[str]) -> None:
     """Refuse pictures, which a decoder would take for videos of one frame each.
 
     Raises:
-        UserError: There are pictures; with the command that makes one video of numbered ones.
+        UserError: There are pictures; with what makes one video of numbered ones.
     """
-    pictures = [path for path in paths if path.lower().endswith(PICTURE_SUFFIXES)]
+    pictures = [path for path in paths if is_picture(path)]
     if pictures:
         ending = os.path.splitext(pictures[0])[1]
         raise UserError(
-            f"videos={entry}: these are {len(pictures):,} pictures ({ending}), not videos; make one video of them at "
-            "the rate that they were taken at: "
-            f"ffmpeg -framerate 30 -pattern_type glob -i 'FOLDER/*{ending}' -crf 12 FILE.mp4"
+            f"videos={entry}: these are {len(pictures):,} pictures ({ending}), not videos; numbered pictures on this "
+            "machine are one video if the rate that they were taken at is given: fps=30"
         )
 
 

@@ -6,13 +6,13 @@ what the store's listing says.
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipelines.io import storage
 from pipelines.label.ledger import Ledger
+from pipelines.video.numbered import NumberedPictures, is_there
 from schemas.formats.videos import VideoSource
 
 # The beginning, middle and end of a file, so many bytes each. Another recording or encoding differs in all three.
@@ -25,8 +25,8 @@ def local_version(path: Path) -> str:
     Raises:
         OSError: It cannot be read.
     """
-    facts = path.stat()
-    return f"{facts.st_size}-{facts.st_mtime_ns}-{_hash(path, facts.st_size)}"
+    size, time = _size_and_time(path)
+    return f"{size}-{time}-{_hash(path)}"
 
 
 def changed_videos(sources: Sequence[VideoSource], ledger: Ledger) -> list[str]:
@@ -44,7 +44,7 @@ def gone_videos(sources: Sequence[VideoSource], ledger: Ledger) -> list[str]:
     """The labeled videos that are no input of this job and lie no longer where they were, on this machine."""
     present = {source.uri for source in sources}
     others = [uri for uri in ledger.videos["video"].to_pylist() if uri not in present]
-    return [uri for uri in others if storage.is_local(uri) and not os.path.lexists(uri)]
+    return [uri for uri in others if storage.is_local(uri) and not is_there(uri)]
 
 
 def _has_changed(source: VideoSource, stored: str) -> bool:
@@ -52,18 +52,36 @@ def _has_changed(source: VideoSource, stored: str) -> bool:
         return source.version not in (None, stored)
     size, time, content = stored.split("-")
     try:
-        facts = os.stat(source.uri)
-        if (str(facts.st_size), str(facts.st_mtime_ns)) == (size, time):
+        size_now, time_now = map(str, _size_and_time(Path(source.uri)))
+        if (size_now, time_now) == (size, time):
             return False
-        return str(facts.st_size) != size or _hash(Path(source.uri), facts.st_size) != content
+        return size_now != size or _hash(Path(source.uri)) != content
     except OSError:
         return False  # Whoever reads it says why it cannot be read.
 
 
-def _hash(path: Path, size: int) -> str:
-    content = hashlib.sha256()
-    with path.open("rb") as file:
-        for start in (0, max(0, size // 2), max(0, size - _PART_BYTES)):
-            file.seek(start)
-            content.update(file.read(_PART_BYTES))
+def _files(path: Path) -> list[Path]:
+    """The file, or the numbered pictures that the path means."""
+    pictures = NumberedPictures.of_address(path)
+    return [path for _, path in pictures.found()] if pictures else [path]
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    """Bytes, and the time of the last change, ns."""
+    facts = [file.stat() for file in _files(path)]
+    return sum(fact.st_size for fact in facts), max((fact.st_mtime_ns for fact in facts), default=0)
+
+
+def _hash(path: Path) -> str:
+    """A hash of parts of the file; of pictures, of their names and sizes and of the first, middle and last."""
+    content, files = hashlib.sha256(), _files(path)
+    if len(files) > 1:
+        content.update(repr([(file.name, file.stat().st_size) for file in files]).encode())
+        files = [files[0], files[len(files) // 2], files[-1]]
+    for file in files:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            for start in (0, max(0, size // 2), max(0, size - _PART_BYTES)):
+                opened.seek(start)
+                content.update(opened.read(_PART_BYTES))
     return content.hexdigest()[:16]

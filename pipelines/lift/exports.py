@@ -21,6 +21,7 @@ from pipelines.lift.ledger import StoredTrack
 from pipelines.tracks.levelling import Levelling, levelled, levelling_of
 from pipelines.tracks.lifted_reader import read_lifted
 from pipelines.tracks.lifted_track import LiftedTrack
+from pipelines.video.numbered import NumberedPictures
 from schemas.configs.export import ExportFormat, ExportOptions
 from schemas.configs.lift import LiftConfig
 
@@ -94,7 +95,9 @@ def export_name(video: str, person: int, track_id: str) -> str:
 
 
 def stem(video: str) -> str:
-    """A video's name without folder and suffix, as a valid file name."""
+    """A video's name without folder and suffix, as a valid file name; numbered pictures are called by their folder."""
+    if pictures := NumberedPictures.of_address(video):
+        return file_name(pictures.name)
     name = video.rstrip("/").rpartition("/")[2]
     return file_name(name.rpartition(".")[0] or name)
 

@@ -23,6 +23,7 @@ def prepare_labeling(config: LiftConfig, card: LifterCard) -> label.Job:
     assert config.video is not None
     labeling = LabelConfig(
         videos=config.video,
+        fps=config.fps,
         output=storage.join(storage.absolute(config.output), LABELS),
         detector=config.detector,
         link=config.link,

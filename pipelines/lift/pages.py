@@ -21,6 +21,7 @@ from pipelines.report.poses.scene import Person, Scene
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
 from pipelines.tracks.lifted_reader import read_lifted
 from pipelines.video.errors import reason_of
+from pipelines.video.numbered import is_there
 from schemas.errors import RunFailed, UserError
 
 # Disk space for local copies of remote videos.
@@ -159,6 +160,6 @@ def _exists(video: str, sources: Sequence[str], hosts: tuple[str, ...]) -> bool:
     try:
         for source in sources:
             require_nameable(video, source)
-        return storage.exists(video, hosts)
+        return is_there(video) if storage.is_local(video) else storage.exists(video, hosts)
     except (UserError, OSError):
         return False

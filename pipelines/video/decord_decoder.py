@@ -8,12 +8,12 @@ the beginning, which drops the queue; the next read starts from a keyframe again
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
 
 from pipelines.video.errors import DecoderFault
+from pipelines.video.frames import DecoderName
 from pipelines.video.info import VideoInfo
 
 # Frames per batch: at 1080p, 16 frames are 100 MB in decord and as much again in NumPy.
@@ -58,7 +58,7 @@ class DecordDecoder:
         DecoderFault: decord cannot open the video, or counts another number of frames.
     """
 
-    name: Literal["decord", "pyav"] = "decord"
+    name: DecoderName = "decord"
     # It is not known here which frames have another shape: such videos are for PyAV.
     resized: tuple[int, ...] = ()
 

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-DecoderName = Literal["decord", "pyav"]
+DecoderName = Literal["decord", "pyav", "opencv"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from pipelines.video.container import decode_or_skip, open_video, video_streams,
 from pipelines.video.errors import VideoError
 from pipelines.video.info import FrameIndex, VideoInfo
 from pipelines.video.limits import require_frame_count, require_pixel_aspect, require_size, require_within_limits
+from pipelines.video.numbered import NumberedPictures
 
 # Pixel aspects nearer to 1 than this count as 1: scaling filters leave aspects such as 7953:7956 behind, and the
 # mildest intended one is 16:15 (PAL).
@@ -60,11 +61,15 @@ class _Packets:
 
 
 def probe(path: str | Path) -> VideoInfo:
-    """The properties of a video, from its packets.
+    """The properties of a video, from its packets, or of numbered pictures, from their names.
 
     Raises:
         VideoError: It is no video, has no frame that can be decoded, or claims what no video has.
     """
+    if pictures := NumberedPictures.of_address(path):
+        from pipelines.video.pictures import probe_pictures  # here: it loads OpenCV, which films do not need
+
+        return probe_pictures(pictures)
     container, stream = open_video(path)
     with container:
         context = stream.codec_context

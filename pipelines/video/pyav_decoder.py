@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from av.error import FFmpegError
@@ -12,6 +11,7 @@ from jaxtyping import Int64, UInt8
 
 from pipelines.video.clock import Clock
 from pipelines.video.container import decode_or_skip, open_video, whole_packets
+from pipelines.video.frames import DecoderName
 from pipelines.video.info import VideoInfo
 
 
@@ -29,7 +29,7 @@ class PyavDecoder:
         resized: The frames of the last range that have another shape than the first frame of the video.
     """
 
-    name: Literal["decord", "pyav"] = "pyav"
+    name: DecoderName = "pyav"
 
     def __init__(self, path: str | Path, info: VideoInfo, width: int, height: int, threads: int) -> None:
         self._path, self._info, self._threads = path, info, threads

@@ -13,6 +13,7 @@ from pipelines.video.decord_decoder import DecordDecoder, why_not_decord
 from pipelines.video.errors import DecoderFault, VideoError
 from pipelines.video.frames import DecoderName, Frames
 from pipelines.video.info import VideoInfo
+from pipelines.video.numbered import NumberedPictures
 from pipelines.video.probe import probe
 from pipelines.video.pyav_decoder import PyavDecoder
 
@@ -52,11 +53,12 @@ class VideoReader:
     Consecutive ranges are decoded once by PyAV, whatever the distance of the keyframes.
 
     Args:
-        path: The file.
+        path: The file, or the address of numbered pictures.
         max_side: Pixels of the longer side of the images at most; they are scaled while decoding, never
             enlarged. None keeps the size of the video.
         decoder: "auto" uses decord where it is correct and not much slower, else PyAV, and changes to PyAV for good
-            when decord fails; "decord" uses decord or raises; "pyav" is correct for every video.
+            when decord fails; "decord" uses decord or raises; "pyav" is correct for every video. Numbered pictures
+            are decoded by OpenCV.
         info: The result of `probe`, if it is known already.
         threads: Threads to decode with. One by default: decoding many videos in parallel uses the CPUs better.
         allocate: Returns the uint8 array of a given shape that frames are decoded into.
@@ -130,6 +132,10 @@ class VideoReader:
             yield f"{len(resized)} frames of another shape, shown whole with bars beside them: {_named(set(resized))}"
 
     def _open_decoder(self) -> Decoder:
+        if pictures := NumberedPictures.of_address(self._path):
+            from pipelines.video.pictures import PictureDecoder  # here: it loads OpenCV, which films do not need
+
+            return PictureDecoder(pictures, self.info, self._width, self._height)
         if self._choice == "pyav":
             return self._open_pyav()
         refusal = why_not_decord(self.info)

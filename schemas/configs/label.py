@@ -63,7 +63,11 @@ class LabelConfig(JobConfig):
     """Config of the label job, which runs a 2D keypoint detector over videos and joins the people into tracks."""
 
     videos: Addresses
-    """Videos: a file, folder, glob or URI, a list of these, or a manifest (.csv or .parquet with a column uri)."""
+    """Videos: a file, folder, glob or URI, a list of these, or a manifest (.csv or .parquet with a column uri). With
+    fps: also numbered pictures on this machine (imgs/%05d.jpg), or folders of them."""
+
+    fps: float | None = Field(default=None, gt=0, le=100_000)
+    """The rate that numbered pictures were taken at, pictures per second."""
 
     output: Address = Field(min_length=1)
     """Folder (any URI) for detections/, tracks/ and report.json. Run the same command again to resume or to add

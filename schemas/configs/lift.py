@@ -37,7 +37,11 @@ class LiftConfig(JobConfig):
     """Tracks to lift: a file or folder (any URI), or a list. Either this or video."""
 
     video: Addresses | None = None
-    """Videos to label, lift and render: a file, folder or glob, or a list. Either this or tracks."""
+    """Videos to label, lift and render: a file, folder or glob, or a list; with fps also numbered pictures. Either this
+    or tracks."""
+
+    fps: float | None = Field(default=None, gt=0, le=100_000)
+    """With video: the rate that numbered pictures (imgs/%05d.jpg) were taken at, pictures per second."""
 
     output: Address = Field(min_length=1)
     """Folder (any URI) for the poses and report.json. Run the same command again to resume or to add tracks or

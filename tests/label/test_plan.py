@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -24,6 +26,15 @@ def plan(uri: str, what_probe_does) -> list[dict]:
 def test_a_video_is_cut_into_clips(make_video, tmp_path):
     video = str(make_video(tmp_path / "a.mp4", 20))
     assert [(row["error"], row["stop_frame"]) for row in plan(video, probe)] == [(None, 20)]
+
+
+def test_numbered_pictures_are_planned_like_a_film(tmp_path):
+    for number in range(20):
+        cv2.imwrite(f"{tmp_path}/{number:03d}.png", np.full((20, 40, 3), 100, np.uint8))
+    [row] = plan(f"{tmp_path}/%03d.png#fps=10", probe)
+    assert (row["error"], row["stop_frame"], row["fps"], row["width"]) == (None, 20, 10, 40)
+    assert row["timestamps_s"][-1] == pytest.approx(1.9)
+    assert row["version"]
 
 
 def test_a_number_that_no_column_holds_fails_the_video_alone(make_video, tmp_path):

@@ -154,11 +154,52 @@ def test_what_a_store_holds_is_taken_or_accounted_for():
     }
 
 
-@pytest.mark.parametrize("entry", ["imgs", "imgs/*.jpg", "imgs/%04d.jpg"])
-def test_pictures_are_one_line_that_says_how_they_become_a_video(tmp_path, monkeypatch, entry):
-    (tmp_path / "imgs").mkdir()
-    for number in range(3):
-        (tmp_path / "imgs" / f"{number:04d}.jpg").write_bytes(b"\xff\xd8")
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """Folders of pictures; one holds the pictures of two cameras."""
+    for name in ("imgs/0000.jpg", "imgs/0001.jpg", "imgs/0003.jpg", "imgs/cover.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"\xff\xd8")
+    for name in ("a9.png", "a10.png", "b1.png", "b2.png"):
+        (tmp_path / "imgs" / "two").mkdir(exist_ok=True)
+        (tmp_path / "imgs" / "two" / name).write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"pictures \(.jpg\), not videos; .* ffmpeg -framerate 30 -pattern_type glob"):
+    return tmp_path / "imgs"
+
+
+@pytest.mark.parametrize("entry", ["imgs", "imgs/*.jpg", "imgs/%04d.jpg"])
+def test_pictures_are_one_line_that_says_how_they_become_a_video(pictures, entry):
+    with pytest.raises(UserError, match=r"pictures \(.jpg\), not videos; .* is given: fps=30"):
         find_videos(entry)
+
+
+def test_numbered_pictures_are_one_video_at_a_stated_rate(pictures):
+    assert [v.uri for v in find_videos("imgs/%04d.jpg", fps=30)] == [f"{pictures}/%04d.jpg#fps=30"]
+    left_out = LeftOut()
+    found = find_videos("imgs", left_out=left_out, fps=29.97)
+    assert [v.uri.removeprefix(f"{pictures}/") for v in found] == [
+        *("%04d.jpg#fps=29.97", "two/a%d.png#fps=29.97", "two/b%d.png#fps=29.97"),
+    ]
+    assert left_out.paths == {"no video: .jpg": [f"{pictures}/cover.jpg"]}
+    assert names(find_videos("imgs/two/b*.png", fps=10)) == ["b%d.png#fps=10"]
+
+
+def test_pictures_of_a_manifest_get_the_rate(pictures):
+    (pictures.parent / "m.csv").write_text("uri,subject\nimgs/%04d.jpg,S1\n")
+    [video] = find_videos("m.csv", fps=30)
+    assert (video.uri, video.subject) == (f"{pictures}/%04d.jpg#fps=30", "S1")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("imgs/%05d.jpg", "no picture has a name of this pattern; check the number of digits"),
+        ("clips", "fps=30: is the rate of numbered pictures .* names none; leave it out"),
+        ("memory://frames", "numbered pictures on this machine"),
+        ("imgs/cover*.jpg", "these are 1 pictures"),
+    ],
+)
+def test_a_rate_without_its_pictures_is_refused(pictures, clips, entry, message):
+    fsspec.filesystem("memory").pipe("/frames/1.jpg", b"x")
+    with pytest.raises(UserError, match=message):
+        find_videos(entry, fps=30)

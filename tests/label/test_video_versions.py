@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from label.detection_samples import SETTINGS, clip, sources, write_shard
@@ -43,6 +44,23 @@ def test_only_a_file_with_other_content_has_changed(output):
     assert changed_videos(inputs(output), held(output)) == [str(first)], "of the same size"
     first.write_bytes(b"x")
     assert changed_videos(inputs(output), held(output)) == [str(first)]
+
+
+def test_numbered_pictures_have_changed_if_one_of_them_has(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.bmp").write_bytes(bytes([number]) * 100)
+    address = f"{tmp_path}/%d.bmp#fps=30"
+    write_shard(tmp_path / "out", [clip(address, 0, 1, version=local_version(Path(address)))])
+    ledger = read_ledger(str(tmp_path / "out"), SETTINGS)
+    os.utime(tmp_path / "1.bmp", (1, 1))
+    assert changed_videos(sources(address), ledger) == []
+    assert gone_videos([], ledger) == []
+    (tmp_path / "2.bmp").rename(tmp_path / "3.bmp")
+    os.utime(tmp_path / "3.bmp")
+    assert changed_videos(sources(address), ledger) == [address]
+    for file in tmp_path.glob("*.bmp"):
+        file.unlink()
+    assert gone_videos([], ledger) == [address]
 
 
 def test_an_object_has_changed_if_its_store_says_so(tmp_path):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from av.stream import Disposition
 
@@ -82,6 +83,16 @@ def jumping(folder: Path) -> None:
 
     source = write_video(folder / "source.ts", 60, gop_size=10, options={"bf": "0"})
     remux(source, folder / "v.ts", later)
+
+
+def pictures(*numbers: int) -> Callable[[Path], None]:
+    """Grey pictures of these numbers."""
+
+    def make(folder: Path) -> None:
+        for number in numbers:
+            cv2.imwrite(str(folder / f"{number}.png"), np.full((20, 40, 3), 100, np.uint8))
+
+    return make
 
 
 def preview_first(folder: Path) -> None:

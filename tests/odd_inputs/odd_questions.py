@@ -51,12 +51,12 @@ def train(*arguments: str) -> Question:
     return ask
 
 
-def videos(inputs: str, output: str | None = None) -> Question:
+def videos(inputs: str, output: str | None = None, fps: float | None = None) -> Question:
     """The videos that `videos=` names, and why others are left out."""
 
     def ask() -> Facts:
         left_out = LeftOut()
-        found = find_videos(inputs, output, left_out)
+        found = find_videos(inputs, output, left_out, fps)
         return {
             "names": [source.uri.rsplit("/", 1)[1] for source in found],
             "subjects": [source.subject for source in found],
@@ -105,7 +105,10 @@ def probed(name: str) -> Question:
 
     def ask() -> Facts:
         info = probe(name)
-        return {"frames": info.frame_count, "fps": round(info.fps), "noted": info.note is not None}
+        return {
+            **{"frames": info.frame_count, "fps": round(info.fps), "noted": info.note is not None},
+            "damage": info.damage,
+        }
 
     return ask
 

@@ -13,6 +13,7 @@ from odd_inputs.odd_files import (
     jumping,
     manifest,
     mocap,
+    pictures,
     preview_first,
     recipe,
     truncated,
@@ -77,6 +78,7 @@ _WORDS = (
     "*",
 )
 _TS = b"G" + bytes(187)
+_GAP_OF_PICTURES = "1 pictures missing between numbers 1 and 4"
 
 TABLE = [
     *(Row(f"text {word}", _nothing, label(f"output={word}"), {"output": word}) for word in _WORDS),
@@ -223,6 +225,12 @@ TABLE = [
     Row("other files", files("v/b.mp4", "v/notes.txt"), videos("v"), {"left_out": ["no video: .txt"]}),
     Row("folder of pictures", files("v/1.jpg", "v/2.jpg"), videos("v"), Refused("pictures (.jpg), not videos")),
     Row("pattern of pictures", files("v/1.jpg", "v/2.jpg"), videos("v/*.jpg"), Refused("pictures (.jpg), not videos")),
+    Row("numbered pictures", files("v/1.jpg", "v/2.jpg"), videos("v", fps=30), {"names": ["%d.jpg#fps=30"]}),
+    Row(
+        "pattern of no pictures", files("v/1.jpg"), videos("v/%05d.jpg", fps=30), Refused("check the number of digits")
+    ),
+    Row("rate of a film", files("v/b.mp4"), videos("v", fps=30), Refused("fps=30: is the rate of numbered pictures")),
+    Row("pictures with a gap", pictures(1, 2, 4), probed("%d.png#fps=30"), {"frames": 3, "damage": _GAP_OF_PICTURES}),
     Row("empty folder", files("v/notes.txt"), videos("v"), Refused("the folder holds no videos")),
     Row("no such folder", _nothing, videos("w"), Refused("there is no such file or folder")),
     Row("cluster of nobody", _nothing, cluster("127.0.0.1:1"), Refused("no cluster answers there")),

@@ -12,6 +12,7 @@ from pipelines.io import storage
 from pipelines.report.pages.label_sample import Moment
 from pipelines.video.errors import VideoError, reason_of
 from pipelines.video.isolated import IsolatedReader
+from pipelines.video.numbered import is_there
 from schemas.errors import UserError
 from schemas.layouts import JointLayout
 
@@ -80,7 +81,7 @@ def _why_not(video: str) -> str | None:
         here = False
     if not here:
         return "not on this machine"
-    return None if _file(video).exists() else "no longer there"
+    return None if is_there(str(_file(video))) else "no longer there"
 
 
 def _file(video: str) -> Path:

@@ -1,0 +1,104 @@
+"""Numbered pictures in a folder that are one video: their address is their pattern and their rate.
+
+`walk/%05d.jpg#fps=30` are the pictures walk/00000.jpg, walk/00001.jpg and so on, taken 30 times a second. As the rate
+is part of the address, whoever knows the video also knows when each picture was taken.
+"""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+# Numbers of more digits than 18 would not fit into the times of frames.
+_PATTERN = re.compile(r"(?P<before>[^/]*?)%(0(?P<digits>\d{1,2}))?d(?P<after>[^/]*?)")
+_ADDRESS = re.compile(rf"(?P<folder>.*/)?{_PATTERN.pattern}#fps=(?P<fps>\d+(\.\d+)?)", re.DOTALL)
+# The last number before the ending.
+_NAME = re.compile(r"(.*?)(\d{1,18})(\D*\.\w+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class NumberedPictures:
+    """A pattern of pictures, and the rate that they were taken at.
+
+    Attributes:
+        folder: The folder, with its slash at the end.
+        before: What stands before the number in their names.
+        digits: Digits that a number has at least; zeros fill it up.
+        after: What stands behind the number.
+        fps: Pictures per second.
+    """
+
+    folder: str
+    before: str
+    digits: int
+    after: str
+    fps: float
+
+    @classmethod
+    def of_address(cls, address: str | Path) -> Self | None:
+        """The pictures that an address means; None if it is that of a file."""
+        found = _ADDRESS.fullmatch(str(address))
+        if found is None:
+            return None
+        digits = int(found["digits"] or 1)
+        return cls(found["folder"] or "", found["before"], digits, found["after"], float(found["fps"]))
+
+    @classmethod
+    def of_pattern(cls, path: str, fps: float) -> Self | None:
+        """The pictures of a pattern such as `walk/%05d.jpg`; None if it is none."""
+        return cls.of_address(f"{path}#fps={fps:.12g}")
+
+    @property
+    def address(self) -> str:
+        """The address that means them."""
+        number = f"%0{self.digits}d" if self.digits > 1 else "%d"
+        return f"{self.folder}{self.before}{number}{self.after}#fps={self.fps:.12g}"
+
+    @property
+    def name(self) -> str:
+        """What people call them: the folder, and what stands before the number."""
+        return (
+            "-".join(filter(None, (os.path.basename(self.folder.rstrip("/")), self.before.strip("-_ ")))) or "pictures"
+        )
+
+    def found(self) -> list[tuple[int, Path]]:
+        """Number and path of each picture that is there, ascending."""
+        try:
+            with os.scandir(self.folder or ".") as entries:
+                numbers = ((self._number(entry.name), entry.path) for entry in entries)
+                return sorted((number, Path(path)) for number, path in numbers if number is not None)
+        except OSError:
+            return []
+
+    def _number(self, name: str) -> int | None:
+        if not (name.startswith(self.before) and name.endswith(self.after)):
+            return None
+        digits = name[len(self.before) : len(name) - len(self.after)]
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+            return None
+        return int(digits) if str(int(digits)).zfill(self.digits) == digits else None
+
+
+def numbered_groups(paths: Iterable[str], fps: float) -> list[NumberedPictures]:
+    """The patterns of two or more pictures each that the names of files follow."""
+    groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        if found := _NAME.fullmatch(name):
+            before, number, after = found.groups()
+            groups[f"{folder}/", before, after].append(number)
+    patterns = []
+    for (folder, before, after), numbers in sorted(groups.items()):
+        filled = [len(number) for number in numbers if number.startswith("0")]
+        if len(numbers) > 1:
+            patterns.append(NumberedPictures(folder, before, min(filled, default=1), after, fps))
+    return patterns
+
+
+def is_there(path: str) -> bool:
+    """Whether a local video exists: a file, or numbered pictures of which there is at least one."""
+    pictures = NumberedPictures.of_address(path)
+    return bool(pictures.found()) if pictures else os.path.lexists(path)
