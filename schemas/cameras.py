@@ -10,14 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.errors import UserError
 
-Distortion = Literal["none", "opencv", "human36m"]
+Distortion = Literal["none", "opencv", "human36m", "fisheye"]
 Provenance = Literal["calibrated", "metadata", "assumed_fov", "none"]
 """Where intrinsics come from: a calibration or field of view that was given, the focal length in the video file's
 metadata, or an assumed field of view."""
 
-# Fields of view that lenses without fisheye distortion have, degrees.
-_FIELDS_OF_VIEW = 5.0, 175.0
-DISTORTION_FIELDS = ("k1", "k2", "k3", "p1", "p2")
+# Fields of view that lenses have, degrees; the widest of fisheyes see behind themselves.
+_FIELDS_OF_VIEW, _FISHEYE_FIELDS_OF_VIEW = (5.0, 175.0), (5.0, 280.0)
+# The coefficients of each model.
+_COEFFICIENTS: dict[Distortion, tuple[str, ...]] = {
+    "none": (),
+    "opencv": ("k1", "k2", "k3", "p1", "p2"),
+    "human36m": ("k1", "k2", "k3", "p1", "p2"),
+    "fisheye": ("k1", "k2", "k3", "k4"),
+}
 
 
 class WrongCamera(UserError):
@@ -27,9 +33,9 @@ class WrongCamera(UserError):
 class Intrinsics(BaseModel):
     """Pinhole intrinsics with lens distortion, in pixels.
 
-    The two distortion models name their coefficients alike but differ: the tangential cross terms of `opencv`
-    (Brown-Conrady) have coefficient 2, those of `human36m` coefficient 1, with (p1, p2) along (x, y). So the model must
-    be given with the coefficients.
+    The distortion models name their coefficients alike but differ: the tangential cross terms of `opencv`
+    (Brown-Conrady) have coefficient 2, those of `human36m` coefficient 1, with (p1, p2) along (x, y); `fisheye` is the
+    model of cv2.fisheye, a polynomial in the angle off the axis. So the model must be given with the coefficients.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -43,12 +49,18 @@ class Intrinsics(BaseModel):
     k3: float = 0.0
     p1: float = 0.0
     p2: float = 0.0
+    k4: float = 0.0
     distortion: Distortion = "none"
 
     @model_validator(mode="after")
     def _distortion_is_named(self) -> Self:
-        if self.distortion == "none" and any(getattr(self, name) for name in DISTORTION_FIELDS):
-            raise ValueError("distortion coefficients need distortion=opencv or distortion=human36m")
+        known = _COEFFICIENTS[self.distortion]
+        if foreign := [
+            name for name in ("k1", "k2", "k3", "k4", "p1", "p2") if getattr(self, name) and name not in known
+        ]:
+            if self.distortion == "none":
+                raise ValueError("distortion coefficients need distortion=opencv, human36m or fisheye")
+            raise ValueError(f"distortion={self.distortion} has {', '.join(known)}, and no {', '.join(foreign)}")
         return self
 
     @classmethod
@@ -89,8 +101,11 @@ class Intrinsics(BaseModel):
         """
         if not (0 < self.cx < width and 0 < self.cy < height):
             return f"the principal point ({self.cx:g}, {self.cy:g}) lies outside the picture"
+        fisheye = self.distortion == "fisheye"
+        least, most = _FISHEYE_FIELDS_OF_VIEW if fisheye else _FIELDS_OF_VIEW
         for focal, side in ((self.fx, width), (self.fy, height)):
-            degrees = math.degrees(2 * math.atan(side / 2 / focal))
-            if not _FIELDS_OF_VIEW[0] <= degrees <= _FIELDS_OF_VIEW[1]:
+            # Before a fisheye's coefficients, the distance from the middle is the angle times the focal length.
+            degrees = math.degrees(side / focal if fisheye else 2 * math.atan(side / 2 / focal))
+            if not least <= degrees <= most:
                 return f"the focal length {focal:g} makes a field of view of {degrees:.1f} degrees"
         return None

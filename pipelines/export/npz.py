@@ -35,7 +35,8 @@ fps                    frames/s, mean over the video; nan if unknown
 start_frame            number of the first frame in its video
 width_px, height_px    size of the upright image
 intrinsics             (9,) fx fy cx cy (pixels) k1 k2 k3 p1 p2; absent if unknown
-intrinsics_distortion  model of the distortion: none, opencv or human36m
+intrinsics_distortion  model of the distortion: none, opencv, human36m or fisheye
+intrinsics_k4          the fourth coefficient of fisheyes, 0 with other models; absent if unknown
 intrinsics_provenance  where the intrinsics come from: calibrated, metadata, assumed_fov or none
 track_id, video, person, source         which track this is, and the tracks file it was read from
 subject, action, camera                 '' if unknown
@@ -114,4 +115,5 @@ def _known(lifted: LiftedTrack) -> dict[str, object]:
     if lifted.intrinsics is not None:
         known["intrinsics"] = np.array([getattr(lifted.intrinsics, name) for name in _INTRINSICS])
         known["intrinsics_distortion"] = lifted.intrinsics.distortion
+        known["intrinsics_k4"] = lifted.intrinsics.k4
     return known

@@ -31,8 +31,8 @@ _CLIP_COLUMNS = (
     *("video", "subject", "action", "camera", "intrinsics", "start_frame", "timestamps_s"),
     *("width", "height", "fps", "decoded", "people", "error", "thumbnails", "focal_35mm"),
 )
-# Those of them that version 0.1.0 did not write.
-_ADDED_COLUMNS = ("thumbnails", "focal_35mm")
+# Those of them that version 0.1.0 did not write, or without the fourth coefficient of lenses.
+_ADDED_COLUMNS = ("thumbnails", "focal_35mm", "intrinsics")
 
 
 def link_videos(shard: LinkShard, config: LinkConfig, assumed_fov_deg: float | None) -> int:
@@ -103,7 +103,7 @@ def _read_clips(shard: LinkShard) -> pa.Table:
     of_shard = pc.field("video").isin(list(shard.videos))
     clips = (storage.read_table(file, list(_CLIP_COLUMNS)).filter(of_shard) for file in shard.files)
     lacking = pa.schema([DETECTIONS.field(name) for name in _ADDED_COLUMNS]).empty_table()
-    return pa.concat_tables([*clips, lacking], promote_options="default")
+    return pa.concat_tables([*clips, lacking], promote_options="permissive")
 
 
 def _in_order(clips: pa.Table) -> Iterator[pa.Table]:

@@ -3,7 +3,8 @@
 Camera space is x right, y down, z forward, metres. Screen: x in [-1, 1] across the width, y on the same scale, so
 that the aspect is kept. A camera is a vector of 10 numbers in screen units, named by `CAMERA_FIELDS`: (tx, ty) is
 the tangential pair along (x, y), and `cross` the coefficient of the tangential cross terms. With `cross` = 1 the
-formula of `project` is Human3.6M's, with `cross` = 2 and (tx, ty) = (p2, p1) it is OpenCV's; a batch may mix both.
+formula of `project` is Human3.6M's, with `cross` = 2 and (tx, ty) = (p2, p1) it is OpenCV's. Fisheyes have no
+tangential terms: `cross` = `FISHEYE` marks them, and `ty` is their fourth coefficient, k4. A batch may mix all models.
 """
 
 from typing import Any
@@ -17,15 +18,23 @@ from schemas.cameras import Intrinsics
 CAMERA_FIELDS = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "tx", "ty", "cross")
 _FOCAL_CENTRE_K1_K2_K3_TANGENTIAL_CROSS = (2, 2, 1, 1, 1, 2, 1)
 
+# The value of `cross` that marks OpenCV's fisheye model.
+FISHEYE = -1.0
+
 # Points nearer than this, or behind the camera, are projected as if they were at this depth; as in `synthetic.cameras`.
 MIN_DEPTH_M = 0.3
 # |X/Z| and |Y/Z| are clamped to this (45 degrees off the axis): distortion polynomials are not valid further out.
 MAX_SLOPE = 1.0
+# Of fisheyes (80 degrees off the axis): slopes have no end at 90 degrees.
+MAX_FISHEYE_SLOPE = 5.67
 # The lowest correlation of prediction and target that the scale of `project_orthographic` assumes. Without it, a
 # prediction facing the wrong way would fit best when shrunk to a point, where it has no gradient to recover by.
 _LEAST_CORRELATION = 0.1
 # Smaller than the sum of squares of any visible body in metres or screen units, larger than float32 rounding.
 _TINY = 1e-6
+
+Bound = Any
+"""Numbers, or tensors that broadcast with what they bound: two of a kind."""
 
 Size = Tensor | float | int
 """Pixels: a number, or a tensor that broadcasts with the points without their last axis."""
@@ -80,7 +89,12 @@ def camera_vector(intrinsics: Intrinsics, width: int, height: int) -> Float32[Te
     i = intrinsics
     centre = to_screen(torch.tensor([i.cx, i.cy], dtype=torch.float64), width, height).tolist()
     # The pair along (x, y): OpenCV's formula adds p2 r² to x and p1 r² to y.
-    tangential = {"none": (0, 0, 0), "human36m": (i.p1, i.p2, 1), "opencv": (i.p2, i.p1, 2)}[i.distortion]
+    tangential = {
+        "none": (0, 0, 0),
+        "human36m": (i.p1, i.p2, 1),
+        "opencv": (i.p2, i.p1, 2),
+        "fisheye": (0, i.k4, FISHEYE),
+    }[i.distortion]
     focal = (2 * i.fx / width, 2 * i.fy / width)
     return torch.tensor([*focal, *centre, i.k1, i.k2, i.k3, *tangential], dtype=torch.float32)
 
@@ -93,7 +107,7 @@ class _Clamp(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, low: float, high: float) -> Tensor:
+    def forward(ctx: Any, values: Tensor, low: Bound, high: Bound) -> Tensor:
         ctx.save_for_backward(values)
         ctx.bounds = low, high
         return values.clamp(low, high)
@@ -105,36 +119,54 @@ class _Clamp(torch.autograd.Function):
         return gradient.masked_fill(outward, 0), None, None
 
 
-def _clamp(values: Tensor, low: float, high: float) -> Tensor:
+def _clamp(values: Tensor, low: Bound, high: Bound) -> Tensor:
     clamped = _Clamp.apply(values, low, high)
     assert isinstance(clamped, Tensor)
     return clamped
 
 
-def _slopes(points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 2"]:
+def _slopes(points: Float[Tensor, "*#points 3"], cross: Float[Tensor, "*#points 1"]) -> Float[Tensor, "*points 2"]:
     depth = _clamp(points[..., 2:], MIN_DEPTH_M, float("inf"))
-    return _clamp(points[..., :2] / depth, -MAX_SLOPE, MAX_SLOPE)
+    most = torch.where(cross == FISHEYE, MAX_FISHEYE_SLOPE, MAX_SLOPE)
+    return _clamp(points[..., :2] / depth, -most, most)
+
+
+def fisheye_scale(
+    r2: Float[Tensor, "*#points 1"],
+    k1: Float[Tensor, "*#points 1"],
+    k2: Float[Tensor, "*#points 1"],
+    k3: Float[Tensor, "*#points 1"],
+    k4: Float[Tensor, "*#points 1"],
+) -> Float[Tensor, "*points 1"]:
+    """What slopes are multiplied with by the model of cv2.fisheye: its polynomial in the angle θ off the axis, by r."""
+    r = (r2 + _TINY).sqrt()
+    theta = torch.atan(r)
+    t2 = theta.square()
+    return theta / r * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
 
 
 def project(points: Float[Tensor, "*#points 3"], camera: Float[Tensor, "*#points 10"]) -> Float[Tensor, "*#points 2"]:
     """Camera-space points (m) to the screen, with distortion.
 
     With x = (X/Z, Y/Z): f (x (1 + k1 r² + k2 r⁴ + k3 r⁶ + cross (tx x1 + ty x2)) + (tx, ty) r²) + c. Human3.6M's
-    model as Pavllo et al. 2019 use it, clamp included, and Brown-Conrady as in OpenCV, by the camera's `cross`.
+    model as Pavllo et al. 2019 use it, clamp included, and Brown-Conrady as in OpenCV, by the camera's `cross`; or
+    OpenCV's fisheye, f x θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸) / r + c with tan θ = r.
     Depths below `MIN_DEPTH_M` count as that depth. Clamped values keep the gradients that lead back (`_Clamp`).
     """
     focal, centre, k1, k2, k3, tangential, cross = camera.split(_FOCAL_CENTRE_K1_K2_K3_TANGENTIAL_CROSS, dim=-1)
-    x = _slopes(points)
+    x = _slopes(points, cross)
     r2 = x.square().sum(-1, keepdim=True)
     scale = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + cross * (tangential * x).sum(-1, keepdim=True)
-    return focal * (x * scale + tangential * r2) + centre
+    fisheye = fisheye_scale(r2, k1, k2, k3, tangential[..., 1:])
+    distorted = torch.where(cross == FISHEYE, x * fisheye, x * scale + tangential * r2)
+    return focal * distorted + centre
 
 
 def project_linear(
     points: Float[Tensor, "*#points 3"], camera: Float[Tensor, "*#points 10"]
 ) -> Float[Tensor, "*#points 2"]:
     """Like `project`, without distortion: f x + c."""
-    return camera[..., :2] * _slopes(points) + camera[..., 2:4]
+    return camera[..., :2] * _slopes(points, camera[..., 9:]) + camera[..., 2:4]
 
 
 def project_orthographic(

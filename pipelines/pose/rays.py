@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn import functional
 
-from pipelines.pose.cameras import camera_vector, to_screen
+from pipelines.pose.cameras import FISHEYE, camera_vector, to_screen
 from schemas.cameras import Intrinsics
 
 # Field of view along the longer side of an image without known intrinsics, degrees: that of a phone's main camera. The
@@ -21,6 +21,11 @@ ASSUMED_FOV_DEG = 60.0
 SLOPE_CAMERA = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 # Each step reduces the error of the inverse at least fourfold for the lenses of phones and studios.
 _UNDISTORT_STEPS = 8
+# Newton's method doubles the digits with each step.
+_FISHEYE_STEPS = 10
+# Angles off the axis that have a slope at all, and the steepness that Newton's method assumes at least.
+_WIDEST, _LEAST_SLOPE = math.radians(85.0), 0.05
+_TINY = 1e-9
 
 
 def assumed_intrinsics(width: int, height: int, fov_deg: float = ASSUMED_FOV_DEG) -> Intrinsics:
@@ -46,8 +51,10 @@ def slopes(
 
 
 def undistorted(distorted: Float[Tensor, "*points 2"], camera: Float32[Tensor, "10"]) -> Float[Tensor, "*points 2"]:
-    """The slopes whose image by the lens of a camera is `distorted`, by fixed-point iteration (as OpenCV does)."""
+    """The slopes whose image by the lens of a camera is `distorted`, by iteration (as OpenCV does)."""
     k1, k2, k3, tx, ty, cross = camera[4:].unbind()
+    if cross == FISHEYE:
+        return _without_fisheye(distorted, torch.stack([k1, k2, k3, ty]))
     if not camera[4:9].any():
         return distorted
     tangential = torch.stack([tx, ty])
@@ -57,6 +64,21 @@ def undistorted(distorted: Float[Tensor, "*points 2"], camera: Float32[Tensor, "
         scale = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + cross * (tangential * x).sum(-1, keepdim=True)
         x = (distorted - tangential * r2) / scale
     return x
+
+
+def _without_fisheye(
+    distorted: Float[Tensor, "*points 2"], coefficients: Float32[Tensor, "4"]
+) -> Float[Tensor, "*points 2"]:
+    """The slopes that a fisheye shows at `distorted`: Newton's method finds the angle that has that radius."""
+    radius = distorted.norm(dim=-1, keepdim=True).clamp_min(_TINY)
+    powers = torch.arange(1, 5, device=distorted.device) * 2
+    theta = radius.clamp_max(_WIDEST)
+    for _ in range(_FISHEYE_STEPS):
+        terms = coefficients * theta**powers
+        value = theta * (1 + terms.sum(-1, keepdim=True))
+        slope = 1 + ((powers + 1) * terms).sum(-1, keepdim=True)
+        theta = (theta - (value - radius) / slope.clamp_min(_LEAST_SLOPE)).clamp(0, _WIDEST)
+    return distorted * (torch.tan(theta) / radius)
 
 
 def turned_to(ray: Float[Tensor, "*rays 2"]) -> Float[Tensor, "*rays 3 3"]:

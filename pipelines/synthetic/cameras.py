@@ -20,6 +20,9 @@ _BEYOND_JOINTS_M = 0.2
 _NEAREST_M = 0.3
 # Each step reduces the error at least fourfold in these frames; 1e-2 px is left in the corners at the end.
 _UNDISTORT_STEPS = 8
+# Angles off the axis at which fisheyes are inverted, with straight lines between them.
+_ANGLES = np.radians(np.linspace(0, 85, 20_000))
+_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,9 @@ def matrix_to_quaternion(matrix: Float64[np.ndarray, "3 3"]) -> tuple[float, flo
 def _distort(camera: Intrinsics, points: Float64[np.ndarray, "*shape 2"]) -> Float64[np.ndarray, "*shape 2"]:
     x, y = points[..., 0], points[..., 1]
     r2 = x * x + y * y
+    if camera.distortion == "fisheye":
+        r = np.sqrt(r2)
+        return points * (_fisheye_radius(camera, np.arctan(r)) / np.maximum(r, _TINY))[..., None]
     radial = 1 + r2 * (camera.k1 + r2 * (camera.k2 + r2 * camera.k3))
     # Human3.6M has its tangential coefficients in the order (x, y) and counts the cross term once; OpenCV has the
     # opposite order and counts it twice.
@@ -103,6 +109,12 @@ def _distort(camera: Intrinsics, points: Float64[np.ndarray, "*shape 2"]) -> Flo
     tx, ty = (camera.p1, camera.p2) if human36m else (camera.p2, camera.p1)
     scale = radial + (1 if human36m else 2) * (tx * x + ty * y)
     return np.stack([x * scale + tx * r2, y * scale + ty * r2], axis=-1)
+
+
+def _fisheye_radius(camera: Intrinsics, theta: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
+    """How far from the middle cv2.fisheye shows what is `theta` off the axis, in focal lengths."""
+    t2 = theta * theta
+    return theta * (1 + t2 * (camera.k1 + t2 * (camera.k2 + t2 * (camera.k3 + t2 * camera.k4))))
 
 
 def project(camera: Intrinsics, points: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 2"]:
@@ -115,9 +127,14 @@ def project(camera: Intrinsics, points: Float[np.ndarray, "*shape 3"]) -> Float6
 
 
 def unproject(camera: Intrinsics, pixels: Float64[np.ndarray, "*shape 2"]) -> Float64[np.ndarray, "*shape 3"]:
-    """Camera-space points at depth 1 that project to the pixels (fixed-point iteration)."""
+    """Camera-space points at depth 1 that project to the pixels (fixed-point iteration; of fisheyes, a table)."""
     distorted = (pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
     x = distorted
+    if camera.distortion == "fisheye":
+        radius = np.linalg.norm(x, axis=-1, keepdims=True)
+        theta = np.interp(radius, _fisheye_radius(camera, _ANGLES), _ANGLES)
+        x = x * np.tan(theta) / np.maximum(radius, _TINY)
+        return np.concatenate([x, np.ones_like(x[..., :1])], axis=-1)
     for _ in range(_UNDISTORT_STEPS if camera.distortion != "none" else 0):
         x = x + distorted - _distort(camera, x)
     return np.concatenate([x, np.ones_like(x[..., :1])], axis=-1)

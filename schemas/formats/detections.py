@@ -10,7 +10,8 @@ FORMAT = "raylift.detections/1"
 
 INTRINSICS = pa.struct(
     [(name, pa.float64()) for name in ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "p1", "p2")]
-    + [("distortion", pa.string())]
+    # Of fisheyes; version 0.1.0 did not write it.
+    + [("distortion", pa.string()), ("k4", pa.float64())]
 )
 
 # 9 rows of 16 colours of 3 bytes.

@@ -45,7 +45,10 @@ class VideoSource(BaseModel):
     def facts(self) -> dict[str, Any]:
         """What the inputs say of it, for hashes: fields that version 0.1.0 lacked are there only if they are given."""
         later = {name for name in ("calibrated_wh", "fov_deg") if getattr(self, name) is None}
-        return self.model_dump(exclude={*later, "version"})
+        facts = self.model_dump(exclude={*later, "version"})
+        if self.intrinsics and not self.intrinsics.k4:
+            del facts["intrinsics"]["k4"]
+        return facts
 
     def intrinsics_at(self, width: int, height: int) -> Intrinsics | None:
         """The calibration for the size that the video turns out to have; None if there is none.

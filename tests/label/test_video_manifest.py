@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pyarrow import csv as arrow_csv
 
 from pipelines.label.video_sources import find_videos
+from schemas.cameras import WrongCamera
 from schemas.errors import UserError
 
 TEXT = ("01", "007", "true", "1.10", "1.1", "1e3", "10:30", "2024-05-01", "12345678901234567890", "null", "nan", "NA")
@@ -43,6 +44,16 @@ def test_a_manifest_gives_cameras_and_names(tmp_path, suffix):
     assert (first.subject, first.action, first.camera) == ("9", "Walk", "54138969")
     assert (second.intrinsics, second.subject) == (None, None)
     assert [first.uri, second.uri] == [f"{tmp_path}/b.mp4", f"{tmp_path}/sub/c.webm"]
+
+
+def test_a_fisheye_has_four_coefficients(read):
+    [video] = read("uri,fx,fy,cx,cy,k1,k4,distortion,width,height\na.mp4,400,400,500,500,0.1,0.01,fisheye,1000,1000\n")
+    camera = video.intrinsics_at(500, 500)
+    assert camera is not None
+    assert (camera.fx, camera.k1, camera.k4, camera.distortion) == (200, 0.1, 0.01, "fisheye")
+    [narrow] = read("uri,fx,fy,cx,cy,distortion\na.mp4,1.2,1.2,500,500,fisheye\n")
+    with pytest.raises(WrongCamera, match=r"the focal length 1\.2 makes a field of view of 47746"):
+        narrow.intrinsics_at(1000, 1000)
 
 
 @pytest.mark.parametrize("text", TEXT)
@@ -129,7 +140,7 @@ def test_a_calibration_that_cannot_be_that_of_the_picture_names_both_sizes(read,
         ),
         ("uri,fx,fy,cx,cy\nb.mp4,1,two,3,4\n", r"row 1 \(b.mp4\): fy=two: Input should be a valid number"),
         ("uri,fx,fy,cx,cy\nb.mp4,1,inf,3,4\n", "fy=inf: Input should be a finite number"),
-        ("uri,fx,fy,cx,cy,k1\nb.mp4,3,3,3,3,0.1\n", "distortion coefficients need distortion=opencv or"),
+        ("uri,fx,fy,cx,cy,k1\nb.mp4,3,3,3,3,0.1\n", "distortion coefficients need distortion=opencv, human36m or"),
         ("uri,fov,fx,fy,cx,cy\nb.mp4,60,3,3,3,3\n", "both describe the camera; give one"),
         ("uri,width\nb.mp4,60\n", "width and height of the calibration belong together"),
         ("uri,subject\nb.mp4,S1\nb.mp4,S2\n", "is named twice, with different subject or camera"),

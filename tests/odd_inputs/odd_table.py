@@ -146,6 +146,18 @@ TABLE = [
         *("normalised calibration", manifest("uri,fx,fy,cx,cy\na.mp4,1.2,1.2,0.5,0.5\n")),
         *(camera_of(576, 576), Refused("makes a field of view of")),
     ),
+    Row(
+        *("fisheye", manifest("uri,fx,fy,cx,cy,k1,k4,distortion\na.mp4,300,300,500,400,0.1,0.01,fisheye\n")),
+        *(camera_of(1000, 800), {"fx": 300, "cx": 500}),
+    ),
+    Row(
+        *("fisheye with tangential terms", manifest("uri,fx,fy,cx,cy,p1,distortion\na.mp4,3,3,3,3,0.1,fisheye\n")),
+        *(camera_of(6, 6), Refused("distortion=fisheye has k1, k2, k3, k4, and no p1")),
+    ),
+    Row(
+        *("fourth coefficient of another lens", manifest("uri,fx,fy,cx,cy,k4,distortion\na.mp4,3,3,3,3,0.1,opencv\n")),
+        *(camera_of(6, 6), Refused("distortion=opencv has k1, k2, k3, p1, p2, and no k4")),
+    ),
     Row("mocap in metres", mocap(lambda m: m), imported(), {"frames": [200], "stature": 1.6, "said": []}),
     *(
         Row(f"mocap in {unit}", mocap(lambda m, f=f: m * f), imported(), {"stature": 1.6, "said": ["source.unit"]})

@@ -10,9 +10,13 @@ H36M = LAYOUTS["h36m17"]
 LENS = {"fx": 700, "fy": 690, "cx": 310, "cy": 250, "k1": -0.2, "k2": 0.24, "k3": -0.01, "p1": 2e-2, "p2": -1e-2}
 
 
-@pytest.fixture(params=["human36m", "opencv"])
+FISHEYE = {"fx": 270, "fy": 268, "cx": 310, "cy": 250, "k1": -0.03, "k2": 0.02, "k3": -0.015, "k4": 0.04}
+
+
+@pytest.fixture(params=["human36m", "opencv", "fisheye"])
 def camera(request) -> torch.Tensor:
-    return camera_vector(Intrinsics(**LENS, distortion=request.param), 640, 480)
+    lens = FISHEYE if request.param == "fisheye" else LENS
+    return camera_vector(Intrinsics(**lens, distortion=request.param), 640, 480)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)

@@ -30,10 +30,13 @@ GOLDEN_CAMERA = torch.tensor(
 )
 WIDTH, HEIGHT = 640, 480
 LENS = {"fx": 700, "fy": 690, "cx": 310, "cy": 250, "k1": -0.2, "k2": 0.24, "k3": -0.01, "p1": 2e-3, "p2": -1e-3}
+# As of an action camera: what is seen 70 degrees off the axis is not where a pinhole would show it.
+FISHEYE = {"fx": 270, "fy": 268, "cx": 310, "cy": 250, "k1": -0.03, "k2": 0.02, "k3": -0.015, "k4": 0.004}
 MODELS = {
     "none": Intrinsics(fx=700, fy=690, cx=310, cy=250),
     "human36m": Intrinsics(**LENS, distortion="human36m"),
     "opencv": Intrinsics(**LENS, distortion="opencv"),
+    "fisheye": Intrinsics(**FISHEYE, distortion="fisheye"),
 }
 
 
@@ -95,6 +98,30 @@ def test_opencv_model_is_opencvs(points):
     np.testing.assert_allclose(from_screen(project(points, camera), WIDTH, HEIGHT), expected[:, 0], atol=1e-3)
 
 
+def test_fisheye_model_is_opencvs(points):
+    points[:, :2] *= 9
+    slopes = (points[:, :2] / points[:, 2:]).norm(dim=-1)
+    assert slopes.max() > 2, "far beyond where other lenses end"
+    matrix = np.array([[270.0, 0, 310], [0, 268, 250], [0, 0, 1]])
+    lens = np.array([-0.03, 0.02, -0.015, 0.004])
+    expected, _ = cv2.fisheye.projectPoints(points.numpy()[:, None], np.zeros(3), np.zeros(3), matrix, lens)
+    camera = camera_vector(MODELS["fisheye"], WIDTH, HEIGHT)
+    np.testing.assert_allclose(from_screen(project(points, camera), WIDTH, HEIGHT), expected[:, 0], atol=2e-3)
+
+
+def test_a_trajectory_is_found_through_a_fisheye(body):
+    camera = camera_vector(MODELS["fisheye"], WIDTH, HEIGHT).double()
+    pose, truth = body[0, 0], torch.tensor([3.0, -0.5, 2.0], dtype=torch.float64)
+    seen = project(pose + truth, camera)
+    root = torch.tensor([0.0, 0.0, 4.0], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([root], lr=0.1)
+    for _ in range(300):
+        optimizer.zero_grad()
+        mpjpe(project(pose + root, camera), seen).backward()
+        optimizer.step()
+    torch.testing.assert_close(root.detach(), truth, atol=0.2, rtol=0)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_agrees_with_the_synthetic_cameras(model, points):
     camera = camera_vector(MODELS[model], WIDTH, HEIGHT)
@@ -104,7 +131,7 @@ def test_agrees_with_the_synthetic_cameras(model, points):
 
 def test_a_batch_may_mix_models(points):
     cameras = torch.stack([camera_vector(model, WIDTH, HEIGHT) for model in MODELS.values()])
-    mixed = project(points.expand(3, 50, 3), cameras[:, None])
+    mixed = project(points.expand(len(MODELS), 50, 3), cameras[:, None])
     for one, camera in zip(mixed, cameras, strict=True):
         torch.testing.assert_close(one, project(points, camera))
 

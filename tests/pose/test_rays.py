@@ -25,6 +25,19 @@ def test_lenses_are_removed_as_opencv_does():
     np.testing.assert_allclose(found.numpy(), expected, atol=2e-4)
 
 
+def test_fisheyes_are_removed_as_opencv_does_far_off_the_axis():
+    fisheye = Intrinsics(fx=300, fy=298, cx=510, cy=520, k1=-0.03, k2=0.02, k3=-0.015, k4=0.004, distortion="fisheye")
+    pixels = np.array([[510.0, 520.0], [500.0, 500.0], [150.0, 500.0], [800.0, 700.0], [510.0, 150.0]])
+    matrix = np.array([[300.0, 0, 510], [0, 298, 520], [0, 0, 1]])
+    lens = np.array([-0.03, 0.02, -0.015, 0.004])
+    expected = cv2.fisheye.undistortPoints(pixels[:, None], matrix, lens)[:, 0]
+    found = rays.slopes(torch.tensor(pixels, dtype=torch.float32), 1080, 1080, fisheye)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3, atol=1e-5)
+    there = torch.cat([found, torch.ones(len(found), 1)], 1)
+    back = cameras.from_screen(cameras.project(there, cameras.camera_vector(fisheye, 1080, 1080)), 1080, 1080)
+    np.testing.assert_allclose(back.numpy(), pixels, atol=0.05)
+
+
 @pytest.mark.parametrize(("width", "height"), [(1080, 1920), (1920, 1080)])
 def test_without_intrinsics_the_longer_side_sees_60_degrees(width, height):
     middle_of_edge = torch.tensor([width, height / 2]) if width > height else torch.tensor([width / 2, height])

@@ -63,6 +63,12 @@ def test_unproject_undoes_project(distortion: str) -> None:
     np.testing.assert_allclose(project(camera, unproject(camera, grid)), grid, atol=0.02)
 
 
+def test_unproject_undoes_project_of_a_fisheye() -> None:
+    camera = Intrinsics(fx=270, fy=268, cx=310, cy=300, k1=-0.03, k2=0.02, k3=-0.015, k4=0.004, distortion="fisheye")
+    grid = np.stack(np.meshgrid(np.linspace(80, 560, 9), np.linspace(80, 560, 9)), axis=-1)
+    np.testing.assert_allclose(project(camera, unproject(camera, grid)), grid, atol=1e-3)
+
+
 def test_quaternions_and_matrices_agree() -> None:
     q = np.random.default_rng(4).normal(size=4)
     q *= np.sign(q[0]) / np.linalg.norm(q)

@@ -1,6 +1,7 @@
 """Writing tracks: what is read is what was written, in files and row groups of bounded size, the same every time."""
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from track_samples import make_track
@@ -10,6 +11,7 @@ from pipelines.tracks import keypoint_writer
 from pipelines.tracks.keypoint_reader import read_tracks
 from pipelines.tracks.keypoint_writer import write_tracks
 from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, __version__
+from schemas.cameras import Intrinsics
 from schemas.errors import RunFailed
 from schemas.formats.tracks import FORMAT, TRACKS
 
@@ -55,6 +57,18 @@ def test_writing_the_same_tracks_again_gives_the_same_files_and_removes_others(s
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert set(write_tracks(str(tmp_path), TRACKS_20, SETTINGS | {"source.seed": 1})).isdisjoint(files)
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_the_lens_of_a_fisheye_comes_back_and_older_files_have_none(tmp_path):
+    fisheye = Intrinsics(fx=300, fy=300, cx=500, cy=500, k1=0.1, k4=0.01, distortion="fisheye")
+    (file,) = write_tracks(str(tmp_path), [make_track("t", 10, intrinsics=fisheye)], SETTINGS)
+    assert next(read_tracks(file)).intrinsics == fisheye
+    (file,) = write_tracks(str(tmp_path / "old"), TRACKS_20[:1], SETTINGS)
+    table = pq.read_table(file)
+    values = [{k: v for k, v in row.items() if k != "k4"} for row in table["intrinsics"].to_pylist()]
+    place = table.schema.get_field_index("intrinsics")
+    pq.write_table(table.set_column(place, "intrinsics", pa.array(values)), file)
+    assert next(read_tracks(file)).intrinsics == TRACKS_20[0].intrinsics
 
 
 def test_a_disk_that_cannot_be_written_is_one_line(tmp_path):
