@@ -1,5 +1,7 @@
 """Numbered pictures are one video: through the same reader and process as a film, each number at its time."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ def test_pictures_come_out_in_the_order_of_their_numbers_at_the_rate(tmp_path):
     for number in range(8, 12):
         write(tmp_path, number, colour=10 * number, name="walk{}.png")
     with IsolatedReader(60.0) as reader:
-        path = address(tmp_path, "walk%d.png", "29.97")
+        path = Path(address(tmp_path, "walk%d.png", "29.97"))
         info = reader.probe(path)
         frames = reader.read(path, 1, 4, 20)
     assert (info.width, info.height, info.fps, info.damage, info.note) == (40, 20, 29.97, None, None)
