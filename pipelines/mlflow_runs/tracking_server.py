@@ -119,7 +119,11 @@ def to_run_failed(error: Exception) -> RunFailed:
 def registry_place() -> str:
     """Where registered models are looked for: the file of a local database, else the address of the server."""
     address = mlflow.get_registry_uri()
-    return _database_file(address) if urlsplit(address).scheme == "sqlite" else redact(address)
+    if urlsplit(address).scheme != "sqlite":
+        return redact(address)
+    # The folder by itself, because the terminal leaves out the working directory before names of files.
+    folder, name = os.path.split(_database_file(address))
+    return f"{name} of {folder}"
 
 
 def _database_file(address: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import free_port
+from docs.doc_commands import Snippet, steps
 from running_jobs import ROOT, Job
 from train.training_samples import person, write
 
@@ -51,10 +52,10 @@ def start(head, *words, forget=()):
     )
 
 
-def submit(head, *words, forget=()):
+def submit(head, *words, forget=(), folder=ROOT):
     """The same to its end: (exit code, what it printed)."""
     known = {name: value for name, value in head["known"].items() if name not in forget}
-    job = Job(["submit", *words, f"address={head['address']}"], environment=head["environment"] | known)
+    job = Job(["submit", *words, f"address={head['address']}"], folder=folder, environment=head["environment"] | known)
     return job.wait(400), job.text()
 
 
@@ -72,17 +73,28 @@ def ids(out):
     return re.findall(r"submitted (\S+) to", out)
 
 
-def test_label_train_and_tune_run_there_as_they_would_here(ready, make_video, tmp_path):
-    make_video(tmp_path / "clips" / "a.mp4")
-    videos, labels = f"videos={tmp_path}/clips", tmp_path / "labels"
-    spot = "detector=bright_spot:BrightSpot"
-    code, out = submit(ready, "label", videos, f"output={labels}", spot, f"env=[{'PYTHONPATH'}]")
-    assert code == 0, out
-    # Its own summary came through, and its results lie where they should.
-    assert "frames       40 in" in out
-    assert json.loads((labels / "report.json").read_text())["tracks"] == 1
-    (labeling,) = ids(out)
+def test_the_walk_to_a_cluster_leads_to_its_end(ready, make_video, tmp_path):
+    # The storage that all machines reach is a folder here; the detector needs no weights.
+    make_video(tmp_path / "shared" / "clips" / "a.mp4")
+    spot, job = ["detector=bright_spot:BrightSpot", "env=[PYTHONPATH]"], ""
+    for step in steps(ROOT / "docs" / "walks" / "my_cluster.md"):
+        if isinstance(step, Snippet):
+            (tmp_path / step.title).write_text(step.code.replace("/shared", f"{tmp_path}/shared"))
+        elif step.text.startswith("raylift submit"):
+            words = [word.replace("ID", job) for word in step.words[2:] if not word.startswith("address=")]
+            code, out = submit(ready, *words, *(spot if words[0] == "label" else ()), folder=tmp_path)
+            assert code == 0, out
+            if words[0] == "label":
+                # Its own summary came through, and its results lie where they should.
+                assert "frames       40 in" in out
+                assert json.loads((tmp_path / "shared" / "out" / "report.json").read_text())["tracks"] == 1
+                (job,) = ids(out)
+            assert job in out or words[0] == "logs"
+            assert "state    succeeded" in out or words[0] != "status"
+            assert "frames       40 in" in out or words[0] != "logs"
 
+
+def test_train_and_tune_run_there_as_they_would_here(ready, tmp_path):
     labeled = write(tmp_path / "tracks", person("a"), person("b", subject="S2"))
     small = ["lifter.filter_widths=[3]", "lifter.channels=16", "optimization.epochs=2", "optimization.batch_size=32"]
     small += [f"labeled={labeled}", "data.validation_subjects=[S2]", "resources.cpus_per_worker=1"]
@@ -97,12 +109,7 @@ def test_label_train_and_tune_run_there_as_they_would_here(ready, make_video, tm
     assert (tmp_path / "search" / "best.yaml").is_file()
 
     code, out = submit(ready, "list")
-    assert (code, [out.count(f" {job} ") for job in ("label", "train", "tune")]) == (0, [1, 1, 1])
-    code, out = submit(ready, "status", labeling)
-    assert code == 0
-    assert "state    succeeded" in out
-    assert "python -m jobs.label videos=" in out
-    assert "frames       40 in" in submit(ready, "logs", labeling, "follow=false")[1]
+    assert (code, [out.count(f" {job} ") for job in ("train", "tune")]) == (0, [1, 1])
 
 
 def test_a_job_ends_with_its_own_exit_code(ready, tmp_path):

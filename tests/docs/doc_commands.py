@@ -1,8 +1,9 @@
-"""The commands of the documentation, and what can be checked of one without running it."""
+"""The commands and snippets of the documentation, and what can be checked of a command without running it."""
 
 import importlib
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from jobs.command_line.job_list import config_class
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), ROOT / "cluster" / "README.md"]
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), ROOT / "cluster" / "README.md"]
 )
 # What a line begins with that is a command.
 PROGRAMS = (
@@ -19,6 +20,29 @@ PROGRAMS = (
     *("docker", "kind", "kubectl", "helm", "aws", "gcloud"),
 )
 _COMMAND = re.compile(rf"(?:[A-Z_]+=\S* )*(?:\.venv/bin/)?(?:{'|'.join(PROGRAMS)}) ")
+
+
+# A block of code between fences, a line of an indented block, or code within a sentence.
+_PART = re.compile(
+    r'^```(?P<kind>\w*)(?: title="(?P<title>[^"]+)")?\n(?P<code>.*?)^```$'
+    r"|^ {4,}(?P<line>\S[^\n]*)$|`(?P<inline>[^`]+)`",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A block of code of a page.
+
+    Attributes:
+        kind: The language, such as "python".
+        title: The name of the file that it is; empty if it is none.
+        code: The lines.
+    """
+
+    kind: str
+    title: str
+    code: str
 
 
 @dataclass(frozen=True)
@@ -41,16 +65,19 @@ class Command:
 
 def commands(page: Path) -> list[Command]:
     """The commands of a page in their order: the lines of its blocks of code, and those within its sentences."""
-    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-    text = text.replace("\\\n", " ")
-    found = re.finditer(r"^ {4,}(?P<line>\S.*)$|`(?P<inline>[^`]+)`", text, re.MULTILINE)
-    spoken = (" ".join((match["line"] or match["inline"]).split()) for match in found)
-    written = (re.sub(r"\s#\s.*", "", line) for line in spoken)
-    return [
-        Command(page.relative_to(ROOT).as_posix(), re.sub(r"^(?:[A-Z_]+=\S* )*(?:\.venv/bin/)?", "", line))
-        for line in written
-        if _COMMAND.match(line)
-    ]
+    return [step for step in steps(page) if isinstance(step, Command)]
+
+
+def steps(page: Path) -> Iterator[Command | Snippet]:
+    """The commands of a page and its blocks between fences, in their order."""
+    for part in _PART.finditer(page.read_text("utf-8").replace("\\\n", " ")):
+        if part["code"] is not None:
+            yield Snippet(part["kind"], part["title"] or "", part["code"])
+            continue
+        line = re.sub(r"\s#\s.*", "", " ".join((part["line"] or part["inline"]).split()))
+        if _COMMAND.match(line):
+            text = re.sub(r"^(?:[A-Z_]+=\S* )*(?:\.venv/bin/)?", "", line)
+            yield Command(page.relative_to(ROOT).as_posix(), text)
 
 
 def check(words: list[str]) -> None:

@@ -10,14 +10,13 @@ import contextlib
 import io
 import json
 import re
-import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from doc_commands import PAGES, ROOT, Command, check, commands, job_commands
+from docs.doc_commands import PAGES, ROOT, Command, check, commands, job_commands
+from docs.doc_stories import NOT_RUN, Step, checked, listed, really, reason
 from evaluate.lifter_samples import write_lifter
 from register.registry_samples import coco_lifter
 from tracks.track_samples import make_track, write_tracks
@@ -25,7 +24,6 @@ from train.training_samples import person, write
 
 from jobs.command_line.arguments import plugin_config, read_config
 from jobs.command_line.job_list import config_class, job_names
-from jobs.command_line.main import main, run_job
 from jobs.command_line.recipes import recipe_names, recipe_path
 from jobs.command_line.submit_arguments import read_submit_config
 from pipelines.lifters.checkpoint import save_lifter
@@ -35,66 +33,11 @@ from pipelines.synthetic.truth import load_truth
 from pipelines.tune.best_files import write_best
 from pipelines.tune.ranking import Ranking
 from pipelines.tune.trial_records import TrialRecord
+from schemas import __version__
 from schemas.configs.tune import TuneConfig
 from schemas.layouts import layout, shared_joints
 
-# Commands that are not run, by how they begin, and why.
-NOT_RUN = {
-    "make demo": "minutes: tests/jobs/test_demo.py runs it with three people",
-    **dict.fromkeys(("make test", "make test-fast", "make test-slow", "make coverage"), "runs the tests, this one too"),
-    "raylift fit_noise": "minutes: tests/jobs/test_demo.py runs it on the people of the demo",
-    "make docs": "minutes: .ci/run runs it",
-    "pip install": "needs the network",
-    "pre-commit install": "needs the network, and changes the clone",
-    "python docs/draw_architecture.py": "changes the clone: tests/docs/test_architecture.py compares what it draws",
-    "python -m jobs.NAME": "stands for every job",
-    "raylift NAME": "stands for every job",
-    "raylift compare cmu_semi mocap=FILE": "minutes, on a file that does not come with Raylift",
-    "raylift label …": "stands for any command of the job",
-    "raylift fetch_weights": "needs the network",
-    "raylift submit": "needs a cluster: its command line is checked",
-    "mlflow models serve": "serves until it is stopped: tests/register/test_serving.py asks such a server",
-    "export": "is for a cluster",
-    **dict.fromkeys(("docker", "kind", "kubectl", "helm", "mkdir", "ls"), "needs Docker and Kubernetes"),
-    **dict.fromkeys(("ray", "aws", "gcloud"), "needs a cluster in a cloud"),
-}
-
-Step = Callable[[Command], None]
-
-
-def reason(command: Command) -> str | None:
-    """Why a command is not run; None if it is."""
-    return next((why for begin, why in NOT_RUN.items() if f"{command.text} ".startswith(f"{begin} ")), None)
-
-
-def really(*smaller: str) -> Step:
-    """Run a command; fields that make it smaller come last."""
-
-    def step(command: Command) -> None:
-        _, job, *arguments = command.words
-        assert run_job(job, [*arguments, *smaller]) == 0, command.text
-
-    return step
-
-
-def listed(command: Command) -> None:
-    """Run a command that is no job."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", command.words)
-        assert main() == 0
-
-
-def checked(before: Callable[[], object] | None = None, leaves: Callable[[], object] | None = None) -> Step:
-    """Check a command and what it reads; `leaves` then writes what it would have written."""
-
-    def step(command: Command) -> None:
-        if before:
-            before()
-        check(command.words[1:])
-        if leaves:
-            leaves()
-
-    return step
+WALKS = sorted(page.relative_to(ROOT).as_posix() for page in (ROOT / "docs" / "walks").glob("*.md"))
 
 
 def tell(page: str, story: dict[str, Step]) -> None:
@@ -180,6 +123,21 @@ def test_the_commands_of_the_readme(folder, make_video, capfd):
     assert "tracks   linked: 12 in 1 files" in capfd.readouterr().out
 
 
+def test_what_the_readme_shows_from_keypoints_to_a_model_is_run_in_a_walk():
+    sections = (ROOT / "README.md").read_text("utf-8").partition("## From keypoints to 3D")[2].partition("## Jobs")[0]
+    walked = {command.text for command in ALL if command.page in WALKS}
+    readme = [c.text for c in ALL if c.page == "README.md" and c.text.partition(" \\")[0][:40] in sections]
+    shown = [text for text in readme if text.startswith("raylift ") and "mocap=FILE" not in text]
+    assert len(shown) == 8
+    assert [text for text in shown if text not in walked] == []
+
+
+def test_the_picture_of_the_joints_has_their_numbers():
+    picture = (ROOT / "docs" / "h36m17.svg").read_text("utf-8")
+    named = re.findall(r">(\d+) (\w+)</text>", picture)
+    assert named == [(str(number), joint) for number, joint in enumerate(layout("h36m17").joints)]
+
+
 def test_the_snippet_of_the_readme_reads_tracks(folder):
     write_tracks(folder / "out" / "tracks" / "a.parquet", [make_track("a", 12)])
     (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
@@ -187,6 +145,11 @@ def test_the_snippet_of_the_readme_reads_tracks(folder):
     with contextlib.redirect_stdout(io.StringIO()):
         exec(snippet, known)
     assert known["keypoints"].shape == (12, 17, 2)
+
+
+def test_the_commands_about_installing(folder, capfd):
+    tell("docs/install.md", {"raylift doctor": really(), "raylift --version": listed})
+    assert capfd.readouterr().out.endswith(f"raylift {__version__}\n")
 
 
 def test_the_commands_about_the_lifter_everyday(folder, make_video):
@@ -224,13 +187,21 @@ def test_the_commands_about_other_tools(folder, make_video):
 
 
 def test_other_pages_have_no_commands_that_nothing_runs():
-    told = ("README.md", "docs/everyday.md", "docs/extending.md", "docs/search.md", "docs/ecosystem.md")
+    told = (
+        "README.md",
+        "docs/install.md",
+        "docs/everyday.md",
+        "docs/extending.md",
+        "docs/search.md",
+        "docs/ecosystem.md",
+        *WALKS,
+    )
     assert [c.text for c in ALL if c.page not in told and reason(c) is None] == []
 
 
 @pytest.mark.parametrize("command", [c for c in ALL if c.text.startswith("raylift submit")], ids=lambda c: c.text)
 def test_submitted_commands_are_understood(command):
-    line = command.text.replace("logs|status|stop", "logs")
+    line = command.text.replace("logs|status|stop", "logs").replace("my_label.yaml", "videos=s3://b/v output=s3://b/o")
     line = line.replace("label …", "label videos=s3://b/v output=s3://b/o")
     config = read_submit_config(line.split()[2:])
     assert config.job in (None, *job_names())

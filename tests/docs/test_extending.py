@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from datasets.moving_people import camera, walking
-from doc_commands import check
+from docs.doc_commands import check
 from train.training_samples import person, small, write
 
 from jobs.command_line.main import run_job
