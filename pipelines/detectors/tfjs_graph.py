@@ -160,29 +160,33 @@ def _tensors_of(node: _Node, arrays: Mapping[str, np.ndarray]) -> dict[str, Tens
 def _convolve(node: _Node, images: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     stride = node.integers("strides")[1:3]
     groups = images.shape[1] if "Depthwise" in node.operation else 1
+    padding = (0, 0)
     if node.text("padding") == "SAME":
-        images = _pad_same(images, (weight.shape[2], weight.shape[3]), stride)
-    result = functional.conv2d(images, weight, bias, stride, groups=groups)
+        left, right, top, bottom = _same_padding(images, (weight.shape[2], weight.shape[3]), stride)
+        if (left, top) == (right, bottom):
+            # The convolution pads by itself, without a copy of the image.
+            padding = (top, left)
+        else:
+            images = functional.pad(images, (left, right, top, bottom))
+    result = functional.conv2d(images, weight, bias, stride, padding, groups=groups)
     if "Relu6" in node.fused:
-        return functional.hardtanh(result, 0.0, 6.0)
-    return functional.relu(result) if "Relu" in node.fused else result
+        return functional.hardtanh_(result, 0.0, 6.0)
+    return functional.relu_(result) if "Relu" in node.fused else result
 
 
-def _pad_same(images: Tensor, kernel: tuple[int, int], stride: Sequence[int], value: float = 0.0) -> Tensor:
-    """TensorFlow's padding "SAME": an odd pixel goes to the bottom and to the right."""
+def _same_padding(images: Tensor, kernel: tuple[int, int], stride: Sequence[int]) -> tuple[int, int, int, int]:
+    """TensorFlow's padding "SAME" (left, right, top, bottom): an odd pixel goes to the bottom and to the right."""
     height, width = (
         max(0, (-(-size // step) - 1) * step + window - size)
         for size, step, window in zip(images.shape[2:], stride, kernel, strict=True)
     )
-    if not height and not width:
-        return images
-    return functional.pad(images, (width // 2, width - width // 2, height // 2, height - height // 2), value=value)
+    return width // 2, width - width // 2, height // 2, height - height // 2
 
 
 def _max_pool(node: _Node, images: Tensor) -> Tensor:
     kernel, stride = node.integers("ksize")[1:3], node.integers("strides")[1:3]
     if node.text("padding") == "SAME":
-        images = _pad_same(images, (kernel[0], kernel[1]), stride, value=-torch.inf)
+        images = functional.pad(images, _same_padding(images, (kernel[0], kernel[1]), stride), value=-torch.inf)
     return functional.max_pool2d(images, kernel, stride)
 
 
