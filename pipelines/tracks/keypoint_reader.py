@@ -157,7 +157,9 @@ def by_file(tracks: Iterable[TrackInfo]) -> dict[str, list[TrackInfo]]:
 def _files(uri: str) -> list[str]:
     fs, path = storage.filesystem(uri)
     if not fs.exists(path):
-        raise UserError(f"{uri}: no such file or folder; give the tracks/ folder of an output of jobs.label")
+        raise UserError(
+            f"{uri}: no such file or folder; give the tracks/ folder of an output of jobs.label or jobs.import_poses"
+        )
     if not fs.isdir(path):
         return [uri]
     files = storage.list_folder(uri, ".parquet")
