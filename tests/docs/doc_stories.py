@@ -25,7 +25,7 @@ NOT_RUN = {
     "raylift fetch_weights": "needs the network",
     "raylift submit": "needs a cluster: its command line is checked",
     "mlflow models serve": "serves until it is stopped: tests/register/test_registered_model.py asks such a server",
-    "mlflow ui": "serves until it is stopped",
+    **dict.fromkeys(("mlflow ui", "mlflow server"), "serves until it is stopped"),
     "export": "is for a cluster, or sets what tests set for themselves",
     **dict.fromkeys(("docker", "kind", "kubectl", "helm", "mkdir", "ls"), "needs Docker and Kubernetes"),
     **dict.fromkeys(("ray", "aws", "gcloud"), "needs a cluster in a cloud"),
