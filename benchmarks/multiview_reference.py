@@ -18,15 +18,14 @@ The file: `positions` (people, frames, 12 limb joints, 3) in metres of the calib
 
 import itertools
 import sys
-import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import torch
 
+from pipelines.calibration.camera import Camera
+from pipelines.calibration.read import read_cameras
 from pipelines.detectors.blazepose.detector import BlazePose, BlazePoseConfig
 from pipelines.detectors.movenet.detector import MoveNet, MoveNetConfig
 from pipelines.pose.people import People
@@ -43,50 +42,6 @@ MIN_DEPTH_M = 1.0
 # A combination of people of several views is one person if the views disagree less; each further view is worth some
 # pixels.
 MATCH_PX, VIEW_BONUS_PX = 12.0, 2.0
-
-
-@dataclass(frozen=True)
-class View:
-    """A calibrated camera. World to camera is `rotation @ point + translation`, metres."""
-
-    name: str
-    rotation: np.ndarray
-    translation: np.ndarray
-    matrix: np.ndarray
-    distortion: np.ndarray
-
-    def rays(self, points_px: np.ndarray) -> np.ndarray:
-        """Undistorted image points (…, 2) at depth 1."""
-        flat = np.ascontiguousarray(points_px, np.float64).reshape(-1, 1, 2)
-        return cv2.undistortPoints(flat, self.matrix, self.distortion).reshape(points_px.shape)
-
-    def project(self, points: np.ndarray) -> np.ndarray:
-        """World points (…, 3), metres, to pixels (…, 2)."""
-        flat = np.ascontiguousarray(points, np.float64).reshape(-1, 1, 3)
-        angles, _ = cv2.Rodrigues(self.rotation)
-        pixels, _ = cv2.projectPoints(flat, angles, self.translation, self.matrix, self.distortion)
-        return pixels.reshape(*points.shape[:-1], 2)
-
-
-def read_qualisys(file: Path) -> list[View]:
-    """The cameras of a Qualisys calibration: positions in mm, image points in 1/64 px, cameras that look along -z."""
-    views = []
-    cameras = ElementTree.parse(file).getroot().find("cameras")  # noqa: S314 (a file of one's own)
-    for camera in cameras if cameras is not None else ():
-        transform, intrinsic = camera.find("transform"), camera.find("intrinsic")
-        assert transform is not None
-        assert intrinsic is not None
-        axes = [[float(transform.attrib[f"r{row}{column}"]) for column in (1, 2, 3)] for row in (1, 2, 3)]
-        rotation = np.diag([1.0, -1.0, -1.0]) @ np.array(axes)
-        centre = np.array([float(transform.attrib[axis]) for axis in "xyz"]) / 1000
-        value = {name: float(intrinsic.attrib[name]) for name in intrinsic.attrib}
-        fx, fy, cx, cy = (value[name] / 64 for name in ("focalLengthU", "focalLengthV", "centerPointU", "centerPointV"))
-        radial = [value[f"radialDistortion{power}"] for power in (1, 2, 3)]
-        tangential = [value["tangentalDistortion1"], value["tangentalDistortion2"]]
-        distortion = np.array([*radial[:2], *tangential, radial[2]])
-        matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
-        views.append(View(camera.attrib["serial"], rotation, -rotation @ centre, matrix, distortion))
-    return views
 
 
 def detect(video: Path) -> tuple[list[np.ndarray], np.ndarray]:
@@ -110,7 +65,7 @@ def keypoints_of(people: People) -> np.ndarray:
     return np.where(people.keypoint_scores[:, LIMBS, None] > 0.2, keypoints, np.nan)
 
 
-def triangulate(views: list[View], keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def triangulate(views: list[Camera], keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Robust triangulation of each joint.
 
     Args:
@@ -143,7 +98,7 @@ def triangulate(views: list[View], keypoints: np.ndarray) -> tuple[np.ndarray, n
     return positions, residuals
 
 
-def least_squares(views: list[View], rays: np.ndarray) -> np.ndarray:
+def least_squares(views: list[Camera], rays: np.ndarray) -> np.ndarray:
     """The point nearest to some rays (direct linear transform; Hartley and Zisserman, section 12.2)."""
     rows = []
     for view, (x, y) in zip(views, rays, strict=True):
@@ -153,7 +108,7 @@ def least_squares(views: list[View], rays: np.ndarray) -> np.ndarray:
     return point[:3] / point[3]
 
 
-def distances(views: list[View], keypoints: np.ndarray, point: np.ndarray, rows: list[int]) -> np.ndarray:
+def distances(views: list[Camera], keypoints: np.ndarray, point: np.ndarray, rows: list[int]) -> np.ndarray:
     """How far the projections of a point are from some rows' keypoints, px; infinite behind a camera."""
     result = []
     for row in rows:
@@ -162,7 +117,7 @@ def distances(views: list[View], keypoints: np.ndarray, point: np.ndarray, rows:
     return np.array(result)
 
 
-def match(views: list[View], people: list[np.ndarray], taken: list[set[int]]) -> np.ndarray | None:
+def match(views: list[Camera], people: list[np.ndarray], taken: list[set[int]]) -> np.ndarray | None:
     """The pose of the next person of a frame that is seen in at least three views; marks its detections as taken."""
     best: tuple[float, tuple[int, ...], np.ndarray] | None = None
     choices = [[i for i in range(len(found)) if i not in of] + [-1] for found, of in zip(people, taken, strict=True)]
@@ -185,7 +140,7 @@ def match(views: list[View], people: list[np.ndarray], taken: list[set[int]]) ->
     return best[2]
 
 
-def disagreement(views: list[View], chosen: list[int], keypoints: np.ndarray, positions: np.ndarray) -> float:
+def disagreement(views: list[Camera], chosen: list[int], keypoints: np.ndarray, positions: np.ndarray) -> float:
     """How far the keypoints of some views are from a pose that was triangulated from them, px: mean over all of them.
 
     What is farther away than agreement counts as that far, and so does a joint that was not triangulated.
@@ -199,9 +154,9 @@ def disagreement(views: list[View], chosen: list[int], keypoints: np.ndarray, po
     return float(misses.mean())
 
 
-def follow(views: list[View], people: list[np.ndarray], last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def follow(views: list[Camera], people: list[np.ndarray], last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The pose of a person in a frame, by the detections that are nearest to the pose of the frame before."""
-    rows: list[View] = []
+    rows: list[Camera] = []
     keypoints = []
     for view, found in zip(views, people, strict=True):
         expected = view.project(last)
@@ -219,7 +174,7 @@ def follow(views: list[View], people: list[np.ndarray], last: np.ndarray) -> tup
 
 def main(folder: Path, output: Path) -> None:
     """Make the reference and print how well its rays agree."""
-    views = read_qualisys(folder / "calibration.qca.txt")
+    views = read_cameras(str(folder / "calibration.qca.txt"))
     detected = [detect(folder / f"{view.name}.mp4") for view in views]
     frames = min(len(found) for found, _ in detected)
     by_frame = [[found[frame] for found, _ in detected] for frame in range(frames)]
@@ -247,18 +202,29 @@ def main(folder: Path, output: Path) -> None:
         views=np.array([view.name for view in views]),
         rotations=np.stack([view.rotation for view in views]),
         translations=np.stack([view.translation for view in views]),
-        matrices=np.stack([view.matrix for view in views]),
-        distortions=np.stack([view.distortion for view in views]),
+        matrices=np.stack([matrix(view) for view in views]),
+        distortions=np.stack([distortion(view) for view in views]),
         visible=np.array([[is_visible(view, positions) for view in views] for positions, _ in people]),
     )
 
 
-def is_visible(view: View, positions: np.ndarray) -> bool:
-    """Whether a camera shows most of a person; the picture is about twice as wide and high as its principal point."""
+def matrix(view: Camera) -> np.ndarray:
+    """The camera matrix, px."""
+    lens = view.intrinsics
+    return np.array([[lens.fx, 0, lens.cx], [0, lens.fy, lens.cy], [0, 0, 1.0]])
+
+
+def distortion(view: Camera) -> np.ndarray:
+    """The coefficients in OpenCV's order."""
+    return np.array([getattr(view.intrinsics, name) for name in ("k1", "k2", "p1", "p2", "k3")])
+
+
+def is_visible(view: Camera, positions: np.ndarray) -> bool:
+    """Whether a camera shows most of a person."""
     points = positions[np.isfinite(positions).all(-1)]
     if ((points @ view.rotation.T + view.translation)[:, 2] < MIN_DEPTH_M).any():
         return False
-    pixels, size = view.project(points), 2 * view.matrix[:2, 2]
+    pixels, size = view.project(points), (view.width or 0, view.height or 0)
     return bool(((pixels > 0) & (pixels < size)).all(1).mean() > 0.8)
 
 

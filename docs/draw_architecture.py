@@ -17,7 +17,7 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 FLOOR_2 = frozenset(
     [
         *("label", "lift", "evaluate", "evaluate_detector", "import_poses", "register"),
-        *("train", "train_detector", "training", "tune", "mlflow_runs", "ray_cluster"),
+        *("train", "train_detector", "training", "triangulate", "tune", "mlflow_runs", "ray_cluster"),
     ]
 )
 # Pixels.

@@ -29,6 +29,7 @@ WRITERS = {
     "raylift.search.report": "tune",
     "raylift.lift": "lift",
     "raylift.import": "import_poses",
+    "raylift.triangulate": "triangulate",
     "raylift.metrics": "evaluate",
     "raylift.detector_metrics": "evaluate_detector",
     "raylift.comparison": "compare",

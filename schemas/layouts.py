@@ -145,6 +145,13 @@ _LIMBS12 = JointLayout(
     (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
 )
 
+# The same with the middles of hips and shoulders, of which the first is the root that poses in space need.
+_LIMBS14 = JointLayout(
+    "limbs14",
+    ("mid_hip", "mid_shoulder", *_LIMBS12.joints),
+    (-1, 0, 1, 1, 2, 3, 4, 5, 0, 0, 8, 9, 10, 11),
+)
+
 # OpenPose's middle joints are the means of shoulders and hips of its training data; its eyes and ears are COCO's.
 _BODY25 = JointLayout(
     "body25",
@@ -181,7 +188,7 @@ LAYOUTS: MappingProxyType[str, JointLayout] = MappingProxyType(
     {
         layout.name: layout
         for layout in (
-            *(_COCO17, _H36M17, _MPII16, _HUMANEVA15, _BLAZEPOSE33, _LIMBS12),
+            *(_COCO17, _H36M17, _MPII16, _HUMANEVA15, _BLAZEPOSE33, _LIMBS12, _LIMBS14),
             *(_BODY25, _OPENPOSE18, _HALPE26),
         )
     }

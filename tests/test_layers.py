@@ -17,7 +17,7 @@ SOURCES = sorted(f for top in ("schemas", "pipelines", "jobs") for f in (ROOT / 
 FLOOR_2 = frozenset(
     (
         *("label", "lift", "evaluate", "evaluate_detector", "import_poses", "register"),
-        *("train", "train_detector", "training", "tune", "mlflow_runs", "ray_cluster"),
+        *("train", "train_detector", "training", "triangulate", "tune", "mlflow_runs", "ray_cluster"),
     )
 )
 
@@ -36,7 +36,7 @@ IMPORTERS = {
     "ray": (
         *("pipelines/ray_cluster/", "pipelines/training/", "pipelines/tune/", "pipelines/train_detector/"),
         # The stages of these jobs are plain classes; only the file that chains them knows Ray.
-        *(f"pipelines/{job}/pipeline.py" for job in ("label", "lift", "evaluate_detector")),
+        *(f"pipelines/{job}/pipeline.py" for job in ("label", "lift", "evaluate_detector", "triangulate")),
         "pipelines/train/worker.py",
     ),
     "torch": ("pipelines/",),

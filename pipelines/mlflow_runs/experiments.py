@@ -14,6 +14,7 @@ _TEXT = """Runs of Raylift: 2D keypoints of video, and lifters that make 3D pose
 |---|---|
 | `label` | a detector run over videos; the result is keypoint tracks |
 | `import_poses`, `import_keypoints` | tracks made of motion capture, or of keypoints of other systems |
+| `triangulate` | labeled tracks made of several calibrated views |
 | `train`, `compare` | lifters in training, each epoch a step |
 | `tune` | a search; its trials are its children |
 | `evaluate` | a lifter scored by the protocols of the field |

@@ -14,7 +14,7 @@ from schemas.errors import UserError
 from schemas.plain_yaml import load_plain
 
 # The jobs that write tracks, by the format of their reports.
-_WRITERS = {"raylift.report": "label", "raylift.import": "import_poses"}
+_WRITERS = {"raylift.report": "label", "raylift.import": "import_poses", "raylift.triangulate": "triangulate"}
 DIGEST_TAG = "raylift.digest"
 
 

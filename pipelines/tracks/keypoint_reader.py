@@ -29,7 +29,7 @@ _TRACKS = row_files.RowFormat(
 )
 _LABELS = ("positions", "positions_layout")
 # Columns that files of earlier versions lack, and nobody here needs.
-_UNREAD = ("swapped", "shots", "still")
+_UNREAD = ("swapped", "shots", "still", "label_residuals_px", "label_views")
 _SURVEYED = (
     *("track_id", "frames", "subject", "action", "camera", "width", "fps"),
     *("layout", "positions_layout", "intrinsics_provenance"),

@@ -54,6 +54,16 @@ TRACKS = pa.schema(
         pa.field("up", pa.list_(pa.float32()), metadata={"meaning": "unit vector, camera space; null if unknown"}),
         pa.field("shots", pa.list_(pa.int32()), metadata={"meaning": "cuts before each frame; null if unknown"}),
         pa.field("still", pa.bool_(), metadata={"meaning": "nothing moves in its shots; null if unknown"}),
+        pa.field(
+            "label_residuals_px",
+            pa.list_(pa.float32()),
+            metadata={"unit": "px", "shape": "frames,joints of positions; null if unknown"},
+        ),
+        pa.field(
+            "label_views",
+            pa.list_(pa.int32()),
+            metadata={"meaning": "views that agree on each position", "shape": "as label_residuals_px"},
+        ),
         # The layout of `positions`: motion capture has other joints than detectors.
         pa.field("positions_layout", pa.string()),
     ]

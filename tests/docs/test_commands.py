@@ -15,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calibration.rigs import toml
 from docs.doc_commands import PAGES, ROOT, Command, check, commands, job_commands
 from docs.doc_stories import NOT_RUN, Step, checked, listed, really, reason
 from evaluate.lifter_samples import write_lifter
 from register.registry_samples import coco_lifter
 from tracks.track_samples import make_track, write_tracks
 from train.training_samples import person, write
+from triangulation.scenes import rig, seen, walk_of_limbs
 
 from jobs.command_line.arguments import plugin_config, read_config
 from jobs.command_line.job_list import config_class, job_names
@@ -183,7 +185,15 @@ def test_the_commands_about_other_tools(folder, make_video):
             "pose_keypoints_2d": [value for n in range(25) for value in (20.0 + frame + 3 * n, 10.0 + 4 * n, 0.9)]
         }
         (folder / "json" / f"walk_{frame:012}_keypoints.json").write_text(json.dumps({"people": [person]}))
-    tell("docs/ecosystem.md", {"raylift import_keypoints": really(), "raylift doctor": really()})
+    views = [view for one in rig(3) for view in seen(one, [walk_of_limbs()]).tracks]
+
+    def label_views() -> None:
+        write_tracks(folder / "out/views/tracks/a.parquet", views)
+        (folder / "Calib.toml").write_text(toml(rig(3)))
+
+    steps = {"raylift import_keypoints": really(), "raylift doctor": really(), "raylift triangulate": really()}
+    films = partial(make_video, folder / "views" / "cam01.mp4", frames=5)
+    tell("docs/ecosystem.md", {**steps, "raylift label": checked(before=films, leaves=label_views)})
 
 
 def test_other_pages_have_no_commands_that_nothing_runs():

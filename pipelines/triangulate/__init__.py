@@ -1,0 +1,1 @@
+"""The job from tracks of several calibrated views to labeled tracks."""

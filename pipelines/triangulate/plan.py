@@ -1,0 +1,81 @@
+"""Which tracks are views of one session: videos whose names differ by their camera alone."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipelines.calibration.camera import Camera
+from pipelines.io import storage
+from pipelines.io.file_names import file_name
+from pipelines.io.shards import digest
+from pipelines.tracks.keypoint_reader import TrackInfo, by_file, survey
+from schemas.errors import UserError
+from schemas.job_config import listed
+
+SESSION = "{session}"
+
+
+@dataclass(frozen=True)
+class Session:
+    """Views of one scene.
+
+    Attributes:
+        name: What its files are called.
+        tracks: The tracks of each view, by the name of its camera.
+    """
+
+    name: str
+    tracks: Mapping[str, Sequence[TrackInfo]]
+
+    @property
+    def data(self) -> str:
+        """A hash of its tracks."""
+        return digest(sorted((camera, track.track_id) for camera, of in self.tracks.items() for track in of))
+
+
+def sessions_of(tracks: str | Sequence[str], cameras: Sequence[Camera]) -> list[Session]:
+    """The sessions of some tracks, by name.
+
+    Args:
+        tracks: Where the tracks are.
+        cameras: The cameras, if all sessions have the same; their names are looked for in those of the videos.
+
+    Raises:
+        UserError: There are no tracks, or none that another view belongs to.
+    """
+    names = {camera.name for camera in cameras}
+    sessions: dict[tuple[str, str], dict[str, list[TrackInfo]]] = {}
+    for video, track in _with_videos(survey(tracks)):
+        camera, key = _place(video, track.camera, names)
+        sessions.setdefault(key, {}).setdefault(camera, []).append(track)
+    if not any(len(views) > 1 for views in sessions.values()):
+        videos = ", ".join(sorted("/".join(filter(None, key)) for key in sessions)[:3])
+        known = f"the calibration has {', '.join(sorted(names))}; " if names else ""
+        raise UserError(
+            f"tracks={', '.join(listed(tracks))}: no two videos are views of one session ({videos}); {known}"
+            "name videos by their cameras, or give the column camera in the manifest of label"
+        )
+    called = [file_name(key[1] or key[0].rpartition("/")[2] or "session") for key in sessions]
+    return [
+        Session(name if called.count(name) == 1 else f"{name}-{digest(key)[:8]}", views)
+        for name, (key, views) in zip(called, sessions.items(), strict=True)
+    ]
+
+
+def _with_videos(tracks: Sequence[TrackInfo]) -> list[tuple[str, TrackInfo]]:
+    found = []
+    for file, of in by_file(tracks).items():
+        videos = storage.read_table(file, ["video"])["video"].to_pylist()
+        found += [(videos[track.row], track) for track in of]
+    return found
+
+
+def _place(video: str, camera: str | None, names: set[str]) -> tuple[str, tuple[str, str]]:
+    """(camera, (folder, rest of the name)) of a video."""
+    folder, _, name = video.rstrip("/").rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    known = camera if camera is not None and (not names or camera in names) else None
+    words = [word for word in re.split(r"[-_. ]+", stem) if word in names]
+    name = known or (stem if stem in names or len(words) != 1 else words[0])
+    rest = re.sub(rf"(^|[-_. ]+){re.escape(name)}(?=$|[-_. ])", "", stem).strip("-_. ")
+    return name, (folder, rest)

@@ -1,0 +1,183 @@
+"""The people of a scene as labeled tracks: one for each camera that saw them, positions in its own space."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int
+
+from pipelines.datasets.pose_source import digest
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.triangulation.scene import PersonInSpace, Scene, runs
+from pipelines.triangulation.views import View
+from schemas.layouts import layout
+
+LABELS = layout("limbs14")
+# Shorter stretches of whole poses are of no use to a lifter, s.
+_SHORTEST_S = 0.3
+# A frame lies between two of the common times, or beyond their ends by rounding alone.
+_NEAR = 0.501
+# The direction in which people stand is an axis of the world if it is this near to it, as a cosine.
+_UPRIGHT = 0.94
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """A labeled track with the quality of its labels.
+
+    Attributes:
+        track: The track; its positions are those of `LABELS`.
+        residuals_px: How far the keypoints that agree are from the projected joint, median, px; NaN where a gap was
+            bridged.
+        views: How many views agree; 0 where a gap was bridged.
+    """
+
+    track: KeypointTrack
+    residuals_px: Float32[np.ndarray, "frames joints"]
+    views: Int[np.ndarray, "frames joints"]
+
+    def to_row(self) -> dict[str, Any]:
+        """The row of the tracks format."""
+        quality = {"label_residuals_px": np.ravel(self.residuals_px), "label_views": np.ravel(self.views)}
+        return self.track.to_row() | quality
+
+
+def labeled_tracks(scene: Scene, session: str) -> Iterator[Labeled]:
+    """All tracks of a scene: view by view, each person's stretches of frames in which all joints are known.
+
+    Args:
+        scene: The scene.
+        session: Its name, which people get who have none.
+    """
+    up = _up(scene)
+    middles = [_with_middles(person) for person in scene.people]
+    for number, view in enumerate(scene.views):
+        for person, (positions, residuals, views) in enumerate(middles):
+            of = _own_frames(view, scene, scene.people[person].chosen[number], scene.offsets_s[number])
+            if of is None:
+                continue
+            track, places = of
+            world = between(positions, places)
+            nearest = np.rint(places).astype(int)
+            for first, stop in _stretches(np.asarray(np.isfinite(world).all((1, 2))), _frame_numbers(track)):
+                if (stop - first) / max(track.fps, 1e-6) < _SHORTEST_S:
+                    continue
+                at = slice(first, stop)
+                labeled = _labeled(track, at, view, world[at], up, person, session)
+                quality = residuals[nearest[at]].astype(np.float32), views[nearest[at]].astype(np.int32)
+                yield Labeled(labeled, *quality)
+
+
+def _stretches(whole: np.ndarray, numbers: np.ndarray) -> Iterator[tuple[int, int]]:
+    """(first, stop) of whole poses whose frames follow each other."""
+    for first, stop in runs(whole):
+        cuts = first + 1 + np.flatnonzero(np.diff(numbers[first:stop]) != 1)
+        yield from itertools.pairwise([first, *cuts.tolist(), stop])
+
+
+def _with_middles(person: PersonInSpace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions, residuals and views of the joints of `LABELS`; a middle is as good as the worse of its two."""
+    limbs = list(LABELS.joints[2:])
+    pairs = [[limbs.index(f"{side}_{part}") for side in ("left", "right")] for part in ("hip", "shoulder")]
+    middles = np.stack([person.positions[:, pair].mean(1) for pair in pairs], axis=1)
+    residuals = np.stack([person.raw.residuals_px[:, pair].max(1) for pair in pairs], axis=1)
+    views = np.stack([person.raw.views[:, pair].min(1) for pair in pairs], axis=1)
+    return (
+        np.concatenate([middles, person.positions], axis=1),
+        np.concatenate([residuals, person.raw.residuals_px], axis=1),
+        np.concatenate([views, person.raw.views], axis=1),
+    )
+
+
+def _own_frames(
+    view: View, scene: Scene, chosen: Int[np.ndarray, " frames"], offset_s: float
+) -> tuple[KeypointTrack, Float64[np.ndarray, " own"]] | None:
+    """The camera's own frames of a person, and where they lie among the common times; None if there are none."""
+    parts, places = [], []
+    for number, track in enumerate(view.tracks):
+        at = (track.timestamps_s + offset_s - scene.times_s[0]) / scene.step_s
+        near = np.clip(np.rint(at).astype(int), 0, len(chosen) - 1)
+        kept = (abs(at - near) <= _NEAR) & (chosen[near] == number)
+        at = np.clip(at, 0, len(chosen) - 1)
+        parts.append((track, kept))
+        places.append(at[kept])
+    order = np.argsort(np.concatenate(places), kind="stable")
+    if not len(order):
+        return None
+    track = _joined(parts, order)
+    # Of two tracks that are one person at one time, the first is kept.
+    numbers = _frame_numbers(track)
+    single = np.append(True, np.diff(numbers) > 0)
+    return _frames(track, single), np.concatenate(places)[order][single]
+
+
+def _joined(parts: Sequence[tuple[KeypointTrack, np.ndarray]], order: np.ndarray) -> KeypointTrack:
+    """Some frames of several tracks as one."""
+    first = next(track for track, kept in parts if kept.any())
+    arrays = {name: np.concatenate([getattr(track, name)[kept] for track, kept in parts])[order] for name in _ARRAYS}
+    return replace(first, positions=None, **arrays)
+
+
+_ARRAYS = ("timestamps_s", "boxes", "box_scores", "keypoints", "scores", "interpolated")
+
+
+def _frames(track: KeypointTrack, kept: np.ndarray) -> KeypointTrack:
+    return replace(track, **{name: getattr(track, name)[kept] for name in _ARRAYS})
+
+
+def _frame_numbers(track: KeypointTrack) -> np.ndarray:
+    """Numbers of frames, by their times; the step is that of most frames."""
+    times = track.timestamps_s
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    return np.rint((times - times[0]) / max(step, 1e-6)).astype(int)
+
+
+def _labeled(
+    track: KeypointTrack,
+    at: slice,
+    view: View,
+    world: Float64[np.ndarray, "frames joints 3"],
+    up: Float64[np.ndarray, " 3"],
+    person: int,
+    session: str,
+) -> KeypointTrack:
+    start = round(float(track.timestamps_s[at][0]) * track.fps) if np.isfinite(track.fps) else at.start
+    return replace(
+        _frames(track, np.arange(len(track))[at]),
+        track_id=digest([track.video, "triangulated", session, person, start]),
+        subject=track.subject or f"{session} {person + 1}",
+        camera=track.camera or view.camera.name,
+        person=person,
+        start_frame=start,
+        intrinsics=view.camera.intrinsics,
+        intrinsics_provenance="calibrated",
+        positions=view.camera.to_camera(world).astype(np.float32),
+        positions_layout=LABELS.name,
+        up=(view.camera.rotation @ up).astype(np.float32),
+    )
+
+
+def between(values: Float64[np.ndarray, "frames joints 3"], places: Float64[np.ndarray, " own"]) -> np.ndarray:
+    """Values between frames, interpolated linearly; places that are whole take one frame alone."""
+    before = np.floor(places + 1e-3).astype(int)
+    share = np.clip(places - before, 0, 1)
+    after = np.where(share < 1e-3, before, np.minimum(before + 1, len(values) - 1))
+    return values[before] + share[:, None, None] * (values[after] - values[before])
+
+
+def _up(scene: Scene) -> Float64[np.ndarray, " 3"]:
+    """The direction away from the ground, from how people stand; an axis of the world if it is near to one."""
+    directions = []
+    for person in scene.people:
+        ends = [
+            person.positions[:, [LABELS.joints[2:].index(f"{side}_{part}") for side in ("left", "right")]].mean(1)
+            for part in ("ankle", "shoulder")
+        ]
+        directions.append(ends[1] - ends[0])
+    along = np.concatenate(directions)
+    mean = np.nanmedian(along / np.linalg.norm(along, axis=1, keepdims=True), axis=0)
+    mean = mean / np.linalg.norm(mean)
+    axis = int(np.argmax(abs(mean)))
+    return np.sign(mean[axis]) * np.eye(3)[axis] if abs(mean[axis]) > _UPRIGHT else mean

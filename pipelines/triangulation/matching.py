@@ -1,0 +1,112 @@
+"""Who is who in the views: tracks that meet in space are one person."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64, Int
+from scipy.ndimage import uniform_filter1d
+from scipy.optimize import linear_sum_assignment
+
+from pipelines.triangulation.epipolar import distances_px
+from pipelines.triangulation.views import Sampled
+
+# Tracks whose joints miss each other's epipolar lines by more than this share of a person's height are two people.
+_SAME = 0.03
+# A detection that is farther from a person's projected joints, as a share of the height, is of somebody else.
+_REACH = 0.15
+# Frames of a pair of tracks that are compared; more do not change the result.
+_COMPARED = 90
+# Tracks that share fewer joints say nothing about each other.
+_FEWEST = 20
+
+Person = dict[int, list[int]]
+"""The tracks of a person: numbers by the number of their view."""
+
+
+def pair_cost(first: Sampled, second: Sampled, one: int, other: int) -> float:
+    """How far two tracks miss each other, as a share of their heights: median over joints; NaN if not both are seen."""
+    both = (first.scores[one] > 0) & (second.scores[other] > 0)
+    frames = np.flatnonzero(both.any(-1))
+    if both.sum() < _FEWEST:
+        return np.nan
+    frames = frames[:: max(1, len(frames) // _COMPARED)]
+    both = both[frames]
+    misses = distances_px(first.camera, second.camera, first.rays[one, frames][both], second.rays[other, frames][both])
+    return float(np.median(misses[0] / first.heights[one] + misses[1] / second.heights[other]) / 2)
+
+
+def match(views: Sequence[Sampled]) -> list[Person]:
+    """The people whom at least two views saw, the longest seen first."""
+    tracks = [(view, track) for view, sampled in enumerate(views) for track in range(len(sampled.heights))]
+    costs = np.full((len(tracks), len(tracks)), np.nan)
+    for (a, (view, track)), (b, (other, second)) in itertools.combinations(enumerate(tracks), 2):
+        if view != other:
+            costs[a, b] = costs[b, a] = pair_cost(views[view], views[other], track, second)
+    groups = [{index} for index in range(len(tracks))]
+    while (pair := _closest(groups, costs, tracks, views)) is not None:
+        groups[pair[0]] |= groups.pop(pair[1])
+    people = [[tracks[index] for index in sorted(group)] for group in groups]
+    people = [person for person in people if len({view for view, _ in person}) >= 2]
+    people.sort(key=lambda person: -sum(int(views[view].present[track].sum()) for view, track in person))
+    return [
+        {view: [track for of, track in person if of == view] for view in {view for view, _ in person}}
+        for person in people
+    ]
+
+
+def _closest(
+    groups: list[set[int]], costs: np.ndarray, tracks: Sequence[tuple[int, int]], views: Sequence[Sampled]
+) -> tuple[int, int] | None:
+    """The two groups that may be one person and miss each other least; None if no two may be."""
+    best, pair = _SAME, None
+    for a, b in itertools.combinations(range(len(groups)), 2):
+        between = costs[np.ix_(sorted(groups[a]), sorted(groups[b]))]
+        if np.isnan(between).all():
+            continue
+        cost = float(np.nanmean(between))
+        if cost < best and not _conflict(groups[a], groups[b], tracks, views):
+            best, pair = cost, (a, b)
+    return pair
+
+
+def _conflict(first: set[int], second: set[int], tracks: Sequence[tuple[int, int]], views: Sequence[Sampled]) -> bool:
+    """Whether two groups have tracks that one view saw at one time: those are two people."""
+    for a, b in itertools.product(first, second):
+        (view, one), (other, two) = tracks[a], tracks[b]
+        if view == other and (views[view].present[one] & views[view].present[two]).any():
+            return True
+    return False
+
+
+def assign(
+    sampled: Sampled, people: Float64[np.ndarray, "people frames joints 3"], around: int
+) -> Int[np.ndarray, "people frames"]:
+    """Which track of a view is each person in each frame: the one nearest to the projected joints; -1 if none is.
+
+    Args:
+        sampled: The view.
+        people: Positions, world; NaN where unknown.
+        around: Frames over which distances are averaged, so that a choice lasts.
+    """
+    tracks, frames = sampled.scores.shape[:2]
+    costs = np.full((len(people), tracks, frames), np.inf)
+    for person, positions in enumerate(people):
+        misses = np.linalg.norm(sampled.camera.project(positions)[None] - sampled.keypoints, axis=-1)
+        known = np.isfinite(misses)
+        middle = np.where(known, np.minimum(misses / sampled.heights[:, None, None], 1.0), 0.0).sum(-1)
+        counted = known.sum(-1)
+        total = uniform_filter1d(middle, around, axis=-1, mode="constant") + 1e-12
+        number = uniform_filter1d(counted.astype(np.float64), around, axis=-1, mode="constant")
+        costs[person] = np.where(counted >= 4, total / np.maximum(number, 1e-9), np.inf)
+    return _choices(costs)
+
+
+def _choices(costs: Float64[np.ndarray, "people tracks frames"]) -> Int[np.ndarray, "people frames"]:
+    chosen = np.full((costs.shape[0], costs.shape[2]), -1)
+    for frame in range(costs.shape[2]):
+        capped = np.minimum(costs[..., frame], _REACH)
+        for person, track in zip(*linear_sum_assignment(capped), strict=True):
+            if costs[person, track, frame] < _REACH:
+                chosen[person, frame] = track
+    return chosen

@@ -1,0 +1,112 @@
+"""When the views were filmed relative to each other, from the motion itself: joints meet in space at one time only."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.optimize import linear_sum_assignment
+
+from pipelines.triangulation.epipolar import distances_px
+from pipelines.triangulation.views import Sampled
+from schemas.errors import UserError
+
+# Distances from epipolar lines count up to this share of a person's height.
+_CAP = 0.06
+# Frames over which joints are averaged first: the noise of single frames would otherwise favour offsets between two.
+_AVERAGED = 5
+# Frames that are compared; offsets are first tried by whole frames, then by this share of one.
+_COMPARED, _FINE = 240, 0.1
+# People who hardly move do not show when they were filmed: the least rise of the distances over the window.
+_LEAST_RISE = 0.002
+
+
+def offsets_frames(views: Sequence[Sampled], window: int) -> tuple[list[float], list[str]]:
+    """What is to be added to the frame numbers of each view to have those of the first, and notes.
+
+    Args:
+        views: The views, sampled without offsets; the first is the reference.
+        window: The largest offset that is looked for, frames.
+
+    Raises:
+        UserError: A view fits best at the edge of the window.
+    """
+    rays = [_averaged(view) for view in views]
+    offsets, notes = [0.0], []
+    for number in range(1, len(views)):
+        tried = np.arange(-window, window + 1.0)
+        costs = _costs(views, rays, number, offsets, tried)
+        best = float(tried[int(np.argmin(costs))])
+        name = views[number].camera.name
+        if np.median(costs) - costs.min() < _LEAST_RISE:
+            notes.append(f"{name}: people move too little to show its offset; 0 is used")
+            best = 0.0
+        elif abs(best) == window:
+            raise UserError(
+                f"camera {name}: fits best at the edge of the search window of {window} frames; it is of another time "
+                "or another scene, or give a larger sync_window_s"
+            )
+        offsets.append(best)
+    if not notes:
+        offsets = _finely(views, rays, offsets)
+    return offsets, notes
+
+
+def _finely(views: Sequence[Sampled], rays: Sequence[np.ndarray], offsets: list[float]) -> list[float]:
+    for number in range(1, len(views)):
+        tried = offsets[number] + np.arange(-1.5, 1.5 + _FINE / 2, _FINE)
+        others = [*offsets[:number], np.nan, *offsets[number + 1 :]]
+        costs = _costs(views, rays, number, others, tried)
+        curve = np.polyfit(tried - tried.mean(), costs, 4)
+        fine = np.linspace(tried[0], tried[-1], 601)
+        offsets[number] = float(fine[int(np.argmin(np.polyval(curve, fine - tried.mean())))])
+    return offsets
+
+
+def _costs(
+    views: Sequence[Sampled],
+    rays: Sequence[np.ndarray],
+    number: int,
+    offsets: Sequence[float],
+    tried: Float64[np.ndarray, " tried"],
+) -> Float64[np.ndarray, " tried"]:
+    """How far a view is from the others, with each offset."""
+    frames = np.arange(rays[number].shape[1], dtype=np.float64)
+    frames = frames[:: max(1, len(frames) // _COMPARED)]
+    costs = np.zeros(len(tried))
+    for place, offset in enumerate(tried):
+        own = _at(rays[number], frames - offset)
+        others = [other for other, at in enumerate(offsets) if other != number and np.isfinite(at)]
+        costs[place] = np.mean(
+            [_between(views[number], views[o], own, _at(rays[o], frames - offsets[o])) for o in others]
+        )
+    return costs
+
+
+def _between(first: Sampled, second: Sampled, rays: np.ndarray, others: np.ndarray) -> float:
+    """Mean distance of the people of two views, each with the nearest of the other view."""
+    costs = np.full((len(rays), len(others)), _CAP)
+    for one, two in np.ndindex(costs.shape):
+        known = np.isfinite(rays[one]).all(-1) & np.isfinite(others[two]).all(-1)
+        if known.sum() < 20:
+            continue
+        misses = distances_px(first.camera, second.camera, rays[one][known], others[two][known])
+        share = (misses[0] / first.heights[one] + misses[1] / second.heights[two]) / 2
+        costs[one, two] = np.minimum(share, _CAP).mean()
+    return float(costs[linear_sum_assignment(costs)].mean())
+
+
+def _averaged(view: Sampled) -> np.ndarray:
+    """Rays (tracks, frames, joints, 2) averaged over some frames; NaN where one of these is missing."""
+    frames = view.rays.shape[1]
+    reach = _AVERAGED // 2
+    padded = np.pad(view.rays, ((0, 0), (reach, reach), (0, 0), (0, 0)), constant_values=np.nan)
+    return np.mean([padded[:, shift : shift + frames] for shift in range(_AVERAGED)], axis=0)
+
+
+def _at(rays: np.ndarray, frames: Float64[np.ndarray, " frames"]) -> np.ndarray:
+    """Rays between frames; NaN outside."""
+    inside = (frames >= 0) & (frames <= rays.shape[1] - 1)
+    before = np.clip(np.floor(frames).astype(int), 0, rays.shape[1] - 1)
+    after = np.minimum(before + 1, rays.shape[1] - 1)
+    share = (frames - before)[None, :, None, None]
+    return np.where(inside[None, :, None, None], rays[:, before] + share * (rays[:, after] - rays[:, before]), np.nan)

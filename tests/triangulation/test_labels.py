@@ -1,0 +1,43 @@
+"""Labeled tracks are in each camera's own space and frames, and say how good each label is."""
+
+import numpy as np
+import pytest
+from triangulation.scenes import FPS, rig, seen, walk_of_limbs
+
+from pipelines.synthetic.cameras import project
+from pipelines.triangulation.labels import LABELS, labeled_tracks
+from pipelines.triangulation.scene import reconstruct
+
+WALK = walk_of_limbs(60)
+
+
+def test_each_camera_has_a_track_whose_labels_project_to_its_keypoints():
+    labeled = list(labeled_tracks(reconstruct([seen(one, [WALK], noise_px=1.0) for one in rig(3)]), "hall"))
+    assert [(one.track.camera, len(one.track)) for one in labeled] == [(f"cam0{n}", 60) for n in (1, 2, 3)]
+    for one in labeled:
+        track = one.track
+        assert track.positions is not None
+        assert track.intrinsics is not None
+        assert track.up is not None
+        limbs = project(track.intrinsics, track.positions[:, 2:])
+        assert np.linalg.norm(limbs - track.keypoints, axis=-1).mean() < 2.5
+        assert track.positions[:, LABELS.index("mid_hip")] == pytest.approx(
+            track.positions[:, [LABELS.index("left_hip"), LABELS.index("right_hip")]].mean(1), abs=1e-5
+        )
+        trunk = (track.positions[:, LABELS.index("mid_shoulder")] - track.positions[:, 0]).mean(0)
+        assert track.up @ trunk / np.linalg.norm(trunk) > 0.99
+        assert one.residuals_px.shape == one.views.shape == (60, len(LABELS))
+        assert np.nanmedian(one.residuals_px) < 2
+        assert one.track.subject == "hall 1"
+
+
+def test_a_camera_of_another_frame_rate_has_labels_at_its_own_frames():
+    cameras = rig(3)
+    views = [seen(one, [WALK], fps=20.0 if number == 2 else FPS) for number, one in enumerate(cameras)]
+    slow = next(one.track for one in labeled_tracks(reconstruct(views), "hall") if one.track.camera == "cam03")
+    assert slow.timestamps_s == pytest.approx(np.arange(len(slow)) / 20.0)
+    assert len(slow) >= 39
+    assert slow.positions is not None
+    truth = cameras[2].to_camera(WALK[np.rint(slow.timestamps_s * FPS).astype(int)])
+    even = slow.timestamps_s * FPS % 1 < 1e-6
+    assert np.linalg.norm(slow.positions[even, 2:] - truth[even], axis=-1).mean() < 0.02
