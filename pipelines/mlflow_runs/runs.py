@@ -22,6 +22,7 @@ from pipelines.mlflow_runs.environment import environment
 from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.mlflow_runs.retry_queue import RetryQueue
 from schemas.job_config import JobConfig, flatten
+from schemas.plain_yaml import load_plain
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -206,6 +207,15 @@ def _set_tag(name: str, value: str, run_id: str) -> None:
 def flat_params(params: Mapping[str, Any]) -> dict[str, str]:
     """Nested parameters as MLflow gets them: texts by dotted path, without the secrets of addresses."""
     return {name: redact(str(value)) for name, value in flatten(params).items()}
+
+
+def addresses_in(value: Any) -> list[str]:
+    """The addresses in a parameter as MLflow gives it back: a text, the text of a list, or nothing."""
+    if isinstance(value, str) and value.startswith("["):
+        value = load_plain(value)
+    if value is None or value == "None":
+        return []
+    return [value] if isinstance(value, str) else [str(uri) for uri in value]
 
 
 def _exists(run_id: str) -> bool:

@@ -1,17 +1,16 @@
 """Finds out where a lifter comes from: its training, the tracks that it read, and the runs that wrote them."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import mlflow
 
 from pipelines.io import storage
 from pipelines.mlflow_runs import experiments
+from pipelines.mlflow_runs.runs import addresses_in
 from pipelines.register.source import REPORT, Source
 from pipelines.tracks import keypoint_reader
 from schemas.errors import UserError
-from schemas.plain_yaml import load_plain
 
 # The jobs that write tracks, by the format of their reports.
 _WRITERS = {"raylift.report": "label", "raylift.import": "import_poses", "raylift.triangulate": "triangulate"}
@@ -26,7 +25,11 @@ def lineage_of(source: Source) -> dict[str, Any]:
         tracks), `tracks` (an entry for each folder: what it holds now and which run wrote it) and `notes`.
     """
     card, notes = source.card, list[str]()
-    tracks = [_tracks(role, uri) for role in ("labeled", "unlabeled") for uri in _uris(source.settings, role)]
+    tracks = [
+        _tracks(role, uri)
+        for role in ("labeled", "unlabeled")
+        for uri in addresses_in((source.settings or {}).get(role))
+    ]
     if card.lineage.get("run_id") is None:
         notes.append("not trained by raylift: the card names no run")
     elif not tracks:
@@ -44,16 +47,6 @@ def lineage_of(source: Source) -> dict[str, Any]:
         "tracks": tracks,
         "notes": notes,
     }
-
-
-def _uris(settings: Mapping[str, Any] | None, role: str) -> list[str]:
-    """The addresses of a training's tracks; MLflow stores lists as Python's text of them."""
-    value = (settings or {}).get(role)
-    if isinstance(value, str) and value.startswith("["):
-        value = load_plain(value)
-    if value is None or value == "None":
-        return []
-    return [value] if isinstance(value, str) else [str(uri) for uri in value]
 
 
 def _tracks(role: str, uri: str) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""Show what a model, tracks or poses were made from, and what was made from them or from a video.
+
+python -m jobs.lineage of=models:/lifter@champion [json=true]
+"""
+
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("lineage"))
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from jobs.command_line.terminal import Terminal
+from pipelines.io.secrets import redact
+from pipelines.lineage.history import read_history
+from pipelines.lineage.trace import Lineage, Node, trace
+from schemas.configs.lineage import LineageConfig
+
+# How kinds of things are called where their name does not tell.
+LABELS = {
+    "run": "",
+    "videos": "videos ",
+    "file": "",
+    "tracks": "tracks ",
+    "model": "model ",
+    "scores": "",
+    "poses": "poses ",
+}
+
+
+def main(config: LineageConfig) -> int:
+    """Print the lineage."""
+    found = trace(config.of, read_history())
+    if config.as_json:
+        print(redact(json.dumps(asdict(found), indent=2)))
+    else:
+        show(found)
+    return 0
+
+
+def show(found: Lineage) -> None:
+    """Print it as two trees."""
+    console = Terminal()
+    console.print(f"{found.kind} {found.of}")
+    for title, nodes in (("made from", found.made_from), ("made with it", found.made_with)):
+        if nodes:
+            console.print(title)
+            for line in lines(nodes):
+                console.print(line)
+    if not found.made_from and not found.made_with:
+        console.print("nothing is known of what it was made from, or what was made with it")
+    for note in found.notes:
+        console.print(f"note  {note}")
+
+
+def lines(nodes: Sequence[Node], depth: int = 1) -> Iterator[str]:
+    """A line for each node, children below their parents and further right."""
+    for node in nodes:
+        run = f"run {node.run_id[:8]}" if node.run_id else ""
+        note = ", ".join(filter(None, (node.note, run)))
+        yield f"{'  ' * depth}{LABELS[node.kind]}{node.name}{f'  ({note})' if note else ''}"
+        yield from lines(node.children, depth + 1)

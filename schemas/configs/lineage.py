@@ -1,0 +1,16 @@
+"""Config of the lineage job."""
+
+from pydantic import Field
+
+from schemas.job_config import JobConfig, ModelAddress
+
+
+class LineageConfig(JobConfig):
+    """Config of the lineage job, which says what was made from what: videos, tracks, lifters, scores and poses."""
+
+    of: ModelAddress = Field(min_length=1)
+    """A lifter (models:/NAME@ALIAS, best.pt of a training, or everyday), an output of lift, a folder of tracks, or a
+    video as its tracks name it."""
+
+    as_json: bool = Field(default=False, alias="json")
+    """Print one JSON document instead of text."""

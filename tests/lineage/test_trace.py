@@ -1,0 +1,143 @@
+"""What was made from what, as the runs in MLflow tell it: there and back, and from a video to everything made of it."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.io.shards import shard_metadata
+from pipelines.lineage.history import History, JobRun, Reading, Version, read_history
+from pipelines.lineage.trace import Node, trace
+from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.runs import addresses_in
+from schemas.configs.synthesize import SynthesizeConfig
+from schemas.errors import UserError
+from schemas.formats.tracks import FORMAT
+
+
+def run(job, name, output, readings=(), tags=None, metrics=None, **params):
+    texts = {key.replace("__", "."): str(value) for key, value in params.items()} | {"output": output}
+    return JobRun(f"id-{name}", name, job, texts, tags or {}, metrics or {}, tuple(readings))
+
+
+@pytest.fixture
+def history(tmp_path):
+    """Video → tracks → labeled tracks → a training → a champion → scores and poses; and a lifter begun with it."""
+    out, mocap = f"{tmp_path}/out", f"{tmp_path}/mocap"
+    for folder, videos in ((out, ["/films/a.mp4", "/films/b.mp4"]), (mocap, ["/films/a.mp4"])):
+        (tmp_path / folder / "tracks").mkdir(parents=True)
+        table = pa.table({"video": videos}).replace_schema_metadata(shard_metadata(FORMAT, {}, "coco17"))
+        pq.write_table(table, f"{folder}/tracks/part-0.parquet")
+    read = [Reading("training", (f"{mocap}/tracks",), "d" * 32), Reading("unlabeled", (f"{out}/tracks",), "e" * 32)]
+    champion = Version("models:/lifter/2", ("champion",), "5" * 64, "id-first", None)
+    fine = Version("models:/lifter/3", (), "6" * 64, "id-second", "5" * 64)
+    used = {"raylift.model": "models:/lifter/2", "raylift.model_sha256": "5" * 64}
+    return History(
+        runs=(
+            run("lift", "lift", f"{tmp_path}/poses", [Reading("lifting", (f"{out}/tracks",), "e")], used),
+            run(
+                *("evaluate", "evaluate", "None", [Reading("testing", (f"{mocap}/tracks",), "d")]),
+                metrics={"average.mpjpe_mm": 82.94},
+                model="models:/lifter@champion",
+            ),
+            run("train", "second", f"{tmp_path}/second", read[:1], weights="models:/lifter@champion"),
+            run("train", "first", f"{tmp_path}/first", read),
+            run("import_poses", "import", mocap, source__tracks=f"{out}/tracks", source__truth="/films/truth"),
+            run("label", "label", out, videos="['/films']"),
+        ),
+        versions=(champion, fine),
+    )
+
+
+def walk(nodes, depth=0):
+    for node in nodes:
+        yield depth, node.kind, node.name.rpartition("/")[2]
+        yield from walk(node.children, depth + 1)
+
+
+def test_a_champion_goes_back_to_the_videos_and_on_to_the_poses(history):
+    found = trace("models:/lifter@champion", history)
+    assert (found.kind, found.of) == ("model", "models:/lifter/2 (champion)")
+    assert list(walk(found.made_from)) == [
+        (0, "run", "first"),
+        (1, "tracks", "tracks"),
+        (2, "run", "import"),
+        (3, "file", "truth"),
+        (3, "tracks", "tracks"),
+        (4, "run", "label"),
+        (5, "videos", "films"),
+        (1, "tracks", "tracks"),
+        (2, "run", "label"),
+    ]
+    made = list(walk(found.made_with))
+    assert (0, "poses", "poses") in made
+    assert (0, "scores", "evaluate") in made
+    assert (0, "run", "second") in made
+    assert (1, "model", "3") in made
+    [scores] = [node for node in found.made_with if node.kind == "scores"]
+    assert scores.note == "82.9 mm"
+
+
+def test_poses_go_back_to_their_tracks_and_the_lifter(history, tmp_path):
+    found = trace(f"{tmp_path}/poses", history)
+    assert found.kind == "poses"
+    assert [node.kind for node in found.made_from] == ["tracks"]
+    assert (2, "videos", "films") in list(walk(found.made_from))
+
+
+def test_a_video_that_must_go_names_every_lifter_and_all_poses_made_of_it(history):
+    found = trace("a.mp4", history)
+    made = list(walk(found.made_with))
+    assert {name for _, kind, name in made if kind == "model"} == {"2 (champion)", "3"}
+    assert (1, "poses", "poses") in made
+    # The other film was not among the labeled ones, but the champion has read its tracks.
+    other = {name for _, kind, name in walk(trace("/films/b.mp4", history).made_with) if kind == "model"}
+    assert "2 (champion)" in other
+
+
+def test_tracks_have_both_directions(history, tmp_path):
+    found = trace(f"{tmp_path}/mocap/tracks", history)
+    assert found.kind == "tracks"
+    assert [node.name for node in found.made_from] == ["import"]
+    assert {node.name for node in found.made_with} == {"first", "second", "evaluate"}
+
+
+def test_tracks_that_are_gone_are_a_note(history, tmp_path):
+    (tmp_path / "mocap" / "tracks" / "part-0.parquet").unlink()
+    found = trace("b.mp4", history)
+    assert "mocap: cannot be read any more" in found.notes[0]
+
+
+@pytest.mark.parametrize("of", ["models:/other@champion", "/no/such/film.mp4", "/gone/best.pt"])
+def test_what_no_run_knows_is_one_line(history, of):
+    with pytest.raises(UserError, match=f"^of={of}: "):
+        trace(of, history)
+
+
+def test_mlflow_gives_back_what_jobs_have_logged():
+    with runs.record("synthesize", SynthesizeConfig(output="/studio", actions=("walk", "jog"))):
+        pass
+    [made] = read_history().runs
+    assert (made.job, made.output, made.readings) == ("synthesize", "/studio", ())
+    assert made.addresses("actions") == ["walk", "jog"]
+
+
+def test_without_an_experiment_the_message_says_where_it_looked():
+    with pytest.raises(UserError, match=r"lineage: sqlite:.*mlflow.db has no experiment 'raylift'"):
+        read_history()
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"), [(None, []), ("None", []), ("/a", ["/a"]), ("['/a', '/b, c']", ["/a", "/b, c"])]
+)
+def test_addresses_in_parameters(text, addresses):
+    assert addresses_in(text) == addresses
+
+
+def test_a_lineage_is_a_document(history):
+    from dataclasses import asdict
+
+    document = json.loads(json.dumps(asdict(trace("models:/lifter/2", history))))
+    assert document["made_from"][0]["run_id"] == "id-first"
+    assert Node("run", "x").children == ()
