@@ -25,6 +25,7 @@ from pipelines.pose.people import People
 from pipelines.tracking.association import iou
 from pipelines.tracking.tracker import track_people
 from pipelines.tracking.tracks import Frame
+from schemas import LAYOUT_KEY
 from schemas.configs.link import LinkConfig
 from schemas.layouts import JointLayout, layout
 
@@ -40,7 +41,7 @@ Identities = Sequence[tuple[int, np.ndarray, np.ndarray]]
 def main(studio: Path, labels: Path) -> None:
     """Print a row for each tracker."""
     dataset = ds.dataset(labels / "detections", format="parquet")
-    joints = layout(dataset.schema.metadata[b"layout"].decode())
+    joints = layout(dataset.schema.metadata[LAYOUT_KEY].decode())
     clips = dataset.to_table(columns=["video", "start_frame", "timestamps_s", "fps", "decoded", "people"]).to_pylist()
     films: dict[str, list[Frame]] = defaultdict(list)
     rates = {clip["video"]: clip["fps"] for clip in clips}

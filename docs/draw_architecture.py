@@ -16,7 +16,7 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 # Rooms that know Ray or MLflow; `tests/test_layers.py` holds them to it.
 FLOOR_2 = frozenset(
     [
-        *("label", "lift", "evaluate", "evaluate_detector", "import_poses", "register"),
+        *("label", "lift", "evaluate", "evaluate_detector", "import_poses", "lineage", "register"),
         *("train", "train_detector", "training", "triangulate", "tune", "mlflow_runs", "ray_cluster"),
     ]
 )

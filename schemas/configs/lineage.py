@@ -1,5 +1,7 @@
 """Config of the lineage job."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from schemas.job_config import JobConfig, ModelAddress
@@ -7,6 +9,8 @@ from schemas.job_config import JobConfig, ModelAddress
 
 class LineageConfig(JobConfig):
     """Config of the lineage job, which says what was made from what: videos, tracks, lifters, scores and poses."""
+
+    BARE_FIELD: ClassVar[str | None] = "of"
 
     of: ModelAddress = Field(min_length=1)
     """A lifter (models:/NAME@ALIAS, best.pt of a training, or everyday), an output of lift, a folder of tracks, or a

@@ -22,7 +22,7 @@ class LinkConfig(JobConfig):
     """Fewest frames with an observation that a track must have, or half of the frames of a video with few. Until it has
     them, only detections from high_score on prolong it."""
 
-    high_score: float = Field(default=0.5, ge=0, le=1)
+    high_score: float = Field(default=0.4, ge=0, le=1)
     """Box score from which a person may start a track and takes part in the first round of matching, 0 to 1."""
 
     low_score: float = Field(default=0.1, ge=0, le=1)
@@ -31,7 +31,7 @@ class LinkConfig(JobConfig):
     min_similarity: float = Field(default=0.2, gt=0, le=1)
     """Lowest similarity between a track's predicted and a detected person (boxes and keypoints) for a match, 0 to 1."""
 
-    oks_weight: float = Field(default=0.7, ge=0, le=1)
+    oks_weight: float = Field(default=0.4, ge=0, le=1)
     """Weight of keypoint similarity (OKS) against box overlap when all keypoints are visible, 0 to 1."""
 
     visible_score: float = Field(default=0.2, ge=0, le=1)
