@@ -14,8 +14,8 @@ from dataclasses import asdict
 
 from jobs.command_line.terminal import Terminal
 from pipelines.io.secrets import redact
-from pipelines.lineage.history import read_history
 from pipelines.lineage.trace import Lineage, Node, trace
+from pipelines.mlflow_runs.history import read_history
 from schemas.configs.lineage import LineageConfig
 
 # How kinds of things are called where their name does not tell.

@@ -16,7 +16,7 @@ SOURCES = sorted(f for top in ("schemas", "pipelines", "jobs") for f in (ROOT / 
 # Rooms of floor 2 know Ray or MLflow; every other room of pipelines/ is on floor 1 and knows neither.
 FLOOR_2 = frozenset(
     (
-        *("label", "lift", "evaluate", "evaluate_detector", "import_poses", "register"),
+        *("label", "lift", "evaluate", "evaluate_detector", "import_poses", "lineage", "register"),
         *("train", "train_detector", "training", "triangulate", "tune", "mlflow_runs", "ray_cluster"),
     )
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.io import storage
-from pipelines.lineage.history import History, JobRun, Version
+from pipelines.mlflow_runs.history import History, JobRun, Version
 from pipelines.tracks.keypoint_reader import tracks_files
 from schemas.errors import UserError
 from schemas.job_config import SHIPPED_LIFTERS

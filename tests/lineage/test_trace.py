@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.io.shards import shard_metadata
-from pipelines.lineage.history import History, JobRun, Reading, Version, read_history
 from pipelines.lineage.trace import Node, trace
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.history import History, JobRun, Reading, Version, read_history
 from pipelines.mlflow_runs.runs import addresses_in
 from schemas.configs.synthesize import SynthesizeConfig
 from schemas.errors import UserError
