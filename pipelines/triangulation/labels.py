@@ -55,7 +55,7 @@ def labeled_tracks(scene: Scene, session: str) -> Iterator[Labeled]:
     middles = [_with_middles(person) for person in scene.people]
     for number, view in enumerate(scene.views):
         for person, (positions, residuals, views) in enumerate(middles):
-            of = _own_frames(view, scene, scene.people[person].chosen[number], scene.offsets_s[number])
+            of = _own_frames(view, scene, scene.people[person], number)
             if of is None:
                 continue
             track, places = of
@@ -92,16 +92,17 @@ def _with_middles(person: PersonInSpace) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def _own_frames(
-    view: View, scene: Scene, chosen: Int[np.ndarray, " frames"], offset_s: float
+    view: View, scene: Scene, person: PersonInSpace, number: int
 ) -> tuple[KeypointTrack, Float64[np.ndarray, " own"]] | None:
     """The camera's own frames of a person, and where they lie among the common times; None if there are none."""
+    chosen, exchanged = person.chosen[number], person.exchanged[number]
     parts, places = [], []
-    for number, track in enumerate(view.tracks):
-        at = (track.timestamps_s + offset_s - scene.times_s[0]) / scene.step_s
+    for place, track in enumerate(view.tracks):
+        at = (track.timestamps_s + scene.offsets_s[number] - scene.times_s[0]) / scene.step_s
         near = np.clip(np.rint(at).astype(int), 0, len(chosen) - 1)
-        kept = (abs(at - near) <= _NEAR) & (chosen[near] == number)
+        kept = (abs(at - near) <= _NEAR) & (chosen[near] == place)
         at = np.clip(at, 0, len(chosen) - 1)
-        parts.append((track, kept))
+        parts.append((_straight(track, exchanged[near]), kept))
         places.append(at[kept])
     order = np.argsort(np.concatenate(places), kind="stable")
     if not len(order):
@@ -111,6 +112,16 @@ def _own_frames(
     numbers = _frame_numbers(track)
     single = np.append(True, np.diff(numbers) > 0)
     return _frames(track, single), np.concatenate(places)[order][single]
+
+
+def _straight(track: KeypointTrack, exchanged: np.ndarray) -> KeypointTrack:
+    """A track with left and right put right where its detector had exchanged them."""
+    mirror = list(layout(track.layout).mirror)
+    return replace(
+        track,
+        keypoints=np.where(exchanged[:, None, None], track.keypoints[:, mirror], track.keypoints),
+        scores=np.where(exchanged[:, None], track.scores[:, mirror], track.scores),
+    )
 
 
 def _joined(parts: Sequence[tuple[KeypointTrack, np.ndarray]], order: np.ndarray) -> KeypointTrack:

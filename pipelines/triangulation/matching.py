@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Bool, Float64, Int
 from scipy.ndimage import uniform_filter1d
 from scipy.optimize import linear_sum_assignment
 
@@ -17,6 +17,8 @@ _SAME = 0.03
 _REACH = 0.15
 # Frames of a pair of tracks that are compared; more do not change the result.
 _COMPARED = 90
+# Left and right are exchanged if this makes the distance smaller by this factor.
+_EXCHANGED = 0.5
 # Tracks that share fewer joints say nothing about each other.
 _FEWEST = 20
 
@@ -80,15 +82,37 @@ def _conflict(first: set[int], second: set[int], tracks: Sequence[tuple[int, int
 
 
 def assign(
-    sampled: Sampled, people: Float64[np.ndarray, "people frames joints 3"], around: int
-) -> Int[np.ndarray, "people frames"]:
-    """Which track of a view is each person in each frame: the one nearest to the projected joints; -1 if none is.
+    sampled: Sampled, people: Float64[np.ndarray, "people frames joints 3"], around: int, mirror: Sequence[int]
+) -> tuple[Int[np.ndarray, "people frames"], Bool[np.ndarray, "tracks frames"]]:
+    """Which track of a view is each person in each frame, and where its left and right are exchanged.
+
+    Detectors exchange them where they see somebody from behind; the other views know better.
 
     Args:
         sampled: The view.
         people: Positions, world; NaN where unknown.
         around: Frames over which distances are averaged, so that a choice lasts.
+        mirror: The joints with left and right exchanged.
+
+    Returns:
+        The track that is nearest to each person's projected joints, -1 if none is; and whether a track is nearer to
+        whom it is with left and right exchanged.
     """
+    straight = _distances(sampled, people, around)
+    crossed = _distances(sampled, people[:, :, list(mirror)], around)
+    exchanged = crossed < _EXCHANGED * straight
+    chosen = _choices(np.where(exchanged, crossed, straight))
+    twisted = np.zeros(sampled.scores.shape[:2], bool)
+    for person, tracks in enumerate(chosen):
+        frames = np.flatnonzero(tracks >= 0)
+        twisted[tracks[frames], frames] = exchanged[person, tracks[frames], frames]
+    return chosen, twisted
+
+
+def _distances(
+    sampled: Sampled, people: Float64[np.ndarray, "people frames joints 3"], around: int
+) -> Float64[np.ndarray, "people tracks frames"]:
+    """How far each track is from each person's projected joints, as a share of the height; infinite if unknown."""
     tracks, frames = sampled.scores.shape[:2]
     costs = np.full((len(people), tracks, frames), np.inf)
     for person, positions in enumerate(people):
@@ -99,7 +123,7 @@ def assign(
         total = uniform_filter1d(middle, around, axis=-1, mode="constant") + 1e-12
         number = uniform_filter1d(counted.astype(np.float64), around, axis=-1, mode="constant")
         costs[person] = np.where(counted >= 4, total / np.maximum(number, 1e-9), np.inf)
-    return _choices(costs)
+    return costs
 
 
 def _choices(costs: Float64[np.ndarray, "people tracks frames"]) -> Int[np.ndarray, "people frames"]:

@@ -14,9 +14,11 @@ from jaxtyping import Bool, Float64, Int
 from pipelines.calibration.camera import Camera
 
 # A ray that misses a point by more than this share of the person's height does not agree with it.
-AGREEMENT = 0.04
+AGREEMENT = 0.06
+# The usual distance of a ray that agrees, as a share of the largest; rays farther off count less (Cauchy's weights).
+_USUAL = 0.3
 # Steps of weighted least squares, each with the weights of the point before.
-_REFINEMENTS = 3
+_REFINEMENTS = 5
 # Rays that are closer to parallel than this say nothing about depth, degrees.
 _LEAST_ANGLE_DEG = 3.0
 
@@ -83,7 +85,9 @@ def _refined(
     for _ in range(_REFINEMENTS):
         agree = _agree(cameras, keypoints, scores, limits, points)
         depths = np.stack([camera.to_camera(points)[..., 2] for camera in cameras])
-        points = _nearest(cameras, directions, np.where(agree, scores * (focal / np.maximum(depths, 0.1)) ** 2, 0.0))
+        doubt = 1 + (np.nan_to_num(_misses(cameras, keypoints, points)) / (_USUAL * limits)) ** 2
+        weights = scores * (focal / np.maximum(depths, 0.1)) ** 2 / doubt
+        points = _nearest(cameras, directions, np.where(agree, weights, 0.0))
     misses = _misses(cameras, keypoints, points)
     agree = _agree(cameras, keypoints, scores, limits, points)
     enough = agree.sum(0) >= 2

@@ -3,7 +3,7 @@
 1. The views are sampled at common times; what their clocks differ by is found from the motion.
 2. Tracks of the views are matched to people, and their joints triangulated robustly.
 3. In each frame every person takes the track of each view that is nearest to them, and is triangulated again: tracks
-   that change from one person to another, or end and begin anew, do no harm.
+   that change from one person to another, exchange left and right, or end and begin anew, do no harm.
 4. Short gaps are bridged, and the noise of single frames is taken out.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 from scipy.ndimage import binary_closing
 
+from pipelines.triangulation.bones import with_constant_lengths, without_impossible
 from pipelines.triangulation.matching import Person, assign, match
 from pipelines.triangulation.robust import Points, triangulate
 from pipelines.triangulation.smoothing import smooth
@@ -36,11 +37,13 @@ class PersonInSpace:
         raw: What was triangulated.
         positions: World, m, without gaps and noise; NaN where a joint is not known.
         chosen: Which track of each view it is; -1 where none is.
+        exchanged: Whether left and right are exchanged in that track.
     """
 
     raw: Points
     positions: Float64[np.ndarray, "frames joints 3"]
     chosen: Int[np.ndarray, "views frames"]
+    exchanged: Bool[np.ndarray, "views frames"]
 
 
 @dataclass(frozen=True)
@@ -125,25 +128,39 @@ def _people(
     sampled: Sequence[Sampled], chosen: Int[np.ndarray, "people views frames"], step_s: float
 ) -> list[PersonInSpace]:
     raw = [_triangulated(sampled, of) for of in chosen]
+    twisted = [np.zeros(view.scores.shape[:2], bool) for view in sampled]
     for _ in range(_ROUNDS):
         positions = np.stack([_smoothed(points, step_s) for points in raw])
         lasts = max(1, round(_LASTS_S / step_s))
-        chosen = np.stack([assign(view, positions, lasts) for view in sampled], axis=1)
+        found = [assign(view, positions, lasts, LIMBS.mirror) for view in sampled]
+        chosen = np.stack([of for of, _ in found], axis=1)
+        sampled = [view.exchanged(more, LIMBS.mirror) for view, (_, more) in zip(sampled, found, strict=True)]
+        twisted = [before ^ more for before, (_, more) in zip(twisted, found, strict=True)]
         raw = [_triangulated(sampled, of) for of in chosen]
-    return [PersonInSpace(points, _smoothed(points, step_s), of) for points, of in zip(raw, chosen, strict=True)]
+    frames = np.arange(chosen.shape[-1])
+    return [
+        PersonInSpace(
+            points,
+            _smoothed(points, step_s),
+            of,
+            np.stack([(at >= 0) & view[at, frames] for view, at in zip(twisted, of, strict=True)]),
+        )
+        for points, of in zip(raw, chosen, strict=True)
+    ]
 
 
 def _triangulated(sampled: Sequence[Sampled], chosen: Int[np.ndarray, "views frames"]) -> Points:
     """The joints of a person from the track that was chosen of each view."""
     frames = np.arange(chosen.shape[1])
     picked = [(view, np.maximum(of, 0), of >= 0) for view, of in zip(sampled, chosen, strict=True)]
-    return triangulate(
+    points = triangulate(
         [view.camera for view in sampled],
         np.stack([np.where(known[:, None, None], view.keypoints[of, frames], np.nan) for view, of, known in picked]),
         np.stack([np.where(known[:, None, None], view.rays[of, frames], np.nan) for view, of, known in picked]),
         np.stack([np.where(known[:, None], view.scores[of, frames], 0.0) for view, of, known in picked]),
         np.stack([view.heights[of] for view, of, _ in picked]),
     )
+    return without_impossible(points, LIMBS)
 
 
 def _smoothed(points: Points, step_s: float) -> Float64[np.ndarray, "frames joints 3"]:
@@ -156,7 +173,7 @@ def _smoothed(points: Points, step_s: float) -> Float64[np.ndarray, "frames join
             at = slice(first, stop)
             weights = np.where(known[at, joint], np.maximum(points.views[at, joint] - 1, 0) / 2, 0.0)
             paths[at, joint] = smooth(points.positions[at, joint], weights, step_s)
-    return paths
+    return with_constant_lengths(paths, LIMBS)
 
 
 def _bridged(known: Bool[np.ndarray, " frames"], gap: int) -> Bool[np.ndarray, " frames"]:

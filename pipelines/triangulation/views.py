@@ -1,10 +1,10 @@
 """The people that each camera saw, sampled at common times."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from pipelines.calibration.camera import Camera
 from pipelines.tracks.keypoint_track import KeypointTrack
@@ -55,6 +55,16 @@ class Sampled:
     def present(self) -> np.ndarray:
         """Whether anything of a track was seen, (tracks, frames)."""
         return np.asarray((self.scores > 0).any(-1))
+
+    def exchanged(self, twisted: Bool[np.ndarray, "tracks frames"], mirror: Sequence[int]) -> "Sampled":
+        """The same with left and right exchanged in some frames."""
+        order = list(mirror)
+
+        def turned(values: np.ndarray) -> np.ndarray:
+            shape = twisted.reshape(*twisted.shape, *[1] * (values.ndim - 2))
+            return np.where(shape, values[:, :, order], values)
+
+        return replace(self, keypoints=turned(self.keypoints), rays=turned(self.rays), scores=turned(self.scores))
 
 
 def sample(view: View, joints: Sequence[int], times_s: Float64[np.ndarray, " frames"], offset_s: float) -> Sampled:

@@ -1,12 +1,15 @@
 """Labeled tracks are in each camera's own space and frames, and say how good each label is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from triangulation.scenes import FPS, rig, seen, walk_of_limbs
+from triangulation.scenes import FPS, LIMBS, rig, seen, walk_of_limbs
 
 from pipelines.synthetic.cameras import project
 from pipelines.triangulation.labels import LABELS, labeled_tracks
 from pipelines.triangulation.scene import reconstruct
+from pipelines.triangulation.views import View
 
 WALK = walk_of_limbs(60)
 
@@ -41,3 +44,13 @@ def test_a_camera_of_another_frame_rate_has_labels_at_its_own_frames():
     truth = cameras[2].to_camera(WALK[np.rint(slow.timestamps_s * FPS).astype(int)])
     even = slow.timestamps_s * FPS % 1 < 1e-6
     assert np.linalg.norm(slow.positions[even, 2:] - truth[even], axis=-1).mean() < 0.02
+
+
+def test_a_view_whose_left_and_right_are_exchanged_is_put_right():
+    views = [seen(one, [WALK], noise_px=1.0) for one in rig(4)]
+    right = views[1].tracks[0]
+    twisted = replace(right, keypoints=right.keypoints[:, list(LIMBS.mirror)])
+    scene = reconstruct([views[0], View(views[1].camera, [twisted]), *views[2:]])
+    assert (scene.people[0].raw.views == 4).mean() > 0.9, "all four views agree in the end"
+    labeled = [one.track for one in labeled_tracks(scene, "hall")]
+    assert np.array_equal(labeled[1].keypoints, right.keypoints)
