@@ -1,16 +1,18 @@
 """Follows models, tracks and poses to what they were made from, and to what was made from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipelines.io import storage
-from pipelines.mlflow_runs.history import History, JobRun, Version
+from pipelines.mlflow_runs.history import History, JobRun, Reading, Version
 from pipelines.tracks.keypoint_reader import tracks_files
 from schemas.errors import UserError
 from schemas.job_config import SHIPPED_LIFTERS
 
 # Jobs that write tracks, and the folder of their output that holds them.
 _TRACKS = {"label": "", "import_poses": "", "import_keypoints": "", "triangulate": "", "lift": "labels"}
+# Jobs that make a lifter.
+_TRAININGS = ("train", "tune")
 # Digits of a run's id or a digest that are shown.
 _SHORT = 12
 
@@ -123,8 +125,8 @@ class _Tracer:
         """What was made from tracks: lifters, scores, poses, other tracks."""
         folder = _folder(address)
         for run in self._runs:
-            contexts = [r.context for r in run.readings if folder in map(_folder, r.addresses)]
-            if run.job == "train" and contexts:
+            contexts = [r.context for r in _readings(run) if folder in map(_folder, r.addresses)]
+            if run.job in _TRAININGS and contexts:
                 if self._first_time("train", run.run_id):
                     note = f"read as {' and '.join(dict.fromkeys(contexts))}"
                     yield Node("run", run.name, note, run.run_id, tuple(self._models_of(run)))
@@ -132,7 +134,7 @@ class _Tracer:
                 yield _scores(run)
             elif run.job == "lift" and (contexts or _written_by(run) == folder):
                 yield Node("poses", run.output, run_id=run.run_id)
-            elif folder in map(_folder, run.addresses("source.tracks")) and self._first_time("tracks", run.output):
+            elif folder in map(_folder, _remade(run)) and self._first_time("tracks", run.output):
                 yield Node("tracks", run.output, run_id=run.run_id, children=tuple(self.readers(run.output)))
 
     def _run(self, run: JobRun) -> Node:
@@ -147,11 +149,14 @@ class _Tracer:
             # Fields of a source are its options too, such as its unit: addresses are absolute.
             if name.startswith("source.") and name != "source.tracks" and "/" in value:
                 yield Node("file", value, name)
-        for address in run.addresses("source.tracks"):
+        if run.job == "triangulate":
+            yield from (Node("file", address, "calibration") for address in run.addresses("calibration"))
+        for address in _remade(run):
             yield self._tracks(address, "")
-        for reading in run.readings:
+        for reading in _readings(run):
             for address in reading.addresses:
-                yield self._tracks(address, f"{reading.context}, digest {reading.digest[:_SHORT]}")
+                digest = f", digest {reading.digest[:_SHORT]}" if reading.digest else ""
+                yield self._tracks(address, f"{reading.context}{digest}")
         for param in ("model", "weights"):
             for address in run.addresses(param):
                 version = self._version(run.tags.get("raylift.model", address) if param == "model" else address)
@@ -181,7 +186,7 @@ class _Tracer:
                 yield Node("poses", run.output, run_id=run.run_id)
             elif run.job == "evaluate":
                 yield _scores(run)
-            elif run.job == "train":
+            elif run.job in _TRAININGS:
                 yield Node("run", run.name, "began with it", run.run_id, tuple(self._models_of(run)))
 
     def _users(self, model: str, version: Version | None) -> list[JobRun]:
@@ -204,12 +209,12 @@ class _Tracer:
         if version is not None:
             return next((run for run in self._runs if run.run_id == version.run_id), None)
         folder = model.rpartition("/")[0]
-        return next((run for run in self._runs if run.job in ("train", "tune") and run.output == folder), None)
+        return next((run for run in self._runs if run.job in _TRAININGS and run.output == folder), None)
 
     def _folders(self) -> list[str]:
         """Every folder of tracks that a run has read or written."""
         written = [folder for run in self._runs if (folder := _written_by(run))]
-        read = [_folder(address) for run in self._runs for r in run.readings for address in r.addresses]
+        read = [_folder(address) for run in self._runs for r in _readings(run) for address in r.addresses]
         return list(dict.fromkeys([*written, *read]))
 
     def _first_time(self, kind: str, key: str) -> bool:
@@ -222,6 +227,19 @@ def _folder(address: str) -> str:
     """The output that tracks belong to: jobs write them to its folder tracks/."""
     folder = address.rpartition("/")[0] if address.endswith(".parquet") else address.rstrip("/")
     return folder.removesuffix("/tracks")
+
+
+def _readings(run: JobRun) -> Sequence[Reading]:
+    """The tracks that a run has read; the trials of a search say so in their config alone."""
+    if run.readings or run.job not in _TRAININGS:
+        return run.readings
+    given = (("training", "labeled"), ("unlabeled", "unlabeled"))
+    return [Reading(context, tuple(read), "") for context, field in given if (read := run.addresses(field))]
+
+
+def _remade(run: JobRun) -> list[str]:
+    """The tracks of which a run has made other tracks."""
+    return run.addresses({"import_poses": "source.tracks", "triangulate": "tracks"}.get(run.job, ""))
 
 
 def _written_by(run: JobRun) -> str | None:

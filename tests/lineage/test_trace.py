@@ -141,3 +141,25 @@ def test_a_lineage_is_a_document(history):
     document = json.loads(json.dumps(asdict(trace("models:/lifter/2", history))))
     assert document["made_from"][0]["run_id"] == "id-first"
     assert Node("run", "x").children == ()
+
+
+def test_a_search_and_tracks_of_several_views_are_followed(tmp_path):
+    history = History(
+        runs=(
+            run("tune", "search", "/search", labeled="/rig/tracks", unlabeled="None"),
+            run("triangulate", "rig", "/rig", tracks="['/cam1/tracks', '/cam2/tracks']", calibration="/rig.toml"),
+            run("label", "cam1", "/cam1", videos="/films/1"),
+        ),
+        versions=(),
+    )
+    assert list(walk(trace("/search/best.pt", history).made_from)) == [
+        (0, "run", "search"),
+        (1, "tracks", "tracks"),
+        (2, "run", "rig"),
+        (3, "file", "rig.toml"),
+        (3, "tracks", "tracks"),
+        (4, "run", "cam1"),
+        (5, "videos", "1"),
+        (3, "tracks", "tracks"),
+    ]
+    assert list(walk(trace("/cam1/tracks", history).made_with)) == [(0, "tracks", "rig"), (1, "run", "search")]
