@@ -21,6 +21,8 @@ from schemas.errors import UserError
 from schemas.formats.tracks import FORMAT, TRACKS
 
 SESSION_FORMAT = "raylift.triangulated-session/1"
+# A camera whose keypoints are farther off than those of the others by this factor is odd.
+_ODD = 2.0
 # Curves on a page are drawn with at most so many points.
 _POINTS = 600
 
@@ -44,7 +46,8 @@ def triangulate_session(session: Session, config: TriangulateConfig, settings: M
     known = {"format": SESSION_FORMAT, "session": session.name, "settings": dict(settings), "data": session.data}
     try:
         calibration = config.calibration.replace(SESSION, session.name)
-        scene = reconstruct(_views(session, read_cameras(calibration, config.unit_m)), config.sync_window_s)
+        cameras = read_cameras(calibration, config.unit_m)
+        scene = reconstruct(_views(session, cameras), config.sync_window_s)
         labeled = list(labeled_tracks(scene, session.name))
         if not labeled:
             raise UserError("nobody is whole for long enough to be a label: joints are missing in all but one view")
@@ -52,6 +55,8 @@ def triangulate_session(session: Session, config: TriangulateConfig, settings: M
         return known | {"error": str(error)}
     file = _write(labeled, session, config.output, settings)
     document = known | _summary(scene, labeled) | {"file": file.rpartition("/")[2], "error": None}
+    unused = [camera.name for camera in cameras if camera.name not in session.tracks]
+    document["notes"] += [f"{name}: has no tracks: its video shows nobody, or was not given" for name in unused]
     page = storage.join(config.output, "sessions", f"{session.name}.html")
     storage.write_bytes(page, triangulation_page(document).encode())
     json_documents.write(document_uri(config.output, session.name), document)
@@ -83,23 +88,43 @@ def _write(labeled: Sequence[Labeled], session: Session, output: str, settings: 
 def _summary(scene: Scene, labeled: Sequence[Labeled]) -> dict[str, Any]:
     """What the report, the page and MLflow say of a session."""
     residuals = np.concatenate([one.residuals_px.ravel() for one in labeled])
+    views = {
+        view.camera.name: _view(view, offset, labeled)
+        for view, offset in zip(scene.views, scene.offsets_s, strict=True)
+    }
     return {
-        "cameras": {
-            view.camera.name: {"offset_s": round(offset, 4), "labeled_frames": _frames(labeled, view)}
-            for view, offset in zip(scene.views, scene.offsets_s, strict=True)
-        },
+        "cameras": views,
         "people": [_person(scene, number) for number in range(len(scene.people))],
         "tracks": len(labeled),
         "frames": sum(len(one.track) for one in labeled),
         "residual_px": _median(residuals),
         "step_s": scene.step_s,
-        "notes": list(scene.notes),
+        "notes": [*scene.notes, *_odd(views)],
     }
 
 
-def _frames(labeled: Sequence[Labeled], view: View) -> int:
+def _view(view: View, offset_s: float, labeled: Sequence[Labeled]) -> dict[str, Any]:
     videos = {track.video for track in view.tracks}
-    return sum(len(one.track) for one in labeled if one.track.video in videos)
+    own = [one for one in labeled if one.track.video in videos]
+    return {
+        "offset_s": round(offset_s, 4),
+        "labeled_frames": sum(len(one.track) for one in own),
+        "miss_px": _median(np.concatenate([one.misses_px for one in own])) if own else None,
+    }
+
+
+def _odd(views: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Cameras that see people elsewhere than the others do."""
+    misses = {name: view["miss_px"] for name, view in views.items() if view["miss_px"] is not None}
+    notes = []
+    for name, miss in misses.items():
+        others = [other for of, other in misses.items() if of != name]
+        if len(others) > 1 and miss > _ODD * float(np.median(others)):
+            notes.append(
+                f"{name}: its keypoints are {miss:.0f} px from the projected joints, those of the others "
+                f"{np.median(others):.0f} px: its calibration or its clock is off"
+            )
+    return notes
 
 
 def _person(scene: Scene, number: int) -> dict[str, Any]:

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int
 
 from pipelines.datasets.pose_source import digest
+from pipelines.synthetic.cameras import project
 from pipelines.tracks.keypoint_track import KeypointTrack
-from pipelines.triangulation.scene import PersonInSpace, Scene, runs
-from pipelines.triangulation.views import View
-from schemas.layouts import layout
+from pipelines.triangulation.scene import LIMBS, PersonInSpace, Scene, runs
+from pipelines.triangulation.views import SEEN, View
+from schemas.layouts import joint_indices, layout
 
 LABELS = layout("limbs14")
 # Shorter stretches of whole poses are of no use to a lifter, s.
@@ -37,6 +38,16 @@ class Labeled:
     track: KeypointTrack
     residuals_px: Float32[np.ndarray, "frames joints"]
     views: Int[np.ndarray, "frames joints"]
+
+    @property
+    def misses_px(self) -> Float64[np.ndarray, " seen"]:
+        """Distances of all keypoints that were seen from the projected joints, whether or not they agree, px."""
+        track, names = self.track, layout(self.track.layout)
+        assert track.positions is not None
+        assert track.intrinsics is not None
+        at = list(joint_indices(names, LIMBS))
+        away = np.linalg.norm(project(track.intrinsics, track.positions[:, 2:]) - track.keypoints[:, at], axis=-1)
+        return away[track.scores[:, at] >= SEEN]
 
     def to_row(self) -> dict[str, Any]:
         """The row of the tracks format."""

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from calibration.rigs import toml
+from scipy.spatial.transform import Rotation
 from tracks.track_samples import write_tracks
 from triangulation.scenes import rig, seen, walk_of_limbs
 
@@ -63,6 +64,21 @@ def test_sessions_are_added_and_those_that_are_there_are_kept(films, capsys):
     assert triangulate("tracks=both.parquet") == 0
     assert (films / "out" / "sessions" / "one.json").stat().st_mtime_ns == first
     assert len(list(read_tracks("out/tracks"))) == 6
+
+
+def test_a_camera_that_is_off_and_one_that_saw_nobody_are_named(films):
+    tilted = Rotation.from_euler("x", 1.0, degrees=True).as_matrix()
+    wrong = rig(5)
+    wrong[3] = replace(wrong[3], rotation=tilted @ wrong[3].rotation, translation=tilted @ wrong[3].translation)
+    (films / "Calib.toml").write_text(toml(wrong))
+    write_tracks(
+        films / "one.parquet",
+        [replace(seen(one, [WALK], noise_px=1.0).tracks[0], track_id=one.name) for one in rig(5)[:4]],
+    )
+    assert triangulate() == 0
+    notes = json.loads((films / "out" / "report.json").read_text())["notes"]
+    assert [note for note in notes if "walk: cam04: its keypoints are" in note]
+    assert "walk: cam05: has no tracks: its video shows nobody, or was not given" in notes
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ def triangulation_page(session: Mapping[str, Any]) -> str:
     parts += [note(text) for text in session["notes"]]
     columns = ("person", "frames seen", "whole poses", "views", "residual")
     parts.append(table(columns, [_person(number, one) for number, one in enumerate(session["people"], start=1)]))
-    parts.append(table(("camera", "labeled frames", "offset"), [_camera(*item) for item in session["cameras"].items()]))
+    parts.append(
+        table(("camera", "labeled frames", "off by", "clock"), [_camera(*item) for item in session["cameras"].items()])
+    )
     parts.append(
         chart(
             "residuals",
@@ -43,7 +45,8 @@ def _person(number: int, one: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def _camera(name: str, one: Mapping[str, Any]) -> tuple[object, ...]:
-    return name, one["labeled_frames"], f"{1000 * one['offset_s']:+.1f} ms"
+    miss = "–" if one["miss_px"] is None else f"{one['miss_px']} px"
+    return name, one["labeled_frames"], miss, f"{1000 * one['offset_s']:+.1f} ms"
 
 
 def _curve(number: int, one: Mapping[str, Any], step_s: float) -> dict[str, Any]:
