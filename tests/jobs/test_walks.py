@@ -1,7 +1,8 @@
 """The walks of docs/walks, command by command and snippet by snippet, from an empty folder, as a newcomer types them.
 
 All of them take place in one folder, which is emptied between them. Where a command comes again that an earlier walk
-had, what it left is put back, so that none is run twice. Videos and trainings are smaller than on the page.
+had, what it left is put back, so that none is run twice. Videos and trainings are smaller than on the page, and
+trainings without unlabeled tracks take place in this process.
 my_cluster.md needs a cluster: tests/cluster/test_submit.py.
 """
 
@@ -15,14 +16,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from docs.doc_commands import ROOT, Command, Snippet, steps
 from docs.doc_stories import checked, really, reason
 from mlflow import MlflowClient
 from tracks.lifted_samples import lifted
 
+from jobs.command_line.arguments import read_config
 from pipelines.export.bvh import bvh_text
 from pipelines.io.npz import read_npz
+from pipelines.lifters.checkpoint import save_lifter
 from pipelines.synthetic.motion import generate_motion
+from pipelines.train import run
+from pipelines.train.data import load_data
+from pipelines.train.loop import LifterTraining
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train import TrainConfig
 
 pytestmark = pytest.mark.ray
 WALKS = ("label_a_folder", "train_on_my_mocap", "semi_supervised", "search_and_register")
@@ -58,11 +67,27 @@ class Stage:
             shutil.copytree(self._kept / str(number), self.folder, dirs_exist_ok=True)
             return
         before = set(self.folder.iterdir())
-        really(*SMALLER.get(command.words[1], ()))(command)
+        job, smaller = command.words[1], SMALLER.get(command.words[1], ())
+        if job == "train" and "unlabeled=" not in command.text:
+            train_here([*command.words[2:], *smaller])
+        else:
+            really(*smaller)(command)
         self._numbers[command.text] = number = len(self._numbers)
         (self._kept / str(number)).mkdir(parents=True)
         for made in set(self.folder.iterdir()) - before:
             (shutil.copytree if made.is_dir() else shutil.copy2)(made, self._kept / str(number) / made.name)
+
+
+def train_here(arguments: list[str]) -> None:
+    """Train in this process: Ray Train's own processes take most of so small a training, and one walk starts them."""
+    given = {argument.partition("=")[0]: argument for argument in arguments}
+    config = read_config(TrainConfig, list(given.values()))
+    job = run.prepare(config)
+    workers = WorkerGroup(torch.device("cpu"))
+    training = LifterTraining(config, job.plan, load_data(config, job.plan, workers), workers)
+    for _ in range(config.optimization.epochs):
+        training.run_epoch()
+    save_lifter(f"{config.output}/best.pt", training.result, run._card(job, {}))
 
 
 @pytest.fixture(scope="module")
