@@ -130,13 +130,13 @@ def _odd(views: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _person(scene: Scene, number: int) -> dict[str, Any]:
     raw, positions = scene.people[number].raw, scene.people[number].positions
     every = max(1, len(positions) // _POINTS)
-    by_frame = np.array([_median(frame) or 0.0 for frame in raw.residuals_px])
+    by_frame = [_median(frame) for frame in raw.residuals_px]
     return {
         "seen": float((scene.people[number].chosen >= 0).any(0).mean()),
         "whole": float(np.isfinite(positions).all((1, 2)).mean()),
         "views": float(raw.views[raw.views > 0].mean()) if (raw.views > 0).any() else 0.0,
         "residual_px": _median(raw.residuals_px),
-        "residual_px_over_time": [round(float(value), 2) for value in by_frame[::every]],
+        "residual_px_over_time": by_frame[::every],
         "every": every,
     }
 

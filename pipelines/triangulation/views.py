@@ -10,7 +10,7 @@ from pipelines.calibration.camera import Camera
 from pipelines.tracks.keypoint_track import KeypointTrack
 
 # Keypoints with lower scores are guesses, and say nothing about where a joint is.
-SEEN = 0.3
+SEEN = 0.2
 # Between frames that are farther apart than this many frames, nothing is known.
 _LONGEST_STEP = 1.6
 
