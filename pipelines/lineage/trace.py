@@ -58,17 +58,24 @@ class Lineage:
 def trace(of: str, history: History) -> Lineage:
     """The lineage of a model (models:/…, a file, everyday), an output of lift, a folder of tracks, or a video.
 
+    Args:
+        of: As it was typed: of a video the end of its address is enough.
+        history: What MLflow holds.
+
     Raises:
         UserError: Nothing in MLflow has read or written it.
     """
     tracer = _Tracer(history)
-    if of.startswith("models:") or of in SHIPPED_LIFTERS or of.endswith(".pt"):
+    if of.startswith("models:") or of in SHIPPED_LIFTERS:
         return tracer.of_model(of)
-    if any(run.job == "lift" and run.output == of.rstrip("/") for run in history.runs):
-        return tracer.of_poses(of)
-    if tracer.knows_tracks(of):
-        return Lineage(of, "tracks", tuple(tracer.writers(of)), tuple(tracer.readers(of)))
-    return tracer.of_video(of)
+    address = storage.absolute(of)
+    if address.endswith(".pt"):
+        return tracer.of_model(address)
+    if any(run.job == "lift" and run.output == address.rstrip("/") for run in history.runs):
+        return tracer.of_poses(address)
+    if tracer.knows_tracks(address):
+        return Lineage(address, "tracks", tuple(tracer.writers(address)), tuple(tracer.readers(address)))
+    return tracer.of_video(of, address)
 
 
 class _Tracer:
@@ -95,11 +102,11 @@ class _Tracer:
         run = next(run for run in self._runs if run.job == "lift" and run.output == output.rstrip("/"))
         return Lineage(output, "poses", tuple(self._origins(run)), ())
 
-    def of_video(self, video: str) -> Lineage:
+    def of_video(self, video: str, address: str) -> Lineage:
         found, notes = [], []
         for folder in self._folders():
             try:
-                if _shows(folder, video):
+                if _shows(folder, video) or _shows(folder, address):
                     found.append(Node("tracks", folder, children=tuple(self.readers(folder))))
             except (UserError, OSError, ValueError) as error:
                 notes.append(f"{folder}: cannot be read any more: {error}")

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from schemas.job_config import JobConfig, ModelAddress
+from schemas.job_config import JobConfig
 
 
 class LineageConfig(JobConfig):
@@ -12,9 +12,9 @@ class LineageConfig(JobConfig):
 
     BARE_FIELD: ClassVar[str | None] = "of"
 
-    of: ModelAddress = Field(min_length=1)
+    of: str = Field(min_length=1)
     """A lifter (models:/NAME@ALIAS, best.pt of a training, or everyday), an output of lift, a folder of tracks, or a
-    video as its tracks name it."""
+    video: its address, or the end of it."""
 
     as_json: bool = Field(default=False, alias="json")
     """Print one JSON document instead of text."""
