@@ -90,10 +90,18 @@ def gate_lines(report: dict[str, Any]) -> list[str]:
             "" if gate["holder_value"] is None else f", {gate['holder']} ({gate['alias']}) {gate['holder_value']:.2f}"
         )
         lines.append(f"{report['model']} {gate['value']:.2f}{other}")
+    lines += [
+        f"{each['condition']}: {each['value']:.2f}, {'met' if each['met'] else 'not met'}"
+        for each in gate["requirements"]
+    ]
     lines += [gate["note"]] if gate["note"] else []
     verdicts = {
         "passed": "no worse" if gate["holder"] else "the first one",
         "forced": "promoted anyway because of force=true, which is recorded",
-        "refused": "worse: not promoted, exit code 1; force=true overrules",
+        "refused": f"{_why_refused(gate)}: not promoted, exit code 1; force=true overrules",
     }
     return [*lines, verdicts[gate["verdict"]]]
+
+
+def _why_refused(gate: dict[str, Any]) -> str:
+    return "worse" if all(each["met"] for each in gate["requirements"]) else "a condition is not met"

@@ -11,6 +11,8 @@ from pipelines.evaluate.report import make_report, notes_of_training
 from pipelines.lifters.checkpoint import LifterCard, load_lifter
 from pipelines.lifters.model import LiftingModel
 from pipelines.mlflow_runs import model_uris, runs
+from pipelines.register import requirements
+from pipelines.register.requirements import Requirement
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.configs.evaluate import EvaluateConfig
@@ -51,14 +53,15 @@ class Outcome:
 
     Attributes:
         alias: The alias that was asked for.
-        verdict: passed: the version is no worse. refused: it is worse. forced: it is worse or was not compared, and
-            gets the alias because of `force`. kept: it had the alias already.
+        verdict: passed: the version is no worse. refused: it is worse, or does not meet a condition. forced: the same,
+            or it was not compared, and it gets the alias because of `force`. kept: it had the alias already.
         metric: The metric that was compared.
         value: The version's value; None if it was not scored.
         holder: The version that had the alias, as `models:/name/2`; None if there was none.
         holder_value: The holder's value; None if there was none or it could not be scored.
         data: The tracks, as in `metrics.json`, with their digest; None if none were given.
         note: A remark for the user; None if there is none.
+        requirements: The conditions of `require`, measured.
     """
 
     alias: str
@@ -69,6 +72,7 @@ class Outcome:
     holder_value: float | None = None
     data: dict[str, Any] | None = None
     note: str | None = None
+    requirements: tuple[Requirement, ...] = ()
 
 
 def check_tracks(config: RegisterConfig, card: LifterCard) -> list[TrackInfo]:
@@ -84,6 +88,8 @@ def check_tracks(config: RegisterConfig, card: LifterCard) -> list[TrackInfo]:
             f"metric={config.metric}: needs labels, none of {len(tracks)} tracks has positions; "
             f"give labeled tracks, or metric={' or metric='.join(NEEDS_NO_LABELS)}"
         )
+    for address in config.sets.values():
+        choose_tracks(_evaluation(config, "model", address), card)
     return tracks
 
 
@@ -113,6 +119,13 @@ def judge(
     outcome = replace(outcome, value=_value(report, config.metric), data=report["data"], note=note)
     trained = notes_of_training(contender.card, check_tracks(config, contender.card))
     outcome = replace(outcome, note="; ".join([*([note] if note else []), *trained]) or None)
+    values = {"": _metrics(report)} | {
+        name: _metrics(_score(config, contender, listener, record, f"candidate_{name}", address))
+        for name, address in config.sets.items()
+    }
+    outcome = replace(outcome, requirements=requirements.measured(config, values))
+    if requirements.unmet(outcome.requirements):
+        outcome = replace(outcome, verdict="forced" if config.force else "refused")
     if holder is None:
         return outcome
     if other is None:
@@ -121,7 +134,7 @@ def judge(
     value = _value(_score(config, other, listener, record, config.promote), config.metric)
     assert outcome.value is not None
     worse = is_worse(config.metric, outcome.value, value)
-    verdict = "passed" if not worse else "forced" if config.force else "refused"
+    verdict = outcome.verdict if not worse else "forced" if config.force else "refused"
     return replace(outcome, holder_value=value, verdict=verdict)
 
 
@@ -146,11 +159,16 @@ def _other(config: RegisterConfig, holder: str | None) -> tuple[Contender | None
 
 
 def _score(
-    config: RegisterConfig, contender: Contender, listener: Listener, record: runs.Run, role: str
+    config: RegisterConfig,
+    contender: Contender,
+    listener: Listener,
+    record: runs.Run,
+    role: str,
+    address: str | None = None,
 ) -> dict[str, Any]:
-    """Score a lifter on the tracks; returns the report of the evaluate job, which is also logged."""
-    evaluation = _evaluation(config, contender.name)
-    tracks = check_tracks(config, contender.card)
+    """Score a lifter on data, or on other tracks; returns the report of the evaluate job, which is also logged."""
+    evaluation = _evaluation(config, contender.name, address)
+    tracks = choose_tracks(evaluation, contender.card)
     model = contender.model.to(choose_device(config.device))
     with listener.watch(tracks) as watched:
         scores = evaluate(model, contender.card, watched(read_rows(tracks)), flip=config.flip)
@@ -176,7 +194,10 @@ def _value(report: dict[str, Any], metric: str) -> float:
     return metrics[metric]
 
 
-def _evaluation(config: RegisterConfig, model: str) -> EvaluateConfig:
+def _evaluation(config: RegisterConfig, model: str, address: str | None = None) -> EvaluateConfig:
+    """The evaluation on data and what is chosen of it, or on all of other tracks."""
     assert config.data is not None
+    if address is not None:
+        return EvaluateConfig(model=model, data=address, flip=config.flip, device=config.device)
     chosen = {name: getattr(config, name) for name in ("data", "subjects", "actions", "cameras", "flip", "device")}
     return EvaluateConfig(model=model, **chosen)

@@ -173,7 +173,7 @@ def _check_fields(config: RegisterConfig) -> None:
         wrong.append(f"model: give one of model, run and version, found {' and '.join(given) or 'none'}")
     if config.promote is None:
         unused = [name for name in ("data", "subjects", "actions", "cameras") if getattr(config, name) is not None]
-        unused += ["force"] * config.force
+        unused += [name for name in ("require", "sets") if getattr(config, name)] + ["force"] * config.force
         wrong += [f"{name}: says how to promote; give promote=champion, or leave it out" for name in unused]
         if config.version is not None:
             wrong.append("version: is registered already; give promote=champion to promote it")
@@ -182,6 +182,10 @@ def _check_fields(config: RegisterConfig) -> None:
             f"data: is required with promote={config.promote}; give the tracks to compare on, or force=true to "
             "promote without comparing"
         )
+    elif config.data is None and (config.require or config.sets):
+        wrong.append("data: is required with require and sets; give the tracks to compare on")
+    elif unknown := [of for _, of in config.requirements() if of and of not in config.sets]:
+        wrong.append(f"require: names {unknown[0]}, which is not among sets; give sets={{{unknown[0]}: TRACKS}}")
     elif config.promote == config.alias:
         wrong.append(f"alias={config.alias}: is what promote gives; leave it out, or alias=null")
     if wrong:

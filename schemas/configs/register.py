@@ -1,11 +1,12 @@
 """Config of the register job."""
 
 import re
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, field_validator
 
-from schemas.job_config import Addresses, JobConfig, ModelAddress
+from schemas.configs.search_metrics import Limit, read_limits
+from schemas.job_config import Address, Addresses, JobConfig, ModelAddress
 
 Metric = Literal[
     "mpjpe_mm",
@@ -22,6 +23,12 @@ Metric = Literal[
 
 CHAMPION = "champion"
 _ALIAS = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
+
+
+def _split(condition: str) -> tuple[str, str]:
+    """The set of tracks that a condition is about ("": data), and the rest of it; numbers have points too."""
+    of, point, rest = condition.partition(".")
+    return (of.strip(), rest) if point and re.fullmatch(r"\s*\w+", of) and re.match(r"[a-z]", rest) else ("", condition)
 
 
 class RegisterConfig(JobConfig):
@@ -65,6 +72,14 @@ class RegisterConfig(JobConfig):
     metric: Metric = "mpjpe_mm"
     """With promote: metric to compare by, named as the evaluate job names it."""
 
+    require: tuple[str, ...] = ()
+    """With promote: conditions that the version must meet besides, on data or on one of sets, such as [mpjpe_mm<=80,
+    fast.mpjpe_mm<=95]."""
+
+    sets: dict[str, Address] = Field(default_factory=dict)
+    """With promote: further tracks to measure the version on, by the names that require calls them, such as {fast:
+    fast/tracks}."""
+
     flip: bool = True
     """With promote: also lift the mirrored keypoints and average both results. Takes twice the time."""
 
@@ -82,6 +97,22 @@ class RegisterConfig(JobConfig):
         if alias is not None and (reserved or not _ALIAS.fullmatch(alias)):
             raise ValueError("an alias is letters, digits, - and _, not latest and not v1")
         return alias
+
+    @field_validator("require")
+    @classmethod
+    def _conditions_can_be_read(cls, conditions: tuple[str, ...]) -> tuple[str, ...]:
+        for condition in conditions:
+            limits = read_limits([_split(condition)[1]])
+            if not limits:
+                raise ValueError(f"{condition} is no condition; give such as mpjpe_mm<=80 or fast.mpjpe_mm<=95")
+            if limits[0].metric not in get_args(Metric):
+                raise ValueError(f"{condition}: there is no metric {limits[0].metric}: {', '.join(get_args(Metric))}")
+        return conditions
+
+    def requirements(self) -> list[tuple[Limit, str]]:
+        """The conditions, read, each with the set of tracks that it is about; "" is data."""
+        parts = [_split(condition) for condition in self.require]
+        return [(limit, of) for of, text in parts for limit in read_limits([text])]
 
     @field_validator("alias")
     @classmethod

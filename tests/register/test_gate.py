@@ -1,13 +1,17 @@
 """The gate: what is worse than the champion is not promoted."""
 
 import json
+import re
 
 import pytest
 from evaluate.lifter_samples import write_lifter
+from pydantic import ValidationError
 from register.registry_samples import aliases, coco_lifter, raylift, tags, write_scaled
 
 from pipelines.lifters.checkpoint import save_lifter
 from pipelines.register.gate import is_worse
+from pipelines.register.requirements import measured
+from schemas.configs.register import RegisterConfig
 
 
 def mpjpe_mm(capfd, model, *more):
@@ -87,3 +91,55 @@ def test_a_champion_of_another_layout_takes_force(corpus, name, capfd):
     assert aliases(name) == {"candidate": "2", "champion": "1"}
     assert raylift(capfd, *gate, "force=true")[0] == 0
     assert aliases(name)["champion"] == "2"
+
+
+@pytest.mark.long
+def test_a_version_that_misses_a_condition_is_not_promoted_even_if_it_is_the_first(corpus, name, capfd):
+    model = write_scaled("good/best.pt", 1)
+    value, _ = mpjpe_mm(capfd, model)
+    gate = (f"model={model}", f"name={name}", "promote=champion", "data=tracks", "subjects=[S1]", "sets={all: tracks}")
+    code, out, _ = raylift(capfd, *gate, f"require=[mpjpe_mm<={value + 1:.2f}, all.mpjpe_mm<=0.5]")
+    assert (code, aliases(name)) == (1, {"candidate": "1"})
+    assert f"gate     mpjpe_mm<={value + 1:.2f}: {value:.2f}, met\n" in out
+    assert "gate     all.mpjpe_mm<=0.5: " in out
+    assert "gate     a condition is not met: not promoted, exit code 1; force=true overrules" in out
+    assert tags(name, 1)["raylift.gate.champion"] == "refused"
+    code, _, _ = raylift(capfd, *gate, f"require=[mpjpe_mm<={value + 1:.2f}, all.mpjpe_mm<=100000]")
+    assert (code, aliases(name)["champion"]) == (0, "1")
+    outcome = json.loads(tags(name, 1)["raylift.gate"])
+    assert [each["met"] for each in outcome["requirements"]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"require": ("mpjpe_mm < 80",)}, "mpjpe_mm < 80 is no condition; give such as mpjpe_mm<=80"),
+        ({"require": ("error_mm<=80",)}, "error_mm<=80: there is no metric error_mm: mpjpe_mm, p_mpjpe_mm"),
+        ({"require": ("a.b.mpjpe_mm<=80",)}, "is no condition"),
+    ],
+)
+def test_conditions_that_cannot_be_read(fields, message):
+    with pytest.raises(ValidationError, match=re.escape(message)):
+        RegisterConfig(name="lifter", model="best.pt", promote="champion", data="tracks", **fields)
+
+
+def test_conditions_are_of_data_or_of_a_named_set():
+    config = RegisterConfig(name="lifter", require=("mpjpe_mm<=80", "fast.pck_150mm >= 90.5"))
+    assert [(of, limit.metric, limit.bound) for limit, of in config.requirements()] == [
+        ("", "mpjpe_mm", 80.0),
+        ("fast", "pck_150mm", 90.5),
+    ]
+    values = {"": {"mpjpe_mm": 80.0}, "fast": {"pck_150mm": float("nan")}}
+    assert [each.met for each in measured(config, values)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (("require=[fast.mpjpe_mm<=80]", "data=tracks"), "require: names fast, which is not among sets; give sets="),
+        (("require=[mpjpe_mm<=80]", "force=true"), "data: is required with require and sets"),
+    ],
+)
+def test_conditions_without_their_tracks(corpus, name, capfd, fields, message):
+    code, _, err = raylift(capfd, "model=best.pt", f"name={name}", "promote=champion", *fields)
+    assert (code, message in err) == (2, True), err

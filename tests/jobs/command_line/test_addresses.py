@@ -35,6 +35,8 @@ NO_ADDRESS = {
     "layout": "the name of a joint layout",
     "input_size": "a size in pixels",
     "name": "the name of a plug-in",
+    "of": "of a video the end of its address may be given; the lineage job makes others absolute",
+    "require": "conditions on errors",
     "run": "the id of an MLflow run",
     "people_sources tracks videos": "a template; the driver makes it absolute once the names are filled in",
 }

@@ -1,0 +1,52 @@
+"""What a version must reach to be promoted, besides being no worse than the present holder of the alias."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from schemas.configs.register import RegisterConfig
+from schemas.errors import UserError
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A condition of `require`, measured.
+
+    Attributes:
+        condition: As it was given, such as "fast.mpjpe_mm<=95".
+        value: The version's value.
+        met: Whether the value keeps to the bound.
+    """
+
+    condition: str
+    value: float
+    met: bool
+
+
+def measured(config: RegisterConfig, values: Mapping[str, Mapping[str, float]]) -> tuple[Requirement, ...]:
+    """The conditions of a config with the version's values.
+
+    Args:
+        config: The config.
+        values: Metrics by set of tracks; that of `data` has the empty name.
+
+    Raises:
+        UserError: A metric is not measured on these tracks.
+    """
+    found = []
+    for limit, of in config.requirements():
+        if limit.metric not in values[of]:
+            raise UserError(
+                f"require={limit.text}: {limit.metric} is not measured on {of or 'data'}; there are: "
+                f"{', '.join(sorted(values[of]))}"
+            )
+        value = values[of][limit.metric]
+        # Not a number keeps to no bound.
+        met = not math.isnan(value) and limit.excess(values[of]) <= 0
+        found.append(Requirement(f"{of}.{limit.text}" if of else limit.text, value, met))
+    return tuple(found)
+
+
+def unmet(requirements: Iterable[Requirement]) -> list[str]:
+    """The conditions that are not met, with the values."""
+    return [f"{each.condition} (it is {each.value:.2f})" for each in requirements if not each.met]
