@@ -1,10 +1,10 @@
 """Which tracks are views of one session: videos whose names differ by their camera alone."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.calibration.camera import Camera
+from pipelines.calibration.video_names import camera_of_video, without_camera
 from pipelines.io import storage
 from pipelines.io.file_names import file_name
 from pipelines.io.shards import digest
@@ -46,7 +46,8 @@ def sessions_of(tracks: str | Sequence[str], cameras: Sequence[Camera]) -> list[
     names = {camera.name for camera in cameras}
     sessions: dict[tuple[str, str], dict[str, list[TrackInfo]]] = {}
     for video, track in _with_videos(survey(tracks)):
-        camera, key = _place(video, track.camera, names)
+        camera = camera_of_video(video, track.camera, names)
+        key = (video.rstrip("/").rpartition("/")[0], without_camera(video, camera))
         sessions.setdefault(key, {}).setdefault(camera, []).append(track)
     if not any(len(views) > 1 for views in sessions.values()):
         videos = ", ".join(sorted("/".join(filter(None, key)) for key in sessions)[:3])
@@ -68,14 +69,3 @@ def _with_videos(tracks: Sequence[TrackInfo]) -> list[tuple[str, TrackInfo]]:
         videos = storage.read_table(file, ["video"])["video"].to_pylist()
         found += [(videos[track.row], track) for track in of]
     return found
-
-
-def _place(video: str, camera: str | None, names: set[str]) -> tuple[str, tuple[str, str]]:
-    """(camera, (folder, rest of the name)) of a video."""
-    folder, _, name = video.rstrip("/").rpartition("/")
-    stem = name.rpartition(".")[0] or name
-    known = camera if camera is not None and (not names or camera in names) else None
-    words = [word for word in re.split(r"[-_. ]+", stem) if word in names]
-    name = known or (stem if stem in names or len(words) != 1 else words[0])
-    rest = re.sub(rf"(^|[-_. ]+){re.escape(name)}(?=$|[-_. ])", "", stem).strip("-_. ")
-    return name, (folder, rest)

@@ -1,0 +1,20 @@
+"""Config of the import_cameras job."""
+
+from pydantic import Field
+
+from schemas.job_config import Address, Addresses, JobConfig
+
+
+class ImportCamerasConfig(JobConfig):
+    """Config of the import_cameras job, which writes a manifest of videos with the calibration of their cameras."""
+
+    videos: Addresses
+    """Videos: a file, folder, glob or URI, a list of these, or a manifest. Their names say of which camera they are:
+    cam01.mp4, take3-cam01.mp4, or the column camera."""
+
+    calibration: Address = Field(min_length=1)
+    """Calibration of the cameras: a file or folder of Pose2Sim, Anipose, Caliscope, Qualisys, Vicon, OpenCV, COLMAP or
+    EasyMocap."""
+
+    output: Address = Field(min_length=1, pattern=r"\.csv$")
+    """The manifest to write (any URI), for label videos=…: a CSV file."""
