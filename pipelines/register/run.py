@@ -15,6 +15,7 @@ from pipelines.evaluate.plan import choose_device
 from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.mlflow_runs.model_uris import SHA256_TAG
 from pipelines.register import gate, version
+from pipelines.register.description import describe
 from pipelines.register.gate import Contender, Listener, Outcome
 from pipelines.register.lineage import lineage_of
 from pipelines.register.source import Source, find_source
@@ -103,6 +104,9 @@ def execute(job: RegisterJob, work: RegisterWork, listener: Listener, record: ru
             contender = Contender(report["model"], job.source.model, job.source.card)
             outcome = _promote(config, report["version"], contender, work.holder, listener, record)
             report["gate"] = asdict(outcome)
+            if outcome.verdict != "kept":
+                described = describe(job.source, report["lineage"], outcome)
+                mlflow.MlflowClient().update_model_version(config.name, str(report["version"]), described)
         record.log_json(report, "registration.json")
     except MlflowException as error:
         raise tracking_server.to_run_failed(error) from error

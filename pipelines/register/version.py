@@ -9,6 +9,7 @@ from pipelines.io import storage
 from pipelines.mlflow_runs import model_uris, tracking_server
 from pipelines.mlflow_runs.model_uris import SHA256_TAG
 from pipelines.register import package
+from pipelines.register.description import describe
 from pipelines.register.source import Source
 from schemas.configs.register import RegisterConfig
 
@@ -56,7 +57,7 @@ def make(name: str, source: Source, lineage: dict[str, Any]) -> int:
         source.card,
         tags=_tags(source, lineage),
         about={"lineage": lineage, "training": source.training},
-        description=_description(source, lineage),
+        description=describe(source, lineage),
     )
     return int(made.version)
 
@@ -80,15 +81,3 @@ def _tags(source: Source, lineage: dict[str, Any]) -> dict[str, str]:
         "raylift.lineage": json.dumps(lineage),
     }
     return {name: value for name, value in tags.items() if value}
-
-
-def _description(source: Source, lineage: dict[str, Any]) -> str:
-    """A description in Markdown, which MLflow's web interface shows."""
-    card = source.card
-    lines = [
-        f"{card.lifter} of {card.window.inputs} frames at {card.fps:g} frames/s, {card.input_layout} → "
-        f"{card.output_layout}, {'with' if card.trajectory else 'without'} a trajectory; from {source.fetched.name}",
-        *(f"{entry['role']} tracks: {entry['uri']}" for entry in lineage["tracks"]),
-        *lineage["notes"],
-    ]
-    return "\n\n".join(lines)

@@ -3,6 +3,7 @@
 import json
 import re
 
+import mlflow
 import pytest
 from evaluate.lifter_samples import write_lifter
 from pydantic import ValidationError
@@ -54,6 +55,10 @@ def test_the_alias_moves_only_to_a_version_that_scores_no_worse(corpus, name, ca
     outcome = json.loads(found["raylift.gate"])
     assert (outcome["value"], outcome["holder_value"]) == pytest.approx((worse, better))
     assert (outcome["holder"], outcome["data"]["subjects"]) == (f"models:/{name}/2", ["S1"])
+    words = mlflow.MlflowClient().get_model_version(name, "1").description or ""
+    assert f"| scored | mpjpe_mm {worse:.2f} on tracks of S1, digest {report['data']['digest'][:12]} |" in words
+    assert f"| compared | {worse - better:.2f} worse than models:/{name}/2, then the champion |" in words
+    assert "| champion | yes, by force |" in words
 
     code, out, err = raylift(capfd, f"model={bad}", f"name={name}", *gate)
     assert (code, err) == (0, "")

@@ -1,0 +1,61 @@
+"""What the page of a registered version says in words: what the lifter eats and makes, and how good it is."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipelines.register.gate import HIGHER_IS_BETTER, Outcome
+from pipelines.register.source import Source
+
+
+def describe(source: Source, lineage: Mapping[str, Any], outcome: Outcome | None = None) -> str:
+    """A description in Markdown, which MLflow's web interface shows.
+
+    Args:
+        source: The lifter.
+        lineage: Its origin, as `lineage_of` gives it.
+        outcome: What came of the gate; None if it was not asked.
+    """
+    card = source.card
+    made = "3D poses in metres about the root" + (", and where the root is" if card.trajectory else "")
+    sentence = f"Makes of 2D keypoints over time {made}. Registered from `{source.fetched.name}`."
+    rows = [*_properties(source, lineage), *(_gate(outcome) if outcome else ())]
+    table = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)]
+    notes = [f"Note: {note}." for note in lineage["notes"]]
+    return "\n\n".join([sentence, "\n".join(table), *notes])
+
+
+def _properties(source: Source, lineage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    card, training = source.card, source.training or {}
+    yield "lifter", f"{card.lifter}, {sum(each.numel() for each in source.model.parameters()):,} parameters"
+    yield "reads", f"`{card.input_layout}`, {card.window.inputs} frames at {card.fps:g} frames/s"
+    yield "makes", f"`{card.output_layout}`"
+    for entry in lineage["tracks"]:
+        digest = f", digest {entry['digest'][:12]}" if "digest" in entry else ", out of reach"
+        yield f"trained on, {entry['role']}", f"`{entry['uri']}`{digest}"
+    if card.subjects:
+        yield "trained on people", ", ".join(card.subjects)
+    if (parent := card.lineage.get("parent")) is not None:
+        yield "began with", f"`{parent}`"
+    if (validation_mm := training.get("best_validation_mpjpe_mm")) is not None:
+        yield "validation", f"{validation_mm:.1f} mm MPJPE on people held out, by which its epoch was chosen"
+
+
+def _gate(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    if outcome.value is not None and outcome.data is not None:
+        chosen = [name for kind in ("subjects", "actions", "cameras") for name in outcome.data[kind] or ()]
+        where = f" of {', '.join(chosen)}" if chosen else ""
+        yield "scored", f"{outcome.metric} {outcome.value:.2f} on tracks{where}, digest {outcome.data['digest'][:12]}"
+        if outcome.holder_value is not None:
+            gain = outcome.holder_value - outcome.value
+            gain = -gain if outcome.metric in HIGHER_IS_BETTER else gain
+            which = f"{gain:.2f} better" if gain > 0 else f"{-gain:.2f} worse" if gain < 0 else "as good"
+            yield "compared", f"{which} than {outcome.holder}, then the {outcome.alias}"
+    for requirement in outcome.requirements:
+        yield (
+            "condition",
+            f"{requirement.condition}: {requirement.value:.2f}, {'met' if requirement.met else 'not met'}",
+        )
+    yield (
+        outcome.alias,
+        {"passed": "yes", "kept": "yes", "forced": "yes, by force", "refused": "refused"}[outcome.verdict],
+    )
