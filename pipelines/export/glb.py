@@ -25,6 +25,7 @@ from schemas.layouts import layout
 
 # Codes of the specification: component types, and what a buffer view of a mesh is for.
 _UNSIGNED_BYTE, _UNSIGNED_SHORT, _FLOAT = 5121, 5123, 5126
+_VERTICES, _INDICES = 34962, 34963
 _COMPONENTS = {np.dtype(np.uint8): _UNSIGNED_BYTE, np.dtype(np.uint16): _UNSIGNED_SHORT, np.dtype("f4"): _FLOAT}
 _SHAPES = {(): "SCALAR", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 _MAGIC, _VERSION, _JSON, _BINARY = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
@@ -42,10 +43,11 @@ class _Buffer:
         self.views: list[dict[str, Any]] = []
         self.accessors: list[dict[str, Any]] = []
 
-    def add(self, array: np.ndarray, bounds: bool = False) -> int:
+    def add(self, array: np.ndarray, bounds: bool = False, target: int | None = None) -> int:
         """Append an array, its rows aligned as the format demands; returns the number of its accessor."""
         content = array.tobytes()
-        self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": len(content)})
+        view = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(content)}
+        self.views.append(view if target is None else view | {"target": target})
         self.data += content + bytes(-len(content) % 4)
         accessor = {
             "bufferView": len(self.views) - 1,
@@ -132,11 +134,11 @@ def _primitive(
     weights[:, 0] = 1
     return {
         "attributes": {
-            "POSITION": buffer.add(np.concatenate(corners).astype(np.float32), bounds=True),
-            "JOINTS_0": buffer.add(owners),
-            "WEIGHTS_0": buffer.add(weights),
+            "POSITION": buffer.add(np.concatenate(corners).astype(np.float32), bounds=True, target=_VERTICES),
+            "JOINTS_0": buffer.add(owners, target=_VERTICES),
+            "WEIGHTS_0": buffer.add(weights, target=_VERTICES),
         },
-        "indices": buffer.add(triangles.ravel().astype(np.uint16)),
+        "indices": buffer.add(triangles.ravel().astype(np.uint16), target=_INDICES),
         "material": 0,
     }
 

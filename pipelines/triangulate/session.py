@@ -50,7 +50,10 @@ def triangulate_session(session: Session, config: TriangulateConfig, settings: M
         scene = reconstruct(_views(session, cameras), config.sync_window_s)
         labeled = list(labeled_tracks(scene, session.name))
         if not labeled:
-            raise UserError("nobody is whole for long enough to be a label: joints are missing in all but one view")
+            raise UserError(
+                "nobody is whole for long enough to be a label: joints are seen by one view alone, or by two cameras "
+                "that face each other, whose rays do not tell where they meet"
+            )
     except UserError as error:
         return known | {"error": str(error)}
     file = _write(labeled, session, config.output, settings)

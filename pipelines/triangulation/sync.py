@@ -31,35 +31,40 @@ def offsets_frames(views: Sequence[Sampled], window: int) -> tuple[list[float], 
         UserError: A view fits best at the edge of the window.
     """
     rays = [_averaged(view) for view in views]
-    offsets, notes = [0.0], []
-    for number in range(1, len(views)):
-        tried = np.arange(-window, window + 1.0)
-        costs = _costs(views, rays, number, offsets, tried)
-        best = float(tried[int(np.argmin(costs))])
-        name = views[number].camera.name
-        if np.median(costs) - costs.min() < _LEAST_RISE:
-            notes.append(f"{name}: people move too little to show its offset; 0 is used")
-            best = 0.0
-        elif abs(best) == window:
+    tried = np.arange(-window, window + 1.0)
+    offsets = [0.0] + [np.nan] * (len(views) - 1)
+    while missing := [number for number, offset in enumerate(offsets) if np.isnan(offset)]:
+        curves = {number: _costs(views, rays, number, offsets, tried) for number in missing}
+        # The view whose motion tells most comes first: the others are then held against it too.
+        number = max(missing, key=lambda number: _rise(curves[number]))
+        if _rise(curves[number]) < _LEAST_RISE:
+            break
+        offsets[number] = float(tried[int(np.argmin(curves[number]))])
+        if abs(offsets[number]) == window:
             raise UserError(
-                f"camera {name}: fits best at the edge of the search window of {window} frames; it is of another time "
-                "or another scene, or give a larger sync_window_s"
+                f"camera {views[number].camera.name}: fits best at the edge of the search window of {window} frames; "
+                "it is of another time or another scene, or give a larger sync_window_s"
             )
-        offsets.append(best)
-    if not notes:
-        offsets = _finely(views, rays, offsets)
-    return offsets, notes
+    _finely(views, rays, offsets)
+    names = (view.camera.name for view, offset in zip(views, offsets, strict=True) if np.isnan(offset))
+    notes = [f"{name}: people move too little to show its offset; 0 is used" for name in names]
+    return np.nan_to_num(offsets).tolist(), notes
 
 
-def _finely(views: Sequence[Sampled], rays: Sequence[np.ndarray], offsets: list[float]) -> list[float]:
-    for number in range(1, len(views)):
-        tried = offsets[number] + np.arange(-1.5, 1.5 + _FINE / 2, _FINE)
-        others = [*offsets[:number], np.nan, *offsets[number + 1 :]]
-        costs = _costs(views, rays, number, others, tried)
+def _rise(costs: Float64[np.ndarray, " tried"]) -> float:
+    return float(np.median(costs) - costs.min())
+
+
+def _finely(views: Sequence[Sampled], rays: Sequence[np.ndarray], offsets: list[float]) -> None:
+    """Bring known offsets, all but the first, to a fraction of a frame."""
+    for number, offset in enumerate(offsets):
+        if number == 0 or np.isnan(offset):
+            continue
+        tried = offset + np.arange(-1.5, 1.5 + _FINE / 2, _FINE)
+        costs = _costs(views, rays, number, offsets, tried)
         curve = np.polyfit(tried - tried.mean(), costs, 4)
         fine = np.linspace(tried[0], tried[-1], 601)
         offsets[number] = float(fine[int(np.argmin(np.polyval(curve, fine - tried.mean())))])
-    return offsets
 
 
 def _costs(
