@@ -17,7 +17,7 @@ from jobs.command_line.terminal import Terminal, files_in
 from pipelines.io import storage
 from pipelines.lift import run
 from pipelines.mlflow_runs import runs
-from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.mlflow_runs.datasets import TrackSet, VideoSet
 from schemas.configs.lift import LiftConfig
 from schemas.frame_window import frames_read
 
@@ -37,6 +37,8 @@ def main(config: LiftConfig) -> int:
             return 0
         with runs.record("lift", config) as record, stage_bars() as on_progress:
             record.log_tracks(TrackSet("lifting", job.tracks_from, job.tracks or ()))
+            if job.labeling:
+                record.log_videos(VideoSet("lifting", config.video, job.labeling.sources))
             report = run.execute(job, work, on_progress, lambda page, name: record.log_page(page, f"pages/{name}"))
             record.log_metrics({name: value for name, value in report.items() if name not in NO_METRICS})
             record.log_tags(

@@ -1,5 +1,6 @@
-"""Sets of tracks as MLflow's datasets: what a run has read, in the column and filter that its page has for it."""
+"""Sets of tracks and videos as MLflow's datasets: what a run has read, in the column that its page has for it."""
 
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -9,9 +10,12 @@ from typing import Any, Literal
 from pipelines.io.secrets import redact
 from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.tracks.keypoint_reader import TrackInfo, digest
+from schemas.formats.videos import VideoSource
 from schemas.job_config import listed
 
-Context = Literal["training", "unlabeled", "validation", "testing", "lifting"]
+Context = Literal["training", "unlabeled", "validation", "testing", "lifting", "labeling"]
+# What MLflow calls the kind of a dataset's source.
+TRACKS_SOURCE, VIDEOS_SOURCE = "raylift", "raylift.videos"
 # MLflow keeps at most this many characters of a dataset's source.
 _LONGEST_SOURCE = 60_000
 
@@ -29,6 +33,12 @@ class TrackSet:
     context: Context
     source: str | Sequence[str] | None
     tracks: Sequence[TrackInfo]
+    source_type = TRACKS_SOURCE
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The kinds of its columns that differ between sets."""
+        return {"layouts": sorted({track.layout for track in self.tracks})}
 
     @property
     def digest(self) -> str:
@@ -50,24 +60,61 @@ class TrackSet:
         }
 
 
-def log(run_id: str, track_set: TrackSet) -> None:
-    """Note in a run that it has read some tracks.
+@dataclass(frozen=True)
+class VideoSet:
+    """Some videos.
+
+    Attributes:
+        context: What a run did with them.
+        source: Where they are, as the config says: files, folders, globs or a manifest.
+        videos: The videos.
+    """
+
+    context: Context
+    source: str | Sequence[str] | None
+    videos: Sequence[VideoSource]
+    source_type = VIDEOS_SOURCE
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Videos have no columns."""
+        return {}
+
+    @property
+    def digest(self) -> str:
+        """Identifies the videos by their addresses and by what the inputs say of them, not by their content."""
+        facts = sorted(json.dumps(video.facts(), sort_keys=True) for video in self.videos)
+        return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
+
+    def profile(self) -> dict[str, Any]:
+        """What is in the set, in numbers."""
+        videos = self.videos
+        return {
+            "videos": len(videos),
+            "people": len({video.subject for video in videos if video.subject}),
+            "cameras": len({video.camera for video in videos if video.camera}),
+            "with_known_camera": sum(video.intrinsics is not None or video.fov_deg is not None for video in videos),
+        }
+
+
+def log(run_id: str, read: TrackSet | VideoSet) -> None:
+    """Note in a run what it has read.
 
     Raises:
         mlflow.MlflowException: The store cannot be used.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag  # here: importing MLflow takes a second
 
-    source = redact(json.dumps({"uri": listed(track_set.source)}))[:_LONGEST_SOURCE]
+    source = redact(json.dumps({"uri": listed(read.source)}))[:_LONGEST_SOURCE]
     dataset = Dataset(
-        name=redact(_short_name(listed(track_set.source))),
-        digest=track_set.digest,
-        source_type="raylift",
+        name=redact(_short_name(listed(read.source))),
+        digest=read.digest,
+        source_type=read.source_type,
         source=source,
-        schema=json.dumps({"layouts": track_set.profile()["layouts"]}),
-        profile=json.dumps(track_set.profile()),
+        schema=json.dumps(read.schema),
+        profile=json.dumps(read.profile()),
     )
-    tag = InputTag("mlflow.data.context", track_set.context)
+    tag = InputTag("mlflow.data.context", read.context)
     mlflow.MlflowClient().log_inputs(run_id, [DatasetInput(dataset, [tag])])
 
 

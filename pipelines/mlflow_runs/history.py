@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.mlflow_runs import experiments, tracking_server
+from pipelines.mlflow_runs.datasets import TRACKS_SOURCE
 from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.mlflow_runs.model_uris import SHA256_TAG
 from pipelines.mlflow_runs.runs import addresses_in
@@ -132,7 +133,7 @@ def _job_run(run: "Run") -> JobRun:
         params=run.data.params,
         tags=run.data.tags,
         metrics=run.data.metrics,
-        readings=tuple(_reading(each) for each in inputs if each.dataset.source_type == "raylift"),
+        readings=tuple(_reading(each) for each in inputs if each.dataset.source_type == TRACKS_SOURCE),
     )
 
 

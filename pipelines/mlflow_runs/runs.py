@@ -78,6 +78,11 @@ class Run:
         if track_set.tracks:
             self._send(lambda run_id: datasets.log(run_id, track_set))
 
+    def log_videos(self, video_set: datasets.VideoSet) -> None:
+        """Note which videos the run reads, as a dataset of MLflow's."""
+        if video_set.videos:
+            self._send(lambda run_id: datasets.log(run_id, video_set))
+
     def log_json(self, value: Mapping[str, Any], name: str) -> None:
         """Keep a document as an artifact."""
         self._log_text(json.dumps(dict(value), indent=2, ensure_ascii=False, default=str), name)

@@ -9,10 +9,11 @@ from mlflow.artifacts import load_text
 from tracks.track_samples import make_track, write_tracks
 
 from pipelines.mlflow_runs import runs
-from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.mlflow_runs.datasets import TrackSet, VideoSet
 from pipelines.tracks.keypoint_reader import survey
 from schemas.configs.label import LabelConfig
 from schemas.errors import RunFailed
+from schemas.formats.videos import VideoSource
 
 CONFIG = LabelConfig(videos="v", output="out")
 
@@ -171,6 +172,23 @@ def test_the_tracks_that_a_run_reads_are_datasets_that_runs_are_found_by(server,
     by_digest = f"dataset.digest = '{found.dataset.digest}'"
     (again,) = mlflow.search_runs(filter_string=by_digest, search_all_experiments=True, output_format="list")
     assert again.info.run_id == record.run_id
+
+
+def test_the_videos_that_a_run_reads_are_a_dataset_too(own_tracking_store):
+    videos = [VideoSource(uri="/films/a.mp4", subject="S1"), VideoSource(uri="/films/b.mp4", fov_deg=60)]
+    digests = []
+    for read in (videos, videos[::-1], videos[:1]):
+        with runs.record("label", CONFIG) as record:
+            record.log_videos(VideoSet("labeling", "/films", read))
+        inputs = mlflow.get_run(record.run_id).inputs
+        assert inputs is not None
+        (found,) = inputs.dataset_inputs
+        digests.append(found.dataset.digest)
+    assert (found.dataset.name, found.tags[0].value) == ("films", "labeling")
+    assert digests[0] == digests[1] != digests[2]
+    assert json.loads(found.dataset.profile or "") == {
+        **{"videos": 1, "people": 1, "cameras": 0, "with_known_camera": 0}
+    }
 
 
 def test_an_experiment_is_shown_as_model_training_unless_it_is_another_kind(own_tracking_store, monkeypatch):
