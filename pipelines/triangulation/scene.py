@@ -25,7 +25,7 @@ from schemas.layouts import JointLayout, joint_indices, layout
 
 LIMBS = layout("limbs12")
 # Gaps up to this long are bridged, s; and how long a choice of a track lasts at least, about, s.
-_GAP_S, _LASTS_S = 0.25, 0.2
+_GAP_S, _LASTS_S = 0.4, 0.2
 _ROUNDS = 2
 
 
