@@ -81,4 +81,4 @@ def run_estimation(
     )
     # The name shown in the Ray dashboard.
     rows.set_name("evaluate_detector")
-    yield from rows_or_failure(rows)
+    yield from rows_or_failure(rows, pool)

@@ -114,7 +114,7 @@ def run_detection(job: Job, videos: Sequence[VideoSource], ledger: Ledger) -> It
     clips = _stage(clips, WriteDetections, (job.detections, job.settings), WRITER, config.workers.clips_per_file)
     # The name shown in the Ray dashboard.
     clips.set_name("label")
-    for row in rows_or_failure(clips):
+    for row in rows_or_failure(clips, detectors, *filter(None, [decoders])):
         prometheus.count_clip(row)
         yield row
 

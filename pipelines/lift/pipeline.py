@@ -67,7 +67,7 @@ def run_lifting(
     )
     # The name shown in the Ray dashboard.
     lifted.set_name("lift")
-    for row in rows_or_failure(lifted):
+    for row in rows_or_failure(lifted, pool):
         prometheus.count_track(row)
         yield row
 

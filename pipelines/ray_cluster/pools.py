@@ -5,6 +5,7 @@ columns `user_error` and `run_failed` of its rows: an exception that a worker ra
 within one of Ray's own, without its type.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy, Dataset
 
+from pipelines.ray_cluster.waiting import told_if_nothing_fits
 from schemas.errors import RunFailed, UserError
 
 # CPUs reserved for a process that mostly waits for storage. Not zero: with zero CPUs Ray may place it on a head node
@@ -65,6 +67,11 @@ class Pool:
     gpus: float = 0.0
     max_size: int | None = 1
 
+    def __str__(self) -> str:
+        """For people."""
+        gpus = f" and {self.gpus:g} GPUs" if self.gpus else ""
+        return f"{self.size} process{'es' * (self.size != 1)} of {self.cpus:.3g} CPUs{gpus}"
+
 
 def fill_cluster(
     capacity: Capacity, processes: int | None, cpus: float, gpus: float, *, work: int, reserved_cpus: float = 0.0
@@ -96,7 +103,13 @@ def map_stage(
         pool: The processes that run it.
         batch_rows: Rows of each table; None: those of a block.
         in_flight: Tables sent to each process at a time, the one that it works on among them.
+
+    Raises:
+        UserError: This machine, which works alone, has no room for a single process.
     """
+    # Machines may join a cluster, so that there it is only told (`told_if_nothing_fits`).
+    if not os.environ.get("RAY_ADDRESS"):
+        require_room(pool, Capacity.of_cluster())
     return rows.map_batches(
         stage,
         fn_constructor_args=arguments,
@@ -108,16 +121,36 @@ def map_stage(
     )
 
 
-def rows_or_failure(rows: Dataset) -> Iterator[dict[str, Any]]:
+def require_room(pool: Pool, machine: Capacity) -> None:
+    """Check that a machine has room for a single process.
+
+    Raises:
+        UserError: It has none, and Ray would wait for ever.
+    """
+    if pool.cpus > machine.cpus or pool.gpus > machine.gpus:
+        raise UserError(
+            f"workers: {pool} asked for, this machine has {machine.cpus:g} CPUs and {machine.gpus:g} GPUs; ask for "
+            "less, or give the address of a cluster (RAY_ADDRESS)"
+        )
+
+
+def rows_or_failure(rows: Dataset, *pools: Pool) -> Iterator[dict[str, Any]]:
     """The rows as they are finished, until one carries a failure that ends the job.
+
+    Args:
+        rows: The rows.
+        pools: The processes that compute; if they find no room on the cluster, it is said.
 
     Raises:
         UserError: A row's `user_error`.
         RunFailed: A row's `run_failed`.
     """
-    for row in rows.iter_rows():
-        if row.get("user_error"):
-            raise UserError(row["user_error"])
-        if row.get("run_failed"):
-            raise RunFailed(row["run_failed"])
-        yield row
+    with told_if_nothing_fits(", ".join(map(str, pools))) as watch:
+        for row in rows.iter_rows():
+            # All pools have processes; that they cannot grow is nothing to be told of.
+            watch.set()
+            if row.get("user_error"):
+                raise UserError(row["user_error"])
+            if row.get("run_failed"):
+                raise RunFailed(row["run_failed"])
+            yield row

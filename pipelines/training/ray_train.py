@@ -16,6 +16,7 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 
 from pipelines.io import storage
 from pipelines.ray_cluster import session
+from pipelines.ray_cluster.waiting import told_if_nothing_fits
 from pipelines.training.channel import Channel
 from pipelines.training.checkpoints import CHECKPOINTS, Best
 from pipelines.training.events import Control, Outcome, listening
@@ -79,7 +80,7 @@ def fit(
     lost = None
     with listening(channel, listener, control) as outcome:
         try:
-            with _interruptible(), _dashboard_named():
+            with _interruptible(), _dashboard_named(), told_if_nothing_fits(_asked(scaling)):
                 trainer.fit()
         except TrainingFailedError as error:
             lost = error
@@ -135,6 +136,11 @@ def scale(resources: ResourcesConfig) -> tuple[ScalingConfig, int]:
     each = {"CPU": cpus, "GPU": resources.gpus} if resources.use_gpu else {"CPU": cpus}
     scaling = ScalingConfig(num_workers=resources.num_workers, use_gpu=resources.use_gpu, resources_per_worker=each)
     return scaling, max(1, int(cpus))
+
+
+def _asked(scaling: ScalingConfig) -> str:
+    each = scaling.resources_per_worker or {}
+    return f"{scaling.num_workers} workers of " + " and ".join(f"{each[kind]:g} {kind}s" for kind in each)
 
 
 def _last_line(error: BaseException) -> str:
