@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pipelines.io.machine import whole_cpus
-from pipelines.ray_cluster.surroundings import give_token, require_cluster, temporary_folder
+from pipelines.io.machine import usable_memory_bytes, whole_cpus
+from pipelines.ray_cluster.surroundings import give_token, require_cluster, store_folder, temporary_folder
 
 if TYPE_CHECKING:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -84,14 +84,17 @@ def _start(dashboard: bool) -> None:
         else:
             at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * whole_cpus()
             os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(at_a_time))
+            temporary = temporary_folder()
+            store_bytes = min(EMBEDDED_STORE_BYTES_PER_CPU * whole_cpus(), usable_memory_bytes() // 3)
             with _loopback_only():
                 ray.init(
                     address="local",
                     include_dashboard=dashboard,
                     logging_level=logging.ERROR,
                     log_to_driver=False,
-                    object_store_memory=EMBEDDED_STORE_BYTES_PER_CPU * whole_cpus(),
-                    _temp_dir=temporary_folder(),
+                    object_store_memory=store_bytes,
+                    _plasma_directory=store_folder(store_bytes, temporary),
+                    _temp_dir=temporary,
                 )
     # With RAY_LOGGING_CONFIG_ENCODING `ray.init` adds a handler, which would print each line of this process twice.
     root.handlers[:] = handlers

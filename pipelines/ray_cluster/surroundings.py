@@ -66,6 +66,27 @@ def temporary_folder() -> str:
     )
 
 
+def store_folder(needed_bytes: int, temporary: str) -> str:
+    """A folder with room for what an embedded Ray shares between processes: in memory, or else on a disk.
+
+    Args:
+        needed_bytes: The room that Ray may use.
+        temporary: What `temporary_folder` gave.
+
+    Raises:
+        UserError: There is no such folder.
+    """
+    folders = ("/dev/shm", os.path.dirname(temporary), *_FOLDERS)  # noqa: S108 (where Ray keeps it by default)
+    for folder in folders:
+        if _free_bytes(folder) > needed_bytes:
+            return folder
+    raise UserError(
+        f"Ray needs {needed_bytes / 1e6:.0f} MB for what processes share, and none of "
+        f"{', '.join(dict.fromkeys(folders))} has them; free some space, or give TMPDIR a folder "
+        "that has (containers: --shm-size)"
+    )
+
+
 def give_token() -> None:
     """Give an embedded Ray its token by the environment, if the home folder cannot be written, where Ray keeps it.
 
@@ -82,6 +103,11 @@ def give_token() -> None:
 
 
 def _is_usable(folder: str) -> bool:
+    return _free_bytes(folder) >= _LEAST_FREE_BYTES
+
+
+def _free_bytes(folder: str) -> int:
+    """Free space of a folder; 0 if it cannot be written."""
     with suppress(OSError), tempfile.TemporaryFile(dir=folder):
-        return shutil.disk_usage(folder).free >= _LEAST_FREE_BYTES
-    return False
+        return shutil.disk_usage(folder).free
+    return 0

@@ -62,6 +62,8 @@ def fit(
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", HEALTH_CHECK_INTERVAL_S)
     session.connect()
     scaling, threads = scale(resources)
+    gpus = f" and {resources.gpus:g} GPUs" if resources.use_gpu else ""
+    asked = f"{resources.num_workers} workers of {threads} CPUs{gpus} each"
     control = control or Control()
     channel = Channel.options(scheduling_strategy=session.here()).remote(control.instructions)
     shared = {"threads": threads, "channel": channel, "output": storage.absolute(output), "best": best, "start": start}
@@ -80,7 +82,7 @@ def fit(
     lost = None
     with listening(channel, listener, control) as outcome:
         try:
-            with _interruptible(), _dashboard_named(), told_if_nothing_fits(_asked(scaling)):
+            with _interruptible(), _dashboard_named(), told_if_nothing_fits(asked):
                 trainer.fit()
         except TrainingFailedError as error:
             lost = error
@@ -136,11 +138,6 @@ def scale(resources: ResourcesConfig) -> tuple[ScalingConfig, int]:
     each = {"CPU": cpus, "GPU": resources.gpus} if resources.use_gpu else {"CPU": cpus}
     scaling = ScalingConfig(num_workers=resources.num_workers, use_gpu=resources.use_gpu, resources_per_worker=each)
     return scaling, max(1, int(cpus))
-
-
-def _asked(scaling: ScalingConfig) -> str:
-    each = scaling.resources_per_worker or {}
-    return f"{scaling.num_workers} workers of " + " and ".join(f"{each[kind]:g} {kind}s" for kind in each)
 
 
 def _last_line(error: BaseException) -> str:

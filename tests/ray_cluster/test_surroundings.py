@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from pipelines.ray_cluster.surroundings import give_token, require_cluster, temporary_folder
+from pipelines.ray_cluster.surroundings import give_token, require_cluster, store_folder, temporary_folder
 from schemas.errors import UserError
 
 
@@ -57,6 +57,23 @@ def test_a_home_that_cannot_be_written_needs_no_file_of_a_token(tmp_path, monkey
     monkeypatch.setenv("HOME", home or str(tmp_path))
     give_token()
     assert bool(os.environ["RAY_AUTH_TOKEN"]) == given
+
+
+def test_what_processes_share_lies_where_there_is_room_or_is_one_line(tmp_path, monkeypatch):
+    free = {"/dev/shm": 64, str(tmp_path): 3, "/tmp": 600}
+    monkeypatch.setattr("pipelines.ray_cluster.surroundings._free_bytes", lambda folder: free.get(folder, 0) * 10**6)
+    assert store_folder(60 * 10**6, f"{tmp_path}/ray") == "/dev/shm"
+    assert store_folder(512 * 10**6, f"{tmp_path}/ray") == "/tmp"
+    with pytest.raises(UserError, match=r"Ray needs 900 MB for what .* none of /dev/shm, .* --shm-size"):
+        store_folder(900 * 10**6, f"{tmp_path}/ray")
+
+
+def test_a_full_folder_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    free = {"/tmp": 10**6, "/var/tmp": 10**9}
+    monkeypatch.setattr("pipelines.ray_cluster.surroundings._free_bytes", lambda folder: free.get(folder, 0))
+    assert temporary_folder() == "/var/tmp/ray"
 
 
 def test_a_machine_without_a_folder_for_ray_says_what_it_needs(monkeypatch):

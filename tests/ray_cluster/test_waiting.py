@@ -1,6 +1,7 @@
 """What finds no room on the cluster is said, with what was asked for and what there is."""
 
 import logging
+from typing import Any
 
 import pytest
 import ray
@@ -11,19 +12,21 @@ from pipelines.ray_cluster.waiting import told_if_nothing_fits
 from schemas.errors import UserError
 
 
-@ray.remote
-class Process:
-    def answer(self) -> int:
-        return 1
+def started(**resources) -> Any:
+    class Process:
+        def answer(self) -> int:
+            return 1
+
+    return ray.remote(**resources)(Process).remote()
 
 
 @pytest.mark.ray
 def test_a_process_without_room_is_told_and_one_with_room_is_not(embedded_ray, caplog):
-    fits = Process.options(num_cpus=0.1).remote()  # pyright: ignore[reportAttributeAccessIssue]: added by Ray
+    fits = started(num_cpus=0.1)
     with caplog.at_level(logging.WARNING), told_if_nothing_fits("nothing", after_s=0.4):
         assert ray.get(fits.answer.remote()) == 1
     assert not caplog.messages
-    waits = Process.options(num_gpus=8).remote()  # pyright: ignore[reportAttributeAccessIssue]: added by Ray
+    waits = started(num_gpus=8)
     assert "asks for (8 GPUs): 1 machine, the largest with 2 CPUs and 1 GPUs; free now" in told("8 GPUs", caplog)
     ray.kill(waits)
 
