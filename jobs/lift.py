@@ -10,12 +10,14 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
     raise SystemExit(run_job("lift"))
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from jobs.command_line.progress import pace, stage_bars
 from jobs.command_line.terminal import Terminal, files_in
 from pipelines.io import storage
 from pipelines.lift import run
+from pipelines.lift.pages import Rendered
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import TrackSet, VideoSet
 from schemas.configs.lift import LiftConfig
@@ -39,7 +41,7 @@ def main(config: LiftConfig) -> int:
             record.log_tracks(TrackSet("lifting", job.tracks_from, job.tracks or ()))
             if job.labeling:
                 record.log_videos(VideoSet("lifting", config.video, job.labeling.sources))
-            report = run.execute(job, work, on_progress, lambda page, name: record.log_page(page, f"pages/{name}"))
+            report = run.execute(job, work, on_progress, partial(log_page, record))
             record.log_metrics({name: value for name, value in report.items() if name not in NO_METRICS})
             record.log_tags(
                 {
@@ -53,6 +55,13 @@ def main(config: LiftConfig) -> int:
     show(report)
     failed = report["tracks_failed"] + report["videos_failed"]
     return int(config.max_failed is not None and failed > config.max_failed)
+
+
+def log_page(record: runs.Run, rendered: Rendered, name: str) -> None:
+    """Keep a page in MLflow, and its picture, which MLflow shows without a download."""
+    record.log_page(rendered.page, f"pages/{name}.html")
+    if rendered.picture is not None:
+        record.log_bytes(rendered.picture, f"{name}.png", "pages")
 
 
 def show(report: Mapping[str, Any]) -> None:

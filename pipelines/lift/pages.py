@@ -3,7 +3,7 @@
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,11 @@ from pipelines.lift.exports import export_name, stem
 from pipelines.lift.ledger import StoredTrack
 from pipelines.lift.plan import name_of
 from pipelines.report.poses.pose_page import pose_page
-from pipelines.report.poses.pose_video import render_gif, render_mp4
+from pipelines.report.poses.pose_video import render_gif, render_mp4, render_png
 from pipelines.report.poses.scene import Person, Scene
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
 from pipelines.tracks.lifted_reader import read_lifted
-from pipelines.video.errors import reason_of
+from pipelines.video.errors import VideoError, reason_of
 from pipelines.video.numbered import is_there
 from schemas.errors import RunFailed, UserError
 
@@ -100,8 +100,21 @@ def shows_of_tracks(
     return shows
 
 
-def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Callable[[], None]) -> str:
-    """Write the page, and the movies if the show has any; returns the page.
+@dataclass(frozen=True)
+class Rendered:
+    """What MLflow shows of a show.
+
+    Attributes:
+        page: The page.
+        picture: Its middle frame as a PNG; None if that frame is damaged.
+    """
+
+    page: str
+    picture: bytes | None
+
+
+def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Callable[[], None]) -> Rendered:
+    """Write the page, and the movies if the show has any.
 
     Args:
         show: The show.
@@ -117,7 +130,9 @@ def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Ca
         people = tuple(_people(show, tracks))
         video = storage.local_copy(show.video, CACHE_BYTES, show.hosts)
         scene = Scene(show.video.rpartition("/")[2], people, Path(video), levelled)
-        page = pose_page(scene, on_frame=on_frame)
+        page, picture = pose_page(scene, on_frame=on_frame), None
+        with suppress(VideoError):
+            picture = render_png(scene)
         if show.movies:
             for suffix, movie in ((".mp4", render_mp4), (".gif", render_gif)):
                 with _placed(f"{show.name}{suffix}") as path:
@@ -128,7 +143,7 @@ def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Ca
         raise UserError(f"{show.video}: cannot be shown: {reason_of(error)}") from error
     page = redact(page)
     storage.write_bytes(show.files[0], page.encode())
-    return page
+    return Rendered(page, picture)
 
 
 def _people(show: Show, tracks: Sequence[TrackInfo]) -> Iterator[Person]:

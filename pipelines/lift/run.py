@@ -27,7 +27,7 @@ from schemas.job_config import listed
 from schemas.progress import Progress
 
 OnProgress = Callable[[Progress], None]
-OnPage = Callable[[str, str], None]
+OnPage = Callable[[pages.Rendered, str], None]
 """Called with a page and its name."""
 
 
@@ -146,7 +146,7 @@ def execute(job: Job, work: Work, on_progress: OnProgress, on_page: OnPage) -> d
         job: The job.
         work: What its output lacks.
         on_progress: Called often.
-        on_page: Called with each page that is made.
+        on_page: Called with each page that is made, and its name.
 
     Raises:
         RunFailed: The output cannot be written.
@@ -241,11 +241,11 @@ def _render(
 
     for show in todo:
         try:
-            page = pages.render(show, work.tracks, job.config.world == "levelled", on_frame)
+            rendered = pages.render(show, work.tracks, job.config.world == "levelled", on_frame)
         except UserError as error:
             notes.append(f"no page: {error}")
         else:
-            on_page(page, show.files[0].rpartition("/")[2])
+            on_page(rendered, show.files[0].rpartition("/")[2].removesuffix(".html"))
     if len(shows) < job.config.pages:
         notes.append(f"{len(shows)} pages, not {job.config.pages}: there are no more tracks whose video can be read")
     return [file for show in shows for file in show.files if storage.exists(file)]

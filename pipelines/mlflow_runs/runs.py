@@ -130,13 +130,13 @@ class Run:
         now = int(1000 * time.time())
         self._send(lambda run_id: mlflow.MlflowClient().set_terminated(run_id, status, now))
 
-    def log_bytes(self, content: bytes, name: str) -> None:
-        """Keep the content of a file as an artifact."""
+    def log_bytes(self, content: bytes, name: str, folder: str | None = None) -> None:
+        """Keep the content of a file as an artifact, in a folder of the run if one is named."""
 
         def upload(run_id: str) -> None:
-            with tempfile.TemporaryDirectory() as folder:
-                Path(folder, name).write_bytes(content)
-                mlflow.log_artifact(str(Path(folder, name)), run_id=run_id)
+            with tempfile.TemporaryDirectory() as local:
+                Path(local, name).write_bytes(content)
+                mlflow.log_artifact(str(Path(local, name)), folder, run_id=run_id)
 
         self._send(upload)
 

@@ -74,7 +74,7 @@ def test_a_video_is_labeled_lifted_and_rendered(embedded_ray, make_video, comman
     assert not Path("out/nobody.html").exists()
     told = json.loads(Path("out/report.json").read_text())
     assert (told["labels"]["videos"], told["tracks"], told["run"]["frames"]) == (2, 1, 40)
-    assert pages_in_mlflow() == {"pages/clip.html"}
+    assert pages_in_mlflow() == {"pages/clip.html", "pages/clip.png"}
     assert raylift(capfd, *command) == (0, "lift: nothing to do: all 1 tracks are lifted in out\n")
     Path("out/clip.gif").unlink()
     assert raylift(capfd, *command)[0] == 0

@@ -1,4 +1,4 @@
-"""A scene as an MP4 or GIF: the video with 2D skeletons beside the 3D ones, and their quality below.
+"""A scene as an MP4, a GIF or a picture: the video with 2D skeletons beside the 3D ones, and their quality below.
 
 Frames are decoded a few at a time, drawn and encoded immediately, so memory does not grow with the video's length.
 """
@@ -6,12 +6,14 @@ Frames are decoded a few at a time, drawn and encoded immediately, so memory doe
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from pipelines.report.poses.clip import CLOCK
 from pipelines.report.poses.film import Film
 from pipelines.report.poses.scene import Scene
 from pipelines.video.encode import VideoWriter
+from pipelines.video.errors import VideoError
 from pipelines.video.gif import write_gif
 
 # This quality keeps thin lines clean, at 5 to 10 MB per minute. No B-frames, for the reason given in clip.py.
@@ -43,6 +45,25 @@ def render_mp4(
         for number, image in film.frames(range(len(since_s))):
             writer.write(image, float(since_s[number]))
             on_frame()
+
+
+def render_png(scene: Scene, height_px: int = 480) -> bytes:
+    """The middle frame of a scene as a PNG.
+
+    Args:
+        scene: The people, with or without their video.
+        height_px: Height of the picture, px; the curve below adds to it.
+
+    Raises:
+        UserError: The video is not the one of the tracks.
+        VideoError: The video cannot be read, or not in its middle.
+    """
+    film = Film(scene, height_px)
+    middle = len(film.timeline) // 2
+    image = next((image for _, image in film.frames([middle])), None)
+    if image is None:
+        raise VideoError(f"frame {film.timeline.first + middle} cannot be decoded")
+    return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
 
 
 def render_gif(

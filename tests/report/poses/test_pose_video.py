@@ -1,13 +1,14 @@
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from report_samples import film, filmed_scene, make_person, make_scene
 
 from pipelines.report.poses import drawing
 from pipelines.report.poses.drawing import Eye
-from pipelines.report.poses.pose_video import render_gif, render_mp4
+from pipelines.report.poses.pose_video import render_gif, render_mp4, render_png
 from pipelines.report.poses.scene import Scene
 from pipelines.report.poses.stage import Stage
 from pipelines.video.probe import probe
@@ -44,6 +45,15 @@ def test_the_mp4_shows_video_and_people(two_people: Scene, tmp_path: Path) -> No
     # An ankle is a white dot on the picture.
     x, y = np.rint(two_people.people[0].keypoints.keypoints[24, 3]).astype(int)
     assert last[y - 1 : y + 2, x - 1 : x + 2].min(axis=-1).max() > 180
+
+
+def test_the_picture_is_the_middle_frame(two_people: Scene, tmp_path: Path) -> None:
+    picture = cv2.imdecode(np.frombuffer(render_png(two_people, 240), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert picture is not None
+    assert picture.shape == (240 + 46, 320 + 264, 3)
+    render_mp4(tmp_path / "a.mp4", two_people, 240)
+    with VideoReader(tmp_path / "a.mp4") as rendered:
+        assert np.abs(rendered.read(12, 13).images[0].astype(int) - picture).mean() < 4
 
 
 def test_frames_keep_their_times(tmp_path: Path) -> None:
