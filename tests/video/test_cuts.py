@@ -57,6 +57,11 @@ def test_motion_and_light_are_no_cuts(name):
     assert [cuts(WHOLE[name](seed)) for seed in SEEDS] == [[]] * len(SEEDS)
 
 
+@pytest.mark.parametrize("seed", [160, 320, 340, 420])
+def test_a_pan_by_a_tenth_of_the_picture_a_frame_is_no_cut(seed):
+    assert cuts(shot(seed, 60, lambda t: 16 * t)) == []
+
+
 @pytest.mark.parametrize("speed", [1, 3])
 def test_somebody_who_walks_over_a_dark_stage_is_no_cut(speed):
     film = black(50)
