@@ -16,12 +16,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pipelines.detectors.loading import load_detector  # noqa: E402
-from pipelines.video.cuts import find_cuts  # noqa: E402
-from pipelines.video.reader import VideoReader  # noqa: E402
-from pipelines.video.thumbnails import thumbnails  # noqa: E402
-from schemas.job_config import PluginConfig  # noqa: E402
-from tests.video.cut_films import FPS, WIDTH, Film, cut, faded, shot  # noqa: E402
+from pipelines.detectors.loading import load_detector
+from pipelines.video.cuts import find_cuts
+from pipelines.video.reader import VideoReader
+from pipelines.video.thumbnails import thumbnails
+from schemas.job_config import PluginConfig
+from tests.video.cut_films import FPS, WIDTH, Film, cut, faded, shot
 
 SEEDS = range(0, 2000, 20)
 PANS = (0.02, 0.05, 0.08, 0.1, 0.12)
