@@ -16,7 +16,10 @@ if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from datasets.moving_people import H36M, camera, walking
+from video.cut_films import FPS, HEIGHT, WIDTH, cut, shot
 from video.video_samples import remux, write_video
+
+from pipelines.video.encode import VideoWriter
 
 SWAPPED = list(H36M.mirror)
 
@@ -72,6 +75,34 @@ def joined(folder: Path) -> None:
     for number in range(2):
         write_video(folder / f"{number}.ts", 30, gop_size=10)
     (folder / "v.ts").write_bytes((folder / "0.ts").read_bytes() + (folder / "1.ts").read_bytes())
+
+
+def resized(folder: Path) -> None:
+    """v.ts: the pictures are high instead of wide from the middle on."""
+    for name, width, height in (("wide.ts", 160, 96), ("high.ts", 96, 160)):
+        with VideoWriter(folder / name, width, height, 30, gop_size=10) as video:
+            for _ in range(20):
+                video.write(np.full((height, width, 3), 200, np.uint8))
+    (folder / "v.ts").write_bytes((folder / "wide.ts").read_bytes() + (folder / "high.ts").read_bytes())
+
+
+def doubled(folder: Path) -> None:
+    """v.mkv: a frame has the time of the one before."""
+
+    def like_the_one_before(packet, number: int) -> bool:
+        if number == 30:
+            packet.pts, packet.dts = packet.pts - packet.duration, packet.dts - packet.duration
+        return True
+
+    source = write_video(folder / "source.mkv", 60, gop_size=24, options={"bf": "0"})
+    remux(source, folder / "v.mkv", like_the_one_before)
+
+
+def edited(folder: Path) -> None:
+    """v.mp4: two places, cut at frame 20."""
+    with VideoWriter(folder / "v.mp4", WIDTH, HEIGHT, FPS) as video:
+        for picture in cut(shot(0, 20), shot(5, 20)):
+            video.write(picture)
 
 
 def jumping(folder: Path) -> None:

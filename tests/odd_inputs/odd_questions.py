@@ -16,7 +16,10 @@ from pipelines.label.video_files import LeftOut
 from pipelines.label.video_sources import find_videos
 from pipelines.ray_cluster.surroundings import require_cluster
 from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.video.cuts import find_cuts
 from pipelines.video.probe import probe
+from pipelines.video.reader import VideoReader
+from pipelines.video.thumbnails import thumbnails
 from schemas.cameras import Intrinsics
 from schemas.configs.import_poses import ImportPosesConfig
 from schemas.configs.label import LabelConfig
@@ -109,6 +112,18 @@ def probed(name: str) -> Question:
             **{"frames": info.frame_count, "fps": round(info.fps), "noted": info.note is not None},
             "damage": info.damage,
         }
+
+    return ask
+
+
+def decoded(name: str) -> Question:
+    """What comes out of a video: how many frames, of another shape, and where it is cut."""
+
+    def ask() -> Facts:
+        with VideoReader(name) as reader:
+            frames = reader.read(0, reader.info.frame_count)
+        cuts = find_cuts(thumbnails(frames.images), frames.timestamps_s).tolist()
+        return {"frames": len(frames.images), "damage": frames.damage, "cuts": cuts}
 
     return ask
 

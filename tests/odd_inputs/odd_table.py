@@ -8,6 +8,8 @@ import numpy as np
 from odd_inputs.odd_files import (
     SWAPPED,
     arrays,
+    doubled,
+    edited,
     files,
     joined,
     jumping,
@@ -16,6 +18,7 @@ from odd_inputs.odd_files import (
     pictures,
     preview_first,
     recipe,
+    resized,
     truncated,
     written,
 )
@@ -25,6 +28,7 @@ from odd_inputs.odd_questions import (
     Refused,
     camera_of,
     cluster,
+    decoded,
     imported,
     label,
     probed,
@@ -78,6 +82,7 @@ _WORDS = (
     "*",
 )
 _TS = b"G" + bytes(187)
+_RESIZED = "20 frames of another shape, shown whole with bars beside them: 20-39"
 _GAP_OF_PICTURES = "1 pictures missing between numbers 1 and 4"
 
 TABLE = [
@@ -129,6 +134,9 @@ TABLE = [
         videos("m.csv"),
         Refused("videos=m.csv: "),
     ),
+    Row("manifest of other columns", manifest("uri,weather\na.mp4,rain\n"), videos("m.csv"), {"subjects": [None]}),
+    Row("manifest with a byte order mark", manifest("\ufeffuri\na.mp4\n"), videos("m.csv"), {"names": ["a.mp4"]}),
+    Row("manifest in a capital file", manifest("uri\na.mp4\n", "M.CSV"), videos("M.CSV"), {"names": ["a.mp4"]}),
     Row("manifest without uri", manifest("path\na.mp4\n"), videos("m.csv"), Refused("videos=m.csv: ")),
     Row("manifest misspelt", manifest("uri,subjct\na.mp4,S1\n"), videos("m.csv"), Refused("subject")),
     Row("manifest of one value too many", manifest("uri\na.mp4,S1\n"), videos("m.csv"), Refused("row 1: has 2 values")),
@@ -214,6 +222,9 @@ TABLE = [
     ),
     Row("joined recordings", joined, probed("v.ts"), {"frames": 60, "fps": 30, "noted": True}),
     Row("clock that jumps", jumping, probed("v.ts"), {"frames": 60, "fps": 30, "noted": False}),
+    Row("frames of one time", doubled, probed("v.mkv"), {"frames": 60, "noted": True}),
+    Row("size that changes", resized, decoded("v.ts"), {"frames": 40, "damage": _RESIZED}),
+    Row("edited film", edited, decoded("v.mp4"), {"frames": 40, "damage": None, "cuts": [20]}),
     Row("preview before the video", preview_first, probed("v.mkv"), {"frames": 30, "noted": True}),
     Row("truncated video", truncated, probed("v.mp4"), Refused("incomplete mp4: its index (moov) is missing")),
     Row("empty video", written("v.mp4", b""), probed("v.mp4"), Refused("the file is empty (0 bytes)")),
