@@ -4,27 +4,20 @@ BIN := .venv/bin
 
 TESTS = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=20
 
-.PHONY: demo test tests tests-with-ray tests-without-ray test-fast test-slow fuzz coverage lint docs audit setup clean
+.PHONY: demo test tests test-fast test-slow fuzz coverage lint docs audit setup clean
 
 demo: setup
 	$(BIN)/python -m jobs.demo output=demo
 
-# Tests with Ray run one after another, as several at once run into their time limits. They wait a third of the time:
-# the checks of lint and the tests without Ray take what they leave of the processors. All must succeed.
+# The checks of lint take a core for a minute, beside which tests run: both must succeed.
 test: setup
-	@$(MAKE) --no-print-directory -j 3 tests-with-ray tests-without-ray lint
+	@$(MAKE) --no-print-directory -j 2 tests lint
 
+# Tests without Ray in two processes, then those with Ray one after another: each of them fills two cores, and several
+# at once run into their time limits.
 tests: setup
-	@$(MAKE) --no-print-directory -j 2 tests-with-ray tests-without-ray
-
-# Ray would give its workers a lower priority, behind the tests without Ray.
-tests-with-ray: setup
-	RAY_worker_niceness=0 $(TESTS) -n 0 -m 'ray and not slow'
-
-# What they print comes at their end, not between the lines of the others.
-tests-without-ray: setup
-	@nice -n 19 $(TESTS) -n 1 -m 'not ray and not slow' > .tests-without-ray.log 2>&1; \
-	    status=$$?; cat .tests-without-ray.log; exit $$status
+	$(TESTS) -n 2 -m 'not ray and not slow'
+	$(TESTS) -n 0 -m 'ray and not slow'
 
 # What needs no Ray, but for some tests of several seconds each.
 test-fast: setup
@@ -45,7 +38,7 @@ coverage: setup
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	nice -n 19 $(BIN)/pyright
+	$(BIN)/pyright
 
 # The documentation and the API reference as pages in site/; any warning is an error.
 docs: setup

@@ -1,6 +1,7 @@
 """Frames by index are exactly PyAV's sequential frames, whatever the codec, the container and the order of reads."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_a_jump_ahead_starts_from_a_keyframe(make_video: Make, decoded_packets: 
     ("max_side", "size"), [(80, (48, 80)), (50, (30, 50)), (160, (96, 160)), (4000, (96, 160)), (None, (96, 160))]
 )
 def test_longer_side_is_at_most_max_side(
-    make_video: Make, decoder: reader.DecoderName, max_side: int | None, size: tuple[int, int]
+    make_video: Make, decoder: Literal["pyav", "decord"], max_side: int | None, size: tuple[int, int]
 ) -> None:
     with VideoReader(make_video("short.mp4", gop_size=24), max_side, decoder) as video:
         frames = video.read(10, 14)
