@@ -35,8 +35,15 @@ def page(open_page: Any, two_people: Scene) -> Any:
 def go_to(page: Any, frame: int) -> None:
     page.locator("#slider").fill(str(frame))
     page.wait_for_function("!document.querySelector('#picture video').seeking")
-    # The picture is drawn once the browser has shown the video's frame.
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def settled_picture(page: Any) -> str:
+    """The picture once it stays the same: the browser shows the video's frame some time after it has found it."""
+    picture = "document.querySelector('#picture canvas').toDataURL()"
+    same = f"() => {{ const before = window.before; window.before = {picture}; return before === window.before; }}"
+    page.evaluate("() => { window.before = null; }")
+    page.wait_for_function(same, polling=300)
+    return page.evaluate(picture)
 
 
 def drawn_joints(page: Any, count: int, first_x: float | None = None) -> np.ndarray:
@@ -145,13 +152,12 @@ def test_joint_angles_are_drawn_for_both_sides(page: Any, two_people: Scene, scr
 
 def test_the_lifted_joints_can_be_drawn_in_the_picture(page: Any, screenshot: Any) -> None:
     go_to(page, 30)
-    picture = "document.querySelector('#picture canvas').toDataURL()"
-    before = page.evaluate(picture)
+    without = settled_picture(page)
     page.locator("#projected").check()
-    assert page.evaluate(picture) != before
+    assert settled_picture(page) != without
     screenshot(page, "pose_page_projected")
     page.locator("#projected").uncheck()
-    assert page.evaluate(picture) == before
+    assert settled_picture(page) == without
 
 
 def test_without_a_place_in_space_nothing_can_be_drawn_in_the_picture(open_page: Any) -> None:
