@@ -1,6 +1,6 @@
 """Follows models, tracks and poses to what they were made from, and to what was made from them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipelines.io import storage
@@ -106,7 +106,7 @@ class _Tracer:
         found, notes = [], []
         for folder in self._folders():
             try:
-                if _shows(folder, video) or _shows(folder, address):
+                if _shows(folder, {video, address}):
                     found.append(Node("tracks", folder, children=tuple(self.readers(folder))))
             except (UserError, OSError, ValueError) as error:
                 notes.append(f"{folder}: cannot be read any more: {error}")
@@ -256,19 +256,19 @@ def _written_by(run: JobRun) -> str | None:
     return storage.join(run.output, _TRACKS[run.job]) if _TRACKS[run.job] else run.output
 
 
-def _shows(folder: str, video: str) -> bool:
-    """Whether tracks are of a video: by its whole address, or the end of it."""
+def _shows(folder: str, names: Collection[str]) -> bool:
+    """Whether tracks are of a video, which is named by its whole address or by the end of it."""
     inner = storage.join(folder, "tracks")
     return any(
-        name == video or name.endswith(f"/{video}")
+        video in names or video.endswith(tuple(f"/{name}" for name in names))
         for file in tracks_files(inner if storage.exists(inner) else folder)
-        for name in storage.read_table(file, ["video"])["video"].unique().to_pylist()
+        for video in storage.read_table(file, ["video"])["video"].unique().to_pylist()
     )
 
 
 def _scores(run: JobRun) -> Node:
-    errors = [f"{value:.1f} mm" for name, value in run.metrics.items() if name == "average.mpjpe_mm"]
-    return Node("scores", run.name, "".join(errors), run.run_id)
+    error_mm = run.metrics.get("average.mpjpe_mm")
+    return Node("scores", run.name, "" if error_mm is None else f"MPJPE {error_mm:.1f} mm", run.run_id)
 
 
 def _aliased(version: Version) -> list[str]:

@@ -146,15 +146,12 @@ def _ground(
     about = np.cross(up, _UP)
     turn = Rotation.align_vectors(_UP[None], up[None])[0].as_matrix() if np.linalg.norm(about) > 1e-9 else np.eye(3)
     turned = places @ turn.T
-    own = np.eye(people.max() + 1)[people]
-    design = np.column_stack([turned[:, 0], turned[:, 2], np.ones(len(turned)), own])
-    plane = np.array([0.0, 0.0, np.median(turned[:, 1]), *np.zeros(own.shape[1])])
-    prior = np.diag([max(slope, 1e-9) ** -2] * 2 + [0.0] + [_PERSON_M**-2] * own.shape[1])
+    design = np.column_stack([turned[:, 0], turned[:, 2], np.ones(len(turned))])
+    plane, own = np.array([0.0, 0.0, np.median(turned[:, 1])]), np.zeros(people.max() + 1)
     weights = seconds
     for half_m in _HALF_WEIGHT_M:
-        weights = seconds / (1 + ((turned[:, 1] - design @ plane) / half_m) ** 2)
-        normal = design.T @ (design * weights[:, None]) / _STEP_M**2 + prior
-        plane = np.linalg.solve(normal, design.T @ (weights * turned[:, 1]) / _STEP_M**2)
+        weights = seconds / (1 + ((turned[:, 1] - design @ plane - own[people]) / half_m) ** 2)
+        plane, own = _fitted_plane(design, turned[:, 1], weights / _STEP_M**2, people, slope)
     # y points down: the plane y = a x + b z + c has this normal, which points up.
     normal_up = np.array([plane[0], -1.0, plane[1]])
     turn, tilt_deg = _turn(turn.T @ normal_up / np.linalg.norm(normal_up)) if slope else (np.eye(3), 0.0)
@@ -162,6 +159,28 @@ def _ground(
     ground_m = _weighted_median(heights, weights)
     near = np.abs(heights - ground_m) < _ON_GROUND_M
     return turn, tilt_deg, ground_m, float(seconds[near].sum() / seconds.sum())
+
+
+def _fitted_plane(
+    design: Float64[np.ndarray, "steps 3"],
+    heights: Float64[np.ndarray, " steps"],
+    weights: Float64[np.ndarray, " steps"],
+    people: Int64[np.ndarray, " steps"],
+    slope: float,
+) -> tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, " people"]]:
+    """The plane of least squares, and how much lower each person's ground is than it.
+
+    The grounds of people are eliminated from the normal equations (Schur complement), so that memory does not grow with
+    people times footsteps.
+    """
+    weighted = design * weights[:, None]
+    by_person = np.stack([np.bincount(people, column) for column in weighted.T], axis=1)
+    heights_by_person = np.bincount(people, weights * heights)
+    own_normal = np.bincount(people, weights) + _PERSON_M**-2
+    normal = design.T @ weighted + np.diag([max(slope, 1e-9) ** -2] * 2 + [0.0])
+    normal -= by_person.T @ (by_person / own_normal[:, None])
+    plane = np.linalg.solve(normal, weighted.T @ heights - by_person.T @ (heights_by_person / own_normal))
+    return plane, (heights_by_person - by_person @ plane) / own_normal
 
 
 def _weighted_median(values: Float64[np.ndarray, " values"], weights: Float64[np.ndarray, " values"]) -> float:

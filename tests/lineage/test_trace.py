@@ -76,7 +76,7 @@ def test_a_champion_goes_back_to_the_videos_and_on_to_the_poses(history):
     assert (0, "run", "second") in made
     assert (1, "model", "3") in made
     [scores] = [node for node in found.made_with if node.kind == "scores"]
-    assert scores.note == "82.9 mm"
+    assert scores.note == "MPJPE 82.9 mm"
 
 
 def test_poses_go_back_to_their_tracks_and_the_lifter(history, tmp_path):
