@@ -41,9 +41,7 @@ def import_all(name: str, config: run.ImportConfig, table: Mapping[str, str]) ->
     with storage.sole_writer(config.output), runs.record(name, config) as record:
         with stage_bars(transient=True) as on_progress:
             report = run.execute(job, work, on_progress)
-        record.log_metrics({name: value for name, value in report.items() if isinstance(value, int | float)})
-        record.log_tags({"raylift.digest": report["digest"]})
-        record.log_json(report, "report.json")
+        record.log_report(report)
     show(report)
     return 0
 

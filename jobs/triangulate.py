@@ -11,7 +11,7 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 from typing import Any
 
 from jobs.command_line.progress import stage_bars
-from jobs.command_line.terminal import Terminal
+from jobs.command_line.terminal import Terminal, files_in
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
 from pipelines.triangulate import run
@@ -28,9 +28,7 @@ def main(config: TriangulateConfig) -> int:
     with storage.sole_writer(config.output), runs.record("triangulate", config) as record:
         with stage_bars(transient=True) as on_progress:
             report = run.execute(job, work, on_progress)
-        record.log_metrics({name: value for name, value in report.items() if isinstance(value, int | float)})
-        record.log_tags({"raylift.digest": report["digest"]})
-        record.log_json(report, "report.json")
+        record.log_report(report)
     show(report)
     return 0 if config.max_failed is None or len(report["failed"]) <= config.max_failed else 1
 
@@ -42,7 +40,7 @@ def show(report: dict[str, Any]) -> None:
         ("sessions", f"{report['sessions']:,}, {len(report['failed'])} of them failed"),
         ("people", f"{report['people']:,}, {report['tracks']:,} labeled tracks, {report['frames']:,} frames"),
         ("residual", f"{report['residual_px']} px: median distance of keypoints from projected joints"),
-        ("output", f"{report['output']}/tracks, /sessions (a page each), /report.json"),
+        ("output", f"{files_in(report['output'], 'tracks', 'sessions', 'report.json')} (a page each in sessions)"),
     ]
     rows += [("failed", f"{name}: {error}") for name, error in list(report["failed"].items())[:8]]
     rows += [("note", text) for text in report["notes"][:8]]

@@ -87,6 +87,12 @@ class Run:
         """Keep a document as an artifact."""
         self._log_text(json.dumps(dict(value), indent=2, ensure_ascii=False, default=str), name)
 
+    def log_report(self, report: Mapping[str, Any]) -> None:
+        """Log the report of a job whose output has a digest: its numbers, the digest, and all of it as an artifact."""
+        self.log_metrics({name: value for name, value in report.items() if isinstance(value, int | float)})
+        self.log_tags({"raylift.digest": report["digest"]})
+        self.log_json(report, "report.json")
+
     def log_table(self, columns: Mapping[str, Sequence[Any]], name: str) -> None:
         """Keep a table, which MLflow's page compares between runs row by row; `name` ends in .json."""
         data = {column: list(values) for column, values in columns.items()}

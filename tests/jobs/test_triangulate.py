@@ -60,6 +60,7 @@ def test_views_become_labeled_tracks_with_the_quality_of_each_label(films, capsy
 @pytest.mark.ray
 def test_sessions_are_added_and_those_that_are_there_are_kept(films, capsys):
     assert triangulate() == 0
+    assert "out/tracks, out/sessions, out/report.json" in capsys.readouterr().out.replace(f"{films}/", "")
     first = (films / "out" / "sessions" / "one.json").stat().st_mtime_ns
     assert triangulate("tracks=both.parquet") == 0
     assert (films / "out" / "sessions" / "one.json").stat().st_mtime_ns == first
