@@ -117,8 +117,8 @@ def no_pictures(entry: str, paths: Iterable[str]) -> None:
     if pictures:
         ending = os.path.splitext(pictures[0])[1]
         raise UserError(
-            f"videos={entry}: these are {len(pictures):,} pictures ({ending}), not videos; numbered pictures on this "
-            "machine are one video if the rate that they were taken at is given: fps=30"
+            f"videos={entry}: names pictures ({ending}), not videos; numbered pictures on this machine are one video "
+            "if a pattern or their folder names them and their rate is given: videos=imgs/%05d.jpg fps=30"
         )
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.mlflow_runs import experiments, tracking_server
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _PAGE = 1000
+# How the address of a database in a file begins.
+_FILE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -99,14 +102,18 @@ def read_history() -> History:
         UserError: There is no experiment yet.
         RunFailed: The server cannot be used.
     """
+    place = mlflow.get_tracking_uri()
+    nothing = UserError(
+        f"MLFLOW_TRACKING_URI: {place} has no experiment {experiments.name()!r}; give the command in the folder of the "
+        "other jobs, or set the variable to where their runs are"
+    )
+    if place.startswith(_FILE) and not Path(place.removeprefix(_FILE)).exists():
+        raise nothing  # MLflow would make an empty database
     tracking_server.connect(registry=True)
     try:
         experiment = mlflow.get_experiment_by_name(experiments.name())
         if experiment is None:
-            raise UserError(
-                f"lineage: {mlflow.get_tracking_uri()} has no experiment {experiments.name()!r}; run it where the "
-                "other jobs ran, or set MLFLOW_TRACKING_URI"
-            )
+            raise nothing
         return History(tuple(_runs(experiment.experiment_id)), tuple(_versions()))
     except mlflow.MlflowException as error:
         raise tracking_server.to_run_failed(error) from error

@@ -1,6 +1,6 @@
 """Config of the import_cameras job."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from schemas.job_config import Address, Addresses, JobConfig
 
@@ -16,5 +16,12 @@ class ImportCamerasConfig(JobConfig):
     """Calibration of the cameras: a file or folder of Pose2Sim, Anipose, Caliscope, Qualisys, Vicon, OpenCV, COLMAP or
     EasyMocap."""
 
-    output: Address = Field(min_length=1, pattern=r"\.csv$")
+    output: Address = Field(min_length=1)
     """The manifest to write (any URI), for label videos=…: a CSV file."""
+
+    @field_validator("output")
+    @classmethod
+    def _is_csv(cls, output: str) -> str:
+        if not output.endswith(".csv"):
+            raise ValueError("must end in .csv, as the manifest is a table of that kind")
+        return output

@@ -2,6 +2,7 @@
 
 import json
 
+import mlflow
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -124,8 +125,15 @@ def test_mlflow_gives_back_what_jobs_have_logged():
 
 
 def test_without_an_experiment_the_message_says_where_it_looked():
-    with pytest.raises(UserError, match=r"lineage: sqlite:.*mlflow.db has no experiment 'raylift'"):
+    with pytest.raises(UserError, match=r"^MLFLOW_TRACKING_URI: sqlite:.*mlflow.db has no experiment 'raylift'"):
         read_history()
+
+
+def test_a_question_makes_no_database(tmp_path):
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/nothing.db")
+    with pytest.raises(UserError, match=r"nothing.db has no experiment"):
+        read_history()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
