@@ -22,6 +22,7 @@ from pipelines.datasets.pose_source import Shot, fill_missing, stem
 from pipelines.datasets.world import UnitConfig, World, read_positions
 from pipelines.io.npz import mapping, numbers, read_npz
 from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.stretches import stretches
 from schemas.job_config import Address
 from schemas.layouts import layout
 
@@ -88,7 +89,7 @@ class MpiInf3dhp:
         valid = numbers(uri, valid, f"valid of {shot.name}", frames) > 0
         if not valid.all():
             self.notes.append(f"{shot.name}: {frames - valid.sum()} of {frames} frames are left out as not valid")
-        for start, stop in _stretches(valid):
+        for start, stop in stretches(valid):
             part = slice(start, stop)
             yield shot.track(h36m, image[part], None if scores is None else scores[part], positions[part], h36m, start)
 
@@ -101,9 +102,3 @@ def _by_camera(uri: str, sequence: str, value: Any) -> Mapping[str, Any]:
     # Camera names may be integers in the file.
     named = {str(camera): arrays for camera, arrays in value.items()} if isinstance(value, Mapping) else value
     return mapping(uri, named, f"data of {sequence}")
-
-
-def _stretches(valid: np.ndarray) -> list[tuple[int, int]]:
-    """[start, stop) of every run of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]]).astype(np.int8)))
-    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]

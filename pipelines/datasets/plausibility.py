@@ -18,6 +18,7 @@ from pipelines.datasets.world import STATURE_M
 from pipelines.synthetic.cameras import project
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import take
+from pipelines.tracks.stretches import stretches
 from schemas.errors import UserError
 from schemas.layouts import layout
 
@@ -112,8 +113,7 @@ def whole_parts(track: KeypointTrack, check: bool = True) -> Iterator[KeypointTr
         check: Whether frames in which a joint jumps away are left out too.
     """
     whole = _whole_frames(track, check)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], whole, [False]]).astype(np.int8))).reshape(-1, 2)
-    for start, stop in edges.tolist():
+    for start, stop in stretches(whole):
         part = track if stop - start == len(track) else take(track, slice(start, stop))
         yield part if start == 0 else replace(part, track_id=digest([track.track_id, start]))
 

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float64
 
 from pipelines.tracks.joint_scores import UNSEEN
 from pipelines.tracks.lifted_track import LiftedTrack
+from pipelines.tracks.stretches import stretches
 from schemas.layouts import layout
 
 # A foot stands if its ankle is slower than this, m/s: the other foot of a person who walks moves at 2 to 4 m/s.
@@ -63,9 +64,8 @@ def _speed(points: Float64[np.ndarray, "frames 3"], times: Float64[np.ndarray, "
 
 def _runs(standing: Bool[np.ndarray, " frames"], times: Float64[np.ndarray, " frames"]) -> list[tuple[int, int]]:
     """(first frame, frame after the last) of each time that a foot stands, cut into pieces of a second at most."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], standing, [False]]).astype(np.int8)))
     runs = []
-    for start, stop in edges.reshape(-1, 2).tolist():
+    for start, stop in stretches(standing):
         starts = np.arange(times[start], times[stop - 1] + 1e-6, _LONGEST_S)
         runs += pairwise([*np.searchsorted(times, starts - 1e-6).tolist(), stop])
     return [(first, last) for first, last in runs if times[last - 1] - times[first] >= _SHORTEST_S]

@@ -62,8 +62,6 @@ def fit(
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", HEALTH_CHECK_INTERVAL_S)
     session.connect()
     scaling, threads = scale(resources)
-    gpus = f" and {resources.gpus:g} GPUs" if resources.use_gpu else ""
-    asked = f"{resources.num_workers} workers of {threads} CPUs{gpus} each"
     control = control or Control()
     channel = Channel.options(scheduling_strategy=session.here()).remote(control.instructions)
     shared = {"threads": threads, "channel": channel, "output": storage.absolute(output), "best": best, "start": start}
@@ -82,7 +80,7 @@ def fit(
     lost = None
     with listening(channel, listener, control) as outcome:
         try:
-            with _interruptible(), _dashboard_named(), told_if_nothing_fits(asked):
+            with _interruptible(), _dashboard_named(), told_if_nothing_fits(_in_words(resources, threads)):
                 trainer.fit()
         except TrainingFailedError as error:
             lost = error
@@ -94,6 +92,12 @@ def fit(
             f"{_last_line(lost)}; run the same command to go on from the last checkpoint"
         ) from lost
     return outcome
+
+
+def _in_words(resources: ResourcesConfig, threads: int) -> str:
+    """What a training asks the cluster for."""
+    gpus = f" and {resources.gpus:g} GPUs" if resources.use_gpu else ""
+    return f"{resources.num_workers} workers of {threads} CPUs{gpus} each"
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from jaxtyping import Float32, Float64, Int
 from pipelines.datasets.pose_source import digest
 from pipelines.synthetic.cameras import project
 from pipelines.tracks.keypoint_track import KeypointTrack
-from pipelines.triangulation.scene import LIMBS, PersonInSpace, Scene, runs
+from pipelines.tracks.stretches import stretches
+from pipelines.triangulation.scene import LIMBS, PersonInSpace, Scene
 from pipelines.triangulation.views import SEEN, View
 from schemas.layouts import joint_indices, layout
 
@@ -83,7 +84,7 @@ def labeled_tracks(scene: Scene, session: str) -> Iterator[Labeled]:
 
 def _stretches(whole: np.ndarray, numbers: np.ndarray) -> Iterator[tuple[int, int]]:
     """(first, stop) of whole poses whose frames follow each other."""
-    for first, stop in runs(whole):
+    for first, stop in stretches(whole):
         cuts = first + 1 + np.flatnonzero(np.diff(numbers[first:stop]) != 1)
         yield from itertools.pairwise([first, *cuts.tolist(), stop])
 

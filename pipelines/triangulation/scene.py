@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 from scipy.ndimage import binary_closing
 
+from pipelines.tracks.stretches import stretches
 from pipelines.triangulation.bones import with_constant_lengths, without_impossible
 from pipelines.triangulation.matching import Person, assign, match
 from pipelines.triangulation.robust import Points, triangulate
@@ -169,7 +170,7 @@ def _smoothed(points: Points, step_s: float) -> Float64[np.ndarray, "frames join
     paths = np.full_like(points.positions, np.nan)
     for joint in range(known.shape[1]):
         bridged = _bridged(known[:, joint], max(1, round(_GAP_S / step_s)))
-        for first, stop in runs(bridged):
+        for first, stop in stretches(bridged):
             at = slice(first, stop)
             weights = np.where(known[at, joint], np.maximum(points.views[at, joint] - 1, 0) / 2, 0.0)
             paths[at, joint] = smooth(points.positions[at, joint], weights, step_s)
@@ -179,9 +180,3 @@ def _smoothed(points: Points, step_s: float) -> Float64[np.ndarray, "frames join
 def _bridged(known: Bool[np.ndarray, " frames"], gap: int) -> Bool[np.ndarray, " frames"]:
     padded = np.pad(known, gap)
     return binary_closing(padded, np.ones(gap + 1))[gap:-gap] | known
-
-
-def runs(known: Bool[np.ndarray, " frames"]) -> list[tuple[int, int]]:
-    """(first, stop) of each stretch of known frames."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(int)))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
