@@ -4,17 +4,25 @@ A field has the same name everywhere, its dotted path: in recipes, on the comman
 MLflow parameters. `jobs/command_line/arguments.py` reads the values from recipes and the command line.
 """
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
 from schemas.errors import UserError
+from schemas.mistakes import explain
 from schemas.typed_text import read
 
 # Takes a plug-in table and a name in it, and returns the config class of that plug-in's options.
@@ -22,6 +30,9 @@ PluginConfigs = Callable[[str, str], type["JobConfig"]]
 
 # Makes an address independent of the working directory.
 Resolve = Callable[[str], str]
+
+
+_MISSING = "an address is missing; give one"
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,13 @@ class AddressRule:
     words: tuple[str, ...] = ()
 
     def __call__(self, value: str, info: ValidationInfo) -> str:
-        """Resolve an address, if the config is being read by `build` with a resolver."""
+        """Resolve an address, if the config is being read by `build` with a resolver.
+
+        Raises:
+            ValueError: It is empty, which would mean the working directory.
+        """
+        if not value.strip():
+            raise ValueError(_MISSING)
         resolve: Resolve | None = (info.context or {}).get("resolve")
         return value if resolve is None or value in self.words else resolve(value)
 
@@ -46,7 +63,16 @@ SHIPPED_LIFTERS = ("everyday",)
 """Lifters that come with Raylift, by name."""
 ModelAddress = Annotated[str, AfterValidator(AddressRule(SHIPPED_LIFTERS))]
 """The address of a lifter: of a file, in MLflow's registry, or the name of one that comes with Raylift."""
-Addresses = Address | tuple[Address, ...]
+
+
+def _some(value: Any) -> Any:
+    """Refuse no address, before each type of the union says so."""
+    if value == "" or (isinstance(value, list | tuple) and (not value or "" in value)):
+        raise ValueError(_MISSING)
+    return value
+
+
+Addresses = Annotated[Address | tuple[Address, ...], BeforeValidator(_some)]
 """One address or several."""
 
 
@@ -66,6 +92,10 @@ class JobConfig(BaseModel):
 
     BARE_FIELD: ClassVar[str | None] = None
     """Field that the first word of the command line may give without its name, if any."""
+
+    BEFORE: ClassVar[Mapping[str, Any]] = {}
+    """What fields count as in outputs of versions that did not have them, by dotted path, where that is not their
+    default: what the job did then. A field whose default changes gets a row with the default that it began with."""
 
     @classmethod
     def contradictions(cls, values: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
@@ -198,13 +228,6 @@ def plugin_paths(plugins: PluginConfigs, table: str, chosen: Mapping[str, Any], 
             yield from plugin_paths(plugins, mark.name, within, f"{path}.")
 
 
-def defaults(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
-    """The default of every leaf field that has one and names no plug-in, by dotted path."""
-    found = {path: field for path, field in paths(model, prefix) if not field.is_required()}
-    values = {p: field.get_default(call_default_factory=True, validated_data={}) for p, field in found.items()}
-    return {path: value for path, value in values.items() if not isinstance(value, PluginConfig)}
-
-
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten nested values to one level of dotted paths."""
     flat: dict[str, Any] = {}
@@ -222,26 +245,7 @@ def _validate(
     try:
         return model.model_validate(values, context=context), []
     except ValidationError as error:
-        return None, mistakes(error, prefix, model)
-
-
-def mistakes(error: ValidationError, prefix: str = "", model: type[BaseModel] | None = None) -> list[str]:
-    """A line for each mistake: path, value, rule and the nearest right name.
-
-    Args:
-        error: What Pydantic found.
-        prefix: Put before every path, such as "detector.".
-        model: The config class, for the names that are near.
-    """
-    lines = []
-    for entry in error.errors():
-        inner = entry.get("ctx", {}).get("error")
-        if isinstance(inner, ValidationError):  # of a plug-in that this one wraps
-            path = "".join(f"{part}." for part in entry["loc"])
-            lines += mistakes(inner, prefix + path)
-        else:
-            lines.append(_explain(entry, model, prefix))
-    return lines
+        return None, explain(error, prefix, [path for path, _ in paths(model)])
 
 
 @contextmanager
@@ -257,7 +261,7 @@ def options_of(field: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        raise UserError("\n".join(f"{field}: {error.title}: {line}" for line in mistakes(error))) from error
+        raise UserError("\n".join(f"{field}: {error.title}: {line}" for line in explain(error))) from error
 
 
 def _plugin_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, PluginTable]]:
@@ -265,25 +269,3 @@ def _plugin_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, Plu
         for mark in field.metadata:
             if isinstance(mark, PluginTable):
                 yield name, field, mark
-
-
-def _explain(error: ErrorDetails, model: type[BaseModel] | None, prefix: str) -> str:
-    # Pydantic's `loc` also names members of unions, such as "tuple[str, ...]"; the path has field names only.
-    path = prefix + ".".join(str(part) for part in error["loc"] if not str(part).endswith("]"))
-    if error["type"] == "missing":
-        return f"{path}: is required; give {path}=…"
-    if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path, [prefix + p for p, _ in paths(model)] if model else [], n=1)
-        hint = f"; did you mean {near[0]}?" if near else "; --help lists the fields"
-        return f"{path}={_shown(error['input'])}: there is no such field{hint}"
-    if error["type"] == "string_type" and error["input"] is None:
-        return f'{path}: is empty or null, and no text; quote it ("…") if it is meant as text'
-    if error["type"] == "tuple_type" and isinstance(error["input"], str):
-        return f"{path}={error['input']}: is no list; give {path}=[{error['input']}]"
-    rule = error["msg"].removeprefix("Value error, ")
-    return f"{path}={_shown(error['input'])}: {rule[0].lower()}{rule[1:]}"
-
-
-def _shown(value: Any) -> str:
-    """A value as it is typed."""
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)

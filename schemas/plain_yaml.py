@@ -9,7 +9,7 @@ _DEEPEST = 50
 
 
 class PlainLoader(yaml.SafeLoader):
-    """Reads YAML without aliases, by which a kilobyte stands for a gigabyte, and without endless nesting."""
+    """Reads YAML without aliases, by which a kilobyte stands for a gigabyte, endless nesting, and repeated keys."""
 
     _depth = 0
 
@@ -28,6 +28,24 @@ class PlainLoader(yaml.SafeLoader):
             return super().compose_node(parent, index)
         finally:
             self._depth -= 1
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """The mapping that begins here.
+
+        Raises:
+            YAMLError: It has a key twice, of which only the last value would count.
+        """
+        node = super().compose_mapping_node(anchor)
+        keys = set[tuple[str, str]]()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if (key.tag, key.value) in keys:
+                raise yaml.YAMLError(
+                    f"{key.value}: is given twice, again in line {key.start_mark.line + 1}; give it once"
+                )
+            keys.add((key.tag, key.value))
+        return node
 
 
 def load_plain(content: str | bytes) -> Any:

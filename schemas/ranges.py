@@ -17,3 +17,7 @@ ASCENDING = AfterValidator(_ascending)
 _Positive = Annotated[float, Field(gt=0)]
 PositiveRange = Annotated[tuple[_Positive, _Positive], ASCENDING]
 """A range of numbers above 0."""
+
+_Studio = Annotated[float, Field(gt=0, le=100)]
+StudioRange = Annotated[tuple[_Studio, _Studio], ASCENDING]
+"""A range of lengths in a studio, m: above 0, and so small that millimetres are not taken for metres."""

@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from schemas.configs.train import TrainingConfig
-from schemas.job_config import Address, JobConfig
+from schemas.job_config import Address, JobConfig, ModelAddress
 
 
 class MotionCaptureConfig(JobConfig):
@@ -29,6 +29,9 @@ class CompareConfig(TrainingConfig):
 
     tracks: Address | None = None
     """Labeled tracks to start from: a file or folder (any URI). Either this or mocap."""
+
+    weights: ModelAddress | None = None
+    """Lifter that both trainings start from, as in train. If not given, random weights."""
 
     test_subjects: tuple[str, ...] = Field(min_length=1)
     """Subjects to score on. Neither training uses them, labeled or unlabeled."""

@@ -11,8 +11,8 @@ class EvaluateConfig(JobConfig):
     """Config of the evaluate job, which scores a lifter on tracks."""
 
     model: ModelAddress = Field(min_length=1)
-    """The lifter: best.pt or last.pt in an output of the train job (any URI), or models:/NAME@ALIAS,
-    models:/NAME/VERSION."""
+    """The lifter: best.pt or last.pt in an output of the train job (any URI), models:/NAME@ALIAS, models:/NAME/VERSION,
+    or everyday."""
 
     trust: str | None = Field(default=None, min_length=1)
     """The lifter outside of this package, package.module:Class, that the model may name: its code is run."""

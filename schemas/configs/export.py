@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.job_config import JobConfig
 
-ExportFormat = Literal["npz", "bvh", "angles", "angles_parquet", "trc", "c3d", "glb"]
+ExportFormat = Literal["npz", "bvh", "angles", "angles_parquet", "trc", "c3d", "glb", "openpose"]
 Unit = Literal["mm", "m"]
 UpAxis = Literal["y", "z"]
 

@@ -14,4 +14,5 @@ class FetchWeightsConfig(JobConfig):
     """The detector: a name of the detector table, or package.module:Class."""
 
     into: Address | None = None
-    """Folder to put the weights in. If not given, the cache (the folder RAYLIFT_CACHE, or ~/.cache/raylift)."""
+    """Folder to put the weights in, of this machine or of a bucket. If not given, the cache (the folder RAYLIFT_CACHE,
+    or ~/.cache/raylift)."""

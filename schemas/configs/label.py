@@ -64,7 +64,7 @@ class LabelConfig(JobConfig):
 
     videos: Addresses
     """Videos: a file, folder, glob or URI, a list of these, or a manifest (.csv or .parquet with a column uri). With
-    fps: also numbered pictures on this machine (imgs/%05d.jpg), or folders of them."""
+    fps: also numbered pictures (imgs/%05d.jpg), or folders of them."""
 
     fps: float | None = Field(default=None, gt=0, le=100_000)
     """The rate that numbered pictures were taken at, pictures per second."""
@@ -93,8 +93,8 @@ class LabelConfig(JobConfig):
     """Number of videos that may fail before the exit code is 1; null: any number."""
 
     gone: Literal["keep", "drop"] = "keep"
-    """Labels of videos that are no longer where they were, and are no input: keep (they are told of), or drop. A disk
-    that is not mounted looks as if its videos were gone."""
+    """Labels of videos that are no longer where they were: keep (they are told of), or drop. A disk that is not mounted
+    looks as if its videos were gone."""
 
     workers: WorkersConfig = WorkersConfig()
     """Number and size of the worker processes."""

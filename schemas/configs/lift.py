@@ -51,8 +51,8 @@ class LiftConfig(JobConfig):
         tuple[ExportFormat, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
     ] = ()
     """Other formats to write, one file per track in a folder of the format's name: npz (NumPy), bvh and glb (animation
-    programs; glTF), trc (OpenSim), c3d (motion capture), angles and angles_parquet (joint angles over time, degrees,
-    CSV or Parquet)."""
+    programs; glTF), trc (OpenSim), c3d (motion capture), openpose (joints in the picture, JSON), angles and
+    angles_parquet (joint angles over time, degrees, CSV or Parquet)."""
 
     export_options: ExportOptions = ExportOptions()
     """What exported files are like: units and axes."""

@@ -86,6 +86,9 @@ class RegisterConfig(JobConfig):
     force: bool = False
     """Promote even if the version is worse or there is no data to compare on. The version records this."""
 
+    unknown_data: bool = False
+    """With promote: take a lifter too whose training's tracks are gone or have changed since."""
+
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """With promote: where to compute: cpu, cuda, cuda:1, …, or auto (the GPU if there is one)."""
 

@@ -80,6 +80,7 @@ class Dimension:
 
 
 Space = Mapping[str, Dimension]
+_FORM = "give a kind with its values, such as {uniform: [low, high]} or {choice: [a, b]}"
 
 
 def read_space(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Dimension]:
@@ -95,6 +96,11 @@ def read_space(values: Mapping[str, Any], known: Collection[str]) -> dict[str, D
     space: dict[str, Dimension] = {}
     mistakes: list[str] = []
     for path, value in flatten_space(values).items():
+        parent = path.rpartition(".")[0]
+        if path not in known and parent in known:  # as in learning_rate: {low: 1, high: 2}
+            line = f"search_space.{parent}: {_FORM}; kinds: {', '.join(KINDS)}"
+            mistakes += [] if line in mistakes else [line]
+            continue
         try:
             if path not in known:
                 raise UserError(f"there is no such field to search{_nearest(path, known)}")
@@ -176,7 +182,7 @@ def read_dimension(value: Any) -> Dimension:
         UserError: It is none.
     """
     if not isinstance(value, Mapping) or not value:
-        raise UserError("give a kind with its values, such as {uniform: [low, high]} or {choice: [a, b]}")
+        raise UserError(_FORM)
     kinds = [kind for kind in value if kind not in (STEP, WHEN)]
     if len(kinds) != 1:
         raise UserError(f"give one kind, not {' and '.join(map(str, kinds)) or 'none'}")

@@ -32,6 +32,28 @@ class SubmitConfig(JobConfig):
     """Address of the cluster's job server, such as http://head:8265. If not given, RAY_API_SERVER_ADDRESS, or else the
     server on this machine."""
 
+    kubernetes: str | None = Field(default=None, min_length=1)
+    """Run the job as a RayJob of KubeRay, which makes a cluster for it: kubectl's context, or - to print the RayJob."""
+
+    image: str | None = Field(default=None, min_length=1)
+    """With kubernetes: the image of Raylift in your registry, such as registry.example.com/raylift:0.1.0."""
+
+    cpu_workers: int = Field(default=0, ge=0)
+    """With kubernetes: pods of 15 CPUs, which decode, and detect without GPUs."""
+
+    gpu_workers: int = Field(default=0, ge=0)
+    """With kubernetes: pods of 7 CPUs and a GPU."""
+
+    namespace: str = Field(default="raylift", pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    """With kubernetes: the namespace that cluster/kuberay/namespace made."""
+
+    queue: str | None = Field(default=None, min_length=1)
+    """With kubernetes: the LocalQueue of Kueue that the job waits in. If not given, it begins at once."""
+
+    schedule: str | None = Field(default=None, pattern=r"^(\S+ ){4}\S+$")
+    """With kubernetes: run the job again and again, at the times of a line of cron, such as 0 3 * * *. KubeRay's
+    operator needs its feature gate RayCronJob."""
+
     follow: bool = True
     """Print the job's output as it comes and exit with its exit code; false: return at once. Ctrl-C does not stop the
     job."""

@@ -32,7 +32,8 @@ class DataConfig(JobConfig):
     """Labeled subjects to train on. If not given, all except validation_subjects."""
 
     validation_subjects: tuple[str, ...] = ()
-    """Labeled subjects that select the best epoch. Choose them among the training subjects, never among the test's."""
+    """Labeled subjects that select the best epoch; they are not trained on. People whom you report results of must not
+    be among them."""
 
     actions: tuple[str, ...] | None = None
     """Labeled actions to use, by whole names or their first words. If not given, all."""

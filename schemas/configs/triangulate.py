@@ -29,5 +29,10 @@ class TriangulateConfig(JobConfig):
     """The largest difference between the cameras' clocks that is looked for in the motion of the people, seconds; 0:
     the cameras are synchronised."""
 
+    joint_map: Address | None = Field(default=None, min_length=1)
+    """Recipe (URI) that fit_noise has written of the detector that made the tracks: joints are moved from where the
+    detector sees them (its hips, wrists and ankles are those that annotators click) to where the motion capture has
+    them by which it was measured. If not given, labels are the points that the detector sees."""
+
     max_failed: int | None = Field(default=0, ge=0)
     """Number of sessions that may fail before the exit code is 1; null: any number."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from schemas.configs.samplers import SamplerName
 from schemas.configs.search_metrics import Constraint, Cost, Metrics, read_limits
 from schemas.configs.train import ERROR_NAMES, ErrorMetric, TrainingConfig
-from schemas.job_config import Address, Addresses, JobConfig
+from schemas.job_config import Address, Addresses, JobConfig, ModelAddress
 from schemas.typed_text import Unread
 
 Duration = Annotated[str, Field(pattern=r"^\d+(\.\d+)?[smhd]$")]
@@ -79,6 +79,9 @@ class SearchConfig(JobConfig):
     unlabeled: Addresses | None = None
     """Unlabeled tracks, as the label job writes them: a file or folder (any URI), or a list. Labels in them are
     ignored."""
+
+    weights: ModelAddress | None = None
+    """Lifter that every trial starts from, as in train. If not given, random weights."""
 
     output: Address = Field(min_length=1)
     """Folder (any URI) for trials/, best.pt, best.yaml, report.json and search.html. Run the same command again to

@@ -1,0 +1,21 @@
+"""Config of the embed job."""
+
+from pydantic import Field
+
+from schemas.job_config import Address, Addresses, JobConfig
+
+
+class EmbedConfig(JobConfig):
+    """Config of the embed job, which embeds every frame of keypoint tracks with an aligner."""
+
+    tracks: Addresses
+    """Keypoint tracks: a file or folder (any URI), or a list."""
+
+    aligner: Address = Field(min_length=1)
+    """best.pt of train_aligner (any URI)."""
+
+    output: Address = Field(min_length=1)
+    """Folder (any URI) for embeddings/ and report.json. Run the same command again to resume, or to add tracks."""
+
+    max_failed: int | None = Field(default=None, ge=0)
+    """Number of tracks that may fail before the exit code is 1; null: any number."""

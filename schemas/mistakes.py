@@ -1,0 +1,54 @@
+"""Says what is wrong with a config: one line for each thing that Pydantic found."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+
+def explain(error: ValidationError, prefix: str = "", fields: Sequence[str] = ()) -> list[str]:
+    """A line for each mistake: path, value, rule and the nearest right name.
+
+    Args:
+        error: What Pydantic found.
+        prefix: Put before every path, such as "detector.".
+        fields: The dotted paths of the config class, for the names that are near.
+    """
+    lines = []
+    for entry in error.errors():
+        inner = entry.get("ctx", {}).get("error")
+        if isinstance(inner, ValidationError):  # of a plug-in that this one wraps
+            path = "".join(f"{part}." for part in entry["loc"])
+            lines += explain(inner, prefix + path)
+        else:
+            lines.append(_line(entry, fields, prefix))
+    return lines
+
+
+def _line(error: ErrorDetails, fields: Sequence[str], prefix: str) -> str:
+    # Pydantic's `loc` also names members of unions, such as "tuple[str, ...]"; the path has field names only.
+    path = prefix + ".".join(str(part) for part in error["loc"] if not str(part).endswith("]"))
+    if error["type"] == "missing":
+        return f"{path}: is required; give {path}=…"
+    if error["type"] == "extra_forbidden" and "." in (name := str(error["loc"][-1])):
+        nested = f"{name.replace('.', ': {')}: …{'}' * name.count('.')}"
+        return f"{path}={_shown(error['input'])}: there is no such field; a recipe nests fields: {nested}"
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(path, [prefix + field for field in fields], n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; --help lists the fields"
+        return f"{path}={_shown(error['input'])}: there is no such field{hint}"
+    if error["type"] == "string_type" and error["input"] is None:
+        return f'{path}: is empty or null, and no text; quote it ("…") if it is meant as text'
+    if error["type"] == "tuple_type" and isinstance(error["input"], str):
+        return f"{path}={error['input']}: is no list; give {path}=[{error['input']}]"
+    rule = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error" and isinstance(error["input"], Mapping):  # of several fields together
+        return ": ".join(filter(None, [path.rstrip("."), rule]))
+    return f"{path}={_shown(error['input'])}: {rule[0].lower()}{rule[1:]}"
+
+
+def _shown(value: Any) -> str:
+    """A value as it is typed."""
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)
