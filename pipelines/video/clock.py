@@ -14,6 +14,9 @@ from pipelines.video.bitstream import is_hidden
 
 # Decoding times that fall back by more than this start again; smaller steps are rounding, s.
 RESTART_S = 0.5
+# Steps ahead that are longer than this are jumps of the clock, or pauses of the recording: no signal is lost for so
+# long while a file is written, s.
+JUMP_S = 60.0
 
 
 class Clock:

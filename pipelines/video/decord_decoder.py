@@ -35,6 +35,7 @@ def why_not_decord(info: VideoInfo) -> str | None:
         f"container {info.container}": not info.container.startswith(CONTAINERS),
         "several video streams": info.index.video_streams > 1,
         "a clock that starts again, or equal times": info.index.reclocked,
+        "times of decoding in place of those of the frames": info.index.counted,
         "interlaced": info.interlaced,  # the colours come out different
         "rotated for display": bool(info.rotation_deg or info.mirrored),
         "cut by an edit list": info.index.hidden_packets > 0,

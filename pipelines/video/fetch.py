@@ -10,14 +10,18 @@ from pipelines.io import storage
 from pipelines.io.secrets import redact
 from pipelines.io.stores.web import PrivateAddress
 from pipelines.video.errors import VideoError
+from pipelines.video.numbered import NumberedPictures, is_there
+from pipelines.video.remote_pictures import copy_pictures, listing, lists_files
 from schemas.errors import RunFailed
 
 # HTTP status of a file that does not exist, or no longer exists.
-_NOT_FOUND = (404, 410)
+NOT_FOUND = (404, 410)
 
 
 def fetch_video(uri: str, cache_bytes: int, hosts: Collection[str] | None = None) -> Path:
     """A path on this machine for a video: itself if it is local, else a copy in the cache.
+
+    That of numbered pictures is an address that means them, too.
 
     Args:
         uri: Address of the video.
@@ -29,21 +33,50 @@ def fetch_video(uri: str, cache_bytes: int, hosts: Collection[str] | None = None
         RunFailed: The store of the video does not answer at all, so that no video there can be read.
     """
     try:
-        return storage.local_copy(uri, cache_bytes, hosts)
+        pictures = None if storage.is_local(uri) else NumberedPictures.of_address(uri)
+        if pictures is None:
+            return storage.local_copy(uri, cache_bytes, hosts)
+        fs, folder = storage.filesystem(pictures.folder, hosts)
+        there = pictures.moved_to(f"{folder.rstrip('/')}/")
+        return Path(copy_pictures(fs, there, uri, cache_bytes).address)
     except RunFailed as error:
         # A broken answer may concern this video only. If the store is gone, this call raises RunFailed.
         storage.exists(uri, hosts)
-        raise VideoError(_reason(uri, error)) from error
+        raise VideoError(why_not_read(uri, error)) from error
     except (OSError, ClientError) as error:
-        raise VideoError(_reason(uri, error)) from error
+        raise VideoError(why_not_read(uri, error)) from error
 
 
-def _reason(uri: str, error: BaseException) -> str:
-    """The reason without the address, so that the same failure of many videos has the same text."""
+def exists(uri: str, hosts: Collection[str] | None = None) -> bool:
+    """Whether there is a video, or at least one of the numbered pictures that it is made of.
+
+    Args:
+        uri: Its address.
+        hosts: As `storage.filesystem` takes them.
+
+    Raises:
+        OSError: Its place cannot be asked.
+        RunFailed: Its store does not answer.
+    """
+    if storage.is_local(uri):
+        return is_there(uri)
+    if (pictures := NumberedPictures.of_address(uri)) is None:
+        return storage.exists(uri, hosts)
+    fs, folder = storage.filesystem(pictures.folder, hosts)
+    return lists_files(fs) and bool(listing(fs, pictures.moved_to(f"{folder.rstrip('/')}/")))
+
+
+def why_not_read(uri: str, error: BaseException) -> str:
+    """The reason without the address, so that the same failure of many videos has the same text.
+
+    Args:
+        uri: The address of a remote file.
+        error: What reading it, or asking for it, has raised.
+    """
     # fsspec reports every failure of a web server as "not found"; the actual error is its cause.
     cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error
     match cause:
-        case ClientResponseError(status=status) if status in _NOT_FOUND:
+        case ClientResponseError(status=status) if status in NOT_FOUND:
             return f"not found ({status})"
         case ClientResponseError():  # its text contains the address, which may be signed
             return f"cannot be read: the server answers {cause.status} {cause.message}".rstrip()

@@ -1,7 +1,7 @@
 """Write an animated GIF by Pillow, with one palette for all of its frames."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,29 +10,29 @@ from PIL import Image
 
 # GIF counts time in hundredths of a second; Pillow takes milliseconds.
 _TICKS_PER_S, _MS_PER_TICK = 100, 10
+# The palette is the 256 best colours of so many frames.
+_PALETTE_SAMPLES = 12
 
 
 def write_gif(
     path: str | Path,
-    frames: Iterable[UInt8[np.ndarray, "height width 3"]],
+    frames: Sequence[UInt8[np.ndarray, "height width 3"]],
     timestamps_s: Sequence[float],
-    samples: Sequence[UInt8[np.ndarray, "height width 3"]],
 ) -> None:
     """Write RGB frames as an animated GIF that repeats for ever.
 
     The file is written under a temporary name beside it and renamed at the end; after an exception nothing is left.
-    Frames are taken one by one, but Pillow keeps each of them, at one byte per pixel, until the file is complete.
 
     Args:
         path: Where the GIF goes; an existing file is replaced.
         frames: At least one, all of one size.
         timestamps_s: When each frame is shown, s, ascending; rounded to hundredths. The last frame is shown as long as
             the one before it.
-        samples: Frames like those to come, at least one; their 256 best colours are the palette.
     """
     path = Path(path).absolute()
     partial = path.with_name(f".{path.stem}.part{path.suffix}")
-    palette = Image.fromarray(np.concatenate(samples)).quantize(256)
+    sampled = np.unique(np.linspace(0, len(frames) - 1, _PALETTE_SAMPLES).astype(int))
+    palette = Image.fromarray(np.concatenate([frames[number] for number in sampled])).quantize(256)
     # Without dithering: its pattern would change from frame to frame, and unchanged areas could not be left out.
     images = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     try:

@@ -20,8 +20,8 @@ class FrameIndex:
         keyframes: Positions in `pts` of the keyframes.
         keyframes_reset: Whether each keyframe is known to end all dependence on what came before (H.264 IDR).
         reclocked: Times were changed to go forward (`clock.py`): frames are found by decoding from the start.
-        counted: The container has no presentation times (AVI with B-frames): frames are identified by decoding from
-            the start and counting, and `pts` are decoding times.
+        counted: The container does not say when each frame is shown (AVI, ASF and MXF with B-frames, H.264 in MPEG
+            program streams): frames are identified by decoding from the start and counting.
         hidden_packets: Packets that are decoded but never shown, such as those an edit list cuts away.
         video_streams: Number of video streams in the file, of which one is chosen.
     """

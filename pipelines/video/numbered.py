@@ -8,7 +8,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -68,12 +68,18 @@ class NumberedPictures:
         """Number and path of each picture that is there, ascending."""
         try:
             with os.scandir(self.folder or ".") as entries:
-                numbers = ((self._number(entry.name), entry.path) for entry in entries)
+                numbers = ((self.number_of(entry.name), entry.path) for entry in entries)
                 return sorted((number, Path(path)) for number, path in numbers if number is not None)
         except OSError:
             return []
 
-    def _number(self, name: str) -> int | None:
+    def moved_to(self, folder: str) -> Self:
+        """The same pictures in another folder, which ends in a slash."""
+        return replace(self, folder=folder)
+
+    def number_of(self, path: str) -> int | None:
+        """The number of a picture of these, by its path or name; None if it is none of them."""
+        name = path.rpartition("/")[2]
         if not (name.startswith(self.before) and name.endswith(self.after)):
             return None
         digits = name[len(self.before) : len(name) - len(self.after)]
@@ -82,19 +88,20 @@ class NumberedPictures:
         return int(digits) if str(int(digits)).zfill(self.digits) == digits else None
 
 
-def numbered_groups(paths: Iterable[str], fps: float) -> list[NumberedPictures]:
-    """The patterns of two or more pictures each that the names of files follow."""
-    groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+def numbered_groups(paths: Iterable[str], fps: float) -> list[tuple[NumberedPictures, list[str]]]:
+    """The patterns of two or more pictures each that the names of files follow, with the files of each."""
+    groups: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
     for path in paths:
         folder, _, name = path.rpartition("/")
         if found := _NAME.fullmatch(name):
             before, number, after = found.groups()
-            groups[f"{folder}/", before, after].append(number)
+            groups[f"{folder}/", before, after].append((number, path))
     patterns = []
-    for (folder, before, after), numbers in sorted(groups.items()):
-        filled = [len(number) for number in numbers if number.startswith("0")]
-        if len(numbers) > 1:
-            patterns.append(NumberedPictures(folder, before, min(filled, default=1), after, fps))
+    for (folder, before, after), files in sorted(groups.items()):
+        filled = [len(number) for number, _ in files if number.startswith("0")]
+        pattern = NumberedPictures(folder, before, min(filled, default=1), after, fps)
+        if len(files) > 1:
+            patterns.append((pattern, [path for _, path in files if pattern.number_of(path) is not None]))
     return patterns
 
 

@@ -1,5 +1,6 @@
 """Videos for processes that read one at a time, such as a driver that draws pages: they share one child."""
 
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from pipelines.video.isolated import IsolatedReader
 
 # As `decode.timeout_s` of the label job.
 _TIMEOUT_S = 120.0
+# One thread may decode ahead while another opens the next video.
+_reading = threading.Lock()
 
 
 def probe(path: Path) -> VideoInfo:
@@ -17,7 +20,8 @@ def probe(path: Path) -> VideoInfo:
     Raises:
         VideoError: It cannot be opened, or the decoder crashed or hung.
     """
-    return _child().probe(path)
+    with _reading:
+        return _child().probe(path)
 
 
 class Video:
@@ -37,7 +41,8 @@ class Video:
         Raises:
             VideoError: They cannot be read, or the decoder crashed or hung.
         """
-        return _child().read(self._path, start, stop, self._max_side)
+        with _reading:
+            return _child().read(self._path, start, stop, self._max_side)
 
 
 @cache

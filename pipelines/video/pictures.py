@@ -1,6 +1,6 @@
 """Numbered pictures as a video: each number is a moment, and a number that is missing is a frame that is missing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from pipelines.video.frames import DecoderName
 from pipelines.video.info import FrameIndex, VideoInfo
 from pipelines.video.limits import require_frame_count, require_within_limits
 from pipelines.video.numbered import NumberedPictures
+from pipelines.video.picture_files import PictureFiles
 from pipelines.video.stills import UPRIGHT, decode_still
 
 # Rates such as 23.976 are kept as fractions of such denominators at most.
@@ -27,10 +28,11 @@ def probe_pictures(pictures: NumberedPictures) -> VideoInfo:
     Raises:
         VideoError: There are none, none can be read, or they claim what no video has.
     """
-    files = pictures.found()
-    require_frame_count(len(files))
-    first = _first([path for _, path in files])
-    numbers = np.array([number for number, _ in files], np.int64)
+    files = PictureFiles(pictures)
+    require_frame_count(len(files.numbers))
+    first = _first(files)
+    files.close()
+    numbers = np.array(files.numbers, np.int64)
     steps = np.diff(numbers)
     # Every tenth picture of a film has numbers in steps of ten.
     step = int(np.median(steps)) if len(steps) else 1
@@ -44,7 +46,7 @@ def probe_pictures(pictures: NumberedPictures) -> VideoInfo:
         fps=pictures.fps,
         duration_s=float((numbers[-1] - numbers[0] + step) * tick),
         declared_frame_count=None,
-        codec=files[0][1].suffix.lower().lstrip("."),
+        codec=Path(pictures.after).suffix.lower().lstrip("."),
         container="numbered pictures",
         pixel_format="rgb24",
         interlaced=False,
@@ -54,7 +56,7 @@ def probe_pictures(pictures: NumberedPictures) -> VideoInfo:
         index=FrameIndex(
             pts=numbers - numbers[0],
             time_base=tick,
-            keyframes=np.arange(len(files)),
+            keyframes=np.arange(len(numbers)),
             keyframes_reset=True,
             reclocked=False,
             counted=False,
@@ -85,8 +87,8 @@ class PictureDecoder:
         # The process that decodes may start no threads.
         cv2.setNumThreads(1)
         self._info, self._size_wh = info, (width, height)
-        self._files = [path for _, path in pictures.found()]
-        if len(self._files) != info.frame_count:
+        self._files = PictureFiles(pictures)
+        if len(self._files.numbers) != info.frame_count:
             raise VideoError("pictures came or went while they were read")
         self.resized: tuple[int, ...] = ()
 
@@ -95,7 +97,7 @@ class PictureDecoder:
         self.resized = ()
         for index in range(start, stop):
             try:
-                image = _decoded(self._files[index])
+                image = decode_still(self._files.read(index), UPRIGHT)
             except VideoError:
                 continue
             height, width, _ = image.shape
@@ -104,7 +106,8 @@ class PictureDecoder:
             yield index, self._framed(image)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Close what is open."""
+        self._files.close()
 
     def _framed(self, image: Image) -> Image:
         """The picture in the middle of one of the video's size, as large as it fits, with black bars."""
@@ -118,20 +121,11 @@ class PictureDecoder:
         return framed
 
 
-def _first(files: Sequence[Path]) -> Image:
+def _first(files: PictureFiles) -> Image:
     reason = "no picture of these numbers is there"
-    for path in files:
+    for place in range(len(files.numbers)):
         try:
-            return _decoded(path)
+            return decode_still(files.read(place), UPRIGHT)
         except VideoError as error:
-            reason = f"no picture can be read; {path.name}: {error}"
+            reason = f"no picture can be read; {files.name(place)}: {error}"
     raise VideoError(reason)
-
-
-def _decoded(path: Path) -> Image:
-    if not path.is_file():
-        raise VideoError("not a file")
-    try:
-        return decode_still(path.read_bytes(), UPRIGHT)
-    except OSError as error:
-        raise VideoError(f"the file cannot be read: {error.strerror}") from error

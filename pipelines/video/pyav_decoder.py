@@ -1,7 +1,7 @@
 """Decoding by PyAV: handles every codec, survives damage, and continues where the last read stopped."""
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, dropwhile
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +93,7 @@ class PyavDecoder:
                 self._container.seek(int(self._info.index.pts[keyframes[-back]]), stream=self._stream)
             except FFmpegError:
                 return False
-            self._frames = self._decode()
+            self._frames = self._decode(sought=True)
             if self._pull() and self._pending and self._pending[0] <= start:
                 return True
             back *= 2
@@ -103,14 +103,20 @@ class PyavDecoder:
         self._pending = next(self._frames, None)
         return self._pending is not None
 
-    def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
+    def _decode(self, sought: bool = False) -> Iterator[tuple[int, VideoFrame]]:
         """(index, frame) from the current position to the end; packets that cannot be decoded are skipped.
 
         A frame that the decoder concealed (`is_corrupt`) counts as decoded, because the flag depends on the number of
         threads.
+
+        Args:
+            sought: The position is where a seek has ended, which may lie behind the keyframe. Decoders of MPEG-4 do not
+                wait for the next one.
         """
         counted = 0
         packets = whole_packets(self._container, self._stream)
+        if sought:
+            packets = dropwhile(lambda packet: not packet.is_keyframe, packets)
         if self._info.index.reclocked:
             packets = Clock(self._stream).forward(packets)
         for packet in chain(packets, [None]):

@@ -147,6 +147,25 @@ def written(name: str, content: bytes) -> Callable[[Path], None]:
     return manifest(content, name)
 
 
+def written_film(name: str) -> Callable[[Path], None]:
+    """A film of 30 frames in the container of its name."""
+
+    def make(folder: Path) -> None:
+        write_video(folder / name, 30, gop_size=12)
+
+    return make
+
+
+def written_twice(name: str) -> Callable[[Path], None]:
+    """A film of 30 frames, and the same again behind it in the file."""
+
+    def make(folder: Path) -> None:
+        film = write_video(folder / name, 30, gop_size=12)
+        film.write_bytes(film.read_bytes() * 2)
+
+    return make
+
+
 def truncated(folder: Path) -> None:
     """v.mp4 without its second half."""
     content = write_video(folder / "whole.mp4", 60).read_bytes()

@@ -111,6 +111,7 @@ def probed(name: str) -> Question:
         return {
             **{"frames": info.frame_count, "fps": round(info.fps), "noted": info.note is not None},
             "damage": info.damage,
+            "told": "another recording begins at byte" in (info.damage or ""),
         }
 
     return ask

@@ -21,6 +21,8 @@ from odd_inputs.odd_files import (
     resized,
     truncated,
     written,
+    written_film,
+    written_twice,
 )
 from odd_inputs.odd_questions import (
     Facts,
@@ -62,6 +64,11 @@ def _gap(motion: np.ndarray) -> np.ndarray:
     motion[50, 3] = 0
     motion[90, 7] = np.nan
     return motion
+
+
+def _holes(keypoints: np.ndarray) -> np.ndarray:
+    keypoints[50, 3] = keypoints[90, 7] = 0
+    return keypoints
 
 
 # What is typed for a text field; it is the text.
@@ -220,8 +227,22 @@ TABLE = [
         imported(source="odd_inputs.odd_questions:OneCamera"),
         {"frames": [200]},
     ),
+    Row(
+        *("keypoints of zero for missing", arrays(_holes), imported(source="odd_inputs.odd_questions:OneCamera")),
+        {"frames": [50, 39, 109], "said": ["odd/S1/walk/C0"]},
+    ),
+    Row(
+        *("keypoints of zero in every frame", arrays(lambda k: k * (np.arange(17) != 3)[:, None])),
+        *(imported(source="odd_inputs.odd_questions:OneCamera"), Refused("200 of 200 frames are left out")),
+    ),
+    *(
+        Row(f"{what} that is appended", written_twice(f"v.{what}"), probed(f"v.{what}"), {"frames": 30, "told": True})
+        for what in ("mp4", "flv")
+    ),
+    Row("times of decoding", written_film("v.asf"), decoded("v.asf"), {"frames": 30, "damage": None}),
+    Row("frames without times", written_film("v.mpg"), decoded("v.mpg"), {"frames": 30, "damage": None}),
     Row("joined recordings", joined, probed("v.ts"), {"frames": 60, "fps": 30, "noted": True}),
-    Row("clock that jumps", jumping, probed("v.ts"), {"frames": 60, "fps": 30, "noted": False}),
+    Row("clock that jumps", jumping, probed("v.ts"), {"frames": 60, "fps": 30, "noted": True, "damage": None}),
     Row("frames of one time", doubled, probed("v.mkv"), {"frames": 60, "noted": True}),
     Row("size that changes", resized, decoded("v.ts"), {"frames": 40, "damage": _RESIZED}),
     Row("edited film", edited, decoded("v.mp4"), {"frames": 40, "damage": None, "cuts": [20]}),

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pickle
+import re
 import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
@@ -17,6 +18,8 @@ from pipelines.video.errors import VideoError
 from pipelines.video.frames import Frames
 from pipelines.video.isolated import IsolatedReader
 from pipelines.video.transfer import FrameReceiver
+
+ROOT = Path(__file__).parents[2]
 
 
 class Runs:
@@ -151,3 +154,11 @@ def test_the_process_has_limits_and_no_way_to_privileges(make_video, tmp_path: P
     assert of["Max file size"] == [str(4 * 2**30)] * 2
     assert of["Max processes"] == of["Max core file size"] == ["0", "0"]
     assert "NoNewPrivs:\t1" in status
+
+
+def test_films_are_opened_in_the_process_of_their_own_and_nowhere_else() -> None:
+    opens = re.compile(r"pipelines\.video(\.| import )(probe|reader|container|packets|pictures|\w+_decoder)\b")
+    files = [file for room in ("pipelines", "jobs", "raylift") for file in (ROOT / room).rglob("*.py")]
+    assert len(files) > 300
+    outside = [file for file in files if file.parent != ROOT / "pipelines" / "video"]
+    assert [str(file) for file in outside if opens.search(file.read_text())] == []

@@ -189,8 +189,23 @@ def test_a_clock_that_jumps_does_not_change_the_rate(make_video: Make, tmp_path:
 
     source = make_video("no_b.ts", 100, gop_size=20, options={"bf": "0"})
     info = probe(remux(source, tmp_path / "jump.ts", hours_later))
-    assert (info.frame_count, info.fps, info.note) == (100, pytest.approx(30), None)
+    assert (info.frame_count, info.fps) == (100, pytest.approx(30))
+    assert info.note == "the clock jumps by 36,000 s at frame 60"
     assert np.diff(info.timestamps_s).max() > 35_000
+
+
+def test_a_recording_that_goes_on_hours_later_is_not_called_damaged(make_video: Make, tmp_path: Path) -> None:
+    def hours_later(packet: Any, number: int) -> bool:
+        packet.pts, packet.dts = packet.pts + 36_000 * 90_000, packet.dts + 36_000 * 90_000
+        return True
+
+    first = make_video("no_b.ts", 100, gop_size=20, options={"bf": "0"})
+    later = remux(first, tmp_path / "later.ts", hours_later)
+    # The counters of the second one's packets do not go on, which MPEG-TS calls damage.
+    (tmp_path / "joined.ts").write_bytes(first.read_bytes() + later.read_bytes())
+    info = probe(tmp_path / "joined.ts")
+    assert (info.frame_count, info.damage) == (200, None)
+    assert info.note == "the clock jumps by 35,997 s at frame 100"
 
 
 def two_streams(make_video: Make, path: Path, default: int) -> Path:

@@ -1,0 +1,151 @@
+"""Asks stores and web servers which version of a video they hold now, or whether they hold it no more.
+
+Of a store that lists its files, a folder is listed once where many of its videos are asked for. A host that does not
+answer is given up after a few of its videos: one more question of each would take hours.
+"""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, cast
+
+from aiohttp import ClientError, ClientResponseError
+
+from pipelines.io import storage
+from pipelines.io.addresses import host_of
+from pipelines.video.fetch import NOT_FOUND, why_not_read
+from pipelines.video.numbered import NumberedPictures
+from pipelines.video.remote_pictures import listed_version, listing, lists_files, version_of
+from schemas.errors import RunFailed, UserError
+
+GONE: Final = "gone"
+"""Stands for the version of a video that is there no more."""
+
+# Questions at a time, which wait for answers and do not compute.
+_AT_ONCE = 32
+# Videos of one folder from which on the folder is listed, a thousand entries a request, instead of asking for each.
+_LISTED_FROM = 10
+# Videos of a host that fail before the others count as unknown.
+_PATIENT = 3
+_FAILURES = (OSError, ClientError, RunFailed, UserError)
+
+_log = logging.getLogger(__name__)
+
+
+def version_now(uri: str, hosts: Collection[str]) -> str | None:
+    """The version of a remote video; None if it cannot be told.
+
+    Args:
+        uri: Its address.
+        hosts: As `storage.filesystem` takes them.
+    """
+    try:
+        version = _ask(uri, hosts)
+    except _FAILURES:
+        return None  # whoever reads the video says why it cannot be read
+    return None if version == GONE else version
+
+
+def versions_now(uris: Sequence[str], hosts: Collection[str]) -> dict[str, str | None]:
+    """The versions of remote videos, `GONE` for those that are there no more; None where it cannot be told.
+
+    Args:
+        uris: Their addresses.
+        hosts: As `storage.filesystem` takes them.
+    """
+    folders = defaultdict[str, list[str]](list)
+    for uri in uris:
+        folders[uri.rpartition("/")[0]].append(uri)
+    asking = _Asking(hosts)
+    versions: dict[str, str | None] = {}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for found in pool.map(asking.about, _questions(folders)):
+            versions |= found
+    asking.tell_unknown()
+    return versions
+
+
+def _questions(folders: Mapping[str, Sequence[str]]) -> Iterator[Sequence[str]]:
+    """Videos that are asked for together: those of a folder that is listed, or one."""
+    for folder, uris in folders.items():
+        films = [uri for uri in uris if NumberedPictures.of_address(uri) is None]
+        if len(films) >= _LISTED_FROM and lists_files(storage.filesystem(folder)[0]):
+            yield films
+            films = []
+        yield from ([uri] for uri in uris if uri in films or NumberedPictures.of_address(uri) is not None)
+
+
+class _Asking:
+    """The questions of one job, and what came of them.
+
+    Args:
+        hosts: As `storage.filesystem` takes them.
+    """
+
+    def __init__(self, hosts: Collection[str]) -> None:
+        self._hosts = hosts
+        self._failures = Counter[str]()
+        self._unknown: list[tuple[str, str]] = []
+
+    def about(self, uris: Sequence[str]) -> dict[str, str | None]:
+        """The versions of some videos, all of one folder if they are several."""
+        host = host_of(uris[0])
+        if self._failures[host] >= _PATIENT:
+            self._unknown += [(uri, "its host does not answer") for uri in uris]
+            return {}
+        try:
+            found = _listed(uris, self._hosts) if len(uris) > 1 else {uris[0]: _ask(uris[0], self._hosts)}
+        except _FAILURES as error:
+            self._failures[host] += 1
+            self._unknown += [(uri, why_not_read(uri, error)) for uri in uris]
+            return {}
+        self._failures[host] = 0
+        return found
+
+    def tell_unknown(self) -> None:
+        """Say of how many videos nothing is known, and why of the first."""
+        if self._unknown:
+            uri, reason = self._unknown[0]
+            _log.warning(
+                "%d labeled videos count as unchanged, because nobody says what they are now, such as %s: %s",
+                len(self._unknown),
+                uri,
+                reason,
+            )
+
+
+def _ask(uri: str, hosts: Collection[str]) -> str | None:
+    fs, path = storage.filesystem(uri, hosts)
+    if pictures := NumberedPictures.of_address(uri):
+        fs, folder = storage.filesystem(pictures.folder, hosts)
+        if not lists_files(fs):
+            return None
+        try:
+            found = listing(fs, pictures.moved_to(f"{folder.rstrip('/')}/"))
+        except FileNotFoundError:
+            return GONE
+        return version_of({name: listed_version(entry) for name, entry in found.items()}) if found else GONE
+    try:
+        entry = cast(Mapping[str, Any], fs.info(path))
+    except FileNotFoundError as error:
+        # fsspec reports every failure of a web server as "not found"; the actual error is its cause.
+        refusal = error.__cause__
+        if refusal is None or (isinstance(refusal, ClientResponseError) and refusal.status in NOT_FOUND):
+            return GONE
+        raise
+    return listed_version(entry)
+
+
+def _listed(uris: Sequence[str], hosts: Collection[str]) -> dict[str, str | None]:
+    fs, folder = storage.filesystem(uris[0].rpartition("/")[0], hosts)
+    try:
+        entries = cast(Sequence[Mapping[str, Any]], fs.ls(folder, detail=True, refresh=True))
+    except FileNotFoundError:
+        entries = ()
+    versions = {
+        storage.address_of(fs, str(entry["name"])): listed_version(entry)
+        for entry in entries
+        if entry.get("type") == "file"
+    }
+    return {uri: versions.get(uri, GONE) for uri in uris}
