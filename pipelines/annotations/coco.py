@@ -15,7 +15,9 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from pipelines.annotations.json_files import JsonFile, entry_error, read_json
 from pipelines.annotations.plausibility import check_people
+from pipelines.io.unknown_origin import blamed
 from schemas.errors import UserError
+from schemas.joint_names import spelled
 from schemas.layouts import LAYOUTS, JointLayout, shared_joints
 
 # A joint that is not annotated.
@@ -160,6 +162,11 @@ def parse_coco(file: JsonFile) -> CocoKeypoints:
     Raises:
         UserError: It is not of this format.
     """
+    with blamed(file.uri, "is not in COCO's format"):
+        return _parsed(file)
+
+
+def _parsed(file: JsonFile) -> CocoKeypoints:
     uri, document = file.uri, file.document
     missing = [name for name in ("images", "annotations", "categories") if not _has_list(document, name)]
     if missing:
@@ -214,7 +221,7 @@ def _of_categories(uri: str, annotations: Sequence[Any], category_ids: Sequence[
     chosen = [
         (number, found)
         for number, found in enumerate(annotations)
-        if not isinstance(found, Mapping) or found.get("category_id") in category_ids
+        if not isinstance(found, Mapping) or _category(found.get("category_id")) in category_ids
     ]
     others = {str(found.get("category_id")) for found in annotations if isinstance(found, Mapping)}
     if annotations and not chosen:
@@ -225,11 +232,20 @@ def _of_categories(uri: str, annotations: Sequence[Any], category_ids: Sequence[
     return chosen
 
 
+def _category(given: Any) -> Any:
+    """The id of a category: a number, which some tools write as text."""
+    return int(given) if isinstance(given, str) and given.strip().isdecimal() else given
+
+
 def _person_categories(uri: str, categories: Sequence[Any]) -> tuple[list[int], tuple[str, ...]]:
     """The ids of the categories that are people, and the names of their joints."""
-    found = [c for c in categories if isinstance(c, Mapping) and c.get("keypoints") and isinstance(c.get("id"), int)]
+    found = [
+        c
+        for c in categories
+        if isinstance(c, Mapping) and c.get("keypoints") and isinstance(_category(c.get("id")), int)
+    ]
     found = [c for c in found if c.get("name") == "person"] or found
-    kinds = {tuple(str(joint).strip().lower().replace(" ", "_") for joint in c["keypoints"]) for c in found}
+    kinds = {tuple(spelled(str(joint)) for joint in c["keypoints"]) for c in found}
     if len(kinds) != 1:
         raise UserError(
             f"{uri}: categories: one must have the names of its joints (keypoints), or several the same; "
@@ -239,7 +255,7 @@ def _person_categories(uri: str, categories: Sequence[Any]) -> tuple[list[int], 
     (joints,) = kinds
     if len(set(joints)) < len(joints):
         raise UserError(f"{uri}: categories: keypoints names a joint twice: {', '.join(joints)}")
-    return [c["id"] for c in found], joints
+    return [_category(c["id"]) for c in found], joints
 
 
 def _images(uri: str, images: Sequence[Any]) -> list[CocoImage]:
@@ -273,7 +289,7 @@ def _person(uri: str, number: int, found: Any, rows: Mapping[int, int], joints: 
         image_id = int(found["image_id"])
         if image_id not in rows:
             raise ValueError(f"image_id {found['image_id']} is none of the images")
-        return int(found["id"]), rows[image_id], numbers, bool(found.get("iscrowd"))
+        return int(found["id"]), rows[image_id], numbers, int(found.get("iscrowd") or 0) != 0
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         which = f" (id {found['id']})" if isinstance(found, Mapping) and "id" in found else ""
         raise UserError(f"{uri}: annotations: number {number}{which}: {entry_error(error)}") from error

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Float64, Int64
 
 from pipelines.annotations.json_files import entry_error, read_json
 from pipelines.io import storage
+from pipelines.io.unknown_origin import STUMBLES
 from schemas.errors import UserError
 
 
@@ -51,7 +52,7 @@ def read_boxes(uri: str, category_id: int, min_score: float = 0.0) -> FoundBoxes
                 x, y, width, height = found["bbox"]
                 rows.append((x, y, x + width, y + height, found["score"]))
                 image_ids.append(int(found["image_id"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except STUMBLES as error:
             raise UserError(f"{uri}: number {number}: {entry_error(error)}") from error
     columns = np.array(rows, np.float32).reshape(-1, 5)
     if not np.isfinite(columns).all():

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float32, Int64
 from pipelines.annotations.json_files import JsonFile, entry_error, read_json
 from pipelines.annotations.plausibility import check_people
 from pipelines.io import storage
+from pipelines.io.unknown_origin import STUMBLES
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS
 
@@ -139,7 +140,7 @@ def _person(uri: str, number: int, found: Any) -> tuple[str, np.ndarray, np.ndar
         if not (np.isfinite(joints).all() and np.isfinite(box).all() and (head is None or np.isfinite(head).all())):
             raise ValueError("holds a number that is not finite")
         return str(found["image"]), box, joints - 1, visible, head
-    except (KeyError, TypeError, ValueError) as error:
+    except STUMBLES as error:
         raise UserError(f"{uri}: number {number}: {entry_error(error)}") from error
 
 

@@ -12,13 +12,17 @@ from pipelines.calibration.camera import Camera
 from pipelines.calibration.values import camera_of
 from schemas.errors import UserError
 
-# Places of fx, fy, cx, cy and OpenCV's k1, k2, p1, p2 among the parameters of a model; the others are not supported.
+# Places of fx, fy, cx, cy and OpenCV's coefficients among the parameters of a model; the others are not supported. The
+# models of fisheyes are that of cv2.fisheye, or its first terms.
 _MODELS = {
     "SIMPLE_PINHOLE": ((0, 0, 1, 2), ()),
     "PINHOLE": ((0, 1, 2, 3), ()),
     "SIMPLE_RADIAL": ((0, 0, 1, 2), (3,)),
     "RADIAL": ((0, 0, 1, 2), (3, 4)),
     "OPENCV": ((0, 1, 2, 3), (4, 5, 6, 7)),
+    "SIMPLE_RADIAL_FISHEYE": ((0, 0, 1, 2), (3,)),
+    "RADIAL_FISHEYE": ((0, 0, 1, 2), (3, 4)),
+    "OPENCV_FISHEYE": ((0, 1, 2, 3), (4, 5, 6, 7)),
 }
 
 
@@ -66,4 +70,5 @@ def _camera(image: list[str], lens: list[str]) -> Camera:
         Rotation.from_quat([x, y, z, w]).as_matrix(),
         np.array([float(value) for value in image[5:8]]),
         (float(width), float(height)),
+        fisheye=model.endswith("_FISHEYE"),
     )

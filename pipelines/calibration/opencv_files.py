@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from pipelines.calibration.camera import Camera
-from pipelines.calibration.values import camera_of
+from pipelines.calibration.values import camera_of, is_fisheye
 from schemas.errors import UserError
 from schemas.plain_yaml import PlainLoader
 
@@ -20,6 +20,8 @@ _DISTORTION = ("distortion_coefficients", "distCoeffs", "dist_coeffs", "distCoef
 _ROTATION = ("R", "rotation", "rvec", "rotation_matrix", "rotation_vector")
 _TRANSLATION = ("t", "T", "translation", "tvec", "translation_vector")
 _SIZE = ("image_size", "imgSize", "resolution", "size")
+# Names of the lens's model; ROS, Kalibr, EasyMocap and others use one of them. Four coefficients alone do not tell.
+_MODEL = ("distortion_model", "camera_model", "lens_model", "model", "fisheye", "is_fisheye", "fisheye_model")
 _WIDTH, _HEIGHT = ("image_width", "width"), ("image_height", "height")
 
 
@@ -87,7 +89,14 @@ def _camera(name: str, values: Mapping[str, Any]) -> Camera:
         raise UserError(f"camera {name}: has no rotation and translation (R, t); calibrate the extrinsics too")
     width, height = _first(values, _WIDTH), _first(values, _HEIGHT)
     size = size if width is None or height is None else (width, height)
-    return camera_of(name, _data(matrix), _data(_first(values, _DISTORTION)), _data(rotation), _data(translation), size)
+    lens = _data(_first(values, _DISTORTION)), _data(rotation), _data(translation), size
+    return camera_of(name, _data(matrix), *lens, fisheye=_is_fisheye(name, values))
+
+
+def _is_fisheye(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether any of the words for the lens's model says so: Kalibr calls the camera a pinhole beside its lens."""
+    said = [is_fisheye(name, values[key]) for key in _MODEL if values.get(key) is not None]
+    return any(said)
 
 
 def _first(values: Mapping[str, Any], keys: Sequence[str]) -> Any:

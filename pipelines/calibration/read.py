@@ -8,6 +8,7 @@ import numpy as np
 from pipelines.calibration import colmap, opencv_files, toml_files, xml_files
 from pipelines.calibration.camera import Camera
 from pipelines.io import storage
+from pipelines.io.unknown_origin import blamed
 from schemas.errors import UserError
 
 FORMATS = "Pose2Sim, Anipose or Caliscope (.toml), Qualisys (.qca.txt), Vicon (.xcp), OpenCV (.yml, .json), COLMAP "
@@ -30,6 +31,11 @@ def read_cameras(uri: str, unit_m: float | None = None) -> list[Camera]:
     Raises:
         UserError: It cannot be read, is of no known format, or holds fewer than two cameras.
     """
+    with blamed(f"calibration={uri}", "is no calibration"):
+        return _in_metres(uri, unit_m)
+
+
+def _in_metres(uri: str, unit_m: float | None) -> list[Camera]:
     try:
         cameras, known_unit_m = _read(uri)
     except OSError as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipelines.calibration.camera import Camera
-from pipelines.calibration.values import camera_of
+from pipelines.calibration.values import camera_of, is_fisheye
 from schemas.errors import UserError
 
 
@@ -17,7 +17,7 @@ def read(content: bytes) -> list[Camera]:
     """The cameras of a file, in its order.
 
     Raises:
-        UserError: It is no TOML, has no cameras, or their lenses are not supported.
+        UserError: It is no TOML, or has no cameras.
     """
     try:
         document = tomllib.loads(content.decode("utf-8-sig"))
@@ -36,8 +36,6 @@ def _sections(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _camera(name: str, section: dict[str, Any]) -> Camera:
-    if section.get("fisheye"):
-        raise UserError(f"camera {name}: fisheye lenses are not supported; undistort the videos first")
     if section.get("rotation_count"):
         raise UserError(f"camera {name}: rotation_count={section['rotation_count']}: calibrate upright videos")
     missing = [key for key in ("matrix", "rotation", "translation") if section.get(key) is None]
@@ -50,4 +48,5 @@ def _camera(name: str, section: dict[str, Any]) -> Camera:
         section["rotation"],
         section["translation"],
         section.get("size"),
+        fisheye=is_fisheye(name, section.get("fisheye")),
     )

@@ -20,7 +20,7 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
 from schemas.job_config import Address
 from schemas.layouts import joint_indices, layout
-from schemas.ranges import PositiveRange
+from schemas.ranges import StudioRange
 
 
 class Mocap17:
@@ -37,7 +37,7 @@ class Mocap17:
         positions: Address = Field(min_length=1)
         """npz with positions_3d = {subject: {action: (frames, 17, 3)}}, h36m17, world."""
 
-        fps: float = Field(default=60.0, gt=0)
+        fps: float = Field(default=60.0, gt=0, le=100_000)
         """Frames per second of the motion; the file does not say."""
 
         subjects: tuple[str, ...] = ()
@@ -52,10 +52,10 @@ class Mocap17:
         views: int = Field(default=4, ge=1, le=32)
         """Cameras around each motion."""
 
-        distance_m: PositiveRange = (4.5, 6.0)
+        distance_m: StudioRange = (4.5, 6.0)
         """Least and greatest distance of a camera, m; further off where somebody would not stay in view."""
 
-        height_m: PositiveRange = (1.3, 1.8)
+        height_m: StudioRange = (1.3, 1.8)
         """Least and greatest height of a camera, m."""
 
         width: int = Field(default=1000, ge=64)

@@ -13,7 +13,7 @@ in the dataset's order of 17 joints: head top, neck, right arm, left arm, right 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -39,6 +39,9 @@ class MpiInf3dhp:
 
     class Config(UnitConfig):
         """Options of the source."""
+
+        # The unit of the original files, which version 0.1.0 took all files to have.
+        BEFORE: ClassVar[Mapping[str, Any]] = {"unit": "mm"}
 
         arrays: Address = Field(min_length=1)
         """npz with `data` = {sequence: {camera: {data_3d, data_2d (px), valid}}}."""

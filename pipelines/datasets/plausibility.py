@@ -34,6 +34,12 @@ MOST = 0.5
 REACH, NEAREST_M = 0.5, 0.3
 # A frame is bad where a limb is longer or shorter than its median by this factor, if at most this share of frames is.
 JUMP, RARE = 2.0, 0.2
+# A take whose person is taller or smaller than in the others by this factor is in another unit.
+TAKE = 2.0
+# The least share of a video's keypoints that must be known.
+LEAST_KNOWN = 0.05
+# People and videos that a line names.
+_NAMED = 5
 FIX = "correct the source, or give source.check=false to import it as it is"
 
 
@@ -41,7 +47,7 @@ FIX = "correct the source, or give source.check=false to import it as it is"
 class _Person:
     """What the tracks of a subject say; a value for each track, or for each frame."""
 
-    statures: list[float] = field(default_factory=list)
+    statures: dict[str, list[float]] = field(default_factory=dict)  # by take
     spreads: list[float] = field(default_factory=list)
     knees: list[Bool[np.ndarray, " bent"]] = field(default_factory=list)
     shoulders: list[Bool[np.ndarray, " known"]] = field(default_factory=list)
@@ -57,12 +63,15 @@ class Plausibility:
 
     def __init__(self, seen: bool = True) -> None:
         self._people: dict[str, _Person] = {}
+        self._known: dict[str, tuple[int, int]] = {}  # by video: how many keypoints are known, and how many there are
         self._upright: list[Bool[np.ndarray, " known"]] = []
         self._in_reach: list[Bool[np.ndarray, " frames"]] = []
         self._reprojection = Reprojection() if seen else None
 
     def add(self, track: KeypointTrack) -> None:
-        """Look at a track; one without positions says nothing."""
+        """Look at a track; of one without positions, only whether it has keypoints."""
+        known, every = self._known.get(track.video, (0, 0))
+        self._known[track.video] = (known + int(np.count_nonzero(track.scores)), every + track.scores.size)
         if track.positions is None or track.positions_layout is None:
             return
         # Frames in a row would show the same posture over and over.
@@ -70,7 +79,7 @@ class Plausibility:
         assert some.positions is not None
         body = Body(some.positions.astype(np.float64), layout(track.positions_layout))
         person = self._people.setdefault(track.subject or "unknown", _Person())
-        person.statures.append(body.stature())
+        person.statures.setdefault(track.action or "unknown", []).append(body.stature())
         person.spreads.append(body.limb_spread())
         person.knees.append(body.knees_bend_forward())
         person.shoulders.append(body.shoulders_like_hips())
@@ -88,6 +97,11 @@ class Plausibility:
             UserError: The source cannot be that of people; a line for each reason, with its numbers.
         """
         wrong = [line for name, person in self._people.items() for line in _wrong(name, person)]
+        if empty := [video for video, (known, every) in self._known.items() if known < LEAST_KNOWN * every]:
+            wrong.append(
+                f"fewer than {LEAST_KNOWN:.0%} of the keypoints of {_listed(empty)} are known, the others are "
+                "(0, 0) or not finite"
+            )
         if (upright := _share(self._upright)) < MOST:
             wrong.append(
                 f"heads are above ankles in {upright:.0%} of the frames, at least {MOST:.0%} are expected; another "
@@ -102,7 +116,13 @@ class Plausibility:
             wrong += self._reprojection.wrong()
         if wrong:
             raise UserError("\n".join(f"source: {line}; {FIX}" for line in wrong))
-        return self._reprojection.notes() if self._reprojection is not None else []
+        return [*self._unknown_sides(), *(self._reprojection.notes() if self._reprojection is not None else [])]
+
+    def _unknown_sides(self) -> Iterator[str]:
+        """A note of the people whose knees do not tell whether left is left."""
+        straight = [name for name, person in self._people.items() if sum(map(len, person.knees)) < BENT_KNEES]
+        if straight and len(self._in_reach):
+            yield (f"left and right of {_listed(straight)} could not be checked: their knees are hardly ever bent")
 
 
 def whole_parts(track: KeypointTrack, check: bool = True) -> Iterator[KeypointTrack]:
@@ -110,7 +130,7 @@ def whole_parts(track: KeypointTrack, check: bool = True) -> Iterator[KeypointTr
 
     Args:
         track: A track, whose missing joints are NaN.
-        check: Whether frames in which a joint jumps away are left out too.
+        check: Whether frames in which a joint jumps away, or a keypoint is at exactly (0, 0), are left out too.
     """
     whole = _whole_frames(track, check)
     for start, stop in stretches(whole):
@@ -123,6 +143,9 @@ def _whole_frames(track: KeypointTrack, check: bool) -> Bool[np.ndarray, " frame
         return np.ones(len(track), bool)
     joints = np.concatenate([track.positions.reshape(len(track), -1), track.keypoints.reshape(len(track), -1)], axis=1)
     whole = np.asarray(np.isfinite(joints).all(axis=1))
+    if check:
+        # Detectors and spreadsheets write joints that they have not found as (0, 0).
+        whole &= ~((track.keypoints == 0).all(axis=-1) & (track.scores > 0)).any(axis=-1)
     limbs = Body(track.positions, layout(track.positions_layout)).limbs()
     if check and whole.any() and np.isfinite(limbs[whole]).all():
         ratio = limbs / np.maximum(np.median(limbs[whole], axis=0), 1e-9)
@@ -134,9 +157,22 @@ def _whole_frames(track: KeypointTrack, check: bool) -> Bool[np.ndarray, " frame
 
 
 def _wrong(name: str, person: _Person) -> Iterator[str]:
-    stature = median(np.array(person.statures))
+    takes = {take: median(np.array(statures)) for take, statures in person.statures.items()}
+    takes = {take: stature for take, stature in takes.items() if np.isfinite(stature)}
     low, high = STATURE_M
-    if not low <= stature <= high and np.isfinite(stature):
+    possible = median(np.array([stature for stature in takes.values() if low <= stature <= high]))
+    odd = [
+        take
+        for take, stature in takes.items()
+        if not low <= stature <= high or not 1 / TAKE <= stature / possible <= TAKE
+    ]
+    if odd and np.isfinite(possible):
+        yield (
+            f"{name} is {takes[odd[0]]:,.4g} m tall from the ankles to the head in {_listed(odd)}, and "
+            f"{possible:,.4g} m in the other takes; {low} to {high} m are possible: some takes are in another unit"
+        )
+    elif odd:
+        stature = median(np.array(list(takes.values())))
         yield (
             f"{name} is {stature:,.4g} m tall from the ankles to the head, {low} to {high} m are possible; the "
             "positions are in another unit: give source.unit"
@@ -157,6 +193,12 @@ def _wrong(name: str, person: _Person) -> Iterator[str]:
             f"the shoulders of {name} are the same way round as the hips in {shoulders:.0%} of the frames, at least "
             f"{MOST:.0%} are expected; left and right of one of them are swapped"
         )
+
+
+def _listed(names: list[str]) -> str:
+    """The first few names, and how many others there are."""
+    more = f" and {len(names) - _NAMED} others" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _share(known: list[Bool[np.ndarray, " _"]]) -> float:

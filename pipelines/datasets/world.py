@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -38,13 +38,18 @@ _TO_Z: Mapping[str, Sequence[Sequence[int]]] = {
 class UnitConfig(PoseSourceConfig):
     """Options of a source whose file may have any unit of length."""
 
+    # Version 0.1.0 took every file as metres, with z up.
+    BEFORE: ClassVar[Mapping[str, Any]] = {"unit": "m"}
+
     unit: Unit | Annotated[float, Field(gt=0)] = "auto"
-    """Unit of the positions: m, cm, mm, inch, or how many metres it has. auto: the one in which people are as tall as
-    people are."""
+    """Unit of the positions: m, cm, mm, inch, or how many metres it has. auto: the one that gives people a human
+    height."""
 
 
 class WorldConfig(UnitConfig):
     """Options of a source whose file may have any unit of length and any axes."""
+
+    BEFORE: ClassVar[Mapping[str, Any]] = {"up": "z"}
 
     up: Axis = "auto"
     """Axis of the file that points up. auto: the one along which heads are above ankles."""

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from pipelines.io import json_documents, storage
@@ -22,13 +23,24 @@ class Settings(dict[str, Any]):
 
     Args:
         values: The settings.
-        defaults: Their defaults. An output of an earlier version lacks the settings that were added since; it was made
-            with what is their default now, so a new field must begin with the default that changes nothing.
+        if_absent: What they count as in an output of an earlier version, which lacks those that were added since
+            (`schemas.earlier_versions.values_if_absent`).
+        alike: Values of some settings that mean the same.
     """
 
-    def __init__(self, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        if_absent: Mapping[str, Any],
+        alike: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+    ) -> None:
         super().__init__(values)
-        self.defaults: dict[str, Any] = json.loads(json.dumps(defaults))
+        self.if_absent: dict[str, Any] = json.loads(json.dumps(if_absent))
+        self.alike = alike
+
+    def as_read(self) -> "Settings":
+        """The settings as they are once they have been written and read."""
+        return Settings(json_documents.as_read(self), self.if_absent, self.alike)
 
 
 @dataclass(frozen=True)
@@ -82,14 +94,16 @@ class RunManifest:
         """
         uri, report = storage.join(output, file), storage.join(output, REPORT)
         if not storage.exists(uri):
+            if storage.exists(report):
+                raise UserError(f"output={output}: holds the report of another job; give another output")
             return None
         existing = json_documents.read(uri)
         if existing.get("format") != self.format:
             raise UserError(f"output={output}: holds the {existing.get('format')} of another job; give another output")
-        defaults = self.settings.defaults if isinstance(self.settings, Settings) else {}
         begun = existing["settings"]
         begun |= {name: max(begun[name], self.settings[name]) for name in self.may_grow if name in begun}
-        require_same_settings(output, begun, Settings(json_documents.as_read(self.settings), defaults))
+        requested = self.settings if isinstance(self.settings, Settings) else Settings(self.settings, {})
+        require_same_settings(output, begun, requested.as_read())
         if existing["data"] != self.data:
             raise UserError(
                 f"output={output}: the {data_name} have changed since it was begun; "
@@ -103,16 +117,17 @@ def require_same_settings(output: str, existing: Mapping[str, Any], requested: M
 
     Args:
         output: The folder, for the message.
-        existing: The settings that it was begun with, by dotted path; what is not among them had its default.
-        requested: The settings of this command.
+        existing: The settings that it was begun with, by dotted path.
+        requested: The settings of this command; `Settings` say what those count as that the output does not have.
 
     Raises:
         UserError: They differ; the message names the first setting that does.
     """
-    defaults = requested.defaults if isinstance(requested, Settings) else {}
+    known = requested if isinstance(requested, Settings) else Settings(requested, {})
     for name in sorted(existing.keys() | requested.keys()):
-        before, now = existing.get(name, defaults.get(name)), requested.get(name)
-        if not _is_same(before, now):
+        before, now = existing.get(name, known.if_absent.get(name)), requested.get(name)
+        alike = known.alike.get(name, ())
+        if not _is_same(before, now) and not (before in alike and now in alike):
             raise UserError(
                 f"output={output}: was begun with {name}={_text(before)}, now {name}={_text(now)}; "
                 "give the same settings to continue, or another output"

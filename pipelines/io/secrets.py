@@ -73,5 +73,8 @@ def shown(text: str) -> str:
     Configs hold absolute paths. What lies below this process' working directory is shown relative to it, so that it is
     short and can be copied into the next command.
     """
-    below = re.escape(os.path.join(os.getcwd(), ""))
+    try:
+        below = re.escape(os.path.join(os.getcwd(), ""))
+    except OSError:  # it was removed, and nothing lies below it
+        return printable(redact(text))
     return printable(redact(re.sub(rf"(?<![\w./-]){below}(?=[^\s/])", "", text)))

@@ -1,7 +1,9 @@
 """What a reader of this room gives: the people of each frame of one video, as another system found them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -9,6 +11,13 @@ from jaxtyping import Float
 from pipelines.pose.people import People
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS, JointLayout
+
+# The last frame may have this number, and more by so many for each frame of the file: a file of some bytes may
+# claim any.
+_LEAST_FRAMES, _FRAMES_EACH = 1_000_000, 100
+# Peaks of heatmaps are a little off 0 to 1, and those of SimCC (RTMPose, RTMW) reach several times 1. Percent and
+# logits leave these bounds; depths are often below 0, where few scores are, except -1 for a missing joint.
+_SCORES, _NEGATIVE, _FEW = (-1.0, 10.0), -0.05, 0.25
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,58 @@ class FoundPerson:
     keypoints: Float[np.ndarray, "joints 2"]
     scores: Float[np.ndarray, " joints"]
     score: float | None = None
+
+
+def require_frame_numbers(numbers: Collection[int], where: str) -> None:
+    """Check that frames are numbered from 0 on, and not so far that what is between them fills the memory.
+
+    Raises:
+        UserError: They are not.
+    """
+    if numbers and min(numbers) < 0:
+        raise UserError(f"{where}: speaks of frame {min(numbers)}; frames are numbered from 0 on")
+    if numbers and max(numbers) > _LEAST_FRAMES + _FRAMES_EACH * len(numbers):
+        raise UserError(f"{where}: speaks of frame {max(numbers):,} and only of {len(numbers):,} frames in all")
+
+
+def require_own_numbers(numbers: Sequence[int], where: str) -> None:
+    """Check that no two frames have the same number: one of them would be lost.
+
+    Raises:
+        UserError: Some have.
+    """
+    if len(set(numbers)) < len(numbers):
+        number, times = Counter(numbers).most_common(1)[0]
+        raise UserError(f"{where}: has frame {number} {times} times; give every frame a number of its own, from 0 on")
+
+
+def whole_number(value: Any, where: str) -> int:
+    """The number of a frame as a file has it.
+
+    Raises:
+        UserError: It is a number with a fraction.
+        ValueError, TypeError: It is no number.
+    """
+    if isinstance(value, float) and not value.is_integer():
+        raise UserError(f"{where}={value}: frames have whole numbers from 0 on")
+    return int(value)
+
+
+def require_scores(scores: Float[np.ndarray, " joints"], where: str) -> None:
+    """Check that the confidences of a file's joints can be such.
+
+    Raises:
+        UserError: They are other numbers, such as percent, logits or depths.
+    """
+    if not scores.size:
+        return
+    least, most = float(np.nanmin(scores, initial=0)), float(np.nanmax(scores, initial=0))
+    negative = (scores < _NEGATIVE) & (scores != -1)
+    if least < _SCORES[0] or most > _SCORES[1] or negative.mean() > _FEW:
+        raise UserError(
+            f"{where}: its scores are {least:.4g} to {most:.4g}, must be 0 to 1 (0: missing); write confidences, not "
+            "percent, logits or depths"
+        )
 
 
 def people_of(persons: Iterable[FoundPerson], joints: int) -> People:
@@ -89,8 +150,10 @@ def common_layout(persons: Iterable[FoundPerson], known: Mapping[int, str], wher
         where: The file, for messages.
 
     Raises:
-        UserError: It writes none with that number, or people have several numbers.
+        UserError: It writes none with that number, people have several numbers, or their scores cannot be such.
     """
+    persons = list(persons)
+    require_scores(np.concatenate([np.empty(0), *(person.scores for person in persons)]), where)
     counts = sorted({len(person.scores) for person in persons}) or [next(iter(known))]
     if len(counts) > 1:
         raise UserError(f"{where}: people have {' and '.join(map(str, counts))} joints; give the files of one model")

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from pipelines.annotations.json_files import read_json
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, common_layout, people_of
+from pipelines.keypoint_files.found import (
+    FoundPerson,
+    FoundVideo,
+    common_layout,
+    people_of,
+    require_own_numbers,
+    whole_number,
+)
 from pipelines.keypoint_files.result_lists import name_of
 from schemas.errors import UserError
 
@@ -30,7 +37,9 @@ def read(uri: str) -> Iterator[FoundVideo]:
     listed = document.get("instance_info") if isinstance(document, Mapping) else document
     if not isinstance(listed, list):
         raise UserError(f"{uri}: must be a list of frames with instances, as MMPose writes it")
-    persons = dict(_frame(f"{uri}: frame {number}", number, frame) for number, frame in enumerate(listed))
+    frames = [_frame(f"{uri}: frame {number}", number, frame) for number, frame in enumerate(listed)]
+    require_own_numbers([number for number, _ in frames], uri)
+    persons = dict(frames)
     layout = common_layout(chain.from_iterable(persons.values()), _LAYOUTS, uri)
     yield FoundVideo(name_of(uri), uri, layout, {n: people_of(found, len(layout)) for n, found in persons.items()})
 
@@ -38,7 +47,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
 def _frame(where: str, number: int, frame: Any) -> tuple[int, list[FoundPerson]]:
     people = frame.get("instances", frame.get("predictions")) if isinstance(frame, Mapping) else frame
     if isinstance(frame, Mapping):
-        number = int(frame.get("frame_id", number))
+        number = whole_number(frame.get("frame_id", number), f"{where}: frame_id")
     # MMPose's predictions of one picture are a list in a list.
     if isinstance(people, list) and len(people) == 1 and isinstance(people[0], list):
         people = people[0]

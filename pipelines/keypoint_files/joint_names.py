@@ -1,32 +1,25 @@
 """Joint names as people and programs write them: LHip, left hip, hip_l and Hip.L are all left_hip."""
 
-import re
 from collections.abc import Sequence
 
 from schemas.errors import UserError
+from schemas.joint_names import spelled
 from schemas.layouts import LAYOUTS, JointLayout, shared_joints
 
-_SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
-# Joints in the middle of the body, and parts of either side, by other names.
+# Joints in the middle of the body by other names.
 _MIDDLE = {"hip_center": "mid_hip", "root": "mid_hip", "hip": "mid_hip", "neck": "mid_shoulder", "head": "head_top"}
-_SIDED = {"bigtoe": "big_toe", "smalltoe": "small_toe", "footindex": "foot_index"}
 # Fewer shared joints say nothing about a body.
 _LEAST_SHARED = 4
 
 
 def joint_name(text: str) -> str:
     """A name in the form that layouts have: side first, words joined by underscores."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=^[LR])(?=[A-Z][a-z])", " ", text.strip())
-    words = [word.lower() for word in re.split(r"[^A-Za-z0-9]+", spaced) if word]
-    sides = [_SIDES[word] for word in words if word in _SIDES]
-    part = "_".join(word for word in words if word not in _SIDES)
-    if len(sides) == 1:
-        return f"{sides[0]}_{_SIDED.get(part.replace('_', ''), part)}"
-    return _MIDDLE.get(part, part)
+    name = spelled(text)
+    return _MIDDLE.get(name, name)
 
 
 def layout_by_names(names: Sequence[str], where: str) -> tuple[JointLayout, list[tuple[int, int]], str | None]:
-    """The layout that has most of some joints.
+    """The layout that has exactly these joints, or else most of them.
 
     Args:
         names: The joints' names in the order of a file.
@@ -38,6 +31,10 @@ def layout_by_names(names: Sequence[str], where: str) -> tuple[JointLayout, list
     Raises:
         UserError: No layout has enough of the joints.
     """
+    # Layouts use some words for different joints: h36m17's head is not what most files call so.
+    for known in LAYOUTS.values():
+        if len(names) == len(known) and set(names) == set(known.joints):
+            return known, [(place, names.index(joint)) for place, joint in enumerate(known.joints)], None
     given = JointLayout("given", tuple(map(joint_name, names)), ())
     best = max(LAYOUTS.values(), key=lambda known: (len(shared_joints(known, given)), -len(known)))
     shared = list(shared_joints(best, given))

@@ -10,7 +10,16 @@ from itertools import chain
 from typing import Any
 
 from pipelines.annotations.json_files import read_json
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, common_layout, people_of, person_of_numbers
+from pipelines.keypoint_files.found import (
+    FoundPerson,
+    FoundVideo,
+    common_layout,
+    people_of,
+    person_of_numbers,
+    require_frame_numbers,
+    whole_number,
+)
+from pipelines.pose.people import People
 from schemas.errors import UserError
 
 _LAYOUTS = {17: "coco17", 26: "halpe26"}
@@ -30,7 +39,9 @@ def read(uri: str) -> Iterator[FoundVideo]:
         frame, person = _person(f"{uri}: number {number}", entry)
         persons.setdefault(frame, []).append(person)
     layout = common_layout(chain.from_iterable(persons.values()), _LAYOUTS, uri)
-    frames = {frame: people_of(persons.get(frame, []), len(layout)) for frame in range(max(persons, default=-1) + 1)}
+    require_frame_numbers(persons, uri)
+    frames = dict.fromkeys(range(max(persons, default=-1) + 1), People.nobody(len(layout)))
+    frames |= {frame: people_of(found, len(layout)) for frame, found in persons.items()}
     yield FoundVideo(name_of(uri), uri, layout, frames)
 
 
@@ -43,7 +54,12 @@ def name_of(uri: str) -> str:
 def _person(where: str, entry: Any) -> tuple[int, FoundPerson]:
     if not isinstance(entry, Mapping) or "keypoints" not in entry or "image_id" not in entry:
         raise UserError(f"{where}: must have image_id and keypoints")
-    digits = re.findall(r"\d+", str(entry["image_id"]).rpartition("/")[2])
+    image = entry["image_id"]
+    if isinstance(image, int | float):
+        image = whole_number(image, f"{where}: image_id")
+        if image < 0:
+            raise UserError(f"{where}: image_id={image}: frames are numbered from 0 on")
+    digits = re.findall(r"\d+", str(image).rpartition("/")[2])
     if not digits:
         raise UserError(f"{where}: image_id={entry['image_id']} holds no frame number")
     score = entry.get("score")

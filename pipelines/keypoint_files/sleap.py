@@ -44,7 +44,7 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
             scores = np.asarray(file["point_scores"], np.float64) if "point_scores" in file else None
             nodes = [name.decode() for name in np.asarray(file["node_names"]).tolist()]
         places = tracks.transpose(0, 3, 2, 1)
-        weights = np.ones(places.shape[:3]) if scores is None else np.clip(scores.transpose(0, 2, 1), 0, 1)
+        weights = np.ones(places.shape[:3]) if scores is None else scores.transpose(0, 2, 1)
         triples = np.concatenate([places, weights[..., None]], axis=3)
     except (OSError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{uri}: is not SLEAP's analysis file (export it as Analysis HDF5): {error}") from error

@@ -3,6 +3,7 @@
 Each format is a plug-in of the table `KEYPOINT_SOURCES` (`formats.py`); they differ in their reader alone.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -13,16 +14,17 @@ from pydantic import Field
 
 from pipelines.datasets.pose_source import PoseSourceConfig, digest, fill_missing
 from pipelines.io import storage
-from pipelines.keypoint_files.found import FoundVideo
+from pipelines.io.unknown_origin import blamed
+from pipelines.keypoint_files.found import FoundVideo, require_frame_numbers
 from pipelines.pose.in_picture import why_not_pixels
 from pipelines.pose.people import People
 from pipelines.tracking.tracker import track_people
 from pipelines.tracking.tracks import Frame, Timeline
 from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.video import own_child
 from pipelines.video.errors import VideoError
 from pipelines.video.fetch import fetch_video
 from pipelines.video.info import VideoInfo
-from pipelines.video.probe import probe
 from schemas.configs.link import LinkConfig
 from schemas.errors import UserError
 from schemas.job_config import Addresses
@@ -48,7 +50,7 @@ class KeypointFilesConfig(PoseSourceConfig):
     height: int | None = Field(default=None, ge=1)
     """Height of the pictures, px, without videos."""
 
-    fps: float | None = Field(default=None, gt=0)
+    fps: float | None = Field(default=None, gt=0, le=100_000)
     """Frames per second, without videos."""
 
     link: LinkConfig = LinkConfig()
@@ -96,9 +98,12 @@ class KeypointFiles:
             yield from self._link(found, videos.get(found.name))
 
     def _found(self) -> Iterator[FoundVideo]:
-        for entry in self.entries():
-            for file in self.files_in(entry):
-                yield from self.read(file)
+        files = [file for entry in self.entries() for file in self.files_in(entry)]
+        for file, times in Counter(map(storage.absolute, files)).items():
+            if times > 1:
+                raise UserError(f"source.files: holds {file} {times} times; name every file once")
+        for file in files:
+            yield from _as_one_line(file, self.read(file))
 
     def read(self, uri: str) -> Iterator[FoundVideo]:
         """The videos of a file.
@@ -180,7 +185,7 @@ class KeypointFiles:
         if video is None and self.config.videos is not None:
             raise UserError(f"{found.file}: source.videos={self.config.videos} has no video named {found.name}")
         try:
-            return None if video is None else probe(fetch_video(video, _CACHE_BYTES))
+            return None if video is None else own_child.probe(fetch_video(video, _CACHE_BYTES))
         except VideoError as error:
             raise UserError(f"{video}: {error}; leave source.videos out, or give another") from error
 
@@ -200,6 +205,18 @@ class KeypointFiles:
                 f"{found.file}: the frame rate of {found.name} is not known; give source.videos=… or source.fps"
             )
         return np.arange(count) / fps
+
+
+def _as_one_line(file: str, videos: Iterator[FoundVideo]) -> Iterator[FoundVideo]:
+    """The videos of a file of unknown origin.
+
+    Raises:
+        UserError: It is not of the format, in whatever way its reader found out; or it claims frames without end.
+    """
+    with blamed(file):
+        for found in videos:
+            require_frame_numbers(found.frames, file)
+            yield found
 
 
 def _in_pixels(found: FoundVideo, width: int, height: int) -> FoundVideo:

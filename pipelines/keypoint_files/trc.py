@@ -24,7 +24,7 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         names: Joint names by the names of markers, where these are others.
 
     Raises:
-        UserError: It is not of this format, its markers are of no layout, or it is not in pixels.
+        UserError: It is not of this format, its markers are of no layout, or it is not in pixels or has no rate.
     """
     try:
         lines = storage.read_bytes(uri).decode("utf-8-sig").splitlines()
@@ -41,6 +41,8 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
             f"{uri}: Units={units or 'unknown'}: holds places in space, not in the picture; give the TRC of pixels "
             "(px), or import positions with import_poses"
         )
+    if not 0 < fps < np.inf:
+        raise UserError(f"{uri}: DataRate={fps:g}: must be above 0, the frames per second; correct the header")
     # The axis of the picture points down, that of OpenSim up: some programs turn it.
     points = points * (1, -1 if np.nanmedian(points[..., 1]) < 0 else 1)
     found = np.isfinite(points).all(-1) & (points != 0).any(-1)

@@ -55,6 +55,13 @@ UNDERSTOOD = {
         image=without(IMAGE, "id") | {"id": "1"},
         person={"image_id": "1", "ignore": 0, "segmentation": [], "num_keypoints": 17},
     ),
+    "ids of categories as texts": document(
+        person={"category_id": "1", "iscrowd": "0"}, categories=[CATEGORY | {"id": "1"}]
+    ),
+    "names with hyphens": document(categories=[CATEGORY | {"keypoints": [name.replace("_", "-") for name in JOINTS]}]),
+    "names in capitals": document(
+        categories=[CATEGORY | {"keypoints": ["".join(part.title() for part in name.split("_")) for name in JOINTS]}]
+    ),
     "Supervisely": document(person={"id": 2**40, "segmentation": [[1, 2, 3, 4, 5, 6]]}),
     "names in words": document(categories=[CATEGORY | {"keypoints": [name.replace("_", " ") for name in JOINTS]}]),
     "COCO-Annotator": document(

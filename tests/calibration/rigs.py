@@ -43,7 +43,8 @@ def matrix(one: Camera) -> np.ndarray:
 
 def distortion(one: Camera) -> np.ndarray:
     i = one.intrinsics
-    return np.array([i.k1, i.k2, i.p1, i.p2, i.k3])
+    fisheye = [i.k1, i.k2, i.k3, i.k4]
+    return np.array(fisheye if i.distortion == "fisheye" else [i.k1, i.k2, i.p1, i.p2, i.k3])
 
 
 def rodrigues(one: Camera) -> np.ndarray:
@@ -116,8 +117,10 @@ def colmap(rig: list[Camera]) -> tuple[str, str]:
     cameras, images = ["# Camera list"], ["# Image list with two lines of data per image:"]
     for number, one in enumerate(rig, start=1):
         i = one.intrinsics
+        fisheye = i.distortion == "fisheye"
         cameras.append(
-            f"{number} OPENCV {one.width} {one.height} {i.fx} {i.fy} {i.cx} {i.cy} {i.k1} {i.k2} {i.p1} {i.p2}"
+            f"{number} {'OPENCV_FISHEYE' if fisheye else 'OPENCV'} {one.width} {one.height} "
+            f"{i.fx} {i.fy} {i.cx} {i.cy} {' '.join(map(str, distortion(one)[:4]))}"
         )
         x, y, z, w = Rotation.from_matrix(one.rotation).as_quat()
         place = " ".join(map(str, one.translation))

@@ -125,6 +125,42 @@ def test_easymocap(tmp_path):
     assert cameras[0].width is None, "the format does not say"
 
 
+FISHEYES = [
+    rigs.camera(
+        name, azimuth, fx=300.0, fy=302.0, k1=-0.03, k2=0.02, k3=-0.01, k4=0.004, p1=0, p2=0, distortion="fisheye"
+    )
+    for name, azimuth in (("cam01", 10), ("cam02", 100))
+]
+
+
+def test_fisheyes_are_seen_as_opencv_sees_them(tmp_path):
+    toml = rigs.toml(FISHEYES).replace("fisheye = false", "fisheye = true")
+    tables = {
+        one.name: {
+            **{"K": rigs.matrix(one).tolist(), "D": rigs.distortion(one).tolist(), "distortion_model": "equidistant"},
+            **{"R": one.rotation.tolist(), "t": one.translation.tolist(), "image_size": [one.width, one.height]},
+        }
+        for one in FISHEYES
+    }
+    files = (("Calib.toml", toml), ("rig.json", json.dumps(tables)))
+    found = [read_cameras(write(tmp_path, name, content)) for name, content in files]
+    cameras, images = rigs.colmap(FISHEYES)
+    write(tmp_path, "cameras.txt", cameras)
+    write(tmp_path, "images.txt", images)
+    found.append(read_cameras(str(tmp_path), unit_m=1.0))
+    for read in found:
+        for one, other in zip(read, FISHEYES, strict=True):
+            i = other.intrinsics
+            assert one.intrinsics == i
+            seen = POINTS @ other.rotation.T + other.translation
+            expected, _ = cv2.fisheye.projectPoints(
+                seen[:, None], np.zeros(3), np.zeros(3), rigs.matrix(other), np.array([i.k1, i.k2, i.k3, i.k4])
+            )
+            assert one.project(POINTS) == pytest.approx(expected[:, 0], abs=1e-3)
+            rays = np.concatenate([one.rays(expected[:, 0]), np.ones((len(POINTS), 1))], axis=1)
+            assert rays == pytest.approx(seen / seen[:, 2:], abs=1e-3)
+
+
 def test_colmap_whose_unit_must_be_stated(tmp_path):
     cameras, images = rigs.colmap(rigs.RIG)
     write(tmp_path, "cameras.txt", cameras)
@@ -136,13 +172,23 @@ def test_colmap_whose_unit_must_be_stated(tmp_path):
     assert [camera.name for camera in found] == ["cam01", "cam02"]
 
 
+FIVE = [rigs.camera(name, azimuth, k3=0.01) for name, azimuth in (("cam01", 10), ("cam02", 100))]
 BOMB = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bb">]><calibration>&b;</calibration>'
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("Calib.toml", rigs.toml(rigs.RIG).replace("fisheye = false", "fisheye = true"), "cam01: fisheye lenses are"),
+        (
+            "Calib.toml",
+            rigs.toml(FIVE).replace("fisheye = false", "fisheye = true"),
+            "cam01: has 5 distortion coef",
+        ),
+        (
+            "rig.json",
+            '{"a": {"K": [1, 0, 0, 0, 1, 0, 0, 0, 1], "R": [0, 0, 0], "t": [0, 0, 0], "model": "omni"}}',
+            "omni",
+        ),
         ("Calib.toml", rigs.toml(rigs.RIG[:1]), "holds 1 cameras; positions need two"),
         ("Calib.toml", rigs.toml([rigs.RIG[0], rigs.RIG[0]]).replace("[cam01]", "[x]", 1), "have the same name"),
         ("Calib.toml", "a = [", "is not TOML"),

@@ -5,6 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from pose_files import noise, save_npz
+from pydantic import ValidationError
 
 from pipelines.datasets.detector_noise import detect_like
 from pipelines.datasets.mocap17 import Mocap17
@@ -125,6 +126,12 @@ def test_up_is_the_way_from_the_ankles_to_the_head(file):
 )
 def test_unknown_names_are_said(file, options, text):
     with pytest.raises(UserError, match=text):
+        tracks(file, **options)
+
+
+@pytest.mark.parametrize("options", [{"distance_m": (4500, 6000)}, {"height_m": (1300, 1800)}, {"fps": 1e9}])
+def test_millimetres_and_rates_of_no_camera_are_refused(file, options):
+    with pytest.raises(ValidationError, match="less than or equal to"):
         tracks(file, **options)
 
 

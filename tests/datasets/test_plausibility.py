@@ -148,3 +148,36 @@ def test_frames_with_missing_or_jumping_joints_are_left_out():
     assert [len(part) for part in whole_parts(track(motion), check=False)] == [10, 49]
     (whole,) = whole_parts(track(walking(60)))
     assert len(whole) == 60
+
+
+def test_of_people_who_keep_their_knees_straight_it_is_told_that_sides_are_unknown():
+    standing = np.repeat(walking(1), 200, axis=0)
+    assert verdict(*views(standing)) == ["left and right of S1 could not be checked: their knees are hardly ever bent"]
+
+
+def test_a_take_in_another_unit_than_the_others_is_refused_by_name():
+    good, motion = views(walking(200)), walking(200)
+    takes = [replace(one, action=f"take {n}") for n, one in enumerate(good)]
+    assert verdict(*takes, seen=False) == []
+    for factor in (1000, 100, 0.001, 0.39):
+        other = replace(track(motion * factor), action="lifted")
+        with pytest.raises(
+            UserError, match=r"S1 is \S+ m tall .* in lifted, and 1\.6\d* m in the other takes; 0\.5 to"
+        ):
+            verdict(*takes, other, seen=False)
+
+
+def test_a_video_without_keypoints_is_refused_by_name():
+    def unseen(one, share):
+        scores = one.scores.copy()
+        scores[: round(share * len(scores))] = 0
+        return replace(one, scores=scores, video="film/S1/dark/C0")
+
+    good = views(walking(200))
+    with pytest.raises(UserError, match=r"fewer than 5% of the keypoints of film/S1/dark/C0 are known, the others are"):
+        verdict(*good, unseen(good[0], 1.0))
+    with pytest.raises(UserError, match="film/S1/dark/C0 are known"):
+        verdict(replace(unseen(good[0], 1.0), positions=None, positions_layout=None))
+    assert verdict(*good, unseen(good[0], 0.9)) == []
+    # A short part of a video may be unseen.
+    assert verdict(*good, unseen(good[0], 0.5), unseen(good[0], 1.0)) == []

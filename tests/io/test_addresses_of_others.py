@@ -3,6 +3,7 @@
 import http.server
 import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_an_answer_without_an_announced_end_does_not_fill_the_disk(web, cache):
 
 def test_a_server_that_sends_a_byte_a_minute_is_given_up(monkeypatch):
     now = iter([0.0, 300.0, 601.0])
-    monkeypatch.setattr(copies.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(copies, "time", SimpleNamespace(monotonic=lambda: next(now)))
     limits = copies._Limits("v.mp4", 1000)
     limits.relative_update(10)
     with pytest.raises(OSError, match="20 bytes in 601 s, which is too slow"):

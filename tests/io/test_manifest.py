@@ -72,3 +72,9 @@ def test_an_output_begun_with_relative_addresses_by_an_earlier_version_continues
     assert RunManifest("f/1", now, "d").existing_run(f"{tmp_path}/out", "tracks") == ExistingRun("run", None)
     with pytest.raises(UserError, match=r"begun with labeled=.'tracks', .*, now labeled=.*/other"):
         RunManifest("f/1", now | {"labeled": (f"{tmp_path}/other", "s3://b/t")}, "d").existing_run("out", "tracks")
+
+
+def test_an_output_with_the_report_of_another_job_is_refused(tmp_path):
+    (tmp_path / "report.json").write_text('{"format": "raylift.import/1"}')
+    with pytest.raises(UserError, match="holds the report of another job; give another output"):
+        MANIFEST.existing_run(str(tmp_path), "tracks")

@@ -1,10 +1,9 @@
 """Files as other systems write them, made here: what they say of people comes out by joint and frame."""
 
-import json
-
 import h5py
 import numpy as np
 import pytest
+from files_of_others import RNG, deeplabcut_csv, only, points, trc_text, write
 
 from pipelines.keypoint_files import (
     arrays,
@@ -16,27 +15,10 @@ from pipelines.keypoint_files import (
     sleap,
     trc,
 )
+from pipelines.keypoint_files.formats import MMPose
 from pipelines.keypoint_files.joint_names import joint_name, layout_by_names
 from schemas.errors import UserError
 from schemas.layouts import layout
-
-RNG = np.random.default_rng(0)
-
-
-def points(joints, people=1):
-    """(people, joints, 3): x, y, confidence."""
-    return np.concatenate([RNG.uniform(50, 400, (people, joints, 2)), RNG.uniform(0.5, 1, (people, joints, 1))], 2)
-
-
-def only(videos):
-    (video,) = videos
-    return video
-
-
-def write(path, document):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document))
-    return str(path)
 
 
 @pytest.mark.parametrize(("joints", "name"), [(25, "body25"), (18, "openpose18")])
@@ -87,6 +69,20 @@ def test_coco_results(tmp_path):
         only(result_lists.read(write(tmp_path / "clip.json", [{"keypoints": []}])))
 
 
+def test_a_frame_number_that_would_fill_the_memory_is_one_line(tmp_path):
+    entries = [{"image_id": "999999999999.jpg", "keypoints": points(17).ravel().tolist(), "score": 1.0}]
+    with pytest.raises(UserError, match=r"speaks of frame 999,999,999,999 and only of 1 frames in all"):
+        only(result_lists.read(write(tmp_path / "a.json", entries)))
+
+
+@pytest.mark.parametrize("frame", [-3, 10**12, "x", [1]])
+def test_what_a_reader_stumbles_over_is_one_line(frame, tmp_path):
+    instance = {"keypoints": points(17)[0, :, :2].tolist(), "keypoint_scores": [0.9] * 17}
+    file = write(tmp_path / "a.json", [{"frame_id": frame, "instances": [instance]}])
+    with pytest.raises(UserError, match=r"a.json: (speaks of frame|is not of this format)"):
+        list(MMPose(MMPose.Config(files=file, width=640, height=480, fps=30)).tracks())
+
+
 @pytest.mark.parametrize("form", ["instance_info", "list", "transformers"])
 def test_mmpose_and_transformers(form, tmp_path):
     people = points(17, 2)
@@ -125,19 +121,6 @@ def test_real_landmarks_by_name(shared_data):
     assert video.frames[0].keypoints[0, 0] == pytest.approx([287.77, 203.77], abs=0.01)
 
 
-def deeplabcut_csv(individuals):
-    parts, frames = ("Nose", "hipL", "hipR", "kneeL", "kneeR", "tail"), 4
-    values = RNG.uniform(50, 400, (frames, len(individuals), len(parts), 3))
-    values[..., 2] = 0.9
-    header = [["scorer", *(["DLC"] * values[0].size)]]
-    if individuals != [""]:
-        header.append(["individuals", *np.repeat(individuals, 3 * len(parts))])
-    header.append(["bodyparts", *np.tile(np.repeat(parts, 3), len(individuals))])
-    header.append(["coords", *(["x", "y", "likelihood"] * len(parts) * len(individuals))])
-    rows = [[str(number), *map(str, row.ravel())] for number, row in enumerate(values)]
-    return "\n".join(",".join(map(str, line)) for line in [*header, *rows]), values
-
-
 @pytest.mark.parametrize("individuals", [[""], ["anna", "ben"]])
 def test_deeplabcut(individuals, tmp_path):
     text, values = deeplabcut_csv(individuals)
@@ -151,20 +134,6 @@ def test_deeplabcut(individuals, tmp_path):
     assert video.note.endswith("left out: tail")
     with pytest.raises(UserError, match="must be DeepLabCut's CSV file"):
         only(deeplabcut.read("walk.h5", {}))
-
-
-def trc_text(units, sign=1):
-    markers, frames = ("RHip", "LHip", "RKnee", "LKnee", "Neck"), 3
-    places = RNG.uniform(50, 400, (frames, len(markers), 3)) * (1, sign, 0)
-    rows = ["\t".join(map(str, [frame, frame / 30, *place.ravel()])) for frame, place in enumerate(places)]
-    header = [
-        "PathFileType\t4\t(X/Y/Z)\twalk_px.trc",
-        "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits",
-        f"30\t30\t{frames}\t{len(markers)}\t{units}",
-        "Frame#\tTime\t" + "\t\t\t".join(markers),
-        "\t\t" + "\t".join(f"{axis}{n}" for n in range(1, 6) for axis in "XYZ"),
-    ]
-    return "\n".join([*header, *rows]), places * (1, sign, 0)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

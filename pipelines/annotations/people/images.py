@@ -48,12 +48,21 @@ class AnnotatedImages(JobConfig):
 
 @dataclass(frozen=True)
 class ImagesPart:
-    """Images with the people in them; a `Part`. Sizes are (width, height), px, None where unknown."""
+    """Images with the people in them; a `Part`.
+
+    Attributes:
+        digest: Hash of the annotations' file, its part and the folder of the images.
+        uris: Addresses of the images.
+        sizes: (width, height) of each, px; None where unknown.
+        people: The people in each.
+        annotations_sha256: Hash of the annotations' file.
+    """
 
     digest: str
     uris: tuple[str, ...]
     sizes: tuple[tuple[int, int] | None, ...]
     people: tuple[LabeledPeople, ...]
+    annotations_sha256: str
 
     @property
     def images(self) -> int:
@@ -160,6 +169,7 @@ def _parts(
             tuple(uris[group]),
             tuple(sizes_of_images[group]),
             tuple(people_of_images[group]),
+            annotations_sha256,
         )
         for group in groups
     ]
