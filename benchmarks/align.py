@@ -1,0 +1,213 @@
+"""How well `align` puts recordings in step; one JSON line for each part.
+
+python benchmarks/align.py FOLDER [views] [studio]
+
+- views: motion capture seen by two made cameras (`FOLDER/mocap/tracks`, as `benchmarks/curate.py` imports it): each
+  frame of the one view has a true partner in the other. Error of the pairs in ms, and Kendall's tau of the nearest
+  frames, of normalised keypoints, of the embeddings of an aligner that was trained on other people, of the lifter
+  everyday's poses (which has seen these people), and of the true poses.
+- studio: synthetic people who squat and wave, seen from two sides with made errors of a detector, and lifted. An event
+  of one repetition is carried over to everybody; errors in ms from the true event nearest to it, and repetitions
+  counted beside the true number.
+"""
+
+import json
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import find_peaks
+from scipy.stats import kendalltau
+
+from pipelines.align.events import transferred
+from pipelines.align.features import features_of
+from pipelines.align.paths import distances, monotone, nearest
+from pipelines.align.run import best_matches
+from pipelines.aligners.checkpoint import load_aligner
+from pipelines.aligners.sequences import RATE, of_keypoints, of_lifted
+from pipelines.aligners.sequences import Sequence as Person
+from pipelines.datasets.detector_noise import detect_like
+from pipelines.datasets.pose_source import Shot
+from pipelines.synthetic.truth import Truth, load_truth
+from pipelines.tracks.keypoint_reader import read_rows, read_tracks, survey
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.keypoint_writer import write_tracks
+from pipelines.tracks.lifted_reader import read_lifted
+from pipelines.tracks.lifted_track import LiftedTrack
+from schemas.configs.align import AlignConfig
+from schemas.layouts import layout
+
+# People whom the aligner does not see, and one of the others who selects its best epoch.
+TEST, SELECTS = ("S01", "S07", "S61", "S38", "U_jump", "U_walk"), "S49"
+# Takes are cut to this length, frames: a long one holds the same moment several times.
+LONGEST = 480
+
+
+def cut(track: KeypointTrack) -> KeypointTrack:
+    """The first frames of a take."""
+    names = ("timestamps_s", "boxes", "box_scores", "keypoints", "scores", "interpolated", "positions")
+    return replace(track, **{name: getattr(track, name)[:LONGEST] for name in names})
+
+
+def true_pose(track: KeypointTrack) -> Person:
+    """The labels of a track, as a lifter without errors would give them."""
+    unknown = dict.fromkeys(LiftedTrack.__dataclass_fields__)
+    known = {name: getattr(track, name) for name in ("track_id", "video", "fps", "timestamps_s", "positions")}
+    return of_lifted(LiftedTrack(**unknown | known | {"layout": track.positions_layout}))  # type: ignore[arg-type]
+
+
+def views(folder: Path) -> dict[str, object]:
+    """Errors between two views of each take."""
+    infos = survey(str(folder / "mocap" / "tracks"))
+    others = (track for track in read_rows([info for info in infos if info.subject not in TEST], labels=False))
+    write_tracks(str(folder / "views" / "training"), others, {})
+    fields = ["data.pairs=take", f"data.validation_subjects=[{SELECTS}]"]
+    run("train_aligner", f"tracks={folder}/views/training", f"output={folder}/views/aligner", *fields)
+    aligner, _ = load_aligner(str(folder / "views" / "aligner" / "best.pt"))
+    two = [info for info in infos if info.subject in TEST and info.camera in ("C0", "C1")]
+    tracks = [cut(track) for track in read_rows(two)]
+    write_tracks(str(folder / "views" / "tracks"), tracks, {})
+    run("lift", f"tracks={folder}/views/tracks", f"output={folder}/views/lifted")
+    lifted = {track.track_id: of_lifted(track) for track in read_lifted(str(folder / "views" / "lifted"))}
+    kinds: dict[str, Callable[[KeypointTrack], Person]] = {
+        "keypoints": of_keypoints,
+        "lifted poses": lambda track: lifted[track.track_id],
+        "true poses": true_pose,
+    }
+    takes: dict[tuple[str | None, str | None], list[KeypointTrack]] = {}
+    for track in tracks:
+        takes.setdefault((track.subject, track.action), []).append(track)
+    pairs = [pair for pair in takes.values() if len(pair) == 2 and len(pair[0]) >= 60]
+    errors = {kind: _errors([tuple(map(of, pair)) for pair in pairs], Person.features) for kind, of in kinds.items()}
+    keypoints = [tuple(map(of_keypoints, pair)) for pair in pairs]
+    errors["aligner"] = _errors(keypoints, lambda person: aligner.embed(person).numpy())
+    return {"takes": len(pairs), **errors}
+
+
+def _errors(pairs: Sequence[tuple[Person, ...]], features: Callable[[Person], np.ndarray]) -> dict[str, float]:
+    errors: dict[str, list[float]] = {"nearest": [], "monotone": []}
+    taus = []
+    for first, second in pairs:
+        costs = distances(features(first), features(second))
+        truth = np.arange(len(first))
+        near = nearest(costs)
+        taus.append(kendalltau(truth, near.frames)[0])
+        paths = monotone(costs)
+        for name, matches in (("nearest", [near]), ("monotone", paths)):
+            errors[name] += [1000 / RATE * value for match in matches for value in np.abs(match.frames - truth)]
+    found = {f"{name}_{what}_ms": round(float(of(values))) for name, values in errors.items() for what, of in _SUMS}
+    return found | {"kendalls_tau": round(float(np.nanmean(taus)), 3)}
+
+
+_SUMS: tuple[tuple[str, Callable[[list[float]], float]], ...] = (
+    ("median", lambda values: float(np.median(values))),
+    ("p90", lambda values: float(np.quantile(values, 0.9))),
+)
+
+
+def studio(folder: Path) -> dict[str, object]:
+    """Events carried over between people who do the same."""
+    home = folder / "studio"
+    if not (home / "lifted").exists():
+        made = ["people=10", "actions=[squat,wave]", "seconds=9", "views=2", "width=64", "height=64", "seed=5"]
+        run("synthesize", f"output={home}/films", *made)
+        write_tracks(str(home / "labels" / "tracks"), map(_seen, load_truth(str(home / "films"))), {})
+        run("lift", f"tracks={home}/labels/tracks", f"output={home}/lifted")
+    truths = {truth.video.rpartition("/")[2]: truth for truth in load_truth(str(home / "films"))}
+    people = {
+        "keypoints": [(of_keypoints(track), track.video) for track in read_tracks(str(home / "labels" / "tracks"))],
+        "lifted poses": [(of_lifted(track), track.video) for track in read_lifted(str(home / "lifted"))],
+    }
+    result: dict[str, object] = {}
+    for kind, recordings in people.items():
+        for action in ("squat", "wave"):
+            known = [(person, truths[video.rpartition("/")[2]]) for person, video in recordings]
+            result[f"{action}, {kind}"] = _carried(
+                [pair for pair in known if pair[1].action == action and len(pair[0]) > 60]
+            )
+    return result
+
+
+def _seen(truth: Truth) -> KeypointTrack:
+    """What a detector finds of a person in a picture of 1000 px, with errors of 5 px along each axis."""
+    size = 1000 / truth.view.width
+    shot = Shot("studio", truth.subject, truth.action, truth.view.name, 1000, 1000, truth.fps, None)
+    rng = np.random.default_rng(zlib.crc32(truth.video.encode()))
+    keypoints, scores = detect_like(rng, size * truth.keypoints.astype(np.float64), 5.0, 1000)
+    track = shot.track(layout("h36m17"), keypoints.astype(np.float32), scores=scores.astype(np.float32))
+    return replace(track, video=truth.video)
+
+
+def _carried(recordings: Sequence[tuple[Person, Truth]]) -> dict[str, float]:
+    errors, sure, counted = [], [], []
+    for reference, truth in recordings:
+        events, period = _events(truth)
+        if len(events) < 3:
+            continue
+        at = events[len(events) // 2]
+        part = reference.part(at - period / 2, at + period / 2)
+        config = AlignConfig(tracks="", reference="-", output="-", repetitions=True)
+        for other, other_truth in recordings:
+            if other is reference or other_truth.subject == truth.subject:
+                continue
+            shown, costs, matches, _ = best_matches(part, other, config, features_of(None, part))
+            true_events, other_period = _events(other_truth)
+            inside = [
+                time
+                for time in true_events
+                if other_period / 2 < time < other_truth.timestamps_s[-1] - other_period / 2
+            ]
+            counted.append(abs(len(matches) - len(inside)))
+            for match in matches:
+                frame, confidence = transferred(match, costs, part.frame(at))
+                errors.append(1000 * float(np.abs(np.array(true_events) - shown.time_s(frame)).min()))
+                sure.append(confidence > 0.5)
+    kept = [error for error, is_sure in zip(errors, sure, strict=True) if is_sure]
+    return {
+        "pairs": len(counted),
+        "events": len(errors),
+        "median_ms": round(float(np.median(errors))) if errors else -1,
+        "p90_ms": round(float(np.quantile(errors, 0.9))) if errors else -1,
+        "confident": round(float(np.mean(sure)), 2) if sure else 0.0,
+        "confident_median_ms": round(float(np.median(kept))) if kept else -1,
+        "count_off_by": round(float(np.mean(counted)), 2),
+    }
+
+
+def _events(truth: Truth) -> tuple[list[float], float]:
+    """When a person is deepest, or the elbow of a waving arm most bent, and the period between these times, s."""
+    h36m = layout("h36m17")
+    if truth.action == "squat":
+        ankles = truth.positions[:, [h36m.index("left_ankle"), h36m.index("right_ankle")], 1].mean(1)
+        signal = truth.positions[:, h36m.index("pelvis"), 1] - ankles
+    else:
+        wrists = [h36m.index("left_wrist"), h36m.index("right_wrist")]
+        waving = wrists[int(truth.positions[60:, wrists, 1].mean(0).argmin())]  # the upper one: y points down
+        shoulder = h36m.index("left_shoulder" if waving == wrists[0] else "right_shoulder")
+        signal = -np.linalg.norm(truth.positions[:, waving] - truth.positions[:, shoulder], axis=-1)
+        signal[:60] = -np.inf
+    finite = signal[np.isfinite(signal)]
+    peaks, _ = find_peaks(np.where(np.isfinite(signal), signal, finite.min()), prominence=0.5 * np.ptp(finite))
+    times = truth.timestamps_s[peaks].tolist()
+    return times, float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+
+
+def run(job: str, *fields: str) -> None:
+    """Run a job in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", f"jobs.{job}", *fields], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def main() -> None:
+    """Run the parts that are named, or both."""
+    folder = Path(sys.argv[1]).resolve()
+    for part in sys.argv[2:] or ("views", "studio"):
+        print(json.dumps({part: {"views": views, "studio": studio}[part](folder)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Put recordings of one action in step with a reference: paths in time, repetitions, events, deviations, moments.
+
+python -m jobs.align poses=out/lifted reference=TRACK start_s=1.2 stop_s=3.4 repetitions=true output=out/squats
+"""
+
+if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
+    from jobs.command_line.main import run_job
+
+    raise SystemExit(run_job("align"))
+
+from typing import Any
+
+from jobs.command_line.progress import stage_bars
+from jobs.command_line.terminal import Terminal, files_in
+from pipelines.align import run
+from pipelines.io import storage
+from pipelines.mlflow_runs import runs
+from schemas.configs.align import AlignConfig
+
+_SHOWN = 12
+
+
+def main(config: AlignConfig) -> int:
+    """Put the recordings in step, then print what was found; 1 if none of them can be."""
+    job = run.prepare(config)  # before anything is written
+    with storage.sole_writer(config.output), runs.record("align", config) as record:
+        with stage_bars(transient=True) as on_progress:
+            report = run.execute(job, on_progress)
+        record.log_json(report, "report.json")
+    show(report)
+    in_step = [entry for entry in report["recordings"] if entry["error"] is None]
+    return 0 if in_step or report["moments"] else 1
+
+
+def show(report: dict[str, Any]) -> None:
+    """The summary, one screen."""
+    console = Terminal()
+    for entry in report["recordings"][:_SHOWN]:
+        console.print(f"{entry['track_id']:<14.12} {entry['error'] or _found(entry)}")
+    if len(report["recordings"]) > _SHOWN:
+        console.print(f"… and {len(report['recordings']) - _SHOWN} more in report.json")
+    for moment in report["moments"][:_SHOWN]:
+        console.print(
+            f"moment        {moment['track_id']} at {moment['time_s']:.2f} s, distance {moment['distance']:.2f}"
+        )
+    console.print(f"output        {files_in(report['output'], run.PAIRS, run.REPORT)} and a page for each recording")
+
+
+def _found(entry: dict[str, Any]) -> str:
+    """What was found in a recording: how often, when, and where it deviates most."""
+    first, count = entry["repetitions"][0], len(entry["repetitions"])
+    worst = max(
+        ((value, part, joint) for part, of in entry["deviations"].items() for joint, value in of.items()),
+    )
+    times = f"{count} repetitions, the first" if count > 1 else "in step"
+    joint = worst[2].replace("_", " ")
+    mirrored = ", mirrored" if entry["mirrored"] else ""
+    return (
+        f"{times} from {first['start_s']:.2f} to {first['stop_s']:.2f} s{mirrored}, distance {entry['distance']:.2f}; "
+        f"deviates most at {joint} ({worst[1]})"
+    )

@@ -1,0 +1,112 @@
+"""What frames are compared by: poses and velocities, or the embeddings of an aligner."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+from scipy.spatial.distance import pdist
+
+from pipelines.aligners.sequences import RATE, Sequence
+from pipelines.io import storage
+from schemas import FORMAT_KEY, WEIGHTS_KEY
+from schemas.errors import UserError
+from schemas.formats.embeddings import FORMAT
+
+Vectors = Float32[np.ndarray, "frames features"]
+
+
+class Compared(NamedTuple):
+    """The features of a recording.
+
+    Attributes:
+        track_id: Of the recording.
+        start_s: When its first frame is shown, s of its video.
+        vectors: Of each frame.
+    """
+
+    track_id: str
+    start_s: float
+    vectors: Vectors
+
+    def time_s(self, frame: int) -> float:
+        """When a frame is shown, s of the video."""
+        return self.start_s + frame / RATE
+
+
+@dataclass(frozen=True)
+class Features:
+    """What frames are compared by, such that distances can be compared with the bounds of the job.
+
+    Attributes:
+        vectors: The features of a recording.
+        unit: The distance that counts as 1: a trunk size, or the mean one between frames of the reference.
+        sha256: Hash of the aligner's file; None without one.
+    """
+
+    vectors: Callable[[Sequence], Vectors] = Sequence.features
+    unit: float = 1.0
+    sha256: str | None = None
+
+    def __call__(self, person: Sequence) -> Vectors:
+        """The features of a recording."""
+        return self.vectors(person) / np.float32(self.unit)
+
+    def of(self, person: Sequence) -> Compared:
+        """The same, with its name and time."""
+        return Compared(person.track_id, person.start_s, self(person))
+
+
+def features_of(aligner: str | None, reference: Sequence) -> Features:
+    """What an aligner embeds frames as, or without one their poses and velocities.
+
+    Args:
+        aligner: Its address.
+        reference: Joints count by how much they move in it, so that a waving hand is not lost among joints at rest.
+            With an aligner, the mean distance of its frames from each other is 1.
+
+    Raises:
+        UserError: There is no such aligner, or the poses are lifted ones.
+    """
+    if aligner is None:
+        weights = reference.moving()
+        return Features(lambda person: person.features(weights))
+    from pipelines.aligners.checkpoint import load_aligner  # here: it loads PyTorch
+
+    model, sha256 = load_aligner(aligner)
+    unit = max(1e-6, float(pdist(model.embed(reference).numpy()).mean()))
+    return Features(lambda person: model.embed(person).numpy(), unit, sha256)
+
+
+def read_corpus(address: str, features: Features) -> Iterator[Compared]:
+    """Recordings that were embedded before, one file in memory at a time.
+
+    Args:
+        address: Output of the embed job, or the folder embeddings/ in it.
+        features: Those of the same aligner.
+
+    Raises:
+        UserError: There are no embeddings, or they are of another aligner.
+    """
+    inner = storage.join(address, "embeddings")
+    files = storage.list_folder(inner, ".parquet") or storage.list_folder(address, ".parquet")
+    if not files:
+        raise UserError(f"corpus={address}: holds no embeddings; write some with python -m jobs.embed")
+    for file in files:
+        metadata = storage.read_schema(file).metadata or {}
+        if metadata.get(FORMAT_KEY) != FORMAT.encode():
+            raise UserError(f"corpus={address}: {file} holds no embeddings; give an output of python -m jobs.embed")
+        made_by = metadata[WEIGHTS_KEY].decode()
+        if made_by != features.sha256:
+            raise UserError(
+                f"corpus={address}: was embedded by another aligner (SHA-256 {made_by[:12]}…) than this one "
+                f"({str(features.sha256)[:12]}…); embed it again, or give that aligner"
+            )
+        table = storage.read_table(file, ["track_id", "frames", "times_s", "vectors"])
+        for index, frames in enumerate(table["frames"].to_pylist()):
+            if frames:
+                flat = table["vectors"][index].values.to_numpy(zero_copy_only=False).astype(np.float32)
+                start_s = table["times_s"][index][0].as_py()
+                vectors = flat.reshape(frames, -1) / np.float32(features.unit)
+                yield Compared(table["track_id"][index].as_py(), start_s, vectors)

@@ -1,0 +1,86 @@
+"""The recordings of a job: which there are, by name, and their sequences, one after another."""
+
+import difflib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from pipelines.aligners.sequences import Sequence, of_keypoints, of_lifted
+from pipelines.io import storage
+from pipelines.tracks.keypoint_reader import TrackInfo, read_rows, survey
+from pipelines.tracks.lifted_reader import poses_files, read_lifted
+from schemas.configs.align import AlignConfig
+from schemas.errors import UserError
+from schemas.job_config import listed
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Keypoint tracks or lifted tracks.
+
+    Attributes:
+        ids: Their track ids.
+        tracks: The keypoint tracks; empty if they are lifted.
+        rows: The rows of each poses file, by track id.
+    """
+
+    ids: list[str]
+    tracks: list[TrackInfo]
+    rows: dict[str, dict[str, int]]
+
+    def read(self, ids: Collection[str]) -> Iterator[tuple[str, Sequence | str]]:
+        """Some recordings, each by its id, with the reason in place of one that cannot be compared."""
+        if self.tracks:
+            for track in read_rows([track for track in self.tracks if track.track_id in ids], labels=False):
+                yield track.track_id, _or_reason(of_keypoints, track)
+            return
+        for file, rows in self.rows.items():
+            wanted = [row for name, row in rows.items() if name in ids]
+            for track in read_lifted(file, wanted) if wanted else ():
+                yield track.track_id, _or_reason(of_lifted, track)
+
+    def find(self, field: str, name: str) -> str:
+        """The id that is called so, or begins so.
+
+        Raises:
+            UserError: There is none, or several.
+        """
+        found = [name] if name in self.ids else sorted(one for one in self.ids if one.startswith(name))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UserError(
+                f"{field}={name}: {len(found)} tracks begin so, the first is {found[0]}; give more of the id"
+            )
+        near = difflib.get_close_matches(name, self.ids, n=1, cutoff=0.4) or sorted(self.ids)
+        raise UserError(f"{field}={name}: no track is called so; there is {near[0]}, and {len(self.ids) - 1} others")
+
+
+def find_recordings(config: AlignConfig) -> Recordings:
+    """The recordings that a config names.
+
+    Raises:
+        UserError: Tracks and poses, or neither; there are none; or their joints are not all the same.
+    """
+    if (config.tracks is None) == (config.poses is None):
+        raise UserError("tracks, poses: give one of them: tracks=… (of label) or poses=… (of lift)")
+    if config.tracks is not None:
+        tracks = survey(config.tracks)
+        return Recordings([track.track_id for track in tracks], tracks, {})
+    rows, layouts = {}, set()
+    for file in (file for address in listed(config.poses) for file in poses_files(address)):
+        table = storage.read_table(file, ["track_id", "layout", "error"]).to_pylist()
+        rows[file] = {row["track_id"]: place for place, row in enumerate(table) if row["error"] is None}
+        layouts |= {row["layout"] for row in table if row["error"] is None}
+    if len(layouts) > 1:
+        raise UserError(f"poses: are of the layouts {', '.join(sorted(layouts))}; give those of one lifter")
+    ids = [name for of_file in rows.values() for name in of_file]
+    if not ids:
+        raise UserError("poses: no track could be lifted; give others")
+    return Recordings(ids, [], rows)
+
+
+def _or_reason(make, track) -> Sequence | str:  # noqa: ANN001 - a reader and what it reads
+    try:
+        return make(track)
+    except UserError as error:
+        return str(error)

@@ -1,0 +1,61 @@
+"""The nearest of many poses to some poses: exact within the cells of pose space in which they may be."""
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+
+from pipelines.pose.clusters import cell_centres, nearest_cell
+
+# Fewer poses than this are searched as a whole.
+_SMALL = 4096
+# A pose is looked for in so many cells, as its copy may lie beyond the border of one.
+_PROBED = 3
+
+
+class PoseIndex:
+    """Poses by the cells in which they lie.
+
+    Args:
+        poses: At least one, all known.
+    """
+
+    def __init__(self, poses: Float32[np.ndarray, "poses coordinates"]) -> None:
+        self._poses = torch.from_numpy(poses)
+        # The work is least if a cell has as many poses as there are cells.
+        cells = int(len(poses) ** 0.5) if len(poses) > _SMALL else 1
+        self._centres = cell_centres(self._poses, cells, seed=0)
+        cell_of = nearest_cell(self._poses, self._centres)
+        self._order = torch.argsort(cell_of, stable=True)
+        self._starts = torch.searchsorted(cell_of[self._order], torch.arange(len(self._centres) + 1))
+
+    def nearest(
+        self, queries: Float32[np.ndarray, "queries coordinates"], count: int
+    ) -> Int64[np.ndarray, "queries found"]:
+        """The numbers of the nearest poses to each query; -1 where there are not so many.
+
+        Args:
+            queries: Poses, all known.
+            count: How many to find for each.
+        """
+        asked = torch.from_numpy(queries)
+        probed = min(_PROBED, len(self._centres))
+        cells = torch.cat(
+            [torch.cdist(part, self._centres).topk(probed, largest=False)[1] for part in asked.split(8192)]
+        )
+        found = torch.full((len(asked), probed * count), -1, dtype=torch.int64)
+        distances = torch.full((len(asked), probed * count), torch.inf)
+        for probe in range(probed):
+            columns = slice(probe * count, (probe + 1) * count)
+            by_cell = torch.argsort(cells[:, probe], stable=True)
+            bounds = torch.searchsorted(cells[by_cell, probe], torch.arange(len(self._centres) + 1))
+            for cell in torch.unique(cells[:, probe]).tolist():
+                here = by_cell[bounds[cell] : bounds[cell + 1]]
+                there = self._order[self._starts[cell] : self._starts[cell + 1]]
+                if not len(there):
+                    continue
+                kept = min(count, len(there))
+                near, which = torch.cdist(asked[here], self._poses[there]).topk(kept, largest=False)
+                rows = torch.arange(columns.start, columns.start + kept)
+                found[here[:, None], rows] = there[which]
+                distances[here[:, None], rows] = near
+        return found.gather(1, distances.topk(count, largest=False)[1]).numpy()

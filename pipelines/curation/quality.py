@@ -1,0 +1,144 @@
+"""The quality of a track in numbers that need no labels, and the reason for which a track is not worth training on."""
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+from scipy.ndimage import uniform_filter1d
+
+from pipelines.pose.people import People
+from pipelines.tracking.side_swaps import repair_swaps
+from pipelines.tracks.keypoint_track import KeypointTrack
+from pipelines.tracks.normalised import LIMBS, normalised_poses, seen
+from schemas.configs.curate import QualityConfig
+
+# Motion is what remains after a mean over this time, s, in which the noise of single frames vanishes.
+_SMOOTHED_S = 0.5
+# The bones of arms and legs.
+_LIMBS = np.array([bone for bone in LIMBS.bones if LIMBS.joints[bone[0]].endswith(("elbow", "wrist", "knee", "ankle"))])
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Measures of a track; lengths are in trunk sizes where no unit is named, so that near and far people compare.
+
+    Attributes:
+        seconds: Its length.
+        unobserved: Share of the frames in which the person was not found.
+        score: Median score of the limbs in the other frames.
+        missing: Share of the limbs that were not seen in the other frames.
+        size_px: Median extent of the person: the longer side of the box around the seen limbs.
+        proportions: Median length of the longest limb, a part of an arm or a leg.
+        jitter: Median distance of a joint from the middle between its places in the frames before and after.
+        swaps: Share of the frames in which left and right of arms or legs look exchanged.
+        motion: Root mean square deviation of the smoothed pose from its mean.
+    """
+
+    seconds: float
+    unobserved: float
+    score: float
+    missing: float
+    size_px: float
+    proportions: float
+    jitter: float
+    swaps: float
+    motion: float
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A bound of a measure.
+
+    Attributes:
+        fault: What a track that breaks it is called.
+        measure: The name of the measure.
+        option: The option of `QualityConfig` that holds the bound.
+        meaning: What follows the measured value in the reason.
+    """
+
+    fault: str
+    measure: str
+    option: str
+    meaning: str
+
+    def reason(self, measures: Mapping[str, float | None], limits: QualityConfig) -> str | None:
+        """Why a track breaks the rule; None if it does not, or if nothing is known of the measure."""
+        value, limit = measures.get(self.measure), getattr(limits, self.option)
+        if value is None or limit is None:
+            return None
+        if math.isnan(value):
+            return f"{self.fault}: cannot be measured, because shoulders and hips are never seen together"
+        beyond = value < limit if self.option.startswith("min") else value > limit
+        return f"{self.fault}: {value:.3g} {self.meaning} (quality.{self.option}={limit:g})" if beyond else None
+
+
+# In the order in which a track is judged: what is said first explains what would be said later.
+RULES = (
+    Rule("short", "seconds", "min_seconds", "s"),
+    Rule("unobserved", "unobserved", "max_unobserved", "of the frames are interpolated"),
+    Rule("low scores", "score", "min_score", "is the median score"),
+    Rule("missing joints", "missing", "max_missing", "of the limbs are not seen"),
+    Rule("tiny", "size_px", "min_size_px", "px"),
+    Rule("proportions", "proportions", "max_proportions", "trunk sizes is the length of the longest limb"),
+    Rule("jitter", "jitter", "max_jitter", "trunk sizes from frame to frame"),
+    Rule("swapped sides", "swaps", "max_swaps", "of the frames have left and right exchanged"),
+    Rule("still", "motion", "min_motion", "trunk sizes of motion"),
+    Rule("bone lengths", "bone_length_deviation", "max_bone_length_deviation", "is their median deviation once lifted"),
+)
+
+
+def fault(measures: Mapping[str, float | None], limits: QualityConfig) -> str | None:
+    """The reason for which a track is not worth training on, by the first rule that it breaks; None if it is.
+
+    Args:
+        measures: Of the track, by name; what is unknown breaks no rule.
+        limits: The bounds.
+    """
+    return next((reason for rule in RULES if (reason := rule.reason(measures, limits))), None)
+
+
+def measure(track: KeypointTrack) -> Quality:
+    """The quality of a track.
+
+    Args:
+        track: Of limbs, at a constant frame rate; jitter compares only between tracks of about one rate.
+    """
+    observed, found, poses = ~track.interpolated, seen(track), normalised_poses(track)
+    points = np.where(found[..., None], track.keypoints, np.nan)
+    with warnings.catch_warnings():  # a median of nothing is NaN, as it should be
+        warnings.simplefilter("ignore", RuntimeWarning)
+        extents = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).max(axis=-1)
+        lengths = np.linalg.norm(poses[:, _LIMBS[:, 0]] - poses[:, _LIMBS[:, 1]], axis=-1)
+        jumps = np.linalg.norm(poses[1:-1] - (poses[:-2] + poses[2:]) / 2, axis=-1)
+        return Quality(
+            seconds=len(track) / track.fps,
+            unobserved=1 - float(observed.mean()),
+            score=float(np.median(track.scores[observed])) if observed.any() else 0.0,
+            missing=1 - float(found[observed].mean()) if observed.any() else 1.0,
+            size_px=float(np.nanmedian(extents)),
+            proportions=float(np.nanmedian(np.nanmax(lengths, axis=1))),
+            jitter=float(np.nanmedian(jumps)),
+            swaps=_swaps(track, found),
+            motion=_motion(poses, track.fps),
+        )
+
+
+def _swaps(track: KeypointTrack, found: np.ndarray) -> float:
+    points = np.nan_to_num(track.keypoints)
+    people = People(track.boxes, track.box_scores, points, np.where(found, track.scores, 0).astype(np.float32))
+    return float(repair_swaps(people, track.timestamps_s, LIMBS).swapped.mean())
+
+
+def _motion(poses: Float32[np.ndarray, "frames joints 2"], fps: float) -> float:
+    """How far the pose is from its mean; frames in which a joint is not seen say nothing of the joint."""
+    width = max(1, round(_SMOOTHED_S * fps))
+    known = np.isfinite(poses)
+    weights = uniform_filter1d(known.astype(np.float64), width, axis=0, mode="constant")
+    sums = uniform_filter1d(np.where(known, poses, 0).astype(np.float64), width, axis=0, mode="constant")
+    # Fewer frames would let noise through; the ends of a track have half of them.
+    smooth = np.where(weights > 0.4, sums / np.maximum(weights, 1e-9), np.nan)
+    deviations = smooth - np.nanmean(smooth, axis=0)
+    return float(np.sqrt(2 * np.nanmean(deviations**2)))

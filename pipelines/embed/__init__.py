@@ -1,0 +1,1 @@
+"""The job from keypoint tracks to embeddings of their frames."""

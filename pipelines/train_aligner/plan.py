@@ -1,0 +1,70 @@
+"""What a training of an aligner reads, checked before anything starts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipelines.aligners.network import Aligner
+from pipelines.tracks.keypoint_reader import TrackInfo, survey
+from schemas.configs.train_aligner import TrainAlignerConfig
+from schemas.errors import UserError
+
+Groups = Mapping[str, Sequence[TrackInfo]]
+# Shorter recordings have no course of time to learn, s.
+_SHORTEST_S = 1.0
+
+
+@dataclass(frozen=True)
+class AlignerPlan:
+    """The recordings of a training.
+
+    Attributes:
+        training: Recordings of one action, at least two each, by its name.
+        validation: The same of people who are held out.
+        left_out: Recordings that are too short, or whose action has no second one.
+    """
+
+    training: Groups
+    validation: Groups
+    left_out: int
+
+
+def plan_training(config: TrainAlignerConfig) -> AlignerPlan:
+    """Group the tracks.
+
+    Raises:
+        UserError: No two tracks form a pair, a name that nobody has, a network that could count frames, or batches that
+            cannot be divided among the workers.
+    """
+    Aligner(config.network)
+    pairs, workers = config.optimization.batch_pairs, config.resources.num_workers
+    if pairs % workers:
+        raise UserError(
+            f"optimization.batch_pairs={pairs}: cannot be divided among {workers} workers; give a multiple of {workers}"
+        )
+    tracks = survey(config.tracks)
+    held_out = set(config.data.validation_subjects)
+    if unknown := sorted(held_out - {track.subject for track in tracks}):
+        raise UserError(f"data.validation_subjects: no track is of {unknown[0]!r}")
+    training = _groups([track for track in tracks if track.subject not in held_out], config)
+    validation = _groups([track for track in tracks if track.subject in held_out], config)
+    if not training:
+        what = "action" if config.data.pairs == "action" else "subject and action"
+        named = sum(track.action is not None for track in tracks)
+        raise UserError(
+            f"tracks: no two of them, {_SHORTEST_S:g} s long or more, have the same {what} ({named} of {len(tracks)} "
+            "have an action at all); give a second recording, or the column action in the manifest of label"
+        )
+    if held_out and not validation:
+        raise UserError("data.validation_subjects: no two tracks of theirs form a pair; hold out others")
+    used = sum(len(group) for groups in (training, validation) for group in groups.values())
+    return AlignerPlan(training, validation, len(tracks) - used)
+
+
+def _groups(tracks: Sequence[TrackInfo], config: TrainAlignerConfig) -> dict[str, list[TrackInfo]]:
+    groups: dict[str, list[TrackInfo]] = {}
+    for track in tracks:
+        if track.action is None or track.frames < _SHORTEST_S * (track.fps or 30):
+            continue
+        name = track.action.split(" ")[0] if config.data.pairs == "action" else f"{track.subject} {track.action}"
+        groups.setdefault(name, []).append(track)
+    return {name: group for name, group in groups.items() if len(group) > 1}

@@ -1,0 +1,39 @@
+"""Recordings of made actions, each by two cameras."""
+
+from dataclasses import replace
+
+from curation.clips import clip
+from datasets.moving_people import H36M
+
+from pipelines.aligners.sequences import Sequence, of_keypoints
+from pipelines.tracks.keypoint_track import KeypointTrack
+from schemas.configs.train_aligner import TrainAlignerConfig
+
+SMALL = TrainAlignerConfig.model_validate(
+    {
+        "tracks": "tracks",
+        "output": "out",
+        "network": {"channels": 16, "dimensions": 8},
+        "data": {"pairs": "take", "validation_subjects": ["S2"]},
+        "optimization": {"epochs": 2, "steps": 3, "batch_pairs": 2},
+    }
+)
+
+
+def tracks() -> list[KeypointTrack]:
+    """Takes of two people; the second camera has other detections of the same motion."""
+    made = []
+    for number in range(4):
+        one = replace(clip(number), subject=f"S{1 + number // 3}", action=f"act{number}", layout=H36M.name)
+        for camera in ("C0", "C1"):
+            keypoints = one.keypoints if camera == "C0" else one.keypoints * 0.5 + 200
+            made.append(replace(one, keypoints=keypoints, camera=camera, track_id=f"t{number}{camera}"))
+    return made
+
+
+def groups() -> dict[str, list[Sequence]]:
+    """Their sequences by take."""
+    found: dict[str, list[Sequence]] = {}
+    for track in tracks():
+        found.setdefault(f"{track.subject} {track.action}", []).append(of_keypoints(track))
+    return found
