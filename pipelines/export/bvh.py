@@ -21,20 +21,19 @@ _ORDERS = ("ZXY", "XYZ", "XZY")
 _TRUNK_ORDER = "YXZ"
 
 
-def bvh_text(lifted: LiftedTrack, from_video_start: bool = False) -> str:
+def bvh_text(lifted: LiftedTrack, video_start_s: float | None = None) -> str:
     """The content of the BVH file; the module's docstring describes its conventions.
 
     Args:
         lifted: The track.
-        from_video_start: Whether the motion begins with the first frame of the video, not with that of the track.
+        video_start_s: When the video begins, s: the motion begins there. None: it begins with the track.
     """
     moving = motion_of(lifted)
     bones = bones_of(moving)
     values = np.concatenate([moving.root, *(euler_deg(bone.rotations, _order(bone)) for bone in bones)], axis=1)
     line = " ".join(["%.5f"] * 3 + ["%.4f"] * (values.shape[1] - 3))
     frames = [line % tuple(frame.tolist()) for frame in values]
-    if from_video_start:
-        frames = [frames[0]] * moving.frames_before + frames
+    frames = [frames[0]] * moving.frames_before(video_start_s) + frames
     head = ["MOTION", f"Frames: {len(frames)}", f"Frame Time: {moving.frame_time_s:.8f}"]
     return "\n".join(["HIERARCHY", *_hierarchy(bones), *head, *frames, ""])
 

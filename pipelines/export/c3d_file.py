@@ -21,13 +21,14 @@ from schemas.layouts import layout
 _SCREEN: dict[UpAxis, tuple[str, str]] = {"y": ("+X", "+Y"), "z": ("+X", "+Z")}
 
 
-def c3d_bytes(lifted: LiftedTrack, options: C3dConfig, from_video_start: bool = False) -> bytes:
+def c3d_bytes(lifted: LiftedTrack, options: C3dConfig, video_start_s: float | None = None) -> bytes:
     """The content of the C3D file.
 
     Args:
         lifted: The track.
         options: What the file is like.
-        from_video_start: Whether frames count from the first frame of the video, not from that of the track.
+        video_start_s: When the video begins, s: frames count from there. None: they count from the first frame of the
+            track.
     """
     motion = motion_of(lifted)
     markers = markers_of(motion, options.unit, options.up)
@@ -35,7 +36,7 @@ def c3d_bytes(lifted: LiftedTrack, options: C3dConfig, from_video_start: bool = 
     writer = c3d.Writer(point_rate=rate, analog_rate=rate, point_units=options.unit.ljust(4))
     writer.set_point_labels(list(markers.names))
     writer.set_screen_axis(*_SCREEN[options.up])
-    writer.set_start_frame(1 + (motion.frames_before if from_video_start else 0))
+    writer.set_start_frame(1 + motion.frames_before(video_start_s))
     channels = _channels(lifted)
     writer.set_analog_labels(list(channels))
     writer.set_analog_scales(np.ones(len(channels)))

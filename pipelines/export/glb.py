@@ -61,17 +61,18 @@ class _Buffer:
         return len(self.accessors) - 1
 
 
-def glb_bytes(lifted: LiftedTrack, from_video_start: bool = False) -> bytes:
+def glb_bytes(lifted: LiftedTrack, video_start_s: float | None = None) -> bytes:
     """The content of the GLB file.
 
     Args:
         lifted: The track.
-        from_video_start: Whether times count from the first frame of the video, not from that of the track.
+        video_start_s: When the video begins, s: times count from there. None: they count from the first frame of the
+            track.
     """
     motion = motion_of(lifted)
     bones = bones_of(motion)
     parents, buffer = _parents(bones), _Buffer()
-    first = motion.frames_before if from_video_start else 0
+    first = motion.frames_before(video_start_s)
     rest = np.zeros((len(bones), 3))
     for number, (bone, parent) in enumerate(zip(bones, parents, strict=True)):
         rest[number] = bone.offset + (rest[parent] if parent >= 0 else 0)

@@ -30,14 +30,14 @@ class Motion:
     Attributes:
         skeleton: The joints, and the tree of bones between them.
         frame_time_s: Seconds from one frame to the next.
-        frames_before: Frames of this length between the first frame of the video and that of the track.
+        start_s: Time of the first frame in the video, s.
         joints: Positions, metres, y up.
         nearest: The frame of the track that is nearest to each frame.
     """
 
     skeleton: Skeleton
     frame_time_s: float
-    frames_before: int
+    start_s: float
     joints: Float64[np.ndarray, "frames joints 3"]
     nearest: Int[np.ndarray, " frames"]
 
@@ -45,6 +45,14 @@ class Motion:
     def root(self) -> Float64[np.ndarray, "frames 3"]:
         """Positions of the pelvis."""
         return self.joints[:, self.skeleton.root]
+
+    def frames_before(self, video_start_s: float | None) -> int:
+        """Frames of this length between the start of the video and the first frame of the track.
+
+        Args:
+            video_start_s: When the video begins, s; None: with the track.
+        """
+        return 0 if video_start_s is None else max(0, round((self.start_s - video_start_s) / self.frame_time_s))
 
 
 def motion_of(lifted: LiftedTrack) -> Motion:
@@ -59,12 +67,14 @@ def motion_of(lifted: LiftedTrack) -> Motion:
         ground = joints[:, skeleton.root] * [1.0, 0.0, 1.0] + joints[..., 1].min(axis=1)[:, None] * [0.0, 1.0, 0.0]
         joints = joints - ground[:, None]
     nearest = np.rint(shares).astype(np.int64)
-    return Motion(skeleton, frame_time_s, _frames_before(lifted, frame_time_s), joints, nearest)
+    return Motion(skeleton, frame_time_s, float(lifted.timestamps_s[0]), joints, nearest)
 
 
-def _frames_before(lifted: LiftedTrack, frame_time_s: float) -> int:
+def video_start_s(lifted: LiftedTrack) -> float:
+    """When the video of a track begins, s: what precedes the track is taken to have the rate of the video."""
     known = np.isfinite(lifted.fps) and lifted.fps > 0
-    return round(lifted.start_frame / lifted.fps / frame_time_s) if known else lifted.start_frame
+    before_s = lifted.start_frame / lifted.fps if known else lifted.start_frame * _even_frames(lifted)[0]
+    return float(lifted.timestamps_s[0] - before_s)
 
 
 def _even_frames(lifted: LiftedTrack) -> tuple[float, Float64[np.ndarray, " frames"]]:

@@ -16,17 +16,18 @@ _HEADER = (
 _DECIMALS = {"mm": 3, "m": 6}
 
 
-def trc_text(lifted: LiftedTrack, options: TrcConfig, from_video_start: bool = False) -> str:
+def trc_text(lifted: LiftedTrack, options: TrcConfig, video_start_s: float | None = None) -> str:
     """The content of the TRC file.
 
     Args:
         lifted: The track.
         options: What the file is like.
-        from_video_start: Whether times count from the first frame of the video, not from that of the track.
+        video_start_s: When the video begins, s: times count from there. None: they count from the first frame of the
+            track.
     """
     motion = motion_of(lifted)
     markers = markers_of(motion, options.unit, options.up)
-    first = motion.frames_before if from_video_start else 0
+    first = motion.frames_before(video_start_s)
     rate, count = f"{1 / motion.frame_time_s:.6g}", len(markers.positions)
     columns = (f"{axis}{number}" for number in range(1, len(markers.names) + 1) for axis in "XYZ")
     lines = [

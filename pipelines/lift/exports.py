@@ -11,7 +11,9 @@ from pipelines.export.angles import angles_csv, angles_parquet
 from pipelines.export.bvh import bvh_text
 from pipelines.export.c3d_file import c3d_bytes
 from pipelines.export.glb import glb_bytes
+from pipelines.export.motion import video_start_s
 from pipelines.export.npz import npz_bytes
+from pipelines.export.openpose import openpose_zip
 from pipelines.export.trc import trc_text
 from pipelines.io import json_documents, storage
 from pipelines.io.file_names import file_name
@@ -24,10 +26,11 @@ from pipelines.tracks.lifted_track import LiftedTrack
 from pipelines.video.numbered import NumberedPictures
 from schemas.configs.export import ExportFormat, ExportOptions
 from schemas.configs.lift import LiftConfig
+from schemas.earlier_versions import values_if_absent
 
 _SUFFIXES: dict[ExportFormat, str] = {
     **{"npz": ".npz", "bvh": ".bvh", "angles": ".csv", "angles_parquet": ".parquet"},
-    **{"trc": ".trc", "c3d": ".c3d", "glb": ".glb"},
+    **{"trc": ".trc", "c3d": ".c3d", "glb": ".glb", "openpose": ".zip"},
 }
 FORMAT, FILE = "raylift.exports/1", "exports.json"
 # What exports of version 0.1.0 are like, which has no such file.
@@ -86,7 +89,7 @@ class ExportSettings:
             "world": "levelled" if self.levelled else "camera",
             "export_start": "video" if self.from_video_start else "track",
         }
-        return Settings(values | _flat(self.options), _flat(ExportOptions()))
+        return Settings(values | _flat(self.options), values_if_absent(ExportOptions, "export_options."))
 
 
 def export_name(video: str, person: int, track_id: str) -> str:
@@ -108,11 +111,20 @@ def export_video(tracks: VideoTracks, output: str, settings: ExportSettings) -> 
     Raises:
         RunFailed: A file cannot be written.
     """
-    levelling = levelling_of(_read(tracks), settings.levelled)
+    beginnings: list[tuple[int, float]] = []
+
+    def noted() -> Iterator[LiftedTrack]:
+        for lifted in _read(tracks):
+            beginnings.append((lifted.start_frame, video_start_s(lifted)))
+            yield lifted
+
+    levelling = levelling_of(noted(), settings.levelled)
+    # Who is seen first knows best when the video begins: its rate may change.
+    start_s = min(beginnings)[1] if settings.from_video_start else None
     for lifted in _read(tracks):
         name = export_name(lifted.video, lifted.person, lifted.track_id)
         for form in settings.formats:
-            storage.write_bytes(export_uri(output, form, name), _content(form, lifted, levelling, settings))
+            storage.write_bytes(export_uri(output, form, name), _content(form, lifted, levelling, settings, start_s))
         yield lifted
 
 
@@ -152,17 +164,21 @@ def _flat(options: ExportOptions) -> dict[str, str]:
     }
 
 
-def _content(form: ExportFormat, lifted: LiftedTrack, levelling: Levelling, settings: ExportSettings) -> bytes:
+def _content(
+    form: ExportFormat, lifted: LiftedTrack, levelling: Levelling, settings: ExportSettings, start_s: float | None
+) -> bytes:
     if form == "npz":
         return npz_bytes(lifted, levelling if settings.levelled else None)
     if form in ("angles", "angles_parquet"):
         return angles_csv(lifted) if form == "angles" else angles_parquet(lifted)
-    placed, from_start = levelled(lifted, levelling) if settings.levelled else lifted, settings.from_video_start
+    if form == "openpose":
+        return openpose_zip(lifted, stem(lifted.video))
+    placed = levelled(lifted, levelling) if settings.levelled else lifted
     if form == "trc":
-        return trc_text(placed, settings.options.trc, from_start).encode()
+        return trc_text(placed, settings.options.trc, start_s).encode()
     if form == "c3d":
-        return c3d_bytes(placed, settings.options.c3d, from_start)
-    return glb_bytes(placed, from_start) if form == "glb" else bvh_text(placed, from_start).encode()
+        return c3d_bytes(placed, settings.options.c3d, start_s)
+    return glb_bytes(placed, start_s) if form == "glb" else bvh_text(placed, start_s).encode()
 
 
 def export_uri(output: str, form: ExportFormat, name: str) -> str:

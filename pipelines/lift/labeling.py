@@ -6,12 +6,15 @@ from pipelines.detectors.loading import load_detector
 from pipelines.io import storage
 from pipelines.label import run as label
 from pipelines.lifters.checkpoint import LifterCard, require_layout
-from schemas.configs.label import LabelConfig
+from schemas.configs.label import DecodeConfig, LabelConfig
 from schemas.configs.lift import LiftConfig
 from schemas.errors import UserError
 
 # Folder of the output that holds what a label job would have written.
 LABELS = "labels"
+# Decoded size of one clip, MB: half of label's default. People lift single films of some seconds, which many small
+# clips spread evenly over all processes.
+CLIP_MB = 16.0
 
 
 def prepare_labeling(config: LiftConfig, card: LifterCard) -> label.Job:
@@ -27,6 +30,7 @@ def prepare_labeling(config: LiftConfig, card: LifterCard) -> label.Job:
         output=storage.join(storage.absolute(config.output), LABELS),
         detector=config.detector,
         link=config.link,
+        decode=DecodeConfig(clip_mb=CLIP_MB),
         assumed_fov_deg=config.assumed_fov_deg,
         network=config.network,
     )

@@ -1,4 +1,4 @@
-"""lift, 1:N: the tracks of a unit are read, lifted and written; each yields one small row for the driver.
+"""The stage lift: the tracks of a unit are read, lifted and written; each yields one small row for the driver.
 
 `export_videos` writes lifted tracks in other formats, a video at a time.
 """
@@ -16,9 +16,9 @@ from pipelines.io.shards import FAILED, FINISHED
 from pipelines.lift.exports import ExportSettings, export_video
 from pipelines.lift.lifting import LoadedLifter, lift_tracks
 from pipelines.lift.plan import Unit, name_of
-from pipelines.lift.read_tracks import describe, read_one_by_one
 from pipelines.ray_cluster.logs import log_failure
 from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.read_one_by_one import describe, read_one_by_one
 from schemas.errors import RunFailed
 from schemas.formats.poses import FORMAT, POSES
 

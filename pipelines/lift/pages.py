@@ -21,7 +21,7 @@ from pipelines.report.poses.scene import Person, Scene
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
 from pipelines.tracks.lifted_reader import read_lifted
 from pipelines.video.errors import VideoError, reason_of
-from pipelines.video.numbered import is_there
+from pipelines.video.fetch import exists, fetch_video
 from schemas.errors import RunFailed, UserError
 
 # Disk space for local copies of remote videos.
@@ -128,8 +128,8 @@ def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Ca
     """
     try:
         people = tuple(_people(show, tracks))
-        video = storage.local_copy(show.video, CACHE_BYTES, show.hosts)
-        scene = Scene(show.video.rpartition("/")[2], people, Path(video), levelled)
+        video = fetch_video(show.video, CACHE_BYTES, show.hosts)
+        scene = Scene(show.video.rpartition("/")[2], people, video, levelled)
         page, picture = pose_page(scene, on_frame=on_frame), None
         with suppress(VideoError):
             picture = render_png(scene)
@@ -175,6 +175,6 @@ def _exists(video: str, sources: Sequence[str], hosts: tuple[str, ...]) -> bool:
     try:
         for source in sources:
             require_nameable(video, source)
-        return is_there(video) if storage.is_local(video) else storage.exists(video, hosts)
+        return exists(video, hosts)
     except (UserError, OSError):
         return False

@@ -167,6 +167,16 @@ def load_lifter(uri: str, trust: str | None = None, sha256: str | None = None) -
     return model.eval(), card.model_copy(update={"window": model.pose.window})
 
 
+def read_card(uri: str) -> tuple[LifterCard, str]:
+    """The card of a lifter's file and the file's hash, without the lifter.
+
+    Raises:
+        UserError: There is no such file, it is damaged, or it has another format or version.
+    """
+    content, sha256 = read_hashed(uri, "lifter")
+    return _read_card(uri, content), sha256
+
+
 def _classes_named(card: LifterCard) -> Iterator[str]:
     """The lifters that a card names beside those of the table: its own, and those that it wraps at any depth."""
     if card.lifter not in registry.LIFTERS:

@@ -1,6 +1,7 @@
 """Published lifters of all kinds that can be imported; which one a file is, the names of its weights tell."""
 
 from pipelines.io.torch_files import read_checkpoint
+from pipelines.io.unknown_origin import blamed
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.model import LiftingModel
 from pipelines.lifters.published import load_published
@@ -18,8 +19,10 @@ def import_published(config: ImportLifterConfig) -> tuple[LiftingModel, LifterCa
     """
     uri, layouts = config.model, (layout(config.input_layout), layout(config.output_layout))
     content = read_checkpoint(uri, "lifter")
-    if is_dstformer(content):
-        return load_dstformer(uri, content, *layouts, config.fps, config.unit_m)
-    if is_martinez(content):
-        return load_martinez(uri, content, config.statistics, *layouts, config.fps)
-    return load_published(uri, *layouts, fps=config.fps, causal=config.causal)
+    # What the shapes of weights tell may be nothing that a network can have, such as no channels at all.
+    with blamed(uri, "weights of another architecture"):
+        if is_dstformer(content):
+            return load_dstformer(uri, content, *layouts, config.fps, config.unit_m)
+        if is_martinez(content):
+            return load_martinez(uri, content, config.statistics, *layouts, config.fps)
+        return load_published(uri, *layouts, fps=config.fps, causal=config.causal)

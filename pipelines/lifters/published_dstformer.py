@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -57,10 +58,12 @@ def load_dstformer(
             f"input_layout={input_layout.name}: a DSTformer predicts the joints that it reads, output_layout is "
             f"{output_layout.name}; give the same layout for both"
         )
-    lifter = SpacetimeTransformer(config, input_layout, output_layout)
-    own = lifter.state_dict()
+    build = partial(SpacetimeTransformer, config, input_layout, output_layout)
+    with torch.device("meta"):  # before memory is taken: the file may claim any size
+        own = build().state_dict()
     shapes = {published_name(name): _published_shape(name, tensor) for name, tensor in own.items()}
     require_shapes(uri, shapes, weights)
+    lifter = build()
     load_weights(uri, lifter, {name: weights[published_name(name)].view_as(tensor) for name, tensor in own.items()})
     with torch.no_grad():
         for parameter in lifter.head.parameters():

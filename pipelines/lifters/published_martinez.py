@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,11 @@ def load_martinez(
     weights = {str(name).removeprefix("module."): value for name, value in content.get("state_dict", content).items()}
     weights = {name: value for name, value in weights.items() if not name.endswith(_COUNTER)}
     config = _infer(uri, weights, input_layout)
-    lifter = ResidualMlp(config, input_layout, output_layout)
-    own = {name: tensor for name, tensor in lifter.state_dict().items() if not _is_statistic(name)}
+    build = partial(ResidualMlp, config, input_layout, output_layout)
+    with torch.device("meta"):  # before memory is taken: the file may claim any size
+        own = {name: tensor for name, tensor in build().state_dict().items() if not _is_statistic(name)}
     require_shapes(uri, {published_name(name): tuple(tensor.shape) for name, tensor in own.items()}, weights)
+    lifter = build()
     found = {name: weights[published_name(name)] for name in own}
     load_weights(uri, lifter, found | _statistics(statistics, lifter))
     model = LiftingModel(lifter, None).eval()

@@ -5,6 +5,8 @@ from jaxtyping import Bool, Float
 
 # Coordinates of which none exceeds this are shares of the picture's size, not pixels.
 LARGEST_SHARE = 2.0
+# Joints of people are farther apart than that, px.
+SMALLEST_SPREAD_PX = 0.5
 # By how much of the picture's size a joint may lie outside: annotators and detectors guess joints beyond the edge.
 BEYOND = 0.25
 # Share of the joints that must lie near the picture; with fewer, it is another one.
@@ -47,7 +49,8 @@ def why_not_pixels(
         return "are shares of the picture's size, not pixels; multiply x by its width and y by its height"
     within = near_picture(points, np.array([[width, height]], np.float64)).mean()
     if within >= least_within:
-        return None
+        alone = len(points) > 1 and np.ptp(points, axis=0).max() < SMALLEST_SPREAD_PX
+        return "all lie on one point, where no person is; give the keypoints of each joint" if alone else None
     low, high = np.percentile(points, (1, 99), axis=0).round()
     return (
         f"lie outside pictures of {width:g} × {height:g} px: {1 - within:.0%} of them (they span {low[0]:.6g} to "

@@ -1,4 +1,4 @@
-"""Viewing rays: keypoints freed of the camera that saw them.
+"""Viewing rays: keypoints as directions, which do not depend on the camera that saw them.
 
 The ray of a keypoint is given by its slopes (X/Z, Y/Z) in camera space (x right, y down, z forward). They do not depend
 on focal length, principal point, distortion and size of the image.

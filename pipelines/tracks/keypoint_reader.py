@@ -17,6 +17,7 @@ from pipelines.tracks import row_files
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import Choice, choose
 from schemas.errors import UserError
+from schemas.formats.curation import CURATED_FORMAT
 from schemas.formats.tracks import FORMAT, TRACKS
 from schemas.job_config import listed
 
@@ -26,6 +27,7 @@ _TRACKS = row_files.RowFormat(
     writers="tracks are written by python -m jobs.label and python -m jobs.import_poses",
     read_failure_fix="remove it and write it again",
     old_version_fix="write it again with python -m jobs.label or python -m jobs.import_poses",
+    stands_for=CURATED_FORMAT,
 )
 _LABELS = ("positions", "positions_layout")
 # Columns that files of earlier versions lack, and nobody here needs.
@@ -71,6 +73,8 @@ class TrackInfo:
 
 def tracks_files(uri: str | Sequence[str]) -> list[str]:
     """The tracks files of a file, a folder, or several of them, each checked to be of this version's format.
+
+    A choice among tracks, which the curate job writes, is such a file too; `survey` lists the tracks that it keeps.
 
     Local files are returned by absolute path, so that processes with another working directory find them.
 
@@ -176,9 +180,32 @@ def _size(file: str) -> int:
 
 
 def _survey_file(file: str) -> list[TrackInfo]:
+    if "kept" in storage.read_schema(file).names:
+        return _kept_tracks(file)
     columns = storage.read_table(file, list(_SURVEYED)).to_pydict()
     values = zip(*(columns[name] for name in _SURVEYED), strict=True)
     return [TrackInfo(file, row, **dict(zip(_SURVEYED, track, strict=True))) for row, track in enumerate(values)]
+
+
+def _kept_tracks(choice: str) -> list[TrackInfo]:
+    """The tracks that a choice keeps, from their own files."""
+    kept = [row for row in storage.read_table(choice, ["file", "row", "track_id", "kept"]).to_pylist() if row["kept"]]
+    there = {
+        (file, track.row): track
+        for file in dict.fromkeys(row["file"] for row in kept)
+        if storage.exists(file)
+        for track in _survey_file(file)
+    }
+    tracks = []
+    for row in kept:
+        track = there.get((row["file"], row["row"]))
+        if track is None or track.track_id != row["track_id"]:
+            raise UserError(
+                f"{choice}: keeps track {row['track_id']} of {row['file']}, which is not there any more; run python -m "
+                "jobs.curate again"
+            )
+        tracks.append(track)
+    return tracks
 
 
 def _rows(tracks: Iterable[TrackInfo], columns: list[str]) -> Iterator[dict[str, Any]]:

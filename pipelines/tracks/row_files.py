@@ -29,6 +29,7 @@ class RowFormat:
         writers: The commands that write it, as a clause: "poses are written by python -m jobs.lift".
         read_failure_fix: What to do with a file that cannot be read.
         old_version_fix: How to replace a file of an older version.
+        stands_for: Format of files that stand for rows of others and are taken as well, if there is one.
     """
 
     noun: str
@@ -36,6 +37,7 @@ class RowFormat:
     writers: str
     read_failure_fix: str
     old_version_fix: str
+    stands_for: str | None = None
 
     def check(self, uri: str) -> dict[bytes, bytes]:
         """The metadata of a file of this format.
@@ -51,7 +53,7 @@ class RowFormat:
                 f"{uri}: cannot be read as a {self.noun} file: {reason}; {self.read_failure_fix}"
             ) from error
         existing, writer = (metadata.get(key, b"unknown").decode() for key in (FORMAT_KEY, VERSION_KEY))
-        if existing == self.format:
+        if existing in (self.format, self.stands_for):
             return metadata
         kind, _, version = existing.partition("/")
         own_kind, _, own_version = self.format.partition("/")

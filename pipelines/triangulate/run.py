@@ -15,9 +15,11 @@ from pipelines.io import json_documents, storage
 from pipelines.io.manifest import Settings, require_same_settings
 from pipelines.tracks.keypoint_reader import digest
 from pipelines.triangulate import pipeline
+from pipelines.triangulate.joint_places import read_places
 from pipelines.triangulate.plan import SESSION, Session, sessions_of
 from pipelines.triangulate.session import document_uri
 from schemas.configs.triangulate import TriangulateConfig
+from schemas.earlier_versions import values_if_absent
 from schemas.job_config import listed
 from schemas.progress import Progress
 
@@ -74,8 +76,13 @@ def prepare(config: TriangulateConfig) -> Job:
         }
     )
     cameras: list[Camera] = [] if SESSION in config.calibration else read_cameras(config.calibration, config.unit_m)
-    values = {"cameras": _described(cameras), "unit_m": config.unit_m, "sync_window_s": config.sync_window_s}
-    return Job(config, sessions_of(config.tracks, cameras), Settings(values, {"sync_window_s": 0.0}))
+    values = {
+        "cameras": _described(cameras),
+        "unit_m": config.unit_m,
+        "sync_window_s": config.sync_window_s,
+        "joint_map": None if config.joint_map is None else read_places(config.joint_map),
+    }
+    return Job(config, sessions_of(config.tracks, cameras), Settings(values, values_if_absent(TriangulateConfig)))
 
 
 def _described(cameras: Sequence[Camera]) -> dict[str, Any]:
@@ -97,7 +104,7 @@ def survey(job: Job) -> Work:
         UserError: The output holds sessions of other settings.
     """
     output, done, missing = job.config.output, [], []
-    settings = Settings(json_documents.as_read(dict(job.settings)), job.settings.defaults)
+    settings = job.settings.as_read()
     for session in job.sessions:
         uri = document_uri(output, session.name)
         document = json_documents.read(uri) if storage.exists(uri) else None

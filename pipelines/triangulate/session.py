@@ -16,6 +16,7 @@ from pipelines.triangulate.plan import SESSION, Session
 from pipelines.triangulation.labels import Labeled, labeled_tracks
 from pipelines.triangulation.scene import Scene, reconstruct
 from pipelines.triangulation.views import View
+from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.configs.triangulate import TriangulateConfig
 from schemas.errors import UserError
 from schemas.formats.tracks import FORMAT, TRACKS
@@ -48,11 +49,14 @@ def triangulate_session(session: Session, config: TriangulateConfig, settings: M
         calibration = config.calibration.replace(SESSION, session.name)
         cameras = read_cameras(calibration, config.unit_m)
         scene = reconstruct(_views(session, cameras), config.sync_window_s)
-        labeled = list(labeled_tracks(scene, session.name))
+        places = settings["joint_map"]
+        labeled = list(
+            labeled_tracks(scene, session.name, None if places is None else DetectorErrorsConfig.model_validate(places))
+        )
         if not labeled:
             raise UserError(
-                "nobody is whole for long enough to be a label: joints are seen by one view alone, or by two cameras "
-                "that face each other, whose rays do not tell where they meet"
+                "of nobody are enough joints placed for long enough to be labels: joints are seen by one view alone, "
+                "or by two cameras that face each other, whose rays do not tell where they meet"
             )
     except UserError as error:
         return known | {"error": str(error)}

@@ -9,11 +9,13 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int
 
 from pipelines.datasets.pose_source import digest
+from pipelines.pose.joint_map import joint_map
 from pipelines.synthetic.cameras import project
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.stretches import stretches
 from pipelines.triangulation.scene import LIMBS, PersonInSpace, Scene
 from pipelines.triangulation.views import SEEN, View
+from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.layouts import joint_indices, layout
 
 LABELS = layout("limbs14")
@@ -34,20 +36,21 @@ class Labeled:
         residuals_px: How far the keypoints that agree are from the projected joint, median, px; NaN where a gap was
             bridged.
         views: How many views agree; 0 where a gap was bridged.
+        seen_at: Where the detector sees the limb joints, camera space, metres.
     """
 
     track: KeypointTrack
     residuals_px: Float32[np.ndarray, "frames joints"]
     views: Int[np.ndarray, "frames joints"]
+    seen_at: Float32[np.ndarray, "frames limbs 3"]
 
     @property
     def misses_px(self) -> Float64[np.ndarray, " seen"]:
         """Distances of all keypoints that were seen from the projected joints, whether or not they agree, px."""
         track, names = self.track, layout(self.track.layout)
-        assert track.positions is not None
         assert track.intrinsics is not None
         at = list(joint_indices(names, LIMBS))
-        away = np.linalg.norm(project(track.intrinsics, track.positions[:, 2:]) - track.keypoints[:, at], axis=-1)
+        away = np.linalg.norm(project(track.intrinsics, self.seen_at) - track.keypoints[:, at], axis=-1)
         return away[track.scores[:, at] >= SEEN]
 
     def to_row(self) -> dict[str, Any]:
@@ -56,15 +59,17 @@ class Labeled:
         return self.track.to_row() | quality
 
 
-def labeled_tracks(scene: Scene, session: str) -> Iterator[Labeled]:
+def labeled_tracks(scene: Scene, session: str, errors: DetectorErrorsConfig | None = None) -> Iterator[Labeled]:
     """All tracks of a scene: view by view, each person's stretches of frames in which all joints are known.
 
     Args:
         scene: The scene.
         session: Its name, which people get who have none.
+        errors: Where the detector sees joints, from where motion capture has them; None: at the same places.
     """
     up = _up(scene)
-    middles = [_with_middles(person) for person in scene.people]
+    to_body = None if errors is None else np.linalg.inv(joint_map(LIMBS, LIMBS.joints, errors))
+    middles = [_with_middles(person, to_body) for person in scene.people]
     for number, view in enumerate(scene.views):
         for person, (positions, residuals, views) in enumerate(middles):
             of = _own_frames(view, scene, scene.people[person], number)
@@ -78,8 +83,12 @@ def labeled_tracks(scene: Scene, session: str) -> Iterator[Labeled]:
                     continue
                 at = slice(first, stop)
                 labeled = _labeled(track, at, view, world[at], up, person, session)
-                quality = residuals[nearest[at]].astype(np.float32), views[nearest[at]].astype(np.int32)
-                yield Labeled(labeled, *quality)
+                yield Labeled(
+                    labeled,
+                    residuals[nearest[at]].astype(np.float32),
+                    views[nearest[at]].astype(np.int32),
+                    view.camera.to_camera(between(scene.people[person].positions, places[at])).astype(np.float32),
+                )
 
 
 def _stretches(whole: np.ndarray, numbers: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -89,15 +98,18 @@ def _stretches(whole: np.ndarray, numbers: np.ndarray) -> Iterator[tuple[int, in
         yield from itertools.pairwise([first, *cuts.tolist(), stop])
 
 
-def _with_middles(person: PersonInSpace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _with_middles(
+    person: PersonInSpace, to_body: Float64[np.ndarray, "limbs limbs"] | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions, residuals and views of the joints of `LABELS`; a middle is as good as the worse of its two."""
+    positions = person.positions if to_body is None else to_body @ person.positions
     limbs = list(LABELS.joints[2:])
     pairs = [[limbs.index(f"{side}_{part}") for side in ("left", "right")] for part in ("hip", "shoulder")]
-    middles = np.stack([person.positions[:, pair].mean(1) for pair in pairs], axis=1)
+    middles = np.stack([positions[:, pair].mean(1) for pair in pairs], axis=1)
     residuals = np.stack([person.raw.residuals_px[:, pair].max(1) for pair in pairs], axis=1)
     views = np.stack([person.raw.views[:, pair].min(1) for pair in pairs], axis=1)
     return (
-        np.concatenate([middles, person.positions], axis=1),
+        np.concatenate([middles, positions], axis=1),
         np.concatenate([residuals, person.raw.residuals_px], axis=1),
         np.concatenate([views, person.raw.views], axis=1),
     )

@@ -89,7 +89,7 @@ def test_the_skinned_mesh_moves_with_the_joints():
 
 def test_who_comes_later_moves_later_and_scores_are_told():
     later = standing(start_frame=150, timestamps_s=5 + np.arange(20) / 30)
-    gltf = read(glb_bytes(later, from_video_start=True))
+    gltf = read(glb_bytes(later, video_start_s=0.0))
     assert worlds(gltf)[0][0] == pytest.approx(5, abs=1e-5)
     assert {node.name: node.extras for node in gltf.nodes}["left_knee"] == {"mean_score": 0.9}
     assert gltf.accessors[gltf.animations[0].samplers[0].input].min == pytest.approx([5], abs=1e-5)

@@ -67,9 +67,9 @@ def test_a_trc_can_be_in_metres_with_z_up():
 
 def test_people_of_a_video_share_the_clock_of_trc_and_c3d(tmp_path):
     later = standing(start_frame=150, timestamps_s=5 + np.arange(20) / 30)
-    _, _, frames, times_s = read_trc(trc_text(later, TrcConfig(), from_video_start=True))
+    _, _, frames, times_s = read_trc(trc_text(later, TrcConfig(), video_start_s=0.0))
     assert (frames[0], times_s[0]) == (151, pytest.approx(5, abs=1e-5))
-    points_of_later = read_c3d(c3d_bytes(later, C3dConfig(), from_video_start=True), tmp_path)["header"]["points"]
+    points_of_later = read_c3d(c3d_bytes(later, C3dConfig(), video_start_s=0.0), tmp_path)["header"]["points"]
     assert (points_of_later["first_frame"], points_of_later["last_frame"]) == (150, 169), "ezc3d counts from 0"
 
 

@@ -55,6 +55,21 @@ def test_people_of_a_video_enter_at_their_times_on_a_level_floor(output, tmp_pat
     assert later["pelvis"][0, 0] - first["pelvis"][0, 0] == pytest.approx(1, abs=0.02), "side by side, as in the video"
 
 
+@pytest.mark.parametrize("begins_s", [0.0, 1.4])
+def test_people_enter_at_their_times_in_a_film_whose_rate_changes_and_that_begins_later(begins_s, tmp_path):
+    # 60 frames of 0.1 s, then 30 frames a second: by the mean rate, 15, the second person would enter at 4 s.
+    times_s = begins_s + np.concatenate([np.arange(60) / 10, 6 + np.arange(60) / 30])
+    file = ShardBuilder(POSES, FORMAT, "h36m17", SETTINGS | {"tracks": "tracks", "source": "one.parquet"})
+    file.add(standing(track_id="first", fps=15.0, timestamps_s=times_s[:20]).to_row())
+    file.add(standing(track_id="later", person=1, fps=15.0, start_frame=60, timestamps_s=times_s[60:80]).to_row())
+    file.write(str(tmp_path), FINISHED, ["first", "later"])
+    export(str(tmp_path), export=["bvh", "trc"])
+    assert len(joints(tmp_path, "walk-0-first")["pelvis"]) == 20
+    assert len(joints(tmp_path, "walk-1-later")["pelvis"]) == 6 * 30 + 20
+    row = (tmp_path / "trc" / "walk-1-later.trc").read_text().splitlines()[5].split("\t")
+    assert float(row[1]) == pytest.approx(6, abs=1e-3)
+
+
 def test_the_space_of_the_camera_and_the_time_of_the_track_can_be_kept(output, tmp_path):
     export(output, export=["bvh", "npz"], world="camera", export_start="track")
     later = joints(tmp_path, "walk-1-later")

@@ -14,9 +14,9 @@ from train.training_samples import person
 from pipelines.io import storage
 from pipelines.lift.lifting import LoadedLifter, lift_tracks
 from pipelines.lift.plan import find_tracks
-from pipelines.lift.read_tracks import read_one_by_one
 from pipelines.lifters.checkpoint import save_lifter
 from pipelines.tracks.lifted_reader import read_lifted
+from pipelines.tracks.read_one_by_one import read_one_by_one
 
 pytestmark = pytest.mark.ray
 

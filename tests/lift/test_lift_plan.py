@@ -15,8 +15,8 @@ from pipelines.lift.plan import (
     plan_units,
     require_one_file_each,
 )
-from pipelines.lift.read_tracks import describe, read_one_by_one
 from pipelines.tracks.keypoint_reader import TrackInfo
+from pipelines.tracks.read_one_by_one import describe, read_one_by_one
 from schemas.errors import UserError
 
 

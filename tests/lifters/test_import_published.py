@@ -87,3 +87,39 @@ def test_a_dstformer_of_other_joints_or_weights_is_refused(config, conftest_fill
     del weights["blocks_ts.1.attn_t.qkv.bias"]
     with pytest.raises(UserError, match=r"expected blocks_ts\.1\.attn_t\.qkv\.bias 96, found nothing"):
         import_published(config(weights))
+
+
+def test_a_dstformer_that_claims_a_large_network_is_refused_before_memory_is_taken_for_it(config):
+    content = {
+        "temp_embed": torch.zeros(1, 27, 1, 8),
+        "pos_embed": torch.zeros(1, 17, 8),
+        "joints_embed.weight": torch.zeros(400_000, 3),
+        "blocks_st.0.mlp_s.fc1.weight": torch.zeros(800_000, 1),
+    }
+    with pytest.raises(UserError, match="weights of another architecture"):
+        import_published(config(content))
+
+
+def test_a_perceptron_that_claims_a_large_network_is_refused_before_memory_is_taken_for_it(config, statistics):
+    content = {"w1.weight": torch.zeros(300_000, 34, dtype=torch.float16), "w2.weight": torch.zeros(48, 8)}
+    with pytest.raises(UserError, match="weights of another architecture"):
+        import_published(config(content, statistics=statistics()))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"temp_embed": torch.zeros(1, 27), "pos_embed": torch.zeros(1), "joints_embed.weight": torch.zeros(0, 3)}
+        | {"blocks_st.0.mlp_s.fc1.weight": torch.zeros(8, 1)},
+        {"temp_embed": torch.zeros(1), "pos_embed": torch.zeros(1), "joints_embed.weight": torch.zeros(3)}
+        | {"blocks_st.0.mlp_s.fc1.weight": torch.zeros(8)},
+        {"w1.weight": torch.zeros(0, 34), "w2.weight": torch.zeros(48, 0)},
+        {"w1.weight": torch.zeros(8, 34), "w2.weight": 3, 5: "x"},
+        {"model_pos": 3},
+        {},
+    ],
+)
+def test_shapes_that_no_network_has_are_one_line(config, statistics, content):
+    with pytest.raises(UserError) as error:
+        import_published(config(content, statistics=statistics()))
+    assert "\n" not in str(error.value)

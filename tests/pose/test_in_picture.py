@@ -24,3 +24,9 @@ def test_keypoints_of_other_pictures_are_named_with_what_they_span():
     assert reason is not None
     assert reason.startswith("lie outside pictures of 960 × 960 px: 9")
     assert reason.endswith("give the size of the pictures that they were found in")
+
+
+def test_joints_that_are_all_on_one_point_are_no_person():
+    reason = why_not_pixels(np.full((17, 2), 400.0), 960, 960)
+    assert reason == "all lie on one point, where no person is; give the keypoints of each joint"
+    assert why_not_pixels(np.full((1, 2), 400.0), 960, 960) is None

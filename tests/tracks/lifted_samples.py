@@ -1,12 +1,18 @@
 """Lifted tracks as a lifter would predict them."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from scipy.spatial.transform import Rotation
 
 from pipelines.tracks.lifted_track import LiftedTrack
+from schemas import FORMAT_KEY, VERSION_KEY
 from schemas.cameras import Intrinsics
+from schemas.formats.poses import FORMAT, POSES
 from schemas.layouts import layout
 
 # Of the camera in front of a person who is standing.
@@ -103,3 +109,12 @@ def walking_away(
         trajectory=(root @ turn.T).astype(np.float32),
         **changes,
     )
+
+
+def write_poses(file: Path, tracks: Sequence[LiftedTrack]) -> str:
+    """Write a poses file; returns its path."""
+    table = pa.Table.from_pylist([track.to_row() | {"error": None} for track in tracks], schema=POSES)
+    table = table.replace_schema_metadata({FORMAT_KEY: FORMAT.encode(), VERSION_KEY: b"9.9"})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, file)
+    return str(file)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from triangulation.scenes import FPS, LIMBS, rig, seen, walk_of_limbs
 
+from pipelines.pose.joint_map import joint_map
 from pipelines.synthetic.cameras import project
 from pipelines.triangulation.labels import LABELS, labeled_tracks
 from pipelines.triangulation.scene import reconstruct
 from pipelines.triangulation.views import View
+from schemas.configs.made_views import DetectorErrorsConfig
 
 WALK = walk_of_limbs(60)
 
@@ -54,3 +56,18 @@ def test_a_view_whose_left_and_right_are_exchanged_is_put_right():
     assert (scene.people[0].raw.views == 4).mean() > 0.9, "all four views agree in the end"
     labeled = [one.track for one in labeled_tracks(scene, "hall")]
     assert np.array_equal(labeled[1].keypoints, right.keypoints)
+
+
+def test_joints_are_moved_from_where_the_detector_sees_them():
+    errors = DetectorErrorsConfig.model_validate({"hip": {"outwards": 0.1}, "ankle": {"along": 0.05}})
+    clicked = joint_map(LIMBS, LIMBS.joints, errors) @ WALK
+    scene = reconstruct([seen(one, [clicked], noise_px=0.5) for one in rig(3)])
+    moved, as_seen = (list(labeled_tracks(scene, "hall", of)) for of in (errors, None))
+    for one, other, camera in zip(moved, as_seen, rig(3), strict=True):
+        positions = [np.asarray(labeled.track.positions)[:, 2:] for labeled in (one, other)]
+        away = [np.linalg.norm(limbs - camera.to_camera(WALK), axis=-1) for limbs in positions]
+        hips, ankles = ([LIMBS.index(f"{side}_{part}") for side in ("left", "right")] for part in ("hip", "ankle"))
+        assert away[0].mean() < 0.006
+        assert away[1][:, hips].mean() > 0.02
+        assert away[1][:, ankles].mean() > 0.015
+        assert np.median(one.misses_px) == np.median(other.misses_px) < 2
