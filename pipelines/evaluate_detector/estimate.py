@@ -1,4 +1,4 @@
-"""estimate, 1:1: read images and find the joints of the people in them; the pixels go no further."""
+"""The stage estimate: each row of an image gets the people in it; the pixels stay in the process."""
 
 import time
 from collections import deque

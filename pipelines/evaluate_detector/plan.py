@@ -208,8 +208,8 @@ def _checked(
         "detector": detector.name,
         **{f"detector.{name}": value for name, value in options.model_dump(mode="json", exclude=practical).items()},
     }
-    defaults = registry.default_options(registry.DETECTORS, detector.name, "detector")
-    return Plan(truth, joints, image_ids, tasks, detector, Settings(settings, defaults))
+    known = registry.options_if_absent(registry.DETECTORS, detector.name, "detector")
+    return Plan(truth, joints, image_ids, tasks, detector, Settings(settings, known))
 
 
 def _folder(config: EvaluateDetectorConfig) -> str:

@@ -15,6 +15,7 @@ from pipelines.annotations.coco_results import write_results
 from pipelines.evaluate_detector.ledger import Ledger, read_ledger, read_predictions, retire_errors
 from pipelines.evaluate_detector.plan import Plan, plan
 from pipelines.evaluate_detector.score import Scores, score
+from pipelines.evaluate_detector.trained_on import notes_of_training
 from pipelines.io import json_documents, storage
 from schemas import __version__
 from schemas.configs.evaluate_detector import EvaluateDetectorConfig
@@ -150,7 +151,7 @@ def _report(
 ) -> dict[str, Any]:
     failures = ledger.failures({task["image_id"] for task in planned.tasks})
     kind = "coco" if isinstance(planned.truth, CocoKeypoints) else "mpii"
-    notes = [*planned.truth.notes, *scores.notes]
+    notes = [*planned.truth.notes, *scores.notes, *notes_of_training(planned.detector, planned.truth.sha256)]
     if config.limit is not None and len(planned.image_ids) == config.limit:
         notes.append(f"limit={config.limit}: a part of the images, so no published score compares")
     if failures:

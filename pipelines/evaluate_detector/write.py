@@ -1,4 +1,4 @@
-"""write, N:1: one file per batch of images, named by the hash of their ids; failed images in a file of their own."""
+"""The stage write: a batch of images becomes one file, named by the hash of its ids; failed images get another."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -10,7 +10,7 @@ from schemas.errors import UserError
 from schemas.job_config import SHIPPED_LIFTERS
 
 # Jobs that write tracks, and the folder of their output that holds them.
-_TRACKS = {"label": "", "import_poses": "", "import_keypoints": "", "triangulate": "", "lift": "labels"}
+_TRACKS = {"label": "", "import_poses": "", "import_keypoints": "", "triangulate": "", "curate": "", "lift": "labels"}
 # Jobs that make a lifter.
 _TRAININGS = ("train", "tune")
 # Digits of a run's id or a digest that are shown.
@@ -246,7 +246,9 @@ def _readings(run: JobRun) -> Sequence[Reading]:
 
 def _remade(run: JobRun) -> list[str]:
     """The tracks of which a run has made other tracks."""
-    return run.addresses({"import_poses": "source.tracks", "triangulate": "tracks"}.get(run.job, ""))
+    return run.addresses(
+        {"import_poses": "source.tracks", "triangulate": "tracks", "curate": "tracks"}.get(run.job, "")
+    )
 
 
 def _written_by(run: JobRun) -> str | None:
@@ -267,7 +269,8 @@ def _shows(folder: str, names: Collection[str]) -> bool:
 
 
 def _scores(run: JobRun) -> Node:
-    error_mm = run.metrics.get("average.mpjpe_mm")
+    # Version 0.1.0 called it average.mpjpe_mm.
+    error_mm = run.metrics.get("test/mpjpe_mm", run.metrics.get("average.mpjpe_mm"))
     return Node("scores", run.name, "" if error_mm is None else f"MPJPE {error_mm:.1f} mm", run.run_id)
 
 

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.io.secrets import redact
 from pipelines.mlflow_runs.lazy import mlflow
@@ -13,11 +13,16 @@ from pipelines.tracks.keypoint_reader import TrackInfo, digest
 from schemas.formats.videos import VideoSource
 from schemas.job_config import listed
 
-Context = Literal["training", "unlabeled", "validation", "testing", "lifting", "labeling"]
+if TYPE_CHECKING:
+    from mlflow.entities import Dataset
+
+Context = Literal["training", "unlabeled", "validation", "testing", "lifting", "labeling", "curating", "triangulating"]
 # What MLflow calls the kind of a dataset's source.
 TRACKS_SOURCE, VIDEOS_SOURCE = "raylift", "raylift.videos"
 # MLflow keeps at most this many characters of a dataset's source.
 _LONGEST_SOURCE = 60_000
+# Sets of so many people are called by them: tables of scores have a column for each set.
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,16 @@ class TrackSet:
 
     @property
     def digest(self) -> str:
-        """Identifies the files that the tracks are in."""
-        return digest({track.file for track in self.tracks})
+        """Identifies the tracks: the files that they are in, and which of their rows they are."""
+        files = {track.file for track in self.tracks}
+        rows = sorted((track.file.rsplit("/", 1)[-1], track.row) for track in self.tracks)
+        return hashlib.sha256(repr((digest(files), rows)).encode()).hexdigest()[:32]
+
+    @property
+    def people(self) -> str:
+        """Who is in it: their names if they are few."""
+        names = sorted({track.subject for track in self.tracks if track.subject})
+        return ", ".join(names) if len(names) <= _MOST_NAMES else f"{len(names)} people"
 
     def profile(self) -> dict[str, Any]:
         """What is in the set, in numbers and names."""
@@ -76,6 +89,11 @@ class VideoSet:
     source_type = VIDEOS_SOURCE
 
     @property
+    def people(self) -> str:
+        """Nobody's name: videos are told by their folder."""
+        return ""
+
+    @property
     def schema(self) -> dict[str, Any]:
         """Videos have no columns."""
         return {}
@@ -103,22 +121,29 @@ def log(run_id: str, read: TrackSet | VideoSet) -> None:
     Raises:
         mlflow.MlflowException: The store cannot be used.
     """
-    from mlflow.entities import Dataset, DatasetInput, InputTag  # here: importing MLflow takes a second
+    from mlflow.entities import DatasetInput, InputTag  # here: importing MLflow takes a second
+
+    tag = InputTag("mlflow.data.context", read.context)
+    mlflow.MlflowClient().log_inputs(run_id, [DatasetInput(entity(read), [tag])])
+
+
+def entity(read: TrackSet | VideoSet) -> "Dataset":
+    """What MLflow calls a dataset; its name and digest are what scores over it are found by."""
+    from mlflow.entities import Dataset
 
     source = redact(json.dumps({"uri": listed(read.source)}))[:_LONGEST_SOURCE]
-    dataset = Dataset(
-        name=redact(_short_name(listed(read.source))),
+    name = " ".join(filter(None, (_short_name(listed(read.source)), read.people)))
+    return Dataset(
+        name=redact(name),
         digest=read.digest,
         source_type=read.source_type,
         source=source,
         schema=json.dumps(read.schema),
         profile=json.dumps(read.profile()),
     )
-    tag = InputTag("mlflow.data.context", read.context)
-    mlflow.MlflowClient().log_inputs(run_id, [DatasetInput(dataset, [tag])])
 
 
 def _short_name(uris: Sequence[str]) -> str:
     """The last folders of the addresses, without the tracks/ that every job writes to."""
     names = [uri.rstrip("/").removesuffix("/tracks").rsplit("/", 1)[-1] for uri in uris]
-    return ", ".join(names)[:500]
+    return ", ".join(names)[:400]

@@ -1,8 +1,11 @@
 """The experiment that jobs record their runs in, and what its page says."""
 
 import os
+from contextlib import suppress
 
+from pipelines.mlflow_runs import tracking_server
 from pipelines.mlflow_runs.lazy import mlflow
+from schemas.errors import UserError
 
 # MLflow shows an experiment of this kind with the columns and charts of model training, others as GenAI evaluations.
 _KIND = "mlflow.experimentKind"
@@ -15,11 +18,15 @@ _TEXT = """Runs of Raylift: 2D keypoints of video, and lifters that make 3D pose
 | `label` | a detector run over videos; the result is keypoint tracks |
 | `import_poses`, `import_keypoints` | tracks made of motion capture, or of keypoints of other systems |
 | `triangulate` | labeled tracks made of several calibrated views |
+| `curate` | the tracks that are worth training on, chosen among others |
 | `train`, `compare` | lifters in training, each epoch a step |
 | `tune` | a search; its trials are its children |
 | `evaluate` | a lifter scored by the protocols of the field |
 | `register` | a lifter registered as a model, and promoted if it is better |
 | `lift` | poses made of tracks or videos |
+| `train_aligner` | embeddings of keypoints in training, each epoch a step |
+| `embed` | embeddings of the frames of tracks |
+| `align` | recordings of one action put in step with a reference |
 
 The dataset of a run says which tracks it read; its parameters are the config that repeats it.
 """
@@ -30,6 +37,21 @@ def name() -> str:
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "raylift"
 
 
+def require_active() -> None:
+    """Check that nobody has deleted the experiment.
+
+    Raises:
+        UserError: It was deleted.
+        mlflow.MlflowException: The store cannot be used.
+    """
+    known = mlflow.MlflowClient().get_experiment_by_name(name())
+    if known is not None and known.lifecycle_stage != "active":
+        raise UserError(
+            f"MLFLOW_EXPERIMENT_NAME={name()}: this experiment was deleted; give another name, or bring it back: "
+            f"mlflow experiments restore --experiment-id {known.experiment_id}"
+        )
+
+
 def use() -> None:
     """Make the experiment if there is none, describe it once, and record in it from now on.
 
@@ -38,8 +60,12 @@ def use() -> None:
     Raises:
         mlflow.MlflowException: The store cannot be used.
     """
-    experiment = mlflow.set_experiment(name())
     client = mlflow.MlflowClient()
+    place = tracking_server.place_of_files()
+    if place is not None and client.get_experiment_by_name(name()) is None:
+        with suppress(mlflow.MlflowException):  # another job has just made it
+            client.create_experiment(name(), artifact_location=place)
+    experiment = mlflow.set_experiment(name())
     for tag, value in ((_KIND, _MODEL_TRAINING), (_DESCRIPTION, _TEXT)):
         if tag not in experiment.tags:
             client.set_experiment_tag(experiment.experiment_id, tag, value)

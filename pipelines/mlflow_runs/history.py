@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.mlflow_runs import experiments, tracking_server
 from pipelines.mlflow_runs.datasets import TRACKS_SOURCE
 from pipelines.mlflow_runs.lazy import mlflow
-from pipelines.mlflow_runs.model_uris import SHA256_TAG
+from pipelines.mlflow_runs.model_names import SHA256_TAG
 from pipelines.mlflow_runs.runs import addresses_in
 from schemas.errors import UserError
 

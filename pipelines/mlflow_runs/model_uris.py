@@ -12,6 +12,7 @@ from pipelines.io import storage
 from pipelines.lifters import shipped
 from pipelines.mlflow_runs import tracking_server
 from pipelines.mlflow_runs.lazy import mlflow
+from pipelines.mlflow_runs.model_names import REGISTERED, SHA256_TAG
 from schemas.errors import UserError
 from schemas.job_config import SHIPPED_LIFTERS
 
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 # Path of the lifter's file within a registered model.
 LIFTER_ARTIFACT = "artifacts/lifter.pt"
-# Tag of a registered version that holds the hash of that file.
-SHA256_TAG = "raylift.sha256"
-
-REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _OF_A_RUN = re.compile(r"runs:/(?P<run>[^/]+)/(?P<path>.+)")
 
 
@@ -123,7 +120,7 @@ def _copy(address: str, name: str, sha256: str | None = None) -> FetchedModel:
                 if not tracking_server.is_missing(error):
                     raise
                 reason = error.message.splitlines()[0]
-            raise UserError(f"model={address}: cannot be read: {reason}; see that it is there") from error
+            raise UserError(f"model={address}: cannot be read: {reason}; check that it is there") from error
         actual = _hash_of_file(str(file))
         if sha256 is not None and actual != sha256:
             raise UserError(f"model={name}: {address} is damaged: its hash is {actual}, registered was {sha256}")

@@ -17,17 +17,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.io.secrets import redact
-from pipelines.mlflow_runs import datasets, experiments, tracking_server
-from pipelines.mlflow_runs.environment import environment
+from pipelines.mlflow_runs import datasets, descriptions, experiments, logged_models, names, tracking_server
+from pipelines.mlflow_runs.environment import environment, recipe, uncommitted
+from pipelines.mlflow_runs.last_lines import LastLines
 from pipelines.mlflow_runs.lazy import mlflow
+from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.mlflow_runs.retry_queue import RetryQueue
+from pipelines.mlflow_runs.system_metrics import MachineSampler, SystemMetrics
+from pipelines.ray_cluster.machines import OtherMachines
 from schemas.job_config import JobConfig, flatten
 from schemas.plain_yaml import load_plain
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
-# Longest wait for the id of a new child run. Nothing but a note in its output depends on it.
-LONGEST_START_S = 5.0
+# The metric that each epoch of a training has, whatever it trains.
+EPOCH_METRIC = "train/loss_total"
 # The description that MLflow's page of a run begins with.
 _DESCRIPTION = "mlflow.note.content"
 
@@ -38,54 +42,81 @@ class Run:
     Args:
         run_id: MLflow's id of the run; empty as long as the server has not given it one.
         queue: Entries that are not sent yet; a child run shares the queue of its parent.
+        experiment_id: The experiment that it is in; empty if nobody has asked for it.
+
+    Attributes:
+        logged_step: The last step that an earlier part of the run has logged.
     """
 
-    def __init__(self, run_id: str = "", queue: RetryQueue | None = None) -> None:
-        self.run_id = run_id
+    def __init__(self, run_id: str = "", queue: RetryQueue | None = None, experiment_id: str = "") -> None:
+        self.run_id, self.experiment_id = run_id, experiment_id
         self.queue = queue or RetryQueue()
-        # The last step that an earlier part of the run has logged.
-        self._logged_step = 0.0
+        self.logged_step = 0
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Log every number of nested metrics under its dotted path, unless an earlier part of the run has done so."""
-        numbers = {k: float(v) for k, v in flatten(metrics).items() if isinstance(v, int | float)}
-        now = int(1000 * time.time())
+        """Log every number of nested metrics under its path, unless an earlier part of the run has done so.
+
+        The parts of a path are joined by slashes, by which MLflow's page groups its charts.
+        """
+        numbers, now = by_path(metrics), int(1000 * time.time())
 
         def log(run_id: str) -> None:
-            if step is None or step > self._logged_step:
-                mlflow.log_metrics(numbers, step=step, run_id=run_id, timestamp=now)
+            if step is None or step > self.logged_step:
+                logged_models.log_batch(run_id, numbers, step or 0, now)
 
-        self._send(log)
+        self.send(log)
 
-    def last(self, metric: str) -> float | None:
-        """The newest value of a metric; None if it was never logged.
+    def log_system(self, metrics: dict[str, float], seconds: int) -> None:
+        """Log how busy machines are, so many seconds after the run began."""
+        now = int(1000 * time.time())
+        self.send(lambda run_id: logged_models.log_batch(run_id, metrics, seconds, now))
+
+    def log_model(self, model: ModelFile, step: int, scores: Scores | None = None) -> None:
+        """Note a lifter that the run has trained, as a model of MLflow's, with its scores on the people held out."""
+        self.send(lambda run_id: logged_models.note_made(run_id, model, step, scores))
+
+    def log_scores(self, model: ModelFile, scores: Sequence[Scores]) -> None:
+        """Log what a lifter scored, where the page of its model shows it too."""
+        self.send(lambda run_id: logged_models.note_scored(run_id, model, scores))
+
+    def last_epoch(self) -> int:
+        """The last epoch that an earlier part of the run has logged; 0 if there is none.
 
         Raises:
             RunFailed: The server does not answer.
         """
         try:
-            return mlflow.get_run(self.run_id).data.metrics.get(metric)
+            return last_logged_epoch(self.run_id)
         except mlflow.MlflowException as error:
             raise tracking_server.to_run_failed(error) from error
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Log texts, such as the digest of the output."""
         for name, value in tags.items():
-            self._send(partial(_set_tag, name, redact(value)))
+            self.send(partial(_set_tag, name, redact(value)))
+
+    def describe(self, text: str) -> None:
+        """Give the run the description that MLflow's page of it begins with.
+
+        Args:
+            text: Markdown; links to runs and models are written as `descriptions` says.
+        """
+        shown = redact(text)
+        self.send(lambda run_id: _set_tag(_DESCRIPTION, descriptions.with_addresses(shown, run_id), run_id))
 
     def log_tracks(self, track_set: datasets.TrackSet) -> None:
         """Note which tracks the run reads, as a dataset of MLflow's."""
         if track_set.tracks:
-            self._send(lambda run_id: datasets.log(run_id, track_set))
+            self.send(lambda run_id: datasets.log(run_id, track_set))
 
     def log_videos(self, video_set: datasets.VideoSet) -> None:
         """Note which videos the run reads, as a dataset of MLflow's."""
         if video_set.videos:
-            self._send(lambda run_id: datasets.log(run_id, video_set))
+            self.send(lambda run_id: datasets.log(run_id, video_set))
 
     def log_json(self, value: Mapping[str, Any], name: str) -> None:
         """Keep a document as an artifact."""
-        self._log_text(json.dumps(dict(value), indent=2, ensure_ascii=False, default=str), name)
+        self._log_text(_as_json(value), name)
 
     def log_report(self, report: Mapping[str, Any]) -> None:
         """Log the report of a job whose output has a digest: its numbers, the digest, and all of it as an artifact."""
@@ -96,45 +127,22 @@ class Run:
     def log_table(self, columns: Mapping[str, Sequence[Any]], name: str) -> None:
         """Keep a table, which MLflow's page compares between runs row by row; `name` ends in .json."""
         data = {column: list(values) for column, values in columns.items()}
-        self._send(lambda run_id: mlflow.log_table(data, name, run_id=run_id))
+        self.send(lambda run_id: mlflow.log_table(data, name, run_id=run_id))
 
     def log_page(self, html: str, name: str) -> None:
         """Keep an HTML page as an artifact, which MLflow's web interface shows."""
         self._log_text(html, name)
 
-    def child(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], run_id: str | None = None) -> "Run":
-        """Begin or continue a run that is part of this one; the caller must call `end` on it.
-
-        If the server is away, the child begins once it is back, and has no `run_id` until then.
-
-        Args:
-            name: Of the child run.
-            params: Nested parameters.
-            tags: To find the run by.
-            run_id: The run to continue; a new one begins if the store has none of this id.
-        """
-        child, flat = Run(run_id or "", self.queue), flat_params(params)
-
-        def begin() -> None:
-            client = mlflow.MlflowClient()
-            if run_id and _exists(run_id):
-                client.update_run(run_id, status="RUNNING")
-                child._logged_step = mlflow.get_run(run_id).data.metrics.get("epoch", 0)
-                return
-            if child.run_id == (run_id or ""):  # else an earlier attempt has made the run, and failed then
-                experiment = client.get_run(self.run_id).info.experiment_id
-                run = client.create_run(experiment, tags={"mlflow.parentRunId": self.run_id, **tags}, run_name=name)
-                child.run_id = run.info.run_id
-            mlflow.log_params(flat, run_id=child.run_id)
-
-        self.queue.send(begin)
-        self.queue.settle(LONGEST_START_S)
-        return child
+    def log_surroundings(self, recipe_text: str) -> None:
+        """Keep what it takes to repeat the run; git and the packages are asked by the thread that sends."""
+        self._log_text(recipe_text, "recipe.yaml")
+        self.send(lambda run_id: mlflow.log_text(redact(_as_json(environment())), "environment.json", run_id=run_id))
+        self.send(lambda run_id: (text := uncommitted()) and mlflow.log_text(redact(text), "uncommitted.diff", run_id))
 
     def end(self, status: Status) -> None:
-        """Record how a child run ended."""
+        """Record how the run ended."""
         now = int(1000 * time.time())
-        self._send(lambda run_id: mlflow.MlflowClient().set_terminated(run_id, status, now))
+        self.send(lambda run_id: mlflow.MlflowClient().set_terminated(run_id, status, now))
 
     def log_bytes(self, content: bytes, name: str, folder: str | None = None) -> None:
         """Keep the content of a file as an artifact, in a folder of the run if one is named."""
@@ -144,17 +152,17 @@ class Run:
                 Path(local, name).write_bytes(content)
                 mlflow.log_artifact(str(Path(local, name)), folder, run_id=run_id)
 
-        self._send(upload)
+        self.send(upload)
 
     def log_file(self, path: str, folder: str | None = None) -> None:
         """Keep a file of this machine as an artifact, in a folder of the run if one is named."""
-        self._send(lambda run_id: mlflow.log_artifact(path, folder, run_id=run_id))
+        self.send(lambda run_id: mlflow.log_artifact(path, folder, run_id=run_id))
 
     def _log_text(self, text: str, name: str) -> None:
         shown = redact(text)
-        self._send(lambda run_id: mlflow.log_text(shown, name, run_id=run_id))
+        self.send(lambda run_id: mlflow.log_text(shown, name, run_id=run_id))
 
-    def _send(self, entry: Callable[[str], object]) -> None:
+    def send(self, entry: Callable[[str], object]) -> None:
         """Send an entry with the id that the run has by then; without one MLflow would log to another run."""
         self.queue.send(lambda: entry(self.run_id) if self.run_id else None)
 
@@ -176,28 +184,37 @@ def record(job: str, config: JobConfig, run_id: str | None = None, parent: str |
     """
     tracking_server.connect()
     try:
+        experiments.require_active()
         experiments.use()
         within = mlflow.active_run() is not None
-        if run_id is not None and _exists(run_id):
-            run = mlflow.start_run(run_id, nested=within)
+        if run_id is not None and exists(run_id):
+            run = mlflow.start_run(run_id, nested=within, log_system_metrics=False)
         else:
             name, tags = _name(job, config), {"raylift.job": job}
-            run = mlflow.start_run(run_name=name, tags=tags, parent_run_id=parent, nested=within)
+            run = mlflow.start_run(
+                run_name=name, tags=tags, parent_run_id=parent, nested=within, log_system_metrics=False
+            )
             mlflow.log_params(flat_params(config.model_dump(mode="json")))
     except mlflow.MlflowException as error:
         raise tracking_server.to_run_failed(error) from error
-    recorded, status = Run(run.info.run_id), "FAILED"
-    recorded.log_json(environment(), "environment.json")
+    recorded, status, lines = Run(run.info.run_id, experiment_id=run.info.experiment_id), "FAILED", LastLines()
+    recorded.log_surroundings(recipe(job, config))
+    machines = SystemMetrics(
+        recorded.log_system, OtherMachines(MachineSampler).samples, run.info.start_time / 1000 or time.time()
+    )
     try:
-        yield recorded
+        with lines:
+            yield recorded
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
         raise
     except Exception as error:
         recorded.log_tags({_DESCRIPTION: f"Failed: {error or type(error).__name__}"})
+        recorded.log_page(lines.text(error), "last_lines.txt")
         raise
     finally:
+        machines.end()
         recorded.end(status)
         recorded.queue.close()
         # MLflow keeps an active run of its own in this process.
@@ -215,9 +232,22 @@ def _set_tag(name: str, value: str, run_id: str) -> None:
     mlflow.MlflowClient().set_tag(run_id, name, value)
 
 
+def _as_json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), indent=2, ensure_ascii=False, default=str)
+
+
+def by_path(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of nested metrics by their paths, such as "validation/mpjpe_mm"."""
+    return {
+        names.allowed(path.replace(".", "/")): float(value)
+        for path, value in flatten(metrics).items()
+        if isinstance(value, int | float)
+    }
+
+
 def flat_params(params: Mapping[str, Any]) -> dict[str, str]:
     """Nested parameters as MLflow gets them: texts by dotted path, without the secrets of addresses."""
-    return {name: redact(str(value)) for name, value in flatten(params).items()}
+    return {names.allowed(name): redact(str(value)) for name, value in flatten(params).items()}
 
 
 def addresses_in(value: Any) -> list[str]:
@@ -229,11 +259,28 @@ def addresses_in(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else [str(uri) for uri in value]
 
 
-def _exists(run_id: str) -> bool:
+def last_logged_epoch(run_id: str) -> int:
+    """The last epoch that a run has; 0 if there is none.
+
+    Raises:
+        mlflow.MlflowException: The store cannot be used.
+    """
+    # Version 0.1.0 joined the parts of names by dots.
+    for metric in (EPOCH_METRIC, "loss.total"):
+        if history := mlflow.MlflowClient().get_metric_history(run_id, metric):
+            return max(entry.step for entry in history)
+    return 0
+
+
+def exists(run_id: str) -> bool:
+    """Whether the store has a run, and nobody has deleted it.
+
+    Raises:
+        mlflow.MlflowException: The store cannot be used.
+    """
     try:
-        mlflow.get_run(run_id)
+        return mlflow.get_run(run_id).info.lifecycle_stage == "active"
     except mlflow.MlflowException as error:
         if tracking_server.is_missing(error):
             return False
         raise
-    return True

@@ -34,6 +34,17 @@ _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 # The cause at the end of urllib3's message about a failed connection.
 _CAUSE = re.compile(r"""Caused by \w+\(["'][^:]*?\([^)]*\): (.*?)["']\)""")
 
+# What servers with accounts answer, and what to do about it.
+_STATUS = re.compile(r"failed with error code (401|403)")
+_REFUSED = {
+    "401": (
+        "it wants to know who asks",
+        "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to what it knows",
+    ),
+    "403": ("this account may not do that", "ask for the right to edit the experiment, or name another one"),
+}
+_CERTIFICATE = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the file of the authority that has signed it"
+
 _lock = threading.Lock()
 _reached: set[tuple[str, str]] = set()
 
@@ -111,9 +122,12 @@ def to_run_failed(error: Exception) -> RunFailed:
     address = f"MLFLOW_TRACKING_URI={redact(tracking)}"
     if registry != tracking:
         address += f", MLFLOW_REGISTRY_URI={redact(registry)}"
-    return RunFailed(
-        f"{address}: the tracking server cannot be used: {reason}; see that it runs and that this is its address"
-    )
+    fix = "check that it runs and that this is its address"
+    if (refused := _STATUS.search(reason)) is not None:
+        reason, fix = _REFUSED[refused[1]]
+    elif "CERTIFICATE_VERIFY_FAILED" in reason:
+        reason, fix = "its certificate is signed by nobody known here", _CERTIFICATE
+    return RunFailed(f"{address}: the tracking server cannot be used: {reason}; {fix}")
 
 
 def registry_place() -> str:
@@ -126,13 +140,28 @@ def registry_place() -> str:
     return f"{name} of {folder}"
 
 
+def place_of_files() -> str | None:
+    """The folder for files of runs, beside a local database, if the working directory cannot be written; else None.
+
+    MLflow itself would put them into the working directory.
+    """
+    address = mlflow.get_tracking_uri()
+    if urlsplit(address).scheme != "sqlite":
+        return None
+    try:
+        tempfile.TemporaryFile(dir=".").close()
+    except OSError:
+        return os.path.join(os.path.dirname(_database_file(address)), "mlruns")
+    return None
+
+
 def _database_file(address: str) -> str:
     # After the three slashes the path of the file begins, with one more if it is absolute.
     return os.path.abspath(urlsplit(address).path[1:])
 
 
 def _try_place(address: str) -> None:
-    """Connect to the port of a database, or see that the folder of a SQLite file can be written.
+    """Connect to the port of a database, or check that the folder of a SQLite file can be written.
 
     Raises:
         OSError: The place cannot be used; MLflow would try for minutes.

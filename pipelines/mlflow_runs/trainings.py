@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pipelines.mlflow_runs import tracking_server
 from pipelines.mlflow_runs.lazy import mlflow
-from pipelines.mlflow_runs.model_uris import REGISTERED, find_version
+from pipelines.mlflow_runs.model_names import REGISTERED
+from pipelines.mlflow_runs.model_uris import find_version
 from schemas.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,7 +74,12 @@ def _runs(address: str, data: str) -> "Iterator[Run]":
         version = find_version(match["name"], alias=match["alias"], version=match["version"])
         if _RUN_TAG not in version.tags:
             raise UserError(f"{address}: its training is not known; give the output of a search")
-        run = client.get_run(version.tags[_RUN_TAG])
+        try:
+            run = client.get_run(version.tags[_RUN_TAG])
+        except mlflow.MlflowException as error:
+            if tracking_server.is_missing(error):
+                raise UserError(f"{address}: its training was deleted; give the output of a search") from error
+            raise
         parent = run.data.tags.get(_PARENT_TAG)
         if parent is None:
             yield from [run] if run.data.tags.get("raylift.data") == data else []
@@ -92,5 +98,7 @@ def _runs(address: str, data: str) -> "Iterator[Run]":
 
 
 def _training(run: "Run", metric: str) -> LoggedTraining:
-    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, f"validation.{metric}")
+    # Version 0.1.0 joined the parts of names by dots.
+    name = next((n for n in (f"validation/{metric}", f"validation.{metric}") if n in run.data.metrics), None)
+    history = [] if name is None else mlflow.MlflowClient().get_metric_history(run.info.run_id, name)
     return LoggedTraining(run.info.run_id, run.data.params, {entry.step: entry.value for entry in history})

@@ -1,4 +1,4 @@
-"""What the page of a registered version says in words: what the lifter eats and makes, and how good it is."""
+"""What the page of a registered version says in words: what the lifter reads and predicts, and how good it is."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,14 +6,19 @@ from typing import Any
 from pipelines.register.gate import HIGHER_IS_BETTER, Outcome
 from pipelines.register.source import Source
 
+PICTURE = "poses.png"
 
-def describe(source: Source, lineage: Mapping[str, Any], outcome: Outcome | None = None) -> str:
+
+def describe(
+    source: Source, lineage: Mapping[str, Any], outcome: Outcome | None = None, run_id: str | None = None
+) -> str:
     """A description in Markdown, which MLflow's web interface shows.
 
     Args:
         source: The lifter.
         lineage: Its origin, as `lineage_of` gives it.
         outcome: What came of the gate; None if it was not asked.
+        run_id: The run that holds a picture of poses, `PICTURE`; None if there is none.
     """
     card = source.card
     made = "3D poses in metres about the root" + (", and where the root is" if card.trajectory else "")
@@ -21,7 +26,9 @@ def describe(source: Source, lineage: Mapping[str, Any], outcome: Outcome | None
     rows = [*_properties(source, lineage), *(_gate(outcome) if outcome else ())]
     table = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)]
     notes = [f"Note: {note}." for note in lineage["notes"]]
-    return "\n\n".join([sentence, "\n".join(table), *notes])
+    # MLflow's server gives artifacts of runs at this address, and its page stands beside it.
+    shown = f"![poses of a track of the test, labels in grey](get-artifact?path={PICTURE}&run_uuid={run_id})"
+    return "\n\n".join([sentence, "\n".join(table), *notes, *([shown] if run_id else [])])
 
 
 def _properties(source: Source, lineage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

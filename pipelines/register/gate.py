@@ -11,6 +11,8 @@ from pipelines.evaluate.report import make_report, notes_of_training
 from pipelines.lifters.checkpoint import LifterCard, load_lifter
 from pipelines.lifters.model import LiftingModel
 from pipelines.mlflow_runs import model_uris, runs
+from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.register import requirements
 from pipelines.register.requirements import Requirement
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
@@ -43,6 +45,7 @@ class Contender:
     """A registered lifter that is compared; its model is on the CPU and in evaluation mode."""
 
     name: str
+    sha256: str
     model: LiftingModel
     card: LifterCard
 
@@ -148,7 +151,8 @@ def _other(config: RegisterConfig, holder: str | None) -> tuple[Contender | None
     if holder is None:
         return None, None
     try:
-        contender = Contender(holder, *load_lifter(model_uris.fetch(holder).file, config.trust))
+        fetched = model_uris.fetch(holder)
+        contender = Contender(holder, fetched.sha256, *load_lifter(fetched.file, config.trust, fetched.sha256))
         check_tracks(config, contender.card)
     except UserError as error:
         reason = f"the present {config.promote}, {holder}, cannot be scored: {error}"
@@ -175,6 +179,12 @@ def _score(
     contender.model.cpu()
     report = make_report(evaluation, contender.card, tracks, scores)
     record.log_metrics({role: _metrics(report)})
+    labeled = report["average"] is not None
+    metrics = runs.by_path({"test" if labeled else "unlabeled": _metrics(report)})
+    track_set = TrackSet("testing", evaluation.data, tracks)
+    record.log_tracks(track_set)
+    file = ModelFile.of(contender.name, contender.sha256, contender.card)
+    record.log_scores(file, [Scores(metrics, track_set)])
     record.log_json(report, f"{role}.json")
     return report
 

@@ -13,7 +13,12 @@ from pipelines.tracks import keypoint_reader
 from schemas.errors import UserError
 
 # The jobs that write tracks, by the format of their reports.
-_WRITERS = {"raylift.report": "label", "raylift.import": "import_poses", "raylift.triangulate": "triangulate"}
+_WRITERS = {
+    "raylift.report": "label",
+    "raylift.import": "import_poses",
+    "raylift.triangulate": "triangulate",
+    "raylift.curation": "curate",
+}
 DIGEST_TAG = "raylift.digest"
 
 
@@ -47,6 +52,23 @@ def lineage_of(source: Source) -> dict[str, Any]:
         "tracks": tracks,
         "notes": notes,
     }
+
+
+def require_known_data(name: str, lineage: dict[str, Any]) -> None:
+    """Check that the tracks of a training can be found as they were; what raylift has not trained has none to find.
+
+    Args:
+        name: The lifter.
+        lineage: As `lineage_of` gives it.
+
+    Raises:
+        UserError: They are gone, or have changed since.
+    """
+    if lineage["training"].get("run_id") is not None and lineage["notes"]:
+        raise UserError(
+            f"{name}: nobody can tell what it was trained on: {'; '.join(lineage['notes'])}; bring them back, or give "
+            "unknown_data=true to promote it all the same"
+        )
 
 
 def _tracks(role: str, uri: str) -> dict[str, Any]:

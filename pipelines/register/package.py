@@ -4,10 +4,9 @@ The model needs neither Ray nor this repository.
 """
 
 import json
-import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,12 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.model import LiftingModel
+from pipelines.mlflow_runs import logged_models
+from pipelines.mlflow_runs.logged_models import ModelFile
 from pipelines.mlflow_runs.model_uris import LIFTER_ARTIFACT
 from pipelines.pose.quality import LEAST_SHARED_JOINTS
 from pipelines.pose.rays import ASSUMED_FOV_DEG
@@ -110,6 +112,7 @@ def example_for(card: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 def log_version(
     name: str,
+    file: ModelFile,
     lifter: bytes,
     model: LiftingModel,
     card: LifterCard,
@@ -122,6 +125,7 @@ def log_version(
 
     Args:
         name: Name of the registered model, which is created if it does not exist.
+        file: The file of the lifter; the model that its training has logged becomes the version.
         lifter: The bytes of the file that `save_lifter` wrote.
         model: The lifter in that file, on the CPU and in evaluation mode.
         card: The card in that file.
@@ -137,33 +141,13 @@ def log_version(
     exported = export_lifter(model)
     served = served_card(card, model.pose.input_features, exported)
     with tempfile.TemporaryDirectory() as folder:
-        files = {
-            "lifter": (Path(LIFTER_ARTIFACT).name, lifter),
-            "network": ("network.pt2", exported.program),
-            "card": ("card.json", json.dumps(served, indent=2).encode()),
-        }
-        for file, content in files.values():
-            Path(folder, file).write_bytes(content)
+        packed = _pack(folder, lifter, exported.program, served, about)
         try:
-            logged = mlflow.pyfunc.log_model(
-                name=re.sub(r"[^\w-]", "_", name),
-                python_model=str(Path(serving.__file__)),
-                artifacts={kind: str(Path(folder, file)) for kind, (file, _) in files.items()},
-                signature=signature_of(served),
-                input_example=example_for(served),
-                pip_requirements=requirements(),
-                metadata={
-                    "raylift": {
-                        **{name: served[name] for name in _IN_METADATA},
-                        "inputs": described_inputs(served),
-                        **about,
-                    }
-                },
-            )
+            uploaded = _upload(packed, file, folder)
         except OSError as error:
             raise RunFailed(
-                f"MLFLOW_TRACKING_URI={mlflow.get_tracking_uri()}: the model cannot be stored there: {error}; see that "
-                "the server serves artifacts, or that this machine may write where it keeps them"
+                f"MLFLOW_TRACKING_URI={mlflow.get_tracking_uri()}: the model cannot be stored there: {error}; check "
+                "that the server serves artifacts, or that this machine may write where it keeps them"
             ) from error
     client = mlflow.MlflowClient()
     try:
@@ -171,6 +155,68 @@ def log_version(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return client.create_model_version(
-        name, logged.model_uri, logged.run_id, dict(tags), description=description, model_id=logged.model_id
+    version = client.create_model_version(
+        name, uploaded.uri, uploaded.run_id, dict(tags), description=description, model_id=uploaded.model_id
     )
+    if uploaded.model_id is not None:
+        _name_in_table(client, uploaded.model_id, version)
+    return version
+
+
+def _name_in_table(client: mlflow.MlflowClient, model_id: str, version: ModelVersion) -> None:
+    """Let the experiment's table of models show the version; MLflow's own `register_model` sets this tag, too."""
+    known = json.loads(client.get_logged_model(model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
+    known.append({"name": version.name, "version": str(version.version)})
+    client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(known)})
+
+
+def _pack(
+    folder: str, lifter: bytes, program: bytes, served: Mapping[str, Any], about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the files of a served model into a folder; returns what MLflow is told of them."""
+    files = {
+        "lifter": (Path(LIFTER_ARTIFACT).name, lifter),
+        "network": ("network.pt2", program),
+        "card": ("card.json", json.dumps(served, indent=2).encode()),
+    }
+    for file_name, content in files.values():
+        Path(folder, file_name).write_bytes(content)
+    metadata = {**{name: served[name] for name in _IN_METADATA}, "inputs": described_inputs(served), **about}
+    return {
+        "python_model": str(Path(serving.__file__)),
+        "artifacts": {kind: str(Path(folder, file_name)) for kind, (file_name, _) in files.items()},
+        "signature": signature_of(served),
+        "input_example": example_for(served),
+        "pip_requirements": requirements(),
+        "metadata": {"raylift": metadata},
+    }
+
+
+@dataclass(frozen=True)
+class _Uploaded:
+    """Where the files of a model are: in a logged model, or in a run."""
+
+    uri: str
+    run_id: str
+    model_id: str | None
+
+
+def _upload(packed: dict[str, Any], file: ModelFile, folder: str) -> _Uploaded:
+    """Put a model's files where they belong: into the model that the lifter's training has logged, if it is known."""
+    run = mlflow.active_run()
+    assert run is not None
+    run_id, client = run.info.run_id, mlflow.MlflowClient()
+    try:
+        found = logged_models.find(client, run_id, file.sha256)
+        if found is not None:
+            logged = mlflow.pyfunc.log_model(model_id=found.model_id, **packed)
+        else:
+            logged = mlflow.pyfunc.log_model(**logged_models.arguments(file), **packed)
+    except MlflowException as error:
+        if not logged_models.is_too_old(error):
+            raise
+        path = str(Path(folder, "model"))
+        mlflow.pyfunc.save_model(path, **packed)
+        client.log_artifacts(run_id, path, "model")
+        return _Uploaded(f"runs:/{run_id}/model", run_id, None)
+    return _Uploaded(logged.model_uri, run_id, logged.model_id)

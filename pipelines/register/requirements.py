@@ -41,7 +41,7 @@ def measured(config: RegisterConfig, values: Mapping[str, Mapping[str, float]]) 
                 f"{', '.join(sorted(values[of]))}"
             )
         value = values[of][limit.metric]
-        # Not a number keeps to no bound.
+        # NaN meets no condition.
         met = not math.isnan(value) and limit.excess(values[of]) <= 0
         found.append(Requirement(f"{of}.{limit.text}" if of else limit.text, value, met))
     return tuple(found)

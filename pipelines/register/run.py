@@ -13,11 +13,12 @@ from mlflow.exceptions import MlflowException
 
 from pipelines.evaluate.plan import choose_device
 from pipelines.mlflow_runs import runs, tracking_server
-from pipelines.mlflow_runs.model_uris import SHA256_TAG
+from pipelines.mlflow_runs.model_names import SHA256_TAG
 from pipelines.register import gate, version
-from pipelines.register.description import describe
+from pipelines.register.description import PICTURE, describe
 from pipelines.register.gate import Contender, Listener, Outcome
-from pipelines.register.lineage import lineage_of
+from pipelines.register.lineage import lineage_of, require_known_data
+from pipelines.register.picture import picture
 from pipelines.register.source import Source, find_source
 from schemas import __version__
 from schemas.configs.register import RegisterConfig
@@ -33,10 +34,12 @@ class RegisterJob:
     Attributes:
         config: The config.
         source: The lifter.
+        lineage: Its origin, as `lineage_of` gives it.
     """
 
     config: RegisterConfig
     source: Source
+    lineage: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def prepare(config: RegisterConfig) -> RegisterJob:
     """Find the lifter and check the tracks to compare on; nothing is registered.
 
     Raises:
-        UserError: A field is wrong, there is no such lifter, or it does not fit the tracks.
+        UserError: A field is wrong, there is no such lifter, it does not fit the tracks, or those of its training are
+            gone.
         RunFailed: The tracking server cannot be used.
     """
     _check_fields(config)
@@ -65,7 +69,13 @@ def prepare(config: RegisterConfig) -> RegisterJob:
     source = find_source(config)
     if config.data is not None:
         gate.check_tracks(config, source.card)
-    return RegisterJob(config, source)
+    try:
+        lineage = lineage_of(source)
+    except MlflowException as error:
+        raise tracking_server.to_run_failed(error) from error
+    if config.promote is not None and not (config.force or config.unknown_data):
+        require_known_data(source.fetched.name, lineage)
+    return RegisterJob(config, source, lineage)
 
 
 def survey(job: RegisterJob) -> RegisterWork:
@@ -101,11 +111,12 @@ def execute(job: RegisterJob, work: RegisterWork, listener: Listener, record: ru
         report = _register(job, work, listener)
         record.log_tags({"raylift.model": report["model"], SHA256_TAG: report["sha256"]})
         if config.promote is not None:
-            contender = Contender(report["model"], job.source.model, job.source.card)
+            contender = Contender(report["model"], report["sha256"], job.source.model, job.source.card)
             outcome = _promote(config, report["version"], contender, work.holder, listener, record)
             report["gate"] = asdict(outcome)
             if outcome.verdict != "kept":
-                described = describe(job.source, report["lineage"], outcome)
+                shown = _show(job, record)
+                described = describe(job.source, report["lineage"], outcome, shown)
                 mlflow.MlflowClient().update_model_version(config.name, str(report["version"]), described)
         record.log_json(report, "registration.json")
     except MlflowException as error:
@@ -115,8 +126,7 @@ def execute(job: RegisterJob, work: RegisterWork, listener: Listener, record: ru
 
 def _register(job: RegisterJob, work: RegisterWork, listener: Listener) -> dict[str, Any]:
     """Make the lifter a version unless it is one, and give it its alias; returns the report without the gate."""
-    config, source, number = job.config, job.source, work.version
-    lineage = lineage_of(source)
+    config, source, lineage, number = job.config, job.source, job.lineage, work.version
     if number is None:
         listener.say(f"exporting and uploading {source.fetched.name}")
         number = version.make(config.name, source, lineage)
@@ -138,6 +148,16 @@ def _register(job: RegisterJob, work: RegisterWork, listener: Listener) -> dict[
         "lineage": lineage,
         "gate": None,
     }
+
+
+def _show(job: RegisterJob, record: runs.Run) -> str | None:
+    """Keep a picture of poses in the run, if there are tracks to compare on; returns the run's id."""
+    config, source = job.config, job.source
+    if config.data is None:
+        return None
+    tracks = gate.check_tracks(config, source.card)
+    record.log_bytes(picture(source.model, source.card, tracks, flip=config.flip), PICTURE)
+    return record.run_id
 
 
 def _promote(
@@ -177,7 +197,7 @@ def _check_fields(config: RegisterConfig) -> None:
         wrong.append(f"model: give one of model, run and version, found {' and '.join(given) or 'none'}")
     if config.promote is None:
         unused = [name for name in ("data", "subjects", "actions", "cameras") if getattr(config, name) is not None]
-        unused += [name for name in ("require", "sets") if getattr(config, name)] + ["force"] * config.force
+        unused += [name for name in ("require", "sets", "unknown_data", "force") if getattr(config, name)]
         wrong += [f"{name}: says how to promote; give promote=champion, or leave it out" for name in unused]
         if config.version is not None:
             wrong.append("version: is registered already; give promote=champion to promote it")

@@ -7,7 +7,7 @@ standard library, NumPy, PyTorch and MLflow, and repeats what it needs of `pipel
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,11 @@ MAX_STRETCH, ALWAYS_ALLOWED_FRAMES = 64, 10_000
 _RATE_TOLERANCE = 0.01
 _SNAP = 1e-3
 # The same values as in `pipelines.pose.in_picture` and, the score of a joint that was seen, `pipelines.tracks`.
-LARGEST_SHARE, BEYOND, LEAST_WITHIN, UNSEEN = 2.0, 0.25, 0.5, 0.3
-# What a request holds.
+LARGEST_SHARE, BEYOND, LEAST_WITHIN, UNSEEN, SMALLEST_SPREAD_PX = 2.0, 0.25, 0.5, 0.3, 0.5
+# Most frames of a request, an hour at 100 a second: answers take ten times the memory of what is asked.
+MOST_FRAMES = 360_000
 INPUTS = ("keypoints", "width", "height", "fps")
-# The same value as in `pipelines.pose.quality`.
-_TINY = 1e-6
+_TINY = 1e-6  # as in `pipelines.pose.quality`
 
 
 class ServedLifter(PythonModel):
@@ -72,7 +72,8 @@ class ServedLifter(PythonModel):
         Raises:
             MlflowException: An input that breaks a rule; the message names it.
         """
-        tracks = _several(model_input)
+        tracks = several(model_input)
+        require_size([model_input] if tracks is None else tracks)
         if tracks is None:
             return self._lift_track(model_input)
         lifted = []
@@ -84,28 +85,8 @@ class ServedLifter(PythonModel):
         return lifted
 
     def _lift_track(self, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        card = self.card
-        keypoints = _checked_keypoints(card, given)
-        width, height, fps = (_checked_number(given, name) for name in ("width", "height", "fps"))
-        screen = _to_screen(keypoints[..., :2], width, height)
-        if (far := abs(screen).max(axis=(1, 2)) > MAX_SCREEN).any():
-            raise _refused(
-                f"keypoints: those of frame {int(far.argmax())} are more than {MAX_SCREEN} half image widths outside; "
-                "give pixels"
-            )
-        points = keypoints[..., :2] if keypoints.shape[2] == 2 else keypoints[keypoints[..., 2] >= UNSEEN][:, :2]
-        if reason := why_not_pixels(points.reshape(-1, 2), width, height):
-            raise _refused(f"keypoints: {reason}")
-        places = screen * _slope_of_screen_unit(card, width, height)
-        inputs = np.concatenate([places, keypoints[..., 2:]], axis=2)[..., : card["features"]]
-        known = _instants(len(keypoints), fps, card["fps"])
-        lifted = self._lift(inputs if known is None else _resampled(inputs, known))
-        if known is not None:
-            lifted = [_at_frames(values, known, len(keypoints)) for values in lifted]
-        if not all(np.isfinite(values).all() for values in lifted):
-            raise _refused("the lifter predicts numbers that are not finite; take another version")
-        found = dict(zip(("positions", "trajectory"), lifted, strict=False))
-        return found | _quality(card, found["positions"], screen, width)
+        inputs, track = prepared(self.card, given)
+        return finished(self.card, track, self._lift(inputs))
 
     def _lift(self, inputs: np.ndarray) -> list[np.ndarray]:
         """Predict positions and, if the lifter does, the trajectory at the lifter's frame rate, chunk by chunk."""
@@ -147,8 +128,38 @@ class ServedLifter(PythonModel):
         return [(found / total.view(-1, *[1] * (found.ndim - 1))).numpy() for found in sums]
 
 
-def _several(given: Any) -> list[Mapping[str, Any]] | None:
-    """The tracks of a request for several; None if it is for one."""
+def prepared(card: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Check a track; returns what the network reads (frames, joints, features) and what `finished` needs to know."""
+    keypoints = _checked_keypoints(card, given)
+    width, height, fps = (_checked_number(given, name) for name in ("width", "height", "fps"))
+    # Screen units: x in [-1, 1] across the width, y on the same scale.
+    screen = (2 * keypoints[..., :2] - (width, height)) / width
+    if (far := abs(screen).max(axis=(1, 2)) > MAX_SCREEN).any():
+        raise _refused(
+            f"keypoints: those of frame {far.argmax()} are more than {MAX_SCREEN} half image widths outside; "
+            "give pixels"
+        )
+    points = keypoints[..., :2] if keypoints.shape[2] == 2 else keypoints[keypoints[..., 2] >= UNSEEN][:, :2]
+    if reason := why_not_pixels(points.reshape(-1, 2), width, height):
+        raise _refused(f"keypoints: {reason}")
+    places = screen * _slope_of_screen_unit(card, width, height)
+    inputs = np.concatenate([places, keypoints[..., 2:]], axis=2)[..., : card["features"]]
+    known = _instants(len(keypoints), fps, card["fps"])
+    return inputs if known is None else _resampled(inputs, known), (known, screen, width)
+
+
+def finished(card: Mapping[str, Any], track: tuple[Any, ...], lifted: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The answer of a track that was `prepared`, from what the network predicts."""
+    known, screen, width = track
+    if known is not None:
+        lifted = [_at_frames(values, known, len(screen)) for values in lifted]
+    if not all(np.isfinite(values).all() for values in lifted):
+        raise _refused("the lifter predicts numbers that are not finite; take another version")
+    return dict(zip(("positions", "trajectory"), lifted, strict=False)) | _quality(card, lifted[0], screen, width)
+
+
+def several(given: Any) -> list[Mapping[str, Any]] | None:
+    """The tracks of a request for several, to all of which a single value belongs; None if it is for one."""
     if hasattr(given, "to_dict"):  # a DataFrame
         return given.to_dict("records")
     if not isinstance(given, Mapping):
@@ -161,11 +172,18 @@ def _several(given: Any) -> list[Mapping[str, Any]] | None:
         raise _refused(
             f"{wrong[0]}: has {len(columns[wrong[0]])} values for {tracks} tracks; give one, or one for each"
         )
-    # A single value is that of all tracks.
     return [
         {name: values[number] if values.ndim and len(values) == tracks else values for name, values in columns.items()}
         for number in range(tracks)
     ]
+
+
+def require_size(tracks: list[Mapping[str, Any]]) -> None:
+    """Refuse a request of more frames than fit into memory."""
+    given: list[Any] = [track.get("keypoints") for track in tracks if hasattr(track, "get")]
+    frames = sum(len(keypoints) for keypoints in given if hasattr(keypoints, "__len__"))
+    if frames > MOST_FRAMES:
+        raise _refused(f"keypoints: {frames:,} frames in one request, at most {MOST_FRAMES:,}; send them in parts")
 
 
 def why_not_pixels(points: np.ndarray, width: float, height: float) -> str | None:
@@ -177,7 +195,8 @@ def why_not_pixels(points: np.ndarray, width: float, height: float) -> str | Non
     size_wh = np.array([[width, height]])
     within = np.all((points >= -BEYOND * size_wh) & (points <= (1 + BEYOND) * size_wh), axis=-1).mean()
     if within >= LEAST_WITHIN:
-        return None
+        alone = len(points) > 1 and np.ptp(points, axis=0).max() < SMALLEST_SPREAD_PX
+        return "all lie on one point, where no person is; give the keypoints of each joint" if alone else None
     low, high = np.percentile(points, (1, 99), axis=0).round()
     return (
         f"lie outside pictures of {width:g} × {height:g} px: {1 - within:.0%} of them (they span {low[0]:.6g} to "
@@ -197,8 +216,7 @@ def _checked_keypoints(card: Mapping[str, Any], given: Mapping[str, Any]) -> np.
         raise _refused(f"keypoints: have shape {shape}, but this lifter reads scores: give x, y and score")
     if not len(keypoints):
         raise _refused("keypoints: have no frames; give one or more")
-    finite = np.isfinite(keypoints).all(axis=(1, 2))
-    if not finite.all():
+    if not (finite := np.isfinite(keypoints).all(axis=(1, 2))).all():
         raise _refused(f"keypoints: those of frame {int(finite.argmin())} are not finite; fill gaps before lifting")
     return keypoints
 
@@ -214,18 +232,18 @@ def _numbers(given: Mapping[str, Any], name: str) -> np.ndarray:
     if name not in given:
         raise _refused(f"{name}: is missing; give keypoints, width, height and fps")
     try:
-        return np.asarray(given[name], np.float64)
+        return np.asarray(_unnested(given[name]), np.float64)
     except (TypeError, ValueError) as error:
         raise _refused(f"{name}: must be numbers, in rows of equal length: {error}") from error
 
 
+def _unnested(value: Any) -> Any:
+    """Arrays of arrays, as tables of Spark and Parquet hold them, as lists."""
+    return [_unnested(each) for each in value] if isinstance(value, np.ndarray) and value.dtype == object else value
+
+
 def _refused(message: str) -> MlflowException:
     return MlflowException.invalid_parameter_value(message)
-
-
-def _to_screen(points_px: np.ndarray, width: float, height: float) -> np.ndarray:
-    """Pixels to screen units: x in [-1, 1] across the width, y on the same scale."""
-    return (2 * points_px - (width, height)) / width
 
 
 def _slope_of_screen_unit(card: Mapping[str, Any], width: float, height: float) -> float:
@@ -258,8 +276,8 @@ def _resampled(inputs: np.ndarray, instants: np.ndarray) -> np.ndarray:
 def _at_frames(values: np.ndarray, instants: np.ndarray, frames: int) -> np.ndarray:
     """Interpolate predictions linearly at the track's frames."""
     wanted = np.arange(frames)
-    right = np.clip(np.searchsorted(instants, wanted, side="right"), 1, len(instants) - 1)
-    left = right - 1
+    left = np.clip(np.searchsorted(instants, wanted, side="right"), 1, len(instants) - 1) - 1
+    right = left + 1
     share = ((wanted - instants[left]) / (instants[right] - instants[left])).astype(values.dtype)
     return values[left] + share.reshape(-1, *[1] * (values.ndim - 1)) * (values[right] - values[left])
 

@@ -7,7 +7,8 @@ import mlflow
 
 from pipelines.io import storage
 from pipelines.mlflow_runs import model_uris, tracking_server
-from pipelines.mlflow_runs.model_uris import SHA256_TAG
+from pipelines.mlflow_runs.logged_models import ModelFile
+from pipelines.mlflow_runs.model_names import SHA256_TAG
 from pipelines.register import package
 from pipelines.register.description import describe
 from pipelines.register.source import Source
@@ -52,6 +53,7 @@ def make(name: str, source: Source, lineage: dict[str, Any]) -> int:
     """
     made = package.log_version(
         name,
+        ModelFile.of(source.fetched.name, source.fetched.sha256, source.card),
         storage.read_bytes(source.fetched.file),
         source.model,
         source.card,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from cluster.store_proxy import Proxy
 from evaluate.lifter_samples import write_lifter
 
 from pipelines.lifters.checkpoint import load_lifter
@@ -58,7 +59,7 @@ def test_a_run_s_artifact_is_fetched_into_the_cache(lifter, tmp_path):
         ("models:/lifter/1", "models:/lifter/1: was not registered by python -m jobs.register; give one that was"),
         ("models:/lifter", "is not models:/name@alias, models:/name/version or runs:/id/path; give one of them"),
         ("models:/m-12ab/x", "is not models:/name@alias"),
-        ("runs:/none/best.pt", "model=runs:/none/best.pt: cannot be read: Run with id=none not found; see that it"),
+        ("runs:/none/best.pt", "model=runs:/none/best.pt: cannot be read: Run with id=none not found; check that it"),
     ],
 )
 def test_the_error_for_a_wrong_name_lists_the_existing_ones(lifter, name, message):
@@ -92,6 +93,26 @@ def test_a_server_that_refuses_is_reported_at_once(unreached, monkeypatch):
     told = address.replace("someone:secret", "…")
     assert str(failed.value).startswith(f"MLFLOW_TRACKING_URI={told}: the tracking server cannot be used: Failed to ")
     assert time.monotonic() - started < 60  # MLflow alone: minutes
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        (401, "it wants to know who asks; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_"),
+        (403, "this account may not do that; ask for the right to edit the experiment, or name another one"),
+    ],
+)
+def test_a_server_with_accounts_says_what_is_missing(unreached, status, line):
+    proxy = Proxy(
+        "http://127.0.0.1:9", lambda number, method, path: "refused", {"refused": (status, b"no")}, "text/plain"
+    )
+    mlflow.set_tracking_uri(proxy.address)
+    with pytest.raises(RunFailed) as failed:
+        tracking_server.connect()
+    assert str(failed.value) == f"MLFLOW_TRACKING_URI={proxy.address}: the tracking server cannot be used: {line}" + (
+        "TRACKING_TOKEN, to what it knows" if status == 401 else ""
+    )
+    proxy.close()
 
 
 def test_a_server_that_never_answers_is_not_waited_for(unreached, monkeypatch):

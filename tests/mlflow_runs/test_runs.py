@@ -4,42 +4,16 @@ import json
 
 import mlflow
 import pytest
-from cluster.store_proxy import Proxy
 from mlflow.artifacts import load_text
+from mlflow_runs.run_samples import CONFIG, away, back, history
+from mlflow_store import new_store
 from tracks.track_samples import make_track, write_tracks
 
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import TrackSet, VideoSet
 from pipelines.tracks.keypoint_reader import survey
-from schemas.configs.label import LabelConfig
 from schemas.errors import RunFailed
 from schemas.formats.videos import VideoSource
-
-CONFIG = LabelConfig(videos="v", output="out")
-
-
-@pytest.fixture
-def server(own_tracking_store, mlflow_server, monkeypatch):
-    """The proxy; no longer patient with it than needed."""
-    proxy = Proxy(mlflow_server)
-    for name, value in (("TRACKING_URI", proxy.address), ("HTTP_REQUEST_MAX_RETRIES", "0")):
-        monkeypatch.setenv(f"MLFLOW_{name}", value)
-    mlflow.set_tracking_uri(proxy.address)
-    yield proxy
-    proxy.close()
-
-
-def away(number, method, path):
-    return "reset"
-
-
-def back(number, method, path):
-    return None
-
-
-def history(record, metric):
-    found = mlflow.MlflowClient().get_metric_history(record.run_id, metric)
-    return [(entry.step, entry.value) for entry in found]
 
 
 def test_what_a_server_misses_it_is_told_when_it_is_back(server, caplog):
@@ -76,43 +50,9 @@ def test_a_server_that_stays_away_costs_no_job(server, caplog):
         assert another.run_id != record.run_id
 
 
-def test_a_trial_begins_without_the_server_and_is_recorded_when_it_is_back(server):
-    with runs.record("tune", CONFIG) as record:
-        first = record.child("trial 001", {"learning_rate": 0.1}, {})
-        server.fault = away
-        second = record.child("trial 002", {"learning_rate": 0.2}, {"raylift.trial": "002"})
-        assert (bool(first.run_id), second.run_id) == (True, "")
-        for trial in (first, second):
-            trial.log_metrics({"loss": 3.0}, step=1)
-            trial.end("FINISHED")
-        server.fault = back
-    found = mlflow.get_run(second.run_id)
-    assert (found.data.params, found.info.status) == ({"learning_rate": "0.2"}, "FINISHED")
-    assert found.data.tags["mlflow.parentRunId"] == record.run_id
-    assert history(first, "loss") == history(second, "loss") == [(1, 3.0)]
-
-
-def test_a_trial_that_goes_on_logs_each_epoch_once(server):
-    with runs.record("tune", CONFIG) as record:
-        begun = record.child("trial 001", {"learning_rate": 0.1}, {})
-        for epoch in (1, 2):
-            begun.log_metrics({"epoch": epoch, "loss": 3.0}, step=epoch)
-        begun.end("KILLED")
-    with runs.record("tune", CONFIG, record.run_id) as again:
-        # Under population-based training its values may have changed.
-        resumed = again.child("trial 001", {"learning_rate": 0.2}, {}, begun.run_id)
-        for epoch in (1, 2, 3):
-            resumed.log_metrics({"epoch": epoch, "loss": 2.0}, step=epoch)
-    assert resumed.run_id == begun.run_id
-    assert history(resumed, "loss") == [(1, 3.0), (2, 3.0), (3, 2.0)]
-    gone = "0" * 32
-    with runs.record("tune", CONFIG) as record:
-        assert record.child("trial 001", {}, {}, gone).run_id not in ("", gone), "the store may be another one"
-
-
 def test_nonsense_is_a_bug_that_is_told_and_not_kept_for_later(server, caplog):
     with runs.record("label", CONFIG) as record:
-        record.log_metrics({"x" * 300: 1.0})
+        record.log_tags({"x" * 300: "y"})
         record.log_metrics({"clips": 1.0})
     assert history(record, "clips") == [(0, 1.0)]
     (line,) = caplog.messages
@@ -164,7 +104,7 @@ def test_the_tracks_that_a_run_reads_are_datasets_that_runs_are_found_by(server,
     inputs = mlflow.get_run(record.run_id).inputs
     assert inputs is not None
     (found,) = inputs.dataset_inputs
-    assert (found.dataset.name, found.tags[0].value) == ("cmu", "training")
+    assert (found.dataset.name, found.tags[0].value) == ("cmu S1", "training")
     assert json.loads(found.dataset.profile or "") == {
         **{"tracks": 2, "frames": 40, "people": 1, "cameras": 1},
         **{"frames_per_s": [50.0], "layouts": ["coco17"], "labeled_as": ["h36m17"]},
@@ -211,6 +151,17 @@ def test_the_experiment_is_the_one_that_the_environment_names(own_tracking_store
             pass
         experiment = mlflow.get_run(record.run_id).info.experiment_id
         assert mlflow.get_experiment(experiment).name == expected
+
+
+def test_files_of_runs_lie_beside_the_database_where_the_working_directory_cannot_be_written(tmp_path, monkeypatch):
+    store = new_store(tmp_path / "store")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "elsewhere")
+    mlflow.set_tracking_uri(store)
+    monkeypatch.chdir("/proc")
+    with runs.record("train", CONFIG) as record:
+        record.log_json({"a": 1}, "report.json")
+    assert list(tmp_path.glob("**/mlruns/**/report.json"))
 
 
 def test_a_folder_that_cannot_be_written_is_one_line_at_once(own_tracking_store, monkeypatch):

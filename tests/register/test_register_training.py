@@ -44,6 +44,14 @@ def test_a_training_is_registered_by_its_run_with_its_ancestors(embedded_ray, tm
         "run_id": imported.info.run_id,
     }
     assert lineage["notes"] == []
+    (model,) = mlflow.search_logged_models([trained.info.experiment_id], output_format="list")
+    assert (f"models:/{model.model_id}", model.source_run_id) == (version.source, trained.info.run_id), (
+        "the training's own model"
+    )
+    (scored,) = {(m.key, m.dataset_name) for m in model.metrics or () if m.key == "validation/mpjpe_mm"}
+    assert scored[1] == "mocap S2"
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "lifter", "version": "1"}], "the models' table"
+    assert "isExternal" not in str(model.tags), "it can be loaded now"
     assert version.tags["raylift.tracks_runs"] == imported.info.run_id
     held_out = report["best_validation_mpjpe_mm"]
     assert float(version.tags["raylift.validation_mpjpe_mm"]) == pytest.approx(held_out, abs=1e-3)
@@ -52,6 +60,15 @@ def test_a_training_is_registered_by_its_run_with_its_ancestors(embedded_ray, tm
 
     assert run_job("register", ["model=elsewhere/best.pt", "name=lifter"]) == 0
     assert "models:/lifter/1, registered before" in capfd.readouterr().out
+
+    (tmp_path / "mocap").rename("moved")
+    gate = (f"run={trained.info.run_id}", "name=lifter", "promote=champion", "data=moved/tracks", "subjects=[S2]")
+    assert run_job("register", gate) == 2
+    err = capfd.readouterr().err
+    assert "nobody can tell what it was trained on: tracks that cannot be read any more: " in err
+    assert "or give unknown_data=true to promote it all the same" in err
+    assert "champion" not in mlflow.MlflowClient().get_registered_model("lifter").aliases
+    assert run_job("register", [*gate, "unknown_data=true"]) == 0
     (tmp_path / "elsewhere" / "report.json").unlink()
     assert run_job("register", ["model=elsewhere/best.pt", "name=lifter"]) == 2
     assert "its training is not finished: elsewhere holds no report.json" in capfd.readouterr().err

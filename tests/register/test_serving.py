@@ -4,6 +4,7 @@ import ast
 import functools
 
 import numpy as np
+import pandas as pd
 import pytest
 from evaluate.lifter_samples import make_lifter
 from mlflow.exceptions import MlflowException
@@ -73,6 +74,36 @@ def test_scores_that_are_not_read_change_nothing(plain):
     same(plain.predict(None, given(track, scores=True)), plain.predict(None, given(track)))
 
 
+def test_tracks_of_different_length_are_lifted_in_one_request(plain):
+    tracks = [person("a", frames) for frames in (3, 40, 17)]
+    for track, found in zip(tracks, plain.predict(None, [given(track) for track in tracks]), strict=True):
+        same(found, plain.predict(None, given(track)))
+
+
+def test_a_request_that_would_take_too_much_memory_is_one_line(plain):
+    # No memory is taken: all rows are one.
+    long = np.broadcast_to(np.zeros((1, 17, 2)), (serving.MOST_FRAMES, 17, 2))
+    track = given(person("a", 5))
+    with pytest.raises(MlflowException, match="keypoints: 360,005 frames in one request, at most 360,000; send them"):
+        plain.predict(None, [track, {**track, "keypoints": long}])
+
+
+def test_nested_arrays_of_tables_do_as_well(plain):
+    """As Spark and Parquet give them: an array of frames, each an array of joints, each an array of numbers."""
+    track = person("a", 4)
+
+    def nested(values):
+        if values.ndim == 1:
+            return values
+        rows = np.empty(len(values), object)
+        rows[:] = [nested(value) for value in values]
+        return rows
+
+    table = pd.DataFrame([{**given(track), "keypoints": nested(given(track)["keypoints"])}])
+    (found,) = plain.predict(None, table)
+    same(found, plain.predict(None, given(track)))
+
+
 def test_lists_do_as_well_as_arrays(plain):
     track = person("a", 20)
     lists = {"keypoints": track.keypoints.tolist(), "width": 1000, "height": [1000], "fps": "50"}
@@ -118,6 +149,7 @@ POINTS = {
     "pixels": np.array([[100.0, 200], [300, 50]]),
     "shares": np.array([[0.1, 0.2], [0.9, 1.1]]),
     "another size": np.array([[5000.0, 200], [3000, 50], [100, 100]]),
+    "one point": np.array([[300.0, 200], [300, 200], [300, 200]]),
     "nothing seen": np.zeros((0, 2)),
 }
 
@@ -127,7 +159,7 @@ def test_keypoints_are_judged_as_by_lift(name):
     points = POINTS[name]
     reason = serving.why_not_pixels(points, 1000.0, 600.0)
     assert reason == in_picture.why_not_pixels(points, 1000.0, 600.0)
-    assert (reason is not None) == (name in ("shares", "another size"))
+    assert (reason is not None) == (name in ("shares", "another size", "one point"))
     assert serving.why_not_pixels(points, 1.0, 1.0) == in_picture.why_not_pixels(points, 1.0, 1.0) is None
 
 

@@ -1,0 +1,116 @@
+"""Takes the screenshots of docs/mlflow.md: MLflow's pages of runs, a comparison, models, a model and a search.
+
+make demo
+raylift tune tune_small labeled=demo/poses/tracks output=search data.validation_subjects=[S003]
+.venv/bin/python docs/draw_mlflow.py sqlite:///mlflow.db
+
+It starts MLflow's server on the store for as long as it takes, and needs Debian's Chromium.
+"""
+
+import io
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import mlflow
+import PIL.Image
+from playwright.sync_api import Error, Page, sync_playwright
+
+FOLDER = Path(__file__).parent
+FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage")
+SIZE = {"width": 1400, "height": 800}
+# Pictures are half as large, with so many colours: small files, and still legible.
+SHOWN_WIDTH, COLOURS = 1050, 64
+# Columns of the table of models that the picture leaves out.
+HIDDEN = ("Status", "Logged from", "Source run", "Dataset", "Parameters")
+# MLflow's pages go on loading for a while after they are there.
+SETTLED_MS, LOADED_MS = 6000, 60_000
+
+
+def main(store: str) -> None:
+    """Take all of them."""
+    mlflow.set_tracking_uri(store)
+    experiment = mlflow.get_experiment_by_name("raylift")
+    assert experiment is not None, f"{store} has no runs of raylift"
+    place, client = f"#/experiments/{experiment.experiment_id}", mlflow.MlflowClient()
+    evaluations = _runs(experiment.experiment_id, "evaluate")[:3]
+    version = client.search_model_versions()[0]
+    compared = ",".join(f'"{run_id}"' for run_id in evaluations)
+    pages = {
+        "runs": f"{place}/runs",
+        "models": f"{place}/models",
+        "compare": f"#/compare-runs?runs=[{compared}]&experiments=[{experiment.experiment_id!r}]".replace("'", '"'),
+        "model": f"#/models/{version.name}/versions/{version.version}",
+    }
+    for search in _runs(experiment.experiment_id, "tune")[:1]:
+        pages["search"] = f"{place}/runs/{search}"
+    with _server(store) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        page = browser.new_page(viewport={**SIZE})  # pyright: ignore[reportArgumentType]
+        # The browser remembers both: the view of model training, and no assistant beside it.
+        page.goto(f"{address}/{place}/runs")
+        page.wait_for_timeout(SETTLED_MS)
+        page.get_by_text("Model training", exact=True).first.click()
+        with suppress(Error):
+            page.get_by_role("button", name="Close").first.click(timeout=2000)
+        for name, path in pages.items():
+            _shoot(page, f"{address}/{path}", name)
+        browser.close()
+
+
+def _runs(experiment: str, job: str) -> list[str]:
+    """The finished runs of a job, the newest first."""
+    wanted = f"tags.`raylift.job` = '{job}' and attributes.status = 'FINISHED'"
+    found = mlflow.MlflowClient().search_runs([experiment], wanted, order_by=["attributes.start_time DESC"])
+    return [run.info.run_id for run in found if job != "train" or "raylift.trial" not in run.data.tags]
+
+
+def _shoot(page: Page, address: str, name: str) -> None:
+    page.goto("about:blank")
+    page.goto(address)
+    with suppress(Error):  # some pages never stop asking
+        page.wait_for_load_state("networkidle", timeout=LOADED_MS)
+    page.wait_for_timeout(SETTLED_MS)
+    if name == "models":  # their scores stand behind what else is known of them
+        page.get_by_role("button", name="Columns").click()
+        for column in HIDDEN:
+            page.get_by_text(column, exact=True).last.click()
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(SETTLED_MS)
+    picture = PIL.Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    height = round(picture.height * SHOWN_WIDTH / picture.width)
+    small = picture.resize((SHOWN_WIDTH, height), PIL.Image.Resampling.LANCZOS)
+    small.quantize(COLOURS).save(FOLDER / f"mlflow_{name}.png", optimize=True)
+
+
+@contextmanager
+def _server(store: str) -> Iterator[str]:
+    """MLflow's server; its address."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = (sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--workers", "1")
+    process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 120
+    try:
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 5).close()
+                break
+            except OSError:
+                assert process.poll() is None, "MLflow's server has ended"
+                assert time.monotonic() < deadline, "MLflow's server does not answer"
+                time.sleep(0.5)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

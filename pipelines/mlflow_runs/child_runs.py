@@ -1,0 +1,128 @@
+"""Runs that are part of another one, such as the trials of a search; few requests record one."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.io.secrets import redact
+from pipelines.mlflow_runs.lazy import mlflow
+from pipelines.mlflow_runs.retry_queue import RetryQueue
+from pipelines.mlflow_runs.runs import Run, Status, by_path, exists, flat_params, last_logged_epoch
+
+# Longest wait for the id of a new run. Nothing but a note in its output depends on it.
+LONGEST_START_S = 5.0
+# Longest time that an entry waits for others to be sent with.
+LONGEST_WAIT_S = 10.0
+
+
+@dataclass
+class _Batch:
+    """Entries that one request takes."""
+
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    # Name, value, milliseconds since 1970, and the step, if it is one.
+    metrics: list[tuple[str, float, int, int | None]] = field(default_factory=list)
+
+
+class ChildRun(Run):
+    """A run that is part of another one.
+
+    Its settings, metrics and tags are sent together after some seconds, or when it ends: a trial of seconds takes three
+    requests, and a longer one one more each time.
+
+    Args:
+        run_id: MLflow's id of the run; empty as long as the server has not given it one.
+        queue: Entries that are not sent yet, of its parent.
+        params: Its settings.
+
+    Attributes:
+        has_params: Whether an earlier part of the run has logged its settings.
+    """
+
+    def __init__(self, run_id: str, queue: RetryQueue, params: Mapping[str, str]) -> None:
+        super().__init__(run_id, queue)
+        self.has_params = False
+        self._batch, self._lock = _Batch(dict(params)), threading.Lock()
+        self._timer: threading.Timer | None = None
+        with self._lock:
+            self._send_soon()
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log every number of nested metrics under its path, unless an earlier part of the run has done so."""
+        now = int(1000 * time.time())
+        with self._lock:
+            self._batch.metrics += [(name, value, now, step) for name, value in by_path(metrics).items()]
+            self._send_soon()
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        """Log texts, such as the digest of the tracks."""
+        with self._lock:
+            self._batch.tags.update({name: redact(value) for name, value in tags.items()})
+            self._send_soon()
+
+    def end(self, status: Status) -> None:
+        """Record how the run ended."""
+        self._send_batch()
+        super().end(status)
+
+    def _send_soon(self) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(LONGEST_WAIT_S, self._send_batch)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _send_batch(self) -> None:
+        with self._lock:
+            batch, self._batch = self._batch, _Batch()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        def send(run_id: str) -> None:
+            from mlflow.entities import Metric, Param, RunTag
+
+            new = [entry for entry in batch.metrics if entry[3] is None or entry[3] > self.logged_step]
+            metrics = [Metric(name, value, timestamp_ms, step or 0) for name, value, timestamp_ms, step in new]
+            # Settings of a run cannot be changed, and those of a trial of a population may have.
+            params = [] if self.has_params else [Param(name, value) for name, value in batch.params.items()]
+            tags = [RunTag(name, value) for name, value in batch.tags.items()]
+            mlflow.MlflowClient().log_batch(run_id, metrics, params, tags)
+
+        if batch != _Batch():
+            self.send(send)
+
+
+def begin_child(
+    parent: Run, name: str, params: Mapping[str, Any], tags: Mapping[str, str], run_id: str | None = None
+) -> ChildRun:
+    """Begin or continue a run that is part of another one; the caller must call `end` on it.
+
+    If the server is away, the child begins once it is back, and has no `run_id` until then.
+
+    Args:
+        parent: The run that it is part of.
+        name: Of the child run.
+        params: Nested parameters.
+        tags: To find the run by.
+        run_id: The run to continue; a new one begins if the store has none of this id.
+    """
+    child = ChildRun(run_id or "", parent.queue, flat_params(params))
+
+    def begin() -> None:
+        client = mlflow.MlflowClient()
+        if run_id and exists(run_id):
+            client.update_run(run_id, status="RUNNING")
+            child.logged_step = last_logged_epoch(run_id)
+            # A search that was killed in the first seconds of the run has not sent them.
+            child.has_params = bool(client.get_run(run_id).data.params)
+            return
+        parent.experiment_id = parent.experiment_id or client.get_run(parent.run_id).info.experiment_id
+        of_parent = {"mlflow.parentRunId": parent.run_id, **tags}
+        child.run_id = client.create_run(parent.experiment_id, tags=of_parent, run_name=name).info.run_id
+
+    parent.queue.send(begin)
+    parent.queue.settle(LONGEST_START_S)
+    return child

@@ -1,0 +1,110 @@
+"""How busy the machines of a long job are, as the system metrics of its run: MLflow's own monitors, sampled cheaply.
+
+The longer a job takes, the rarer its samples, so that a week has hundreds of them and not ten thousands.
+`MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=false` turns them off, and `MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL` is the
+shortest time between two, in seconds.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from schemas.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow.system_metrics.metrics.base_metrics_monitor import BaseMetricsMonitor
+
+log = logging.getLogger(__name__)
+
+# Jobs that take less have no samples: they would cost more than they tell.
+LONG_JOB_S = 20.0
+# Starting processes on other machines pays for jobs that take longer than this.
+LONG_CLUSTER_JOB_S = 60.0
+# Samples are so many seconds apart or, if that is more, this share of the time that the job has taken.
+_INTERVAL_S, _INTERVAL_SHARE = 10.0, 0.01
+_SWITCH, _INTERVAL = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL"
+
+Samples = Mapping[str, Mapping[str, float]]
+"""Metrics by machine."""
+
+
+class MachineSampler:
+    """MLflow's monitors of this machine: CPU, memory, disk, network and, with nvidia-ml-py, NVIDIA's GPUs."""
+
+    def __init__(self) -> None:
+        from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
+        from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
+        from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
+        from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
+
+        self._monitors: list[BaseMetricsMonitor] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
+        try:
+            self._monitors.append(GPUMonitor())
+        except Exception as error:  # of NVIDIA's library, which has many: no GPU, no driver
+            log.debug("no metrics of GPUs: %s", error)
+
+    def sample(self) -> dict[str, float]:
+        """One sample, by MLflow's names, such as "cpu_utilization_percentage"."""
+        found: dict[str, float] = {}
+        for monitor in self._monitors:
+            monitor.collect_metrics()
+            found |= monitor.aggregate_metrics() or {}
+            monitor.clear_metrics()
+        return found
+
+
+class SystemMetrics:
+    """Samples the machines of a job in a thread, from when the job turns out to be a long one until it ends.
+
+    Args:
+        send: Takes metrics by their whole names, and the seconds since the job began.
+        others: Returns the samples of the other machines that work for the job.
+        started_at: When the job's run began, seconds since 1970; a job that goes on has begun long ago.
+    """
+
+    def __init__(
+        self, send: Callable[[dict[str, float], int], None], others: Callable[[], Samples], started_at: float
+    ) -> None:
+        self._send, self._others, self._started_at = send, others, started_at
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        if os.environ.get(_SWITCH, "true").lower() in ("true", "1"):
+            self._thread = threading.Thread(target=self._run, name="system metrics", daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """Take no more samples."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        try:
+            self._sample()
+        except Exception as error:  # whatever a machine's counters or the environment say, the job goes on
+            log.warning("no more system metrics: %s", error)
+
+    def _sample(self) -> None:
+        try:
+            shortest_s = float(os.environ.get(_INTERVAL) or _INTERVAL_S)
+        except ValueError as error:
+            raise UserError(f"{_INTERVAL}={os.environ[_INTERVAL]}: is no number of seconds") from error
+        began, wait_s, own = time.monotonic(), max(LONG_JOB_S, shortest_s), None
+        while not self._ended.wait(wait_s):
+            taken_s = time.monotonic() - began
+            own = own or MachineSampler()
+            samples: dict[str, Mapping[str, float]] = {"": own.sample()}
+            if taken_s > LONG_CLUSTER_JOB_S:
+                samples |= self._others()
+            self._send(named(samples), int(time.time() - self._started_at))
+            wait_s = max(shortest_s, _INTERVAL_SHARE * taken_s)
+
+
+def named(samples: Samples) -> dict[str, float]:
+    """Samples by the names that MLflow's page shows as system metrics; those of this machine have no machine's name."""
+    return {
+        f"system/{machine}/{name}" if machine else f"system/{name}": float(value)
+        for machine, metrics in samples.items()
+        for name, value in metrics.items()
+    }

@@ -1,0 +1,155 @@
+"""Lifters as MLflow's models: one for each file, with its scores over every set of tracks, on a real server."""
+
+import mlflow
+import pytest
+from cluster.store_proxy import Proxy
+from tracks.track_samples import make_track, write_tracks
+
+from pipelines.mlflow_runs import logged_models, runs
+from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.mlflow_runs.logged_models import ModelFile, Scores
+from pipelines.tracks.keypoint_reader import survey
+from schemas.configs.label import LabelConfig
+
+CONFIG = LabelConfig(videos="v", output="out")
+
+
+@pytest.fixture
+def tracks(tmp_path):
+    return survey(write_tracks(tmp_path / "cmu" / "tracks" / "a.parquet", [make_track("a"), make_track("b")]))
+
+
+@pytest.fixture
+def experiment(own_tracking_store, mlflow_server, monkeypatch, request):
+    """An experiment of the test's own on the session's server; its name."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", request.node.name)
+    mlflow.set_tracking_uri(mlflow_server)
+    return request.node.name
+
+
+def models(experiment):
+    found = mlflow.get_experiment_by_name(experiment)
+    assert found is not None
+    return mlflow.MlflowClient().search_logged_models([found.experiment_id])
+
+
+def test_a_model_has_the_scores_of_its_training_and_of_every_evaluation(experiment, tracks):
+    file = ModelFile("semi", "ab12", {"lifter": "temporal_conv"}, {"raylift.file": "out/semi/best.pt"})
+    validation, test = TrackSet("validation", "cmu", tracks[:1]), TrackSet("testing", "cmu", tracks[1:])
+    with runs.record("train", CONFIG) as training:
+        training.log_tracks(validation)
+        training.log_metrics({"validation": {"mpjpe_mm": 50.0}}, step=7)
+        training.log_model(file, 7, Scores({"validation/mpjpe_mm": 50.0}, validation, 7))
+    for error_mm in (60.0, 61.0):
+        with runs.record("evaluate", CONFIG) as evaluation:
+            evaluation.log_tracks(test)
+            # By then it lies elsewhere.
+            evaluation.log_scores(ModelFile("copy", "ab12"), [Scores({"test/mpjpe_mm": error_mm}, test)])
+    history = mlflow.MlflowClient().get_metric_history(training.run_id, "validation/mpjpe_mm")
+    assert [(entry.step, entry.value) for entry in history] == [(7, 50.0)], "logged once, with the model beside it"
+    (model,) = models(experiment)
+    assert (model.name, model.source_run_id, model.params["lifter"]) == ("semi", training.run_id, "temporal_conv")
+    assert model.tags["raylift.file"] == "out/semi/best.pt"
+    digests = [each.digest for each in (validation, test)]
+    found = {(metric.key, metric.dataset_digest, metric.value, metric.step) for metric in model.metrics or ()}
+    assert found == {
+        ("validation/mpjpe_mm", digests[0], 50.0, 7),
+        *(("test/mpjpe_mm", digests[1], error_mm, 0) for error_mm in (60.0, 61.0)),
+    }
+    outputs, inputs = mlflow.get_run(training.run_id).outputs, mlflow.get_run(evaluation.run_id).inputs
+    assert inputs is not None
+    assert outputs is not None
+    assert [(each.model_id, each.step) for each in outputs.model_outputs] == [(model.model_id, 7)]
+    assert [each.model_id for each in inputs.model_inputs] == [model.model_id]
+    assert mlflow.get_run(evaluation.run_id).data.metrics == {"test/mpjpe_mm": 61.0}
+
+
+def test_a_lifter_that_nobody_trained_here_gets_a_model_when_it_is_scored(experiment, tracks):
+    with runs.record("evaluate", CONFIG) as evaluation:
+        scores = Scores({"test/mpjpe_mm": 60.0}, TrackSet("testing", "cmu", tracks))
+        evaluation.log_scores(ModelFile("every.day: 3", "cd34"), [scores])
+    (model,) = models(experiment)
+    assert (model.name, model.source_run_id) == ("every_day_3", "")
+
+
+def test_the_people_of_a_set_of_tracks_are_part_of_what_it_is(experiment, tracks):
+    """Else those held out would be those trained on, which are in the same file."""
+    with runs.record("train", CONFIG) as record:
+        record.log_tracks(TrackSet("training", "cmu", tracks[:1]))
+        record.log_tracks(TrackSet("validation", "cmu", tracks[1:]))
+    inputs = mlflow.get_run(record.run_id).inputs
+    assert inputs is not None
+    assert sorted(each.tags[0].value for each in inputs.dataset_inputs) == ["training", "validation"]
+
+
+def test_a_server_older_than_models_has_the_scores_in_its_runs_and_says_so_once(experiment, tracks, caplog):
+    # What Flask says of an address that it does not know.
+    missing = {"missing": (404, b"<!doctype html><title>404 Not Found</title>")}
+    proxy = Proxy(mlflow.get_tracking_uri(), errors=missing, kind="text/html")
+    mlflow.set_tracking_uri(proxy.address)
+
+    def of_2022(number, method, path):
+        return "missing" if "logged-models" in path or path.endswith("runs/outputs") else None
+
+    proxy.fault = of_2022
+    logged_models._told.clear()
+    scores = Scores({"test/mpjpe_mm": 60.0}, TrackSet("testing", "cmu", tracks))
+    for _ in range(2):
+        with runs.record("evaluate", CONFIG) as record:
+            record.log_scores(ModelFile("semi", "ef56"), [scores])
+            record.log_model(ModelFile("semi", "ef56"), 7, scores)
+        assert mlflow.get_run(record.run_id).data.metrics == {"test/mpjpe_mm": 60.0}
+    (line,) = caplog.messages
+    assert line.startswith(f"MLFLOW_TRACKING_URI={proxy.address}: this server is older than MLflow 3 and has no table")
+    proxy.close()
+
+
+def test_a_description_leads_to_runs_and_models(experiment, tracks):
+    with runs.record("tune", CONFIG) as search:
+        search.log_model(ModelFile("best", "ab34"), 3)
+        search.describe("[trial 004](run:abc), [its model](model:ab34), [no model](model:00), [no run](run:)")
+    (model,), said = models(experiment), mlflow.get_run(search.run_id)
+    place = f"#/experiments/{said.info.experiment_id}"
+    links = f"[trial 004]({place}/runs/abc), [its model]({place}/models/{model.model_id})"
+    assert said.data.tags["mlflow.note.content"] == f"{links}, no model, no run"
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("s3://key:secret@bucket/out/semi/best.pt", "semi"),
+        ("best.pt", "best.pt"),
+        ("models:/lifter@champion", "lifter"),
+        ("everyday", "everyday"),
+    ],
+)
+def test_a_model_is_called_by_the_folder_of_its_training(address, name):
+    assert logged_models._short_name(address) == name
+
+
+def test_models_and_datasets_wait_in_order_for_a_server_that_is_away(
+    own_tracking_store, mlflow_server, monkeypatch, tracks
+):
+    proxy = Proxy(mlflow_server)
+    variables = {"TRACKING_URI": proxy.address, "EXPERIMENT_NAME": "away", "HTTP_REQUEST_MAX_RETRIES": "0"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"MLFLOW_{name}", value)
+    mlflow.set_tracking_uri(proxy.address)
+    file, test = ModelFile("semi", "cd34"), TrackSet("testing", "cmu", tracks)
+    with runs.record("train", CONFIG) as training:
+        assert training.queue.settle(60)
+        proxy.fault = lambda number, method, path: "reset"
+        training.log_tracks(test)
+        training.log_metrics({"validation": {"mpjpe_mm": 50.0}}, step=7)
+        training.log_model(file, 7, Scores({"validation/mpjpe_mm": 50.0}, test, 7))
+        training.queue.settle(60)
+        proxy.fault = lambda number, method, path: None
+    proxy.close()
+    mlflow.set_tracking_uri(mlflow_server)
+    (model,) = models("away")
+    (metric,) = list(model.metrics or ())
+    assert (metric.key, metric.dataset_digest, metric.step) == ("validation/mpjpe_mm", test.digest, 7)
+    inputs = mlflow.get_run(training.run_id).inputs
+    assert inputs is not None
+    assert [each.dataset.digest for each in inputs.dataset_inputs] == [test.digest]

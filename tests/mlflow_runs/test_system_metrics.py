@@ -1,0 +1,89 @@
+"""How busy machines are: samples of long jobs, in their runs, and none of short ones."""
+
+import time
+
+import mlflow
+import pytest
+
+from pipelines.mlflow_runs import runs, system_metrics
+from pipelines.mlflow_runs.system_metrics import MachineSampler, SystemMetrics, named
+from schemas.configs.label import LabelConfig
+
+CONFIG = LabelConfig(videos="v", output="out")
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """Lets jobs be long ones at once."""
+    monkeypatch.setattr(system_metrics, "LONG_JOB_S", 0.0)
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+
+
+def test_a_long_job_has_samples_in_its_run(own_tracking_store, soon):
+    with runs.record("label", CONFIG) as record:
+        deadline = time.monotonic() + 60
+        while "system/cpu_utilization_percentage" not in mlflow.get_run(record.run_id).data.metrics:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    found = mlflow.get_run(record.run_id).data.metrics
+    names = ("system_memory_usage_megabytes", "network_receive_megabytes", "disk_usage_percentage")
+    assert found.keys() >= {f"system/{name}" for name in names}
+
+
+@pytest.mark.parametrize("switch", ["false", "0", None])
+def test_a_short_job_or_one_that_wants_none_has_none(own_tracking_store, monkeypatch, switch):
+    if switch is not None:
+        monkeypatch.setattr(system_metrics, "LONG_JOB_S", 0.0)
+        monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", switch)
+    heard = []
+    watched = SystemMetrics(lambda metrics, seconds: heard.append(seconds), dict, 0.0)
+    time.sleep(0.1)
+    watched.end()
+    assert heard == []
+
+
+def test_the_other_machines_are_asked_in_jobs_that_are_longer_still(monkeypatch, soon):
+    monkeypatch.setattr(system_metrics, "LONG_CLUSTER_JOB_S", 0.0)
+    heard = []
+    watched = SystemMetrics(
+        lambda metrics, seconds: heard.append((metrics, seconds)), lambda: {"gpu7": {"x": 1}}, time.time() - 3600
+    )
+    deadline = time.monotonic() + 60
+    while not heard:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    watched.end()
+    (metrics, seconds), *_ = heard
+    assert metrics["system/gpu7/x"] == 1.0
+    assert seconds >= 3600, "a job that goes on counts from its beginning"
+
+
+def test_counters_that_fail_end_the_samples_and_not_the_job(soon, caplog):
+    def broken(metrics, seconds):
+        raise OSError("no /proc here")
+
+    watched = SystemMetrics(broken, dict, 0.0)
+    deadline = time.monotonic() + 60
+    while not caplog.messages:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    watched.end()
+    assert caplog.messages == ["no more system metrics: no /proc here"]
+
+
+def test_names_are_those_of_mlflow_s_page():
+    sample = {"cpu_utilization_percentage": 7}
+    assert named({"": sample, "worker_ab12": sample}) == {
+        **{"system/cpu_utilization_percentage": 7.0, "system/worker_ab12/cpu_utilization_percentage": 7.0},
+    }
+    assert MachineSampler().sample().keys() >= {"cpu_utilization_percentage", "network_transmit_megabytes"}
+
+
+def test_an_interval_that_is_no_number_is_one_line(monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "often")
+    metrics = SystemMetrics(lambda numbers, step: None, dict, 0.0)
+    assert metrics._thread is not None
+    metrics._thread.join(60)
+    assert caplog.messages == [
+        "no more system metrics: MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL=often: is no number of seconds"
+    ]
