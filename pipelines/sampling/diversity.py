@@ -4,16 +4,15 @@ from collections.abc import Iterable
 from fnmatch import fnmatch
 
 import torch
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float32, Float64
 from torch import Tensor
 
+from pipelines.pose.clusters import cell_centres, nearest_cell
 from pipelines.sampling.sequences import Sequences
 from schemas.layouts import JointLayout
 
-# Cells of pose space, frames by which they are placed, and rounds of k-means: their number hardly matters.
-_CELLS, _PLACED_BY, _ROUNDS = 600, 20_000, 4
-# Frames compared with all cells at once.
-_CHUNK = 16_384
+# Cells of pose space: their number hardly matters.
+_CELLS = 600
 
 
 def frame_weights(
@@ -31,7 +30,8 @@ def frame_weights(
     factors = torch.tensor([_factor(info.subject or "", patterns) for info in sequences.infos])
     weights = factors.double().repeat_interleave(sequences.lengths.cpu()).to(sequences.up.device)
     if diversity:
-        cells = _cells(body_frame(sequences), seed)
+        poses = body_frame(sequences)
+        cells = nearest_cell(poses, cell_centres(poses, _CELLS, seed))
         weights /= torch.bincount(cells, minlength=_CELLS).double().sqrt()[cells]
     return weights
 
@@ -48,26 +48,6 @@ def body_frame(sequences: Sequences) -> Float32[Tensor, "frames coordinates"]:
     axes = torch.stack([across, torch.linalg.cross(up, across), up], dim=-1)
     relative = sequences.positions - sequences.positions[:, _root(layout), None]
     return (relative @ axes).flatten(1)
-
-
-def _cells(poses: Float32[Tensor, "frames coordinates"], seed: int) -> Int64[Tensor, " frames"]:
-    """The cell of each pose, by k-means over some of the poses."""
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(poses), generator=generator).to(poses.device)
-    sample = poses[order[:_PLACED_BY]]
-    centres = sample[:_CELLS]
-    for _ in range(_ROUNDS):
-        nearest = _nearest(sample, centres)
-        sums = torch.zeros_like(centres).index_add_(0, nearest, sample)
-        counts = torch.bincount(nearest, minlength=len(centres))[:, None]
-        centres = torch.where(counts > 0, sums / counts.clamp_min(1), centres)
-    return _nearest(poses, centres)
-
-
-def _nearest(
-    poses: Float32[Tensor, "frames coordinates"], centres: Float32[Tensor, "cells coordinates"]
-) -> Int64[Tensor, " frames"]:
-    return torch.cat([torch.cdist(part, centres).argmin(1) for part in poses.split(_CHUNK)])
 
 
 def _factor(subject: str, patterns: Iterable[tuple[str, float]]) -> float:

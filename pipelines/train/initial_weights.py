@@ -1,9 +1,10 @@
 """The lifter that a training starts from, and how it decides what the config leaves open."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -13,10 +14,11 @@ from pipelines.io.torch_files import require_shapes, shapes_of
 from pipelines.lifters.checkpoint import SUBJECTS, LifterCard, load_lifter
 from pipelines.lifters.model import LiftingModel
 from pipelines.mlflow_runs import model_uris
-from schemas.configs.train import TrainConfig
+from schemas.configs.train import TrainConfig, TrainingConfig
 from schemas.errors import UserError
 from schemas.job_config import PluginConfig
 
+Config = TypeVar("Config", bound=TrainingConfig)
 # The copy of the lifter's file in the output, which all workers see.
 INITIAL_FILE = "initial.pt"
 # Parameters of the network for the trajectory, which not every lifter has.
@@ -41,7 +43,7 @@ class Start:
     card: LifterCard
     weights: Mapping[str, Tensor]
 
-    def complete(self, config: TrainConfig) -> TrainConfig:
+    def complete(self, config: Config) -> Config:
         """The config, in which the lifter's own values stand for those that are not given."""
         card, data = self.card, config.data
         own = {"input": card.input, "input_layout": card.input_layout, "fps": card.fps * data.downsample}
@@ -64,16 +66,19 @@ class Start:
         return {"parent": self.name, "parent_sha256": self.sha256, SUBJECTS: json.dumps(everybody)}
 
 
-def read_start(config: TrainConfig) -> Start:
-    """Read the lifter of `weights`.
+def read_start(weights: str, lifter: str) -> Start:
+    """Read a lifter to start from.
+
+    Args:
+        weights: Its address.
+        lifter: Name of the lifter that is trained, whose code may run.
 
     Raises:
         UserError: There is no such lifter, or it cannot be read.
         RunFailed: MLflow's server cannot be reached.
     """
-    assert config.weights is not None
-    fetched = model_uris.fetch(config.weights)
-    model, card = load_lifter(fetched.file, trust=config.lifter.name, sha256=fetched.sha256)
+    fetched = model_uris.fetch(weights)
+    model, card = load_lifter(fetched.file, trust=lifter, sha256=fetched.sha256)
     return Start(fetched.file, fetched.name, fetched.sha256, card, model.state_dict())
 
 
@@ -113,9 +118,13 @@ def keep_copy(start: Start, output: str) -> None:
     """Copy the lifter's file into the output.
 
     Raises:
+        UserError: The file has changed since it was read: the training's record would name another lifter.
         RunFailed: It cannot be written.
     """
-    storage.write_bytes(storage.join(output, INITIAL_FILE), storage.read_bytes(start.file))
+    content = storage.read_bytes(start.file)
+    if hashlib.sha256(content).hexdigest() != start.sha256:
+        raise UserError(f"weights={start.name}: has changed since this job read it; run the same command again")
+    storage.write_bytes(storage.join(output, INITIAL_FILE), content)
 
 
 def read_copy(output: str, lifter: str) -> Mapping[str, Tensor]:

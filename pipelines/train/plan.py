@@ -9,15 +9,16 @@ import torch
 from pipelines.lifters.model import LiftingModel, build_model
 from pipelines.sampling.order import EpochOrder, require_work
 from pipelines.sampling.windows import WindowShape, chunk_counts
-from pipelines.tracks import keypoint_reader
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.resample import resampled_lengths
-from pipelines.tracks.selection import Choice, choose, subset_frames
+from pipelines.tracks.selection import subset_frames
 from pipelines.train.initial_weights import Start, require_same_lifter
 from pipelines.train.optimizer import learning_rate_factors
+from pipelines.train.track_choice import SurveyedTracks, survey_tracks
 from schemas.configs.train import DataConfig, TrainConfig
 from schemas.errors import UserError
 from schemas.frame_window import FrameWindow
+from schemas.job_config import options_of
 from schemas.layouts import JointLayout, layout, shared_joints
 
 # Frame rates that differ by less count as equal: 29.97 and 30.
@@ -56,29 +57,24 @@ class TrainingPlan:
     short_tracks: int
 
 
-def plan_training(config: TrainConfig, start: Start | None = None) -> TrainingPlan:
-    """Read the metadata of all tracks and check that they fit together.
+def plan_training(
+    config: TrainConfig, start: Start | None = None, tracks: SurveyedTracks | None = None
+) -> TrainingPlan:
+    """Check that tracks fit together and with the config.
 
     Args:
         config: The config.
         start: The lifter to start from; None: fresh weights.
+        tracks: What the config's addresses hold, if somebody has looked already; None: it is looked at now.
 
     Raises:
         UserError: No tracks, no labels, layouts or rates that do not fit, no intrinsics where they are needed, more
             workers than samples, a warm-up without an end, or another lifter to start from.
     """
-    if config.warmup_epochs >= config.optimization.epochs:
-        raise UserError(
-            f"objective.warmup_epochs={config.warmup_epochs}: all of optimization.epochs={config.optimization.epochs} "
-            "would be trained without the unlabeled tracks; give fewer of the former or more of the latter, or leave "
-            "unlabeled out"
-        )
-    labeled = _labeled(config)
-    data, training, validation = config.data, *_hold_out(config, labeled)
-    unlabeled: list[TrackInfo] = []
-    if config.unlabeled is not None:
-        unlabeled = _surveyed("unlabeled", config.unlabeled)
-        unlabeled = choose(f"unlabeled={config.unlabeled}", unlabeled, Choice(subjects=data.unlabeled_subjects))
+    _check_warmup(config)
+    tracks = tracks or survey_tracks(config)
+    data, training, validation = config.data, *tracks.training_and_validation(config)
+    unlabeled = tracks.unlabeled_chosen(config)
     output_name = training[0].positions_layout
     assert output_name is not None
     output_layout = layout(output_name)
@@ -89,7 +85,8 @@ def plan_training(config: TrainConfig, start: Start | None = None) -> TrainingPl
     trajectory = bool(unlabeled) if config.trajectory is None else config.trajectory
     _check_metric(config, validation, trajectory)
     source_fps = data.fps or _one_rate(training)
-    model = build_model(config.lifter, input_layout, output_layout, trajectory, data.input)
+    with options_of("lifter"):
+        model = build_model(config.lifter, input_layout, output_layout, trajectory, data.input)
     if start:
         require_same_lifter(start, config, model)
     learning_rate_factors(model, config.optimization)
@@ -120,6 +117,16 @@ def plan_training(config: TrainConfig, start: Start | None = None) -> TrainingPl
         trajectory=trajectory,
         short_tracks=sum(0 < length < shape.window.inputs for length in [*lengths, *unlabeled_lengths]),
     )
+
+
+def _check_warmup(config: TrainConfig) -> None:
+    """Check that unlabeled tracks have an epoch left."""
+    if config.warmup_epochs >= config.optimization.epochs:
+        raise UserError(
+            f"objective.warmup_epochs={config.warmup_epochs}: all of optimization.epochs={config.optimization.epochs} "
+            "would be trained without the unlabeled tracks; give fewer of the former or more of the latter, or leave "
+            "unlabeled out"
+        )
 
 
 def _lengths(data: DataConfig, tracks: Sequence[TrackInfo], source_fps: float) -> list[int]:
@@ -192,40 +199,6 @@ def _window_shape(data: DataConfig, window: FrameWindow) -> WindowShape:
 def needs_intrinsics(config: TrainConfig) -> bool:
     """Whether the objective projects with the cameras' intrinsics; rays are made with assumed ones if need be."""
     return config.objective.projection in ("full", "linear") and config.data.input == "screen"
-
-
-def _labeled(config: TrainConfig) -> list[TrackInfo]:
-    tracks = _surveyed("labeled", config.labeled)
-    labeled = [track for track in tracks if track.positions_layout is not None]
-    if not labeled:
-        raise UserError(
-            f"labeled={config.labeled}: none of {len(tracks)} tracks has positions; "
-            "labeled tracks come from python -m jobs.import_poses"
-        )
-    return choose(f"labeled={config.labeled}", labeled, Choice(actions=config.data.actions))
-
-
-def _surveyed(name: str, uri: str | tuple[str, ...]) -> list[TrackInfo]:
-    tracks = keypoint_reader.survey(uri)
-    if not tracks:
-        raise UserError(f"{name}={uri}: there are no tracks in it")
-    return tracks
-
-
-def _hold_out(config: TrainConfig, labeled: list[TrackInfo]) -> tuple[list[TrackInfo], list[TrackInfo]]:
-    data, where = config.data, f"labeled={config.labeled}"
-    held_out = set(data.validation_subjects)
-    both = held_out & set(data.subjects or ())
-    if both:
-        raise UserError(
-            f"data.validation_subjects: {', '.join(sorted(both))} is in data.subjects too; hold it out of one of them"
-        )
-    validation = choose(where, labeled, Choice(subjects=data.validation_subjects)) if held_out else []
-    training = choose(where, labeled, Choice(subjects=data.subjects))
-    training = [track for track in training if track.subject not in held_out]
-    if not training:
-        raise UserError("data.validation_subjects: no labeled subject is left to train on; hold out fewer")
-    return training, validation
 
 
 def _check_joints(

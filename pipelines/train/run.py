@@ -4,7 +4,7 @@ PyTorch and Ray are loaded only if something is missing, because loading them ta
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -18,9 +18,10 @@ from pipelines.training.checkpoints import Best
 from pipelines.training.job import TrainingWork, keep_models, survey_output
 from pipelines.training.listener import TrainingListener
 from schemas import __version__
-from schemas.configs.train import TrainConfig
+from schemas.configs.train import TrainConfig, TrainingConfig
+from schemas.earlier_versions import values_if_absent
 from schemas.errors import UserError
-from schemas.job_config import defaults, flatten
+from schemas.job_config import flatten
 
 if TYPE_CHECKING:
     from pipelines.lifters.checkpoint import LifterCard
@@ -64,18 +65,32 @@ def prepare(config: TrainConfig) -> TrainJob:
     if config.weights is not None:
         from pipelines.train.initial_weights import read_start
 
-        start = read_start(config)
+        start = read_start(config.weights, config.lifter.name)
         config = start.complete(config)
     # A training may continue with other workers and in another place.
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources"}))
     if start:
         settings["weights_sha256"] = start.sha256
-    known = defaults(TrainConfig) | registry.default_options(registry.LIFTERS, config.lifter.name, "lifter")
-    manifest = RunManifest(FORMAT, Settings(settings, known), data_digest(config), may_grow=["optimization.epochs"])
+    manifest = RunManifest(
+        FORMAT, training_settings(config, settings), data_digest(config), may_grow=["optimization.epochs"]
+    )
     job = TrainJob(config, manifest, start)
     if not _is_finished(job):
         _ = job.plan  # it checks the data
     return job
+
+
+def training_settings(config: TrainingConfig, values: Mapping[str, Any]) -> Settings:
+    """What a training, or a search over trainings, depends on.
+
+    Args:
+        config: The config.
+        values: Its values that count, by dotted path.
+    """
+    known = values_if_absent(type(config)) | registry.options_if_absent(registry.LIFTERS, config.lifter.name, "lifter")
+    # Version 0.1.0 wrote the chunk of lifters without clips, the only ones that it had, as 1, where none is given.
+    alike = {"data.chunk": (1, None)} if config.lifter.name == "temporal_conv" else {}
+    return Settings(values, known, alike)
 
 
 def data_digest(config: TrainConfig) -> str:
@@ -104,6 +119,7 @@ def execute(
     *,
     start: str | None = None,
     control: "Control | None" = None,
+    fit: "Callable[..., Outcome] | None" = None,
 ) -> dict[str, Any]:
     """Train, from the last checkpoint if there is one; returns the report, also written to `report.json`.
 
@@ -113,13 +129,14 @@ def execute(
         listener: Follows the progress.
         start: The training state of another training (URI) to start from; None: fresh weights.
         control: May end the training early: then its best and last models so far are written, `report.json` is not.
+        fit: Runs the workers, as `ray_train.fit` does, which is the default.
 
     Raises:
         RunFailed: The training diverged, its workers died too often, or the output cannot be written.
         UserError: A mistake that only reading the data shows, or resources that the cluster does not have.
     """
     from pipelines.train.worker import LIFTER_FILE, SELECTION, train_worker
-    from pipelines.training.ray_train import fit
+    from pipelines.training import ray_train
 
     config, plan = job.config, job.plan
     job.manifest.write(config.output, run_id)
@@ -130,7 +147,9 @@ def execute(
     card = _card(job, {"run_id": run_id, "data": job.manifest.data})
     settings = {"config": config, "plan": plan, "card": card}
     best = Best(SELECTION, "min", config.warmup_epochs)
-    outcome = fit(train_worker, settings, config.output, config.resources, best, listener, start=start, control=control)
+    outcome = (fit or ray_train.fit)(
+        train_worker, settings, config.output, config.resources, best, listener, start=start, control=control
+    )
     report = _report(job, outcome, keep_models(config.output, best, LIFTER_FILE))
     if report["epochs"] == config.optimization.epochs:
         # Written last: its presence marks a finished training.

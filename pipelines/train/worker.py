@@ -23,7 +23,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     """Train to the last epoch, from the last checkpoint if there is one.
 
     Args:
-        settings: `config`, `plan` and `card`, and what `fit` adds.
+        settings: `config`, `plan` and `card`, perhaps `load`, which reads tracks, and what `fit` adds.
     """
     config: TrainConfig = settings["config"]
     plan: TrainingPlan = settings["plan"]
@@ -31,7 +31,7 @@ def train_worker(settings: dict[str, Any]) -> None:
 
     def make(workers: WorkerGroup) -> LifterTraining:
         initial = read_copy(settings["output"], config.lifter.name) if config.weights else None
-        return LifterTraining(config, plan, load_data(config, plan, workers), workers, initial)
+        return LifterTraining(config, plan, load_data(config, plan, workers, settings.get("load")), workers, initial)
 
     def write_model(training: LifterTraining, folder: str) -> None:
         save_lifter(storage.join(folder, LIFTER_FILE), training.result, card)

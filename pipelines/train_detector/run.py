@@ -4,6 +4,7 @@ People are cut out of their images before the training starts, one Ray task for 
 are loaded by `execute`, because a job with nothing to do needs neither.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,8 +19,9 @@ from pipelines.training.job import TrainingWork, keep_models, survey_output
 from pipelines.training.listener import TrainingListener
 from schemas import __version__
 from schemas.configs.train_detector import TrainDetectorConfig
+from schemas.earlier_versions import values_if_absent
 from schemas.errors import UserError
-from schemas.job_config import defaults, flatten
+from schemas.job_config import flatten
 
 if TYPE_CHECKING:
     from pipelines.detectors.card import DetectorCard
@@ -65,10 +67,10 @@ def prepare(config: TrainDetectorConfig) -> TrainDetectorJob:
     plan = plan_training(config)
     # A training may continue with other workers and in another place.
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources", "max_failed"}))
-    known = defaults(TrainDetectorConfig)
+    known = values_if_absent(TrainDetectorConfig)
     for field, people in (("data", config.data), ("validation", config.validation)):
         if people is not None:
-            known |= registry.default_options(registry.PEOPLE_SOURCES, people.name, field)
+            known |= registry.options_if_absent(registry.PEOPLE_SOURCES, people.name, field)
     manifest = RunManifest(FORMAT, Settings(settings, known), plan.digest)
     return TrainDetectorJob(config, plan, crop_files(config.output, plan), manifest)
 
@@ -125,9 +127,13 @@ def execute(job: TrainDetectorJob, run_id: str, listener: DetectorListener) -> d
 
 
 def _card(plan: DetectorPlan, run_id: str) -> "DetectorCard":
-    from pipelines.detectors.card import DetectorCard
+    from pipelines.annotations.people.images import ImagesPart
+    from pipelines.detectors.card import ANNOTATIONS, DetectorCard
 
-    lineage = {"run_id": run_id, "data": plan.digest}
+    trained_on = {part.annotations_sha256 for part in plan.training if isinstance(part, ImagesPart)}
+    if plan.start is not None and plan.start.card is not None:
+        trained_on |= set(plan.start.card.annotations)
+    lineage = {"run_id": run_id, "data": plan.digest, ANNOTATIONS: json.dumps(sorted(trained_on))}
     if plan.start is not None:
         lineage |= {"weights": plan.start.uri, "weights_sha256": plan.start.sha256}
     return DetectorCard(

@@ -50,26 +50,27 @@ class Outcome:
         self.failure: UserError | RunFailed | None = None
         self.listener_error: Exception | None = None
 
+    def take(self, message: object, listener: TrainingListener) -> None:
+        """Note what a worker reports, and inform the listener."""
+        if isinstance(message, Started):
+            listener.started(len(message.history))
+            for report in message.history:
+                self.take(report, listener)
+        elif isinstance(message, StepReport):
+            listener.step(message)
+        elif isinstance(message, UserError | RunFailed):
+            # The first one: those of other workers may follow from it.
+            self.failure = self.failure or message
+        # Replacement workers repeat the epochs that were not saved, with the same results: the first report counts.
+        elif isinstance(message, EpochReport) and message.epoch > len(self.epochs):
+            self.epochs.append(message)
+            listener.epoch(message)
+
 
 @contextmanager
 def listening(channel: Any, listener: TrainingListener, control: Control) -> Iterator[Outcome]:
     """Receive messages in a thread until the block ends and none is left; send the instructions of `control`."""
     outcome, ended = Outcome(), threading.Event()
-
-    def handle(message: object) -> None:
-        if isinstance(message, Started):
-            listener.started(len(message.history))
-            for report in message.history:
-                handle(report)
-        elif isinstance(message, StepReport):
-            listener.step(message)
-        elif isinstance(message, UserError | RunFailed):
-            # The first one: those of other workers may follow from it.
-            outcome.failure = outcome.failure or message
-        # Replacement workers repeat the epochs that were not saved, with the same results: the first report counts.
-        elif isinstance(message, EpochReport) and message.epoch > len(outcome.epochs):
-            outcome.epochs.append(message)
-            listener.epoch(message)
 
     def listen() -> None:
         # None, because `control` may have changed since the channel was made.
@@ -80,7 +81,7 @@ def listening(channel: Any, listener: TrainingListener, control: Control) -> Ite
                 sent = control.instructions
                 channel.instruct.remote(sent)
             for message in ray.get(channel.receive.remote()):
-                handle(message)
+                outcome.take(message, listener)
 
     def listen_or_stop() -> None:
         try:

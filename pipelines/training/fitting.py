@@ -49,6 +49,12 @@ def cpus_of_worker(nodes: Sequence[Node], resources: ResourcesConfig) -> float:
     )
 
 
+def in_words(resources: ResourcesConfig, cpus: float) -> str:
+    """What a training asks the cluster for, if each worker gets so many CPUs."""
+    gpus = f" and {resources.gpus:g} GPUs" if resources.use_gpu else ""
+    return f"{resources.num_workers} workers of {cpus:g} CPUs{gpus} each"
+
+
 def _rounded(share: float) -> float:
     """Whole CPUs, or hundredths of one where several workers share it."""
     return float(int(share)) if share >= 1 else int(share * 100) / 100

@@ -20,7 +20,8 @@ from pipelines.ray_cluster.waiting import told_if_nothing_fits
 from pipelines.training.channel import Channel
 from pipelines.training.checkpoints import CHECKPOINTS, Best
 from pipelines.training.events import Control, Outcome, listening
-from pipelines.training.fitting import cpus_of_worker
+from pipelines.training.fitting import cpus_of_worker, in_words
+from pipelines.training.link import RayTrainLink
 from pipelines.training.listener import TrainingListener
 from schemas.configs.resources import ResourcesConfig
 from schemas.errors import RunFailed
@@ -46,7 +47,7 @@ def fit(
 
     Args:
         worker: The function that each worker runs; it calls `run_worker` with its settings.
-        settings: Settings of this kind of training; workers also get `threads`, `channel`, `output`, `best`, `start`.
+        settings: Settings of this kind of training; workers also get `threads`, `link`, `output`, `best`, `start`.
         output: Folder of the training.
         resources: The workers and what each of them gets.
         best: How checkpoints are ranked; the best and the last one are kept.
@@ -64,7 +65,13 @@ def fit(
     scaling, threads = scale(resources)
     control = control or Control()
     channel = Channel.options(scheduling_strategy=session.here()).remote(control.instructions)
-    shared = {"threads": threads, "channel": channel, "output": storage.absolute(output), "best": best, "start": start}
+    shared = {
+        "threads": threads,
+        "link": RayTrainLink(channel),
+        "output": storage.absolute(output),
+        "best": best,
+        "start": start,
+    }
     fs, path = storage.arrow_filesystem(output)
     trainer = TorchTrainer(
         worker,
@@ -80,7 +87,7 @@ def fit(
     lost = None
     with listening(channel, listener, control) as outcome:
         try:
-            with _interruptible(), _dashboard_named(), told_if_nothing_fits(_in_words(resources, threads)):
+            with _interruptible(), _dashboard_named(), told_if_nothing_fits(in_words(resources, threads)):
                 trainer.fit()
         except TrainingFailedError as error:
             lost = error
@@ -92,12 +99,6 @@ def fit(
             f"{_last_line(lost)}; run the same command to go on from the last checkpoint"
         ) from lost
     return outcome
-
-
-def _in_words(resources: ResourcesConfig, threads: int) -> str:
-    """What a training asks the cluster for."""
-    gpus = f" and {resources.gpus:g} GPUs" if resources.use_gpu else ""
-    return f"{resources.num_workers} workers of {threads} CPUs{gpus} each"
 
 
 @contextmanager

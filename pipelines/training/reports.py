@@ -46,7 +46,7 @@ class EpochReport:
         return cls(**fields)
 
     def metrics(self) -> dict[str, Any]:
-        """All numbers, nested, as MLflow and `report.json` name them."""
+        """All numbers, nested, as `report.json` names them."""
         return {
             "epoch": self.epoch,
             "loss": self.losses,
@@ -56,6 +56,22 @@ class EpochReport:
             "epoch_s": self.seconds,
             "validation": self.validation,
         }
+
+
+def grouped(metrics: Mapping[str, Any], pose_weight: float = 0.0) -> dict[str, dict[str, Any]]:
+    """The numbers of an epoch as MLflow's page groups them: those of training and those of the people held out.
+
+    Args:
+        metrics: `EpochReport.metrics()`.
+        pose_weight: Weight of the error of poses in the loss. If it is above 0, that error is logged in millimetres
+            too, so that it can be compared with the one of the people held out.
+    """
+    rest = {name: value for name, value in metrics.items() if name not in ("epoch", "loss", "validation")}
+    losses = metrics.get("loss", {})
+    train = {**{f"loss_{name}": value for name, value in losses.items()}, **rest}
+    if pose_weight > 0 and "pose" in losses:
+        train["pose_mm"] = 1000 * losses["pose"] / pose_weight
+    return {"train": train, "validation": dict(metrics.get("validation", {}))}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,19 @@ def state_to_continue(output: str, workers: WorkerGroup, start: str | None = Non
     return None if where is None else read_state(storage.read_bytes(where), where, workers)
 
 
+def read_history(output: str) -> list[dict[str, Any]]:
+    """The reports of the epochs that a training has saved, in order, as `EpochReport` has them.
+
+    Raises:
+        UserError: The output holds no checkpoint, or a damaged one.
+    """
+    saved = checkpoints.find(output)
+    if not saved:
+        raise UserError(f"output={output}: holds no checkpoint of a training")
+    file = saved[-1].file(STATE_FILE)
+    return read_state(storage.read_bytes(file), file, WorkerGroup(torch.device("cpu")))["history"]
+
+
 def read_state(data: bytes, where: str, workers: WorkerGroup) -> dict[str, Any]:
     """Parse the training state that a worker wrote.
 

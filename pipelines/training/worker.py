@@ -1,4 +1,4 @@
-"""What each worker of a training runs under Ray Train: epochs, reports to the driver, a checkpoint after each epoch."""
+"""What each worker of a training runs: epochs, reports to the driver, a checkpoint after each epoch."""
 
 import logging
 import time
@@ -7,15 +7,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-import ray
-import ray.train
-import ray.train.torch
 import torch
 
 from pipelines.training import checkpoints
 from pipelines.training.channel import Instructions
 from pipelines.training.checkpoints import Best
 from pipelines.training.failures import to_deterministic
+from pipelines.training.link import Link
 from pipelines.training.reports import EpochReport, OnStep, Started, StepReport
 from pipelines.training.resume import state_to_continue
 from pipelines.training.worker_group import WorkerGroup
@@ -24,6 +22,8 @@ from schemas.errors import RunFailed, UserError
 log = logging.getLogger(__name__)
 # How often a worker that waits for permission to continue asks for it.
 WAIT_S = 0.1
+# Of a reason that PyTorch gives, which may name every weight of a network.
+_MOST_LETTERS = 200
 
 
 class EpochTraining(Protocol):
@@ -72,10 +72,10 @@ def run_worker(
         score: The number by which checkpoints are ranked.
     """
     torch.set_num_threads(settings["threads"])
-    context = ray.train.get_context()
-    workers = WorkerGroup(ray.train.torch.get_device(), context.get_world_rank(), context.get_world_size())
+    link: Link = settings["link"]
+    workers = link.workers()
     try:
-        _send(settings, None, workers)  # where workers before these have failed, these have nothing to do
+        _send(link, None, workers)  # where workers before these have failed, these have nothing to do
         _train(settings, epochs, make(workers), write_model, score, workers)
     except _Stopped:
         pass  # the last checkpoint is the result
@@ -87,7 +87,7 @@ def run_worker(
         if not expected:
             log.exception("the training failed")
         # Ray must not try again as after a fault of the cluster: what has gone wrong is a message to the driver.
-        ray.get(settings["channel"].send.remote(failure))
+        link.send(failure)
         if workers.size > 1:
             raise  # the others may wait for this worker until Ray replaces all of them
 
@@ -100,9 +100,9 @@ def _train(
     score: Callable[[EpochReport], float],
     workers: WorkerGroup,
 ) -> None:
-    training.restore(state_to_continue(settings["output"], workers, settings["start"]))
+    _restore(training, settings["output"], state_to_continue(settings["output"], workers, settings["start"]))
 
-    send = partial(_send, settings, workers=workers)
+    send = partial(_send, settings["link"], workers=workers)
 
     def on_step(step: int, steps: int, per_second: float) -> None:
         send(StepReport(len(training.history) + 1, step, steps, per_second))
@@ -121,13 +121,33 @@ def _train(
         instructions = send(None)
 
 
-def _send(settings: dict[str, Any], message: object | None, workers: WorkerGroup) -> Instructions:
+def _restore(training: EpochTraining, output: str, state: dict[str, Any] | None) -> None:
+    """Continue from a state; `None`: begin anew.
+
+    Raises:
+        UserError: It is the state of another network, as another version may have written it.
+    """
+    try:
+        training.restore(state)
+    except torch.OutOfMemoryError:
+        raise
+    except (KeyError, RuntimeError, ValueError) as error:
+        if state is None:
+            raise
+        reason = " ".join(str(error).split())[:_MOST_LETTERS]
+        raise UserError(
+            f"output={output}: its checkpoints are not of this training's network ({reason}); give another output to "
+            "begin anew, or continue with the version that wrote them"
+        ) from error
+
+
+def _send(link: Link, message: object | None, workers: WorkerGroup) -> Instructions:
     """Send a message as one worker; returns the driver's instructions, the same for all workers.
 
     Raises:
         _Stopped: They are to stop.
     """
-    instructions = ray.get(settings["channel"].send.remote(message)) if workers.leads else None
+    instructions = link.send(message) if workers.leads else None
     instructions = workers.gather(instructions)[0]
     if instructions.stop:
         raise _Stopped
@@ -148,4 +168,4 @@ def _save(
         checkpoints.save(
             settings["output"], metrics, training.state(), lambda folder: write_model(training, folder), best
         )
-    ray.train.report(metrics)
+    settings["link"].epoch_saved(metrics)

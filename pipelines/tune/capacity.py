@@ -1,17 +1,21 @@
 """How many trials a cluster has room for at a time."""
 
+import time
 from dataclasses import dataclass
 
 import ray
 
 from pipelines.ray_cluster import session
+from pipelines.training import fitting
 from pipelines.training.fitting import workers_on
+from schemas.configs.resources import ResourcesConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 
-# Memory of a trial's own process beside its workers: Python, PyTorch and Ray. It reserves no CPU, because it computes
-# next to nothing and a reserved CPU would be missing to the workers.
+# Memory of a trial's own process: Python, PyTorch and Ray.
 TRIAL_MEMORY_BYTES = 500 * 10**6
+# Machines join within minutes.
+COUNT_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,7 @@ def trial_capacity(config: TuneConfig, trials: int) -> TrialCapacity:
     """
     session.connect(dashboard=True)
     requested, cpus = config.resources, config.resources.cpus_per_worker or 1
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    workers = sum(workers_on(node, cpus, requested.gpus) for node in nodes)
-    by_memory = sum(int(node.get("memory", 0) // TRIAL_MEMORY_BYTES) for node in nodes)
-    fit = min(workers // requested.num_workers, by_memory)
+    workers, by_memory = _room(config)
     each = f"{cpus:g} CPUs" + (f" and {requested.gpus:g} GPUs" if requested.use_gpu else "")
     if workers < requested.num_workers:
         raise UserError(
@@ -54,10 +55,60 @@ def trial_capacity(config: TuneConfig, trials: int) -> TrialCapacity:
             f"output={config.output}: a trial takes {TRIAL_MEMORY_BYTES / 1e6:.0f} MB beside its workers, and no "
             "machine of the cluster has them; free some memory"
         )
-    capacity = TrialCapacity(min(fit, config.max_concurrent_trials or fit), workers)
+    capacity = TrialCapacity(_at_a_time(config, workers, by_memory), workers)
     if config.scheduler == "pbt":
         _require_population(config, trials, capacity)
     return capacity
+
+
+class GrowingCapacity:
+    """How many trials fit at a time, counted again now and then, because machines join a cluster and leave it.
+
+    Args:
+        config: The search.
+        trials: How many fit now.
+    """
+
+    def __init__(self, config: TuneConfig, trials: int) -> None:
+        self._config, self._trials, self._counted_at = config, trials, time.monotonic()
+
+    @property
+    def trials(self) -> int:
+        """How many fit at a time, at least one: a cluster that has lost its last machine may get another one."""
+        now = time.monotonic()
+        # All members of a population run from the beginning.
+        if self._config.scheduler != "pbt" and now - self._counted_at > COUNT_EVERY_S:
+            self._trials, self._counted_at = max(1, _at_a_time(self._config, *_room(self._config))), now
+        return self._trials
+
+
+def _room(config: TuneConfig) -> tuple[int, int]:
+    """How many training workers fit the machines' CPUs and GPUs, and how many trials their memory."""
+    cpus, gpus = config.resources.cpus_per_worker or 1, config.resources.gpus
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    workers = sum(workers_on(node, cpus, gpus) for node in nodes)
+    return workers, sum(int(node.get("memory", 0) // TRIAL_MEMORY_BYTES) for node in nodes)
+
+
+def _at_a_time(config: TuneConfig, workers: int, by_memory: int) -> int:
+    fit = min(workers // config.resources.num_workers, by_memory)
+    return min(fit, config.max_concurrent_trials or fit)
+
+
+def in_words(resources: ResourcesConfig, capacity: TrialCapacity) -> str:
+    """What a search asks the cluster for at a time."""
+    return f"{capacity.trials} trials of {fitting.in_words(resources, resources.cpus_per_worker or 1)}"
+
+
+def process_resources(resources: ResourcesConfig) -> dict[str, float]:
+    """What Ray Tune reserves for a trial's own process.
+
+    Of several workers Ray Train reserves what they need; the trial's process then computes next to nothing.
+    """
+    memory = {"memory": float(TRIAL_MEMORY_BYTES)}
+    if resources.num_workers > 1:
+        return memory
+    return memory | {"CPU": resources.cpus_per_worker or 1} | ({"GPU": resources.gpus} if resources.use_gpu else {})
 
 
 def _require_population(config: TuneConfig, trials: int, capacity: TrialCapacity) -> None:

@@ -9,6 +9,7 @@ from pipelines.lifters.checkpoint import load_lifter
 from pipelines.tracks import keypoint_reader
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
 from pipelines.tracks.selection import Choice
+from pipelines.train.initial_weights import Start
 from pipelines.train.plan import TrainingPlan
 from pipelines.tune import trial_records
 from schemas.configs.evaluate import EvaluateConfig
@@ -16,8 +17,8 @@ from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 
 
-def require_apart(config: TuneConfig, plan: TrainingPlan) -> None:
-    """Refuse a test on people who are trained on or compared by.
+def require_apart(config: TuneConfig, plan: TrainingPlan, start: Start | None = None) -> None:
+    """Refuse a test on people who are trained on or compared by, or whom the lifter to start from was trained on.
 
     Raises:
         UserError: They are, or there are no such people.
@@ -33,6 +34,11 @@ def require_apart(config: TuneConfig, plan: TrainingPlan) -> None:
     for use, tracks, fix in uses:
         if both := set(config.test_subjects) & {track.subject for track in tracks}:
             raise UserError(f"test_subjects: {', '.join(sorted(filter(None, both)))} is {use}; give {fix}")
+    if start and (both := set(config.test_subjects) & set(start.card.subjects)):
+        names = ", ".join(sorted(both))
+        raise UserError(
+            f"test_subjects: weights={start.name} was trained on {names}; give other people, or other weights"
+        )
     chosen = keypoint_reader.survey(config.labeled, Choice(subjects=config.test_subjects))
     if all(track.positions_layout is None for track in chosen):
         raise UserError(f"test_subjects: none of their {len(chosen)} tracks in {labeled} has positions; give others")

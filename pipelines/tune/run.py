@@ -12,20 +12,21 @@ from typing import Any
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 
-from pipelines import registry
 from pipelines.io import storage
-from pipelines.io.manifest import ExistingRun, RunManifest, Settings
+from pipelines.io.manifest import ExistingRun, RunManifest
 from pipelines.mlflow_runs import runs
 from pipelines.ray_cluster import session
+from pipelines.ray_cluster.waiting import told_if_nothing_fits
 from pipelines.search.conditions import combinations, outside
 from pipelines.search.points import read_points
 from pipelines.search.samplers import NOTHING_KNOWN, Beginning, known_combinations
 from pipelines.search.space import search_space
 from pipelines.search.trial_values import own_values, trial_config, trial_count
-from pipelines.train.plan import plan_training
-from pipelines.train.run import data_digest
+from pipelines.train.initial_weights import Start, keep_copy
+from pipelines.train.plan import TrainingPlan, plan_training
+from pipelines.train.run import data_digest, training_settings
 from pipelines.tune import search_report, trial_records
-from pipelines.tune.capacity import TRIAL_MEMORY_BYTES, TrialCapacity
+from pipelines.tune.capacity import GrowingCapacity, TrialCapacity, in_words, process_resources
 from pipelines.tune.held_out_test import require_apart
 from pipelines.tune.lifter_costs import LifterCosts
 from pipelines.tune.placement_groups import PlacementGroupCleaner
@@ -33,15 +34,18 @@ from pipelines.tune.population import Population
 from pipelines.tune.ranking import Ranking
 from pipelines.tune.schedulers import make_scheduler
 from pipelines.tune.search import Search, SearchListener
+from pipelines.tune.shared_tracks import start_track_sets
+from pipelines.tune.shared_warmup import remove_warmups, trials_share_warmups
+from pipelines.tune.start import start_of
+from pipelines.tune.trainable import require_trainable
 from pipelines.tune.trial import TrainingTrial
 from pipelines.tune.trial_records import MANIFEST, TrialRecord
 from pipelines.tune.tune_adapter import BudgetStopper, SearchCallback, TrialSource
 from pipelines.tune.warm_start import read_earlier
 from schemas.configs.search_space import Space
-from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import TuneConfig, seconds
-from schemas.errors import RunFailed, UserError
-from schemas.job_config import PluginConfigs, defaults, flatten
+from schemas.errors import UserError
+from schemas.job_config import PluginConfigs, flatten
 
 FORMAT = "raylift.search/1"
 # What may differ when a search continues: its place, its resources, its length and what comes after its trials.
@@ -77,6 +81,8 @@ class TuneJob:
         trials: Number of trials, without those that repeat the best ones.
         data: Digest of the tracks.
         beginning: What is known before the first trial.
+        start: The lifter that every trial starts from; None: fresh weights.
+        plan: The tracks that the trials read; None if they were not looked at.
     """
 
     config: TuneConfig
@@ -84,6 +90,8 @@ class TuneJob:
     trials: int
     data: str
     beginning: Beginning = NOTHING_KNOWN
+    start: Start | None = None
+    plan: TrainingPlan | None = None
 
     @property
     def exhausts_space(self) -> bool:
@@ -101,8 +109,11 @@ class TuneJob:
         """What the output says of it. The search space is that of the checked dimensions, however it was written."""
         settings = self.config.model_dump(mode="json", exclude={*_MAY_CHANGE, "search_space"})
         space = {path: dimension.document() for path, dimension in self.space.items()}
-        known = defaults(TuneConfig) | registry.default_options(registry.LIFTERS, self.config.lifter.name, "lifter")
-        return RunManifest(FORMAT, Settings(flatten(settings | {"search_space": space}), known), self.data)
+        if self.start is not None:
+            # Trials start from a copy in the output.
+            settings |= {"weights": self.start.name, "weights_sha256": self.start.sha256}
+        settings = training_settings(self.config, flatten(settings | {"search_space": space}))
+        return RunManifest(FORMAT, settings, self.data)
 
 
 @dataclass(frozen=True)
@@ -128,15 +139,16 @@ def prepare(config: TuneConfig, plugins: PluginConfigs) -> TuneJob:
         plugins: Returns the config class of a plug-in's options.
 
     Raises:
-        UserError: A space that the training does not have, tracks that do not fit the training, a test on people who
-            are trained on, points outside the space, or earlier searches that cannot be compared.
+        UserError: A space that the training does not have, values that no trial can be trained with, tracks or weights
+            that do not fit the training, a test on people who are trained on, points outside the space, or earlier
+            searches that cannot be compared.
     """
+    config, start = start_of(config)
     space = search_space(config, plugins)
     points = read_points(config, space)
     training = trial_config(config, {}, config.output)
-    require_apart(config, plan_training(training))
-    for error in set(config.metrics) & set(ERROR_NAMES) - {config.error_metric}:
-        plan_training(training.model_copy(update={"metric": error}))  # refuses those that cannot be measured
+    plan = require_trainable(config, space, start)
+    require_apart(config, plan, start)
     data = data_digest(training)
     beginning = Beginning(points, read_earlier(config, space, data))
     trials = trial_count(config, space, known_combinations(config, space, beginning))
@@ -145,7 +157,7 @@ def prepare(config: TuneConfig, plugins: PluginConfigs) -> TuneJob:
             f"warm_start={config.warm_start}: these searches have tried every combination of the search space; give a "
             "larger one"
         )
-    return TuneJob(config, space, trials, data, beginning)
+    return TuneJob(config, space, trials, data, beginning, start, plan)
 
 
 def survey(job: TuneJob) -> TuneWork:
@@ -202,10 +214,13 @@ def execute(job: TuneJob, capacity: TrialCapacity, run: runs.Run, listener: Sear
         RunFailed: The output cannot be written.
     """
     job.manifest.write(job.config.output, run.run_id, MANIFEST)
+    if job.start is not None:
+        keep_copy(job.start, job.config.output)
     search = Search(job.config, job.space, run, listener, job.beginning, _costs(job.config))
     _train(job, capacity, search)
     search.repeat_best()
     _train(job, capacity, search)
+    remove_warmups(job.config.output)
     return search_report.write_report(search, job.data, run)
 
 
@@ -221,7 +236,8 @@ def _train(job: TuneJob, capacity: TrialCapacity, search: Search) -> None:
     if not search.waiting:
         return
     try:
-        _tuner(job, capacity, search).fit()
+        with told_if_nothing_fits(in_words(job.config.resources, capacity)):
+            _tuner(job, capacity, search).fit()
     except BaseException as error:
         search.interrupt()
         if search.failure is not None:
@@ -230,16 +246,6 @@ def _train(job: TuneJob, capacity: TrialCapacity, search: Search) -> None:
     # The budget may have ended it before its trials; they go on with the next command.
     search.interrupt()
     storage.remove_folder(storage.join(job.config.output, TUNE_FOLDER))
-
-
-def require_finished_trial(config: TuneConfig, report: dict[str, Any]) -> None:
-    """Refuse a search of which no trial is finished.
-
-    Raises:
-        RunFailed: None is; the message names the most frequent reasons.
-    """
-    if report["best"] is None:
-        raise RunFailed(search_report.why_none(config, report))
 
 
 def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
@@ -254,13 +260,20 @@ def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
     if config.scheduler == "pbt":
         population = Population.options(scheduling_strategy=session.here()).remote(search.waiting)
     trainable = tune.with_parameters(
-        TrainingTrial, search=config, data=job.data, population=population, run_id=search.run.run_id
+        TrainingTrial,
+        search=config,
+        data=job.data,
+        population=population,
+        track_sets=start_track_sets(),
+        run_id=search.run.run_id,
+        shares_warmups=trials_share_warmups(config, job.space),
     )
+    cleaners = [PlacementGroupCleaner()] if config.resources.num_workers > 1 else []
     ended = [record for record in search.ranking.proposed if record.ended]
     return tune.Tuner(
-        tune.with_resources(trainable, tune.PlacementGroupFactory([{"memory": TRIAL_MEMORY_BYTES}])),
+        tune.with_resources(trainable, tune.PlacementGroupFactory([process_resources(config.resources)])),
         tune_config=tune.TuneConfig(
-            search_alg=TrialSource(search, capacity.trials, config.retries),
+            search_alg=TrialSource(search, GrowingCapacity(config, capacity.trials), config.retries),
             # Repeats are compared as they end: stopped ones would have no error to compare.
             scheduler=FIFOScheduler() if search.repeating else make_scheduler(config, search.space, ended),
             num_samples=len(search.waiting),
@@ -274,7 +287,7 @@ def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
             stop=BudgetStopper(search),
             failure_config=tune.FailureConfig(max_failures=config.retries),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT, checkpoint_at_end=False),
-            callbacks=[SearchCallback(search, population), PlacementGroupCleaner()],
+            callbacks=[SearchCallback(search, population), *cleaners],
             verbose=0,
         ),
     )

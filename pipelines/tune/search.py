@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
-from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.child_runs import LONGEST_START_S, ChildRun, begin_child
+from pipelines.mlflow_runs.runs import Run
 from pipelines.search.samplers import NOTHING_KNOWN, Beginning, Sampler, known_combinations
 from pipelines.search.trial_values import own_values, trial_config, trial_count
+from pipelines.training.reports import grouped
 from pipelines.tune import trial_records
 from pipelines.tune.best_files import write_best
 from pipelines.tune.lifter_costs import LifterCosts
@@ -16,7 +18,7 @@ from pipelines.tune.ranking import SEED, Ranking
 from pipelines.tune.trial_records import TrialRecord
 from pipelines.tune.warm_start import ending_of
 from schemas.configs.search_metrics import read_limits
-from schemas.configs.search_space import Space
+from schemas.configs.search_space import Space, short_names
 from schemas.configs.tune import TuneConfig, seconds
 from schemas.errors import RunFailed, UserError
 
@@ -66,7 +68,7 @@ class Search:
         self,
         config: TuneConfig,
         space: Space,
-        run: runs.Run,
+        run: Run,
         listener: SearchListener,
         beginning: Beginning = NOTHING_KNOWN,
         costs: LifterCosts | None = None,
@@ -94,7 +96,7 @@ class Search:
             else:
                 self._sampler.resume(record.number, record.parameters)
         self._without_models: set[int] = set()
-        self._runs: dict[int, runs.Run] = {}
+        self._runs: dict[int, ChildRun] = {}
         self._started_at: dict[int, float] = {}
         # Errors on held-out people by number of the trial and epoch.
         self._validation: dict[tuple[int, int], Mapping[str, float]] = {}
@@ -161,8 +163,12 @@ class Search:
             mistake = self._too_large(measures)
         except UserError as error:
             settings, mistake = parameters, str(error)
-        tags = {"raylift.job": "train", "raylift.trial": trial_records.trial_name(number)}
-        run = self.run.child(f"trial {trial_records.trial_name(number)}", settings, tags, before and before.run_id)
+        # Under short names too, which MLflow's charts of parallel coordinates are chosen by.
+        short = {name: parameters[path] for path, name in short_names(self.space).items() if path in parameters}
+        settings = {**short, **settings}
+        name = trial_records.trial_name(number)
+        tags = {"raylift.job": "train", "raylift.trial": name}
+        run = begin_child(self.run, f"trial {name}", settings, tags, before and before.run_id)
         record = TrialRecord(number, run.run_id, parameters, warmup_epochs=warmup, measures=measures, repeats=repeats)
         if before is not None:
             record = replace(record, seconds=before.seconds, exploited=before.exploited)
@@ -176,10 +182,14 @@ class Search:
 
     def epoch(self, number: int, epoch: int, score_mm: float, metrics: Mapping[str, Any]) -> None:
         """A trial has ended an epoch; after an interruption it reports the earlier ones again, which MLflow has."""
-        record = self.records[number]
-        self.records[number] = replace(record, scores_mm=record.scores_mm | {epoch: score_mm})
+        before = self.records[number]
+        self.records[number] = record = replace(before, scores_mm=before.scores_mm | {epoch: score_mm})
         self._validation[number, epoch] = metrics.get("validation", {})
-        self._runs[number].log_metrics(metrics, step=epoch)
+        weight = record.parameters.get("objective.pose", self.config.objective.pose)
+        logged = grouped(metrics, pose_weight=weight)
+        if record.best_mm == score_mm and epoch > record.warmup_epochs:
+            logged["validation"][f"best_{self.config.error_metric}"] = score_mm
+        self._runs[number].log_metrics(logged, step=epoch)
         self._listener.epoch(self.records[number])
 
     def exploited(self, number: int, source: str, parameters: Mapping[str, Any]) -> None:
@@ -199,7 +209,6 @@ class Search:
         best, best_mm = report["best_epoch"], report["best_validation_mm"]
         scores_mm = self.records[number].scores_mm | {best: best_mm}
         measures = {**self._validation.get((number, best), {}), **self.records[number].measures}
-        self._runs[number].log_json(report, "report.json")
         self._runs[number].log_tags({"raylift.data": report["data"], "raylift.state": "finished"})
         self._end(number, "FINISHED", state="finished", scores_mm=scores_mm, best_epoch=best, measures=measures)
         with self._keep_failure():
@@ -243,7 +252,7 @@ class Search:
 
     def note_run_ids(self) -> None:
         """Note the MLflow runs of trials that began and ended while the server was away, if it is back."""
-        self.run.queue.settle(runs.LONGEST_START_S)
+        self.run.queue.settle(LONGEST_START_S)
         for number, run in self._runs.items():
             if run.run_id != self.records[number].run_id:
                 self._write(replace(self.records[number], run_id=run.run_id))

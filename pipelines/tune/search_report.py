@@ -22,6 +22,7 @@ from schemas import __version__
 from schemas.configs.search_metrics import METRIC_NAMES
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
+from schemas.errors import RunFailed
 
 FORMAT = "raylift.search.report/1"
 # The file for optuna-dashboard.
@@ -106,7 +107,7 @@ def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
         files = write_best(search.config, ranking) | write_front(search.config, ranking)
         for name, content in files.items():
             run.log_bytes(content, name)
-        run.log_metrics({f"best_validation_{search.config.error_metric}": ranking.best.best_mm})
+        run.log_metrics({"validation": {f"best_{search.config.error_metric}": ranking.best.best_mm}})
         run.log_tags({"raylift.best_run": ranking.best.run_id})
         # Written last: its presence marks a complete output.
         json_documents.write(storage.join(output, "report.json"), report)
@@ -151,6 +152,16 @@ def _repeats(ranking: Ranking, trial: TrialRecord) -> dict[str, Any]:
         "mean_mm": mean(errors_mm),
         "sd_mm": stdev(errors_mm) if len(errors_mm) > 1 else None,
     }
+
+
+def require_finished_trial(config: TuneConfig, report: dict[str, Any]) -> None:
+    """Refuse a search of which no trial is finished.
+
+    Raises:
+        RunFailed: None is; the message names the most frequent reasons.
+    """
+    if report["best"] is None:
+        raise RunFailed(why_none(config, report))
 
 
 def why_none(config: TuneConfig, report: dict[str, Any]) -> str:

@@ -1,7 +1,12 @@
-"""A trial as Ray Tune runs it: each step is an epoch of a training."""
+"""A trial as Ray Tune runs it: each step is an epoch of a training.
+
+A training of one worker runs in the trial's own process, which takes on trial after trial.
+"""
 
 import json
+import logging
 import math
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -19,10 +24,13 @@ from pipelines.training.checkpoints import CHECKPOINTS, STATE_FILE
 from pipelines.training.failures import DeterministicFailure
 from pipelines.tune import trial_records
 from pipelines.tune.population import lock_trial, wait_for
+from pipelines.tune.shared_tracks import SharedTracks
+from pipelines.tune.shared_warmup import warmup_file
 from pipelines.tune.trial_training import START_SUFFIX, TrialTraining, start_file
 from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
 
+log = logging.getLogger(__name__)
 # What schedulers compare, and the field that orders results in time. Compared is the smallest error so far, which is a
 # trial's result in the end; under population-based training the present error, because its present state is copied.
 # Errors of the warm-up do not count.
@@ -45,12 +53,15 @@ class TrainingTrial(tune.Trainable):
         Args:
             config: The values by dotted path.
             **fixed: The same for all trials: `search`, the config; `run_id`, its MLflow run; `data`, the digest of the
-                tracks; `population`, an actor, under population-based training.
+                tracks; `population`, an actor, under population-based training; `shares_warmups`, whether trials
+                continue from each other's warm-up; `track_sets`, the actor that keeps tracks for all of them.
         """
         self._search: TuneConfig = fixed["search"]
         self._data: str = fixed["data"]
         self._search_run_id: str = fixed["run_id"]
         self._population: Any = fixed["population"]
+        self._shares_warmups: bool = fixed["shares_warmups"]
+        self._tracks = SharedTracks(fixed["track_sets"])
         self._take_on(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -152,9 +163,11 @@ class TrainingTrial(tune.Trainable):
                 storage.remove(file)
 
     def cleanup(self) -> None:
-        """Stop the training, so that its workers end before this process does."""
-        if self._training is not None:
-            self._training.stop()
+        """Stop the training, so that its workers end before this process does, or takes on another trial."""
+        if self._training is not None and not self._training.stop():
+            log.warning("trial %s: its training hangs; its process ends", self.trial_id)
+            # A thread cannot be ended from outside. Tune runs what comes next in a new process.
+            os._exit(1)
 
     def _begin(self) -> TrialTraining:
         job = run.prepare(self._config)
@@ -162,7 +175,10 @@ class TrainingTrial(tune.Trainable):
             raise UserError("the tracks have changed since the search was begun; search them in another output")
         record = trial_records.read_trial(self._output)
         # The model names its run. Where the server was away when the trial began, that is the search's.
-        return TrialTraining(job, record.run_id or self._search_run_id, self._waits, self._timeout)
+        warmup = warmup_file(self._search.output, job.config) if self._shares_warmups else None
+        return TrialTraining(
+            job, record.run_id or self._search_run_id, self._waits, self._timeout, warmup, self._tracks.load
+        )
 
 
 def why_hopeless(error: Exception) -> str | None:

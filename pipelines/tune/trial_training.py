@@ -3,21 +3,26 @@
 import queue
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pipelines.io import storage
+from pipelines.sampling.sequences import Sequences
 from pipelines.train import run
+from pipelines.train.data import TrackSet
 from pipelines.train.run import TrainJob
 from pipelines.training.events import Control
+from pipelines.training.in_process import fit_in_process
 from pipelines.training.reports import EpochReport, StepReport
 from pipelines.tune import trial_records
+from pipelines.tune.shared_warmup import keep_warmup
 from schemas.configs.tune import seconds
 from schemas.errors import UserError
 
 # Files with the state of another trial that a training continues from.
 START_SUFFIX = ".start.pt"
-# Workers stop at their next step. Workers that hang end with this process.
+# A training stops at its next step. One that hangs ends with this process.
 LONGEST_STOP_S = 60
 
 
@@ -29,6 +34,8 @@ class TrialTraining:
         run_id: Its MLflow run.
         waits: Whether an epoch starts only when `next_epoch` asks for it.
         timeout: Longest time that it may take, such as 30m; None: any.
+        warmup: Where the state after its warm-up is kept for all trials that begin like it; None if it is not.
+        load: Reads a set of tracks in this process; None: as any training does.
 
     Attributes:
         last_epoch: The last epoch that `next_epoch` returned.
@@ -36,7 +43,15 @@ class TrialTraining:
         report: The report of the training, once its last epoch has ended.
     """
 
-    def __init__(self, job: TrainJob, run_id: str, waits: bool, timeout: str | None = None) -> None:
+    def __init__(
+        self,
+        job: TrainJob,
+        run_id: str,
+        waits: bool,
+        timeout: str | None = None,
+        warmup: str | None = None,
+        load: Callable[[TrackSet], Sequences] | None = None,
+    ) -> None:
         self._timeout = timeout
         self._deadline = None if timeout is None else time.monotonic() + seconds(timeout)
         self.report: dict[str, Any] | None = None
@@ -46,13 +61,19 @@ class TrialTraining:
         self.last_epoch: int = exploited["epoch"] if exploited else 0
         self.source = f"{exploited['trial']} after epoch {self.last_epoch}" if exploited else None
         start = start_file(config.output, exploited) if exploited else None
+        in_process = partial(fit_in_process, further={} if load is None else {"load": load})
+        fit = None if config.resources.num_workers > 1 else in_process
+        if warmup is not None:
+            if storage.exists(warmup):
+                start = warmup
+            fit = partial(in_process, on_saved=keep_warmup(config, warmup))
         self._epochs, self._waits = config.optimization.epochs, waits
         self._control = Control(0 if waits else None)
         self._events: queue.SimpleQueue[EpochReport | dict[str, Any] | Exception] = queue.SimpleQueue()
 
         def train() -> None:
             try:
-                self._events.put(run.execute(job, run_id, self, start=start, control=self._control))
+                self._events.put(run.execute(job, run_id, self, start=start, control=self._control, fit=fit))
             except Exception as error:
                 self._events.put(error)
 
@@ -96,10 +117,11 @@ class TrialTraining:
         except queue.Empty:
             raise UserError(f"trial_timeout={self._timeout}: took longer, after epoch {self.last_epoch}") from None
 
-    def stop(self) -> None:
-        """Stop the training and wait for its end."""
+    def stop(self) -> bool:
+        """Stop the training and wait for its end; returns whether it has ended."""
         self._control.stop()
         self._thread.join(LONGEST_STOP_S)
+        return not self._thread.is_alive()
 
 
 def start_file(output: str, exploited: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from ray.tune import Callback, Stopper
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
+from pipelines.tune.capacity import GrowingCapacity
 from pipelines.tune.search import Search
 from pipelines.tune.trial import HOPELESS, METRICS, REPORT, SCORE, SOURCE, TIME
 
@@ -25,12 +26,12 @@ class TrialSource(_NotPickled, SearchAlgorithm):
 
     Args:
         search: The search.
-        limit: Number of trials that may run at a time.
+        capacity: How many trials may run at a time.
         retries: Number of times that Tune runs a failed trial again.
     """
 
-    def __init__(self, search: Search, limit: int, retries: int) -> None:
-        self._search, self._limit, self._retries = search, limit, retries
+    def __init__(self, search: Search, capacity: GrowingCapacity, retries: int) -> None:
+        self._search, self._capacity, self._retries = search, capacity, retries
         self._spec: Mapping[str, Any] = {}
 
     def add_configurations(self, experiments: Any) -> None:
@@ -41,7 +42,7 @@ class TrialSource(_NotPickled, SearchAlgorithm):
 
     def next_trial(self) -> Trial | None:
         """The next trial; None while as many run as are allowed."""
-        while self._search.waiting and len(self._search.running) < self._limit:
+        while self._search.waiting and len(self._search.running) < self._capacity.trials:
             record = self._search.begin()
             if record.state == "running":
                 return Trial(

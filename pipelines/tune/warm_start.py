@@ -16,8 +16,9 @@ from schemas.configs.search_metrics import read_limits
 from schemas.configs.search_space import LIFTER, Space
 from schemas.configs.train import ERROR_NAMES, TrainConfig
 from schemas.configs.tune import SearchConfig, TuneConfig
+from schemas.earlier_versions import values_if_absent
 from schemas.errors import UserError
-from schemas.job_config import defaults, flatten
+from schemas.job_config import flatten
 
 Earlier = tuple[Mapping[str, Any], Ending]
 
@@ -111,7 +112,7 @@ def _logged(address: str, config: TuneConfig, space: Space, data: str) -> Iterat
 
 def _logged_values(params: Mapping[str, str], config: TuneConfig, space: Space) -> dict[str, Any] | None:
     """The values of a training of whose settings MLflow knows the texts; None if it cannot be compared."""
-    known = {**runs.flat_params(defaults(TrainConfig)), **params}
+    known = {**runs.flat_params(values_if_absent(TrainConfig)), **params}
     expected = runs.flat_params(_compared(config))
     compared = {path: text for path, text in _beside(known.get(LIFTER, ""), expected).items() if path not in space}
     if any(known.get(path) != text for path, text in compared.items()):

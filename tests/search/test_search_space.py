@@ -75,6 +75,10 @@ def test_choices_are_what_the_training_config_takes():
             "{optimization.learning_rate: {uniform: [-1, 1]}}",
             "optimization.learning_rate=-1.0: input should be greater",
         ),
+        (
+            "{optimization.learning_rate: {low: 1, high: 2}}",
+            "search_space.optimization.learning_rate: give a kind with its values, such as {uniform: [low, high]} or",
+        ),
         ("{optimization.learning_rate: 0.1}", "give a kind with its values, such as {uniform: [low, high]}"),
         ("{optimization.learning_rate: {choice: []}}", "choice takes a list of at least one value"),
         ("{optimization.learning_rate: {choice: [1, 1]}}", "choice has the same value twice, 1.0; give it once"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from train.training_samples import person, small, write
+from train.training_samples import FISHEYE, person, small, write
 from train.two_workers import train
 
 from pipelines.lifters.batch_norm import BatchNormActivation
@@ -92,6 +92,15 @@ def test_schedules_follow_the_epoch(corpus, tmp_path):
     assert rates == pytest.approx([1e-3, 0.95e-3, 0.95**2 * 1e-3])
     momenta = {m.momentum.item() for m in looped.model.modules() if isinstance(m, BatchNormActivation)}
     assert list(momenta) == pytest.approx([0.1 * 0.01 ** (2 / 4)])
+
+
+def test_it_learns_from_unlabeled_film_of_a_fisheye(tmp_path):
+    labeled = write(tmp_path / "labeled", person("a", 200, intrinsics=FISHEYE))
+    unlabeled = write(tmp_path / "unlabeled", person("c", 200, intrinsics=FISHEYE))
+    changes = {"lifter": {"channels": 32, "dropout": 0.0}, "optimization": {"epochs": 6, "learning_rate": 1e-2}}
+    looped = training(small(labeled, unlabeled, tmp_path, **changes))
+    losses = [looped.run_epoch().losses for _ in range(6)]
+    assert losses[-1]["reprojection"] < 0.9 * losses[1]["reprojection"]
 
 
 def test_it_learns_what_is_held_out(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from train.training_samples import person
+from train.training_samples import FISHEYE, person
 
 from pipelines.pose import cameras
 from pipelines.sampling.sequences import concatenate
@@ -43,6 +43,14 @@ def test_the_truth_costs_nothing():
     assert set(terms) == {"pose", "trajectory", "reprojection", "bone_length"}
     for name, value in terms.items():
         assert value.item() == pytest.approx(0, abs=1e-6), name
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_truth_costs_nothing_where_a_fisheye_films(mirrored):
+    sequences = concatenate([person("a", intrinsics=FISHEYE)], layout=H36M, positions_layout=H36M)
+    seen = Windows(sequences, NINE).gather(torch.arange(10, 16), torch.full((6,), mirrored))
+    terms = objective()(seen, both(truth(seen), truth(seen)), seen)
+    assert terms["reprojection"].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_each_term_is_its_formula():

@@ -1,5 +1,7 @@
 """A training may start from a lifter: its values count where no others are given, and what does not fit is one line."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from train.test_loop import ALONE
@@ -136,3 +138,11 @@ def test_a_training_that_is_given_more_epochs_goes_on(labeled, tmp_path):
     assert (grown.nothing_to_do, grown.finished_epochs, grown.run_id) == (False, 4, "1")
     with pytest.raises(UserError, match=r"was begun with optimization.epochs=4, now optimization.epochs=3"):
         run.survey(job(3))
+
+
+def test_a_parent_that_is_replaced_meanwhile_is_not_trained_from(labeled, parent, tmp_path):
+    job = run.prepare(config(labeled, parent, tmp_path))
+    Path(parent).write_bytes(Path(parent).read_bytes() + b"x")
+    assert job.start is not None
+    with pytest.raises(UserError, match="has changed since this job read it; run the same command again"):
+        keep_copy(job.start, job.config.output)

@@ -60,7 +60,7 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
             [person("a")],
             None,
             {"data": {"subjects": ["S1"], "validation_subjects": ["S1"]}},
-            "S1 is in data.subjects too; hold it out of one of them",
+            "S1 is in data.subjects too; take it out of one of them",
         ),
         ([person("a")], None, {"metric": "p_mpjpe_mm"}, "metric=p_mpjpe_mm: is measured on people held out; give data"),
         (
@@ -139,3 +139,19 @@ def test_made_views_for_a_lifter_without_scores_have_two_numbers_per_keypoint(tm
     config = small(labeled, None, tmp_path / "out", data={"world": {"enabled": True, "errors": {"missing": 0}}})
     data = load_data(config, plan_training(config), WorkerGroup(torch.device("cpu")))
     assert data.labeled.batch(0, 0).inputs.shape[2:] == (17, 2)
+
+
+def test_trainings_that_follow_each_other_in_a_process_read_tracks_once(tmp_path):
+    write(tmp_path / "labeled", person("a", 60), person("b", 60, subject="S2"))
+    write(tmp_path / "unlabeled", person("c", 80))
+
+    def load(**data: Any) -> Any:
+        data = {"validation_subjects": ["S2"], **data}
+        config = small(str(tmp_path / "labeled"), str(tmp_path / "unlabeled"), tmp_path / "out", data=data)
+        return load_data(config, plan_training(config), WorkerGroup(torch.device("cpu")))
+
+    first, second, half = load(), load(), load(subset=0.5)
+    assert second.validation is first.validation is half.validation
+    assert second.unlabeled.windows.sequences is first.unlabeled.windows.sequences
+    assert second.labeled.windows.sequences is first.labeled.windows.sequences
+    assert half.labeled.windows.sequences.frames == 30

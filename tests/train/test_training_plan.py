@@ -1,11 +1,14 @@
 """Trainings that can never work are refused before a worker starts, by the option that makes them impossible."""
 
 import pytest
+from torch import nn
 from train.training_samples import person, write
 
+from pipelines.lifters.base import build_lifter
 from pipelines.train.plan import plan_training
 from schemas.configs.train import TrainConfig
 from schemas.errors import UserError
+from schemas.job_config import JobConfig, PluginConfig
 
 
 def plan(folder, frames=40, lifter=None, **fields):
@@ -36,3 +39,23 @@ def test_what_can_never_be_trained_is_refused(fields, message, tmp_path):
 
 def test_two_frames_are_enough(tmp_path):
     assert plan(tmp_path, frames=2, data={"mirroring": "none"}).shape.chunk == 1
+
+
+class Wrapping(nn.Module):
+    """Builds another lifter from options that its own `Config` does not look at."""
+
+    class Config(JobConfig):
+        width: int = 3
+
+    def __init__(self, config, input_layout, output_layout):
+        super().__init__()
+        named = PluginConfig.model_validate({"name": "temporal_conv", "filter_widths": [config.width]})
+        self.inner = build_lifter(named, input_layout, output_layout)
+
+
+def test_wrong_options_of_a_wrapped_lifter_are_a_line_and_no_traceback(tmp_path):
+    with pytest.raises(UserError) as error:
+        plan(tmp_path, lifter={"name": f"{__name__}:Wrapping", "width": 4})
+    assert str(error.value) == (
+        "lifter: TemporalConvConfig: filter_widths=[4]: filter widths are odd numbers from 1 on"
+    )

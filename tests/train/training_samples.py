@@ -15,6 +15,7 @@ from schemas.configs.train import TrainConfig
 from schemas.formats.tracks import FORMAT, TRACKS
 
 INTRINSICS = Intrinsics(fx=1145, fy=1143, cx=512, cy=515, k1=-0.2, k2=0.24, p1=-1e-3, p2=1e-3, distortion="human36m")
+FISHEYE = Intrinsics(fx=330, fy=328, cx=505, cy=498, k1=-0.03, k2=0.02, k3=-0.015, k4=0.004, distortion="fisheye")
 FPS = 50.0
 
 
@@ -27,7 +28,7 @@ def person(name: str, frames: int = 60, subject: str = "S1", **changes: Any) -> 
     rest[:, 0] = 0
     root = np.array([0.3, 0.1, 5]) + 0.3 * np.sin(times)
     positions = rest + swing * (np.arange(17) > 0)[:, None] + root
-    keypoints = project(INTRINSICS, positions)
+    keypoints = project(changes.get("intrinsics") or INTRINSICS, positions)
     values: dict[str, Any] = {
         "track_id": name,
         "video": f"{name}.mp4",

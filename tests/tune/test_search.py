@@ -71,7 +71,10 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
         search.fail(5, "its process died", hopeless=False)
         assert search.waiting == []
         told = search_report.write_report(search, "digest", run)
-    assert [entry.step for entry in mlflow.MlflowClient().get_metric_history(fourth.run_id, "loss.total")] == [1, 2]
+    assert [entry.step for entry in mlflow.MlflowClient().get_metric_history(fourth.run_id, "train/loss_total")] == [
+        1,
+        2,
+    ]
     assert told["best"] == {"trial": "004", "error_mm": 78.0, "best_epoch": 2}
     assert (tmp_path / "out/best.pt").read_bytes() == b"lifter 4"
     assert json.loads((tmp_path / "out/report.json").read_text()) == json.loads(json.dumps(told))
@@ -124,7 +127,7 @@ def test_a_tracking_server_that_is_away_stops_no_trial(config, mlflow_server, mo
         told = search_report.write_report(search, "digest", run)
     first, second = (mlflow.get_run(record.run_id or run_of("002", run.run_id)) for record in search.records.values())
     for trial in (first, second):
-        assert (trial.info.status, trial.data.metrics["loss.total"]) == ("FINISHED", 1.0)
+        assert (trial.info.status, trial.data.metrics["train/loss_total"]) == ("FINISHED", 1.0)
         assert trial.data.tags["raylift.state"] == "finished"
     assert [trial["state"] for trial in told["trials"]] == ["finished"] * 2
     proxy.close()

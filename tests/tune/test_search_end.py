@@ -1,6 +1,7 @@
 """What ends a search before all trials are done: budgets, patience, and the user."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from tune.search_samples import Notes, finish, job_of, space_of, tune_config
@@ -18,7 +19,7 @@ def config(tmp_path):
 
 def test_a_budget_of_time_in_trials_counts_those_side_by_side_and_those_of_earlier_commands(config, monkeypatch):
     clock = [1000.0]
-    monkeypatch.setattr("pipelines.tune.search.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("pipelines.tune.search.time", SimpleNamespace(monotonic=lambda: clock[0]))
     config = config.model_copy(update={"budget_trials_h": 1.0})
     with runs.record("tune", config) as run:
         job_of(config).manifest.write(config.output, run.run_id, "search.json")
@@ -65,9 +66,9 @@ def test_a_search_that_is_out_of_time_leaves_what_runs_for_the_next_command(conf
         search = Search(limited, space_of(config), run, Notes())
         search.begin()
         now = time.monotonic()
-        monkeypatch.setattr(time, "monotonic", lambda: now + 5000)
+        monkeypatch.setattr("pipelines.tune.search.time", SimpleNamespace(monotonic=lambda: now + 5000))
         assert not search.out_of_time
-        monkeypatch.setattr(time, "monotonic", lambda: now + 5500)
+        monkeypatch.setattr("pipelines.tune.search.time", SimpleNamespace(monotonic=lambda: now + 5500))
         assert (search.out_of_time, search.waiting) == (True, [])
         search.interrupt()
         told = search_report.write_report(search, "digest", run)

@@ -67,10 +67,11 @@ def test_a_process_takes_on_trial_after_trial(monkeypatch):
     stopped = []
     monkeypatch.setattr(TrainingTrial, "trial_id", property(lambda self: "002"))
     first = trial(Training(50.0, 40.0))
-    first.setup({}, search=tune_config("output=o"), data="d", run_id="r", population=None)
+    fixed = {"data": "d", "run_id": "r", "population": None, "shares_warmups": False, "track_sets": None}
+    first.setup({}, search=tune_config("output=o"), **fixed)
     first._training = Training(50.0)
     first.step()
-    monkeypatch.setattr(first._training, "stop", lambda: stopped.append(True), raising=False)
+    monkeypatch.setattr(first._training, "stop", lambda: stopped.append(True) or True, raising=False)
     assert first.reset_config({RATE: 0.5})
     assert stopped == [True], "the training before has ended"
     assert (first._training, first._best_mm) == (None, float("inf"))
