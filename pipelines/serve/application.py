@@ -1,0 +1,166 @@
+"""The server by HTTP: what may be asked, limits, and an orderly end.
+
+| request | answer |
+|---|---|
+| `POST /invocations` | poses of one track or several, as `mlflow models serve` answers |
+| `GET /health`, `GET /ping` | 200 while requests are taken, 503 once the server ends |
+| `GET /model` | which lifter answers, and what it reads |
+| `GET /metrics` | figures for Prometheus |
+
+Every error is a line: `{"error": "…"}`.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from pipelines.serve.batches import Answer, refusal
+from pipelines.serve.dispatcher import Dispatcher
+from pipelines.serve.figures import Figures
+from schemas.configs.serve import ServeConfig
+
+MB = 10**6
+# Longest time for a request to arrive, s.
+ARRIVE_S = 60.0
+# Seconds after which a client that was sent away may come again.
+_COME_AGAIN_S = "1"
+
+log = logging.getLogger(__name__)
+
+
+class Application:
+    """Takes requests by HTTP and asks a dispatcher for their answers.
+
+    Args:
+        config: The limits.
+        dispatcher: Answers requests.
+        figures: Counts them.
+        about: What `/model` says.
+    """
+
+    def __init__(
+        self, config: ServeConfig, dispatcher: Dispatcher, figures: Figures, about: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._config, self._dispatcher, self._figures, self._about = config, dispatcher, figures, about
+        self._waiting, self._waiting_bytes, self._ending = 0, 0, False
+        self._none_waits = asyncio.Event()
+        self._none_waits.set()
+
+    def routes(self) -> web.Application:
+        """What aiohttp serves."""
+        # Bodies are limited here, with a line of our own.
+        app = web.Application(client_max_size=0, middlewares=[_one_line_errors])
+        app.add_routes(
+            [
+                web.post("/invocations", self._invocations),
+                web.get("/health", self._health),
+                web.get("/ping", self._health),
+                web.get("/model", self._model),
+                web.get("/metrics", self._metrics),
+            ]
+        )
+        return app
+
+    async def end(self, longest_s: float) -> int:
+        """Take no more requests, and wait for the answers that are due; returns how many still lack one."""
+        self._ending = True
+        try:
+            await asyncio.wait_for(self._none_waits.wait(), longest_s)
+        except TimeoutError:
+            log.warning("stop_s=%g: %d requests get no answer", longest_s, self._waiting)
+        return self._waiting
+
+    async def _invocations(self, request: web.Request) -> web.Response:
+        began = time.monotonic()
+        model, answer = await self._admitted(request)
+        self._figures.seconds.observe(time.monotonic() - began)
+        self._figures.requests.labels(answer.status).inc()
+        self._figures.tracks.inc(answer.tracks)
+        self._figures.frames.inc(answer.frames)
+        headers = {"X-Raylift-Model": model} if model else {}
+        if answer.status == web.HTTPServiceUnavailable.status_code:
+            headers["Retry-After"] = _COME_AGAIN_S
+        return web.Response(status=answer.status, body=answer.body, content_type="application/json", headers=headers)
+
+    async def _admitted(self, request: web.Request) -> tuple[str, Answer]:
+        """Answer a request if there is room for it."""
+        config, most = self._config, self._config.max_request_mb * MB
+        # A request that does not say how large it is may be as large as any.
+        size = most if request.content_length is None else request.content_length
+        if self._ending:
+            return "", refusal(503, "the server ends; ask another one")
+        if size > most:
+            return "", _too_large(size, config)
+        if self._waiting >= config.max_waiting or (
+            self._waiting and self._waiting_bytes + size > config.max_waiting_mb * MB
+        ):
+            return "", refusal(503, f"{self._waiting} requests wait already; ask again in {_COME_AGAIN_S} s")
+        self._waits(1, size)
+        try:
+            return await self._answered(request, most)
+        finally:
+            self._waits(-1, -size)
+
+    async def _answered(self, request: web.Request, most: int) -> tuple[str, Answer]:
+        body = bytearray()
+        try:
+            async with asyncio.timeout(ARRIVE_S):
+                async for chunk in request.content.iter_any():
+                    body += chunk
+                    if len(body) > most:
+                        return "", _too_large(len(body), self._config)
+        except TimeoutError:
+            return "", refusal(408, f"the request has not arrived within {ARRIVE_S:g} s")
+        try:
+            async with asyncio.timeout(self._config.answer_s):
+                return await self._dispatcher.ask(bytes(body))
+        except TimeoutError:
+            return "", refusal(504, f"no answer within {self._config.answer_s:g} s; ask for less at a time")
+        except Exception as error:
+            log.warning("a batch has no answers: %s", str(error).strip().partition("\n")[0] or type(error).__name__)
+            return "", refusal(503, "the process that worked on it was lost; ask again")
+
+    def _waits(self, requests: int, size: int) -> None:
+        self._waiting += requests
+        self._waiting_bytes += size
+        self._figures.waiting.set(self._waiting)
+        if self._waiting:
+            self._none_waits.clear()
+        else:
+            self._none_waits.set()
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.Response(status=503 if self._ending else 200, text="ending\n" if self._ending else "\n")
+
+    async def _model(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._about())
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._figures.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+
+@web.middleware
+async def _one_line_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Errors of aiohttp itself, such as an unknown path, in the same form."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        there = "POST /invocations, GET /health, /model, /metrics"
+        line = f"{request.method} {request.path}: {error.reason}; there are {there}"
+        headers = {name: value for name, value in error.headers.items() if name == "Allow"}
+        return web.Response(
+            status=error.status, text=json.dumps({"error": line}), content_type="application/json", headers=headers
+        )
+
+
+def _too_large(size: int, config: ServeConfig) -> Answer:
+    return refusal(
+        413, f"the request has {size / MB:.1f} MB, at most {config.max_request_mb} are taken; send it in parts"
+    )

@@ -1,0 +1,157 @@
+"""The server as its clients meet it, over HTTP; the lifter works in a thread of the test's process."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+from evaluate.lifter_samples import make_lifter
+from serve.test_request_batches import track
+
+from pipelines.serve.application import Application
+from pipelines.serve.batches import BatchedLifter
+from pipelines.serve.dispatcher import Answered, Dispatcher
+from pipelines.serve.figures import Figures
+from schemas.configs.serve import ServeConfig
+
+
+class Served:
+    """A server on a free port, its client, and what lets its lifter work."""
+
+    def __init__(self, session, address, application, may):
+        self.session, self.address, self.application, self.may = session, address, application, may
+
+    async def post(self, body, **options):
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with self.session.post(f"{self.address}/invocations", data=data, **options) as answer:
+            return answer.status, await answer.json(), dict(answer.headers)
+
+    async def get(self, path):
+        async with self.session.get(f"{self.address}{path}") as answer:
+            return answer.status, await answer.text()
+
+
+@asynccontextmanager
+async def serving(**fields):
+    lifter, may = BatchedLifter(*make_lifter(), flip=False), asyncio.Event()
+    may.set()
+
+    async def replica(bodies):
+        await may.wait()
+        return Answered("models:/lifter/3", await asyncio.to_thread(lifter.answer, bodies))
+
+    figures = Figures()
+    figures.serve("models:/lifter/3", "ab12")
+    dispatcher = Dispatcher([replica], 8, figures.batches.observe)
+    application = Application(ServeConfig(**fields), dispatcher, figures, lambda: {"model": "models:/lifter/3"})
+    runner = web.AppRunner(application.routes(), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with aiohttp.ClientSession() as session:
+        yield Served(session, f"http://127.0.0.1:{runner.addresses[0][1]}", application, may)
+    await runner.cleanup()
+    await dispatcher.close()
+
+
+def test_poses_figures_and_what_is_served():
+    async def scenario():
+        async with serving() as server:
+            status, answer, headers = await server.post({"inputs": track()})
+            assert (status, headers["X-Raylift-Model"]) == (200, "models:/lifter/3")
+            assert len(answer["predictions"]["positions"]) == 20
+            assert (await server.post(b"{"))[0] == 400
+            assert await server.get("/health") == await server.get("/ping") == (200, "\n")
+            assert json.loads((await server.get("/model"))[1]) == {"model": "models:/lifter/3"}
+            _, figures = await server.get("/metrics")
+            for line in (
+                'raylift_serve_requests_total{status="200"} 1.0',
+                'raylift_serve_requests_total{status="400"} 1.0',
+                "raylift_serve_frames_total 20.0",
+                "raylift_serve_seconds_count 2.0",
+                "raylift_serve_waiting_requests 0.0",
+                'raylift_serve_model{model="models:/lifter/3",sha256="ab12"} 1.0',
+            ):
+                assert line in figures.splitlines()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_what_is_not_there_is_one_line(method):
+    async def scenario():
+        async with serving() as server, server.session.request(method, f"{server.address}/invocations") as answer:
+            said = (await answer.json())["error"]
+            assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+            assert said == (
+                f"{method} /invocations: Method Not Allowed; there are POST /invocations, GET /health, /model, /metrics"
+            )
+
+    asyncio.run(scenario())
+
+
+def chunks(size):
+    async def pieces():
+        for _ in range(size // 100_000):
+            yield b" " * 100_000
+
+    return pieces()
+
+
+@pytest.mark.parametrize("says_its_size", [True, False])
+def test_a_request_that_is_too_large_is_refused(says_its_size):
+    async def scenario():
+        async with serving(max_request_mb=1) as server:
+            body = b" " * 1_500_000 if says_its_size else chunks(1_500_000)
+            async with server.session.post(f"{server.address}/invocations", data=body) as answer:
+                said = (await answer.json())["error"]
+                assert answer.status == 413
+                assert said.endswith("MB, at most 1 are taken; send it in parts")
+
+    asyncio.run(scenario())
+
+
+def test_who_comes_when_enough_wait_is_told_to_come_again():
+    async def scenario():
+        async with serving(max_waiting=2) as server:
+            server.may.clear()
+            waiting = [asyncio.create_task(server.post({"inputs": track()})) for _ in range(2)]
+            while "raylift_serve_waiting_requests 2.0" not in (await server.get("/metrics"))[1]:
+                await asyncio.sleep(0.01)
+            status, answer, headers = await server.post({"inputs": track()})
+            assert (status, headers["Retry-After"]) == (503, "1")
+            assert answer == {"error": "2 requests wait already; ask again in 1 s"}
+            server.may.set()
+            assert [status for status, *_ in await asyncio.gather(*waiting)] == [200, 200]
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_takes_too_long_is_not_waited_for():
+    async def scenario():
+        async with serving(answer_s=0.05) as server:
+            server.may.clear()
+            status, answer, _ = await server.post({"inputs": track()})
+            assert (status, answer) == (504, {"error": "no answer within 0.05 s; ask for less at a time"})
+            server.may.set()
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_ends_answers_what_has_come_and_takes_no_more():
+    async def scenario():
+        async with serving() as server:
+            server.may.clear()
+            due = asyncio.create_task(server.post({"inputs": track()}))
+            while "raylift_serve_waiting_requests 1.0" not in (await server.get("/metrics"))[1]:
+                await asyncio.sleep(0.01)
+            ending = asyncio.create_task(server.application.end(30.0))
+            await asyncio.sleep(0)
+            assert (await server.get("/health"))[0] == 503
+            assert (await server.post({"inputs": track()}))[:2] == (503, {"error": "the server ends; ask another one"})
+            server.may.set()
+            assert (await due)[0] == 200
+            assert await ending == 0
+
+    asyncio.run(scenario())
