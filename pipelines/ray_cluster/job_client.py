@@ -3,13 +3,16 @@
 import asyncio
 import logging
 import os
+import queue
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
+import ray
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
@@ -43,13 +46,16 @@ class JobServer:
 
     def __init__(self, address: str | None = None) -> None:
         self.address = (address or os.environ.get(ADDRESS) or DEFAULT_ADDRESS).rstrip("/")
-        parts = urlsplit(self.address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(self.address)
+            host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError as error:  # brackets that do not close, or a port that is none
+            raise UserError(f"address={self.address}: is no address: {error}; give http://head:8265") from error
+        if parts.scheme not in ("http", "https") or not host:
             raise UserError(f"address={self.address}: is no job server; give http://head:8265")
         with self._one_line_errors():
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            socket.create_connection((parts.hostname, port), _CONNECT_S).close()
-            # The environment outweighs the argument.
+            socket.create_connection((host, port), _CONNECT_S).close()
+            # Ray's client takes the address of this variable, where it is set, and not its argument.
             os.environ[ADDRESS] = self.address
             self._client = JobSubmissionClient(self.address)
         # These loggers report each file that is not uploaded, and have levels of their own.
@@ -64,8 +70,10 @@ class JobServer:
         """Send the working directory and start a job.
 
         Raises:
+            UserError: The cluster runs another version of Ray than this process.
             RunFailed: The cluster does not take it.
         """
+        require_same_ray(self.address, getattr(self._client, "_server_ray_version", None))
         deadline = time.monotonic() + _STARTING_S
         while True:
             try:
@@ -125,7 +133,8 @@ class JobServer:
         Raises:
             RunFailed: The cluster was not to be reached for minutes.
         """
-        asyncio.run(self._tail(job_id, on_text))
+        for text in self._texts(job_id):
+            on_text(text)
         while not (found := self.look_up(job_id)).has_ended:
             time.sleep(_PAUSE_S)
         return found
@@ -135,6 +144,35 @@ class JobServer:
         self.look_up(job_id)
         with self._one_line_errors():
             return self._client.get_job_logs(job_id)
+
+    def _texts(self, job_id: str) -> Iterator[str]:
+        """The output as it comes, read in a thread of its own.
+
+        An interruption reaches the process's first thread, which only waits here: it ends the looking at once, whatever
+        state the connection is in. As the cancellation of a task it could be lost in a socket that is being closed.
+        """
+        read: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
+
+        def follow() -> None:
+            try:
+                asyncio.run(self._tail(job_id, read.put))
+            except BaseException as error:
+                read.put(error)
+            else:
+                read.put(None)
+
+        threading.Thread(target=follow, name="follow", daemon=True).start()
+        while True:
+            try:
+                # Not for ever: an interruption that comes just before a wait begins is noticed only when it ends.
+                found = read.get(timeout=_PAUSE_S)
+            except queue.Empty:
+                continue
+            if found is None:
+                return
+            if isinstance(found, BaseException):
+                raise found
+            yield found
 
     async def _tail(self, job_id: str, on_text: Callable[[str], None]) -> None:
         told, lost_at = 0, None
@@ -170,9 +208,22 @@ class JobServer:
             ) from error
         except OSError as error:
             raise RunFailed(
-                f"address={self.address}: no job server answers: {error}; see that the cluster runs and its port 8265 "
-                "is reached from here"
+                f"address={self.address}: no job server answers: {error}; check that the cluster runs and its port "
+                "8265 is reached from here"
             ) from error
+
+
+def require_same_ray(address: str, theirs: str | None) -> None:
+    """Check that a cluster runs this process' Ray: of two versions each would fail to read what the other has written.
+
+    Raises:
+        UserError: It runs another one.
+    """
+    if theirs is not None and theirs != ray.__version__:
+        raise UserError(
+            f"address={address}: runs Ray {theirs}, this is Ray {ray.__version__}; install that version here "
+            f"(pip install ray=={theirs}), or start the cluster with this one's"
+        )
 
 
 def _line(error: Exception) -> str:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ray.util.metrics import Counter
 
-# Each has the tag `job`. They only grow, so Prometheus' `rate` gives frames/s, and of seconds the busy workers.
+# Not "job": Prometheus has a label of that name for what it scrapes, and would call ours "exported_job".
+JOB_TAG = "raylift_job"
+
+# Each has the tag `JOB_TAG`. They only grow, so Prometheus' `rate` gives frames/s, and of seconds the busy workers.
 COUNTERS = {
     "raylift_frames_total": "Frames labeled, lifted, or trained on.",
     "raylift_clips_total": "Clips labeled, also those that show nobody.",
@@ -59,13 +62,13 @@ def count_trial(failed: bool) -> None:
     _add("raylift_failed_trials_total" if failed else "raylift_trials_total", 1, job="tune")
 
 
-def _add(name: str, value: float, **tags: str) -> None:
+def _add(name: str, value: float, job: str, stage: str = "") -> None:
     if value > 0:  # Ray refuses to add 0
-        _counter(name).inc(value, tags={"stage": "", **tags})
+        _counter(name).inc(value, tags={JOB_TAG: job, "stage": stage})
 
 
 @cache
 def _counter(name: str) -> "Counter":
     from ray.util.metrics import Counter  # here: importing Ray takes half a second, and most imports count nothing
 
-    return Counter(name, COUNTERS[name], tag_keys=("job", "stage"))
+    return Counter(name, COUNTERS[name], tag_keys=(JOB_TAG, "stage"))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.io.machine import usable_memory_bytes, whole_cpus
 from pipelines.ray_cluster.surroundings import give_token, require_cluster, store_folder, temporary_folder
+from schemas.errors import UserError
 
 if TYPE_CHECKING:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -36,6 +37,7 @@ def connect(*, dashboard: bool = False) -> None:
 
     Raises:
         UserError: No cluster answers at `RAY_ADDRESS`, or this machine has no folder that Ray can work in.
+        RunFailed: The cluster's machines have not come in time (`RAYLIFT_EXPECTED_CPUS`, `RAYLIFT_EXPECTED_GPUS`).
     """
     from ray.data import DataContext
 
@@ -80,7 +82,7 @@ def _start(dashboard: bool) -> None:
     on_termination = signal.getsignal(signal.SIGTERM)
     with _no_stderr():
         if address:
-            ray.init(logging_level=logging.ERROR, log_to_driver=False)
+            _join(address)
         else:
             at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * whole_cpus()
             os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(at_a_time))
@@ -89,6 +91,8 @@ def _start(dashboard: bool) -> None:
             with _loopback_only():
                 ray.init(
                     address="local",
+                    # Ray counts all CPUs of the machine where a process is bound to some, and none of half a CPU.
+                    num_cpus=whole_cpus(),
                     include_dashboard=dashboard,
                     logging_level=logging.ERROR,
                     log_to_driver=False,
@@ -102,6 +106,25 @@ def _start(dashboard: bool) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_termination)
     root.setLevel(level)
+    if address:
+        from pipelines.ray_cluster.expected import wait_for_machines
+
+        wait_for_machines()
+
+
+def _join(address: str) -> None:
+    import ray
+    from ray.exceptions import RayError
+
+    try:
+        ray.init(logging_level=logging.ERROR, log_to_driver=False)
+    # Of another version, with another token, or no cluster after all: Ray has many kinds of errors for these.
+    except (OSError, RuntimeError, ValueError, RayError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"RAY_ADDRESS={address}: the cluster cannot be joined: {reason}; see that it runs, with the Ray of this "
+            f"environment ({ray.__version__}), or unset RAY_ADDRESS to work on this machine alone"
+        ) from error
 
 
 @contextmanager

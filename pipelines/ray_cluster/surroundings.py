@@ -11,8 +11,13 @@ from urllib.parse import urlsplit
 
 from schemas.errors import UserError
 
-# A cluster answers at once; a network that swallows packets never does.
-ANSWER_S = 10.0
+# A cluster answers at once; a network that swallows packets never does. Both a connection and a first answer take at
+# most so long.
+ANSWER_S = 7.0
+# What clients of gRPC send first, as clusters of Ray speak it: the preface of HTTP/2 and an empty frame of settings
+# (RFC 9113, section 3.4). The server's first frame is one of settings too, whose header's fourth byte, the kind, is 4.
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_HEADER_BYTES, _SETTINGS = 9, 4
 # The longest path of a socket on Linux, and what Ray adds to its folder: ray/session_DATE_TIME_PID/sockets/NAME.
 _SOCKET_PATH, _RAY_ADDS = 107, 72
 _LEAST_FREE_BYTES = 100 * 10**6
@@ -41,13 +46,33 @@ def require_cluster(address: str) -> None:
     if host is None or port is None:
         raise UserError(f"RAY_ADDRESS={address}: is no address of a cluster; give host:port, such as 10.0.0.1:6379")
     try:
-        socket.create_connection((host, port), ANSWER_S).close()
+        with socket.create_connection((host, port), ANSWER_S) as connection:
+            _require_grpc(connection)
     except OSError as error:
         reason = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or error
         raise UserError(
             f"RAY_ADDRESS={address}: no cluster answers there: {reason}; start it, correct the address, or unset "
             "RAY_ADDRESS to work on this machine alone"
         ) from error
+
+
+def _require_grpc(connection: socket.socket) -> None:
+    """Check that whoever answers speaks gRPC: a forgotten server, or a proxy in front of nobody, does not.
+
+    Raises:
+        OSError: It does not.
+    """
+    if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+        return  # nothing is said before there are certificates
+    connection.sendall(_HELLO)
+    answer = b""
+    while len(answer) < _HEADER_BYTES:
+        part = connection.recv(_HEADER_BYTES - len(answer))
+        if not part:
+            raise ConnectionError("something else than a cluster listens there")
+        answer += part
+    if answer[3] != _SETTINGS:
+        raise ConnectionError("something else than a cluster listens there")
 
 
 def temporary_folder() -> str:

@@ -1,7 +1,12 @@
-"""The manifests of cluster/, and what kustomize makes of them, without kustomize: only what our kustomizations use."""
+"""The manifests of cluster/ as kustomize builds them: kubectl's, a wheel of the extra `dev`, which asks no cluster."""
 
 import copy
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "cluster"
 KUBERAY = CLUSTER / "kuberay"
+KUBECTL = Path(sys.executable).with_name("kubectl")
 OVERLAYS = ("label", "train", "tune", "register")
 # All that somebody applies with `kubectl apply -k`.
 APPLIED = (
@@ -18,11 +24,10 @@ APPLIED = (
     CLUSTER / "mlflow",
     CLUSTER / "kind",
 )
+# What is named under `components:` in an overlay; those of networks belong to the namespace.
+COMPONENTS = tuple(sorted(path.parent for path in (KUBERAY / "components").glob("*/kustomization.yaml")))
+NETWORKS = tuple(sorted(path.parent for path in (KUBERAY / "network").glob("*/kustomization.yaml")))
 YAML_FILES = sorted(CLUSTER.rglob("*.yaml"))
-
-_KNOWN = {"apiVersion", "kind", "namespace", "nameSuffix", "resources", "patches", "images"}
-# Kinds that belong to no namespace.
-_GLOBAL = {"Namespace", "PersistentVolume"}
 
 
 def documents(file: Path) -> list[Any]:
@@ -30,56 +35,35 @@ def documents(file: Path) -> list[Any]:
     return [document for document in yaml.safe_load_all(file.read_text()) if document is not None]
 
 
-def build(folder: Path) -> list[dict[str, Any]]:
-    """The resources of a kustomization, in the order in which it names them."""
-    (kustomization,) = documents(folder / "kustomization.yaml")
-    assert set(kustomization) <= _KNOWN, f"{folder}: {set(kustomization) - _KNOWN}: not known here"
-    found = [r for name in kustomization["resources"] for r in _resources((folder / name).resolve())]
-    for patch in kustomization.get("patches", []):
-        (operations,) = documents(folder / patch["path"])
-        matching = [r for r in found if _matches(r, patch["target"])]
-        assert len(matching) == 1, f"{folder}: the patch {patch['path']} fits {len(matching)} resources"
-        apply_patch(matching[0], operations)
-    for resource in found:
-        if "namespace" in kustomization and resource["kind"] not in _GLOBAL:
-            resource["metadata"]["namespace"] = kustomization["namespace"]
-        resource["metadata"]["name"] += kustomization.get("nameSuffix", "")
-        for container in containers(resource):
-            for image in kustomization.get("images", []):
-                container["image"] = _retagged(container["image"], image)
-    return found
+def build(folder: Path, *components: Path) -> list[dict[str, Any]]:
+    """The resources of a kustomization, with components if any are named."""
+    return copy.deepcopy(_built(folder, components))
 
 
-def apply_patch(document: Any, operations: list[dict[str, Any]]) -> None:
-    """Apply a JSON patch (RFC 6902) in place: add, remove, replace and test."""
-    for operation in operations:
-        *path, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
-        holder = document
-        for part in path:
-            holder = holder[int(part) if isinstance(holder, list) else part]
-        value = copy.deepcopy(operation.get("value"))
-        place = last if isinstance(holder, dict) else len(holder) if last == "-" else int(last)
-        match operation["op"]:
-            case "add" if isinstance(holder, list):
-                holder.insert(place, value)
-            case "add":
-                holder[place] = value
-            case "remove":
-                del holder[place]
-            case "replace":
-                assert holder[place] is not None
-                holder[place] = value
-            case "test":
-                assert holder[place] == value, f"{operation['path']} is {holder[place]}, not {value}"
-            case other:
-                raise AssertionError(f"{other}: not known here")
+@cache
+def _built(folder: Path, components: Sequence[Path]) -> list[dict[str, Any]]:
+    if not components:
+        return list(yaml.safe_load_all(_kustomize(folder)))
+    with tempfile.TemporaryDirectory() as made:
+        # Folders have to be named relative to the file.
+        here = os.path.realpath(made)
+        named = {"resources": [folder], "components": components}
+        text = {key: [os.path.relpath(path, here) for path in paths] for key, paths in named.items()}
+        Path(here, "kustomization.yaml").write_text(yaml.safe_dump(text))
+        return list(yaml.safe_load_all(_kustomize(Path(here))))
+
+
+def _kustomize(folder: Path) -> str:
+    done = subprocess.run([str(KUBECTL), "kustomize", str(folder)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def containers(value: Any) -> Iterator[dict[str, Any]]:
     """Every container anywhere in a resource."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name == "containers":
+            if name in ("containers", "initContainers"):
                 yield from inner
             else:
                 yield from containers(inner)
@@ -107,33 +91,7 @@ def quantity(text: str) -> float:
     return float(text.removesuffix(unit) if unit else text) * (units[unit] if unit else 1)
 
 
-def rayjob(folder: Path) -> dict[str, Any]:
+def rayjob(folder: Path, *components: Path) -> dict[str, Any]:
     """The one RayJob of a kustomization."""
-    (job,) = [resource for resource in build(folder) if resource["kind"] == "RayJob"]
+    (job,) = [resource for resource in build(folder, *components) if resource["kind"] == "RayJob"]
     return job
-
-
-def _resources(path: Path) -> list[dict[str, Any]]:
-    # YAML's aliases are shared objects; a patch of one place must not reach the others.
-    return build(path) if path.is_dir() else [_unshared(document) for document in documents(path)]
-
-
-def _unshared(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _unshared(inner) for name, inner in value.items()}
-    return [_unshared(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _matches(resource: dict[str, Any], target: dict[str, str]) -> bool:
-    return (
-        resource["kind"] == target["kind"]
-        and target.get("name", resource["metadata"]["name"]) == (resource["metadata"]["name"])
-    )
-
-
-def _retagged(image: str, change: dict[str, str]) -> str:
-    name, _, tag = image.partition(":")
-    if name != change["name"]:
-        return image
-    tag = change.get("newTag", tag)
-    return change.get("newName", name) + (f":{tag}" if tag else "")

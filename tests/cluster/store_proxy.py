@@ -86,7 +86,7 @@ class Proxy:
             def answer(self):
                 proxy.answer(self, host)
 
-            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer  # noqa: N815
+            do_GET = do_PUT = do_POST = do_PATCH = do_HEAD = do_DELETE = answer  # noqa: N815
 
             def log_message(self, format, *args):
                 pass

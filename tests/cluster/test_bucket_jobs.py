@@ -35,7 +35,7 @@ def train_detector(output):
 def tune(output):
     return [
         *("tune", f"labeled={INPUTS}/tracks", f"output={output}/search", "data.validation_subjects=[S2]"),
-        *("lifter.channels=16", "lifter.filter_widths=[3]", "optimization.batch_size=32", "optimization.epochs=3"),
+        *("lifter.channels=16", "lifter.filter_widths=[3]", "optimization.batch_size=32", "optimization.epochs=30"),
         *("sampler=grid", "scheduler=none", f"search_space.{RATE}={{choice: {list(RATES)}}}"),
         "max_concurrent_trials=1",
     ]

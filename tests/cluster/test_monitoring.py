@@ -2,8 +2,12 @@
 
 import json
 import re
+import subprocess
 
-from manifests import CLUSTER, ROOT
+import pytest
+import yaml
+from manifests import CLUSTER, ROOT, build
+from prometheus_process import program
 
 from pipelines.ray_cluster.prometheus import COUNTERS
 
@@ -31,3 +35,58 @@ def test_every_metric_says_its_unit_and_that_it_counts():
         re.fullmatch(r"raylift_[a-z_]*(frames|clips|people|tracks|epochs|trials|seconds)_total", name)
         for name in COUNTERS
     )
+
+
+def test_grafana_and_the_operator_find_what_they_look_for():
+    found = {resource["kind"]: resource for resource in build(CLUSTER / "monitoring")}
+    assert set(found) == {"ConfigMap", "PodMonitor", "PrometheusRule"}
+    assert found["ConfigMap"]["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    assert json.loads(found["ConfigMap"]["data"]["grafana.json"])["uid"] == "raylift"
+    (endpoint,) = found["PodMonitor"]["spec"]["podMetricsEndpoints"]
+    assert {each["targetLabel"] for each in endpoint["relabelings"]} == {"ray_io_cluster"}
+    rules = found["PrometheusRule"]["spec"]["groups"][0]["rules"]
+    named = {name for rule in rules for name in re.findall(r"ray_(raylift_\w+)", rule["expr"])}
+    assert named <= set(COUNTERS)
+
+
+# Ten CPUs that decode, and GPUs; values a minute from the beginning.
+BUSY = {
+    'ray_node_cpu_count{ray_io_cluster="a"}': "8x60",
+    'ray_raylift_stage_seconds_total{ray_io_cluster="a",stage="decode"}': "0+600x60",
+    'ray_raylift_clips_total{ray_io_cluster="a"}': "0+100x60",
+    'ray_raylift_failed_clips_total{ray_io_cluster="a"}': "0+1x60",
+    'ray_node_gpus_utilization{ray_io_cluster="a",GpuIndex="0"}': "90x60",
+    'ray_object_store_memory{ray_io_cluster="a",Location="SPILLED"}': "0x60",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "alerts"),
+    [
+        ({}, set()),
+        ({'ray_raylift_stage_seconds_total{ray_io_cluster="a",stage="decode"}': "0+600x20 12000x40"}, {"NoProgress"}),
+        ({'ray_raylift_stage_seconds_total{ray_io_cluster="a",stage="decode"}': None}, {"NoProgress"}),
+        ({'ray_raylift_failed_clips_total{ray_io_cluster="a"}': "0+10x60"}, {"Failing"}),
+        ({'ray_node_gpus_utilization{ray_io_cluster="a",GpuIndex="0"}': "3x60"}, {"GpusIdle"}),
+        ({'ray_object_store_memory{ray_io_cluster="a",Location="SPILLED"}': "0+1000000000x60"}, {"Spilling"}),
+    ],
+)
+def test_alerts_fire_for_what_they_say_and_for_nothing_else(tmp_path, change, alerts):
+    (rule,) = [resource for resource in build(CLUSTER / "monitoring") if resource["kind"] == "PrometheusRule"]
+    groups = rule["spec"]["groups"]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
+    series = [{"series": name, "values": values} for name, values in (BUSY | change).items() if values]
+    expected = []
+    for each in groups[0]["rules"]:
+        name = each["alert"].removeprefix("Raylift")
+        fires = []
+        if name in alerts:
+            notes = {k: v.replace("{{ $labels.ray_io_cluster }}", "a") for k, v in each["annotations"].items()}
+            fires = [{"exp_labels": {"ray_io_cluster": "a", **each["labels"]}, "exp_annotations": notes}]
+        expected.append({"eval_time": "59m", "alertname": each["alert"], "exp_alerts": fires})
+    test = {"interval": "1m", "input_series": series, "alert_rule_test": expected}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": [test]}))
+    done = subprocess.run(
+        [program("promtool"), "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

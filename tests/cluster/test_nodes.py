@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -181,10 +183,16 @@ RATES = [1e-3, 3e-3, 1e-2]
 
 @pytest.fixture
 def search(machines, corpus, tmp_path):
-    """Starts a search of three trials."""
-    fields = [field for field in training(corpus, tmp_path / "out") if "num_workers" not in field]
-    space = f"search_space.optimization.learning_rate={{choice: {RATES}}}"
-    return lambda: machines.start("tune", *fields, space, "sampler=grid", "scheduler=none")
+    """Starts a search of three trials, of so many workers each; one trains in the trial's own process."""
+
+    def start(workers):
+        fields = [field for field in training(corpus, tmp_path / "out") if "num_workers" not in field]
+        space = f"search_space.optimization.learning_rate={{choice: {RATES}}}"
+        return machines.start(
+            "tune", *fields, f"resources.num_workers={workers}", space, "sampler=grid", "scheduler=none"
+        )
+
+    return start
 
 
 def assert_all_trials_finished(output):
@@ -194,12 +202,11 @@ def assert_all_trials_finished(output):
     assert all(list(map(int, trial["scores_mm"])) == list(range(1, EPOCHS + 1)) for trial in trials)
 
 
-@pytest.mark.slow
 def test_a_search_loses_a_node(machines, search, tmp_path):
     lost = machines.join(num_cpus=1)
     machines.join(num_cpus=1)
-    job = search()
-    wait_for(job, lambda: storage.list_folder(f"{tmp_path}/out/trials/001/checkpoints"))
+    job = search(workers=1)
+    wait_for(job, lambda: lost.processes("TrainingTrial") and list(tmp_path.glob("out/trials/*/checkpoints/*/*.json")))
     machines.leave(lost)
     finish(job)
     assert_all_trials_finished(tmp_path / "out")
@@ -207,12 +214,12 @@ def test_a_search_loses_a_node(machines, search, tmp_path):
 
 def test_a_search_loses_its_only_node_while_workers_start_and_goes_on_on_another(machines, search, tmp_path):
     """What the lost trial had reserved for its workers must not stay reserved on the new one."""
-    lost = machines.join(num_cpus=1)
-    job = search()
+    lost = machines.join(num_cpus=2)
+    job = search(workers=2)
     wait_for(job, lambda: lost.processes("RayTrainWorker") and lost.processes("TrainController"))
     machines.leave(lost)
     assert not checkpoints(tmp_path / "out/trials/001")
-    machines.join(num_cpus=1)
+    machines.join(num_cpus=2)
     finish(job)
     assert_all_trials_finished(tmp_path / "out")
 
@@ -245,3 +252,26 @@ def test_a_poisoned_video_in_every_position(embedded_ray, videos, tmp_path):
         assert f"{position}b.mp4" in str(failed)
         assert sum(len(table) for table in tracks.values()) == len(names) - 1
         assert set(clips.values()) == {1}
+
+
+ASK = """
+import json
+from pipelines.mlflow_runs.system_metrics import MachineSampler
+from pipelines.ray_cluster import session
+from pipelines.ray_cluster.machines import OtherMachines
+machines = OtherMachines(MachineSampler)
+assert machines.samples() == {}, "nobody is asked before a job uses the cluster"
+session.connect()
+print(json.dumps(machines.samples()))
+"""
+
+
+def test_each_machine_says_how_busy_it_is(machines):
+    machines.join(num_cpus=1)
+    environment = {**os.environ, "RAY_ADDRESS": machines.address, "PYTHONPATH": str(Path(__file__).parents[2])}
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert asked.returncode == 0, asked.stderr
+    (sample,) = json.loads(asked.stdout.splitlines()[-1]).values()
+    assert sample.keys() >= {"cpu_utilization_percentage", "system_memory_usage_percentage"}

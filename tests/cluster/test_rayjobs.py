@@ -4,21 +4,22 @@ import copy
 import importlib
 import inspect
 import shlex
-from pathlib import Path
 
+import kubernetes_validate
 import pytest
-import yaml
-from jsonschema import Draft202012Validator, ValidationError
-from manifests import CLUSTER, KUBERAY, OVERLAYS, ROOT, containers, pod_templates, quantity, rayjob
+from jsonschema import ValidationError
+from kuberay_rules import VERSIONS, broken_rules, schema
+from manifests import CLUSTER, COMPONENTS, KUBERAY, OVERLAYS, ROOT, build, containers, pod_templates, quantity, rayjob
 
 from jobs.command_line.arguments import read_config
 from jobs.command_line.job_list import job_names
 from schemas.job_config import JobConfig
 
 FOLDERS = {name: KUBERAY / "overlays" / name for name in OVERLAYS} | {"kind": CLUSTER / "kind"}
-SCHEMA = Draft202012Validator(yaml.safe_load(Path(__file__).with_name("rayjob_crd.yaml").read_text()))
+OF_JOBS = [component for component in COMPONENTS if component.name != "quota"]
 # Where the image keeps the code.
 IMAGE_ROOT = "/raylift/"
+KUBERNETES = "1.34"
 
 
 @pytest.fixture(params=FOLDERS, scope="module")
@@ -31,20 +32,47 @@ def job(overlay):
     return rayjob(FOLDERS[overlay])
 
 
-def test_kuberay_knows_every_field(job):
-    SCHEMA.validate(job)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_kuberay_knows_every_field(job, version):
+    schema("RayJob", version).validate(job)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("component", OF_JOBS, ids=lambda folder: folder.name)
+def test_kuberay_takes_jobs_with_components(component, version):
+    for name in ("label", "register"):
+        job = rayjob(FOLDERS[name], component)
+        schema("RayJob", version).validate(job)
+        assert broken_rules(job) == []
+        for template in pod_templates(job):
+            require_template(template)
+
+
+def test_kuberays_controllers_take_the_job(job):
+    assert broken_rules(job) == []
+
+
+def test_kubernetes_takes_the_pods(job):
+    for template in pod_templates(job):
+        require_template(template)
+
+
+def require_template(template):
+    """Check a pod template as strictly as an API server does for `kubectl apply --validate=strict`."""
+    metadata = {"name": "checked", "namespace": "raylift"}
+    document = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": metadata, "template": template}
+    kubernetes_validate.validate(document, KUBERNETES, strict=True)
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
         ("spec.shutdownAfterJobFinish", True, "shutdownAfterJobFinish"),
-        ("spec.ttlSecondsAfterFinished", "600", "not of type 'integer'"),
-        ("spec.shutdownAfterJobFinishes", False, "True was expected"),
-        ("spec.rayClusterSpec.autoscalerOptions.version", "v3", "'v3' is not one of"),
-        ("spec.rayClusterSpec.rayVersion", "2.60", "does not match"),
+        ("spec.preRunningDeadlineSeconds", "600", "not of type 'integer'"),
+        ("spec.submitterConfig.backofLimit", 0, "backofLimit"),
+        ("spec.rayClusterSpec.enableInTreeAutoscaler", True, "enableInTreeAutoscaler"),
         ("spec.rayClusterSpec.headGroupSpec.rayStartParams", {"num-cpus": 0}, "not of type 'string'"),
-        ("spec.rayClusterSpec.headGroupSpec.template.spec.hostNetwork", True, "hostNetwork"),
+        ("spec.rayClusterSpec.headGroupSpec.template.spec.hostNetworks", True, "hostNetworks"),
     ],
 )
 def test_the_schema_is_strict(path, value, message):
@@ -55,18 +83,57 @@ def test_the_schema_is_strict(path, value, message):
         holder = holder[part]
     holder[last] = value
     with pytest.raises(ValidationError, match=message):
-        SCHEMA.validate(job)
+        schema("RayJob", VERSIONS[-1]).validate(job)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shutdownAfterJobFinishes": True}, "exclude each other"),
+        ({"suspend": True}, "needs shutdownAfterJobFinishes"),
+        ({"ttlSecondsAfterFinished": 60}, "needs shutdownAfterJobFinishes"),
+    ],
+)
+def test_the_rules_of_controllers_are_seen_when_broken(change, message):
+    job = rayjob(FOLDERS["label"])
+    job["spec"] |= change
+    assert any(message in rule for rule in broken_rules(job))
 
 
 def test_a_cluster_is_private_made_for_the_job_and_gone_after_it(job):
     spec, cluster = job["spec"], job["spec"]["rayClusterSpec"]
-    assert spec["shutdownAfterJobFinishes"]
-    assert spec["ttlSecondsAfterFinished"] > 0
-    assert spec["backoffLimit"] > 0
+    rules = [(rule["policy"], *rule["condition"].values()) for rule in spec["deletionStrategy"]["deletionRules"]]
+    for end in ("SUCCEEDED", "FAILED"):
+        assert ("DeleteWorkers", end, 0) in rules, "no GPU idles after the end"
+        assert ("DeleteCluster", end, 600) in rules
     assert cluster["authOptions"] == {"mode": "token"}
-    assert cluster["enableInTreeAutoscaling"]
-    assert cluster["autoscalerOptions"]["version"] == "v2"
+    assert "enableInTreeAutoscaling" not in cluster
     assert cluster["headGroupSpec"].get("serviceType", "ClusterIP") == "ClusterIP"
+
+
+def test_a_lost_head_ends_the_submitter_and_the_job_is_retried(job):
+    spec = job["spec"]
+    assert spec["submitterConfig"]["backoffLimit"] == 0
+    assert spec["backoffLimit"] > 0
+    for template in (spec["submitterPodTemplate"], spec["rayClusterSpec"]["headGroupSpec"]["template"]):
+        assert template["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"] == "true"
+        assert template["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
+        affinity = template["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        (term,) = affinity["nodeSelectorTerms"]
+        assert {rule["operator"] for rule in term["matchExpressions"]} == {"NotIn"}
+
+
+def test_the_driver_knows_what_it_may_expect(job):
+    groups = job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    has = {"CPU": 0.0, "GPU": 0.0}
+    for group in groups:
+        limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
+        has["CPU"] += group["replicas"] * quantity(limits["cpu"])
+        has["GPU"] += group["replicas"] * quantity(limits.get("nvidia.com/gpu", "0"))
+    (head,) = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"]
+    told = {variable["name"]: variable["value"] for variable in head["env"]}
+    assert {kind: float(told.get(f"RAYLIFT_EXPECTED_{kind}S", 0)) for kind in has} == has
+    assert told["RAYLIFT_SUBMITTED"] == "1"
 
 
 def test_the_head_does_no_work(job):
@@ -88,7 +155,7 @@ def test_groups_begin_at_the_size_that_the_job_will_fill(job, overlay):
         }[overlay]
     )
     for group in groups.values():
-        assert group["minReplicas"] == 0 <= group["replicas"] == group["maxReplicas"]
+        assert group["minReplicas"] == group["replicas"] == group["maxReplicas"], "no autoscaler, and what Kueue wants"
         gpus = quantity(group["template"]["spec"]["containers"][0]["resources"]["limits"].get("nvidia.com/gpu", "0"))
         assert gpus == (1 if group["groupName"] == "gpu" else 0)
         if not gpus:
@@ -124,13 +191,71 @@ def test_pods_may_do_nothing_but_compute(job):
         assert pod["securityContext"]["runAsNonRoot"]
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert pod["restartPolicy"] == "Never"
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     locked = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     assert all(container["securityContext"] == locked for container in containers(job))
-    assert job["spec"]["rayClusterSpec"]["autoscalerOptions"]["securityContext"] == locked
-    # Only the head, whose autoscaler asks Kubernetes for nodes, holds a token for it.
-    workers = job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
-    for template in (job["spec"]["submitterPodTemplate"], *(group["template"] for group in workers)):
-        assert template["spec"]["automountServiceAccountToken"] is False
+    # No pod asks Kubernetes for anything.
+    assert all(template["spec"]["automountServiceAccountToken"] is False for template in pod_templates(job))
+
+
+def test_an_autoscaler_alone_holds_a_token():
+    job = rayjob(FOLDERS["label"], KUBERAY / "components" / "elastic")
+    cluster = job["spec"]["rayClusterSpec"]
+    locked = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert cluster["autoscalerOptions"]["securityContext"] == locked
+    assert cluster["headGroupSpec"]["template"]["spec"]["automountServiceAccountToken"] is True
+    for group in cluster["workerGroupSpecs"]:
+        assert group["template"]["spec"]["automountServiceAccountToken"] is False
+        assert group["minReplicas"] == group["replicas"] < group["maxReplicas"]
+
+
+def test_a_worker_fits_a_node_with_what_its_node_keeps():
+    """Kubelet's reserve as GKE and EKS publish it, and 0.3 CPUs and 0.5 GiB for the pods of every node."""
+    gib = 2**30
+
+    def gke(gib_of_node):
+        steps = [(4, 0.25), (4, 0.2), (8, 0.1), (112, 0.06)]
+        kept = 0.1  # what eviction begins at
+        for size, share in steps:
+            kept += min(size, max(gib_of_node, 0)) * share
+            gib_of_node -= size
+        return kept
+
+    nodes = {"cpu": (16, 32), "gpu": (8, 32)}
+    for group in rayjob(FOLDERS["label"])["spec"]["rayClusterSpec"]["workerGroupSpecs"]:
+        cpus, memory = nodes[group["groupName"]]
+        (container,) = group["template"]["spec"]["containers"]
+        asked = container["resources"]["requests"]
+        eks = (255 + 11 * 58 + 100) / 1024  # up to 58 pods on machines of this size
+        assert quantity(asked["memory"]) / gib <= memory - max(gke(memory), eks) - 0.5
+        assert quantity(asked["cpu"]) <= cpus - 0.15 - 0.3
+        assert quantity(asked["ephemeral-storage"]) <= 0.85 * 150 * gib, "of a disk of 150 GiB"
+        kept = [volume["emptyDir"] for volume in group["template"]["spec"]["volumes"]]
+        on_disk = sum(quantity(each["sizeLimit"]) for each in kept if each.get("medium") != "Memory")
+        assert on_disk <= quantity(asked["ephemeral-storage"])
+
+
+def test_the_quick_start_fits_the_machine_that_the_guide_names():
+    # Of Kubernetes itself on kind: etcd, API server, controllers, scheduler, 2 of DNS, network; and KubeRay's operator.
+    cpus, memory = 0.1 + 0.25 + 0.2 + 0.1 + 2 * 0.1 + 0.1 + 0.1, (100 + 2 * 70 + 50 + 512) * 2**20
+    for resource in build(CLUSTER / "kind"):
+        for group in _with_copies(resource):
+            for container in containers(group):
+                cpus += quantity(container["resources"]["requests"]["cpu"])
+                memory += quantity(container["resources"]["requests"]["memory"])
+    assert "4 CPUs and 12 GiB" in (ROOT / "docs" / "cluster.md").read_text()
+    assert cpus <= 4
+    assert memory <= 11 * 2**30, "the rest is the machine's own"
+
+
+def _with_copies(resource):
+    """The parts of a resource that hold containers, each as often as it runs."""
+    if resource["kind"] != "RayJob":
+        # A copy of the database is made at night.
+        return [] if resource["kind"] == "CronJob" else [resource]
+    spec = resource["spec"]
+    groups = [group for group in spec["rayClusterSpec"]["workerGroupSpecs"] for _ in range(group["replicas"])]
+    return [spec["submitterPodTemplate"], spec["rayClusterSpec"]["headGroupSpec"], *groups]
 
 
 def test_the_command_is_one_that_the_job_takes(job, overlay):

@@ -2,6 +2,9 @@
 
 import os
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -11,14 +14,50 @@ from schemas.errors import UserError
 
 @pytest.fixture
 def listening():
-    """host:port of something that answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"127.0.0.1:{server.getsockname()[1]}"
+    """Listens, and says something to whoever connects; yields host:port."""
+
+    @contextmanager
+    def listen(answer: bytes):
+        def serve(server: socket.socket) -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(100)
+                        connection.sendall(answer)
+
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            threading.Thread(target=serve, args=(server,), daemon=True).start()
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+
+    return listen
 
 
 def test_a_cluster_that_answers_is_taken(listening):
-    for address in (listening, f"ray://{listening}", "auto", "local"):
-        require_cluster(address)
+    with listening(bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))) as place:
+        for address in (place, f"ray://{place}", "auto", "local"):
+            require_cluster(address)
+
+
+def test_gcs_is_known_by_its_first_answer():
+    grpc = pytest.importorskip("grpc")
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    require_cluster(f"127.0.0.1:{port}")
+    server.stop(None)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"-ERR unknown command\r\n"])
+def test_something_else_that_listens_is_one_line(listening, answer):
+    with listening(answer) as place, pytest.raises(UserError, match="something else than a cluster listens there"):
+        require_cluster(place)
+
+
+def test_somebody_who_listens_and_says_nothing_is_given_up(monkeypatch):
+    monkeypatch.setattr("pipelines.ray_cluster.surroundings.ANSWER_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(UserError, match="no answer in time"):
+        require_cluster(f"127.0.0.1:{server.getsockname()[1]}")
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,11 @@ def started(**resources) -> Any:
 
 @pytest.mark.ray
 def test_a_process_without_room_is_told_and_one_with_room_is_not(embedded_ray, caplog):
+    # Starting its process may take longer than the watch waits, so it is placed before.
     fits = started(num_cpus=0.1)
-    with caplog.at_level(logging.WARNING), told_if_nothing_fits("nothing", after_s=0.4):
-        assert ray.get(fits.answer.remote()) == 1
+    assert ray.get(fits.answer.remote()) == 1
+    with caplog.at_level(logging.WARNING), told_if_nothing_fits("nothing", after_s=0.4) as watch:
+        watch.wait(1)
     assert not caplog.messages
     waits = started(num_gpus=8)
     assert "asks for (8 GPUs): 1 machine, the largest with 2 CPUs and 1 GPUs; free now" in told("8 GPUs", caplog)

@@ -1,0 +1,1 @@
+"""Kubernetes: jobs as KubeRay's RayJobs, composed here, and kubectl, which applies them."""

@@ -1,0 +1,58 @@
+"""The machines of the cluster that this process uses, besides its own."""
+
+import logging
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+log = logging.getLogger(__name__)
+# Longest wait for all machines; those that are late have no sample this time.
+_LONGEST_WAIT_S = 10.0
+
+
+class OtherMachines:
+    """An actor on each machine of the cluster but this one; it takes no CPU of those that jobs ask for.
+
+    Machines may come and go. Nothing is started while this process uses no cluster.
+
+    Args:
+        make: Class of the actors; its `sample` is called.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._actors: dict[str, Any] = {}
+
+    def samples(self) -> dict[str, Any]:
+        """What `sample` returns on each machine, by the machine's name."""
+        # A job that has not imported Ray uses no cluster.
+        ray = sys.modules.get("ray")
+        if ray is None or not ray.is_initialized():
+            return {}
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        own = ray.get_runtime_context().get_node_id()
+        alive = {node["NodeID"]: _name(node) for node in ray.nodes() if node["Alive"] and node["NodeID"] != own}
+        self._actors = {node: actor for node, actor in self._actors.items() if node in alive}
+        for node in alive.keys() - self._actors.keys():
+            place = NodeAffinitySchedulingStrategy(node, soft=False)
+            actor = ray.remote(self._make)
+            self._actors[node] = actor.options(num_cpus=0, scheduling_strategy=place).remote()
+        asked = {actor.sample.remote(): node for node, actor in self._actors.items()}
+        ready = ray.wait([*asked], num_returns=len(asked), timeout=_LONGEST_WAIT_S)[0] if asked else []
+        found: dict[str, Any] = {}
+        for reference in ready:
+            node = asked[reference]
+            try:
+                found[alive[node]] = ray.get(reference)
+            except ray.exceptions.RayError as error:  # the machine has gone meanwhile
+                log.debug("no sample of %s: %s", alive[node], error)
+                del self._actors[node]
+        return found
+
+
+def _name(node: dict[str, Any]) -> str:
+    """The machine's name as a part of a metric's, and enough of its id to tell machines of one name apart."""
+    name = node.get("NodeManagerHostname") or node["NodeManagerAddress"]
+    return f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}_{node['NodeID'][:6]}"
