@@ -1,1 +1,1 @@
-"""Floors 1 and 2: what is done. Importing it imports neither Ray nor MLflow."""
+"""Everything that jobs do: floors 1 and 2 of docs/architecture.md. Importing it imports neither Ray nor MLflow."""

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from schemas.earlier_versions import values_if_absent
 from schemas.errors import UserError
-from schemas.job_config import defaults
 
 DETECTORS: Mapping[str, str] = MappingProxyType(
     {
@@ -102,18 +102,25 @@ def config_class(table: Mapping[str, str], name: str) -> Any:
         UserError: No such name, module or class.
     """
     target = _target(table, name)
-    return _import(OPTIONS[target]) if target in OPTIONS else _import(target).Config
+    if target in OPTIONS:
+        return _import(OPTIONS[target])
+    options = getattr(_import(target), "Config", None)
+    if options is None:
+        raise UserError(
+            f"plug-in {target!r} has no class Config with its options; give it one, as docs/extending.md says"
+        )
+    return options
 
 
-def default_options(table: Mapping[str, str], name: str, field: str) -> dict[str, Any]:
-    """The defaults of a plug-in's options, by dotted path.
+def options_if_absent(table: Mapping[str, str], name: str, field: str) -> dict[str, Any]:
+    """What the options of a plug-in count as in an output that does not say, by dotted path (`values_if_absent`).
 
     Args:
         table: The table.
         name: The plug-in.
         field: The field that names it, such as "detector".
     """
-    return defaults(config_class(table, name), f"{field}.")
+    return values_if_absent(config_class(table, name), f"{field}.")
 
 
 def _target(table: Mapping[str, str], name: str) -> str:
@@ -129,6 +136,11 @@ def _target(table: Mapping[str, str], name: str) -> str:
 def _import(target: str) -> Any:
     """Import a class; a module that the user names may lie in the working directory, where Ray's workers look too."""
     module, _, attribute = target.partition(":")
+    if not module or not attribute or module.startswith(".") or "/" in module:
+        raise UserError(
+            f"plug-in {target!r} is no package.module:Class; for a class Mine in det.py of the working directory give "
+            "det:Mine"
+        )
     if not module.startswith("pipelines.") and (here := os.getcwd()) not in sys.path:
         sys.path.append(here)
     try:

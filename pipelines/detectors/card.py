@@ -1,6 +1,7 @@
 """Files of keypoint networks trained by this project: a card that describes the network, and its weights."""
 
 import io
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from schemas import __version__
 from schemas.errors import UserError
 
 FORMAT = "raylift.detector/1"
+# Entry of a card's lineage: hashes of the annotations' files that it was trained on, as a JSON list.
+ANNOTATIONS = "annotations"
 
 
 class DetectorCard(BaseModel):
@@ -42,6 +45,11 @@ class DetectorCard(BaseModel):
 
     lineage: dict[str, str] = {}
     """Origin of the network: run, digests of data, the checkpoint that its training started from."""
+
+    @property
+    def annotations(self) -> list[str]:
+        """SHA-256 of the annotations' files that it was trained on; empty if unknown."""
+        return json.loads(self.lineage.get(ANNOTATIONS, "[]"))
 
 
 def save_detector(uri: str, network: torch.nn.Module, card: DetectorCard) -> None:

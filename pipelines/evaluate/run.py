@@ -32,6 +32,7 @@ class EvaluateJob:
         config: The config; its `model` is the name that results have for the lifter.
         model: The lifter, on the CPU.
         card: Its card.
+        sha256: Hash of its file.
         tracks: The tracks to score on.
         output: Folder (URI) of the results.
         device: Where the lifter computes.
@@ -40,6 +41,7 @@ class EvaluateJob:
     config: EvaluateConfig
     model: LiftingModel
     card: LifterCard
+    sha256: str
     tracks: Sequence[TrackInfo]
     output: str
     device: torch.device
@@ -61,7 +63,7 @@ def prepare(config: EvaluateConfig) -> EvaluateJob:
     config = config.model_copy(update={"model": fetched.name})
     model, card = load_lifter(fetched.file, config.trust, fetched.sha256)
     tracks = choose_tracks(config, card)
-    return EvaluateJob(config, model, card, tracks, output_folder(config), choose_device(config.device))
+    return EvaluateJob(config, model, card, fetched.sha256, tracks, output_folder(config), choose_device(config.device))
 
 
 def execute(job: EvaluateJob, watch: Watch) -> dict[str, Any]:

@@ -220,7 +220,7 @@ def _settings(name: str, options: JobConfig, source: PoseSource, table: Mapping[
     contents = {option: _contents(option, uris) for option, uris in source.inputs().items()}
     values = options.model_dump(mode="json", exclude={"check"}) | contents
     named = {"source": name} | {f"source.{option}": value for option, value in values.items()}
-    return Settings(named, registry.default_options(table, name, "source"))
+    return Settings(named, registry.options_if_absent(table, name, "source"))
 
 
 def _contents(option: str, uris: Sequence[str]) -> str:

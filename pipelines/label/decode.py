@@ -1,4 +1,4 @@
-"""decode, 1:1: read the frames of each planned clip, scaled while decoding; or an error."""
+"""The stage decode: each row of a planned clip gets its frames, scaled while decoding, or an error."""
 
 import time
 from collections.abc import Collection, Iterator

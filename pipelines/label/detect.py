@@ -1,4 +1,4 @@
-"""detect, 1:1: find the people in the frames of each clip; the frames are dropped here."""
+"""The stage detect: each row of a decoded clip gets the people in its frames, which are dropped here."""
 
 import time
 from collections.abc import Iterator

@@ -66,4 +66,4 @@ def detection_settings(config: LabelConfig) -> Settings:
         "decode.max_side": config.decode.max_side,
         "decode.clip_mb": config.decode.clip_mb,
     }
-    return Settings(values, registry.default_options(registry.DETECTORS, config.detector.name, "detector"))
+    return Settings(values, registry.options_if_absent(registry.DETECTORS, config.detector.name, "detector"))

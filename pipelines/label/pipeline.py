@@ -75,7 +75,12 @@ def size_pools(config: WorkersConfig, capacity: Capacity) -> tuple[Pool, Pool | 
 
 
 def clips_per_run(videos: int, decoders: Pool) -> int:
-    """Number of consecutive clips that each decoding process takes at a time."""
+    """Number of consecutive clips that each decoding process takes at a time.
+
+    With fewer videos than processes, several of these work on one video, and each has its own decoder.
+    """
+    if videos < decoders.size:
+        return 1
     return min(MAX_CLIPS_PER_RUN, max(MIN_CLIPS_PER_RUN, videos // (VIDEOS_PER_CLIP_OF_RUN * decoders.size)))
 
 

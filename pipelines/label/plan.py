@@ -1,4 +1,4 @@
-"""plan, 1:N: probe a video and cut it into clips, without those that the output holds already."""
+"""The stage plan: probes a video and cuts it into clips, a row each, without those that the output holds already."""
 
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -14,6 +14,7 @@ from pipelines.video.errors import reason_of
 from pipelines.video.fetch import fetch_video
 from pipelines.video.info import VideoInfo
 from pipelines.video.isolated import IsolatedReader
+from pipelines.video.remote_versions import version_now
 from schemas.cameras import WrongCamera
 from schemas.configs.label import DecodeConfig
 from schemas.errors import RunFailed
@@ -38,9 +39,11 @@ class PlanClips:
             source = VideoSource.model_validate_json(row["source"])
             done = set(row["done"] or ())
             try:
+                # Before the file is fetched: if it is replaced meanwhile, the next job sees that it has changed.
+                version = source.version or self._remote_version(source.uri)
                 path = fetch_video(source.uri, int(self._config.cache_gb * 1e9), self._hosts)
                 info = self._reader.probe(path)
-                version = local_version(path) if storage.is_local(source.uri) else source.version
+                version = local_version(path) if storage.is_local(source.uri) else version
                 planned = plan_clips(source, info, self._config, version)
                 clips = _table(planned, done, started)
             except RunFailed as error:
@@ -52,6 +55,9 @@ class PlanClips:
                 clips = _table([failed], set(), started)
                 log_failure("label", "plan", source.uri, reason, clip_id=failed["clip_id"])
             yield clips
+
+    def _remote_version(self, uri: str) -> str | None:
+        return None if storage.is_local(uri) else version_now(uri, self._hosts)
 
 
 def _table(clips: Sequence[dict[str, Any]], done: Collection[int], started: float) -> pa.Table:

@@ -17,7 +17,7 @@ from pipelines.label.ledger import Ledger, read_ledger, retire_errors, retire_vi
 from pipelines.label.link_shards import LinkShard, plan_link_shards, remove_outdated
 from pipelines.label.video_files import LeftOut
 from pipelines.label.video_sources import find_videos
-from pipelines.label.video_versions import changed_videos, gone_videos
+from pipelines.label.video_versions import ask_remote, changed_videos, gone_videos
 from pipelines.ray_cluster import session
 from schemas.configs.label import LabelConfig
 from schemas.formats.videos import VideoSource
@@ -33,7 +33,7 @@ class Work:
         videos: The videos that are not finished.
         unlinked: The link shards whose tracks are missing or outdated, as far as known before detecting.
         retired: Addresses of the labeled videos that are other files now, or are gone and shall be dropped.
-        gone: Addresses of the labeled videos that are no input, and are no longer where they were.
+        gone: Addresses of the labeled videos that are no longer where they were.
     """
 
     ledger: Ledger
@@ -74,10 +74,12 @@ def survey(job: Job) -> Work:
         storage.remove_leftovers(folder)
     ledger = read_ledger(job.detections, job.settings)
     shares = ledger.shares([source.uri for source in job.sources])
-    changed = set(changed_videos(job.sources, ledger))
-    unfinished = [s for s, share in zip(job.sources, shares, strict=True) if share < 1 or s.uri in changed]
-    gone = gone_videos(job.sources, ledger)
+    remote = ask_remote(job.sources, ledger, job.hosts)
+    changed = set(changed_videos(job.sources, ledger, remote))
+    gone = gone_videos(job.sources, ledger, remote)
     retired = [*sorted(changed), *(gone if job.config.gone == "drop" else ())]
+    again = set(retired)
+    unfinished = [s for s, share in zip(job.sources, shares, strict=True) if share < 1 or s.uri in again]
     return Work(ledger, unfinished, _unlinked(job, _link_shards(job, ledger)), retired, gone)
 
 

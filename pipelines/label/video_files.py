@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from pipelines.io import storage
 from pipelines.video.numbered import numbered_groups
+from pipelines.video.remote_pictures import listed_version, version_of
 from schemas.errors import UserError
 
 VIDEO_SUFFIXES = (
@@ -58,15 +59,15 @@ def videos_in(folder: str, output: str | None, left_out: LeftOut, fps: float | N
         folder: Its address.
         output: Path of the job's output on the same file system, whose files are no input; None if it lies elsewhere.
         left_out: Takes what is not a video.
-        fps: The rate of numbered pictures on this machine; None: they are left out.
+        fps: The rate of numbered pictures; None: they are left out.
     """
     fs, path = storage.filesystem(folder)
     local = storage.is_local(folder)
     files = _local_files(path, output, left_out) if local else _remote_files(fs, path, output, left_out)
     videos: dict[str, str | None] = {}
-    if local and fps is not None:
-        patterns, rest = take_pictures((file for file, _ in files), fps)
-        videos, files = dict.fromkeys(patterns), [(file, None) for file in rest]
+    if fps is not None:
+        videos, rest = take_pictures(dict(files), fps)
+        files = iter(rest.items())
     for file, version in files:
         name = file.rpartition("/")[2]
         ending = os.path.splitext(name)[1].lower()
@@ -79,27 +80,19 @@ def videos_in(folder: str, output: str | None, left_out: LeftOut, fps: float | N
     return videos
 
 
-def listed_version(entry: Mapping[str, Any]) -> str | None:
-    """The version of an object, from its entry in a listing; None if that does not say."""
-    tag = next(
-        (entry[name] for name in ("ETag", "etag", "md5Hash", "LastModified", "updated") if entry.get(name)), None
-    )
-    return None if tag is None else f"{entry.get('size')}-{tag}"
-
-
-def take_pictures(paths: Iterable[str], fps: float | None) -> tuple[list[str], list[str]]:
-    """Local numbered pictures as videos: the addresses of their patterns, and the paths that are no part of any.
+def take_pictures(
+    versions: Mapping[str, str | None], fps: float | None
+) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Numbered pictures as videos: addresses of patterns with versions, and the files that are no part of any.
 
     Args:
-        paths: Files.
+        versions: Files, with what listings say of their versions.
         fps: The rate that pictures were taken at; None if it is not known.
     """
-    paths = list(paths)
-    if fps is None:
-        return [], paths
-    groups = numbered_groups((path for path in paths if is_picture(path)), fps)
-    taken = {str(path) for group in groups for _, path in group.found()}
-    return [group.address for group in groups], [path for path in paths if path not in taken]
+    rest, patterns = dict(versions), dict[str, str | None]()
+    for pattern, paths in [] if fps is None else numbered_groups(filter(is_picture, versions), fps):
+        patterns[pattern.address] = version_of({path: rest.pop(path) for path in paths})
+    return patterns, rest
 
 
 def is_picture(path: str) -> bool:
@@ -117,8 +110,8 @@ def no_pictures(entry: str, paths: Iterable[str]) -> None:
     if pictures:
         ending = os.path.splitext(pictures[0])[1]
         raise UserError(
-            f"videos={entry}: names pictures ({ending}), not videos; numbered pictures on this machine are one video "
-            "if a pattern or their folder names them and their rate is given: videos=imgs/%05d.jpg fps=30"
+            f"videos={entry}: names pictures ({ending}), not videos; numbered pictures of a folder are one video if "
+            "a pattern or their folder names them and their rate is given: videos=imgs/%05d.jpg fps=30"
         )
 
 

@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from pipelines.io import storage
 from pipelines.label import video_manifest
 from pipelines.label.video_files import VIDEO_SUFFIXES, LeftOut, is_picture, no_pictures, take_pictures, videos_in
 from pipelines.video.numbered import NumberedPictures
+from pipelines.video.remote_pictures import NOT_LISTED, listed_version, listing, lists_files, version_of
 from schemas.errors import UserError
 from schemas.formats.videos import VideoSource
+
+# Kinds of addresses that may begin with a path.
+_WITHOUT_HOST = ("file", "memory", "hdfs")
 
 
 def find_videos(
@@ -49,6 +54,9 @@ def find_videos(
 def _expand(entry: str, output: str | None, left_out: LeftOut, fps: float | None) -> Iterator[VideoSource]:
     if not entry:
         raise UserError("videos: is empty; give a file, a folder, a glob, a URI or a manifest (.csv, .tsv, .parquet)")
+    scheme, separator, rest = entry.partition("://")
+    if separator and scheme not in _WITHOUT_HOST and (not rest.strip("/") or rest.startswith(("*", "/"))):
+        raise UserError(f"videos={entry}: names no bucket or host; write it out, such as {scheme}://name/folder")
     if entry.lower().endswith(video_manifest.SUFFIXES):
         for source in video_manifest.read_manifest(entry):
             yield source.model_copy(update={"uri": _with_rate(source.uri, fps)})
@@ -65,13 +73,18 @@ def _matches(
     # The name of an existing file may look like a pattern, and a signed link has a question mark.
     if any(mark in entry for mark in "*?[") and not fs.exists(path):
         written = re.split(r"[*?[]", path, maxsplit=1)[0].count("/")
-        found = [str(p) for p in fs.glob(path) if fs.isfile(p) and not _is_hidden(str(p), written)]
-        found = [p for p in found if own is None or not p.startswith(f"{own}/")]
-        patterns, rest = take_pictures(found, fps if storage.is_local(entry) else None)
+        entries = cast(Mapping[str, Mapping[str, Any]], fs.glob(path, detail=True))
+        found = {
+            str(p): None if storage.is_local(entry) else listed_version(facts)
+            for p, facts in entries.items()
+            if (facts["type"] == "file" or fs.isfile(p)) and not _is_hidden(str(p), written)
+        }
+        found = {p: version for p, version in found.items() if own is None or not p.startswith(f"{own}/")}
+        patterns, rest = take_pictures(found, fps)
         no_pictures(entry, rest)
         if not found:
             raise UserError(f"videos={entry}: nothing matches; check the pattern (quoted from the shell?)")
-        return dict.fromkeys([*patterns, *rest])
+        return patterns | rest
     if fs.isdir(path):
         matches = videos_in(entry, own, left_out, fps)
         if not matches:
@@ -79,19 +92,35 @@ def _matches(
             raise UserError(f"videos={entry}: the folder holds no videos ({', '.join(VIDEO_SUFFIXES[:6])}, …)")
         return matches
     if fs.exists(path):
-        return {path: None}
-    pattern = NumberedPictures.of_pattern(path, fps) if fps and storage.is_local(entry) else None
+        return {path: listed_version(fs.info(path)) if lists_files(fs) else None}
+    pattern = NumberedPictures.of_pattern(path, fps) if fps else None
     if pattern is None:
         no_pictures(entry, [entry] if "%" in entry else [])
         raise UserError(f"videos={entry}: there is no such file or folder")
-    if not pattern.found():
+    return {pattern.address: _version_of_pictures(fs, pattern, entry)}
+
+
+def _version_of_pictures(fs: storage.FileSystem, pattern: NumberedPictures, entry: str) -> str | None:
+    """The version of the pictures of a pattern; None where the files themselves say it.
+
+    Raises:
+        UserError: There are none.
+    """
+    local = storage.is_local(entry)
+    if not local and not lists_files(fs):
+        raise UserError(f"videos={entry}: {NOT_LISTED}")
+    try:
+        found = {} if local else listing(fs, pattern)
+    except OSError:  # there is no such folder
+        found = {}
+    if not found and not (local and pattern.found()):
         raise UserError(f"videos={entry}: no picture has a name of this pattern; check the number of digits")
-    return {pattern.address: None}
+    return version_of({path: listed_version(facts) for path, facts in found.items()}) if found else None
 
 
 def _with_rate(uri: str, fps: float | None) -> str:
     """The address of a manifest's video; numbered pictures get their rate."""
-    if fps is None or not is_picture(uri) or not storage.is_local(uri):
+    if fps is None or not is_picture(uri):
         return uri
     pattern = NumberedPictures.of_pattern(uri, fps)
     return uri if pattern is None else pattern.address

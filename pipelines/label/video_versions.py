@@ -1,22 +1,28 @@
 """Tells whether a video is still the file that was labeled, or another one of the same name.
 
 The version of a local file is its size, the time of its last change and a hash of parts of it: where the time differs,
-the hash tells a file that was only touched or copied from one that was replaced. The version of an object in a store is
-what the store's listing says.
+the hash tells a file that was only touched or copied from one that was replaced. The version of a remote file is what
+its store or web server says.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from pipelines.io import storage
 from pipelines.label.ledger import Ledger
 from pipelines.video.numbered import NumberedPictures, is_there
+from pipelines.video.remote_versions import GONE, versions_now
 from schemas.formats.videos import VideoSource
 
 # The beginning, middle and end of a file, so many bytes each. Another recording or encoding differs in all three.
 _PART_BYTES = 1 << 16
+# Videos that one thread asks the file system for, one after the other: of millions, each is too little for a task.
+_TOGETHER = 100
+
+_Video = TypeVar("_Video")
 
 
 def local_version(path: Path) -> str:
@@ -29,35 +35,81 @@ def local_version(path: Path) -> str:
     return f"{size}-{time}-{_hash(path)}"
 
 
-def changed_videos(sources: Sequence[VideoSource], ledger: Ledger) -> list[str]:
-    """The videos that are not what they were when they were labeled; of those that lack a version nothing is known."""
+def ask_remote(sources: Sequence[VideoSource], ledger: Ledger, hosts: Collection[str]) -> dict[str, str | None]:
+    """What stores and web servers say of labeled videos now: the version, `GONE`, or None where they do not say.
+
+    They are asked for what no listing of the inputs has said: videos that a manifest names or that lie on a web server,
+    and those that are no input any more.
+
+    Args:
+        sources: The inputs of the job.
+        ledger: What its output holds.
+        hosts: As `storage.filesystem` takes them.
+    """
+    known = {source.uri: source.version for source in sources if source.version is not None}
+    labeled = ledger.videos["video"].to_pylist()
+    asked = [uri for uri in labeled if uri not in known and not storage.is_local(uri)]
+    return known | (versions_now(asked, hosts) if asked else {})
+
+
+def changed_videos(
+    sources: Sequence[VideoSource], ledger: Ledger, remote: Mapping[str, str | None] | None = None
+) -> list[str]:
+    """The videos that are not what they were when they were labeled; of those that lack a version nothing is known.
+
+    Args:
+        sources: The inputs of the job.
+        ledger: What its output holds.
+        remote: The versions of remote videos now.
+    """
     places = ledger.places([source.uri for source in sources])
     stored = ledger.videos["version"].to_pylist()
-    known = [(source, stored[place]) for source, place in zip(sources, places, strict=True) if place >= 0]
-    known = [(source, version) for source, version in known if version is not None]
+    known = [(source.uri, stored[place]) for source, place in zip(sources, places, strict=True) if place >= 0]
+    known = [(uri, version, (remote or {}).get(uri)) for uri, version in known if version is not None]
+    return [uri for uri, *_ in _those(known, lambda video: _has_changed(*video))]
+
+
+def gone_videos(
+    sources: Sequence[VideoSource], ledger: Ledger, remote: Mapping[str, str | None] | None = None
+) -> list[str]:
+    """The labeled videos that lie no longer where they were.
+
+    Inputs are among them that are labeled whole, as those of a manifest may be: of others the job says that they cannot
+    be read.
+
+    Args:
+        sources: The inputs of the job.
+        ledger: What its output holds.
+        remote: The versions of remote videos now.
+    """
+    uris = [source.uri for source in sources]
+    read = {uri for uri, share in zip(uris, ledger.shares(uris), strict=True) if share < 1}
+    others = [uri for uri in ledger.videos["video"].to_pylist() if uri not in read]
+    return _those(others, lambda uri: _is_gone(uri, (remote or {}).get(uri)))
+
+
+def _those(videos: Sequence[_Video], is_one: Callable[[_Video], bool]) -> list[_Video]:
+    """The videos of which something is true that the file system must be asked for."""
+    parts = [videos[start : start + _TOGETHER] for start in range(0, len(videos), _TOGETHER)]
     with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
-        changed = pool.map(lambda pair: _has_changed(*pair), known)
-        return [source.uri for (source, _), other in zip(known, changed, strict=True) if other]
+        return [video for found in pool.map(lambda part: list(filter(is_one, part)), parts) for video in found]
 
 
-def gone_videos(sources: Sequence[VideoSource], ledger: Ledger) -> list[str]:
-    """The labeled videos that are no input of this job and lie no longer where they were, on this machine."""
-    present = {source.uri for source in sources}
-    others = [uri for uri in ledger.videos["video"].to_pylist() if uri not in present]
-    return [uri for uri in others if storage.is_local(uri) and not is_there(uri)]
+def _is_gone(uri: str, now: str | None) -> bool:
+    return not is_there(uri) if storage.is_local(uri) else now == GONE
 
 
-def _has_changed(source: VideoSource, stored: str) -> bool:
-    if not storage.is_local(source.uri):
-        return source.version not in (None, stored)
+def _has_changed(uri: str, stored: str, now: str | None) -> bool:
+    if not storage.is_local(uri):
+        return now not in (None, GONE, stored)
     size, time, content = stored.split("-")
     try:
-        size_now, time_now = map(str, _size_and_time(Path(source.uri)))
+        size_now, time_now = map(str, _size_and_time(Path(uri)))
         if (size_now, time_now) == (size, time):
             return False
-        return size_now != size or _hash(Path(source.uri)) != content
+        return size_now != size or _hash(Path(uri)) != content
     except OSError:
-        return False  # Whoever reads it says why it cannot be read.
+        return False  # it is gone, or whoever reads it says why it cannot be read
 
 
 def _files(path: Path) -> list[Path]:

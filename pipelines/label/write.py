@@ -1,4 +1,4 @@
-"""write, N:1: one file per batch of clips, named by the hash of its clip ids; failed clips in a file of their own."""
+"""The stage write: a batch of clips becomes one file, named by the hash of its clip ids; failed clips get another."""
 
 import time
 from collections.abc import Mapping

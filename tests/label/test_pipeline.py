@@ -253,7 +253,7 @@ def test_the_default_fills_the_machine():
     assert decoders.size == 24
 
 
-@pytest.mark.parametrize(("videos", "run"), [(1, 2), (8, 2), (32, 4), (10_000, 8)])
+@pytest.mark.parametrize(("videos", "run"), [(1, 1), (2, 2), (8, 2), (32, 4), (10_000, 8)])
 def test_with_few_videos_runs_of_clips_are_short(videos, run):
     """At the end of a corpus the processes wait for the last run."""
     assert clips_per_run(videos, Pool(2, 1.0)) == run

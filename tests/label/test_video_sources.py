@@ -57,6 +57,9 @@ def test_a_remote_address_keeps_its_protocol():
         ("missing.csv", "the manifest cannot be read"),
         ("nowhere://x", "addresses of this kind cannot be opened"),
         ("", "is empty; give a file"),
+        ("s3://", r"videos=s3://: names no bucket or host; write it out, such as s3://name/folder"),
+        ("s3://*", "names no bucket or host"),
+        ("https://*", "names no bucket or host"),
     ],
 )
 def test_inputs_that_are_not_there(tmp_path, monkeypatch, entry, message):
@@ -195,7 +198,7 @@ def test_pictures_of_a_manifest_get_the_rate(pictures):
     [
         ("imgs/%05d.jpg", "no picture has a name of this pattern; check the number of digits"),
         ("clips", "fps=30: is the rate of numbered pictures .* names none; leave it out"),
-        ("memory://frames", "numbered pictures on this machine"),
+        ("memory://frames", "numbered pictures of a folder are one video"),
         ("imgs/cover*.jpg", r"names pictures \(.jpg\), not videos"),
     ],
 )

@@ -4,12 +4,14 @@ import os
 import shutil
 from pathlib import Path
 
+import fsspec
 import pytest
 from label.detection_samples import SETTINGS, clip, sources, write_shard
 
 from pipelines.label.ledger import Ledger, read_ledger, retire_videos
 from pipelines.label.link_shards import plan_link_shards
-from pipelines.label.video_versions import changed_videos, gone_videos, local_version
+from pipelines.label.video_versions import ask_remote, changed_videos, gone_videos, local_version
+from pipelines.video.remote_versions import version_now
 from schemas.formats.videos import VideoSource
 
 
@@ -67,7 +69,22 @@ def test_an_object_has_changed_if_its_store_says_so(tmp_path):
     write_shard(tmp_path, [clip("memory://b/x.mp4", 0, 1, version="5-tag")])
     ledger = held(tmp_path)
     for version, changed in (("5-tag", []), ("5-other", ["memory://b/x.mp4"]), (None, [])):
-        assert changed_videos([VideoSource(uri="memory://b/x.mp4", version=version)], ledger) == changed
+        source = VideoSource(uri="memory://b/x.mp4", version=version)
+        remote = {} if version is None else ask_remote([source], ledger, ())
+        assert changed_videos([source], ledger, remote) == changed
+
+
+def test_a_remote_film_that_a_manifest_names_is_asked_for(tmp_path):
+    memory = fsspec.filesystem("memory")
+    memory.pipe({f"/asked/{name}.mp4": b"x" for name in ("same", "other")})
+    [same, other] = (version_now(f"memory:///asked/{name}.mp4", ()) for name in ("same", "other"))
+    rows = [clip(f"memory:///asked/{name}.mp4", 0, 1, version=v) for name, v in (("same", same), ("other", other))]
+    write_shard(tmp_path, [*rows, clip("memory:///asked/removed.mp4", 0, 1, version="5-tag")])
+    memory.pipe("/asked/other.mp4", b"replaced")
+    named, ledger = sources(*(row["video"] for row in rows)), held(tmp_path)
+    remote = ask_remote(named, ledger, ())
+    assert changed_videos(named, ledger, remote) == ["memory:///asked/other.mp4"]
+    assert gone_videos(named, ledger, remote) == ["memory:///asked/removed.mp4"]
 
 
 def test_labels_of_earlier_versions_count_as_those_of_the_present_files(output, tmp_path):
@@ -98,4 +115,6 @@ def test_videos_that_are_no_longer_there_are_gone(output):
     assert gone_videos([], held(output)) == []
     (output.parent / "a.mp4").rename(output.parent / "renamed.mp4")
     assert gone_videos(inputs(output)[1:], held(output)) == [str(output.parent / "a.mp4")]
-    assert gone_videos(inputs(output), held(output)) == [], "an input says itself that it cannot be read"
+    assert gone_videos(inputs(output), held(output)) == [str(output.parent / "a.mp4")], "also one that a manifest names"
+    write_shard(output.parent / "part", [clip(str(output.parent / "a.mp4"), 0, 2)])
+    assert gone_videos(inputs(output), held(output.parent / "part")) == [], "the job says that it cannot be read"

@@ -96,7 +96,7 @@ def _facts(report: Mapping[str, Any]) -> dict[str, object]:
         "Error": ERROR_NAMES[report["metric"]],
         "Sampler": report["sampler"],
         "Scheduler": report["scheduler"],
-        "Time in trials": _time(sum(trial["seconds"] for trial in report["trials"])),
+        "Time in trials": str(timedelta(seconds=round(sum(trial["seconds"] for trial in report["trials"])))),
     }
 
 
@@ -168,14 +168,25 @@ def _axis(path: str, dimension: Dimension, trials: Sequence[Trial]) -> dict[str,
     }
 
 
+def importances(report: Mapping[str, Any]) -> dict[str, float]:
+    """How much each parameter decides which finished trials are good, by its short name; empty if that is unknown."""
+    space = {path: read_dimension(given) for path, given in report["search_space"].items()}
+    study = _comparable(space, [trial for trial in report["trials"] if not trial.get("repeats")])
+    return {} if study is None else optuna.importance.get_param_importances(study)
+
+
+def _comparable(space: Space, trials: Sequence[Trial]) -> optuna.Study | None:
+    """The finished trials, by which parameters are compared; None if they are too few or too much alike."""
+    finished = [trial for trial in trials if trial["state"] == "finished"]
+    # With one parameter, or with equal errors, there is nothing to compare.
+    alike = len(space) < 2 or len({trial["error_mm"] for trial in finished}) < 2
+    return None if alike or len(finished) < _FEWEST_FOR_IMPORTANCE else _study(space, finished)
+
+
 def _importance(space: Space, trials: Sequence[Trial]) -> list[str]:
     """How much each parameter decides which finished trials are good, by PED-ANOVA."""
-    finished = [trial for trial in trials if trial["state"] == "finished"]
-    errors = {trial["error_mm"] for trial in finished}
-    # With one parameter, or with equal errors, there is nothing to compare.
-    if len(space) < 2 or len(finished) < _FEWEST_FOR_IMPORTANCE or len(errors) < 2:
+    if (study := _comparable(space, trials)) is None:
         return []
-    study = _study(space, finished)
     drawn = optuna_plots.plot_param_importances(study)
     caption = "How much each decides whether a finished trial is a good one."
     bars = _optuna_chart("importance", drawn, "Importance of each parameter", ("share", ""))
@@ -286,7 +297,3 @@ def _row(space: Space, trial: Trial) -> list[object]:
 
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _time(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))

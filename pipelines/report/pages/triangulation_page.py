@@ -23,7 +23,10 @@ def triangulation_page(session: Mapping[str, Any]) -> str:
         chart(
             "residuals",
             [_curve(number, one, session["step_s"]) for number, one in enumerate(session["people"], start=1)],
-            {"xaxis": {"title": "time, s"}, "yaxis": {"title": "median residual, px", "rangemode": "tozero"}},
+            {
+                "xaxis": {"title": {"text": "time, s"}},
+                "yaxis": {"title": {"text": "median residual, px"}, "rangemode": "tozero"},
+            },
             label="Distance of the keypoints from the projected joints over time",
         )
     )

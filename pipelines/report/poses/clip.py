@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -35,14 +36,26 @@ class Reader(Protocol):
 
 
 def pictures(reader: Reader, first: int, stop: int) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"] | None]]:
-    """(number, image) of frames [first, stop); a damaged frame repeats the image before it, or is None without one."""
+    """(number, image) of frames [first, stop); a damaged frame repeats the image before it, or is None without one.
+
+    The next frames are decoded while the caller works on the ones before.
+    """
     latest = None
-    for start in range(first, stop, _RUN_FRAMES):
-        run = reader.read(start, min(start + _RUN_FRAMES, stop))
-        decoded = dict(zip(run.indices.tolist(), run.images, strict=True))
-        for number in range(start, min(start + _RUN_FRAMES, stop)):
-            latest = decoded.get(number, latest)
-            yield number, latest
+    starts = range(first, stop, _RUN_FRAMES)
+    with ThreadPoolExecutor(1, "decode-ahead") as ahead:
+
+        def request(start: int) -> Future[Frames]:
+            return ahead.submit(reader.read, start, min(start + _RUN_FRAMES, stop))
+
+        coming = request(first) if starts else None
+        for start in starts:
+            assert coming is not None
+            run = coming.result()
+            coming = request(start + _RUN_FRAMES) if start + _RUN_FRAMES < stop else None
+            decoded = dict(zip(run.indices.tolist(), run.images, strict=True))
+            for number in range(start, min(start + _RUN_FRAMES, stop)):
+                latest = decoded.get(number, latest)
+                yield number, latest
 
 
 def even(image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:

@@ -1,9 +1,10 @@
 """A scene as an MP4, a GIF or a picture: the video with 2D skeletons beside the 3D ones, and their quality below.
 
-Frames are decoded a few at a time, drawn and encoded immediately, so memory does not grow with the video's length.
+Frames are decoded a few at a time, drawn and encoded immediately, so memory does not grow with the video's length. Of a
+GIF all frames are kept until its palette is chosen; it has some seconds at most.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,6 @@ from pipelines.video.gif import write_gif
 _ENCODER = {"preset": "veryfast", "crf": "23", "bf": "0"}
 # Frame rate of a scene with a single frame.
 _FALLBACK_FPS = 30.0
-_PALETTE_SAMPLES = 12
 
 
 def render_mp4(
@@ -93,12 +93,8 @@ def render_gif(
     # The first frame of each interval of 1 / fps; the 0.05 tolerates rounded timestamps.
     intervals = np.floor(since_s[since_s < seconds] * fps + 0.05)
     numbers = np.flatnonzero(np.diff(intervals, prepend=-1))
-    sampled = numbers[np.unique(np.linspace(0, len(numbers) - 1, _PALETTE_SAMPLES).astype(int))]
-    samples = [image for _, image in film.frames(sampled.tolist())]
-
-    def drawn() -> Iterator[np.ndarray]:
-        for _, image in film.frames(numbers.tolist()):
-            yield image
-            on_frame()
-
-    write_gif(path, drawn(), since_s[numbers].tolist(), samples)
+    images = []
+    for _, image in film.frames(numbers.tolist()):
+        images.append(image)
+        on_frame()
+    write_gif(path, images, since_s[numbers].tolist())

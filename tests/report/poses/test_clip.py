@@ -1,3 +1,4 @@
+import threading
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ import numpy as np
 
 from pipelines.report.poses.clip import encode_clip, pictures
 from pipelines.video.encode import VideoWriter
+from pipelines.video.frames import Frames
 from pipelines.video.probe import probe
 from pipelines.video.reader import VideoReader
 
@@ -42,3 +44,19 @@ def test_damaged_frames_repeat_the_frame_before(tmp_path: Path, make_video: Any)
         frames = list(pictures(reader, 0, 40))
     assert [number for number, _ in frames] == list(range(40))
     assert all(image is not None for _, image in frames)
+
+
+def test_the_next_frames_are_decoded_while_the_caller_works_on_the_ones_before(tmp_path: Path, make_video: Any) -> None:
+    begun: dict[int, threading.Event] = {start: threading.Event() for start in (0, 16, 32)}
+    with VideoReader(make_video(tmp_path / "v.mp4", frames=40)) as reader:
+
+        class Observed:
+            def read(self, start: int, stop: int) -> Frames:
+                begun[start].set()
+                return reader.read(start, stop)
+
+        frames = pictures(Observed(), 0, 40)
+        assert next(frames)[0] == 0
+        assert begun[16].wait(60), "frames 16 to 31 are requested before frame 1"
+        assert not begun[32].is_set(), "one request at a time bounds memory"
+        assert [number for number, _ in frames] == list(range(1, 40))
