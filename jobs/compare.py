@@ -52,7 +52,8 @@ def _compare(config: CompareConfig, tracks: str, console: Terminal, started: flo
         console.rule(f"{number}. Train and score: {variant.replace('_', '-')}", align="left")
         folder = storage.join(config.output, variant)
         shared = {name: getattr(config, name) for name in TrainingConfig.model_fields}
-        train.main(TrainConfig(labeled=tracks, unlabeled=unlabeled, output=folder, **shared))
+        given = {"labeled": tracks, "unlabeled": unlabeled, "weights": config.weights, "output": folder}
+        train.main(TrainConfig(**given, **shared))
         scores[variant] = _score(config, tracks, folder)
     comparison = compose(scores, time.monotonic() - started)
     json_documents.write(storage.join(config.output, "comparison.json"), comparison)

@@ -23,6 +23,7 @@ from pipelines.evaluate import run
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.report.pages.evaluation_page import evaluation_page
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.keypoint_track import KeypointTrack
@@ -38,6 +39,8 @@ COLUMNS = {
     "PCK": ("pck_150mm", ".1f"),
     "AUC": ("auc_150mm", ".1f"),
 }
+# What the averages of a report are called in MLflow: over actions, over all frames, and of tracks without labels.
+GROUPS = {"average": "test", "overall": "all_frames", "unlabeled": "unlabeled"}
 LEGEND = "P1 MPJPE, P2 P-MPJPE, P3 N-MPJPE: mm; MPJVE: mm per frame; PCK and AUC within 150 mm: %"
 # Rows of the table; with averages, joints and notes this fills a screen.
 MOST_ROWS = 18
@@ -47,13 +50,20 @@ def main(config: EvaluateConfig) -> int:
     """Score, write `metrics.json` and a page, print a summary."""
     job = run.prepare(config)
     with storage.sole_writer(job.output), runs.record("evaluate", job.config) as record:
-        record.log_tracks(TrackSet("testing", job.config.data, job.tracks))
+        track_set = TrackSet("testing", job.config.data, job.tracks)
+        record.log_tracks(track_set)
         with progress_bar(job.tracks) as watch:
             report = run.execute(job, watch)
-        log(record, report)
+        log(record, report, ModelFile.of(job.config.model, job.sha256, job.card), track_set)
         keep_page(partial(evaluation_page, report), job.output, "evaluation.html", record)
     show(report, job.metrics_file)
     return 0
+
+
+def scores_of(report: Mapping[str, Any], track_set: TrackSet) -> list[Scores]:
+    """The averages of a report, as the page of the lifter's model shows them."""
+    given = ((group, report[name]["metrics"]) for name, group in GROUPS.items() if report[name] is not None)
+    return [Scores(runs.by_path({group: metrics}), track_set) for group, metrics in given]
 
 
 @contextmanager
@@ -71,11 +81,14 @@ def progress_bar(tracks: Sequence[TrackInfo]) -> Iterator[Callable[[Iterable[Key
         yield watch
 
 
-def log(record: runs.Run, report: Mapping[str, Any]) -> None:
-    """Log in MLflow: averages as `average.mpjpe_mm`, actions as `action.Walking.mpjpe_mm`, the report as a file."""
-    for name in ("average", "overall", "unlabeled"):
+def log(record: runs.Run, report: Mapping[str, Any], model: ModelFile, track_set: TrackSet) -> None:
+    """Log in MLflow: averages as `test/mpjpe_mm`, also of the model; actions and joints; the report as a file."""
+    scores = scores_of(report, track_set)
+    record.log_scores(model, scores)
+    for name, group in GROUPS.items():
         if report[name] is not None:
-            record.log_metrics({name: report[name]["metrics"] | {"per_joint_mm": report[name]["per_joint_mm"]}})
+            joints = report[name]["per_joint_mm"].items()
+            record.log_metrics({f"{group}_joints": {f"{joint}_mm": value for joint, value in joints}})
     # One by one, since MLflow takes at most 1,000 metrics at a time; it allows only some characters in names.
     actions = list(action_rows(report["tables"]))
     for label, mean in actions:

@@ -1,6 +1,7 @@
 """Download a detector's weights ahead of time, for container images and for machines without network access.
 
 python -m jobs.fetch_weights blazepose [into=weights/]
+python -m jobs.fetch_weights vitpose into=s3://bucket/weights
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
@@ -8,9 +9,12 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("fetch_weights"))
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from pipelines import registry
+from pipelines.io import storage
 from pipelines.io.secrets import shown
 from schemas.configs.fetch_weights import FetchWeightsConfig
 from schemas.errors import UserError
@@ -21,6 +25,21 @@ def main(config: FetchWeightsConfig) -> int:
     detector = registry.load(registry.DETECTORS, config.detector)
     if not hasattr(detector, "fetch_weights"):
         raise UserError(f"detector={config.detector}: has no weights to download; give detector.weights=… to the job")
-    folder = detector.fetch_weights(Path(config.into) if config.into else None)
+    if config.into and not storage.is_local(config.into):
+        folder = _fetch_to_store(detector, config.into)
+    else:
+        folder = detector.fetch_weights(Path(config.into) if config.into else None)
     print(shown(f"{config.detector}: weights are in {folder}"))
     return 0
+
+
+def _fetch_to_store(detector: Any, into: str) -> str:
+    """Download to this machine and copy the files to a bucket, from which all machines of a cluster read them."""
+    with tempfile.TemporaryDirectory(prefix="raylift-weights-") as made:
+        detector.fetch_weights(Path(made))
+        for file in sorted(Path(made).rglob("*")):
+            parts = file.relative_to(made).parts
+            # Hidden files are locks, and what huggingface_hub notes about a download.
+            if file.is_file() and not any(part.startswith(".") for part in parts):
+                storage.write_bytes(storage.join(into, *parts), file.read_bytes())
+    return into

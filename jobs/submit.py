@@ -2,6 +2,7 @@
 
 python -m jobs.submit label recipe.yaml videos=s3://bucket/clips output=s3://bucket/out address=http://head:8265
 python -m jobs.submit status|logs|stop ID, python -m jobs.submit list
+python -m jobs.submit label … kubernetes=- image=registry/raylift:0.1.0 cpu_workers=4 prints a RayJob of KubeRay
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
@@ -9,43 +10,36 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("submit"))
 
-import getpass
 import os
-import secrets
-import shlex
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
-from jobs.command_line import durability
-from jobs.command_line.arguments import merge_arguments, read_config
-from jobs.command_line.job_list import config_class
+from jobs.command_line.orders import compose, compose_for_kubernetes
 from pipelines.io.secrets import printable, redact, shown
+from pipelines.kubernetes.kubectl import Kubectl
+from pipelines.kubernetes.rayjob import compose_rayjob, scheduled
 from pipelines.ray_cluster import sent_files
-from pipelines.ray_cluster.submitted_jobs import JOB_KEY, USER_KEY, Order, SubmittedJob
-from schemas import __version__
+from pipelines.ray_cluster.submitted_jobs import SubmittedJob
 from schemas.configs.submit import SubmitConfig
 from schemas.errors import UserError
-from schemas.job_config import flatten
-from schemas.typed_text import write as write_text
 
 if TYPE_CHECKING:
     from pipelines.ray_cluster.job_client import JobServer
 
-# Environment variables with the addresses of MLflow servers, which are passed on to the job.
-SERVERS = (durability.TRACKING, "MLFLOW_REGISTRY_URI")
 LISTED = 30
 
 
 def main(config: SubmitConfig) -> int:
     """Perform one action; when following a job, returns its exit code."""
     if config.action == "submit":
-        return submit(config)
+        return submit_to_kubernetes(config) if config.kubernetes else submit(config)
     server, console = _connect(config), Console(highlight=False, soft_wrap=True, markup=False)
     if config.action == "list":
         show_list(console, server.jobs())
@@ -71,6 +65,7 @@ def submit(config: SubmitConfig) -> int:
         files = sent_files.files_to_send(Path(folder), order.includes, order.excludes)
         print(f"sends {shown(sent_files.size_of(Path(folder), files))}", file=sys.stderr)
     server = _connect(config)
+    assert not isinstance(server, Kubectl)
     with sent_files.staged(order) as sent:
         server.submit(sent)
     print(f"submitted {order.id} to {server.address}")
@@ -80,41 +75,29 @@ def submit(config: SubmitConfig) -> int:
     return 0
 
 
-def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
-    """The job as it is submitted to the cluster.
-
-    Raises:
-        UserError: The job's command line is wrong, or would leave its results on the cluster.
-    """
-    assert config.job is not None
-    model = config_class(config.job)
-    values = flatten(merge_arguments(model, config.arguments))  # of the recipes too, which need not be there
-    # Checked here, so that the error appears at once and on this machine; the job would check the same later.
-    durability.require_durable_output(read_config(model, config.arguments, resolve=str))
-    command = [
-        "python",
-        "-m",
-        f"jobs.{config.job}",
-        *(f"{name}={write_text(name, value)}" for name, value in values.items()),
-    ]
-    _require_no_secrets(command)
-    runtime: dict[str, Any] = {"env_vars": _variables(config, environment)}
-    if folder := config.working_dir or _clone():
-        runtime["working_dir"] = folder
-    return Order(
-        id=f"{config.job.replace('_', '-')}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
-        entrypoint=shlex.join(command),
-        runtime_env=runtime,
-        metadata={JOB_KEY: config.job, "raylift.version": __version__, USER_KEY: getpass.getuser()},
-        cpus=config.cpus,
-        memory_bytes=None if config.memory_gb is None else int(config.memory_gb * 10**9),
-        resources={config.placed_on: 0.001} if config.placed_on else None,
-        includes=config.includes,
-        excludes=config.excludes,
-    )
+def submit_to_kubernetes(config: SubmitConfig) -> int:
+    """Print a RayJob, or create it and follow it."""
+    assert config.kubernetes is not None
+    order = compose_for_kubernetes(config, dict(os.environ))
+    job = compose_rayjob(order)
+    if config.schedule:
+        job = scheduled(job, order, config.schedule)
+    if config.kubernetes == "-":
+        print(yaml.safe_dump(job, sort_keys=False, width=120), end="")
+        return 0
+    server = _connect(config)
+    assert isinstance(server, Kubectl)
+    name = server.create(job)
+    print(f"submitted {name} to {config.kubernetes}")
+    if config.schedule:
+        return 0
+    if config.follow:
+        return follow(server, name)
+    tell_how_to_look(server, name)
+    return 0
 
 
-def follow(server: "JobServer", job_id: str) -> int:
+def follow(server: "JobServer | Kubectl", job_id: str) -> int:
     """Print a job's output until it ends; returns its exit code."""
     try:
         server.look_up(job_id)
@@ -139,10 +122,11 @@ def _plain(text: str) -> str:
     return printable(redact(text))
 
 
-def tell_how_to_look(server: "JobServer", job_id: str) -> None:
+def tell_how_to_look(server: "JobServer | Kubectl", job_id: str) -> None:
     """Print the commands that show or stop the job."""
     for action in ("logs", "status", "stop"):
-        print(f"  raylift submit {action} {job_id} address={server.address}")
+        place = f"kubernetes={server.context}" if isinstance(server, Kubectl) else f"address={server.address}"
+        print(f"  raylift submit {action} {job_id} {place}")
 
 
 def show(console: Console, job: SubmittedJob) -> None:
@@ -170,7 +154,11 @@ def show_list(console: Console, jobs: Sequence[SubmittedJob]) -> None:
         console.print(f"… and {len(jobs) - LISTED} older ones")
 
 
-def _connect(config: SubmitConfig) -> "JobServer":
+def _connect(config: SubmitConfig) -> "JobServer | Kubectl":
+    if config.kubernetes:
+        if config.kubernetes == "-":
+            raise UserError("kubernetes=-: only prints a job; give the context of kubectl")
+        return Kubectl(config.kubernetes, config.namespace)
     from pipelines.ray_cluster.job_client import JobServer  # here: it loads Ray, which a wrong command never needs
 
     return JobServer(config.address)
@@ -181,35 +169,3 @@ def _times(job: SubmittedJob) -> str:
         return "not begun"
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.began_at))
     return f"{began}, {(job.ended_at or time.time()) - job.began_at:,.0f} s"
-
-
-def _require_no_secrets(command: Sequence[str]) -> None:
-    for name, separator, value in (argument.partition("=") for argument in command):
-        if separator and redact(value) != value:
-            raise UserError(
-                f"{name}: holds a signed address or a password, which the cluster's dashboard would show; give it to "
-                "the cluster's nodes as a credential, or write the address into a manifest that they read"
-            )
-
-
-def _variables(config: SubmitConfig, environment: dict[str, str]) -> dict[str, str]:
-    """The environment variables of this machine that are passed on to the job."""
-    variables = {durability.SUBMITTED: "1"}
-    if missing := [name for name in config.env if name not in environment]:
-        raise UserError(f"env=[{', '.join(config.env)}]: {missing[0]} is not set here")
-    for name in SERVERS:
-        if uri := environment.get(name):
-            durability.require_durable_tracking(uri)
-            if redact(uri) != uri:
-                raise UserError(
-                    f"{name}: holds a password or a token, which the cluster's dashboard would show; unset it here and "
-                    "give it to the cluster's nodes"
-                )
-            variables[name] = uri
-    return variables | {name: environment[name] for name in config.env}
-
-
-def _clone() -> str | None:
-    """The folder of the clone that this program runs from; None if it is installed."""
-    root = Path(__file__).resolve().parents[1]
-    return str(root) if (root / "pyproject.toml").is_file() else None

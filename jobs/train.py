@@ -9,8 +9,9 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("train"))
 
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress
 
@@ -20,11 +21,16 @@ from jobs.command_line.training_display import TrainingDisplay, training_bars
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.ray_cluster import prometheus
 from pipelines.train import run
 from pipelines.training.reports import EpochReport
 from schemas.configs.train import TrainConfig
+from schemas.configs.tune import TuneConfig
 from schemas.frame_window import frames_read
+
+if TYPE_CHECKING:
+    from pipelines.train.plan import TrainingPlan  # it loads PyTorch
 
 
 def main(config: TrainConfig) -> int:
@@ -40,13 +46,13 @@ def main(config: TrainConfig) -> int:
 
         config = job.config
         with runs.record("train", config, work.run_id) as record, training_bars() as bars:
-            display = Display(bars, config.optimization.epochs, record)
+            display = Display(bars, config, record)
             if job.plan.short_tracks:
                 display.say(
                     f"{job.plan.short_tracks} tracks are shorter than the {job.plan.shape.window.inputs} frames that "
                     "the lifter reads: their first and last frames are repeated"
                 )
-            for track_set in track_sets(job):
+            for track_set in track_sets(job.config, job.plan):
                 record.log_tracks(track_set)
             if work.finished_epochs:
                 display.say(
@@ -58,13 +64,30 @@ def main(config: TrainConfig) -> int:
             record.log_json(report, "report.json")
             keep_page(partial(training_page, report, display.history), config.output, "training.html", record)
             record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
+            log_models(record, job, report, display.history)
     show(report)
     return 0
 
 
-def track_sets(job: run.TrainJob) -> list[TrackSet]:
-    """What the training reads, and what for."""
-    config, plan = job.config, job.plan
+def log_models(
+    record: runs.Run, job: run.TrainJob, report: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
+) -> None:
+    """Note the checkpoints that are kept, the best and the last, as models of the run, with their scores."""
+    from pipelines.lifters.checkpoint import read_card  # it loads PyTorch
+
+    validation = track_sets(job.config, job.plan)[1]
+    kept = {report["epochs"]: "last.pt", report["best_epoch"]: "best.pt"}  # they may be of one epoch
+    scored = {epoch["epoch"]: epoch["validation"] for epoch in history}
+    for epoch, name in sorted(kept.items()):
+        address = storage.join(job.config.output, name)
+        card, sha256 = read_card(address)
+        metrics = runs.by_path({"validation": scored.get(epoch, {})})
+        scores = Scores(metrics, validation, epoch) if metrics else None
+        record.log_model(ModelFile.of(address, sha256, card), epoch, scores)
+
+
+def track_sets(config: TrainConfig | TuneConfig, plan: "TrainingPlan") -> list[TrackSet]:
+    """What a training, or each of a search, reads, and what for."""
     return [
         TrackSet("training", config.labeled, plan.training),
         TrackSet("validation", config.labeled, plan.validation),
@@ -75,17 +98,19 @@ def track_sets(job: run.TrainJob) -> list[TrackSet]:
 class Display(TrainingDisplay):
     """Shows the progress, and logs each epoch in the MLflow run."""
 
-    def __init__(self, bars: Progress, epochs: int, record: runs.Run) -> None:
-        super().__init__(bars, epochs, record, unit="frames", first="starting workers")
+    def __init__(self, bars: Progress, config: TrainConfig, record: runs.Run) -> None:
+        super().__init__(bars, config.optimization.epochs, record, unit="frames", first="starting workers")
+        self._config = config
         # All epochs, including those of earlier runs of the training.
         self.history: list[dict[str, Any]] = []
 
     def epoch(self, report: EpochReport) -> None:
         """Print and log an epoch, unless an earlier run of the training has done so."""
         self.history.append(report.metrics())
-        if report.epoch <= self._logged:
+        config = self._config
+        compared = report.epoch > config.warmup_epochs
+        if not self.log(report, config.metric if compared else None, least=True, pose_weight=config.objective.pose):
             return
-        self._record.log_metrics(report.metrics(), step=report.epoch)
         prometheus.count_epoch("train", frames=report.count, seconds=report.seconds)
         terms = "  ".join(f"{name} {value:.4f}" for name, value in report.losses.items())
         held_out = {name: report.validation.get(f"{name}_mm") for name in ("mpjpe", "p_mpjpe", "n_mpjpe", "mpjve")}

@@ -63,9 +63,8 @@ class Display(TrainingDisplay):
 
     def epoch(self, report: EpochReport) -> None:
         """Print and log an epoch, unless an earlier run of the training has done so."""
-        if report.epoch <= self._logged:
+        if not self.log(report, "ap" if "ap" in report.validation else "pckh"):
             return
-        self._record.log_metrics(report.metrics(), step=report.epoch)
         prometheus.count_epoch("train_detector", people=report.count, seconds=report.seconds)
         self.say(
             f"epoch {report.epoch}/{self._epochs}  loss {report.losses['total']:.6f}  lr {report.learning_rate:.1e}  "

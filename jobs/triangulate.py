@@ -14,6 +14,7 @@ from jobs.command_line.progress import stage_bars
 from jobs.command_line.terminal import Terminal, files_in
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.datasets import TrackSet
 from pipelines.triangulate import run
 from schemas.configs.triangulate import TriangulateConfig
 
@@ -26,6 +27,8 @@ def main(config: TriangulateConfig) -> int:
         Terminal().print(f"triangulate: nothing to do: {config.output} holds all {len(job.sessions)} sessions")
         return 0
     with storage.sole_writer(config.output), runs.record("triangulate", config) as record:
+        tracks = [track for session in job.sessions for of_view in session.tracks.values() for track in of_view]
+        record.log_tracks(TrackSet("triangulating", config.tracks, tracks))
         with stage_bars(transient=True) as on_progress:
             report = run.execute(job, work, on_progress)
         record.log_report(report)

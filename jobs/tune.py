@@ -22,7 +22,9 @@ from rich.table import Table
 from jobs.command_line.arguments import plugin_config
 from jobs.command_line.pages import keep_page
 from jobs.command_line.progress import make_bars
+from jobs.command_line.search_log import TRIALS_SHOWN, log_search, value
 from jobs.command_line.terminal import Terminal, files_in
+from jobs.train import track_sets
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.ray_cluster import prometheus
@@ -38,8 +40,6 @@ from schemas.configs.search_space import short_names
 from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import TuneConfig, seconds
 
-# Trials of the final table; report.json and search.html have them all.
-TRIALS_SHOWN = 20
 # The page is drawn again when trials have ended, but not more often, as it takes up to a second.
 PAGE_INTERVAL_S = 60.0
 
@@ -60,9 +60,12 @@ def main(config: TuneConfig) -> int:
         tracking_server.connect()  # before Ray starts, because an unreachable server is reported in less time
         capacity = trial_capacity(config, job.trials)
         with runs.record("tune", config, work.run_id) as record, display(job, work) as listener:
+            for track_set in track_sets(config, job.plan) if job.plan else ():
+                record.log_tracks(track_set)
             report = run.execute(job, capacity, record, listener)
             keep_page(partial(search_page, report), config.output, "search.html", record)
-            run.require_finished_trial(config, report)
+            log_search(record, config, report)
+            search_report.require_finished_trial(config, report)
     show(report)
     return 0
 
@@ -188,11 +191,6 @@ def ending(trial: TrialRecord) -> str:
 def values(parameters: Mapping[str, Any]) -> str:
     """The values of a trial, in a line."""
     return "  ".join(f"{path}={value(given)}" for path, given in parameters.items())
-
-
-def value(given: Any) -> str:
-    """A value with as many digits as matter."""
-    return f"{given:.4g}" if isinstance(given, float) else str(given)
 
 
 def show(report: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from jobs.command_line.recipes import recipe_names, recipe_path
+from jobs.command_line.recipes import recipe_job, recipe_names, recipe_path
 from pipelines import registry
 from pipelines.io.addresses import absolute_path
 from schemas.configs.search_space import merge_spaces
@@ -49,7 +49,10 @@ def read_config(model: type[Config], arguments: Sequence[str], resolve: Resolve 
     try:
         config = build(model, values, plugin_config, resolve)
     except UserError as error:
-        raise UserError("\n".join([*mistakes, str(error)])) from error
+        lines = str(error).splitlines()
+        if _misses_a_recipe(arguments, mistakes):  # what it would have given is not known to be missing
+            lines = [line for line in lines if ": is required; give " not in line]
+        raise UserError("\n".join([*mistakes, *lines])) from error
     if mistakes:
         raise UserError("\n".join(mistakes))
     return config
@@ -81,13 +84,19 @@ def plugin_config(table: str, name: str) -> type[JobConfig]:
     return registry.config_class(TABLES[table], name)
 
 
+def _misses_a_recipe(arguments: Sequence[str], mistakes: Sequence[str]) -> bool:
+    """Whether one of the mistakes is that of a recipe which could not be read."""
+    recipes = [name for name in arguments if name.endswith(RECIPES) or name in recipe_names()]
+    return any(mistake.startswith(f"{recipe}: ") for mistake in mistakes for recipe in recipes)
+
+
 def _merge_all(model: type[JobConfig], arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Nested values, and a message for each argument that is neither a field nor a readable recipe."""
     values: dict[str, Any] = {}
     mistakes: list[str] = []
     for argument in sorted(arguments, key=lambda argument: _is_field(model, argument)):
         try:
-            given = _assignment(argument) if _is_field(model, argument) else _recipe(argument)
+            given = _assignment(argument) if _is_field(model, argument) else _recipe(argument, model)
             if isinstance(space := structure(given.get("search_space")), dict):
                 # A dimension replaces that of an earlier recipe as a whole, or two kinds of values would be mixed.
                 del given["search_space"]
@@ -120,9 +129,10 @@ def _assignment(argument: str) -> dict[str, Any]:
     return value
 
 
-def _recipe(argument: str) -> dict[str, Any]:
-    if argument in recipe_names():
-        argument = str(recipe_path(argument))
+def _recipe(argument: str, model: type[JobConfig]) -> dict[str, Any]:
+    installed = argument if argument in recipe_names() else None
+    if installed:
+        argument = str(recipe_path(installed))
     if not argument.endswith(RECIPES):
         near = difflib.get_close_matches(argument, recipe_names(), n=1)
         hint = f"; did you mean {near[0]}?" if near else "; --help lists the fields, `raylift recipes` the recipes"
@@ -139,6 +149,10 @@ def _recipe(argument: str) -> dict[str, Any]:
         raise UserError(f"{argument}: {error}") from error
     if not isinstance(values, dict):
         raise UserError(f"{argument}: a recipe holds fields with values, this one a {type(values).__name__}")
+    if installed and not values.keys() <= {field.alias or name for name, field in model.model_fields.items()}:
+        raise UserError(
+            f"{installed}: is a recipe of the job {recipe_job(installed)}; `raylift recipes` lists those of each job"
+        )
     return values
 
 

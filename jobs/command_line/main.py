@@ -4,7 +4,9 @@ Exit codes: 0 done; 1 the job ended with failures; 2 the command was wrong; 130 
 reader of the output closed it.
 """
 
+import difflib
 import importlib
+import io
 import logging
 import os
 import signal
@@ -29,7 +31,21 @@ from schemas.job_config import JobConfig
 
 def main() -> int:
     """Entry point of the console script."""
+    _replace_what_cannot_be_shown()
     names = job_names()
+    if len(sys.argv) > 1 and sys.argv[1] in names:
+        return run_job(sys.argv[1], sys.argv[2:])
+    try:
+        code = _tell(names)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever reads has seen enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _tell(names: Sequence[str]) -> int:
+    """What is said without running a job."""
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print("usage: raylift <job> [recipe ...] [field=value ...]\n       raylift recipes")
         print("\njobs (raylift <job> --help):")
@@ -43,10 +59,16 @@ def main() -> int:
         for name in recipe_names():
             print(f"{name:<26}{recipe_job(name):<19}{recipe_summary(name)}")
         return 0
-    if sys.argv[1] not in names:
-        print(f"raylift: there is no job {sys.argv[1]!r}; jobs: {', '.join(names)}", file=sys.stderr)
-        return 2
-    return run_job(sys.argv[1], sys.argv[2:])
+    if sys.argv[1] == "complete":
+        from jobs.command_line.completion import completions
+
+        line = os.environ.get("COMP_LINE", "")
+        print("\n".join(completions(line[: int(os.environ.get("COMP_POINT") or len(line))])))
+        return 0
+    near = difflib.get_close_matches(sys.argv[1], names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"jobs: {', '.join(names)}"
+    print(f"raylift: there is no job {sys.argv[1]!r}; {hint}", file=sys.stderr)
+    return 2
 
 
 def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +78,7 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
         name: The job.
         arguments: Its command line; those of this process if not given.
     """
+    _replace_what_cannot_be_shown()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     model = config_class(name)
     formatter = JsonFormatter() if json_requested() else logging.Formatter("%(levelname)s %(name)s: %(message)s")
@@ -67,6 +90,7 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
         if any(argument in ("-h", "--help") for argument in arguments):
             print(help_text(name, summary(name), model, arguments), flush=True)
             return 0
+        _require_working_directory()
         config = _read(name, model, arguments)
         _terminate_as_interrupted()
         # By name, because this process may have been started as `python -m jobs.<name>`: what the job defines must
@@ -93,6 +117,24 @@ def _print_traceback(kind: type[BaseException], error: BaseException, trace: Tra
     for text in traceback.format_exception(kind, error, trace):
         for line in redact(text).splitlines():
             print(printable(line), file=sys.stderr)
+
+
+def _replace_what_cannot_be_shown() -> None:
+    """Print ? for what the encoding of the output lacks, as ASCII lacks …, instead of failing."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.encoding.lower().startswith("utf"):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _require_working_directory() -> None:
+    """Relative addresses begin there, and so do Ray's processes.
+
+    Raises:
+        UserError: It was removed.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError(f"the working directory is not there: {error.strerror}; change to another (cd)") from error
 
 
 def _terminate_as_interrupted() -> None:

@@ -7,7 +7,7 @@ from rich.progress import Progress
 
 from jobs.command_line.progress import make_bars
 from pipelines.mlflow_runs import runs
-from pipelines.training.reports import StepReport
+from pipelines.training.reports import EpochReport, StepReport, grouped
 
 
 def training_bars() -> Progress:
@@ -28,10 +28,11 @@ class TrainingDisplay:
 
     def __init__(self, bars: Progress, epochs: int, record: runs.Run, *, unit: str, first: str) -> None:
         self._bars, self._epochs, self._record, self._unit = bars, epochs, record, unit
-        self._logged, self._restarts = record.last("epoch") or 0, -1
+        self._logged, self._restarts = record.last_epoch(), -1
         self._task = bars.add_task("", total=None, shown=first)
         # Time and number of the first step that this run reports, from which the remaining time follows.
         self._first: tuple[float, int] | None = None
+        self._best: float | None = None
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
@@ -54,6 +55,27 @@ class TrainingDisplay:
             description=f"epoch {report.epoch}/{self._epochs}",
             shown=f"{report.per_second:,.0f} {self._unit}/s{self._left(report)}",
         )
+
+    def log(self, report: EpochReport, selected: str | None, *, least: bool = False, **options: float) -> bool:
+        """Log an epoch in MLflow, unless an earlier run of the training has done so.
+
+        Args:
+            report: The epoch.
+            selected: The metric on held-out people by which the best epoch is chosen, which is marked; None: this epoch
+                is not among those that are compared.
+            least: Whether the least value is the best; else the largest is.
+            options: Those of `grouped`.
+
+        Returns:
+            Whether the epoch is a new one.
+        """
+        metrics, value = grouped(report.metrics(), **options), report.validation.get(selected or "")
+        if value is not None and (self._best is None or (value < self._best if least else value > self._best)):
+            self._best = metrics["validation"][f"best_{selected}"] = value
+        if report.epoch <= self._logged:
+            return False
+        self._record.log_metrics(metrics, step=report.epoch)
+        return True
 
     def _left(self, report: StepReport) -> str:
         """The remaining time at the speed of this run's steps so far."""

@@ -90,8 +90,8 @@ def test_the_job_is_an_mlflow_run(embedded_ray, command, tmp_path, capfd):
     assert run.data.tags["raylift.model_sha256"] == document["model"]["sha256"]
     assert (len(run.data.tags["raylift.data"]), run.data.tags["raylift.digest"]) == (32, document["digest"])
     assert run.data.metrics["frames"] == 103
-    assert run.data.metrics["run.frames_per_s"] > 0
-    name = "quality.reprojection_px.perspective.median"
+    assert run.data.metrics["run/frames_per_s"] > 0
+    name = "quality/reprojection_px/perspective/median"
     assert run.data.metrics[name] == pytest.approx(document["quality"]["reprojection_px.perspective"]["median"])
 
 
@@ -195,7 +195,8 @@ def test_no_tracks_are_an_honest_empty_result(embedded_ray, command, tmp_path, c
         (["model=nowhere.pt"], "lift: nowhere.pt: cannot be read: No such file or directory; give the path of a"),
         (
             ["export=[fbx]"],
-            "lift: export.0=fbx: input should be 'npz', 'bvh', 'angles', 'angles_parquet', 'trc', 'c3d' or 'glb'",
+            "lift: export.0=fbx: input should be 'npz', 'bvh', 'angles', 'angles_parquet', 'trc', 'c3d', 'glb' or "
+            "'openpose'",
         ),
         (["tracks=null", "video=nowhere.mp4"], "lift: video=nowhere.mp4: there is no such file or folder"),
         (

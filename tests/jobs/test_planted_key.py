@@ -6,6 +6,7 @@ from mlflow.artifacts import load_text
 from jobs.command_line import main
 from jobs.command_line.arguments import read_config
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.child_runs import begin_child
 from schemas.configs.label import LabelConfig
 
 KEY = "planted-key"
@@ -26,7 +27,7 @@ def test_mlflow_does_not_get_it():
         record.log_tags({"raylift.video": VIDEO})
         record.log_json({"failures": [{"video": VIDEO, "reason": f"{VIDEO}: gone"}]}, "report.json")
         record.log_page(f'<a href="{VIDEO}">', "report.html")
-        child = record.child("trial", {"videos": VIDEO}, {})
+        child = begin_child(record, "trial", {"videos": VIDEO}, {})
         child.end("FINISHED")
     client = mlflow.MlflowClient()
     kept = [client.get_run(run_id) for run_id in (record.run_id, child.run_id)]

@@ -141,14 +141,16 @@ def test_a_log_of_others_drives_no_terminal_and_tells_no_secret(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "begin with a job (compare, "),
+        ([], "begin with a job (align, compare, "),
         (["videos=x", "output=y"], "begin with a job"),
-        (["labl", "videos=x"], "there is no job 'labl' to submit; jobs: compare"),
+        (["labl", "videos=x"], "there is no job 'labl' to submit; jobs: align, compare, "),
         (["submit", "label"], "there is no job 'submit' to submit"),
         (["status"], "submit status: takes the id of one job"),
         (["list", "x"], "submit list: takes nothing more"),
         ([*LABEL, "follow=maybe"], "follow=maybe: "),
         ([*LABEL, "detector=blazepos"], "unknown plug-in 'blazepos'"),
+        ([*LABEL, "detector=./det.py:Mine"], "plug-in './det.py:Mine' is no package.module:Class; for a class Mine"),
+        ([*LABEL, "detector=:"], "plug-in ':' is no package.module:Class"),
         (["label", "videos=s3://b/c", "output=out"], "output=out: on a cluster a relative path vanishes with it"),
         ([*LABEL, "env=[NOT_SET_HERE]"], "env=[NOT_SET_HERE]: NOT_SET_HERE is not set here"),
         (["label", "missing.yaml"], "missing.yaml: the recipe cannot be read"),
@@ -164,6 +166,16 @@ def test_a_wrong_command_never_reaches_the_cluster(words, message):
 def test_a_file_of_this_machine_is_no_tracking_server(uri):
     with pytest.raises(UserError, match="on a cluster MLflow's file vanishes with it"):
         order(*LABEL, MLFLOW_TRACKING_URI=uri)
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:5000", "http://localhost:5000", "http://[::1]:5000"])
+def test_a_server_of_this_machine_is_none_of_a_cluster_elsewhere(uri):
+    with pytest.raises(UserError, match="which the cluster at http://head:8265 does not reach"):
+        order(*LABEL, "address=http://head:8265", MLFLOW_TRACKING_URI=uri)
+    with pytest.raises(UserError, match="is an address of this machine"):
+        order(*LABEL, MLFLOW_TRACKING_URI=uri, RAY_API_SERVER_ADDRESS="http://head:8265")
+    for here in (["address=http://127.0.0.1:8265"], []):
+        assert order(*LABEL, *here, MLFLOW_TRACKING_URI=uri).runtime_env["env_vars"]["MLFLOW_TRACKING_URI"] == uri
 
 
 def test_a_password_is_not_sent_where_a_dashboard_shows_it():
@@ -186,6 +198,9 @@ def test_a_submitted_job_writes_nothing_that_vanishes(monkeypatch, capfd):
 def test_an_address_that_is_none(capfd):
     assert main.run_job("submit", ["list", "address=head:8265"]) == 2
     assert "address=head:8265: is no job server; give http://head:8265" in capfd.readouterr().err
+    for broken in ("http://[::1", "http://head:99999"):
+        assert main.run_job("submit", ["list", f"address={broken}"]) == 2
+        assert f"address={broken}: is no address: " in capfd.readouterr().err
     assert main.run_job("submit", ["list", "address=http://127.0.0.1:9"]) == 1
     assert "address=http://127.0.0.1:9: no job server answers: " in capfd.readouterr().err
     assert SubmitConfig.model_fields["follow"].default is True

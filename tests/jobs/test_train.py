@@ -67,11 +67,13 @@ def test_the_output_is_a_lifter_and_a_report(undisturbed):
 
 
 def test_the_run_is_in_mlflow_epoch_by_epoch(undisturbed):
-    _, (run,) = undisturbed
+    output, (run,) = undisturbed
     assert run.info.status == "FINISHED"
     assert run.data.params["lifter.channels"] == "32"
-    assert run.data.metrics["epoch"] == EPOCHS
-    assert {"loss.total", "learning_rate", "frames_per_s", "validation.p_mpjpe_mm"} <= run.data.metrics.keys()
+    logged = run.data.metrics
+    assert {"train/loss_total", "train/learning_rate", "train/frames_per_s", "train/pose_mm"} <= logged.keys()
+    report = json.loads((output / "report.json").read_text())
+    assert logged["validation/best_mpjpe_mm"] == report["best_validation_mpjpe_mm"], "the warm-up does not count"
 
 
 def test_the_same_command_again_does_nothing(undisturbed, corpus, capsys):
@@ -116,7 +118,7 @@ def test_a_killed_job_goes_on_where_it_was(undisturbed, corpus, tmp_path):
     assert run_job("train", arguments(corpus, tmp_path / "out")) == 0
     assert same_weights(undisturbed[0], tmp_path / "out")
     (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
-    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss.total")
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "train/loss_total")
     assert [entry.step for entry in history] == list(range(1, EPOCHS + 1))
     assert run.info.status == "FINISHED"
     page = (tmp_path / "out" / "training.html").read_text()

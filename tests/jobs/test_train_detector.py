@@ -12,6 +12,7 @@ from running_jobs import Job, checkpoints, kill_once, same_weights
 
 from jobs.command_line.arguments import read_config
 from jobs.command_line.main import run_job
+from pipelines.detectors.card import ANNOTATIONS
 from pipelines.synthetic.studio import synthesize
 from pipelines.train_detector.fill_crop_cache import cut_people
 from pipelines.train_detector.run import prepare
@@ -60,7 +61,8 @@ def test_the_output_is_a_detector_and_a_report(undisturbed):
     loaded = load_hrnet(str(output / "best.pt"))
     assert loaded.card is not None
     assert (loaded.card.layout, loaded.card.channels, loaded.card.input_size) == ("h36m17", 2, "64x64")
-    assert loaded.card.lineage == {"run_id": run.info.run_id, "data": report["data"]}
+    lineage = {"run_id": run.info.run_id, "data": report["data"]}
+    assert loaded.card.lineage == lineage | {ANNOTATIONS: "[]"}, "rendered people have no files of annotations"
     assert report["people"] == {"training": 4, "validation": 2}
     assert (report["epochs"], report["selected_by"], report["unreadable"]) == (EPOCHS, "pckh", 0)
     assert 1 <= report["best_epoch"] <= EPOCHS
@@ -71,8 +73,8 @@ def test_the_run_is_in_mlflow_epoch_by_epoch(undisturbed):
     _, (run,) = undisturbed
     assert run.info.status == "FINISHED"
     assert (run.data.params["network.channels"], run.data.params["data.name"]) == ("2", "studio")
-    assert run.data.metrics["epoch"] == EPOCHS
-    assert {"loss.total", "learning_rate", "people_per_s", "validation.pckh"} <= run.data.metrics.keys()
+    logged = run.data.metrics
+    assert {"train/loss_total", "train/learning_rate", "train/people_per_s", "validation/best_pckh"} <= logged.keys()
 
 
 @pytest.mark.ray
@@ -103,7 +105,7 @@ def test_a_killed_job_goes_on_where_it_was(undisturbed, studio, tmp_path):
     assert run_job("train_detector", arguments(studio, output)) == 0
     assert same_weights(undisturbed[0], output)
     (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
-    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation.pckh")
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation/pckh")
     assert [entry.step for entry in history] == list(range(1, EPOCHS + 1))
 
 

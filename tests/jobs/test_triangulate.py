@@ -13,7 +13,9 @@ from triangulation.scenes import rig, seen, walk_of_limbs
 
 from jobs.command_line.main import run_job
 from pipelines.tracks.keypoint_reader import read_tracks
+from schemas.layouts import layout
 
+LIMBS12, LIMBS14 = layout("limbs12"), layout("limbs14")
 WALK = walk_of_limbs(45)
 
 
@@ -104,3 +106,19 @@ def test_an_output_mixes_no_calibrations(films, capsys):
     capsys.readouterr()
     assert triangulate() == 2
     assert "was begun with cameras=" in capsys.readouterr().err
+
+
+def test_labels_are_moved_to_the_joints_of_a_skeleton(films, capsys):
+    errors = {"data": {"world": {"errors": {"ankle": {"along": 0.1}}}}}
+    (films / "recipe.yaml").write_text(json.dumps(errors))
+    assert triangulate("joint_map=recipe.yaml") == 0
+    left = LIMBS14.index("left_ankle")
+    for track, camera in zip(read_tracks("out/tracks"), rig(3), strict=True):
+        assert track.positions is not None
+        knee, ankle = (camera.to_camera(WALK)[:, LIMBS12.index(f"left_{part}")] for part in ("knee", "ankle"))
+        # The detector sees a tenth of the shin too high what the skeleton has there.
+        expected = ankle + (ankle - knee) / 9
+        assert np.linalg.norm(track.positions[:, left] - expected, axis=-1).mean() < 0.012
+    capsys.readouterr()
+    assert triangulate() == 2
+    assert "joint_map" in capsys.readouterr().err

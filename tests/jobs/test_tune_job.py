@@ -119,7 +119,7 @@ def children():
 def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head, corpus, tmp_path):
     rates = (1e-2, 1e-7, 1e-6)
     space = f"search_space.{RATE}={{choice: {list(rates)}}}"
-    size = ("resources.num_workers=2", "optimization.epochs=3", "asha.grace_epochs=1", "asha.reduction=2")
+    size = ("resources.cpus_per_worker=2", "optimization.epochs=3", "asha.grace_epochs=1", "asha.reduction=2")
     fields = ("sampler=grid", space, *size, "repeat_best=1", "seeds=2", "metric=p_mpjpe_mm")
     command = Command(head, corpus, tmp_path / "out", *fields)
     kill_once(command.start(), lambda: command.trials().get("002", {}).get("state") == "running")
@@ -167,11 +167,22 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
         run = runs[f"trial {name}"]
         assert (run.info.run_id, run.info.status) == (trial["run_id"], "FINISHED")
         assert float(run.data.params[RATE]) == trial["parameters"][RATE]
-        history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation.p_mpjpe_mm")
+        history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation/p_mpjpe_mm")
         assert min(entry.value for entry in history) == pytest.approx(trial["error_mm"])
         assert [entry.step for entry in history] == list(range(1, trial["epochs"] + 1))
+    inputs = mlflow.get_run(parent.info.run_id).inputs
+    assert inputs is not None
+    assert {tag.value for each in inputs.dataset_inputs for tag in each.tags} == {"training", "validation"}
     pages = {file.path for file in mlflow.MlflowClient().list_artifacts(parent.info.run_id)}
-    assert {"search.html", "report.json", "best.yaml", "best.pt"} <= pages
+    assert {"search.html", "report.json", "best.yaml", "best.pt", "trials.json", "figures"} <= pages
+    (model,) = mlflow.search_logged_models([parent.info.experiment_id], output_format="list")
+    winner = trials[best["trial"]]["run_id"]
+    assert (model.source_run_id, model.params["lifter"]) == (winner, "temporal_conv")
+    assert {metric.key for metric in model.metrics or ()} >= {"validation/p_mpjpe_mm"}
+    described = parent.data.tags["mlflow.note.content"]
+    assert f"/models/{model.model_id})" in described
+    assert f"[{best['trial']}](#/experiments/{parent.info.experiment_id}/runs/{winner})" in described
+    assert float(runs["trial 001"].data.params["learning_rate"]) == 0.01
 
     code, told = command.end()
     assert code == 0

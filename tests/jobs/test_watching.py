@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,12 +19,13 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pytest
+from cluster.prometheus_process import MISSING, Prometheus, running_prometheus
 from label.odd_names import ODD_NAMES
 from mlflow_store import new_store
 from train.training_samples import person, write
 
 from pipelines.io import storage
-from pipelines.ray_cluster.prometheus import COUNTERS
+from pipelines.ray_cluster.prometheus import COUNTERS, JOB_TAG
 
 pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]
@@ -35,8 +37,13 @@ import json, sys, time
 from jobs.command_line.main import run_job
 for name, *fields in json.loads(sys.argv[1]):
     assert run_job(name, fields) == 0
+# What a search would count.
+from pipelines.ray_cluster.prometheus import count_trial
+count_trial(False)
+count_trial(True)
 time.sleep(3)
 """
+DASHBOARD = ROOT / "cluster" / "monitoring" / "grafana.json"
 # Where nobody listens.
 UNREACHABLE = f"http://me:{KEY}@127.0.0.1:9/gone.mp4?X-Amz-Signature={KEY}"
 
@@ -52,6 +59,7 @@ class Watched:
     metrics: str = ""
     sockets: set[str] = field(default_factory=set)
     logs: str = ""
+    panels: dict[str, list] = field(default_factory=dict)
 
     def lines(self) -> list[dict]:
         """The workers' log lines that are ours."""
@@ -75,10 +83,18 @@ def watched(plugin_path, make_video, tmp_path_factory):
 def watch(folder: Path, *arguments: str) -> Watched:
     # Not below pytest's folder: the names of Ray's sockets have to be short.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as temporary:
-        return _watch(Watched(folder), temporary, arguments)
+        if shutil.which("prometheus") is None:
+            return _watch(Watched(folder), temporary, arguments, None)
+        (folder / "prometheus").mkdir()
+        with running_prometheus(folder / "prometheus") as prometheus:
+            seen = _watch(Watched(folder), temporary, arguments, prometheus)
+            for panel in json.loads(DASHBOARD.read_text())["panels"]:
+                asked = {target["legendFormat"]: prometheus.ask(target["expr"]) for target in panel["targets"]}
+                seen.panels |= {f"{panel['title']}: {legend}": found for legend, found in asked.items()}
+            return seen
 
 
-def _watch(seen: Watched, temporary: str, arguments: tuple[str, ...]) -> Watched:
+def _watch(seen: Watched, temporary: str, arguments: tuple[str, ...], prometheus: Prometheus | None) -> Watched:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
         "RAY_TMPDIR": temporary,
         "RAY_metrics_report_interval_ms": "200",
@@ -93,7 +109,7 @@ def _watch(seen: Watched, temporary: str, arguments: tuple[str, ...]) -> Watched
     family = psutil.Process(process.pid)
     try:
         while process.poll() is None:
-            look(seen, family)
+            look(seen, family, prometheus)
             time.sleep(0.3)
         seen.out, seen.err = process.communicate()
     finally:
@@ -104,7 +120,7 @@ def _watch(seen: Watched, temporary: str, arguments: tuple[str, ...]) -> Watched
     return seen
 
 
-def look(seen: Watched, family: psutil.Process) -> None:
+def look(seen: Watched, family: psutil.Process, prometheus: Prometheus | None) -> None:
     """Note where the job's processes listen, and what its node says of it."""
     for process in psutil.Process(family.pid).children(recursive=True) if family.is_running() else []:
         try:
@@ -119,10 +135,13 @@ def look(seen: Watched, family: psutil.Process) -> None:
             except (OSError, http.client.HTTPException):
                 continue  # a port of another kind
             seen.metrics = text if "raylift" in text else seen.metrics
+            if prometheus and "ray_" in text:
+                prometheus.read(f"127.0.0.1:{address.port}")
 
 
-def value(seen: Watched, name: str, **tags: str) -> float:
-    """A metric of the last look, summed over what has these tags."""
+def value(seen: Watched, name: str, job: str, **tags: str) -> float:
+    """A metric of a job at the last look, summed over what has these tags."""
+    tags |= {JOB_TAG: job}
     lines = re.findall(rf"^ray_{name}{{(.*)}} (\S+)$", seen.metrics, re.MULTILINE)
     return sum(float(number) for said, number in lines if all(f'{k}="{v}"' in said for k, v in tags.items()))
 
@@ -138,11 +157,11 @@ def test_videos_of_any_name_are_labeled(watched):
 
 
 def test_the_nodes_endpoint_says_how_the_job_goes(watched):
-    assert 0 < value(watched, "raylift_frames_total", job="label") <= FRAMES * len(ODD_NAMES)
-    assert value(watched, "raylift_people_total", job="label") == value(watched, "raylift_frames_total", job="label")
-    assert 0 < value(watched, "raylift_failed_clips_total", job="label") <= 2
+    assert 0 < value(watched, "raylift_frames_total", "label") <= FRAMES * len(ODD_NAMES)
+    assert value(watched, "raylift_people_total", "label") == value(watched, "raylift_frames_total", "label")
+    assert 0 < value(watched, "raylift_failed_clips_total", "label") <= 2
     for stage in ("plan", "decode", "detect", "write"):
-        assert value(watched, "raylift_stage_seconds_total", job="label", stage=stage) > 0
+        assert value(watched, "raylift_stage_seconds_total", "label", stage=stage) > 0
     assert {name[4:] for name in re.findall(r"^(ray_raylift_\w+){", watched.metrics, re.MULTILINE)} <= set(COUNTERS)
 
 
@@ -189,9 +208,32 @@ def test_the_nodes_endpoint_says_how_training_and_lifting_go(tmp_path):
     lift = [f"model={tmp_path}/lifter/last.pt", f"tracks={tracks}", f"output={tmp_path}/poses"]
     seen = watch(tmp_path, "-c", TRAIN_AND_LIFT, json.dumps([["train", *train], ["lift", *lift]]))
     assert seen.code == 0, seen.out + seen.err
-    assert value(seen, "raylift_epochs_total", job="train") == 2
-    assert value(seen, "raylift_frames_total", job="train") >= 2 * 160
-    assert value(seen, "raylift_stage_seconds_total", job="train", stage="train") > 0
-    assert value(seen, "raylift_tracks_total", job="lift") == 2
-    assert value(seen, "raylift_frames_total", job="lift") == 160
-    assert value(seen, "raylift_failed_tracks_total", job="lift") == 0
+    assert value(seen, "raylift_epochs_total", "train") == 2
+    assert value(seen, "raylift_frames_total", "train") >= 2 * 160
+    assert value(seen, "raylift_stage_seconds_total", "train", stage="train") > 0
+    assert value(seen, "raylift_tracks_total", "lift") == 2
+    assert value(seen, "raylift_frames_total", "lift") == 160
+    assert value(seen, "raylift_failed_tracks_total", "lift") == 0
+    if seen.panels:
+        assert jobs(seen, "Frames a second: {{raylift_job}}") == ["lift", "train"]
+        assert jobs(seen, "Epochs an hour: {{raylift_job}}") == ["train"]
+        assert jobs(seen, "Workers at work, by stage: {{raylift_job}} {{stage}}") == ["train train"]
+        assert len(seen.panels["Failed, of all clips and tracks: tracks"]) == 1
+        assert len(seen.panels["Trials an hour: ended"]) == len(seen.panels["Trials an hour: failed"]) == 1
+
+
+def test_a_real_prometheus_draws_the_dashboard(watched):
+    if not watched.panels:
+        pytest.skip(MISSING)
+    assert jobs(watched, "Frames a second: {{raylift_job}}") == ["label"]
+    stages = ["label decode", "label detect", "label plan", "label write"]
+    assert jobs(watched, "Workers at work, by stage: {{raylift_job}} {{stage}}") == stages
+    assert [number for _, number in watched.panels["People in a frame: people"]] == [1]
+    ((_, failed),) = watched.panels["Failed, of all clips and tracks: clips"]
+    assert 0 <= failed < 0.5
+
+
+def jobs(seen: Watched, panel: str) -> list[str]:
+    """What the legend of a panel says of each series; a label that Prometheus renamed would be missing."""
+    names = re.findall(r"{{(\w+)}}", panel)
+    return sorted(" ".join(labels[name] for name in names) for labels, _ in seen.panels[panel])

@@ -15,6 +15,7 @@ from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.evaluate_detector import EvaluateDetectorConfig
 from schemas.configs.label import LabelConfig
 from schemas.configs.train_detector import TrainDetectorConfig
+from schemas.errors import UserError
 from schemas.job_config import AddressRule, JobConfig, paths
 
 # Words in the description of a field that holds an address.
@@ -24,6 +25,7 @@ NAMES_AN_ADDRESS = re.compile(
 # Fields whose description has such a word but that hold none, or whose address is made absolute elsewhere.
 NO_ADDRESS = {
     "actions": "names of actions",
+    "events": "names of moments of a video",
     "subjects": "names of subjects",
     "cameras": "names of cameras",
     "unlabeled_subjects": "names of subjects",
@@ -101,3 +103,21 @@ def test_paths_below_the_working_directory_are_shown_relative_to_it(tmp_path, mo
     assert shown(f"output={tmp_path}/out: {tmp_path}/a b, '{tmp_path}/c'") == "output=out: a b, 'c'"
     for text in (f"{tmp_path}", f"{tmp_path}/", f"{tmp_path}2/out", f"s3:/{tmp_path}/out", f"/other{tmp_path}/out"):
         assert shown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("job", "given", "field"),
+    [
+        ("evaluate", ["data="], "data="),
+        ("evaluate", ["data=[]"], "data=[]"),
+        ("evaluate", ["data=[a, '']"], "data=[a, ]"),
+        ("embed", ["tracks="], "tracks="),
+        ("train", ["labeled="], "labeled="),
+        ("import_keypoints", ["source=openpose", "source.files="], "source.files="),
+    ],
+)
+def test_no_address_is_not_the_working_directory(job, given, field):
+    with pytest.raises(UserError) as error:
+        read_config(config_class(job), given)
+    lines = [line for line in str(error.value).splitlines() if line.startswith(field.partition("=")[0])]
+    assert lines == [f"{field}: an address is missing; give one"]

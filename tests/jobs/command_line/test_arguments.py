@@ -8,6 +8,7 @@ from schemas.configs.label import LabelConfig
 from schemas.configs.train import TrainConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
+from schemas.typed_text import Typed, read
 
 
 def test_fields_by_dotted_path():
@@ -54,11 +55,14 @@ def test_a_text_field_takes_the_text_as_it_was_typed(text):
         ("""["a, b", 'it''s, c', "d\\"]"]""", ("a, b", "it's, c", 'd"]')),
         ("[clips/[ab]*.mp4, c[1,2].mp4]", ("clips/[ab]*.mp4", "c[1,2].mp4")),
         ("[a,]", ("a",)),
-        ("[]", ()),
     ],
 )
 def test_text_items_of_a_list_are_as_typed_or_quoted(text, items):
     assert read_config(LabelConfig, [f"videos={text}", "output=o"], resolve=str).videos == items
+
+
+def test_a_list_may_be_empty():
+    assert read(Typed("[]"), tuple[str, ...]) == []
 
 
 def test_numbers_booleans_and_lists_are_read_where_a_field_holds_them():
@@ -185,3 +189,8 @@ def test_a_list_of_mappings_is_read_whole():
     assert isinstance(first, dict)
     assert (float(first["optimization.learning_rate"]), first["lifter.filter_widths"]) == (1e-3, [3, 3])
     assert second == {"optimization.amsgrad": False}
+
+
+def test_a_plug_in_without_options_is_one_line():
+    with pytest.raises(UserError, match=r"^detector.name: plug-in 'json:JSONDecoder' has no class Config with its opt"):
+        read_config(LabelConfig, ["videos=a.mp4", "output=o", "detector=json:JSONDecoder"])

@@ -10,11 +10,13 @@ from schemas.typed_text import Typed, write
 
 # Without surrogates, which no argument of a process holds.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+# Blanks alone are no address.
+ADDRESS = TEXT.filter(str.strip)
 POSITIVE = st.floats(1e-12, 1e12)
 
 LABEL = {
-    "videos": TEXT.filter(lambda text: text[0] != "[") | st.lists(TEXT, min_size=1, max_size=3),
-    "output": TEXT,
+    "videos": ADDRESS.filter(lambda text: text[0] != "[") | st.lists(ADDRESS, min_size=1, max_size=3),
+    "output": ADDRESS,
     "max_failed": st.none() | st.integers(0, 10**12),
     "assumed_fov_deg": st.none() | st.floats(1, 179),
     "decode.max_side": st.integers(64, 10_000),
@@ -23,8 +25,8 @@ LABEL = {
     "link.max_gap_s": st.floats(0, 10),
 }
 TRAIN = {
-    "labeled": st.lists(TEXT, max_size=3),
-    "output": TEXT,
+    "labeled": st.lists(ADDRESS, min_size=1, max_size=3),
+    "output": ADDRESS,
     "data.validation_subjects": st.lists(TEXT, max_size=3, unique=True),
     "lifter.filter_widths": st.lists(st.sampled_from([1, 3, 5]), min_size=1, max_size=4),
     "lifter.causal": st.booleans(),

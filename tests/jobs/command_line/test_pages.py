@@ -1,6 +1,7 @@
 """Pages are kept beside a job's result and in its run; work that is done stays done without them."""
 
 import mlflow
+from mlflow_store import own_artifacts
 
 from jobs.command_line.pages import keep_page
 from pipelines.mlflow_runs import runs
@@ -12,8 +13,7 @@ def kept(draw, folder):
     with runs.record("label", LabelConfig(videos="v", output=str(folder))) as record:
         keep_page(draw, str(folder), "page.html", record)
     assert mlflow.get_run(record.run_id).info.status == "FINISHED"
-    artifacts = [artifact.path for artifact in mlflow.MlflowClient().list_artifacts(record.run_id)]
-    return [name for name in artifacts if name != "environment.json"]
+    return own_artifacts(record.run_id)
 
 
 def test_a_page_is_written_and_logged(tmp_path, caplog):

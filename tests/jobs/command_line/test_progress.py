@@ -1,12 +1,14 @@
 """Progress where nothing can be redrawn: lines, now and then."""
 
+from types import SimpleNamespace
+
 from jobs.command_line import progress
 from schemas.progress import Progress
 
 
 def test_a_log_gets_a_line_now_and_then(capfd, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     with progress.make_bars(transient=True) as bars:
         task = bars.add_task("label", total=200, shown="")
         for video in range(1, 101):

@@ -11,6 +11,8 @@ from jobs.command_line.arguments import read_config
 from jobs.command_line.job_list import job_names
 from jobs.command_line.recipes import RECIPES, recipe_job, recipe_names
 from schemas import __version__
+from schemas.configs.compare import CompareConfig
+from schemas.configs.label import LabelConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 
@@ -61,3 +63,30 @@ def test_the_version_is_told(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["raylift", "--version"])
     assert command_line.main() == 0
     assert capsys.readouterr().out == f"raylift {__version__}\n"
+
+
+def test_a_recipe_of_another_job_is_told_and_of_what_it_lacks_nothing():
+    with pytest.raises(UserError) as error:
+        read_config(LabelConfig, ["cmu_semi", "output=o"])
+    assert str(error.value) == ("cmu_semi: is a recipe of the job compare; `raylift recipes` lists those of each job")
+
+
+def test_of_a_recipe_that_cannot_be_read_nothing_is_missing(tmp_path):
+    with pytest.raises(UserError) as error:
+        read_config(LabelConfig, [f"{tmp_path}/none.yaml"])
+    assert str(error.value) == f"{tmp_path}/none.yaml: the recipe cannot be read: No such file or directory"
+
+
+def test_a_dotted_field_of_a_recipe_is_told_to_be_nested(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("decode.max_side: 640\n")
+    with pytest.raises(UserError) as error:
+        read_config(LabelConfig, [f"{tmp_path}/recipe.yaml", "videos=v", "output=o"])
+    assert str(error.value) == (
+        "decode.max_side=640: there is no such field; a recipe nests fields: decode: {max_side: …}"
+    )
+
+
+def test_a_rule_of_several_fields_does_not_show_the_config():
+    with pytest.raises(UserError) as error:
+        read_config(CompareConfig, ["cmu_semi", "output=o"])
+    assert str(error.value).startswith("give mocap=")

@@ -90,3 +90,14 @@ def test_a_training_with_nothing_to_do_loads_nothing_heavy(job, finish, tmp_path
 @pytest.mark.parametrize("target", registry.OPTIONS)
 def test_the_options_that_help_reads_are_those_of_the_plugin(target):
     assert registry.config_class({}, target) is registry.load({}, target).Config
+
+
+@pytest.mark.parametrize("word", ["--help", "recipes"])
+def test_whoever_has_read_enough_may_close_the_pipe(word, tmp_path):
+    command = [sys.executable, "-c", "import sys; from jobs.command_line.main import main; sys.exit(main())", word]
+    reading, writing = os.pipe()
+    os.close(reading)
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, cwd=tmp_path, env=env, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")

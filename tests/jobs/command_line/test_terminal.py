@@ -1,8 +1,10 @@
 """What jobs print: names from data neither drive the terminal nor show secrets."""
 
 import ast
+import io
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,20 @@ def test_json_lines_hide_secrets_and_stay_json():
     line = JsonFormatter().format(record)
     assert KEY not in line
     assert json.loads(line)["video"].startswith('https://…@host/"a\\".mp4?token=…')
+
+
+def test_what_an_encoding_lacks_is_replaced(monkeypatch):
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii"))
+    assert run_job("label", ["--help"]) == 0
+    assert b"usage: " in shown.getvalue()
+
+
+def test_a_working_directory_that_was_removed_is_one_line(tmp_path, monkeypatch, capfd):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run_job("label", ["videos=a.mp4", "output=b"]) == 2
+    assert capfd.readouterr().err == (
+        "label: the working directory is not there: No such file or directory; change to another (cd)\n"
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = ("jobs", "pipelines", "schemas")
+PACKAGES = ("jobs", "pipelines", "raylift", "schemas")
 
 
 @pytest.fixture(scope="module")
