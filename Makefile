@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 TESTS = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=20
 
-.PHONY: demo test tests test-fast test-slow fuzz coverage lint docs audit setup clean
+.PHONY: demo test tests test-fast test-slow fuzz coverage lint docs audit sbom lock setup clean
 
 demo: setup
 	$(BIN)/python -m jobs.demo output=demo
@@ -27,9 +27,17 @@ test-fast: setup
 test-slow: setup
 	$(TESTS) -n 0 -m slow
 
-# Generated nonsense for every reader of files of others, for some minutes.
+# Generated nonsense for every reader of files of others, for some minutes; then each for FUZZ_S seconds by the branches
+# that it takes. What is found worth keeping stays in tests/io/corpus, what is wrong in .fuzz/crash-….
+FUZZ_S ?= 20
 fuzz: setup
-	FUZZ_EXAMPLES=5000 $(TESTS) -n 2 --timeout=3600 tests/io/test_nonsense.py
+	FUZZ_EXAMPLES=5000 $(TESTS) -n 2 --timeout=3600 tests/io/test_nonsense.py tests/io/test_nonsense_documents.py
+	@test -d .fuzz/atheris || $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -t .fuzz atheris==3.0.0
+	@for name in $$(PYTHONPATH=.fuzz $(BIN)/python tests/io/fuzz_readers.py 2>/dev/null); do \
+		mkdir -p tests/io/corpus/$$name; echo "fuzz $$name"; \
+		PYTHONPATH=.fuzz $(BIN)/python tests/io/fuzz_readers.py $$name tests/io/corpus/$$name -max_total_time=$(FUZZ_S) \
+			-timeout=30 -rss_limit_mb=3000 -artifact_prefix=.fuzz/ >.fuzz/log 2>&1 || { tail -40 .fuzz/log; exit 1; }; \
+	done
 
 # Of the process that runs the tests: what Ray's workers and other processes execute is not counted.
 coverage: setup
@@ -51,6 +59,15 @@ audit:
 	@test -x .audit/bin/pip-audit || { $(PYTHON) -m venv .audit && .audit/bin/pip install -q pip-audit==2.10.1; }
 	.audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
 
+# Everything that is installed, as CycloneDX, with the FFmpegs and other libraries inside of wheels.
+sbom: setup
+	@test -x .audit/bin/cyclonedx-py || { $(PYTHON) -m venv .audit && .audit/bin/pip install -q cyclonedx-bom==7.5.0; }
+	$(BIN)/python .ci/sbom.py .audit/bin/cyclonedx-py .venv sbom.json
+
+# The hashes of everything that is pinned; after a change of constraints.txt.
+lock:
+	.ci/lock
+
 setup: .venv/.installed
 
 # A stamp: installs again only when the dependencies change.
@@ -61,4 +78,4 @@ setup: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .audit demo site htmlcov .coverage
+	rm -rf .venv .audit .fuzz sbom.json demo site htmlcov .coverage
