@@ -128,7 +128,7 @@ def train(folder: Path, frames: int, pool_frames: int, epochs: int) -> dict[str,
     assert job.returncode == 0
     mlflow.set_tracking_uri(environment["MLFLOW_TRACKING_URI"])
     (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
-    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "frames_per_s")
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "train/frames_per_s")
     return {
         "benchmark": "train_stream --train",
         **{"cpus": os.cpu_count(), "frames": files * TRACK_FRAMES * TRACKS_PER_FILE, "pool_frames": pool_frames},

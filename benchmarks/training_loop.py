@@ -54,7 +54,7 @@ def main() -> None:
             search_all_experiments=True, filter_string="tags.`raylift.job` = 'train'", output_format="list"
         )
         history = {
-            name: client.get_metric_history(run.info.run_id, name)
+            name: client.get_metric_history(run.info.run_id, f"train/{name}")
             for name in ("epoch_s", "computing_share", "frames_per_s")
         }
     elapsed_s = (history["epoch_s"][-1].timestamp - history["epoch_s"][0].timestamp) / 1000

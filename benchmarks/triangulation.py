@@ -2,11 +2,13 @@
 
 raylift synthesize output=STUDIO people=2 views=6 seconds=4 width=960 height=960 seed=5 actions=[walk,box]
 raylift label videos=STUDIO/manifest.csv output=LABELS detector=movenet_blazepose
-python benchmarks/triangulation.py STUDIO LABELS/tracks
+raylift fit_noise output=NOISE people=16 views=2 seed=77
+python benchmarks/triangulation.py STUDIO LABELS/tracks [NOISE/recipe.yaml]
 
-For each number of cameras, those that are spread most evenly: the mean distance of the 12 limb joints from the truth,
-mm; the same after each joint's constant offset in the axes of the trunk is taken out, because a detector's joints are
-those of annotators, not those of motion capture; the median residual, px; whole poses, %.
+For each number of cameras, those that are spread most evenly: the mean distance of 12 limb joints from the truth, mm;
+the same with `joint_map`, by which a detector's joints become those of the skeleton; the same after each joint's
+constant offset in the axes of the trunk is taken out, which nobody knows without the truth; the median residual, px;
+whole poses, %.
 """
 
 import sys
@@ -15,25 +17,31 @@ from collections import defaultdict
 import numpy as np
 
 from pipelines.calibration.camera import Camera
+from pipelines.pose.joint_map import joint_map
 from pipelines.synthetic.cameras import View as StudioView
 from pipelines.synthetic.truth import Truth, load_truth
 from pipelines.tracks.keypoint_reader import read_tracks
+from pipelines.triangulate.joint_places import read_places
 from pipelines.triangulation.scene import LIMBS, reconstruct
 from pipelines.triangulation.views import View
+from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.layouts import joint_indices, layout
 
 H36M = layout("h36m17")
 
 
-def main(studio: str, tracks: str) -> None:
+def main(studio: str, tracks: str, recipe: str | None = None) -> None:
     """Triangulate every scene with two cameras and more, and print a table."""
+    errors = DetectorErrorsConfig.model_validate({} if recipe is None else read_places(recipe))
+    to_body = np.linalg.inv(joint_map(LIMBS, LIMBS.joints, errors))
     scenes: dict[str, dict[str, Truth]] = defaultdict(dict)
     for truth in load_truth(studio):
         scenes[truth.subject][truth.view.name] = truth
     seen = defaultdict(list)
     for track in read_tracks(tracks):
         seen[track.video.rpartition("/")[2]].append(track)
-    print(f"{'scene':<16}{'cameras':>8}{'truth, mm':>11}{'no offsets, mm':>16}{'residual, px':>14}{'whole, %':>10}")
+    columns = f"{'truth, mm':>11}{'mapped, mm':>12}{'no offsets, mm':>16}{'residual, px':>14}{'whole, %':>10}"
+    print(f"{'scene':<16}{'cameras':>8}{columns}")
     for name, truths in scenes.items():
         views = [
             View(camera_of(truth.view), seen[truth.video.rpartition("/")[2]])
@@ -43,9 +51,11 @@ def main(studio: str, tracks: str) -> None:
             # Two cameras opposite each other would see the same lines.
             places = np.linspace(0, len(views), max(3, number), endpoint=False)[:number]
             chosen = [views[round(place)] for place in places]
-            row = score([view for view in chosen if view.tracks], next(iter(truths.values())))
+            row = score([view for view in chosen if view.tracks], next(iter(truths.values())), to_body)
             action = next(iter(truths.values())).action
-            print(f"{name + ' ' + action:<16}{number:>8}" + "{:>11.1f}{:>16.1f}{:>14.2f}{:>10.0f}".format(*row))
+            print(
+                f"{name + ' ' + action:<16}{number:>8}" + "{:>11.1f}{:>12.1f}{:>16.1f}{:>14.2f}{:>10.0f}".format(*row)
+            )
 
 
 def camera_of(view: StudioView) -> Camera:
@@ -55,8 +65,8 @@ def camera_of(view: StudioView) -> Camera:
     return Camera(view.name, view.width, view.height, view.intrinsics, rotation, translation)
 
 
-def score(views: list[View], truth: Truth) -> list[float]:
-    """The four numbers of a scene, whose person is the one seen longest."""
+def score(views: list[View], truth: Truth, to_body: np.ndarray) -> list[float]:
+    """The numbers of a scene, whose person is the one seen longest."""
     scene = reconstruct(views)
     camera = camera_of(truth.view)
     world = (truth.positions.astype(np.float64) - camera.translation) @ camera.rotation
@@ -64,10 +74,11 @@ def score(views: list[View], truth: Truth) -> list[float]:
     found = scene.people[0].positions
     offsets = np.einsum("fij,fkj->fki", trunk_axes(world), found - world)
     moving = offsets - np.nanmedian(offsets, axis=0)
-    exact, mapped = (np.linalg.norm(errors, axis=-1) for errors in (offsets, moving))
+    errors = offsets, to_body @ found - world, moving
+    seen, mapped, moved = (1000 * float(np.nanmean(np.linalg.norm(of, axis=-1))) for of in errors)
     whole = np.isfinite(found).all((1, 2)).mean()
     residual = float(np.nanmedian(scene.people[0].raw.residuals_px))
-    return [1000 * float(np.nanmean(exact)), 1000 * float(np.nanmean(mapped)), residual, 100 * float(whole)]
+    return [seen, mapped, moved, residual, 100 * float(whole)]
 
 
 def trunk_axes(world: np.ndarray) -> np.ndarray:
@@ -84,4 +95,4 @@ def trunk_axes(world: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

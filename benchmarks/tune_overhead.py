@@ -32,7 +32,7 @@ def job(name: str, *fields: str) -> float:
 def epochs_s(output: Path, note: str) -> float:
     """Time from the end of a training's first epoch to the end of its last."""
     run_id = json.loads((output / note).read_text())["run_id"]
-    ends = [entry.timestamp for entry in mlflow.MlflowClient().get_metric_history(run_id, "epoch_s")]
+    ends = [entry.timestamp for entry in mlflow.MlflowClient().get_metric_history(run_id, "train/epoch_s")]
     assert len(ends) == EPOCHS
     return (ends[-1] - ends[0]) / 1000
 

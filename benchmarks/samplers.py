@@ -1,0 +1,166 @@
+"""Which sampler finds good values first: `python -m benchmarks.samplers MOCAP.npz FOLDER [table|report]`.
+
+Searches cannot be repeated often enough with a training for each trial. Therefore trainings are tabulated once: each of
+three objectives is trained at every point of a grid (about 190 trainings of some seconds each; `table`, which goes on
+where it was). A search then reads the error between grid points by linear interpolation, along logarithms where the
+grid is logarithmic, so that ten searches of fifty trials with each sampler take seconds (`report`). What is compared is
+the best error so far, as a share of the way from the grid's median to its minimum, after 10, 20 and 50 trials.
+"""
+
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.interpolate import RegularGridInterpolator
+
+from jobs.command_line.arguments import plugin_config, read_config
+from pipelines.search.optuna_study import Ending
+from pipelines.search.samplers import Sampler
+from pipelines.search.space import search_space
+from pipelines.train import run
+from pipelines.training.in_process import fit_in_process
+from schemas.configs.train import TrainConfig
+from schemas.configs.tune import TuneConfig
+
+LABELED = ["data.subjects=[S60]", "data.subset=0.03", "data.subset_start=first", "data.validation_subjects=[S38,S49]"]
+SHORT = ["optimization.epochs=6", "optimization.batch_size=128", "resources.cpus_per_worker=1"]
+SAMPLERS = ("random", "qmc", "tpe", "gp", "cmaes")
+REPEATS, TRIALS, SHOWN = 10, 50, (10, 20, 50)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Values of a field at which trainings are tabulated."""
+
+    path: str
+    values: tuple[float, ...]
+    log: bool = True
+
+    def place(self, value: float) -> float:
+        """Where a value lies along the grid's axis."""
+        return float(np.log(value)) if self.log else value
+
+    @property
+    def dimension(self) -> str:
+        """As a search space has it."""
+        whole = all(isinstance(value, int) for value in self.values)
+        kind = ("log" if self.log else "") + ("randint" if whole else "uniform")
+        return f"search_space.{self.path}={{{kind}: [{self.values[0]}, {self.values[-1]}]}}"
+
+
+RATE = Grid("optimization.learning_rate", (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2))
+DROPOUT = Grid("lifter.dropout", (0.0, 0.1, 0.25, 0.5), log=False)
+CHANNELS = Grid("lifter.channels", (32, 64, 128))
+DECAY = Grid("optimization.learning_rate_decay", (0.6, 0.8, 1.0), log=False)
+TEMPORAL = [*LABELED, *SHORT, "lifter.name=temporal_conv", "lifter.filter_widths=[3,3,3]", "lifter.channels=64"]
+OBJECTIVES: dict[str, tuple[list[str], tuple[Grid, ...]]] = {
+    "supervised temporal_conv": (TEMPORAL, (RATE, DROPOUT, CHANNELS, DECAY)),
+    "semi-supervised temporal_conv": (
+        [*TEMPORAL, "data.unlabeled_subjects=[S35]", "objective.warmup_epochs=2"],
+        (
+            Grid("optimization.learning_rate", (3e-4, 1e-3, 3e-3, 1e-2)),
+            Grid("objective.reprojection", (0.03, 0.3, 3.0, 30.0)),
+            Grid("objective.bone_length", (0.03, 0.3, 3.0, 30.0)),
+            Grid("lifter.dropout", (0.0, 0.25, 0.5), log=False),
+        ),
+    ),
+    "supervised residual_mlp": ([*LABELED, *SHORT, "lifter.name=residual_mlp"], (RATE, DROPOUT, CHANNELS, DECAY)),
+}
+
+
+class Silent:
+    """A training's listener that says nothing."""
+
+    def started(self, epochs_done: int) -> None:
+        """Workers begin."""
+
+    def step(self, report: Any) -> None:
+        """A step has ended."""
+
+    def epoch(self, report: Any) -> None:
+        """An epoch has ended."""
+
+
+def tabulate(name: str, tracks: str, folder: Path) -> None:
+    """Train at every point of an objective's grid that the table lacks."""
+    fields, grids = OBJECTIVES[name]
+    file = folder / f"{name}.jsonl"
+    known = {tuple(row["point"]) for row in rows(file)}
+    with file.open("a") as table:
+        for point in itertools.product(*(grid.values for grid in grids)):
+            if point in known:
+                continue
+            output = folder / "training"
+            shutil.rmtree(output, ignore_errors=True)
+            values = [f"{grid.path}={value}" for grid, value in zip(grids, point, strict=True)]
+            unlabeled = [f"unlabeled={tracks}"] if name.startswith("semi") else []
+            config = read_config(TrainConfig, [f"labeled={tracks}", f"output={output}", *unlabeled, *fields, *values])
+            report = run.execute(run.prepare(config), "none", Silent(), fit=fit_in_process)
+            table.write(json.dumps({"point": point, "error_mm": report["best_validation_mm"]}) + "\n")
+            table.flush()
+
+
+def rows(file: Path) -> list[dict[str, Any]]:
+    """The trainings of a table."""
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def best_so_far(name: str, folder: Path, sampler: str, seed: int) -> np.ndarray:
+    """The best error after each trial of a search."""
+    fields, grids = OBJECTIVES[name]
+    errors = {tuple(row["point"]): row["error_mm"] for row in rows(folder / f"{name}.jsonl")}
+    shape = [len(grid.values) for grid in grids]
+    points = itertools.product(*(grid.values for grid in grids))
+    table = np.array([errors[point] for point in points]).reshape(shape)
+    axes = [[grid.place(value) for value in grid.values] for grid in grids]
+    error_at = RegularGridInterpolator(axes, table)
+    unlabeled = ["unlabeled=tracks"] if name.startswith("semi") else []
+    space = [grid.dimension for grid in grids]
+    more = [f"sampler={sampler}", f"seed={seed}", f"trials={TRIALS}", "scheduler=none"]
+    # A field that is searched has no value of its own.
+    fixed = [field for field in fields if field.partition("=")[0] not in {grid.path for grid in grids}]
+    config = read_config(TuneConfig, ["labeled=tracks", "output=none", *unlabeled, *fixed, *space, *more])
+    proposing, found = Sampler(config, search_space(config, plugin_config)), []
+    # Trial 1 has the config's own values in every search, which would hide what samplers do: it is not counted.
+    for number in range(2, TRIALS + 2):
+        values = proposing.propose(number)
+        (error,) = error_at([[grid.place(values[grid.path]) for grid in grids]])
+        proposing.tell(number, values, Ending("finished", {1: float(error)}))
+        found.append(float(error))
+    return (np.median(table) - np.minimum.accumulate(found)) / (np.median(table) - table.min())
+
+
+def report(folder: Path) -> None:
+    """Print the medians over repeated searches."""
+    for name in OBJECTIVES:
+        errors = [row["error_mm"] for row in rows(folder / f"{name}.jsonl")]
+        print(f"{name}: {len(errors)} trainings, {min(errors):.1f} to {max(errors):.1f} mm")
+        for sampler in SAMPLERS:
+            searches = np.array([best_so_far(name, folder, sampler, seed) for seed in range(REPEATS)])
+            shares = [f"{100 * np.median(searches[:, trials - 1]):.0f} %" for trials in SHOWN]
+            worst = f"{100 * searches[:, -1].min():.0f} %"
+            print(f"  {sampler:8} {'  '.join(shares)}  worst of {REPEATS} after {TRIALS}: {worst}", flush=True)
+
+
+def main() -> None:
+    """Tabulate, report, or both."""
+    mocap, folder = sys.argv[1], Path(sys.argv[2]).resolve()
+    tracks = folder / "mocap" / "tracks"
+    if not tracks.exists():
+        words = ["source=mocap17", f"source.positions={mocap}", f"output={folder}/mocap"]
+        subprocess.run([sys.executable, "-m", "jobs.import_poses", *words], check=True)
+    part = sys.argv[3] if len(sys.argv) > 3 else "both"
+    for name in OBJECTIVES if part != "report" else ():
+        tabulate(name, str(tracks), folder)
+    if part != "table":
+        report(folder)
+
+
+if __name__ == "__main__":
+    main()
