@@ -15,10 +15,22 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "architecture.svg"
 # Rooms that know Ray or MLflow; `tests/test_layers.py` holds them to it.
 FLOOR_2 = frozenset(
-    [
-        *("label", "lift", "evaluate", "evaluate_detector", "import_poses", "lineage", "register"),
-        *("train", "train_detector", "training", "triangulate", "tune", "mlflow_runs", "ray_cluster"),
-    ]
+    (
+        *(
+            "label",
+            "lift",
+            "evaluate",
+            "evaluate_detector",
+            "curate",
+            "embed",
+            "import_poses",
+            "lineage",
+            "register",
+            "serve",
+        ),
+        *("train", "train_aligner", "train_detector", "training", "triangulate", "tune", "kubernetes"),
+        *("mlflow_runs", "ray_cluster"),
+    )
 )
 # Pixels.
 WIDTH, ROW, BOX_WIDTH, BOX_HEIGHT, MARGIN = 1080, 84, 124, 34, 20

@@ -24,6 +24,7 @@ LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
 def rooms() -> dict[str, list[str]]:
     """The modules of each room by its name, such as "pipelines.pose"; jobs are commands and have no reference."""
     found: dict[str, list[str]] = {}
+    found["raylift"] = ["raylift"]
     for top in ("schemas", "pipelines"):
         for file in sorted((ROOT / top).rglob("*.py")):
             parts = file.relative_to(ROOT).with_suffix("").parts

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow_store import new_store
+from ports import free_port
 
 ROOT = Path(__file__).parent
 PLUGINS = ROOT / "label" / "plugins"
@@ -122,12 +122,6 @@ def make_video():
         return path
 
     return make
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,14 @@ def new_store(folder):
     return f"sqlite:///{file}"
 
 
+def own_artifacts(run_id):
+    """The names of a run's artifacts, without those that every run has."""
+    import mlflow
+
+    found = [artifact.path for artifact in mlflow.MlflowClient().list_artifacts(run_id)]
+    return [name for name in found if name not in ("environment.json", "recipe.yaml", "uncommitted.diff")]
+
+
 def _template() -> Path:
     """The database that others are copies of: made once for each version of MLflow, then kept."""
     file = ROOT / ".pytest_cache" / f"mlflow-{importlib.metadata.version('mlflow')}.db"

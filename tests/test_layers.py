@@ -3,6 +3,7 @@
 import ast
 import functools
 import os
+import runpy
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -11,15 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted(f for top in ("schemas", "pipelines", "jobs") for f in (ROOT / top).rglob("*.py"))
+SOURCES = sorted(f for top in ("schemas", "pipelines", "jobs", "raylift") for f in (ROOT / top).rglob("*.py"))
 
 # Rooms of floor 2 know Ray or MLflow; every other room of pipelines/ is on floor 1 and knows neither.
-FLOOR_2 = frozenset(
-    (
-        *("label", "lift", "evaluate", "evaluate_detector", "import_poses", "lineage", "register"),
-        *("train", "train_detector", "training", "triangulate", "tune", "mlflow_runs", "ray_cluster"),
-    )
-)
+FLOOR_2: frozenset[str] = runpy.run_path(str(ROOT / "docs" / "draw_architecture.py"))["FLOOR_2"]
 
 # Who may import what, of the packages that touch the outside world or are heavy. A path that ends with a slash is a
 # folder with everything below it.
@@ -38,6 +34,7 @@ IMPORTERS = {
         # The stages of these jobs are plain classes; only the file that chains them knows Ray.
         *(f"pipelines/{job}/pipeline.py" for job in ("label", "lift", "evaluate_detector", "triangulate")),
         "pipelines/train/worker.py",
+        "pipelines/serve/replicas.py",
     ),
     "torch": ("pipelines/",),
 }
@@ -48,6 +45,8 @@ def floor(path: str) -> int:
         return 0
     if path.startswith("jobs/"):
         return 3
+    if path.startswith("raylift/"):
+        return 4
     return 2 if room(path) in FLOOR_2 else 1
 
 
@@ -77,7 +76,7 @@ def relative(file: Path) -> str:
 def own_path(module: str) -> str | None:
     """The file or folder of one of our modules, `a.b.name` where `name` may be in a module too."""
     parts = module.split(".")
-    if parts[0] not in ("schemas", "pipelines", "jobs"):
+    if parts[0] not in ("schemas", "pipelines", "jobs", "raylift"):
         return None
     while parts:
         for candidate in (ROOT.joinpath(*parts).with_suffix(".py"), ROOT.joinpath(*parts, "__init__.py")):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted(f for top in ("schemas", "pipelines", "jobs") for f in (ROOT / top).rglob("*.py"))
+SOURCES = sorted(f for top in ("schemas", "pipelines", "jobs", "raylift") for f in (ROOT / top).rglob("*.py"))
 # Calls that turn data into code, wherever they are called from.
 FORBIDDEN = re.compile(
     r"^(pickle|cPickle|dill|cloudpickle|joblib|marshal|shelve)\.(load|loads|open)$|^(pd|pandas)\.read_pickle$|"

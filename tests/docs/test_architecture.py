@@ -4,8 +4,6 @@ import importlib.util
 import re
 from pathlib import Path
 
-import test_layers
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -24,10 +22,6 @@ def test_the_picture_shows_the_imports():
     picture = draw.PICTURE.read_text(encoding="utf-8")
     assert set(re.findall(r'data-arrow="([\w ]+)"', picture)) == arrows, "run `python docs/draw_architecture.py`"
     assert set(re.findall(r">(\w+)</text>", picture)) == set(draw.rooms()), "run `python docs/draw_architecture.py`"
-
-
-def test_the_picture_colours_the_floors_that_tests_hold():
-    assert drawing().FLOOR_2 == test_layers.FLOOR_2
 
 
 def test_the_table_names_every_room():

@@ -10,16 +10,20 @@ import contextlib
 import io
 import json
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from aligners.two_views import tracks as two_views
 from calibration.rigs import toml
+from curation.clips import clip
 from docs.doc_commands import PAGES, ROOT, Command, check, commands, job_commands
 from docs.doc_stories import NOT_RUN, Step, checked, listed, really, reason
 from evaluate.lifter_samples import write_lifter
 from register.registry_samples import coco_lifter
+from tracks.lifted_samples import lifted, write_poses
 from tracks.track_samples import make_track, write_tracks
 from train.training_samples import person, write
 from triangulation.scenes import rig, seen, walk_of_limbs
@@ -28,6 +32,8 @@ from jobs.command_line.arguments import plugin_config, read_config
 from jobs.command_line.job_list import config_class, job_names
 from jobs.command_line.recipes import recipe_names, recipe_path
 from jobs.command_line.submit_arguments import read_submit_config
+from pipelines.aligners.checkpoint import save_aligner
+from pipelines.aligners.network import Aligner
 from pipelines.lifters.checkpoint import save_lifter
 from pipelines.search.space import search_space
 from pipelines.search.trial_values import own_values
@@ -36,6 +42,7 @@ from pipelines.tune.best_files import write_best
 from pipelines.tune.ranking import Ranking
 from pipelines.tune.trial_records import TrialRecord
 from schemas import __version__
+from schemas.configs.train_aligner import AlignerNetworkConfig
 from schemas.configs.tune import TuneConfig
 from schemas.layouts import layout, shared_joints
 
@@ -198,6 +205,28 @@ def test_the_commands_about_other_tools(folder, make_video):
     tell("docs/ecosystem.md", steps)
 
 
+def test_the_commands_about_curation(folder):
+    write_tracks(folder / "out/tracks/a.parquet", [clip(seed) for seed in range(3)])
+    write(folder / "mocap/tracks", person("S1"))
+    steps = {"raylift curate": really("budget_frames=300", "output=curated"), "raylift train": checked()}
+    tell("docs/curate.md", steps)
+
+
+def test_the_commands_about_alignment(folder):
+    write_tracks(folder / "out/tracks/a.parquet", [clip(1), clip(2)])
+    people = [lifted(150, track_id=name) for name in ("TRACK", "other")]
+    lifts = checked(leaves=lambda: write_poses(folder / "lifted/poses.parquet", people))
+    aligned, filmed = {"raylift lift": lifts, "raylift align poses=": really()}, two_views()
+    trains = checked(
+        before=lambda: write_tracks(folder / "out/tracks/a.parquet", [*filmed, replace(filmed[0], track_id="TRACK")]),
+        leaves=lambda: save_aligner("aligner/best.pt", Aligner(AlignerNetworkConfig()), AlignerNetworkConfig()),
+    )
+    tell(
+        "docs/align.md",
+        aligned | {"raylift train_aligner": trains, "raylift align tracks=": really(), "raylift embed": really()},
+    )
+
+
 def test_other_pages_have_no_commands_that_nothing_runs():
     told = (
         "README.md",
@@ -206,6 +235,8 @@ def test_other_pages_have_no_commands_that_nothing_runs():
         "docs/extending.md",
         "docs/search.md",
         "docs/ecosystem.md",
+        "docs/curate.md",
+        "docs/align.md",
         *WALKS,
     )
     assert [c.text for c in ALL if c.page not in told and reason(c) is None] == []

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"])
-SOURCES = sorted(f for top in ("schemas", "pipelines", "jobs") for f in (ROOT / top).rglob("*.py"))
+SOURCES = sorted(f for top in ("schemas", "pipelines", "jobs", "raylift") for f in (ROOT / top).rglob("*.py"))
 
 
 def page_id(page: Path) -> str:

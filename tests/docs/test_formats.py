@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from tracks.track_samples import make_track, write_tracks
 
+from schemas.formats.alignment import ALIGNMENT
+from schemas.formats.curation import CURATED
 from schemas.formats.detections import DETECTIONS
+from schemas.formats.embeddings import EMBEDDINGS
 from schemas.formats.poses import POSES
 from schemas.formats.tracks import TRACKS
 
@@ -18,7 +21,14 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 @pytest.mark.parametrize(
     ("section", "schema"),
-    [("Tracks", TRACKS), ("Poses", POSES), ("Detections", DETECTIONS)],
+    [
+        ("Tracks", TRACKS),
+        ("Poses", POSES),
+        ("Detections", DETECTIONS),
+        ("Curated tracks", CURATED),
+        ("Alignments", ALIGNMENT),
+        ("Embeddings", EMBEDDINGS),
+    ],
     ids=lambda value: str(value)[:10],
 )
 def test_the_page_has_every_column_once(section, schema):

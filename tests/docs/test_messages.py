@@ -12,7 +12,9 @@ MESSAGES = re.findall(r"^\| `([^`]+)` \|", PAGE, re.MULTILINE)
 SOURCES = re.sub(
     r"[\"']\s+f?[\"']",
     "",
-    "\n".join(f.read_text("utf-8") for top in ("schemas", "pipelines", "jobs") for f in (ROOT / top).rglob("*.py")),
+    "\n".join(
+        f.read_text("utf-8") for top in ("schemas", "pipelines", "jobs", "raylift") for f in (ROOT / top).rglob("*.py")
+    ),
 )
 
 
