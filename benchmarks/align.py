@@ -25,8 +25,8 @@ from scipy.stats import kendalltau
 
 from pipelines.align.events import transferred
 from pipelines.align.features import features_of
+from pipelines.align.in_step import best_matches
 from pipelines.align.paths import distances, monotone, nearest
-from pipelines.align.run import best_matches
 from pipelines.aligners.checkpoint import load_aligner
 from pipelines.aligners.sequences import RATE, of_keypoints, of_lifted
 from pipelines.aligners.sequences import Sequence as Person

@@ -21,12 +21,21 @@ _SHOWN = 12
 
 
 def main(config: AlignConfig) -> int:
-    """Put the recordings in step, then print what was found; 1 if none of them can be."""
+    """Put the recordings in step that are not yet, then print what was found; 1 if none of them can be."""
     job = run.prepare(config)  # before anything is written
+    work = run.survey(job)
+    if work.report:
+        Terminal().print(f"align: nothing to do: {config.output} holds this alignment")
+        return _shown(work.report)
     with storage.sole_writer(config.output), runs.record("align", config) as record:
         with stage_bars(transient=True) as on_progress:
-            report = run.execute(job, on_progress)
+            report = run.execute(job, work, on_progress)
         record.log_json(report, "report.json")
+    return _shown(report)
+
+
+def _shown(report: dict[str, Any]) -> int:
+    """Print what was found; the exit code."""
     show(report)
     in_step = [entry for entry in report["recordings"] if entry["error"] is None]
     return 0 if in_step or report["moments"] else 1

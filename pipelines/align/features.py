@@ -79,6 +79,19 @@ def features_of(aligner: str | None, reference: Sequence) -> Features:
     return Features(lambda person: model.embed(person).numpy(), unit, sha256)
 
 
+def corpus_files(address: str) -> list[str]:
+    """The files of embeddings in an output of the embed job, or in the folder embeddings/ of one.
+
+    Raises:
+        UserError: There are none.
+    """
+    inner = storage.join(address, "embeddings")
+    files = storage.list_folder(inner, ".parquet") or storage.list_folder(address, ".parquet")
+    if not files:
+        raise UserError(f"corpus={address}: holds no embeddings; write some with python -m jobs.embed")
+    return files
+
+
 def read_corpus(address: str, features: Features) -> Iterator[Compared]:
     """Recordings that were embedded before, one file in memory at a time.
 
@@ -89,11 +102,7 @@ def read_corpus(address: str, features: Features) -> Iterator[Compared]:
     Raises:
         UserError: There are no embeddings, or they are of another aligner.
     """
-    inner = storage.join(address, "embeddings")
-    files = storage.list_folder(inner, ".parquet") or storage.list_folder(address, ".parquet")
-    if not files:
-        raise UserError(f"corpus={address}: holds no embeddings; write some with python -m jobs.embed")
-    for file in files:
+    for file in corpus_files(address):
         metadata = storage.read_schema(file).metadata or {}
         if metadata.get(FORMAT_KEY) != FORMAT.encode():
             raise UserError(f"corpus={address}: {file} holds no embeddings; give an output of python -m jobs.embed")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipelines.aligners.sequences import Sequence, of_keypoints, of_lifted
 from pipelines.io import storage
-from pipelines.tracks.keypoint_reader import TrackInfo, read_rows, survey
+from pipelines.tracks.keypoint_reader import TrackInfo, by_file, read_rows, survey
 from pipelines.tracks.lifted_reader import poses_files, read_lifted
 from schemas.configs.align import AlignConfig
 from schemas.errors import UserError
@@ -38,6 +38,20 @@ class Recordings:
             for track in read_lifted(file, wanted) if wanted else ():
                 yield track.track_id, _or_reason(of_lifted, track)
 
+    @property
+    def files(self) -> list[str]:
+        """The files that hold them."""
+        return list(self.rows) if self.rows else list(by_file(self.tracks))
+
+    def files_of(self, ids: Collection[str]) -> dict[str, list[str]]:
+        """Some recordings by the file that holds them."""
+        if self.rows:
+            held = {file: list(rows) for file, rows in self.rows.items()}
+        else:
+            held = {file: [track.track_id for track in tracks] for file, tracks in by_file(self.tracks).items()}
+        found = {file: [name for name in names if name in ids] for file, names in held.items()}
+        return {file: names for file, names in found.items() if names}
+
     def find(self, field: str, name: str) -> str:
         """The id that is called so, or begins so.
 
@@ -67,7 +81,7 @@ def find_recordings(config: AlignConfig) -> Recordings:
         tracks = survey(config.tracks)
         return Recordings([track.track_id for track in tracks], tracks, {})
     rows, layouts = {}, set()
-    for file in (file for address in listed(config.poses) for file in poses_files(address)):
+    for file in (storage.absolute(file) for address in listed(config.poses) for file in poses_files(address)):
         table = storage.read_table(file, ["track_id", "layout", "error"]).to_pylist()
         rows[file] = {row["track_id"]: place for place, row in enumerate(table) if row["error"] is None}
         layouts |= {row["layout"] for row in table if row["error"] is None}

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from pipelines.aligners.sequences import Sequence
+from pipelines.aligners.sequences import RATE, Sequence
 from pipelines.tracks.normalised import LIMBS
 from schemas.configs.train_aligner import AlignerNetworkConfig
 from schemas.errors import UserError
@@ -58,10 +58,15 @@ class Aligner(nn.Module):
         """An embedding of every frame of a recording; the network must be in evaluation mode.
 
         Raises:
-            UserError: The poses are lifted ones.
+            UserError: The poses are lifted ones, or fewer than the network sees at once.
         """
         if person.poses.shape[-1] != 2:
             raise UserError("aligner: embeds keypoints; give tracks=… in place of poses=…")
+        if len(person) < self.window:
+            raise UserError(
+                f"track {person.track_id}: lasts {len(person) / RATE:.2f} s, and the aligner sees "
+                f"{self.window / RATE:.2f} s at once; give a longer one"
+            )
         poses = torch.from_numpy(person.poses.reshape(1, len(person), -1))
         before, after = (poses[:, end].expand(-1, self.window // 2, -1) for end in (slice(0, 1), slice(-1, None)))
         return self(torch.cat([before, poses, after], dim=1))[0]

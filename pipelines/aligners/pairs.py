@@ -1,5 +1,6 @@
 """Pairs of recordings of one action, and the samples that a training draws of them."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,16 @@ from schemas.configs.train_aligner import AlignerDataConfig
 
 # Share of a recording that may be left out at either end, so that its first frame is no cue.
 _LEFT_OUT = 0.1
+
+
+def margin_frames(window: int, speed: tuple[float, float]) -> int:
+    """Frames at either end of a recording that are never embedded in training: windows around them would be padded."""
+    return math.ceil(window // 2 * speed[1])
+
+
+def shortest_frames(window: int, speed: tuple[float, float]) -> int:
+    """Frames, at `RATE`, of the shortest recording of which two windows are whole."""
+    return math.ceil((2 * margin_frames(window, speed) + 2) / (1 - 2 * _LEFT_OUT))
 
 
 @dataclass(frozen=True)
@@ -38,13 +49,14 @@ class Pairs:
     """Draws pairs of recordings: a pair depends on its seed alone.
 
     Args:
-        groups: Recordings of one action, at least two each.
+        groups: Recordings of one action, at least two each, none shorter than `shortest_frames`.
         config: How they become samples.
         window: Frames that the network sees, odd.
     """
 
     def __init__(self, groups: Mapping[str, Sequence[Person]], config: AlignerDataConfig, window: int) -> None:
         self._groups, self._config, self._window = list(groups.values()), config, window
+        self._margin = margin_frames(window, config.speed)
 
     def draw(self, seeds: Iterable[Sequence[int]]) -> Sample:
         """A pair for each seed."""
@@ -57,15 +69,16 @@ class Pairs:
         group = self._groups[rng.integers(len(self._groups))]
         chosen = [group[number] for number in rng.choice(len(group), 2, replace=False)]
         is_mirrored = self._config.mirroring and rng.random() < 0.5
-        stretches = [self._stretch(rng, person) for person in chosen]
         if self._config.pairs == "take":  # the same time of both
-            stretches[1] = stretches[0]
+            stretches = [self._stretch(rng, min(map(len, chosen)))] * 2
+        else:
+            stretches = [self._stretch(rng, len(person)) for person in chosen]
         return [self._frames(rng, *one, is_mirrored) for one in zip(chosen, stretches, strict=True)]
 
-    def _stretch(self, rng: np.random.Generator, person: Person) -> tuple[int, int]:
-        """The first frame and the number of frames of a part of a recording."""
-        first, last = rng.uniform(0, _LEFT_OUT, 2) * len(person)
-        frames = max(2, int(len(person) - first - last))
+    def _stretch(self, rng: np.random.Generator, recorded: int) -> tuple[int, int]:
+        """The first frame and the number of frames of a part of a recording, the windows around which are whole."""
+        first, last = self._margin + rng.uniform(0, _LEFT_OUT, 2) * recorded
+        frames = max(2, int(recorded - first - last))
         length = min(frames, round(self._config.stretch_s * RATE))
         return int(first) + int(rng.integers(frames - length + 1)), length
 

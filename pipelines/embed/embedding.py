@@ -56,9 +56,9 @@ def _row(model: Aligner, info: TrackInfo, track: KeypointTrack | str) -> dict[st
         return failed | {"error": track}
     try:
         person = of_keypoints(track)
+        vectors = model.embed(person).numpy().astype(np.float16)
     except UserError as error:
         return failed | {"video": track.video, "error": str(error)}
-    vectors = model.embed(person).numpy().astype(np.float16)
     times = [person.time_s(frame) for frame in range(len(person))]
     known = {"video": track.video, "frames": len(person), "times_s": times, "vectors": vectors.ravel()}
     return failed | known | {"error": None}

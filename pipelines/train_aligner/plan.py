@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.aligners.network import Aligner
+from pipelines.aligners.pairs import shortest_frames
+from pipelines.aligners.sequences import RATE
 from pipelines.tracks.keypoint_reader import TrackInfo, survey
 from schemas.configs.train_aligner import TrainAlignerConfig
 from schemas.errors import UserError
@@ -35,7 +37,8 @@ def plan_training(config: TrainAlignerConfig) -> AlignerPlan:
         UserError: No two tracks form a pair, a name that nobody has, a network that could count frames, or batches that
             cannot be divided among the workers.
     """
-    Aligner(config.network)
+    window = Aligner(config.network).window
+    shortest_s = max(_SHORTEST_S, shortest_frames(window, config.data.speed) / RATE)
     pairs, workers = config.optimization.batch_pairs, config.resources.num_workers
     if pairs % workers:
         raise UserError(
@@ -45,13 +48,13 @@ def plan_training(config: TrainAlignerConfig) -> AlignerPlan:
     held_out = set(config.data.validation_subjects)
     if unknown := sorted(held_out - {track.subject for track in tracks}):
         raise UserError(f"data.validation_subjects: no track is of {unknown[0]!r}")
-    training = _groups([track for track in tracks if track.subject not in held_out], config)
-    validation = _groups([track for track in tracks if track.subject in held_out], config)
+    training = _groups([track for track in tracks if track.subject not in held_out], config, shortest_s)
+    validation = _groups([track for track in tracks if track.subject in held_out], config, shortest_s)
     if not training:
         what = "action" if config.data.pairs == "action" else "subject and action"
         named = sum(track.action is not None for track in tracks)
         raise UserError(
-            f"tracks: no two of them, {_SHORTEST_S:g} s long or more, have the same {what} ({named} of {len(tracks)} "
+            f"tracks: no two of them, {shortest_s:g} s long or more, have the same {what} ({named} of {len(tracks)} "
             "have an action at all); give a second recording, or the column action in the manifest of label"
         )
     if held_out and not validation:
@@ -60,10 +63,10 @@ def plan_training(config: TrainAlignerConfig) -> AlignerPlan:
     return AlignerPlan(training, validation, len(tracks) - used)
 
 
-def _groups(tracks: Sequence[TrackInfo], config: TrainAlignerConfig) -> dict[str, list[TrackInfo]]:
+def _groups(tracks: Sequence[TrackInfo], config: TrainAlignerConfig, shortest_s: float) -> dict[str, list[TrackInfo]]:
     groups: dict[str, list[TrackInfo]] = {}
     for track in tracks:
-        if track.action is None or track.frames < _SHORTEST_S * (track.fps or 30):
+        if track.action is None or track.frames < shortest_s * (track.fps or 30):
             continue
         name = track.action.split(" ")[0] if config.data.pairs == "action" else f"{track.subject} {track.action}"
         groups.setdefault(name, []).append(track)

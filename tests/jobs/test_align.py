@@ -64,6 +64,32 @@ def test_similar_moments_are_found_in_all_recordings(films):
     assert first["time_s"] == pytest.approx(12, abs=0.1)
 
 
+def test_a_relaunch_says_what_is_there_and_new_recordings_alone_are_put_in_step(films, capsys):
+    asked = ["start_s=2", "stop_s=4"]
+    assert align(*asked) == 0
+    (part,) = (films / "out" / "in_step").iterdir()
+    before, written = report(films), part.stat().st_mtime_ns
+    capsys.readouterr()
+    assert align(*asked) == 0
+    assert "align: nothing to do: out holds this alignment" in capsys.readouterr().out
+    (films / "out" / "report.json").unlink()  # as if it had been interrupted
+    assert align(*asked) == 0
+    assert report(films) == before
+    write_tracks(films / "tracks" / "b.parquet", [replace(shaken(CLIP, 5), track_id="new")])
+    assert align(*asked) == 0
+    assert {entry["track_id"] for entry in report(films)["recordings"]} == {"faster", "longer", "clip3", "new"}
+    assert part.stat().st_mtime_ns == written
+    assert align("start_s=2.5", "stop_s=4") == 0  # another reference: nothing of the old one is left
+    assert part not in set((films / "out" / "in_step").iterdir())
+
+
+def test_the_output_of_another_job_is_left_alone(films, capsys):
+    (films / "out").mkdir()
+    (films / "out" / "report.json").write_text('{"format": "raylift.embed/1"}')
+    assert align() == 2
+    assert "output=out: holds the raylift.embed/1 of another job; give another output" in capsys.readouterr().err
+
+
 def test_lifted_people_are_compared_in_centimetres(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_poses(tmp_path / "poses.parquet", [lifted(60, track_id=name) for name in ("one", "two")])
