@@ -62,7 +62,7 @@ class Reference:
 
 
 def part_uri(output: str, reference: Reference, file: str, names: Collection[str]) -> str:
-    """Where the result of some recordings of a file is kept; another reference, or another file, has another address."""
+    """Where the result of some recordings of a file is kept; it depends on the reference and on the file too."""
     content = [_FORMAT, reference.asked, file, keypoint_reader.digest([file]), sorted(names)]
     return storage.join(output, FOLDER, f"{FINISHED}{digest(content)}.parquet")
 
