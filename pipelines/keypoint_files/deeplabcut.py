@@ -1,21 +1,23 @@
-"""DeepLabCut's CSV files: columns (scorer, individual if there are several animals, body part, x | y | likelihood).
+"""DeepLabCut's files: columns (scorer, individual if there are several animals, body part, x | y | likelihood).
 
-Format: DeepLabCut's documentation, "Output files". Its HDF5 files hold the same table: export it as CSV (save_as_csv).
+Format: DeepLabCut's documentation, "Output files": a table of pandas as HDF5, and the same as CSV (save_as_csv).
 """
 
 import io
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float64, Integer
 
 from pipelines.io import storage
+from pipelines.keypoint_files import hdf5, pandas_hdf5
 from pipelines.keypoint_files.found import FoundVideo
 from pipelines.keypoint_files.named_arrays import video_of_array
 from schemas.errors import UserError
 
-if TYPE_CHECKING:
-    import pandas as pd
+_COORDINATES = ("x", "y", "likelihood")
+# Numbers of the rows, names of the columns, values.
+_Table = tuple[Integer[np.ndarray, " frames"] | list[int], pandas_hdf5.Columns, Float64[np.ndarray, "frames columns"]]
 
 
 def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
@@ -26,34 +28,41 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         names: Joint names by the names of body parts, where these are others.
 
     Raises:
-        UserError: It is not of this format, or its body parts are of no layout.
+        UserError: It is not of this format, its body parts are of no layout, or it is HDF5 and h5py is not installed.
     """
+    ending = uri.lower().rpartition(".")[2]
+    if ending not in ("csv", "h5"):
+        raise UserError(f"{uri}: must be DeepLabCut's CSV or HDF5 file (.csv, .h5)")
+    try:
+        numbers, columns, values = _csv(uri) if ending == "csv" else _h5(uri)
+        if not {len(column) for column in columns} <= {3, 4} or {column[-1] for column in columns} != {*_COORDINATES}:
+            raise ValueError("its columns must be scorer, (individual,) body part and x, y or likelihood")
+        places = {(column[-3] if len(column) == 4 else "", *column[-2:]): n for n, column in enumerate(columns)}
+        parts = list(dict.fromkeys(part for _, part, _ in places))
+        people = list(dict.fromkeys(individual for individual, _, _ in places))
+        # The last column stands for those that an individual does not have.
+        padded = np.column_stack([values, np.full(len(values), np.nan)])
+        order = [places.get((who, part, what), -1) for who in people for part in parts for what in _COORDINATES]
+        triples = padded[:, order].reshape(len(values), len(people), len(parts), 3).transpose(1, 0, 2, 3)
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise UserError(f"{uri}: is not DeepLabCut's: {' '.join(str(error).split())}") from error
+    # The network's name follows that of the video.
+    name = uri.rpartition("/")[2].rpartition(".")[0].partition("DLC")[0]
+    yield video_of_array(name, uri, triples, parts, names, numbers=[int(number) for number in numbers])
+
+
+def _csv(uri: str) -> _Table:
     import pandas as pd  # here: --help asks for the options of all sources, and this takes half a second
 
-    if not uri.lower().endswith(".csv"):
-        raise UserError(f"{uri}: must be DeepLabCut's CSV file; write one with save_as_csv=True")
-    try:
-        text = storage.read_bytes(uri).decode("utf-8-sig")
-        levels = [line.split(",", 1)[0] for line in text.splitlines()[:4]]
-        several = "individuals" in levels
-        if "bodyparts" not in levels or "coords" not in levels:
-            raise ValueError("its first lines must be scorer, bodyparts and coords")
-        table = pd.read_csv(io.StringIO(text), header=list(range(4 if several else 3)), index_col=0)
-        columns = [column[1:] if several else ("", *column[1:]) for column in table.columns]
-        table.columns = pd.MultiIndex.from_tuples(columns)
-        parts = list(dict.fromkeys(part for _, part, _ in columns))
-        people = list(dict.fromkeys(individual for individual, _, _ in columns))
-        values = np.stack([_array(table, individual, parts) for individual in people])
-        numbers = [int(frame) for frame in table.index]
-    except (OSError, ValueError, KeyError, pd.errors.ParserError) as error:
-        raise UserError(f"{uri}: is not DeepLabCut's: {error}") from error
-    # The network's name follows that of the video.
-    name = uri.rpartition("/")[2].removesuffix(".csv").partition("DLC")[0]
-    yield video_of_array(name, uri, values, parts, names, numbers=numbers)
+    text = storage.read_bytes(uri).decode("utf-8-sig")
+    levels = [line.split(",", 1)[0] for line in text.splitlines()[:4]]
+    if "bodyparts" not in levels or "coords" not in levels:
+        raise ValueError("its first lines must be scorer, bodyparts and coords")
+    table = pd.read_csv(io.StringIO(text), header=list(range(4 if "individuals" in levels else 3)), index_col=0)
+    columns = [tuple(map(str, column)) for column in table.columns]
+    return [int(number) for number in table.index], columns, table.to_numpy(np.float64)
 
 
-def _array(table: "pd.DataFrame", individual: str, parts: list[str]) -> np.ndarray:
-    """(frames, body parts, x | y | likelihood) of one individual; NaN for body parts that it does not have."""
-    missing = np.full(len(table), np.nan)
-    columns = [table.get((individual, part, what), missing) for part in parts for what in ("x", "y", "likelihood")]
-    return np.stack([np.asarray(column, np.float64) for column in columns], axis=1).reshape(len(table), len(parts), 3)
+def _h5(uri: str) -> _Table:
+    with hdf5.opened(uri, "deeplabcut") as file:
+        return pandas_hdf5.read_table(file)

@@ -8,6 +8,7 @@ from pipelines.keypoint_files import (
     arrays,
     deeplabcut,
     instance_lists,
+    landmark_table,
     landmarks,
     openpose,
     result_lists,
@@ -51,7 +52,11 @@ class MMPose(KeypointFiles):
 class MediaPipe(KeypointFiles):
     """Landmarks of MediaPipe and TensorFlow.js."""
 
-    reader = staticmethod(landmarks.read)
+    suffixes = (".json", ".csv")
+
+    def read(self, uri: str) -> Iterator[FoundVideo]:
+        """The video of a file."""
+        return (landmark_table if uri.lower().endswith(".csv") else landmarks).read(uri)
 
 
 class _NamedKeypoints(KeypointFiles):
@@ -66,10 +71,15 @@ class _NamedKeypoints(KeypointFiles):
 
 
 class DeepLabCut(_NamedKeypoints):
-    """DeepLabCut's CSV files."""
+    """DeepLabCut's CSV and HDF5 files."""
 
-    suffixes = (".csv",)
+    suffixes = (".csv", ".h5")
     reader = staticmethod(deeplabcut.read)
+
+    def files_in(self, entry: str) -> list[str]:
+        """The files of an entry; DeepLabCut writes a table as HDF5, and as CSV too if it is told so."""
+        files = super().files_in(entry)
+        return [file for file in files if not file.endswith(".h5") or f"{file[:-3]}.csv" not in files]
 
 
 class Sleap(_NamedKeypoints):

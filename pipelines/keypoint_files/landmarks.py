@@ -3,7 +3,7 @@
 There is no file format of theirs; people write what the API returns. An entry is null or empty (nobody), a list of
 landmarks (one person), a list of such lists, or an object that holds one of these (`landmarks`, `pose_landmarks`,
 `keypoints`). A landmark is {x, y, visibility or score}, [x, y, z, visibility], or an entry of an object by joint names.
-Coordinates are shares of the picture's sides (MediaPipe) or pixels (TensorFlow.js): shares where none exceeds 2.
+Coordinates are shares of the picture's sides (MediaPipe) or pixels (TensorFlow.js): shares where most are at most 2.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,16 +11,19 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from pipelines.annotations.json_files import read_json
 from pipelines.keypoint_files.found import FoundPerson, FoundVideo, common_layout, people_of
 from pipelines.keypoint_files.joint_names import joint_name
 from pipelines.keypoint_files.result_lists import name_of
-from pipelines.pose.in_picture import are_shares
+from pipelines.pose.in_picture import LARGEST_SHARE
 from schemas.errors import UserError
-from schemas.layouts import LAYOUTS
+from schemas.layouts import LAYOUTS, JointLayout
 
 _LAYOUTS = {33: "blazepose33", 17: "coco17"}
+# A middle of hips that is so near the corner of the picture is no share of its sides.
+_AT_ORIGIN = 0.02
 _HOLDERS = ("landmarks", "pose_landmarks", "keypoints", "poses", "people")
 
 
@@ -40,9 +43,36 @@ def read(uri: str) -> Iterator[FoundVideo]:
         raise UserError(f"{uri}: must be a list with the landmarks of each frame")
     persons = [[_person(f"{uri}: frame {n}", p) for p in _people(frame)] for n, frame in enumerate(frames)]
     layout = common_layout(chain.from_iterable(persons), _LAYOUTS, uri)
-    points = [person.keypoints for found in persons for person in found]
+    everybody = [person for found in persons for person in found]
     people = {number: people_of(found, len(layout)) for number, found in enumerate(persons)}
-    yield FoundVideo(name_of(uri), uri, layout, people, shares=bool(points) and are_shares(np.concatenate(points)))
+    keypoints = np.array([person.keypoints for person in everybody]).reshape(-1, len(layout), 2)
+    known = np.array([person.scores > 0 for person in everybody]).reshape(keypoints.shape[:2])
+    shares = are_shares_of_picture(keypoints, known, layout, uri)
+    yield FoundVideo(name_of(uri), uri, layout, people, shares=shares)
+
+
+def are_shares_of_picture(
+    keypoints: Float[np.ndarray, "people joints 2"],
+    known: Bool[np.ndarray, "people joints"],
+    layout: JointLayout,
+    where: str,
+) -> bool:
+    """Whether landmarks are shares of the picture's sides, not pixels.
+
+    Raises:
+        UserError: They are places in space, of which MediaPipe puts the origin between the hips.
+    """
+    # The guess of a landmark far beyond the picture's edge may be larger.
+    if not known.any() or np.median(np.abs(keypoints[known])) > LARGEST_SHARE:
+        return False
+    hips = [layout.index("left_hip"), layout.index("right_hip")]
+    middles = keypoints[:, hips][known[:, hips].all(1)].mean(1)
+    if len(middles) and np.median(np.abs(middles).max(1)) < _AT_ORIGIN:
+        raise UserError(
+            f"{where}: has world landmarks, metres around the middle of the hips, which are no places in a picture; "
+            "write pose_landmarks instead"
+        )
+    return True
 
 
 def _people(frame: Any) -> list[Any]:

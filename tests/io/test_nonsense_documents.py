@@ -98,10 +98,14 @@ def texts() -> dict[str, tuple[str, Callable[[Path], Any]]]:
     header = "PathFileType\t4\t(X/Y/Z)\ta.trc\nDataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\n30\t30\t2\t2\tpx\n"
     trc = header + "Frame#\tTime\tNose\t\t\tLHip\t\t\n\t\tX1\tY1\tZ1\tX2\tY2\tZ2\n1\t0\t1\t2\t0\t3\t4\t0\n"
     dlc = "scorer,D,D,D\nbodyparts,Nose,Nose,Nose\ncoords,x,y,likelihood\n0,1.5,2.5,0.9\n1,1.5,2.5,0.9\n"
+    mediapipe = "frame,landmark,x,y,z,visibility\n" + "".join(f"{n},NOSE,0.1,0.2,0.3,0.9\n" for n in range(4))
+    numbered = "frame,x0,y0,z0,v0,x1,y1,z1,v1\n" + "".join(f"{n},0.1,0.2,0.3,0.9,0.2,0.2,0.3,0.9\n" for n in range(4))
     cameras = lambda path: read_cameras(str(path))  # noqa: E731
     return {
         "a.trc": (trc, imported("trc")),
         "a.csv": (dlc, imported("deeplabcut")),
+        "long.csv": (mediapipe, imported("mediapipe")),
+        "wide.csv": (numbered, imported("mediapipe")),
         "Calib.toml": (rigs.toml(rigs.RIG), cameras),
         "rig.qca.txt": (rigs.qualisys(rigs.RIG), cameras),
         "rig.xcp": (rigs.vicon(rigs.RIG, 'VICON_RADIAL2="a 1 2 0.1 0.01 0"'), cameras),
