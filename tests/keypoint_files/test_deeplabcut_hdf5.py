@@ -6,6 +6,7 @@ table.to_hdf(file, key="df_with_missing", mode="w", format="table")  # as DeepLa
 import pickle
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,6 +15,7 @@ from files_of_others import only
 
 from pipelines.keypoint_files import deeplabcut
 from pipelines.keypoint_files.formats import DeepLabCut
+from pipelines.keypoint_files.source import NamedKeypointsConfig
 from schemas.errors import UserError
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -82,7 +84,7 @@ def test_a_file_opens_no_other_file(kind, sample, tmp_path):
     secret = tmp_path / "secret.h5"
     secret.write_bytes(sample.read_bytes())
     with h5py.File(sample, "a") as file:
-        array = file[f"df_with_missing/{name}"]
+        array: Any = file[f"df_with_missing/{name}"]
         shape, dtype = array.shape, array.dtype
         if kind == "group":
             del file["df_with_missing"]
@@ -94,14 +96,15 @@ def test_a_file_opens_no_other_file(kind, sample, tmp_path):
                 file[f"df_with_missing/{name}"] = h5py.ExternalLink(str(secret), f"/df_with_missing/{name}")
             else:
                 outside = [(str(secret), 0, 4 * 36 * 16)]
-                file["df_with_missing"].create_dataset(name, shape, dtype, external=outside).attrs.update(attributes)
+                made = file.create_dataset(f"df_with_missing/{name}", shape, dtype, external=outside)
+                made.attrs.update(attributes)
     with pytest.raises(UserError, match=r"is not DeepLabCut's: \w+ is (a link|kept in other files)"):
         only(deeplabcut.read(str(sample), NAMES))
 
 
 def test_a_claim_of_size_fills_no_memory(sample):
     with h5py.File(sample, "a") as file:
-        group = file["df_with_missing"]
+        group: Any = file["df_with_missing"]
         name = "table" if "table" in group else "block0_values"
         dtype = group[name].dtype
         shape = (10**8,) if name == "table" else (10**8, 18)
@@ -128,6 +131,6 @@ def test_a_damaged_file_is_one_line_or_a_value(sample):
     places = np.random.default_rng(0).choice(min(len(honest), 12_000), 150, replace=False)
     for place in places:
         sample.write_bytes(honest[:place] + bytes([honest[place] ^ 0xFF]) + honest[place + 1 :])
-        source = DeepLabCut(DeepLabCut.Config(files=str(sample), width=640, height=480, fps=30, names=NAMES))
+        source = DeepLabCut(NamedKeypointsConfig(files=str(sample), width=640, height=480, fps=30, names=NAMES))
         with suppress(UserError):
             list(source.tracks())
