@@ -10,18 +10,15 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
 from jobs.command_line.terminal import Terminal
 from pipelines.calibration.manifest import manifest_csv
-from pipelines.calibration.read import read_cameras
+from pipelines.calibration.read import read_lenses
 from pipelines.io import storage
 from pipelines.label.video_sources import find_videos
 from schemas.configs.import_cameras import ImportCamerasConfig
 
-# Intrinsics do not depend on the unit of positions, which some formats do not say.
-_ANY_UNIT_M = 1.0
-
 
 def main(config: ImportCamerasConfig) -> int:
     """Write the manifest, and say what it holds."""
-    cameras = read_cameras(config.calibration, _ANY_UNIT_M)
+    cameras = read_lenses(config.calibration)
     videos = {source.uri: source.camera for source in find_videos(config.videos)}
     storage.write_bytes(config.output, manifest_csv(videos, cameras).encode())
     Terminal().print(f"manifest     {config.output}: {len(videos)} videos of {len(cameras)} cameras")

@@ -24,6 +24,13 @@ _COEFFICIENTS: dict[Distortion, tuple[str, ...]] = {
     "human36m": ("k1", "k2", "k3", "p1", "p2"),
     "fisheye": ("k1", "k2", "k3", "k4"),
 }
+# Pixels of films for wide screens, and those of anamorphic lenses, are at most this many times as wide as high.
+_MOST_PIXEL_ASPECT = 2.0
+# At the edge of the picture, a lens of these models enlarges by less than this against the middle, and shifts sideways
+# by less than this share of the distance from the middle. Coefficients beyond it belong to another model or unit.
+_MOST_ENLARGED, _MOST_TANGENTIAL = 2.0, 0.5
+# How finely the way from the middle to the edge of the picture is followed.
+_STEPS = 500
 
 
 class WrongCamera(UserError):
@@ -108,4 +115,29 @@ class Intrinsics(BaseModel):
             degrees = math.degrees(side / focal if fisheye else 2 * math.atan(side / 2 / focal))
             if not least <= degrees <= most:
                 return f"the focal length {focal:g} makes a field of view of {degrees:.1f} degrees"
+        if not 1 / _MOST_PIXEL_ASPECT <= self.fx / self.fy <= _MOST_PIXEL_ASPECT:
+            return f"the focal lengths fx={self.fx:g} and fy={self.fy:g} differ more than those of any camera"
+        return self._impossible_lens(width, height)
+
+    def _impossible_lens(self, width: float, height: float) -> str | None:
+        """Why no lens has these coefficients, if none has: the picture's edge is out of reach or far too large."""
+        edge = min(self.cx / self.fx, (width - self.cx) / self.fx, self.cy / self.fy, (height - self.cy) / self.fy)
+        fisheye = self.distortion == "fisheye"
+        powers = (self.k1, self.k2, self.k3, self.k4) if fisheye else (self.k1, self.k2, self.k3)
+        if not any((*powers, self.p1, self.p2)):
+            return None
+        # Of a fisheye these are angles from the axis, of the other models their tangents.
+        farthest = math.pi if fisheye else math.tan(math.radians(_FIELDS_OF_VIEW[1] / 2))
+        seen, place = 0.0, 0.0
+        for step in range(1, _STEPS + 1):
+            place = farthest * (step / _STEPS) ** 2
+            before, seen = seen, place * (1 + sum(k * place ** (2 * n) for n, k in enumerate(powers, start=1)))
+            if seen <= before:
+                at = min(self.fx, self.fy) * before
+                return f"the distortion folds the picture {at:.0f} px from its middle; check its model and coefficients"
+            if seen >= edge:
+                break
+        tangential = 3 * place * max(abs(self.p1), abs(self.p2))
+        if seen > _MOST_ENLARGED * place or tangential > _MOST_TANGENTIAL:
+            return "the distortion moves the picture's edge farther than any lens; check its model and coefficients"
         return None

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
+from pipelines.annotations.boxes import are_apart, around_joints, around_people, why_not_of_joints
 from pipelines.pose.in_picture import LARGEST_SHARE, are_shares, near_picture
 from schemas.errors import UserError
 
-# Boxes around joints are enlarged by this factor: head, feet, hands and shoulders extend beyond the joints.
-FLESH = 1.2
 # Share of the joints that must be possible; with fewer, the file belongs to other pictures.
 _LEAST_POSSIBLE = 0.5
 
@@ -52,7 +51,8 @@ def check_people(
         nowhere: Coordinate of a joint for which the file says (0, 0).
 
     Raises:
-        UserError: The joints are shares of the picture's size, or most of them lie outside their pictures.
+        UserError: The joints or boxes are shares of the picture's size, most joints lie outside their pictures, or most
+            boxes are not around the joints.
     """
     count = int(annotated.sum())
     if count and are_shares(keypoints[annotated]):
@@ -68,37 +68,20 @@ def check_people(
             "pictures, at the size that they say"
         )
     kept = annotated & ~at_zero & ~outside
-    on_one_point = (kept.sum(1) > 1) & (_reach(keypoints, kept) == 0).all(1)
+    around = around_joints(keypoints, kept)
+    on_one_point = (kept.sum(1) > 1) & (around[:, :2] == around[:, 2:]).all(1)
     kept &= ~on_one_point[:, None]
+    people = around_people(around)
+    if reason := why_not_of_joints(people[kept.any(1)], boxes[kept.any(1)]):
+        raise UserError(f"{uri}: {reason}")
     visible = np.minimum(boxes[:, 2:], sizes_wh) - np.maximum(boxes[:, :2], 0)
-    empty = (visible <= 0).any(1) & kept.any(1)
+    empty = kept.any(1) & ((visible <= 0).any(1) | are_apart(people, boxes))
     counts = {
         "joints are marked visible at exactly (0, 0): they count as not annotated": at_zero.sum(),
         "joints lie far outside their pictures: they count as not annotated": outside.sum(),
         "people have all joints on one point: they are left out": on_one_point.sum(),
-        "people have a box that is empty or outside the picture: the box around their joints is taken": empty.sum(),
+        "people have a box that is empty, or not where their joints are: the box around these is taken": empty.sum(),
     }
     notes = tuple(f"{uri}: {number} {what}" for what, number in counts.items() if number)
-    around = _around(keypoints, kept)
-    with np.errstate(invalid="ignore"):
-        margin = (FLESH - 1) / 2 * (around[:, 2:] - around[:, :2])
-        around += np.concatenate([-margin, margin], axis=1)
-    boxes = np.where(empty[:, None], around, boxes).astype(np.float32)
+    boxes = np.where(empty[:, None], people, boxes).astype(np.float32)
     return CheckedPeople(kept, boxes, notes)
-
-
-def _around(
-    keypoints: Float[np.ndarray, "people joints 2"], known: Bool[np.ndarray, "people joints"]
-) -> Float[np.ndarray, "people 4"]:
-    """The boxes around the known joints; infinite without any."""
-    least = np.where(known[..., None], keypoints, np.inf).min(1)
-    most = np.where(known[..., None], keypoints, -np.inf).max(1)
-    return np.concatenate([least, most], axis=1)
-
-
-def _reach(
-    keypoints: Float[np.ndarray, "people joints 2"], known: Bool[np.ndarray, "people joints"]
-) -> Float[np.ndarray, "people 2"]:
-    boxes = _around(keypoints, known)
-    with np.errstate(invalid="ignore"):
-        return boxes[:, 2:] - boxes[:, :2]

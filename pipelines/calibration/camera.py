@@ -23,7 +23,7 @@ class Camera:
         height: Height of that picture, px.
         intrinsics: Projection and distortion, px of that picture.
         rotation: World axes to camera axes (x right, y down, z forward).
-        translation: The world's origin in camera space, m.
+        translation: The world's origin in camera space, m; NaN where its file has the lens alone.
         offset_s: What is to be added to its times to have those of the other cameras, s.
     """
 
@@ -34,6 +34,11 @@ class Camera:
     rotation: Float64[np.ndarray, "3 3"]
     translation: Float64[np.ndarray, " 3"]
     offset_s: float = 0.0
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it is known where the camera stands."""
+        return bool(np.isfinite(self.translation).all())
 
     @property
     def centre(self) -> Float64[np.ndarray, " 3"]:

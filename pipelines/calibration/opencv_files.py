@@ -85,8 +85,6 @@ def _cameras(document: Any, name: str) -> Iterator[tuple[str, Mapping[str, Any]]
 def _camera(name: str, values: Mapping[str, Any]) -> Camera:
     matrix, rotation = _first(values, _MATRIX), _first(values, _ROTATION)
     translation, size = _first(values, _TRANSLATION), _first(values, _SIZE)
-    if rotation is None or translation is None:
-        raise UserError(f"camera {name}: has no rotation and translation (R, t); calibrate the extrinsics too")
     width, height = _first(values, _WIDTH), _first(values, _HEIGHT)
     size = size if width is None or height is None else (width, height)
     lens = _data(_first(values, _DISTORTION)), _data(rotation), _data(translation), size

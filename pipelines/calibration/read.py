@@ -21,7 +21,7 @@ _FARTHEST_M = 100.0
 
 
 def read_cameras(uri: str, unit_m: float | None = None) -> list[Camera]:
-    """The cameras of a calibration file, or of a folder.
+    """The cameras of a calibration file, or of a folder, and where they stand.
 
     Args:
         uri: The file or folder.
@@ -29,28 +29,50 @@ def read_cameras(uri: str, unit_m: float | None = None) -> list[Camera]:
             the cameras are from each other.
 
     Raises:
-        UserError: It cannot be read, is of no known format, or holds fewer than two cameras.
+        UserError: It cannot be read, is of no known format, or holds fewer than two cameras with their places.
     """
-    with blamed(f"calibration={uri}", "is no calibration"):
-        return _in_metres(uri, unit_m)
-
-
-def _in_metres(uri: str, unit_m: float | None) -> list[Camera]:
-    try:
-        cameras, known_unit_m = _read(uri)
-    except OSError as error:
-        raise UserError(f"calibration={uri}: cannot be read: {error.strerror or error}") from error
-    except UserError as error:
-        raise UserError(f"calibration={uri}: {error}") from error
-    names = [camera.name for camera in cameras]
+    cameras, known_unit_m = _known_cameras(uri)
     if len(cameras) < 2:
         raise UserError(f"calibration={uri}: holds {len(cameras)} cameras; positions need two; known are {FORMATS}")
-    if len(set(names)) < len(names):
-        raise UserError(f"calibration={uri}: two cameras have the same name: {', '.join(sorted(names))}")
+    if unplaced := [camera.name for camera in cameras if not camera.is_placed]:
+        raise UserError(
+            f"calibration={uri}: camera {', '.join(unplaced)}: has no rotation and translation (R, t); calibrate the "
+            "extrinsics too"
+        )
     if unit_m is None and known_unit_m == _ARBITRARY:
         raise UserError(f"calibration={uri}: the unit of COLMAP is arbitrary; give how many metres one is, as unit_m")
     unit = unit_m or known_unit_m or _found_unit_m(cameras)
     return [replace(camera, translation=camera.translation * unit) for camera in cameras]
+
+
+def read_lenses(uri: str) -> list[Camera]:
+    """The cameras of a calibration file, or of a folder; it does not matter where they stand.
+
+    Args:
+        uri: The file or folder.
+
+    Raises:
+        UserError: It cannot be read, is of no known format, or holds no camera.
+    """
+    cameras, _ = _known_cameras(uri)
+    if not cameras:
+        raise UserError(f"calibration={uri}: holds no cameras; known are {FORMATS}")
+    return cameras
+
+
+def _known_cameras(uri: str) -> tuple[list[Camera], float | None]:
+    """The cameras in the unit of the file, and this unit where the format says it (m)."""
+    with blamed(f"calibration={uri}", "is no calibration"):
+        try:
+            cameras, unit_m = _read(uri)
+        except OSError as error:
+            raise UserError(f"calibration={uri}: cannot be read: {error.strerror or error}") from error
+        except UserError as error:
+            raise UserError(f"calibration={uri}: {error}") from error
+    names = [camera.name for camera in cameras]
+    if len(set(names)) < len(names):
+        raise UserError(f"calibration={uri}: two cameras have the same name: {', '.join(sorted(names))}")
+    return cameras, unit_m
 
 
 def _read(uri: str) -> tuple[list[Camera], float | None]:

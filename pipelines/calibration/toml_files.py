@@ -38,15 +38,12 @@ def _sections(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def _camera(name: str, section: dict[str, Any]) -> Camera:
     if section.get("rotation_count"):
         raise UserError(f"camera {name}: rotation_count={section['rotation_count']}: calibrate upright videos")
-    missing = [key for key in ("matrix", "rotation", "translation") if section.get(key) is None]
-    if missing:
-        raise UserError(f"camera {name}: lacks {', '.join(missing)}; calibrate the extrinsics too")
     return camera_of(
         name,
         section["matrix"],
         section.get("distortions"),
-        section["rotation"],
-        section["translation"],
+        section.get("rotation"),
+        section.get("translation"),
         section.get("size"),
         fisheye=is_fisheye(name, section.get("fisheye")),
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 from pydantic import ValidationError
 from scipy.spatial.transform import Rotation
 
@@ -22,6 +23,10 @@ _FISHEYE_NAMES = {"fisheye", "opencvfisheye", "equidistant", "equi", "kannalabra
 _PLAIN_NAMES = {"", "none", "pinhole", "plumbbob", "radtan", "brown", "brownconrady", "opencv", "perspective", "radial"}
 # How far a matrix may be from a rotation: files have as few as four decimals.
 _ROTATION_TOLERANCE = 1e-2
+# Programs write a skew of the axes that is zero but for rounding; as a share of the focal length.
+_SKEW_TOLERANCE = 1e-4
+# Focal lengths below this are no pixels, px.
+_SHORTEST_FOCAL_PX = 10.0
 
 
 def camera_of(
@@ -39,8 +44,8 @@ def camera_of(
         name: How the file calls it.
         matrix: Camera matrix, (3, 3), px.
         distortion: Coefficients in OpenCV's order; none if empty or None.
-        rotation: World to camera, a matrix or Rodrigues' vector.
-        translation: The world's origin in camera space, in the file's unit.
+        rotation: World to camera, a matrix or Rodrigues' vector; None if the file does not say.
+        translation: The world's origin in camera space, in the file's unit; None if the file does not say.
         size: Width and height, px.
         fisheye: The coefficients are those of cv2.fisheye.
 
@@ -48,15 +53,14 @@ def camera_of(
         UserError: These are no such numbers.
     """
     try:
-        k = np.asarray(matrix, np.float64).reshape(3, 3)
-        place = np.asarray(translation, np.float64).reshape(3)
-        turn = _rotation(np.asarray(rotation, np.float64))
-        width, height = (None, None) if size is None else (round(float(size[0])), round(float(size[1])))
+        k = _focal_matrix(matrix)
+        width, height = (None, None) if size is None else _size(size)
         intrinsics = intrinsics_of(k[0, 0], k[1, 1], k[0, 2], k[1, 2], distortion, fisheye)
-    except (TypeError, ValueError, IndexError) as error:
-        raise UserError(f"camera {name}: {' '.join(str(error).split())}") from error
-    if not (np.isfinite(k).all() and np.isfinite(place).all()):
-        raise UserError(f"camera {name}: holds numbers that are not finite")
+        turn, place = np.eye(3), np.full(3, np.nan)
+        if rotation is not None and translation is not None:
+            turn, place = _rotation(rotation), _numbers("the translation", translation, (3,))
+    except ValueError as error:
+        raise UserError(f"camera {name}: {error}") from error
     if width and height and (reason := intrinsics.implausible(width, height)):
         raise UserError(f"camera {name}: {reason}, of {width} × {height} px")
     return Camera(name, width, height, intrinsics, turn, place)
@@ -98,13 +102,11 @@ def intrinsics_of(fx: float, fy: float, cx: float, cy: float, distortion: Any, f
     Raises:
         ValueError: They are of another model, or no numbers.
     """
-    coefficients = [] if distortion is None else [float(value) for value in np.ravel(distortion)]
+    coefficients = [] if distortion is None else _numbers("the distortion", distortion).ravel().tolist()
     names = _FISHEYE if fisheye else _OPENCV
     if any(coefficients[len(names) :]):
         model = "fisheye has four" if fisheye else "plain model has five"
         raise ValueError(f"has {len(coefficients)} distortion coefficients, OpenCV's {model}; calibrate with that")
-    if not all(map(math.isfinite, coefficients)):
-        raise ValueError("holds distortion coefficients that are not finite")
     named = dict(zip(names, coefficients, strict=False))
     model = "fisheye" if fisheye else "opencv" if any(coefficients) else "none"
     try:
@@ -114,12 +116,67 @@ def intrinsics_of(fx: float, fy: float, cx: float, cy: float, distortion: Any, f
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
-def _rotation(values: np.ndarray) -> np.ndarray:
+def _numbers(what: str, given: Any, *shapes: tuple[int, ...]) -> Float64[np.ndarray, "..."]:
+    """Finite numbers in the first of some shapes that has as many of them; in any shape if none is named.
+
+    Raises:
+        ValueError: They are no numbers, not finite, or too few or too many.
+    """
+    try:
+        values = np.asarray(given, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} holds what is no number") from error
+    if not np.isfinite(values).all():
+        raise ValueError(f"{what} holds numbers that are not finite")
+    fitting = [shape for shape in shapes if math.prod(shape) == values.size]
+    if shapes and not fitting:
+        wanted = " or ".join(" × ".join(map(str, shape)) for shape in shapes)
+        raise ValueError(f"{what} holds {values.size} numbers, not {wanted}")
+    return values.reshape(fitting[0]) if shapes else values
+
+
+def _focal_matrix(given: Any) -> Float64[np.ndarray, "3 3"]:
+    """A camera matrix of focal lengths and principal point, px.
+
+    Raises:
+        ValueError: It is none.
+    """
+    k = _numbers("the camera matrix", given, (3, 3))
+    if k[2, 0] or k[2, 1]:
+        raise ValueError("the camera matrix is transposed, as MATLAB writes it; its last row must be 0, 0, 1")
+    if k[2, 2] != 1 or k[1, 0]:
+        raise ValueError("the camera matrix is not [fx, 0, cx], [0, fy, cy], [0, 0, 1]")
+    if abs(k[0, 1]) > _SKEW_TOLERANCE * abs(k[0, 0]):
+        raise ValueError(f"the camera matrix has a skew of {k[0, 1]:g}, which is not supported; calibrate without skew")
+    if 0 < max(k[0, 0], k[1, 1]) < _SHORTEST_FOCAL_PX:
+        raise ValueError(
+            f"the focal lengths {k[0, 0]:g} and {k[1, 1]:g} are shares of the picture's size, not pixels; multiply the "
+            "first row of the matrix by the width and the second by the height"
+        )
+    return k
+
+
+def _size(given: Any) -> tuple[int, int]:
+    width, height = _numbers("the size", given, (2,)).round().astype(int).tolist()
+    if width < 1 or height < 1:
+        raise ValueError(f"the size {width} × {height} is no picture's; leave it out if it is not known")
+    return width, height
+
+
+def _rotation(given: Any) -> Float64[np.ndarray, "3 3"]:
+    """A rotation matrix, of a matrix or of Rodrigues' vector.
+
+    Raises:
+        ValueError: It is none.
+    """
+    values = _numbers("the rotation", given, (3,), (3, 3))
     if values.size == 3:
-        return Rotation.from_rotvec(values.reshape(3)).as_matrix()
-    turn = values.reshape(3, 3)
-    if not np.allclose(turn @ turn.T, np.eye(3), atol=_ROTATION_TOLERANCE) or np.linalg.det(turn) < 0:
+        angle = float(np.linalg.norm(values))
+        if angle > 2 * math.pi + _ROTATION_TOLERANCE:
+            raise ValueError(f"the rotation vector turns by {angle:g}; give radians (at most 2π), not degrees")
+        return Rotation.from_rotvec(values).as_matrix()
+    if not np.allclose(values @ values.T, np.eye(3), atol=_ROTATION_TOLERANCE) or np.linalg.det(values) < 0:
         raise ValueError("its rotation is not a rotation matrix")
     # Files hold rounded numbers; the nearest matrix that is exactly a rotation.
-    u, _, v = np.linalg.svd(turn)
+    u, _, v = np.linalg.svd(values)
     return u @ v

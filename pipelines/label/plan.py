@@ -83,6 +83,7 @@ def plan_clips(
     """
     size = clip_frames(info, config)
     intrinsics = source.intrinsics_at(info.width, info.height)
+    notes = "; ".join(filter(None, (info.note, source.note_at(info.width, info.height)))) or None
     starts = range(0, info.frame_count, size)
     return [
         _row(source, start, min(start + size, info.frame_count))
@@ -98,7 +99,7 @@ def plan_clips(
             "codec": info.codec,
             # Damage that the probe sees, such as a missing tail, belongs to no single clip; the last one carries it.
             "damage": info.damage if index == len(starts) - 1 else None,
-            "note": info.note if index == 0 else None,
+            "note": notes if index == 0 else None,
             "version": version,
         }
         for index, start in enumerate(starts)

@@ -26,6 +26,8 @@ _INTRINSICS = tuple(Intrinsics.model_fields)
 _TEXT = ("uri", "subject", "action", "camera", "distortion")
 _NUMBERS = (*(name for name in _INTRINSICS if name != "distortion"), "width", "height", "fov")
 _COLUMNS = (*_TEXT, *_NUMBERS)
+# Coefficients of OpenCV's further models, and a skew of the axes: without them the others would be wrong.
+_OTHER_LENSES = ("k5", "k6", "s1", "s2", "s3", "s4", "tau_x", "tau_y", "skew")
 # What other programs write where a number is missing.
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
 _DELIMITERS = (",", ";", "\t")
@@ -125,7 +127,7 @@ def _rows_of(uri: str, file: pq.ParquetFile) -> Iterator[Mapping[str, Any]]:
         is_text = pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_string_view(held)
         is_number = pa.types.is_floating(held) or pa.types.is_decimal(held)
         is_whole = pa.types.is_integer(held) and name != "uri"
-        if not (is_text or is_whole or pa.types.is_null(held) or (is_number and name in _NUMBERS)):
+        if not (is_text or is_whole or pa.types.is_null(held) or (is_number and name not in _TEXT)):
             raise UserError(f"the column {name!r} holds {held}; store it as {'text' if name in _TEXT else 'numbers'}")
     for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[schema.names[place] for place in columns.values()]):
         values = [_short(name, batch.column(schema.names[place])).to_pylist() for name, place in columns.items()]
@@ -154,7 +156,7 @@ def _columns(uri: str, header: Sequence[str]) -> dict[str, int]:
         name = _normal(written)
         if name in places:
             raise UserError(f"the column {name!r} stands twice; keep one")
-        if name in _COLUMNS:
+        if name in (*_COLUMNS, *_OTHER_LENSES):
             places[name] = place
         elif near := difflib.get_close_matches(name, _COLUMNS, n=1, cutoff=0.75):
             raise UserError(f"there is no column {written.strip()!r}; did you mean {near[0]!r}?")
@@ -182,6 +184,12 @@ def _video(row: Mapping[str, Any], folder: str) -> VideoSource:
     address = text.pop("uri")
     if "://" not in address and not address.startswith("/"):
         address = storage.join(folder, address)
+    if others := [
+        name for name in _OTHER_LENSES if name in row and not _is_missing(row[name]) and not _is_zero(row[name])
+    ]:
+        raise UserError(
+            f"{', '.join(others)}: this lens model is not supported; calibrate with OpenCV's k1, k2, p1, p2, k3"
+        )
     size = {name: numbers.pop(name) for name in ("width", "height") if name in numbers}
     fov = numbers.pop("fov", None)
     camera = numbers | {name: text.pop(name) for name in ("distortion",) if name in text}
@@ -207,6 +215,13 @@ def _is_missing(value: Any) -> bool:
     if isinstance(value, str):
         return value.strip().casefold() in _MISSING
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _is_zero(value: Any) -> bool:
+    try:
+        return float(value) == 0
+    except ValueError:
+        return False
 
 
 def _reason(error: ValidationError | UserError) -> str:

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from schemas.cameras import Intrinsics, WrongCamera
 
 Pixels = Annotated[float, Field(gt=0)]
+# By how much the shapes of two pictures may differ, and the sides of pixels that count as square.
+_SAME_SHAPE = 0.01
 
 
 class VideoSource(BaseModel):
@@ -62,6 +64,11 @@ class VideoSource(BaseModel):
             return None
         given = self.calibrated_wh or (width, height)
         scaled = self.intrinsics.scaled(width / given[0], height / given[1])
+        if (given[0] - given[1]) * (width - height) < 0:
+            raise WrongCamera(
+                f"camera: calibrated at {given[0]:g}x{given[1]:g} px, the picture is {width}x{height} px: it was "
+                "turned since; give the calibration of upright pictures"
+            )
         if reason := scaled.implausible(width, height):
             told = f"calibrated at {given[0]:g}x{given[1]:g} px" if self.calibrated_wh else "no size of the calibration"
             raise WrongCamera(
@@ -69,3 +76,21 @@ class VideoSource(BaseModel):
                 "the size that fx, fy, cx and cy are for (1 and 1 if they are normalised)"
             )
         return scaled
+
+    def note_at(self, width: int, height: int) -> str | None:
+        """What is odd about the calibration for the size that the video turns out to have; None if nothing is."""
+        intrinsics = self.intrinsics_at(width, height)
+        # Pixels that were not square may be so since, and 1 × 1 is the size of normalised intrinsics.
+        if intrinsics is None or self.calibrated_wh in (None, (1, 1)) or _same(intrinsics.fx, intrinsics.fy):
+            return None
+        across, down = self.calibrated_wh
+        if _same(across * height, down * width):
+            return None
+        return (
+            f"its camera was calibrated at {across:g}x{down:g} px, another shape than {width}x{height} px: right if "
+            "the picture was stretched since, wrong if it was cropped"
+        )
+
+
+def _same(first: float, second: float) -> bool:
+    return abs(first / second - 1) <= _SAME_SHAPE

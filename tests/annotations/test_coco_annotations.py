@@ -105,7 +105,9 @@ def test_annotations_of_a_category_without_joints_are_named(tmp_path):
 )
 def test_joints_are_taken_by_name(joints, lacking, left_out, tmp_path):
     keypoints = [value for number in range(len(joints)) for value in (number + 1, 2 * number + 1, 2)]
-    document = with_annotation(keypoints=keypoints) | {"categories": [{"id": 2, "name": "person", "keypoints": joints}]}
+    document = with_annotation(keypoints=keypoints, bbox=[0, 0, 22, 44]) | {
+        "categories": [{"id": 2, "name": "person", "keypoints": joints}]
+    }
     document["annotations"] = document["annotations"][:1]
     found = in_layout(read_coco(write(tmp_path, document)))
     assert found.layout.name == "coco17"

@@ -14,7 +14,7 @@ def person(**changes):
         "image": "b.jpg",
         "center": [101.0, 51.0],
         "scale": 0.5,
-        "joints": [[1.0 + j, 1 + 2.0 * j] for j in range(16)],
+        "joints": [[91.0 + j, 21 + 4.0 * j] for j in range(16)],
         "joints_vis": [1] * 15 + [0],
         "head_box": [10, 10, 13, 14],
     } | changes
@@ -40,7 +40,7 @@ def test_coordinates_count_from_0_and_boxes_are_as_published(tmp_path):
     people = read_mpii(write(tmp_path, person(), person(image="a.jpg", scale=2)))
     assert people.images == ("a.jpg", "b.jpg")
     assert people.image_rows.tolist() == [1, 0]
-    assert people.keypoints[0, 3].tolist() == [3, 6]
+    assert people.keypoints[0, 3].tolist() == [93, 32]
     assert people.annotated[0].tolist() == [True] * 15 + [False]
     # Centre (101, 51 + 15 · 0.5) less 1, 200 · 0.5 px wide.
     np.testing.assert_allclose(people.boxes[0], [50, 7.5, 150, 107.5])

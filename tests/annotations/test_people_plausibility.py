@@ -73,7 +73,34 @@ def test_a_box_that_is_empty_or_outside_becomes_that_around_the_joints(box):
     checked = check(joints, annotated, boxes)
     assert checked.boxes[0] == pytest.approx([16, 14, 64, 86])
     assert (checked.boxes[1:] == boxes[1:]).all()
-    assert "1 people have a box that is empty or outside the picture" in checked.notes[0]
+    assert "1 people have a box that is empty, or not where their joints are" in checked.notes[0]
+
+
+def test_boxes_that_are_something_else_are_refused_with_what_they_are():
+    joints, annotated, boxes = people()
+    joints, boxes = joints + np.array([80, 0]), boxes + np.array([80, 0, 80, 0])
+    left, sides = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
+    # What the reader of a file with x, y, width and height makes of such boxes.
+    corners = np.concatenate([left, left + boxes[:, 2:]], 1)
+    middles = np.concatenate([left + sides / 2, left + sides * 1.5], 1)
+    for mistaken, message in (
+        (corners, "boxes are (x0, y0, x1, y1); give (x, y, width, height)"),
+        (middles, "boxes begin in the middle of people; give the left and upper edge as x and y"),
+        (boxes / 200, "boxes are all below 2, so they are shares of the picture's size"),
+        (boxes * 2, "keypoints are of pictures 0.5"),
+        (boxes - np.array([80, 0, 80, 0]), "the boxes of 3 of 3 people are not where their joints are"),
+    ):
+        with pytest.raises(UserError) as caught:
+            check(joints, annotated, mistaken)
+        assert str(caught.value).startswith(f"a.json: {message}")
+
+
+def test_a_person_with_a_single_joint_keeps_its_box():
+    joints, annotated, boxes = people()
+    annotated[0, 1:] = False
+    checked = check(joints, annotated, boxes)
+    assert (checked.boxes == boxes).all()
+    assert checked.notes == ()
 
 
 def test_a_file_without_people():

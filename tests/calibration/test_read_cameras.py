@@ -9,7 +9,7 @@ import pytest
 from calibration import rigs
 
 from pipelines.calibration.camera import Camera
-from pipelines.calibration.read import read_cameras
+from pipelines.calibration.read import read_cameras, read_lenses
 from schemas.errors import UserError
 
 POINTS = np.random.default_rng(3).uniform([-0.6, -0.6, 0.2], [0.6, 0.6, 1.8], (50, 3))
@@ -176,6 +176,10 @@ FIVE = [rigs.camera(name, azimuth, k3=0.01) for name, azimuth in (("cam01", 10),
 BOMB = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bb">]><calibration>&b;</calibration>'
 
 
+def one_camera(matrix=((800, 0, 320), (0, 800, 240), (0, 0, 1)), dist=(), turn=(0, 0, 0), size=(640, 480)):
+    return json.dumps({"a": {"K": matrix, "dist": dist, "R": turn, "t": [0, 0, 2], "image_size": size}})
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -192,12 +196,27 @@ BOMB = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bb">]><calibration>&b;</ca
         ("Calib.toml", rigs.toml(rigs.RIG[:1]), "holds 1 cameras; positions need two"),
         ("Calib.toml", rigs.toml([rigs.RIG[0], rigs.RIG[0]]).replace("[cam01]", "[x]", 1), "have the same name"),
         ("Calib.toml", "a = [", "is not TOML"),
-        ("Calib.toml", rigs.toml(rigs.RIG).replace("rotation =", "turn ="), "cam01: lacks rotation"),
+        ("Calib.toml", rigs.toml(rigs.RIG).replace("rotation =", "turn ="), "cam01, cam02: has no rotation"),
         ("Calib.qca.txt", BOMB, "has a document type"),
         ("Calib.qca.txt", rigs.qualisys(rigs.RIG).replace('viewrotation="0"', 'viewrotation="90"'), "viewrotation=90"),
         ("rig.yml", "a: &x [1]\nb: *x\n", "aliases"),
         ("rig.json", "{", "is not JSON"),
-        ("rig.json", '{"a": {"K": [[1, 2], [3, 4]], "R": [0, 0, 0], "t": [0, 0, 0]}}', "camera a: cannot reshape"),
+        (
+            "rig.json",
+            '{"a": {"K": [[1, 2], [3, 4]], "R": [0, 0, 0], "t": [0, 0, 0]}}',
+            "a: the camera matrix holds 4 numbers, not 3 × 3",
+        ),
+        ("rig.json", one_camera(matrix=[[800, 5, 320], [0, 800, 240], [0, 0, 1]]), "has a skew of 5"),
+        ("rig.json", one_camera(matrix=[[800, 0, 0], [0, 800, 0], [320, 240, 1]]), "is transposed, as MATLAB"),
+        ("rig.json", one_camera(matrix=[[800, 0, 320], [0, 800, 240], [0, 0, 2]]), "is not .fx, 0, cx., "),
+        ("rig.json", one_camera(matrix=[[1.2, 0, 0.5], [0, 1.6, 0.5], [0, 0, 1]]), "1.2 and 1.6 are shares"),
+        ("rig.json", one_camera(matrix=[["f", 0, 0.5], [0, 1.6, 0.5], [0, 0, 1]]), "matrix holds what is no number"),
+        ("rig.json", one_camera(size=[0, 0]), "the size 0 × 0 is no picture's"),
+        ("rig.json", one_camera(size=[640]), "the size holds 1 numbers, not 2"),
+        ("rig.json", one_camera(turn=[0, 90, 0]), "turns by 90; give radians .at most 2π., not degrees"),
+        ("rig.json", one_camera(dist=[-120, 0, 0, 0, 0]), "the distortion folds the picture 28 px from its middle"),
+        ("rig.json", one_camera(dist=[0, 0, 1.5, 0, 0]), "moves the picture's edge farther than any lens"),
+        ("rig.json", one_camera(matrix=[[800, 0, 320], [0, 80, 240], [0, 0, 1]]), "fx=800 and fy=80 differ more"),
         ("rig.txt", "", "is no calibration; known are Pose2Sim"),
     ],
 )
@@ -214,3 +233,10 @@ def test_a_camera_of_pictures_of_another_shape_is_one_line():
     assert half.project(POINTS) == pytest.approx(rigs.RIG[0].project(POINTS) / 2)
     with pytest.raises(UserError, match="is 720 × 1280, but its camera cam01 was calibrated at 1280 × 720"):
         rigs.RIG[0].of_video(720, 1280, "clip.mp4")
+
+
+def test_lenses_are_read_without_places_and_alone(tmp_path):
+    (camera,) = read_lenses(write(tmp_path, "phone.json", '{"K": [[800, 0, 320], [0, 800, 240], [0, 0, 1]]}'))
+    assert (camera.name, camera.is_placed, camera.intrinsics.fx) == ("phone", False, 800)
+    with pytest.raises(UserError, match="holds no cameras"):
+        read_lenses(write(tmp_path, "none.json", "{}"))

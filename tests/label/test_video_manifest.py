@@ -108,6 +108,14 @@ def test_a_camera_may_be_given_by_its_field_of_view_or_at_another_size(read):
     )
 
 
+def test_a_calibration_of_pictures_that_were_turned_is_refused_and_one_of_another_shape_noted(read):
+    [video] = read("uri,fx,fy,cx,cy,width,height\na,800,800,320,240,640,480\n")
+    with pytest.raises(UserError, match="calibrated at 640x480 px, the picture is 480x640 px: it was turned since"):
+        video.intrinsics_at(480, 640)
+    assert video.note_at(320, 240) is None
+    assert video.note_at(640, 360).startswith("its camera was calibrated at 640x480 px, another shape than 640x360 px")
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -120,6 +128,9 @@ def test_a_camera_may_be_given_by_its_field_of_view_or_at_another_size(read):
             "the focal length 1.2 makes a field of view of 179.5 degrees: the",
         ),
         ("fx,fy,cx,cy,width,height\na,9,9,99,99,50,50", r"lies outside .* 576x576 px, calibrated at 50x50 px"),
+        ("fx,fy,cx,cy\na,800,80,288,288", "fx=800 and fy=80 differ more than those of any camera"),
+        ("fx,fy,cx,cy,k1,distortion\na,800,800,288,288,-120,opencv", "the distortion folds the picture 28 px from"),
+        ("fx,fy,cx,cy,p1,distortion\na,800,800,288,288,9,opencv", "moves the picture's edge farther than any lens"),
     ],
 )
 def test_a_calibration_that_cannot_be_that_of_the_picture_names_both_sizes(read, columns, message):
@@ -193,3 +204,11 @@ def test_a_parquet_manifest_whose_rows_share_a_huge_text_is_one_line(tmp_path):
     pq.write_table(pa.table({"uri": shared}), tmp_path / "list.parquet")
     with pytest.raises(UserError, match="the column 'uri' holds a text of 1,000,000 bytes; at most 32,768"):
         find_videos(str(tmp_path / "list.parquet"))
+
+
+def test_coefficients_of_other_lens_models_are_refused_unless_they_are_zero(read):
+    header = "uri,fx,fy,cx,cy,k5,k6"
+    [video] = read(f"{header}\na,800,800,320,240,0,\n")
+    assert video.intrinsics is not None
+    with pytest.raises(UserError, match=r"row 1 \(a\): k6: this lens model is not supported; calibrate with OpenCV's"):
+        read(f"{header}\na,800,800,320,240,0,0.1\n")

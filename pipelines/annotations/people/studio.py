@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from pipelines.annotations.boxes import FLESH
 from pipelines.annotations.people.source import LabeledImage, Part, Unreadable, digest_of, people_of_joints
 from pipelines.annotations.people.videos import HALF_PIXEL, inside, read_frames, stretches
-from pipelines.annotations.plausibility import FLESH
 from pipelines.io import addresses, storage
 from pipelines.synthetic.skeleton import LAYOUT as STUDIO_LAYOUT
 from pipelines.synthetic.truth import read_truth

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from pipelines.annotations.boxes import FLESH
 from pipelines.annotations.people.source import (
     LabeledImage,
     LabeledPeople,
@@ -16,7 +17,6 @@ from pipelines.annotations.people.source import (
     people_of_joints,
 )
 from pipelines.annotations.people.videos import HALF_PIXEL, inside, read_frames, stretches
-from pipelines.annotations.plausibility import FLESH
 from pipelines.io import storage
 from pipelines.io.addresses import named_hosts, require_nameable
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows, survey
