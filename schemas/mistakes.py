@@ -1,11 +1,16 @@
 """Says what is wrong with a config: one line for each thing that Pydantic found."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+# What Pydantic calls a member of a union: a type with its arguments, a type of Python's, or one with rules.
+_UNION_MEMBER = re.compile(r".*\]|(constrained-)?(int|float|str)|bool|none")
 
 
 def explain(error: ValidationError, prefix: str = "", fields: Sequence[str] = ()) -> list[str]:
@@ -17,7 +22,7 @@ def explain(error: ValidationError, prefix: str = "", fields: Sequence[str] = ()
         fields: The dotted paths of the config class, for the names that are near.
     """
     lines = []
-    for entry in error.errors():
+    for entry in _one_for_each_value(error.errors()):
         inner = entry.get("ctx", {}).get("error")
         if isinstance(inner, ValidationError):  # of a plug-in that this one wraps
             path = "".join(f"{part}." for part in entry["loc"])
@@ -27,9 +32,21 @@ def explain(error: ValidationError, prefix: str = "", fields: Sequence[str] = ()
     return lines
 
 
+def _one_for_each_value(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """The errors, but a single one for a value that is of none of the types of a union, with what all of them say."""
+    for _, same in groupby(errors, lambda error: (_field(error), id(error["input"]))):
+        first, *others = same
+        rules = [first["msg"], *(f"{other['msg'][0].lower()}{other['msg'][1:]}" for other in others)]
+        yield first | {"msg": ", or ".join(dict.fromkeys(rules))} if others else first  # type: ignore[misc]
+
+
+def _field(error: ErrorDetails) -> str:
+    """The path of a field. Pydantic's `loc` also names members of unions, such as "tuple[str, ...]" or "float"."""
+    return ".".join(str(part) for part in error["loc"] if not _UNION_MEMBER.fullmatch(str(part)))
+
+
 def _line(error: ErrorDetails, fields: Sequence[str], prefix: str) -> str:
-    # Pydantic's `loc` also names members of unions, such as "tuple[str, ...]"; the path has field names only.
-    path = prefix + ".".join(str(part) for part in error["loc"] if not str(part).endswith("]"))
+    path = prefix + _field(error)
     if error["type"] == "missing":
         return f"{path}: is required; give {path}=…"
     if error["type"] == "extra_forbidden" and "." in (name := str(error["loc"][-1])):

@@ -1,11 +1,15 @@
 """Reads JSON annotation files: their content without the outlines of people, and the hash of their bytes."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.io import json_documents, storage
 from schemas.errors import UserError
+
+# What `int` and `float` say of texts.
+_NO_NUMBER = re.compile(r"(?:invalid literal for int\(\) with base 10|could not convert string to float): (.*)")
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,13 @@ def read_json(uri: str) -> JsonFile:
 
 
 def entry_error(error: Exception) -> str:
-    """Why an entry of such a file cannot be used, for messages: the missing key, or the text of the error."""
-    return f"has no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
+    """Why an entry of such a file cannot be used, for messages, without Python's own words."""
+    if isinstance(error, KeyError):
+        return f"has no {error.args[0]!r}"
+    if isinstance(error, TypeError | AttributeError):
+        return "holds a value of another kind than the format has there"
+    no_number = _NO_NUMBER.match(str(error))
+    return f"{no_number[1]} is no number" if no_number else str(error)
 
 
 def _without_outline(entry: dict[str, Any]) -> dict[str, Any]:

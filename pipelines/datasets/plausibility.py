@@ -30,6 +30,8 @@ MOST_SPREAD = 0.25
 BENT_KNEES, FORWARD = 50, 0.5
 # The least share of frames that must be as they are for most people.
 MOST = 0.5
+# Somebody whose head is this part of the stature from the ankles, on average over all frames, points one way in most.
+ONE_WAY = 0.7
 # How far beyond its borders a picture is within reach of people, as a share of its size, and how near they come, m.
 REACH, NEAREST_M = 0.5, 0.3
 # A frame is bad where a limb is longer or shorter than its median by this factor, if at most this share of frames is.
@@ -51,6 +53,7 @@ class _Person:
     spreads: list[float] = field(default_factory=list)
     knees: list[Bool[np.ndarray, " bent"]] = field(default_factory=list)
     shoulders: list[Bool[np.ndarray, " known"]] = field(default_factory=list)
+    upright: list[bool] = field(default_factory=list)  # of the tracks in which the body points one way all the time
 
 
 class Plausibility:
@@ -85,6 +88,9 @@ class Plausibility:
         person.shoulders.append(body.shoulders_like_hips())
         up = np.array([0.0, -1.0, 0.0]) if track.up is None else track.up
         height = body.towards_head() @ up
+        mean = np.nanmean(body.towards_head(), axis=0) if np.isfinite(height).any() else np.zeros(3)
+        if np.linalg.norm(mean) > ONE_WAY * body.stature():
+            person.upright.append(bool(mean @ up > np.linalg.norm(mean) / 2))
         self._upright.append(height[np.isfinite(height)] > 0)
         self._in_reach.append(_in_reach(some))
         if self._reprojection is not None:
@@ -106,6 +112,11 @@ class Plausibility:
             wrong.append(
                 f"heads are above ankles in {upright:.0%} of the frames, at least {MOST:.0%} are expected; another "
                 "axis points up: give source.up"
+            )
+        elif turned := [name for name, person in self._people.items() if np.mean(person.upright or [1.0]) < MOST]:
+            wrong.append(
+                f"{_listed(turned)} point sideways or down from the ankles to the head, and the others upward: another "
+                "axis of theirs points up"
             )
         if (in_reach := _share(self._in_reach)) < MOST:
             wrong.append(

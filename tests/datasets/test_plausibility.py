@@ -69,6 +69,16 @@ def test_numbers_that_cannot_be_are_refused_with_what_they_are(change, line):
     assert "give source.check=false to import it as it is" in str(error.value)
 
 
+def test_a_person_with_other_axes_than_the_others_is_named():
+    motion = walking(200)
+    upright, turned = views(motion), views(motion[:, :, [0, 2, 1]] * (1, 1, -1) + (0, 0, 1))
+    others = [replace(one, subject="S2") for one in turned]
+    with pytest.raises(
+        UserError, match="source: S2 point sideways or down from the ankles to the head, and the others"
+    ):
+        verdict(*upright, *views(motion), *others, seen=False)
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
