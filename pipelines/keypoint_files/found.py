@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ _LEAST_FRAMES, _FRAMES_EACH = 1_000_000, 100
 # Peaks of heatmaps are a little off 0 to 1, and those of SimCC (RTMPose, RTMW) reach several times 1. Percent and
 # logits leave these bounds; depths are often below 0, where few scores are, except -1 for a missing joint.
 _SCORES, _NEGATIVE, _FEW = (-1.0, 10.0), -0.05, 0.25
+# A peak of a heatmap that is not worth a note.
+_ROUNDED = 1.2
 
 
 @dataclass(frozen=True)
@@ -116,14 +118,30 @@ def people_of(persons: Iterable[FoundPerson], joints: int) -> People:
     if not persons:
         return People.nobody(joints)
     keypoints = np.stack([person.keypoints for person in persons])
-    scores = np.clip(np.stack([person.scores for person in persons]), 0, 1)
+    scores = np.maximum(np.stack([person.scores for person in persons]), 0)
     known = (scores > 0)[..., None]
     boxes = np.concatenate(
         [np.where(known, keypoints, np.inf).min(1), np.where(known, keypoints, -np.inf).max(1)], axis=1
     )
-    means = scores.sum(1) / np.maximum((scores > 0).sum(1), 1)
+    means = scores.clip(max=1).sum(1) / np.maximum((scores > 0).sum(1), 1)
     own = np.array([mean if p.score is None else min(p.score, 1.0) for p, mean in zip(persons, means, strict=True)])
     return People(*(values.astype(np.float32) for values in (boxes, own, keypoints, scores)))
+
+
+def up_to_one(video: FoundVideo) -> tuple[FoundVideo, str | None]:
+    """The video with confidences of at most 1, and a note if there are higher ones.
+
+    Such are of SimCC and as good as 1. Of a model whose confidences have another scale, most would be lost.
+    """
+    highest = max((float(people.keypoint_scores.max(initial=0)) for people in video.frames.values()), default=0.0)
+    if highest <= 1:
+        return video, None
+    frames = {
+        number: replace(people, keypoint_scores=people.keypoint_scores.clip(max=1))
+        for number, people in video.frames.items()
+    }
+    note = f"{video.file}: confidences reach {highest:.3g}; those above 1 count as 1"
+    return replace(video, frames=frames), note if highest > _ROUNDED else None
 
 
 def person_of_numbers(numbers: Sequence[float] | np.ndarray, where: str, score: float | None = None) -> FoundPerson:

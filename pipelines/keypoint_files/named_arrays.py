@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from pipelines.keypoint_files.found import FoundPerson, FoundVideo, people_of, require_own_numbers, require_scores
 from pipelines.keypoint_files.joint_names import layout_by_names
+from schemas.errors import UserError
 
 
 def video_of_array(
@@ -31,8 +32,11 @@ def video_of_array(
         fps: Frames per second, if the file tells.
 
     Raises:
-        UserError: The joints are of no layout, frames have the same number, or scores cannot be such.
+        UserError: The joints are of no layout, the file lacks one of `names`, frames have the same number, or scores
+            cannot be such.
     """
+    if foreign := [given for given in names if given not in joints]:
+        raise UserError(f"source.names: {uri} has no joint {', '.join(foreign)}; its joints are {', '.join(joints)}")
     layout, shared, note = layout_by_names([names.get(joint, joint) for joint in joints], uri)
     own, given = np.array(shared).T
     ordered = np.zeros((*values.shape[:2], len(layout), 3))

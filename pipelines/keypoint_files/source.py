@@ -15,7 +15,7 @@ from pydantic import Field
 from pipelines.datasets.pose_source import PoseSourceConfig, digest, fill_missing
 from pipelines.io import storage
 from pipelines.io.unknown_origin import blamed
-from pipelines.keypoint_files.found import FoundVideo, require_frame_numbers
+from pipelines.keypoint_files.found import FoundVideo, require_frame_numbers, up_to_one
 from pipelines.pose.in_picture import why_not_pixels
 from pipelines.pose.people import People
 from pipelines.tracking.tracker import track_people
@@ -92,9 +92,9 @@ class KeypointFiles:
                 known or cannot be right.
         """
         videos = self._videos()
-        for found in self._found():
-            if found.note:
-                self.notes.append(found.note)
+        for given in self._found():
+            found, note = up_to_one(given)
+            self.notes += filter(None, [found.note, note])
             yield from self._link(found, videos.get(found.name))
 
     def _found(self) -> Iterator[FoundVideo]:

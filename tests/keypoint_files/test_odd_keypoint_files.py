@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from pipelines.keypoint_files import arrays, deeplabcut, instance_lists, result_lists, trc
 from pipelines.keypoint_files.formats import MMPose
+from pipelines.keypoint_files.found import up_to_one
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS, layout
 
@@ -36,9 +37,17 @@ def test_scores_that_are_no_confidences_are_refused_with_their_range(scores, tol
 
 def test_scores_a_little_off_and_those_of_simcc_are_taken(tmp_path):
     video = only(instance_lists.read(write(tmp_path / "a.json", mmpose_frames([1.02] * 15 + [5.5, -0.02]))))
-    assert video.frames[0].keypoint_scores[0].tolist() == [1.0] * 16 + [0.0]
+    within, note = up_to_one(video)
+    assert within.frames[0].keypoint_scores[0].tolist() == [1.0] * 16 + [0.0]
+    assert note == f"{tmp_path}/a.json: confidences reach 5.5; those above 1 count as 1"
     video = only(instance_lists.read(write(tmp_path / "a.json", mmpose_frames([0.9] * 5 + [-1.0] * 12))))
     assert (video.frames[0].keypoint_scores[0] > 0).sum() == 5, "-1 is how some write a missing joint"
+
+
+def test_names_that_no_joint_of_the_file_has_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", keypoints=points(17), layout="coco17")
+    with pytest.raises(UserError, match=r"source\.names: .*a\.npz has no joint snout; its joints are nose, left_eye"):
+        only(arrays.read(f"{tmp_path}/a.npz", {"snout": "nose"}))
 
 
 def test_frames_with_the_same_number_are_refused(tmp_path):
