@@ -33,6 +33,8 @@ Resolve = Callable[[str], str]
 
 
 _MISSING = "an address is missing; give one"
+# Kinds of addresses that may begin with a path.
+_WITHOUT_HOST = ("file", "memory", "hdfs")
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,13 @@ class AddressRule:
         """Resolve an address, if the config is being read by `build` with a resolver.
 
         Raises:
-            ValueError: It is empty, which would mean the working directory.
+            ValueError: It is empty, which would mean the working directory, or names no bucket or host.
         """
         if not value.strip():
             raise ValueError(_MISSING)
+        scheme, separator, rest = value.partition("://")
+        if separator and scheme not in _WITHOUT_HOST and (not rest.strip("/") or rest.startswith(("*", "/"))):
+            raise ValueError(f"names no bucket or host; write it out, such as {scheme}://name/folder")
         resolve: Resolve | None = (info.context or {}).get("resolve")
         return value if resolve is None or value in self.words else resolve(value)
 

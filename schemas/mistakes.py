@@ -34,10 +34,14 @@ def explain(error: ValidationError, prefix: str = "", fields: Sequence[str] = ()
 
 def _one_for_each_value(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
     """The errors, but a single one for a value that is of none of the types of a union, with what all of them say."""
-    for _, same in groupby(errors, lambda error: (_field(error), id(error["input"]))):
-        first, *others = same
-        rules = [first["msg"], *(f"{other['msg'][0].lower()}{other['msg'][1:]}" for other in others)]
-        yield first | {"msg": ", or ".join(dict.fromkeys(rules))} if others else first  # type: ignore[misc]
+    for _, group in groupby(errors, lambda error: (_field(error), id(error["input"]))):
+        same = list(group)
+        # A rule of ours says more than that the value is of no other type either.
+        told = next((error for error in same if error["type"] == "value_error"), same[0])
+        if len(same) > 1 and told["type"] != "value_error":
+            rules = [error["msg"][0].lower() + error["msg"][1:] for error in same]
+            told["msg"] = ", or ".join(dict.fromkeys(rules))
+        yield told
 
 
 def _field(error: ErrorDetails) -> str:

@@ -12,9 +12,6 @@ from pipelines.video.remote_pictures import NOT_LISTED, listed_version, listing,
 from schemas.errors import UserError
 from schemas.formats.videos import VideoSource
 
-# Kinds of addresses that may begin with a path.
-_WITHOUT_HOST = ("file", "memory", "hdfs")
-
 
 def find_videos(
     inputs: str | Sequence[str],
@@ -54,9 +51,6 @@ def find_videos(
 def _expand(entry: str, output: str | None, left_out: LeftOut, fps: float | None) -> Iterator[VideoSource]:
     if not entry:
         raise UserError("videos: is empty; give a file, a folder, a glob, a URI or a manifest (.csv, .tsv, .parquet)")
-    scheme, separator, rest = entry.partition("://")
-    if separator and scheme not in _WITHOUT_HOST and (not rest.strip("/") or rest.startswith(("*", "/"))):
-        raise UserError(f"videos={entry}: names no bucket or host; write it out, such as {scheme}://name/folder")
     if entry.lower().endswith(video_manifest.SUFFIXES):
         for source in video_manifest.read_manifest(entry):
             yield source.model_copy(update={"uri": _with_rate(source.uri, fps)})

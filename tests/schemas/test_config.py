@@ -1,6 +1,6 @@
 """Building a config reports every mistake at once, with path, value, rule and the nearest right name."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
@@ -60,6 +60,18 @@ def test_all_mistakes_are_reported_at_once():
         "colour=red: there is no such field; --help lists the fields",
         "detector.tile=2: there is no such field; did you mean detector.tiles?",
     ]
+
+
+def test_a_value_of_none_of_the_types_of_a_union_is_one_mistake():
+    class Length(JobConfig):
+        unit: Literal["m", "cm"] | Annotated[float, Field(gt=0)] = "m"
+        """Unit, or how many metres it has."""
+
+    with pytest.raises(UserError) as error:
+        build(Length, {"unit": "km"}, plugins)
+    assert str(error.value) == (
+        "unit=km: input should be 'm' or 'cm', or input should be a valid number, unable to parse string as a number"
+    )
 
 
 def test_an_unknown_plugin_is_one_mistake_among_the_others():

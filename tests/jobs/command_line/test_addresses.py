@@ -121,3 +121,15 @@ def test_no_address_is_not_the_working_directory(job, given, field):
         read_config(config_class(job), given)
     lines = [line for line in str(error.value).splitlines() if line.startswith(field.partition("=")[0])]
     assert lines == [f"{field}: an address is missing; give one"]
+
+
+@pytest.mark.parametrize(
+    ("job", "field", "address"),
+    [("label", "videos", "s3://*"), ("label", "output", "s3://"), ("train", "labeled", "gs:///tracks")],
+)
+def test_an_address_without_a_bucket_or_host_is_refused(job, field, address):
+    with pytest.raises(UserError) as error:
+        read_config(config_class(job), [f"{field}={address}"])
+    lines = [line for line in str(error.value).splitlines() if line.startswith(f"{field}=")]
+    kind = address.partition("://")[0]
+    assert lines == [f"{field}={address}: names no bucket or host; write it out, such as {kind}://name/folder"]
