@@ -42,6 +42,8 @@ COLUMNS = {
 # What the averages of a report are called in MLflow: over actions, over all frames, and of tracks without labels.
 GROUPS = {"average": "test", "overall": "all_frames", "unlabeled": "unlabeled"}
 LEGEND = "P1 MPJPE, P2 P-MPJPE, P3 N-MPJPE: mm; MPJVE: mm per frame; PCK and AUC within 150 mm: %"
+# Tracks of the table in MLflow, whose page loads it whole; `metrics.json` has all.
+MOST_TRACKS = 10_000
 # Rows of the table; with averages, joints and notes this fills a screen.
 MOST_ROWS = 18
 
@@ -96,8 +98,21 @@ def log(record: runs.Run, report: Mapping[str, Any], model: ModelFile, track_set
     if actions:
         columns = {name: [mean["metrics"].get(name) for _, mean in actions] for name, _ in COLUMNS.values()}
         record.log_table({"action": [label for label, _ in actions], **columns}, "actions.json")
+    record.log_table(track_table(report["tracks"][:MOST_TRACKS]), "tracks.json")
     record.log_tags({"raylift.data": report["data"]["digest"]})
     record.log_json(report, "metrics.json")
+
+
+def track_table(tracks: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Columns of a table with a row per track: what it is, and its measures."""
+    scores = [track["score"] for track in tracks]
+    measures = sorted({name for score in scores for name in score["metrics"]})
+    return {
+        "track": [track["track_id"] for track in tracks],
+        "camera": [track["camera"] for track in tracks],
+        **{fact: [score[fact] for score in scores] for fact in ("subject", "action", "frames")},
+        **{name: [score["metrics"].get(name) for score in scores] for name in measures},
+    }
 
 
 def show(report: Mapping[str, Any], uri: str) -> None:

@@ -164,9 +164,14 @@ def test_the_job_is_an_mlflow_run(command, tmp_path, capfd):
     assert found.data.metrics["action/Walking/p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])
     assert {"action/S_saltig/mpjpe_mm", "all_frames_joints/left_knee_mm"} <= found.data.metrics.keys()
     assert found.data.tags["raylift.data"] == file["data"]["digest"]
-    assert own_artifacts(found.info.run_id) == ["actions.json", "evaluation.html", "metrics.json"]
+    assert own_artifacts(found.info.run_id) == ["actions.json", "evaluation.html", "metrics.json", "tracks.json"]
     compared = mlflow.load_table("actions.json", run_ids=[found.info.run_id])
     assert compared.set_index("action").loc["Walking", "p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])
+    by_track = mlflow.load_table("tracks.json", run_ids=[found.info.run_id])
+    assert by_track["frames"].sum() == file["data"]["frames"]
+    assert sorted(by_track["mpjpe_mm"].dropna()) == pytest.approx(
+        sorted(t["score"]["metrics"]["mpjpe_mm"] for t in file["tracks"] if t["labeled"])
+    )
     assert "Süß&amp;saltig" in (tmp_path / "out" / "evaluation.html").read_text()
 
 
