@@ -27,6 +27,7 @@ from pipelines.align.events import transferred
 from pipelines.align.features import features_of
 from pipelines.align.in_step import best_matches
 from pipelines.align.paths import distances, monotone, nearest
+from pipelines.aligners.base import embed
 from pipelines.aligners.checkpoint import load_aligner
 from pipelines.aligners.sequences import RATE, of_keypoints, of_lifted
 from pipelines.aligners.sequences import Sequence as Person
@@ -67,7 +68,7 @@ def views(folder: Path) -> dict[str, object]:
     write_tracks(str(folder / "views" / "training"), others, {})
     fields = ["data.pairs=take", f"data.validation_subjects=[{SELECTS}]"]
     run("train_aligner", f"tracks={folder}/views/training", f"output={folder}/views/aligner", *fields)
-    aligner, _ = load_aligner(str(folder / "views" / "aligner" / "best.pt"))
+    aligner, *_ = load_aligner(str(folder / "views" / "aligner" / "best.pt"))
     two = [info for info in infos if info.subject in TEST and info.camera in ("C0", "C1")]
     tracks = [cut(track) for track in read_rows(two)]
     write_tracks(str(folder / "views" / "tracks"), tracks, {})
@@ -84,7 +85,7 @@ def views(folder: Path) -> dict[str, object]:
     pairs = [pair for pair in takes.values() if len(pair) == 2 and len(pair[0]) >= 60]
     errors = {kind: _errors([tuple(map(of, pair)) for pair in pairs], Person.features) for kind, of in kinds.items()}
     keypoints = [tuple(map(of_keypoints, pair)) for pair in pairs]
-    errors["aligner"] = _errors(keypoints, lambda person: aligner.embed(person).numpy())
+    errors["aligner"] = _errors(keypoints, lambda person: embed(aligner, person).numpy())
     return {"takes": len(pairs), **errors}
 
 

@@ -23,6 +23,7 @@ FLOOR_2 = frozenset(
             "evaluate_detector",
             "curate",
             "embed",
+            "align",
             "import_poses",
             "lineage",
             "register",

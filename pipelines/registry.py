@@ -6,8 +6,9 @@ No import side effects and no entry points: a Ray worker that has only the worki
 import difflib
 import importlib
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -38,6 +39,7 @@ LIFTERS: Mapping[str, str] = MappingProxyType(
         "supermask": "pipelines.lifters.supermask:Supermask",
     }
 )
+ALIGNERS: Mapping[str, str] = MappingProxyType({"dilated_conv": "pipelines.aligners.dilated_conv:DilatedConv"})
 POSE_SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "human36m": "pipelines.datasets.human36m:Human36M",
@@ -81,9 +83,13 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
         "pipelines.lifters.spacetime_transformer:SpacetimeTransformer": (
             "pipelines.lifters.spacetime_transformer_options:SpacetimeTransformerConfig"
         ),
+        "pipelines.aligners.dilated_conv:DilatedConv": "pipelines.aligners.dilated_conv_options:DilatedConvConfig",
         "pipelines.lifters.supermask:Supermask": "pipelines.lifters.supermask_options:SupermaskConfig",
     }
 )
+
+# A plug-in that is in no table, as cards name it: package.module:Class.
+_CLASS = re.compile(r"[\w.]+:[\w.]+")
 
 
 def load(table: Mapping[str, str], name: str) -> Any:
@@ -93,6 +99,27 @@ def load(table: Mapping[str, str], name: str) -> Any:
         UserError: No such name, module or class.
     """
     return _import(_target(table, name))
+
+
+def load_network(table: Mapping[str, str], field: str, name: str, protocol: str) -> Any:
+    """The class of a network that a config or a checkpoint names.
+
+    Args:
+        table: Its plug-in table.
+        field: The field that names it, such as "lifter".
+        name: What it is called there.
+        protocol: The module that says what it has to have.
+
+    Raises:
+        UserError: There is no such class, or it is no `torch.nn.Module` with a `Config`.
+    """
+    from torch import nn  # here: most users of the tables need no PyTorch
+
+    plugin = load(table, name)
+    # The name may come from a checkpoint of unknown origin, which must not be able to call any function.
+    if not (isinstance(plugin, type) and issubclass(plugin, nn.Module) and hasattr(plugin, "Config")):
+        raise UserError(f"{field}.name={name}: must be a torch.nn.Module with a Config; see {protocol}")
+    return plugin
 
 
 def config_class(table: Mapping[str, str], name: str) -> Any:
@@ -121,6 +148,43 @@ def options_if_absent(table: Mapping[str, str], name: str, field: str) -> dict[s
         field: The field that names it, such as "detector".
     """
     return values_if_absent(config_class(table, name), f"{field}.")
+
+
+def require_trusted(
+    uri: str, what: str, table: Mapping[str, str], name: str, options: Mapping[str, Any], trust: str | None
+) -> None:
+    """Refuse a file that names a class outside of this package: importing a module runs its code.
+
+    Args:
+        uri: The file, which may come from anywhere.
+        what: What it holds, such as "lifter".
+        table: The plug-in table.
+        name: The plug-in that it names.
+        options: Its options, which may name plug-ins within it, at any depth.
+        trust: The class that it may name.
+
+    Raises:
+        UserError: It names another one.
+    """
+    for named in _classes_named(table, name, options):
+        if named != trust:
+            raise UserError(
+                f"{uri}: names the {what} {named}, whose code would be run; if you know that code, give trust={named}"
+            )
+
+
+def _classes_named(table: Mapping[str, str], name: str, options: Mapping[str, Any]) -> Iterator[str]:
+    if name not in table:
+        yield name
+    values: list[Any] = [options]
+    while values:
+        value = values.pop()
+        if isinstance(value, Mapping):
+            values.extend(value.values())
+        elif isinstance(value, list | tuple):
+            values.extend(value)
+        elif isinstance(value, str) and _CLASS.fullmatch(value):
+            yield value
 
 
 def _target(table: Mapping[str, str], name: str) -> str:

@@ -23,6 +23,7 @@ Config = TypeVar("Config", bound=JobConfig)
 TABLES = {
     "detectors": registry.DETECTORS,
     "lifters": registry.LIFTERS,
+    "aligners": registry.ALIGNERS,
     "people_sources": registry.PEOPLE_SOURCES,
     "pose_sources": registry.POSE_SOURCES,
     "keypoint_sources": registry.KEYPOINT_SOURCES,

@@ -58,25 +58,30 @@ class Features:
         return Compared(person.track_id, person.start_s, self(person))
 
 
-def features_of(aligner: str | None, reference: Sequence) -> Features:
+def features_of(aligner: str | None, reference: Sequence, trust: str | None = None) -> Features:
     """What an aligner embeds frames as, or without one their poses and velocities.
 
     Args:
         aligner: Its address.
         reference: Joints count by how much they move in it, so that a waving hand is not lost among joints at rest.
             With an aligner, the mean distance of its frames from each other is 1.
+        trust: The class outside this package that the aligner may name.
 
     Raises:
-        UserError: There is no such aligner, or the poses are lifted ones.
+        UserError: There is no such aligner, or the poses are lifted ones or too few for it.
+        RunFailed: MLflow's server, which has the aligner, cannot be reached.
     """
     if aligner is None:
         weights = reference.moving()
         return Features(lambda person: person.features(weights))
-    from pipelines.aligners.checkpoint import load_aligner  # here: it loads PyTorch
+    from pipelines.aligners.base import embed  # here: it loads PyTorch
+    from pipelines.aligners.checkpoint import load_aligner
+    from pipelines.mlflow_runs import model_uris
 
-    model, sha256 = load_aligner(aligner)
-    unit = max(1e-6, float(pdist(model.embed(reference).numpy()).mean()))
-    return Features(lambda person: model.embed(person).numpy(), unit, sha256)
+    fetched = model_uris.fetch(aligner, "aligner")
+    network, _, sha256 = load_aligner(fetched.file, trust, fetched.sha256)
+    unit = max(1e-6, float(pdist(embed(network, reference).numpy()).mean()))
+    return Features(lambda person: embed(network, person).numpy(), unit, sha256)
 
 
 def corpus_files(address: str) -> list[str]:

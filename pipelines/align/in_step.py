@@ -29,7 +29,19 @@ _FORMAT = "raylift.in_step/1"
 # A recording in each row: its entry of the report, as JSON, and its rows of `ALIGNMENT`.
 _ROWS = pa.schema([pa.field("entry", pa.string()), pa.field("pairs", pa.list_(pa.struct(list(ALIGNMENT))))])
 # Fields that say which recordings are put in step, where, and what else is reported, but not what comes of each.
-_BESIDE = {"output", "pages", "tracks", "poses", "others", "aligner", "reference", "moment_s", "moments", "corpus"}
+_BESIDE = {
+    "output",
+    "pages",
+    "tracks",
+    "poses",
+    "others",
+    "aligner",
+    "trust",
+    "reference",
+    "moment_s",
+    "moments",
+    "corpus",
+}
 # Exchanged sides must bring a recording nearer by this factor to be believed.
 _MIRROR_GAIN = 0.8
 # Repetitions that are looked for in a recording at most.

@@ -121,7 +121,7 @@ def prepare(config: AlignConfig) -> Job:
         raise UserError(
             f"reference={config.reference}: is the only recording; give a second one, or repetitions=true for its own"
         )
-    features = features_of(config.aligner, part)
+    features = features_of(config.aligner, part, config.trust)
     if config.corpus is not None:
         next(read_corpus(config.corpus, features), None)  # it checks that the embeddings fit
     reference = Reference(part, features, events, config, keypoint_reader.digest(recordings.files_of([name])))

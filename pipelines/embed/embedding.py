@@ -1,14 +1,12 @@
 """Embeds the tracks of a file, and keeps the embeddings in a file of its own."""
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from pipelines.aligners.checkpoint import load_aligner
-from pipelines.aligners.network import Aligner
+from pipelines.aligners.base import AlignerNetwork, embed
 from pipelines.aligners.sequences import of_keypoints
 from pipelines.io import storage
 from pipelines.io.shards import FINISHED, digest, shard_metadata
@@ -28,35 +26,33 @@ def embeddings_uri(output: str, file: str, sha256: str) -> str:
     return storage.join(output, "embeddings", f"{FINISHED}{name}.parquet")
 
 
-def embed_file(file: str, aligner: str, output: str) -> int:
+def embed_file(file: str, network: AlignerNetwork, sha256: str, output: str) -> int:
     """Embed all tracks of a file and write the embeddings; returns the number of tracks.
 
+    Args:
+        file: The file.
+        network: The aligner, in evaluation mode.
+        sha256: Hash of the aligner's file.
+        output: Output of the job.
+
     Raises:
-        UserError: There is no such aligner.
         RunFailed: They cannot be written.
     """
-    model, sha256 = _loaded(aligner)
-    rows = [_row(model, info, track) for info, track in read_one_by_one(survey(file))]
+    torch.set_num_threads(1)  # as Ray runs a process on each CPU
+    rows = [_row(network, info, track) for info, track in read_one_by_one(survey(file))]
     metadata = shard_metadata(FORMAT, {}, LIMBS.name) | {WEIGHTS_KEY: sha256.encode()}
     table = pa.Table.from_pylist(rows, schema=EMBEDDINGS.with_metadata(metadata))
     storage.write_table(embeddings_uri(output, file, sha256), table)
     return len(rows)
 
 
-@cache
-def _loaded(aligner: str) -> tuple[Aligner, str]:
-    """Once in each process, on one thread, as Ray runs a process on each CPU."""
-    torch.set_num_threads(1)
-    return load_aligner(aligner)
-
-
-def _row(model: Aligner, info: TrackInfo, track: KeypointTrack | str) -> dict[str, Any]:
+def _row(network: AlignerNetwork, info: TrackInfo, track: KeypointTrack | str) -> dict[str, Any]:
     failed = {"track_id": info.track_id, "video": "", "frames": 0, "times_s": [], "vectors": []}
     if isinstance(track, str):
         return failed | {"error": track}
     try:
         person = of_keypoints(track)
-        vectors = model.embed(person).numpy().astype(np.float16)
+        vectors = embed(network, person).numpy().astype(np.float16)
     except UserError as error:
         return failed | {"video": track.video, "error": str(error)}
     times = [person.time_s(frame) for frame in range(len(person))]

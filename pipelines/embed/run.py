@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from pipelines.aligners.base import AlignerNetwork
 from pipelines.aligners.checkpoint import load_aligner
 from pipelines.aligners.sequences import RATE
 from pipelines.embed.embedding import embed_file, embeddings_uri
 from pipelines.io import json_documents, storage
 from pipelines.io.manifest import REPORT
+from pipelines.mlflow_runs import model_uris
 from pipelines.tracks import keypoint_reader
 from pipelines.tracks.keypoint_reader import by_file
 from pipelines.tracks.normalised import LIMBS
@@ -33,11 +35,15 @@ class Job:
     Attributes:
         config: Its config, with absolute addresses.
         files: The files of tracks, with the number of tracks in each.
+        network: The aligner.
+        name: Its name: "models:/squats/3" for a registered one.
         sha256: Hash of the aligner's file.
     """
 
     config: EmbedConfig
     files: dict[str, int]
+    network: AlignerNetwork
+    name: str
     sha256: str
 
 
@@ -64,18 +70,19 @@ def prepare(config: EmbedConfig) -> Job:
 
     Raises:
         UserError: There are none, or the tracks' joints are not those of people.
+        RunFailed: MLflow's server, which has the aligner, cannot be reached.
     """
     config = config.model_copy(
         update={
             "tracks": tuple(map(storage.absolute, listed(config.tracks))),
-            "aligner": storage.absolute(config.aligner),
             "output": storage.absolute(config.output),
         }
     )
     tracks = keypoint_reader.survey(config.tracks)
     joint_indices(layout(tracks[0].layout), LIMBS)
-    _, sha256 = load_aligner(config.aligner)
-    return Job(config, {file: len(of) for file, of in by_file(tracks).items()}, sha256)
+    fetched = model_uris.fetch(config.aligner, "aligner")
+    network, _, sha256 = load_aligner(fetched.file, config.trust, fetched.sha256)
+    return Job(config, {file: len(of) for file, of in by_file(tracks).items()}, network, fetched.name, sha256)
 
 
 def survey(job: Job) -> Work:
@@ -95,9 +102,10 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
     if work.missing:
         from pipelines.ray_cluster.files import each_file  # here: it loads Ray, which a finished job never needs
 
+        embed_it = partial(embed_file, network=job.network, sha256=job.sha256, output=output)
         done, total = 0, sum(job.files[file] for file in work.missing)
         on_progress(Progress("embed", done, total, "tracks"))
-        for tracks in each_file(work.missing, partial(embed_file, aligner=job.config.aligner, output=output)):
+        for tracks in each_file(work.missing, embed_it):
             done += tracks
             on_progress(Progress("embed", min(done, total), total, "tracks"))
     files = [embeddings_uri(output, file, job.sha256) for file in job.files]
@@ -108,6 +116,7 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
     report = {
         "format": FORMAT,
         "output": output,
+        "aligner": job.name,
         "aligner_sha256": job.sha256,
         "frames_per_s": RATE,
         "tracks": len(rows),

@@ -32,16 +32,24 @@ def read_checkpoint(uri: str, what: str) -> dict[str, Any]:
     return read_hashed(uri, what)[0]
 
 
-def read_hashed(uri: str, what: str) -> tuple[dict[str, Any], str]:
+def read_hashed(uri: str, what: str, sha256: str | None = None) -> tuple[dict[str, Any], str]:
     """The result of `read_checkpoint`, and the file's SHA-256.
 
+    Args:
+        uri: The file.
+        what: What the file should be, for error messages.
+        sha256: The file's hash, if it was read before.
+
     Raises:
-        UserError: As `read_checkpoint`.
+        UserError: As `read_checkpoint`, or the file has changed since its hash was taken.
     """
     try:
         data = storage.read_bytes(uri)
     except OSError as error:
         raise UserError(f"{uri}: cannot be read: {error.strerror or error}; give the path of a {what}") from error
+    actual = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and actual != sha256:
+        raise UserError(f"{uri}: has changed while it was read (SHA-256 {sha256[:12]}…, now {actual[:12]}…); run again")
     try:
         require_stored(data)
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -60,7 +68,7 @@ def read_hashed(uri: str, what: str) -> tuple[dict[str, Any], str]:
         raise UserError(f"{uri}: is damaged or no checkpoint; copy it again") from error
     if not isinstance(content, dict):
         raise UserError(f"{uri}: holds a {type(content).__name__}, not a {what}")
-    return content, hashlib.sha256(data).hexdigest()
+    return content, actual
 
 
 def require_stored(data: bytes) -> None:

@@ -1,9 +1,9 @@
 """The protocol of a temporal lifter, which turns 2D keypoints over time into one 3D skeleton per predicted frame."""
 
-from typing import Any, ClassVar, Protocol, cast, runtime_checkable
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipelines import registry
 from schemas.errors import UserError
@@ -82,13 +82,9 @@ def build_lifter(config: PluginConfig, input_layout: JointLayout, output_layout:
         UserError: There is no such lifter.
         pydantic.ValidationError: It has no such options.
     """
-    plugin: Any = registry.load(registry.LIFTERS, config.name)
-    # The name may come from a checkpoint of unknown origin, which must not be able to call any function.
-    if not (isinstance(plugin, type) and issubclass(plugin, nn.Module) and hasattr(plugin, "Config")):
-        raise UserError(
-            f"lifter.name={config.name}: must be a torch.nn.Module with a Config; see pipelines.lifters.base"
-        )
-    lifter = cast(type[Lifter], plugin)
+    lifter = cast(
+        type[Lifter], registry.load_network(registry.LIFTERS, "lifter", config.name, "pipelines.lifters.base")
+    )
     built = lifter(lifter.Config(**config.options), input_layout, output_layout)
     if not isinstance(getattr(built, "window", None), FrameWindow):
         raise UserError(

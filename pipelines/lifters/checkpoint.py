@@ -2,8 +2,7 @@
 
 import io
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -28,8 +27,6 @@ FORMAT = "raylift.lifter/2"
 FORMAT_1 = "raylift.lifter/1"
 
 
-# A plug-in that is in no table, as cards name it: package.module:Class.
-_CLASS = re.compile(r"[\w.]+:[\w.]+")
 # Entry of a card's lineage: the names of the people that it was trained on, as a JSON list.
 SUBJECTS = "subjects"
 
@@ -140,16 +137,9 @@ def load_lifter(uri: str, trust: str | None = None, sha256: str | None = None) -
         UserError: There is no such file, it is damaged, or it has another format, version or architecture, it names a
             class that is not trusted, or it has changed since its hash was taken.
     """
-    content, actual = read_hashed(uri, "lifter")
-    if sha256 is not None and actual != sha256:
-        raise UserError(f"{uri}: has changed while it was read (SHA-256 {sha256[:12]}…, now {actual[:12]}…); run again")
+    content, _ = read_hashed(uri, "lifter", sha256)
     card = _read_card(uri, content)
-    # Importing a module runs its code, and the file may come from anywhere.
-    for name in _classes_named(card):
-        if name != trust:
-            raise UserError(
-                f"{uri}: names the lifter {name}, whose code would be run; if you know that code, give trust={name}"
-            )
+    registry.require_trusted(uri, "lifter", registry.LIFTERS, card.lifter, card.config, trust)
     config, weights = PluginConfig.model_validate({"name": card.lifter, **card.config}), content.get("weights", {})
     joints = layout(card.input_layout), layout(card.output_layout)
     build = partial(build_model, config, *joints, card.trajectory, card.input)
@@ -175,21 +165,6 @@ def read_card(uri: str) -> tuple[LifterCard, str]:
     """
     content, sha256 = read_hashed(uri, "lifter")
     return _read_card(uri, content), sha256
-
-
-def _classes_named(card: LifterCard) -> Iterator[str]:
-    """The lifters that a card names beside those of the table: its own, and those that it wraps at any depth."""
-    if card.lifter not in registry.LIFTERS:
-        yield card.lifter
-    values: list[Any] = [card.config]
-    while values:
-        value = values.pop()
-        if isinstance(value, Mapping):
-            values.extend(value.values())
-        elif isinstance(value, list | tuple):
-            values.extend(value)
-        elif isinstance(value, str) and _CLASS.fullmatch(value):
-            yield value
 
 
 def require_layout(card: LifterCard, layout_name: str) -> None:

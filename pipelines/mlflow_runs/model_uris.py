@@ -6,13 +6,13 @@ import tempfile
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipelines.io import storage
 from pipelines.lifters import shipped
 from pipelines.mlflow_runs import tracking_server
 from pipelines.mlflow_runs.lazy import mlflow
-from pipelines.mlflow_runs.model_names import REGISTERED, SHA256_TAG
+from pipelines.mlflow_runs.model_names import ALIGNER_TAG, REGISTERED, SHA256_TAG
 from schemas.errors import UserError
 from schemas.job_config import SHIPPED_LIFTERS
 
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
 
-# Path of the lifter's file within a registered model.
-LIFTER_ARTIFACT = "artifacts/lifter.pt"
+# Path of the file within a registered model, by what it is.
+ARTIFACTS = {"lifter": "artifacts/lifter.pt", "aligner": "artifacts/aligner.pt"}
+Kind = Literal["lifter", "aligner"]
+_A = {"lifter": "a lifter", "aligner": "an aligner"}
 _OF_A_RUN = re.compile(r"runs:/(?P<run>[^/]+)/(?P<path>.+)")
 
 
 @dataclass(frozen=True)
 class FetchedModel:
-    """The file of a lifter, which `load_lifter` reads.
+    """The file of a lifter or an aligner, which `load_lifter` or `load_aligner` reads.
 
     Attributes:
         file: A path on this machine, or the URI as given.
@@ -45,36 +47,41 @@ def is_registered(model: str) -> bool:
     return model.startswith(("models:", "runs:"))
 
 
-def fetch(model: str) -> FetchedModel:
-    """Find a lifter by its address; models in MLflow are copied to this machine once.
+def fetch(model: str, what: Kind | None = "lifter") -> FetchedModel:
+    """Find a lifter or an aligner by its address; models in MLflow are copied to this machine once.
 
     Args:
         model: `models:/name@alias`, `models:/name/3`, `runs:/<id>/best.pt`, the name of a shipped lifter, or a file
             (any URI).
+        what: What it should be; None: either.
 
     Raises:
-        UserError: No such name, version, alias, run or file (the message lists the existing ones); the model is no
-            lifter, or its file is damaged.
+        UserError: No such name, version, alias, run or file (the message lists the existing ones); the model is
+            something else, or its file is damaged.
         RunFailed: The server cannot be reached.
     """
-    if model in SHIPPED_LIFTERS:
+    field = "aligner" if what == "aligner" else "model"
+    if model in SHIPPED_LIFTERS and what != "aligner":
         return FetchedModel(str(shipped.locate(model)), model, shipped.HASHES[model])
     if not is_registered(model):
-        return FetchedModel(model, model, _hash_of_file(model))
+        return FetchedModel(model, model, _hash_of_file(model, what))
     tracking_server.connect(registry=True)
     try:
         if _OF_A_RUN.fullmatch(model):
-            return _copy(model, model)
+            return _copy(model, model, field=field)
         if match := REGISTERED.fullmatch(model):
             version = find_version(match["name"], alias=match["alias"], version=match["version"])
             if SHA256_TAG not in version.tags:
-                raise UserError(f"model={model}: was not registered by python -m jobs.register; give one that was")
+                raise UserError(f"{field}={model}: was not registered by python -m jobs.register; give one that was")
+            found: Kind = "aligner" if ALIGNER_TAG in version.tags else "lifter"
+            if what not in (None, found):
+                raise UserError(f"{field}={model}: is {_A[found]}; give {_A[what]}")
             name = f"models:/{version.name}/{version.version}"
-            return _copy(f"{name}/{LIFTER_ARTIFACT}", name, version.tags[SHA256_TAG])
+            return _copy(f"{name}/{ARTIFACTS[found]}", name, version.tags[SHA256_TAG], field)
     except mlflow.MlflowException as error:
         raise tracking_server.to_run_failed(error) from error
     raise UserError(
-        f"model={model}: is not models:/name@alias, models:/name/version or runs:/id/path; give one of them"
+        f"{field}={model}: is not models:/name@alias, models:/name/version or runs:/id/path; give one of them"
     )
 
 
@@ -103,7 +110,7 @@ def find_version(name: str, *, alias: str | None = None, version: str | None = N
         raise _user_error_if_missing(error, message) from error
 
 
-def _copy(address: str, name: str, sha256: str | None = None) -> FetchedModel:
+def _copy(address: str, name: str, sha256: str | None = None, field: str = "model") -> FetchedModel:
     """Download a file into the cache, where its hash is its name; the hash must be `sha256` if that is given."""
     from mlflow.artifacts import download_artifacts
 
@@ -120,19 +127,21 @@ def _copy(address: str, name: str, sha256: str | None = None) -> FetchedModel:
                 if not tracking_server.is_missing(error):
                     raise
                 reason = error.message.splitlines()[0]
-            raise UserError(f"model={address}: cannot be read: {reason}; check that it is there") from error
+            raise UserError(f"{field}={address}: cannot be read: {reason}; check that it is there") from error
         actual = _hash_of_file(str(file))
         if sha256 is not None and actual != sha256:
-            raise UserError(f"model={name}: {address} is damaged: its hash is {actual}, registered was {sha256}")
+            raise UserError(f"{field}={name}: {address} is damaged: its hash is {actual}, registered was {sha256}")
         cached = folder / f"{actual}.pt"
         file.replace(cached)
     return FetchedModel(str(cached), name, actual)
 
 
-def _hash_of_file(uri: str) -> str:
+def _hash_of_file(uri: str, what: Kind | None = "lifter") -> str:
     try:
         return hashlib.sha256(storage.read_bytes(uri)).hexdigest()
     except OSError as error:
+        if what == "aligner":
+            raise UserError(f"{uri}: cannot be read: {error.strerror or error}; give the path of an aligner") from error
         near = get_close_matches(uri.rpartition("/")[2], SHIPPED_LIFTERS, n=1)
         fix = f"did you mean {near[0]}?" if near else f"give the path of a lifter, or {' or '.join(SHIPPED_LIFTERS)}"
         raise UserError(f"{uri}: cannot be read: {error.strerror or error}; {fix}") from error

@@ -23,7 +23,7 @@ from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.model import LiftingModel
 from pipelines.mlflow_runs import logged_models
 from pipelines.mlflow_runs.logged_models import ModelFile
-from pipelines.mlflow_runs.model_uris import LIFTER_ARTIFACT
+from pipelines.mlflow_runs.model_uris import ARTIFACTS
 from pipelines.pose.quality import LEAST_SHARED_JOINTS
 from pipelines.pose.rays import ASSUMED_FOV_DEG
 from pipelines.register import serving
@@ -175,7 +175,7 @@ def _pack(
 ) -> dict[str, Any]:
     """Write the files of a served model into a folder; returns what MLflow is told of them."""
     files = {
-        "lifter": (Path(LIFTER_ARTIFACT).name, lifter),
+        "lifter": (Path(ARTIFACTS["lifter"]).name, lifter),
         "network": ("network.pt2", program),
         "card": ("card.json", json.dumps(served, indent=2).encode()),
     }

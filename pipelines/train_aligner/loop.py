@@ -4,31 +4,23 @@ What a step does depends only on the seed, the epoch and the step. Therefore a t
 checkpoint ends with the same weights as one that was never interrupted.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import permutations
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.stats import kendalltau
 from torch import Tensor
 
-from pipelines.aligners.network import Aligner
+from pipelines.aligners.base import build_network
+from pipelines.aligners.in_order import Recordings, kendalls_tau
 from pipelines.aligners.pairs import Pairs, Sample
-from pipelines.aligners.sequences import Sequence as Person
 from pipelines.lifters.sync_batch_norm import synchronise_batch_norm
 from pipelines.pose.cycle_consistency import cycle_loss
 from pipelines.training.reports import EpochReport, OnStep
 from pipelines.training.steps import parallel, run_steps
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train_aligner import TrainAlignerConfig
-
-# Held-out recordings of an action that are compared with each other, and their length, s.
-_COMPARED, _COMPARED_S = 4, 8.0
-
-Recordings = Mapping[str, list[Person]]
 
 
 class AlignerTraining:
@@ -46,12 +38,12 @@ class AlignerTraining:
     ) -> None:
         self._config, self._validation, self._workers = config, validation, workers
         torch.manual_seed(config.optimization.seed)
-        model = Aligner(config.network)
+        model: Any = build_network(config.network)
         if workers.size > 1:
             synchronise_batch_norm(model, workers.device)
         self.model = model.to(workers.device)
         self._forward = parallel(self.model, config.resources.compile, workers)
-        self._pairs = Pairs(training, config.data, model.window)
+        self._pairs = Pairs(training, config.data, self.model.window)
         optimization = config.optimization
         self._optimizer = torch.optim.AdamW(
             self.model.parameters(), optimization.learning_rate, weight_decay=optimization.weight_decay
@@ -129,14 +121,6 @@ class AlignerTraining:
         if not self._validation:
             return {}
         self.model.eval()
-        device = self._workers.device
-        model = self.model.to("cpu")
-        taus = []
-        for group in self._validation.values():
-            parts = [person.part(None, person.start_s + _COMPARED_S) for person in group[:_COMPARED]]
-            embedded = [model.embed(part) for part in parts]
-            for first, second in permutations(embedded, 2):
-                nearest = torch.cdist(first, second).argmin(1)
-                taus.append(kendalltau(np.arange(len(nearest)), nearest.numpy())[0])
-        self.model.to(device)
-        return {"kendalls_tau": float(np.nanmean(taus))}
+        tau = kendalls_tau(self.model.to("cpu"), self._validation)
+        self.model.to(self._workers.device)
+        return {"kendalls_tau": tau}

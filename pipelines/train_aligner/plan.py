@@ -1,18 +1,14 @@
 """What a training of an aligner reads, checked before anything starts."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.aligners.network import Aligner
+from pipelines.aligners.base import build_network
+from pipelines.aligners.in_order import SHORTEST_S, Groups, group_tracks
 from pipelines.aligners.pairs import shortest_frames
 from pipelines.aligners.sequences import RATE
-from pipelines.tracks.keypoint_reader import TrackInfo, survey
+from pipelines.tracks.keypoint_reader import survey
 from schemas.configs.train_aligner import TrainAlignerConfig
 from schemas.errors import UserError
-
-Groups = Mapping[str, Sequence[TrackInfo]]
-# Shorter recordings have no course of time to learn, s.
-_SHORTEST_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -37,8 +33,8 @@ def plan_training(config: TrainAlignerConfig) -> AlignerPlan:
         UserError: No two tracks form a pair, a name that nobody has, a network that could count frames, or batches that
             cannot be divided among the workers.
     """
-    window = Aligner(config.network).window
-    shortest_s = max(_SHORTEST_S, shortest_frames(window, config.data.speed) / RATE)
+    window = build_network(config.network).window
+    shortest_s = max(SHORTEST_S, shortest_frames(window, config.data.speed) / RATE)
     pairs, workers = config.optimization.batch_pairs, config.resources.num_workers
     if pairs % workers:
         raise UserError(
@@ -48,8 +44,9 @@ def plan_training(config: TrainAlignerConfig) -> AlignerPlan:
     held_out = set(config.data.validation_subjects)
     if unknown := sorted(held_out - {track.subject for track in tracks}):
         raise UserError(f"data.validation_subjects: no track is of {unknown[0]!r}")
-    training = _groups([track for track in tracks if track.subject not in held_out], config, shortest_s)
-    validation = _groups([track for track in tracks if track.subject in held_out], config, shortest_s)
+    pairs_of = config.data.pairs
+    training = group_tracks([track for track in tracks if track.subject not in held_out], pairs_of, shortest_s)
+    validation = group_tracks([track for track in tracks if track.subject in held_out], pairs_of, shortest_s)
     if not training:
         what = "action" if config.data.pairs == "action" else "subject and action"
         named = sum(track.action is not None for track in tracks)
@@ -61,13 +58,3 @@ def plan_training(config: TrainAlignerConfig) -> AlignerPlan:
         raise UserError("data.validation_subjects: no two tracks of theirs form a pair; hold out others")
     used = sum(len(group) for groups in (training, validation) for group in groups.values())
     return AlignerPlan(training, validation, len(tracks) - used)
-
-
-def _groups(tracks: Sequence[TrackInfo], config: TrainAlignerConfig, shortest_s: float) -> dict[str, list[TrackInfo]]:
-    groups: dict[str, list[TrackInfo]] = {}
-    for track in tracks:
-        if track.action is None or track.frames < shortest_s * (track.fps or 30):
-            continue
-        name = track.action.split(" ")[0] if config.data.pairs == "action" else f"{track.subject} {track.action}"
-        groups.setdefault(name, []).append(track)
-    return {name: group for name, group in groups.items() if len(group) > 1}

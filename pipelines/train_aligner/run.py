@@ -1,9 +1,11 @@
 """The train_aligner job: prepare (check the data), survey (what the output holds), execute (train what is missing)."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pipelines import registry
 from pipelines.io import json_documents, storage
 from pipelines.io.manifest import REPORT, RunManifest, Settings
 from pipelines.tracks import keypoint_reader
@@ -49,9 +51,9 @@ def prepare(config: TrainAlignerConfig) -> TrainAlignerJob:
     """
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources"}))
     data = keypoint_reader.digest(keypoint_reader.tracks_files(config.tracks))
-    manifest = RunManifest(
-        FORMAT, Settings(settings, values_if_absent(TrainAlignerConfig)), data, may_grow=["optimization.epochs"]
-    )
+    known = values_if_absent(TrainAlignerConfig)
+    known |= registry.options_if_absent(registry.ALIGNERS, config.network.name, "network")
+    manifest = RunManifest(FORMAT, Settings(settings, known), data, may_grow=["optimization.epochs"])
     return TrainAlignerJob(config, manifest)
 
 
@@ -76,13 +78,18 @@ def execute(job: TrainAlignerJob, run_id: str, listener: TrainingListener) -> di
         RunFailed: The training diverged, its workers died too often, or the output cannot be written.
         UserError: A mistake that only reading the data shows, or resources that the cluster does not have.
     """
+    from pipelines.aligners.checkpoint import SUBJECTS, AlignerCard
     from pipelines.train_aligner.worker import ALIGNER_FILE, SELECTION, train_worker
     from pipelines.training.ray_train import fit
 
     config, plan = job.config, job.plan
     job.manifest.write(config.output, run_id)
     best = Best(SELECTION, "max")
-    outcome = fit(train_worker, {"config": config, "plan": plan}, config.output, config.resources, best, listener)
+    subjects = sorted({track.subject for group in plan.training.values() for track in group if track.subject})
+    lineage = {"run_id": run_id, "data": job.manifest.data, SUBJECTS: json.dumps(subjects)}
+    card = AlignerCard.of(config.network, pairs=config.data.pairs, lineage=lineage)
+    settings = {"config": config, "plan": plan, "card": card}
+    outcome = fit(train_worker, settings, config.output, config.resources, best, listener)
     kept = keep_models(config.output, best, ALIGNER_FILE)
     last = outcome.epochs[-1]
     report = {

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from pipelines.aligners.checkpoint import save_aligner
-from pipelines.aligners.sequences import of_keypoints
+from pipelines.aligners.checkpoint import AlignerCard, save_aligner
+from pipelines.aligners.in_order import read_groups
 from pipelines.io import storage
-from pipelines.tracks.keypoint_reader import read_rows
-from pipelines.train_aligner.loop import AlignerTraining, Recordings
-from pipelines.train_aligner.plan import AlignerPlan, Groups
+from pipelines.train_aligner.loop import AlignerTraining
+from pipelines.train_aligner.plan import AlignerPlan
 from pipelines.training.reports import EpochReport
 from pipelines.training.worker import run_worker
 from pipelines.training.worker_group import WorkerGroup
@@ -23,29 +22,19 @@ def train_worker(settings: dict[str, Any]) -> None:
     """Train to the last epoch, from the last checkpoint if there is one.
 
     Args:
-        settings: `config` and `plan`, and what `fit` adds.
+        settings: `config`, `plan` and `card`, and what `fit` adds.
     """
     config: TrainAlignerConfig = settings["config"]
     plan: AlignerPlan = settings["plan"]
+    card: AlignerCard = settings["card"]
 
     def make(workers: WorkerGroup) -> AlignerTraining:
         return AlignerTraining(config, read_groups(plan.training), read_groups(plan.validation), workers)
 
     def write_model(training: AlignerTraining, folder: str) -> None:
-        save_aligner(storage.join(folder, ALIGNER_FILE), training.model, config.network)
+        save_aligner(storage.join(folder, ALIGNER_FILE), training.model, card)
 
     def score(report: EpochReport) -> float:
         return report.validation.get("kendalls_tau", float(report.epoch))
 
     run_worker(settings, config.optimization.epochs, make, write_model, score)
-
-
-def read_groups(groups: Groups) -> Recordings:
-    """The recordings of each action, in memory.
-
-    Raises:
-        UserError: One cannot be compared: it has no frame rate, or its trunk is never seen.
-    """
-    tracks = [track for group in groups.values() for track in group]
-    people = {(track.track_id): of_keypoints(track) for track in read_rows(tracks, labels=False)}
-    return {name: [people[track.track_id] for track in group] for name, group in groups.items()}

@@ -21,9 +21,12 @@ class AlignConfig(JobConfig):
     whatever side they were filmed. Either this or tracks."""
 
     aligner: Address | None = None
-    """With tracks: best.pt of train_aligner (any URI). Frames are compared by its embeddings, from whatever side people
-    were filmed; a distance of 1 is then the mean distance between frames of the
-    reference."""
+    """With tracks: models:/NAME@ALIAS, models:/NAME/VERSION, or best.pt of train_aligner (any URI). Frames are compared
+    by its embeddings, from whatever side people were filmed; a distance of 1 is then the mean distance between frames
+    of the reference."""
+
+    trust: str | None = Field(default=None, min_length=1)
+    """With aligner: the network outside of this package, package.module:Class, that it may name: its code is run."""
 
     reference: str = Field(min_length=1)
     """Track id of the reference performance, or the beginning of one."""

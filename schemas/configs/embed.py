@@ -12,7 +12,10 @@ class EmbedConfig(JobConfig):
     """Keypoint tracks: a file or folder (any URI), or a list."""
 
     aligner: Address = Field(min_length=1)
-    """best.pt of train_aligner (any URI)."""
+    """The aligner: models:/NAME@ALIAS, models:/NAME/VERSION, or best.pt of train_aligner (any URI)."""
+
+    trust: str | None = Field(default=None, min_length=1)
+    """The network outside of this package, package.module:Class, that the aligner may name: its code is run."""
 
     output: Address = Field(min_length=1)
     """Folder (any URI) for embeddings/ and report.json. Run the same command again to resume, or to add tracks."""

@@ -5,30 +5,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.configs.resources import ResourcesConfig
-from schemas.job_config import Address, Addresses, JobConfig
+from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, PluginTable
 from schemas.ranges import PositiveRange
 
-FilterWidth = Annotated[int, Field(ge=1, le=9)]
-
-
-class AlignerNetworkConfig(JobConfig):
-    """The network that embeds frames; it sees nothing of where they are in the track, so that it cannot count them."""
-
-    filter_widths: tuple[FilterWidth, ...] = Field(default=(3, 3), min_length=1)
-    """Widths of the convolutions, odd. Their product is the number of frames that are seen, at 15 frames/s: 9 by
-    default, at most 27."""
-
-    channels: int = Field(default=128, ge=1)
-    """Hidden units."""
-
-    dimensions: int = Field(default=64, ge=2)
-    """Numbers of an embedding."""
+PairsOf = Literal["action", "take"]
 
 
 class AlignerDataConfig(JobConfig):
     """Which recordings are pairs, and how they become samples."""
 
-    pairs: Literal["action", "take"] = "action"
+    pairs: PairsOf = "action"
     """Which two tracks form a pair: those of one action (its first word, whoever does it), or of one take (subject and
     action, which several cameras have filmed at the same time: the same stretch is taken of both)."""
 
@@ -94,8 +80,9 @@ class TrainAlignerConfig(JobConfig):
     output: Address = Field(min_length=1)
     """Folder (any URI) for checkpoints, best.pt, last.pt and report.json. Run the same command again to resume."""
 
-    network: AlignerNetworkConfig = AlignerNetworkConfig()
-    """The network."""
+    network: Annotated[PluginConfig, PluginTable("aligners")] = PluginConfig(name="dilated_conv")
+    """The network that embeds frames: dilated_conv, or package.module:Class. It sees nothing of where they are in the
+    track, so that it cannot count them."""
 
     data: AlignerDataConfig = AlignerDataConfig()
     """Which recordings are pairs, and how they become samples."""

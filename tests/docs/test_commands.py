@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aligners.two_views import tracks as two_views
+from aligners.two_views import write_aligner
 from calibration.rigs import toml
 from curation.clips import clip
 from docs.doc_commands import PAGES, ROOT, Command, check, commands, job_commands
@@ -32,8 +33,6 @@ from jobs.command_line.arguments import plugin_config, read_config
 from jobs.command_line.job_list import config_class, job_names
 from jobs.command_line.recipes import recipe_names, recipe_path
 from jobs.command_line.submit_arguments import read_submit_config
-from pipelines.aligners.checkpoint import save_aligner
-from pipelines.aligners.network import Aligner
 from pipelines.lifters.checkpoint import save_lifter
 from pipelines.search.space import search_space
 from pipelines.search.trial_values import own_values
@@ -42,7 +41,6 @@ from pipelines.tune.best_files import write_best
 from pipelines.tune.ranking import Ranking
 from pipelines.tune.trial_records import TrialRecord
 from schemas import __version__
-from schemas.configs.train_aligner import AlignerNetworkConfig
 from schemas.configs.tune import TuneConfig
 from schemas.layouts import layout, shared_joints
 
@@ -219,7 +217,7 @@ def test_the_commands_about_alignment(folder):
     aligned, filmed = {"raylift lift": lifts, "raylift align poses=": really()}, two_views()
     trains = checked(
         before=lambda: write_tracks(folder / "out/tracks/a.parquet", [*filmed, replace(filmed[0], track_id="TRACK")]),
-        leaves=lambda: save_aligner("aligner/best.pt", Aligner(AlignerNetworkConfig()), AlignerNetworkConfig()),
+        leaves=partial(write_aligner, "aligner/best.pt"),
     )
     tell(
         "docs/align.md",

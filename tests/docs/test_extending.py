@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from aligners.two_views import SMALL, groups
+from aligners.two_views import tracks as two_views
 from datasets.moving_people import camera, walking
 from docs.doc_commands import check
+from tracks.track_samples import write_tracks
 from train.training_samples import person, small, write
 
 from jobs.command_line.main import run_job
+from pipelines.aligners.base import embed
+from pipelines.aligners.checkpoint import AlignerCard, load_aligner, save_aligner
 from pipelines.detectors.base import Detector
 from pipelines.detectors.loading import load_detector
 from pipelines.lifters.checkpoint import LifterCard, load_lifter, save_lifter
@@ -23,6 +28,7 @@ from pipelines.tracks.keypoint_reader import read_tracks
 from pipelines.train.data import load_data
 from pipelines.train.loop import LifterTraining
 from pipelines.train.plan import plan_training
+from pipelines.train_aligner.loop import AlignerTraining
 from pipelines.training.worker_group import WorkerGroup
 from schemas.frame_window import FrameWindow
 from schemas.job_config import PluginConfig
@@ -58,11 +64,13 @@ def test_the_commands_find_what_they_name(command, make_video, tmp_path):
     write_poses(tmp_path)
     if command[0] == "train":
         write(tmp_path / "mocap" / "tracks", person("a"), person("b", subject="S2"))
+    if command[0] == "train_aligner":
+        write_tracks(tmp_path / "out" / "tracks" / "a.parquet", two_views())
     check(command)
 
 
 def test_there_is_a_command_for_each_example():
-    assert len(commands()) == len(re.findall(r"^```python title=", PAGE, re.MULTILINE)) == 4
+    assert len(commands()) == len(re.findall(r"^```python title=", PAGE, re.MULTILINE)) == 5
 
 
 def test_the_detector_finds_the_bright_object():
@@ -107,6 +115,17 @@ def test_the_lifter_is_trained_saved_and_lifts(tmp_path):
     assert trajectory is not None
     assert trajectory.shape == (20, 1, 3)
     assert export_lifter(model.eval()).least_frames >= 3
+
+
+def test_the_aligner_is_trained_saved_and_embeds(tmp_path):
+    network = PluginConfig.model_validate({"name": "my_aligner:OneLayer", "dimensions": 16})
+    config = SMALL.model_copy(update={"network": network})
+    training = AlignerTraining(config, groups(), {}, WorkerGroup(torch.device("cpu")))
+    assert training.run_epoch().losses["total"] < 10
+    save_aligner(str(tmp_path / "mine.pt"), training.model, AlignerCard.of(network))
+    loaded, *_ = load_aligner(str(tmp_path / "mine.pt"), trust="my_aligner:OneLayer")
+    person = next(iter(groups().values()))[0]
+    assert embed(loaded, person).shape == (len(person), 16)
 
 
 def test_the_source_is_imported(tmp_path):

@@ -31,7 +31,7 @@ FILE = Path(__file__).with_name("values_if_absent.json")
 CONFIGS = (
     *(ExportOptions, LabelConfig, TrainAlignerConfig, TrainConfig, TrainDetectorConfig, TriangulateConfig, TuneConfig),
 )
-TABLES = ("DETECTORS", "KEYPOINT_SOURCES", "LIFTERS", "PEOPLE_SOURCES", "POSE_SOURCES")
+TABLES = ("ALIGNERS", "DETECTORS", "KEYPOINT_SOURCES", "LIFTERS", "PEOPLE_SOURCES", "POSE_SOURCES")
 
 
 def counted() -> dict[str, Any]:

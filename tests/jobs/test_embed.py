@@ -6,13 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
-from aligners.two_views import SMALL, tracks
+from aligners.two_views import tracks, write_aligner
 from tracks.track_samples import write_tracks
 
 from jobs.command_line.main import run_job
-from pipelines.aligners.checkpoint import save_aligner
-from pipelines.aligners.network import Aligner
 
 
 @pytest.fixture
@@ -22,8 +19,7 @@ def corpus(tmp_path, monkeypatch):
     timeless = replace(tracks()[0], track_id="timeless", fps=np.nan, timestamps_s=np.zeros(150))
     write_tracks(tmp_path / "tracks" / "a.parquet", [*tracks(), timeless])
     for seed, name in enumerate(("one", "two")):
-        torch.manual_seed(seed)
-        save_aligner(f"{name}.pt", Aligner(SMALL.network), SMALL.network)
+        write_aligner(f"{name}.pt", seed)
     return tmp_path
 
 

@@ -5,13 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from aligners.two_views import SMALL, tracks
+from aligners.two_views import tracks, write_aligner
 from curation.clips import cut
 from tracks.track_samples import write_tracks
 
 from jobs.command_line.main import run_job
-from pipelines.aligners.checkpoint import save_aligner
-from pipelines.aligners.network import Aligner
 
 JOBS = {
     "align": ["reference=t0C0"],
@@ -25,7 +23,7 @@ JOBS = {
 def folder(tmp_path, monkeypatch):
     """An aligner that sees 9 frames, 0.6 s."""
     monkeypatch.chdir(tmp_path)
-    save_aligner("aligner.pt", Aligner(SMALL.network), SMALL.network)
+    write_aligner("aligner.pt")
     return tmp_path
 
 
