@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipelines.detectors.vitpose.shape import VitposeShape
 from pipelines.io import storage
 from schemas import __version__
 from schemas.errors import UserError
@@ -29,7 +30,10 @@ class DetectorCard(BaseModel):
     """A name of the table `DETECTORS`."""
 
     channels: int
-    """Channels of the branch of full resolution."""
+    """Channels of HRNet's branch of full resolution, or of ViTPose's tokens."""
+
+    vitpose: VitposeShape | None = None
+    """The rest of a ViTPose's size; None: it is none."""
 
     layout: str
     """Joint layout of the heatmaps."""
@@ -59,7 +63,10 @@ def save_detector(uri: str, network: torch.nn.Module, card: DetectorCard) -> Non
         RunFailed: It cannot be written.
     """
     content = io.BytesIO()
-    torch.save({"format": card.format, "card": card.model_dump_json(), "weights": network.state_dict()}, content)
+    torch.save(
+        {"format": card.format, "card": card.model_dump_json(exclude_none=True), "weights": network.state_dict()},
+        content,
+    )
     storage.write_bytes(uri, content.getbuffer())
 
 

@@ -127,8 +127,9 @@ def test_the_authors_files(experts, simple, tmp_path, monkeypatch):
     expected = VitposeNetwork(tiny(experts, simple), None, 0)(crops)
     for content in (weights, {"state_dict": weights, "meta": {"epoch": 210}}):
         torch.save(content, tmp_path / "vitpose.pth")
-        network, digest = load_vitpose(str(tmp_path / "vitpose.pth"), "b", 17, None, 0)
-        assert (network.input_wh, network.joints, len(digest)) == ((192, 256), 17, 64)
+        loaded = load_vitpose(str(tmp_path / "vitpose.pth"), "b", 17, None, 0)
+        network = loaded.network
+        assert (network.input_wh, network.joints, len(loaded.sha256)) == ((192, 256), 17, 64)
         # Layer norms of the authors have a smaller epsilon than the library's default.
         torch.testing.assert_close(network(crops), expected, atol=1e-4, rtol=1e-4)
 

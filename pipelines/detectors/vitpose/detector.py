@@ -25,7 +25,8 @@ class VitposeConfig(TopDownConfig):
     """The options of `detector.name=vitpose`."""
 
     weights: Weights = _DEFAULT_WEIGHTS
-    """Folder of transformers (any URI), Hugging Face name, the authors' vitpose-*.pth, or random:SEED for tests."""
+    """Folder of transformers (any URI), Hugging Face name, the authors' vitpose-*.pth, train_detector's best.pt, or
+    random:SEED for tests."""
 
     variant: Variant = "b"
     """Size of a network with random weights: s, b, l, h, or s++ to h++; other weights determine it themselves."""
@@ -69,7 +70,12 @@ class Vitpose(TopDown):
         use_threads(threads)
         joints = layout(config.layout)
         size = parse_size(config.input_size, PATCH) if config.input_size else None
-        network, digest = load_vitpose(config.weights, config.variant, len(joints), size, config.dataset)
+        loaded = load_vitpose(config.weights, config.variant, len(joints), size, config.dataset)
+        network, card = loaded.network, loaded.card
+        if card and card.layout != config.layout:
+            raise UserError(f"detector.layout={config.layout}: the weights were trained on {card.layout}; give that")
+        if card and config.sigma is None:
+            config = config.model_copy(update={"sigma": card.sigma})
         if network.joints != len(joints):
             raise UserError(
                 f"detector.layout={config.layout}: has {len(joints)} joints, but the weights have {network.joints}; "
@@ -78,7 +84,7 @@ class Vitpose(TopDown):
         # Off by default, because it was measured to be slower on CPUs: only the patch embedding and the head use it.
         channels_last = config.channels_last is True
         net = build_net(*(network, network.head, joints, network.input_wh), *(config, threads, device, channels_last))
-        super().__init__(net, config, threads, device, digest)
+        super().__init__(net, config, threads, device, loaded.sha256)
 
     @staticmethod
     def fetch_weights(into: Path | None = None) -> Path:

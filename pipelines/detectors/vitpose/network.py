@@ -1,5 +1,7 @@
 """ViTPose and ViTPose++ of the transformers library, for any input size, and with one expert instead of six."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,11 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipelines.detectors import pretrained
-from pipelines.detectors.vitpose.published import is_published, load_published
-from pipelines.detectors.vitpose.sizes import CLASS, PATCH, Variant, config_of
-from pipelines.detectors.weights import named, random_seed
+from pipelines.detectors.card import DetectorCard, card_of
+from pipelines.detectors.vitpose.published import filled, is_checkpoint, load_published
+from pipelines.detectors.vitpose.shape import VitposeShape
+from pipelines.detectors.vitpose.sizes import CLASS, PATCH, Variant, build_config, config_of
+from pipelines.detectors.weights import named, parse_size, random_seed
+from pipelines.io.torch_files import read_hashed
+from schemas.errors import UserError
+from schemas.layouts import layout
 
 _MODEL_TYPES = ("vitpose",)
+# What names of weights begin with in a network of ours, before those of the library.
+_OWN = "model."
 
 
 class VitposeNetwork(nn.Module):
@@ -51,13 +60,28 @@ class VitposeNetwork(nn.Module):
         return self.model(crops).heatmaps.float()
 
 
+@dataclass(frozen=True)
+class LoadedVitpose:
+    """A network with its weights.
+
+    Attributes:
+        network: On the CPU.
+        sha256: Hash of the file; for random weights, of the seed and the architecture.
+        card: The card that `train_detector` writes into its checkpoints; None for other weights.
+    """
+
+    network: VitposeNetwork
+    sha256: str
+    card: DetectorCard | None = None
+
+
 def load_vitpose(
     weights: str, variant: Variant, joints: int, input_wh: tuple[int, int] | None, dataset: int
-) -> tuple[VitposeNetwork, str]:
-    """A network with its weights, and their SHA-256.
+) -> LoadedVitpose:
+    """Build the network that fits the weights, and load them into it.
 
     Args:
-        weights: A folder, a Hugging Face name, a file of the authors, or random:SEED.
+        weights: A folder, a Hugging Face name, a file of the authors or of `train_detector`, or random:SEED.
         variant: Size of a network with random weights.
         joints: Number of heatmaps of a network with random weights.
         input_wh: Width and height of the crops, pixels; None: what the weights were trained on.
@@ -66,16 +90,45 @@ def load_vitpose(
     Raises:
         UserError: The weights cannot be read, or are not ViTPose's.
     """
+    card = None
     if random_seed(weights) is not None:
         loaded = pretrained.random_model(weights, CLASS, config_of(variant, joints))
         # Heatmaps are around 0.5, so that all joints and people have scores above the thresholds.
         nn.init.constant_(loaded.model.head.conv.bias, 0.5)
-    elif is_published(weights):
+    elif is_checkpoint(weights):
         with named("detector.weights"):
-            loaded = load_published(weights)
+            content, sha256 = read_hashed(weights, "checkpoint of ViTPose")
+            card = card_of(weights, content, "vitpose")
+            loaded = _trained(weights, content, card, sha256) if card else load_published(weights, content, sha256)
     else:
         loaded = pretrained.load_pretrained(weights, "detector.weights", CLASS, _MODEL_TYPES)
-    return VitposeNetwork(loaded.model, input_wh, dataset), loaded.sha256
+    return LoadedVitpose(VitposeNetwork(loaded.model, input_wh, dataset), loaded.sha256, card)
+
+
+def build_vitpose(shape: VitposeShape, joints: int, input_wh: tuple[int, int]) -> VitposeNetwork:
+    """A network with fresh weights, whose last layer predicts 0.
+
+    Args:
+        shape: Its size.
+        joints: Number of heatmaps.
+        input_wh: Width and height of the crops, pixels.
+    """
+    model = getattr(pretrained.library(), CLASS)(build_config(shape, joints, (input_wh[1], input_wh[0])))
+    network = VitposeNetwork(model, None, 0)
+    nn.init.zeros_(network.head.weight)
+    assert network.head.bias is not None
+    nn.init.zeros_(network.head.bias)
+    return network
+
+
+def _trained(weights: str, content: Mapping[str, Any], card: DetectorCard, sha256: str) -> pretrained.Pretrained:
+    """The network of a checkpoint that `train_detector` wrote."""
+    if card.vitpose is None:
+        raise UserError(f"{weights}: the card is damaged: it lacks the network's size; copy the file again")
+    width, height = parse_size(card.input_size, PATCH)
+    config = build_config(card.vitpose, len(layout(card.layout)), (height, width))
+    found = {name.removeprefix(_OWN): value for name, value in content["weights"].items() if name.startswith(_OWN)}
+    return pretrained.Pretrained(filled(weights, config, found), sha256, {})
 
 
 class _Mlp(nn.Module):

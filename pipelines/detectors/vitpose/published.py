@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from pipelines.detectors import pretrained
+from pipelines.detectors.vitpose.shape import VitposeShape
 from pipelines.detectors.vitpose.sizes import CLASS, HEADS, PATCH, build_config
-from pipelines.io.torch_files import load_weights, read_hashed, require_shapes, shapes_of
+from pipelines.io.torch_files import load_weights, require_shapes, shapes_of
 from schemas.errors import UserError
 
 _SUFFIXES = (".pth", ".pt")
@@ -38,18 +39,22 @@ _EXPERT = "backbone.encoder.layer.0.mlp.experts."
 _GRIDS = {192: (16, 12), 256: (16, 16), 432: (24, 18)}
 
 
-def is_published(weights: str) -> bool:
-    """Whether the weights are a checkpoint file of the authors, not a folder or a name for transformers."""
+def is_checkpoint(weights: str) -> bool:
+    """Whether the weights are a checkpoint file, of the authors or ours, not a folder or a name for transformers."""
     return weights.endswith(_SUFFIXES)
 
 
-def load_published(weights: str) -> pretrained.Pretrained:
+def load_published(weights: str, content: Mapping[str, Any], sha256: str) -> pretrained.Pretrained:
     """Build the network that fits the authors' weights, and load them into it.
 
+    Args:
+        weights: The checkpoint, for messages.
+        content: What it holds.
+        sha256: Its hash.
+
     Raises:
-        UserError: There is no such file, it is damaged, or it is no ViTPose.
+        UserError: It is no ViTPose.
     """
-    content, digest = read_hashed(weights, "checkpoint of ViTPose")
     found = dict(_renamed(content.get("state_dict", content)))
     if not {_POSITIONS, "head.conv.weight", "backbone.encoder.layer.0.mlp.fc1.weight"} <= found.keys():
         keys = ", ".join(list(map(str, content.get("state_dict", content)))[:3])
@@ -57,15 +62,28 @@ def load_published(weights: str) -> pretrained.Pretrained:
             f"{weights}: is no ViTPose checkpoint of its authors (keys: {keys}, …); expected backbone.pos_embed to "
             "keypoint_head.final_layer, or give a folder of transformers"
         )
-    build = partial(getattr(pretrained.library(), CLASS), _config(weights, found))
+    return pretrained.Pretrained(filled(weights, _config(weights, found), found), sha256, {})
+
+
+def filled(weights: str, config: Any, found: Mapping[str, Any]) -> Any:
+    """The library's network of a config, with weights that are compared with it before memory is taken.
+
+    Args:
+        weights: The checkpoint, for messages.
+        config: A transformers config; the file may claim any size.
+        found: The weights, by the library's names.
+
+    Raises:
+        UserError: The weights are those of another network.
+    """
+    build = partial(getattr(pretrained.library(), CLASS), config)
     with torch.device("meta"):
         expected = shapes_of(build().state_dict())
-    found = {name: torch.tensor(0) for name in expected if name.endswith("num_batches_tracked")} | found
-    # Before memory is taken: the file may claim any number of layers.
+    found = {name: torch.tensor(0) for name in expected if name.endswith("num_batches_tracked")} | dict(found)
     require_shapes(weights, expected, found)
     model = build()
     load_weights(weights, model, found)
-    return pretrained.Pretrained(model.eval(), digest, {})
+    return model.eval()
 
 
 def _renamed(published: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -94,13 +112,12 @@ def _config(weights: str, found: Mapping[str, Any]) -> Any:
         )
     experts = sum(name.startswith(_EXPERT) and name.endswith("weight") for name in found)
     joints, _, kernel, _ = shapes["head.conv.weight"]
-    return build_config(
-        width,
+    shape = VitposeShape(
+        width=width,
         depth=len({name.split(".")[3] for name in found if name.startswith("backbone.encoder.layer.")}),
-        joints=joints,
+        heads=HEADS[width],
         # The simple head ends with a 3×3 convolution, the head with transposed convolutions with a 1×1 one.
         simple_head=kernel == 3,
-        experts=max(experts, 1),
-        expert_features=shapes[f"{_EXPERT}0.weight"][0] if experts else width // 4,
-        input_hw=(grid[0] * PATCH, grid[1] * PATCH),
     )
+    features = shapes[f"{_EXPERT}0.weight"][0] if experts else width // 4
+    return build_config(shape, joints, (grid[0] * PATCH, grid[1] * PATCH), max(experts, 1), features)

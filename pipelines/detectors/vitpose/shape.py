@@ -1,0 +1,28 @@
+"""What tells one ViTPose from another; without PyTorch and transformers."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1, le=65_536)]
+
+
+class VitposeShape(BaseModel):
+    """The size of a ViTPose, whose joints and input are said elsewhere."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    width: Count
+    """Channels of a token."""
+
+    depth: Count
+    """Layers."""
+
+    heads: Count
+    """Attention heads, which share the channels."""
+
+    mlp_ratio: Count = 4
+    """Channels within a layer's feed-forward network, as a multiple of the width."""
+
+    simple_head: bool
+    """Whether the head is one upsampling and one convolution, instead of two transposed convolutions."""
