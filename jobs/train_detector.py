@@ -1,4 +1,4 @@
-"""Train a 2D keypoint detector (HRNet) on labeled people in images or videos, from fresh or from trained weights.
+"""Train a 2D keypoint detector (HRNet, ViTPose) on labeled people, from fresh or from trained weights.
 
 python -m jobs.train_detector data=coco data.annotations=train.json data.images=train2017 output=out/hrnet
 Small enough to try: jobs/recipes/detector_studio.yaml, on people of jobs.synthesize
@@ -82,13 +82,18 @@ def show(report: dict[str, Any]) -> None:
     """Print the summary."""
     people, last = report["people"], report["last"]
     held_out = format_scores(report["best"]) if report["best"] else "the last: nobody was held out"
+    detector, channels = report["detector"], report["channels"]
+    net = f"HRNet-W{channels}" if detector == "hrnet" else f"ViTPose of {channels} channels"
     rows = [
         ("people", ", ".join(f"{count:,} {name}" for name, count in people.items() if count)),
-        ("net", f"HRNet-W{report['channels']}, {report['input_size']}, joints {report['layout']}"),
+        ("net", f"{net}, {report['input_size']}, joints {report['layout']}"),
         ("epochs", f"{report['epochs']}, {last['people_per_s']:,.0f} people/s in the last"),
         ("best", f"epoch {report['best_epoch']}, {held_out}"),
         ("output", files_in(report["output"], "best.pt", "last.pt", "report.json")),
-        ("use it", f"raylift label detector=hrnet detector.weights={report['output']}/best.pt videos=… output=…"),
+        (
+            "use it",
+            f"raylift label detector={detector} detector.weights={report['output']}/best.pt videos=… output=…",
+        ),
         (
             "",
             "with one person who fills the picture, detector.persons.name=whole_frame fetches no model to find people",

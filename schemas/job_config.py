@@ -4,6 +4,8 @@ A field has the same name everywhere, its dotted path: in recipes, on the comman
 MLflow parameters. `jobs/command_line/arguments.py` reads the values from recipes and the command line.
 """
 
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ Resolve = Callable[[str], str]
 
 
 _MISSING = "an address is missing; give one"
+_HUB_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")
 # Kinds of addresses that may begin with a path.
 _WITHOUT_HOST = ("file", "memory", "hdfs")
 
@@ -43,9 +46,11 @@ class AddressRule:
 
     Attributes:
         words: Values that stand for something else and stay as they are.
+        names: Whether names of Hugging Face (OWNER/MODEL) stay as they are, unless there is such a file.
     """
 
     words: tuple[str, ...] = ()
+    names: bool = False
 
     def __call__(self, value: str, info: ValidationInfo) -> str:
         """Resolve an address, if the config is being read by `build` with a resolver.
@@ -59,11 +64,14 @@ class AddressRule:
         if separator and scheme not in _WITHOUT_HOST and (not rest.strip("/") or rest.startswith(("*", "/"))):
             raise ValueError(f"names no bucket or host; write it out, such as {scheme}://name/folder")
         resolve: Resolve | None = (info.context or {}).get("resolve")
-        return value if resolve is None or value in self.words else resolve(value)
+        is_name = self.names and _HUB_NAME.fullmatch(value) is not None and not os.path.exists(value)
+        return value if resolve is None or value in self.words or is_name else resolve(value)
 
 
 Address = Annotated[str, AfterValidator(AddressRule())]
 """The address of a file or folder: a path, a glob or a URI."""
+NamedAddress = Annotated[str, AfterValidator(AddressRule(names=True))]
+"""The address of a file or folder, or the name of a model of Hugging Face."""
 SHIPPED_LIFTERS = ("everyday",)
 """Lifters that come with Raylift, by name."""
 ModelAddress = Annotated[str, AfterValidator(AddressRule(SHIPPED_LIFTERS))]

@@ -27,14 +27,15 @@ def random_seed(weights: str) -> int | None:
     return int(seed)
 
 
-def _absolute(weights: str) -> str:
+def absolute(weights: str) -> str:
+    """Weights as every process of this machine finds them: a path that exists is made absolute."""
     # What is no path of this machine is the same everywhere, and reading a config asks no network.
     if weights.startswith(RANDOM) or "://" in weights or not storage.exists(weights):
         return weights
     return storage.absolute(weights)
 
 
-Weights = Annotated[str, AfterValidator(_absolute)]
+Weights = Annotated[str, AfterValidator(absolute)]
 """An option that names weights, as every process of this machine finds them: paths that exist are made absolute."""
 
 

@@ -43,12 +43,15 @@ class View:
 
 
 def plain_view(
-    keypoints: Float32[Tensor, "people joints 2"], labeled: Bool[Tensor, "people joints"], shape: CanvasShape
+    keypoints: Float32[Tensor, "people joints 2"],
+    labeled: Bool[Tensor, "people joints"],
+    shape: CanvasShape,
+    udp: bool = False,
 ) -> View:
     """The crop that the detector itself would cut."""
     count = len(keypoints)
     centres = torch.full((count, 2), shape.side / 2)
-    matrices = crop_matrices(centres, torch.tensor(shape.input_wh).float().expand(count, 2), None, shape.input_wh)
+    matrices = crop_matrices(centres, torch.tensor(shape.input_wh).float().expand(count, 2), None, shape.input_wh, udp)
     return View(matrices, move(keypoints, matrices), labeled)
 
 
@@ -58,6 +61,7 @@ def random_view(
     shape: CanvasShape,
     config: AugmentationConfig,
     rng: np.random.Generator,
+    udp: bool = False,
 ) -> View:
     """Random augmentation, in this order: half a body, scale, rotation, mirroring."""
     joints, count = layout(shape.layout), len(keypoints)
@@ -75,7 +79,7 @@ def random_view(
     mirrored = coins[:, 3] < config.mirrored
     centres[mirrored, 0] = shape.side - 1 - centres[mirrored, 0]
     where, how_large, how_rotated = (torch.from_numpy(values) for values in (centres, sizes, rotations_deg))
-    matrices = crop_matrices(where, how_large, how_rotated, shape.input_wh).float()
+    matrices = crop_matrices(where, how_large, how_rotated, shape.input_wh, udp).float()
     return _mirror(matrices, keypoints, labeled, torch.from_numpy(mirrored), shape, joints)
 
 

@@ -46,10 +46,11 @@ class Batches:
         canvases: The set.
         workers: The workers that share the batches.
         threads: Number of threads that decode canvases.
+        udp: Whether crops are cut as UDP does.
     """
 
-    def __init__(self, canvases: CanvasSet, workers: WorkerGroup, threads: int) -> None:
-        self.canvases, self._workers = canvases, workers
+    def __init__(self, canvases: CanvasSet, workers: WorkerGroup, threads: int, udp: bool = False) -> None:
+        self.canvases, self._workers, self._udp = canvases, workers, udp
         self._decoders = ThreadPoolExecutor(threads, "canvases")
 
     def training(self, order: EpochOrder, epoch: int, config: AugmentationConfig) -> Generator[Batch, None, None]:
@@ -59,7 +60,7 @@ class Batches:
             people = order.batch(epoch, step)
             rng = np.random.default_rng((order.seed, epoch, step, _VIEWS))
             keypoints, labeled = self.canvases.keypoints[people], self.canvases.labeled[people]
-            return self._batch(people, random_view(keypoints, labeled, self.canvases.shape, config, rng))
+            return self._batch(people, random_view(keypoints, labeled, self.canvases.shape, config, rng, self._udp))
 
         return self._ahead(order.steps_per_epoch, load)
 
@@ -70,7 +71,7 @@ class Batches:
         def load(step: int) -> Batch:
             people = batches[step]
             keypoints, labeled = self.canvases.keypoints[people], self.canvases.labeled[people]
-            return self._batch(people, plain_view(keypoints, labeled, self.canvases.shape))
+            return self._batch(people, plain_view(keypoints, labeled, self.canvases.shape, self._udp))
 
         return self._ahead(len(batches), load)
 

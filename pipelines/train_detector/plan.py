@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from pipelines import registry
 from pipelines.annotations.people.source import Part, PeopleSource, digest_of
-from pipelines.detectors.weights import parse_size
+from pipelines.detectors.vitpose.shape import VitposeShape
+from pipelines.detectors.weights import absolute, parse_size
 from pipelines.io import storage
 from pipelines.train_detector.canvas_shape import CanvasShape
-from schemas.configs.train_detector import TrainDetectorConfig
+from schemas.configs.train_detector import Detector, TrainDetectorConfig
 from schemas.errors import UserError
 from schemas.job_config import PluginConfig, options_of
 from schemas.layouts import JointLayout
@@ -27,8 +28,6 @@ _DEFAULT_SIZE = "256x192"
 _DEFAULT_CHANNELS = 32
 # For inputs of at least this size the published targets are wider.
 _LARGE_INPUT_WH = (288, 384)
-# The lowest resolution of the network is 1/32 of its input.
-_COARSEST = 32
 
 
 @dataclass(frozen=True)
@@ -36,20 +35,29 @@ class NetPlan:
     """The network to train, as the workers need to know it.
 
     Attributes:
+        detector: A name of the table `DETECTORS`.
         shape: The canvases that it learns from, and the size of its input.
         input_size: HEIGHTxWIDTH of its input, pixels.
-        channels: Channels of its branch of full resolution.
-        all_branches: Whether it predicts from all branches.
+        channels: Channels of HRNet's branch of full resolution, or of ViTPose's tokens.
+        all_branches: Whether HRNet predicts from all branches.
         sigma: Standard deviation of the target heatmaps' Gaussians, heatmap pixels.
         weights: Checkpoint (URI) with the initial weights; None: fresh weights.
+        vitpose: The size of a ViTPose.
     """
 
+    detector: Detector
     shape: CanvasShape
     input_size: str
     channels: int
     all_branches: bool
     sigma: float
     weights: str | None
+    vitpose: VitposeShape | None = None
+
+    @property
+    def udp(self) -> bool:
+        """Whether heatmaps are made and read by UDP (Huang et al. 2020), as the published ViTPose does."""
+        return self.detector == "vitpose"
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ def plan_training(config: TrainDetectorConfig) -> DetectorPlan:
     else:
         from pipelines.train_detector.initial_weights import check_start, read_start
 
-        start = read_start(storage.absolute(config.weights))
+        start = read_start(absolute(config.weights), config.detector)
         net = _net(config, joints.name, start)
         check_start(net, start)
     parts = [[part.digest for part in parts] for parts in (training, validation)]
@@ -163,10 +171,11 @@ def _net(config: TrainDetectorConfig, joints: str, start: "Start | None") -> Net
             "leave network.channels out, or give other weights"
         )
     channels = network.channels or (start.channels if start else _DEFAULT_CHANNELS)
-    size = network.input_size or (card.input_size if card else _DEFAULT_SIZE)
-    input_wh = parse_size(size, _COARSEST)
+    size = network.input_size or (start.input_size if start else None) or _DEFAULT_SIZE
+    input_wh = parse_size(size, 1)
     large = input_wh[0] >= _LARGE_INPUT_WH[0] and input_wh[1] >= _LARGE_INPUT_WH[1]
     sigma = float(network.sigma or (card.sigma if card else 3 if large else 2))
     shape = CanvasShape.for_net(joints, input_wh, 1 + config.augmentation.scale)
     all_branches = start.all_branches if start and network.all_branches is None else bool(network.all_branches)
-    return NetPlan(shape, size, channels, all_branches, sigma, start.uri if start else None)
+    vitpose = start.vitpose if start else None
+    return NetPlan(config.detector, shape, size, channels, all_branches, sigma, start.uri if start else None, vitpose)

@@ -137,8 +137,9 @@ def _card(plan: DetectorPlan, run_id: str) -> "DetectorCard":
     if plan.start is not None:
         lineage |= {"weights": plan.start.uri, "weights_sha256": plan.start.sha256}
     return DetectorCard(
-        detector="hrnet",
+        detector=plan.net.detector,
         channels=plan.net.channels,
+        vitpose=plan.net.vitpose,
         layout=plan.layout.name,
         input_size=plan.net.input_size,
         sigma=plan.net.sigma,
@@ -171,6 +172,7 @@ def _report(
         "unreadable": len(unreadable),
         "unreadable_images": [[image.name, image.reason] for image in unreadable[:MOST_NAMED]],
         "layout": plan.layout.name,
+        "detector": plan.net.detector,
         "channels": plan.net.channels,
         "input_size": plan.net.input_size,
         "sigma": plan.net.sigma,

@@ -54,7 +54,7 @@ def score(report: EpochReport) -> float:
 
 def _data(files: CropFiles, net: NetPlan, workers: WorkerGroup, threads: int) -> DetectorData:
     training, validation = (
-        Batches(CanvasSet(uris, net.shape), workers, threads) if uris else None
+        Batches(CanvasSet(uris, net.shape), workers, threads, net.udp) if uris else None
         for uris in (files.training, files.validation)
     )
     assert training is not None

@@ -1,29 +1,41 @@
 """Config of the train_detector job."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.configs.resources import ResourcesConfig
-from schemas.job_config import Address, JobConfig, PluginConfig, PluginTable
+from schemas.job_config import Address, JobConfig, NamedAddress, PluginConfig, PluginTable
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+Detector = Literal["hrnet", "vitpose"]
+# Height and width of the crops are multiples of these: what a pixel of the lowest resolution, or a token, stands for.
+_MULTIPLES: dict[Detector, int] = {"hrnet": 32, "vitpose": 16}
+# Batch normalisation needs at least two by two pixels at HRNet's lowest resolution.
+_LEAST_PX = 64
+
+
+def _fits(size: str, multiple: int) -> bool:
+    return all(int(side) % multiple == 0 and int(side) >= _LEAST_PX for side in size.split("x"))
 
 
 class NetworkConfig(JobConfig):
     """The network."""
 
     channels: int | None = Field(default=None, ge=1, le=128)
-    """Channels of the highest-resolution branch. HRNet-W32 has 32; small machines need fewer. If not given, as in
-    weights, or 32 without weights."""
+    """HRNet: channels of the highest-resolution branch. HRNet-W32 has 32; small machines need fewer. If not given, as
+    in weights, or 32 without weights."""
 
     all_branches: bool | None = None
-    """Predict from all branches instead of the highest-resolution one. Helps narrow networks, whose highest-resolution
-    branch has fewer channels than there are joints. If not given, as in weights, or false without weights."""
+    """HRNet: predict from all branches instead of the highest-resolution one. Helps narrow networks, whose
+    highest-resolution branch has fewer channels than there are joints. If not given, as in weights, or false without
+    weights."""
 
     input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
-    """HEIGHTxWIDTH of the crops, px: multiples of 32, at least 64. If not given, as in weights, or 256x192 without
-    weights."""
+    """HEIGHTxWIDTH of the crops, px: multiples of 32 (vitpose: 16), at least 64. If not given, as in weights, or
+    256x192 without weights. The position embeddings of vitpose are interpolated."""
 
     sigma: Literal[1, 2, 3] | None = None
     """Standard deviation of the target heatmaps, heatmap px. If not given, as in weights; without weights 3 for inputs
@@ -32,9 +44,8 @@ class NetworkConfig(JobConfig):
     @field_validator("input_size")
     @classmethod
     def _multiples(cls, size: str | None) -> str | None:
-        # Batch normalisation needs at least two by two pixels at the lowest resolution, 1/32 of the input.
-        if size and any(int(side) % 32 or int(side) < 64 for side in size.split("x")):
-            raise ValueError("height and width must be multiples of 32, at least 64")
+        if size and not _fits(size, min(_MULTIPLES.values())):
+            raise ValueError(f"height and width must be multiples of 32 (vitpose: 16), at least {_LEAST_PX}")
         return size
 
 
@@ -67,7 +78,7 @@ class DetectorOptimizationConfig(JobConfig):
     """Number of people in a batch, summed over all workers."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Learning rate of Adam in the first epoch."""
+    """Learning rate of Adam in the first epoch; of vitpose's last layer."""
 
     decay_at: tuple[Share, ...] = (170 / 210, 200 / 210)
     """When the learning rate is reduced, as shares of the number of epochs."""
@@ -75,13 +86,22 @@ class DetectorOptimizationConfig(JobConfig):
     decay: float = Field(default=0.1, gt=0, le=1)
     """Factor by which the learning rate is multiplied each time."""
 
+    layer_decay: float | None = Field(default=None, gt=0, le=1)
+    """vitpose: factor of the learning rate from each layer to the one before it. If not given, 0.75."""
+
+    weight_decay: float | None = Field(default=None, ge=0)
+    """vitpose: weight decay of its matrices (AdamW). If not given, 0.1."""
+
     seed: int = Field(default=0, ge=0)
     """Random seed of weights, sample order and augmentation. The same seed gives the same network on the same kind of
     machine."""
 
 
 class TrainDetectorConfig(JobConfig):
-    """Config of the train_detector job, which trains HRNet, a detector of the joints of a person in a box."""
+    """Config of the train_detector job, which trains HRNet or ViTPose, detectors of the joints of a person in a box."""
+
+    detector: Detector = "hrnet"
+    """What is trained: hrnet, from nothing or from weights, or vitpose, from weights alone."""
 
     data: Annotated[PluginConfig, PluginTable("people_sources")]
     """Labeled people to train on: coco, mpii, studio (of the synthesize job) or tracks (with their videos)."""
@@ -93,8 +113,9 @@ class TrainDetectorConfig(JobConfig):
     """Folder (any URI) for canvases, checkpoints, best.pt, last.pt and report.json. Run the same command again to
     resume."""
 
-    weights: Address | None = None
-    """Checkpoint to start from (any URI): of this job, HRNet's authors or mmpose. If not given, random weights."""
+    weights: NamedAddress | None = None
+    """Checkpoint to start from (any URI): of this job, HRNet's or ViTPose's authors or mmpose; of vitpose also a folder
+    of transformers or its Hugging Face name. If not given, random weights, which vitpose cannot begin with."""
 
     network: NetworkConfig = NetworkConfig()
     """The network."""
@@ -114,3 +135,22 @@ class TrainDetectorConfig(JobConfig):
 
     resources: ResourcesConfig = ResourcesConfig()
     """Number and size of the training workers."""
+
+    @model_validator(mode="after")
+    def _fits_the_detector(self) -> Self:
+        size, multiple = self.network.input_size, _MULTIPLES[self.detector]
+        if size and not _fits(size, multiple):
+            raise ValueError(
+                f"network.input_size={size}: height and width must be multiples of {multiple}, at least {_LEAST_PX}"
+            )
+        if self.detector == "vitpose" and self.weights is None:
+            raise ValueError("weights: is required with detector=vitpose; give those of a trained ViTPose")
+        others = {
+            "hrnet": {
+                f"optimization.{name}": getattr(self.optimization, name) for name in ("layer_decay", "weight_decay")
+            },
+            "vitpose": {f"network.{name}": getattr(self.network, name) for name in ("channels", "all_branches")},
+        }
+        if foreign := [field for field, value in others[self.detector].items() if value is not None]:
+            raise ValueError(f"{foreign[0]}: detector={self.detector} has no such option; leave it out")
+        return self

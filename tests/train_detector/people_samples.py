@@ -72,4 +72,4 @@ def training(folder, workers: WorkerGroup, **optimization) -> DetectorTraining:
     values = {"epochs": 4, "batch_size": 3, **optimization}
     config = TrainDetectorConfig.model_validate({"data": {"name": "x"}, "output": str(folder), "optimization": values})
     data = DetectorData(*(Batches(canvases(folder), workers, 1) for _ in range(2)))
-    return DetectorTraining(config, NetPlan(shape(), "96x64", 2, False, 2.0, None), data, workers)
+    return DetectorTraining(config, NetPlan("hrnet", shape(), "96x64", 2, False, 2.0, None), data, workers)

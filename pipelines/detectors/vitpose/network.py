@@ -76,7 +76,12 @@ class LoadedVitpose:
 
 
 def load_vitpose(
-    weights: str, variant: Variant, joints: int, input_wh: tuple[int, int] | None, dataset: int
+    weights: str,
+    variant: Variant,
+    joints: int,
+    input_wh: tuple[int, int] | None,
+    dataset: int,
+    field: str = "detector.weights",
 ) -> LoadedVitpose:
     """Build the network that fits the weights, and load them into it.
 
@@ -86,6 +91,7 @@ def load_vitpose(
         joints: Number of heatmaps of a network with random weights.
         input_wh: Width and height of the crops, pixels; None: what the weights were trained on.
         dataset: Number of the dataset whose expert of ViTPose++ is used.
+        field: The option that names the weights, for messages.
 
     Raises:
         UserError: The weights cannot be read, or are not ViTPose's.
@@ -96,12 +102,12 @@ def load_vitpose(
         # Heatmaps are around 0.5, so that all joints and people have scores above the thresholds.
         nn.init.constant_(loaded.model.head.conv.bias, 0.5)
     elif is_checkpoint(weights):
-        with named("detector.weights"):
+        with named(field):
             content, sha256 = read_hashed(weights, "checkpoint of ViTPose")
             card = card_of(weights, content, "vitpose")
             loaded = _trained(weights, content, card, sha256) if card else load_published(weights, content, sha256)
     else:
-        loaded = pretrained.load_pretrained(weights, "detector.weights", CLASS, _MODEL_TYPES)
+        loaded = pretrained.load_pretrained(weights, field, CLASS, _MODEL_TYPES)
     return LoadedVitpose(VitposeNetwork(loaded.model, input_wh, dataset), loaded.sha256, card)
 
 
