@@ -12,6 +12,7 @@ from running_jobs import Job, checkpoints, kill_once, same_weights
 
 from jobs.command_line.arguments import read_config
 from jobs.command_line.main import run_job
+from pipelines.detectors import pretrained
 from pipelines.detectors.card import ANNOTATIONS
 from pipelines.synthetic.studio import synthesize
 from pipelines.train_detector.fill_crop_cache import cut_people
@@ -87,6 +88,24 @@ def test_its_checkpoint_labels_a_video(undisturbed, studio, tmp_path):
     rows = pq.read_table(file)
     assert rows.schema.metadata[b"raylift.layout"] == b"h36m17"
     assert rows["error"].to_pylist() == [None]
+
+
+@pytest.mark.ray
+def test_a_vitpose_is_fine_tuned_and_labels_a_video(embedded_ray, studio, tmp_path, capsys):
+    fields = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "out_indices": [2]}
+    transformers = pretrained.library()
+    config = transformers.VitPoseConfig(backbone_config=transformers.VitPoseBackboneConfig(**fields))
+    transformers.VitPoseForPoseEstimation(config).save_pretrained(tmp_path / "published")
+    given = [one for one in arguments(studio, tmp_path / "out") if not one.startswith("network.channels")]
+    assert run_job("train_detector", [*given, "detector=vitpose", f"weights={tmp_path}/published"]) == 0
+    printed = capsys.readouterr().out
+    assert "ViTPose of 32 channels, 64x64, joints h36m17" in printed
+    detector = ["detector=vitpose", f"detector.weights={tmp_path}/out/best.pt", "detector.layout=h36m17"]
+    (video, *_) = sorted((studio / "videos").iterdir())
+    options = ["detector.persons.name=whole_frame", "detector.min_person_score=0"]
+    assert run_job("label", [f"videos={video}", f"output={tmp_path}/labels", *detector, *options]) == 0
+    (file,) = (tmp_path / "labels" / "detections").glob("*.parquet")
+    assert pq.read_table(file)["error"].to_pylist() == [None]
 
 
 @pytest.mark.ray
