@@ -196,7 +196,7 @@ def test_images_that_come_later_are_learned_from_too(embedded_ray, annotated, tm
         (["data=kinect"], "data.name: unknown plug-in 'kinect'; known: coco, mpii, studio, tracks"),
         (["data=studio", "data.folder=empty"], "empty: holds no truth/*.parquet; make it with"),
         (["data=coco", "data.annotations=absent.json", "data.images=x"], "absent.json"),
-        (["data=studio", "data.folder=x", "network.input_size=100x100"], "multiples of 32, at least 64"),
+        (["data=studio", "data.folder=x", "network.input_size=100x100"], "multiples of 32 (vitpose: 16), at"),
     ],
 )
 def test_wrong_input_is_reported_in_a_line(fields, told, tmp_path, monkeypatch, capsys):
