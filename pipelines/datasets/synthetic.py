@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,13 +11,14 @@ from pydantic import Field
 
 from pipelines.datasets.pose_source import PoseSourceConfig
 from pipelines.io import storage
+from pipelines.pose.middles import joints_from
 from pipelines.synthetic.truth import Truth, load_truth
 from pipelines.tracks.keypoint_reader import read_tracks, tracks_files
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import take
 from schemas.errors import UserError
 from schemas.job_config import Address
-from schemas.layouts import layout, shared_joints
+from schemas.layouts import JointLayout, layout, shared_joints
 
 TRUE_LAYOUT = layout("h36m17")
 
@@ -36,6 +38,9 @@ class Synthetic:
 
         truth: Address = Field(min_length=1)
         """The output folder of jobs.synthesize whose videos were labeled."""
+
+        layout: Literal["h36m17", "limbs14"] = "h36m17"
+        """Joints of the positions: h36m17, or limbs14 as triangulate writes them."""
 
         max_error: float = Field(default=0.2, gt=0)
         """Mean distance of the shared joints up to which a detection is of a person, as a share of their height."""
@@ -62,7 +67,7 @@ class Synthetic:
         known = False
         for track in read_tracks(config.tracks):
             known = known or track.video in people
-            labeled = label_track(track, people.get(track.video, []), config.max_error)
+            labeled = label_track(track, people.get(track.video, []), config.max_error, layout(config.layout))
             if labeled is None:
                 self.notes.append(f"track {track.track_id[:8]} of {track.video}: follows nobody in the truth")
             else:
@@ -74,13 +79,16 @@ class Synthetic:
             )
 
 
-def label_track(track: KeypointTrack, people: Sequence[Truth], max_error: float) -> KeypointTrack | None:
+def label_track(
+    track: KeypointTrack, people: Sequence[Truth], max_error: float, positions: JointLayout = TRUE_LAYOUT
+) -> KeypointTrack | None:
     """The part of a track that follows one of the people, with their positions; None if it follows nobody.
 
     Args:
         track: A detected track.
         people: The true people of its video.
         max_error: Share of a person's height in the image, as in `Synthetic.Config`.
+        positions: Joints of the positions, which can be had of those of the truth.
     """
     if not people:
         return None
@@ -95,6 +103,8 @@ def label_track(track: KeypointTrack, people: Sequence[Truth], max_error: float)
     person = int(np.bincount(followed[followed >= 0]).argmax())
     frames = _longest_stretch(followed, person, in_time)
     truth, part = people[person], take(track, frames)
+    matrix = joints_from(TRUE_LAYOUT, positions)
+    assert matrix is not None, f"{positions.name} cannot be had of {TRUE_LAYOUT.name}"
     return replace(
         part,
         **{name: getattr(truth, name) for name in ("subject", "action")},
@@ -102,8 +112,8 @@ def label_track(track: KeypointTrack, people: Sequence[Truth], max_error: float)
         intrinsics=truth.view.intrinsics,
         intrinsics_provenance="calibrated",
         up=truth.view.up.astype(np.float32),
-        positions=truth.positions[nearest[frames]],
-        positions_layout=TRUE_LAYOUT.name,
+        positions=(matrix @ truth.positions[nearest[frames]]).astype(np.float32),
+        positions_layout=positions.name,
     )
 
 

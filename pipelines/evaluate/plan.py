@@ -2,6 +2,7 @@
 
 import torch
 
+from pipelines.evaluate.compared import compared_layout
 from pipelines.io import storage
 from pipelines.lifters.checkpoint import LifterCard, require_layout
 from pipelines.mlflow_runs import model_uris
@@ -20,13 +21,8 @@ def choose_tracks(config: EvaluateConfig, card: LifterCard) -> list[TrackInfo]:
     """
     tracks = keypoint_reader.survey(config.data, Choice(config.subjects, config.actions, config.cameras))
     require_layout(card, tracks[0].layout)
-    labeled = {track.positions_layout for track in tracks} - {None}
-    for name in labeled - {card.output_layout}:
-        raise UserError(
-            f"layout: the positions are {name}, the lifter predicts {card.output_layout}; "
-            f"give tracks labeled in {card.output_layout}, or take a lifter that predicts {name}"
-        )
-    if config.by_subject and not labeled:
+    compared_layout(card, (track.positions_layout for track in tracks))
+    if config.by_subject and all(track.positions_layout is None for track in tracks):
         raise UserError(
             f"by_subject=true: none of {len(tracks)} tracks has positions to compare with; leave it out, "
             "or give labeled tracks (python -m jobs.import_poses)"

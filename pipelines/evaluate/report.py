@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pipelines.evaluate.compared import compared_layout
 from pipelines.evaluate.evaluation import Evaluation
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.pose.protocol import Mean
@@ -12,7 +13,6 @@ from pipelines.tracks import keypoint_reader
 from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas import __version__
 from schemas.configs.evaluate import EvaluateConfig
-from schemas.layouts import layout
 
 FORMAT = "raylift.metrics/1"
 # The number of a take at the end of an action's name.
@@ -47,10 +47,11 @@ def make_report(
     config: EvaluateConfig, card: LifterCard, tracks: Sequence[TrackInfo], evaluation: Evaluation
 ) -> dict[str, Any]:
     """Everything that is known of an evaluation, as `metrics.json` has it."""
-    joints = layout(card.output_layout).joints
+    compared = compared_layout(card, (track.positions_layout for track in tracks))
+    others = [] if compared.name == card.output_layout else [f"compared in the joints of {compared.name}"]
 
     def document(mean: Mean) -> dict[str, Any]:
-        return asdict(mean) | {"per_joint_mm": dict(zip(joints, mean.per_joint_mm, strict=False))}
+        return asdict(mean) | {"per_joint_mm": dict(zip(compared.joints, mean.per_joint_mm, strict=False))}
 
     return {
         "format": FORMAT,
@@ -81,6 +82,6 @@ def make_report(
             }
             for table in evaluation.tables
         ],
-        "notes": [*notes_of_training(card, tracks), *_notes_of_actions(evaluation), *evaluation.notes],
+        "notes": [*notes_of_training(card, tracks), *_notes_of_actions(evaluation), *others, *evaluation.notes],
         "tracks": [asdict(track) for track in evaluation.tracks],
     }

@@ -4,13 +4,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from pipelines.evaluate.compared import compared_layout
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.inference import Lifted, lift
 from pipelines.lifters.model import LiftingModel
+from pipelines.pose.middles import joints_from, poses_from
 from pipelines.pose.protocol import SequenceScore
-from pipelines.pose.scoring import View, score_sequence
+from pipelines.pose.scoring import Score, View, score_sequence
 from pipelines.sampling.sequences import Sequences, concatenate
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.resample import resample
@@ -82,7 +87,7 @@ def _prepare(recorded: KeypointTrack, card: LifterCard, features: int) -> _Prepa
         [track],
         layout=layout(card.input_layout),
         features=3 if features == 3 else 2,
-        positions_layout=None if track.positions is None else layout(card.output_layout),
+        positions_layout=None if track.positions is None else layout(track.positions_layout or card.output_layout),
         lifter_input=card.input,
     )
     return _Prepared(track, sequence, track is not recorded)
@@ -111,7 +116,7 @@ def _score(card: LifterCard, prepared: _Prepared, prediction: Lifted) -> TrackSc
     if sequence.cameras is not None and card.input == "screen":
         observed = ~torch.tensor(track.interpolated)
         view = View(sequence.layout, sequence.keypoints, observed, sequence.cameras[0], track.width)
-    scored = score_sequence(layout(card.output_layout), pose, trajectory, positions=sequence.positions, view=view)
+    scored = _scored(card, sequence, pose, trajectory, view)
     subject, action = track.subject or UNKNOWN, track.action or UNKNOWN
     return TrackScore(
         track_id=track.track_id,
@@ -122,3 +127,30 @@ def _score(card: LifterCard, prepared: _Prepared, prediction: Lifted) -> TrackSc
         intrinsics="none" if track.intrinsics is None else track.intrinsics_provenance,
         score=SequenceScore(subject, action, len(track), scored.metrics, scored.per_joint_mm),
     )
+
+
+def _scored(
+    card: LifterCard,
+    sequence: Sequences,
+    pose: Float[Tensor, "frames joints 3"],
+    trajectory: Float[Tensor, "frames 1 3"] | None,
+    view: View | None,
+) -> Score:
+    """The scores in the joints in which labels and prediction can be compared."""
+    predicted, labeled = layout(card.output_layout), sequence.positions_layout
+    compared = compared_layout(card, [None if labeled is None else labeled.name])
+    positions = sequence.positions
+    if compared != predicted:
+        if trajectory is not None:
+            # From the lifter's root to that of the labels.
+            to_root = _matrix(joints_from(predicted, compared), pose)[compared.parents.index(-1), None]
+            trajectory = trajectory + to_root @ pose
+        pose = _matrix(poses_from(predicted, compared), pose) @ pose
+    if positions is not None and labeled is not None and compared != labeled:
+        positions = _matrix(joints_from(labeled, compared), positions) @ positions
+    return score_sequence(compared, pose, trajectory, positions=positions, view=view)
+
+
+def _matrix(values: np.ndarray | None, like: Tensor) -> Tensor:
+    assert values is not None
+    return torch.tensor(values, dtype=like.dtype, device=like.device)

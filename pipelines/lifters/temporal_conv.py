@@ -30,6 +30,8 @@ class TemporalConv(nn.Module):
     """
 
     Config: ClassVar[type[JobConfig]] = TemporalConvConfig
+    # Gives x, y, z of one joint after the other (`pipelines.lifters.other_joints`).
+    LAST_LAYER: ClassVar[str] = "shrink"
 
     def __init__(self, config: JobConfig, input_layout: JointLayout, output_layout: JointLayout) -> None:
         assert isinstance(config, TemporalConvConfig)

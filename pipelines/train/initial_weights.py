@@ -13,16 +13,34 @@ from pipelines.io import storage
 from pipelines.io.torch_files import require_shapes, shapes_of
 from pipelines.lifters.checkpoint import SUBJECTS, LifterCard, load_lifter
 from pipelines.lifters.model import LiftingModel
+from pipelines.lifters.other_joints import for_joints
 from pipelines.mlflow_runs import model_uris
 from schemas.configs.train import TrainConfig, TrainingConfig
 from schemas.errors import UserError
 from schemas.job_config import PluginConfig
+from schemas.layouts import layout
 
 Config = TypeVar("Config", bound=TrainingConfig)
 # The copy of the lifter's file in the output, which all workers see.
 INITIAL_FILE = "initial.pt"
 # Parameters of the network for the trajectory, which not every lifter has.
 _TRAJECTORY = "trajectory."
+
+
+@dataclass(frozen=True)
+class Initial:
+    """Weights to start from, of the lifter that a card describes."""
+
+    weights: Mapping[str, Tensor]
+    card: LifterCard
+
+    def of(self, model: LiftingModel) -> Mapping[str, Tensor] | None:
+        """The weights for a model's joints; None if these cannot be had of the lifter's."""
+        own = layout(self.card.output_layout)
+        # Where the root is does not follow for another root.
+        if self.card.trajectory and own.joints != model.pose.output_layout.joints:
+            return None
+        return for_joints(self.weights, own, model)
 
 
 @dataclass(frozen=True)
@@ -86,31 +104,37 @@ def require_same_lifter(start: Start, config: TrainConfig, model: LiftingModel) 
     """Check that a training's model can take the weights.
 
     Raises:
-        UserError: It has other joints, or another architecture.
+        UserError: It has other joints that cannot be had of the lifter's, or another architecture.
     """
     card, where = start.card, f"weights={config.weights}"
     for name, own, needed, fix in (
         ("joints of the keypoints", card.input_layout, model.pose.input_layout.name, "give data.input_layout={}"),
-        ("joints of the poses", card.output_layout, model.pose.output_layout.name, "train on tracks with {} positions"),
         ("kind of input", card.input, config.data.input, "give data.input={}"),
     ):
         if own != needed:
             raise UserError(f"{where}: its {name} are {own}, this training's {needed}; {fix.format(own)}")
     if card.lifter != config.lifter.name:
         raise UserError(f"{where}: is a {card.lifter}, lifter={config.lifter.name}; leave lifter out, or give the same")
+    weights, wanted = Initial(start.weights, card).of(model), model.pose.output_layout.name
+    if weights is None:
+        raise UserError(
+            f"{where}: its joints of the poses are {card.output_layout}, this training's {wanted}; train "
+            f"on tracks with {card.output_layout} positions"
+        )
     expected = shapes_of(model.state_dict())
     fresh = {name for name in expected if name.startswith(_TRAJECTORY)} if not card.trajectory else set()
-    spare = {name for name in start.weights if name.startswith(_TRAJECTORY)} if model.trajectory is None else set()
+    spare = {name for name in weights if name.startswith(_TRAJECTORY)} if model.trajectory is None else set()
     require_shapes(
         where,
         {name: shape for name, shape in expected.items() if name not in fresh},
-        {name: value for name, value in start.weights.items() if name not in spare},
+        {name: value for name, value in weights.items() if name not in spare},
     )
 
 
-def begin_with(model: LiftingModel, weights: Mapping[str, Tensor]) -> None:
+def begin_with(model: LiftingModel, initial: Initial) -> None:
     """Load weights that fit; where they have none for the trajectory, its own stay."""
-    own = model.state_dict()
+    own, weights = model.state_dict(), initial.of(model)
+    assert weights is not None, "require_same_lifter has been asked"
     model.load_state_dict({**own, **{name: value for name, value in weights.items() if name in own}})
 
 
@@ -127,9 +151,10 @@ def keep_copy(start: Start, output: str) -> None:
     storage.write_bytes(storage.join(output, INITIAL_FILE), content)
 
 
-def read_copy(output: str, lifter: str) -> Mapping[str, Tensor]:
+def read_copy(output: str, lifter: str) -> Initial:
     """The weights that `keep_copy` left for the workers."""
-    return load_lifter(storage.join(output, INITIAL_FILE), trust=lifter)[0].state_dict()
+    model, card = load_lifter(storage.join(output, INITIAL_FILE), trust=lifter)
+    return Initial(model.state_dict(), card)
 
 
 def _is_default(lifter: PluginConfig) -> bool:

@@ -4,7 +4,7 @@ What a step does depends only on the seed, the epoch and the step. Therefore a t
 checkpoint ends with the same weights as one that was never interrupted.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from pipelines.lifters.sync_batch_norm import synchronise_batch_norm
 from pipelines.sampling.order import seed_of
 from pipelines.sampling.windows import Batch
 from pipelines.train.data import TrainingData
-from pipelines.train.initial_weights import begin_with
+from pipelines.train.initial_weights import Initial, begin_with
 from pipelines.train.objective import Objective, Prediction
 from pipelines.train.optimizer import FACTOR, MovingAverage, build_optimizer, keep_frozen_statistics
 from pipelines.train.plan import TrainingPlan
@@ -52,7 +52,7 @@ class LifterTraining:
         plan: TrainingPlan,
         data: TrainingData,
         workers: WorkerGroup,
-        initial: Mapping[str, Tensor] | None = None,
+        initial: Initial | None = None,
     ) -> None:
         self._config, self._plan, self._data, self._workers = config, plan, data, workers
         self._initial = initial

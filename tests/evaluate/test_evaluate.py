@@ -243,7 +243,7 @@ def spoiled(track, field, value):
             replace(person("x", 20), layout="coco17"),
             r"track x \(x.mp4\): keypoints are coco17, which lacks pelvis of h36m17",
         ),
-        (replace(person("x", 20), positions_layout="mpii16"), "positions are mpii16, expected h36m17"),
+        (replace(person("x", 20), positions_layout="mpii16"), "positions are mpii16, the lifter predicts h36m17"),
         (spoiled(person("x", 20), "keypoints", np.nan), "keypoints of frame 3 are not finite; mend or remove"),
         (spoiled(person("x", 20), "positions", np.inf), "positions of frame 3 are not finite"),
         (

@@ -1,19 +1,23 @@
 """A training may start from a lifter: its values count where no others are given, and what does not fit is one line."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from train.test_loop import ALONE
 from train.training_samples import person, small, write
 
-from pipelines.lifters.checkpoint import LifterCard, save_lifter
+from pipelines.lifters.checkpoint import LifterCard, load_lifter, save_lifter
+from pipelines.pose.middles import joints_from, poses_from
 from pipelines.train import run
 from pipelines.train.data import load_data
 from pipelines.train.initial_weights import keep_copy, read_copy
 from pipelines.train.loop import LifterTraining
 from schemas.configs.train import TrainConfig
 from schemas.errors import UserError
+from schemas.layouts import layout
 
 
 @pytest.fixture
@@ -146,3 +150,38 @@ def test_a_parent_that_is_replaced_meanwhile_is_not_trained_from(labeled, parent
     assert job.start is not None
     with pytest.raises(UserError, match="has changed since this job read it; run the same command again"):
         keep_copy(job.start, job.config.output)
+
+
+def test_the_lifter_that_comes_with_raylift_starts_one_of_the_joints_that_several_cameras_label(tmp_path):
+    """It predicts those joints as it did."""
+    own, wanted = layout("h36m17"), layout("limbs14")
+    matrix = poses_from(own, wanted)
+    assert matrix is not None
+    track, places = person("a"), joints_from(own, wanted)
+    assert track.positions is not None
+    assert places is not None
+    positions = places @ track.positions
+    fewer = replace(track, positions=positions.astype(np.float32), positions_layout="limbs14")
+    job = run.prepare(config(write(tmp_path / "labeled", fewer), "everyday", tmp_path))
+    training = begun(job)
+    training.restore(None)
+    assert job.start is not None
+    parent, _ = load_lifter(job.start.file)
+    inputs = torch.rand(2, 27, 12, 3)
+    with torch.no_grad():
+        before, after = parent.eval().pose(inputs), training.model.eval().pose(inputs)
+    torch.testing.assert_close(after, torch.tensor(matrix, dtype=before.dtype) @ before, atol=1e-5, rtol=1e-5)
+
+
+def test_joints_that_cannot_be_had_of_the_lifters_are_one_line(labeled, tmp_path):
+    track = person("c")
+    assert track.positions is not None
+    places = [layout("h36m17").index(joint) for joint in layout("humaneva15").joints if joint != "head"]
+    other = replace(track, positions=track.positions[:, [*places, 0]], positions_layout="humaneva15")
+    tracks = write(tmp_path / "other", other)
+    parent = tmp_path / "limbs.pt"
+    fewer = replace(track, positions=track.positions[:, :14], positions_layout="limbs14")
+    first = run.prepare(small(write(tmp_path / "fewer", fewer), None, tmp_path / "limbs"))
+    save_lifter(str(parent), begun(first).model, run._card(first, {"run_id": "1"}))
+    with pytest.raises(UserError, match="its joints of the poses are limbs14, this training's humaneva15; train on"):
+        run.prepare(config(tracks, str(parent), tmp_path))
