@@ -158,9 +158,14 @@ def sample_intrinsics(rng: np.random.Generator, width: int, height: int) -> Intr
 
 
 def place_cameras(
-    rng: np.random.Generator, points: Float[np.ndarray, "*shape 3"], views: int, width: int, height: int
+    rng: np.random.Generator,
+    points: Float[np.ndarray, "*shape 3"],
+    views: int,
+    width: int,
+    height: int,
+    arc_deg: float = 360.0,
 ) -> list[View]:
-    """Cameras all around, 1 to 2 m high, 4 to 5.5 m from the middle, or farther if the people would not fit.
+    """Cameras all around, or on an arc, 1 to 2 m high, 4 to 5.5 m from the middle, or farther if the people would not fit.
 
     Args:
         rng: Random source of places and intrinsics.
@@ -168,13 +173,14 @@ def place_cameras(
         views: Number of cameras.
         width: Width of the image, pixels.
         height: Height of the image, pixels.
+        arc_deg: Part of the circle around the people over which the cameras are spread, degrees.
     """
     cloud = np.asarray(points, np.float64).reshape(-1, 3)
     middle = (cloud.min(axis=0) + cloud.max(axis=0)) / 2
     first = rng.uniform(0, 2 * np.pi)
     cameras = []
     for index in range(views):
-        azimuth = first + 2 * np.pi * (index + rng.uniform(-0.15, 0.15)) / views
+        azimuth = first + np.radians(arc_deg) * (index + rng.uniform(-0.15, 0.15)) / views
         level, roll = rng.uniform(1.0, 2.0), np.deg2rad(rng.uniform(-1.5, 1.5))
         distance = rng.uniform(4.0, 5.5)
         intrinsics = sample_intrinsics(rng, width, height)

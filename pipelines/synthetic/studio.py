@@ -138,7 +138,7 @@ def build_scene(config: SynthesizeConfig, first: int) -> Scene:
         actors.append(Actor(figure, motion.moved(*_spot(place, len(people)))))
     rng = np.random.default_rng([config.seed, first, len(people)])
     joints = np.concatenate([actor.motion.positions for actor in actors])
-    views = place_cameras(rng, joints, config.views, config.width, config.height)
+    views = place_cameras(rng, joints, config.views, config.width, config.height, config.arc_deg)
     reach = max(abs(coordinate) for view in views for coordinate in view.translation[:2])
     subjects = tuple(f"S{person:03d}" for person in people)
     name = "_".join(f"{subject}_{actor.motion.action}" for subject, actor in zip(subjects, actors, strict=True))

@@ -25,6 +25,10 @@ class SynthesizeConfig(JobConfig):
     views: int = Field(default=2, ge=1, le=32)
     """Number of cameras around each scene. Each gives one video of the same performance."""
 
+    arc_deg: float = Field(default=360.0, gt=0, le=360)
+    """Part of the circle around the scene over which the cameras are spread, degrees: 180 puts two of them at about a
+    right angle, as several cameras that label must be; 360 puts them face to face."""
+
     people_per_video: int = Field(default=1, ge=1, le=8)
     """Number of people who share a scene."""
 
