@@ -1,13 +1,17 @@
-# make demo | make test | make test-fast: each sets up everything it needs; the second time set-up is skipped.
+# make demo | make demo-multiview | make test | make test-fast: each sets up everything it needs; the second time set-up is skipped.
 PYTHON ?= python3
 BIN := .venv/bin
 
 TESTS = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=20
 
-.PHONY: demo test tests test-fast test-slow fuzz coverage lint docs audit sbom lock setup clean
+.PHONY: demo demo-multiview test tests test-fast test-slow fuzz coverage lint docs audit sbom lock setup clean
 
 demo: setup
 	$(BIN)/python -m jobs.demo output=demo
+
+# Two phones to a champion: several cameras label, one camera is lifted.
+demo-multiview: setup
+	$(BIN)/python -m jobs.demo_multiview output=demo-multiview
 
 # The checks of lint take a core for a minute, beside which tests run: both must succeed.
 test: setup
@@ -78,4 +82,4 @@ setup: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .audit .fuzz sbom.json demo site htmlcov .coverage
+	rm -rf .venv .audit .fuzz sbom.json demo demo-multiview site htmlcov .coverage

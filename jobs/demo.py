@@ -10,8 +10,10 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from rich.table import Table
 
@@ -46,8 +48,6 @@ WARMUP_SHARE = 1 / 6
 def main(config: DemoConfig) -> int:
     """Run all steps; returns the exit code of the first one that fails, or 0."""
     started, console = time.monotonic(), Terminal()
-    if not storage.is_local(config.output):
-        raise UserError(f"output={config.output}: the demo writes to a folder on this machine; give a local folder")
     steps = Steps(config, console)
     with runs.record("demo", config):  # the runs of all steps are parts of it
         for step in (steps.film, steps.label, steps.join_truth, steps.train_and_score, steps.register, steps.lift):
@@ -57,11 +57,84 @@ def main(config: DemoConfig) -> int:
     return 0
 
 
-class Steps:
-    """The steps of the demo; each runs a job with an output of its own and returns the job's exit code."""
+class Walk:
+    """Steps on synthetic people; each runs a job with an output of its own and returns the job's exit code.
+
+    Args:
+        output: Folder on this machine for all steps.
+        console: What they print to.
+
+    Raises:
+        UserError: The output is elsewhere.
+    """
+
+    def __init__(self, output: str, console: Terminal) -> None:
+        if not storage.is_local(output):
+            raise UserError(f"output={output}: the demo writes to a folder on this machine; give a local folder")
+        self._output, self.console, self._steps = output, console, 0
+
+    def film_people(self, **fields: Any) -> int:
+        """Render synthetic people from several sides, with cameras and ground truth; `fields` are those of the job."""
+        if storage.exists(self.path("studio", MANIFEST)):
+            self.console.print(f"synthesize: nothing to do: {self.path('studio')} holds the videos")
+            return 0
+        return synthesize.main(SynthesizeConfig(output=self.path("studio"), **fields))
+
+    def label(self) -> int:
+        """Run the detector on all videos; training uses only the detected keypoints."""
+        self.begin("Label the videos: 2D keypoints by BlazePose on Ray Data")
+        manifest = self.path("studio", MANIFEST)
+        code = label.main(read_config(LabelConfig, [f"videos={manifest}", f"output={self.path('labels')}"]))
+        if not code:
+            self.console.print(self._detector_error())
+        return code
+
+    def join_with_truth(self, **options: str) -> int:
+        """Join the tracks with the true positions; `options` are those of the source."""
+        options = {"tracks": self.path("labels", "tracks"), "truth": self.path("studio"), **options}
+        arguments = ["source=synthetic", *(f"source.{name}={value}" for name, value in options.items())]
+        return import_poses.main(read_config(ImportPosesConfig, [*arguments, f"output={self.path('poses')}"]))
+
+    def promote(self, name: str, model: str, subjects: Sequence[str], **fields: str) -> None:
+        """Register a lifter, which becomes champion if it is no worse on some people; `fields` are those of the job."""
+        arguments = {
+            "model": model,
+            "name": name,
+            "promote": "champion",
+            "data": self.path("poses", "tracks"),
+            "subjects": json.dumps(subjects),
+            **fields,
+        }
+        # The exit code is ignored: a lifter that is worse than the champion stays a candidate, which is no failure.
+        register.main(read_config(RegisterConfig, [f"{field}={value}" for field, value in arguments.items()]))
+
+    def _detector_error(self) -> str:
+        files = storage.list_folder(self.path("labels", "tracks"), ".parquet")
+        tracks = [track for file in files for track in storage.read_table(file).to_pylist()]
+        studio = self.path("studio")
+        results = comparison.compare(load_truth(studio), tracks, studio)
+        shares = [result.error_share for result in results if result.track_id]
+        return (
+            f"detector     {len(shares)} of {len(results)} people in videos found, "
+            f"limbs off by {median(shares or [float('nan')]):.1%} of their height (median)"
+        )
+
+    def begin(self, title: str) -> None:
+        """Print the title of the next step."""
+        self._steps += 1
+        self.console.rule(f"{self._steps}. {title}", align="left")
+
+    def path(self, *names: str) -> str:
+        """A file or folder in the output."""
+        return storage.join(self._output, *names)
+
+
+class Steps(Walk):
+    """The steps of the demo."""
 
     def __init__(self, config: DemoConfig, console: Terminal) -> None:
-        self._config, self._console, self._steps = config, console, 0
+        super().__init__(config.output, console)
+        self._config = config
         names = [f"S{number:03}" for number in range(config.labeled + config.unlabeled + config.held_out)]
         self._labeled, rest = names[: config.labeled], names[config.labeled :]
         self._unlabeled, self._held_out = rest[: config.unlabeled], rest[config.unlabeled :]
@@ -69,41 +142,24 @@ class Steps:
     def film(self) -> int:
         """Render synthetic people from several sides, with cameras and ground truth."""
         people = len(self._labeled + self._unlabeled + self._held_out)
-        self._begin(f"Film {people} synthetic people from {self._config.views} sides")
-        if storage.exists(self._path("studio", MANIFEST)):
-            self._console.print(f"synthesize: nothing to do: {self._path('studio')} holds the videos")
-            return 0
-        config, output = self._config, self._path("studio")
-        return synthesize.main(
-            SynthesizeConfig(output=output, people=people, seconds=config.seconds, views=config.views, fps=FPS)
-        )
-
-    def label(self) -> int:
-        """Run the detector on all videos; training uses only the detected keypoints."""
-        self._begin("Label the videos: 2D keypoints by BlazePose on Ray Data")
-        manifest = self._path("studio", MANIFEST)
-        code = label.main(read_config(LabelConfig, [f"videos={manifest}", f"output={self._path('labels')}"]))
-        if not code:
-            self._console.print(self._detector_error())
-        return code
+        self.begin(f"Film {people} synthetic people from {self._config.views} sides")
+        return self.film_people(people=people, seconds=self._config.seconds, views=self._config.views, fps=FPS)
 
     def join_truth(self) -> int:
         """Join the tracks with the 3D ground truth of the synthetic videos."""
-        self._begin("Join the tracks with the true 3D poses")
-        options = {"tracks": self._path("labels", "tracks"), "truth": self._path("studio")}
-        arguments = ["source=synthetic", *(f"source.{name}={value}" for name, value in options.items())]
-        return import_poses.main(read_config(ImportPosesConfig, [*arguments, f"output={self._path('poses')}"]))
+        self.begin("Join the tracks with the true 3D poses")
+        return self.join_with_truth()
 
     def train_and_score(self) -> int:
         """Train twice, without and with the unlabeled tracks, and score both."""
-        self._begin(
+        self.begin(
             f"Train on {len(self._labeled)} labeled people, without and with {len(self._unlabeled)} unlabeled ones; "
             f"score on {len(self._held_out)} others"
         )
         epochs = self._config.epochs
         settings = {
-            "tracks": self._path("poses", "tracks"),
-            "output": self._path("training"),
+            "tracks": self.path("poses", "tracks"),
+            "output": self.path("training"),
             "test_subjects": self._held_out,
             "data": {"subjects": self._labeled, "unlabeled_subjects": self._unlabeled},
             "lifter": {
@@ -118,71 +174,45 @@ class Steps:
                 "learning_rate_decay": FINAL_LEARNING_RATE ** (1 / epochs),
             },
         }
-        recipe = self._path("training.yaml")
+        recipe = self.path("training.yaml")
         storage.write_bytes(recipe, json.dumps(settings, indent=2).encode())
         return compare.main(read_config(CompareConfig, [recipe]))
 
     def register(self) -> int:
         """Register both lifters; the second becomes champion if it is no worse on the held-out people."""
-        self._begin("Register both; the better one becomes the champion")
+        self.begin("Register both; the better one becomes the champion")
         for variant in ("supervised", "semi_supervised"):
-            arguments = {
-                "model": self._path("training", variant, "last.pt"),
-                "name": self._config.model,
-                "promote": "champion",
-                "data": self._path("poses", "tracks"),
-                "subjects": json.dumps(self._held_out),
-            }
-            # The exit code is ignored: a lifter that is worse than the champion stays a candidate, which is no failure.
-            register.main(read_config(RegisterConfig, [f"{name}={value}" for name, value in arguments.items()]))
+            self.promote(self._config.model, self.path("training", variant, "last.pt"), self._held_out)
         return 0
 
     def lift(self) -> int:
         """Lift a video of a held-out person, and make a page and a video of the result."""
-        self._begin("Lift a video of a person who was not trained on")
-        video = sorted(Path(self._path("studio", "videos")).glob(f"{self._held_out[0]}_*.mp4"))[0]
+        self.begin("Lift a video of a person who was not trained on")
+        video = sorted(Path(self.path("studio", "videos")).glob(f"{self._held_out[0]}_*.mp4"))[0]
         arguments = [
             f"model=models:/{self._config.model}@champion",
             f"video={video}",
             "detector=blazepose",
-            f"output={self._path('lifted')}",
+            f"output={self.path('lifted')}",
         ]
         return lift.main(read_config(LiftConfig, arguments))
 
     def show_result(self, seconds: float) -> None:
         """Print the comparison, where the results are, and what to try next."""
-        self._begin("Results")
-        report = json.loads(storage.read_bytes(self._path("training", "comparison.json")))
+        self.begin("Results")
+        report = json.loads(storage.read_bytes(self.path("training", "comparison.json")))
         table = Table(f"{len(self._held_out)} held-out people", "MPJPE", "P-MPJPE", box=None, padding=(0, 3, 0, 0))
         for variant in ("supervised", "semi_supervised"):
             errors = (f"{report[f'{variant}_{metric}_mm']:.1f} mm" for metric in ("mpjpe", "p_mpjpe"))
             table.add_row(variant.replace("_", "-"), *errors)
-        self._console.print(table)
+        self.console.print(table)
         verdict = "lower" if report["gain_percent"] > 0 else "higher"
-        self._console.print(f"With unlabeled video the error is {abs(report['gain_percent']):.1f} % {verdict}.")
-        page = next(Path(self._path("lifted")).glob("*.html"), None)
-        self._console.print(f"Look at it:  {page or self._path('lifted')}")
-        self._console.print_lines(
+        self.console.print(f"With unlabeled video the error is {abs(report['gain_percent']):.1f} % {verdict}.")
+        page = next(Path(self.path("lifted")).glob("*.html"), None)
+        self.console.print(f"Look at it:  {page or self.path('lifted')}")
+        self.console.print_lines(
             f"Done in {seconds:.0f} s. Try next:",
             f"  .venv/bin/raylift lift model=models:/{self._config.model}@champion video=clip.mp4 output=out/clip",
             "  .venv/bin/raylift label videos=your/folder output=out",
             "  .venv/bin/mlflow ui",
         )
-
-    def _detector_error(self) -> str:
-        files = storage.list_folder(self._path("labels", "tracks"), ".parquet")
-        tracks = [track for file in files for track in storage.read_table(file).to_pylist()]
-        studio = self._path("studio")
-        results = comparison.compare(load_truth(studio), tracks, studio)
-        shares = [result.error_share for result in results if result.track_id]
-        return (
-            f"detector     {len(shares)} of {len(results)} people in videos found, "
-            f"limbs off by {median(shares or [float('nan')]):.1%} of their height (median)"
-        )
-
-    def _begin(self, title: str) -> None:
-        self._steps += 1
-        self._console.rule(f"{self._steps}. {title}", align="left")
-
-    def _path(self, *names: str) -> str:
-        return storage.join(self._config.output, *names)

@@ -12,7 +12,7 @@ ACTIONS: tuple[str, ...] = get_args(Action)
 # Submit's fields that are given as field=value; the others follow from the position of a word.
 OWN_FIELDS = set(SubmitConfig.model_fields) - {"action", "job", "arguments", "id"}
 # Jobs that make no sense on another machine, or would find nothing there.
-LOCAL_JOBS = {"submit", "demo", "status", "lineage"}
+LOCAL_JOBS = {"submit", "demo", "demo_multiview", "status", "lineage"}
 
 
 def read_submit_config(arguments: Sequence[str]) -> SubmitConfig:

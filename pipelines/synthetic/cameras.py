@@ -165,7 +165,7 @@ def place_cameras(
     height: int,
     arc_deg: float = 360.0,
 ) -> list[View]:
-    """Cameras all around, or on an arc, 1 to 2 m high, 4 to 5.5 m from the middle, or farther if the people would not fit.
+    """Cameras on an arc, 1 to 2 m high, 4 to 5.5 m from the middle, or farther if the people would not fit.
 
     Args:
         rng: Random source of places and intrinsics.

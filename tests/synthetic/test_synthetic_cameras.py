@@ -100,6 +100,14 @@ def test_cameras_stand_all_around_and_see_everything(width: int, height: int) ->
     assert gaps.max() < np.deg2rad(125)
 
 
+def test_two_cameras_on_half_of_the_circle_are_at_about_a_right_angle() -> None:
+    motion = generate_motion(7, 1.0, 30.0, "wave")
+    for seed in range(5):
+        views = place_cameras(np.random.default_rng(seed), motion.positions, 2, 640, 640, arc_deg=180.0)
+        first, second = (np.array(view.translation[:2]) / np.linalg.norm(view.translation[:2]) for view in views)
+        assert 60 < np.degrees(np.arccos(first @ second)) < 120
+
+
 def test_rays_through_pixels_meet_the_points_that_project_there() -> None:
     motion = generate_motion(8, 1.0, 30.0, "wave")
     view: View = place_cameras(np.random.default_rng(8), motion.positions, 1, 320, 320)[0]
