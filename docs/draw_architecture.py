@@ -34,9 +34,9 @@ FLOOR_2 = frozenset(
     )
 )
 # Pixels.
-WIDTH, ROW, BOX_WIDTH, BOX_HEIGHT, MARGIN = 1080, 84, 124, 34, 20
+WIDTH, ROW, BOX_WIDTH, BOX_HEIGHT, MARGIN = 1215, 84, 124, 34, 20
 # Places for rooms in a row, and how long the search for good places goes on.
-COLUMNS, STARTS, MOVES = 8, 12, 1500
+COLUMNS, STARTS, MOVES = 9, 12, 1500
 STYLE = """
   text { font: 13px ui-sans-serif, system-ui, sans-serif; text-anchor: middle; fill: #1b2430 }
   .aside { font-size: 12px; fill: #66707c }

@@ -31,6 +31,8 @@ def main(config: AlignConfig) -> int:
         with stage_bars(transient=True) as on_progress:
             report = run.execute(job, work, on_progress)
         record.log_json(report, "report.json")
+        if job.features.sha256 is not None:
+            record.log_tags({"raylift.model_sha256": job.features.sha256})
     return _shown(report)
 
 

@@ -27,6 +27,8 @@ LABELS = {
     "model": "model ",
     "scores": "",
     "poses": "poses ",
+    "embeddings": "embeddings ",
+    "alignment": "alignment ",
 }
 
 

@@ -1,4 +1,4 @@
-"""Register a lifter as a version of an MLflow model, and promote it if it is no worse than the present champion.
+"""Register a lifter or aligner as a version of an MLflow model, and promote it if it is no worse than the champion.
 
 python -m jobs.register model=out/lifter/best.pt name=lifter
 python -m jobs.register model=out/lifter/best.pt name=lifter promote=champion data=out/mocap/tracks subjects=[S7]
@@ -19,9 +19,15 @@ from pipelines.register.gate import Listener
 from schemas.configs.register import RegisterConfig
 from schemas.frame_window import frames_read
 
+# How a registered model is used, with its address.
+USES = {
+    "lifter": "raylift lift model={} tracks=… output=…",
+    "aligner": "raylift align aligner={} tracks=… reference=… output=…",
+}
+
 
 def main(config: RegisterConfig) -> int:
-    """Register the lifter and promote it if asked to; returns 1 if the gate refuses it."""
+    """Register it and promote it if asked to; returns 1 if the gate refuses it."""
     job = run.prepare(config)  # reports mistakes before anything is written
     work = run.survey(job)
     errors = Terminal(stderr=True)
@@ -35,7 +41,6 @@ def main(config: RegisterConfig) -> int:
 def show(report: dict[str, Any]) -> None:
     """Print the summary."""
     card, training, lineage = report["card"], report["training"] or {}, report["lineage"]
-    held_out = training.get("best_validation_mpjpe_mm")
     trained = f"run {card['lineage']['run_id']}" if "run_id" in card["lineage"] else "not by raylift"
     named = [report["alias"]] if report["alias"] else []
     if (gate := report["gate"]) is not None and gate["verdict"] != "refused":
@@ -43,24 +48,41 @@ def show(report: dict[str, Any]) -> None:
     rows = [
         ("version", f"{report['model']}, " + ("new" if report["new"] else "registered before")),
         ("alias", ", ".join(named) or "none given"),
-        (
-            "lifter",
-            f"{card['lifter']} of {frames_read(card)} frames at {card['fps']:g} frames/s, {card['input_layout']} "
-            f"→ {card['output_layout']}, {'with' if card['trajectory'] else 'without'} a trajectory",
-        ),
-        ("trained", trained + (f", {held_out:.1f} mm held out" if held_out is not None else "")),
+        (report["kind"], lifter_line(card) if report["kind"] == "lifter" else aligner_line(card)),
+        ("trained", trained + held_out_part(training)),
         *(("tracks", track_line(entry)) for entry in lineage["tracks"][:4]),
         *(("note", note) for note in lineage["notes"]),
         *(("gate", line) for line in gate_lines(report)),
     ]
     use = f"models:/{report['name']}@{named[-1]}" if named else report["model"]
     rows += [
-        ("use", f"raylift lift model={use} tracks=… output=…"),
+        ("use", USES[report["kind"]].format(use)),
         ("", f"mlflow models serve -m {use} --env-manager local"),
     ]
     console = Terminal()
     for name, value in rows:
         console.print(f"{name:<9}{value}")
+
+
+def lifter_line(card: dict[str, Any]) -> str:
+    """Describe a lifter."""
+    return (
+        f"{card['lifter']} of {frames_read(card)} frames at {card['fps']:g} frames/s, {card['input_layout']} "
+        f"→ {card['output_layout']}, {'with' if card['trajectory'] else 'without'} a trajectory"
+    )
+
+
+def aligner_line(card: dict[str, Any]) -> str:
+    """Describe an aligner."""
+    return f"{card['aligner']}, trained on pairs of one {card['pairs']}"
+
+
+def held_out_part(training: dict[str, Any]) -> str:
+    """How good a model was on people held out."""
+    if (error_mm := training.get("best_validation_mpjpe_mm")) is not None:
+        return f", {error_mm:.1f} mm held out"
+    tau = training.get("best_kendalls_tau")
+    return "" if tau is None else f", Kendall's tau {tau:.3f} held out"
 
 
 def track_line(entry: dict[str, Any]) -> str:

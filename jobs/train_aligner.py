@@ -17,6 +17,7 @@ from jobs.command_line.training_display import TrainingDisplay, training_bars
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.train_aligner import run
 from pipelines.training.reports import EpochReport
 from schemas.configs.train_aligner import TrainAlignerConfig
@@ -40,8 +41,20 @@ def main(config: TrainAlignerConfig) -> int:
             record.log_tags({"raylift.data": job.manifest.data})
             record.log_json(report, "report.json")
             record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
+            log_model(record, job, report)
     show(report)
     return 0
+
+
+def log_model(record: runs.Run, job: run.TrainAlignerJob, report: dict[str, Any]) -> None:
+    """Note the best checkpoint as a model of the run, with its score."""
+    from pipelines.aligners.checkpoint import read_card  # it loads PyTorch
+
+    address, tau = storage.join(job.config.output, "best.pt"), report["best_kendalls_tau"]
+    card, sha256 = read_card(address)
+    validation, epoch = track_sets(job)[1], report["best_epoch"]
+    scores = None if tau is None else Scores({"validation/kendalls_tau": tau}, validation, epoch)
+    record.log_model(ModelFile.of_aligner(address, sha256, card), epoch, scores)
 
 
 def track_sets(job: run.TrainAlignerJob) -> list[TrackSet]:

@@ -101,6 +101,16 @@ def load_aligner(
     return network.eval(), card, actual
 
 
+def read_card(uri: str) -> tuple[AlignerCard, str]:
+    """The card of an aligner's file and the file's hash, without the network.
+
+    Raises:
+        UserError: There is no such file, it is damaged, or it is no aligner of this version.
+    """
+    content, sha256 = read_hashed(uri, "checkpoint of train_aligner")
+    return _read_card(uri, content), sha256
+
+
 def _read_card(uri: str, content: Mapping[str, Any]) -> AlignerCard:
     if content.get("format") != FORMAT:
         raise UserError(f"{uri}: is no aligner of this version; give best.pt of python -m jobs.train_aligner")

@@ -1,6 +1,7 @@
 """Recordings that show the same, grouped, and how well their embeddings are in order."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -11,6 +12,7 @@ from pipelines.aligners.base import AlignerNetwork, embed
 from pipelines.aligners.sequences import Sequence as Person
 from pipelines.aligners.sequences import of_keypoints
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
+from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.configs.train_aligner import PairsOf
 
 Groups = Mapping[str, Sequence[TrackInfo]]
@@ -32,14 +34,20 @@ def group_tracks(tracks: Sequence[TrackInfo], pairs: PairsOf, shortest_s: float 
     return {name: group for name, group in groups.items() if len(group) > 1}
 
 
-def read_groups(groups: Groups) -> dict[str, list[Person]]:
+def read_groups(
+    groups: Groups, watched: Callable[[Iterable[KeypointTrack]], Iterable[KeypointTrack]] = iter
+) -> dict[str, list[Person]]:
     """The recordings of each group, in memory.
+
+    Args:
+        groups: Their tracks.
+        watched: Passes the tracks on as they are read.
 
     Raises:
         UserError: One cannot be compared: it has no frame rate, or its trunk is never seen.
     """
     tracks = [track for group in groups.values() for track in group]
-    people = {(track.track_id): of_keypoints(track) for track in read_rows(tracks, labels=False)}
+    people = {(track.track_id): of_keypoints(track) for track in watched(read_rows(tracks, labels=False))}
     return {name: [people[track.track_id] for track in group] for name, group in groups.items()}
 
 
@@ -50,16 +58,13 @@ def kendalls_tau(network: AlignerNetwork, recordings: Recordings) -> float:
 
     Args:
         network: In evaluation mode, on the CPU.
-        recordings: Two or more of each group.
-
-    Raises:
-        UserError: One is shorter than what the network sees at once.
+        recordings: Two or more of each group; those that are shorter than what the network sees are left out.
     """
     taus = []
     for group in recordings.values():
         parts = [person.part(None, person.start_s + _COMPARED_S) for person in group[:_COMPARED]]
-        embedded = [embed(network, part) for part in parts]
+        embedded = [embed(network, part) for part in parts if len(part) >= network.window]
         for first, second in permutations(embedded, 2):
             nearest = torch.cdist(first, second).argmin(1)
             taus.append(kendalltau(np.arange(len(nearest)), nearest.numpy())[0])
-    return float(np.nanmean(taus))
+    return float(np.nanmean(taus)) if taus else math.nan

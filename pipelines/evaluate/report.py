@@ -1,7 +1,7 @@
 """The report of an evaluation: the content of `metrics.json`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,12 +19,12 @@ FORMAT = "raylift.metrics/1"
 _TAKE = re.compile(r"[ _-]*\d+$")
 
 
-def notes_of_training(card: LifterCard, tracks: Sequence[TrackInfo]) -> list[str]:
-    """A note if people are scored whom the lifter was trained on, by their names."""
-    both = sorted({track.subject for track in tracks if track.subject} & set(card.subjects))
+def notes_of_training(subjects: Iterable[str], tracks: Sequence[TrackInfo], what: str = "lifter") -> list[str]:
+    """A note if people are scored whom a lifter, or something else, was trained on, by their names."""
+    both = sorted({track.subject for track in tracks if track.subject} & set(subjects))
     if not both:
         return []
-    return [f"the lifter was trained on {', '.join(both)}: scores of these people say little about others"]
+    return [f"the {what} was trained on {', '.join(both)}: scores of these people say little about others"]
 
 
 def _notes_of_actions(evaluation: Evaluation) -> list[str]:
@@ -82,6 +82,6 @@ def make_report(
             }
             for table in evaluation.tables
         ],
-        "notes": [*notes_of_training(card, tracks), *_notes_of_actions(evaluation), *others, *evaluation.notes],
+        "notes": [*notes_of_training(card.subjects, tracks), *_notes_of_actions(evaluation), *others, *evaluation.notes],
         "tracks": [asdict(track) for track in evaluation.tracks],
     }

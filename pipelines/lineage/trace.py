@@ -11,8 +11,10 @@ from schemas.job_config import SHIPPED_LIFTERS
 
 # Jobs that write tracks, and the folder of their output that holds them.
 _TRACKS = {"label": "", "import_poses": "", "import_keypoints": "", "triangulate": "", "curate": "", "lift": "labels"}
-# Jobs that make a lifter.
-_TRAININGS = ("train", "tune")
+# Jobs that make a lifter or an aligner, and the fields by which jobs name one.
+_TRAININGS, _MODELS = ("train", "tune", "train_aligner"), ("model", "weights", "aligner")
+# What jobs make with a model, beside scores and other models.
+_MADE = {"lift": "poses", "embed": "embeddings", "align": "alignment"}
 # Digits of a run's id or a digest that are shown.
 _SHORT = 12
 
@@ -22,7 +24,7 @@ class Node:
     """A thing of a lineage.
 
     Attributes:
-        kind: videos, file, tracks, run, model, scores or poses.
+        kind: videos, file, tracks, run, model, scores, poses, embeddings or alignment.
         name: Its address, or the name of the run.
         note: What else is known of it; may be empty.
         run_id: The MLflow run that it is, or that made it; None if unknown.
@@ -164,9 +166,9 @@ class _Tracer:
             for address in reading.addresses:
                 digest = f", digest {reading.digest[:_SHORT]}" if reading.digest else ""
                 yield self._tracks(address, f"{reading.context}{digest}")
-        for param in ("model", "weights"):
+        for param in _MODELS:
             for address in run.addresses(param):
-                version = self._version(run.tags.get("raylift.model", address) if param == "model" else address)
+                version = self._version(run.tags.get("raylift.model", address) if param != "weights" else address)
                 training = self._training(address, version)
                 children = () if training is None else (self._run(training),)
                 yield Node("model", _version_name(version) if version else address, children=children)
@@ -189,8 +191,8 @@ class _Tracer:
         if not self._first_time("model", key):
             return
         for run in self._users(model, version):
-            if run.job == "lift":
-                yield Node("poses", run.output, run_id=run.run_id)
+            if run.job in _MADE:
+                yield Node(_MADE[run.job], run.output, run_id=run.run_id)
             elif run.job == "evaluate":
                 yield _scores(run)
             elif run.job in _TRAININGS:
@@ -204,7 +206,10 @@ class _Tracer:
             for run in self._runs
             if (version is not None and run.tags.get("raylift.model_sha256") == version.sha256)
             or run.tags.get("raylift.model") in names
-            or ("raylift.model" not in run.tags and names & {*run.addresses("model"), *run.addresses("weights")})
+            or (
+                "raylift.model" not in run.tags
+                and names & {address for param in _MODELS for address in run.addresses(param)}
+            )
         ]
 
     def _version(self, model: str) -> Version | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.exceptions import MlflowException
 
+    from pipelines.aligners.checkpoint import AlignerCard
     from pipelines.lifters.checkpoint import LifterCard
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 _MOST_METRICS = 1000
 _LONGEST_NAME = 200
 _OLDEST_FIRST = [{"field_name": "creation_timestamp", "ascending": True}]
-# The type under which MLflow lists these models.
-_LIFTER = "lifter"
 # Characters that MLflow does not allow in names of models.
 _NOT_IN_NAMES = re.compile(r"[^\w-]+")
 # Servers of which it was said that they know no logged models.
@@ -38,19 +37,21 @@ _told: set[str] = set()
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A lifter's file.
+    """The file of a lifter, or of an aligner.
 
     Attributes:
         name: What people call it: the folder of its training, or the name of a shipped lifter.
         sha256: Hash of the file.
         params: What it is, such as its layouts.
         tags: Further texts, such as where it lies.
+        kind: What MLflow's table of models calls it.
     """
 
     name: str
     sha256: str
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "lifter"
 
     @classmethod
     def of(cls, address: str, sha256: str, card: "LifterCard") -> "ModelFile":
@@ -65,6 +66,12 @@ class ModelFile:
             "trajectory": str(card.trajectory).lower(),
         }
         return cls(_short_name(address), sha256, params, {"raylift.file": redact(address)})
+
+    @classmethod
+    def of_aligner(cls, address: str, sha256: str, card: "AlignerCard") -> "ModelFile":
+        """An aligner by its address and its card."""
+        params = {"aligner": card.aligner, "pairs": card.pairs}
+        return cls(_short_name(address), sha256, params, {"raylift.file": redact(address)}, "aligner")
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,7 @@ def arguments(model: ModelFile) -> dict[str, Any]:
         "name": _NOT_IN_NAMES.sub("_", model.name)[:_LONGEST_NAME],
         "tags": {SHA256_TAG: model.sha256, **model.tags},
         "params": dict(model.params),
-        "model_type": _LIFTER,
+        "model_type": model.kind,
     }
 
 

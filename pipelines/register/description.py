@@ -15,14 +15,12 @@ def describe(
     """A description in Markdown, which MLflow's web interface shows.
 
     Args:
-        source: The lifter.
+        source: What is registered.
         lineage: Its origin, as `lineage_of` gives it.
         outcome: What came of the gate; None if it was not asked.
         run_id: The run that holds a picture of poses, `PICTURE`; None if there is none.
     """
-    card = source.card
-    made = "3D poses in metres about the root" + (", and where the root is" if card.trajectory else "")
-    sentence = f"Makes of 2D keypoints over time {made}. Registered from `{source.fetched.name}`."
+    sentence = f"{source.kind.sentence(source.card)} Registered from `{source.fetched.name}`."
     rows = [*_properties(source, lineage), *(_gate(outcome) if outcome else ())]
     table = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)]
     notes = [f"Note: {note}." for note in lineage["notes"]]
@@ -32,10 +30,8 @@ def describe(
 
 
 def _properties(source: Source, lineage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    card, training = source.card, source.training or {}
-    yield "lifter", f"{card.lifter}, {sum(each.numel() for each in source.model.parameters()):,} parameters"
-    yield "reads", f"`{card.input_layout}`, {card.window.inputs} frames at {card.fps:g} frames/s"
-    yield "makes", f"`{card.output_layout}`"
+    card = source.card
+    yield from source.kind.properties(source.model, card)
     for entry in lineage["tracks"]:
         digest = f", digest {entry['digest'][:12]}" if "digest" in entry else ", out of reach"
         yield f"trained on, {entry['role']}", f"`{entry['uri']}`{digest}"
@@ -43,8 +39,8 @@ def _properties(source: Source, lineage: Mapping[str, Any]) -> Iterator[tuple[st
         yield "trained on people", ", ".join(card.subjects)
     if (parent := card.lineage.get("parent")) is not None:
         yield "began with", f"`{parent}`"
-    if (validation_mm := training.get("best_validation_mpjpe_mm")) is not None:
-        yield "validation", f"{validation_mm:.1f} mm MPJPE on people held out, by which its epoch was chosen"
+    if (validation := source.kind.validation(source.training or {})) is not None:
+        yield "validation", f"{validation} on people held out, by which its epoch was chosen"
 
 
 def _gate(outcome: Outcome) -> Iterator[tuple[str, str]]:

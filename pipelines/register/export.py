@@ -60,7 +60,7 @@ def export_lifter(model: LiftingModel) -> ExportedLifter:
     """
     averaged = _Averaged(multiplied_out(model)).eval()
     example = _window(model, _example_frames(model.pose.window))
-    with torch.no_grad(), _tracing():
+    with torch.no_grad(), tracing():
         try:
             program = torch.export.export(averaged, (example,), dynamic_shapes=({0: Dim.AUTO},))
         except Exception as error:
@@ -70,7 +70,7 @@ def export_lifter(model: LiftingModel) -> ExportedLifter:
                 f"lifter: {type(model.pose).__name__} cannot be exported by torch.export: {reason}; "
                 "make its forward pass traceable"
             ) from error
-        exported = ExportedLifter(_saved(program), *_bounds(program, model.pose.window))
+        exported = ExportedLifter(saved(program), *_bounds(program, model.pose.window))
         _check_same(averaged, exported)
     return exported
 
@@ -113,14 +113,23 @@ def _bounds(program: ExportedProgram, window: FrameWindow) -> tuple[int, int | N
     return max(int(found.lower), window.context + 1), most
 
 
-def _saved(program: ExportedProgram) -> bytes:
+def saved(program: ExportedProgram, what: str = "lifter") -> bytes:
+    """The bytes of a program, for `torch.export.load`.
+
+    Args:
+        program: The program.
+        what: What it is exported of, such as "lifter".
+
+    Raises:
+        UserError: It holds other things than tensors, which would be pickled.
+    """
     content = io.BytesIO()
     program.example_inputs = None  # they would be stored as a pickle
     torch.export.save(program, content)
     names = [name.rsplit("/", 1)[-1] for name in zipfile.ZipFile(content).namelist()]
     if pickled := [name for name in names if name.startswith(_PICKLED)]:
         raise UserError(
-            f"lifter: holds {len(pickled)} objects besides tensors, which would be pickled; let it hold tensors only"
+            f"{what}: holds {len(pickled)} objects besides tensors, which would be pickled; let it hold tensors only"
         )
     return content.getvalue()
 
@@ -141,7 +150,7 @@ def _check_same(averaged: _Averaged, exported: ExportedLifter) -> None:
 
 
 @contextmanager
-def _tracing() -> Iterator[None]:
+def tracing() -> Iterator[None]:
     """Silence PyTorch's log, and switch off the checks of array shapes, which fail on symbolic sizes."""
     logger, disabled = logging.getLogger("torch"), jaxtyping.config.jaxtyping_disable
     level = logger.level

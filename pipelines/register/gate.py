@@ -1,30 +1,20 @@
 """Decides whether a version gets an alias: it and the version that has the alias now are scored on the same tracks."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pipelines.evaluate.evaluation import evaluate
-from pipelines.evaluate.plan import choose_device, choose_tracks
-from pipelines.evaluate.report import make_report, notes_of_training
-from pipelines.lifters.checkpoint import LifterCard, load_lifter
-from pipelines.lifters.model import LiftingModel
+from pipelines.evaluate.report import notes_of_training
 from pipelines.mlflow_runs import model_uris, runs
 from pipelines.mlflow_runs.datasets import TrackSet
-from pipelines.mlflow_runs.logged_models import ModelFile, Scores
+from pipelines.mlflow_runs.logged_models import Scores
 from pipelines.register import requirements
+from pipelines.register.kinds import Contender, Kind, Watch
 from pipelines.register.requirements import Requirement
-from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
-from pipelines.tracks.keypoint_track import KeypointTrack
-from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.register import RegisterConfig
 from schemas.errors import UserError
 
-HIGHER_IS_BETTER = ("pck_150mm", "auc_150mm")
-NEEDS_NO_LABELS = ("bone_length_deviation", "reprojection_px")
-
-Watched = Callable[[Iterable[KeypointTrack]], Iterator[KeypointTrack]]
+HIGHER_IS_BETTER = ("pck_150mm", "auc_150mm", "kendalls_tau")
 
 
 @dataclass(frozen=True)
@@ -37,17 +27,7 @@ class Listener:
     """
 
     say: Callable[[str], None]
-    watch: Callable[[Sequence[TrackInfo]], AbstractContextManager[Watched]]
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A registered lifter that is compared; its model is on the CPU and in evaluation mode."""
-
-    name: str
-    sha256: str
-    model: LiftingModel
-    card: LifterCard
+    watch: Watch
 
 
 @dataclass(frozen=True)
@@ -78,30 +58,13 @@ class Outcome:
     requirements: tuple[Requirement, ...] = ()
 
 
-def check_tracks(config: RegisterConfig, card: LifterCard) -> list[TrackInfo]:
-    """Find the tracks to compare on, and check that they fit a lifter, without reading their frames.
-
-    Raises:
-        UserError: There are no tracks, none is chosen, their layouts are not the lifter's, or they have no labels and
-            the metric needs them.
-    """
-    tracks = choose_tracks(_evaluation(config, "model"), card)
-    if config.metric not in NEEDS_NO_LABELS and all(track.positions_layout is None for track in tracks):
-        raise UserError(
-            f"metric={config.metric}: needs labels, none of {len(tracks)} tracks has positions; "
-            f"give labeled tracks, or metric={' or metric='.join(NEEDS_NO_LABELS)}"
-        )
-    for address in config.sets.values():
-        choose_tracks(_evaluation(config, "model", address), card)
-    return tracks
-
-
 def judge(
-    config: RegisterConfig, contender: Contender, holder: str | None, listener: Listener, record: runs.Run
+    kind: Kind, config: RegisterConfig, contender: Contender, holder: str | None, listener: Listener, record: runs.Run
 ) -> Outcome:
     """Compare a version with the holder of the alias.
 
     Args:
+        kind: What they are.
         config: The config, with `promote`.
         contender: The version.
         holder: The version that has the alias, as `models:/name/2`; None: there is none.
@@ -116,14 +79,14 @@ def judge(
     outcome = Outcome(config.promote, "passed", config.metric, holder=holder)
     if config.data is None:
         return replace(outcome, verdict="forced", note="not compared: no tracks were given")
-    other, note = _other(config, holder)
+    other, note = _other(kind, config, holder)
     listener.say(f"scoring {contender.name}")
-    report = _score(config, contender, listener, record, "candidate")
+    report = _score(kind, config, contender, listener, record, "candidate")
     outcome = replace(outcome, value=_value(report, config.metric), data=report["data"], note=note)
-    trained = notes_of_training(contender.card, check_tracks(config, contender.card))
+    trained = notes_of_training(contender.card.subjects, kind.check_tracks(config, contender.card), kind.what)
     outcome = replace(outcome, note="; ".join([*([note] if note else []), *trained]) or None)
     values = {"": _metrics(report)} | {
-        name: _metrics(_score(config, contender, listener, record, f"candidate_{name}", address))
+        name: _metrics(_score(kind, config, contender, listener, record, f"candidate_{name}", address))
         for name, address in config.sets.items()
     }
     outcome = replace(outcome, requirements=requirements.measured(config, values))
@@ -134,7 +97,7 @@ def judge(
     if other is None:
         return replace(outcome, verdict="forced")
     listener.say(f"scoring {other.name}, the present {config.promote}")
-    value = _value(_score(config, other, listener, record, config.promote), config.metric)
+    value = _value(_score(kind, config, other, listener, record, config.promote), config.metric)
     assert outcome.value is not None
     worse = is_worse(config.metric, outcome.value, value)
     verdict = outcome.verdict if not worse else "forced" if config.force else "refused"
@@ -146,14 +109,14 @@ def is_worse(metric: str, value: float, than: float) -> bool:
     return not (value >= than if metric in HIGHER_IS_BETTER else value <= than)
 
 
-def _other(config: RegisterConfig, holder: str | None) -> tuple[Contender | None, str | None]:
+def _other(kind: Kind, config: RegisterConfig, holder: str | None) -> tuple[Contender | None, str | None]:
     """Load the holder; returns None and the reason if it cannot be scored on the tracks, an error without `force`."""
     if holder is None:
         return None, None
     try:
-        fetched = model_uris.fetch(holder)
-        contender = Contender(holder, fetched.sha256, *load_lifter(fetched.file, config.trust, fetched.sha256))
-        check_tracks(config, contender.card)
+        fetched = model_uris.fetch(holder, kind.what)
+        contender = Contender(holder, fetched.sha256, *kind.load(fetched, config.trust))
+        kind.check_tracks(config, contender.card)
     except UserError as error:
         reason = f"the present {config.promote}, {holder}, cannot be scored: {error}"
         if not config.force:
@@ -163,6 +126,7 @@ def _other(config: RegisterConfig, holder: str | None) -> tuple[Contender | None
 
 
 def _score(
+    kind: Kind,
     config: RegisterConfig,
     contender: Contender,
     listener: Listener,
@@ -170,20 +134,14 @@ def _score(
     role: str,
     address: str | None = None,
 ) -> dict[str, Any]:
-    """Score a lifter on data, or on other tracks; returns the report of the evaluate job, which is also logged."""
-    evaluation = _evaluation(config, contender.name, address)
-    tracks = choose_tracks(evaluation, contender.card)
-    model = contender.model.to(choose_device(config.device))
-    with listener.watch(tracks) as watched:
-        scores = evaluate(model, contender.card, watched(read_rows(tracks)), flip=config.flip)
-    contender.model.cpu()
-    report = make_report(evaluation, contender.card, tracks, scores)
+    """Score a model on data, or on other tracks; returns the report, which is also logged."""
+    tracks, report = kind.measure(config, contender, listener.watch, address)
     record.log_metrics({role: _metrics(report)})
     labeled = report["average"] is not None
     metrics = runs.by_path({"test" if labeled else "unlabeled": _metrics(report)})
-    track_set = TrackSet("testing", evaluation.data, tracks)
+    track_set = TrackSet("testing", report["data"]["uri"], tracks)
     record.log_tracks(track_set)
-    file = ModelFile.of(contender.name, contender.sha256, contender.card)
+    file = kind.file(contender.name, contender.sha256, contender.card)
     record.log_scores(file, [Scores(metrics, track_set)])
     record.log_json(report, f"{role}.json")
     return report
@@ -202,12 +160,3 @@ def _value(report: dict[str, Any], metric: str) -> float:
             f"{', '.join(sorted(metrics))}"
         )
     return metrics[metric]
-
-
-def _evaluation(config: RegisterConfig, model: str, address: str | None = None) -> EvaluateConfig:
-    """The evaluation on data and what is chosen of it, or on all of other tracks."""
-    assert config.data is not None
-    if address is not None:
-        return EvaluateConfig(model=model, data=address, flip=config.flip, device=config.device)
-    chosen = {name: getattr(config, name) for name in ("data", "subjects", "actions", "cameras", "flip", "device")}
-    return EvaluateConfig(model=model, **chosen)

@@ -31,9 +31,7 @@ def lineage_of(source: Source) -> dict[str, Any]:
     """
     card, notes = source.card, list[str]()
     tracks = [
-        _tracks(role, uri)
-        for role in ("labeled", "unlabeled")
-        for uri in addresses_in((source.settings or {}).get(role))
+        _tracks(role, uri) for role in source.kind.tracks for uri in addresses_in((source.settings or {}).get(role))
     ]
     if card.lineage.get("run_id") is None:
         notes.append("not trained by raylift: the card names no run")

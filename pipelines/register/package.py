@@ -4,31 +4,23 @@ The model needs neither Ray nor this repository.
 """
 
 import json
-import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
-from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.model import LiftingModel
-from pipelines.mlflow_runs import logged_models
-from pipelines.mlflow_runs.logged_models import ModelFile
 from pipelines.mlflow_runs.model_uris import ARTIFACTS
 from pipelines.pose.quality import LEAST_SHARED_JOINTS
 from pipelines.pose.rays import ASSUMED_FOV_DEG
 from pipelines.register import serving
 from pipelines.register.export import ExportedLifter, export_lifter
-from schemas.errors import RunFailed
 from schemas.layouts import layout, shared_joints
 
 FORMAT = "raylift.served/1"
@@ -110,73 +102,24 @@ def example_for(card: Mapping[str, Any]) -> dict[str, np.ndarray]:
     }
 
 
-def log_version(
-    name: str,
-    file: ModelFile,
-    lifter: bytes,
-    model: LiftingModel,
-    card: LifterCard,
-    *,
-    tags: Mapping[str, str],
-    about: Mapping[str, Any],
-    description: str,
-) -> ModelVersion:
-    """Log a lifter in the active MLflow run and register it as a version.
+def pack(folder: str, lifter: bytes, model: LiftingModel, card: LifterCard, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the files of a served lifter into a folder; returns what MLflow is told of them.
 
     Args:
-        name: Name of the registered model, which is created if it does not exist.
-        file: The file of the lifter; the model that its training has logged becomes the version.
+        folder: Where they go.
         lifter: The bytes of the file that `save_lifter` wrote.
         model: The lifter in that file, on the CPU and in evaluation mode.
         card: The card in that file.
-        tags: Tags of the version.
         about: Further entries of the model's metadata in MLflow.
-        description: Description of the version, Markdown.
 
     Raises:
         UserError: The lifter cannot be exported.
-        RunFailed: The files cannot be uploaded.
-        MlflowException: The server failed.
     """
     exported = export_lifter(model)
     served = served_card(card, model.pose.input_features, exported)
-    with tempfile.TemporaryDirectory() as folder:
-        packed = _pack(folder, lifter, exported.program, served, about)
-        try:
-            uploaded = _upload(packed, file, folder)
-        except OSError as error:
-            raise RunFailed(
-                f"MLFLOW_TRACKING_URI={mlflow.get_tracking_uri()}: the model cannot be stored there: {error}; check "
-                "that the server serves artifacts, or that this machine may write where it keeps them"
-            ) from error
-    client = mlflow.MlflowClient()
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    version = client.create_model_version(
-        name, uploaded.uri, uploaded.run_id, dict(tags), description=description, model_id=uploaded.model_id
-    )
-    if uploaded.model_id is not None:
-        _name_in_table(client, uploaded.model_id, version)
-    return version
-
-
-def _name_in_table(client: mlflow.MlflowClient, model_id: str, version: ModelVersion) -> None:
-    """Let the experiment's table of models show the version; MLflow's own `register_model` sets this tag, too."""
-    known = json.loads(client.get_logged_model(model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
-    known.append({"name": version.name, "version": str(version.version)})
-    client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(known)})
-
-
-def _pack(
-    folder: str, lifter: bytes, program: bytes, served: Mapping[str, Any], about: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Write the files of a served model into a folder; returns what MLflow is told of them."""
     files = {
         "lifter": (Path(ARTIFACTS["lifter"]).name, lifter),
-        "network": ("network.pt2", program),
+        "network": ("network.pt2", exported.program),
         "card": ("card.json", json.dumps(served, indent=2).encode()),
     }
     for file_name, content in files.values():
@@ -190,33 +133,3 @@ def _pack(
         "pip_requirements": requirements(),
         "metadata": {"raylift": metadata},
     }
-
-
-@dataclass(frozen=True)
-class _Uploaded:
-    """Where the files of a model are: in a logged model, or in a run."""
-
-    uri: str
-    run_id: str
-    model_id: str | None
-
-
-def _upload(packed: dict[str, Any], file: ModelFile, folder: str) -> _Uploaded:
-    """Put a model's files where they belong: into the model that the lifter's training has logged, if it is known."""
-    run = mlflow.active_run()
-    assert run is not None
-    run_id, client = run.info.run_id, mlflow.MlflowClient()
-    try:
-        found = logged_models.find(client, run_id, file.sha256)
-        if found is not None:
-            logged = mlflow.pyfunc.log_model(model_id=found.model_id, **packed)
-        else:
-            logged = mlflow.pyfunc.log_model(**logged_models.arguments(file), **packed)
-    except MlflowException as error:
-        if not logged_models.is_too_old(error):
-            raise
-        path = str(Path(folder, "model"))
-        mlflow.pyfunc.save_model(path, **packed)
-        client.log_artifacts(run_id, path, "model")
-        return _Uploaded(f"runs:/{run_id}/model", run_id, None)
-    return _Uploaded(logged.model_uri, run_id, logged.model_id)

@@ -16,9 +16,9 @@ from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.mlflow_runs.model_names import SHA256_TAG
 from pipelines.register import gate, version
 from pipelines.register.description import PICTURE, describe
-from pipelines.register.gate import Contender, Listener, Outcome
+from pipelines.register.gate import Listener, Outcome
+from pipelines.register.kinds import Contender
 from pipelines.register.lineage import lineage_of, require_known_data
-from pipelines.register.picture import picture
 from pipelines.register.source import Source, find_source
 from schemas import __version__
 from schemas.configs.register import RegisterConfig
@@ -33,7 +33,7 @@ class RegisterJob:
 
     Attributes:
         config: The config.
-        source: The lifter.
+        source: The lifter or aligner.
         lineage: Its origin, as `lineage_of` gives it.
     """
 
@@ -67,8 +67,10 @@ def prepare(config: RegisterConfig) -> RegisterJob:
     _check_fields(config)
     choose_device(config.device)
     source = find_source(config)
+    if "metric" not in config.model_fields_set:
+        config = config.model_copy(update={"metric": source.kind.metric})
     if config.data is not None:
-        gate.check_tracks(config, source.card)
+        source.kind.check_tracks(config, source.card)
     try:
         lineage = lineage_of(source)
     except MlflowException as error:
@@ -112,7 +114,7 @@ def execute(job: RegisterJob, work: RegisterWork, listener: Listener, record: ru
         record.log_tags({"raylift.model": report["model"], SHA256_TAG: report["sha256"]})
         if config.promote is not None:
             contender = Contender(report["model"], report["sha256"], job.source.model, job.source.card)
-            outcome = _promote(config, report["version"], contender, work.holder, listener, record)
+            outcome = _promote(job, report["version"], contender, work.holder, listener, record)
             report["gate"] = asdict(outcome)
             if outcome.verdict != "kept":
                 shown = _show(job, record)
@@ -141,6 +143,7 @@ def _register(job: RegisterJob, work: RegisterWork, listener: Listener) -> dict[
         "version": number,
         "new": work.version is None,
         "alias": alias,
+        "kind": source.kind.what,
         "source": source.fetched.name,
         "sha256": source.fetched.sha256,
         "card": source.card.model_dump(mode="json"),
@@ -153,15 +156,15 @@ def _register(job: RegisterJob, work: RegisterWork, listener: Listener) -> dict[
 def _show(job: RegisterJob, record: runs.Run) -> str | None:
     """Keep a picture of poses in the run, if there are tracks to compare on; returns the run's id."""
     config, source = job.config, job.source
-    if config.data is None:
+    shown = None if config.data is None else source.kind.picture(config, source.model, source.card)
+    if shown is None:
         return None
-    tracks = gate.check_tracks(config, source.card)
-    record.log_bytes(picture(source.model, source.card, tracks, flip=config.flip), PICTURE)
+    record.log_bytes(shown, PICTURE)
     return record.run_id
 
 
 def _promote(
-    config: RegisterConfig,
+    job: RegisterJob,
     number: int,
     contender: Contender,
     holder: str | None,
@@ -169,10 +172,11 @@ def _promote(
     record: runs.Run,
 ) -> Outcome:
     """Move the alias to the version unless the gate refuses it; the outcome becomes tags of the version."""
+    config = job.config
     assert config.promote is not None
     if holder == contender.name:
         return Outcome(config.promote, "kept", config.metric)
-    client, outcome = mlflow.MlflowClient(), gate.judge(config, contender, holder, listener, record)
+    client, outcome = mlflow.MlflowClient(), gate.judge(job.source.kind, config, contender, holder, listener, record)
     tags = {f"raylift.gate.{config.promote}": outcome.verdict, "raylift.gate": json.dumps(asdict(outcome))}
     if outcome.data is not None:
         tags["raylift.gate.data"] = outcome.data["digest"]

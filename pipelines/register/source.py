@@ -1,4 +1,4 @@
-"""Finds the lifter to register: a file, the lifter of a finished training, or a version that is registered already."""
+"""Finds what to register: a file, the result of a finished training, or a version that is registered already."""
 
 import json
 import tempfile
@@ -10,10 +10,9 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from pipelines.io import storage
-from pipelines.lifters.checkpoint import LifterCard, load_lifter
-from pipelines.lifters.model import LiftingModel
 from pipelines.mlflow_runs import model_uris, tracking_server
 from pipelines.mlflow_runs.model_uris import FetchedModel
+from pipelines.register.kinds import Kind, kind_of
 from schemas.configs.register import RegisterConfig
 from schemas.errors import UserError
 
@@ -27,28 +26,30 @@ STATE_TAG = "raylift.state"
 
 @dataclass(frozen=True)
 class Source:
-    """A lifter that may be registered.
+    """A lifter or aligner that may be registered.
 
     Attributes:
+        kind: Which of them it is.
         fetched: Its file.
-        model: The lifter, on the CPU and in evaluation mode.
+        model: It, on the CPU and in evaluation mode.
         card: Its card.
         training: The report of its training; None if there is none or it cannot be found.
         settings: The settings of its training, by dotted path; None if they cannot be found.
     """
 
+    kind: Kind
     fetched: FetchedModel
-    model: LiftingModel
-    card: LifterCard
+    model: Any
+    card: Any
     training: dict[str, Any] | None
     settings: dict[str, Any] | None
 
 
 def find_source(config: RegisterConfig) -> Source:
-    """Find and load the lifter that a config names.
+    """Find and load what a config names.
 
     Raises:
-        UserError: There is no such lifter, it is damaged, its training is not finished, or the run is not a training.
+        UserError: There is no such file, it is damaged, its training is not finished, or the run is not a training.
         RunFailed: The tracking server cannot be used.
     """
     tracking_server.connect(registry=True)
@@ -56,11 +57,12 @@ def find_source(config: RegisterConfig) -> Source:
         if config.run is not None:
             fetched = _of_run(config.run)
         elif config.version is not None:
-            fetched = model_uris.fetch(f"models:/{config.name}/{config.version}")
+            fetched = model_uris.fetch(f"models:/{config.name}/{config.version}", None)
         else:
             assert config.model is not None
-            fetched = model_uris.fetch(config.model)
-        model, card = load_lifter(fetched.file, config.trust, fetched.sha256)
+            fetched = model_uris.fetch(config.model, None)
+        kind = kind_of(fetched.file)
+        model, card = kind.load(fetched, config.trust)
         run_id = card.lineage.get("run_id")
         beside = _beside(fetched, run_id)
         if beside is None and not fetched.name.startswith("models:"):
@@ -68,7 +70,7 @@ def find_source(config: RegisterConfig) -> Source:
         training, settings = beside or _logged(run_id)
     except MlflowException as error:
         raise tracking_server.to_run_failed(error) from error
-    return Source(fetched, model, card, training, settings)
+    return Source(kind, fetched, model, card, training, settings)
 
 
 def _of_run(run_id: str) -> FetchedModel:
@@ -81,7 +83,7 @@ def _of_run(run_id: str) -> FetchedModel:
             f"run={run_id}: there is no such run in {mlflow.get_tracking_uri()}; give its MLflow id"
         ) from error
     job = run.data.tags.get(JOB_TAG, "no job of raylift")
-    if job != "train":
+    if job not in ("train", "train_aligner"):
         raise UserError(f"run={run_id}: is a run of {job}, which makes no lifter; give one of jobs.train")
     _require_finished(f"run={run_id}", run_id)
     if any(artifact.path == BEST for artifact in mlflow.MlflowClient().list_artifacts(run_id)):

@@ -7,11 +7,10 @@ import mlflow
 
 from pipelines.io import storage
 from pipelines.mlflow_runs import model_uris, tracking_server
-from pipelines.mlflow_runs.logged_models import ModelFile
 from pipelines.mlflow_runs.model_names import SHA256_TAG
-from pipelines.register import package
 from pipelines.register.description import describe
 from pipelines.register.source import Source
+from pipelines.register.upload import log_version
 from schemas.configs.register import RegisterConfig
 
 
@@ -44,21 +43,20 @@ def with_alias(name: str, alias: str) -> str | None:
 
 
 def make(name: str, source: Source, lineage: dict[str, Any]) -> int:
-    """Upload a lifter and register it from the active MLflow run; returns the number of the version.
+    """Upload a lifter or aligner and register it from the active MLflow run; returns the number of the version.
 
     Raises:
-        UserError: The lifter cannot be exported.
+        UserError: It cannot be exported.
         RunFailed: The files cannot be uploaded.
         MlflowException: The server failed.
     """
-    made = package.log_version(
+    kind, content = source.kind, storage.read_bytes(source.fetched.file)
+    about = {"lineage": lineage, "training": source.training}
+    made = log_version(
         name,
-        ModelFile.of(source.fetched.name, source.fetched.sha256, source.card),
-        storage.read_bytes(source.fetched.file),
-        source.model,
-        source.card,
+        kind.file(source.fetched.name, source.fetched.sha256, source.card),
+        lambda folder: kind.pack(folder, content, source.model, source.card, about),
         tags=_tags(source, lineage),
-        about={"lineage": lineage, "training": source.training},
         description=describe(source, lineage),
     )
     return int(made.version)
@@ -66,20 +64,13 @@ def make(name: str, source: Source, lineage: dict[str, Any]) -> int:
 
 def _tags(source: Source, lineage: dict[str, Any]) -> dict[str, str]:
     card, training = source.card, lineage["training"]
-    validation_mm = (source.training or {}).get("best_validation_mpjpe_mm")
     tags = {
         SHA256_TAG: source.fetched.sha256,
         "raylift.version": card.version,
-        "raylift.lifter": card.lifter,
-        "raylift.input_layout": card.input_layout,
-        "raylift.output_layout": card.output_layout,
-        "raylift.fps": f"{card.fps:g}",
-        "raylift.frames_read": str(card.window.inputs),
-        "raylift.trajectory": str(card.trajectory).lower(),
+        **source.kind.tags(card, source.training or {}),
         "raylift.run_id": training.get("run_id"),
         "raylift.data": training.get("data"),
         "raylift.tracks_runs": ",".join(dict.fromkeys(e["run_id"] for e in lineage["tracks"] if "run_id" in e)),
-        "raylift.validation_mpjpe_mm": None if validation_mm is None else f"{validation_mm:.3f}",
         "raylift.lineage": json.dumps(lineage),
     }
     return {name: value for name, value in tags.items() if value}

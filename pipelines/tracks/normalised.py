@@ -14,7 +14,7 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.layouts import joint_indices, layout
 
 LIMBS = layout("limbs12")
-_TRUNK = [LIMBS.index(f"{side}_{joint}") for joint in ("shoulder", "hip") for side in ("left", "right")]
+TRUNK = [LIMBS.index(f"{side}_{joint}") for joint in ("shoulder", "hip") for side in ("left", "right")]
 # The smallest trunk that a pose is measured by, px: keypoints on one heap have no pose.
 _SMALLEST_PX = 1.0
 
@@ -51,7 +51,7 @@ def normalised_poses(track: KeypointTrack) -> Float32[np.ndarray, "frames joints
         track: Of limbs.
     """
     points = np.where(seen(track)[..., None], track.keypoints, np.nan)
-    trunk = points[:, _TRUNK]
+    trunk = points[:, TRUNK]
     middle = trunk.mean(axis=1, keepdims=True)
     size = 2 * np.sqrt(((trunk - middle) ** 2).sum(axis=-1).mean(axis=1))
     return ((points - middle) / np.where(size > _SMALLEST_PX, size, np.nan)[:, None, None]).astype(np.float32)

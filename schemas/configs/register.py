@@ -19,6 +19,7 @@ Metric = Literal[
     "bone_length_deviation",
     "trajectory_mm",
     "reprojection_px",
+    "kendalls_tau",
 ]
 
 CHAMPION = "champion"
@@ -32,17 +33,17 @@ def _split(condition: str) -> tuple[str, str]:
 
 
 class RegisterConfig(JobConfig):
-    """Config of the register job, which makes a lifter a version of a registered model and may promote it."""
+    """Config of the register job, which makes a lifter or aligner a version of a registered model and promotes it."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w. -]*$", max_length=200)
     """Name of the registered model. It is created if it does not exist."""
 
     model: ModelAddress | None = Field(default=None, min_length=1)
-    """The lifter: best.pt in an output of the train job, a file of the import_lifter job (any URI), or
-    models:/NAME@ALIAS."""
+    """The lifter or aligner: best.pt in an output of train or train_aligner, a file of the import_lifter job (any URI),
+    or models:/NAME@ALIAS."""
 
     trust: str | None = Field(default=None, min_length=1)
-    """The lifter outside of this package, package.module:Class, that the model may name: its code is run."""
+    """The network outside of this package, package.module:Class, that the model may name: its code is run."""
 
     run: str | None = Field(default=None, min_length=1)
     """Instead of model: MLflow run id of a finished training."""
@@ -70,7 +71,8 @@ class RegisterConfig(JobConfig):
     """With promote: cameras to compare on. If not given, all."""
 
     metric: Metric = "mpjpe_mm"
-    """With promote: metric to compare by, named as the evaluate job names it."""
+    """With promote: metric to compare by, named as the evaluate job names it. Of aligners kendalls_tau, which needs no
+    labels: whether the nearest frames of two recordings are in order."""
 
     require: tuple[str, ...] = ()
     """With promote: conditions that the version must meet besides, on data or on one of sets, such as [mpjpe_mm<=80,

@@ -2,6 +2,7 @@
 
 import json
 
+import mlflow
 import pytest
 from aligners.two_views import tracks
 from tracks.track_samples import write_tracks
@@ -27,6 +28,14 @@ def test_an_aligner_is_trained_once_and_used_by_align(tmp_path, monkeypatch, cap
     assert run_job("align", compared) == 0
     (entry,) = json.loads((tmp_path / "aligned" / "report.json").read_text())["recordings"]
     assert entry["distance"] < 0.05
+    assert run_job("register", ["model=out/best.pt", "name=squats"]) == 0
+    version = mlflow.MlflowClient().get_model_version_by_alias("squats", "candidate")
+    assert json.loads(version.tags["raylift.lineage"])["notes"] == []
+    assert f"Kendall's tau {report['best_kendalls_tau']:.3f} on people held out" in str(version.description)
+    # The version is the very model that the training has noted, with its score.
+    (noted,) = mlflow.search_logged_models(output_format="list")
+    assert (noted.model_type, version.source) == ("aligner", f"models:/{noted.model_id}")
+    assert [metric.key for metric in noted.metrics or ()] == ["validation/kendalls_tau"]
 
 
 def test_other_settings_for_an_output_are_one_line(tmp_path, monkeypatch, capsys):

@@ -51,6 +51,26 @@ def history(tmp_path):
     )
 
 
+def test_an_aligner_goes_back_to_its_tracks_and_on_to_what_was_embedded_and_aligned():
+    read = [Reading("training", ("/out/tracks",), "d" * 32)]
+    version = Version("models:/squats/1", ("candidate",), "7" * 64, "id-aligner", None)
+    jobs = (
+        run("align", "align", "/aligned", aligner="/aligner/best.pt"),
+        run("embed", "embed", "/embedded", aligner="models:/squats@candidate"),
+        run("train_aligner", "aligner", "/aligner", read),
+        run("label", "label", "/out", videos="['/films']"),
+    )
+    found = trace("models:/squats@candidate", History(runs=jobs, versions=(version,)))
+    origins = [(0, "run", "aligner"), (1, "tracks", "tracks"), (2, "run", "label"), (3, "videos", "films")]
+    assert list(walk(found.made_from)) == origins
+    assert list(walk(found.made_with)) == [(0, "embeddings", "embedded")]
+    (used,) = trace("/out/tracks", History(runs=jobs, versions=(version,))).made_with
+    assert [(child.kind, child.name) for child in used.children] == [
+        ("model", "models:/squats/1 (candidate)"),
+        ("model", "/aligner/best.pt"),
+    ]
+
+
 def walk(nodes, depth=0):
     for node in nodes:
         yield depth, node.kind, node.name.rpartition("/")[2]
