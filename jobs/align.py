@@ -46,6 +46,8 @@ def _shown(report: dict[str, Any]) -> int:
 def show(report: dict[str, Any]) -> None:
     """The summary, one screen."""
     console = Terminal()
+    one = report["reference"]
+    console.print(f"{'reference':<14}{one['track_id']}, from {one['start_s']:.2f} to {one['stop_s']:.2f} s")
     for entry in report["recordings"][:_SHOWN]:
         console.print(f"{entry['track_id']:<14.12} {entry['error'] or _found(entry)}")
     if len(report["recordings"]) > _SHOWN:

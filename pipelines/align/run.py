@@ -17,6 +17,7 @@ from pipelines.align.features import Compared, Features, corpus_files, features_
 from pipelines.align.in_step import FOLDER, Reference, best_matches, part_uri, put_in_step, read_part
 from pipelines.align.moments import similar_moments
 from pipelines.align.paths import Match
+from pipelines.align.period import one_repetition
 from pipelines.align.recordings import Recordings, find_recordings
 from pipelines.aligners.sequences import Sequence as Person
 from pipelines.io import json_documents, storage
@@ -102,15 +103,20 @@ def prepare(config: AlignConfig) -> Job:
         raise UserError(f"reference={config.reference}: {whole}")
     for field in ("start_s", "stop_s", "moment_s"):
         _require_within(field, getattr(config, field), whole)
-    part = whole.part(config.start_s, config.stop_s)
+    times = [text.rpartition("=") for text in config.events]
+    for event, _, time_s in times:
+        _require_within(f"events: {event}", float(time_s), whole)
+    if config.repetitions and config.start_s is None and config.stop_s is None:
+        part = one_repetition(whole, tuple(float(time_s) for _, _, time_s in times))
+    else:
+        part = whole.part(config.start_s, config.stop_s)
     if part.stop_s - part.start_s < _SHORTEST_S:
         raise UserError(
             f"start_s, stop_s: {max(0.0, part.stop_s - part.start_s):.2f} s of the reference remain, which "
             f"look like most moments; give at least {_SHORTEST_S:g} s"
         )
     events = {}
-    for text in config.events:
-        event, _, time_s = text.rpartition("=")
+    for event, _, time_s in times:
         _require_within(f"events: {event}", float(time_s), part)
         events[event] = part.frame(float(time_s))
     chosen = config.others if config.others is not None else recordings.ids

@@ -45,7 +45,9 @@ class AlignConfig(JobConfig):
     frame with the one that looks most like it)."""
 
     repetitions: bool = False
-    """Find every repetition of the reference performance in each recording, its own too, not only the best one."""
+    """Find every repetition of the reference performance in each recording, its own too, not only the best one. Without
+    start_s and stop_s one repetition is looked for in the reference: motion that repeats is like itself after a
+    period."""
 
     max_distance: float = Field(default=0.45, gt=0)
     """With repetitions: how far a repetition may be from the reference, mean over joints and time, in trunk sizes (a

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from curation.clips import clip, cut, mirror, retime, shaken
+from datasets.moving_people import track, walking
 from tracks.lifted_samples import lifted, write_poses
 from tracks.track_samples import write_tracks
 
@@ -55,6 +56,25 @@ def test_repetitions_are_counted_and_cut(films):
     for entry in report(films)["recordings"]:
         assert len(entry["repetitions"]) == 1
     assert align("path=nearest", "others=[longer]") == 0
+
+
+def test_repetitions_are_counted_without_one_being_marked(films, capsys):
+    """Somebody lifts one foot after the other, which takes 1.6 s, for 12 s; somebody else for 8 s, a bit faster."""
+    made = []
+    for name, frames, fps in (("one", 300, 25.0), ("two", 200, 28.0)):
+        walk = shaken(track(walking(frames)), frames, name=name)
+        unlabeled = {"positions": None, "positions_layout": None}
+        made.append(replace(walk, fps=fps, timestamps_s=np.arange(frames) / fps, **unlabeled))
+    write_tracks(films / "walks" / "a.parquet", made)
+    assert align("tracks=walks", "repetitions=true", reference="one") == 0
+    found = {entry["track_id"]: entry["repetitions"] for entry in report(films)["recordings"]}
+    assert len(found["one"]) in (7, 8)
+    assert len(found["two"]) in (4, 5)
+    starts = np.array([repetition["start_s"] for repetition in found["one"]])
+    np.testing.assert_allclose(np.diff(starts), 1.6, atol=0.2)
+    assert "repetitions, the first from" in " ".join(capsys.readouterr().out.split())
+    assert align("tracks=tracks", "repetitions=true", "others=[longer]") == 2
+    assert "no motion that repeats is found in clip0" in capsys.readouterr().err
 
 
 def test_similar_moments_are_found_in_all_recordings(films):
