@@ -1,14 +1,17 @@
 """How well `align` puts recordings in step; one JSON line for each part.
 
-python benchmarks/align.py FOLDER [views] [studio]
+python benchmarks/align.py FOLDER [views] [phases] [studio]
 
 - views: motion capture seen by two made cameras (`FOLDER/mocap/tracks`, as `benchmarks/curate.py` imports it): each
   frame of the one view has a true partner in the other. Error of the pairs in ms, and Kendall's tau of the nearest
   frames, of normalised keypoints, of the embeddings of an aligner that was trained on other people, of the lifter
   everyday's poses (which has seen these people), and of the true poses.
+- phases: where in their stride people are who walk, told by a classifier (four phases; share of frames that are right)
+  and a linear regression (cosine and sine of the phase; R²). Both have learnt it of other people, who walk and run, and
+  were seen by another camera. After views.
 - studio: synthetic people who squat and wave, seen from two sides with made errors of a detector, and lifted. An event
   of one repetition is carried over to everybody; errors in ms from the true event nearest to it, and repetitions
-  counted beside the true number.
+  counted beside the true number, of a repetition of somebody else and of one that is found in the recording itself.
 """
 
 import json
@@ -20,13 +23,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import find_peaks
+from scipy.signal import find_peaks, hilbert
 from scipy.stats import kendalltau
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from pipelines.align.events import transferred
 from pipelines.align.features import features_of
 from pipelines.align.in_step import best_matches
 from pipelines.align.paths import distances, monotone, nearest
+from pipelines.align.period import one_repetition
 from pipelines.aligners.base import embed
 from pipelines.aligners.checkpoint import load_aligner
 from pipelines.aligners.sequences import RATE, of_keypoints, of_lifted
@@ -34,12 +43,14 @@ from pipelines.aligners.sequences import Sequence as Person
 from pipelines.datasets.detector_noise import detect_like
 from pipelines.datasets.pose_source import Shot
 from pipelines.synthetic.truth import Truth, load_truth
-from pipelines.tracks.keypoint_reader import read_rows, read_tracks, survey
+from pipelines.tracks.keypoint_reader import TrackInfo, read_rows, read_tracks, survey
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.keypoint_writer import write_tracks
 from pipelines.tracks.lifted_reader import read_lifted
 from pipelines.tracks.lifted_track import LiftedTrack
+from pipelines.tracks.normalised import LIMBS
 from schemas.configs.align import AlignConfig
+from schemas.errors import UserError
 from schemas.layouts import layout
 
 # People whom the aligner does not see, and one of the others who selects its best epoch.
@@ -110,6 +121,50 @@ _SUMS: tuple[tuple[str, Callable[[list[float]], float]], ...] = (
 )
 
 
+def phases(folder: Path) -> dict[str, object]:
+    """How well the phase of the stride of people held out is told, from a camera that nobody was learnt from."""
+    aligner, *_ = load_aligner(str(folder / "views" / "aligner" / "best.pt"))
+    infos = [info for info in survey(str(folder / "mocap" / "tracks")) if _is_gait(info)]
+    tracks = [track for track in map(cut, read_rows(infos)) if len(track) >= 60]
+    write_tracks(str(folder / "phases" / "tracks"), tracks, {})
+    run("lift", f"tracks={folder}/phases/tracks", f"output={folder}/phases/lifted")
+    lifted = {track.track_id: of_lifted(track) for track in read_lifted(str(folder / "phases" / "lifted"))}
+    kinds: dict[str, Callable[[KeypointTrack], np.ndarray]] = {
+        "keypoints": lambda track: of_keypoints(track).features(),
+        "aligner": lambda track: embed(aligner, of_keypoints(track)).numpy(),
+        "lifted poses": lambda track: lifted[track.track_id].features(),
+        "true poses": lambda track: true_pose(track).features(),
+    }
+    result: dict[str, object] = {}
+    for kind, features in kinds.items():
+        sets: dict[bool, list[tuple[np.ndarray, np.ndarray]]] = {True: [], False: []}
+        for track in tracks:
+            is_test = track.subject in TEST
+            if track.camera == ("C1" if is_test else "C0"):
+                sets[is_test].append((features(track), stride(true_pose(track))))
+        joined = [[np.concatenate(of) for of in zip(*sets[is_test], strict=True)] for is_test in (False, True)]
+        (known, phase), (asked, truth) = joined
+        classes, wanted = (np.floor(of / (np.pi / 2)).astype(int) % 4 for of in (phase, truth))
+        right = make_pipeline(StandardScaler(), SVC()).fit(known, classes).predict(asked) == wanted
+        line = make_pipeline(StandardScaler(), Ridge()).fit(known, np.stack([np.cos(phase), np.sin(phase)], axis=1))
+        r2 = r2_score(np.stack([np.cos(truth), np.sin(truth)], axis=1), line.predict(asked))
+        result[kind] = {"frames": [len(phase), len(truth)], "right": round(right.mean(), 3), "r2": round(r2, 3)}
+    return result
+
+
+def _is_gait(info: TrackInfo) -> bool:
+    """Whether somebody walks or runs: in training S35, U_run and some takes of S02, in the test S07 and U_walk."""
+    walks = info.subject in ("S07", "U_walk", "S35", "U_run") or (info.action or "")[:5] in ("02_01", "02_02", "02_03")
+    return walks and info.camera in ("C0", "C1")
+
+
+def stride(person: Person) -> np.ndarray:
+    """The phase of the stride in each frame, 0 to 2π: 0 where the left foot is farthest before the right one."""
+    feet = person.poses[:, [LIMBS.index("left_ankle"), LIMBS.index("right_ankle")], 2]
+    ahead = feet[:, 0] - feet[:, 1]
+    return np.angle(hilbert(ahead - ahead.mean())) % (2 * np.pi)
+
+
 def studio(folder: Path) -> dict[str, object]:
     """Events carried over between people who do the same."""
     home = folder / "studio"
@@ -144,9 +199,10 @@ def _seen(truth: Truth) -> KeypointTrack:
 
 
 def _carried(recordings: Sequence[tuple[Person, Truth]]) -> dict[str, float]:
-    errors, sure, counted = [], [], []
+    errors, sure, counted, alone = [], [], [], []
     for reference, truth in recordings:
         events, period = _events(truth)
+        alone.append(_miscounted(reference, truth))
         if len(events) < 3:
             continue
         at = events[len(events) // 2]
@@ -157,12 +213,7 @@ def _carried(recordings: Sequence[tuple[Person, Truth]]) -> dict[str, float]:
                 continue
             shown, costs, matches, _ = best_matches(part, other, config, features_of(None, part))
             true_events, other_period = _events(other_truth)
-            inside = [
-                time
-                for time in true_events
-                if other_period / 2 < time < other_truth.timestamps_s[-1] - other_period / 2
-            ]
-            counted.append(abs(len(matches) - len(inside)))
+            counted.append(abs(len(matches) - _whole(other_truth, true_events, other_period)))
             for match in matches:
                 frame, confidence = transferred(match, costs, part.frame(at))
                 errors.append(1000 * float(np.abs(np.array(true_events) - shown.time_s(frame)).min()))
@@ -176,7 +227,26 @@ def _carried(recordings: Sequence[tuple[Person, Truth]]) -> dict[str, float]:
         "confident": round(float(np.mean(sure)), 2) if sure else 0.0,
         "confident_median_ms": round(float(np.median(kept))) if kept else -1,
         "count_off_by": round(float(np.mean(counted)), 2),
+        "alone_found": sum(off is not None for off in alone),
+        "alone_of": len(alone),
+        "alone_off_by": round(float(np.mean([off for off in alone if off is not None] or [-1])), 2),
     }
+
+
+def _whole(truth: Truth, events: Sequence[float], period: float) -> int:
+    """The number of events around which a whole repetition lies in the recording."""
+    return sum(period / 2 < time < truth.timestamps_s[-1] - period / 2 for time in events)
+
+
+def _miscounted(person: Person, truth: Truth) -> int | None:
+    """By how much the repetitions of a recording are miscounted by themselves; None if none is found."""
+    try:
+        part = one_repetition(person)
+    except UserError:
+        return None
+    config = AlignConfig(tracks="", reference="-", output="-", repetitions=True)
+    _, _, matches, _ = best_matches(part, person, config, features_of(None, part))
+    return abs(len(matches) - _whole(truth, *_events(truth)))
 
 
 def _events(truth: Truth) -> tuple[list[float], float]:
@@ -206,8 +276,8 @@ def run(job: str, *fields: str) -> None:
 def main() -> None:
     """Run the parts that are named, or both."""
     folder = Path(sys.argv[1]).resolve()
-    for part in sys.argv[2:] or ("views", "studio"):
-        print(json.dumps({part: {"views": views, "studio": studio}[part](folder)}), flush=True)
+    for part in sys.argv[2:] or ("views", "phases", "studio"):
+        print(json.dumps({part: {"views": views, "phases": phases, "studio": studio}[part](folder)}), flush=True)
 
 
 if __name__ == "__main__":
