@@ -82,6 +82,11 @@ def make_report(
             }
             for table in evaluation.tables
         ],
-        "notes": [*notes_of_training(card.subjects, tracks), *_notes_of_actions(evaluation), *others, *evaluation.notes],
+        "notes": [
+            *notes_of_training(card.subjects, tracks),
+            *_notes_of_actions(evaluation),
+            *others,
+            *evaluation.notes,
+        ],
         "tracks": [asdict(track) for track in evaluation.tracks],
     }
