@@ -207,7 +207,7 @@ def _carried(recordings: Sequence[tuple[Person, Truth]]) -> dict[str, float]:
             continue
         at = events[len(events) // 2]
         part = reference.part(at - period / 2, at + period / 2)
-        config = AlignConfig(tracks="", reference="-", output="-", repetitions=True)
+        config = AlignConfig(tracks="-", reference="-", output="-", repetitions=True)
         for other, other_truth in recordings:
             if other is reference or other_truth.subject == truth.subject:
                 continue
@@ -244,7 +244,7 @@ def _miscounted(person: Person, truth: Truth) -> int | None:
         part = one_repetition(person)
     except UserError:
         return None
-    config = AlignConfig(tracks="", reference="-", output="-", repetitions=True)
+    config = AlignConfig(tracks="-", reference="-", output="-", repetitions=True)
     _, _, matches, _ = best_matches(part, person, config, features_of(None, part))
     return abs(len(matches) - _whole(truth, *_events(truth)))
 

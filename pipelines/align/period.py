@@ -2,6 +2,8 @@
 
 import numpy as np
 from jaxtyping import Float64
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
 
 from pipelines.align.paths import distances
 from pipelines.aligners.sequences import RATE, Sequence
@@ -9,9 +11,12 @@ from schemas.errors import UserError
 
 # Shortest repetition, s.
 _SHORTEST_S = 0.4
-# What repeats is this much more alike after a period than frames are on average; the first such minimum that is nearly
-# as deep as the deepest is the period, as multiples of it are as deep.
-_ALIKE, _NEARLY = 0.6, 1.25
+# Poses are smoothed by so many frames (standard deviation), as noise makes all frames unlike each other.
+_SMOOTHED = 1.0
+# What repeats is this much more alike after a period than frames usually are, and by so much more than after a bit less
+# or more; the first such time after which it is nearly most alike is the period, as multiples of it are no worse.
+# Measured: benchmarks/align.py.
+_ALIKE, _PROMINENT, _NEARLY = 0.8, 0.1, 1.25
 
 
 def one_repetition(person: Sequence, within_s: tuple[float, ...] = ()) -> Sequence:
@@ -24,7 +29,7 @@ def one_repetition(person: Sequence, within_s: tuple[float, ...] = ()) -> Sequen
     Raises:
         UserError: Nothing repeats in it, or not around these times.
     """
-    features = person.features(person.moving())
+    features = gaussian_filter1d(person.features(person.moving()), _SMOOTHED, axis=0)
     costs = distances(features, features)
     period = _period(costs)
     if period is None:
@@ -60,8 +65,8 @@ def _period(costs: Float64[np.ndarray, "frames frames"]) -> int | None:
     lags = np.arange(longest + 1)
     # The median, as people walk in and out beside what they repeat.
     apart = np.array([np.median(np.diagonal(costs, lag)) for lag in lags]) / max(1e-9, float(np.median(costs)))
-    inner = lags[max(shortest, 1) : -1]
-    minima = inner[(apart[inner] <= apart[inner - 1]) & (apart[inner] <= apart[inner + 1]) & (apart[inner] < _ALIKE)]
+    minima, _ = find_peaks(-apart, prominence=_PROMINENT)
+    minima = minima[(minima >= shortest) & (apart[minima] < _ALIKE)]
     if not len(minima):
         return None
     return int(minima[apart[minima] <= _NEARLY * apart[minima].min()][0])

