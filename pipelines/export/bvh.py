@@ -21,14 +21,15 @@ _ORDERS = ("ZXY", "XYZ", "XZY")
 _TRUNK_ORDER = "YXZ"
 
 
-def bvh_text(lifted: LiftedTrack, video_start_s: float | None = None) -> str:
+def bvh_text(lifted: LiftedTrack, video_start_s: float | None = None, fps: float | None = None) -> str:
     """The content of the BVH file; the module's docstring describes its conventions.
 
     Args:
         lifted: The track.
         video_start_s: When the video begins, s: the motion begins there. None: it begins with the track.
+        fps: Frame rate; None: that of the track.
     """
-    moving = motion_of(lifted)
+    moving = motion_of(lifted, fps)
     bones = bones_of(moving)
     values = np.concatenate([moving.root, *(euler_deg(bone.rotations, _order(bone)) for bone in bones)], axis=1)
     line = " ".join(["%.5f"] * 3 + ["%.4f"] * (values.shape[1] - 3))

@@ -21,7 +21,9 @@ from schemas.layouts import layout
 _SCREEN: dict[UpAxis, tuple[str, str]] = {"y": ("+X", "+Y"), "z": ("+X", "+Z")}
 
 
-def c3d_bytes(lifted: LiftedTrack, options: C3dConfig, video_start_s: float | None = None) -> bytes:
+def c3d_bytes(
+    lifted: LiftedTrack, options: C3dConfig, video_start_s: float | None = None, fps: float | None = None
+) -> bytes:
     """The content of the C3D file.
 
     Args:
@@ -29,8 +31,9 @@ def c3d_bytes(lifted: LiftedTrack, options: C3dConfig, video_start_s: float | No
         options: What the file is like.
         video_start_s: When the video begins, s: frames count from there. None: they count from the first frame of the
             track.
+        fps: Frame rate; None: that of the track.
     """
-    motion = motion_of(lifted)
+    motion = motion_of(lifted, fps)
     markers = markers_of(motion, options.unit, options.up)
     rate = 1 / motion.frame_time_s
     writer = c3d.Writer(point_rate=rate, analog_rate=rate, point_units=options.unit.ljust(4))

@@ -61,15 +61,16 @@ class _Buffer:
         return len(self.accessors) - 1
 
 
-def glb_bytes(lifted: LiftedTrack, video_start_s: float | None = None) -> bytes:
+def glb_bytes(lifted: LiftedTrack, video_start_s: float | None = None, fps: float | None = None) -> bytes:
     """The content of the GLB file.
 
     Args:
         lifted: The track.
         video_start_s: When the video begins, s: times count from there. None: they count from the first frame of the
             track.
+        fps: Frame rate; None: that of the track.
     """
-    motion = motion_of(lifted)
+    motion = motion_of(lifted, fps)
     bones = bones_of(motion)
     parents, buffer = _parents(bones), _Buffer()
     first = motion.frames_before(video_start_s)

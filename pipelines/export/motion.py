@@ -3,7 +3,8 @@
 - Metres. x right, y up, z towards the camera. With a trajectory, the camera is above the origin (at it, if the track is
   not levelled), so people of one video keep their places. Without one, the pelvis stays above the origin, at the height
   that puts the lowest joint of each frame on the ground.
-- These formats have a constant frame time. Frames at uneven times are interpolated at their mean rate.
+- These formats have a constant frame time. Frames at uneven times are interpolated at their mean rate, and all at
+  another one if it is asked for.
 """
 
 from dataclasses import dataclass
@@ -55,11 +56,16 @@ class Motion:
         return 0 if video_start_s is None else max(0, round((self.start_s - video_start_s) / self.frame_time_s))
 
 
-def motion_of(lifted: LiftedTrack) -> Motion:
-    """The motion of a track; the module's docstring describes its space."""
+def motion_of(lifted: LiftedTrack, fps: float | None = None) -> Motion:
+    """The motion of a track; the module's docstring describes its space.
+
+    Args:
+        lifted: The track.
+        fps: Frame rate of the motion; None: the mean rate of the track.
+    """
     names = layout(lifted.layout)
     skeleton = skeleton_of(names)
-    frame_time_s, shares = _even_frames(lifted)
+    frame_time_s, shares = _even_frames(lifted, fps)
     joints = place_joints(names, _between(lifted.positions.astype(np.float64), shares)) * _Y_UP
     if lifted.trajectory is not None:
         joints = joints + (_between(lifted.trajectory.astype(np.float64), shares) * _Y_UP)[:, None]
@@ -77,12 +83,15 @@ def video_start_s(lifted: LiftedTrack) -> float:
     return float(lifted.timestamps_s[0] - before_s)
 
 
-def _even_frames(lifted: LiftedTrack) -> tuple[float, Float64[np.ndarray, " frames"]]:
+def _even_frames(lifted: LiftedTrack, fps: float | None = None) -> tuple[float, Float64[np.ndarray, " frames"]]:
     """Frame time (s), and where each even frame lies among the frames of the track, which may be between two."""
     times, frames = lifted.timestamps_s, np.arange(len(lifted), dtype=np.float64)
     if len(times) < 2 or not (np.diff(times) > 0).all():
         known = np.isfinite(lifted.fps) and lifted.fps > 0
         return 1 / (lifted.fps if known else _ANY_FPS), frames
+    if fps is not None:
+        count = int((times[-1] - times[0]) * fps + _EVEN_S) + 1
+        return 1 / fps, np.interp(times[0] + np.arange(count) / fps, times, frames)
     even = np.linspace(times[0], times[-1], len(times))
     is_even = abs(even - times).max() <= _EVEN_S
     return float(even[1] - even[0]), frames if is_even else np.interp(even, times, frames)

@@ -16,7 +16,9 @@ _HEADER = (
 _DECIMALS = {"mm": 3, "m": 6}
 
 
-def trc_text(lifted: LiftedTrack, options: TrcConfig, video_start_s: float | None = None) -> str:
+def trc_text(
+    lifted: LiftedTrack, options: TrcConfig, video_start_s: float | None = None, fps: float | None = None
+) -> str:
     """The content of the TRC file.
 
     Args:
@@ -24,8 +26,9 @@ def trc_text(lifted: LiftedTrack, options: TrcConfig, video_start_s: float | Non
         options: What the file is like.
         video_start_s: When the video begins, s: times count from there. None: they count from the first frame of the
             track.
+        fps: Frame rate; None: that of the track.
     """
-    motion = motion_of(lifted)
+    motion = motion_of(lifted, fps)
     markers = markers_of(motion, options.unit, options.up)
     first = motion.frames_before(video_start_s)
     rate, count = f"{1 / motion.frame_time_s:.6g}", len(markers.positions)

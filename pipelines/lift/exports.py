@@ -27,6 +27,7 @@ from pipelines.video.numbered import NumberedPictures
 from schemas.configs.export import ExportFormat, ExportOptions
 from schemas.configs.lift import LiftConfig
 from schemas.earlier_versions import values_if_absent
+from schemas.job_config import flatten
 
 _SUFFIXES: dict[ExportFormat, str] = {
     **{"npz": ".npz", "bvh": ".bvh", "angles": ".csv", "angles_parquet": ".parquet"},
@@ -89,7 +90,10 @@ class ExportSettings:
             "world": "levelled" if self.levelled else "camera",
             "export_start": "video" if self.from_video_start else "track",
         }
-        return Settings(values | _flat(self.options), values_if_absent(ExportOptions, "export_options."))
+        return Settings(
+            values | flatten(self.options.model_dump(), "export_options."),
+            values_if_absent(ExportOptions, "export_options."),
+        )
 
 
 def export_name(video: str, person: int, track_id: str) -> str:
@@ -155,15 +159,6 @@ def _read(tracks: VideoTracks) -> Iterator[LiftedTrack]:
         yield from read_lifted(file, rows)
 
 
-def _flat(options: ExportOptions) -> dict[str, str]:
-    """Options by dotted path."""
-    return {
-        f"export_options.{form}.{name}": value
-        for form, values in options.model_dump().items()
-        for name, value in values.items()
-    }
-
-
 def _content(
     form: ExportFormat, lifted: LiftedTrack, levelling: Levelling, settings: ExportSettings, start_s: float | None
 ) -> bytes:
@@ -174,11 +169,14 @@ def _content(
     if form == "openpose":
         return openpose_zip(lifted, stem(lifted.video))
     placed = levelled(lifted, levelling) if settings.levelled else lifted
+    options = settings.options
     if form == "trc":
-        return trc_text(placed, settings.options.trc, start_s).encode()
+        return trc_text(placed, options.trc, start_s, options.fps).encode()
     if form == "c3d":
-        return c3d_bytes(placed, settings.options.c3d, start_s)
-    return glb_bytes(placed, start_s) if form == "glb" else bvh_text(placed, start_s).encode()
+        return c3d_bytes(placed, options.c3d, start_s, options.fps)
+    if form == "glb":
+        return glb_bytes(placed, start_s, options.fps)
+    return bvh_text(placed, start_s, options.fps).encode()
 
 
 def export_uri(output: str, form: ExportFormat, name: str) -> str:

@@ -43,11 +43,12 @@ def picture(model: LiftingModel, card: LifterCard, tracks: Sequence[TrackInfo], 
     (track,) = read_rows([max(tracks, key=lambda each: each.frames)])
     track = resample(_beginning(track), card.fps)
     output = layout(card.output_layout)
+    labeled = None if track.positions_layout is None else layout(track.positions_layout)
     sequence = concatenate(
         [track],
         layout=layout(card.input_layout),
         features=3 if model.pose.input_features == 3 else 2,
-        positions_layout=None if track.positions is None else output,
+        positions_layout=labeled,
         lifter_input=card.input,
     )
     ((poses, _),) = lift(model, [sequence.inputs], flip=flip)
@@ -57,8 +58,8 @@ def picture(model: LiftingModel, card: LifterCard, tracks: Sequence[TrackInfo], 
     for column, frame in enumerate(np.linspace(0, len(poses) - 1, _MOMENTS).astype(int)):
         for row, (name, across) in enumerate(_VIEWS):
             view: Axes = axes[row, column]
-            if truth is not None:
-                _draw(view, truth[frame], output, across, truth=True)
+            if truth is not None and labeled is not None:
+                _draw(view, truth[frame], labeled, across, truth=True)
             _draw(view, poses[frame].numpy(), output, across)
             view.set(xlim=(-_REACH_M, _REACH_M), ylim=(_REACH_M, -_REACH_M), aspect="equal", xticks=[], yticks=[])
             view.set_title(f"{frame / card.fps:.1f} s", fontsize=8) if row == 0 else None

@@ -39,3 +39,6 @@ class ExportOptions(JobConfig):
 
     c3d: C3dConfig = C3dConfig()
     """C3D files."""
+
+    fps: float | None = Field(default=None, gt=0, le=1000)
+    """Frame rate of BVH, TRC, C3D and glTF, frames per second. If not given, that of the film."""

@@ -1,5 +1,6 @@
 """Exports of the people of a video: on one level ground, at their times, complete or absent."""
 
+import shutil
 from typing import get_args
 
 import numpy as np
@@ -109,6 +110,24 @@ def test_every_format_is_written_and_none_is_mixed_with_other_axes(output, tmp_p
     assert all((tmp_path / form / f"walk-1-later{_SUFFIXES[form]}").stat().st_size for form in formats)
     with pytest.raises(UserError, match=r"trc\.up=y, now export_options\.trc\.up=z"):
         export(output, export=["trc"], export_options={"trc": {"up": "z"}})
+
+
+def test_motions_have_the_frame_rate_that_is_asked_for(output, tmp_path):
+    export(output, export=["bvh", "trc"])
+    plain = joints(tmp_path, "walk-1-later")["left_wrist"]
+    for folder in ("bvh", "trc"):
+        shutil.rmtree(tmp_path / folder)
+    (tmp_path / "exports.json").unlink()
+    export(output, export=["bvh", "trc", "c3d", "glb"], export_options={"fps": 120})
+    text = (tmp_path / "bvh" / "walk-1-later.bvh").read_text()
+    # 5 s before the track, then its 19 steps of a thirtieth of a second.
+    assert "Frames: 677\nFrame Time: 0.00833333" in text
+    assert joints(tmp_path, "walk-1-later")["left_wrist"][600::4] == pytest.approx(plain[150:], abs=1e-4)
+    rows = (tmp_path / "trc" / "walk-1-later.trc").read_text().splitlines()
+    assert rows[2].split("\t")[0] == "120"
+    assert float(rows[-1].split("\t")[1]) == pytest.approx(5 + 19 / 30, abs=1e-3)
+    with pytest.raises(UserError, match=r"export_options\.fps=120"):
+        export(output, export=["bvh"])
 
 
 def test_exports_of_an_earlier_version_are_not_mixed_with_those_of_this_one(output, tmp_path):
