@@ -38,6 +38,8 @@ REACH, NEAREST_M = 0.5, 0.3
 JUMP, RARE = 2.0, 0.2
 # A take whose person is taller or smaller than in the others by this factor is in another unit.
 TAKE = 2.0
+# The fastest that people move in most frames, m/s; sprinters reach 12.4.
+FASTEST_M_S = 15.0
 # The least share of a video's keypoints that must be known.
 LEAST_KNOWN = 0.05
 # People and videos that a line names.
@@ -51,6 +53,7 @@ class _Person:
 
     statures: dict[str, list[float]] = field(default_factory=dict)  # by take
     spreads: list[float] = field(default_factory=list)
+    speeds: list[float] = field(default_factory=list)  # m/s
     knees: list[Bool[np.ndarray, " bent"]] = field(default_factory=list)
     shoulders: list[Bool[np.ndarray, " known"]] = field(default_factory=list)
     upright: list[bool] = field(default_factory=list)  # of the tracks in which the body points one way all the time
@@ -84,6 +87,7 @@ class Plausibility:
         person = self._people.setdefault(track.subject or "unknown", _Person())
         person.statures.setdefault(track.action or "unknown", []).append(body.stature())
         person.spreads.append(body.limb_spread())
+        person.speeds.append(_speed(some))
         person.knees.append(body.knees_bend_forward())
         person.shoulders.append(body.shoulders_like_hips())
         up = np.array([0.0, -1.0, 0.0]) if track.up is None else track.up
@@ -188,6 +192,11 @@ def _wrong(name: str, person: _Person) -> Iterator[str]:
             f"{name} is {stature:,.4g} m tall from the ankles to the head, {low} to {high} m are possible; the "
             "positions are in another unit: give source.unit"
         )
+    elif (speed := median(np.array(person.speeds))) > FASTEST_M_S:
+        yield (
+            f"{name} moves at {speed:,.0f} m/s in most frames, at most {FASTEST_M_S:.0f} m/s are possible; the "
+            "positions have other frames per second"
+        )
     if (spread := median(np.array(person.spreads))) > MOST_SPREAD:
         yield (
             f"the limbs of {name} change their length by {spread:.0%}, at most {MOST_SPREAD:.0%} are expected; the "
@@ -216,6 +225,13 @@ def _share(known: list[Bool[np.ndarray, " _"]]) -> float:
     """The share of true values; 1 where there are none."""
     values = np.concatenate(known) if known else np.empty(0, bool)
     return float(values.mean()) if len(values) else 1.0
+
+
+def _speed(track: KeypointTrack) -> float:
+    """How fast the joints move in most frames, m/s; NaN if there is a single frame."""
+    assert track.positions is not None
+    steps = np.linalg.norm(np.diff(track.positions.astype(np.float64), axis=0), axis=-1).mean(axis=1)
+    return median(steps / np.diff(track.timestamps_s))
 
 
 def _in_reach(track: KeypointTrack) -> Bool[np.ndarray, " frames"]:

@@ -114,7 +114,8 @@ class World:
         return UNITS_M[unit]
 
     def _axis(self, bodies: Sequence[Body], target: Axis) -> Axis:
-        shares = [body.towards_head() / body.stature() for body in bodies]
+        with np.errstate(invalid="ignore"):  # Joints that are all at one point.
+            shares = [body.towards_head() / body.stature() for body in bodies]
         known = [share for share in np.concatenate(shares or [np.empty((0, 3))]) if np.isfinite(share).all()]
         mean = np.mean(known or [np.zeros(3)], axis=0)
         axis = int(np.abs(mean).argmax())

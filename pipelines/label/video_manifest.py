@@ -28,6 +28,7 @@ _NUMBERS = (*(name for name in _INTRINSICS if name != "distortion"), "width", "h
 _COLUMNS = (*_TEXT, *_NUMBERS)
 # Coefficients of OpenCV's further models, and a skew of the axes: without them the others would be wrong.
 _OTHER_LENSES = ("k5", "k6", "s1", "s2", "s3", "s4", "tau_x", "tau_y", "skew")
+_COLUMN_OF_FIELD = {"fov_deg": "fov", "calibrated_wh.0": "width", "calibrated_wh.1": "height"}
 # What other programs write where a number is missing.
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
 _DELIMITERS = (",", ";", "\t")
@@ -228,7 +229,8 @@ def _reason(error: ValidationError | UserError) -> str:
     if isinstance(error, UserError):
         return str(error)
     first = error.errors()[0]
-    column = ".".join(map(str, first["loc"]))
+    field = ".".join(map(str, first["loc"]))
+    column = _COLUMN_OF_FIELD.get(field, field)
     if first["type"] == "missing":
         return f"the column {column!r} is empty or missing; intrinsics need fx, fy, cx and cy"
     given = f"{column}={first['input']}: " if column else ""

@@ -9,6 +9,7 @@ from moving_people import H36M, camera, track, walking
 from pipelines.datasets.body_measures import Body
 from pipelines.datasets.mocap17 import Mocap17
 from pipelines.datasets.plausibility import Plausibility, whole_parts
+from pipelines.tracks.selection import take
 from schemas.errors import UserError
 
 SWAPPED = list(H36M.mirror)
@@ -67,6 +68,14 @@ def test_numbers_that_cannot_be_are_refused_with_what_they_are(change, line):
     with pytest.raises(UserError, match=line) as error:
         verdict(*views(change(walking(200))), seen=False)
     assert "give source.check=false to import it as it is" in str(error.value)
+
+
+def test_a_rate_at_which_nobody_can_move_is_refused():
+    walker = track(walking(200))
+    fast = replace(walker, fps=walker.fps * 50, timestamps_s=walker.timestamps_s / 50)
+    with pytest.raises(UserError, match=r"S1 moves at \d\d m/s in most frames, at most 15 m/s are possible; the"):
+        verdict(fast, seen=False)
+    assert verdict(take(walker, slice(0, 1)), seen=False) == verdict(take(fast, slice(0, 1)), seen=False)
 
 
 def test_a_person_with_other_axes_than_the_others_is_named():

@@ -187,6 +187,7 @@ TABLE = [
         imported(),
         Refused("m tall from the ankles to the head, 0.5 to 2.6"),
     ),
+    Row("mocap of milliseconds called a rate", mocap(lambda m: m), imported("source.fps=5000"), Refused("m/s in most")),
     Row("mocap in a unit of one's own", mocap(lambda m: m * 20), imported("source.unit=0.05"), {"stature": 1.6}),
     Row(
         *("mocap with y up", mocap(lambda m: np.stack([m[..., 0], m[..., 2], -m[..., 1]], -1)), imported()),
