@@ -10,6 +10,8 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from pipelines.pose import cameras, rays
+from pipelines.pose.in_picture import why_not_pixels
+from pipelines.tracks.joint_scores import UNSEEN
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas import layouts
 from schemas.configs.train import LifterInput
@@ -114,7 +116,8 @@ def concatenate(
         lifter_input: How the lifter is given keypoints; person-centred lifters read slopes of rays, with the scores.
 
     Raises:
-        UserError: No tracks; joints that a track lacks; not labeled; no intrinsics; or a number that is not finite.
+        UserError: No tracks; joints that a track lacks; not labeled; no intrinsics; a number that is not finite; or
+            keypoints that are no pixels.
     """
     infos: list[SequenceInfo] = []
     pieces: dict[str, list[Tensor]] = {"inputs": [], "scores": [], "positions": [], "cameras": [], "up": []}
@@ -182,6 +185,9 @@ def _check(
         )
     _check_finite(name, "keypoints", track.keypoints)
     _check_finite(name, "scores", track.scores)
+    # A detector may follow somebody who leaves the picture: no share of the joints must be within.
+    if reason := why_not_pixels(track.keypoints[track.scores >= UNSEEN], track.width, track.height, least_within=0.0):
+        raise UserError(f"{name}: keypoints {reason}")
     if positions_layout is None:
         return
     if track.positions is None:

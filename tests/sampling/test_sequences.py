@@ -66,6 +66,8 @@ def with_nan(name, frame):
         (with_nan("keypoints", 6), r"keypoints of frame 6 are not finite; mend or remove the track"),
         (with_nan("scores", 7), r"scores of frame 7 are not finite"),
         (with_nan("positions", 8), r"positions of frame 8 are not finite"),
+        ({"keypoints": make_track().keypoints / 1000}, r"keypoints are shares of the picture's size, not pixels; mul"),
+        ({"keypoints": np.full((20, 17, 2), 99, np.float32)}, r"keypoints all lie on one point, where no person is"),
     ],
 )
 def test_bad_tracks_are_named(changes, text):
