@@ -35,8 +35,8 @@ class BatchNormActivation(nn.Module):
         dropout: Fraction of activations set to 0 in training; on CPUs rounded to 1/256.
 
     Attributes:
-        momentum: Weight of the newest batch in the running statistics. A tensor of no dimension, because compiled code
-            is compiled again whenever a Python number changes.
+        momentum: Weight of the newest batch in the running statistics, as `set_momentum` sets it. A tensor of no
+            dimension, because compiled code is compiled again whenever a Python number changes.
     """
 
     momentum: Tensor
@@ -52,9 +52,15 @@ class BatchNormActivation(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("momentum", torch.tensor(0.1), persistent=False)
+        self._momentum = 0.1
         # In a tuple, so that it is no submodule, whose weights would be saved too: it is called with ours. With a
         # momentum of 1 its running statistics are those of the batch.
         self._sync = (nn.SyncBatchNorm(channels, eps=self.eps, momentum=1.0),)
+
+    def set_momentum(self, momentum: float) -> None:
+        """Set the weight of the newest batch in the running statistics."""
+        self.momentum.fill_(momentum)
+        self._momentum = momentum
 
     def forward(self, x: Float[Tensor, "samples channels"]) -> Float[Tensor, "samples channels"]:
         """Normalise, rectify, drop.
@@ -66,8 +72,13 @@ class BatchNormActivation(nn.Module):
             mean, var = self.running_mean, self.running_var
             y = functional.batch_norm(x, mean, var, self.weight, self.bias, training=False, eps=self.eps)
             return functional.relu(y, inplace=True)
-        on_cpu = x.device.type == "cpu"
-        if on_cpu and (_workers() > 1 or not torch.compiler.is_compiling()):
+        on_cpu, compiled = x.device.type == "cpu", torch.compiler.is_compiling()
+        if _workers() == 1 and not on_cpu and not compiled:
+            # The number that the host knows, so that one operator does everything.
+            mean, var, options = self.running_mean, self.running_var, {"momentum": self._momentum, "eps": self.eps}
+            y = functional.batch_norm(x, mean, var, self.weight, self.bias, training=True, **options)
+            return functional.dropout(functional.relu(y, inplace=True), self.dropout)
+        if on_cpu and (_workers() > 1 or not compiled):
             y, mean, var = _Fused.apply(x, self.weight, self.bias, self.dropout, self.eps)
         else:
             mean, var = torch.zeros_like(self.running_mean), torch.ones_like(self.running_var)

@@ -61,7 +61,7 @@ class LiftingModel(nn.Module):
         """Set the momentum of every batch norm: as in PyTorch, the weight of the newest batch in running statistics."""
         for module in self.modules():
             if isinstance(module, BatchNormActivation):
-                module.momentum.fill_(momentum)
+                module.set_momentum(momentum)
             elif isinstance(module, _BatchNorm):  # PyTorch's own, and those of `sync_batch_norm`
                 module.momentum = momentum
 

@@ -7,7 +7,7 @@ of a batch sum these and divide by the number of samples of all workers.
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 # Squared metres: a pose within a micrometre is a single point, which has no scale.
@@ -92,12 +92,21 @@ def reprojection_error(
     return total / weight.masked_fill(weight == 0, 1)
 
 
+def bone_ends(bones: Sequence[tuple[int, int]], device: torch.device) -> Int64[Tensor, "2 bones"]:
+    """The bones of `JointLayout.bones` as a tensor: every upload of a list would make the host wait for its GPU."""
+    return torch.tensor(bones, device=device).T
+
+
 def bone_lengths(
-    positions: Float[Tensor, "batch frames joints 3"], bones: Sequence[tuple[int, int]]
+    positions: Float[Tensor, "batch frames joints 3"], ends: Int64[Tensor, "2 bones"]
 ) -> Float[Tensor, "batch bones"]:
-    """Length of each bone, (child, parent) as in `JointLayout.bones`, averaged over the frames of each sample."""
-    child, parent = (list(ends) for ends in zip(*bones, strict=True))
-    return _distances(positions[:, :, child], positions[:, :, parent]).mean(1)
+    """Length of each bone, averaged over the frames of each sample.
+
+    Args:
+        positions: Joints.
+        ends: Child and parent of each bone, on the device of the joints.
+    """
+    return _distances(positions[:, :, ends[0]], positions[:, :, ends[1]]).mean(1)
 
 
 def bone_length_gap(

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from pipelines.pose.cameras import project
-from pipelines.pose.losses import bone_length_gap, bone_lengths, reprojection_error
+from pipelines.pose.losses import bone_ends, bone_length_gap, bone_lengths, reprojection_error
 from pipelines.pose.metrics import bone_length_deviation, errors_mm, mpjpe_mm, sequence_metrics
 from schemas.layouts import JointLayout, shared_joints
 
@@ -69,7 +69,8 @@ def score_sequence(
         root = positions[:, layout.parents.index(-1), None]
         target = positions - root
         metrics = sequence_metrics(pose, target, layout.bones)
-        lengths = (bone_lengths(joints[None], layout.bones)[0] for joints in (pose, target))
+        ends = bone_ends(layout.bones, pose.device)
+        lengths = (bone_lengths(joints[None], ends)[0] for joints in (pose, target))
         metrics["bone_length_error_mm"] = bone_length_gap(*lengths).item() * _MM_PER_M
         per_joint_mm = tuple(errors_mm(pose, target).mean(0).tolist())
         if trajectory is not None:

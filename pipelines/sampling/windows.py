@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from pipelines.pose import flips
+from pipelines.pose.upload import uploaded
 from pipelines.sampling.sequences import Sequences
 from schemas.frame_window import FrameWindow
 from schemas.layouts import JointLayout
@@ -143,7 +144,7 @@ class Windows:
 
     def batch(self, samples: Int64[Tensor, " batch"]) -> Batch:
         """The samples by number, as `order` counts them: from `len(self)` on they are the mirrored chunks."""
-        samples = samples.to(self._sequence.device)
+        samples = uploaded(samples, self._sequence.device)
         return self.gather(samples % len(self), samples >= len(self))
 
     def gather(self, chunks: Int64[Tensor, " batch"], mirrored: Bool[Tensor, " batch"]) -> Batch:

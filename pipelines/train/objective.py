@@ -58,7 +58,7 @@ class Objective:
         fps: float,
     ) -> None:
         self._config, self._workers, self._fps = config, workers, fps
-        self._bones = output_layout.bones
+        self._bones = losses.bone_ends(output_layout.bones, workers.device)
         self._root = output_layout.parents.index(-1)
         # Keypoints and poses may have different layouts: joints of the same name are compared (docs/method.md, losses).
         pairs = torch.tensor(shared_joints(input_layout, output_layout), device=workers.device)
@@ -114,14 +114,14 @@ class Objective:
     def _bone_lengths(self, pose: Float[Tensor, "batch chunk joints 3"]) -> Float[Tensor, " bones"]:
         """Mean bone lengths over the samples of all workers."""
         lengths = losses.bone_lengths(pose, self._bones)
-        return self._workers.sum(lengths.sum(0)) / self._total(lengths.new_tensor(float(len(lengths))))
+        return self._workers.sum(lengths.sum(0)) / self._total(lengths.new_full((), len(lengths)))
 
     def _mean(
         self, values: Float[Tensor, " batch"], weights: Float[Tensor, " batch"] | None = None
     ) -> Float[Tensor, ""]:
         """This worker's share of the (weighted) mean over the samples of all workers; 0 if all weights are 0."""
         if weights is None:
-            total, weight = values.sum(), values.new_tensor(float(len(values)))
+            total, weight = values.sum(), values.new_full((), len(values))
         else:
             total, weight = (values * weights).sum(), weights.sum()
         return total * self._workers.size / self._total(weight).clamp(min=torch.finfo(weight.dtype).tiny)

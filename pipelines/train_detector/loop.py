@@ -18,6 +18,7 @@ from pipelines.detectors.topdown.crops import crop_to_heatmap, cut, heatmap_to_c
 from pipelines.detectors.topdown.decode import KERNELS, decode
 from pipelines.detectors.topdown.flips import flip_test
 from pipelines.detectors.topdown.targets import gaussian_targets
+from pipelines.pose.upload import uploaded
 from pipelines.train_detector.batches import Batch, Batches
 from pipelines.train_detector.initial_weights import begin_with, make_network, read_start
 from pipelines.train_detector.objective import heatmap_loss
@@ -135,11 +136,11 @@ class DetectorTraining:
 
     def _step(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         crops = self._crops(batch)
-        points = batch.view.points.to(crops.device)
+        points = uploaded(batch.view.points, crops.device)
         heatmap_wh = self._heatmap_wh
         targets, weights = gaussian_targets(
             crop_to_heatmap(points, self._net.shape.input_wh, heatmap_wh, self._net.udp),
-            batch.view.labeled.to(crops.device).float(),
+            uploaded(batch.view.labeled, crops.device).float(),
             heatmap_wh,
             self._net.sigma,
             rounded=not self._net.udp,
@@ -190,7 +191,7 @@ class DetectorTraining:
         device = self._workers.device
         index = torch.arange(len(batch.canvases), device=device)
         canvases = batch.canvases.to(device, non_blocking=True)
-        return cut(canvases, index, batch.view.matrices.to(device), self._net.shape.input_wh)
+        return cut(canvases, index, uploaded(batch.view.matrices, device), self._net.shape.input_wh)
 
     def _predict(self, network: Callable[[Tensor], Tensor], crops: Tensor) -> Tensor:
         with torch.autocast(crops.device.type, torch.bfloat16, enabled=self._bf16):

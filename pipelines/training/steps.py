@@ -17,6 +17,9 @@ from pipelines.training.worker_group import WorkerGroup
 # Reading a loss waits for the GPU: seldom enough to cost nothing, often enough to notice divergence early.
 STEPS_BETWEEN_CHECKS = 20
 
+# Compute capability from which on a GPU has bf16.
+_BF16_CAPABILITY = (8, 0)
+
 Batch = TypeVar("Batch")
 
 
@@ -33,8 +36,13 @@ class StepsResult:
 def uses_bf16(precision: Literal["auto", "float32", "bf16"], device: torch.device) -> bool:
     """Whether to train under bf16 autocast; "auto" does so on GPUs that support it."""
     if precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return device.type == "cuda" and has_bf16(device)
     return precision == "bf16"
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a GPU computes in bf16 by itself (Ampere and later): PyTorch's own answer includes slow emulation."""
+    return torch.cuda.get_device_capability(device) >= _BF16_CAPABILITY
 
 
 def parallel(model: nn.Module, compiled: bool, workers: WorkerGroup) -> Callable[..., Any]:

@@ -80,7 +80,7 @@ def test_dropout_drops_that_share_and_keeps_the_mean(dropout):
 
 def test_momentum_weighs_the_newest_batch():
     module = build()
-    module.momentum.fill_(0.5)
+    module.set_momentum(0.5)
     samples = torch.randn(9, CHANNELS) + 4
     module(samples * 1)
     torch.testing.assert_close(module.running_mean, samples.mean(0) / 2)
@@ -111,7 +111,7 @@ def test_compiled_is_the_same_and_compiled_once(monkeypatch):
     for momentum in (0.1, 0.09, 0.08):
         samples = torch.randn(16, CHANNELS)
         for each in (module, compiled):
-            each.momentum.fill_(momentum)
+            each.set_momentum(momentum)
             each.zero_grad()
         torch.testing.assert_close(run(compiled, samples), run(module, samples), atol=1e-4, rtol=1e-4)
     assert counter.frame_count == 1

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from pipelines.pose.losses import (
+    bone_ends,
     bone_length_gap,
     bone_lengths,
     depth_weighted_mpjpe,
@@ -85,13 +86,13 @@ def test_bone_lengths_are_means_over_the_frames_of_each_sample():
     positions = torch.zeros(2, 2, 3, 3)
     positions[0, :, 1] = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 3.0]])
     positions[0, :, 2] = torch.tensor([0.0, 4.0, 0.0])
-    lengths = bone_lengths(positions, ((1, 0), (2, 0)))
+    lengths = bone_lengths(positions, bone_ends(((1, 0), (2, 0)), positions.device))
     torch.testing.assert_close(lengths, torch.tensor([[2.0, 4.0], [0.0, 0.0]]))
 
 
 def test_bone_gap_compares_batch_means_and_teaches_both_sides():
     labeled, unlabeled = (torch.randn(n, 1, 17, 3, requires_grad=True) for n in (6, 4))
-    first, second = (bone_lengths(poses, BONES).mean(0) for poses in (labeled, unlabeled))
+    first, second = (bone_lengths(poses, bone_ends(BONES, poses.device)).mean(0) for poses in (labeled, unlabeled))
     gap = bone_length_gap(first, second)
     assert gap.item() == pytest.approx(
         sum(abs(a - b) for a, b in zip(first.tolist(), second.tolist(), strict=True)) / 16

@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 from tracks.track_samples import make_track
 
-from pipelines.pose.losses import bone_lengths
+from pipelines.pose.losses import bone_ends, bone_lengths
 from pipelines.sampling.detector_errors import DetectorErrors
 from pipelines.sampling.diversity import frame_weights
 from pipelines.sampling.made_views import MadeViews
@@ -116,7 +116,7 @@ def test_keypoints_are_where_the_detector_sees_the_joints():
 def test_bodies_are_symmetric_and_differ():
     positions = views(**STILL, bone_sd=0.2).batch(0, 0).positions
     assert positions is not None
-    lengths = bone_lengths(positions, H36M.bones)
+    lengths = bone_lengths(positions, bone_ends(H36M.bones, positions.device))
     assert (lengths.std(0) / lengths.mean(0)).min() > 0.1
 
 

@@ -5,6 +5,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from pipelines.detectors.persons.base import PersonsConfig
+from pipelines.pose.upload import uploaded
 
 
 class WholeFrame:
@@ -20,5 +21,5 @@ class WholeFrame:
     ) -> tuple[Float[Tensor, "frames slots 4"], Float[Tensor, "frames slots"]]:
         """The same box in each frame."""
         count, height, width, _ = frames.shape
-        box = torch.tensor([0.0, 0.0, width, height], device=frames.device)
+        box = uploaded(torch.tensor([0.0, 0.0, width, height]), frames.device)
         return box.expand(count, 1, 4), torch.ones(count, 1, device=frames.device)

@@ -1,6 +1,7 @@
 """Cuts crops of people out of frames, and maps points between frame and crop, for all people of many frames at once."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -86,17 +87,31 @@ def move(points: Points, matrices: Matrices) -> Points:
 
 def heatmap_to_crop(points: Points, out_wh: tuple[int, int], heatmap_wh: tuple[int, int], udp: bool = False) -> Points:
     """Scale heatmap points to crop pixels: by the ratio of the sizes, with `udp` by that of the sizes minus one."""
-    return points * _ratio(points, out_wh, heatmap_wh, udp)
+    return _times(points, _ratio(out_wh, heatmap_wh, udp))
 
 
 def crop_to_heatmap(points: Points, out_wh: tuple[int, int], heatmap_wh: tuple[int, int], udp: bool = False) -> Points:
     """Scale crop points to heatmap pixels; the inverse of `heatmap_to_crop`."""
-    return points / _ratio(points, out_wh, heatmap_wh, udp)
+    across, down = _ratio(out_wh, heatmap_wh, udp)
+    return _times(points, (1 / across, 1 / down))
 
 
-def _ratio(points: Points, out_wh: tuple[int, int], heatmap_wh: tuple[int, int], udp: bool) -> Tensor:
+def _ratio(out_wh: tuple[int, int], heatmap_wh: tuple[int, int], udp: bool) -> tuple[float, float]:
     less = 1 if udp else 0
-    return (points.new_tensor(out_wh) - less) / (points.new_tensor(heatmap_wh) - less)
+    return (out_wh[0] - less) / (heatmap_wh[0] - less), (out_wh[1] - less) / (heatmap_wh[1] - less)
+
+
+def _times(points: Points, factors: tuple[float, float]) -> Points:
+    """Points with each coordinate multiplied; by numbers of the host, which a GPU need not be waited for to get."""
+    return torch.stack([points[..., 0] * factors[0], points[..., 1] * factors[1]], -1)
+
+
+@lru_cache
+def _normalisation(device: torch.device) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
+    """What RGB values are divided by, and what is subtracted then; they go up to the device once."""
+    with torch.inference_mode(False):
+        deviation = torch.tensor(DEVIATION, device=device)
+        return 255 * deviation, torch.tensor(MEAN, device=device) / deviation
 
 
 def cut(
@@ -119,9 +134,9 @@ def cut(
         crops = torch.from_numpy(warp(frames, frame_index, matrices, out_wh)).float()
     else:
         crops = _gather(frames, frame_index, invert(matrices.float()), out_wh)
-    scale = 255 * crops.new_tensor(DEVIATION)
+    scale, shift = _normalisation(crops.device)
     # Normalised in place, because only the heatmaps need more memory than the crops.
-    return crops.div_(scale).sub_(crops.new_tensor(MEAN) / crops.new_tensor(DEVIATION)).permute(0, 3, 1, 2)
+    return crops.div_(scale).sub_(shift).permute(0, 3, 1, 2)
 
 
 def warp(

@@ -1,9 +1,10 @@
 """Decodes heatmaps into points in heatmap pixels: the peak of each map, refined by the values around it."""
 
+from functools import lru_cache
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -53,11 +54,10 @@ def peaks(maps: Maps) -> tuple[Points, Scores]:
 
 
 def _quarter(maps: Maps, points: Points) -> Points:
-    right, left, below, above = _values(maps, points, [(1, 0), (-1, 0), (0, 1), (0, -1)]).unbind(-1)
+    right, left, below, above = _values(maps, points, ((1, 0), (-1, 0), (0, 1), (0, -1))).unbind(-1)
     offsets = 0.25 * torch.stack([right - left, below - above], -1).sign()
-    size = points.new_tensor([maps.shape[3], maps.shape[2]])
     # Peaks next to the border are not refined either, as in the published code.
-    inside = ((points > 1) & (points < size - 1)).all(-1, keepdim=True)
+    inside = _inside(maps, points, 1)
     return torch.where(inside, offsets, 0)
 
 
@@ -69,8 +69,7 @@ def _dark(maps: Maps, points: Points, kernel: int) -> Points:
     dyy = 0.25 * (logs[..., 4, 2] - 2 * at + logs[..., 0, 2])
     dxy = 0.25 * (logs[..., 3, 3] - logs[..., 1, 3] - logs[..., 3, 1] + logs[..., 1, 1])
     offsets = _newton(gradient, dxx, dxy, dyy)
-    size = points.new_tensor([maps.shape[3], maps.shape[2]])
-    inside = ((points > 1) & (points < size - 2)).all(-1, keepdim=True)
+    inside = _inside(maps, points, 2)
     return torch.where(inside, offsets, 0)
 
 
@@ -104,11 +103,24 @@ def _newton(gradient: Points, dxx: Scores, dxy: Scores, dyy: Scores) -> Points:
     return torch.where(steps.isfinite().all(-1, keepdim=True), steps, 0)
 
 
-def _values(maps: Maps, points: Points, offsets: list[tuple[int, int]]) -> Float[Tensor, "people joints offsets"]:
+def _inside(maps: Maps, points: Points, margin: int) -> Bool[Tensor, "people joints 1"]:
+    """Which points are right of and below the first pixels, and more than a margin before the last edge."""
+    height, width = maps.shape[2:]
+    x, y = points.unbind(-1)
+    return ((x > 1) & (y > 1) & (x < width - margin) & (y < height - margin))[..., None]
+
+
+@lru_cache
+def _offsets(offsets: tuple[tuple[int, int], ...], device: torch.device) -> Int64[Tensor, "offsets 2"]:
+    """Offsets on the device, where they go up once."""
+    with torch.inference_mode(False):
+        return torch.tensor(offsets, device=device)
+
+
+def _values(maps: Maps, points: Points, offsets: tuple[tuple[int, int], ...]) -> Float[Tensor, "people joints offsets"]:
     """Values at offsets from whole-numbered points; beyond the border, those of the nearest pixel of the map."""
     height, width = maps.shape[2:]
-    away = torch.tensor(offsets, device=maps.device)
-    places = points.long()[:, :, None] + away
+    places = points.long()[:, :, None] + _offsets(offsets, maps.device)
     x, y = places[..., 0].clamp(0, width - 1), places[..., 1].clamp(0, height - 1)
     return maps.flatten(2).gather(2, y * width + x)
 

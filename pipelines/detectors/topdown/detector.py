@@ -3,6 +3,7 @@
 The people of all frames of a clip share the batches of the network.
 """
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -34,6 +35,7 @@ from pipelines.detectors.topdown.options import TopDownConfig
 from pipelines.detectors.topdown.people import people_of_boxes, without_duplicates
 from pipelines.detectors.weights import combined_sha256
 from pipelines.pose.people import People
+from pipelines.pose.upload import uploaded
 
 # Crops are computed in coordinates in which pixel centres are whole numbers; in `People`, (0, 0) is a corner.
 _TO_CENTRES = 0.5
@@ -135,8 +137,9 @@ class TopDown:
     def _keypoints(self, clip: ClipFrames, crops: CropBoxes, frame_index: Int64[np.ndarray, " people"]) -> Keypoints:
         net, config = self.net, self._config
         udp = config.decode == "udp"
-        matrices = crop_matrices(crops.centres, crops.sizes, None, net.input_wh, udp).to(self._device)
-        index = torch.from_numpy(frame_index).to(self._device)
+        device = torch.device(self._device)
+        matrices = uploaded(crop_matrices(crops.centres, crops.sizes, None, net.input_wh, udp), device)
+        index = uploaded(torch.from_numpy(frame_index), device)
 
         def estimate_batch(part: slice) -> tuple[Tensor, Tensor]:
             frames = clip.until(int(frame_index[part.stop - 1]) + 1)
@@ -159,9 +162,11 @@ class TopDown:
 
 
 def _to_numpy(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, np.ndarray]:
-    """Join the batches of a pair of results into one array each; waits for the device."""
-    first, second = (torch.cat(column).float().cpu().numpy() for column in zip(*batches, strict=True))
-    return first, second
+    """Join the batches of a pair of results into one array each; waits for the device, once for both."""
+    first, second = (torch.cat(column).float() for column in zip(*batches, strict=True))
+    both = torch.cat([first.flatten(1), second.flatten(1)], 1).cpu().numpy()
+    size = math.prod(first.shape[1:])
+    return both[:, :size].reshape(first.shape), both[:, size:].reshape(second.shape)
 
 
 def use_threads(threads: int) -> None:

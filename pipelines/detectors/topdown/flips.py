@@ -1,9 +1,10 @@
 """The flip test: the heatmaps of each crop and of its mirror image are averaged."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from schemas.layouts import JointLayout
@@ -20,8 +21,15 @@ def mirrored(maps: Maps, layout: JointLayout, shift: bool = False) -> Maps:
         shift: Move the result one pixel to the right and keep the first column. Networks trained without UDP need it:
             their heatmap pixel k stands for crop pixel stride · k, so a mirrored map lies almost a pixel too far left.
     """
-    back = maps.flip(3)[:, list(layout.mirror)]
+    back = maps.flip(3)[:, _mirror(layout, maps.device)]
     return torch.cat([back[..., :1], back[..., :-1]], -1) if shift else back
+
+
+@lru_cache
+def _mirror(layout: JointLayout, device: torch.device) -> Int64[Tensor, " joints"]:
+    """The joint on the other side of each, on the device, where it goes up once."""
+    with torch.inference_mode(False):
+        return torch.tensor(layout.mirror, device=device)
 
 
 def flip_test(

@@ -28,12 +28,13 @@ def gaussian_targets(
     Returns:
         The maps, and the weights, which are 0 for joints whose Gaussian lies completely outside the map.
     """
-    size = points.new_tensor(heatmap_wh)
     known = points.nan_to_num()
     # Rounded towards zero, as in the published code, so a joint up to 1.5 pixels outside is drawn on the border.
     nearest = torch.trunc(known + 0.5)
     reach = _REACH * sigma
-    outside = ((nearest - reach >= size) | (nearest + reach + 1 < 0)).any(-1)
+    width, height = heatmap_wh
+    beyond = (nearest[..., 0] - reach >= width) | (nearest[..., 1] - reach >= height)
+    outside = beyond | (nearest + reach + 1 < 0).any(-1)
     places = nearest if rounded else known
     across, down = (
         _bells(torch.arange(count, device=points.device), places[..., axis], nearest[..., axis], sigma)

@@ -1,0 +1,151 @@
+"""What is walked through on a pretended GPU, a line of JSON for each; `test_pretended_gpu.py` runs it with the guard.
+
+python -m pretended_gpu.scenarios FOLDER
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pretended_gpu.pretended import CUDA, Recorded, pretended_gpu
+from train.training_samples import person, small, write
+from train_detector.people_samples import INPUT_WH, LAYOUT, canvases
+
+from pipelines.detectors import pretrained
+from pipelines.detectors.hrnet.detector import Hrnet, HrnetConfig
+from pipelines.detectors.topdown.detector import TopDown
+from pipelines.detectors.vitpose.detector import Vitpose, VitposeConfig
+from pipelines.detectors.vitpose.shape import VitposeShape
+from pipelines.pose.upload import uploaded
+from pipelines.train.data import load_data
+from pipelines.train.loop import LifterTraining
+from pipelines.train.plan import plan_training
+from pipelines.train_detector.batches import Batches
+from pipelines.train_detector.canvas_shape import CanvasShape
+from pipelines.train_detector.loop import DetectorData, DetectorTraining
+from pipelines.train_detector.plan import NetPlan
+from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.train_detector import TrainDetectorConfig
+
+PEOPLE = {"persons": {"name": "whole_frame"}, "min_person_score": 0}
+# The five convolutions of the lifter that sees 243 frames.
+WIDTHS = [3, 3, 3, 3, 3]
+
+
+def lifter_step(folder: Path, recorded: Recorded, **data: Any) -> dict[str, Any]:
+    """A step of a semi-supervised training: labeled and unlabeled samples, pose and trajectory."""
+    labeled = write(folder / "labeled", person("a", 300), person("b", 300, subject="S2"))
+    unlabeled = write(folder / "unlabeled", person("d", 300), person("e", 300))
+    config = small(
+        labeled,
+        unlabeled,
+        folder / "out",
+        data={"validation_subjects": [], **data},
+        objective={"warmup_epochs": 0},
+        optimization={"batch_size": 64, "epochs": 2},
+        lifter={"filter_widths": WIDTHS, "channels": 8},
+    )
+    plan, workers = plan_training(config), WorkerGroup(CUDA)
+    training = LifterTraining(config, plan, load_data(config, plan, workers), workers)
+    training.restore(None)
+    training.run_epoch()
+    recorded.summary()  # what is waited for once is not counted
+    training.run_epoch()
+    return recorded.summary(training._data.labeled.steps_per_epoch)
+
+
+def detector_step(folder: Path, recorded: Recorded, net: NetPlan) -> dict[str, Any]:
+    """A step of a detector's training."""
+    values = {"data": {"name": "x"}, "output": str(folder), "optimization": {"epochs": 2, "batch_size": 2}}
+    config = TrainDetectorConfig.model_validate(values)
+    folder.mkdir()
+    workers = WorkerGroup(CUDA)
+    training = DetectorTraining(
+        config, net, DetectorData(Batches(canvases(folder), workers, 1, net.udp), None), workers
+    )
+    training.run_epoch()
+    recorded.summary()
+    training.run_epoch()
+    return recorded.summary(steps=3)
+
+
+def detected_clip(recorded: Recorded, make: Callable[[], TopDown]) -> dict[str, Any]:
+    """The joints of the people of a clip, in one batch of crops; boxes are given by hand."""
+    detector = make()
+    clip = np.random.default_rng(0).integers(0, 256, (6, 90, 120, 3), np.uint8)
+    detector(clip)
+    recorded.summary()
+    detector(clip)
+    return recorded.summary()
+
+
+def small_hrnet() -> TopDown:
+    options = {"weights": "random:0", "channels": 2, "input_size": "96x64", "flip": True}
+    return Hrnet(HrnetConfig.model_validate(options | PEOPLE), 1, "cuda:0")
+
+
+def small_vitpose(folder: Path) -> TopDown:
+    library = pretrained.library()
+    fields = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "out_indices": [2]}
+    config = library.VitPoseConfig(backbone_config=library.VitPoseBackboneConfig(**fields), num_labels=17)
+    library.VitPoseForPoseEstimation(config).save_pretrained(folder)
+    return Vitpose(VitposeConfig.model_validate({"weights": str(folder), "flip": True} | PEOPLE), 1, "cuda:0")
+
+
+def fault(recorded: Recorded, do: Callable[[], Any]) -> dict[str, Any]:
+    """What is said of a mistake."""
+    recorded.summary()
+    try:
+        do()
+        error = ""
+    except (RuntimeError, TypeError) as refused:
+        error = str(refused)
+    return recorded.summary() | {"error": error}
+
+
+def faults() -> dict[str, Callable[[], Any]]:
+    """Mistakes of each kind."""
+    there, here = torch.arange(6.0, device=CUDA), torch.arange(6.0)
+    return {
+        "nothing wrong": lambda: (there * 2 + torch.tensor(1.0)).sum(),
+        "a number is read": lambda: there.sum().item(),
+        "a list is read": lambda: there.tolist(),
+        "a blocking upload": lambda: here.to(CUDA),
+        "an upload of a list": lambda: there[[0, 1]],
+        "an upload that is not pinned": lambda: here.to(CUDA, non_blocking=True),
+        "an upload as it should be": lambda: uploaded(here, CUDA),
+        "a download": lambda: there.cpu(),
+        "a boolean index": lambda: there[there > 2],
+        "two devices": lambda: there + here,
+        "an array": lambda: there.numpy(),
+    }
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    folder = Path(sys.argv[1])
+    hrnet = CanvasShape.for_net(LAYOUT.name, INPUT_WH, 1.35)
+    vitpose = VitposeShape(width=32, depth=2, heads=2, simple_head=True)
+    plans = {
+        "hrnet": NetPlan("hrnet", hrnet, "96x64", 2, False, 2.0, None),
+        "vitpose": NetPlan("vitpose", hrnet, "96x64", 32, False, 2.0, None, vitpose),
+    }
+    with pretended_gpu() as recorded:
+        work: dict[str, Callable[[], dict[str, Any]]] = {
+            "lifter": partial(lifter_step, folder / "lifter", recorded),
+            **{name: partial(detector_step, folder / name, recorded, net) for name, net in plans.items()},
+            "hrnet clip": partial(detected_clip, recorded, small_hrnet),
+            "vitpose clip": partial(detected_clip, recorded, partial(small_vitpose, folder / "published")),
+            **{f"fault: {name}": partial(fault, recorded, do) for name, do in faults().items()},
+        }
+        for name, run in work.items():
+            print(json.dumps({"scenario": name, **run()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""What would run on a GPU, walked through without one: no mixed devices, hardly any waits; every mistake is seen."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+HERE = Path(__file__).parent
+TORCH = Path(torch.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """What was recorded of each scenario, in a process of its own that loads the guard with PyTorch."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("g++ is not here, which builds what lets PyTorch believe in a GPU")
+    if torch.version.cuda is not None:
+        pytest.skip("this PyTorch has CUDA: the GPU tests themselves can be run")
+    folder = tmp_path_factory.mktemp("pretended")
+    guard, libraries = folder / "guard.so", TORCH / "lib"
+    build = [compiler, "-shared", "-fPIC", "-std=c++20", "-I", f"{TORCH}/include", f"{HERE}/guard.cpp"]
+    subprocess.run([*build, "-L", str(libraries), "-lc10", "-ltorch_cpu", "-o", str(guard)], check=True)
+    preloaded = f"{libraries}/libc10.so {libraries}/libtorch_cpu.so {guard}"
+    path = os.pathsep.join([str(HERE.parents[1]), str(HERE.parent)])
+    run = subprocess.run(
+        [sys.executable, "-m", "pretended_gpu.scenarios", str(folder)],
+        env=os.environ | {"LD_LIBRARY_PATH": str(libraries), "LD_PRELOAD": preloaded, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert run.returncode == 0, run.stderr
+    rows = [json.loads(line) for line in run.stdout.splitlines()]
+    return {row["scenario"]: row for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "waits", "operators"),
+    [
+        # Losses are looked at every 20 steps, and at the end of an epoch: of 19 steps here, and of 3.
+        ("lifter", 2 / 19, 600),
+        ("hrnet", 2 / 3, 3500),
+        ("vitpose", 2 / 3, 470),
+        # Who is there, and where their joints are.
+        ("hrnet clip", 2, 2300),
+        ("vitpose clip", 2, 460),
+    ],
+)
+def test_the_host_hardly_waits(seen, scenario, waits, operators):
+    row = seen[scenario]
+    assert row["waits"] <= waits + 1e-6, row["lines"]
+    assert row["operators"] <= operators, "a lower bound of the kernels that are launched"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("a number is read", ".item()"),
+        ("a list is read", "device to host"),
+        ("a blocking upload", "host to device"),
+        ("an upload of a list", "host to device"),
+        ("an upload that is not pinned", "host to device"),
+        ("a download", "device to host"),
+        ("a boolean index", "boolean index"),
+    ],
+)
+def test_a_planted_wait_is_counted_with_its_line(seen, mistake, said):
+    row = seen[f"fault: {mistake}"]
+    assert (row["waits"], row["error"]) == (1, "")
+    (line,) = row["lines"]
+    assert line.startswith(f"{said} pretended_gpu/scenarios.py:")
+
+
+@pytest.mark.parametrize(("mistake", "said"), [("two devices", "found cuda:0 and cpu"), ("an array", "to numpy")])
+def test_a_planted_mistake_is_refused_as_by_cuda(seen, mistake, said):
+    assert said in seen[f"fault: {mistake}"]["error"]
+
+
+@pytest.mark.parametrize("right", ["nothing wrong", "an upload as it should be"])
+def test_what_is_right_waits_for_nothing(seen, right):
+    row = seen[f"fault: {right}"]
+    assert (row["waits"], row["error"]) == (0, "")
