@@ -6,10 +6,10 @@ with any axis up (`world.py`).
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipelines.datasets.detector_noise import detect_like
 from pipelines.datasets.pose_source import Shot, stem
@@ -19,8 +19,10 @@ from pipelines.io.npz import mapping, read_npz
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
 from schemas.job_config import Address
-from schemas.layouts import joint_indices, layout
+from schemas.layouts import LAYOUTS, joint_indices, layout
 from schemas.ranges import StudioRange
+
+_Layout = Literal["h36m17", "limbs12"]
 
 
 class Mocap17:
@@ -46,7 +48,7 @@ class Mocap17:
         actions: tuple[str, ...] = ()
         """What to import, by whole name or first word; empty: everything."""
 
-        layout: Literal["h36m17", "limbs12"] = "h36m17"
+        layout: _Layout = "h36m17"
         """Joint layout of the 2D: h36m17, or limbs12, which every detector of people has."""
 
         views: int = Field(default=4, ge=1, le=32)
@@ -69,6 +71,15 @@ class Mocap17:
 
         seed: int = Field(default=0, ge=0)
         """Another seed gives other cameras and other errors; the same one the same again."""
+
+        @field_validator("layout", mode="before")
+        @classmethod
+        def _of_joints_that_it_has(cls, given: Any) -> Any:
+            if given in LAYOUTS and given not in get_args(_Layout):
+                raise ValueError(
+                    f"the motion has not all joints of {given}, such as a face; give limbs12, which detectors have too"
+                )
+            return given
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -145,3 +145,8 @@ def test_real_motion(shared_data):
         femur = np.linalg.norm(track.positions[:, 2] - track.positions[:, 1], axis=-1)
         assert np.ptp(femur) < 1e-3
         assert ((track.keypoints > 0) & (track.keypoints < 1000)).all()
+
+
+def test_a_layout_with_a_face_is_refused_with_what_to_give_instead():
+    with pytest.raises(ValidationError, match="has not all joints of coco17, such as a face; give limbs12"):
+        Mocap17.Config(positions="a.npz", layout="coco17")  # pyright: ignore[reportArgumentType]
