@@ -44,6 +44,7 @@ class DetectorErrors:
         self._mirror = torch.tensor(layout.mirror, device=device)
         arms = [any(part in joint for part in ("shoulder", "elbow", "wrist")) for joint in layout.joints]
         legs = [any(part in joint for part in ("hip", "knee", "ankle")) for joint in layout.joints]
+        self._swap_bounds = torch.tensor(_SWAP_KINDS, device=device).cumsum(0)[:2]
         self._swap_joints = torch.tensor([[True] * len(layout), arms, legs], device=device)
         self._limbs = torch.tensor(_limbs(layout), device=device)
 
@@ -104,7 +105,7 @@ class DetectorErrors:
     ) -> Float32[Tensor, "windows frames joints 2"]:
         windows, frames = keypoints.shape[:2]
         draw = torch.rand((windows, 2), generator=generator, device=keypoints.device)
-        kind = torch.bucketize(draw[:, 0].contiguous(), draw.new_tensor(_SWAP_KINDS).cumsum(0)[:2])
+        kind = torch.bucketize(draw[:, 0].contiguous(), self._swap_bounds)
         run = _runs(windows, frames, _LONGEST_SWAP, generator, keypoints.device)
         chosen = run & (draw[:, 1] < self._config.swapped)[:, None]
         where = chosen[..., None] & self._swap_joints[kind][:, None]

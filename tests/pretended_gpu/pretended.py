@@ -242,6 +242,14 @@ class _Stream:
     def __exit__(self, *_: Any) -> None: ...
 
 
+class _Generator(torch.Generator):
+    """Random numbers of the CPU, whatever the device."""
+
+    def __new__(cls, device: Any = "cpu"):
+        """Make one."""
+        return super().__new__(cls)
+
+
 def _pin(tensor: torch.Tensor, *_: Any) -> torch.Tensor:
     copy = tensor.clone()
     _pinned[id(copy)] = copy
@@ -289,6 +297,7 @@ def pretended_gpu() -> Iterator[Recorded]:
         stack.enter_context(patch.object(torch.Tensor, "record_stream", lambda self, stream: None))
         stack.enter_context(patch.object(torch.Tensor, "pin_memory", _pin))
         stack.enter_context(patch.object(torch, "empty", pinned_or_not))
+        stack.enter_context(patch.object(torch, "Generator", _Generator))
         stack.enter_context(
             patch.object(
                 ThreadPoolExecutor, "submit", lambda self, work, *a, **k: submit(self, _in_modes(work), *a, **k)

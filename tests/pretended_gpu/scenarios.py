@@ -33,22 +33,30 @@ from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train_detector import TrainDetectorConfig
 
 PEOPLE = {"persons": {"name": "whole_frame"}, "min_person_score": 0}
+MADE = {"enabled": True, "samples_per_epoch": 640}
 # The five convolutions of the lifter that sees 243 frames.
 WIDTHS = [3, 3, 3, 3, 3]
 
 
-def lifter_step(folder: Path, recorded: Recorded, **data: Any) -> dict[str, Any]:
-    """A step of a semi-supervised training: labeled and unlabeled samples, pose and trajectory."""
+def lifter_step(folder: Path, recorded: Recorded, unlabeled: bool, world: dict[str, Any]) -> dict[str, Any]:
+    """A step of a lifter's training, of pose and trajectory.
+
+    Args:
+        folder: For tracks and output.
+        recorded: What happens on the device.
+        unlabeled: Whether half of the samples have no labels.
+        world: Options of made views.
+    """
     labeled = write(folder / "labeled", person("a", 300), person("b", 300, subject="S2"))
-    unlabeled = write(folder / "unlabeled", person("d", 300), person("e", 300))
+    others = write(folder / "unlabeled", person("d", 300), person("e", 300)) if unlabeled else None
     config = small(
         labeled,
-        unlabeled,
+        others,
         folder / "out",
-        data={"validation_subjects": [], **data},
+        data={"validation_subjects": [], "world": world},
         objective={"warmup_epochs": 0},
         optimization={"batch_size": 64, "epochs": 2},
-        lifter={"filter_widths": WIDTHS, "channels": 8},
+        lifter={"filter_widths": WIDTHS, "channels": 8, "scores": True},
     )
     plan, workers = plan_training(config), WorkerGroup(CUDA)
     training = LifterTraining(config, plan, load_data(config, plan, workers), workers)
@@ -137,7 +145,8 @@ def main() -> None:
     }
     with pretended_gpu() as recorded:
         work: dict[str, Callable[[], dict[str, Any]]] = {
-            "lifter": partial(lifter_step, folder / "lifter", recorded),
+            "lifter": partial(lifter_step, folder / "lifter", recorded, True, {}),
+            "lifter on made views": partial(lifter_step, folder / "made", recorded, False, MADE),
             **{name: partial(detector_step, folder / name, recorded, net) for name, net in plans.items()},
             "hrnet clip": partial(detected_clip, recorded, small_hrnet),
             "vitpose clip": partial(detected_clip, recorded, partial(small_vitpose, folder / "published")),

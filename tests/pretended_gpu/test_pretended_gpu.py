@@ -44,8 +44,9 @@ def seen(tmp_path_factory):
 @pytest.mark.parametrize(
     ("scenario", "waits", "operators"),
     [
-        # Losses are looked at every 20 steps, and at the end of an epoch: of 19 steps here, and of 3.
-        ("lifter", 2 / 19, 600),
+        # Losses are looked at every 20 steps, and at the end of an epoch: of 19 steps here, of 10 and of 3.
+        ("lifter", 2 / 19, 590),
+        ("lifter on made views", 2 / 10, 430),
         ("hrnet", 2 / 3, 3500),
         ("vitpose", 2 / 3, 470),
         # Who is there, and where their joints are.
