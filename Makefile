@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 TESTS = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=20
 
-.PHONY: demo demo-multiview test tests test-fast test-slow fuzz coverage lint docs audit sbom lock setup clean
+.PHONY: demo demo-multiview test tests test-fast test-slow test-gpu fuzz coverage lint docs audit sbom lock setup clean
 
 demo: setup
 	$(BIN)/python -m jobs.demo output=demo
@@ -30,6 +30,10 @@ test-fast: setup
 # Faults that take minutes, and a second kind of store; docs/reliability.md has their last result.
 test-slow: setup
 	$(TESTS) -n 0 -m slow
+
+# On a machine with a GPU: what cannot be seen elsewhere.
+test-gpu: setup
+	$(TESTS) -n 0 -m gpu
 
 # Generated nonsense for every reader of files of others, for some minutes; then each for FUZZ_S seconds by the branches
 # that it takes. What is found worth keeping stays in tests/io/corpus, what is wrong in .fuzz/crash-….

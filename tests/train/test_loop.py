@@ -165,3 +165,24 @@ def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path):
         assert alone["losses"] == pytest.approx(shared["losses"], abs=1e-5)
         for name, value in alone["model"].items():
             assert torch.allclose(value, shared["model"][name], atol=atol), name
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
+@pytest.mark.parametrize(("precision", "within"), [("float32", 0.01), ("bf16", 0.1)])
+def test_a_gpu_learns_as_a_cpu_does_and_is_hardly_waited_for(corpus, tmp_path, precision, within):
+    # Without dropout, whose random numbers are others on a GPU.
+    lifter = {"dropout": 0.0}
+    changes = {"lifter": lifter, "resources": {"precision": precision}, "data": {"validation_subjects": []}}
+    here = training(from_corpus(corpus, tmp_path, **changes | {"resources": {"precision": "float32"}}))
+    config = from_corpus(corpus, tmp_path, **changes)
+    plan, workers = plan_training(config), WorkerGroup(torch.device("cuda"))
+    there = LifterTraining(config, plan, load_data(config, plan, workers), workers)
+    there.restore(here.state() | {"average": None})
+    expected = [here.run_epoch().losses["total"] for _ in range(2)]
+    assert [there.run_epoch().losses["total"] for _ in range(2)] == pytest.approx(expected, rel=within)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        there._step(next(iter(there._batches(2))))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
