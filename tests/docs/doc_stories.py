@@ -12,7 +12,10 @@ from jobs.command_line.main import main, run_job
 NOT_RUN = {
     "make demo-multiview": "minutes: tests/jobs/test_demo_multiview.py runs it with two people",
     "make demo": "minutes: tests/jobs/test_demo.py runs it with three people",
-    **dict.fromkeys(("make test", "make test-fast", "make test-slow", "make coverage"), "runs the tests, this one too"),
+    **dict.fromkeys(
+        ("make test", "make test-fast", "make test-slow", "make test-gpu", "make coverage"),
+        "runs the tests, this one too",
+    ),
     "raylift fit_noise": "minutes: tests/jobs/test_demo.py runs it on the people of the demo",
     "make docs": "minutes: .ci/run runs it",
     "pip install": "needs the network",
