@@ -23,7 +23,7 @@ from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import runs
 from pipelines.synthetic.calibration import pose2sim
 from pipelines.synthetic.truth import load_truth
-from pipelines.tracks.keypoint_reader import read_tracks
+from pipelines.tracks.keypoint_reader import read_tracks, survey
 from schemas.configs.demo_multiview import DemoMultiviewConfig
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.train import TrainConfig
@@ -90,11 +90,14 @@ class Steps(Walk):
     def train(self) -> int:
         """Train the lifter that comes with Raylift further, on what the cameras have labeled."""
         self.begin(f"Train {START} further on the labels of {len(self._labeled)} people, each camera by itself")
+        labels = self.path("triangulated", "tracks")
+        # Of some people too few joints are seen by both cameras to be labels.
+        labeled = {track.subject for track in survey(labels)}
         settings = {
-            "labeled": self.path("triangulated", "tracks"),
+            "labeled": labels,
             "weights": START,
             "output": self.path("lifter"),
-            "data": {"subjects": self._labeled},
+            "data": {"subjects": [person for person in self._labeled if person in labeled]},
             "optimization": {
                 "epochs": self._config.epochs,
                 "batch_size": BATCH_SIZE,
