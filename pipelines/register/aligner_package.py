@@ -1,7 +1,6 @@
 """Packages an aligner as an MLflow model: the exported network, its card, the checkpoint, and code that serves it."""
 
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -16,10 +15,9 @@ from torch.export import Dim
 from pipelines.aligners.base import COORDINATES, AlignerNetwork
 from pipelines.aligners.checkpoint import AlignerCard
 from pipelines.aligners.sequences import RATE
-from pipelines.mlflow_runs.model_uris import ARTIFACTS
 from pipelines.register import serving_aligner
 from pipelines.register.export import saved, tracing
-from pipelines.register.package import requirements
+from pipelines.register.package import requirements, write_artifacts
 from pipelines.tracks.normalised import LIMBS, TRUNK
 from schemas.errors import UserError
 
@@ -54,13 +52,6 @@ def pack(
         "window": network.window,
         "dimensions": dimensions,
     }
-    files = {
-        "aligner": (Path(ARTIFACTS["aligner"]).name, aligner),
-        "network": ("network.pt2", program),
-        "card": ("card.json", json.dumps(served, indent=2).encode()),
-    }
-    for file_name, content in files.values():
-        Path(folder, file_name).write_bytes(content)
     keypoints = f"frames × {len(LIMBS)} joints of {LIMBS.name} × 2 (x, y) or 3 (x, y, score), px"
     inputs = {"keypoints": keypoints, "fps": "frames per second"}
     outputs: list[ColSpec | TensorSpec] = [
@@ -70,7 +61,7 @@ def pack(
     points = np.random.default_rng(0).uniform((480, 270), (1440, 810), (_FRAMES, len(LIMBS), 2)).round(1)
     return {
         "python_model": str(Path(serving_aligner.__file__)),
-        "artifacts": {kind: str(Path(folder, file_name)) for kind, (file_name, _) in files.items()},
+        "artifacts": write_artifacts(folder, "aligner", aligner, program, served),
         "signature": ModelSignature(outputs=Schema(outputs)),
         "input_example": {"keypoints": points, "fps": np.array([RATE])},
         "pip_requirements": requirements(),

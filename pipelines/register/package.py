@@ -16,7 +16,7 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.model import LiftingModel
-from pipelines.mlflow_runs.model_uris import ARTIFACTS
+from pipelines.mlflow_runs.model_uris import ARTIFACTS, Kind
 from pipelines.pose.quality import LEAST_SHARED_JOINTS
 from pipelines.pose.rays import ASSUMED_FOV_DEG
 from pipelines.register import serving
@@ -102,6 +102,18 @@ def example_for(card: Mapping[str, Any]) -> dict[str, np.ndarray]:
     }
 
 
+def write_artifacts(folder: str, kind: Kind, model: bytes, program: bytes, served: Mapping[str, Any]) -> dict[str, str]:
+    """Write a model, its exported network and the card of the served one; returns their paths, by what they are."""
+    contents = {
+        kind: (Path(ARTIFACTS[kind]).name, model),
+        "network": ("network.pt2", program),
+        "card": ("card.json", json.dumps(served, indent=2).encode()),
+    }
+    for file_name, content in contents.values():
+        Path(folder, file_name).write_bytes(content)
+    return {name: str(Path(folder, file_name)) for name, (file_name, _) in contents.items()}
+
+
 def pack(folder: str, lifter: bytes, model: LiftingModel, card: LifterCard, about: Mapping[str, Any]) -> dict[str, Any]:
     """Write the files of a served lifter into a folder; returns what MLflow is told of them.
 
@@ -117,17 +129,10 @@ def pack(folder: str, lifter: bytes, model: LiftingModel, card: LifterCard, abou
     """
     exported = export_lifter(model)
     served = served_card(card, model.pose.input_features, exported)
-    files = {
-        "lifter": (Path(ARTIFACTS["lifter"]).name, lifter),
-        "network": ("network.pt2", exported.program),
-        "card": ("card.json", json.dumps(served, indent=2).encode()),
-    }
-    for file_name, content in files.values():
-        Path(folder, file_name).write_bytes(content)
     metadata = {**{name: served[name] for name in _IN_METADATA}, "inputs": described_inputs(served), **about}
     return {
         "python_model": str(Path(serving.__file__)),
-        "artifacts": {kind: str(Path(folder, file_name)) for kind, (file_name, _) in files.items()},
+        "artifacts": write_artifacts(folder, "lifter", lifter, exported.program, served),
         "signature": signature_of(served),
         "input_example": example_for(served),
         "pip_requirements": requirements(),
