@@ -1,6 +1,7 @@
 """Runs on a server that is away for a while, behind a proxy that refuses connections."""
 
 import json
+from uuid import uuid4
 
 import mlflow
 import pytest
@@ -97,7 +98,9 @@ def test_a_job_within_another_is_part_of_it(server):
 
 
 def test_the_tracks_that_a_run_reads_are_datasets_that_runs_are_found_by(server, tmp_path):
-    tracks = survey(write_tracks(tmp_path / "cmu" / "tracks" / "a.parquet", [make_track("a"), make_track("b")]))
+    # Other tests write the same tracks and log them to the same server; a name of its own tells this file apart.
+    file = tmp_path / "cmu" / "tracks" / f"{uuid4().hex}.parquet"
+    tracks = survey(write_tracks(file, [make_track("a"), make_track("b")]))
     with runs.record("train", CONFIG) as record:
         record.log_tracks(TrackSet("training", f"{tmp_path}/cmu/tracks", tracks))
         record.log_tracks(TrackSet("unlabeled", None, ()))
