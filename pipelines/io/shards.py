@@ -13,7 +13,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipelines.io import storage
 from pipelines.io.manifest import require_same_settings
@@ -153,9 +152,8 @@ def weights_and_layout(shard: pa.Table) -> tuple[str | None, str | None]:
 
 
 def _read(file: str, columns: Sequence[str]) -> pa.Table:
-    fs, path = storage.arrow_filesystem(file)
     # Shards are small, so that threads for each of them would cost more than they save.
-    return pq.ParquetFile(path, filesystem=fs).read(list(columns), use_threads=False)
+    return storage.read_table(file, list(columns), threads=False)
 
 
 def digest(value: Any) -> str:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import fsspec
 import pyarrow as pa
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
+from pipelines.io import parquet
 from pipelines.io.addresses import host_of, local_path
 from pipelines.io.stores import copies, lease, web
 from schemas.errors import RunFailed, UserError
@@ -76,8 +77,8 @@ def filesystem(uri: str, hosts: Collection[str] | None = None) -> tuple[fsspec.A
     try:
         # Not `url_to_fs`, which takes a::b.mp4 for a chain of addresses and opens `a`.
         kind = fsspec.get_filesystem_class(scheme)
-        path = str(kind._strip_protocol(uri))
-        return kind(use_listings_cache=False, **kind._get_kwargs_from_urls(uri), **options), path
+        fs = kind(use_listings_cache=False, **kind._get_kwargs_from_urls(uri), **options)
+        return fs, str(kind._strip_protocol(uri))
     except (ValueError, ImportError) as error:
         raise UserError(f"{uri}: addresses of this kind cannot be opened: {error}") from error
 
@@ -117,8 +118,8 @@ def list_folder(folder: str, suffix: str = "") -> list[str]:
     Raises:
         OSError: It cannot be listed.
     """
-    names = (path.rsplit("/", 1)[1] for path in _entries(folder))
-    return sorted(join(folder, name) for name in names if name.endswith(suffix) and TEMPORARY not in name)
+    names = [path.rsplit("/", 1)[1] for path in _entries(folder) if path.endswith(suffix)]
+    return sorted(join(folder, name) for name in names if TEMPORARY not in name)
 
 
 def _entries(folder: str) -> list[str]:
@@ -206,16 +207,22 @@ def read_bytes(uri: str) -> bytes:
             with fs.open(path, "rb") as file:
                 return cast(bytes, file.read())
         except OSError as error:
-            # An object store raises EBUSY if the object was replaced after it was opened.
-            if error.errno != errno.EBUSY or not left:
+            if error.errno != errno.EBUSY or not left:  # EBUSY: an object was replaced after it was opened
                 raise
 
 
-def read_table(uri: str, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file or some of its columns."""
+@contextmanager
+def open_table(uri: str) -> Iterator[parquet.ParquetTable]:
+    """A Parquet file, of which rows are then read; raises what `parquet.opened` does."""
     fs, path = filesystem(uri)
-    with fs.open(path, "rb") as file:
-        return pq.ParquetFile(file).read(columns=columns)
+    with fs.open(path, "rb") as file, parquet.opened(cast(BinaryIO, file), uri) as table:
+        yield table
+
+
+def read_table(uri: str, columns: list[str] | None = None, threads: bool = True) -> pa.Table:
+    """Read a Parquet file, or those of some columns that it has; raises what `parquet.opened` does."""
+    with open_table(uri) as table:
+        return table.read(columns, threads)
 
 
 def read_schema(uri: str) -> pa.Schema:

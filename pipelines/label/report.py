@@ -10,7 +10,6 @@ from typing import Any, Self
 import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipelines.io import json_documents, storage
 from pipelines.io.shards import digest
@@ -187,5 +186,5 @@ def _stage(seconds: float, frames: int) -> dict[str, float]:
 
 
 def _row_count(file: str) -> int:
-    fs, path = storage.arrow_filesystem(file)
-    return pq.read_metadata(path, filesystem=fs).num_rows
+    with storage.open_table(file) as table:
+        return table.metadata.num_rows

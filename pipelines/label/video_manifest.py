@@ -11,12 +11,11 @@ from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from pipelines.io import storage
 from pipelines.io.addresses import require_nameable
+from pipelines.io.parquet import ParquetTable
 from schemas.cameras import Intrinsics
 from schemas.errors import UserError
 from schemas.formats.videos import VideoSource
@@ -32,7 +31,7 @@ _COLUMN_OF_FIELD = {"fov_deg": "fov", "calibrated_wh.0": "width", "calibrated_wh
 # What other programs write where a number is missing.
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
 _DELIMITERS = (",", ";", "\t")
-# Rows, and bytes of a text; a Parquet file of a kilobyte may claim any number of them.
+# Rows, and letters of a text; a Parquet file of a kilobyte may claim any number of them.
 MOST_ROWS, MOST_LETTERS = 50_000_000, 32_768
 # Rows of a Parquet manifest that are Python objects at a time: it may name millions of videos.
 _ROWS_AT_ONCE = 10_000
@@ -53,7 +52,7 @@ def read_manifest(uri: str) -> Iterator[VideoSource]:
             try:
                 yield _video(row, folder)
             except (ValidationError, UserError) as error:
-                raise UserError(f"row {number} ({row.get('uri')}): {_reason(error)}") from error
+                raise UserError(f"row {number} ({str(row.get('uri'))[:200]}): {_reason(error)}") from error
     except OSError as error:
         raise UserError(f"videos={uri}: the manifest cannot be read: {error.strerror or error}") from error
     except UserError as error:
@@ -107,42 +106,28 @@ def _header(text: str) -> tuple[list[str], dict[str, Any]]:
 
 def _parquet_rows(uri: str, data: bytes) -> Iterator[Mapping[str, Any]]:
     try:
-        schema = pq.read_schema(io.BytesIO(data))
-        # A text that many rows share is kept once: it may stand for gigabytes.
-        file = pq.ParquetFile(
-            io.BytesIO(data), read_dictionary=[name for name in schema.names if _normal(name) in _TEXT]
-        )
-        yield from _rows_of(uri, file)
+        yield from _rows_of(uri, ParquetTable(io.BytesIO(data), _ROWS_AT_ONCE * MOST_LETTERS))
     except pa.ArrowException as error:
         raise UserError(f"is not a manifest: {' '.join(str(error).split())}") from error
 
 
-def _rows_of(uri: str, file: pq.ParquetFile) -> Iterator[Mapping[str, Any]]:
-    schema = file.schema_arrow
+def _rows_of(uri: str, table: ParquetTable) -> Iterator[Mapping[str, Any]]:
+    schema = table.schema
     columns = _columns(uri, schema.names)
-    if file.metadata.num_rows > MOST_ROWS:
-        raise UserError(f"claims {file.metadata.num_rows:,} rows; at most {MOST_ROWS:,}: give several manifests")
+    if table.metadata.num_rows > MOST_ROWS:
+        raise UserError(f"claims {table.metadata.num_rows:,} rows; at most {MOST_ROWS:,}: give several manifests")
     for name, place in columns.items():
         held = schema.field(place).type
         held = held.value_type if pa.types.is_dictionary(held) else held
-        is_text = pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_string_view(held)
+        is_text = pa.types.is_string(held) or pa.types.is_large_string(held)
         is_number = pa.types.is_floating(held) or pa.types.is_decimal(held)
         is_whole = pa.types.is_integer(held) and name != "uri"
         if not (is_text or is_whole or pa.types.is_null(held) or (is_number and name not in _TEXT)):
             raise UserError(f"the column {name!r} holds {held}; store it as {'text' if name in _TEXT else 'numbers'}")
-    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[schema.names[place] for place in columns.values()]):
-        values = [_short(name, batch.column(schema.names[place])).to_pylist() for name, place in columns.items()]
-        yield from (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
-
-
-def _short(name: str, column: pa.Array) -> pa.Array:
-    """The column, unless one of its texts is too long for an address."""
-    if isinstance(column, pa.DictionaryArray):
-        lengths = pc.call_function("binary_length", [column.dictionary])
-        longest = pc.call_function("max", [lengths]).as_py() or 0
-        if longest > MOST_LETTERS:
-            raise UserError(f"the column {name!r} holds a text of {longest:,} bytes; at most {MOST_LETTERS:,}")
-    return column
+    for group in range(table.metadata.num_row_groups):
+        for batch in table.batches(group, _ROWS_AT_ONCE, [schema.names[place] for place in columns.values()]):
+            values = [batch.column(schema.names[place]).to_pylist() for place in columns.values()]
+            yield from (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
 
 
 def _columns(uri: str, header: Sequence[str]) -> dict[str, int]:
@@ -208,6 +193,8 @@ def _video(row: Mapping[str, Any], folder: str) -> VideoSource:
 
 def _text(name: str, value: Any) -> str:
     text = "" if value is None else str(value)
+    if len(text) > MOST_LETTERS:
+        raise UserError(f"the column {name!r} holds a text of {len(text):,} letters; at most {MOST_LETTERS:,}")
     # The name of a file may begin or end with spaces; that of a person does not.
     return text if name == "uri" else text.strip()
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.io import storage
+from pipelines.io.parquet import ParquetTable
 from schemas import FORMAT_KEY, VERSION_KEY
 from schemas.errors import UserError
 
@@ -75,14 +75,15 @@ def read_rows(uri: str, columns: Sequence[str], rows: Sequence[int] | None = Non
         uri: The file.
         columns: Which columns. One that the file lacks, because an earlier version wrote it, is None in every row.
         rows: Row numbers, ascending; all rows if not given.
+
+    Raises:
+        UserError: The file is damaged, or a row group would take too much memory.
     """
-    fs, path = storage.filesystem(uri)
-    with fs.open(path, "rb") as opened:
-        file = pq.ParquetFile(opened)
-        lacking = dict.fromkeys(set(columns) - set(file.schema_arrow.names))
+    with storage.open_table(uri) as file:
+        lacking = dict.fromkeys(set(columns) - set(file.schema.names))
         present = [name for name in columns if name not in lacking]
         first = 0
-        for group in range(file.num_row_groups):
+        for group in range(file.metadata.num_row_groups):
             stop = first + file.metadata.row_group(group).num_rows
             requested = range(first, stop) if rows is None else _between(rows, first, stop)
             for row in _group_rows(file, group, first, requested, present):
@@ -91,13 +92,13 @@ def read_rows(uri: str, columns: Sequence[str], rows: Sequence[int] | None = Non
 
 
 def _group_rows(
-    file: pq.ParquetFile, group: int, first: int, requested: Sequence[int], columns: Sequence[str]
+    file: ParquetTable, group: int, first: int, requested: Sequence[int], columns: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
     """Rows of one row group, which starts at row `first` of the file."""
     if not requested:
         return
     # One group per iteration: Arrow keeps the bytes of all the groups that one iteration covers.
-    for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=list(columns)):
+    for batch in file.batches(group, _BATCH_ROWS, columns):
         for row in _between(requested, first, first + len(batch)):
             yield {name: _value(batch.column(name), row - first) for name in columns}
         first += len(batch)

@@ -18,6 +18,7 @@ import torch
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tracks.track_samples import make_track, write_tracks
 
 from pipelines.annotations.images import ImageError, decode_image
 from pipelines.annotations.mpii import read_mpii
@@ -26,6 +27,7 @@ from pipelines.io.npz import read_npz
 from pipelines.io.torch_files import read_checkpoint
 from pipelines.label.video_manifest import read_manifest
 from pipelines.tracks.keypoint_reader import survey
+from pipelines.tracks.read_one_by_one import read_one_by_one
 from pipelines.video import answers
 from pipelines.video.encode import VideoWriter
 from pipelines.video.errors import VideoError
@@ -75,6 +77,10 @@ def table(folder: Path) -> bytes:
     return saved(lambda file: pq.write_table(pa.table({"uri": ["a.mp4", "b.mp4"], "fx": [1.0, 2.0]}), file))
 
 
+def tracks(folder: Path) -> bytes:
+    return Path(write_tracks(folder / "tracks.parquet", [make_track(frames=8)])).read_bytes()
+
+
 READERS: dict[str, tuple[Callable[[Path], bytes], Callable[[Path], Any], tuple[type[Exception], ...]]] = {
     "film.mp4": (lambda folder: film(folder, ".mp4"), probe, (VideoError,)),
     "film.mkv": (lambda folder: film(folder, ".mkv"), probe, (VideoError,)),
@@ -93,7 +99,7 @@ READERS: dict[str, tuple[Callable[[Path], bytes], Callable[[Path], Any], tuple[t
     "heads.mat": (mat, read_mat, (UserError,)),
     "list.parquet": (table, lambda path: list(read_manifest(str(path))), (UserError,)),
     "list.csv": (lambda folder: b"uri,fx\na.mp4,1\n", lambda path: list(read_manifest(str(path))), (UserError,)),
-    "tracks.parquet": (table, lambda path: survey(str(path)), (UserError,)),
+    "tracks.parquet": (tracks, lambda path: list(read_one_by_one(survey(str(path)))), (UserError,)),
     "recipe.yaml": (
         lambda folder: b"a: [1, {b: c}]\n",
         lambda p: load_plain(p.read_bytes()),

@@ -4,6 +4,7 @@ import csv
 import io
 
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -204,8 +205,17 @@ def test_a_parquet_manifest_whose_rows_share_a_huge_text_is_one_line(tmp_path):
     # 4 GB of text, in a file of kilobytes.
     shared = pa.array(["x" * 1_000_000]).dictionary_encode().take(pa.array([0] * 4000))
     pq.write_table(pa.table({"uri": shared}), tmp_path / "list.parquet")
-    with pytest.raises(UserError, match="the column 'uri' holds a text of 1,000,000 bytes; at most 32,768"):
+    with pytest.raises(UserError, match="would take more than 328 MB of memory; split it into smaller files"):
         find_videos(str(tmp_path / "list.parquet"))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_text_that_is_too_long_for_an_address_is_one_line(tmp_path, suffix):
+    table = pa.table({"uri": ["x" * 100_000]})
+    write = pq.write_table if suffix == ".parquet" else pa_csv.write_csv
+    write(table, tmp_path / f"list{suffix}")
+    with pytest.raises(UserError, match=r"row 1 \(x{200}\): the column 'uri' holds a text of 100,000 letters; at most"):
+        find_videos(str(tmp_path / f"list{suffix}"))
 
 
 def test_coefficients_of_other_lens_models_are_refused_unless_they_are_zero(read):

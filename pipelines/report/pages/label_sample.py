@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Bool, Float64, Int64
 
 from pipelines.io import storage
@@ -168,9 +167,9 @@ def _by_hash(folder: str) -> list[str]:
 
 
 def _batches(file: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    fs, path = storage.filesystem(file)
-    with fs.open(path, "rb") as opened, pq.ParquetFile(opened) as parquet:
-        yield from parquet.iter_batches(_ROWS, columns=columns)
+    with storage.open_table(file) as table:
+        for group in range(table.metadata.num_row_groups):
+            yield from table.batches(group, _ROWS, columns)
 
 
 def _count(found: Detections, clips: pa.RecordBatch) -> None:

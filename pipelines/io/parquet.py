@@ -1,0 +1,248 @@
+"""Parquet files that others may have written: what reading one would take is known before it is taken.
+
+A few hundred bytes may stand for gigabytes: of one value that a dictionary repeats, of zeros, of texts that share their
+beginning. The file's footer says how many there are, and is not believed: the headers of the pages are counted, and
+texts stay entries of a dictionary until their lengths are added up.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.io.page_headers import read_header
+from schemas.errors import UserError
+
+# Bytes that one call may decode: a day of one person at 30 frames/s has 1.2 GB.
+MOST_BYTES = 2 * 10**9
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "BYTE_ARRAY": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
+_TEXTS = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+# parquet.thrift: kinds of pages, the places of what their headers say, and an encoding of which the size of what it
+# stands for is not known before it is decoded.
+_DATA, _DICTIONARY, _DATA_2 = 0, 2, 3
+_DELTA_BYTE_ARRAY = 7
+
+
+class ParquetTable:
+    """An open Parquet file of which no call decodes more than `MOST_BYTES`.
+
+    Args:
+        file: It, open for reading; stays open as long as this is used.
+        most_text: Bytes of texts that one call, or one batch, may return.
+
+    Attributes:
+        metadata: What its footer says.
+        schema: Its columns, as they are returned.
+
+    Raises:
+        pa.ArrowInvalid: It is none.
+    """
+
+    def __init__(self, file: BinaryIO, most_text: int = MOST_BYTES) -> None:
+        self._held, self._most_text = _Held(file), most_text
+        with _damage():
+            self.metadata: pq.FileMetaData = pq.read_metadata(self._held)
+        self._leaves = [self.metadata.schema.column(place) for place in range(self.metadata.num_columns)]
+        texts = [leaf.path for leaf in self._leaves if leaf.physical_type == "BYTE_ARRAY"]
+        self._file = pq.ParquetFile(self._held, metadata=self.metadata, read_dictionary=texts)
+        stored = self.metadata.schema.to_arrow_schema()
+        plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+        self.schema: pa.Schema = pa.schema(
+            [field.with_type(plain.get(field.type, field.type)) for field in stored], stored.metadata
+        )
+
+    def read(self, columns: Sequence[str] | None = None, threads: bool = True) -> pa.Table:
+        """Some columns of all rows, as far as there are such columns; all columns if none are given.
+
+        Raises:
+            pa.ArrowInvalid: They would take too much memory, or the file is damaged.
+        """
+        names = self.schema.names if columns is None else list(columns)
+        groups, places = range(self.metadata.num_row_groups), self._places(names)
+        # As the footer has it; each group is then counted before it is decoded.
+        rows = [self.metadata.row_group(group) for group in groups]
+        taken = sum(of.column(place).num_values * self._each(place) for of in rows for place in places)
+        _require(taken)
+        tables = []
+        # One group at a time: Arrow cannot join lists of dictionaries.
+        for group in groups:
+            self._hold(group, names)
+            with _damage():
+                table = self._file.read_row_group(group, names, use_threads=threads)
+            taken += _texts_of(table)
+            _require(taken)
+            tables.append(self._plain(table))
+        return pa.concat_tables(tables) if tables else self._schema_of(names).empty_table()
+
+    def batches(self, group: int, rows: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of a row group, a number of rows at a time.
+
+        Raises:
+            As `read`.
+        """
+        self._hold(group, columns)
+        with _damage():
+            for batch in self._file.iter_batches(rows, row_groups=[group], columns=list(columns)):
+                table = pa.Table.from_batches([batch])
+                _require(_texts_of(table), self._most_text)
+                yield from self._plain(table).to_batches()
+
+    def _plain(self, table: pa.Table) -> pa.Table:
+        """The table with its texts as texts."""
+        return table.cast(self._schema_of(table.column_names))
+
+    def _schema_of(self, names: Sequence[str]) -> pa.Schema:
+        fields = [self.schema.field(name) for name in names if name in self.schema.names]
+        return pa.schema(fields, self.schema.metadata)
+
+    def _places(self, columns: Sequence[str]) -> list[int]:
+        """The places of what Arrow reads of the columns."""
+        return [
+            place
+            for place, leaf in enumerate(self._leaves)
+            if any(leaf.path == name or leaf.path.startswith(f"{name}.") for name in columns)
+        ]
+
+    def _each(self, place: int) -> int:
+        """Bytes of a value of a column: itself, two levels of two bytes, and an offset in each list that it is in."""
+        leaf = self._leaves[place]
+        return (_WIDTHS.get(leaf.physical_type) or leaf.length) + 4 + 4 * leaf.max_repetition_level
+
+    def _hold(self, group: int, columns: Sequence[str]) -> None:
+        """Read what the columns have in a row group, still compressed, and count what it stands for, without texts."""
+        rows = self.metadata.row_group(group)
+        self._held.forget()
+        stored = taken = 0
+        for place in self._places(columns) if rows.num_rows else []:
+            chunk = rows.column(place)
+            stored += chunk.total_compressed_size
+            _require(stored)
+            data = self._held.hold(_start(chunk), chunk.total_compressed_size)
+            taken += self._taken(data, place, chunk.num_values, rows.num_rows)
+            _require(taken)
+
+    def _taken(self, data: bytes, place: int, claimed: int, rows: int) -> int:
+        """Bytes that a column's part in a row group stands for, without those of its texts."""
+        leaf = self._leaves[place]
+        values = entries = at = largest = 0
+        total = 0
+        while at < len(data):
+            header, at = read_header(data, at)
+            size, kind = header.get(2, 0), header.get(1, -1)
+            total, largest = total + size, max(largest, size)
+            at += header.get(3, 0)
+            if kind == _DICTIONARY:
+                entries += header.get(7, {}).get(1, 0)
+            elif kind in (_DATA, _DATA_2):
+                told = header.get(5 if kind == _DATA else 8, {})
+                if told.get(2 if kind == _DATA else 4) == _DELTA_BYTE_ARRAY:
+                    raise pa.ArrowInvalid("has texts as DELTA_BYTE_ARRAY; write it with PyArrow or pandas")
+                values += told.get(1, 0)
+        if values != claimed or values < rows or at != len(data):
+            raise pa.ArrowInvalid(
+                f"is damaged: column {leaf.path} holds {values:,} values, its footer says {claimed:,}"
+            )
+        kept = total if leaf.physical_type == "BYTE_ARRAY" else largest
+        return values * self._each(place) + entries * (self._each(place) + 16) + kept
+
+
+@contextmanager
+def opened(file: BinaryIO, name: str) -> Iterator[ParquetTable]:
+    """The table of an open file; what goes wrong with it is told by its name.
+
+    Raises:
+        UserError: It is none, is damaged, or would take more memory than `MOST_BYTES`.
+    """
+    try:
+        yield ParquetTable(file)
+    except pa.ArrowException as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{name}: cannot be read: {reason}; remove it and write it again") from error
+
+
+class _Held(io.RawIOBase):
+    """A file, of which some stretches are in memory: they are fetched once, counted, and then decoded."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._at = file, 0
+        self._stretches: dict[int, bytes] = {}
+        self._length = file.seek(0, io.SEEK_END)
+
+    def hold(self, start: int, length: int) -> bytes:
+        """Read a stretch and keep it."""
+        if start < 0 or length < 0 or start + length > self._length:
+            raise pa.ArrowInvalid("is damaged: its footer names bytes that it does not have")
+        self._file.seek(start)
+        data = self._stretches[start] = self._file.read(length)
+        return data
+
+    def forget(self) -> None:
+        """Keep nothing any more."""
+        self._stretches.clear()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        size = self._length - self._at if size < 0 else size
+        data = self._stretches.get(self._at, b"")[:size]
+        if len(data) < size:
+            self._file.seek(self._at)
+            data = self._file.read(size)
+        self._at += len(data)
+        return data
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """What PyArrow says of damaged bytes is one kind of error; those of a store have numbers, and stay themselves."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise pa.ArrowInvalid(str(error)) from error
+
+
+def _require(taken: int, most: int = MOST_BYTES) -> None:
+    if taken > most:
+        raise pa.ArrowInvalid(f"would take more than {most / 1e6:,.0f} MB of memory; split it into smaller files")
+
+
+def _start(chunk: pq.ColumnChunkMetaData) -> int:
+    dictionary = chunk.dictionary_page_offset if chunk.has_dictionary_page else None
+    return min(dictionary, chunk.data_page_offset) if dictionary else chunk.data_page_offset
+
+
+def _texts_of(table: pa.Table) -> int:
+    return sum(_text_bytes(chunk) for column in table.columns for chunk in column.chunks)
+
+
+def _text_bytes(array: pa.Array) -> int:
+    """Bytes that an array's texts have once each value has one of its own."""
+    if isinstance(array, pa.DictionaryArray):
+        if array.dictionary.type not in _TEXTS:
+            return 0
+        lengths = pc.call_function("binary_length", [array.dictionary])
+        return pc.call_function("sum", [lengths.cast(pa.int64()).take(array.indices)]).as_py() or 0
+    if isinstance(array, pa.MapArray):
+        return _text_bytes(array.keys) + _text_bytes(array.items)
+    if pa.types.is_struct(array.type):
+        return sum(_text_bytes(child) for child in cast(pa.StructArray, array).flatten())
+    if pa.types.is_nested(array.type):
+        return _text_bytes(cast(pa.ListArray, array).flatten())
+    return 0

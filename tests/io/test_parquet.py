@@ -1,0 +1,131 @@
+"""Parquet files of strangers: what would fill the memory is one line, before any of it is decoded."""
+
+import io
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.io import storage
+from pipelines.io.parquet import ParquetTable
+from schemas.errors import UserError
+
+MOST_PEAK = 100_000_000
+
+
+@pytest.fixture
+def peak():
+    """Asks how many bytes Arrow had taken at most since the test began."""
+    pool = pa.proxy_memory_pool(pa.default_memory_pool())
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    yield pool.max_memory
+    pa.set_memory_pool(before)
+
+
+def shared_text(path: Path) -> None:
+    """4 GB of text in some kilobytes: all rows have the same one."""
+    shared = pa.array(["x" * 1_000_000]).dictionary_encode().take(pa.array([0] * 4000))
+    pq.write_table(pa.table({"video": shared}), path)
+
+
+def zeros(path: Path) -> None:
+    """250 million numbers in some kilobytes."""
+    row = pa.ListArray.from_arrays(pa.array([0, 10_000_000], pa.int32()), pa.array(np.zeros(10_000_000, np.float32)))
+    batch = pa.record_batch({"keypoints": row})
+    with pq.ParquetWriter(path, batch.schema, compression="zstd") as writer:
+        for _ in range(25):
+            writer.write_batch(batch)
+
+
+def lying_footer(path: Path, told: int = 100_000, claimed: int = 50) -> None:
+    """A list of 100,000 numbers, of which the footer says that they are 50."""
+    file = io.BytesIO()
+    row = pa.ListArray.from_arrays(pa.array([0, told], pa.int32()), pa.array(np.zeros(told, np.float32)))
+    pq.write_table(pa.table({"keypoints": row}), file, compression="zstd", write_statistics=False)
+    data = file.getvalue()
+    start = len(data) - 8 - struct.unpack("<I", data[-8:-4])[0]
+    # Numbers as Thrift writes them: seven bits a byte, twice their value. A small one may be as long.
+    honest = bytes([told * 2 & 127 | 128, told * 2 >> 7 & 127 | 128, told * 2 >> 14])
+    lie = bytes([claimed * 2 & 127 | 128, claimed * 2 >> 7 | 128, 0])
+    assert honest in data[start:]
+    path.write_bytes(data[:start] + data[start:].replace(honest, lie))
+
+
+def shared_beginnings(path: Path) -> None:
+    """Texts that are stored as how many letters they share with the one before."""
+    texts = ["x" * 100_000] * 1000
+    encoding = {"video": "DELTA_BYTE_ARRAY"}
+    pq.write_table(pa.table({"video": texts}), path, use_dictionary=False, column_encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (shared_text, "would take more than 2,000 MB of memory; split it into smaller files"),
+        (zeros, "would take more than 2,000 MB of memory; split it into smaller files"),
+        (lying_footer, "is damaged: column keypoints.list.element holds 100,000 values, its footer says 50"),
+        (shared_beginnings, "has texts as DELTA_BYTE_ARRAY; write it with PyArrow or pandas"),
+    ],
+)
+def test_what_would_fill_the_memory_is_one_line(tmp_path, peak, make, reason):
+    path = tmp_path / "part-1.parquet"
+    make(path)
+    assert path.stat().st_size < 1_000_000
+    before = peak()
+    with pytest.raises(UserError, match=f"part-1.parquet: cannot be read: {reason}; remove it and write it again"):
+        storage.read_table(str(path))
+    assert peak() - before < MOST_PEAK
+    with suppress(UserError), storage.open_table(str(path)) as table:  # some may be read in pieces
+        for _ in table.batches(0, 16, table.schema.names):
+            pass
+    assert peak() - before < MOST_PEAK
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({}, {"compression": "zstd"}, {"compression": "none", "write_page_checksum": True}),
+        *({"use_dictionary": False}, {"data_page_version": "2.0"}, {"data_page_size": 64}, {"row_group_size": 2}),
+    ],
+)
+def test_every_type_comes_back_as_it_was_written(tmp_path, options):
+    texts = pa.array(["a", None, "ä", ""])
+    table = pa.table(
+        {
+            "text": texts,
+            "large": texts.cast(pa.large_string()),
+            "same": texts.dictionary_encode(),
+            "bytes": texts.cast(pa.binary()),
+            "lists": pa.array([["a", None], [], None, ["b"]]),
+            "structs": pa.array([{"p": "q", "l": ["m"]}, None, {"p": None, "l": None}, {"p": "r", "l": []}]),
+            "maps": pa.array([[("k", "v")], [], None, [("k", None)]], pa.map_(pa.string(), pa.string())),
+            "deep": pa.array([[[1.0], []], [], None, [[None]]], pa.list_(pa.list_(pa.float64()))),
+            "true": [True, False, None, True],
+            "whole": pa.array([1, 2, None, 2**40]),
+            "nothing": pa.nulls(4),
+            "with.dot": texts,
+        }
+    ).replace_schema_metadata({b"k": b"v"})
+    pq.write_table(table, tmp_path / "t.parquet", **options)
+    read = storage.read_table(str(tmp_path / "t.parquet"))
+    assert read.equals(table)
+    assert read.schema.metadata == {b"k": b"v"}
+    assert storage.read_table(str(tmp_path / "t.parquet"), ["with.dot", "lists", "no"]).to_pydict() == {
+        "with.dot": texts.to_pylist(),
+        "lists": table["lists"].to_pylist(),
+    }
+    with (tmp_path / "t.parquet").open("rb") as file:
+        opened = ParquetTable(file)
+        groups = range(opened.metadata.num_row_groups)
+        batches = [batch for group in groups for batch in opened.batches(group, 3, ["deep", "text"])]
+    assert pa.Table.from_batches(batches).to_pydict() == table.select(["deep", "text"]).to_pydict()
+
+
+def test_texts_without_a_length_come_as_texts(tmp_path):
+    pq.write_table(pa.table({"a": pa.array(["x", None], pa.string_view())}), tmp_path / "t.parquet")
+    assert storage.read_table(str(tmp_path / "t.parquet"))["a"].to_pylist() == ["x", None]
