@@ -18,10 +18,9 @@ test: setup
 	@$(MAKE) --no-print-directory -j 2 tests lint
 
 # Tests without Ray in two processes, then those with Ray one after another: each of them fills two cores, and several
-# at once run into their time limits.
+# at once run into their time limits. Those with Ray run even if others failed, so that one run names all that fails.
 tests: setup
-	$(TESTS) -n 2 -m 'not ray and not slow'
-	$(TESTS) -n 0 -m 'ray and not slow'
+	@$(TESTS) -n 2 -m 'not ray and not slow'; plain=$$?; $(TESTS) -n 0 -m 'ray and not slow' && exit $$plain
 
 # What needs no Ray, but for some tests of several seconds each.
 test-fast: setup
