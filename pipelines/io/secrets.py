@@ -4,9 +4,12 @@ import os
 import re
 from urllib.parse import quote, unquote
 
+# What a scheme may follow without a space, and the scheme. The search begins only where a word begins, and never turns
+# back: begun at each letter, it would take seconds for a page whose pictures are megabytes of base64.
+_SCHEME = r"(?<![\w+.-])((?>(?:(?![a-zA-Z])[\w+.-])*))([a-zA-Z](?>[\w+.-]*)"
 # An address, as far as it may go in prose, JSON or HTML; and one that is part of another, percent-encoded.
-_ADDRESS = re.compile(r"[a-zA-Z][\w+.-]*://[^\s'\"<>\\]+")
-_ENCODED = re.compile(r"(?i)[a-z][\w+.-]*%3a%2f%2f[^\s'\"<>\\&]+")
+_ADDRESS = re.compile(_SCHEME + r"://[^\s'\"<>\\]+)")
+_ENCODED = re.compile(_SCHEME + r"(?i:%3a%2f%2f)[^\s'\"<>\\&]+)")
 _PORT = re.compile(r"[^:]*(:\d*)?|\[[^]]*\](:\d*)?")
 # A part of a query, which in HTML begins with `&amp;`.
 _QUERY = re.compile(r"(?<=[?&;])(?!amp;)(?:([\w.~%-]+)=)?([^&;=\s'\")\]},#\\]+)")
@@ -31,8 +34,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 def redact(text: str) -> str:
     """The text with the secrets of all addresses in it replaced."""
     if "://" in text:
-        text = _SIGNED.sub(rf"\g<1>{HIDDEN}", _ADDRESS.sub(lambda found: _redacted(found[0]), text))
-    return _ENCODED.sub(lambda found: _redacted_encoded(found[0]), text) if "%" in text else text
+        text = _SIGNED.sub(rf"\g<1>{HIDDEN}", _ADDRESS.sub(lambda found: found[1] + _redacted(found[2]), text))
+    return _ENCODED.sub(lambda found: found[1] + _redacted_encoded(found[2]), text) if "%" in text else text
 
 
 def _redacted(address: str) -> str:

@@ -204,7 +204,7 @@ def _fit(
     keypoints = torch.from_numpy(track.keypoints[:, columns])
     weights = torch.from_numpy((track.scores[:, columns] > 0).astype(np.float32))
     slopes = rays.slopes(keypoints, track.width, track.height, track.intrinsics)
-    observed = refinement.Observed(slopes, weights, mapped, torch.from_numpy(times))
+    observed = refinement.Observed(slopes, weights, mapped, torch.tensor(times))
     if lifter.refine:
         positions, root = refinement.refine(positions, body, observed)
         return positions, root[:, None], "fitted"

@@ -16,7 +16,7 @@ from pipelines.lift.lift_units import LiftUnits, export_videos
 from pipelines.lift.lifting import LoadedLifter
 from pipelines.lift.plan import Unit
 from pipelines.ray_cluster import prometheus, session
-from pipelines.ray_cluster.pools import Capacity, Pool, fill_cluster, map_stage, rows_or_failure
+from pipelines.ray_cluster.pools import Capacity, Pool, fill_cluster, map_stage, require_no_failure, rows_or_failure
 from schemas.configs.lift import LiftWorkersConfig
 
 # Larger than the rows that a unit leaves for the driver.
@@ -47,6 +47,10 @@ def run_lifting(
     Raises:
         RunFailed: The output cannot be written.
     """
+    if len(units) == 1 and not workers.gpus_per_lifter:
+        # A process would take longer to start than this one takes to lift a unit.
+        yield from _lift_here(units[0], lifter, folder, settings, workers)
+        return
     session.connect()
     pool = size_pool(workers, Capacity.of_cluster(), len(units))
     # Sent once to each machine, as the others may not see this one's files.
@@ -70,6 +74,17 @@ def run_lifting(
     for row in rows_or_failure(lifted, pool):
         prometheus.count_track(row)
         yield row
+
+
+def _lift_here(
+    unit: Unit, lifter: LoadedLifter, folder: str, settings: Mapping[str, Any], workers: LiftWorkersConfig
+) -> Iterator[dict[str, Any]]:
+    lift = LiftUnits(lambda: lifter, folder, settings, workers.cpus_per_lifter, "cpu")
+    for table in lift(pa.table({"unit": [unit.to_json()]})):
+        for row in table.to_pylist():
+            require_no_failure(row)
+            prometheus.count_track(row)
+            yield row
 
 
 def run_exports(videos: Sequence[VideoTracks], output: str, settings: ExportSettings) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ within one of Ray's own, without its type.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,8 +149,18 @@ def rows_or_failure(rows: Dataset, *pools: Pool) -> Iterator[dict[str, Any]]:
         for row in rows.iter_rows():
             # All pools have processes; that they cannot grow is nothing to be told of.
             watch.set()
-            if row.get("user_error"):
-                raise UserError(row["user_error"])
-            if row.get("run_failed"):
-                raise RunFailed(row["run_failed"])
+            require_no_failure(row)
             yield row
+
+
+def require_no_failure(row: Mapping[str, Any]) -> None:
+    """Refuse a row that carries a failure which ends the job.
+
+    Raises:
+        UserError: The row's `user_error`.
+        RunFailed: The row's `run_failed`.
+    """
+    if row.get("user_error"):
+        raise UserError(row["user_error"])
+    if row.get("run_failed"):
+        raise RunFailed(row["run_failed"])

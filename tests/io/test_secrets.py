@@ -43,3 +43,8 @@ def test_a_secret_is_replaced_and_nothing_else(text, shown):
 )
 def test_what_is_no_secret_stays(text):
     assert redact(text) == text
+
+
+def test_a_page_with_megabytes_of_base64_is_redacted():
+    picture = "Ab0+" * 2_000_000
+    assert redact(f"https://h/a?sig={KEY} 100% {picture}") == f"https://h/a?sig=… 100% {picture}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+import ray
 from evaluate.lifter_samples import write_lifter
 from tracks.track_samples import write_tracks
 from train.training_samples import person
@@ -51,6 +52,12 @@ def command(tmp_path, monkeypatch):
     write_tracks(tmp_path / "tracks" / "bucket-1.parquet", [person("d", 60)])
     # A process is seconds of starting and milliseconds of lifting.
     return ["model=best.pt", "tracks=tracks", "output=poses", "workers.lifters=1"]
+
+
+def test_a_file_of_tracks_is_lifted_without_ray(command, tmp_path, capfd):
+    code, out, err = raylift(capfd, *command, "tracks=tracks/bucket-1.parquet")
+    assert (code, rows(tmp_path / "poses")[0]["frames"]) == (0, 60), out + err
+    assert not ray.is_initialized()
 
 
 @pytest.mark.ray
