@@ -8,13 +8,17 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("align"))
 
+from collections.abc import Iterator
 from typing import Any
 
 from jobs.command_line.progress import stage_bars
 from jobs.command_line.terminal import Terminal, files_in
 from pipelines.align import run
+from pipelines.align.features import corpus_files
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.datasets import FileSet, TrackSet
+from pipelines.tracks.keypoint_reader import digest
 from schemas.configs.align import AlignConfig
 
 _SHOWN = 12
@@ -28,12 +32,27 @@ def main(config: AlignConfig) -> int:
         Terminal().print(f"align: nothing to do: {config.output} holds this alignment")
         return _shown(work.report)
     with storage.sole_writer(config.output), runs.record("align", config) as record:
+        record.log_read(*read_sets(job))
         with stage_bars(transient=True) as on_progress:
             report = run.execute(job, work, on_progress)
         record.log_json(report, "report.json")
         if job.features.sha256 is not None:
             record.log_tags({"raylift.model_sha256": job.features.sha256})
     return _shown(report)
+
+
+def read_sets(job: run.Job) -> Iterator[TrackSet | FileSet]:
+    """What the alignment reads: tracks or lifted tracks, and embeddings that are searched."""
+    config, recordings = job.config, job.recordings
+    if config.poses is None:
+        yield TrackSet("aligning", config.tracks, recordings.tracks)
+    else:
+        files = recordings.files
+        counts = {"tracks": len(recordings.ids), "files": len(files)}
+        yield FileSet("aligning", config.poses, "poses", digest(files), counts)
+    if config.corpus is not None:
+        files = corpus_files(config.corpus)
+        yield FileSet("searching", config.corpus, "embeddings", digest(files), {"files": len(files)})
 
 
 def _shown(report: dict[str, Any]) -> int:

@@ -28,7 +28,7 @@ def main(config: CurateConfig) -> int:
         show(work.report)
         return 0 if work.report["tracks_kept"] else 1
     with storage.sole_writer(config.output), runs.record("curate", config) as record:
-        record.log_tracks(TrackSet("curating", config.tracks, job.tracks))
+        record.log_read(TrackSet("curating", config.tracks, job.tracks))
         with stage_bars(transient=True) as on_progress:
             report = run.execute(job, work, on_progress)
         record.log_report(report)

@@ -15,6 +15,7 @@ from jobs.command_line.terminal import Terminal, files_in
 from pipelines.embed import run
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.datasets import TrackSet
 from schemas.configs.embed import EmbedConfig
 
 
@@ -26,6 +27,7 @@ def main(config: EmbedConfig) -> int:
         Terminal().print(f"embed: nothing to do: {config.output} holds all {sum(job.files.values()):,} tracks")
         return 0
     with storage.sole_writer(config.output), runs.record("embed", config) as record:
+        record.log_read(TrackSet("embedding", config.tracks, job.tracks))
         with stage_bars(transient=True) as on_progress:
             report = run.execute(job, work, on_progress)
         record.log_report(report)

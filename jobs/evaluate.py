@@ -53,7 +53,7 @@ def main(config: EvaluateConfig) -> int:
     job = run.prepare(config)
     with storage.sole_writer(job.output), runs.record("evaluate", job.config) as record:
         track_set = TrackSet("testing", job.config.data, job.tracks)
-        record.log_tracks(track_set)
+        record.log_read(track_set)
         with progress_bar(job.tracks) as watch:
             report = run.execute(job, watch)
         log(record, report, ModelFile.of(job.config.model, job.sha256, job.card), track_set)

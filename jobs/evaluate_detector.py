@@ -16,9 +16,11 @@ from rich.console import Console
 
 from jobs.command_line.progress import stage_bars
 from jobs.command_line.terminal import Terminal
+from pipelines.annotations.people.source import digest_of
 from pipelines.evaluate_detector import run
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.datasets import FileSet
 from schemas.configs.evaluate_detector import EvaluateDetectorConfig
 
 BOXES = {"truth": "annotated boxes", "detected": "people found by the detector itself"}
@@ -33,6 +35,7 @@ def main(config: EvaluateDetectorConfig) -> int:
     with storage.sole_writer(config.output):
         work = run.survey(job)
         with runs.record("evaluate_detector", config) as record, stage_bars() as on_progress:
+            record.log_read(people_set(job))
             report = run.execute(job, work, on_progress)
             record.log_metrics(report["metrics"] | {"run": report["run"], "images_failed": report["images_failed"]})
             record.log_tags(
@@ -44,6 +47,16 @@ def main(config: EvaluateDetectorConfig) -> int:
             record.log_json(report, "metrics.json")
     show(report)
     return int(config.max_failed is not None and report["images_failed"] > config.max_failed)
+
+
+def people_set(job: run.Job) -> FileSet:
+    """The annotated people that the detector is scored on."""
+    config, plan = job.config, job.plan
+    # A file is found by its own hash, unless only some of its images are looked at.
+    is_whole, sha256 = len(plan.image_ids) == len(plan.truth.images), plan.truth.sha256[:32]
+    digest = sha256 if is_whole else digest_of(sha256, plan.image_ids)
+    counts = {"images": len(plan.image_ids), "people": len(plan.truth), "joints": len(plan.joints)}
+    return FileSet("testing", (config.annotations, config.images), "people", digest, counts)
 
 
 def show(report: Mapping[str, Any]) -> None:

@@ -17,7 +17,9 @@ from jobs.command_line.terminal import Terminal
 from pipelines.fit_noise import run
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.datasets import TrackSet
 from pipelines.synthetic.studio import MANIFEST
+from pipelines.tracks.keypoint_reader import survey
 from schemas.configs.fit_noise import FitNoiseConfig
 from schemas.configs.import_poses import ImportPosesConfig
 from schemas.configs.label import LabelConfig
@@ -34,6 +36,8 @@ def main(config: FitNoiseConfig) -> int:
         return code
     tracks = config.tracks if config.tracks is not None else storage.join(config.output, "poses", "tracks")
     with storage.sole_writer(config.output), runs.record("fit_noise", config) as record:
+        for address in filter(None, (tracks, config.motion)):
+            record.log_read(TrackSet("measuring", address, survey(address)))
         report = run.fit(tracks, config.motion, config.output)
         record.log_json(report, "report.json")
     show(report, config)

@@ -17,6 +17,7 @@ from pipelines import registry
 from pipelines.import_poses import run
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.datasets import FileSet, addresses_of
 from schemas.configs.import_poses import ImportPosesConfig
 
 
@@ -39,6 +40,8 @@ def import_all(name: str, config: run.ImportConfig, table: Mapping[str, str]) ->
         Terminal().print(f"{name}: nothing to do: {config.output} holds all tracks of this source")
         return 0
     with storage.sole_writer(config.output), runs.record(name, config) as record:
+        counts = {"source": config.source.name, "files": job.files}
+        record.log_read(FileSet("importing", addresses_of(config.source.options), "files", job.digest, counts))
         with stage_bars(transient=True) as on_progress:
             report = run.execute(job, work, on_progress)
         record.log_report(report)

@@ -35,7 +35,7 @@ def main(config: LabelConfig) -> int:
         from pipelines.report.pages.label_page import label_page
 
         with runs.record("label", config) as record:
-            record.log_videos(VideoSet("labeling", config.videos, job.sources))
+            record.log_read(VideoSet("labeling", config.videos, job.sources))
             with stage_bars() as on_progress:
                 report = run.execute(job, work, on_progress)
             record.log_metrics({name: v for name, v in report.items() if name != "format"})

@@ -38,9 +38,9 @@ def main(config: LiftConfig) -> int:
             Terminal().print(f"lift: nothing to do: all {len(work.tracks)} tracks are lifted in {config.output}")
             return 0
         with runs.record("lift", config) as record, stage_bars() as on_progress:
-            record.log_tracks(TrackSet("lifting", job.tracks_from, job.tracks or ()))
+            record.log_read(TrackSet("lifting", job.tracks_from, job.tracks or ()))
             if job.labeling:
-                record.log_videos(VideoSet("lifting", config.video, job.labeling.sources))
+                record.log_read(VideoSet("lifting", config.video, job.labeling.sources))
             report = run.execute(job, work, on_progress, partial(log_page, record))
             record.log_metrics({name: value for name, value in report.items() if name not in NO_METRICS})
             record.log_tags(

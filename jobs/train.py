@@ -52,8 +52,7 @@ def main(config: TrainConfig) -> int:
                     f"{job.plan.short_tracks} tracks are shorter than the {job.plan.shape.window.inputs} frames that "
                     "the lifter reads: their first and last frames are repeated"
                 )
-            for track_set in track_sets(job.config, job.plan):
-                record.log_tracks(track_set)
+            record.log_read(*track_sets(job.config, job.plan))
             if work.finished_epochs:
                 display.say(
                     f"optimization.epochs: grew from {work.finished_epochs} to {config.optimization.epochs}; the "

@@ -35,8 +35,7 @@ def main(config: TrainAlignerConfig) -> int:
             return 0
         _ = job.plan
         with runs.record("train_aligner", config, work.run_id) as record, training_bars() as bars:
-            for track_set in track_sets(job):
-                record.log_tracks(track_set)
+            record.log_read(*track_sets(job))
             report = run.execute(job, record.run_id, Display(bars, config.optimization.epochs, record))
             record.log_tags({"raylift.data": job.manifest.data})
             record.log_json(report, "report.json")

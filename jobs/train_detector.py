@@ -9,18 +9,22 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("train_detector"))
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.progress import Progress
 
 from jobs.command_line.terminal import Terminal, files_in
 from jobs.command_line.training_display import TrainingDisplay, training_bars
+from pipelines.annotations.people.source import Part, digest_of
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.datasets import Context, FileSet, addresses_of
 from pipelines.ray_cluster import prometheus
 from pipelines.train_detector import run
 from pipelines.training.reports import EpochReport
 from schemas.configs.train_detector import TrainDetectorConfig
+from schemas.job_config import PluginConfig
 
 # The labels of scores, in the order in which they are shown.
 SCORES = {"ap": "AP", "ap_50": "AP50", "ap_75": "AP75", "pckh": "PCKh@0.5", "mean_oks": "OKS"}
@@ -36,6 +40,7 @@ def main(config: TrainDetectorConfig) -> int:
             Terminal().print(f"train_detector: nothing to do: {config.output} holds the finished training")
             return 0
         with runs.record("train_detector", config, work.run_id) as record, training_bars() as bars:
+            record.log_read(*people_sets(job))
             display = Display(bars, config.optimization.epochs, record)
             if plan.fresh_head and plan.start is not None:
                 display.say(
@@ -48,6 +53,20 @@ def main(config: TrainDetectorConfig) -> int:
             record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
     show(report)
     return 0
+
+
+def people_sets(job: run.TrainDetectorJob) -> Iterator[FileSet]:
+    """The annotated people that the training reads, and what for."""
+    config, plan = job.config, job.plan
+    parts: dict[Context, tuple[PluginConfig | None, Sequence[Part]]] = {
+        "training": (config.data, plan.training),
+        "validation": (config.validation, plan.validation),
+    }
+    for context, (source, of_source) in parts.items():
+        if source is not None:
+            counts = {"images": sum(part.images for part in of_source), "layout": plan.layout.name}
+            digest = digest_of([part.digest for part in of_source])
+            yield FileSet(context, addresses_of(source.options), "people", digest, counts)
 
 
 class Display(TrainingDisplay):

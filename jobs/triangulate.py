@@ -28,7 +28,7 @@ def main(config: TriangulateConfig) -> int:
         return 0
     with storage.sole_writer(config.output), runs.record("triangulate", config) as record:
         tracks = [track for session in job.sessions for of_view in session.tracks.values() for track in of_view]
-        record.log_tracks(TrackSet("triangulating", config.tracks, tracks))
+        record.log_read(TrackSet("triangulating", config.tracks, tracks))
         with stage_bars(transient=True) as on_progress:
             report = run.execute(job, work, on_progress)
         record.log_report(report)

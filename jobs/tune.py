@@ -60,8 +60,7 @@ def main(config: TuneConfig) -> int:
         tracking_server.connect()  # before Ray starts, because an unreachable server is reported in less time
         capacity = trial_capacity(config, job.trials)
         with runs.record("tune", config, work.run_id) as record, display(job, work) as listener:
-            for track_set in track_sets(config, job.plan) if job.plan else ():
-                record.log_tracks(track_set)
+            record.log_read(*(track_sets(config, job.plan) if job.plan else ()))
             report = run.execute(job, capacity, record, listener)
             keep_page(partial(search_page, report), config.output, "search.html", record)
             log_search(record, config, report)

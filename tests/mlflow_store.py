@@ -5,6 +5,7 @@ MLflow creates the tables of a new database by all migrations since its first re
 
 import contextlib
 import importlib.metadata
+import json
 import os
 import shutil
 import sqlite3
@@ -33,6 +34,18 @@ def own_artifacts(run_id):
 
     found = [artifact.path for artifact in mlflow.MlflowClient().list_artifacts(run_id)]
     return [name for name in found if name not in ("environment.json", "recipe.yaml", "uncommitted.diff")]
+
+
+def datasets_of(job):
+    """What the newest run of a job has read: {(context, kind of source, name): profile}."""
+    import mlflow
+
+    of_job = {"filter_string": f"tags.`raylift.job` = '{job}'", "order_by": ["attributes.start_time DESC"]}
+    run = mlflow.search_runs(search_all_experiments=True, output_format="list", max_results=1, **of_job)[0]
+    return {
+        (each.tags[0].value, each.dataset.source_type, each.dataset.name): json.loads(each.dataset.profile)
+        for each in mlflow.get_run(run.info.run_id).inputs.dataset_inputs
+    }
 
 
 def _template() -> Path:

@@ -7,7 +7,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from pipelines.aligners.base import AlignerNetwork
@@ -18,7 +18,7 @@ from pipelines.io import json_documents, storage
 from pipelines.io.manifest import REPORT
 from pipelines.mlflow_runs import model_uris
 from pipelines.tracks import keypoint_reader
-from pipelines.tracks.keypoint_reader import by_file
+from pipelines.tracks.keypoint_reader import TrackInfo, by_file
 from pipelines.tracks.normalised import LIMBS
 from schemas.configs.embed import EmbedConfig
 from schemas.job_config import listed
@@ -34,17 +34,22 @@ class Job:
 
     Attributes:
         config: Its config, with absolute addresses.
-        files: The files of tracks, with the number of tracks in each.
+        tracks: All tracks.
         network: The aligner.
         name: Its name: "models:/squats/3" for a registered one.
         sha256: Hash of the aligner's file.
     """
 
     config: EmbedConfig
-    files: dict[str, int]
+    tracks: Sequence[TrackInfo]
     network: AlignerNetwork
     name: str
     sha256: str
+
+    @cached_property
+    def files(self) -> dict[str, int]:
+        """The files of tracks, with the number of tracks in each."""
+        return {file: len(of) for file, of in by_file(self.tracks).items()}
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ def prepare(config: EmbedConfig) -> Job:
     joint_indices(layout(tracks[0].layout), LIMBS)
     fetched = model_uris.fetch(config.aligner, "aligner")
     network, _, sha256 = load_aligner(fetched.file, config.trust, fetched.sha256)
-    return Job(config, {file: len(of) for file, of in by_file(tracks).items()}, network, fetched.name, sha256)
+    return Job(config, tracks, network, fetched.name, sha256)
 
 
 def survey(job: Job) -> Work:

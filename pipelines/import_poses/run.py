@@ -66,6 +66,8 @@ class Job:
         source: The source of the poses.
         settings: What the tracks depend on; an output never mixes two of them.
         check: Whether poses that people cannot have are refused.
+        files: Number of the source's files.
+        digest: Identifies their content.
     """
 
     config: ImportConfig
@@ -73,6 +75,8 @@ class Job:
     source: PoseSource
     settings: Mapping[str, Any]
     check: bool
+    files: int
+    digest: str
 
     @property
     def tracks(self) -> str:
@@ -110,9 +114,13 @@ def prepare(config: ImportConfig, table: Mapping[str, str] = registry.POSE_SOURC
     with options_of("source"):
         options = plugin.Config(**config.source.options)
         source: PoseSource = plugin(options)
-    settings = _settings(config.source.name, options, source, table)
+    inputs = source.inputs()
+    contents = {option: _contents(option, uris) for option, uris in inputs.items()}
+    settings = _settings(config.source.name, options, contents, table)
     # A source from elsewhere may lack the option.
-    return Job(config, storage.absolute(config.output), source, settings, getattr(options, "check", True))
+    check = getattr(options, "check", True)
+    files, content = sum(map(len, inputs.values())), hashlib.sha256(repr(sorted(contents.items())).encode())
+    return Job(config, storage.absolute(config.output), source, settings, check, files, content.hexdigest()[:32])
 
 
 def survey(job: Job) -> Work:
@@ -215,10 +223,9 @@ def _whole_parts(job: Job, track: KeypointTrack) -> Iterator[KeypointTrack]:
         )
 
 
-def _settings(name: str, options: JobConfig, source: PoseSource, table: Mapping[str, str]) -> Settings:
+def _settings(name: str, options: JobConfig, contents: Mapping[str, str], table: Mapping[str, str]) -> Settings:
     """What the tracks depend on: not where the source's files lie, but what they hold."""
-    contents = {option: _contents(option, uris) for option, uris in source.inputs().items()}
-    values = options.model_dump(mode="json", exclude={"check"}) | contents
+    values = {**options.model_dump(mode="json", exclude={"check"}), **contents}
     named = {"source": name} | {f"source.{option}": value for option, value in values.items()}
     return Settings(named, registry.options_if_absent(table, name, "source"))
 

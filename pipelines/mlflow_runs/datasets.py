@@ -1,11 +1,12 @@
-"""Sets of tracks and videos as MLflow's datasets: what a run has read, in the column that its page has for it."""
+"""Tracks, videos and other files as MLflow's datasets: what a run has read, in the column that its page has for it."""
 
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipelines.io.secrets import redact
 from pipelines.mlflow_runs.lazy import mlflow
@@ -16,7 +17,11 @@ from schemas.job_config import listed
 if TYPE_CHECKING:
     from mlflow.entities import Dataset
 
-Context = Literal["training", "unlabeled", "validation", "testing", "lifting", "labeling", "curating", "triangulating"]
+Learning = Literal["training", "unlabeled", "validation", "testing"]
+Making = Literal["labeling", "importing", "lifting", "curating", "triangulating", "embedding", "aligning"]
+Context = Learning | Making | Literal["searching", "measuring"]
+# What files hold that are neither tracks nor videos: annotated people, poses of lift, embeddings, or another program's.
+FileKind = Literal["people", "poses", "embeddings", "files"]
 # What MLflow calls the kind of a dataset's source.
 TRACKS_SOURCE, VIDEOS_SOURCE = "raylift", "raylift.videos"
 # MLflow keeps at most this many characters of a dataset's source.
@@ -38,14 +43,18 @@ class TrackSet:
     context: Context
     source: str | Sequence[str] | None
     tracks: Sequence[TrackInfo]
-    source_type = TRACKS_SOURCE
+    source_type: ClassVar[str] = TRACKS_SOURCE
+
+    def __len__(self) -> int:
+        """Number of tracks."""
+        return len(self.tracks)
 
     @property
     def schema(self) -> dict[str, Any]:
         """The kinds of its columns that differ between sets."""
         return {"layouts": sorted({track.layout for track in self.tracks})}
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Identifies the tracks: the files that they are in, and which of their rows they are."""
         files = {track.file for track in self.tracks}
@@ -86,7 +95,11 @@ class VideoSet:
     context: Context
     source: str | Sequence[str] | None
     videos: Sequence[VideoSource]
-    source_type = VIDEOS_SOURCE
+    source_type: ClassVar[str] = VIDEOS_SOURCE
+
+    def __len__(self) -> int:
+        """Number of videos."""
+        return len(self.videos)
 
     @property
     def people(self) -> str:
@@ -115,19 +128,62 @@ class VideoSet:
         }
 
 
-def log(run_id: str, read: TrackSet | VideoSet) -> None:
-    """Note in a run what it has read.
+@dataclass(frozen=True)
+class FileSet:
+    """Files that are neither tracks nor videos.
+
+    Attributes:
+        context: What a run did with them.
+        source: Where they are: files or folders (any URI).
+        kind: What they hold.
+        digest: Identifies their content.
+        counts: What is in them, in numbers and names; may be empty.
+    """
+
+    context: Context
+    source: str | Sequence[str] | None
+    kind: FileKind
+    digest: str
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    people: ClassVar[str] = ""
+    schema: ClassVar[Mapping[str, Any]] = {}
+
+    def __len__(self) -> int:
+        """Number of addresses."""
+        return len(listed(self.source))
+
+    @property
+    def source_type(self) -> str:
+        """What MLflow calls the kind of its source."""
+        return f"raylift.{self.kind}"
+
+    def profile(self) -> dict[str, Any]:
+        """What is in the set, in numbers and names."""
+        return dict(self.counts)
+
+
+ReadSet = TrackSet | VideoSet | FileSet
+
+
+def addresses_of(options: Mapping[str, Any]) -> list[str]:
+    """The addresses among the options of a plug-in: they are absolute, unlike its words and units."""
+    given = (value for value in options.values() if isinstance(value, str | list | tuple))
+    return [uri for value in given for uri in listed(value) if "/" in str(uri)]
+
+
+def log(run_id: str, reads: Sequence[ReadSet]) -> None:
+    """Note in a run what it has read, in one request.
 
     Raises:
         mlflow.MlflowException: The store cannot be used.
     """
     from mlflow.entities import DatasetInput, InputTag  # here: importing MLflow takes a second
 
-    tag = InputTag("mlflow.data.context", read.context)
-    mlflow.MlflowClient().log_inputs(run_id, [DatasetInput(entity(read), [tag])])
+    inputs = [DatasetInput(entity(read), [InputTag("mlflow.data.context", read.context)]) for read in reads]
+    mlflow.MlflowClient().log_inputs(run_id, inputs)
 
 
-def entity(read: TrackSet | VideoSet) -> "Dataset":
+def entity(read: ReadSet) -> "Dataset":
     """What MLflow calls a dataset; its name and digest are what scores over it are found by."""
     from mlflow.entities import Dataset
 
@@ -138,7 +194,7 @@ def entity(read: TrackSet | VideoSet) -> "Dataset":
         digest=read.digest,
         source_type=read.source_type,
         source=source,
-        schema=json.dumps(read.schema),
+        schema=json.dumps(dict(read.schema)),
         profile=json.dumps(read.profile()),
     )
 

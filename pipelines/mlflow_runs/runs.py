@@ -46,12 +46,14 @@ class Run:
 
     Attributes:
         logged_step: The last step that an earlier part of the run has logged.
+        reads: What it has read so far, as far as this part of it knows.
     """
 
     def __init__(self, run_id: str = "", queue: RetryQueue | None = None, experiment_id: str = "") -> None:
         self.run_id, self.experiment_id = run_id, experiment_id
         self.queue = queue or RetryQueue()
         self.logged_step = 0
+        self.reads: list[datasets.ReadSet] = []
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log every number of nested metrics under its path, unless an earlier part of the run has done so.
@@ -104,15 +106,12 @@ class Run:
         shown = redact(text)
         self.send(lambda run_id: _set_tag(_DESCRIPTION, descriptions.with_addresses(shown, run_id), run_id))
 
-    def log_tracks(self, track_set: datasets.TrackSet) -> None:
-        """Note which tracks the run reads, as a dataset of MLflow's."""
-        if track_set.tracks:
-            self.send(lambda run_id: datasets.log(run_id, track_set))
-
-    def log_videos(self, video_set: datasets.VideoSet) -> None:
-        """Note which videos the run reads, as a dataset of MLflow's."""
-        if video_set.videos:
-            self.send(lambda run_id: datasets.log(run_id, video_set))
+    def log_read(self, *reads: datasets.ReadSet) -> None:
+        """Note what the run reads, as datasets of MLflow's; sets that hold nothing are left out."""
+        held = [read for read in reads if read]
+        self.reads += held
+        if held:
+            self.send(lambda run_id: datasets.log(run_id, held))
 
     def log_json(self, value: Mapping[str, Any], name: str) -> None:
         """Keep a document as an artifact."""

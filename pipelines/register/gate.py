@@ -140,7 +140,7 @@ def _score(
     labeled = report["average"] is not None
     metrics = runs.by_path({"test" if labeled else "unlabeled": _metrics(report)})
     track_set = TrackSet("testing", report["data"]["uri"], tracks)
-    record.log_tracks(track_set)
+    record.log_read(track_set)
     file = kind.file(contender.name, contender.sha256, contender.card)
     record.log_scores(file, [Scores(metrics, track_set)])
     record.log_json(report, f"{role}.json")

@@ -6,6 +6,7 @@ import mlflow
 import numpy as np
 import pytest
 from evaluate_detector.annotated_samples import DETECTOR, coco_set, mpii_set
+from mlflow_store import datasets_of
 
 from jobs.command_line.main import run_job
 
@@ -49,6 +50,8 @@ def test_the_perfect_detector_scores_1(embedded_ray, tmp_path, capfd):
     [logged] = mlflow.search_runs(experiment_names=["raylift"], output_format="list")
     assert logged.data.metrics["ap"] == pytest.approx(1)
     assert logged.data.params["detector.name"] == "painted_joints:PaintedJoints"
+    annotated = {("testing", "raylift.people", "people.json, images"): {"images": 6, "people": 9, "joints": 17}}
+    assert datasets_of("evaluate_detector") == annotated
 
     before = files(tmp_path)
     assert len(before) >= 3

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from curation.clips import clip, cut, mirror, retime, shaken
 from datasets.moving_people import track, walking
+from mlflow_store import datasets_of
 from tracks.lifted_samples import lifted, write_poses
 from tracks.track_samples import write_tracks
 
@@ -75,6 +76,15 @@ def test_repetitions_are_counted_without_one_being_marked(films, capsys):
     assert "repetitions, the first from" in " ".join(capsys.readouterr().out.split())
     assert align("tracks=tracks", "repetitions=true", "others=[longer]") == 2
     assert "no motion that repeats is found in clip0" in capsys.readouterr().err
+
+
+def test_the_run_names_the_tracks_or_the_poses_that_it_compares(films):
+    assert align("start_s=2", "stop_s=4", "pages=0") == 0
+    assert [kind[:2] for kind in datasets_of("align")] == [("aligning", "raylift")]
+    write_poses(films / "poses" / "a.parquet", [lifted(track_id="one"), lifted(track_id="two")])
+    asked = ["poses=poses", "reference=one", "output=lifted"]
+    assert run_job("align", asked) == 0
+    assert datasets_of("align") == {("aligning", "raylift.poses", "poses"): {"tracks": 2, "files": 1}}
 
 
 def test_similar_moments_are_found_in_all_recordings(films):

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from aligners.two_views import tracks, write_aligner
+from mlflow_store import datasets_of
 from tracks.track_samples import write_tracks
 
 from jobs.command_line.main import run_job
@@ -60,6 +61,9 @@ def test_moments_are_looked_for_among_embeddings(corpus):
     (moment,) = json.loads((corpus / "found" / "report.json").read_text())["moments"]
     assert moment["track_id"] == "t0C1"
     assert moment["time_s"] == pytest.approx(2, abs=0.1)
+    (embedded,) = datasets_of("embed").items()
+    assert (*embedded[0][:2], embedded[1]["tracks"]) == ("embedding", "raylift", 9)
+    assert datasets_of("align")[("searching", "raylift.embeddings", "out")] == {"files": 1}
 
 
 @pytest.mark.parametrize(

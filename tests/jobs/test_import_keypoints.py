@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from mlflow_store import datasets_of
 
 from jobs.command_line import main
 from pipelines.tracks.keypoint_reader import read_tracks
@@ -57,6 +58,9 @@ def test_people_of_a_video_become_tracks(command, capfd):
     assert first.keypoints[5] == pytest.approx(walker(10)[5, :, :2], rel=1e-5)
     assert second.keypoints[5] == pytest.approx(walker(80)[5, :, :2], rel=1e-5)
     assert first.positions is None
+    assert datasets_of("import_keypoints") == {
+        ("importing", "raylift.files", "results"): {"source": "alphapose", "files": 1}
+    }
     done = raylift(capfd, *command, *SIZE)
     assert done[:2] == (0, "import_keypoints: nothing to do: out holds all tracks of this source\n")
 

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 from datasets.moving_people import walking
+from mlflow_store import datasets_of
 
 from jobs.command_line import main
 from pipelines.tracks.keypoint_reader import read_tracks
@@ -135,6 +136,8 @@ def test_the_job_is_an_mlflow_run(command, capfd):
     assert run.data.params["source.noise_px"] == "5.0"
     assert (run.data.metrics["tracks"], run.data.metrics["labeled_frames"]) == (4, 140)
     assert len(run.data.tags["raylift.digest"]) == 32
+    ((kind, profile),) = datasets_of("import_poses").items()
+    assert (kind[:2], profile) == (("importing", "raylift.files"), {"source": "mocap17", "files": 1})
 
 
 MOCAP = ("source=mocap17", "source.noise_px=0")

@@ -75,6 +75,11 @@ def test_the_run_is_in_mlflow_epoch_by_epoch(undisturbed):
     assert run.info.status == "FINISHED"
     assert (run.data.params["network.channels"], run.data.params["data.name"]) == ("2", "studio")
     logged = run.data.metrics
+    noted = [(each.tags[0].value, each.dataset.source_type, each.dataset.profile) for each in run.inputs.dataset_inputs]
+    assert sorted(noted) == [
+        ("training", "raylift.people", '{"images": 4, "layout": "h36m17"}'),
+        ("validation", "raylift.people", '{"images": 2, "layout": "h36m17"}'),
+    ]
     assert {"train/loss_total", "train/learning_rate", "train/people_per_s", "validation/best_pckh"} <= logged.keys()
 
 

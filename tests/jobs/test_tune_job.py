@@ -115,6 +115,11 @@ def children():
     return parent, trials
 
 
+def contexts(run):
+    """What a run has read its tracks for."""
+    return {tag.value for each in mlflow.get_run(run.info.run_id).inputs.dataset_inputs for tag in each.tags}
+
+
 @pytest.mark.timeout(600)
 def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head, corpus, tmp_path):
     rates = (1e-2, 1e-7, 1e-6)
@@ -170,9 +175,8 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
         history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation/p_mpjpe_mm")
         assert min(entry.value for entry in history) == pytest.approx(trial["error_mm"])
         assert [entry.step for entry in history] == list(range(1, trial["epochs"] + 1))
-    inputs = mlflow.get_run(parent.info.run_id).inputs
-    assert inputs is not None
-    assert {tag.value for each in inputs.dataset_inputs for tag in each.tags} == {"training", "validation"}
+        assert contexts(run) == {"training", "validation"}
+    assert contexts(parent) == {"training", "validation"}
     pages = {file.path for file in mlflow.MlflowClient().list_artifacts(parent.info.run_id)}
     assert {"search.html", "report.json", "best.yaml", "best.pt", "trials.json", "figures"} <= pages
     (model,) = mlflow.search_logged_models([parent.info.experiment_id], output_format="list")

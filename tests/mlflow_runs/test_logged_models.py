@@ -38,12 +38,12 @@ def test_a_model_has_the_scores_of_its_training_and_of_every_evaluation(experime
     file = ModelFile("semi", "ab12", {"lifter": "temporal_conv"}, {"raylift.file": "out/semi/best.pt"})
     validation, test = TrackSet("validation", "cmu", tracks[:1]), TrackSet("testing", "cmu", tracks[1:])
     with runs.record("train", CONFIG) as training:
-        training.log_tracks(validation)
+        training.log_read(validation)
         training.log_metrics({"validation": {"mpjpe_mm": 50.0}}, step=7)
         training.log_model(file, 7, Scores({"validation/mpjpe_mm": 50.0}, validation, 7))
     for error_mm in (60.0, 61.0):
         with runs.record("evaluate", CONFIG) as evaluation:
-            evaluation.log_tracks(test)
+            evaluation.log_read(test)
             # By then it lies elsewhere.
             evaluation.log_scores(ModelFile("copy", "ab12"), [Scores({"test/mpjpe_mm": error_mm}, test)])
     history = mlflow.MlflowClient().get_metric_history(training.run_id, "validation/mpjpe_mm")
@@ -76,8 +76,8 @@ def test_a_lifter_that_nobody_trained_here_gets_a_model_when_it_is_scored(experi
 def test_the_people_of_a_set_of_tracks_are_part_of_what_it_is(experiment, tracks):
     """Else those held out would be those trained on, which are in the same file."""
     with runs.record("train", CONFIG) as record:
-        record.log_tracks(TrackSet("training", "cmu", tracks[:1]))
-        record.log_tracks(TrackSet("validation", "cmu", tracks[1:]))
+        record.log_read(TrackSet("training", "cmu", tracks[:1]))
+        record.log_read(TrackSet("validation", "cmu", tracks[1:]))
     inputs = mlflow.get_run(record.run_id).inputs
     assert inputs is not None
     assert sorted(each.tags[0].value for each in inputs.dataset_inputs) == ["training", "validation"]
@@ -140,7 +140,7 @@ def test_models_and_datasets_wait_in_order_for_a_server_that_is_away(
     with runs.record("train", CONFIG) as training:
         assert training.queue.settle(60)
         proxy.fault = lambda number, method, path: "reset"
-        training.log_tracks(test)
+        training.log_read(test)
         training.log_metrics({"validation": {"mpjpe_mm": 50.0}}, step=7)
         training.log_model(file, 7, Scores({"validation/mpjpe_mm": 50.0}, test, 7))
         training.queue.settle(60)

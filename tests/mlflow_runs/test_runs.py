@@ -102,8 +102,8 @@ def test_the_tracks_that_a_run_reads_are_datasets_that_runs_are_found_by(server,
     file = tmp_path / "cmu" / "tracks" / f"{uuid4().hex}.parquet"
     tracks = survey(write_tracks(file, [make_track("a"), make_track("b")]))
     with runs.record("train", CONFIG) as record:
-        record.log_tracks(TrackSet("training", f"{tmp_path}/cmu/tracks", tracks))
-        record.log_tracks(TrackSet("unlabeled", None, ()))
+        record.log_read(TrackSet("training", f"{tmp_path}/cmu/tracks", tracks))
+        record.log_read(TrackSet("unlabeled", None, ()))
     inputs = mlflow.get_run(record.run_id).inputs
     assert inputs is not None
     (found,) = inputs.dataset_inputs
@@ -122,7 +122,7 @@ def test_the_videos_that_a_run_reads_are_a_dataset_too(own_tracking_store):
     digests = []
     for read in (videos, videos[::-1], videos[:1]):
         with runs.record("label", CONFIG) as record:
-            record.log_videos(VideoSet("labeling", "/films", read))
+            record.log_read(VideoSet("labeling", "/films", read))
         inputs = mlflow.get_run(record.run_id).inputs
         assert inputs is not None
         (found,) = inputs.dataset_inputs
