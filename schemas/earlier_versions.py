@@ -10,7 +10,8 @@ from schemas.job_config import JobConfig, PluginConfig, flatten
 def values_if_absent(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
     """What each leaf field counts as in an output that does not say, because an earlier version wrote it.
 
-    That is its default, or what `BEFORE` of its class says. Fields that are required or name a plug-in are left out.
+    That is its default, or what `BEFORE` of its class says. Fields that are required or name a plug-in are left out,
+    and those that no output says.
 
     Args:
         model: The config class.
@@ -25,7 +26,7 @@ def values_if_absent(model: type[BaseModel], prefix: str = "") -> dict[str, Any]
             # Where a config begins with other values than those of its class.
             given = default.model_dump(exclude_unset=True) if isinstance(default, JobConfig) else {}
             values |= flatten(given, f"{prefix}{name}.")
-        elif not field.is_required() and not isinstance(default, PluginConfig):
+        elif not field.is_required() and not field.exclude and not isinstance(default, PluginConfig):
             values[path] = default
     for base in reversed(model.__mro__):
         values |= {f"{prefix}{path}": value for path, value in vars(base).get("BEFORE", {}).items()}

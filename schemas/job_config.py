@@ -211,8 +211,8 @@ def _with_plugins(
 
 
 def paths(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Yield every leaf field of a config class with its dotted path, in the order of definition."""
-    for name, field in model.model_fields.items():
+    """Yield every leaf field of a config class with its dotted path, in the order of definition, its settings first."""
+    for name, field in sorted(model.model_fields.items(), key=lambda item: bool(item[1].exclude)):
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, JobConfig):
             yield from paths(inner, f"{prefix}{name}.")

@@ -3,11 +3,10 @@
 The secrets in addresses are replaced, because more people may see a run than may open its videos.
 
 The store is the one that `MLFLOW_TRACKING_URI` names, else MLflow's own default, `sqlite:///mlflow.db`. A run is called
-as `MLFLOW_RUN_NAME` says, else by its job and the folder of its output.
+as `run_name` or `MLFLOW_RUN_NAME` says, else by its job and the folder of its output.
 """
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +24,9 @@ from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.mlflow_runs.retry_queue import RetryQueue
 from pipelines.mlflow_runs.system_metrics import MachineSampler, SystemMetrics
 from pipelines.ray_cluster.machines import OtherMachines
-from schemas.job_config import JobConfig, flatten
+from schemas.job_config import flatten
 from schemas.plain_yaml import load_plain
+from schemas.run_config import RunConfig
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -167,7 +167,7 @@ class Run:
 
 
 @contextmanager
-def record(job: str, config: JobConfig, run_id: str | None = None, parent: str | None = None) -> Iterator[Run]:
+def record(job: str, config: RunConfig, run_id: str | None = None, parent: str | None = None) -> Iterator[Run]:
     """Record a job as an MLflow run; an exception within the block marks the run as failed.
 
     A job that runs within another one's block is part of it.
@@ -188,8 +188,10 @@ def record(job: str, config: JobConfig, run_id: str | None = None, parent: str |
         within = mlflow.active_run() is not None
         if run_id is not None and exists(run_id):
             run = mlflow.start_run(run_id, nested=within, log_system_metrics=False)
+            if config.run_name:
+                mlflow.MlflowClient().update_run(run_id, name=redact(config.run_name))
         else:
-            name, tags = _name(job, config), {"raylift.job": job}
+            name, tags = names.of_run(job, config, within), {"raylift.job": job}
             run = mlflow.start_run(
                 run_name=name, tags=tags, parent_run_id=parent, nested=within, log_system_metrics=False
             )
@@ -219,12 +221,6 @@ def record(job: str, config: JobConfig, run_id: str | None = None, parent: str |
         # MLflow keeps an active run of its own in this process.
         with suppress(*tracking_server.failures()), tracking_server.impatient():
             mlflow.end_run(status)
-
-
-def _name(job: str, config: JobConfig) -> str:
-    """What a run is called where no one says it: its job, and the last folder of its output."""
-    folder = str(getattr(config, "output", "")).rstrip("/").rsplit("/", 1)[-1]
-    return os.environ.get("MLFLOW_RUN_NAME") or redact(f"{job} {folder}".strip())
 
 
 def _set_tag(name: str, value: str, run_id: str) -> None:

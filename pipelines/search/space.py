@@ -31,6 +31,7 @@ REFUSED = {
     "labeled": "trials differ in settings, not in data",
     "unlabeled": "trials differ in settings, not in data",
     "output": "trials differ in settings, not in data",
+    "run_name": "the run of a trial is called by its number",
 }
 # Fields that may change while a training runs. Weights, optimizer or sample order depend on all others.
 CHANGEABLE = (

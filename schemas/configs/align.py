@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.job_config import Address, Addresses, JobConfig
+from schemas.job_config import Address, Addresses
+from schemas.run_config import RunConfig
 
 Event = Annotated[str, Field(pattern=r"^[^=]+=\d+(\.\d+)?$")]
 
 
-class AlignConfig(JobConfig):
+class AlignConfig(RunConfig):
     """Config of the align job, which puts recordings of one action in step with a reference performance."""
 
     tracks: Addresses | None = None

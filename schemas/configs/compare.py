@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from schemas.configs.train import TrainingConfig
 from schemas.job_config import Address, JobConfig, ModelAddress
+from schemas.run_config import RunConfig
 
 
 class MotionCaptureConfig(JobConfig):
@@ -21,7 +22,7 @@ class MotionCaptureConfig(JobConfig):
     """Frame rate of the motion, frames per second."""
 
 
-class CompareConfig(TrainingConfig):
+class CompareConfig(TrainingConfig, RunConfig):
     """Config of the compare job, which trains a lifter without and with unlabeled tracks and scores both."""
 
     mocap: Address | None = None

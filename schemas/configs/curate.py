@@ -4,6 +4,7 @@ from pydantic import Field
 
 from schemas.configs.resources import Share
 from schemas.job_config import Address, Addresses, JobConfig
+from schemas.run_config import RunConfig
 
 
 class QualityConfig(JobConfig):
@@ -59,7 +60,7 @@ class DuplicatesConfig(JobConfig):
     """Share of a track that must be in the other one, 0 to 1."""
 
 
-class CurateConfig(JobConfig):
+class CurateConfig(RunConfig):
     """Config of the curate job, which chooses the tracks that are worth training on and says why others are not."""
 
     tracks: Addresses

@@ -2,10 +2,11 @@
 
 from pydantic import Field
 
-from schemas.job_config import Address, JobConfig
+from schemas.job_config import Address
+from schemas.run_config import RunConfig
 
 
-class DemoConfig(JobConfig):
+class DemoConfig(RunConfig):
     """Config of the demo job, which runs every step on synthetic people, from rendering to a page with the result."""
 
     output: Address = Field(default="demo", min_length=1, validate_default=True)

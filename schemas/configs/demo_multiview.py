@@ -2,10 +2,11 @@
 
 from pydantic import Field
 
-from schemas.job_config import Address, JobConfig
+from schemas.job_config import Address
+from schemas.run_config import RunConfig
 
 
-class DemoMultiviewConfig(JobConfig):
+class DemoMultiviewConfig(RunConfig):
     """Config of the demo_multiview job, which labels with several cameras and trains a lifter for single ones."""
 
     output: Address = Field(default="demo-multiview", min_length=1, validate_default=True)

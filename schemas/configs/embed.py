@@ -2,10 +2,11 @@
 
 from pydantic import Field
 
-from schemas.job_config import Address, Addresses, JobConfig
+from schemas.job_config import Address, Addresses
+from schemas.run_config import RunConfig
 
 
-class EmbedConfig(JobConfig):
+class EmbedConfig(RunConfig):
     """Config of the embed job, which embeds every frame of keypoint tracks with an aligner."""
 
     tracks: Addresses

@@ -4,10 +4,11 @@ import re
 
 from pydantic import Field, field_validator
 
-from schemas.job_config import Address, Addresses, JobConfig, ModelAddress
+from schemas.job_config import Address, Addresses, ModelAddress
+from schemas.run_config import RunConfig
 
 
-class EvaluateConfig(JobConfig):
+class EvaluateConfig(RunConfig):
     """Config of the evaluate job, which scores a lifter on tracks."""
 
     model: ModelAddress = Field(min_length=1)

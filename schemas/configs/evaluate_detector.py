@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from schemas.job_config import Address, AddressRule, JobConfig, PluginConfig, PluginTable
+from schemas.run_config import RunConfig
 
 Boxes = Annotated[str, AfterValidator(AddressRule(words=("truth", "detected")))]
 
@@ -29,7 +30,7 @@ class EvaluateDetectorWorkersConfig(JobConfig):
     """Number of images in one file of predictions. A killed job loses at most the files it has not finished."""
 
 
-class EvaluateDetectorConfig(JobConfig):
+class EvaluateDetectorConfig(RunConfig):
     """Config of the evaluate_detector job, which scores a 2D keypoint detector on annotated images."""
 
     annotations: Address = Field(min_length=1)

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.job_config import Address, JobConfig, PluginConfig, PluginTable
+from schemas.job_config import Address, PluginConfig, PluginTable
+from schemas.run_config import RunConfig
 
 
-class ImportKeypointsConfig(JobConfig):
+class ImportKeypointsConfig(RunConfig):
     """Config of the import_keypoints job, which converts keypoints that another system found to unlabeled tracks."""
 
     source: Annotated[PluginConfig, PluginTable("keypoint_sources")]

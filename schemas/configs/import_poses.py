@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.job_config import Address, JobConfig, PluginConfig, PluginTable
+from schemas.job_config import Address, PluginConfig, PluginTable
+from schemas.run_config import RunConfig
 
 
-class ImportPosesConfig(JobConfig):
+class ImportPosesConfig(RunConfig):
     """Config of the import_poses job, which converts labeled poses of a data set to labeled tracks."""
 
     source: Annotated[PluginConfig, PluginTable("pose_sources")]

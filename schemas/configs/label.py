@@ -6,6 +6,7 @@ from pydantic import Field
 
 from schemas.configs.link import LinkConfig
 from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, PluginTable
+from schemas.run_config import RunConfig
 
 
 class DecodeConfig(JobConfig):
@@ -59,7 +60,7 @@ class NetworkConfig(JobConfig):
     cloud's own services. Hosts that the command line names may always have them."""
 
 
-class LabelConfig(JobConfig):
+class LabelConfig(RunConfig):
     """Config of the label job, which runs a 2D keypoint detector over videos and joins the people into tracks."""
 
     videos: Addresses

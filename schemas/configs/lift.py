@@ -8,6 +8,7 @@ from schemas.configs.export import ExportFormat, ExportOptions
 from schemas.configs.label import NetworkConfig
 from schemas.configs.link import LinkConfig
 from schemas.job_config import Address, Addresses, JobConfig, ModelAddress, PluginConfig, PluginTable
+from schemas.run_config import RunConfig
 
 
 class LiftWorkersConfig(JobConfig):
@@ -23,7 +24,7 @@ class LiftWorkersConfig(JobConfig):
     """GPUs of one lifter process. With a fraction, several share one GPU: one computes while others read and write."""
 
 
-class LiftConfig(JobConfig):
+class LiftConfig(RunConfig):
     """Config of the lift job, which turns 2D keypoints over time into 3D poses."""
 
     model: ModelAddress = Field(default="everyday", min_length=1, validate_default=True)

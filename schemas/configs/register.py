@@ -6,7 +6,8 @@ from typing import Literal, get_args
 from pydantic import Field, field_validator
 
 from schemas.configs.search_metrics import Limit, read_limits
-from schemas.job_config import Address, Addresses, JobConfig, ModelAddress
+from schemas.job_config import Address, Addresses, ModelAddress
+from schemas.run_config import RunConfig
 
 Metric = Literal[
     "mpjpe_mm",
@@ -32,7 +33,7 @@ def _split(condition: str) -> tuple[str, str]:
     return (of.strip(), rest) if point and re.fullmatch(r"\s*\w+", of) and re.match(r"[a-z]", rest) else ("", condition)
 
 
-class RegisterConfig(JobConfig):
+class RegisterConfig(RunConfig):
     """Config of the register job, which makes a lifter or aligner a version of a registered model and promotes it."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w. -]*$", max_length=200)

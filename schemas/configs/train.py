@@ -8,6 +8,7 @@ from pydantic import Field
 from schemas.configs.made_views import MadeViewsConfig
 from schemas.configs.resources import ResourcesConfig, Share
 from schemas.job_config import Address, Addresses, JobConfig, ModelAddress, PluginConfig, PluginTable
+from schemas.run_config import RunConfig
 
 Weight = Annotated[float, Field(ge=0)]
 ParameterFactor = Annotated[str, Field(pattern=r"^.+=\d+(\.\d+)?$")]
@@ -176,7 +177,7 @@ class TrainingConfig(JobConfig):
     """Number and size of the training workers."""
 
 
-class TrainConfig(TrainingConfig):
+class TrainConfig(TrainingConfig, RunConfig):
     """Config of the train job, which trains a lifter on labeled tracks, with or without unlabeled ones."""
 
     labeled: Addresses

@@ -7,6 +7,7 @@ from pydantic import Field
 from schemas.configs.resources import ResourcesConfig
 from schemas.job_config import Address, Addresses, JobConfig, PluginConfig, PluginTable
 from schemas.ranges import PositiveRange
+from schemas.run_config import RunConfig
 
 PairsOf = Literal["action", "take"]
 
@@ -71,7 +72,7 @@ class AlignerOptimizationConfig(JobConfig):
     """Random seed of weights and samples. The same seed gives the same aligner on the same kind of machine."""
 
 
-class TrainAlignerConfig(JobConfig):
+class TrainAlignerConfig(RunConfig):
     """Config of the train_aligner job, which trains embeddings in which recordings of one action are in step."""
 
     tracks: Addresses

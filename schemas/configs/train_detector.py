@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from schemas.configs.resources import ResourcesConfig
 from schemas.job_config import Address, JobConfig, NamedAddress, PluginConfig, PluginTable
+from schemas.run_config import RunConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -97,7 +98,7 @@ class DetectorOptimizationConfig(JobConfig):
     machine."""
 
 
-class TrainDetectorConfig(JobConfig):
+class TrainDetectorConfig(RunConfig):
     """Config of the train_detector job, which trains HRNet or ViTPose, detectors of the joints of a person in a box."""
 
     detector: Detector = "hrnet"

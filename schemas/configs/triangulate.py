@@ -2,10 +2,11 @@
 
 from pydantic import Field
 
-from schemas.job_config import Address, Addresses, JobConfig
+from schemas.job_config import Address, Addresses
+from schemas.run_config import RunConfig
 
 
-class TriangulateConfig(JobConfig):
+class TriangulateConfig(RunConfig):
     """Config of the triangulate job, which makes labeled tracks of several synchronised views and their calibration."""
 
     tracks: Addresses

@@ -9,6 +9,7 @@ from schemas.configs.samplers import SamplerName
 from schemas.configs.search_metrics import Constraint, Cost, Metrics, read_limits
 from schemas.configs.train import ERROR_NAMES, ErrorMetric, TrainingConfig
 from schemas.job_config import Address, Addresses, JobConfig, ModelAddress
+from schemas.run_config import RunConfig
 from schemas.typed_text import Unread
 
 Duration = Annotated[str, Field(pattern=r"^\d+(\.\d+)?[smhd]$")]
@@ -185,7 +186,7 @@ def seconds(duration: str) -> float:
     return float(duration[:-1]) * SECONDS[duration[-1]]
 
 
-class TuneConfig(TrainingConfig, SearchConfig):
+class TuneConfig(TrainingConfig, SearchConfig, RunConfig):
     """Config of the tune job, which searches hyperparameters: each trial is a training with some values changed."""
 
     @property

@@ -100,7 +100,7 @@ def test_a_relaunch_says_what_is_there_and_new_recordings_alone_are_put_in_step(
     (part,) = (films / "out" / "in_step").iterdir()
     before, written = report(films), part.stat().st_mtime_ns
     capsys.readouterr()
-    assert align(*asked) == 0
+    assert align(*asked, "run_name=another name") == 0
     assert "align: nothing to do: out holds this alignment" in capsys.readouterr().out
     (films / "out" / "report.json").unlink()  # as if it had been interrupted
     assert align(*asked) == 0

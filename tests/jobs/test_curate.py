@@ -89,6 +89,8 @@ def test_the_same_command_does_nothing_and_other_rules_only_judge(corpus, capsys
         (["budget_frames=10"], "budget_frames=10: the shortest track has more, and tracks are kept whole"),
         (["poses=lifted"], "bone lengths are judged on lifted tracks; give both or neither"),
         (["quality.max_swaps=2"], "quality.max_swaps"),
+        (["run_name=two\nlines"], "a run's name is 1 to 250 characters in one line; give another"),
+        ([f"run_name={'x' * 251}"], ": a run's name is 1 to 250 characters in one line; give another"),
     ],
 )
 def test_what_cannot_be_curated_is_one_line(corpus, capsys, arguments, message):

@@ -1,6 +1,8 @@
 """Runs on a server that is away for a while, behind a proxy that refuses connections."""
 
+import importlib
 import json
+import pkgutil
 from uuid import uuid4
 
 import mlflow
@@ -13,8 +15,19 @@ from tracks.track_samples import make_track, write_tracks
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import TrackSet, VideoSet
 from pipelines.tracks.keypoint_reader import survey
-from schemas.errors import RunFailed
+from schemas import configs
+from schemas.earlier_versions import values_if_absent
+from schemas.errors import RunFailed, UserError
 from schemas.formats.videos import VideoSource
+from schemas.job_config import paths
+from schemas.run_config import RunConfig
+
+
+def config_classes():
+    """The config of every job that records a run."""
+    for module in pkgutil.iter_modules(configs.__path__, "schemas.configs."):
+        importlib.import_module(module.name)
+    return RunConfig.__subclasses__()
 
 
 def test_what_a_server_misses_it_is_told_when_it_is_back(server, caplog):
@@ -85,6 +98,31 @@ def test_a_run_is_called_by_its_job_and_output_or_as_the_user_says(server, monke
         json.loads(load_text(f"runs:/{record.run_id}/environment.json") or "")["packages"]["mlflow"]
         == mlflow.__version__
     )
+
+
+def test_a_name_of_the_command_is_before_that_of_the_environment_and_means_the_outermost_run(server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_RUN_NAME", "of the shell")
+    with runs.record("compare", CONFIG) as whole, runs.record("label", CONFIG) as part:
+        pass
+    with runs.record("label", CONFIG.model_copy(update={"run_name": "night shift"})) as record:
+        pass
+    said = [mlflow.get_run(each.run_id).info.run_name for each in (whole, part, record)]
+    assert said == ["of the shell", "label out", "night shift"]
+    # A relaunch may say another one, and is no other job by that.
+    with runs.record("train", CONFIG.model_copy(update={"run_name": "day shift"}), record.run_id) as again:
+        pass
+    assert (again.run_id, mlflow.get_run(again.run_id).info.run_name) == (record.run_id, "day shift")
+    monkeypatch.setenv("MLFLOW_RUN_NAME", "two\nlines")
+    with pytest.raises(UserError, match=r"^MLFLOW_RUN_NAME='two\\nlines': a run's name is 1 to 250 characters in one"):
+        runs.record("label", CONFIG).__enter__()
+
+
+@pytest.mark.parametrize("config", config_classes(), ids=lambda config: config.__name__)
+def test_the_name_of_a_run_is_no_setting_of_any_job(config):
+    """Else an output begun under another name would be refused."""
+    assert "run_name" not in config.model_construct(run_name="night shift").model_dump()
+    assert [path for path, _ in paths(config)][-1] == "run_name"
+    assert "run_name" not in values_if_absent(config)
 
 
 def test_a_job_within_another_is_part_of_it(server):
