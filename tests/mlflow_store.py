@@ -36,6 +36,14 @@ def own_artifacts(run_id):
     return [name for name in found if name not in ("environment.json", "recipe.yaml", "uncommitted.diff")]
 
 
+def inputs_of(run_id):
+    """What a run has read, as MLflow has it."""
+    import mlflow
+
+    inputs = mlflow.get_run(run_id).inputs
+    return inputs.dataset_inputs if inputs else []
+
+
 def datasets_of(job):
     """What the newest run of a job has read: {(context, kind of source, name): profile}."""
     import mlflow
@@ -43,8 +51,8 @@ def datasets_of(job):
     of_job = {"filter_string": f"tags.`raylift.job` = '{job}'", "order_by": ["attributes.start_time DESC"]}
     run = mlflow.search_runs(search_all_experiments=True, output_format="list", max_results=1, **of_job)[0]
     return {
-        (each.tags[0].value, each.dataset.source_type, each.dataset.name): json.loads(each.dataset.profile)
-        for each in mlflow.get_run(run.info.run_id).inputs.dataset_inputs
+        (each.tags[0].value, each.dataset.source_type, each.dataset.name): json.loads(each.dataset.profile or "")
+        for each in inputs_of(run.info.run_id)
     }
 
 

@@ -10,6 +10,7 @@ import time
 import mlflow
 import psutil
 import pytest
+from mlflow_store import inputs_of
 from running_jobs import ROOT, Job, kill_once, wait_for
 from train.training_samples import person, write
 
@@ -117,7 +118,7 @@ def children():
 
 def contexts(run):
     """What a run has read its tracks for."""
-    return {tag.value for each in mlflow.get_run(run.info.run_id).inputs.dataset_inputs for tag in each.tags}
+    return {tag.value for each in inputs_of(run.info.run_id) for tag in each.tags}
 
 
 @pytest.mark.timeout(600)

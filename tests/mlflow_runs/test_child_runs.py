@@ -4,6 +4,7 @@ import time
 
 import mlflow
 from mlflow_runs.run_samples import CONFIG, away, back, history
+from mlflow_store import inputs_of
 
 from pipelines.mlflow_runs import child_runs, runs
 from pipelines.mlflow_runs.child_runs import begin_child
@@ -60,7 +61,7 @@ def test_a_trial_of_seconds_takes_four_requests(server):
     assert requests == ["create", "log-inputs", "log-batch", "update"]
     found = mlflow.get_run(trial.run_id)
     assert (len(found.data.params), found.data.tags["raylift.state"], found.info.status) == (90, "finished", "FINISHED")
-    assert [each.dataset.digest for each in found.inputs.dataset_inputs] == ["abc"]
+    assert [each.dataset.digest for each in inputs_of(trial.run_id)] == ["abc"]
     assert history(trial, "train/loss_pose") == [(epoch, 2.0) for epoch in range(1, 60)]
 
 
