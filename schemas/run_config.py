@@ -26,5 +26,5 @@ class RunConfig(JobConfig):
 
     # No setting of the job: it is in no dump, so that a relaunch may give another one.
     run_name: Annotated[str, AfterValidator(require_run_name)] | None = Field(default=None, exclude=True)
-    """What MLflow calls the run. If not given, as the environment variable MLFLOW_RUN_NAME says, else the job and the
-    folder of its output."""
+    """What MLflow calls the run. If not given, as the environment variable MLFLOW_RUN_NAME says, else by the job and
+    its output."""
