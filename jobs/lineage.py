@@ -1,6 +1,6 @@
 """Show what a model, tracks or poses were made from, and what was made from them or from a video.
 
-python -m jobs.lineage models:/lifter@champion [json=true]
+python -m jobs.lineage models:/lifter@champion [json=true] [draw=lineage.svg]
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them
@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from jobs.command_line.terminal import Terminal
+from pipelines.io import storage
 from pipelines.io.secrets import redact
+from pipelines.lineage.drawing import draw
 from pipelines.lineage.trace import Lineage, Node, trace
 from pipelines.mlflow_runs.history import read_history
 from schemas.configs.lineage import LineageConfig
@@ -35,10 +37,14 @@ LABELS = {
 def main(config: LineageConfig) -> int:
     """Print the lineage."""
     found = trace(config.of, read_history())
+    if config.draw is not None:
+        storage.write_bytes(config.draw, redact(draw(found)).encode())
     if config.as_json:
         print(redact(json.dumps(asdict(found), indent=2)))
     else:
         show(found)
+        if config.draw is not None:
+            Terminal().print(f"picture {config.draw}")
     return 0
 
 

@@ -141,8 +141,8 @@ class _Tracer:
                     yield Node("run", run.name, note, run.run_id, tuple(self._models_of(run)))
             elif run.job == "evaluate" and contexts:
                 yield _scores(run)
-            elif run.job == "lift" and (contexts or _written_by(run) == folder):
-                yield Node("poses", run.output, run_id=run.run_id)
+            elif run.job in _MADE and (contexts or _written_by(run) == folder):
+                yield Node(_MADE[run.job], run.output, run_id=run.run_id)
             elif folder in map(_folder, _remade(run)) and self._first_time("tracks", run.output):
                 yield Node("tracks", run.output, run_id=run.run_id, children=tuple(self.readers(run.output)))
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from schemas.job_config import JobConfig
+from schemas.job_config import Address, JobConfig
 
 
 class LineageConfig(JobConfig):
@@ -18,3 +18,6 @@ class LineageConfig(JobConfig):
 
     as_json: bool = Field(default=False, alias="json")
     """Print one JSON document instead of text."""
+
+    draw: Address | None = None
+    """A file (any URI) for a picture, such as lineage.svg."""

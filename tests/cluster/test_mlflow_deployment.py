@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -11,10 +10,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from cluster.postgres_process import BIN, at, installed, running_postgres
 from manifests import CLUSTER, build, containers
 from ports import free_port
 
-BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), Path("/nowhere"))
 PYTHON = Path(sys.executable)
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -23,55 +22,15 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 def driver(tmp_path_factory):
     """A folder with the image's own driver of the database: a package that the project itself does not need."""
     (wanted,) = re.findall(r"'(psycopg\[binary\]==\S+)'", (CLUSTER / "mlflow" / "Dockerfile").read_text())
-    folder = tmp_path_factory.mktemp("driver")
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--target", folder, wanted, "--no-deps"]
     version = wanted.partition("==")[2]
-    done = subprocess.run([*command, f"psycopg-binary=={version}"], capture_output=True, timeout=120)
-    if done.returncode:
-        pytest.skip(f"{wanted} cannot be installed: the package index is not reached")
-    return folder
+    return installed(tmp_path_factory.mktemp("driver"), wanted, f"psycopg-binary=={version}")
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory):
     """An empty PostgreSQL as the StatefulSet names it; its port."""
-    if not BIN.is_dir():
-        pytest.skip("PostgreSQL is not here (Debian's package postgresql): MLflow's deployment is not run with it")
-    # PostgreSQL does not start as root.
-    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
-    folder, port = tmp_path_factory.mktemp("postgres").resolve(), free_port()
-    if user:
-        shutil.chown(folder, "postgres")
-        for parent in folder.parents[:3]:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-    init = [BIN / "initdb", "-D", folder / "data", "-U", "mlflow", "--auth=trust"]
-    subprocess.run(init, check=True, cwd=folder, env=environment, capture_output=True, **user)
-    command = [
-        BIN / "postgres",
-        "-D",
-        folder / "data",
-        "-p",
-        str(port),
-        "-k",
-        folder,
-        "-c",
-        "listen_addresses=127.0.0.1",
-    ]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL, **user)
-    deadline = time.monotonic() + 60
-    while subprocess.run([BIN / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], capture_output=True).returncode:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    for name in ("mlflow", "restored"):
-        subprocess.run([BIN / "createdb", *_at(port), name], check=True)
-    yield port
-    process.terminate()
-    process.wait(30)
-
-
-def _at(port):
-    return ["-h", "127.0.0.1", "-p", str(port), "-U", "mlflow"]
+    with running_postgres(tmp_path_factory.mktemp("postgres"), "mlflow", "restored") as port:
+        yield port
 
 
 def container(kind, name):
@@ -137,9 +96,9 @@ def test_the_pods_commands_upgrade_serve_copy_and_restore(driver, database, tmp_
     (copy,) = (tmp_path / "bucket").iterdir()
     assert re.fullmatch(r"mlflow-\d{8}T\d{6}Z\.dump", copy.name)
 
-    restore = [BIN / "pg_restore", *_at(database), "--dbname=restored", "--clean", "--if-exists", copy]
+    restore = [BIN / "pg_restore", *at(database), "--dbname=restored", "--clean", "--if-exists", copy]
     subprocess.run(restore, check=True, timeout=60)
-    query = [BIN / "psql", *_at(database), "-tAc", "select name from experiments order by name", "restored"]
+    query = [BIN / "psql", *at(database), "-tAc", "select name from experiments order by name", "restored"]
     assert subprocess.run(query, check=True, capture_output=True, text=True).stdout.split() == ["Default", "kept"]
 
 

@@ -12,7 +12,7 @@ from pipelines.lineage.trace import Node, trace
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.history import History, JobRun, Reading, Version, read_history
 from pipelines.mlflow_runs.runs import addresses_in
-from schemas.configs.synthesize import SynthesizeConfig
+from schemas.configs.evaluate import EvaluateConfig
 from schemas.errors import UserError
 from schemas.formats.tracks import FORMAT
 
@@ -53,10 +53,11 @@ def history(tmp_path):
 
 def test_an_aligner_goes_back_to_its_tracks_and_on_to_what_was_embedded_and_aligned():
     read = [Reading("training", ("/out/tracks",), "d" * 32)]
+    embedded = [Reading("embedding", ("/out/tracks",), "d" * 32)]
     version = Version("models:/squats/1", ("candidate",), "7" * 64, "id-aligner", None)
     jobs = (
         run("align", "align", "/aligned", aligner="/aligner/best.pt"),
-        run("embed", "embed", "/embedded", aligner="models:/squats@candidate"),
+        run("embed", "embed", "/embedded", embedded, aligner="models:/squats@candidate"),
         run("train_aligner", "aligner", "/aligner", read),
         run("label", "label", "/out", videos="['/films']"),
     )
@@ -64,7 +65,8 @@ def test_an_aligner_goes_back_to_its_tracks_and_on_to_what_was_embedded_and_alig
     origins = [(0, "run", "aligner"), (1, "tracks", "tracks"), (2, "run", "label"), (3, "videos", "films")]
     assert list(walk(found.made_from)) == origins
     assert list(walk(found.made_with)) == [(0, "embeddings", "embedded")]
-    (used,) = trace("/out/tracks", History(runs=jobs, versions=(version,))).made_with
+    (made, used) = trace("/out/tracks", History(runs=jobs, versions=(version,))).made_with
+    assert (made.kind, made.name) == ("embeddings", "/embedded")
     assert [(child.kind, child.name) for child in used.children] == [
         ("model", "models:/squats/1 (candidate)"),
         ("model", "/aligner/best.pt"),
@@ -137,11 +139,11 @@ def test_what_no_run_knows_is_one_line(history, of):
 
 
 def test_mlflow_gives_back_what_jobs_have_logged():
-    with runs.record("synthesize", SynthesizeConfig(output="/studio", actions=("walk", "jog"))):
+    with runs.record("evaluate", EvaluateConfig(output="/scores", model="everyday", data="t", subjects=("S1", "S2"))):
         pass
     [made] = read_history().runs
-    assert (made.job, made.output, made.readings) == ("synthesize", "/studio", ())
-    assert made.addresses("actions") == ["walk", "jog"]
+    assert (made.job, made.output, made.readings) == ("evaluate", "/scores", ())
+    assert made.addresses("subjects") == ["S1", "S2"]
 
 
 def test_without_an_experiment_the_message_says_where_it_looked():
