@@ -1,6 +1,6 @@
 """Cutting people out of frames: 64 crops of 192 x 256 from 16 frames of 1080p.
 
-python benchmarks/crops.py [cpu|cuda]
+python benchmarks/crops.py [cpu|cuda] [toy]
 
 Milliseconds a crop, best of runs in turn, of `cut` as it works on the device, of its way for GPUs, and of PyTorch's
 `grid_sample` on frames converted to floats. Prints one JSON line.
@@ -16,7 +16,8 @@ from torch.nn.functional import grid_sample
 
 from pipelines.detectors.topdown.crops import _gather, crop_boxes, crop_matrices, cut, invert
 
-FRAMES, PEOPLE, WH, RUNS = 16, 64, (192, 256), 9
+FRAMES, PEOPLE, WH = 16, 64, (192, 256)
+RUNS = 1 if "toy" in sys.argv else 9
 
 
 def sampled(frames: torch.Tensor, index: torch.Tensor, inverses: torch.Tensor) -> torch.Tensor:

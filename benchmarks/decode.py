@@ -1,4 +1,4 @@
-"""Decoding speed, decord against PyAV: `python benchmarks/decode.py [folder]` prints one JSON line.
+"""Decoding speed, decord against PyAV: `python benchmarks/decode.py [folder|toy]` prints one JSON line.
 
 Whole videos are read in clips through `VideoReader`, one decoding thread, at full size and scaled; the two
 decoders take turns, and the median of their rounds counts. The numbers decide what `decoder=auto` takes
@@ -36,10 +36,12 @@ PAN_PX = (1, 2)
 def main() -> None:
     """Make the videos, read them, print the line."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(sys.argv[1] if len(sys.argv) > 1 else temporary)
+        toy = sys.argv[1:] == ["toy"]
+        folder = Path(sys.argv[1] if len(sys.argv) > 1 and not toy else temporary)
+        sizes = {"small": (160, 90)} if toy else SIZES
         results = {
-            f"{size}_gop{gop}": compare(make_video(folder / f"{size}_gop{gop}.mp4", *SIZES[size], gop))
-            for size in SIZES
+            f"{size}_gop{gop}": compare(make_video(folder / f"{size}_gop{gop}.mp4", *sizes[size], gop))
+            for size in sizes
             for gop in GOPS
         }
     print(json.dumps({"benchmark": "decode", "clip_frames": CLIP_FRAMES, **results}))

@@ -1,6 +1,6 @@
 """One training step of `temporal_conv` against the same network written with strided `Conv1d`.
 
-python benchmarks/lifter_step.py [cpu|cuda]
+python benchmarks/lifter_step.py [cpu|cuda] [toy]
 
 A step is forward, backward and Adam (amsgrad, fused in both) on windows as long as the receptive field. Per
 configuration the two take turns; medians of frames/s (one frame is predicted per window), their ratio, and the share
@@ -58,6 +58,8 @@ CPU_CASES = (Case((3, 3, 3), 1024, 1024), Case((3, 3, 3), 256, 1024), Case((3, 3
 CUDA_CASES = tuple(case._replace(batch=1024) for case in CPU_CASES)
 TURNS = {"cpu": 5, "cuda": 30}
 JOINT = Case((3, 3, 3, 3, 3), 1024, 2048)
+# Shows that the measurement works.
+TOY = Case((3, 3), 16, 32)
 Step = Callable[[], None]
 
 
@@ -192,10 +194,11 @@ def main() -> None:
     """Measure and print."""
     device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
     torch.set_num_threads(2)
-    cases = CUDA_CASES if device == "cuda" else CPU_CASES
+    toy = "toy" in sys.argv[2:]
+    cases = (TOY,) if toy else CUDA_CASES if device == "cuda" else CPU_CASES
     result: dict[str, object] = {"benchmark": "lifter_step", "device": device}
     result["cases"] = [compare(case, device) for case in cases]
-    if device == "cuda":
+    if device == "cuda" and not toy:
         result["joint_step_243_frames"] = joint_step()
     print(json.dumps(result))
 

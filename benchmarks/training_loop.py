@@ -14,6 +14,7 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+from mlflow.entities import Metric
 
 ROOT = Path(__file__).parents[1]
 FRAMES = 6000
@@ -35,6 +36,19 @@ def make_motion(path: Path) -> None:
     np.savez(path, positions_3d=np.array(people, dtype=object))
 
 
+def history_of(tracking: str) -> dict[str, list[Metric]]:
+    """What the only training in a tracking store has logged of its epochs."""
+    mlflow.set_tracking_uri(tracking)
+    client = mlflow.MlflowClient()
+    (run,) = mlflow.search_runs(
+        search_all_experiments=True, filter_string="tags.`raylift.job` = 'train'", output_format="list"
+    )
+    return {
+        name: client.get_metric_history(run.info.run_id, f"train/{name}")
+        for name in ("epoch_s", "computing_share", "frames_per_s")
+    }
+
+
 def main() -> None:
     """Import, train, print."""
     with tempfile.TemporaryDirectory() as folder:
@@ -48,15 +62,7 @@ def main() -> None:
             more = (*TRAINING, f"optimization.epochs={EPOCHS}") if job == "train" else ()
             command = [sys.executable, "-m", f"jobs.{job}", *fields, *more]
             subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
-        mlflow.set_tracking_uri(environment["MLFLOW_TRACKING_URI"])
-        client = mlflow.MlflowClient()
-        (run,) = mlflow.search_runs(
-            search_all_experiments=True, filter_string="tags.`raylift.job` = 'train'", output_format="list"
-        )
-        history = {
-            name: client.get_metric_history(run.info.run_id, f"train/{name}")
-            for name in ("epoch_s", "computing_share", "frames_per_s")
-        }
+        history = history_of(environment["MLFLOW_TRACKING_URI"])
     elapsed_s = (history["epoch_s"][-1].timestamp - history["epoch_s"][0].timestamp) / 1000
     computing_s = sum(
         e.value * s.value for e, s in zip(history["epoch_s"][1:], history["computing_share"][1:], strict=True)

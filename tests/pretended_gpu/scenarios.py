@@ -67,6 +67,20 @@ def lifter_step(folder: Path, recorded: Recorded, unlabeled: bool, world: dict[s
     return recorded.summary(training._data.labeled.steps_per_epoch)
 
 
+def benchmarked(folder: Path, recorded: Recorded) -> dict[str, Any]:
+    """The step that `benchmarks/gpu_training_step.py` takes apart, after each part of which it waits."""
+    # Among the benchmarks are modules that are called as folders of tests: they are found last.
+    sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+    from gpu_corpus import write_people
+    from gpu_training_step import STEPS, TOY, WARM_UP, parts_ms, training_of
+
+    write_people(folder, 60 * TOY.batch, 500)
+    training = training_of(folder, TOY, CUDA, joint=True)
+    recorded.summary()
+    parts = parts_ms(training, CUDA)
+    return recorded.summary(WARM_UP + STEPS) | {"parts": list(parts)}
+
+
 def detector_step(folder: Path, recorded: Recorded, net: NetPlan) -> dict[str, Any]:
     """A step of a detector's training."""
     values = {"data": {"name": "x"}, "output": str(folder), "optimization": {"epochs": 2, "batch_size": 2}}
@@ -147,6 +161,7 @@ def main() -> None:
         work: dict[str, Callable[[], dict[str, Any]]] = {
             "lifter": partial(lifter_step, folder / "lifter", recorded, True, {}),
             "lifter on made views": partial(lifter_step, folder / "made", recorded, False, MADE),
+            "benchmark of the step": partial(benchmarked, folder / "people", recorded),
             **{name: partial(detector_step, folder / name, recorded, net) for name, net in plans.items()},
             "hrnet clip": partial(detected_clip, recorded, small_hrnet),
             "vitpose clip": partial(detected_clip, recorded, partial(small_vitpose, folder / "published")),

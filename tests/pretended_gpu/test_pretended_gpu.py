@@ -60,6 +60,13 @@ def test_the_host_hardly_waits(seen, scenario, waits, operators):
     assert row["operators"] <= operators, "a lower bound of the kernels that are launched"
 
 
+def test_the_benchmark_of_a_step_takes_all_its_parts_on_the_gpu(seen):
+    row = seen["benchmark of the step"]
+    assert row["parts"] == ["gather", "forward", "objective", "backward", "optimizer"]
+    # It waits after each part, to tell their times apart, and for nothing else.
+    assert row["waits"] == len(row["parts"]), row["lines"]
+
+
 @pytest.mark.parametrize(
     ("mistake", "said"),
     [
