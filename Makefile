@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 TESTS = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=20
 
-.PHONY: demo demo-multiview test tests test-fast test-slow test-gpu fuzz coverage lint docs audit sbom lock setup clean
+.PHONY: demo demo-multiview test tests test-fast test-slow test-gpu fuzz coverage lint docs audit sbom lock pin-images check-images setup clean
 
 demo: setup
 	$(BIN)/python -m jobs.demo output=demo
@@ -74,6 +74,13 @@ sbom: setup
 # The hashes of everything that is pinned; after a change of constraints.txt.
 lock:
 	.ci/lock
+
+# The digest of every image into the files of cluster/, by asking the registries; and which have none.
+pin-images:
+	$(PYTHON) .ci/pin_images.py
+
+check-images:
+	@$(PYTHON) .ci/pin_images.py --check
 
 setup: .venv/.installed
 

@@ -70,7 +70,7 @@ def compose_for_kubernetes(config: SubmitConfig, environment: dict[str, str]) ->
     """
     if config.image is None:
         raise UserError("kubernetes: needs the image of Raylift; give image=registry.example.com/raylift:…")
-    tag = config.image.rpartition("/")[2].partition(":")[2]
+    tag = config.image.partition("@")[0].rpartition("/")[2].partition(":")[2]
     if re.fullmatch(r"\d+\.\d+\.\d+", tag) and tag != __version__:
         raise UserError(
             f"image={config.image}: is version {tag}, this is {__version__}; build the image of this version"

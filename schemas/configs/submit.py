@@ -36,7 +36,8 @@ class SubmitConfig(JobConfig):
     """Run the job as a RayJob of KubeRay, which makes a cluster for it: kubectl's context, or - to print the RayJob."""
 
     image: str | None = Field(default=None, min_length=1)
-    """With kubernetes: the image of Raylift in your registry, such as registry.example.com/raylift:0.1.0."""
+    """With kubernetes: the image of Raylift in your registry, such as registry.example.com/raylift:0.1.0, best with the
+    digest that `docker push` prints: registry.example.com/raylift:0.1.0@sha256:…"""
 
     cpu_workers: int = Field(default=0, ge=0)
     """With kubernetes: pods of 15 CPUs, which decode, and detect without GPUs."""

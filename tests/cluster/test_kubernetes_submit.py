@@ -97,6 +97,10 @@ def test_it_is_what_the_overlay_makes():
     [
         ([*LABEL, "kubernetes=-"], "kubernetes: needs the image of Raylift"),
         ([*LABEL, "kubernetes=-", "image=r/raylift:9.9.9"], f"is version 9.9.9, this is {__version__}"),
+        (
+            [*LABEL, "kubernetes=-", f"image=r:5000/raylift:9.9.9@sha256:{'0' * 64}"],
+            f"is version 9.9.9, this is {__version__}",
+        ),
         ([*LABEL, "kubernetes=-", IMAGE, "address=http://head:8265"], "kubernetes: takes no address"),
         (["label", "videos=x", "output=out", "kubernetes=-", IMAGE], "output=out: on a cluster a relative path"),
         (

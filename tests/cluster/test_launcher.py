@@ -45,7 +45,7 @@ def test_ray_takes_the_launchers_file(launcher):
 def test_the_launcher_keeps_the_head_free_and_the_door_shut(launcher):
     types = launcher["available_node_types"]
     assert types[launcher["head_node_type"]]["resources"] == {"CPU": 0, "GPU": 0}
-    assert launcher["docker"]["image"].endswith(f"raylift:{schemas.__version__}")
+    assert launcher["docker"]["image"].partition("@")[0].endswith(f"raylift:{schemas.__version__}")
     assert "~/.ray/auth_token" in launcher["file_mounts"].values()
     (start,) = [command for command in launcher["head_start_ray_commands"] if "--head" in command]
     assert "--dashboard-host=127.0.0.1" in start
