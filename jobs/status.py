@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobs.command_line.terminal import Terminal
-from pipelines.io import storage
+from pipelines.io import json_documents, storage
 from pipelines.io.secrets import redact
 from pipelines.label.status import EXAMPLES, MANIFEST, REPORT, status, written_at
 from schemas.configs.status import StatusConfig
@@ -81,8 +81,8 @@ def _other(output: str, files_s: Mapping[str, float]) -> dict[str, Any] | None:
     for name in (*LAST, *MANIFESTS):
         if name in files_s:
             try:
-                form = json.loads(storage.read_bytes(storage.join(output, name))).get("format")
-            except (ValueError, AttributeError):
+                form = json_documents.read(storage.join(output, name)).get("format")
+            except UserError:
                 continue
             if job := WRITERS.get(str(form).partition("/")[0]):
                 state = "finished" if name in LAST else "begun, not finished"

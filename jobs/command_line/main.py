@@ -157,8 +157,9 @@ class _StandardError(logging.Handler):
     """Logs to what `sys.stderr` is at the time: jobs may run one after another in one process."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a line."""
-        print(redact(self.format(record)), file=sys.stderr)
+        """Print a line, or those of a traceback; what files are called does not drive the terminal."""
+        for line in redact(self.format(record)).splitlines():
+            print(printable(line), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def survey(job: Job) -> Work:
     report = json_documents.read(uri) if storage.exists(uri) else None
     if report is not None and report.get("format") != FORMAT:
         raise UserError(f"output={output}: holds the {report.get('format')} of another job; give another output")
-    is_same = report is not None and report["asked"] == json_documents.as_read(dict(job.asked))
+    is_same = report is not None and report.get("asked") == json_documents.as_read(dict(job.asked))
     return Work(missing, report if is_same and not missing else None)
 
 

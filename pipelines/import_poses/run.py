@@ -6,7 +6,6 @@
 """
 
 import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from pipelines import registry
 from pipelines.datasets.plausibility import Plausibility, whole_parts
 from pipelines.datasets.pose_source import PoseSource
 from pipelines.io import json_documents, storage
+from pipelines.io.columns import document_of
 from pipelines.io.manifest import Settings, require_same_settings
 from pipelines.tracks.keypoint_reader import digest
 from pipelines.tracks.keypoint_track import KeypointTrack
@@ -135,7 +135,7 @@ def survey(job: Job) -> Work:
     """
     files = storage.list_folder(job.tracks, ".parquet")
     for file in files:
-        existing = json.loads((storage.read_schema(file).metadata or {}).get(SETTINGS_KEY, b"{}"))
+        existing = document_of(file, {SETTINGS_KEY: b"{}", **(storage.read_schema(file).metadata or {})}, SETTINGS_KEY)
         if "source" not in existing:
             raise UserError(f"output={job.config.output}: holds tracks that another job wrote; give a new output")
         require_same_settings(job.config.output, existing, job.settings)
@@ -186,7 +186,7 @@ def _is_complete(job: Job, files: Sequence[str]) -> bool:
     report = storage.join(job.output, REPORT)
     if not files or report not in storage.list_folder(job.output, REPORT):
         return False
-    written = json_documents.read(report).get("files", [])
+    written = json_documents.read(report, files=list)["files"]
     return {file.rsplit("/", 1)[1] for file in files} >= set(written)
 
 

@@ -3,7 +3,9 @@
 The module loads neither fsspec nor PyArrow: every command line is read with it.
 """
 
+import errno
 import os
+import stat
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
@@ -35,6 +37,17 @@ def local_path(address: str) -> str:
     if address.startswith("file://"):
         address = unquote(address.removeprefix("file://").removeprefix("localhost"))
     return os.path.abspath(os.path.expanduser(address))
+
+
+def require_file(path: str) -> None:
+    """Check that no named pipe, socket or device lies where a file should be: reading it would never end.
+
+    Raises:
+        OSError: One does.
+    """
+    kind = os.stat(path).st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise OSError(errno.EINVAL, "is a named pipe or a device, no file", path)
 
 
 def is_on_this_machine(address: str) -> bool:

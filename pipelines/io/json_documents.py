@@ -1,10 +1,15 @@
 """JSON files of an output: what it was begun with, and what came of it; without the secrets of addresses."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pipelines.io import storage
 from pipelines.io.secrets import redact
+from schemas.errors import UserError
+
+_DAMAGED = "is damaged, or no document of a job; remove it, or give another folder"
 
 
 def write(uri: str, document: Any) -> None:
@@ -16,14 +21,41 @@ def write(uri: str, document: Any) -> None:
     storage.write_bytes(uri, _text(document).encode())
 
 
-def read(uri: str) -> Any:
-    """Read a document.
+def read(uri: str, **needs: type) -> Any:
+    """Read a document, which somebody else may have written: an object.
+
+    Args:
+        uri: Where it is.
+        **needs: Kinds of the values that it must have, by name.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no JSON.
+        UserError: It is no JSON, no object, or lacks a value.
     """
-    return parse(storage.read_bytes(uri))
+    with damage(uri):
+        document = parse(storage.read_bytes(uri))
+    if not isinstance(document, dict):
+        raise UserError(f"{uri}: {_DAMAGED}")
+    for name, kind in needs.items():
+        if not isinstance(document.get(name), kind):
+            raise UserError(f"{uri}: {_DAMAGED} ({name!r} is missing or of another kind)")
+    return document
+
+
+@contextmanager
+def damage(where: str) -> Iterator[None]:
+    """What a document of others holds is one kind of error, whatever its reader stumbles over.
+
+    Raises:
+        UserError: The reader did.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, StopIteration, OverflowError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{where}: {_DAMAGED} ({type(error).__name__}: {reason})") from error
 
 
 def parse(text: str | bytes, **options: Any) -> Any:

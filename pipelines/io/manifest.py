@@ -97,19 +97,22 @@ class RunManifest:
             if storage.exists(report):
                 raise UserError(f"output={output}: holds the report of another job; give another output")
             return None
-        existing = json_documents.read(uri)
+        existing = json_documents.read(uri, settings=dict)
         if existing.get("format") != self.format:
             raise UserError(f"output={output}: holds the {existing.get('format')} of another job; give another output")
         begun = existing["settings"]
-        begun |= {name: max(begun[name], self.settings[name]) for name in self.may_grow if name in begun}
+        for name in self.may_grow:
+            if isinstance(begun.get(name), int | float):
+                begun[name] = max(begun[name], self.settings[name])
         requested = self.settings if isinstance(self.settings, Settings) else Settings(self.settings, {})
         require_same_settings(output, begun, requested.as_read())
-        if existing["data"] != self.data:
+        if existing.get("data") != self.data:
             raise UserError(
                 f"output={output}: the {data_name} have changed since it was begun; "
                 f"give the same {data_name} to continue, or another output"
             )
-        return ExistingRun(existing["run_id"], json_documents.read(report) if storage.exists(report) else None)
+        run_id = json_documents.read(uri, run_id=str)["run_id"]
+        return ExistingRun(run_id, json_documents.read(report) if storage.exists(report) else None)
 
 
 def require_same_settings(output: str, existing: Mapping[str, Any], requested: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.io import storage
+from pipelines.io.columns import document_of, misfit, text_of
 from pipelines.io.manifest import require_same_settings
 from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, WEIGHTS_KEY, __version__
 from schemas.errors import RunFailed, UserError
@@ -110,17 +111,19 @@ class ShardKind:
                 for file, table in zip(some, pool.map(lambda f: _read(f, columns), some), strict=True):
                     if settings is not None:
                         self._check(file, table.schema.metadata or {}, settings)
+                    if wrong := misfit(table.schema, self.schema):
+                        raise UserError(f"output: {file}: {wrong}; remove it and run the same command")
                     for name in [name for name in columns if name not in table.column_names]:
                         table = table.append_column(name, pa.nulls(len(table), self.schema.field(name).type))
                     yield file, table.select(list(columns))
 
     def _check(self, file: str, metadata: Mapping[bytes, bytes], settings: Mapping[str, Any]) -> None:
-        existing = metadata.get(FORMAT_KEY, b"unknown").decode()
+        existing = text_of(metadata, FORMAT_KEY)
         if existing != self.format:
             raise UserError(
                 f"output: {file} has format {existing!r}, this version writes {self.format!r}; give a new output"
             )
-        require_same_settings(file.rpartition("/")[0], json.loads(metadata[SETTINGS_KEY]), settings)
+        require_same_settings(file.rpartition("/")[0], document_of(file, metadata, SETTINGS_KEY), settings)
 
 
 def shard_metadata(format: str, settings: Mapping[str, Any], layout: str) -> dict[bytes, bytes]:
@@ -147,8 +150,8 @@ def is_failed(file: str) -> bool:
 def weights_and_layout(shard: pa.Table) -> tuple[str | None, str | None]:
     """The hash of the weights that made a shard's rows, and the layout of their joints."""
     metadata = shard.schema.metadata or {}
-    weights, layout = metadata.get(WEIGHTS_KEY), metadata.get(LAYOUT_KEY)
-    return weights.decode() if weights else None, layout.decode() if layout else None
+    weights, layout = text_of(metadata, WEIGHTS_KEY, ""), text_of(metadata, LAYOUT_KEY, "")
+    return weights or None, layout or None
 
 
 def _read(file: str, columns: Sequence[str]) -> pa.Table:

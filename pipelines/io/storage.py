@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.io import parquet
-from pipelines.io.addresses import host_of, local_path
+from pipelines.io.addresses import host_of, local_path, require_file
 from pipelines.io.stores import copies, lease, web
 from schemas.errors import RunFailed, UserError
 
@@ -179,11 +179,7 @@ def write_table(uri: str, table: pa.Table) -> None:
 
 
 def exists(uri: str, hosts: Collection[str] | None = None) -> bool:
-    """Whether there is such a file or folder; `hosts` as `filesystem` takes them.
-
-    Raises:
-        OSError: The storage could not answer; fsspec's own `exists` would return False.
-    """
+    """Whether there is such a file or folder; `hosts` as `filesystem` takes them. Raises what the storage answers."""
     fs, path = filesystem(uri, hosts)
     fs.invalidate_cache()
     try:
@@ -193,19 +189,25 @@ def exists(uri: str, hosts: Collection[str] | None = None) -> bool:
     return True
 
 
+def _open(uri: str) -> BinaryIO:
+    fs, path = filesystem(uri)
+    if isinstance(fs, LocalFileSystem):
+        require_file(path)
+    return cast(BinaryIO, fs.open(path, "rb"))
+
+
 def read_bytes(uri: str) -> bytes:
     """Read a whole file.
 
     Raises:
         OSError: It cannot be read.
     """
-    fs, path = filesystem(uri)
     left = _READ_ATTEMPTS
     while True:
         left -= 1
         try:
-            with fs.open(path, "rb") as file:
-                return cast(bytes, file.read())
+            with _open(uri) as file:
+                return file.read()
         except OSError as error:
             if error.errno != errno.EBUSY or not left:  # EBUSY: an object was replaced after it was opened
                 raise
@@ -214,8 +216,7 @@ def read_bytes(uri: str) -> bytes:
 @contextmanager
 def open_table(uri: str) -> Iterator[parquet.ParquetTable]:
     """A Parquet file, of which rows are then read; raises what `parquet.opened` does."""
-    fs, path = filesystem(uri)
-    with fs.open(path, "rb") as file, parquet.opened(cast(BinaryIO, file), uri) as table:
+    with _open(uri) as file, parquet.opened(file, uri) as table:
         yield table
 
 
@@ -227,8 +228,7 @@ def read_table(uri: str, columns: list[str] | None = None, threads: bool = True)
 
 def read_schema(uri: str) -> pa.Schema:
     """Read the schema of a Parquet file with its metadata, without its rows."""
-    fs, path = filesystem(uri)
-    with fs.open(path, "rb") as file:
+    with _open(uri) as file:
         return pq.read_schema(file)
 
 

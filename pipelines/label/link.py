@@ -1,6 +1,5 @@
 """link: the detections of whole videos become tracks, one file of tracks for each link shard (`link_shards.py`)."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.io import storage
+from pipelines.io.columns import document_of, text_of
 from pipelines.io.shards import digest, shard_metadata
 from pipelines.label.link_shards import LinkShard
 from pipelines.label.shots import Shots, shots_of
@@ -44,13 +44,13 @@ def link_videos(shard: LinkShard, config: LinkConfig, assumed_fov_deg: float | N
     """
     clips = _read_clips(shard)
     metadata = clips.schema.metadata
-    joints = layout(metadata[LAYOUT_KEY].decode())
+    joints = layout(text_of(metadata, LAYOUT_KEY))
     rows = [
         row
         for video, group in groupby(_in_order(clips), key=lambda clip: clip["video"][0].as_py())
         for row in link_video(group, shard.sources.get(video), joints, config, assumed_fov_deg)
     ]
-    settings = json.loads(metadata[SETTINGS_KEY])
+    settings = document_of(shard.uri, metadata, SETTINGS_KEY)
     metadata = shard_metadata(FORMAT, settings, joints.name) | {WEIGHTS_KEY: metadata[WEIGHTS_KEY]}
     table = pa.Table.from_pylist(rows, schema=TRACKS).replace_schema_metadata(metadata)
     storage.write_table(shard.uri, table)

@@ -55,7 +55,7 @@ def status(output: str, now: float | None = None) -> dict[str, Any]:
     detections, tracks = (storage.join(output, name) for name in ("detections", "tracks"))
     times_s, track_times_s, own_times_s = (written_at(folder) for folder in (detections, tracks, output))
     ledger = _read(detections)
-    manifest = json_documents.read(storage.join(output, MANIFEST)) if MANIFEST in own_times_s else {}
+    manifest = _manifest(output) if MANIFEST in own_times_s else {}
     videos = _videos(ledger, manifest)
     shards = _Shards.of(ledger, times_s, own_times_s.get(MANIFEST))
     told_s = {name: own_times_s[name] for name in (MANIFEST, REPORT) if name in own_times_s}
@@ -155,6 +155,10 @@ class _Shards:
         if not len(late) or took_s <= 0:
             return None, None
         return float(self.shares[late].sum() / took_s), float(self.frames[late].sum() / took_s)
+
+
+def _manifest(output: str) -> dict[str, Any]:
+    return json_documents.read(storage.join(output, MANIFEST), videos=int, other_videos=int)
 
 
 def _read(detections: str) -> Ledger:

@@ -72,7 +72,7 @@ class ExportSettings:
         """
         uri = storage.join(output, FILE)
         if storage.exists(uri):
-            require_same_settings(output, json_documents.read(uri)["settings"], self._described())
+            require_same_settings(output, json_documents.read(uri, settings=dict)["settings"], self._described())
         elif any(_names(output, form) for form in _SUFFIXES):
             require_same_settings(output, _BEFORE, self._described())
 

@@ -1,6 +1,5 @@
 """What an output holds already, read from its poses files: no separate record can disagree with them."""
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,10 +8,12 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.io import storage
+from pipelines.io.columns import document_of
 from pipelines.io.manifest import require_same_settings
 from pipelines.io.shards import is_failed
 from pipelines.tracks.lifted_reader import check_format
 from schemas import SETTINGS_KEY
+from schemas.errors import UserError
 
 _COLUMNS = ("track_id", "video", "person", "frames", "error")
 
@@ -143,7 +144,9 @@ def outdated(ledger: Ledger, folders: Collection[str], sources: Collection[str])
 
 def _read(uri: str, settings: Mapping[str, Any]) -> StoredFile:
     metadata = check_format(uri)
-    existing = json.loads(metadata[SETTINGS_KEY])
+    existing = document_of(uri, metadata, SETTINGS_KEY)
+    if missing := [name for name in ("model", "model_sha256", "flip", "tracks", "source") if name not in existing]:
+        raise UserError(f"{uri}: is damaged: it does not say its {missing[0]}; remove it and lift again")
     if existing["model_sha256"] == settings["model_sha256"]:
         # The same model under another name, such as another address of the same file.
         settings = {**settings, "model": existing["model"]}

@@ -1,11 +1,11 @@
 """Finds out where a lifter comes from: its training, the tracks that it read, and the runs that wrote them."""
 
-import json
+import re
 from typing import Any
 
 import mlflow
 
-from pipelines.io import storage
+from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import experiments
 from pipelines.mlflow_runs.runs import addresses_in
 from pipelines.register.source import REPORT, Source
@@ -87,9 +87,10 @@ def _written_by(report_uri: str) -> dict[str, Any]:
     """The job and the run that wrote tracks. MLflow finds the run by the digest in the report beside the tracks."""
     if not storage.exists(report_uri):
         return {}
-    report = json.loads(storage.read_bytes(report_uri))
+    report = json_documents.read(report_uri)
     job = _WRITERS.get(str(report.get("format")).partition("/")[0])
-    if job is None or "digest" not in report:
+    # It becomes a part of a question to MLflow.
+    if job is None or not re.fullmatch(r"[0-9a-f]{1,64}", str(report.get("digest"))):
         return {}
     written = {"job": job, "report_digest": report["digest"]}
     experiment = mlflow.get_experiment_by_name(experiments.name())

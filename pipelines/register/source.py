@@ -9,7 +9,7 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from pipelines.io import storage
+from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import model_uris, tracking_server
 from pipelines.mlflow_runs.model_uris import FetchedModel
 from pipelines.register.kinds import Kind, kind_of
@@ -124,7 +124,7 @@ def _beside(fetched: FetchedModel, run_id: str | None) -> tuple[dict[str, Any], 
     manifest_file, report_file = (storage.join(folder, name) for name in (MANIFEST, REPORT))
     if not storage.exists(manifest_file):
         return None
-    manifest = json.loads(storage.read_bytes(manifest_file))
+    manifest = json_documents.read(manifest_file, settings=dict)
     if manifest.get("run_id") != run_id:
         return None
     if not storage.exists(report_file):
@@ -132,7 +132,7 @@ def _beside(fetched: FetchedModel, run_id: str | None) -> tuple[dict[str, Any], 
             f"{fetched.name}: its training is not finished: {folder} holds no {REPORT}; "
             "let it end, or run the same command again to go on with it"
         )
-    return json.loads(storage.read_bytes(report_file)), manifest["settings"]
+    return json_documents.read(report_file), manifest["settings"]
 
 
 def _logged(run_id: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:

@@ -13,22 +13,27 @@ import numpy as np
 from jaxtyping import Float64
 
 from pipelines.io import storage
+from pipelines.io.addresses import host_of, require_nameable
+from pipelines.io.columns import misfit
+from pipelines.io.secrets import printable
 from pipelines.tracks import row_files
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import Choice, choose
 from schemas.errors import UserError
-from schemas.formats.curation import CURATED_FORMAT
+from schemas.formats.curation import CURATED, CURATED_FORMAT
 from schemas.formats.tracks import FORMAT, TRACKS
 from schemas.job_config import listed
 
 _TRACKS = row_files.RowFormat(
     noun="tracks",
     format=FORMAT,
+    schema=TRACKS,
     writers="tracks are written by python -m jobs.label and python -m jobs.import_poses",
     read_failure_fix="remove it and write it again",
     old_version_fix="write it again with python -m jobs.label or python -m jobs.import_poses",
     stands_for=CURATED_FORMAT,
 )
+_CHOSEN = ("file", "row", "track_id", "kept")
 _LABELS = ("positions", "positions_layout")
 # Columns that files of earlier versions lack, and nobody here needs.
 _UNREAD = ("swapped", "shots", "still", "label_residuals_px", "label_views")
@@ -113,7 +118,9 @@ def survey(uri: str | Sequence[str], choice: Choice | None = None) -> list[Track
     for name in ("layout", "positions_layout"):
         layouts = sorted({value for track in tracks if (value := getattr(track, name)) is not None})
         if len(layouts) > 1:
-            raise UserError(f"{where}: tracks must share one {name}, found {', '.join(layouts)}; give them separately")
+            raise UserError(
+                f"{where}: tracks must share one {name}, found {printable(', '.join(layouts))}; give them separately"
+            )
     return tracks
 
 
@@ -139,15 +146,15 @@ def read_rows(tracks: Iterable[TrackInfo], labels: bool = True) -> Iterator[Keyp
         labels: Whether to read the positions of labeled tracks.
     """
     columns = [name for name in TRACKS.names if name not in _UNREAD and (labels or name not in _LABELS)]
-    for row in _rows(tracks, columns):
-        yield KeypointTrack.from_row(dict.fromkeys(_LABELS) | row)
+    for file, row in _rows(tracks, columns):
+        yield row_files.made(KeypointTrack.from_row, dict.fromkeys(_LABELS) | row, file)
 
 
 def read_timestamps(tracks: Sequence[TrackInfo]) -> Iterator[tuple[TrackInfo, Float64[np.ndarray, " frames"]]]:
     """The timestamps of chosen tracks, s, in the order of `read_rows`; a few per cent of the bytes of their frames."""
     ordered = [track for group in by_file(tracks).values() for track in group]
-    for track, row in zip(ordered, _rows(tracks, ["timestamps_s"]), strict=True):
-        yield track, np.asarray(row["timestamps_s"], np.float64)
+    for track, (_, row) in zip(ordered, _rows(tracks, ["timestamps_s"]), strict=True):
+        yield track, np.asarray([] if row["timestamps_s"] is None else row["timestamps_s"], np.float64)
 
 
 def by_file(tracks: Iterable[TrackInfo]) -> dict[str, list[TrackInfo]]:
@@ -182,14 +189,26 @@ def _size(file: str) -> int:
 def _survey_file(file: str) -> list[TrackInfo]:
     if "kept" in storage.read_schema(file).names:
         return _kept_tracks(file)
-    columns = storage.read_table(file, list(_SURVEYED)).to_pydict()
+    with storage.open_table(file) as opened:
+        table = opened.read(_SURVEYED)
+        present = {name: table[name].cast(TRACKS.field(name).type).to_pylist() for name in table.column_names}
+    columns = {name: [None] * len(table) for name in _SURVEYED} | present
+    for name in _SURVEYED:
+        if not TRACKS.field(name).nullable and None in columns[name]:
+            raise UserError(f"{file}: says nothing in the column {name!r} of some tracks; remove it and write it again")
     values = zip(*(columns[name] for name in _SURVEYED), strict=True)
     return [TrackInfo(file, row, **dict(zip(_SURVEYED, track, strict=True))) for row, track in enumerate(values)]
 
 
 def _kept_tracks(choice: str) -> list[TrackInfo]:
     """The tracks that a choice keeps, from their own files."""
-    kept = [row for row in storage.read_table(choice, ["file", "row", "track_id", "kept"]).to_pylist() if row["kept"]]
+    if wrong := misfit(storage.read_schema(choice), CURATED, _CHOSEN):
+        raise UserError(f"{choice}: {wrong}; run python -m jobs.curate again")
+    kept = [row for row in storage.read_table(choice, list(_CHOSEN)).to_pylist() if row["kept"]]
+    if any(None in row.values() for row in kept):
+        raise UserError(f"{choice}: does not say which tracks it keeps; run python -m jobs.curate again")
+    for file in {row["file"] for row in kept}:
+        _require_nameable(file, choice)
     there = {
         (file, track.row): track
         for file in dict.fromkeys(row["file"] for row in kept)
@@ -208,6 +227,19 @@ def _kept_tracks(choice: str) -> list[TrackInfo]:
     return tracks
 
 
-def _rows(tracks: Iterable[TrackInfo], columns: list[str]) -> Iterator[dict[str, Any]]:
+def _require_nameable(file: str, choice: str) -> None:
+    """Check the address of a tracks file that a choice names, which somebody else may have written.
+
+    Raises:
+        UserError: It is a file of this machine, named from elsewhere, or on a web server that nobody here has named.
+    """
+    require_nameable(file, choice)
+    if file.startswith(("http://", "https://")) and host_of(file) != host_of(choice):
+        raise UserError(f"{choice}: names {file}, on another web server; give tracks of a folder or a bucket to curate")
+
+
+def _rows(tracks: Iterable[TrackInfo], columns: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows with the file of each."""
     for uri, tracks_of_file in by_file(tracks).items():
-        yield from row_files.read_rows(uri, columns, [track.row for track in tracks_of_file])
+        for row in row_files.read_rows(uri, columns, [track.row for track in tracks_of_file]):
+            yield uri, row

@@ -11,6 +11,7 @@ from schemas.formats.poses import FORMAT, POSES
 _POSES = row_files.RowFormat(
     noun="poses",
     format=FORMAT,
+    schema=POSES,
     writers="poses are written by python -m jobs.lift",
     read_failure_fix="remove it and lift again",
     old_version_fix="write it again with python -m jobs.lift, into a new output",
@@ -47,7 +48,7 @@ def read_lifted(uri: str, rows: Collection[int] | None = None) -> Iterator[Lifte
     for file in poses_files(uri):
         for row in row_files.read_rows(file, POSES.names, None if rows is None else sorted(rows)):
             if row["error"] is None:
-                yield LiftedTrack.from_row(row)
+                yield row_files.made(LiftedTrack.from_row, row, file)
 
 
 def check_format(uri: str) -> dict[bytes, bytes]:

@@ -4,19 +4,21 @@ Both formats of this room use it: tracks (`keypoint_reader.py`) and poses (`lift
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from pipelines.io import storage
+from pipelines.io.columns import misfit, text_of
 from pipelines.io.parquet import ParquetTable
 from schemas import FORMAT_KEY, VERSION_KEY
 from schemas.errors import UserError
 
 # Rows decoded at a time: a minute of one person is at most 0.7 MB, so hour-long tracks stay well below a gigabyte.
 _BATCH_ROWS = 16
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class RowFormat:
     Attributes:
         noun: What the rows are called: "tracks", "poses".
         format: Its name and version: "raylift.tracks/1".
+        schema: Its columns; those that may not be null are in every file.
         writers: The commands that write it, as a clause: "poses are written by python -m jobs.lift".
         read_failure_fix: What to do with a file that cannot be read.
         old_version_fix: How to replace a file of an older version.
@@ -34,6 +37,7 @@ class RowFormat:
 
     noun: str
     format: str
+    schema: pa.Schema
     writers: str
     read_failure_fix: str
     old_version_fix: str
@@ -43,23 +47,27 @@ class RowFormat:
         """The metadata of a file of this format.
 
         Raises:
-            UserError: The file cannot be read, or has another format or version.
+            UserError: The file cannot be read, has another format or version, or not the columns of its format.
         """
         try:
-            metadata: dict[bytes, bytes] = storage.read_schema(uri).metadata or {}
+            schema = storage.read_schema(uri)
         except (OSError, pa.ArrowException) as error:
             reason = str(error).splitlines()[0]
             raise UserError(
                 f"{uri}: cannot be read as a {self.noun} file: {reason}; {self.read_failure_fix}"
             ) from error
-        existing, writer = (metadata.get(key, b"unknown").decode() for key in (FORMAT_KEY, VERSION_KEY))
+        existing, writer = (text_of(schema.metadata, key) for key in (FORMAT_KEY, VERSION_KEY))
+        if existing == self.format:
+            required = [field.name for field in self.schema if not field.nullable]
+            if wrong := misfit(schema, self.schema, required):
+                raise UserError(f"{uri}: {wrong}; {self.read_failure_fix}")
         if existing in (self.format, self.stands_for):
-            return metadata
+            return schema.metadata
         kind, _, version = existing.partition("/")
         own_kind, _, own_version = self.format.partition("/")
         if kind != own_kind:
             fix = self.writers
-        elif version.isdecimal() and int(version) > int(own_version):
+        elif version.isdecimal() and len(version) < 9 and int(version) > int(own_version):
             fix = f"raylift {writer} wrote it: update this one (git pull)"
         else:
             fix = f"raylift {writer} wrote it: {self.old_version_fix}"
@@ -89,6 +97,21 @@ def read_rows(uri: str, columns: Sequence[str], rows: Sequence[int] | None = Non
             for row in _group_rows(file, group, first, requested, present):
                 yield lacking | row
             first = stop
+
+
+def made(make: Callable[[dict[str, Any]], Row], row: dict[str, Any], file: str) -> Row:
+    """What is made of a row, of which somebody else may have written the values.
+
+    Raises:
+        UserError: Lists of other lengths than its frames, missing values, an impossible camera.
+    """
+    try:
+        return make(row)
+    except (ValueError, TypeError, OverflowError, MemoryError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{file}: track {row['track_id']!r} is damaged: {reason}; remove it and write it again"
+        ) from error
 
 
 def _group_rows(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipelines.io import storage
+from pipelines.io import json_documents, storage
 
 # The folder of all checkpoints within the output; Ray Train keeps its marker file there too.
 CHECKPOINTS = "checkpoints"
@@ -100,7 +100,7 @@ def find(output: str) -> list[Checkpoint]:
         if not folder.rsplit("/", 1)[1].startswith(FOLDER):
             continue
         try:
-            complete.append(Checkpoint(folder, json.loads(storage.read_bytes(storage.join(folder, METRICS_FILE)))))
+            complete.append(Checkpoint(folder, json_documents.read(storage.join(folder, METRICS_FILE))))
         except FileNotFoundError:
             continue  # it is being written or removed
     return complete

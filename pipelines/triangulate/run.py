@@ -107,10 +107,10 @@ def survey(job: Job) -> Work:
     settings = job.settings.as_read()
     for session in job.sessions:
         uri = document_uri(output, session.name)
-        document = json_documents.read(uri) if storage.exists(uri) else None
+        document = json_documents.read(uri, settings=dict, file=str) if storage.exists(uri) else None
         if document is not None:
             require_same_settings(output, document["settings"], settings)
-        if document is None or document["data"] != session.data:
+        if document is None or document.get("data") != session.data:
             missing.append(session)
         elif storage.exists(storage.join(output, "tracks", document["file"])):
             done.append(document)

@@ -113,9 +113,10 @@ def read_trials(output: str) -> list[TrialRecord]:
 
 def read_trial(folder: str) -> TrialRecord:
     """The record in a trial's folder."""
-    document = json_documents.read(storage.join(folder, TRIAL_FILE))
+    document = json_documents.read(storage.join(folder, TRIAL_FILE), parameters=dict)
     exploited = read_exploited(folder)
-    return _record(document, exploited["parameters"] if exploited else document["parameters"])
+    with json_documents.damage(folder):
+        return _record(document, exploited["parameters"] if exploited else document["parameters"])
 
 
 def read_exploited(folder: str) -> dict[str, Any] | None:
@@ -125,7 +126,7 @@ def read_exploited(folder: str) -> dict[str, Any] | None:
         The other `trial`, the `epoch` after which its state was taken, and the `parameters` since then.
     """
     uri = storage.join(folder, EXPLOITED_FILE)
-    return json_documents.read(uri) if storage.exists(uri) else None
+    return json_documents.read(uri, trial=str, epoch=int, parameters=dict) if storage.exists(uri) else None
 
 
 def write_trial(output: str, record: TrialRecord) -> None:

@@ -40,7 +40,7 @@ def read_earlier(config: TuneConfig, space: Space, data: str) -> list[Earlier]:
     return [
         trial
         for place in places
-        for trial in (_logged if names_trainings(place) else _trials)(place, config, space, data)
+        for trial in (_logged if names_trainings(place) else _told)(place, config, space, data)
     ]
 
 
@@ -57,11 +57,16 @@ def ending_of(config: TuneConfig, record: TrialRecord) -> Ending:
     return Ending("finished", record.counted_mm, tuple(found[name] for name in metrics), excess)
 
 
+def _told(output: str, config: TuneConfig, space: Space, data: str) -> list[Earlier]:
+    with json_documents.damage(f"warm_start={output}"):
+        return list(_trials(output, config, space, data))
+
+
 def _trials(output: str, config: TuneConfig, space: Space, data: str) -> Iterator[Earlier]:
     uri = storage.join(output, MANIFEST)
     if not storage.exists(uri):
         raise UserError(f"warm_start={output}: holds no search; give the output of one")
-    manifest = json_documents.read(uri)
+    manifest = json_documents.read(uri, data=str, settings=dict)
     if manifest["data"] != data:
         raise UserError(
             f"warm_start={output}: its trials saw other tracks, so their errors cannot be compared; leave it out"
@@ -95,7 +100,7 @@ def _logged(address: str, config: TuneConfig, space: Space, data: str) -> Iterat
         raise UserError(f"warm_start={address}: MLflow knows no costs of lifters; give the output of a search")
     uri = storage.join(config.output, MANIFEST)
     # A search that goes on has its own trials already.
-    own_run = json_documents.read(uri)["run_id"] if storage.exists(uri) else None
+    own_run = json_documents.read(uri, run_id=str)["run_id"] if storage.exists(uri) else None
     trainings = find_trainings(address, data, config.error_metric, own_run)
     found = [(values, training) for training in trainings if (values := _logged_values(training.params, config, space))]
     if not found:

@@ -17,6 +17,7 @@ from jobs.command_line.main import run_job
 from pipelines.io import storage
 from pipelines.io.stores import policy
 from pipelines.io.stores.s3 import S3Store
+from pipelines.tracks.keypoint_reader import survey
 from schemas.errors import RunFailed, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -260,3 +261,18 @@ def test_what_is_replaced_while_it_is_read_is_read_again(s3, s3_server):
 
     s3.fault = replace
     assert storage.read_bytes(note) == b"other!"
+
+
+def test_what_lies_in_place_of_a_file_and_never_ends_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.parquet")
+    os.symlink("/dev/zero", tmp_path / "zero.json")
+    for read, name in (
+        (storage.read_bytes, "zero.json"),
+        (storage.read_bytes, "pipe.parquet"),
+        (storage.read_table, "pipe.parquet"),
+        (storage.read_schema, "pipe.parquet"),
+    ):
+        with pytest.raises(OSError, match="is a named pipe or a device, no file"):
+            read(str(tmp_path / name))
+    with pytest.raises(UserError, match=r"pipe.parquet: cannot be read as a tracks file: .* no file"):
+        survey(str(tmp_path))

@@ -13,6 +13,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float64, Int64
 
 from pipelines.io import storage
+from pipelines.io.columns import text_of
 from schemas import LAYOUT_KEY
 
 # Takes some seconds to read; shares over this many frames are right to a fraction of a per cent.
@@ -133,8 +134,7 @@ def sample_detections(folder: str) -> Detections:
     for file in files[:MOST_FILES]:
         if detections.frames >= MOST_FRAMES:
             break
-        name = (storage.read_schema(file).metadata or {}).get(LAYOUT_KEY)
-        detections.layout = name.decode() if name else detections.layout
+        detections.layout = text_of(storage.read_schema(file).metadata, LAYOUT_KEY, "") or detections.layout
         for batch in _batches(file, _CLIP_COLUMNS):
             _count(detections, batch.filter(batch["error"].is_null()))
         detections.files_read += 1

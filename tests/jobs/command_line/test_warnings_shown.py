@@ -1,0 +1,20 @@
+"""Warnings name what data are called: on a terminal that is text."""
+
+import logging
+
+from jobs.command_line.main import _StandardError
+
+
+def test_a_warning_drives_no_terminal(capsys):
+    log = logging.Logger("a")
+    log.addHandler(_StandardError())
+    log.warning("columns that say nothing here: %s", "fine\x1b[2J\rjob: done https://me:secret@host/x")
+    try:
+        raise ValueError("\x1b[2J")
+    except ValueError:
+        log.exception("failed")
+    said = capsys.readouterr().err
+    assert r"fine\x1b[2J" in said
+    assert "ValueError: \\x1b[2J" in said
+    assert not {"\x1b", "\r"} & set(said)
+    assert "secret" not in said
