@@ -99,7 +99,7 @@ def log(record: runs.Run, report: Mapping[str, Any], model: ModelFile, track_set
         columns = {name: [mean["metrics"].get(name) for _, mean in actions] for name, _ in COLUMNS.values()}
         record.log_table({"action": [label for label, _ in actions], **columns}, "actions.json")
     record.log_table(track_table(report["tracks"][:MOST_TRACKS]), "tracks.json")
-    record.log_tags({"raylift.data": report["data"]["digest"]})
+    record.log_tags({"raylift.data": report["data"]["digest"], "raylift.model_sha256": model.sha256})
     record.log_json(report, "metrics.json")
 
 

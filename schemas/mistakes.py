@@ -71,5 +71,6 @@ def _line(error: ErrorDetails, fields: Sequence[str], prefix: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as it is typed."""
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)
+    """A value as it is typed, in one line."""
+    shown = f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)
+    return shown.replace("\n", "\\n")

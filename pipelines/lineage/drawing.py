@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import pairwise
 from statistics import mean
@@ -10,7 +10,7 @@ from statistics import mean
 from pipelines.lineage.trace import Lineage, Node
 
 # Of a box, and the space between boxes, px.
-_WIDTH, _HEIGHT, _ACROSS, _DOWN, _MARGIN, _HEAD = 216, 58, 64, 16, 28, 46
+_WIDTH, _HEIGHT, _ACROSS, _DOWN, _MARGIN, _HEAD = 236, 58, 60, 16, 28, 46
 # Characters of a line that fit into a box.
 _LETTERS = 31
 # Boxes of one kind beside each other that come from one; the others are counted in one more box.
@@ -49,8 +49,9 @@ class _Graph:
         for node in _folded(nodes, of):
             key = node.kind, node.name
             known = self.things.setdefault(key, node)
-            if node.note and not known.note:
-                self.things[key] = node
+            if node.note not in known.note:
+                # Tracks may be read for several things.
+                self.things[key] = replace(known, note="; ".join(filter(None, (known.note, node.note))))
             if key != of:
                 self.edges[(of, key) if forwards else (key, of)] = None
             self.add(node.children, key, forwards)
@@ -193,7 +194,7 @@ def _box(node: Node, place: _Point, asked: bool) -> str:
     colour, whole = _COLOURS[node.kind], escape("\n".join(filter(None, (node.name, node.note, run))))
     lines = [("kind", node.kind.upper(), 17), ("name", _short(node.name, _LETTERS), 34), ("note", node.note, 50)]
     texts = "".join(
-        f'<text class="{style}" x="{x + 14:.0f}" y="{y + down:.0f}"{colours}>{escape(_short(text, 38))}</text>'
+        f'<text class="{style}" x="{x + 14:.0f}" y="{y + down:.0f}"{colours}>{escape(_short(text, 40))}</text>'
         for style, text, down in lines
         for colours in [f' style="fill:{colour}"' if style == "kind" else ""]
     )

@@ -58,6 +58,7 @@ def use() -> None:
     An experiment that has a kind or a description, of a user's or another tool's, keeps it.
 
     Raises:
+        UserError: MLflow refuses its name.
         mlflow.MlflowException: The store cannot be used.
     """
     client = mlflow.MlflowClient()
@@ -65,7 +66,15 @@ def use() -> None:
     if place is not None and client.get_experiment_by_name(name()) is None:
         with suppress(mlflow.MlflowException):  # another job has just made it
             client.create_experiment(name(), artifact_location=place)
-    experiment = mlflow.set_experiment(name())
+    try:
+        experiment = mlflow.set_experiment(name())
+    except mlflow.MlflowException as error:
+        if not tracking_server.is_invalid_request(error):
+            raise
+        reason = error.message.strip().splitlines()[0]
+        raise UserError(
+            f"MLFLOW_EXPERIMENT_NAME={name()[:40]}: MLflow refuses this name: {reason}; give another"
+        ) from error
     for tag, value in ((_KIND, _MODEL_TRAINING), (_DESCRIPTION, _TEXT)):
         if tag not in experiment.tags:
             client.set_experiment_tag(experiment.experiment_id, tag, value)

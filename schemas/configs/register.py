@@ -1,9 +1,9 @@
 """Config of the register job."""
 
 import re
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from schemas.configs.search_metrics import Limit, read_limits
 from schemas.job_config import Address, Addresses, ModelAddress
@@ -33,10 +33,19 @@ def _split(condition: str) -> tuple[str, str]:
     return (of.strip(), rest) if point and re.fullmatch(r"\s*\w+", of) and re.match(r"[a-z]", rest) else ("", condition)
 
 
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][\w. -]{0,199}")
+
+
+def _require_model_name(name: str) -> str:
+    if not _MODEL_NAME.fullmatch(name):
+        raise ValueError("a model's name is 1 to 200 letters, digits, _, ., - and spaces, a letter or digit first")
+    return name
+
+
 class RegisterConfig(RunConfig):
     """Config of the register job, which makes a lifter or aligner a version of a registered model and promotes it."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w. -]*$", max_length=200)
+    name: Annotated[str, AfterValidator(_require_model_name)]
     """Name of the registered model. It is created if it does not exist."""
 
     model: ModelAddress | None = Field(default=None, min_length=1)

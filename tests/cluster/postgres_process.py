@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,17 +25,15 @@ def installed(folder, *packages):
 
 
 @contextmanager
-def running_postgres(folder, *databases):
-    """A PostgreSQL in a folder, with empty databases of the user mlflow; its port."""
+def running_postgres(*databases):
+    """A PostgreSQL with empty databases of the user mlflow; its port."""
     if not BIN.is_dir():
         pytest.skip("PostgreSQL is not here (Debian's package postgresql): MLflow is not run with it")
-    # PostgreSQL does not start as root.
+    # PostgreSQL does not start as root, and nobody else may enter pytest's folders.
     user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
-    folder, port = folder.resolve(), free_port()
+    folder, port = Path(tempfile.mkdtemp(prefix="postgres-")), free_port()
     if user:
         shutil.chown(folder, "postgres")
-        for parent in folder.parents[:3]:
-            parent.chmod(parent.stat().st_mode | 0o011)
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
     init = [BIN / "initdb", "-D", folder / "data", "-U", "mlflow", "--auth=trust"]
     subprocess.run(init, check=True, cwd=folder, env=environment, capture_output=True, **user)
@@ -56,6 +55,7 @@ def running_postgres(folder, *databases):
         # It would wait for its clients if it was terminated.
         process.send_signal(signal.SIGINT)
         process.wait(30)
+        shutil.rmtree(folder)
 
 
 def at(port):

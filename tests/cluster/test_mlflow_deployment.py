@@ -27,9 +27,9 @@ def driver(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
+def database():
     """An empty PostgreSQL as the StatefulSet names it; its port."""
-    with running_postgres(tmp_path_factory.mktemp("postgres"), "mlflow", "restored") as port:
+    with running_postgres("mlflow", "restored") as port:
         yield port
 
 

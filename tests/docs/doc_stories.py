@@ -17,6 +17,7 @@ NOT_RUN = {
         "runs the tests, this one too",
     ),
     "raylift fit_noise": "minutes: tests/jobs/test_demo.py runs it on the people of the demo",
+    "raylift lineage models:/lifter@champion draw=lineage.svg": "tests/cluster/test_remote_mlflow.py draws one",
     "make docs": "minutes: .ci/run runs it",
     "pip install": "needs the network",
     **dict.fromkeys(

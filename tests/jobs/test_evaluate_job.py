@@ -1,5 +1,6 @@
 """`python -m jobs.evaluate` as a user meets it."""
 
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -164,6 +165,8 @@ def test_the_job_is_an_mlflow_run(command, tmp_path, capfd):
     assert found.data.metrics["action/Walking/p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])
     assert {"action/S_saltig/mpjpe_mm", "all_frames_joints/left_knee_mm"} <= found.data.metrics.keys()
     assert found.data.tags["raylift.data"] == file["data"]["digest"]
+    content = (tmp_path / "lifter" / "best.pt").read_bytes()
+    assert found.data.tags["raylift.model_sha256"] == hashlib.sha256(content).hexdigest()
     assert own_artifacts(found.info.run_id) == ["actions.json", "evaluation.html", "metrics.json", "tracks.json"]
     compared = mlflow.load_table("actions.json", run_ids=[found.info.run_id])
     assert compared.set_index("action").loc["Walking", "p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])

@@ -73,6 +73,17 @@ def test_a_lifter_that_nobody_trained_here_gets_a_model_when_it_is_scored(experi
     assert (model.name, model.source_run_id) == ("every_day_3", "")
 
 
+def test_a_model_that_was_deleted_is_made_again_when_its_file_is_scored(experiment, tracks):
+    file, scores = ModelFile("semi", "ef56"), [Scores({"test/mpjpe_mm": 60.0}, TrackSet("testing", "cmu", tracks))]
+    for _ in range(2):
+        with runs.record("evaluate", CONFIG) as record:
+            record.log_scores(file, scores)
+        (model,) = models(experiment)
+        mlflow.MlflowClient().delete_logged_model(model.model_id)
+        assert [metric.value for metric in model.metrics or ()] == [60.0]
+        assert mlflow.get_run(record.run_id).info.status == "FINISHED"
+
+
 def test_the_people_of_a_set_of_tracks_are_part_of_what_it_is(experiment, tracks):
     """Else those held out would be those trained on, which are in the same file."""
     with runs.record("train", CONFIG) as record:

@@ -95,6 +95,12 @@ def test_a_job_goes_on_in_a_new_run_where_its_own_was_deleted(server):
     assert history(second, "clips") == [(0, 1.0)]
 
 
+def test_a_name_that_mlflow_refuses_is_one_line(own_tracking_store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "x" * 600)
+    with pytest.raises(UserError, match=r"^MLFLOW_EXPERIMENT_NAME=x{40}: MLflow refuses this name: .*; give another$"):
+        runs.record("label", CONFIG).__enter__()
+
+
 def test_a_deleted_experiment_is_one_line(own_tracking_store, monkeypatch):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "gone")
     number = mlflow.create_experiment("gone")

@@ -42,7 +42,7 @@ WRONG = [
     (["model=lifter/best.pt"], "name: is required; give name=…"),
     (["name=x"], "model: give one of model, run and version, found none"),
     (["name=x", "model=lifter/best.pt", "run=1"], "model: give one of model, run and version, found model and run"),
-    (["name=a/b", "model=lifter/best.pt"], "name=a/b: string should match pattern"),
+    (["name=a/b", "model=lifter/best.pt"], "name=a/b: a model's name is 1 to 200 letters, digits"),
     (["name=x", "version=1"], "version: is registered already; give promote=champion to promote it"),
     (["name=x", "model=lifter/best.pt", "alias=champion"], "alias=champion: only promote=champion makes a champion"),
     (["name=x", "model=lifter/best.pt", "alias=v1"], "alias=v1: an alias is letters, digits, - and _, not latest and"),
