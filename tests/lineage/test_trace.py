@@ -1,20 +1,19 @@
 """What was made from what, as the runs in MLflow tell it: there and back, and from a video to everything made of it."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import mlflow
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from tracks.track_samples import make_track, write_tracks
 
-from pipelines.io.shards import shard_metadata
 from pipelines.lineage.trace import Node, trace
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.history import History, JobRun, Reading, Version, read_history
 from pipelines.mlflow_runs.runs import addresses_in
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.errors import UserError
-from schemas.formats.tracks import FORMAT
 
 
 def run(job, name, output, readings=(), tags=None, metrics=None, **params):
@@ -27,9 +26,8 @@ def history(tmp_path):
     """Video → tracks → labeled tracks → a training → a champion → scores and poses; and a lifter begun with it."""
     out, mocap = f"{tmp_path}/out", f"{tmp_path}/mocap"
     for folder, videos in ((out, ["/films/a.mp4", "/films/b.mp4"]), (mocap, ["/films/a.mp4"])):
-        (tmp_path / folder / "tracks").mkdir(parents=True)
-        table = pa.table({"video": videos}).replace_schema_metadata(shard_metadata(FORMAT, {}, "coco17"))
-        pq.write_table(table, f"{folder}/tracks/part-0.parquet")
+        tracks = [replace(make_track(video), video=video) for video in videos]
+        write_tracks(Path(folder, "tracks", "part-0.parquet"), tracks)
     read = [Reading("training", (f"{mocap}/tracks",), "d" * 32), Reading("unlabeled", (f"{out}/tracks",), "e" * 32)]
     champion = Version("models:/lifter/2", ("champion",), "5" * 64, "id-first", None)
     fine = Version("models:/lifter/3", (), "6" * 64, "id-second", "5" * 64)
