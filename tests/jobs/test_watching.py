@@ -31,9 +31,9 @@ pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]
 KEY = "planted-key"
 FRAMES = 8
-# Two jobs on one Ray, which then lives long enough for a last look.
+# Two jobs on one Ray, which then lives until all that they have counted has been seen, or a minute.
 TRAIN_AND_LIFT = """
-import json, sys, time
+import json, os, sys, time
 from jobs.command_line.main import run_job
 for name, *fields in json.loads(sys.argv[1]):
     assert run_job(name, fields) == 0
@@ -41,8 +41,13 @@ for name, *fields in json.loads(sys.argv[1]):
 from pipelines.ray_cluster.prometheus import count_trial
 count_trial(False)
 count_trial(True)
-time.sleep(3)
+gives_up_at = time.monotonic() + 60
+while not os.path.exists(sys.argv[2]) and time.monotonic() < gives_up_at:
+    time.sleep(0.1)
 """
+# What that program counts last. A rate needs two samples.
+LAST = "ray_raylift_failed_trials_total"
+LAST_SEEN_TWICE = f"count_over_time({LAST}[5m]) >= 2"
 DASHBOARD = ROOT / "cluster" / "monitoring" / "grafana.json"
 # Where nobody listens.
 UNREACHABLE = f"http://me:{KEY}@127.0.0.1:9/gone.mp4?X-Amz-Signature={KEY}"
@@ -110,6 +115,8 @@ def _watch(seen: Watched, temporary: str, arguments: tuple[str, ...], prometheus
     try:
         while process.poll() is None:
             look(seen, family, prometheus)
+            if prometheus.ask(LAST_SEEN_TWICE) if prometheus else LAST in seen.metrics:
+                (seen.folder / "seen").touch()
             time.sleep(0.3)
         seen.out, seen.err = process.communicate()
     finally:
@@ -206,7 +213,7 @@ def test_the_nodes_endpoint_says_how_training_and_lifting_go(tmp_path):
     train = [f"labeled={tracks}", f"output={tmp_path}/lifter", "lifter.filter_widths=[3,3]", "lifter.channels=16"]
     train += ["optimization.epochs=2", "optimization.batch_size=64", "resources.cpus_per_worker=1"]
     lift = [f"model={tmp_path}/lifter/last.pt", f"tracks={tracks}", f"output={tmp_path}/poses"]
-    seen = watch(tmp_path, "-c", TRAIN_AND_LIFT, json.dumps([["train", *train], ["lift", *lift]]))
+    seen = watch(tmp_path, "-c", TRAIN_AND_LIFT, json.dumps([["train", *train], ["lift", *lift]]), f"{tmp_path}/seen")
     assert seen.code == 0, seen.out + seen.err
     assert value(seen, "raylift_epochs_total", "train") == 2
     assert value(seen, "raylift_frames_total", "train") >= 2 * 160
