@@ -233,7 +233,7 @@ def _numbers(given: Mapping[str, Any], name: str) -> np.ndarray:
         raise _refused(f"{name}: is missing; give keypoints, width, height and fps")
     try:
         return np.asarray(_unnested(given[name]), np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _refused(f"{name}: must be numbers, in rows of equal length: {error}") from error
 
 

@@ -80,6 +80,10 @@ class BatchedLifter:
                 except mlflow.MlflowException as error:
                     request.refuse(400, error.message, number)
                     break
+                except Exception as error:  # nobody foresaw it: the other requests are answered all the same
+                    log.exception("a request cannot be read")
+                    request.refuse(500, f"it cannot be read: {type(error).__name__}", number)
+                    break
                 if batch and sum(len(part.inputs) for part in batch) + len(inputs) > BATCH_FRAMES:
                     self._lift(batch)
                     batch = []
