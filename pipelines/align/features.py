@@ -9,10 +9,12 @@ from jaxtyping import Float32
 from scipy.spatial.distance import pdist
 
 from pipelines.aligners.sequences import RATE, Sequence
-from pipelines.io import storage
+from pipelines.io import json_documents, storage
+from pipelines.io.columns import misfit, text_of
+from pipelines.io.parquet import ParquetTable
 from schemas import FORMAT_KEY, WEIGHTS_KEY
 from schemas.errors import UserError
-from schemas.formats.embeddings import FORMAT
+from schemas.formats.embeddings import EMBEDDINGS, FORMAT
 
 Vectors = Float32[np.ndarray, "frames features"]
 
@@ -108,19 +110,30 @@ def read_corpus(address: str, features: Features) -> Iterator[Compared]:
         UserError: There are no embeddings, or they are of another aligner.
     """
     for file in corpus_files(address):
-        metadata = storage.read_schema(file).metadata or {}
-        if metadata.get(FORMAT_KEY) != FORMAT.encode():
-            raise UserError(f"corpus={address}: {file} holds no embeddings; give an output of python -m jobs.embed")
-        made_by = metadata[WEIGHTS_KEY].decode()
-        if made_by != features.sha256:
-            raise UserError(
-                f"corpus={address}: was embedded by another aligner (SHA-256 {made_by[:12]}…) than this one "
-                f"({str(features.sha256)[:12]}…); embed it again, or give that aligner"
-            )
-        table = storage.read_table(file, ["track_id", "frames", "times_s", "vectors"])
-        for index, frames in enumerate(table["frames"].to_pylist()):
-            if frames:
-                flat = table["vectors"][index].values.to_numpy(zero_copy_only=False).astype(np.float32)
-                start_s = table["times_s"][index][0].as_py()
-                vectors = flat.reshape(frames, -1) / np.float32(features.unit)
-                yield Compared(table["track_id"][index].as_py(), start_s, vectors)
+        with json_documents.damage(f"corpus={file}"), storage.open_table(file) as opened:
+            found = list(_recordings(address, file, opened, features))
+        yield from found
+
+
+def _recordings(address: str, file: str, opened: ParquetTable, features: Features) -> Iterator[Compared]:
+    """Those of an open file of embeddings."""
+    metadata = opened.schema.metadata
+    if text_of(metadata, FORMAT_KEY) != FORMAT:
+        raise UserError(f"corpus={address}: {file} holds no embeddings; give an output of python -m jobs.embed")
+    if wrong := misfit(opened.schema, EMBEDDINGS, EMBEDDINGS.names):
+        raise UserError(f"corpus={address}: {file} {wrong}; embed it again")
+    made_by = text_of(metadata, WEIGHTS_KEY)
+    if made_by != features.sha256:
+        raise UserError(
+            f"corpus={address}: was embedded by another aligner (SHA-256 {made_by[:12]}…) than this one "
+            f"({str(features.sha256)[:12]}…); embed it again, or give that aligner"
+        )
+    table = opened.read(["track_id", "frames", "times_s", "vectors"])
+    for index, frames in enumerate(table["frames"].to_pylist()):
+        if frames:
+            flat = table["vectors"][index].values.to_numpy(zero_copy_only=False).astype(np.float32)
+            start_s = table["times_s"][index][0].as_py()
+            if not len(flat):
+                raise ValueError("a track has frames and no vectors")
+            vectors = flat.reshape(frames, -1) / np.float32(features.unit)
+            yield Compared(table["track_id"][index].as_py(), start_s, vectors)

@@ -78,7 +78,10 @@ def test_what_is_wrong_with_a_request_does_not_touch_the_others(plain):
         (b'{"inputs": {"keypoints": [[[NaN, 1]]], "width": 1, "height": 1, "fps": 1}}', "must be frames × 17 joints"),
         (b'{"inputs": {"keypoints": {"a": 1}, "width": 1, "height": 1, "fps": 1}}', "keypoints: must be numbers"),
         (b'{"inputs": {"keypoints": [[[1], [1, 2]]]}}', "keypoints: must be numbers, in rows of equal length"),
-        (b'{"inputs": {"keypoints": [[[1' + b"0" * 400 + b"]]]}}", "keypoints: must be numbers, in rows of equal length"),
+        (
+            b'{"inputs": {"keypoints": [[[1' + b"0" * 400 + b"]]]}}",
+            "keypoints: must be numbers, in rows of equal length",
+        ),
     ],
 )
 def test_what_is_no_request_is_one_line(plain, body, line):
