@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pipelines.lifters.checkpoint import LifterCard
     from pipelines.train.initial_weights import Start
     from pipelines.train.plan import TrainingPlan
+    from pipelines.train.track_choice import SurveyedTracks
     from pipelines.training.events import Control, Outcome
 
 FORMAT = "raylift.training/1"
@@ -40,22 +41,28 @@ class TrainJob:
         config: The config; of a lifter to start from it has what was not given.
         manifest: What the output says of it.
         start: The lifter to start from; None: fresh weights.
+        tracks: All tracks that it may choose from; None: they are read when the plan is made.
     """
 
     config: TrainConfig
     manifest: RunManifest
     start: "Start | None" = None
+    tracks: "SurveyedTracks | None" = None
 
     @cached_property
     def plan(self) -> "TrainingPlan":
         """The tracks, and what follows from them; a training that is finished needs no plan."""
         from pipelines.train.plan import plan_training
 
-        return plan_training(self.config, self.start)
+        return plan_training(self.config, self.start, self.tracks)
 
 
-def prepare(config: TrainConfig) -> TrainJob:
+def prepare(config: TrainConfig, tracks: "SurveyedTracks | None" = None) -> TrainJob:
     """Check the data of a training without writing anything.
+
+    Args:
+        config: The config.
+        tracks: What is known of its tracks from an earlier training; None: their files' metadata are read.
 
     Raises:
         UserError: Tracks that do not fit together or with the config, or a lifter to start from that does not.
@@ -74,7 +81,7 @@ def prepare(config: TrainConfig) -> TrainJob:
     manifest = RunManifest(
         FORMAT, training_settings(config, settings), data_digest(config), may_grow=["optimization.epochs"]
     )
-    job = TrainJob(config, manifest, start)
+    job = TrainJob(config, manifest, start, tracks)
     if not _is_finished(job):
         _ = job.plan  # it checks the data
     return job

@@ -9,6 +9,7 @@ import math
 import os
 import tempfile
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ray.exceptions import RayError
 from pipelines.io import storage
 from pipelines.search.trial_values import trial_config
 from pipelines.train import run
+from pipelines.train.track_choice import SurveyedTracks, survey_tracks
 from pipelines.train.worker import SELECTION
 from pipelines.training import checkpoints
 from pipelines.training.checkpoints import CHECKPOINTS, STATE_FILE
@@ -169,8 +171,13 @@ class TrainingTrial(tune.Trainable):
             # A thread cannot be ended from outside. Tune runs what comes next in a new process.
             os._exit(1)
 
+    @cached_property
+    def _surveyed(self) -> SurveyedTracks:
+        """Read once for all trials of this process: a trial is refused if the files have changed since."""
+        return survey_tracks(self._config)
+
     def _begin(self) -> TrialTraining:
-        job = run.prepare(self._config)
+        job = run.prepare(self._config, self._surveyed)
         if job.manifest.data != self._data:
             raise UserError("the tracks have changed since the search was begun; search them in another output")
         record = trial_records.read_trial(self._output)

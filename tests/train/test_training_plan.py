@@ -2,10 +2,13 @@
 
 import pytest
 from torch import nn
-from train.training_samples import person, write
+from train.training_samples import person, small, write
 
 from pipelines.lifters.base import build_lifter
+from pipelines.tracks import keypoint_reader
+from pipelines.train import run
 from pipelines.train.plan import plan_training
+from pipelines.train.track_choice import survey_tracks
 from schemas.configs.train import TrainConfig
 from schemas.errors import UserError
 from schemas.job_config import JobConfig, PluginConfig
@@ -59,3 +62,10 @@ def test_wrong_options_of_a_wrapped_lifter_are_a_line_and_no_traceback(tmp_path)
     assert str(error.value) == (
         "lifter: TemporalConvConfig: filter_widths=[4]: filter widths are odd numbers from 1 on"
     )
+
+
+def test_a_training_whose_tracks_are_known_reads_no_metadata(tmp_path, monkeypatch):
+    config = small(write(tmp_path / "labeled", person("a", 60), person("b", 60, subject="S2")), None, tmp_path / "out")
+    known, read = survey_tracks(config), run.prepare(config).plan
+    monkeypatch.setattr(keypoint_reader, "survey", None)
+    assert run.prepare(config, known).plan == read
