@@ -1,5 +1,7 @@
 """Takes the screenshots of docs/mlflow.md: MLflow's pages of runs, a comparison, models, a model and a search.
 
+It draws the lineage of the model, too.
+
 make demo
 raylift tune tune_small labeled=demo/poses/tracks output=search data.validation_subjects=[S003]
 .venv/bin/python docs/draw_mlflow.py sqlite:///mlflow.db
@@ -8,6 +10,7 @@ It starts MLflow's server on the store for as long as it takes, and needs Debian
 """
 
 import io
+import os
 import shutil
 import socket
 import subprocess
@@ -49,6 +52,10 @@ def main(store: str) -> None:
     }
     for search in _runs(experiment.experiment_id, "tune")[:1]:
         pages["search"] = f"{place}/runs/{search}"
+    lineage = (f"models:/{version.name}/{version.version}", f"draw={FOLDER / 'lineage.svg'}")
+    subprocess.run(
+        [sys.executable, "-m", "jobs.lineage", *lineage], check=True, env=os.environ | {"MLFLOW_TRACKING_URI": store}
+    )
     with _server(store) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
         page = browser.new_page(viewport={**SIZE})  # pyright: ignore[reportArgumentType]
