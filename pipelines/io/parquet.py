@@ -62,15 +62,15 @@ class ParquetTable:
             pa.ArrowInvalid: They would take too much memory, or the file is damaged.
         """
         names = self.schema.names if columns is None else list(columns)
-        groups, places = range(self.metadata.num_row_groups), self._places(names)
-        # As the footer has it; each group is then counted before it is decoded.
-        rows = [self.metadata.row_group(group) for group in groups]
-        taken = sum(of.column(place).num_values * self._each(place) for of in rows for place in places)
-        _require(taken)
+        groups, taken = range(self.metadata.num_row_groups), 0
+        for group in groups:
+            taken += self._hold(group, names)
+            _require(taken)
         tables = []
         # One group at a time: Arrow cannot join lists of dictionaries.
         for group in groups:
-            self._hold(group, names)
+            if len(groups) > 1:
+                self._hold(group, names)
             with _damage():
                 table = self._file.read_row_group(group, names, use_threads=threads)
             taken += _texts_of(table)
@@ -112,18 +112,28 @@ class ParquetTable:
         leaf = self._leaves[place]
         return (_WIDTHS.get(leaf.physical_type) or leaf.length) + 4 + 4 * leaf.max_repetition_level
 
-    def _hold(self, group: int, columns: Sequence[str]) -> None:
+    def _hold(self, group: int, columns: Sequence[str]) -> int:
         """Read what the columns have in a row group, still compressed, and count what it stands for, without texts."""
         rows = self.metadata.row_group(group)
         self._held.forget()
         stored = taken = 0
-        for place in self._places(columns) if rows.num_rows else []:
+        places = self._places(columns) if rows.num_rows else []
+        if places:
+            # Arrow opens the columns and decodes nothing: what is wrong with their metadata is an error here, and would
+            # end the process below.
+            with _damage():
+                next(
+                    self._file.reader.iter_batches(0, row_groups=[group], column_indices=places, use_threads=False),
+                    None,
+                )
+        for place in places:
             chunk = rows.column(place)
             stored += chunk.total_compressed_size
             _require(stored)
             data = self._held.hold(_start(chunk), chunk.total_compressed_size)
             taken += self._taken(data, place, chunk.num_values, rows.num_rows)
             _require(taken)
+        return taken
 
     def _taken(self, data: bytes, place: int, claimed: int, rows: int) -> int:
         """Bytes that a column's part in a row group stands for, without those of its texts."""
@@ -132,16 +142,16 @@ class ParquetTable:
         total = 0
         while at < len(data):
             header, at = read_header(data, at)
-            size, kind = header.get(2, 0), header.get(1, -1)
+            size, kind = _whole(header, 2), _whole(header, 1)
             total, largest = total + size, max(largest, size)
-            at += header.get(3, 0)
+            at += max(0, _whole(header, 3))
             if kind == _DICTIONARY:
-                entries += header.get(7, {}).get(1, 0)
+                entries += max(0, _whole(header.get(7), 1))
             elif kind in (_DATA, _DATA_2):
-                told = header.get(5 if kind == _DATA else 8, {})
-                if told.get(2 if kind == _DATA else 4) == _DELTA_BYTE_ARRAY:
+                told = header.get(5 if kind == _DATA else 8)
+                if _whole(told, 2 if kind == _DATA else 4) == _DELTA_BYTE_ARRAY:
                     raise pa.ArrowInvalid("has texts as DELTA_BYTE_ARRAY; write it with PyArrow or pandas")
-                values += told.get(1, 0)
+                values += max(0, _whole(told, 1))
         if values != claimed or values < rows or at != len(data):
             raise pa.ArrowInvalid(
                 f"is damaged: column {leaf.path} holds {values:,} values, its footer says {claimed:,}"
@@ -176,8 +186,10 @@ class _Held(io.RawIOBase):
         """Read a stretch and keep it."""
         if start < 0 or length < 0 or start + length > self._length:
             raise pa.ArrowInvalid("is damaged: its footer names bytes that it does not have")
-        self._file.seek(start)
-        data = self._stretches[start] = self._file.read(length)
+        data = self._stretches.get(start, b"")
+        if len(data) != length:
+            self._file.seek(start)
+            data = self._stretches[start] = self._file.read(length)
         return data
 
     def forget(self) -> None:
@@ -202,7 +214,7 @@ class _Held(io.RawIOBase):
         data = self._stretches.get(self._at, b"")[:size]
         if len(data) < size:
             self._file.seek(self._at)
-            data = self._file.read(size)
+            data = self._stretches[self._at] = self._file.read(size)
         self._at += len(data)
         return data
 
@@ -221,6 +233,12 @@ def _damage() -> Iterator[None]:
 def _require(taken: int, most: int = MOST_BYTES) -> None:
     if taken > most:
         raise pa.ArrowInvalid(f"would take more than {most / 1e6:,.0f} MB of memory; split it into smaller files")
+
+
+def _whole(header: object, field: int) -> int:
+    """A number in a header; -1 if there is none."""
+    value = header.get(field) if isinstance(header, dict) else None
+    return value if isinstance(value, int) else -1
 
 
 def _start(chunk: pq.ColumnChunkMetaData) -> int:

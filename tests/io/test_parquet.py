@@ -129,3 +129,11 @@ def test_every_type_comes_back_as_it_was_written(tmp_path, options):
 def test_texts_without_a_length_come_as_texts(tmp_path):
     pq.write_table(pa.table({"a": pa.array(["x", None], pa.string_view())}), tmp_path / "t.parquet")
     assert storage.read_table(str(tmp_path / "t.parquet"))["a"].to_pylist() == ["x", None]
+
+
+@pytest.mark.parametrize(
+    "file", sorted((Path(__file__).parent / "corpus").glob("*.parquet/*")), ids=lambda file: file.name
+)
+def test_what_a_fuzzer_found_is_one_line_and_no_end_of_the_process(file):
+    with pytest.raises(UserError, match="cannot be read"):
+        storage.read_table(str(file))
