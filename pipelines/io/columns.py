@@ -60,8 +60,11 @@ def _fits(found: pa.DataType, expected: pa.DataType) -> bool:
     if kind.is_struct(expected):
         if not kind.is_struct(found):
             return False
-        names = {found.field(place).name for place in range(found.num_fields)}
-        return all(field.name not in names or _fits(found.field(field.name).type, field.type) for field in expected)
+        parts = [found.field(place) for place in range(found.num_fields)]
+        kinds = {part.name: part.type for part in parts}
+        if len(kinds) < len(parts):  # a name twice
+            return False
+        return all(field.name not in kinds or _fits(kinds[field.name], field.type) for field in expected)
     if kind.is_list(expected):
         lists = (kind.is_list, kind.is_large_list, kind.is_fixed_size_list)
         return any(of(found) for of in lists) and _fits(found.value_type, expected.value_type)

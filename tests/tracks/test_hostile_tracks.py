@@ -31,6 +31,7 @@ OTHERS: dict[str, Callable[[pa.DataType], pa.Array]] = {
     "lists of texts": lambda kind: pa.array([["a"], ["b"]]),
     "lists of lists": lambda kind: pa.array([[[1.0]], [[2.0]]]),
     "structures": lambda kind: pa.array([{"a": 1}, {"a": 2}]),
+    "structures with a name twice": lambda kind: pa.StructArray.from_arrays([pa.array([1.0, 2.0])] * 2, ["fx", "fx"]),
 }
 
 
