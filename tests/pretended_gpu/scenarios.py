@@ -18,6 +18,8 @@ from train_detector.people_samples import INPUT_WH, LAYOUT, canvases
 
 from pipelines.detectors import pretrained
 from pipelines.detectors.hrnet.detector import Hrnet, HrnetConfig
+from pipelines.detectors.persons.base import PersonsConfig
+from pipelines.detectors.persons.detr import DetrPersons
 from pipelines.detectors.topdown.detector import TopDown
 from pipelines.detectors.vitpose.detector import Vitpose, VitposeConfig
 from pipelines.detectors.vitpose.shape import VitposeShape
@@ -106,6 +108,16 @@ def detected_clip(recorded: Recorded, make: Callable[[], TopDown]) -> dict[str, 
     return recorded.summary()
 
 
+def found_people(recorded: Recorded) -> dict[str, Any]:
+    """The people of a batch of frames that lie on the device."""
+    finder = DetrPersons(PersonsConfig.model_validate({"weights": "random:0", "input_size": "256x256"}), 1, "cuda:0")
+    frames = uploaded(torch.zeros((2, 90, 120, 3), dtype=torch.uint8), CUDA)
+    finder(frames)
+    recorded.summary()
+    boxes, scores = finder(frames)
+    return recorded.summary() | {"devices": [str(boxes.device), str(scores.device)]}
+
+
 def small_hrnet() -> TopDown:
     options = {"weights": "random:0", "channels": 2, "input_size": "96x64", "flip": True}
     return Hrnet(HrnetConfig.model_validate(options | PEOPLE), 1, "cuda:0")
@@ -165,6 +177,7 @@ def main() -> None:
             **{name: partial(detector_step, folder / name, recorded, net) for name, net in plans.items()},
             "hrnet clip": partial(detected_clip, recorded, small_hrnet),
             "vitpose clip": partial(detected_clip, recorded, partial(small_vitpose, folder / "published")),
+            "person finder": partial(found_people, recorded),
             **{f"fault: {name}": partial(fault, recorded, do) for name, do in faults().items()},
         }
         for name, run in work.items():

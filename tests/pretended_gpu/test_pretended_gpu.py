@@ -52,6 +52,7 @@ def seen(tmp_path_factory):
         # Who is there, and where their joints are.
         ("hrnet clip", 2, 2300),
         ("vitpose clip", 2, 460),
+        ("person finder", 0, 980),
     ],
 )
 def test_the_host_hardly_waits(seen, scenario, waits, operators):

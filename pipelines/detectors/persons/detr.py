@@ -1,16 +1,20 @@
 """RT-DETR, RT-DETRv2 and D-FINE: networks of transformers, with pre- and postprocessing of ours on the device."""
 
+import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from pipelines.detectors import pretrained
 from pipelines.detectors.persons.base import COARSEST, PersonsConfig
 from pipelines.detectors.weights import parse_size, random_seed
+from pipelines.pose.upload import uploaded
 from schemas.errors import UserError
 
 MODEL_TYPES = ("rt_detr", "rt_detr_v2", "d_fine")
@@ -39,6 +43,9 @@ class DetrPersons:
     def __init__(self, config: PersonsConfig, threads: int, device: str) -> None:
         loaded = _load(config.weights)
         preprocessor = loaded.preprocessor
+        if device.startswith("cuda"):
+            # Otherwise transformers compares sizes on the GPU in every layer of the decoder, and waits for the answer.
+            os.environ.setdefault("TRANSFORMERS_DISABLE_TORCH_CHECK", "1")
         self.weights_sha256 = loaded.sha256
         self._model = loaded.model.to(device).requires_grad_(False)
         self._person = _person_class(loaded.model.config.id2label, config.weights)
@@ -61,14 +68,17 @@ class DetrPersons:
         height, width = frames.shape[1:3]
         # Weights in half precision would move boxes by pixels; autocast keeps sums in float32.
         on_gpu = frames.device.type == "cuda"
-        with torch.autocast(frames.device.type, torch.float16, enabled=on_gpu):
+        with (
+            torch.autocast(frames.device.type, torch.float16, enabled=on_gpu),
+            _FilledOnDevice() if on_gpu else nullcontext(),
+        ):
             output = self._model(pixel_values=self._pixels(frames))
         scores = output.logits[..., self._person].float().sigmoid()
         best, queries = scores.topk(min(self._slots, scores.shape[1]), dim=1)
         boxes = output.pred_boxes.float().gather(1, queries[..., None].expand(-1, -1, 4))
         middles, sizes = boxes.split(2, dim=2)
         corners = torch.cat([middles - sizes / 2, middles + sizes / 2], dim=2)
-        return corners * corners.new_tensor([width, height, width, height]), best
+        return corners * uploaded(torch.tensor([width, height, width, height]), corners.device), best
 
     def _pixels(self, frames: UInt8[Tensor, "frames height width 3"]) -> Float[Tensor, "frames 3 rows columns"]:
         together = max(1, _SCALING_BYTES // (4 * frames[0].numel()))
@@ -81,6 +91,19 @@ class DetrPersons:
         images = images if frames.device.type == "cpu" else images.float()
         size = (self._size_wh[1], self._size_wh[0])
         return functional.interpolate(images, size, mode="bilinear", antialias=True).float()
+
+
+class _FilledOnDevice(TorchFunctionMode):
+    """`tensor[place] = number` without a copy from the CPU, which PyTorch waits for.
+
+    So transformers writes the sizes of feature maps, number by number.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.__setitem__ and isinstance(args[2], int | float):
+            args[0][args[1]].fill_(args[2])
+            return None
+        return func(*args, **(kwargs or {}))
 
 
 def _load(weights: str) -> pretrained.Pretrained:
