@@ -2,12 +2,11 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.io.secrets import redact
-from pipelines.mlflow_runs.datasets import ReadSet
 from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.mlflow_runs.retry_queue import RetryQueue
 from pipelines.mlflow_runs.runs import Run, Status, by_path, exists, flat_params, last_logged_epoch
@@ -102,7 +101,6 @@ def begin_child(
     params: Mapping[str, Any],
     tags: Mapping[str, str],
     run_id: str | None = None,
-    reads: Sequence[ReadSet] = (),
 ) -> ChildRun:
     """Begin or continue a run that is part of another one; the caller must call `end` on it.
 
@@ -114,7 +112,6 @@ def begin_child(
         params: Nested parameters.
         tags: To find the run by.
         run_id: The run to continue; a new one begins if the store has none of this id.
-        reads: What the child reads.
     """
     child = ChildRun(run_id or "", parent.queue, flat_params(params))
 
@@ -131,6 +128,5 @@ def begin_child(
         child.run_id = client.create_run(parent.experiment_id, tags=of_parent, run_name=name).info.run_id
 
     parent.queue.send(begin)
-    child.log_read(*reads)
     parent.queue.settle(LONGEST_START_S)
     return child

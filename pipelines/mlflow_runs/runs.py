@@ -46,14 +46,12 @@ class Run:
 
     Attributes:
         logged_step: The last step that an earlier part of the run has logged.
-        reads: What it has read so far, as far as this part of it knows.
     """
 
     def __init__(self, run_id: str = "", queue: RetryQueue | None = None, experiment_id: str = "") -> None:
         self.run_id, self.experiment_id = run_id, experiment_id
         self.queue = queue or RetryQueue()
         self.logged_step = 0
-        self.reads: list[datasets.ReadSet] = []
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log every number of nested metrics under its path, unless an earlier part of the run has done so.
@@ -108,9 +106,7 @@ class Run:
 
     def log_read(self, *reads: datasets.ReadSet) -> None:
         """Note what the run reads, as datasets of MLflow's; sets that hold nothing are left out."""
-        held = [read for read in reads if read]
-        self.reads += held
-        if held:
+        if held := [read for read in reads if read]:
             self.send(lambda run_id: datasets.log(run_id, held))
 
     def log_json(self, value: Mapping[str, Any], name: str) -> None:

@@ -79,8 +79,6 @@ class Search:
         self.repeating = False
         self.run, self._listener = run, listener
         self._own = own_values(config, space)
-        # Trials that choose other people say so in their settings alone.
-        self._reads = [] if {"data.subjects", "data.unlabeled_subjects"} & space.keys() else run.reads
         self._deadline = None if config.budget is None else time.monotonic() + seconds(config.budget)
         self.records = {record.number: record for record in trial_records.read_trials(config.output)}
         proposed = self.ranking.proposed
@@ -170,7 +168,7 @@ class Search:
         settings = {**short, **settings}
         name = trial_records.trial_name(number)
         tags = {"raylift.job": "train", "raylift.trial": name}
-        run = begin_child(self.run, f"trial {name}", settings, tags, before and before.run_id, self._reads)
+        run = begin_child(self.run, f"trial {name}", settings, tags, before and before.run_id)
         record = TrialRecord(number, run.run_id, parameters, warmup_epochs=warmup, measures=measures, repeats=repeats)
         if before is not None:
             record = replace(record, seconds=before.seconds, exploited=before.exploited)

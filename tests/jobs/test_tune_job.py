@@ -176,7 +176,6 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
         history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation/p_mpjpe_mm")
         assert min(entry.value for entry in history) == pytest.approx(trial["error_mm"])
         assert [entry.step for entry in history] == list(range(1, trial["epochs"] + 1))
-        assert contexts(run) == {"training", "validation"}
     assert contexts(parent) == {"training", "validation"}
     pages = {file.path for file in mlflow.MlflowClient().list_artifacts(parent.info.run_id)}
     assert {"search.html", "report.json", "best.yaml", "best.pt", "trials.json", "figures"} <= pages

@@ -4,11 +4,9 @@ import time
 
 import mlflow
 from mlflow_runs.run_samples import CONFIG, away, back, history
-from mlflow_store import inputs_of
 
 from pipelines.mlflow_runs import child_runs, runs
 from pipelines.mlflow_runs.child_runs import begin_child
-from pipelines.mlflow_runs.datasets import FileSet
 
 
 def test_a_trial_begins_without_the_server_and_is_recorded_when_it_is_back(server):
@@ -46,22 +44,20 @@ def test_a_trial_that_goes_on_logs_each_epoch_once(server):
         assert begin_child(record, "trial 001", {}, {}, gone).run_id not in ("", gone), "the store may be another one"
 
 
-def test_a_trial_of_seconds_takes_four_requests(server):
+def test_a_trial_of_seconds_takes_three_requests(server):
     with runs.record("tune", CONFIG) as record:
         assert record.queue.settle(60)
         before = len(server.requests)
-        reads = [FileSet("training", "cmu", "people", "abc", {"images": 4})]
-        trial = begin_child(record, "trial 001", {f"field_{number}": number for number in range(90)}, {}, reads=reads)
+        trial = begin_child(record, "trial 001", {f"field_{number}": number for number in range(90)}, {})
         for epoch in range(1, 60):
             trial.log_metrics({"train": {"loss_total": 3.0, "loss_pose": 2.0}}, step=epoch)
         trial.log_tags({"raylift.state": "finished"})
         trial.end("FINISHED")
         assert record.queue.settle(60)
         requests = [path.rpartition("/")[2] for method, path in server.requests[before:]]
-    assert requests == ["create", "log-inputs", "log-batch", "update"]
+    assert requests == ["create", "log-batch", "update"]
     found = mlflow.get_run(trial.run_id)
     assert (len(found.data.params), found.data.tags["raylift.state"], found.info.status) == (90, "finished", "FINISHED")
-    assert [each.dataset.digest for each in inputs_of(trial.run_id)] == ["abc"]
     assert history(trial, "train/loss_pose") == [(epoch, 2.0) for epoch in range(1, 60)]
 
 
