@@ -45,11 +45,13 @@ class Features:
         vectors: The features of a recording.
         unit: The distance that counts as 1: a trunk size, or the mean one between frames of the reference.
         sha256: Hash of the aligner's file; None without one.
+        dimensions: How many numbers a frame has; None without an aligner.
     """
 
     vectors: Callable[[Sequence], Vectors] = Sequence.features
     unit: float = 1.0
     sha256: str | None = None
+    dimensions: int | None = None
 
     def __call__(self, person: Sequence) -> Vectors:
         """The features of a recording."""
@@ -82,8 +84,9 @@ def features_of(aligner: str | None, reference: Sequence, trust: str | None = No
 
     fetched = model_uris.fetch(aligner, "aligner")
     network, _, sha256 = load_aligner(fetched.file, trust, fetched.sha256)
-    unit = max(1e-6, float(pdist(embed(network, reference).numpy()).mean()))
-    return Features(lambda person: embed(network, person).numpy(), unit, sha256)
+    embedded = embed(network, reference).numpy()
+    unit = max(1e-6, float(pdist(embedded).mean()))
+    return Features(lambda person: embed(network, person).numpy(), unit, sha256, embedded.shape[1])
 
 
 def corpus_files(address: str) -> list[str]:
@@ -136,4 +139,6 @@ def _recordings(address: str, file: str, opened: ParquetTable, features: Feature
             if not len(flat):
                 raise ValueError("a track has frames and no vectors")
             vectors = flat.reshape(frames, -1) / np.float32(features.unit)
+            if features.dimensions not in (None, vectors.shape[1]):
+                raise ValueError(f"a frame has {vectors.shape[1]} numbers, the aligner makes {features.dimensions}")
             yield Compared(table["track_id"][index].as_py(), start_s, vectors)

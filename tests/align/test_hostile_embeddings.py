@@ -19,6 +19,8 @@ CHANGES = [
     {"vectors": []},
     {"vectors": None},
     {"frames": 10**9, "times_s": []},
+    # A frame of another aligner's size.
+    {"vectors": [1.0, 2.0]},
 ]
 
 
@@ -35,7 +37,7 @@ def write(folder, changes, columns=EMBEDDINGS.names):
 
 @pytest.fixture
 def features():
-    return Features(sha256="0")
+    return Features(sha256="0", dimensions=2)
 
 
 def test_honest_embeddings_are_read(tmp_path, features):
