@@ -24,6 +24,7 @@ from schemas.configs.import_poses import ImportPosesConfig
 from schemas.configs.train import TrainConfig, TrainingConfig
 
 FORMAT = "raylift.comparison/1"
+VARIANTS = ("supervised", "semi_supervised")
 METRICS = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
 
 
@@ -33,7 +34,7 @@ def main(config: CompareConfig) -> int:
     with runs.record("compare", config) as record:  # the runs of all steps are parts of it
         tracks = _film(config, console) if config.tracks is None else config.tracks
         comparison = _compare(config, tracks, console, started)
-        record.log_metrics(comparison)
+        record.log_metrics(by_variant(comparison))
     show(console, comparison, config)
     return 0
 
@@ -48,7 +49,7 @@ def _film(config: CompareConfig, console: Terminal) -> str:
 def _compare(config: CompareConfig, tracks: str, console: Terminal, started: float) -> dict[str, Any]:
     """Train and score both variants; returns the comparison, also written to `comparison.json`."""
     scores: dict[str, dict[str, float]] = {}
-    for number, (variant, unlabeled) in enumerate((("supervised", None), ("semi_supervised", tracks)), start=2):
+    for number, (variant, unlabeled) in enumerate(zip(VARIANTS, (None, tracks), strict=True), start=2):
         console.rule(f"{number}. Train and score: {variant.replace('_', '-')}", align="left")
         folder = storage.join(config.output, variant)
         shared = {name: getattr(config, name) for name in TrainingConfig.model_fields}
@@ -62,15 +63,21 @@ def _compare(config: CompareConfig, tracks: str, console: Terminal, started: flo
 
 def compose(scores: dict[str, dict[str, float]], seconds: float) -> dict[str, Any]:
     """The report: each metric of each variant, and the improvement of MPJPE."""
-    first, second = (scores[variant]["mpjpe_mm"] for variant in ("supervised", "semi_supervised"))
+    first, second = (scores[variant]["mpjpe_mm"] for variant in VARIANTS)
     flat = {f"{variant}_{name}": metrics[name] for variant, metrics in scores.items() for name in METRICS}
     return {"format": FORMAT, **flat, "gain_percent": 100 * (1 - second / first), "seconds": seconds}
+
+
+def by_variant(comparison: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a report as MLflow's page groups them, such as `supervised/mpjpe_mm`."""
+    scores = {variant: {name: comparison[f"{variant}_{name}"] for name in METRICS} for variant in VARIANTS}
+    return {**scores, "gain_percent": comparison["gain_percent"], "seconds": comparison["seconds"]}
 
 
 def show(console: Terminal, comparison: dict[str, Any], config: CompareConfig) -> None:
     """Print the metrics of both variants and the improvement."""
     table = Table("", *(name.removesuffix("_mm").replace("_", "-").upper() + ", mm" for name in METRICS))
-    for variant in ("supervised", "semi_supervised"):
+    for variant in VARIANTS:
         values = (f"{comparison[f'{variant}_{name}']:.1f}" for name in METRICS)
         table.add_row(variant.replace("_", "-"), *values)
     console.print(table)

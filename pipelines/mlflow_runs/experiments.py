@@ -11,7 +11,9 @@ from schemas.errors import UserError
 _KIND = "mlflow.experimentKind"
 _MODEL_TRAINING = "custom_model_development"
 _DESCRIPTION = "mlflow.note.content"
-_TEXT = """Runs of Raylift: 2D keypoints of video, and lifters that make 3D poses of them.
+# To a browser that has never been there MLflow 3.17 shows the pages of GenAI, whatever the kind, and of the description
+# the first line.
+_TEXT = """Runs of Raylift, video to 3D poses. **Choose Model training at the top left** to see its runs and models.
 
 | job | what a run of it is |
 |---|---|
@@ -28,7 +30,8 @@ _TEXT = """Runs of Raylift: 2D keypoints of video, and lifters that make 3D pose
 | `embed` | embeddings of the frames of tracks |
 | `align` | recordings of one action put in step with a reference |
 
-The dataset of a run says which tracks it read; its parameters are the config that repeats it.
+The dataset of a run says which tracks it read; its parameters are the config that repeats it. What stands where is in
+`docs/mlflow.md` of Raylift; `raylift JOB --help` explains a job.
 """
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.io.secrets import redact
-from pipelines.mlflow_runs import datasets
+from pipelines.mlflow_runs import datasets, names
 from pipelines.mlflow_runs.lazy import mlflow
-from pipelines.mlflow_runs.model_names import REGISTERED, SHA256_TAG
+from pipelines.mlflow_runs.model_names import SHA256_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,13 +65,13 @@ class ModelFile:
             "input": card.input,
             "trajectory": str(card.trajectory).lower(),
         }
-        return cls(_short_name(address), sha256, params, {"raylift.file": redact(address)})
+        return cls(names.of_model(address), sha256, params, {"raylift.file": redact(address)})
 
     @classmethod
     def of_aligner(cls, address: str, sha256: str, card: "AlignerCard") -> "ModelFile":
         """An aligner by its address and its card."""
         params = {"aligner": card.aligner, "pairs": card.pairs}
-        return cls(_short_name(address), sha256, params, {"raylift.file": redact(address)}, "aligner")
+        return cls(names.of_model(address), sha256, params, {"raylift.file": redact(address)}, "aligner")
 
 
 @dataclass(frozen=True)
@@ -224,11 +224,3 @@ def _log_scores(client: "MlflowClient", run_id: str, scores: Scores, model_id: s
         dataset = datasets.entity(scores.tracks)
         links |= {"dataset_name": dataset.name, "dataset_digest": dataset.digest}
     log_batch(run_id, scores.metrics, scores.step, scores.timestamp_ms, **links)
-
-
-def _short_name(address: str) -> str:
-    """A registered model's name; of a file the folder, for it is called best.pt mostly; of others their own name."""
-    if match := REGISTERED.fullmatch(address):
-        return match["name"]
-    folder, _, file = redact(address).rstrip("/").rpartition("/")
-    return folder.rpartition("/")[2] if folder and file.endswith(".pt") else file

@@ -4,6 +4,7 @@ import os
 import re
 
 from pipelines.io.secrets import redact
+from pipelines.mlflow_runs.model_names import REGISTERED
 from schemas.errors import UserError
 from schemas.run_config import RunConfig, require_run_name
 
@@ -21,7 +22,7 @@ def allowed(name: str) -> str:
 
 
 def of_run(job: str, config: RunConfig, within: bool) -> str:
-    """What a run is called: as the user says, who means the outermost run, else its job and its output's last folder.
+    """What a run is called: as the user says, who means the outermost run, else its job and what it makes of what.
 
     Args:
         job: The job.
@@ -35,9 +36,24 @@ def of_run(job: str, config: RunConfig, within: bool) -> str:
         return redact(config.run_name)
     named = os.environ.get(_VARIABLE)
     if within or not named:
-        folder = str(getattr(config, "output", "")).rstrip("/").rsplit("/", 1)[-1]
-        return redact(f"{job} {folder}".strip())
+        return redact(" ".join([job, *_what(config)]))
     try:
         return redact(require_run_name(named))
     except ValueError as error:
         raise UserError(f"{_VARIABLE}={named[:40]!r}: {error}") from error
+
+
+def of_model(address: str) -> str:
+    """A registered model's name; of a file the folder, for it is called best.pt mostly; of others their own name."""
+    if match := REGISTERED.fullmatch(address):
+        return match["name"]
+    folder, _, file = redact(address).rstrip("/").rpartition("/")
+    return folder.rpartition("/")[2] if folder and file.endswith(".pt") else file
+
+
+def _what(config: RunConfig) -> list[str]:
+    """The last folder of the output; of a registration, which has none, the name and the lifter."""
+    if folder := str(getattr(config, "output", "")).rstrip("/").rsplit("/", 1)[-1]:
+        return [folder]
+    name, model = getattr(config, "name", None), getattr(config, "model", None)
+    return [*([str(name)] if name else []), *([of_model(model)] if model else [])]

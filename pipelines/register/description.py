@@ -60,5 +60,7 @@ def _gate(outcome: Outcome) -> Iterator[tuple[str, str]]:
         )
     yield (
         outcome.alias,
-        {"passed": "yes", "kept": "yes", "forced": "yes, by force", "refused": "refused"}[outcome.verdict],
+        {"passed": "promoted", "kept": "promoted", "forced": "promoted by force", "refused": "refused"}[
+            outcome.verdict
+        ],
     )

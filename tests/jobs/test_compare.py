@@ -42,6 +42,10 @@ def test_both_lifters_are_trained_and_scored_on_the_same_test(embedded_ray, moca
     assert "Unlabeled tracks change the error on test by" in out
     recorded = mlflow.search_runs(search_all_experiments=True, output_format="list")
     (whole,) = [run for run in recorded if run.data.tags["raylift.job"] == "compare"]
+    assert [whole.data.metrics[f"{variant}/mpjpe_mm"] for variant in ("supervised", "semi_supervised")] == [
+        first,
+        second,
+    ]
     parts = [run for run in recorded if run.data.tags.get("mlflow.parentRunId") == whole.info.run_id]
     assert sorted(run.data.tags["raylift.job"] for run in parts) == ["evaluate"] * 2 + ["import_poses"] + ["train"] * 2
     # Again: the trainings are kept.

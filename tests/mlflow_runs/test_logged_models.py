@@ -5,7 +5,7 @@ import pytest
 from cluster.store_proxy import Proxy
 from tracks.track_samples import make_track, write_tracks
 
-from pipelines.mlflow_runs import logged_models, runs
+from pipelines.mlflow_runs import logged_models, names, runs
 from pipelines.mlflow_runs.datasets import TrackSet
 from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.tracks.keypoint_reader import survey
@@ -136,7 +136,7 @@ def test_a_description_leads_to_runs_and_models(experiment, tracks):
     ],
 )
 def test_a_model_is_called_by_the_folder_of_its_training(address, name):
-    assert logged_models._short_name(address) == name
+    assert names.of_model(address) == name
 
 
 def test_models_and_datasets_wait_in_order_for_a_server_that_is_away(

@@ -12,10 +12,11 @@ from mlflow_runs.run_samples import CONFIG, away, back, history
 from mlflow_store import new_store
 from tracks.track_samples import make_track, write_tracks
 
-from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs import names, runs
 from pipelines.mlflow_runs.datasets import TrackSet, VideoSet
 from pipelines.tracks.keypoint_reader import survey
 from schemas import configs
+from schemas.configs.register import RegisterConfig
 from schemas.earlier_versions import values_if_absent
 from schemas.errors import RunFailed, UserError
 from schemas.formats.videos import VideoSource
@@ -117,6 +118,18 @@ def test_a_name_of_the_command_is_before_that_of_the_environment_and_means_the_o
         runs.record("label", CONFIG).__enter__()
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"model": "out/semi/last.pt"}, "register gait semi"),
+        ({"model": "models:/lab@candidate"}, "register gait lab"),
+        ({"run": "0af"}, "register gait"),
+    ],
+)
+def test_a_registration_is_called_by_the_name_and_what_gets_it(fields, expected):
+    assert names.of_run("register", RegisterConfig(name="gait", **fields), within=False) == expected
+
+
 @pytest.mark.parametrize("config", config_classes(), ids=lambda config: config.__name__)
 def test_the_name_of_a_run_is_no_setting_of_any_job(config):
     """Else an output begun under another name would be refused."""
@@ -182,7 +195,10 @@ def test_an_experiment_is_shown_as_model_training_unless_it_is_another_kind(own_
         assert experiment is not None
         tags = experiment.tags
         assert tags["mlflow.experimentKind"] == kind
-        assert "keypoints" in tags["mlflow.note.content"]
+        first, *rest = tags["mlflow.note.content"].splitlines()
+        # What MLflow shows of it to a browser that has not been there, beside the pages of GenAI.
+        assert "Model training" in first
+        assert any("keypoints" in line for line in rest)
 
 
 def test_the_experiment_is_the_one_that_the_environment_names(own_tracking_store, monkeypatch):

@@ -58,7 +58,7 @@ def test_the_alias_moves_only_to_a_version_that_scores_no_worse(corpus, name, ca
     words = mlflow.MlflowClient().get_model_version(name, "1").description or ""
     assert f"| scored | mpjpe_mm {worse:.2f} on tracks of S1, digest {report['data']['digest'][:12]} |" in words
     assert f"| compared | {worse - better:.2f} worse than models:/{name}/2, then the champion |" in words
-    assert "| champion | yes, by force |" in words
+    assert "| champion | promoted by force |" in words
 
     code, out, err = raylift(capfd, f"model={bad}", f"name={name}", *gate)
     assert (code, err) == (0, "")
