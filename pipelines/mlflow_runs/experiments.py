@@ -5,12 +5,12 @@ from contextlib import suppress
 
 from pipelines.mlflow_runs import tracking_server
 from pipelines.mlflow_runs.lazy import mlflow
+from pipelines.mlflow_runs.names import DESCRIPTION_TAG
 from schemas.errors import UserError
 
 # MLflow shows an experiment of this kind with the columns and charts of model training, others as GenAI evaluations.
 _KIND = "mlflow.experimentKind"
 _MODEL_TRAINING = "custom_model_development"
-_DESCRIPTION = "mlflow.note.content"
 # To a browser that has never been there MLflow 3.17 shows the pages of GenAI, whatever the kind, and of the description
 # the first line.
 _TEXT = """Runs of Raylift, video to 3D poses. **Choose Model training at the top left** to see its runs and models.
@@ -78,6 +78,6 @@ def use() -> None:
         raise UserError(
             f"MLFLOW_EXPERIMENT_NAME={name()[:40]}: MLflow refuses this name: {reason}; give another"
         ) from error
-    for tag, value in ((_KIND, _MODEL_TRAINING), (_DESCRIPTION, _TEXT)):
+    for tag, value in ((_KIND, _MODEL_TRAINING), (DESCRIPTION_TAG, _TEXT)):
         if tag not in experiment.tags:
             client.set_experiment_tag(experiment.experiment_id, tag, value)

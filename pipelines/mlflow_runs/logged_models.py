@@ -4,6 +4,7 @@ The model of a lifter is found again by the hash of the lifter's file, so that a
 score it and a registration that promotes it speak of one model, wherever the file lies by then.
 """
 
+import json
 import logging
 import re
 import time
@@ -18,7 +19,7 @@ from pipelines.mlflow_runs.model_names import SHA256_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel
+    from mlflow.entities import LoggedModel, Run
     from mlflow.exceptions import MlflowException
 
     from pipelines.aligners.checkpoint import AlignerCard
@@ -106,7 +107,7 @@ def note_made(run_id: str, model: ModelFile, step: int, scores: Scores | None) -
     from mlflow.entities import LoggedModelOutput
 
     client = mlflow.MlflowClient()
-    logged = _find_or_make(client, run_id, model, made=True)
+    logged = _find_or_make(client, run_id, model, step)
     if logged is None:
         return
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step)])
@@ -131,7 +132,7 @@ def note_scored(run_id: str, model: ModelFile, scores: Iterable[Scores]) -> None
     from mlflow.entities import LoggedModelInput
 
     client = mlflow.MlflowClient()
-    logged = _find_or_make(client, run_id, model, made=False)
+    logged = _find_or_make(client, run_id, model, None)
     if logged is not None:
         client.log_inputs(run_id, models=[LoggedModelInput(logged.model_id)])
     for each in scores:
@@ -194,28 +195,49 @@ def log_batch(run_id: str, metrics: Mapping[str, float], step: int, timestamp_ms
         client.log_batch(run_id, entries[start : start + _MOST_METRICS])
 
 
-def _find_or_make(client: "MlflowClient", run_id: str, model: ModelFile, *, made: bool) -> "LoggedModel | None":
+def _find_or_make(client: "MlflowClient", run_id: str, model: ModelFile, made: int | None) -> "LoggedModel | None":
     """The model of a lifter's file, made if there is none; None where the server knows no logged models.
 
     Args:
         client: MLflow.
         run_id: The run that it is noted in.
         model: The lifter.
-        made: Whether this run has trained it.
+        made: The epoch after which it was as it is, if this run has trained it; None if it has not.
     """
     try:
         found = find(client, run_id, model.sha256)
         if found is not None:
             return found
+        run, given = client.get_run(run_id), arguments(model)
+        if made is not None:
+            given["tags"] |= {names.DESCRIPTION_TAG: _origin(client, run, made)}
         return mlflow.create_external_model(
-            **arguments(model),
-            source_run_id=run_id if made else None,
-            experiment_id=client.get_run(run_id).info.experiment_id,
+            **given,
+            source_run_id=None if made is None else run_id,
+            experiment_id=run.info.experiment_id,
         )
     except mlflow.MlflowException as error:
         if is_too_old(error):
             return None
         raise
+
+
+def _origin(client: "MlflowClient", run: "Run", step: int) -> str:
+    """What the page of a model begins with: the epoch and the run that made it, and the tracks that this has read.
+
+    Those of a trial stand in the run of its search.
+    """
+    parent, inputs = run.data.tags.get("mlflow.parentRunId"), run.inputs
+    if parent and not (inputs and inputs.dataset_inputs):
+        inputs = client.get_run(parent).inputs
+    place = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+    lines = list[str]()
+    for each in sorted(inputs.dataset_inputs if inputs else (), key=lambda given: given.dataset.name):
+        context = next((tag.value for tag in each.tags if tag.key == "mlflow.data.context"), "read")
+        profile = json.loads(each.dataset.profile or "{}")
+        counts = f"{profile['tracks']} tracks, {profile['frames']} frames, " if "frames" in profile else ""
+        lines.append(f"- {context}: {each.dataset.name} ({counts}digest {each.dataset.digest})")
+    return "\n\n".join(filter(None, [f"After epoch {step} of [{run.info.run_name}]({place}).", "\n".join(lines)]))
 
 
 def _log_scores(client: "MlflowClient", run_id: str, scores: Scores, model_id: str | None) -> None:

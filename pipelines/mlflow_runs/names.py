@@ -8,6 +8,8 @@ from pipelines.mlflow_runs.model_names import REGISTERED
 from schemas.errors import UserError
 from schemas.run_config import RunConfig, require_run_name
 
+# Tag of an experiment, a run or a logged model with the description that MLflow's page of it begins with.
+DESCRIPTION_TAG = "mlflow.note.content"
 # Environment variable, also MLflow's own, with the name of a run.
 _VARIABLE = "MLFLOW_RUN_NAME"
 # What MLflow takes in them, and how long they may be.

@@ -32,8 +32,6 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 # The metric that each epoch of a training has, whatever it trains.
 EPOCH_METRIC = "train/loss_total"
-# The description that MLflow's page of a run begins with.
-_DESCRIPTION = "mlflow.note.content"
 
 
 class Run:
@@ -102,7 +100,7 @@ class Run:
             text: Markdown; links to runs and models are written as `descriptions` says.
         """
         shown = redact(text)
-        self.send(lambda run_id: _set_tag(_DESCRIPTION, descriptions.with_addresses(shown, run_id), run_id))
+        self.send(lambda run_id: _set_tag(names.DESCRIPTION_TAG, descriptions.with_addresses(shown, run_id), run_id))
 
     def log_read(self, *reads: datasets.ReadSet) -> None:
         """Note what the run reads, as datasets of MLflow's; sets that hold nothing are left out."""
@@ -207,7 +205,7 @@ def record(job: str, config: RunConfig, run_id: str | None = None, parent: str |
         status = "KILLED"
         raise
     except Exception as error:
-        recorded.log_tags({_DESCRIPTION: f"Failed: {error or type(error).__name__}"})
+        recorded.log_tags({names.DESCRIPTION_TAG: f"Failed: {error or type(error).__name__}"})
         recorded.log_page(lines.text(error), "last_lines.txt")
         raise
     finally:

@@ -5,7 +5,8 @@ import pytest
 from cluster.store_proxy import Proxy
 from tracks.track_samples import make_track, write_tracks
 
-from pipelines.mlflow_runs import logged_models, names, runs
+from pipelines.mlflow_runs import datasets, logged_models, names, runs
+from pipelines.mlflow_runs.child_runs import begin_child
 from pipelines.mlflow_runs.datasets import TrackSet
 from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.tracks.keypoint_reader import survey
@@ -51,6 +52,11 @@ def test_a_model_has_the_scores_of_its_training_and_of_every_evaluation(experime
     (model,) = models(experiment)
     assert (model.name, model.source_run_id, model.params["lifter"]) == ("semi", training.run_id, "temporal_conv")
     assert model.tags["raylift.file"] == "out/semi/best.pt"
+    said = model.tags["mlflow.note.content"]
+    assert said.startswith(f"After epoch 7 of [train out](#/experiments/{model.experiment_id}/runs/{training.run_id}).")
+    assert f"- validation: {datasets.entity(validation).name} (1 tracks, " in said
+    assert f"digest {validation.digest})" in said
+    assert test.digest not in said, "an evaluation is none of its origin"
     digests = [each.digest for each in (validation, test)]
     found = {(metric.key, metric.dataset_digest, metric.value, metric.step) for metric in model.metrics or ()}
     assert found == {
@@ -63,6 +69,18 @@ def test_a_model_has_the_scores_of_its_training_and_of_every_evaluation(experime
     assert [(each.model_id, each.step) for each in outputs.model_outputs] == [(model.model_id, 7)]
     assert [each.model_id for each in inputs.model_inputs] == [model.model_id]
     assert mlflow.get_run(evaluation.run_id).data.metrics == {"test/mpjpe_mm": 61.0}
+
+
+def test_the_model_of_a_trial_says_what_its_search_has_read(experiment, tracks):
+    read = TrackSet("training", "cmu", tracks)
+    with runs.record("tune", CONFIG) as search:
+        search.log_read(read)
+        trial = begin_child(search, "trial 001", {}, {"raylift.job": "train"})
+        trial.end("FINISHED")
+        runs.Run(trial.run_id, search.queue).log_model(ModelFile("best", "ab56"), 3)
+    (model,) = models(experiment)
+    assert "[trial 001]" in model.tags["mlflow.note.content"]
+    assert f"digest {read.digest})" in model.tags["mlflow.note.content"]
 
 
 def test_a_lifter_that_nobody_trained_here_gets_a_model_when_it_is_scored(experiment, tracks):
