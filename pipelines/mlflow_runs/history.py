@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.mlflow_runs import experiments, tracking_server
 from pipelines.mlflow_runs.datasets import TRACKS_SOURCE
 from pipelines.mlflow_runs.lazy import mlflow
-from pipelines.mlflow_runs.model_names import SHA256_TAG
+from pipelines.mlflow_runs.model_names import PARENT_TAG, SHA256_TAG
 from pipelines.mlflow_runs.runs import addresses_in
 from schemas.errors import UserError
 
@@ -163,21 +163,21 @@ def _versions() -> Iterator[Version]:
         page = client.search_model_versions(max_results=_PAGE, page_token=token)
         for version in page:
             if SHA256_TAG in version.tags:
-                training = _training_of(version.tags.get("raylift.lineage", "{}"))
                 yield Version(
                     address=f"models:/{version.name}/{version.version}",
                     aliases=tuple(aliases.get((version.name, str(version.version)), ())),
                     sha256=version.tags[SHA256_TAG],
                     run_id=version.tags.get("raylift.run_id"),
-                    parent_sha256=training.get("parent_sha256"),
+                    parent_sha256=version.tags.get(PARENT_TAG) or _earlier_parent(version.tags),
                 )
         token = page.token
         if not token:
             return
 
 
-def _training_of(lineage: str) -> dict[str, Any]:
+def _earlier_parent(tags: Mapping[str, str]) -> str | None:
+    """What a version says that was registered when a tag had all of its lineage, as JSON."""
     try:
-        return json.loads(lineage).get("training") or {}
+        return (json.loads(tags.get("raylift.lineage", "{}")).get("training") or {}).get("parent_sha256")
     except (ValueError, AttributeError):
-        return {}
+        return None

@@ -4,7 +4,6 @@
 this version with the one that has the alias, and moves the alias if this version scores no worse (see `gate`).
 """
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -171,13 +170,16 @@ def _promote(
     listener: Listener,
     record: runs.Run,
 ) -> Outcome:
-    """Move the alias to the version unless the gate refuses it; the outcome becomes tags of the version."""
+    """Move the alias to the version unless the gate refuses it.
+
+    The version's tags say the verdict, and which run's `registration.json` says why.
+    """
     config = job.config
     assert config.promote is not None
     if holder == contender.name:
         return Outcome(config.promote, "kept", config.metric)
     client, outcome = mlflow.MlflowClient(), gate.judge(job.source.kind, config, contender, holder, listener, record)
-    tags = {f"raylift.gate.{config.promote}": outcome.verdict, "raylift.gate": json.dumps(asdict(outcome))}
+    tags = {f"raylift.gate.{config.promote}": outcome.verdict, "raylift.gate.run_id": record.run_id}
     if outcome.data is not None:
         tags["raylift.gate.data"] = outcome.data["digest"]
     # The tags are set first, so that a job that is killed in between never leaves an alias without its reason.

@@ -1,13 +1,12 @@
 """Finds and makes versions of a registered model, with tags for programs and a description for people."""
 
-import json
 from typing import Any
 
 import mlflow
 
 from pipelines.io import storage
 from pipelines.mlflow_runs import model_uris, tracking_server
-from pipelines.mlflow_runs.model_names import SHA256_TAG
+from pipelines.mlflow_runs.model_names import PARENT_TAG, SHA256_TAG
 from pipelines.register.description import describe
 from pipelines.register.source import Source
 from pipelines.register.upload import log_version
@@ -71,6 +70,6 @@ def _tags(source: Source, lineage: dict[str, Any]) -> dict[str, str]:
         "raylift.run_id": training.get("run_id"),
         "raylift.data": training.get("data"),
         "raylift.tracks_runs": ",".join(dict.fromkeys(e["run_id"] for e in lineage["tracks"] if "run_id" in e)),
-        "raylift.lineage": json.dumps(lineage),
+        PARENT_TAG: training.get("parent_sha256"),
     }
     return {name: value for name, value in tags.items() if value}

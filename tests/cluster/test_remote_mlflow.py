@@ -1,6 +1,5 @@
 """Jobs on a server as teams have it: PostgreSQL, artifacts through the server, and accounts (MLflow's basic-auth)."""
 
-import json
 import re
 import secrets
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from cluster.manifests import CLUSTER
 from cluster.postgres_process import installed, running_postgres
 from mlflow_store import inputs_of
+from register.registry_samples import registration
 from train.training_samples import person, write
 
 from jobs.command_line.main import run_job
@@ -117,7 +117,7 @@ def test_a_training_its_scores_and_its_registration_arrive(trained, account, mon
     assert run_job("register", [f"run={run.info.run_id}", "name=remote", *gate]) == 0
     version = mlflow.MlflowClient().get_model_version_by_alias("remote", "champion")
     assert version.source == f"models:/{scored[0].model_id}"
-    assert json.loads(version.tags["raylift.lineage"])["notes"] == []
+    assert registration(version.run_id)["lineage"]["notes"] == []
     # The lifter comes back through the server, which alone can read the folder of the artifacts.
     fetched = model_uris.fetch("models:/remote@champion", "lifter")
     assert Path(fetched.file).read_bytes() == Path("lifter/best.pt").read_bytes()

@@ -5,6 +5,7 @@ import json
 import mlflow
 import pytest
 from aligners.two_views import tracks
+from register.registry_samples import registration
 from tracks.track_samples import write_tracks
 
 from jobs.command_line.main import run_job
@@ -30,7 +31,7 @@ def test_an_aligner_is_trained_once_and_used_by_align(tmp_path, monkeypatch, cap
     assert entry["distance"] < 0.05
     assert run_job("register", ["model=out/best.pt", "name=squats"]) == 0
     version = mlflow.MlflowClient().get_model_version_by_alias("squats", "candidate")
-    assert json.loads(version.tags["raylift.lineage"])["notes"] == []
+    assert registration(version.run_id)["lineage"]["notes"] == []
     assert f"Kendall's tau {report['best_kendalls_tau']:.3f} on people held out" in str(version.description)
     # The version is the very model that the training has noted, with its score.
     (noted,) = mlflow.search_logged_models(output_format="list")

@@ -5,6 +5,7 @@ import sys
 import mlflow
 import torch
 from evaluate.lifter_samples import CONFIG, last_layer, make_lifter
+from mlflow.artifacts import load_dict
 
 from jobs.command_line import main
 from pipelines.lifters.checkpoint import LifterCard, save_lifter
@@ -73,3 +74,8 @@ sys.meta_path.insert(0, Refuse())
 def isolated(code: str) -> list[str]:
     """The command of a Python that knows neither this repository nor Ray, nor the environment's PYTHONPATH."""
     return [sys.executable, "-I", "-c", ISOLATED + code]
+
+
+def registration(run_id):
+    """The report of a registration, which its run keeps."""
+    return load_dict(f"runs:/{run_id}/registration.json")

@@ -7,7 +7,7 @@ import mlflow
 import pytest
 from evaluate.lifter_samples import write_lifter
 from pydantic import ValidationError
-from register.registry_samples import aliases, coco_lifter, raylift, tags, write_scaled
+from register.registry_samples import aliases, coco_lifter, raylift, registration, tags, write_scaled
 
 from pipelines.lifters.checkpoint import save_lifter
 from pipelines.register.gate import is_worse
@@ -52,7 +52,7 @@ def test_the_alias_moves_only_to_a_version_that_scores_no_worse(corpus, name, ca
     assert "gate     promoted anyway because of force=true, which is recorded" in out
     found = tags(name, 1)
     assert (found["raylift.gate.champion"], found["raylift.gate.data"]) == ("forced", report["data"]["digest"])
-    outcome = json.loads(found["raylift.gate"])
+    outcome = registration(found["raylift.gate.run_id"])["gate"]
     assert (outcome["value"], outcome["holder_value"]) == pytest.approx((worse, better))
     assert (outcome["holder"], outcome["data"]["subjects"]) == (f"models:/{name}/2", ["S1"])
     words = mlflow.MlflowClient().get_model_version(name, "1").description or ""
@@ -84,7 +84,7 @@ def test_a_champion_of_another_layout_takes_force(corpus, name, capfd):
     save_lifter("coco/best.pt", *coco_lifter())
     lifter = write_lifter("lifter/best.pt")
     assert raylift(capfd, "model=coco/best.pt", f"name={name}", "promote=champion", "force=true")[0] == 0
-    assert json.loads(tags(name, 1)["raylift.gate"])["note"] == "not compared: no tracks were given"
+    assert registration(tags(name, 1)["raylift.gate.run_id"])["gate"]["note"] == "not compared: no tracks were given"
     gate = (f"model={lifter}", f"name={name}", "promote=champion", "data=tracks")
     code, _, err = raylift(capfd, *gate)
     assert code == 2
@@ -111,8 +111,10 @@ def test_a_version_that_misses_a_condition_is_not_promoted_even_if_it_is_the_fir
     assert tags(name, 1)["raylift.gate.champion"] == "refused"
     code, _, _ = raylift(capfd, *gate, f"require=[mpjpe_mm<={value + 1:.2f}, all.mpjpe_mm<=100000]")
     assert (code, aliases(name)["champion"]) == (0, "1")
-    outcome = json.loads(tags(name, 1)["raylift.gate"])
+    outcome = registration(tags(name, 1)["raylift.gate.run_id"])["gate"]
     assert [each["met"] for each in outcome["requirements"]] == [True, True]
+    # The page of the version says it in words: documents are artifacts.
+    assert not [text for text in tags(name, 1).values() if text.startswith("{")]
 
 
 @pytest.mark.parametrize(

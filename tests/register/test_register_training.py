@@ -5,6 +5,7 @@ import json
 import mlflow
 import numpy as np
 import pytest
+from register.registry_samples import registration
 
 from jobs.command_line.main import run_job
 
@@ -30,7 +31,7 @@ def test_a_training_is_registered_by_its_run_with_its_ancestors(embedded_ray, tm
     out = capfd.readouterr().out
     version = mlflow.MlflowClient().get_model_version_by_alias("lifter", "candidate")
     report = json.loads((tmp_path / "elsewhere" / "report.json").read_text())
-    lineage = json.loads(version.tags["raylift.lineage"])
+    lineage = registration(version.run_id)["lineage"]
     trained_on = {"run_id": trained.info.run_id, "data": report["data"], "subjects": '["S1"]'}
     assert lineage["training"] == trained_on
     (tracks,) = lineage["tracks"]
