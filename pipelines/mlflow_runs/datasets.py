@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pipelines.io.secrets import redact
 from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.tracks.keypoint_reader import TrackInfo, digest
+from schemas.formats.tracks import TRACKS
 from schemas.formats.videos import VideoSource
 from schemas.job_config import listed
 
@@ -50,9 +51,9 @@ class TrackSet:
         return len(self.tracks)
 
     @property
-    def schema(self) -> dict[str, Any]:
-        """The kinds of its columns that differ between sets."""
-        return {"layouts": sorted({track.layout for track in self.tracks})}
+    def columns(self) -> dict[str, str]:
+        """The type of each of its columns by name."""
+        return {column.name: str(column.type) for column in TRACKS}
 
     @cached_property
     def digest(self) -> str:
@@ -107,8 +108,8 @@ class VideoSet:
         return ""
 
     @property
-    def schema(self) -> dict[str, Any]:
-        """Videos have no columns."""
+    def columns(self) -> dict[str, str]:
+        """Videos have none."""
         return {}
 
     @property
@@ -146,7 +147,7 @@ class FileSet:
     digest: str
     counts: Mapping[str, Any] = field(default_factory=dict)
     people: ClassVar[str] = ""
-    schema: ClassVar[Mapping[str, Any]] = {}
+    columns: ClassVar[Mapping[str, str]] = {}
 
     def __len__(self) -> int:
         """Number of addresses."""
@@ -188,13 +189,14 @@ def entity(read: ReadSet) -> "Dataset":
     from mlflow.entities import Dataset
 
     source = redact(json.dumps({"uri": listed(read.source)}))[:_LONGEST_SOURCE]
+    columns = [{"name": name, "type": kind} for name, kind in read.columns.items()]
     name = " ".join(filter(None, (_short_name(listed(read.source)), read.people)))
     return Dataset(
         name=redact(name),
         digest=read.digest,
         source_type=read.source_type,
         source=source,
-        schema=json.dumps(dict(read.schema)),
+        schema=json.dumps({"mlflow_colspec": columns}),  # MLflow's page shows no other form
         profile=json.dumps(read.profile()),
     )
 

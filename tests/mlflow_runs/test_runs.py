@@ -163,6 +163,9 @@ def test_the_tracks_that_a_run_reads_are_datasets_that_runs_are_found_by(server,
         **{"tracks": 2, "frames": 40, "people": 1, "cameras": 1},
         **{"frames_per_s": [50.0], "layouts": ["coco17"], "labeled_as": ["h36m17"]},
     }
+    # The form that MLflow's page draws as a table; to others it says "Unrecognized Schema Format".
+    columns = json.loads(found.dataset.schema or "")["mlflow_colspec"]
+    assert {"name": "layout", "type": "string"} in columns
     by_digest = f"dataset.digest = '{found.dataset.digest}'"
     (again,) = mlflow.search_runs(filter_string=by_digest, search_all_experiments=True, output_format="list")
     assert again.info.run_id == record.run_id
