@@ -164,16 +164,16 @@ def build(folder, *rows, settings=SETTINGS, format="raylift.tracks/9", ids=None,
     return builder, builder.write(str(folder), part, ids or builder.track_ids)
 
 
-@pytest.mark.parametrize(("group_bytes", "groups"), [(32, [2, 1, 1]), (33, [3, 1])])
+@pytest.mark.parametrize(("group_bytes", "groups"), [(32, [2, 1, 2, 1]), (33, [3, 3])])
 def test_a_shard_is_built_row_by_row_in_groups(group_bytes, groups, tmp_path, monkeypatch):
     monkeypatch.setattr(shard_builder, "GROUP_BYTES", group_bytes)
-    builder, address = build(tmp_path, row("a"), row("b"), row("c", 8), row("d"))
-    assert (builder.track_ids, builder.bytes) == (["a", "b", "c", "d"], 16 + 16 + 32 + 16)
+    builder, address = build(tmp_path, *(row(name, 8 if name == "c" else 4) for name in "abcdef"))
+    assert (builder.track_ids, builder.bytes) == (list("abcdef"), 5 * 16 + 32)
     file = pq.ParquetFile(address)
     assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == groups
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
     table = storage.read_table(address)
-    assert table["track_id"].to_pylist() == ["a", "b", "c", "d"]
+    assert table["track_id"].to_pylist() == list("abcdef")
     assert table["keypoints"].to_pylist()[2] == list(range(8))
     assert json.loads(table.schema.metadata[SETTINGS_KEY]) == SETTINGS
     assert (table.schema.metadata[FORMAT_KEY], table.schema.metadata[LAYOUT_KEY]) == (b"raylift.tracks/9", b"coco17")
