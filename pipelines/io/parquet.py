@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.io.page_headers import read_header
+from pipelines.io.parquet_page_headers import read_header
 from schemas.errors import UserError
 
 # Bytes that one call may decode: a day of one person at 30 frames/s has 1.2 GB.

@@ -14,6 +14,7 @@ from pipelines.detectors.clip_frames import ClipFrames
 from pipelines.detectors.movenet.decode import Decoded, Heads, decode
 from pipelines.detectors.movenet.options import INPUT_MULTIPLE, MoveNetConfig
 from pipelines.detectors.movenet.weights import GRAPH_FILE, WEIGHTS, WEIGHTS_FILE
+from pipelines.detectors.scaling import scaled
 from pipelines.detectors.tfjs_graph import TfjsGraph
 from pipelines.pose.oks import oks_nms, oks_sigmas
 from pipelines.pose.people import People
@@ -117,10 +118,6 @@ def _to_input(
     height, width = frames.shape[1:3]
     scale = side / max(height, width)
     rows, columns = (max(1, round(size * scale)) for size in (height, width))
-    images = frames.permute(0, 3, 1, 2)
-    # CPUs scale bytes ten times faster than floats, within half a grey level; GPUs scale floats alone.
-    images = images.float() if images.is_cuda else images
-    if (rows, columns) != (height, width):
-        images = functional.interpolate(images, (rows, columns), mode="bilinear", antialias=scale < 1)
-    images = functional.pad(images.float(), (0, -columns % INPUT_MULTIPLE, 0, -rows % INPUT_MULTIPLE))
+    images = scaled(frames, rows, columns)
+    images = functional.pad(images, (0, -columns % INPUT_MULTIPLE, 0, -rows % INPUT_MULTIPLE))
     return images.contiguous(memory_format=torch.channels_last), (columns / width, rows / height)

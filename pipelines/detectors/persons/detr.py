@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from pipelines.detectors import pretrained
 from pipelines.detectors.persons.base import COARSEST, PersonsConfig
+from pipelines.detectors.scaling import scaled
 from pipelines.detectors.weights import parse_size, random_seed
 from pipelines.pose.upload import uploaded
 from schemas.errors import UserError
@@ -82,15 +82,9 @@ class DetrPersons:
 
     def _pixels(self, frames: UInt8[Tensor, "frames height width 3"]) -> Float[Tensor, "frames 3 rows columns"]:
         together = max(1, _SCALING_BYTES // (4 * frames[0].numel()))
-        scaled = torch.cat([self._scaled(part) for part in frames.split(together)]) / 255
-        return scaled if self._mean is None or self._deviation is None else (scaled - self._mean) / self._deviation
-
-    def _scaled(self, frames: UInt8[Tensor, "frames height width 3"]) -> Float[Tensor, "frames 3 rows columns"]:
-        # On CPUs PyTorch scales bytes several times faster than floats; on GPUs it cannot scale bytes.
-        images = frames.permute(0, 3, 1, 2)
-        images = images if frames.device.type == "cpu" else images.float()
-        size = (self._size_wh[1], self._size_wh[0])
-        return functional.interpolate(images, size, mode="bilinear", antialias=True).float()
+        columns, rows = self._size_wh
+        pixels = torch.cat([scaled(part, rows, columns) for part in frames.split(together)]) / 255
+        return pixels if self._mean is None or self._deviation is None else (pixels - self._mean) / self._deviation
 
 
 class _FilledOnDevice(TorchFunctionMode):
