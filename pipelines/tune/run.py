@@ -259,7 +259,7 @@ def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
     population = None
     if config.scheduler == "pbt":
         population = Population.options(scheduling_strategy=session.here()).remote(search.waiting)
-    trainable = tune.with_parameters(
+    with_parameters = tune.with_parameters(
         TrainingTrial,
         search=config,
         data=job.data,
@@ -268,10 +268,15 @@ def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
         run_id=search.run.run_id,
         shares_warmups=trials_share_warmups(config, job.space),
     )
+    trainable: Any = tune.with_resources(
+        with_parameters, tune.PlacementGroupFactory([process_resources(config.resources)])
+    )
+    # Ray shows it as the process's title, and names its wrapper's otherwise.
+    trainable.__qualname__ = TrainingTrial.__qualname__
     cleaners = [PlacementGroupCleaner()] if config.resources.num_workers > 1 else []
     ended = [record for record in search.ranking.proposed if record.ended]
     return tune.Tuner(
-        tune.with_resources(trainable, tune.PlacementGroupFactory([process_resources(config.resources)])),
+        trainable,
         tune_config=tune.TuneConfig(
             search_alg=TrialSource(search, GrowingCapacity(config, capacity.trials), config.retries),
             # Repeats are compared as they end: stopped ones would have no error to compare.
