@@ -12,16 +12,16 @@ import os
 import signal
 import sys
 import threading
-import traceback
-from collections.abc import Sequence
-from types import TracebackType
+from collections.abc import Callable, Sequence
 
 from jobs.command_line.arguments import read_config
 from jobs.command_line.durability import require_durable_if_submitted
 from jobs.command_line.help import help_text
 from jobs.command_line.job_list import config_class, job_names, summary
+from jobs.command_line.kept_log import keep_log
 from jobs.command_line.recipes import recipe_job, recipe_names, recipe_summary
 from jobs.command_line.submit_arguments import read_submit_config
+from jobs.command_line.tracebacks import print_traceback
 from pipelines.io.secrets import printable, redact, shown
 from pipelines.ray_cluster.logs import JsonFormatter, json_requested
 from schemas import __version__
@@ -85,17 +85,27 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
     handler = _StandardError()
     handler.setFormatter(formatter)
     logging.basicConfig(level="WARNING", handlers=[handler])
-    sys.excepthook = _print_traceback
-    try:
-        if any(argument in ("-h", "--help") for argument in arguments):
-            print(help_text(name, summary(name), model, arguments), flush=True)
-            return 0
-        _require_working_directory()
-        config = _read(name, model, arguments)
-        _terminate_as_interrupted()
+    sys.excepthook = print_traceback
+    return _exit_code(name, lambda: _read_and_run(name, model, arguments))
+
+
+def _read_and_run(name: str, model: type[JobConfig], arguments: list[str]) -> int:
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(help_text(name, summary(name), model, arguments), flush=True)
+        return 0
+    _require_working_directory()
+    config = _read(name, model, arguments)
+    _terminate_as_interrupted()
+    with keep_log(name, config):
         # By name, because this process may have been started as `python -m jobs.<name>`: what the job defines must
         # belong to a module that Ray's workers can import, and `__main__` is none.
-        return importlib.import_module(f"jobs.{name}").main(config)
+        return _exit_code(name, lambda: importlib.import_module(f"jobs.{name}").main(config))
+
+
+def _exit_code(name: str, work: Callable[[], int]) -> int:
+    """Do some work of a job; its expected failures become a line and an exit code."""
+    try:
+        return work()
     except UserError as error:
         for line in str(error).splitlines():
             print(f"{name}: {shown(line)}", file=sys.stderr)
@@ -110,13 +120,6 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
         # `| head` has closed the output; Python would report that once more when it flushes the stream at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-
-
-def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print an exception that nobody foresaw as Python does, without the secrets of addresses in it."""
-    for text in traceback.format_exception(kind, error, trace):
-        for line in redact(text).splitlines():
-            print(printable(line), file=sys.stderr)
 
 
 def _replace_what_cannot_be_shown() -> None:
