@@ -16,7 +16,7 @@ from pipelines.tracks.normalised import LIMBS, mirrored
 from schemas.configs.curate import DuplicatesConfig
 
 # Poses of each track that are looked for, and poses that are found for each.
-_ASKED, _FOUND = 10, 8
+_QUERIES, _NEIGHBOURS = 10, 8
 # A track is compared with one in which at least so many of its poses were found, and with so many tracks at most.
 _VOTES, _COMPARED = 3, 8
 # Of the poses that are looked among, every n-th: a copy is near one of them all the same.
@@ -124,24 +124,24 @@ def _matches(rows: PoseRows, rank: np.ndarray, coordinates: Sequence[int] | slic
     times = ((complete - rows.starts[owners]) * rows.steps_s[owners]).astype(np.float32)
     index = PoseIndex(rows.poses[complete][:, coordinates].astype(np.float32))
     firsts = np.searchsorted(owners, np.arange(len(rows) + 1))
-    asked = np.concatenate(
+    queried = np.concatenate(
         [
-            np.unique(np.linspace(first, stop - 1, min(_ASKED, stop - first)).astype(np.int64))
+            np.unique(np.linspace(first, stop - 1, min(_QUERIES, stop - first)).astype(np.int64))
             for first, stop, asks in zip(firsts[:-1], firsts[1:], asking, strict=True)
             if stop > first and asks
         ]
         or [np.empty(0, np.int64)]
     )
-    poses = rows.poses[complete[asked]].astype(np.float32)
+    poses = rows.poses[complete[queried]].astype(np.float32)
     parts = []
     for is_mirrored, queries in ((False, poses), (True, _mirrored(poses))):
-        found = index.nearest(np.ascontiguousarray(queries[:, coordinates]), _FOUND)
-        here, there = np.repeat(asked, _FOUND), found.ravel()
-        apart = (there >= 0) & (owners[here] != owners[there])
-        here, there = here[apart], there[apart]
-        is_later = rank[owners[here]] > rank[owners[there]]
-        later, earlier = np.where(is_later, here, there), np.where(is_later, there, here)
-        part = np.empty(len(here), _VOTE)
+        neighbours = index.nearest(np.ascontiguousarray(queries[:, coordinates]), _NEIGHBOURS)
+        query_rows, neighbour_rows = np.repeat(queried, _NEIGHBOURS), neighbours.ravel()
+        is_other_track = (neighbour_rows >= 0) & (owners[query_rows] != owners[neighbour_rows])
+        query_rows, neighbour_rows = query_rows[is_other_track], neighbour_rows[is_other_track]
+        is_later = rank[owners[query_rows]] > rank[owners[neighbour_rows]]
+        later, earlier = np.where(is_later, query_rows, neighbour_rows), np.where(is_later, neighbour_rows, query_rows)
+        part = np.empty(len(query_rows), _VOTE)
         part["later"], part["earlier"], part["is_mirrored"] = owners[later], owners[earlier], is_mirrored
         part["time_later"], part["time_earlier"] = times[later], times[earlier]
         parts.append(part)

@@ -30,32 +30,34 @@ class PoseIndex:
 
     def nearest(
         self, queries: Float32[np.ndarray, "queries coordinates"], count: int
-    ) -> Int64[np.ndarray, "queries found"]:
+    ) -> Int64[np.ndarray, "queries count"]:
         """The numbers of the nearest poses to each query; -1 where there are not so many.
 
         Args:
             queries: Poses, all known.
             count: How many to find for each.
         """
-        asked = torch.from_numpy(queries)
+        query_poses = torch.from_numpy(queries)
         probed = min(_PROBED, len(self._centres))
         cells = torch.cat(
-            [torch.cdist(part, self._centres).topk(probed, largest=False)[1] for part in asked.split(8192)]
+            [torch.cdist(part, self._centres).topk(probed, largest=False)[1] for part in query_poses.split(8192)]
         )
-        found = torch.full((len(asked), probed * count), -1, dtype=torch.int64)
-        distances = torch.full((len(asked), probed * count), torch.inf)
+        neighbours = torch.full((len(query_poses), probed * count), -1, dtype=torch.int64)
+        distances = torch.full((len(query_poses), probed * count), torch.inf)
         for probe in range(probed):
             columns = slice(probe * count, (probe + 1) * count)
             by_cell = torch.argsort(cells[:, probe], stable=True)
             bounds = torch.searchsorted(cells[by_cell, probe], torch.arange(len(self._centres) + 1))
             for cell in torch.unique(cells[:, probe]).tolist():
-                here = by_cell[bounds[cell] : bounds[cell + 1]]
-                there = self._order[self._starts[cell] : self._starts[cell + 1]]
-                if not len(there):
+                query_rows = by_cell[bounds[cell] : bounds[cell + 1]]
+                cell_rows = self._order[self._starts[cell] : self._starts[cell + 1]]
+                if not len(cell_rows):
                     continue
-                kept = min(count, len(there))
-                near, which = torch.cdist(asked[here], self._poses[there]).topk(kept, largest=False)
+                kept = min(count, len(cell_rows))
+                nearest_distances, nearest_places = torch.cdist(query_poses[query_rows], self._poses[cell_rows]).topk(
+                    kept, largest=False
+                )
                 rows = torch.arange(columns.start, columns.start + kept)
-                found[here[:, None], rows] = there[which]
-                distances[here[:, None], rows] = near
-        return found.gather(1, distances.topk(count, largest=False)[1]).numpy()
+                neighbours[query_rows[:, None], rows] = cell_rows[nearest_places]
+                distances[query_rows[:, None], rows] = nearest_distances
+        return neighbours.gather(1, distances.topk(count, largest=False)[1]).numpy()

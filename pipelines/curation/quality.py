@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter1d
 from pipelines.pose.people import People
 from pipelines.tracking.side_swaps import repair_swaps
 from pipelines.tracks.keypoint_track import KeypointTrack
-from pipelines.tracks.normalised import LIMBS, normalised_poses, seen
+from pipelines.tracks.normalised import LIMBS, normalised_poses, visible_joints
 from schemas.configs.curate import QualityConfig
 
 # Motion is what remains after a mean over this time, s, in which the noise of single frames vanishes.
@@ -106,8 +106,8 @@ def measure(track: KeypointTrack) -> Quality:
     Args:
         track: Of limbs, at a constant frame rate; jitter compares only between tracks of about one rate.
     """
-    observed, found, poses = ~track.interpolated, seen(track), normalised_poses(track)
-    points = np.where(found[..., None], track.keypoints, np.nan)
+    observed, visible, poses = ~track.interpolated, visible_joints(track), normalised_poses(track)
+    points = np.where(visible[..., None], track.keypoints, np.nan)
     with warnings.catch_warnings():  # a median of nothing is NaN, as it should be
         warnings.simplefilter("ignore", RuntimeWarning)
         extents = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).max(axis=-1)
@@ -117,18 +117,18 @@ def measure(track: KeypointTrack) -> Quality:
             seconds=len(track) / track.fps,
             unobserved=1 - float(observed.mean()),
             score=float(np.median(track.scores[observed])) if observed.any() else 0.0,
-            missing=1 - float(found[observed].mean()) if observed.any() else 1.0,
+            missing=1 - float(visible[observed].mean()) if observed.any() else 1.0,
             size_px=float(np.nanmedian(extents)),
             proportions=float(np.nanmedian(np.nanmax(lengths, axis=1))),
             jitter=float(np.nanmedian(jumps)),
-            swaps=_swaps(track, found),
+            swaps=_swaps(track, visible),
             motion=_motion(poses, track.fps),
         )
 
 
-def _swaps(track: KeypointTrack, found: np.ndarray) -> float:
+def _swaps(track: KeypointTrack, visible: np.ndarray) -> float:
     points = np.nan_to_num(track.keypoints)
-    people = People(track.boxes, track.box_scores, points, np.where(found, track.scores, 0).astype(np.float32))
+    people = People(track.boxes, track.box_scores, points, np.where(visible, track.scores, 0).astype(np.float32))
     return float(repair_swaps(people, track.timestamps_s, LIMBS).swapped.mean())
 
 

@@ -61,5 +61,5 @@ def unseen_joints(
     observed = scores[~interpolated]
     if not len(observed):
         return list(joints)
-    seen = (observed >= UNSEEN).mean(axis=0) >= _SEEN_SHARE
-    return [joint for joint, is_seen in zip(joints, seen, strict=True) if not is_seen]
+    often_visible = (observed >= UNSEEN).mean(axis=0) >= _SEEN_SHARE
+    return [joint for joint, is_often_visible in zip(joints, often_visible, strict=True) if not is_often_visible]

@@ -36,10 +36,10 @@ def limbs(track: KeypointTrack) -> KeypointTrack:
     )
 
 
-def seen(track: KeypointTrack) -> Bool[np.ndarray, "frames joints"]:
+def visible_joints(track: KeypointTrack) -> Bool[np.ndarray, "frames joints"]:
     """Whether each joint was seen."""
-    found = (track.scores >= UNSEEN) & np.isfinite(track.keypoints).all(axis=-1)
-    return found & ~track.interpolated[:, None]
+    visible = (track.scores >= UNSEEN) & np.isfinite(track.keypoints).all(axis=-1)
+    return visible & ~track.interpolated[:, None]
 
 
 def normalised_poses(track: KeypointTrack) -> Float32[np.ndarray, "frames joints 2"]:
@@ -50,7 +50,7 @@ def normalised_poses(track: KeypointTrack) -> Float32[np.ndarray, "frames joints
     Args:
         track: Of limbs.
     """
-    points = np.where(seen(track)[..., None], track.keypoints, np.nan)
+    points = np.where(visible_joints(track)[..., None], track.keypoints, np.nan)
     trunk = points[:, TRUNK]
     middle = trunk.mean(axis=1, keepdims=True)
     size = 2 * np.sqrt(((trunk - middle) ** 2).sum(axis=-1).mean(axis=1))
