@@ -77,13 +77,13 @@ class Body:
         """
         trunk = self.middle("shoulder") - self.middle("hip")
         front = np.cross(trunk, self.joint("right_hip") - self.joint("left_hip"))
-        found = []
+        bends_forward = []
         for side in _SIDES:
             hip, knee, ankle = (self.joint(f"{side}_{name}") for name in ("hip", "knee", "ankle"))
             offset, leg = knee - (hip + ankle) / 2, _length(hip - ankle)
             bent = _length(offset) > _BENT * leg
-            found.append((offset * front).sum(-1)[bent] > 0)
-        return np.concatenate(found)
+            bends_forward.append((offset * front).sum(-1)[bent] > 0)
+        return np.concatenate(bends_forward)
 
     def shoulders_like_hips(self) -> Bool[np.ndarray, " known"]:
         """For every frame, whether the shoulders are the same way round as the hips."""

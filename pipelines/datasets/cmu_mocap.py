@@ -153,8 +153,8 @@ class _Files:
                     return False
                 reason = error
                 time.sleep(_PAUSE_S * (attempt + 1))
-        said = str(reason or "")
-        why = "no answer" if said in ("", uri) else said.removeprefix(f"{uri}: ")
+        message = str(reason or "")
+        why = "no answer" if message in ("", uri) else message.removeprefix(f"{uri}: ")
         raise RunFailed(f"{uri}: cannot be fetched: {why}; what was fetched is kept, run the same command again")
 
     def _go_on(self, uri: str, path: Path) -> bool:

@@ -63,16 +63,16 @@ class Plausibility:
     """The check of all tracks of a source: `add` each, then `verdict`.
 
     Args:
-        seen: Whether the keypoints were found in pictures, so that they may be of other frames or cameras than the
-            positions.
+        from_pictures: Whether the keypoints were found in pictures, so that they may be of other frames or cameras
+            than the positions.
     """
 
-    def __init__(self, seen: bool = True) -> None:
+    def __init__(self, from_pictures: bool = True) -> None:
         self._people: dict[str, _Person] = {}
         self._known: dict[str, tuple[int, int]] = {}  # by video: how many keypoints are known, and how many there are
         self._upright: list[Bool[np.ndarray, " known"]] = []
         self._in_reach: list[Bool[np.ndarray, " frames"]] = []
-        self._reprojection = Reprojection() if seen else None
+        self._reprojection = Reprojection() if from_pictures else None
 
     def add(self, track: KeypointTrack) -> None:
         """Look at a track; of one without positions, only whether it has keypoints."""

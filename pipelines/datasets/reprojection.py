@@ -193,10 +193,15 @@ class Reprojection:
 
     def _other_cameras(self, pairs: Sequence[Pair]) -> Iterator[tuple[float, str]]:
         for other in {pair.camera for pair in self._pairs} - {pairs[0].camera}:
-            seen = {pair.scene: pair.projected for pair in self._pairs if pair.camera == other}
-            apart = [pair.apart_px(projected=seen[pair.scene]) for pair in pairs if pair.scene in seen]
-            if apart:
-                yield float(np.median(apart)), f"taking them for those of camera {other} (cameras are in another order)"
+            projections = {pair.scene: pair.projected for pair in self._pairs if pair.camera == other}
+            distances_px = [
+                pair.apart_px(projected=projections[pair.scene]) for pair in pairs if pair.scene in projections
+            ]
+            if distances_px:
+                yield (
+                    float(np.median(distances_px)),
+                    f"taking them for those of camera {other} (cameras are in another order)",
+                )
 
 
 def _changes(pairs: Sequence[Pair]) -> Iterator[tuple[float, str]]:

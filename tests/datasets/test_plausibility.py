@@ -15,8 +15,8 @@ from schemas.errors import UserError
 SWAPPED = list(H36M.mirror)
 
 
-def verdict(*tracks, seen=True) -> list[str]:
-    check = Plausibility(seen)
+def verdict(*tracks, from_pictures=True) -> list[str]:
+    check = Plausibility(from_pictures)
     for one in tracks:
         check.add(one)
     return check.verdict()
@@ -34,7 +34,7 @@ def test_a_person_who_walks_passes():
 
 def test_everybody_in_real_recordings_passes(shared_data):
     source = Mocap17(Mocap17.Config(positions=str(shared_data / "mocap" / "cmu_mocap_17j.npz"), views=1))
-    assert verdict(*source.tracks(), seen=False) == []
+    assert verdict(*source.tracks(), from_pictures=False) == []
     assert source.notes == []
 
 
@@ -66,7 +66,7 @@ def test_everybody_in_real_recordings_passes(shared_data):
 )
 def test_numbers_that_cannot_be_are_refused_with_what_they_are(change, line):
     with pytest.raises(UserError, match=line) as error:
-        verdict(*views(change(walking(200))), seen=False)
+        verdict(*views(change(walking(200))), from_pictures=False)
     assert "give source.check=false to import it as it is" in str(error.value)
 
 
@@ -74,8 +74,10 @@ def test_a_rate_at_which_nobody_can_move_is_refused():
     walker = track(walking(200))
     fast = replace(walker, fps=walker.fps * 50, timestamps_s=walker.timestamps_s / 50)
     with pytest.raises(UserError, match=r"S1 moves at \d\d m/s in most frames, at most 15 m/s are possible; the"):
-        verdict(fast, seen=False)
-    assert verdict(take(walker, slice(0, 1)), seen=False) == verdict(take(fast, slice(0, 1)), seen=False)
+        verdict(fast, from_pictures=False)
+    assert verdict(take(walker, slice(0, 1)), from_pictures=False) == verdict(
+        take(fast, slice(0, 1)), from_pictures=False
+    )
 
 
 def test_a_person_with_other_axes_than_the_others_is_named():
@@ -85,7 +87,7 @@ def test_a_person_with_other_axes_than_the_others_is_named():
     with pytest.raises(
         UserError, match="source: S2 point sideways or down from the ankles to the head, and the others"
     ):
-        verdict(*upright, *views(motion), *others, seen=False)
+        verdict(*upright, *views(motion), *others, from_pictures=False)
 
 
 @pytest.mark.parametrize(
@@ -177,13 +179,13 @@ def test_of_people_who_keep_their_knees_straight_it_is_told_that_sides_are_unkno
 def test_a_take_in_another_unit_than_the_others_is_refused_by_name():
     good, motion = views(walking(200)), walking(200)
     takes = [replace(one, action=f"take {n}") for n, one in enumerate(good)]
-    assert verdict(*takes, seen=False) == []
+    assert verdict(*takes, from_pictures=False) == []
     for factor in (1000, 100, 0.001, 0.39):
         other = replace(track(motion * factor), action="lifted")
         with pytest.raises(
             UserError, match=r"S1 is \S+ m tall .* in lifted, and 1\.6\d* m in the other takes; 0\.5 to"
         ):
-            verdict(*takes, other, seen=False)
+            verdict(*takes, other, from_pictures=False)
 
 
 def test_a_video_without_keypoints_is_refused_by_name():

@@ -54,7 +54,7 @@ def test_people_keep_their_shape_in_pictures_of_any_shape(width, height):
 def test_handstands_among_other_postures_are_imported():
     motion = walking(200)
     motion[120:] = motion[120:] * (1, -1, -1) + (0, 0, 1.7)
-    check = Plausibility(seen=False)
+    check = Plausibility(from_pictures=False)
     check.add(track(motion))
     check.verdict()
 
