@@ -45,18 +45,18 @@ def estimate(tracks: Sequence[MeasuredErrors]) -> DetectorErrorsConfig:
         offset = float(np.sqrt(max(_spread(_means(residuals, part)) ** 2 - wandering, 0.0)))
         outliers, outlier_size = _gross(_means(_windows(residuals, tracks[0].fps), part), float(np.hypot(offset, slow)))
         outwards, along = shifts[part]
-        found = {
+        fields = {
             **{"offset": offset, "slow": slow, "white": white, "outliers": outliers, "outlier_size": outlier_size},
             **{"outwards": outwards, "along": along},
         }
-        joints[part] = JointErrorsConfig(**{name: round(value, 4) for name, value in found.items()})
+        joints[part] = JointErrorsConfig(**{name: round(value, 4) for name, value in fields.items()})
     return DetectorErrorsConfig(
         **joints,
         slow_s=round(slow_s, 2),
         shared=round(_shared(residuals, tracks), 2),
         level_sd=round(_level_sd(residuals), 2),
         swapped=round(_share_of_windows(tracks, [np.any(track.exchanged, axis=1) for track in tracks]), 3),
-        missing=round(_share_of_windows(tracks, [~np.all(track.seen, axis=1) for track in tracks]), 3),
+        missing=round(_share_of_windows(tracks, [~np.all(track.visible, axis=1) for track in tracks]), 3),
     )
 
 
@@ -69,14 +69,14 @@ def _robust_fit(
     directions: Float64[np.ndarray, "points shares"], error: Float64[np.ndarray, " points"]
 ) -> Float64[np.ndarray, " shares"]:
     """Shares of the directions that explain most errors, by least squares in which large residuals count less."""
-    found = np.zeros(directions.shape[1])
+    shares = np.zeros(directions.shape[1])
     weight = np.ones(len(error))
     for _ in range(_ROUNDS):
         root = np.sqrt(weight)
-        found = np.linalg.lstsq(directions * root[:, None], error * root, rcond=None)[0]
-        left = np.abs(error - directions @ found)
-        weight = 1 / np.maximum(1, left / (_USUAL * np.median(left)))
-    return found
+        shares = np.linalg.lstsq(directions * root[:, None], error * root, rcond=None)[0]
+        residuals = np.abs(error - directions @ shares)
+        weight = 1 / np.maximum(1, residuals / (_USUAL * np.median(residuals)))
+    return shares
 
 
 def residuals_of(
@@ -107,8 +107,8 @@ def _shift(tracks: Sequence[MeasuredErrors], part: str) -> tuple[float, float]:
     )
     known = np.isfinite(error)
     directions = np.stack([outwards, along] if part in _TRUNK else [along], axis=1)[known]
-    found = _robust_fit(directions, error[known])
-    return (float(found[0]), float(found[1])) if part in _TRUNK else (0.0, float(found[0]))
+    shares = _robust_fit(directions, error[known])
+    return (float(shares[0]), float(shares[1])) if part in _TRUNK else (0.0, float(shares[0]))
 
 
 def _without_shifts(
@@ -136,10 +136,10 @@ def _fit(curve: Float64[np.ndarray, "lags 2"], slow_s: float) -> tuple[tuple[flo
 
 def _means(errors: Sequence[Float64[np.ndarray, "frames 12 2"]], part: str) -> Float64[np.ndarray, "tracks_joints 2"]:
     """Of each track and joint that is seen, the median error."""
-    seen = [error[:, columns_of(part)] for error in errors]
+    part_errors = [error[:, columns_of(part)] for error in errors]
     means = [
         np.nanmedian(error[:, joint], axis=0)
-        for error in seen
+        for error in part_errors
         for joint in (0, 1)
         if np.isfinite(error[:, joint]).any()
     ]

@@ -30,7 +30,7 @@ class MeasuredErrors:
         error: From the true joint to where it was detected; NaN where it was not, or with left and right exchanged.
         outwards: From the same joint of the other side to the joint.
         along: From the joint to the one before it in its limb (`pipelines.pose.joint_map.BEFORE`).
-        seen: Whether a joint was detected.
+        visible: Whether a joint was detected.
         exchanged: Whether left and right of the arms, and of the legs, were exchanged.
         fps: Frames per second.
     """
@@ -38,7 +38,7 @@ class MeasuredErrors:
     error: Float64[np.ndarray, "frames 12 2"]
     outwards: Float64[np.ndarray, "frames 12 2"]
     along: Float64[np.ndarray, "frames 12 2"]
-    seen: Bool[np.ndarray, "frames 12"]
+    visible: Bool[np.ndarray, "frames 12"]
     exchanged: Bool[np.ndarray, "frames 2"]
     fps: float
 
@@ -62,23 +62,23 @@ def measure(track: KeypointTrack) -> MeasuredErrors:
     for name, joints in ((track.layout, detected_layout), (track.positions_layout, body_layout)):
         if missing := [joint for joint in LIMBS.joints if joint not in joints.joints]:
             raise UserError(f"track {track.track_id[:8]} of {track.video}: its layout {name} lacks {missing[0]}")
-    found = list(joint_indices(detected_layout, LIMBS))
-    rays = slopes(torch.tensor(track.keypoints[:, found]), track.width, track.height, track.intrinsics).numpy()
+    limb_columns = list(joint_indices(detected_layout, LIMBS))
+    rays = slopes(torch.tensor(track.keypoints[:, limb_columns]), track.width, track.height, track.intrinsics).numpy()
     joints = track.positions.astype(np.float64)
     limbs = joints[:, list(joint_indices(body_layout, LIMBS))]
     stature_m = Body(joints, body_layout).stature() / BONES_PER_HEIGHT
     scale = (limbs[..., 2].mean(1) / stature_m)[:, None, None]
     true = limbs[..., :2] / limbs[..., 2:]
     error = (rays - true) * scale
-    seen = (track.scores[:, found] > 0) & ~track.interpolated[:, None]
-    exchanged = _exchanged(rays * scale, true * scale, seen)
-    error[~seen | exchanged[:, _half_of_joints()]] = np.nan
+    visible = (track.scores[:, limb_columns] > 0) & ~track.interpolated[:, None]
+    exchanged = _exchanged(rays * scale, true * scale, visible)
+    error[~visible | exchanged[:, _half_of_joints()]] = np.nan
     before = [LIMBS.index(_before(joint)) for joint in LIMBS.joints]
     return MeasuredErrors(
         error=error,
         outwards=_in_picture(limbs - limbs[:, list(LIMBS.mirror)], limbs, stature_m),
         along=_in_picture(limbs[:, before] - limbs, limbs, stature_m),
-        seen=seen,
+        visible=visible,
         exchanged=exchanged,
         fps=track.fps,
     )
@@ -112,19 +112,19 @@ def _in_picture(
 
 
 def _exchanged(
-    found: Float64[np.ndarray, "frames 12 2"],
+    detected: Float64[np.ndarray, "frames 12 2"],
     true: Float64[np.ndarray, "frames 12 2"],
-    seen: Bool[np.ndarray, "frames 12"],
+    visible: Bool[np.ndarray, "frames 12"],
 ) -> Bool[np.ndarray, "frames 2"]:
     """Whether arms and legs were detected with left for right."""
     halves = np.array(_half_of_joints())
-    result = np.zeros((len(found), 2), bool)
+    result = np.zeros((len(detected), 2), bool)
     for half in range(2):
         chosen = halves == half
-        all_seen = seen[:, chosen].all(1)
+        all_visible = visible[:, chosen].all(1)
         distance, other_way = (
-            np.linalg.norm(found[:, chosen] - goal[:, chosen], axis=-1).mean(1)
+            np.linalg.norm(detected[:, chosen] - goal[:, chosen], axis=-1).mean(1)
             for goal in (true, true[:, list(LIMBS.mirror)])
         )
-        result[:, half] = all_seen & (distance > _FAR) & (other_way < _BETTER * distance)
+        result[:, half] = all_visible & (distance > _FAR) & (other_way < _BETTER * distance)
     return result

@@ -69,11 +69,11 @@ def refit(
         return errors.model_copy(update=parts)
 
     def residuals(shares: Float64[np.ndarray, " shares"]) -> Float64[np.ndarray, " residuals"]:
-        found = detected_proportions(poses, with_shares(shares))
-        return np.concatenate([found - detected, _PRIOR * shares / _USUAL])
+        proportions = detected_proportions(poses, with_shares(shares))
+        return np.concatenate([proportions - detected, _PRIOR * shares / _USUAL])
 
-    found = least_squares(residuals, np.zeros(len(_WIDTHS) + len(PARTS)), x_scale=_USUAL)
-    return with_shares(found.x.round(4))
+    solution = least_squares(residuals, np.zeros(len(_WIDTHS) + len(PARTS)), x_scale=_USUAL)
+    return with_shares(solution.x.round(4))
 
 
 def _mapped(

@@ -50,7 +50,7 @@ def test_what_errors_were_made_with_is_found_again():
 def test_outliers_missing_and_exchanged_joints_are_counted_apart():
     wild = MADE.wrist.model_copy(update={"outliers": 0.2, "outlier_size": 0.08})
     tracks = made_tracks(MADE.model_copy(update={"wrist": wild}), people=60)
-    tracks[0].seen[20:30, 4] = False
+    tracks[0].visible[20:30, 4] = False
     tracks[1].exchanged[60:70, 1] = True
     found, calm = estimate(tracks), estimate(made_tracks(MADE, people=60))
     # Nobody can tell a small gross error from a usual one.

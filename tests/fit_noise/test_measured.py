@@ -23,7 +23,7 @@ def detected(motion, keypoints=None, **changes):
 def test_true_keypoints_have_no_error():
     measured = measure(detected(walking()))
     assert np.abs(measured.error).max() < 1e-4
-    assert measured.seen.all()
+    assert measured.visible.all()
     assert not measured.exchanged.any()
 
 
@@ -64,8 +64,8 @@ def test_exchanged_and_unseen_joints_are_no_errors():
     assert np.flatnonzero(measured.exchanged[:, 1]).tolist() == [10, 11, 12, 13, 14]
     assert not measured.exchanged[:, 0].any()
     assert np.isnan(measured.error[10:15, 6:]).all()
-    assert not measured.seen[20, LIMBS.index("left_elbow")]
-    assert not measured.seen[30].any()
+    assert not measured.visible[20, LIMBS.index("left_elbow")]
+    assert not measured.visible[30].any()
     assert np.nanmax(np.abs(measured.error)) < 1e-4
 
 
