@@ -219,14 +219,16 @@ def _sizes_wh(images: Sequence[CocoImage], rows: Int64[np.ndarray, " people"]) -
 def _of_categories(uri: str, annotations: Sequence[Any], category_ids: Sequence[int]) -> list[tuple[int, Any]]:
     """Annotations of some categories with their positions; malformed entries are kept, `_person` reports them."""
     chosen = [
-        (number, found)
-        for number, found in enumerate(annotations)
-        if not isinstance(found, Mapping) or _category(found.get("category_id")) in category_ids
+        (number, annotation)
+        for number, annotation in enumerate(annotations)
+        if not isinstance(annotation, Mapping) or _category(annotation.get("category_id")) in category_ids
     ]
-    others = {str(found.get("category_id")) for found in annotations if isinstance(found, Mapping)}
+    annotated_ids = {
+        str(annotation.get("category_id")) for annotation in annotations if isinstance(annotation, Mapping)
+    }
     if annotations and not chosen:
         raise UserError(
-            f"{uri}: annotations: all are of category {', '.join(sorted(others))}, but the joints are named in "
+            f"{uri}: annotations: all are of category {', '.join(sorted(annotated_ids))}, but the joints are named in "
             f"category {', '.join(map(str, category_ids))}; give both the same category_id"
         )
     return chosen
@@ -239,46 +241,46 @@ def _category(given: Any) -> Any:
 
 def _person_categories(uri: str, categories: Sequence[Any]) -> tuple[list[int], tuple[str, ...]]:
     """The ids of the categories that are people, and the names of their joints."""
-    found = [
+    people_categories = [
         c
         for c in categories
         if isinstance(c, Mapping) and c.get("keypoints") and isinstance(_category(c.get("id")), int)
     ]
-    found = [c for c in found if c.get("name") == "person"] or found
-    kinds = {tuple(spelled(str(joint)) for joint in c["keypoints"]) for c in found}
-    if len(kinds) != 1:
+    people_categories = [c for c in people_categories if c.get("name") == "person"] or people_categories
+    joint_lists = {tuple(spelled(str(joint)) for joint in c["keypoints"]) for c in people_categories}
+    if len(joint_lists) != 1:
         raise UserError(
             f"{uri}: categories: one must have the names of its joints (keypoints), or several the same; "
-            f"{len(found)} have, {', '.join(str(c.get('name')) for c in found) or 'none'}; "
+            f"{len(people_categories)} have, {', '.join(str(c.get('name')) for c in people_categories) or 'none'}; "
             "COCO's person_keypoints_*.json have them, its instances_*.json have no joints"
         )
-    (joints,) = kinds
+    (joints,) = joint_lists
     if len(set(joints)) < len(joints):
         raise UserError(f"{uri}: categories: keypoints names a joint twice: {', '.join(joints)}")
-    return [_category(c["id"]) for c in found], joints
+    return [_category(c["id"]) for c in people_categories], joints
 
 
 def _images(uri: str, images: Sequence[Any]) -> list[CocoImage]:
-    found = []
+    parsed = []
     for number, image in enumerate(images):
         try:
             # Some tools leave the size out.
             size = int(image.get("width") or 0), int(image.get("height") or 0)
-            found.append(CocoImage(int(image["id"]), str(image["file_name"]), *size))
+            parsed.append(CocoImage(int(image["id"]), str(image["file_name"]), *size))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{uri}: images: number {number}: {entry_error(error)}") from error
-    return found
+    return parsed
 
 
-def _person(uri: str, number: int, found: Any, rows: Mapping[int, int], joints: int) -> tuple[Any, ...]:
+def _person(uri: str, number: int, annotation: Any, rows: Mapping[int, int], joints: int) -> tuple[Any, ...]:
     """Id, position of the image, numbers (box, area, joints) and whether it is a crowd."""
     try:
-        triples = found.get("keypoints") or _NO_JOINT * joints
+        triples = annotation.get("keypoints") or _NO_JOINT * joints
         if len(triples) != 3 * joints:
             raise ValueError(f"keypoints must be {joints} times x, y, visibility, not {len(triples)} numbers")
         # Tools that annotate joints alone leave box and area out; an empty box is replaced by that around the joints.
-        x, y, width, height = found.get("bbox") or (0, 0, 0, 0)
-        area = found.get("area")
+        x, y, width, height = annotation.get("bbox") or (0, 0, 0, 0)
+        area = annotation.get("area")
         numbers = array("d", [x, y, x + width, y + height, _NO_AREA if area is None else area, *triples])
         # A single number that is not finite makes the sum not finite.
         if not isfinite(sum(numbers)):
@@ -286,10 +288,10 @@ def _person(uri: str, number: int, found: Any, rows: Mapping[int, int], joints: 
         if not _VISIBILITIES.issuperset(triples[2::3]):
             raise ValueError("visibility must be 0 (not annotated), 1 (hidden) or 2 (seen)")
         # Ids are numbers, which some tools write as text.
-        image_id = int(found["image_id"])
+        image_id = int(annotation["image_id"])
         if image_id not in rows:
-            raise ValueError(f"image_id {found['image_id']} is none of the images")
-        return int(found["id"]), rows[image_id], numbers, int(found.get("iscrowd") or 0) != 0
+            raise ValueError(f"image_id {annotation['image_id']} is none of the images")
+        return int(annotation["id"]), rows[image_id], numbers, int(annotation.get("iscrowd") or 0) != 0
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        which = f" (id {found['id']})" if isinstance(found, Mapping) and "id" in found else ""
-        raise UserError(f"{uri}: annotations: number {number}{which}: {entry_error(error)}") from error
+        id_note = f" (id {annotation['id']})" if isinstance(annotation, Mapping) and "id" in annotation else ""
+        raise UserError(f"{uri}: annotations: number {number}{id_note}: {entry_error(error)}") from error

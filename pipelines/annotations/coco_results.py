@@ -46,12 +46,12 @@ def read_boxes(uri: str, category_id: int, min_score: float = 0.0) -> FoundBoxes
     if not isinstance(file.document, list):
         raise UserError(f"{uri}: is not a result file of COCO's format: that is a list of boxes")
     image_ids, rows = [], []
-    for number, found in enumerate(file.document):
+    for number, detection in enumerate(file.document):
         try:
-            if found["category_id"] == category_id and found["score"] >= min_score:
-                x, y, width, height = found["bbox"]
-                rows.append((x, y, x + width, y + height, found["score"]))
-                image_ids.append(int(found["image_id"]))
+            if detection["category_id"] == category_id and detection["score"] >= min_score:
+                x, y, width, height = detection["bbox"]
+                rows.append((x, y, x + width, y + height, detection["score"]))
+                image_ids.append(int(detection["image_id"]))
         except STUMBLES as error:
             raise UserError(f"{uri}: number {number}: {entry_error(error)}") from error
     columns = np.array(rows, np.float32).reshape(-1, 5)
@@ -78,10 +78,10 @@ def results(
     ]
 
 
-def write_results(uri: str, found: list[dict[str, Any]] | list[Mapping[str, Any]]) -> None:
+def write_results(uri: str, predictions: list[dict[str, Any]] | list[Mapping[str, Any]]) -> None:
     """Write a result file.
 
     Raises:
         RunFailed: It cannot be written.
     """
-    storage.write_bytes(uri, json.dumps(found).encode())
+    storage.write_bytes(uri, json.dumps(predictions).encode())

@@ -93,7 +93,7 @@ def parse_mpii(file: JsonFile, head_boxes: str | None = None) -> MpiiPeople:
     """
     if not isinstance(file.document, list) or not file.document:
         raise UserError(f"{file.uri}: is not in MPII's format: that is a list of people")
-    entries = [_person(file.uri, number, found) for number, found in enumerate(file.document)]
+    entries = [_person(file.uri, number, entry) for number, entry in enumerate(file.document)]
     images = tuple(sorted({image for image, *_ in entries}))
     places = {image: place for place, image in enumerate(images)}
     heads = [head for *_, head in entries if head is not None]
@@ -123,23 +123,23 @@ def parse_mpii(file: JsonFile, head_boxes: str | None = None) -> MpiiPeople:
     return people if head_boxes is None else _with_heads(people, head_boxes)
 
 
-def _person(uri: str, number: int, found: Any) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+def _person(uri: str, number: int, entry: Any) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """Image, box, joints, which of them are annotated, and the head box if there is one."""
     try:
-        joints = np.array(found["joints"], np.float64)
-        visible = np.array(found["joints_vis"], np.float64) > 0
+        joints = np.array(entry["joints"], np.float64)
+        visible = np.array(entry["joints_vis"], np.float64) > 0
         if joints.shape != (16, 2) or visible.shape != (16,):
             raise ValueError(f"joints must be 16 times x, y, and joints_vis 16 numbers, not {joints.shape}")
-        head = np.array(found["head_box"], np.float64) if "head_box" in found else None
+        head = np.array(entry["head_box"], np.float64) if "head_box" in entry else None
         if head is not None and head.shape != (4,):
             raise ValueError("head_box must be x0, y0, x1, y1")
-        scale, centre = float(found["scale"]), np.array(found["center"], np.float64)
+        scale, centre = float(entry["scale"]), np.array(entry["center"], np.float64)
         centre = centre + np.array([0, CENTRE_DOWN_PX * scale]) - 1
         half = SCALE_PX * scale / 2
         box = np.concatenate([centre - half, centre + half])
         if not (np.isfinite(joints).all() and np.isfinite(box).all() and (head is None or np.isfinite(head).all())):
             raise ValueError("holds a number that is not finite")
-        return str(found["image"]), box, joints - 1, visible, head
+        return str(entry["image"]), box, joints - 1, visible, head
     except STUMBLES as error:
         raise UserError(f"{uri}: number {number}: {entry_error(error)}") from error
 

@@ -45,9 +45,9 @@ def rescore(
     box_scores: Float32[np.ndarray, " people"], keypoint_scores: Float32[np.ndarray, "people joints"]
 ) -> Float64[np.ndarray, " people"]:
     """Scores as published: that of the box times the mean of the joint scores above 0.2."""
-    seen = keypoint_scores > _SEEN
-    sums = np.where(seen, keypoint_scores, 0).sum(-1, dtype=np.float64)
-    return box_scores * (sums / np.maximum(seen.sum(-1), 1))
+    counted = keypoint_scores > _SEEN
+    sums = np.where(counted, keypoint_scores, 0).sum(-1, dtype=np.float64)
+    return box_scores * (sums / np.maximum(counted.sum(-1), 1))
 
 
 def without_duplicates(
@@ -114,7 +114,7 @@ def best_similarity(
 def average_precision(
     truth: CocoKeypoints,
     image_ids: Sequence[int],
-    found: Sequence[Mapping[str, Any]],
+    predictions: Sequence[Mapping[str, Any]],
     sigmas: Float64[np.ndarray, " joints"],
 ) -> dict[str, float | None]:
     """COCO's ten numbers, 0 to 1, by pycocotools; None where no annotated person counts, of a size say.
@@ -122,7 +122,7 @@ def average_precision(
     Args:
         truth: The annotations.
         image_ids: The images that count.
-        found: People in COCO's result format, of these images.
+        predictions: People in COCO's result format, of these images.
         sigmas: A constant for each joint.
 
     Raises:
@@ -133,10 +133,10 @@ def average_precision(
         annotated = coco_class()
         annotated.dataset = _document(truth)
         annotated.createIndex()
-        if not found:
+        if not predictions:
             nothing = None if not truth.with_joints.any() else 0.0
             return dict.fromkeys(NAMES, nothing)
-        evaluation = eval_class(annotated, annotated.loadRes([dict(person) for person in found]), "keypoints")
+        evaluation = eval_class(annotated, annotated.loadRes([dict(person) for person in predictions]), "keypoints")
         evaluation.params.kpt_oks_sigmas = sigmas
         evaluation.params.imgIds = sorted(image_ids)
         evaluation.evaluate()

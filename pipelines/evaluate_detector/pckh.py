@@ -30,7 +30,7 @@ class Pckh:
 
 
 def pckh(
-    found: Float[np.ndarray, "people 16 2"],
+    predicted: Float[np.ndarray, "people 16 2"],
     truth: Float32[np.ndarray, "people 16 2"],
     annotated: Bool[np.ndarray, "people 16"],
     head_sizes_px: Float32[np.ndarray, " people"],
@@ -39,15 +39,15 @@ def pckh(
     """The share of joints within `threshold` head sizes, in percent.
 
     Args:
-        found: Joints found, px. Those of joints that the detector does not know are NaN for everybody, and do not
+        predicted: Joints found, px. Those of joints that the detector does not know are NaN for everybody, and do not
             count; those of a person who was not found at all count as wrong.
         truth: Where they belong, px.
         annotated: Which of them count.
         head_sizes_px: By which distances are divided.
         threshold: In head sizes.
     """
-    known = np.isfinite(found).all(-1).any(0)
-    distances = np.linalg.norm(found - truth, axis=-1) / head_sizes_px[:, None]
+    known = np.isfinite(predicted).all(-1).any(0)
+    distances = np.linalg.norm(predicted - truth, axis=-1) / head_sizes_px[:, None]
     right = ((distances <= threshold) & annotated).sum(0)
     counts = np.where(known, annotated.sum(0), 0)
     by_joint = {

@@ -141,7 +141,7 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
     }
     report = _report(config, planned, ledger, scores, len(predictions.image_ids)) | {"run": run}
     if isinstance(planned.truth, CocoKeypoints):
-        write_results(storage.join(config.output, "predictions.json"), scores.found)
+        write_results(storage.join(config.output, "predictions.json"), scores.predictions)
     json_documents.write(storage.join(config.output, "metrics.json"), report)
     return report
 

@@ -20,13 +20,13 @@ class Scores:
     Attributes:
         metrics: The metrics by name; None if nobody is annotated for one.
         people: Number of annotated people that were scored.
-        found: People in COCO's result format, as they were scored.
+        predictions: People in COCO's result format, as they were scored.
         notes: Facts to know before using the numbers, one line for each.
     """
 
     metrics: dict[str, float | None]
     people: int
-    found: list[dict[str, Any]]
+    predictions: list[dict[str, Any]]
     notes: list[str]
 
 
@@ -46,37 +46,39 @@ def score(plan: Plan, predictions: Predictions, max_similarity: float) -> Scores
     return _score_coco(plan, plan.truth, predictions, max_similarity)
 
 
-def _score_coco(plan: Plan, truth: CocoKeypoints, found: Predictions, max_similarity: float) -> Scores:
+def _score_coco(plan: Plan, truth: CocoKeypoints, predictions: Predictions, max_similarity: float) -> Scores:
     sigmas = coco_scores.sigmas_of(plan.joints)
-    keypoints = found.keypoints - HALF_PIXEL
+    keypoints = predictions.keypoints - HALF_PIXEL
     # The scores of a detector that finds people itself include those of the joints.
     scores = (
-        coco_scores.rescore(found.scores, found.keypoint_scores)
+        coco_scores.rescore(predictions.scores, predictions.keypoint_scores)
         if plan.boxes_given
-        else found.scores.astype(np.float64)
+        else predictions.scores.astype(np.float64)
     )
-    kept = coco_scores.without_duplicates(found.image_ids, found.boxes, keypoints, scores, sigmas, max_similarity)
+    kept = coco_scores.without_duplicates(
+        predictions.image_ids, predictions.boxes, keypoints, scores, sigmas, max_similarity
+    )
     listed = results(
-        found.image_ids[kept], keypoints[kept], found.keypoint_scores[kept], scores[kept], truth.category_id
+        predictions.image_ids[kept], keypoints[kept], predictions.keypoint_scores[kept], scores[kept], truth.category_id
     )
     metrics = coco_scores.average_precision(truth, plan.image_ids, listed, sigmas)
     chosen = np.isin([image.id for image in truth.images], plan.image_ids)
     rows = np.flatnonzero(truth.with_joints & chosen[truth.image_rows])
-    if (found.annotations >= 0).all() and plan.settings["boxes"] == "truth":
-        similarity = _own_similarity(truth, rows, found, sigmas)
+    if (predictions.annotations >= 0).all() and plan.settings["boxes"] == "truth":
+        similarity = _own_similarity(truth, rows, predictions, sigmas)
     else:
-        similarity = coco_scores.best_similarity(truth, rows, found.image_ids[kept], keypoints[kept], sigmas)
+        similarity = coco_scores.best_similarity(truth, rows, predictions.image_ids[kept], keypoints[kept], sigmas)
     metrics["mean_oks"] = float(similarity.mean()) if len(rows) else None
     return Scores(metrics, len(rows), listed, _coco_notes(plan))
 
 
-def _own_similarity(truth: CocoKeypoints, rows: np.ndarray, found: Predictions, sigmas: np.ndarray) -> np.ndarray:
+def _own_similarity(truth: CocoKeypoints, rows: np.ndarray, predictions: Predictions, sigmas: np.ndarray) -> np.ndarray:
     """OKS of annotated people with the prediction for their own box; 0 without a prediction."""
-    places = {annotation: place for place, annotation in enumerate(found.annotations.tolist())}
+    places = {annotation: place for place, annotation in enumerate(predictions.annotations.tolist())}
     own = np.array([places.get(annotation, -1) for annotation in truth.ids[rows].tolist()], np.int64)
     similarity = np.zeros(len(rows))
     predicted = own >= 0
-    keypoints = found.keypoints[own[predicted]] - HALF_PIXEL
+    keypoints = predictions.keypoints[own[predicted]] - HALF_PIXEL
     similarity[predicted] = coco_scores.own_similarity(truth, rows[predicted], keypoints, sigmas)
     return similarity
 
@@ -87,10 +89,10 @@ def _coco_notes(plan: Plan) -> list[str]:
     return []
 
 
-def _score_mpii(plan: Plan, truth: MpiiPeople, found: Predictions) -> Scores:
+def _score_mpii(plan: Plan, truth: MpiiPeople, predictions: Predictions) -> Scores:
     rows = np.flatnonzero(np.isin(truth.image_rows, plan.image_ids))
     keypoints = np.full((len(truth), len(plan.joints), 2), np.nan, np.float32)
-    keypoints[found.annotations] = found.keypoints - HALF_PIXEL
+    keypoints[predictions.annotations] = predictions.keypoints - HALF_PIXEL
     assert truth.head_sizes_px is not None  # checked by the plan
 
     def at(threshold: float) -> pckh.Pckh:

@@ -57,7 +57,9 @@ def test_boxes_may_come_from_a_file(tmp_path):
     (tmp_path / "boxes.json").write_text(json.dumps(boxes))
     scores = evaluate(tmp_path, boxes=f"{tmp_path}/boxes.json")
     assert (scores.metrics["ap"], scores.metrics["mean_oks"]) == (pytest.approx(1), pytest.approx(1))
-    assert [person["score"] for person in scores.found] == [pytest.approx(0.9)] * 9, "one found twice is there once"
+    assert [person["score"] for person in scores.predictions] == [pytest.approx(0.9)] * 9, (
+        "one found twice is there once"
+    )
     # Half the boxes have 0.4.
     work = planned(tmp_path, boxes=f"{tmp_path}/boxes.json", min_box_score=0.5)
     assert sum(len(task["box_scores"]) for task in work.tasks) == 9
@@ -66,7 +68,7 @@ def test_boxes_may_come_from_a_file(tmp_path):
 def test_a_detector_may_find_the_people_itself_instead_of_annotated_boxes(tmp_path):
     coco_set(tmp_path)
     scores = evaluate(tmp_path, boxes="detected")
-    assert (scores.metrics["ap"], scores.metrics["mean_oks"], len(scores.found)) == (
+    assert (scores.metrics["ap"], scores.metrics["mean_oks"], len(scores.predictions)) == (
         pytest.approx(1), pytest.approx(1), 9,
     )  # fmt: skip
     assert scores.notes == []
@@ -76,7 +78,7 @@ def test_a_detector_that_finds_nobody_scores_zero(tmp_path):
     for image in coco_set(tmp_path)["images"]:
         save(tmp_path / "images" / image["file_name"], paint([], image["height"], image["width"]))
     scores = evaluate(tmp_path, boxes="detected")
-    assert (scores.metrics["ap"], scores.metrics["mean_oks"], scores.found) == (0, 0, [])
+    assert (scores.metrics["ap"], scores.metrics["mean_oks"], scores.predictions) == (0, 0, [])
 
 
 def test_only_people_with_joints_are_scored_and_looked_at(tmp_path):
@@ -98,7 +100,7 @@ def test_images_that_are_left_out(tmp_path):
     evaluate(tmp_path)
     work = planned(tmp_path, limit=2)
     scores = score(work, read_predictions(f"{tmp_path}/out", work.image_ids, 17), 0.9)
-    assert (scores.people, scores.metrics["ap"], len(scores.found)) == (3, pytest.approx(1), 3)
+    assert (scores.people, scores.metrics["ap"], len(scores.predictions)) == (3, pytest.approx(1), 3)
 
 
 def test_pckh_on_mpii_files(tmp_path):
