@@ -78,10 +78,10 @@ class DetectPeople:
         shown_s = np.array(row["timestamps_s"], np.float64)[row["decoded"]]
         timed = isinstance(detector, TimedDetector)
         detections = detector.detect_clip(frames, shown_s) if timed else detector(frames)
-        found: list[list[dict[str, Any]]] = [[] for _ in row["decoded"]]
+        people_of_frames: list[list[dict[str, Any]]] = [[] for _ in row["decoded"]]
         for position, people in zip(np.flatnonzero(row["decoded"]), detections, strict=True):
-            found[position] = _people(people, to_pixels)
-        return {"people": found, "detections": sum(map(len, found))}
+            people_of_frames[position] = _people(people, to_pixels)
+        return {"people": people_of_frames, "detections": sum(map(len, people_of_frames))}
 
 
 def _people(people: People, to_pixels: np.ndarray) -> list[dict[str, Any]]:

@@ -32,15 +32,15 @@ def shots_of(pictures: Sequence[bytes | None], timestamps_s: Float64[np.ndarray,
             of Raylift has decoded.
         timestamps_s: When each frame is shown, s.
     """
-    seen = np.flatnonzero([picture is not None for picture in pictures])
-    if not len(seen):
+    known_frames = np.flatnonzero([picture is not None for picture in pictures])
+    if not len(known_frames):
         return None
     thumbnails = from_bytes([picture for picture in pictures if picture is not None])
-    times_s = timestamps_s[seen]
+    times_s = timestamps_s[known_frames]
     cuts = find_cuts(thumbnails, times_s)
     begins = np.zeros(len(pictures), np.int64)
-    begins[seen[cuts]] = 1
+    begins[known_frames[cuts]] = 1
     numbers = np.cumsum(begins)
-    bounds = pairwise([0, *cuts.tolist(), len(seen)])
+    bounds = pairwise([0, *cuts.tolist(), len(known_frames)])
     still = np.array([is_still(thumbnails[start:stop], times_s[start:stop]) for start, stop in bounds])
     return Shots(numbers, still[numbers])

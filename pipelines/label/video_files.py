@@ -120,27 +120,27 @@ _KNOWN = (*VIDEO_SUFFIXES, *PICTURE_SUFFIXES, *_OTHER_SUFFIXES)
 
 def _local_files(folder: str, output: str | None, left_out: LeftOut) -> Iterator[tuple[str, None]]:
     """All files below a folder. Links to folders are followed, each folder once, so that loops end."""
-    seen = {os.path.realpath(folder)}
+    visited = {os.path.realpath(folder)}
 
     def note(error: OSError) -> None:
         left_out.add(str(error.filename), f"cannot be read: {error.strerror}")
 
-    for here, folders, files in os.walk(folder, onerror=note, followlinks=True):
+    for parent, folders, files in os.walk(folder, onerror=note, followlinks=True):
         kept = []
         for name in sorted(folders):
-            path = os.path.join(here, name)
+            path = os.path.join(parent, name)
             real = os.path.realpath(path)
             if name.startswith("."):
                 left_out.add(path, "hidden folder")
             elif output is not None and real == os.path.realpath(output):
                 left_out.add(path, "the output of this job")
-            elif real in seen:
+            elif real in visited:
                 left_out.add(path, "linked folder that is taken elsewhere")
             else:
-                seen.add(real)
+                visited.add(real)
                 kept.append(name)
         folders[:] = kept
-        yield from ((os.path.join(here, name), None) for name in files)
+        yield from ((os.path.join(parent, name), None) for name in files)
 
 
 def _remote_files(

@@ -92,16 +92,16 @@ def _decoded(data: bytes) -> str:
 
 def _header(text: str) -> tuple[list[str], dict[str, Any]]:
     """The first row, and what separates its columns: that with which one of them is the address."""
-    found = []
+    headers = []
     for delimiter in _DELIMITERS:
         try:
             cells = next(filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), [])
         except csv.Error as error:
             raise UserError(f"is not CSV: {error}") from error
-        found.append((cells, {"delimiter": delimiter}))
+        headers.append((cells, {"delimiter": delimiter}))
         if "uri" in map(_normal, cells):
-            return found[-1]
-    return max(found, key=lambda one: len(one[0]))
+            return headers[-1]
+    return max(headers, key=lambda header: len(header[0]))
 
 
 def _parquet_rows(uri: str, data: bytes) -> Iterator[Mapping[str, Any]]:
@@ -117,13 +117,15 @@ def _rows_of(uri: str, table: ParquetTable) -> Iterator[Mapping[str, Any]]:
     if table.metadata.num_rows > MOST_ROWS:
         raise UserError(f"claims {table.metadata.num_rows:,} rows; at most {MOST_ROWS:,}: give several manifests")
     for name, place in columns.items():
-        held = schema.field(place).type
-        held = held.value_type if pa.types.is_dictionary(held) else held
-        is_text = pa.types.is_string(held) or pa.types.is_large_string(held)
-        is_number = pa.types.is_floating(held) or pa.types.is_decimal(held)
-        is_whole = pa.types.is_integer(held) and name != "uri"
-        if not (is_text or is_whole or pa.types.is_null(held) or (is_number and name not in _TEXT)):
-            raise UserError(f"the column {name!r} holds {held}; store it as {'text' if name in _TEXT else 'numbers'}")
+        column_type = schema.field(place).type
+        column_type = column_type.value_type if pa.types.is_dictionary(column_type) else column_type
+        is_text = pa.types.is_string(column_type) or pa.types.is_large_string(column_type)
+        is_number = pa.types.is_floating(column_type) or pa.types.is_decimal(column_type)
+        is_whole = pa.types.is_integer(column_type) and name != "uri"
+        if not (is_text or is_whole or pa.types.is_null(column_type) or (is_number and name not in _TEXT)):
+            raise UserError(
+                f"the column {name!r} holds {column_type}; store it as {'text' if name in _TEXT else 'numbers'}"
+            )
     for group in range(table.metadata.num_row_groups):
         for batch in table.batches(group, _ROWS_AT_ONCE, [schema.names[place] for place in columns.values()]):
             values = [batch.column(schema.names[place]).to_pylist() for place in columns.values()]

@@ -68,15 +68,15 @@ def _matches(
     if any(mark in entry for mark in "*?[") and not fs.exists(path):
         written = re.split(r"[*?[]", path, maxsplit=1)[0].count("/")
         entries = cast(Mapping[str, Mapping[str, Any]], fs.glob(path, detail=True))
-        found = {
+        files = {
             str(p): None if storage.is_local(entry) else listed_version(facts)
             for p, facts in entries.items()
             if (facts["type"] == "file" or fs.isfile(p)) and not _is_hidden(str(p), written)
         }
-        found = {p: version for p, version in found.items() if own is None or not p.startswith(f"{own}/")}
-        patterns, rest = take_pictures(found, fps)
+        files = {p: version for p, version in files.items() if own is None or not p.startswith(f"{own}/")}
+        patterns, rest = take_pictures(files, fps)
         no_pictures(entry, rest)
-        if not found:
+        if not files:
             raise UserError(f"videos={entry}: nothing matches; check the pattern (quoted from the shell?)")
         return patterns | rest
     if fs.isdir(path):
@@ -104,12 +104,12 @@ def _version_of_pictures(fs: storage.FileSystem, pattern: NumberedPictures, entr
     if not local and not lists_files(fs):
         raise UserError(f"videos={entry}: {NOT_LISTED}")
     try:
-        found = {} if local else listing(fs, pattern)
+        entries = {} if local else listing(fs, pattern)
     except OSError:  # there is no such folder
-        found = {}
-    if not found and not (local and pattern.found()):
+        entries = {}
+    if not entries and not (local and pattern.existing_pictures()):
         raise UserError(f"videos={entry}: no picture has a name of this pattern; check the number of digits")
-    return version_of({path: listed_version(facts) for path, facts in found.items()}) if found else None
+    return version_of({path: listed_version(facts) for path, facts in entries.items()}) if entries else None
 
 
 def _with_rate(uri: str, fps: float | None) -> str:

@@ -92,7 +92,7 @@ def _those(videos: Sequence[_Video], is_one: Callable[[_Video], bool]) -> list[_
     """The videos of which something is true that the file system must be asked for."""
     parts = [videos[start : start + _TOGETHER] for start in range(0, len(videos), _TOGETHER)]
     with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
-        return [video for found in pool.map(lambda part: list(filter(is_one, part)), parts) for video in found]
+        return [video for chosen in pool.map(lambda part: list(filter(is_one, part)), parts) for video in chosen]
 
 
 def _is_gone(uri: str, now: str | None) -> bool:
@@ -115,7 +115,7 @@ def _has_changed(uri: str, stored: str, now: str | None) -> bool:
 def _files(path: Path) -> list[Path]:
     """The file, or the numbered pictures that the path means."""
     pictures = NumberedPictures.of_address(path)
-    return [path for _, path in pictures.found()] if pictures else [path]
+    return [path for _, path in pictures.existing_pictures()] if pictures else [path]
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:

@@ -65,8 +65,8 @@ def _second_header(file: BinaryIO, end: int) -> int | None:
     place, before = end, b""
     file.seek(end)
     while content := file.read(_READ_BYTES):
-        found = (before + content).find(head)
-        if found >= 0:
-            return place - len(before) + found
+        position = (before + content).find(head)
+        if position >= 0:
+            return place - len(before) + position
         place, before = place + len(content), content[-_HEAD_BYTES + 1 :]
     return None

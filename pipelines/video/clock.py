@@ -32,7 +32,7 @@ class Clock:
         self._tolerance = int(RESTART_S / (stream.time_base or 1))
         self._offset = 0
         self._last_dts: int | None = None
-        self._seen = set[int]()
+        self._used_pts = set[int]()
         self._end = -(2**63)
         self.starts: list[int] = []
         self.changed = False
@@ -55,7 +55,7 @@ class Clock:
     def _start_again(self, packet: Packet) -> None:
         if packet.dts is None or packet.pts is None:
             return
-        if self._last_dts is not None and packet.dts < self._last_dts - self._tolerance and self._seen:
+        if self._last_dts is not None and packet.dts < self._last_dts - self._tolerance and self._used_pts:
             start = self._end + (packet.duration or 1)
             self._offset = start - packet.pts
             self.starts.append(start)
@@ -65,8 +65,8 @@ class Clock:
     def _spread(self, packet: Packet) -> None:
         if packet.pts is None or packet.is_discard or is_hidden(self._codec, memoryview(packet)):
             return
-        while packet.pts in self._seen:
+        while packet.pts in self._used_pts:
             packet.pts += 1
             self.changed = True
-        self._seen.add(packet.pts)
+        self._used_pts.add(packet.pts)
         self._end = max(self._end, packet.pts)

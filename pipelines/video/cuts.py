@@ -56,10 +56,10 @@ def find_cuts(thumbnails: Thumbnails, timestamps_s: Float64[np.ndarray, " frames
     sudden = [
         place for place in np.flatnonzero(steps >= _CHANGED).tolist() if _is_cut(thumbnails, timestamps_s, steps, place)
     ]
-    found = list(sudden)
-    for start, stop in pairwise([0, *found, count]):
-        found += _fades(thumbnails, timestamps_s, start, stop)
-    return np.array(sorted(found), np.int64)
+    cuts = list(sudden)
+    for start, stop in pairwise([0, *cuts, count]):
+        cuts += _fades(thumbnails, timestamps_s, start, stop)
+    return np.array(sorted(cuts), np.int64)
 
 
 def is_still(thumbnails: Thumbnails, timestamps_s: Float64[np.ndarray, " frames"]) -> bool:

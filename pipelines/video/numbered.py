@@ -40,11 +40,11 @@ class NumberedPictures:
     @classmethod
     def of_address(cls, address: str | Path) -> Self | None:
         """The pictures that an address means; None if it is that of a file."""
-        found = _ADDRESS.fullmatch(str(address))
-        if found is None:
+        match = _ADDRESS.fullmatch(str(address))
+        if match is None:
             return None
-        digits = int(found["digits"] or 1)
-        return cls(found["folder"] or "", found["before"], digits, found["after"], float(found["fps"]))
+        digits = int(match["digits"] or 1)
+        return cls(match["folder"] or "", match["before"], digits, match["after"], float(match["fps"]))
 
     @classmethod
     def of_pattern(cls, path: str, fps: float) -> Self | None:
@@ -64,7 +64,7 @@ class NumberedPictures:
             "-".join(filter(None, (os.path.basename(self.folder.rstrip("/")), self.before.strip("-_ ")))) or "pictures"
         )
 
-    def found(self) -> list[tuple[int, Path]]:
+    def existing_pictures(self) -> list[tuple[int, Path]]:
         """Number and path of each picture that is there, ascending."""
         try:
             with os.scandir(self.folder or ".") as entries:
@@ -93,8 +93,8 @@ def numbered_groups(paths: Iterable[str], fps: float) -> list[tuple[NumberedPict
     groups: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
     for path in paths:
         folder, _, name = path.rpartition("/")
-        if found := _NAME.fullmatch(name):
-            before, number, after = found.groups()
+        if match := _NAME.fullmatch(name):
+            before, number, after = match.groups()
             groups[f"{folder}/", before, after].append((number, path))
     patterns = []
     for (folder, before, after), files in sorted(groups.items()):
@@ -108,4 +108,4 @@ def numbered_groups(paths: Iterable[str], fps: float) -> list[tuple[NumberedPict
 def is_there(path: str) -> bool:
     """Whether a local video exists: a file, or numbered pictures of which there is at least one."""
     pictures = NumberedPictures.of_address(path)
-    return bool(pictures.found()) if pictures else os.path.lexists(path)
+    return bool(pictures.existing_pictures()) if pictures else os.path.lexists(path)

@@ -30,9 +30,9 @@ class PictureFiles:
         self._archive = archive.open("rb") if archive.is_file() else None
         self._suffix = Path(pictures.after).suffix
         if self._archive is None:
-            found = pictures.found()
-            self.numbers = [number for number, _ in found]
-            self._files: list[Path] = [path for _, path in found]
+            files = pictures.existing_pictures()
+            self.numbers = [number for number, _ in files]
+            self._files: list[Path] = [path for _, path in files]
         else:
             members = _members(self._archive)
             self.numbers = [number for number, _, _ in members]

@@ -104,11 +104,11 @@ class _AsOneFile:
         Raises:
             FileNotFoundError: No picture is there.
         """
-        found = listing(self._fs, self._pictures)
-        if not found:
+        entries = listing(self._fs, self._pictures)
+        if not entries:
             raise FileNotFoundError(path)
-        tags = {path: listed_version(entry) or str(entry.get("size")) for path, entry in found.items()}
-        return {"size": archive_bytes(int(entry["size"]) for entry in found.values()), "ETag": version_of(tags)}
+        tags = {path: listed_version(entry) or str(entry.get("size")) for path, entry in entries.items()}
+        return {"size": archive_bytes(int(entry["size"]) for entry in entries.values()), "ETag": version_of(tags)}
 
     def get_file(self, rpath: str, lpath: str, *, callback: Any) -> None:
         """Fetch the pictures, some at a time."""

@@ -60,8 +60,8 @@ def versions_now(uris: Sequence[str], hosts: Collection[str]) -> dict[str, str |
     asking = _Asking(hosts)
     versions: dict[str, str | None] = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for found in pool.map(asking.about, _questions(folders)):
-            versions |= found
+        for folder_versions in pool.map(asking.about, _questions(folders)):
+            versions |= folder_versions
     asking.tell_unknown()
     return versions
 
@@ -95,13 +95,13 @@ class _Asking:
             self._unknown += [(uri, "its host does not answer") for uri in uris]
             return {}
         try:
-            found = _listed(uris, self._hosts) if len(uris) > 1 else {uris[0]: _ask(uris[0], self._hosts)}
+            versions = _listed(uris, self._hosts) if len(uris) > 1 else {uris[0]: _ask(uris[0], self._hosts)}
         except _FAILURES as error:
             self._failures[host] += 1
             self._unknown += [(uri, why_not_read(uri, error)) for uri in uris]
             return {}
         self._failures[host] = 0
-        return found
+        return versions
 
     def tell_unknown(self) -> None:
         """Say of how many videos nothing is known, and why of the first."""
@@ -122,10 +122,10 @@ def _ask(uri: str, hosts: Collection[str]) -> str | None:
         if not lists_files(fs):
             return None
         try:
-            found = listing(fs, pictures.moved_to(f"{folder.rstrip('/')}/"))
+            entries = listing(fs, pictures.moved_to(f"{folder.rstrip('/')}/"))
         except FileNotFoundError:
             return GONE
-        return version_of({name: listed_version(entry) for name, entry in found.items()}) if found else GONE
+        return version_of({name: listed_version(entry) for name, entry in entries.items()}) if entries else GONE
     try:
         entry = cast(Mapping[str, Any], fs.info(path))
     except FileNotFoundError as error:
