@@ -114,8 +114,8 @@ def read_corpus(address: str, features: Features) -> Iterator[Compared]:
     """
     for file in corpus_files(address):
         with json_documents.damage(f"corpus={file}"), storage.open_table(file) as opened:
-            found = list(_recordings(address, file, opened, features))
-        yield from found
+            recordings = list(_recordings(address, file, opened, features))
+        yield from recordings
 
 
 def _recordings(address: str, file: str, opened: ParquetTable, features: Features) -> Iterator[Compared]:

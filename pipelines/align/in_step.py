@@ -146,7 +146,7 @@ def best_matches(
     Raises:
         UserError: It is too short for the aligner.
     """
-    found = []
+    variants = []
     for shown in (person, person.mirrored()):
         costs = distances(features(reference), features(shown))
         if config.path == "nearest":
@@ -155,20 +155,20 @@ def best_matches(
             matches = monotone(costs, _MOST_REPETITIONS, config.max_distance)
         else:
             matches = monotone(costs)
-        found.append((shown, costs, matches))
-    plain, mirrored = (min((match.distance for match in matches), default=np.inf) for _, _, matches in found)
+        variants.append((shown, costs, matches))
+    plain, mirrored = (min((match.distance for match in matches), default=np.inf) for _, _, matches in variants)
     is_mirrored = bool(mirrored < _MIRROR_GAIN * plain)
-    return (*found[is_mirrored], is_mirrored)
+    return (*variants[is_mirrored], is_mirrored)
 
 
 def _repetition(events: Mapping[str, int], person: Person, match: Match, costs: np.ndarray) -> dict[str, Any]:
-    found = {}
+    transferred_events = {}
     for name, at in events.items():
         frame, confidence = transferred(match, costs, at)
-        found[name] = {"time_s": round(person.time_s(frame), 3), "confidence": round(confidence, 3)}
+        transferred_events[name] = {"time_s": round(person.time_s(frame), 3), "confidence": round(confidence, 3)}
     return {
         "start_s": round(person.time_s(float(match.frames.min())), 3),
         "stop_s": round(person.time_s(float(match.frames.max())), 3),
         "distance": round(match.distance, 4),
-        "events": found,
+        "events": transferred_events,
     }

@@ -58,11 +58,11 @@ def _windows(features: Float32[np.ndarray, "frames features"]) -> Float32[np.nda
     return features[frames.clip(0, len(features) - 1)]
 
 
-def _lowest(apart: Float64[np.ndarray, " frames"], count: int) -> list[int]:
+def _lowest(distances: Float64[np.ndarray, " frames"], count: int) -> list[int]:
     """The frames with the smallest distances that are not close to each other."""
-    left, found = apart.copy(), []
-    while len(found) < count and np.isfinite(left.min(initial=np.inf)):
-        place = int(left.argmin())
-        found.append(place)
-        left[max(0, place - _APART) : place + _APART + 1] = np.inf
-    return found
+    remaining, frames = distances.copy(), []
+    while len(frames) < count and np.isfinite(remaining.min(initial=np.inf)):
+        frame = int(remaining.argmin())
+        frames.append(frame)
+        remaining[max(0, frame - _APART) : frame + _APART + 1] = np.inf
+    return frames

@@ -49,14 +49,14 @@ def monotone(costs: Float64[np.ndarray, "reference frames"], most: int = 1, fart
     """
     totals, starts, steps = _forward(costs)
     means = totals[-1] / len(costs)
-    found: list[tuple[int, int, Match]] = []
+    paths: list[tuple[int, int, Match]] = []
     for end in np.argsort(means, kind="stable").tolist():
-        if not means[end] <= farthest or not np.isfinite(means[end]) or len(found) == most:
+        if not means[end] <= farthest or not np.isfinite(means[end]) or len(paths) == most:
             break
         start = int(starts[-1, end])
-        if all(_overlap(start, end, a, b) <= _SHARED for a, b, _ in found):
-            found.append((start, end, Match(_path(steps, end), float(means[end]))))
-    return [match for _, _, match in sorted(found, key=lambda entry: entry[0])]
+        if all(_overlap(start, end, a, b) <= _SHARED for a, b, _ in paths):
+            paths.append((start, end, Match(_path(steps, end), float(means[end]))))
+    return [match for _, _, match in sorted(paths, key=lambda entry: entry[0])]
 
 
 def _overlap(start: int, end: int, other_start: int, other_end: int) -> float:

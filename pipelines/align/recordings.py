@@ -46,11 +46,13 @@ class Recordings:
     def files_of(self, ids: Collection[str]) -> dict[str, list[str]]:
         """Some recordings by the file that holds them."""
         if self.rows:
-            held = {file: list(rows) for file, rows in self.rows.items()}
+            names_by_file = {file: list(rows) for file, rows in self.rows.items()}
         else:
-            held = {file: [track.track_id for track in tracks] for file, tracks in by_file(self.tracks).items()}
-        found = {file: [name for name in names if name in ids] for file, names in held.items()}
-        return {file: names for file, names in found.items() if names}
+            names_by_file = {
+                file: [track.track_id for track in tracks] for file, tracks in by_file(self.tracks).items()
+            }
+        chosen_by_file = {file: [name for name in names if name in ids] for file, names in names_by_file.items()}
+        return {file: names for file, names in chosen_by_file.items() if names}
 
     def find(self, field: str, name: str) -> str:
         """The id that is called so, or begins so.
@@ -58,12 +60,12 @@ class Recordings:
         Raises:
             UserError: There is none, or several.
         """
-        found = [name] if name in self.ids else sorted(one for one in self.ids if one.startswith(name))
-        if len(found) == 1:
-            return found[0]
-        if found:
+        matches = [name] if name in self.ids else sorted(track_id for track_id in self.ids if track_id.startswith(name))
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
             raise UserError(
-                f"{field}={name}: {len(found)} tracks begin so, the first is {found[0]}; give more of the id"
+                f"{field}={name}: {len(matches)} tracks begin so, the first is {matches[0]}; give more of the id"
             )
         near = difflib.get_close_matches(name, self.ids, n=1, cutoff=0.4) or sorted(self.ids)
         raise UserError(f"{field}={name}: no track is called so; there is {near[0]}, and {len(self.ids) - 1} others")

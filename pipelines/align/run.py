@@ -226,9 +226,11 @@ def _write_pages(job: Job, output: str, entries: Sequence[dict[str, Any]]) -> No
     reference = job.reference
     for name, person in job.recordings.read(set(shown)):
         assert not isinstance(person, str)
-        seen, _, matches, _ = best_matches(reference.person, person, job.config, job.features)
-        match = min(matches, key=lambda one: one.distance)
-        page = alignment_page(_drawn(reference.person), _drawn(seen, match), reference.events, shown[name], job.unit)
+        shown_person, _, matches, _ = best_matches(reference.person, person, job.config, job.features)
+        match = min(matches, key=lambda candidate: candidate.distance)
+        page = alignment_page(
+            _drawn(reference.person), _drawn(shown_person, match), reference.events, shown[name], job.unit
+        )
         shown[name]["page"] = f"{file_name(name)}.html"
         storage.write_bytes(storage.join(output, shown[name]["page"]), page.encode())
 
