@@ -51,8 +51,8 @@ class Camera:
 
     def project(self, points: Float[np.ndarray, "*shape 3"]) -> Float64[np.ndarray, "*shape 2"]:
         """World points (m) in the picture, px; NaN behind the camera."""
-        seen = self.to_camera(points)
-        return np.where(seen[..., 2:] > 0, project(self.intrinsics, seen), np.nan)
+        camera_points = self.to_camera(points)
+        return np.where(camera_points[..., 2:] > 0, project(self.intrinsics, camera_points), np.nan)
 
     def rays(self, pixels: Float[np.ndarray, "*shape 2"]) -> Float64[np.ndarray, "*shape 2"]:
         """Where the rays through some pixels are, without distortion, at depth 1."""

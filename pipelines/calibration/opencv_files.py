@@ -93,8 +93,8 @@ def _camera(name: str, values: Mapping[str, Any]) -> Camera:
 
 def _is_fisheye(name: str, values: Mapping[str, Any]) -> bool:
     """Whether any of the words for the lens's model says so: Kalibr calls the camera a pinhole beside its lens."""
-    said = [is_fisheye(name, values[key]) for key in _MODEL if values.get(key) is not None]
-    return any(said)
+    fisheye_flags = [is_fisheye(name, values[key]) for key in _MODEL if values.get(key) is not None]
+    return any(fisheye_flags)
 
 
 def _first(values: Mapping[str, Any], keys: Sequence[str]) -> Any:

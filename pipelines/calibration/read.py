@@ -96,10 +96,10 @@ def _folder(uri: str) -> tuple[list[Camera], float | None]:
     if {"intri.yml", "extri.yml"} <= files.keys():
         parts = (opencv_files.parse(storage.read_bytes(files[name]), ".yml") for name in ("intri.yml", "extri.yml"))
         return opencv_files.read_easymocap(*parts), 1.0
-    found = [file for name, file in sorted(files.items()) if name.endswith((".yml", ".yaml", ".json"))]
-    if not found:
+    camera_files = [file for name, file in sorted(files.items()) if name.endswith((".yml", ".yaml", ".json"))]
+    if not camera_files:
         raise UserError(f"is no calibration; known are {FORMATS}")
-    return [camera for file in found for camera in _opencv(file)], None
+    return [camera for file in camera_files for camera in _opencv(file)], None
 
 
 def _opencv(uri: str) -> list[Camera]:

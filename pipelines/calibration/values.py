@@ -78,10 +78,10 @@ def is_fisheye(name: str, model: Any) -> bool:
     """
     if model is None or isinstance(model, bool | int | float):
         return bool(model)
-    said = re.sub(r"[^a-z0-9]", "", str(model).lower())
-    if said in _FISHEYE_NAMES:
+    model_name = re.sub(r"[^a-z0-9]", "", str(model).lower())
+    if model_name in _FISHEYE_NAMES:
         return True
-    if said in _PLAIN_NAMES or said == "rationalpolynomial":  # whose further coefficients may be zero
+    if model_name in _PLAIN_NAMES or model_name == "rationalpolynomial":  # whose further coefficients may be zero
         return False
     raise UserError(
         f"camera {name}: its lens model {model} is not supported; calibrate with OpenCV's plain or fisheye model"
