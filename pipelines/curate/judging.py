@@ -94,11 +94,11 @@ def samples(judged: Judged, output: str, count: int) -> dict[str, list[tuple[Map
     groups: dict[str, list[Mapping[str, Any]]] = {KEPT: []}
     for track in judged.tracks:
         groups.setdefault(word_of(track), []).append(track)
-    found: dict[str, list[tuple[Mapping[str, Any], np.ndarray]]] = {}
+    chosen_by_word: dict[str, list[tuple[Mapping[str, Any], np.ndarray]]] = {}
     for word, tracks in groups.items():
         picked = tracks[:: max(1, len(tracks) // count)][:count]
-        found[word] = [(track, poses) for track in picked if (poses := _poses_of(track, output)) is not None]
-    return found
+        chosen_by_word[word] = [(track, poses) for track in picked if (poses := _poses_of(track, output)) is not None]
+    return chosen_by_word
 
 
 def word_of(track: Mapping[str, Any]) -> str:
