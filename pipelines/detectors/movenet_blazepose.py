@@ -80,10 +80,10 @@ class MoveNetBlazePose:
 
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
         """Detect the people of each RGB frame, highest score first."""
-        found = self._movenet(frames)
+        first_looks = self._movenet(frames)
         return [
             look_closer(frame, people, self._look, self._min_agreement)
-            for frame, people in zip(frames, found, strict=True)
+            for frame, people in zip(frames, first_looks, strict=True)
         ]
 
 
@@ -102,11 +102,11 @@ def look_closer(frame: UInt8[np.ndarray, "height width 3"], people: People, look
     sigmas = oks_sigmas(_LAYOUT)[_BODY]
     for person, (x0, y0, x1, y1) in enumerate(people.boxes):
         landmarks = look(frame, *_circle(people.keypoints[person], people.keypoint_scores[person]))
-        seen = landmarks.keypoints[_JOINTS]
+        closer_points = landmarks.keypoints[_JOINTS]
         area = max(float((x1 - x0) * (y1 - y0)), 1.0)
-        agreement = oks(seen[None, _BODY], people.keypoints[person][None, _BODY], np.array([area]), sigmas)
+        agreement = oks(closer_points[None, _BODY], people.keypoints[person][None, _BODY], np.array([area]), sigmas)
         if landmarks.person >= _LEAST_PERSON and agreement.item() >= min_agreement:
-            keypoints[person], scores[person] = seen, np.maximum(landmarks.scores[_JOINTS], _HIDDEN)
+            keypoints[person], scores[person] = closer_points, np.maximum(landmarks.scores[_JOINTS], _HIDDEN)
     return People(people.boxes, people.scores, keypoints, scores)
 
 

@@ -141,7 +141,7 @@ def _in_order(nodes: Mapping[str, _Node], outputs: Sequence[str]) -> list[str]:
 
 def _tensors_of(node: _Node, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
     """The weights of a node in PyTorch's order of axes."""
-    found = {}
+    tensors = {}
     for position, name in enumerate(node.inputs):
         if name not in arrays:
             continue
@@ -153,8 +153,8 @@ def _tensors_of(node: _Node, arrays: Mapping[str, np.ndarray]) -> dict[str, Tens
             array = array.transpose(2, 3, 0, 1)
         elif array.ndim == 4:
             array = array.transpose(0, 3, 1, 2)
-        found[name] = torch.from_numpy(np.ascontiguousarray(array))
-    return found
+        tensors[name] = torch.from_numpy(np.ascontiguousarray(array))
+    return tensors
 
 
 def _convolve(node: _Node, images: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

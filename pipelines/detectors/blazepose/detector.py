@@ -113,14 +113,16 @@ class BlazePose:
 
     def _people(self, frame: UInt8[np.ndarray, "height width 3"]) -> People:
         config, (height, width) = self._config, frame.shape[:2]
-        found = [
+        candidates_by_region = [
             self._person_model(frame, region, config.min_candidate_score)
             for region in regions(width, height, config.tiles)
         ]
-        candidates = merge(found).points[: config.max_people]
+        candidates = merge(candidates_by_region).points[: config.max_people]
         landmarks = [self._landmark_model(frame, hips, circle) for _, _, hips, circle in candidates]
         return self._without_duplicates(
-            [one for one in landmarks if one.person >= config.min_person_score], width, height
+            [person_landmarks for person_landmarks in landmarks if person_landmarks.person >= config.min_person_score],
+            width,
+            height,
         )
 
     def _without_duplicates(self, landmarks: list[Landmarks], width: int, height: int) -> People:

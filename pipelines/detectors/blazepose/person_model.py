@@ -87,15 +87,15 @@ def decode(
     return Candidates(scores, np.stack([face - half_size, face + half_size, hips, circle], 1))
 
 
-def merge(found: list[Candidates]) -> Candidates:
+def merge(candidates_by_region: list[Candidates]) -> Candidates:
     """Merge candidates of the same face into one, highest score first.
 
     The best candidate is replaced by the score-weighted mean of all candidates whose faces overlap with its face, and
     this is repeated with the others. This weighted non-maximum suppression (arXiv:1907.05047, section 4.2) gives
     positions that are steadier from frame to frame than those of the best candidate.
     """
-    scores = np.concatenate([candidates.scores for candidates in found])
-    points = np.concatenate([candidates.points for candidates in found])
+    scores = np.concatenate([candidates.scores for candidates in candidates_by_region])
+    points = np.concatenate([candidates.points for candidates in candidates_by_region])
     # A stable sort keeps the order of equal scores, so that the same frame always gives the same people.
     order = np.argsort(-scores, kind="stable")
     best_scores, means = [], []

@@ -58,13 +58,13 @@ def load_hrnet(weights: str, channels: int | None = None, layout_name: str | Non
         return _random(weights, channels or W32, layout(layout_name or _PUBLISHED_LAYOUTS[17]))
     content, digest = read_hashed(weights, "checkpoint of HRNet")
     card = card_of(weights, content, "hrnet")
-    found = content.get("weights", {}) if card else published_weights(content)
-    if not {"conv1.weight", "transition1.0.0.weight", "final_layer.weight"} <= found.keys():
-        keys = ", ".join(list(map(str, found))[:3])
+    tensors = content.get("weights", {}) if card else published_weights(content)
+    if not {"conv1.weight", "transition1.0.0.weight", "final_layer.weight"} <= tensors.keys():
+        keys = ", ".join(list(map(str, tensors))[:3])
         raise UserError(
             f"{weights}: is no HRNet for keypoints (keys: {keys}, …); expected conv1.weight to final_layer.weight"
         )
-    shapes = shapes_of(found)
+    shapes = shapes_of(tensors)
     joints = shapes["final_layer.weight"][0]
     name = layout_name or (card.layout if card else _PUBLISHED_LAYOUTS.get(joints))
     if name is None:
@@ -77,9 +77,9 @@ def load_hrnet(weights: str, channels: int | None = None, layout_name: str | Non
     own = network.state_dict()
     counters = {name: torch.tensor(0) for name in own if name.endswith(_COUNTER)}
     # Before memory is taken: the file may claim any number of channels.
-    require_shapes(weights, shapes_of(own), {**counters, **found})
+    require_shapes(weights, shapes_of(own), {**counters, **tensors})
     network.to_empty(device="cpu")
-    load_weights(weights, network, {**counters, **{name: _as_float32(value) for name, value in found.items()}})
+    load_weights(weights, network, {**counters, **{name: _as_float32(value) for name, value in tensors.items()}})
     return LoadedHrnet(network, chosen, digest, card)
 
 

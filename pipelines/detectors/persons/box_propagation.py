@@ -48,7 +48,7 @@ def looked_at(frames: int, every: int) -> list[int]:
 
 
 def fill_in(
-    found: Mapping[int, Boxes],
+    detections: Mapping[int, Boxes],
     timestamps_s: Float64[np.ndarray, " frames"],
     frame_wh: tuple[int, int],
     most: int,
@@ -60,15 +60,15 @@ def fill_in(
     clipped to the frame. The result does not depend on the order of the people within a frame.
 
     Args:
-        found: The people of the searched frames, which are returned unchanged.
+        detections: The people of the searched frames, which are returned unchanged.
         timestamps_s: When each frame is shown, s, ascending; may repeat.
         frame_wh: Width and height of the frames, pixels.
         most: Largest number of people in a frame; propagated boxes of the lowest scores are dropped.
     """
-    looks = np.array(sorted(found), np.int64)
+    looks = np.array(sorted(detections), np.int64)
     if len(looks) == len(timestamps_s):
-        return [found[frame] for frame in looks.tolist()]
-    routes = _follow([found[frame] for frame in looks.tolist()], timestamps_s[looks].tolist())
+        return [detections[frame] for frame in looks.tolist()]
+    routes = _follow([detections[frame] for frame in looks.tolist()], timestamps_s[looks].tolist())
     ways = [_way(route, looks, timestamps_s) for route in routes]
     rows = np.concatenate([np.zeros((0, 6)), *ways])
     rows[:, 1:5] = rows[:, 1:5].clip(0, np.tile(frame_wh, 2))
@@ -77,22 +77,22 @@ def fill_in(
     rows = rows[np.lexsort([*rows[:, 1:5].T, -rows[:, 5], rows[:, 0]])]
     parts = np.split(rows[:, 1:].astype(np.float32), np.searchsorted(rows[:, 0], np.arange(1, len(timestamps_s))))
     nobody = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-    return [_joined(found.get(frame, nobody), propagated, most) for frame, propagated in enumerate(parts)]
+    return [_joined(detections.get(frame, nobody), propagated, most) for frame, propagated in enumerate(parts)]
 
 
-def _joined(found: Boxes, propagated: Float32[np.ndarray, "people 5"], most: int) -> Boxes:
-    propagated = propagated[: max(0, most - len(found))]
+def _joined(detected: Boxes, propagated: Float32[np.ndarray, "people 5"], most: int) -> Boxes:
+    propagated = propagated[: max(0, most - len(detected))]
     if not len(propagated):
-        return found
-    corners = np.concatenate([found.corners, propagated[:, :4]])
-    return Boxes(corners, np.concatenate([found.scores, propagated[:, 4]]))
+        return detected
+    corners = np.concatenate([detected.corners, propagated[:, :4]])
+    return Boxes(corners, np.concatenate([detected.scores, propagated[:, 4]]))
 
 
-def _follow(found: Sequence[Boxes], moments_s: Sequence[float]) -> list[_Route]:
+def _follow(detections: Sequence[Boxes], moments_s: Sequence[float]) -> list[_Route]:
     """All tracked people, by first detection; `moments_s` are the timestamps of the looks."""
     everybody: list[_Route] = []
     alive: list[_Route] = []
-    for look, boxes in enumerate(found):
+    for look, boxes in enumerate(detections):
         # An order that does not depend on the given one.
         finds = sorted(np.column_stack([boxes.corners, boxes.scores]).tolist(), key=lambda f: (-f[4], *f))
         alive = [route for route in alive if look - route.looks[-1] <= _MOST_MISSED + 1]
@@ -103,8 +103,8 @@ def _follow(found: Sequence[Boxes], moments_s: Sequence[float]) -> list[_Route]:
             route.motion = kalman.observe(route.motion, _place(route.finds[-1]), _place(finds[row]), passed_s)
             route.looks.append(look)
             route.finds.append(finds[row])
-        known = {row for _, row in pairs}
-        born = [_Route(kalman.start(_place(f)), [look], [f]) for row, f in enumerate(finds) if row not in known]
+        matched = {row for _, row in pairs}
+        born = [_Route(kalman.start(_place(f)), [look], [f]) for row, f in enumerate(finds) if row not in matched]
         everybody += born
         alive += born
     return everybody
@@ -126,21 +126,21 @@ def _way(
     route: _Route, looks: Int64[np.ndarray, " looks"], times_s: Float64[np.ndarray, " frames"]
 ) -> Float64[np.ndarray, "rows 6"]:
     """Frame, box and score of a person in the frames without a detection, where they are expected."""
-    seen = looks[route.looks]
-    frames = np.arange(seen[0], seen[-1] + 1)
-    columns = [np.interp(times_s[frames], times_s[seen], column) for column in np.array(route.finds).T]
-    rows = [np.column_stack([frames, *columns])[~np.isin(frames, seen)]]
+    detected = looks[route.looks]
+    frames = np.arange(detected[0], detected[-1] + 1)
+    columns = [np.interp(times_s[frames], times_s[detected], column) for column in np.array(route.finds).T]
+    rows = [np.column_stack([frames, *columns])[~np.isin(frames, detected)]]
     if route.looks[-1] + 1 < len(looks):
-        after = np.arange(seen[-1] + 1, looks[route.looks[-1] + 1])
-        middle_s = (times_s[seen[-1]] + times_s[after[-1] + 1]) / 2 if len(after) else 0
+        after = np.arange(detected[-1] + 1, looks[route.looks[-1] + 1])
+        middle_s = (times_s[detected[-1]] + times_s[after[-1] + 1]) / 2 if len(after) else 0
         after = after[times_s[after] <= middle_s]
-        rows.append(_predicted(route.motion, after, times_s[after] - times_s[seen[-1]], route.finds[-1][4]))
+        rows.append(_predicted(route.motion, after, times_s[after] - times_s[detected[-1]], route.finds[-1][4]))
     if route.looks[0] > 0:
-        before = np.arange(looks[route.looks[0] - 1] + 1, seen[0])
-        middle_s = (times_s[before[0] - 1] + times_s[seen[0]]) / 2 if len(before) else 0
+        before = np.arange(looks[route.looks[0] - 1] + 1, detected[0])
+        middle_s = (times_s[before[0] - 1] + times_s[detected[0]]) / 2 if len(before) else 0
         before = before[times_s[before] > middle_s]
         motion = _backwards(route, times_s[looks].tolist())
-        rows.append(_predicted(motion, before, times_s[seen[0]] - times_s[before], route.finds[0][4]))
+        rows.append(_predicted(motion, before, times_s[detected[0]] - times_s[before], route.finds[0][4]))
     return np.concatenate(rows)
 
 

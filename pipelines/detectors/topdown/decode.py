@@ -39,8 +39,8 @@ def decode(maps: Maps, decoding: Decoding = "quarter", kernel: int = KERNELS[2])
         offsets = _dark(maps, points, kernel)
     else:
         offsets = _udp(maps, points, kernel)
-    found = (scores > 0)[..., None]
-    return torch.where(found, points + offsets, points), scores
+    has_peak = (scores > 0)[..., None]
+    return torch.where(has_peak, points + offsets, points), scores
 
 
 def peaks(maps: Maps) -> tuple[Points, Scores]:

@@ -90,7 +90,7 @@ class TopDown:
         clip = ClipFrames(frames, self._device)
         boxes = self._find(clip, frames.shape[:3], timestamps_s)
         people, crops = self._people(clip, boxes)
-        areas = np.split(crops.sizes.prod(1).numpy(), np.cumsum([len(found) for found in boxes])[:-1])
+        areas = np.split(crops.sizes.prod(1).numpy(), np.cumsum([len(frame_boxes) for frame_boxes in boxes])[:-1])
         return without_duplicates(people, areas, self.net.layout, self._config) if len(frames) else []
 
     def estimate(
@@ -127,10 +127,10 @@ class TopDown:
     @torch.inference_mode()
     def _people(self, clip: ClipFrames, boxes: Sequence[Boxes]) -> tuple[list[People], CropBoxes]:
         """One person for each box, and the crops in which they were detected."""
-        corners = np.concatenate([np.zeros((0, 4), np.float32), *(found.corners for found in boxes)])
+        corners = np.concatenate([np.zeros((0, 4), np.float32), *(frame_boxes.corners for frame_boxes in boxes)])
         known = torch.from_numpy(np.nan_to_num(corners, posinf=0, neginf=0))
         crops = crop_boxes(known - _TO_CENTRES, self.net.input_wh, PADDING)
-        frame_index = np.repeat(np.arange(len(boxes)), [len(found) for found in boxes])
+        frame_index = np.repeat(np.arange(len(boxes)), [len(frame_boxes) for frame_boxes in boxes])
         keypoints, scores = self._keypoints(clip, crops, frame_index)
         return people_of_boxes(boxes, keypoints + np.float32(_TO_CENTRES), scores), crops
 

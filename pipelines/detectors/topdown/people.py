@@ -26,9 +26,9 @@ def people_of_boxes(
     counted = keypoint_scores > _MIN_JOINT_SCORE
     means = np.where(counted, keypoint_scores, 0).sum(1) / np.maximum(counted.sum(1), 1).astype(np.float32)
     people = []
-    for found, start, stop in zip(boxes, starts, starts[1:], strict=False):
-        scores = found.scores * means[start:stop]
-        people.append(People(found.corners, scores, keypoints[start:stop], keypoint_scores[start:stop]))
+    for frame_boxes, start, stop in zip(boxes, starts, starts[1:], strict=False):
+        scores = frame_boxes.scores * means[start:stop]
+        people.append(People(frame_boxes.corners, scores, keypoints[start:stop], keypoint_scores[start:stop]))
     return people
 
 
@@ -49,18 +49,27 @@ def without_duplicates(
     sigmas = oks_sigmas(layout)
     crowded = _with_duplicates(people, areas, sigmas, config.max_similarity)
     kept = []
-    for found, area, has_duplicates in zip(people, areas, crowded.tolist(), strict=True):
-        scores = found.scores
+    for frame_people, area, has_duplicates in zip(people, areas, crowded.tolist(), strict=True):
+        scores = frame_people.scores
         if not has_duplicates:
             order = np.argsort(-scores, kind="stable")
         elif config.nms == "hard":
-            order = oks_nms(found.keypoints, scores, area, sigmas, config.max_similarity)
+            order = oks_nms(frame_people.keypoints, scores, area, sigmas, config.max_similarity)
         else:
-            order, lowered = soft_oks_nms(found.keypoints, scores, area, sigmas, config.max_similarity, most=len(found))
+            order, lowered = soft_oks_nms(
+                frame_people.keypoints, scores, area, sigmas, config.max_similarity, most=len(frame_people)
+            )
             scores = scores.copy()
             scores[order] = lowered
         order = order[scores[order] >= config.min_person_score]
-        kept.append(People(found.boxes[order], scores[order], found.keypoints[order], found.keypoint_scores[order]))
+        kept.append(
+            People(
+                frame_people.boxes[order],
+                scores[order],
+                frame_people.keypoints[order],
+                frame_people.keypoint_scores[order],
+            )
+        )
     return kept
 
 
@@ -71,7 +80,7 @@ def _with_duplicates(
     max_similarity: float,
 ) -> Bool[np.ndarray, " frames"]:
     """Which frames have duplicates; all frames with the same number of people are compared in one step."""
-    counts = np.array([len(found) for found in people], int)
+    counts = np.array([len(frame_people) for frame_people in people], int)
     crowded = np.zeros(len(people), bool)
     for count in set(counts.tolist()) - {0, 1}:
         frames = np.flatnonzero(counts == count).tolist()

@@ -133,8 +133,8 @@ def _trained(weights: str, content: Mapping[str, Any], card: DetectorCard, sha25
         raise UserError(f"{weights}: the card is damaged: it lacks the network's size; copy the file again")
     width, height = parse_size(card.input_size, PATCH)
     config = build_config(card.vitpose, len(layout(card.layout)), (height, width))
-    found = {name.removeprefix(_OWN): value for name, value in content["weights"].items() if name.startswith(_OWN)}
-    return pretrained.Pretrained(filled(weights, config, found), sha256, {})
+    tensors = {name.removeprefix(_OWN): value for name, value in content["weights"].items() if name.startswith(_OWN)}
+    return pretrained.Pretrained(filled(weights, config, tensors), sha256, {})
 
 
 class _Mlp(nn.Module):

@@ -55,23 +55,23 @@ def load_published(weights: str, content: Mapping[str, Any], sha256: str) -> pre
     Raises:
         UserError: It is no ViTPose.
     """
-    found = dict(_renamed(content.get("state_dict", content)))
-    if not {_POSITIONS, "head.conv.weight", "backbone.encoder.layer.0.mlp.fc1.weight"} <= found.keys():
+    tensors = dict(_renamed(content.get("state_dict", content)))
+    if not {_POSITIONS, "head.conv.weight", "backbone.encoder.layer.0.mlp.fc1.weight"} <= tensors.keys():
         keys = ", ".join(list(map(str, content.get("state_dict", content)))[:3])
         raise UserError(
             f"{weights}: is no ViTPose checkpoint of its authors (keys: {keys}, …); expected backbone.pos_embed to "
             "keypoint_head.final_layer, or give a folder of transformers"
         )
-    return pretrained.Pretrained(filled(weights, _config(weights, found), found), sha256, {})
+    return pretrained.Pretrained(filled(weights, _config(weights, tensors), tensors), sha256, {})
 
 
-def filled(weights: str, config: Any, found: Mapping[str, Any]) -> Any:
+def filled(weights: str, config: Any, tensors: Mapping[str, Any]) -> Any:
     """The library's network of a config, with weights that are compared with it before memory is taken.
 
     Args:
         weights: The checkpoint, for messages.
         config: A transformers config; the file may claim any size.
-        found: The weights, by the library's names.
+        tensors: The weights, by the library's names.
 
     Raises:
         UserError: The weights are those of another network.
@@ -79,10 +79,10 @@ def filled(weights: str, config: Any, found: Mapping[str, Any]) -> Any:
     build = partial(getattr(pretrained.library(), CLASS), config)
     with torch.device("meta"):
         expected = shapes_of(build().state_dict())
-    found = {name: torch.tensor(0) for name in expected if name.endswith("num_batches_tracked")} | dict(found)
-    require_shapes(weights, expected, found)
+    tensors = {name: torch.tensor(0) for name in expected if name.endswith("num_batches_tracked")} | dict(tensors)
+    require_shapes(weights, expected, tensors)
     model = build()
-    load_weights(weights, model, found)
+    load_weights(weights, model, tensors)
     return model.eval()
 
 
@@ -101,8 +101,8 @@ def _renamed(published: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _config(weights: str, found: Mapping[str, Any]) -> Any:
-    shapes = shapes_of(found)
+def _config(weights: str, tensors: Mapping[str, Any]) -> Any:
+    shapes = shapes_of(tensors)
     _, positions, width = shapes[_POSITIONS]
     grid = _GRIDS.get(positions - 1)
     if width not in HEADS or grid is None:
@@ -110,11 +110,11 @@ def _config(weights: str, found: Mapping[str, Any]) -> Any:
             f"{weights}: has {positions - 1} patches of {width} channels, which is no published ViTPose: those have "
             f"{', '.join(map(str, HEADS))} channels and {', '.join(map(str, _GRIDS))} patches"
         )
-    experts = sum(name.startswith(_EXPERT) and name.endswith("weight") for name in found)
+    experts = sum(name.startswith(_EXPERT) and name.endswith("weight") for name in tensors)
     joints, _, kernel, _ = shapes["head.conv.weight"]
     shape = VitposeShape(
         width=width,
-        depth=len({name.split(".")[3] for name in found if name.startswith("backbone.encoder.layer.")}),
+        depth=len({name.split(".")[3] for name in tensors if name.startswith("backbone.encoder.layer.")}),
         heads=HEADS[width],
         # The simple head ends with a 3×3 convolution, the head with transposed convolutions with a 1×1 one.
         simple_head=kernel == 3,
