@@ -62,10 +62,10 @@ def _in_picture(lifted: LiftedTrack) -> Float64[np.ndarray, "frames joints 3"] |
         if not set(parts) <= set(own.joints):
             continue
         places = [own.index(part) for part in parts]
-        at = positions[:, places].mean(1)
-        seen = (at[:, 2] > 0) & np.isfinite(at).all(1)
-        points[seen, joint, :2] = project(lifted.intrinsics, at[seen])
-        points[seen, joint, 2] = np.clip(scores[seen][:, places].min(1), 0, 1)
+        position_m = positions[:, places].mean(1)
+        visible = (position_m[:, 2] > 0) & np.isfinite(position_m).all(1)
+        points[visible, joint, :2] = project(lifted.intrinsics, position_m[visible])
+        points[visible, joint, 2] = np.clip(scores[visible][:, places].min(1), 0, 1)
     return points
 
 
