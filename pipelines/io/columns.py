@@ -10,24 +10,24 @@ from pipelines.io.secrets import printable
 from schemas.errors import UserError
 
 
-def misfit(found: pa.Schema, expected: pa.Schema, required: Collection[str] = ()) -> str | None:
+def misfit(actual: pa.Schema, expected: pa.Schema, required: Collection[str] = ()) -> str | None:
     """What is wrong with the columns of a file, as the end of a sentence; None if nothing is.
 
     Numbers of other widths, and texts and lists of other kinds, are what other programs write of the same.
 
     Args:
-        found: The file's columns.
+        actual: The file's columns.
         expected: Those of its format.
         required: The columns that it must have.
     """
-    if lacking := [name for name in required if name not in found.names]:
+    if lacking := [name for name in required if name not in actual.names]:
         return f"lacks the column {lacking[0]!r}"
     for field in expected:
-        places = found.get_all_field_indices(field.name)
+        places = actual.get_all_field_indices(field.name)
         if len(places) > 1:
             return f"has the column {field.name!r} twice"
-        if places and not _fits(found.field(places[0]).type, field.type):
-            return f"holds {found.field(places[0]).type} in the column {field.name!r}, where {field.type} belongs"
+        if places and not _fits(actual.field(places[0]).type, field.type):
+            return f"holds {actual.field(places[0]).type} in the column {field.name!r}, where {field.type} belongs"
     return None
 
 
@@ -51,27 +51,27 @@ def document_of(file: str, metadata: Mapping[bytes, bytes] | None, key: bytes) -
     return value
 
 
-def _fits(found: pa.DataType, expected: pa.DataType) -> bool:
+def _fits(actual: pa.DataType, expected: pa.DataType) -> bool:
     kind = pa.types
-    if kind.is_dictionary(found):
-        return _fits(found.value_type, expected)
-    if kind.is_null(found):
+    if kind.is_dictionary(actual):
+        return _fits(actual.value_type, expected)
+    if kind.is_null(actual):
         return True
     if kind.is_struct(expected):
-        if not kind.is_struct(found):
+        if not kind.is_struct(actual):
             return False
-        parts = [found.field(place) for place in range(found.num_fields)]
+        parts = [actual.field(place) for place in range(actual.num_fields)]
         kinds = {part.name: part.type for part in parts}
         if len(kinds) < len(parts):  # a name twice
             return False
         return all(field.name not in kinds or _fits(kinds[field.name], field.type) for field in expected)
     if kind.is_list(expected):
         lists = (kind.is_list, kind.is_large_list, kind.is_fixed_size_list)
-        return any(of(found) for of in lists) and _fits(found.value_type, expected.value_type)
+        return any(is_kind(actual) for is_kind in lists) and _fits(actual.value_type, expected.value_type)
     if kind.is_string(expected):
-        return kind.is_string(found) or kind.is_large_string(found)
+        return kind.is_string(actual) or kind.is_large_string(actual)
     if kind.is_floating(expected):
-        return kind.is_floating(found) or kind.is_integer(found)
+        return kind.is_floating(actual) or kind.is_integer(actual)
     if kind.is_integer(expected):
-        return kind.is_integer(found)
-    return found.equals(expected)
+        return kind.is_integer(actual)
+    return actual.equals(expected)

@@ -79,11 +79,11 @@ def numbers(uri: str, value: Any, what: str, *shape: int, finite: bool = True) -
         UserError: It is something else.
     """
     array = value if isinstance(value, np.ndarray) else np.array(None)
-    wanted = f"({', '.join('n' if length < 0 else str(length) for length in shape)})"
+    expected = f"({', '.join('n' if length < 0 else str(length) for length in shape)})"
     fits = len(shape) == array.ndim and all(want in (-1, have) for want, have in zip(shape, array.shape, strict=True))
     if array.dtype.kind not in "fiub" or not fits:
-        found = f"{array.dtype} {array.shape}" if array.dtype != object else type(value).__name__
-        raise UserError(f"{uri}: {what} must be an array of numbers {wanted}, found {found}")
+        actual = f"{array.dtype} {array.shape}" if array.dtype != object else type(value).__name__
+        raise UserError(f"{uri}: {what} must be an array of numbers {expected}, found {actual}")
     array = array.astype(np.float32)
     if finite and not np.isfinite(array).all():
         frame = int(np.argwhere(~np.isfinite(array))[0][0])

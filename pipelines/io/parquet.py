@@ -43,12 +43,12 @@ class ParquetTable:
     """
 
     def __init__(self, file: BinaryIO, most_text: int = MOST_BYTES) -> None:
-        self._held, self._most_text = _Held(file), most_text
+        self._in_memory, self._most_text = _FileInMemory(file), most_text
         with _damage():
-            self.metadata: pq.FileMetaData = pq.read_metadata(self._held)
+            self.metadata: pq.FileMetaData = pq.read_metadata(self._in_memory)
         self._leaves = [self.metadata.schema.column(place) for place in range(self.metadata.num_columns)]
         texts = [leaf.path for leaf in self._leaves if leaf.physical_type == "BYTE_ARRAY"]
-        self._file = pq.ParquetFile(self._held, metadata=self.metadata, read_dictionary=texts)
+        self._file = pq.ParquetFile(self._in_memory, metadata=self.metadata, read_dictionary=texts)
         stored = self.metadata.schema.to_arrow_schema()
         plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
         self.schema: pa.Schema = pa.schema(
@@ -115,7 +115,7 @@ class ParquetTable:
     def _hold(self, group: int, columns: Sequence[str]) -> int:
         """Read what the columns have in a row group, still compressed, and count what it stands for, without texts."""
         rows = self.metadata.row_group(group)
-        self._held.forget()
+        self._in_memory.forget()
         stored = taken = 0
         places = self._places(columns) if rows.num_rows else []
         if places:
@@ -130,7 +130,7 @@ class ParquetTable:
             chunk = rows.column(place)
             stored += chunk.total_compressed_size
             _require(stored)
-            data = self._held.hold(_start(chunk), chunk.total_compressed_size)
+            data = self._in_memory.hold(_start(chunk), chunk.total_compressed_size)
             taken += self._taken(data, place, chunk.num_values, rows.num_rows)
             _require(taken)
         return taken
@@ -148,10 +148,10 @@ class ParquetTable:
             if kind == _DICTIONARY:
                 entries += max(0, _whole(header.get(7), 1))
             elif kind in (_DATA, _DATA_2):
-                told = header.get(5 if kind == _DATA else 8)
-                if _whole(told, 2 if kind == _DATA else 4) == _DELTA_BYTE_ARRAY:
+                data_header = header.get(5 if kind == _DATA else 8)
+                if _whole(data_header, 2 if kind == _DATA else 4) == _DELTA_BYTE_ARRAY:
                     raise pa.ArrowInvalid("has texts as DELTA_BYTE_ARRAY; write it with PyArrow or pandas")
-                values += max(0, _whole(told, 1))
+                values += max(0, _whole(data_header, 1))
         if values != claimed or values < rows or at != len(data):
             raise pa.ArrowInvalid(
                 f"is damaged: column {leaf.path} holds {values:,} values, its footer says {claimed:,}"
@@ -174,7 +174,7 @@ def opened(file: BinaryIO, name: str) -> Iterator[ParquetTable]:
         raise UserError(f"{name}: cannot be read: {reason}; remove it and write it again") from error
 
 
-class _Held(io.RawIOBase):
+class _FileInMemory(io.RawIOBase):
     """A file, of which some stretches are in memory: they are fetched once, counted, and then decoded."""
 
     def __init__(self, file: BinaryIO) -> None:

@@ -18,7 +18,7 @@ def read_header(data: bytes, at: int) -> tuple[dict[int, Any], int]:
 
 
 def _structure(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
-    found: dict[int, Any] = {}
+    fields: dict[int, Any] = {}
     field = 0
     while (head := data[at]) != 0:
         at += 1
@@ -28,21 +28,21 @@ def _structure(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
             field, at = _number(data, at)
         kind = head & 15
         if kind in (1, 2):  # true and false
-            found[field] = int(kind == 1)
+            fields[field] = int(kind == 1)
         elif kind == 3:
             at += 1
         elif kind in (4, 5, 6):
-            found[field], at = _number(data, at)
+            fields[field], at = _number(data, at)
         elif kind == 7:
             at += 8
         elif kind == 8:
             length, at = _unsigned(data, at)
             at += length
         elif kind == 12 and depth:
-            found[field], at = _structure(data, at, depth - 1)
+            fields[field], at = _structure(data, at, depth - 1)
         else:
             raise pa.ArrowInvalid("is damaged: a page has no header")
-    return found, at + 1
+    return fields, at + 1
 
 
 def _unsigned(data: bytes, at: int) -> tuple[int, int]:

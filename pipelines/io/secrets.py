@@ -34,8 +34,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 def redact(text: str) -> str:
     """The text with the secrets of all addresses in it replaced."""
     if "://" in text:
-        text = _SIGNED.sub(rf"\g<1>{HIDDEN}", _ADDRESS.sub(lambda found: found[1] + _redacted(found[2]), text))
-    return _ENCODED.sub(lambda found: found[1] + _redacted_encoded(found[2]), text) if "%" in text else text
+        text = _SIGNED.sub(rf"\g<1>{HIDDEN}", _ADDRESS.sub(lambda match: match[1] + _redacted(match[2]), text))
+    return _ENCODED.sub(lambda match: match[1] + _redacted_encoded(match[2]), text) if "%" in text else text
 
 
 def _redacted(address: str) -> str:
@@ -52,8 +52,8 @@ def _redacted(address: str) -> str:
     return f"{scheme}://{rest}"
 
 
-def _redacted_value(found: re.Match[str]) -> str:
-    name, value = found[1], found[2]
+def _redacted_value(match: re.Match[str]) -> str:
+    name, value = match[1], match[2]
     if name is None:
         return HIDDEN
     return f"{name}={value if name.lower() in _SHOWN else HIDDEN}"
@@ -67,7 +67,7 @@ def _redacted_encoded(text: str) -> str:
 
 def printable(text: str) -> str:
     """The text with control characters as their escapes: a file may be called what would clear a terminal."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
 def shown(text: str) -> str:

@@ -128,10 +128,10 @@ def _entries(folder: str) -> list[str]:
     fs.invalidate_cache()
     try:
         # `isdir` of most file systems returns False for any error, and a resumed job would then start from nothing.
-        found = [str(entry).rstrip("/") for entry in fs.ls(path, detail=False)]
+        entries = [str(entry).rstrip("/") for entry in fs.ls(path, detail=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [entry for entry in found if entry != path.rstrip("/")]
+    return [entry for entry in entries if entry != path.rstrip("/")]
 
 
 def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:

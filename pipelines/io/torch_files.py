@@ -121,16 +121,16 @@ def _tensors(content: Any) -> Iterator[Tensor]:
     Raises:
         UserError: One is sparse or quantised.
     """
-    left, seen = [content], set()
-    while left:
-        value = left.pop()
+    pending, visited = [content], set()
+    while pending:
+        value = pending.pop()
         if isinstance(value, Tensor):
             if value.layout != torch.strided or value.is_quantized:
                 raise UserError("holds sparse or quantised tensors; save dense ones")
             yield value
-        elif isinstance(value, Mapping | list | tuple) and id(value) not in seen:
-            seen.add(id(value))
-            left += value.values() if isinstance(value, Mapping) else value
+        elif isinstance(value, Mapping | list | tuple) and id(value) not in visited:
+            visited.add(id(value))
+            pending += value.values() if isinstance(value, Mapping) else value
 
 
 def load_weights(uri: str, model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -165,13 +165,13 @@ def require_fitting(
     require_shapes(uri, expected, weights)
 
 
-def require_shapes(uri: str, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
+def require_shapes(uri: str, expected: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor]) -> None:
     """Compare weights with the names and shapes of an architecture.
 
     Raises:
         UserError: They differ.
     """
-    shapes = shapes_of(found)
+    shapes = shapes_of(weights)
     differ = [name for name in {**expected, **shapes} if expected.get(name) != shapes.get(name)]
     if differ:
         first = ", ".join(f"{name} {_format(expected, name)}, found {_format(shapes, name)}" for name in differ[:3])

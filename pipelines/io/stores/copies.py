@@ -138,16 +138,16 @@ def _use(copy: Path) -> bool:
 
 def _evict(folder: Path, limit_bytes: int) -> None:
     """Remove the least recently used copies until the others fit, and abandoned partial downloads."""
-    now, found = time.time(), []
+    now, copies = time.time(), []
     for file in folder.iterdir():
         with suppress(OSError):  # another process may have removed the file
             stat = file.stat()
             if file.name.startswith(PARTIAL) and now - stat.st_mtime > _ABANDONED_S:
                 file.unlink()
             elif file.suffix != ".lock" and not file.name.startswith(PARTIAL):
-                found.append((stat.st_mtime, stat.st_size, file))
-    total = sum(size for _, size, _ in found)
-    for used_at, size, file in sorted(found):
+                copies.append((stat.st_mtime, stat.st_size, file))
+    total = sum(size for _, size, _ in copies)
+    for used_at, size, file in sorted(copies):
         if total <= limit_bytes or now - used_at < _IN_USE_S:
             return
         total -= size

@@ -113,11 +113,11 @@ class GcsStore(GcsRequests):
             headers, content = self.call("GET", "b/{}/o/{}", bucket, key)
         except FileNotFoundError:
             return None
-        found = json.loads(content)
+        properties = json.loads(content)
         # The header Date has whole seconds, so the time of writing is cut to whole seconds too.
-        written_at = datetime.fromisoformat(found["updated"]).replace(microsecond=0)
+        written_at = datetime.fromisoformat(properties["updated"]).replace(microsecond=0)
         age_s = (parsedate_to_datetime(headers["Date"]) - written_at).total_seconds()
-        return ObjectState(found["generation"], found.get("metadata", {}), age_s)
+        return ObjectState(properties["generation"], properties.get("metadata", {}), age_s)
 
     def write_if(self, path: str, metadata: dict[str, str], etag: str | None) -> str | None:
         """Write an object if its generation has not changed; returns the new generation, None if it has changed.

@@ -84,12 +84,12 @@ class S3Store(S3FileSystem):
         """Request an object's state; None if there is no such object."""
         bucket, key, _ = self.split_path(path)
         try:
-            found = self.call_s3("head_object", Bucket=bucket, Key=key)
+            response = self.call_s3("head_object", Bucket=bucket, Key=key)
         except FileNotFoundError:
             return None
-        answered_at = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
-        age_s = (answered_at - found["LastModified"]).total_seconds()
-        return ObjectState(found["ETag"], found.get("Metadata", {}), age_s)
+        answered_at = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
+        age_s = (answered_at - response["LastModified"]).total_seconds()
+        return ObjectState(response["ETag"], response.get("Metadata", {}), age_s)
 
     def write_if(self, path: str, metadata: dict[str, str], etag: str | None) -> str | None:
         """Write an object if its ETag has not changed; returns the new ETag, None if it has changed.

@@ -66,7 +66,7 @@ def may_connect(ip: str, hosts: frozenset[str]) -> bool:
 
 def _addresses(host: str) -> set[str]:
     try:
-        found = {str(place[4][0]).partition("%")[0] for place in socket.getaddrinfo(host, None)}
+        addresses = {str(place[4][0]).partition("%")[0] for place in socket.getaddrinfo(host, None)}
     except OSError:
         return set()
-    return {str(getattr(ip, "ipv4_mapped", None) or ip) for ip in map(ipaddress.ip_address, found)}
+    return {str(getattr(ip, "ipv4_mapped", None) or ip) for ip in map(ipaddress.ip_address, addresses)}
