@@ -41,7 +41,9 @@ def read(uri: str) -> Iterator[FoundVideo]:
     require_own_numbers([number for number, _ in frames], uri)
     persons = dict(frames)
     layout = common_layout(chain.from_iterable(persons.values()), _LAYOUTS, uri)
-    yield FoundVideo(name_of(uri), uri, layout, {n: people_of(found, len(layout)) for n, found in persons.items()})
+    yield FoundVideo(
+        name_of(uri), uri, layout, {n: people_of(frame_persons, len(layout)) for n, frame_persons in persons.items()}
+    )
 
 
 def _frame(where: str, number: int, frame: Any) -> tuple[int, list[FoundPerson]]:

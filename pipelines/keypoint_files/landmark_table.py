@@ -67,7 +67,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     persons: dict[int, list[FoundPerson]] = {n: [] for n in range(max((frame for frame, _ in keys), default=-1) + 1)}
     for (frame, _), *person in zip(keys, places, scores, strict=True):
         persons[frame].append(FoundPerson(*person))
-    frames = {frame: people_of(found, len(LAYOUT)) for frame, found in persons.items()}
+    frames = {frame: people_of(frame_persons, len(LAYOUT)) for frame, frame_persons in persons.items()}
     note = None
     if _column(table, _FRAME) is None:
         note = f"{uri}: has no column frame; its rows are taken as frames 0 to {len(table) - 1}"

@@ -43,8 +43,8 @@ def read(uri: str) -> Iterator[FoundVideo]:
         raise UserError(f"{uri}: must be a list with the landmarks of each frame")
     persons = [[_person(f"{uri}: frame {n}", p) for p in _people(frame)] for n, frame in enumerate(frames)]
     layout = common_layout(chain.from_iterable(persons), _LAYOUTS, uri)
-    everybody = [person for found in persons for person in found]
-    people = {number: people_of(found, len(layout)) for number, found in enumerate(persons)}
+    everybody = [person for frame_persons in persons for person in frame_persons]
+    people = {number: people_of(frame_persons, len(layout)) for number, frame_persons in enumerate(persons)}
     keypoints = np.array([person.keypoints for person in everybody]).reshape(-1, len(layout), 2)
     known = np.array([person.scores > 0 for person in everybody]).reshape(keypoints.shape[:2])
     shares = are_shares_of_picture(keypoints, known, layout, uri)
@@ -80,13 +80,13 @@ def _people(frame: Any) -> list[Any]:
     if not frame:
         return []
     if isinstance(frame, Mapping):
-        held = next((frame[name] for name in _HOLDERS if name in frame), frame)
-        return [held] if held is frame else _people(held)
+        nested = next((frame[name] for name in _HOLDERS if name in frame), frame)
+        return [nested] if nested is frame else _people(nested)
     first = frame[0]
     several = (isinstance(first, list) and bool(first) and isinstance(first[0], list | Mapping)) or (
         isinstance(first, Mapping) and "x" not in first
     )
-    return [person for one in frame for person in _people(one)] if several else [frame]
+    return [person for entry in frame for person in _people(entry)] if several else [frame]
 
 
 def _person(where: str, landmarks: Any) -> FoundPerson:

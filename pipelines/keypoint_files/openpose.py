@@ -37,7 +37,9 @@ def read(uri: str) -> Iterator[FoundVideo]:
 def _read_video(uri: str, name: str, files: dict[int, str]) -> FoundVideo:
     persons = {frame: _persons(file) for frame, file in files.items()}
     layout = common_layout(chain.from_iterable(persons.values()), _LAYOUTS, f"{uri} ({name})")
-    frames: dict[int, People] = {frame: people_of(found, len(layout)) for frame, found in persons.items()}
+    frames: dict[int, People] = {
+        frame: people_of(frame_persons, len(layout)) for frame, frame_persons in persons.items()
+    }
     return FoundVideo(name, uri, layout, frames)
 
 

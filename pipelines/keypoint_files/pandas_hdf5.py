@@ -104,12 +104,12 @@ def _names(pickled: Any) -> Columns:
     text = pickled if isinstance(pickled, bytes) else b""
     if len(text) > _MOST_BYTES_OF_NAMES:
         raise ValueError("the names of its columns are too long")
-    found = _plain_lists(text)
-    if not isinstance(found, list) or not all(
-        isinstance(column, tuple) and all(isinstance(name, str) for name in column) for column in found
+    columns = _plain_lists(text)
+    if not isinstance(columns, list) or not all(
+        isinstance(column, tuple) and all(isinstance(name, str) for name in column) for column in columns
     ):
         raise ValueError("its columns must have names on several levels")
-    return found
+    return columns
 
 
 def _plain_lists(pickled: bytes) -> Any:

@@ -41,7 +41,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     layout = common_layout(chain.from_iterable(persons.values()), _LAYOUTS, uri)
     require_frame_numbers(persons, uri)
     frames = dict.fromkeys(range(max(persons, default=-1) + 1), People.nobody(len(layout)))
-    frames |= {frame: people_of(found, len(layout)) for frame, found in persons.items()}
+    frames |= {frame: people_of(frame_persons, len(layout)) for frame, frame_persons in persons.items()}
     yield FoundVideo(name_of(uri), uri, layout, frames)
 
 

@@ -92,12 +92,12 @@ class KeypointFiles:
                 known or cannot be right.
         """
         videos = self._videos()
-        for given in self._found():
-            found, note = up_to_one(given)
-            self.notes += filter(None, [found.note, note])
-            yield from self._link(found, videos.get(found.name))
+        for as_read in self._labeled_videos():
+            labeled, note = up_to_one(as_read)
+            self.notes += filter(None, [labeled.note, note])
+            yield from self._link(labeled, videos.get(labeled.name))
 
-    def _found(self) -> Iterator[FoundVideo]:
+    def _labeled_videos(self) -> Iterator[FoundVideo]:
         files = [file for entry in self.entries() for file in self.files_in(entry)]
         for file, times in Counter(map(storage.absolute, files)).items():
             if times > 1:
@@ -139,27 +139,29 @@ class KeypointFiles:
             files += storage.list_folder(entry) if fs.isdir(path) else [entry]
         return {file.rpartition("/")[2].rpartition(".")[0]: storage.absolute(file) for file in files}
 
-    def _link(self, found: FoundVideo, video: str | None) -> Iterator[KeypointTrack]:
+    def _link(self, labeled: FoundVideo, video: str | None) -> Iterator[KeypointTrack]:
         """The tracks of one video."""
-        info = self._probe(found, video)
+        info = self._probe(labeled, video)
         width, height = (info.width, info.height) if info else (self.config.width, self.config.height)
         if width is None or height is None:
             raise UserError(
-                f"{found.file}: the size of the pictures of {found.name} is not known; give source.videos=…, or "
+                f"{labeled.file}: the size of the pictures of {labeled.name} is not known; give source.videos=…, or "
                 "source.width and source.height"
             )
-        if found.shares:
-            found = _in_pixels(found, width, height)
+        if labeled.shares:
+            labeled = _in_pixels(labeled, width, height)
         if self.config.check:
-            _require_plausible(found, width, height)
-        times = self._times(found, info)
-        frames = [Frame(number, float(times[number]), found.frames[number]) for number in sorted(found.frames)]
+            _require_plausible(labeled, width, height)
+        times = self._times(labeled, info)
+        frames = [Frame(number, float(times[number]), labeled.frames[number]) for number in sorted(labeled.frames)]
         timeline = Timeline(np.arange(len(times)), times)
         fps = (len(times) - 1) / float(np.ptp(times)) if len(times) > 1 and np.ptp(times) > 0 else self.config.fps
-        name = video or found.name
-        tracks = track_people(frames, timeline, found.layout, self.config.link) if frames else []
+        name = video or labeled.name
+        tracks = track_people(frames, timeline, labeled.layout, self.config.link) if frames else []
         if not tracks:
-            self.notes.append(f"{found.file}: nobody in {found.name} is there often and long enough (source.link.*)")
+            self.notes.append(
+                f"{labeled.file}: nobody in {labeled.name} is there often and long enough (source.link.*)"
+            )
         for person, track in enumerate(tracks):
             keypoints, _ = fill_missing(np.where(track.keypoint_scores[..., None] > 0, track.keypoints, np.nan), None)
             yield KeypointTrack(
@@ -167,7 +169,7 @@ class KeypointFiles:
                 video=name,
                 **dict.fromkeys(("subject", "action", "camera", "intrinsics", "positions", "positions_layout")),
                 person=person,
-                layout=found.layout.name,
+                layout=labeled.layout.name,
                 width=width,
                 height=height,
                 fps=float("nan") if fps is None else fps,
@@ -181,28 +183,28 @@ class KeypointFiles:
                 intrinsics_provenance="none",
             )
 
-    def _probe(self, found: FoundVideo, video: str | None) -> VideoInfo | None:
+    def _probe(self, labeled: FoundVideo, video: str | None) -> VideoInfo | None:
         if video is None and self.config.videos is not None:
-            raise UserError(f"{found.file}: source.videos={self.config.videos} has no video named {found.name}")
+            raise UserError(f"{labeled.file}: source.videos={self.config.videos} has no video named {labeled.name}")
         try:
             return None if video is None else own_child.probe(fetch_video(video, _CACHE_BYTES))
         except VideoError as error:
             raise UserError(f"{video}: {error}; leave source.videos out, or give another") from error
 
-    def _times(self, found: FoundVideo, info: VideoInfo | None) -> Float64[np.ndarray, " frames"]:
+    def _times(self, labeled: FoundVideo, info: VideoInfo | None) -> Float64[np.ndarray, " frames"]:
         """When each frame is shown, s, from the first of the video to the last that the file speaks of."""
-        count = max(found.frames, default=-1) + 1
+        count = max(labeled.frames, default=-1) + 1
         if info is not None:
             if count > info.frame_count:
                 raise UserError(
-                    f"{found.file}: speaks of frame {count - 1}, but {found.name} has {info.frame_count} frames; give "
-                    "the video that was labeled"
+                    f"{labeled.file}: speaks of frame {count - 1}, but {labeled.name} has {info.frame_count} frames; "
+                    "give the video that was labeled"
                 )
             return np.asarray(info.timestamps_s[:count], np.float64)
-        fps = self.config.fps or found.fps
+        fps = self.config.fps or labeled.fps
         if fps is None:
             raise UserError(
-                f"{found.file}: the frame rate of {found.name} is not known; give source.videos=… or source.fps"
+                f"{labeled.file}: the frame rate of {labeled.name} is not known; give source.videos=… or source.fps"
             )
         return np.arange(count) / fps
 
@@ -214,27 +216,27 @@ def _as_one_line(file: str, videos: Iterator[FoundVideo]) -> Iterator[FoundVideo
         UserError: It is not of the format, in whatever way its reader found out; or it claims frames without end.
     """
     with blamed(file):
-        for found in videos:
-            require_frame_numbers(found.frames, file)
-            yield found
+        for video in videos:
+            require_frame_numbers(video.frames, file)
+            yield video
 
 
-def _in_pixels(found: FoundVideo, width: int, height: int) -> FoundVideo:
+def _in_pixels(labeled: FoundVideo, width: int, height: int) -> FoundVideo:
     size = np.array([width, height], np.float32)
 
     def scaled(people: People) -> People:
         return replace(people, boxes=people.boxes * np.tile(size, 2), keypoints=people.keypoints * size)
 
-    return replace(found, frames={number: scaled(people) for number, people in found.frames.items()}, shares=False)
+    return replace(labeled, frames={number: scaled(people) for number, people in labeled.frames.items()}, shares=False)
 
 
-def _require_plausible(found: FoundVideo, width: int, height: int) -> None:
+def _require_plausible(labeled: FoundVideo, width: int, height: int) -> None:
     """Check that the joints can be those of people in pictures of this size.
 
     Raises:
         UserError: They cannot.
     """
-    points = [people.keypoints[people.keypoint_scores > 0] for people in found.frames.values()]
+    points = [people.keypoints[people.keypoint_scores > 0] for people in labeled.frames.values()]
     joints = np.concatenate(points) if points else np.zeros((0, 2), np.float32)
     if reason := why_not_pixels(joints, width, height, _LEAST_WITHIN):
-        raise UserError(f"{found.file}: keypoints of {found.name} {reason}, or source.check=false")
+        raise UserError(f"{labeled.file}: keypoints of {labeled.name} {reason}, or source.check=false")

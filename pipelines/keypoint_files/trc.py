@@ -28,8 +28,8 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
     """
     try:
         lines = storage.read_bytes(uri).decode("utf-8-sig").splitlines()
-        about = dict(zip(lines[1].split("\t"), lines[2].split("\t"), strict=False))
-        units, fps = about.get("Units", "").strip().lower(), float(about["DataRate"])
+        header = dict(zip(lines[1].split("\t"), lines[2].split("\t"), strict=False))
+        units, fps = header.get("Units", "").strip().lower(), float(header["DataRate"])
         markers = [name.strip() for name in lines[3].split("\t")[2:] if name.strip()]
         rows = [[float(cell or "nan") for cell in line.split("\t")] for line in lines[_HEADER_LINES:] if line.strip()]
         values = np.array([row[: 2 + 3 * len(markers)] for row in rows], np.float64)
@@ -45,8 +45,8 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         raise UserError(f"{uri}: DataRate={fps:g}: must be above 0, the frames per second; correct the header")
     # The axis of the picture points down, that of OpenSim up: some programs turn it.
     points = points * (1, -1 if np.nanmedian(points[..., 1]) < 0 else 1)
-    found = np.isfinite(points).all(-1) & (points != 0).any(-1)
-    triples = np.concatenate([points, np.where(found, 1.0, np.nan)[..., None]], axis=2)[None]
+    known = np.isfinite(points).all(-1) & (points != 0).any(-1)
+    triples = np.concatenate([points, np.where(known, 1.0, np.nan)[..., None]], axis=2)[None]
     numbers = [int(row[0]) for row in values]
     name = re.sub(r"_(px|person\d+|Sports2D).*$", "", uri.rpartition("/")[2].removesuffix(".trc"))
     yield video_of_array(name, uri, triples, markers, names, numbers=numbers, fps=fps)
