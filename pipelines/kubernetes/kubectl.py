@@ -60,14 +60,14 @@ class Kubectl:
 
     def jobs(self) -> Sequence[SubmittedJob]:
         """Raylift's jobs, the newest first."""
-        found = json.loads(self._run("get", "rayjobs", f"--selector={PART_OF}=raylift", "--output=json"))["items"]
-        return sorted(map(_to_submitted_job, found), key=lambda job: -(job.began_at or 0))
+        rayjobs = json.loads(self._run("get", "rayjobs", f"--selector={PART_OF}=raylift", "--output=json"))["items"]
+        return sorted(map(_to_submitted_job, rayjobs), key=lambda job: -(job.began_at or 0))
 
     def stop(self, name: str) -> SubmittedJob:
         """Remove a job with its cluster; its output stays where it is."""
-        found = self.look_up(name)
+        job = self.look_up(name)
         self._run("delete", "rayjob", name, "--wait=true")
-        return found
+        return job
 
     def logs(self, name: str) -> str:
         """A job's output so far."""
@@ -75,8 +75,8 @@ class Kubectl:
 
     def follow(self, name: str, on_text: Callable[[str], None]) -> SubmittedJob:
         """Hand on a job's output from its beginning as it comes, until the job has ended."""
-        told = ""
-        while not (found := self.look_up(name)).has_ended:
+        handed_on = ""
+        while not (job := self.look_up(name)).has_ended:
             # The pod that submits the job exists only once all workers are there; a retry has a new one.
             process = subprocess.Popen(
                 [*self._command, "logs", "--follow", f"job/{name}"],
@@ -86,35 +86,35 @@ class Kubectl:
             )
             assert process.stdout
             try:
-                told = _hand_on(process.stdout, told, on_text)
+                handed_on = _hand_on(process.stdout, handed_on, on_text)
             finally:
                 process.kill()
                 process.wait()
             time.sleep(_PAUSE_S)
         # What came after the last look; the pod may be gone already.
         with suppress(RunFailed, UserError):
-            _hand_on(self.logs(name).splitlines(keepends=True), told, on_text)
-        return found
+            _hand_on(self.logs(name).splitlines(keepends=True), handed_on, on_text)
+        return job
 
     def _run(self, *arguments: str, text: str | None = None) -> str:
         timeout = [] if arguments[0] in ("logs", "delete") else [f"--request-timeout={_ANSWER_S}s"]
         done = subprocess.run([*self._command, *timeout, *arguments], input=text, capture_output=True, text=True)
         if done.returncode == 0:
             return done.stdout
-        said = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("error: ")
+        message = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("error: ")
         place = f"kubernetes={self.context}"
-        if "does not exist" in said and "context" in said:
+        if "does not exist" in message and "context" in message:
             raise UserError(f"{place}: kubectl has no such context; kubectl config get-contexts lists them")
-        if "(NotFound)" in said:
-            raise UserError(f"{place}: {said}; raylift submit list {place} names what is there")
-        if "unknown field" in said:
-            field = re.search(r'unknown field "([^"]+)"', said)
+        if "(NotFound)" in message:
+            raise UserError(f"{place}: {message}; raylift submit list {place} names what is there")
+        if "unknown field" in message:
+            field = re.search(r'unknown field "([^"]+)"', message)
             raise RunFailed(
                 f"{place}: KubeRay there is older than 1.6 and does not know {field and field[1]}; update it"
             )
-        if "no matches for kind" in said or "doesn't have a resource type" in said:
+        if "no matches for kind" in message or "doesn't have a resource type" in message:
             raise RunFailed(f"{place}: KubeRay is not installed there; docs/cluster.md says how")
-        raise RunFailed(f"{place}: {said}")
+        raise RunFailed(f"{place}: {message}")
 
 
 def _checked(name: str) -> str:
@@ -124,14 +124,14 @@ def _checked(name: str) -> str:
     return name
 
 
-def _hand_on(lines: Iterable[str], told: str, on_text: Callable[[str], None]) -> str:
-    """Hand on what has not been told yet; returns all that has been."""
+def _hand_on(lines: Iterable[str], handed_on: str, on_text: Callable[[str], None]) -> str:
+    """Hand on the lines that have not been handed on yet; returns the text of all that have."""
     read = ""
     for line in lines:
         read += line
-        if not told.startswith(read):
+        if not handed_on.startswith(read):
             on_text(line)
-    return read if read else told
+    return read if read else handed_on
 
 
 def _to_submitted_job(job: dict[str, Any]) -> SubmittedJob:

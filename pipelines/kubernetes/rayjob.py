@@ -46,14 +46,14 @@ class KubernetesOrder:
 
 def compose_rayjob(order: KubernetesOrder) -> dict[str, Any]:
     """The RayJob, as `kubectl create` takes it; Kubernetes completes its name."""
-    made = yaml.safe_load(Path(__file__).with_name("rayjob.yaml").read_text())
-    made["metadata"] = {
+    manifest = yaml.safe_load(Path(__file__).with_name("rayjob.yaml").read_text())
+    manifest["metadata"] = {
         "generateName": f"raylift-{order.job.replace('_', '-')}-",
         "namespace": order.namespace,
         "labels": {PART_OF: "raylift", JOB_LABEL: order.job},
         "annotations": {USER_ANNOTATION: order.user},
     }
-    spec = made["spec"]
+    spec = manifest["spec"]
     spec["entrypoint"] = order.entrypoint
     cluster = spec["rayClusterSpec"]
     for group, size in zip(cluster["workerGroupSpecs"], (order.cpu_workers, order.gpu_workers), strict=True):
@@ -62,19 +62,21 @@ def compose_rayjob(order: KubernetesOrder) -> dict[str, Any]:
     for pod in (spec["submitterPodTemplate"]["spec"], head, *workers):
         for container in pod["containers"]:
             container["image"] = order.image
-    told = {"RAYLIFT_IMAGE": order.image}  # a container does not know its image's name
-    told |= {EXPECTED[kind]: f"{number:g}" for kind, number in offered(order).items() if number}
-    for pod, more in ((head, told), *((pod, {}) for pod in workers)):
+    head_variables = {"RAYLIFT_IMAGE": order.image}  # a container does not know its image's name
+    head_variables |= {EXPECTED[kind]: f"{number:g}" for kind, number in offered(order).items() if number}
+    for pod, own_variables in ((head, head_variables), *((pod, {}) for pod in workers)):
         (container,) = pod["containers"]
         # Copied: what the manifest shares between pods is one object here.
-        found = {each["name"]: each["value"] for each in container["env"]} | dict(order.variables) | more
-        container["env"] = [{"name": name, "value": value} for name, value in found.items()]
+        variables = (
+            {entry["name"]: entry["value"] for entry in container["env"]} | dict(order.variables) | own_variables
+        )
+        container["env"] = [{"name": name, "value": value} for name, value in variables.items()]
     if order.queue:
         # As the component kueue of cluster/kuberay.
-        made["metadata"]["labels"][QUEUE_LABEL] = order.queue
+        manifest["metadata"]["labels"][QUEUE_LABEL] = order.queue
         spec |= {"suspend": True, "shutdownAfterJobFinishes": True}
         del spec["deletionStrategy"], spec["preRunningDeadlineSeconds"]
-    return made
+    return manifest
 
 
 def scheduled(job: dict[str, Any], order: KubernetesOrder, schedule: str) -> dict[str, Any]:
@@ -87,15 +89,15 @@ def scheduled(job: dict[str, Any], order: KubernetesOrder, schedule: str) -> dic
 
 def offered(order: KubernetesOrder) -> dict[str, float]:
     """What Ray will count on the cluster: whole CPUs and GPUs of all workers."""
-    made = yaml.safe_load(Path(__file__).with_name("rayjob.yaml").read_text())
-    groups = made["spec"]["rayClusterSpec"]["workerGroupSpecs"]
-    found = {"CPU": 0.0, "GPU": 0.0}
+    manifest = yaml.safe_load(Path(__file__).with_name("rayjob.yaml").read_text())
+    groups = manifest["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    resources = {"CPU": 0.0, "GPU": 0.0}
     for group, size in zip(groups, (order.cpu_workers, order.gpu_workers), strict=True):
         (container,) = group["template"]["spec"]["containers"]
         limits = container["resources"]["limits"]
-        found["CPU"] += size * float(limits["cpu"])
-        found["GPU"] += size * float(limits.get("nvidia.com/gpu", 0))
-    return found
+        resources["CPU"] += size * float(limits["cpu"])
+        resources["GPU"] += size * float(limits.get("nvidia.com/gpu", 0))
+    return resources
 
 
 def require_fit(order: KubernetesOrder, workers: int, cpus_each: float, gpus_each: float) -> None:
