@@ -125,8 +125,8 @@ def _check(track: KeypointTrack) -> None:
             raise UserError(f"{name}: has {count} {what} a frame, {track.layout} has {joints}; write the track again")
     if not np.isfinite(track.timestamps_s).all():
         raise UserError(f"{name}: timestamps are not finite; mend or remove the track")
-    seen = (track.scores >= UNSEEN) & np.isfinite(track.keypoints).all(-1)
-    if reason := why_not_pixels(track.keypoints[seen], track.width, track.height):
+    visible = (track.scores >= UNSEEN) & np.isfinite(track.keypoints).all(-1)
+    if reason := why_not_pixels(track.keypoints[visible], track.width, track.height):
         raise UserError(f"{name}: keypoints {reason}")
 
 
