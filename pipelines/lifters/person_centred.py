@@ -71,11 +71,13 @@ class PersonCentred(nn.Module):
         """
         batch, frames = inputs.shape[:2]
         centred = self._centred(inputs)
-        found = self.inner(centred.inputs)
+        positions = self.inner(centred.inputs)
         if len(self.output_layout) == 1:
-            ahead = found.new_tensor([0.0, 0.0, 1.0])
-            found = (found + ahead) * (_USUAL_SIZE_M / centred.size)[:, None, None, None]
-        return (found @ centred.turned[:, None].to(found.dtype)).view(batch, frames - self.window.context, -1, 3)
+            ahead = positions.new_tensor([0.0, 0.0, 1.0])
+            positions = (positions + ahead) * (_USUAL_SIZE_M / centred.size)[:, None, None, None]
+        return (positions @ centred.turned[:, None].to(positions.dtype)).view(
+            batch, frames - self.window.context, -1, 3
+        )
 
     @property
     def needs_statistics(self) -> bool:
@@ -163,14 +165,14 @@ def _middle(
 ) -> Float[Tensor, "windows 2"]:
     """The middle of the hips in the predicted frame, or what is known instead."""
 
-    def mean(points: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        weight = seen.flatten(1).to(points.dtype)
+    def mean(points: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+        weight = counted.flatten(1).to(points.dtype)
         total = weight.sum(1, keepdim=True)
         return (points.flatten(1, -2) * weight[..., None]).sum(1) / total.clamp_min(1), total > 0
 
     # Not by indexing, which torch.export takes for a constant: of clips the predicted frame depends on their length.
-    points, seen = xy.narrow(1, predicted, 1).squeeze(1), known.narrow(1, predicted, 1).squeeze(1)
-    hips_xy, hips_known = points[:, hips].mean(1), seen[:, hips].all(1, keepdim=True)
-    frame_xy, frame_known = mean(points, seen)
+    points, known_joints = xy.narrow(1, predicted, 1).squeeze(1), known.narrow(1, predicted, 1).squeeze(1)
+    hips_xy, hips_known = points[:, hips].mean(1), known_joints[:, hips].all(1, keepdim=True)
+    frame_xy, frame_known = mean(points, known_joints)
     window_xy, _ = mean(xy, known)
     return torch.where(hips_known, hips_xy, torch.where(frame_known, frame_xy, window_xy))

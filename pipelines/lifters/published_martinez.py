@@ -56,8 +56,8 @@ def load_martinez(
         own = {name: tensor for name, tensor in build().state_dict().items() if not _is_statistic(name)}
     require_shapes(uri, {published_name(name): tuple(tensor.shape) for name, tensor in own.items()}, weights)
     lifter = build()
-    found = {name: weights[published_name(name)] for name in own}
-    load_weights(uri, lifter, found | _statistics(statistics, lifter))
+    tensors = {name: weights[published_name(name)] for name in own}
+    load_weights(uri, lifter, tensors | _statistics(statistics, lifter))
     model = LiftingModel(lifter, None).eval()
     return model, LifterCard.of_published(uri, "residual_mlp", config, model, fps)
 
@@ -109,16 +109,16 @@ def _statistics(uri: str | None, lifter: ResidualMlp) -> dict[str, Tensor]:
             f"{', '.join(_STATISTICS)}, of the dimensions in use"
         )
     arrays = read_npz(uri, *_STATISTICS)
-    found = {
+    buffers = {
         "input_mean": _numbers(uri, arrays, "mean_2d", lifter.input_mean) * (2 / _WIDTH_PX) - 1,
         "input_deviation": _numbers(uri, arrays, "std_2d", lifter.input_deviation) * (2 / _WIDTH_PX),
         "output_mean": _numbers(uri, arrays, "mean_3d", lifter.output_mean) / 1000,
         "output_deviation": _numbers(uri, arrays, "std_3d", lifter.output_deviation) / 1000,
     }
     for name, key in (("input_deviation", "std_2d"), ("output_deviation", "std_3d")):
-        if not (found[name] > 0).all():
+        if not (buffers[name] > 0).all():
             raise UserError(f"{uri}: {key}: has a deviation of 0 or less; give the dimensions in use alone")
-    return {name: values.float() for name, values in found.items()}
+    return {name: values.float() for name, values in buffers.items()}
 
 
 def _numbers(uri: str, arrays: Mapping[str, Any], name: str, like: Tensor) -> Tensor:

@@ -70,9 +70,9 @@ class ResidualMlp(nn.Module):
         x = self.first(self._standardised(inputs).reshape(batch * frames, -1))
         for stage in self.stages:
             x = x + stage(x)
-        found = self.last(x).view(batch, frames, -1, 3) * self.output_deviation + self.output_mean
-        positions = found.new_zeros(batch, frames, len(self.output_layout), 3)
-        positions[:, :, self._predicted] = found
+        predicted = self.last(x).view(batch, frames, -1, 3) * self.output_deviation + self.output_mean
+        positions = predicted.new_zeros(batch, frames, len(self.output_layout), 3)
+        positions[:, :, self._predicted] = predicted
         return positions
 
     def fit_statistics(

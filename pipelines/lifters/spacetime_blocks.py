@@ -98,8 +98,8 @@ class Stage(nn.Module):
         qkv = self.qkv(x).view(batch * apart, along, 3, self._heads, channels // self._heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         bias = None if self.bone_bias is None else self.bone_bias[None, :, self.hops].to(query.dtype)
-        found = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, is_causal=self._causal)
-        return self.proj(found.transpose(1, 2).reshape(batch, apart, along, channels))
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, is_causal=self._causal)
+        return self.proj(attended.transpose(1, 2).reshape(batch, apart, along, channels))
 
     def _kept(self, x: Float[Tensor, "batch apart along channels"]) -> Float[Tensor, "batch apart along channels"]:
         """The whole branch of some samples is 0 in training, and that of the others larger to make up for it."""

@@ -62,8 +62,8 @@ class SpacetimeTransformer(nn.Module):
         frames = inputs.shape[1]
         if frames > self.window.inputs:
             raise UserError(f"clip: has {frames} frames, the lifter takes at most {self.window.inputs}; cut it")
-        seen = functional.pad(self._hidden(inputs), (0, 0, 0, self._unseen))
-        x = self.embed(seen) + self.joint_embedding + self._frame_rows(frames)[:, None]
+        padded = functional.pad(self._hidden(inputs), (0, 0, 0, self._unseen))
+        x = self.embed(padded) + self.joint_embedding + self._frame_rows(frames)[:, None]
         for block in self.blocks:
             x = block(x)
         x = self.norm(x[:, :, self._predicted])
@@ -75,12 +75,12 @@ class SpacetimeTransformer(nn.Module):
         """Inputs with zeros where keypoints are missing, and in training where some are hidden."""
         if self.input_features == 2:
             return inputs
-        seen = inputs[..., 2:] != 0
+        visible = inputs[..., 2:] != 0
         if self.training:
             chance = torch.rand_like(inputs[..., :1])
             of_frame = torch.rand_like(inputs[:, :, :1, :1])
-            seen = seen & (chance >= self._config.mask_joints) & (of_frame >= self._config.mask_frames)
-        return inputs * seen
+            visible = visible & (chance >= self._config.mask_joints) & (of_frame >= self._config.mask_frames)
+        return inputs * visible
 
     def _frame_rows(self, frames: int) -> Float[Tensor, "frames channels"]:
         """The position embedding as a function of time: between its rows it is interpolated linearly."""

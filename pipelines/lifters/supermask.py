@@ -132,7 +132,7 @@ def unpacked(uri: str, model: nn.Module, weights: Mapping[str, Tensor]) -> Mappi
     """
     if _DIGEST not in weights:
         return weights
-    found = {name: value for name, value in weights.items() if name != _DIGEST}
+    unpacked_weights = {name: value for name, value in weights.items() if name != _DIGEST}
     masks = dict(_masks(uri, model, weights))
     if not torch.equal(_digest(masks, model), weights[_DIGEST]):
         raise UserError(
@@ -140,9 +140,9 @@ def unpacked(uri: str, model: nn.Module, weights: Mapping[str, Tensor]) -> Mappi
             "written by another version: copy it again, or train it again"
         )
     for name, mask in masks.items():
-        del found[f"{name}.{_MASK}"]
-        found[f"{name}.{_SCORES}"] = torch.where(mask, _KEPT, _DROPPED)
-    return found
+        del unpacked_weights[f"{name}.{_MASK}"]
+        unpacked_weights[f"{name}.{_SCORES}"] = torch.where(mask, _KEPT, _DROPPED)
+    return unpacked_weights
 
 
 def _masks(uri: str, model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
