@@ -57,26 +57,26 @@ class _Graph:
             self.add(node.children, key, forwards)
 
 
-def draw(found: Lineage) -> str:
+def draw(lineage: Lineage) -> str:
     """The picture of a lineage, an SVG document; whole addresses and runs are shown where the mouse rests."""
-    graph, asked = _Graph(), (found.kind, found.of)
-    graph.things[asked] = Node(found.kind, found.of)
-    graph.add(found.made_from, asked, forwards=False)
-    graph.add(found.made_with, asked, forwards=True)
+    graph, centre = _Graph(), (lineage.kind, lineage.of)
+    graph.things[centre] = Node(lineage.kind, lineage.of)
+    graph.add(lineage.made_from, centre, forwards=False)
+    graph.add(lineage.made_with, centre, forwards=True)
     places, lines = _layout(graph)
     width = max(x for x, _ in places.values()) + _WIDTH + _MARGIN
     bottom = max(y for _, y in places.values()) + _HEIGHT + _MARGIN
-    notes = [f"note: {note}" for note in found.notes]
+    notes = [f"note: {note}" for note in lineage.notes]
     height = bottom + 18 * len(notes)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
-            f'height="{height:.0f}" role="img" aria-label="Lineage of {escape(found.of, quote=True)}">',
+            f'height="{height:.0f}" role="img" aria-label="Lineage of {escape(lineage.of, quote=True)}">',
             f"<style>{_STYLE}</style>",
             '<rect width="100%" height="100%" fill="#f8fafc"/>',
-            f'<text class="head" x="{_MARGIN}" y="30">Lineage of {escape(_short(found.of, 80))}</text>',
+            f'<text class="head" x="{_MARGIN}" y="30">Lineage of {escape(_short(lineage.of, 80))}</text>',
             *map(_edge, lines),
-            *(_box(node, places[key], key == asked) for key, node in graph.things.items()),
+            *(_box(node, places[key], key == centre) for key, node in graph.things.items()),
             *(
                 f'<text class="note" x="{_MARGIN}" y="{bottom + 18 * number:.0f}">{escape(note)}</text>'
                 for number, note in enumerate(notes)

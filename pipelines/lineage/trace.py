@@ -105,19 +105,19 @@ class _Tracer:
         return Lineage(output, "poses", tuple(self._origins(run)), ())
 
     def of_video(self, video: str, address: str) -> Lineage:
-        found, notes = [], []
+        nodes, notes = [], []
         for folder in self._folders():
             try:
                 if _shows(folder, {video, address}):
-                    found.append(Node("tracks", folder, children=tuple(self.readers(folder))))
+                    nodes.append(Node("tracks", folder, children=tuple(self.readers(folder))))
             except (UserError, OSError, ValueError) as error:
                 notes.append(f"{folder}: cannot be read any more: {error}")
-        if not found and not notes:
+        if not nodes and not notes:
             raise UserError(
                 f"of={video}: is no model, no output of lift, no tracks, and no video of any tracks that runs in "
                 "MLflow have read or written; give the address as its tracks have it"
             )
-        return Lineage(video, "video", (), tuple(found), tuple(notes))
+        return Lineage(video, "video", (), tuple(nodes), tuple(notes))
 
     def knows_tracks(self, address: str) -> bool:
         """Whether some run has read or written tracks there."""
