@@ -33,8 +33,8 @@ class SequenceScore:
 
     def action_key(self, pattern: str) -> str:
         """The action without the take: what the pattern matches at the beginning of its name."""
-        found = re.match(pattern, self.action)
-        return found.group() if found and found.group() else self.action
+        match = re.match(pattern, self.action)
+        return match.group() if match and match.group() else self.action
 
 
 @dataclass(frozen=True)

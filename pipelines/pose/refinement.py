@@ -103,8 +103,8 @@ def _refine_piece(
             optimizer.param_groups[0]["lr"] = _LEARNING_RATE_M * min(1.0, 3 * (1 - step / _STEPS))
             joints = pose + moved
             placed = joints + (root + moved_root)[:, None]
-            seen = observed.joint_map @ placed
-            slopes = seen[..., :2] / seen[..., 2:].clamp_min(NEAREST_M)
+            mapped_joints = observed.joint_map @ placed
+            slopes = mapped_joints[..., :2] / mapped_joints[..., 2:].clamp_min(NEAREST_M)
             distance = _norm(slopes - observed.slopes) / usual_slope
             lengths = _norm(joints[:, children] - joints[:, parents])
             mean = lengths.mean(0)
