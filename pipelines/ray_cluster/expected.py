@@ -31,26 +31,26 @@ def wait_for_machines() -> None:
     expected = {kind: number for kind, name in EXPECTED.items() if (number := _number(name, 0.0)) > 0}
     if not expected:
         return
-    wait_s, began, told = _number(WAIT, DEFAULT_WAIT_S), time.monotonic(), False
+    wait_s, began, has_warned = _number(WAIT, DEFAULT_WAIT_S), time.monotonic(), False
     while missing := _missing(expected):
         if time.monotonic() - began >= wait_s:
             raise RunFailed(
                 f"{missing}, after {wait_s:g} s; see why workers do not start (kubectl get pods), or set "
                 f"{' and '.join(EXPECTED[kind] for kind in expected)} to what there will be"
             )
-        if not told:
+        if not has_warned:
             _log.warning("waiting: %s; it begins once they are there, or fails after %g s (%s)", missing, wait_s, WAIT)
-            told = True
+            has_warned = True
         time.sleep(_LOOK_EVERY_S)
 
 
 def _missing(expected: dict[str, float]) -> str:
     """What the cluster lacks, in words; empty if it lacks nothing."""
-    there = ray.cluster_resources()
-    if all(there.get(kind, 0.0) >= number for kind, number in expected.items()):
+    available = ray.cluster_resources()
+    if all(available.get(kind, 0.0) >= number for kind, number in expected.items()):
         return ""
     has, promised = (
-        " and ".join(f"{found.get(kind, 0.0):g} {kind}s" for kind in expected) for found in (there, expected)
+        " and ".join(f"{counts.get(kind, 0.0):g} {kind}s" for kind in expected) for counts in (available, expected)
     )
     return f"the cluster has {has} of the {promised} that it is made for"
 

@@ -113,19 +113,19 @@ class JobServer:
     def jobs(self) -> Sequence[SubmittedJob]:
         """Raylift's jobs, the newest first."""
         with self._one_line_errors():
-            found = [_to_submitted_job(job) for job in self._client.list_jobs() if JOB_KEY in (job.metadata or {})]
-        return sorted(found, key=lambda job: -(job.began_at or 0))
+            jobs = [_to_submitted_job(job) for job in self._client.list_jobs() if JOB_KEY in (job.metadata or {})]
+        return sorted(jobs, key=lambda job: -(job.began_at or 0))
 
     def stop(self, job_id: str) -> SubmittedJob:
         """Stop a job and wait until it has; one that has ended stays as it is."""
-        found, deadline = self.look_up(job_id), time.monotonic() + _STOPPING_S
-        if not found.has_ended:
+        job, deadline = self.look_up(job_id), time.monotonic() + _STOPPING_S
+        if not job.has_ended:
             with self._one_line_errors():
                 self._client.stop_job(job_id)
-        while not found.has_ended and time.monotonic() < deadline:
+        while not job.has_ended and time.monotonic() < deadline:
             time.sleep(_PAUSE_S)
-            found = self.look_up(job_id)
-        return found
+            job = self.look_up(job_id)
+        return job
 
     def follow(self, job_id: str, on_text: Callable[[str], None]) -> SubmittedJob:
         """Hand on a job's output from its beginning as it comes, until the job has ended.
@@ -135,9 +135,9 @@ class JobServer:
         """
         for text in self._texts(job_id):
             on_text(text)
-        while not (found := self.look_up(job_id)).has_ended:
+        while not (job := self.look_up(job_id)).has_ended:
             time.sleep(_PAUSE_S)
-        return found
+        return job
 
     def logs(self, job_id: str) -> str:
         """A job's output so far."""
@@ -165,22 +165,22 @@ class JobServer:
         while True:
             try:
                 # Not for ever: an interruption that comes just before a wait begins is noticed only when it ends.
-                found = read.get(timeout=_PAUSE_S)
+                received = read.get(timeout=_PAUSE_S)
             except queue.Empty:
                 continue
-            if found is None:
+            if received is None:
                 return
-            if isinstance(found, BaseException):
-                raise found
-            yield found
+            if isinstance(received, BaseException):
+                raise received
+            yield received
 
     async def _tail(self, job_id: str, on_text: Callable[[str], None]) -> None:
-        told, lost_at = 0, None
+        passed_on, lost_at = 0, None
         while True:
             try:
-                async for text in self._beyond(job_id, told):
+                async for text in self._beyond(job_id, passed_on):
                     on_text(text)
-                    told, lost_at = told + len(text), None
+                    passed_on, lost_at = passed_on + len(text), None
                 return
             except (RuntimeError, aiohttp.ClientError, OSError) as error:
                 lost_at = lost_at or time.monotonic()
@@ -188,12 +188,12 @@ class JobServer:
                     raise RunFailed(f"{self.address}: lost for {_LOST_S} s: {error}; the job may go on") from error
             await asyncio.sleep(_PAUSE_S)
 
-    async def _beyond(self, job_id: str, told: int) -> AsyncIterator[str]:
-        """The output after its first `told` characters: each connection begins with the first one."""
+    async def _beyond(self, job_id: str, to_skip: int) -> AsyncIterator[str]:
+        """The output after its first `to_skip` characters: each connection begins with the first one."""
         async for text in self._client.tail_job_logs(job_id):
-            if len(text) > told:
-                yield text[told:]
-            told = max(0, told - len(text))
+            if len(text) > to_skip:
+                yield text[to_skip:]
+            to_skip = max(0, to_skip - len(text))
 
     @contextmanager
     def _one_line_errors(self) -> Iterator[None]:

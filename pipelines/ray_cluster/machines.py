@@ -39,17 +39,17 @@ class OtherMachines:
             place = NodeAffinitySchedulingStrategy(node, soft=False)
             actor = ray.remote(self._make)
             self._actors[node] = actor.options(num_cpus=0, scheduling_strategy=place).remote()
-        asked = {actor.sample.remote(): node for node, actor in self._actors.items()}
-        ready = ray.wait([*asked], num_returns=len(asked), timeout=_LONGEST_WAIT_S)[0] if asked else []
-        found: dict[str, Any] = {}
+        requests = {actor.sample.remote(): node for node, actor in self._actors.items()}
+        ready = ray.wait([*requests], num_returns=len(requests), timeout=_LONGEST_WAIT_S)[0] if requests else []
+        samples: dict[str, Any] = {}
         for reference in ready:
-            node = asked[reference]
+            node = requests[reference]
             try:
-                found[alive[node]] = ray.get(reference)
+                samples[alive[node]] = ray.get(reference)
             except ray.exceptions.RayError as error:  # the machine has gone meanwhile
                 log.debug("no sample of %s: %s", alive[node], error)
                 del self._actors[node]
-        return found
+        return samples
 
 
 def _name(node: dict[str, Any]) -> str:
