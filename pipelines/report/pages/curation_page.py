@@ -51,8 +51,8 @@ def curation_page(report: Mapping[str, Any], samples: Mapping[str, Sequence[Samp
 def _strip(track: Mapping[str, Any], poses: np.ndarray) -> str:
     """A track as a row of poses, and what is said of it."""
     picked = poses[np.unique(np.linspace(0, len(poses) - 1, min(_POSES, len(poses))).astype(int))]
-    said = track["reason"] or f"{track['seconds']:.1f} s"
-    text = f"{escape(said)} · {escape(track['track_id'])} · {escape(track['video'])}"
+    remark = track["reason"] or f"{track['seconds']:.1f} s"
+    text = f"{escape(remark)} · {escape(track['track_id'])} · {escape(track['video'])}"
     return f'<div class="strip">{"".join(map(_drawn, picked))}<p>{text}</p></div>'
 
 

@@ -172,27 +172,27 @@ def _batches(file: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
             yield from table.batches(group, _ROWS, columns)
 
 
-def _count(found: Detections, clips: pa.RecordBatch) -> None:
+def _count(detections: Detections, clips: pa.RecordBatch) -> None:
     """Add the counts of some clips; in each clip, all lists have one entry per frame."""
     frames = cast(pa.ListArray, _values(clips["people"]))
     people = cast(pa.StructArray, frames.flatten())
     counts, decoded = frames.value_lengths().to_numpy(), _booleans(_values(clips["decoded"]))
     lengths = cast(pa.ListArray, clips["decoded"]).value_lengths().to_numpy()
-    found.people_per_frame += np.bincount(np.minimum(counts[decoded], MOST_PEOPLE), minlength=MOST_PEOPLE + 1)
-    found.box_scores += _histogram(people.field("score").to_numpy())
+    detections.people_per_frame += np.bincount(np.minimum(counts[decoded], MOST_PEOPLE), minlength=MOST_PEOPLE + 1)
+    detections.box_scores += _histogram(people.field("score").to_numpy())
     scores = _values(people.field("keypoint_scores")).to_numpy()
-    found.keypoint_scores += _histogram(scores)
+    detections.keypoint_scores += _histogram(scores)
     if len(people):
         sums = scores.reshape(len(people), -1).sum(axis=0, dtype=np.float64)
-        found.joint_score_sums = sums + (found.joint_score_sums if len(found.joint_score_sums) else 0)
+        detections.joint_score_sums = sums + (detections.joint_score_sums if len(detections.joint_score_sums) else 0)
     stops = np.cumsum(lengths)
     for row, (video, start, stop) in enumerate(zip(clips["video"].to_pylist(), stops - lengths, stops, strict=True)):
-        coverage = found.videos.setdefault(video, Coverage())
+        coverage = detections.videos.setdefault(video, Coverage())
         coverage.frames += int(stop - start)
         coverage.decoded += int(decoded[start:stop].sum())
         coverage.with_people += int((counts[start:stop] > 0).sum())
-        if video not in found.moments and counts[start:stop].any():
-            found.moments[video] = _moment(clips.slice(row, 1), counts[start:stop])
+        if video not in detections.moments and counts[start:stop].any():
+            detections.moments[video] = _moment(clips.slice(row, 1), counts[start:stop])
 
 
 def _moment(clip: pa.Table, counts: Int64[np.ndarray, " frames"]) -> Moment:

@@ -189,8 +189,8 @@ def _marked(bones: drawing.Bones, lifted: LiftedTrack, frame: int) -> drawing.Bo
     """The bones of a frame; those that end in a joint that was not seen are marked as such."""
     if lifted.joint_scores is None:
         return bones
-    seen = lifted.joint_scores[frame] >= UNSEEN
-    return [(child, parent, side if seen[child] and seen[parent] else "unseen") for child, parent, side in bones]
+    visible = lifted.joint_scores[frame] >= UNSEEN
+    return [(child, parent, side if visible[child] and visible[parent] else "unseen") for child, parent, side in bones]
 
 
 def _quality(person: Person) -> np.ndarray:
