@@ -145,13 +145,13 @@ def _of_fronts(config: TuneConfig, sampler: SamplerKind) -> Iterator[str]:
 
 def _lifter_options(config: TuneConfig, plugins: PluginConfigs) -> dict[str, list[str]]:
     """The paths of the options of each lifter that a search may choose, by its name."""
-    given = flatten_space(config.search_space).get(LIFTER)
-    chosen = given.get("choice", ()) if isinstance(given, Mapping) else ()
-    found: dict[str, list[str]] = {}
+    lifter_space = flatten_space(config.search_space).get(LIFTER)
+    chosen = lifter_space.get("choice", ()) if isinstance(lifter_space, Mapping) else ()
+    paths_by_lifter: dict[str, list[str]] = {}
     for lifter in [config.lifter.model_dump(), *({"name": str(name)} for name in chosen)]:
         with suppress(UserError):  # names that no lifter has are reported where the choices are checked
-            found.setdefault(lifter["name"], list(plugin_paths(plugins, "lifters", lifter, "lifter.")))
-    return found
+            paths_by_lifter.setdefault(lifter["name"], list(plugin_paths(plugins, "lifters", lifter, "lifter.")))
+    return paths_by_lifter
 
 
 def _fields(options: Mapping[str, list[str]]) -> list[str]:
