@@ -154,12 +154,12 @@ class _Asked:
         """The answer, once all tracks are lifted."""
         if self.refused is not None:
             return self.refused
-        found = [
+        predictions = [
             {name: np.round(values.astype(np.float64), _DIGITS).tolist() for name, values in self.lifted[n].items()}
             for n in range(len(self.tracks))
         ]
-        body = json.dumps({"predictions": found[0] if self.one else found}, separators=(",", ":")).encode()
-        return Answer(200, body, len(found), sum(len(track["positions"]) for track in found))
+        body = json.dumps({"predictions": predictions[0] if self.one else predictions}, separators=(",", ":")).encode()
+        return Answer(200, body, len(predictions), sum(len(track["positions"]) for track in predictions))
 
 
 class _Part(NamedTuple):

@@ -114,12 +114,12 @@ class Server:
         follower = Follower(self._config.model, self._config.trust, self._served)
         while follower.follows:
             await asyncio.sleep(self._config.look_s)
-            found = await asyncio.to_thread(follower.look)
-            if found is not None:
-                self._replicas.switch(found)
-                self._served = found
-                self._figures.serve(found.name, found.sha256)
-                self._say(f"{self._config.model} is {found.name} now")
+            model = await asyncio.to_thread(follower.look)
+            if model is not None:
+                self._replicas.switch(model)
+                self._served = model
+                self._figures.serve(model.name, model.sha256)
+                self._say(f"{self._config.model} is {model.name} now")
 
     def _about(self) -> dict[str, Any]:
         served = self._served

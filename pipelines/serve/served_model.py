@@ -59,7 +59,7 @@ class Follower:
         match = REGISTERED.fullmatch(address)
         self._alias = (match["name"], match["alias"]) if match and match["alias"] else None
         self._address, self._trust, self._served = address, trust, served
-        self._refused, self._told = "", ""
+        self._refused, self._last_warning = "", ""
 
     @property
     def follows(self) -> bool:
@@ -67,15 +67,15 @@ class Follower:
         return self._alias is not None
 
     def look(self) -> ServedModel | None:
-        """The lifter that the alias names now, if that is another one; what keeps it from being served is said once."""
+        """The lifter that the alias names now, if that is another one; why it cannot be served is logged once."""
         try:
-            found = self._look()
+            model = self._look()
         except (UserError, RunFailed) as error:
             self._tell(f"{error}; {self._served.name} is served on")
             return None
-        if found is not None:
-            self._served = found
-        return found
+        if model is not None:
+            self._served = model
+        return model
 
     def _look(self) -> ServedModel | None:
         if self._alias is None:
@@ -88,19 +88,19 @@ class Follower:
             raise tracking_server.to_run_failed(error) from error
         named = f"models:/{name}/{version.version}"
         if named == self._served.name:
-            self._refused = self._told = ""
+            self._refused = self._last_warning = ""
         if named in (self._served.name, self._refused):
             return None
-        found = load(named, self._trust)
-        if found.reads != self._served.reads:
+        model = load(named, self._trust)
+        if model.reads != self._served.reads:
             self._refused = named
             raise UserError(
-                f"{named}: reads {found.card.input_layout} with {found.reads[1]} numbers a joint, which is not what "
+                f"{named}: reads {model.card.input_layout} with {model.reads[1]} numbers a joint, which is not what "
                 "clients send now; start another server for it"
             )
-        return found
+        return model
 
     def _tell(self, line: str) -> None:
-        if line != self._told:
-            self._told = line
+        if line != self._last_warning:
+            self._last_warning = line
             log.warning("%s: %s", self._address, line)
