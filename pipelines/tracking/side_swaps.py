@@ -69,10 +69,10 @@ def repair_swaps(people: People, times_s: Float[np.ndarray, " observations"], la
 def _pairs(layout: JointLayout, names: Sequence[str]) -> Int64[np.ndarray, "pairs 2"]:
     """The left and the right joint of each name that the layout has."""
     joints = layout.joints
-    found = [
+    pairs = [
         (joints.index(f"left_{name}"), joints.index(f"right_{name}")) for name in names if f"left_{name}" in joints
     ]
-    return np.array(found, np.int64).reshape(-1, 2)
+    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def _cheapest_path(
@@ -112,12 +112,12 @@ def _move_costs(
 ) -> Float[np.ndarray, "steps 2"]:
     """The cost of each step of a part of the body, with the sides as they were and with the sides exchanged."""
     points = people.keypoints[:, pairs]
-    seen = people.keypoint_scores[:, pairs] > _MIN_SCORE
+    visible = people.keypoint_scores[:, pairs] > _MIN_SCORE
     scale = np.minimum(sizes[1:], sizes[:-1])[:, None, None] * _UNIT
     columns = []
-    for after, seen_after in ((points[1:], seen[1:]), (points[1:, :, ::-1], seen[1:, :, ::-1])):
+    for after, visible_after in ((points[1:], visible[1:]), (points[1:, :, ::-1], visible[1:, :, ::-1])):
         distances = np.linalg.norm(after - points[:-1], axis=-1) / scale
-        both = seen_after & seen[:-1]
+        both = visible_after & visible[:-1]
         columns.append((np.minimum(distances, _MOST / _UNIT) * both).sum((1, 2)))
     return np.stack(columns, -1)
 
