@@ -46,6 +46,6 @@ def _groups(network: nn.Module, depth: int, config: DetectorOptimizationConfig) 
 
 def _depth_of(name: str, depth: int) -> int:
     """The layer of a weight: 0 for embeddings, then the encoder's from 1 on, and the head's after these."""
-    if found := _LAYER.search(name):
-        return int(found[1]) + 1
+    if match := _LAYER.search(name):
+        return int(match[1]) + 1
     return 0 if ".embeddings." in name else depth + 1
