@@ -64,8 +64,8 @@ def sessions_of(tracks: str | Sequence[str], cameras: Sequence[Camera]) -> list[
 
 
 def _with_videos(tracks: Sequence[TrackInfo]) -> list[tuple[str, TrackInfo]]:
-    found = []
-    for file, of in by_file(tracks).items():
+    videos_and_tracks = []
+    for file, file_tracks in by_file(tracks).items():
         videos = storage.read_table(file, ["video"])["video"].to_pylist()
-        found += [(videos[track.row], track) for track in of]
-    return found
+        videos_and_tracks += [(videos[track.row], track) for track in file_tracks]
+    return videos_and_tracks
