@@ -83,12 +83,20 @@ def reconstruct(views: Sequence[View], sync_window_s: float = 0.0) -> Scene:
         raise UserError(f"{len(views)} of the views saw anybody; positions need two that saw the same people")
     joints = [_indices(view) for view in views]
     times_s, step_s = _common_times(views)
-    sampled = [sample(view, of, times_s, -view.camera.offset_s) for view, of in zip(views, joints, strict=True)]
+    sampled = [
+        sample(view, joint_columns, times_s, -view.camera.offset_s)
+        for view, joint_columns in zip(views, joints, strict=True)
+    ]
     offsets_s, notes = [view.camera.offset_s for view in views], []
     if window := round(sync_window_s / step_s):
-        found, notes = offsets_frames(sampled, window)
-        offsets_s = [known + more * step_s for known, more in zip(offsets_s, found, strict=True)]
-    sampled = [sample(view, of, times_s, offset) for view, of, offset in zip(views, joints, offsets_s, strict=True)]
+        shifts_frames, notes = offsets_frames(sampled, window)
+        offsets_s = [
+            offset_s + shift_frames * step_s for offset_s, shift_frames in zip(offsets_s, shifts_frames, strict=True)
+        ]
+    sampled = [
+        sample(view, joint_columns, times_s, offset)
+        for view, joint_columns, offset in zip(views, joints, offsets_s, strict=True)
+    ]
     chosen = [_tracks_over_time(person, sampled) for person in match(sampled)]
     if not chosen:
         raise UserError(
@@ -128,25 +136,32 @@ def _tracks_over_time(person: Person, sampled: Sequence[Sampled]) -> Int[np.ndar
 def _people(
     sampled: Sequence[Sampled], chosen: Int[np.ndarray, "people views frames"], step_s: float
 ) -> list[PersonInSpace]:
-    raw = [_triangulated(sampled, of) for of in chosen]
+    raw = [_triangulated(sampled, person_tracks) for person_tracks in chosen]
     twisted = [np.zeros(view.scores.shape[:2], bool) for view in sampled]
     for _ in range(_ROUNDS):
         positions = np.stack([_smoothed(points, step_s) for points in raw])
         lasts = max(1, round(_LASTS_S / step_s))
-        found = [assign(view, positions, lasts, LIMBS.mirror) for view in sampled]
-        chosen = np.stack([of for of, _ in found], axis=1)
-        sampled = [view.exchanged(more, LIMBS.mirror) for view, (_, more) in zip(sampled, found, strict=True)]
-        twisted = [before ^ more for before, (_, more) in zip(twisted, found, strict=True)]
-        raw = [_triangulated(sampled, of) for of in chosen]
+        assignments = [assign(view, positions, lasts, LIMBS.mirror) for view in sampled]
+        chosen = np.stack([person_tracks for person_tracks, _ in assignments], axis=1)
+        sampled = [
+            view.exchanged(exchanged, LIMBS.mirror) for view, (_, exchanged) in zip(sampled, assignments, strict=True)
+        ]
+        twisted = [before ^ exchanged for before, (_, exchanged) in zip(twisted, assignments, strict=True)]
+        raw = [_triangulated(sampled, person_tracks) for person_tracks in chosen]
     frames = np.arange(chosen.shape[-1])
     return [
         PersonInSpace(
             points,
             _smoothed(points, step_s),
-            of,
-            np.stack([(at >= 0) & view[at, frames] for view, at in zip(twisted, of, strict=True)]),
+            person_tracks,
+            np.stack(
+                [
+                    (track_rows >= 0) & view[track_rows, frames]
+                    for view, track_rows in zip(twisted, person_tracks, strict=True)
+                ]
+            ),
         )
-        for points, of in zip(raw, chosen, strict=True)
+        for points, person_tracks in zip(raw, chosen, strict=True)
     ]
 
 

@@ -87,7 +87,7 @@ def _track_at(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Keypoints and scores of a track between its frames."""
     own = track.timestamps_s
-    seen = (track.scores[:, joints] >= SEEN) & ~track.interpolated[:, None]
+    visible = (track.scores[:, joints] >= SEEN) & ~track.interpolated[:, None]
     if len(own) == 1:
         own = np.append(own, own + 1.0)
     after = np.clip(np.searchsorted(own, times_s), 1, len(own) - 1)
@@ -99,7 +99,7 @@ def _track_at(
     inside = (times_s > own[0] - step / 2) & (times_s < own[-1] + step / 2)
     inside &= (own[after] - own[np.maximum(after - 1, 0)]) < _LONGEST_STEP * step
     before = np.maximum(after - 1, 0)
-    known = inside[:, None] & (seen[before] | (share == 1)[:, None]) & (seen[after] | (share == 0)[:, None])
+    known = inside[:, None] & (visible[before] | (share == 1)[:, None]) & (visible[after] | (share == 0)[:, None])
     points, certain = track.keypoints[:, joints].astype(np.float64), track.scores[:, joints].astype(np.float64)
     between = points[before] + share[:, None, None] * (points[after] - points[before])
     scores = np.minimum(
