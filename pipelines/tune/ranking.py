@@ -38,17 +38,22 @@ class Ranking:
 
     def broken(self, record: TrialRecord) -> list[Limit]:
         """The constraints that a trial does not keep to."""
-        found = results(self._config, record)
+        metrics = results(self._config, record)
         limits = read_limits(self._config.constraints)
-        return [limit for limit in limits if limit.metric not in found or limit.excess(found) > 0]
+        return [limit for limit in limits if limit.metric not in metrics or limit.excess(metrics) > 0]
 
     def _front(self, metrics: Sequence[str]) -> list[TrialRecord]:
-        found = {record.number: results(self._config, record) for record in self.best_first}
-        able = [r for r in self.best_first if not self.broken(r) and found[r.number].keys() >= {*metrics}]
+        results_by_trial = {record.number: results(self._config, record) for record in self.best_first}
+        candidates = [
+            r for r in self.best_first if not self.broken(r) and results_by_trial[r.number].keys() >= {*metrics}
+        ]
         return [
             record
-            for record in able
-            if not any(dominates(found[other.number], found[record.number], metrics) for other in able)
+            for record in candidates
+            if not any(
+                dominates(results_by_trial[other.number], results_by_trial[record.number], metrics)
+                for other in candidates
+            )
         ]
 
     @property
@@ -74,8 +79,8 @@ class Ranking:
 
     def repeats_of(self, trial: TrialRecord) -> list[TrialRecord]:
         """The finished trainings of a trial's values with other seeds, by seed."""
-        found = [r for r in self.records if r.repeats == trial.number and r.state == "finished"]
-        return sorted(found, key=lambda record: record.parameters[SEED])
+        repeats = [r for r in self.records if r.repeats == trial.number and r.state == "finished"]
+        return sorted(repeats, key=lambda record: record.parameters[SEED])
 
     @property
     def winner(self) -> TrialRecord | None:

@@ -132,13 +132,13 @@ def _verdict(config: TuneConfig, ranking: Ranking, test_mm: dict[int, float]) ->
     if test_mm:
         people = f"people not used to choose ({', '.join(config.test_subjects)})"
     own, best = ([test_mm.get(r.number, r.best_mm or 0.0) for r in records] for records in _judged(ranking))
-    told = verdict.sentence(own, best, people)
+    sentence = verdict.sentence(own, best, people)
     if ranking.winner is not None and (broken := ranking.broken(ranking.winner)):
-        return f"No finished trial keeps to {', '.join(limit.text for limit in broken)}. {told}"
+        return f"No finished trial keeps to {', '.join(limit.text for limit in broken)}. {sentence}"
     if len(config.metrics) == 1:
-        return told
+        return sentence
     names = ", ".join(METRIC_NAMES[name] for name in config.metrics)
-    return f"{len(ranking.front)} trials are on the front of {names}. The one with the least error: {told}"
+    return f"{len(ranking.front)} trials are on the front of {names}. The one with the least error: {sentence}"
 
 
 def _repeats(ranking: Ranking, trial: TrialRecord) -> dict[str, Any]:

@@ -40,24 +40,28 @@ def read_earlier(config: TuneConfig, space: Space, data: str) -> list[Earlier]:
     return [
         trial
         for place in places
-        for trial in (_logged if names_trainings(place) else _told)(place, config, space, data)
+        for trial in (_logged if names_trainings(place) else _recorded)(place, config, space, data)
     ]
 
 
 def ending_of(config: TuneConfig, record: TrialRecord) -> Ending:
     """How an ended trial ended, as samplers are told."""
     assert record.state != "running"
-    found = results(config, record)
-    excess = {limit.text: limit.excess(found) for limit in read_limits(config.constraints) if limit.metric in found}
+    trial_results = results(config, record)
+    excess = {
+        limit.text: limit.excess(trial_results)
+        for limit in read_limits(config.constraints)
+        if limit.metric in trial_results
+    }
     if record.hopeless or record.state != "finished":
         return Ending("infeasible" if record.hopeless else record.state, record.counted_mm, excess=excess)
     metrics = config.metrics if len(config.metrics) > 1 else ()
-    if not found.keys() >= {*metrics}:
+    if not trial_results.keys() >= {*metrics}:
         return Ending("failed")  # of an earlier search, which did not measure all of them
-    return Ending("finished", record.counted_mm, tuple(found[name] for name in metrics), excess)
+    return Ending("finished", record.counted_mm, tuple(trial_results[name] for name in metrics), excess)
 
 
-def _told(output: str, config: TuneConfig, space: Space, data: str) -> list[Earlier]:
+def _recorded(output: str, config: TuneConfig, space: Space, data: str) -> list[Earlier]:
     with json_documents.damage(f"warm_start={output}"):
         return list(_trials(output, config, space, data))
 
@@ -102,13 +106,15 @@ def _logged(address: str, config: TuneConfig, space: Space, data: str) -> Iterat
     # A search that goes on has its own trials already.
     own_run = json_documents.read(uri, run_id=str)["run_id"] if storage.exists(uri) else None
     trainings = find_trainings(address, data, config.error_metric, own_run)
-    found = [(values, training) for training in trainings if (values := _logged_values(training.params, config, space))]
-    if not found:
+    comparable = [
+        (values, training) for training in trainings if (values := _logged_values(training.params, config, space))
+    ]
+    if not comparable:
         raise UserError(
             f"warm_start={address}: none of {len(trainings)} finished trainings over these tracks has the settings of "
             "this search; give another place, or leave warm_start out"
         )
-    for values, training in found:
+    for values, training in comparable:
         warmup = 0 if config.unlabeled is None else int(training.params["objective.warmup_epochs"])
         counted_mm = {epoch: score_mm for epoch, score_mm in training.scores.items() if epoch > warmup}
         if counted_mm:
