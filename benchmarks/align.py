@@ -111,8 +111,12 @@ def _errors(pairs: Sequence[tuple[Person, ...]], features: Callable[[Person], np
         paths = monotone(costs)
         for name, matches in (("nearest", [near]), ("monotone", paths)):
             errors[name] += [1000 / RATE * value for match in matches for value in np.abs(match.frames - truth)]
-    found = {f"{name}_{what}_ms": round(float(of(values))) for name, values in errors.items() for what, of in _SUMS}
-    return found | {"kendalls_tau": round(float(np.nanmean(taus)), 3)}
+    sums = {
+        f"{name}_{statistic}_ms": round(float(summed(values)))
+        for name, values in errors.items()
+        for statistic, summed in _SUMS
+    }
+    return sums | {"kendalls_tau": round(float(np.nanmean(taus)), 3)}
 
 
 _SUMS: tuple[tuple[str, Callable[[list[float]], float]], ...] = (
@@ -169,9 +173,9 @@ def studio(folder: Path) -> dict[str, object]:
     """Events carried over between people who do the same."""
     home = folder / "studio"
     if not (home / "lifted").exists():
-        made = ["people=10", "actions=[squat,wave]", "seconds=9", "views=2", "width=64", "height=64", "seed=5"]
-        run("synthesize", f"output={home}/films", *made)
-        write_tracks(str(home / "labels" / "tracks"), map(_seen, load_truth(str(home / "films"))), {})
+        options = ["people=10", "actions=[squat,wave]", "seconds=9", "views=2", "width=64", "height=64", "seed=5"]
+        run("synthesize", f"output={home}/films", *options)
+        write_tracks(str(home / "labels" / "tracks"), map(_detected, load_truth(str(home / "films"))), {})
         run("lift", f"tracks={home}/labels/tracks", f"output={home}/lifted")
     truths = {truth.video.rpartition("/")[2]: truth for truth in load_truth(str(home / "films"))}
     people = {
@@ -188,7 +192,7 @@ def studio(folder: Path) -> dict[str, object]:
     return result
 
 
-def _seen(truth: Truth) -> KeypointTrack:
+def _detected(truth: Truth) -> KeypointTrack:
     """What a detector finds of a person in a picture of 1000 px, with errors of 5 px along each axis."""
     size = 1000 / truth.view.width
     shot = Shot("studio", truth.subject, truth.action, truth.view.name, 1000, 1000, truth.fps, None)

@@ -49,8 +49,8 @@ def main() -> None:
     torch.manual_seed(0)
     frames = torch.randint(0, 256, (FRAMES, 1080, 1920, 3), dtype=torch.uint8).to(device)
     corners = torch.rand(PEOPLE, 2) * torch.tensor([1500.0, 600])
-    found = crop_boxes(torch.cat([corners, corners + torch.tensor([200.0, 420])], 1).to(device), WH)
-    matrices = crop_matrices(found.centres, found.sizes, None, WH)
+    boxes = crop_boxes(torch.cat([corners, corners + torch.tensor([200.0, 420])], 1).to(device), WH)
+    matrices = crop_matrices(boxes.centres, boxes.sizes, None, WH)
     index = torch.arange(PEOPLE, device=device) % FRAMES
     ways = {
         "cut": lambda: cut(frames, index, matrices, WH),

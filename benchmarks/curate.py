@@ -36,7 +36,7 @@ UNLABELED, TEST = ("S02", "S05", "S35", "S135"), "[S01,S07,S61,S38]"
 RNG = np.random.default_rng(0)
 
 
-def seen(track: KeypointTrack, px: float) -> KeypointTrack:
+def redetected(track: KeypointTrack, px: float) -> KeypointTrack:
     """The track with new errors of a detector."""
     keypoints, scores = detect_like(RNG, track.keypoints.astype(np.float64), px, track.width)
     return replace(track, keypoints=keypoints.astype(np.float32), scores=scores.astype(np.float32))
@@ -44,7 +44,7 @@ def seen(track: KeypointTrack, px: float) -> KeypointTrack:
 
 def still(track: KeypointTrack) -> KeypointTrack:
     """A photograph."""
-    return seen(replace(track, keypoints=track.keypoints[:1].repeat(len(track), 0)), 3)
+    return redetected(replace(track, keypoints=track.keypoints[:1].repeat(len(track), 0)), 3)
 
 
 def swapped(track: KeypointTrack) -> KeypointTrack:
@@ -104,11 +104,11 @@ JUNK: dict[str, Callable[[KeypointTrack], KeypointTrack]] = {
     **{"white": white, "shuffled": shuffled},
 }
 COPIES: dict[str, Callable[[KeypointTrack], KeypointTrack]] = {
-    "encoded again": lambda track: seen(track, 3),
-    "mirrored": lambda track: seen(mirrored(track), 3),
-    "retimed": lambda track: seen(retimed(track), 3),
-    "cropped": lambda track: cropped(seen(track, 3)),
-    "cut shorter": lambda track: seen(cut(track, len(track) // 4, 3 * len(track) // 4), 3),
+    "encoded again": lambda track: redetected(track, 3),
+    "mirrored": lambda track: redetected(mirrored(track), 3),
+    "retimed": lambda track: redetected(retimed(track), 3),
+    "cropped": lambda track: cropped(redetected(track, 3)),
+    "cut shorter": lambda track: redetected(cut(track, len(track) // 4, 3 * len(track) // 4), 3),
 }
 
 
@@ -131,36 +131,36 @@ def junk(tracks: str) -> dict[str, object]:
     def reason(track: KeypointTrack) -> str | None:
         return fault(asdict(measure(ready(track))), QualityConfig())
 
-    some = list(clips(tracks, 5.0, every=6))[:250]
-    found: dict[str, object] = {"clips": len(some)}
-    found["clean"] = round(float(np.mean([reason(track) is not None for track in some])), 3)
+    sample = list(clips(tracks, 5.0, every=6))[:250]
+    rejected_shares: dict[str, object] = {"clips": len(sample)}
+    rejected_shares["clean"] = round(float(np.mean([reason(track) is not None for track in sample])), 3)
     for kind, spoil in JUNK.items():
-        found[kind] = round(float(np.mean([reason(spoil(track)) is not None for track in some])), 3)
-    return found
+        rejected_shares[kind] = round(float(np.mean([reason(spoil(track)) is not None for track in sample])), 3)
+    return rejected_shares
 
 
 def copies(tracks: str) -> dict[str, object]:
     """Shares of the copies of each kind that are found with their originals."""
     good = [track for track in clips(tracks, 10.0) if fault(asdict(measure(ready(track))), QualityConfig()) is None]
     kinds, originals = list(COPIES), RNG.permutation(len(good))[:300]
-    made = [COPIES[kinds[number % len(kinds)]](good[one]) for number, one in enumerate(originals)]
+    made = [COPIES[kinds[number % len(kinds)]](good[original]) for number, original in enumerate(originals)]
     every = [*good, *made]
     rows = [pose_rows(ready(track)) for track in every]
     lengths = [len(track) / track.fps for track in every]
     began = time.process_time()
     order = sorted(range(len(every)), key=lambda number: -lengths[number])
-    found = find_copies(PoseRows.of([p for p, _ in rows], [s for _, s in rows]), order, DuplicatesConfig())
+    copies_found = find_copies(PoseRows.of([p for p, _ in rows], [s for _, s in rows]), order, DuplicatesConfig())
     result: dict[str, object] = {
         "clips": len(good),
         "copies": len(made),
         "cpu_s": round(time.process_time() - began, 1),
     }
-    pairs = {frozenset((number, copy.of)) for number, copy in found.items()}
+    pairs = {frozenset((number, copy.of)) for number, copy in copies_found.items()}
     for place, kind in enumerate(kinds):
-        mine = range(place, len(made), len(kinds))
-        hits = [frozenset((len(good) + number, int(originals[number]))) in pairs for number in mine]
+        of_kind = range(place, len(made), len(kinds))
+        hits = [frozenset((len(good) + number, int(originals[number]))) in pairs for number in of_kind]
         result[kind] = round(float(np.mean(hits)), 3)
-    true = {frozenset((len(good) + number, int(one))) for number, one in enumerate(originals)}
+    true = {frozenset((len(good) + number, int(original))) for number, original in enumerate(originals)}
     result["others taken for copies"] = round(len(pairs - true) / len(good), 4)
     return result
 
@@ -201,7 +201,7 @@ def gain(tracks: str, folder: Path) -> dict[str, object]:
     """Errors of trainings with different unlabeled tracks."""
     clean = [track for track in read_rows(survey(tracks), labels=False) if track.subject in UNLABELED]
     frames = sum(map(len, clean))
-    spoils = [still, swapped, lambda track: seen(track, 3), wandering]
+    spoils = [still, swapped, lambda track: redetected(track, 3), wandering]
     junk, size = [], 0
     while size < 0.3 / 0.7 * frames:
         track = spoils[len(junk) % len(spoils)](clean[RNG.integers(len(clean))])

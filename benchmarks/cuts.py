@@ -29,7 +29,7 @@ PANS = (0.02, 0.05, 0.08, 0.1, 0.12)
 
 def main() -> None:
     """Measure and print."""
-    print(json.dumps({"benchmark": "cuts", **cost(Path(sys.argv[1])), **found()}))
+    print(json.dumps({"benchmark": "cuts", **cost(Path(sys.argv[1])), **recall()}))
 
 
 def cost(video: Path) -> dict[str, float]:
@@ -54,7 +54,7 @@ def cost(video: Path) -> dict[str, float]:
     return {**ms, "share_percent": round(100 * share, 2)}
 
 
-def found() -> dict[str, float]:
+def recall() -> dict[str, float]:
     """Recall of joints, and how many of the films without one got any, by the speed of the pan."""
     joins = {
         "cut": lambda seed: (cut(shot(seed, 30), shot(seed + 5, 30)), 30, 30),

@@ -68,7 +68,7 @@ class Rule:
 def parts(device: str, gpus: int) -> list[Part]:
     """The parts, the most important ones first."""
     hrnet = ("detector_throughput.py", device, "detector=hrnet")
-    found = [
+    all_parts = [
         Part("training step", ("gpu_training_step.py", device), 90),
         Part("training job", ("gpu_training_job.py", device), 120),
         Part("label job", ("gpu_label_job.py", device), 120),
@@ -78,8 +78,8 @@ def parts(device: str, gpus: int) -> list[Part]:
         Part("decoding", ("decode.py",), 60),
     ]
     if gpus > 1:
-        found.append(Part("training on all GPUs", ("gpu_training_job.py", device, f"workers={gpus}"), 100))
-    return found
+        all_parts.append(Part("training on all GPUs", ("gpu_training_job.py", device, f"workers={gpus}"), 100))
+    return all_parts
 
 
 RULES = (

@@ -114,18 +114,18 @@ def step_s(training: LifterTraining, device: torch.device) -> float:
 
 def by_batch_size(folder: Path, case: Case, device: torch.device) -> dict[str, dict[str, float] | str]:
     """Frames/s and memory of labeled steps."""
-    found: dict[str, dict[str, float] | str] = {}
+    results: dict[str, dict[str, float] | str] = {}
     for batch in BATCHES:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         try:
             seconds = step_s(training_of(folder, case._replace(batch=batch), device, joint=False), device)
         except torch.OutOfMemoryError:
-            found[str(batch)] = "out of memory"
+            results[str(batch)] = "out of memory"
             break
         peak_gb = torch.cuda.max_memory_allocated() / 1e9
-        found[str(batch)] = {"frames_per_s": round(batch / seconds), "peak_gb": round(peak_gb, 2)}
-    return found
+        results[str(batch)] = {"frames_per_s": round(batch / seconds), "peak_gb": round(peak_gb, 2)}
+    return results
 
 
 def main() -> None:

@@ -34,9 +34,9 @@ def main(studio: Path, lifted: str) -> None:
         truth = pq.read_table(studio / "truth" / f"{film}.parquet", columns=["action", "orientation", "translation"])
         true = truth.to_pylist()[0]
         up, height = quaternion_to_matrix(tuple(true["orientation"]))[2], true["translation"][2]
-        found = levelling_of(tracks)
-        tilt, untouched = (np.degrees(np.arccos(np.clip(up @ each, -1, 1))) for each in (found.turn.T @ UP, UP))
-        rows[true["action"]].append((untouched, tilt, abs(found.ground_m - height), found.ground_confidence))
+        levelling = levelling_of(tracks)
+        tilt, untouched = (np.degrees(np.arccos(np.clip(up @ axis, -1, 1))) for axis in (levelling.turn.T @ UP, UP))
+        rows[true["action"]].append((untouched, tilt, abs(levelling.ground_m - height), levelling.ground_confidence))
     print(f"{'action':<10}{'films':>6}{'camera tilt, °':>16}{'error, °':>10}{'height error, m':>17}{'confidence':>12}")
     for action, values in [*rows.items(), ("all", [row for part in rows.values() for row in part])]:
         untouched, tilt, height, confidence = np.mean(values, axis=0)

@@ -68,14 +68,14 @@ def main(studio: Path, labels: Path) -> None:
         print(f"{name:<18}{2 * right / (true + given):>8.3f}{switches:>10.0f}{tracks:>8.0f}{people:>8.0f}")
 
 
-def people_of(found: Sequence[dict], joints: int) -> People:
+def people_of(persons: Sequence[dict], joints: int) -> People:
     """The people of one frame of the detections."""
     return People(
-        boxes=np.array([person["box"] for person in found], np.float32).reshape(len(found), 4),
-        scores=np.array([person["score"] for person in found], np.float32),
-        keypoints=np.array([person["keypoints"] for person in found], np.float32).reshape(len(found), joints, 2),
-        keypoint_scores=np.array([person["keypoint_scores"] for person in found], np.float32).reshape(
-            len(found), joints
+        boxes=np.array([person["box"] for person in persons], np.float32).reshape(len(persons), 4),
+        scores=np.array([person["score"] for person in persons], np.float32),
+        keypoints=np.array([person["keypoints"] for person in persons], np.float32).reshape(len(persons), joints, 2),
+        keypoint_scores=np.array([person["keypoint_scores"] for person in persons], np.float32).reshape(
+            len(persons), joints
         ),
     )
 
@@ -94,16 +94,16 @@ def ours(frames: Sequence[Frame], joints: JointLayout) -> Identities:
 
 def byte_track(frames: Sequence[Frame], tracker: "supervision.ByteTrack") -> Identities:
     """What supervision makes of the same detections."""
-    given = []
+    identities = []
     for frame in frames:
         people = frame.people
-        found = supervision.Detections(
+        detections = supervision.Detections(
             xyxy=people.boxes.astype(np.float64), confidence=people.scores, class_id=np.zeros(len(people.scores), int)
         )
-        tracked = tracker.update_with_detections(found)
+        tracked = tracker.update_with_detections(detections)
         if len(tracked):
-            given.append((frame.index, tracked.xyxy, tracked.tracker_id))
-    return given
+            identities.append((frame.index, tracked.xyxy, tracked.tracker_id))
+    return identities
 
 
 def truth_of(studio: Path, film: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:

@@ -107,28 +107,28 @@ def survey(folder: str, finish: bool) -> None:
 
     cpu_s = time.process_time()
     job = run.prepare(config)
-    found = {"manifest_s": lap()}
+    figures = {"manifest_s": lap()}
     work = run.survey(job)
-    found |= {"survey_s": lap(), "todo_videos": len(work.videos), "unlinked_files": len(work.unlinked)}
-    found |= {"blocks": sum(1 for _ in to_blocks(work.videos, work.ledger)), "to_blocks_s": lap()}
-    found["seconds"] = times_s[-1] - times_s[0]
+    figures |= {"survey_s": lap(), "todo_videos": len(work.videos), "unlinked_files": len(work.unlinked)}
+    figures |= {"blocks": sum(1 for _ in to_blocks(work.videos, work.ledger)), "to_blocks_s": lap()}
+    figures["seconds"] = times_s[-1] - times_s[0]
     if finish:
         report.write_report(job, work.ledger, report.Tally(), report.Clock(0, 0, 0), 0.0)
-        found["report_s"] = lap()
-    found |= {
+        figures["report_s"] = lap()
+    figures |= {
         "cpu_s": time.process_time() - cpu_s,
         "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
-    print(json.dumps(found))
+    print(json.dumps(figures))
 
 
 def look(folder: str) -> None:
     """What `status` does; print what it took."""
     started, cpu_s = time.perf_counter(), time.process_time()
-    found = status(f"{folder}/out")
+    progress = status(f"{folder}/out")
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_s
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(json.dumps({"clips": found["clips"], "seconds": seconds, "cpu_s": cpu_s, "peak_gib": peak_gib}))
+    print(json.dumps({"clips": progress["clips"], "seconds": seconds, "cpu_s": cpu_s, "peak_gib": peak_gib}))
 
 
 def in_a_process(step: str, folder: str) -> dict[str, float]:

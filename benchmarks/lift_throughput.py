@@ -113,17 +113,17 @@ def main() -> None:
             file, tracks = f"{folder}/lifter.pt", f"{folder}/tracks"
             make_lifter(file, options)
             write_tracks(tracks, map(make_track, range(frames // TRACK_FRAMES)), {})
-            told: dict[str, float] = {"frames": frames}
+            figures: dict[str, float] = {"frames": frames}
             for count in sorted({1, cpus}):
                 run = job(count, file, tracks, f"{folder}/poses_{count}")
                 model = bare_models(count, file, tracks) / count
-                told |= {
+                figures |= {
                     f"job_{count}_frames_per_s_core": round(run["frames_per_s"] / count),
                     f"model_{count}_frames_per_s_core": round(model),
                     f"ratio_{count}": round(run["frames_per_s"] / count / model, 3),
                     f"startup_{count}_s": round(run["startup_s"], 1),
                 }
-        result[name] = told
+        result[name] = figures
     print(json.dumps(result))
 
 

@@ -98,8 +98,8 @@ def training_step(model: nn.Module, case: Case, device: str) -> Step:
 
     def step() -> None:
         with precision(device):
-            found = model(inputs)
-            poses = found[0] + found[1] if isinstance(found, tuple) else found
+            output = model(inputs)
+            poses = output[0] + output[1] if isinstance(output, tuple) else output
         (poses.float() - targets).norm(dim=-1).mean().backward()
         optimizer.step()
         optimizer.zero_grad()

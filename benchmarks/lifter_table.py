@@ -76,8 +76,8 @@ def fastest(work: Callable[[], int]) -> float:
 def size_of(model: LiftingModel, config: TrainConfig) -> int:
     """Bytes of the lifter's file."""
     layouts = {"input_layout": H36M.name, "output_layout": H36M.name}
-    told = {"lifter": config.lifter.name, "config": config.lifter.options, "window": model.pose.window}
-    card = LifterCard.model_validate({**layouts, **told, "trajectory": False, "fps": 60.0})
+    architecture = {"lifter": config.lifter.name, "config": config.lifter.options, "window": model.pose.window}
+    card = LifterCard.model_validate({**layouts, **architecture, "trajectory": False, "fps": 60.0})
     with tempfile.TemporaryDirectory() as folder:
         save_lifter(f"{folder}/lifter.pt", model, card)
         return Path(folder, "lifter.pt").stat().st_size

@@ -85,7 +85,7 @@ def link(folder: str) -> None:
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_s
     files = storage.list_folder(f"{folder}/tracks")
     assert count_rows(files) == tracks
-    found = {
+    figures = {
         "tracks": tracks,
         "people_in_frames": int(ledger.videos["detections"].to_numpy().sum()),
         "frames": int(ledger.videos["frames"].to_numpy().sum()),
@@ -100,7 +100,7 @@ def link(folder: str) -> None:
         "imports_gib": before_gib,
         "most_weight": MAX_WEIGHT,
     }
-    print(json.dumps({name: round(value, 2) for name, value in found.items()}))
+    print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
 
 
 def _peak_gib() -> float:

@@ -61,9 +61,9 @@ def landmarks(frames: list[np.ndarray], crop: tuple[slice, slice]) -> np.ndarray
     result = np.full((len(frames), 33, 3), np.nan)
     with mediapipe.solutions.pose.Pose(model_complexity=1, smooth_landmarks=True) as pose:
         for number, frame in enumerate(frames):
-            found = pose.process(np.ascontiguousarray(frame[crop])).pose_world_landmarks
-            if found is not None:
-                result[number] = [(mark.x, mark.y, mark.z) for mark in found.landmark]
+            world_landmarks = pose.process(np.ascontiguousarray(frame[crop])).pose_world_landmarks
+            if world_landmarks is not None:
+                result[number] = [(mark.x, mark.y, mark.z) for mark in world_landmarks.landmark]
     return result
 
 

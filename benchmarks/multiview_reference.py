@@ -52,9 +52,9 @@ def detect(video: Path) -> tuple[list[np.ndarray], np.ndarray]:
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
             pixels = frame.to_ndarray(format="rgb24")[None]
-            [found] = movenet(pixels)
-            [again] = blazepose.estimate(pixels, [found.boxes])
-            frames.append(np.stack([keypoints_of(found), keypoints_of(again)], 1))
+            [people] = movenet(pixels)
+            [second_look] = blazepose.estimate(pixels, [people.boxes])
+            frames.append(np.stack([keypoints_of(people), keypoints_of(second_look)], 1))
             times.append(float(frame.time or 0.0))
     return frames, np.array(times)
 
@@ -120,7 +120,10 @@ def distances(views: list[Camera], keypoints: np.ndarray, point: np.ndarray, row
 def match(views: list[Camera], people: list[np.ndarray], taken: list[set[int]]) -> np.ndarray | None:
     """The pose of the next person of a frame that is seen in at least three views; marks its detections as taken."""
     best: tuple[float, tuple[int, ...], np.ndarray] | None = None
-    choices = [[i for i in range(len(found)) if i not in of] + [-1] for found, of in zip(people, taken, strict=True)]
+    choices = [
+        [i for i in range(len(view_people)) if i not in taken_people] + [-1]
+        for view_people, taken_people in zip(people, taken, strict=True)
+    ]
     for combination in itertools.product(*choices):
         chosen = [view for view, person in enumerate(combination) if person >= 0]
         if len(chosen) < 3:
@@ -158,15 +161,15 @@ def follow(views: list[Camera], people: list[np.ndarray], last: np.ndarray) -> t
     """The pose of a person in a frame, by the detections that are nearest to the pose of the frame before."""
     rows: list[Camera] = []
     keypoints = []
-    for view, found in zip(views, people, strict=True):
+    for view, view_people in zip(views, people, strict=True):
         expected = view.project(last)
         for detector in range(2):
-            if not len(found):
+            if not len(view_people):
                 continue
-            miss = np.nanmedian(np.linalg.norm(found[:, detector] - expected, axis=-1), axis=-1)
+            miss = np.nanmedian(np.linalg.norm(view_people[:, detector] - expected, axis=-1), axis=-1)
             if np.nanmin(miss, initial=np.inf) < FOLLOW_PX:
                 rows.append(view)
-                keypoints.append(found[int(np.nanargmin(miss)), detector])
+                keypoints.append(view_people[int(np.nanargmin(miss)), detector])
     if len({row.name for row in rows}) < 2:
         return np.full_like(last, np.nan), np.full(len(last), np.nan)
     return triangulate(rows, np.stack(keypoints))
@@ -176,8 +179,8 @@ def main(folder: Path, output: Path) -> None:
     """Make the reference and print how well its rays agree."""
     views = read_cameras(str(folder / "calibration.qca.txt"))
     detected = [detect(folder / f"{view.name}.mp4") for view in views]
-    frames = min(len(found) for found, _ in detected)
-    by_frame = [[found[frame] for found, _ in detected] for frame in range(frames)]
+    frames = min(len(view_people) for view_people, _ in detected)
+    by_frame = [[view_people[frame] for view_people, _ in detected] for frame in range(frames)]
     start = max(range(0, frames, 5), key=lambda frame: sum(map(len, by_frame[frame])))
     taken: list[set[int]] = [set() for _ in views]
     people = []

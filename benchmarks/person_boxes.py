@@ -59,10 +59,10 @@ def clips(people: Sequence[np.ndarray], view: View) -> Iterator[Clip]:
         image, depth = view.project(person[:frames]), view.to_camera(person[:frames])[..., 2]
         flesh = FLESH * np.ptp(image[..., 1], 1)[:, None]
         whole = np.concatenate([image.min(1) - flesh, image.max(1) + flesh], 1)
-        seen = whole.clip(0, np.tile(SIZE, 2))
-        share = (seen[:, 2:] - seen[:, :2]).prod(1) / (whole[:, 2:] - whole[:, :2]).prod(1)
-        seen[(share < IN_VIEW) | (depth.min(1) < 1)] = np.nan
-        boxes.append(np.column_stack([seen, depth.mean(1)]))
+        visible = whole.clip(0, np.tile(SIZE, 2))
+        share = (visible[:, 2:] - visible[:, :2]).prod(1) / (whole[:, 2:] - whole[:, :2]).prod(1)
+        visible[(share < IN_VIEW) | (depth.min(1) < 1)] = np.nan
+        boxes.append(np.column_stack([visible, depth.mean(1)]))
     rows = np.stack(boxes, 1)
     rows = [frame[np.argsort(frame[:, 4])] for frame in rows]
     rows = [frame[np.isfinite(frame[:, 0]), :4] for frame in rows]
@@ -114,16 +114,16 @@ def measure(scenes: Sequence[Clip], every: int, fill: Fill) -> dict[str, float]:
     overlaps, boxes, seconds = list[float](), 0, 0.0
     for clip in scenes:
         # Drawn for all frames: whatever is looked at, it is found alike.
-        found = [find(truth, rng, config) for truth in clip]
-        chosen = {frame: found[frame] for frame in looked_at(len(clip), every)}
+        detections = [find(truth, rng, config) for truth in clip]
+        chosen = {frame: detections[frame] for frame in looked_at(len(clip), every)}
         started = time.process_time()
         filled = fill(chosen, np.arange(len(clip)) / FPS, config.max_people)
         seconds += time.process_time() - started
-        for truth, given in zip(clip, filled, strict=True):
-            alike = iou(truth, given.corners)
-            pairs = match(alike, 1e-9)
-            overlaps += [float(alike[pair]) for pair in pairs] + [0.0] * (len(truth) - len(pairs))
-            boxes += len(given)
+        for truth, frame_boxes in zip(clip, filled, strict=True):
+            overlap = iou(truth, frame_boxes.corners)
+            pairs = match(overlap, 1e-9)
+            overlaps += [float(overlap[pair]) for pair in pairs] + [0.0] * (len(truth) - len(pairs))
+            boxes += len(frame_boxes)
     right = int((np.array(overlaps) >= 0.5).sum())
     frames = sum(map(len, scenes))
     return {
@@ -151,8 +151,8 @@ def main() -> None:
     """Measure and print."""
     scenes = all_scenes(sys.argv[1] if len(sys.argv) > 1 else None)
 
-    def fill(found: dict[int, Boxes], timestamps_s: np.ndarray, most: int) -> list[Boxes]:
-        return fill_in(found, timestamps_s, SIZE, most)
+    def fill(detections: dict[int, Boxes], timestamps_s: np.ndarray, most: int) -> list[Boxes]:
+        return fill_in(detections, timestamps_s, SIZE, most)
 
     scores = {name: {every: measure(clips, every, fill) for every in EVERY} for name, clips in scenes.items()}
     print(json.dumps({"benchmark": "person_boxes", **scores}))

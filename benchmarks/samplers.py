@@ -122,18 +122,18 @@ def best_so_far(name: str, folder: Path, sampler: str, seed: int) -> np.ndarray:
     error_at = RegularGridInterpolator(axes, table)
     unlabeled = ["unlabeled=tracks"] if name.startswith("semi") else []
     space = [grid.dimension for grid in grids]
-    more = [f"sampler={sampler}", f"seed={seed}", f"trials={TRIALS}", "scheduler=none"]
+    search_options = [f"sampler={sampler}", f"seed={seed}", f"trials={TRIALS}", "scheduler=none"]
     # A field that is searched has no value of its own.
     fixed = [field for field in fields if field.partition("=")[0] not in {grid.path for grid in grids}]
-    config = read_config(TuneConfig, ["labeled=tracks", "output=none", *unlabeled, *fixed, *space, *more])
-    proposing, found = Sampler(config, search_space(config, plugin_config)), []
+    config = read_config(TuneConfig, ["labeled=tracks", "output=none", *unlabeled, *fixed, *space, *search_options])
+    proposing, errors_mm = Sampler(config, search_space(config, plugin_config)), []
     # Trial 1 has the config's own values in every search, which would hide what samplers do: it is not counted.
     for number in range(2, TRIALS + 2):
         values = proposing.propose(number)
         (error,) = error_at([[grid.place(values[grid.path]) for grid in grids]])
         proposing.tell(number, values, Ending("finished", {1: float(error)}))
-        found.append(float(error))
-    return (np.median(table) - np.minimum.accumulate(found)) / (np.median(table) - table.min())
+        errors_mm.append(float(error))
+    return (np.median(table) - np.minimum.accumulate(errors_mm)) / (np.median(table) - table.min())
 
 
 def report(folder: Path) -> None:

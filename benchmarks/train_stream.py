@@ -67,8 +67,8 @@ def make_labeled(folder: Path) -> None:
     random = np.random.default_rng(1)
     rows = [_track(random, number) for number in range(32)]
     for row in rows:
-        seen = np.reshape(np.asarray(row["keypoints"]), (TRACK_FRAMES, 17, 2))
-        positions = np.concatenate([(seen - 320) / 500, np.full((TRACK_FRAMES, 17, 1), 5.0)], -1)
+        keypoints = np.reshape(np.asarray(row["keypoints"]), (TRACK_FRAMES, 17, 2))
+        positions = np.concatenate([(keypoints - 320) / 500, np.full((TRACK_FRAMES, 17, 1), 5.0)], -1)
         row |= {"positions": positions.astype(np.float32).ravel(), "positions_layout": "coco17"}
     table = pa.Table.from_pylist(rows, schema=TRACKS)
     metadata = {FORMAT_KEY: FORMAT.encode(), VERSION_KEY: b"benchmark"}
@@ -138,14 +138,14 @@ def train(folder: Path, frames: int, pool_frames: int, epochs: int) -> dict[str,
 
 
 def _workers_mb(job: psutil.Process) -> list[float]:
-    found = []
+    sizes_mb = []
     for process in job.children(recursive=True):
         try:
             if "RayTrainWorker" in " ".join(process.cmdline()):
-                found.append(process.memory_info().rss / 1e6)
+                sizes_mb.append(process.memory_info().rss / 1e6)
         except psutil.Error:
             continue
-    return found
+    return sizes_mb
 
 
 def main() -> None:
@@ -156,34 +156,36 @@ def main() -> None:
     parser.add_argument("--pools", type=int, default=5, help="how many to draw from, after which the rest is alike")
     parser.add_argument("--chunk", type=int, default=1, help="frames predicted a sample")
     parser.add_argument("--train", type=int, metavar="EPOCHS", help="run the train job for so many epochs instead")
-    told = parser.parse_args()
-    if told.train:
+    arguments = parser.parse_args()
+    if arguments.train:
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(train(Path(folder), int(told.frames), int(told.pool_frames), told.train)))
+            print(json.dumps(train(Path(folder), int(arguments.frames), int(arguments.pool_frames), arguments.train)))
         return
     memory = Memory()
     with tempfile.TemporaryDirectory() as folder:
-        files = make_corpus(Path(folder), int(told.frames))
+        files = make_corpus(Path(folder), int(arguments.frames))
         began = time.perf_counter()
         tracks = keypoint_reader.survey(folder)
         surveyed, survey_mb = time.perf_counter(), memory.peak_mb
         lengths = resampled_lengths(tracks, FPS)
         measured, lengths_mb = time.perf_counter(), memory.peak_mb
-        options = StreamOptions(WindowShape(FrameWindow.sliding(27), told.chunk), BATCH // told.chunk, 0, "none")
-        stream = unlabeled_stream(tracks, lengths, load, int(told.pool_frames), options)
+        options = StreamOptions(
+            WindowShape(FrameWindow.sliding(27), arguments.chunk), BATCH // arguments.chunk, 0, "none"
+        )
+        stream = unlabeled_stream(tracks, lengths, load, int(arguments.pool_frames), options)
         planned, frames_each_s, slowest_s, number = time.perf_counter(), [], 0.0, 0
-        for _ in range(told.pools):
+        for _ in range(arguments.pools):
             pool_began, drawn = time.perf_counter(), 0
-            while drawn < told.pool_frames:
-                asked = time.perf_counter()
+            while drawn < arguments.pool_frames:
+                batch_began = time.perf_counter()
                 stream.batch(number)
-                slowest_s = max(slowest_s, time.perf_counter() - asked)
+                slowest_s = max(slowest_s, time.perf_counter() - batch_began)
                 number, drawn = number + 1, drawn + BATCH
             frames_each_s.append(round(drawn / (time.perf_counter() - pool_began)))
     result = {
         "benchmark": "train_stream",
         **{"cpus": os.cpu_count(), "frames": sum(lengths), "tracks": len(tracks), "files": files},
-        "pool_frames": int(told.pool_frames),
+        "pool_frames": int(arguments.pool_frames),
         **{"survey_s": round(surveyed - began, 1), "survey_mb": round(survey_mb)},
         **{"lengths_s": round(measured - surveyed, 1), "lengths_mb": round(lengths_mb)},
         "plan_s": round(planned - measured, 1),

@@ -37,14 +37,14 @@ def main(studio: str, tracks: str, recipe: str | None = None) -> None:
     scenes: dict[str, dict[str, Truth]] = defaultdict(dict)
     for truth in load_truth(studio):
         scenes[truth.subject][truth.view.name] = truth
-    seen = defaultdict(list)
+    tracks_of_film = defaultdict(list)
     for track in read_tracks(tracks):
-        seen[track.video.rpartition("/")[2]].append(track)
+        tracks_of_film[track.video.rpartition("/")[2]].append(track)
     columns = f"{'truth, mm':>11}{'mapped, mm':>12}{'no offsets, mm':>16}{'residual, px':>14}{'whole, %':>10}"
     print(f"{'scene':<16}{'cameras':>8}{columns}")
     for name, truths in scenes.items():
         views = [
-            View(camera_of(truth.view), seen[truth.video.rpartition("/")[2]])
+            View(camera_of(truth.view), tracks_of_film[truth.video.rpartition("/")[2]])
             for truth in (truths[camera] for camera in sorted(truths))
         ]
         for number in range(2, len(views) + 1):
@@ -71,14 +71,16 @@ def score(views: list[View], truth: Truth, to_body: np.ndarray) -> list[float]:
     camera = camera_of(truth.view)
     world = (truth.positions.astype(np.float64) - camera.translation) @ camera.rotation
     world = world[np.rint(scene.times_s * truth.fps).astype(int)][:, list(joint_indices(H36M, LIMBS))]
-    found = scene.people[0].positions
-    offsets = np.einsum("fij,fkj->fki", trunk_axes(world), found - world)
+    reconstructed = scene.people[0].positions
+    offsets = np.einsum("fij,fkj->fki", trunk_axes(world), reconstructed - world)
     moving = offsets - np.nanmedian(offsets, axis=0)
-    errors = offsets, to_body @ found - world, moving
-    seen, mapped, moved = (1000 * float(np.nanmean(np.linalg.norm(of, axis=-1))) for of in errors)
-    whole = np.isfinite(found).all((1, 2)).mean()
+    errors = offsets, to_body @ reconstructed - world, moving
+    straight_mm, mapped_mm, moved_mm = (
+        1000 * float(np.nanmean(np.linalg.norm(difference, axis=-1))) for difference in errors
+    )
+    whole = np.isfinite(reconstructed).all((1, 2)).mean()
     residual = float(np.nanmedian(scene.people[0].raw.residuals_px))
-    return [seen, mapped, moved, residual, 100 * float(whole)]
+    return [straight_mm, mapped_mm, moved_mm, residual, 100 * float(whole)]
 
 
 def trunk_axes(world: np.ndarray) -> np.ndarray:
