@@ -72,9 +72,9 @@ def main(store: str) -> None:
 
 def _runs(experiment: str, job: str) -> list[str]:
     """The finished runs of a job, the newest first."""
-    wanted = f"tags.`raylift.job` = '{job}' and attributes.status = 'FINISHED'"
-    found = mlflow.MlflowClient().search_runs([experiment], wanted, order_by=["attributes.start_time DESC"])
-    return [run.info.run_id for run in found if job != "train" or "raylift.trial" not in run.data.tags]
+    condition = f"tags.`raylift.job` = '{job}' and attributes.status = 'FINISHED'"
+    runs = mlflow.MlflowClient().search_runs([experiment], condition, order_by=["attributes.start_time DESC"])
+    return [run.info.run_id for run in runs if job != "train" or "raylift.trial" not in run.data.tags]
 
 
 def _shoot(page: Page, address: str, name: str) -> None:
@@ -98,9 +98,9 @@ def _shoot(page: Page, address: str, name: str) -> None:
 @contextmanager
 def _server(store: str) -> Iterator[str]:
     """MLflow's server; its address."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    with socket.socket() as free_socket:
+        free_socket.bind(("127.0.0.1", 0))
+        port = free_socket.getsockname()[1]
     command = (sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--workers", "1")
     process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 120

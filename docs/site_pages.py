@@ -23,15 +23,15 @@ LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
 
 def rooms() -> dict[str, list[str]]:
     """The modules of each room by its name, such as "pipelines.pose"; jobs are commands and have no reference."""
-    found: dict[str, list[str]] = {}
-    found["raylift"] = ["raylift"]
+    modules: dict[str, list[str]] = {}
+    modules["raylift"] = ["raylift"]
     for top in ("schemas", "pipelines"):
         for file in sorted((ROOT / top).rglob("*.py")):
             parts = file.relative_to(ROOT).with_suffix("").parts
             if parts[-1] != "__init__":
                 room = parts[:2] if len(parts) > 2 else parts[:1]
-                found.setdefault(".".join(room), []).append(".".join(parts))
-    return found
+                modules.setdefault(".".join(room), []).append(".".join(parts))
+    return modules
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
