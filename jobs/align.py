@@ -65,10 +65,12 @@ def _shown(report: dict[str, Any]) -> int:
 def show(report: dict[str, Any]) -> None:
     """The summary, one screen."""
     console = Terminal()
-    one = report["reference"]
-    console.print(f"{'reference':<14}{one['track_id']}, from {one['start_s']:.2f} to {one['stop_s']:.2f} s")
+    reference = report["reference"]
+    console.print(
+        f"{'reference':<14}{reference['track_id']}, from {reference['start_s']:.2f} to {reference['stop_s']:.2f} s"
+    )
     for entry in report["recordings"][:_SHOWN]:
-        console.print(f"{entry['track_id']:<14.12} {entry['error'] or _found(entry)}")
+        console.print(f"{entry['track_id']:<14.12} {entry['error'] or _summary(entry)}")
     if len(report["recordings"]) > _SHOWN:
         console.print(f"… and {len(report['recordings']) - _SHOWN} more in report.json")
     for moment in report["moments"][:_SHOWN]:
@@ -78,11 +80,15 @@ def show(report: dict[str, Any]) -> None:
     console.print(f"output        {files_in(report['output'], run.PAIRS, run.REPORT)} and a page for each recording")
 
 
-def _found(entry: dict[str, Any]) -> str:
+def _summary(entry: dict[str, Any]) -> str:
     """What was found in a recording: how often, when, and where it deviates most."""
     first, count = entry["repetitions"][0], len(entry["repetitions"])
     worst = max(
-        ((value, part, joint) for part, of in entry["deviations"].items() for joint, value in of.items()),
+        (
+            (value, part, joint)
+            for part, values_of_joints in entry["deviations"].items()
+            for joint, value in values_of_joints.items()
+        ),
     )
     times = f"{count} repetitions, the first" if count > 1 else "in step"
     joint = worst[2].replace("_", " ")

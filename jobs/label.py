@@ -81,5 +81,5 @@ def show(report: dict[str, Any], dropped: bool = False) -> None:
 def tell_gone(gone: Sequence[str], dropped: bool) -> None:
     """Say which videos are no longer where they were."""
     if gone:
-        told = "their labels are dropped" if dropped else "their labels stay; gone=drop removes them"
-        Terminal().print(f"{'gone':<13}{len(gone):,} labeled videos, such as {gone[0]}: {told}")
+        fate = "their labels are dropped" if dropped else "their labels stay; gone=drop removes them"
+        Terminal().print(f"{'gone':<13}{len(gone):,} labeled videos, such as {gone[0]}: {fate}")

@@ -36,30 +36,30 @@ LABELS = {
 
 def main(config: LineageConfig) -> int:
     """Print the lineage."""
-    found = trace(config.of, read_history())
+    lineage = trace(config.of, read_history())
     if config.draw is not None:
-        storage.write_bytes(config.draw, redact(draw(found)).encode())
+        storage.write_bytes(config.draw, redact(draw(lineage)).encode())
     if config.as_json:
-        print(redact(json.dumps(asdict(found), indent=2)))
+        print(redact(json.dumps(asdict(lineage), indent=2)))
     else:
-        show(found)
+        show(lineage)
         if config.draw is not None:
             Terminal().print(f"picture {config.draw}")
     return 0
 
 
-def show(found: Lineage) -> None:
+def show(lineage: Lineage) -> None:
     """Print it as two trees."""
     console = Terminal()
-    console.print(f"{found.kind} {found.of}")
-    for title, nodes in (("made from", found.made_from), ("made with it", found.made_with)):
+    console.print(f"{lineage.kind} {lineage.of}")
+    for title, nodes in (("made from", lineage.made_from), ("made with it", lineage.made_with)):
         if nodes:
             console.print(title)
             for line in lines(nodes):
                 console.print(line)
-    if not found.made_from and not found.made_with:
+    if not lineage.made_from and not lineage.made_with:
         console.print("nothing is known of what it was made from, or what was made with it")
-    for note in found.notes:
+    for note in lineage.notes:
         console.print(f"note  {note}")
 
 

@@ -50,11 +50,11 @@ def main(config: SubmitConfig) -> int:
             return follow(server, config.id)
         write(server.logs(config.id))
         return 0
-    found = server.stop(config.id) if config.action == "stop" else server.look_up(config.id)
-    show(console, found)
+    job = server.stop(config.id) if config.action == "stop" else server.look_up(config.id)
+    show(console, job)
     if config.action == "stop":
-        return int(not found.has_ended)
-    return found.exit_code or 0
+        return int(not job.has_ended)
+    return job.exit_code or 0
 
 
 def submit(config: SubmitConfig) -> int:
@@ -101,14 +101,14 @@ def follow(server: "JobServer | Kubectl", job_id: str) -> int:
     """Print a job's output until it ends; returns its exit code."""
     try:
         server.look_up(job_id)
-        found = server.follow(job_id, write)
+        job = server.follow(job_id, write)
     except KeyboardInterrupt:
         print(f"\nsubmit: not looking any more; {job_id} goes on", file=sys.stderr)
         tell_how_to_look(server, job_id)
         return 130
-    if found.exit_code:
-        print(f"submit: {job_id} {found.state}: {_plain(found.message)}", file=sys.stderr)
-    return found.exit_code or 0
+    if job.exit_code:
+        print(f"submit: {job_id} {job.state}: {_plain(job.message)}", file=sys.stderr)
+    return job.exit_code or 0
 
 
 def write(text: str) -> None:

@@ -43,8 +43,8 @@ def completions(line: str) -> list[str]:
     name, is_value, begun = last.partition("=")
     if is_value:
         return [f"{value} " for value in _values(fields.get(name)) if value.startswith(begun)]
-    found = [f"{path}=" for path in fields if path.startswith(last)]
-    return found + [f"{recipe} " for recipe in recipe_names() if last and recipe.startswith(last)]
+    matching_fields = [f"{path}=" for path in fields if path.startswith(last)]
+    return matching_fields + [f"{recipe} " for recipe in recipe_names() if last and recipe.startswith(last)]
 
 
 def _fields(model: type[JobConfig], given: Any) -> Iterator[tuple[str, FieldInfo]]:

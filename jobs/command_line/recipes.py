@@ -18,8 +18,8 @@ def recipe_path(name: str) -> Path:
 
 def recipe_job(name: str) -> str:
     """The job that a recipe is for, as the command in its header says."""
-    found = re.search(r"python -m jobs\.(\w+)", _header(name))
-    return found[1] if found else ""
+    match = re.search(r"python -m jobs\.(\w+)", _header(name))
+    return match[1] if match else ""
 
 
 def recipe_summary(name: str) -> str:
