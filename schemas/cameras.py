@@ -128,16 +128,22 @@ class Intrinsics(BaseModel):
             return None
         # Of a fisheye these are angles from the axis, of the other models their tangents.
         farthest = math.pi if fisheye else math.tan(math.radians(_FIELDS_OF_VIEW[1] / 2))
-        seen, place = 0.0, 0.0
+        distorted, undistorted = 0.0, 0.0
         for step in range(1, _STEPS + 1):
-            place = farthest * (step / _STEPS) ** 2
-            before, seen = seen, place * (1 + sum(k * place ** (2 * n) for n, k in enumerate(powers, start=1)))
-            if seen <= before:
-                at = min(self.fx, self.fy) * before
-                return f"the distortion folds the picture {at:.0f} px from its middle; check its model and coefficients"
-            if seen >= edge:
+            undistorted = farthest * (step / _STEPS) ** 2
+            before, distorted = (
+                distorted,
+                undistorted * (1 + sum(k * undistorted ** (2 * n) for n, k in enumerate(powers, start=1))),
+            )
+            if distorted <= before:
+                fold_px = min(self.fx, self.fy) * before
+                return (
+                    f"the distortion folds the picture {fold_px:.0f} px from its middle; check its model and "
+                    "coefficients"
+                )
+            if distorted >= edge:
                 break
-        tangential = 3 * place * max(abs(self.p1), abs(self.p2))
-        if seen > _MOST_ENLARGED * place or tangential > _MOST_TANGENTIAL:
+        tangential = 3 * undistorted * max(abs(self.p1), abs(self.p2))
+        if distorted > _MOST_ENLARGED * undistorted or tangential > _MOST_TANGENTIAL:
             return "the distortion moves the picture's edge farther than any lens; check its model and coefficients"
         return None

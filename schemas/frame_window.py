@@ -63,6 +63,6 @@ class FrameWindow:
         return not self.takes_clips and frames < self.inputs
 
 
-def frames_read(said: Mapping[str, Any]) -> int:
+def frames_read(document: Mapping[str, Any]) -> int:
     """The frames that a lifter reads, from a card or report as JSON; those of version 0.1.0 say `receptive_field`."""
-    return said["window"]["inputs"] if "window" in said else said["receptive_field"]
+    return document["window"]["inputs"] if "window" in document else document["receptive_field"]

@@ -37,11 +37,11 @@ def _one_for_each_value(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails
     for _, group in groupby(errors, lambda error: (_field(error), id(error["input"]))):
         same = list(group)
         # A rule of ours says more than that the value is of no other type either.
-        told = next((error for error in same if error["type"] == "value_error"), same[0])
-        if len(same) > 1 and told["type"] != "value_error":
+        most_telling = next((error for error in same if error["type"] == "value_error"), same[0])
+        if len(same) > 1 and most_telling["type"] != "value_error":
             rules = [error["msg"][0].lower() + error["msg"][1:] for error in same]
-            told["msg"] = ", or ".join(dict.fromkeys(rules))
-        yield told
+            most_telling["msg"] = ", or ".join(dict.fromkeys(rules))
+        yield most_telling
 
 
 def _field(error: ErrorDetails) -> str:

@@ -131,11 +131,11 @@ def _items(text: str) -> list[Any] | None:
         return None
     body, at, items = f"{text[1:-1]},", 0, list[Any]()
     while at < len(body):
-        found = _ITEM.match(body, at)
-        if found is None:
+        match = _ITEM.match(body, at)
+        if match is None:
             return None
-        in_json, in_yaml, bare = found.groups()
-        at = found.end()
+        in_json, in_yaml, bare = match.groups()
+        at = match.end()
         if in_json is not None:
             items.append(_unquoted(in_json))
         else:

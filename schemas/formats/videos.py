@@ -70,10 +70,12 @@ class VideoSource(BaseModel):
                 "turned since; give the calibration of upright pictures"
             )
         if reason := scaled.implausible(width, height):
-            told = f"calibrated at {given[0]:g}x{given[1]:g} px" if self.calibrated_wh else "no size of the calibration"
+            calibrated_size = (
+                f"calibrated at {given[0]:g}x{given[1]:g} px" if self.calibrated_wh else "no size of the calibration"
+            )
             raise WrongCamera(
-                f"camera: {reason}: the picture is {width}x{height} px, {told}; give the columns width and height with "
-                "the size that fx, fy, cx and cy are for (1 and 1 if they are normalised)"
+                f"camera: {reason}: the picture is {width}x{height} px, {calibrated_size}; give the columns width "
+                "and height with the size that fx, fy, cx and cy are for (1 and 1 if they are normalised)"
             )
         return scaled
 
