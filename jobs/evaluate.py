@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.columns import Columns
 
-from jobs.command_line.pages import keep_page
+from jobs.command_line.pages import keep_figures, keep_page
 from jobs.command_line.progress import stage_bars
 from jobs.command_line.terminal import Terminal
 from pipelines.evaluate import run
@@ -58,6 +58,7 @@ def main(config: EvaluateConfig) -> int:
             report = run.execute(job, watch)
         log(record, report, ModelFile.of(job.config.model, job.sha256, job.card), track_set)
         keep_page(partial(evaluation_page, report), job.output, "evaluation.html", record)
+        keep_figures(partial(figures, report), record)
     show(report, job.metrics_file)
     return 0
 
@@ -101,6 +102,15 @@ def log(record: runs.Run, report: Mapping[str, Any], model: ModelFile, track_set
     record.log_table(track_table(report["tracks"][:MOST_TRACKS]), "tracks.json")
     record.log_tags({"raylift.data": report["data"]["digest"], "raylift.model_sha256": model.sha256})
     record.log_json(report, "metrics.json")
+
+
+def figures(report: Mapping[str, Any]) -> dict[str, bytes]:
+    """PNG files: the error by joint and by action, of tracks with labels."""
+    from pipelines.report.job_figures import evaluation_figures  # it loads Matplotlib
+
+    joints = report["average"]["per_joint_mm"] if report["average"] else {}
+    actions = {label: mean["metrics"]["mpjpe_mm"] for label, mean in action_rows(report["tables"])}
+    return evaluation_figures({name.replace("_", " "): value for name, value in joints.items()}, actions)
 
 
 def track_table(tracks: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

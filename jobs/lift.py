@@ -26,7 +26,7 @@ from schemas.frame_window import frames_read
 # Most lines of a kind that the summary shows; the report has all of them.
 MAX_LINES = 8
 # Entries of the report that are no measurements.
-NO_METRICS = {"model", "labels", "flip", "trajectory"}
+NO_METRICS = {"model", "labels", "stature_m"}
 
 
 def main(config: LiftConfig) -> int:

@@ -32,6 +32,9 @@ from schemas.frame_window import frames_read
 if TYPE_CHECKING:
     from pipelines.train.plan import TrainingPlan  # it loads PyTorch
 
+# Errors of the figure, mm.
+HELD_OUT = {"mpjpe_mm": "MPJPE", "p_mpjpe_mm": "P-MPJPE", "n_mpjpe_mm": "N-MPJPE"}
+
 
 def main(config: TrainConfig) -> int:
     """Train, unless the output holds the finished training."""
@@ -62,6 +65,7 @@ def main(config: TrainConfig) -> int:
             record.log_tags({"raylift.data": job.manifest.data})
             record.log_json(report, "report.json")
             keep_page(partial(training_page, report, display.history), config.output, "training.html", record)
+            display.keep_curves(HELD_OUT, "mm", report["best_epoch"])
             record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
             log_models(record, job, report, display.history)
     show(report)
@@ -100,12 +104,9 @@ class Display(TrainingDisplay):
     def __init__(self, bars: Progress, config: TrainConfig, record: runs.Run) -> None:
         super().__init__(bars, config.optimization.epochs, record, unit="frames", first="starting workers")
         self._config = config
-        # All epochs, including those of earlier runs of the training.
-        self.history: list[dict[str, Any]] = []
 
     def epoch(self, report: EpochReport) -> None:
         """Print and log an epoch, unless an earlier run of the training has done so."""
-        self.history.append(report.metrics())
         config = self._config
         compared = report.epoch > config.warmup_epochs
         if not self.log(report, config.metric if compared else None, least=True, pose_weight=config.objective.pose):

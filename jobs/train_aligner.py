@@ -36,9 +36,11 @@ def main(config: TrainAlignerConfig) -> int:
         _ = job.plan
         with runs.record("train_aligner", config, work.run_id) as record, training_bars() as bars:
             record.log_read(*track_sets(job))
-            report = run.execute(job, record.run_id, Display(bars, config.optimization.epochs, record))
+            display = Display(bars, config.optimization.epochs, record)
+            report = run.execute(job, record.run_id, display)
             record.log_tags({"raylift.data": job.manifest.data})
             record.log_json(report, "report.json")
+            display.keep_curves({"kendalls_tau": "Kendall's tau"}, "tau", report["best_epoch"])
             record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
             log_model(record, job, report)
     show(report)

@@ -50,6 +50,7 @@ def main(config: TrainDetectorConfig) -> int:
             report = run.execute(job, record.run_id, display)
             record.log_tags({"raylift.data": plan.digest})
             record.log_json(report, "report.json")
+            display.keep_curves(SCORES, "share", report["best_epoch"])
             record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
     show(report)
     return 0

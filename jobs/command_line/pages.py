@@ -1,7 +1,7 @@
-"""Pages about a job's result, kept beside it and in its MLflow run."""
+"""Pages and figures about a job's result, kept beside it and in its MLflow run."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pipelines.io import storage
 from pipelines.io.secrets import redact
@@ -24,3 +24,17 @@ def keep_page(draw: Callable[[], str], folder: str, name: str, record: runs.Run 
             record.log_page(html, name)
     except Exception as error:
         logging.getLogger(__name__).warning("%s could not be drawn: %s", name, error, exc_info=True)
+
+
+def keep_figures(draw: Callable[[], Mapping[str, bytes]], record: runs.Run) -> None:
+    """Draw PNG files and log them, where MLflow's page shows them; that they cannot be drawn is a warning.
+
+    Args:
+        draw: Returns them by name.
+        record: The job's run.
+    """
+    try:
+        for name, content in draw().items():
+            record.log_bytes(content, name, "figures")
+    except Exception as error:
+        logging.getLogger(__name__).warning("figures could not be drawn: %s", error, exc_info=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jobs.command_line.pages import keep_figures
 from pipelines.io import storage
 from pipelines.lifters.checkpoint import read_card
 from pipelines.mlflow_runs import runs
@@ -50,8 +51,7 @@ def log_figures(record: runs.Run, report: Mapping[str, Any]) -> None:
     columns = {name: [str(trial["parameters"].get(path, "")) for trial in trials] for path, name in names.items()}
     known = {name: [trial[name] for trial in trials] for name in ("trial", "state", "error_mm", "best_epoch", "run_id")}
     record.log_table({**columns, **known}, "trials.json")
-    for name, content in search_figures(report, importances(report)).items():
-        record.log_bytes(content, name, "figures")
+    keep_figures(lambda: search_figures(report, importances(report)), record)
 
 
 def description(report: Mapping[str, Any], sha256: str) -> str:

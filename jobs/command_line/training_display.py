@@ -1,10 +1,13 @@
 """Shows a running training on standard error: a line for each epoch, and a bar within the epoch."""
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from rich.progress import Progress
 
+from jobs.command_line.pages import keep_figures
 from jobs.command_line.progress import make_bars
 from pipelines.mlflow_runs import runs
 from pipelines.training.reports import EpochReport, StepReport, grouped
@@ -33,6 +36,8 @@ class TrainingDisplay:
         # Time and number of the first step that this run reports, from which the remaining time follows.
         self._first: tuple[float, int] | None = None
         self._best: float | None = None
+        # All epochs, including those of earlier runs of the training.
+        self.history: list[dict[str, Any]] = []
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
@@ -69,6 +74,7 @@ class TrainingDisplay:
         Returns:
             Whether the epoch is a new one.
         """
+        self.history.append(report.metrics())
         metrics, value = grouped(report.metrics(), **options), report.validation.get(selected or "")
         if value is not None and (self._best is None or (value < self._best if least else value > self._best)):
             self._best = metrics["validation"][f"best_{selected}"] = value
@@ -76,6 +82,18 @@ class TrainingDisplay:
             return False
         self._record.log_metrics(metrics, step=report.epoch)
         return True
+
+    def keep_curves(self, held_out: Mapping[str, str], label: str, best_epoch: int) -> None:
+        """Keep figures of all epochs in the run.
+
+        Args:
+            held_out: The metrics on held-out people that are drawn, and what people call them.
+            label: What these are, with their unit.
+            best_epoch: The epoch that is marked, if people were held out.
+        """
+        from pipelines.report.job_figures import training_figures  # it loads Matplotlib
+
+        keep_figures(lambda: training_figures(self.history, held_out, label, best_epoch), self._record)
 
     def _left(self, report: StepReport) -> str:
         """The remaining time at the speed of this run's steps so far."""

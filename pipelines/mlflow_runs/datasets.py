@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -16,7 +16,7 @@ from schemas.formats.videos import VideoSource
 from schemas.job_config import listed
 
 if TYPE_CHECKING:
-    from mlflow.entities import Dataset
+    from mlflow.entities import Dataset, Run
 
 Learning = Literal["training", "unlabeled", "validation", "testing"]
 Making = Literal["labeling", "importing", "lifting", "curating", "triangulating", "embedding", "aligning"]
@@ -25,6 +25,8 @@ Context = Learning | Making | Literal["searching", "measuring"]
 FileKind = Literal["people", "poses", "embeddings", "files"]
 # What MLflow calls the kind of a dataset's source.
 TRACKS_SOURCE, VIDEOS_SOURCE = "raylift", "raylift.videos"
+# Tag of what a run reads, with what for.
+CONTEXT_TAG = "mlflow.data.context"
 # MLflow keeps at most this many characters of a dataset's source.
 _LONGEST_SOURCE = 60_000
 # Sets of so many people are called by them: tables of scores have a column for each set.
@@ -180,8 +182,21 @@ def log(run_id: str, reads: Sequence[ReadSet]) -> None:
     """
     from mlflow.entities import DatasetInput, InputTag  # here: importing MLflow takes a second
 
-    inputs = [DatasetInput(entity(read), [InputTag("mlflow.data.context", read.context)]) for read in reads]
+    inputs = [DatasetInput(entity(read), [InputTag(CONTEXT_TAG, read.context)]) for read in reads]
     mlflow.MlflowClient().log_inputs(run_id, inputs)
+
+
+def read_by(run: "Run") -> "Iterator[tuple[str, Dataset]]":
+    """What for, and which datasets a run has read, by their names; those of a trial stand in the run of its search.
+
+    Raises:
+        mlflow.MlflowException: The store cannot be used.
+    """
+    parent, inputs = run.data.tags.get("mlflow.parentRunId"), run.inputs
+    if parent and not (inputs and inputs.dataset_inputs):
+        inputs = mlflow.get_run(parent).inputs
+    for each in sorted(inputs.dataset_inputs if inputs else (), key=lambda given: given.dataset.name):
+        yield next((tag.value for tag in each.tags if tag.key == CONTEXT_TAG), "read"), each.dataset
 
 
 def entity(read: ReadSet) -> "Dataset":

@@ -210,7 +210,7 @@ def _find_or_make(client: "MlflowClient", run_id: str, model: ModelFile, made: i
             return found
         run, given = client.get_run(run_id), arguments(model)
         if made is not None:
-            given["tags"] |= {names.DESCRIPTION_TAG: _origin(client, run, made)}
+            given["tags"] |= {names.DESCRIPTION_TAG: _origin(run, made)}
         return mlflow.create_external_model(
             **given,
             source_run_id=None if made is None else run_id,
@@ -222,21 +222,14 @@ def _find_or_make(client: "MlflowClient", run_id: str, model: ModelFile, made: i
         raise
 
 
-def _origin(client: "MlflowClient", run: "Run", step: int) -> str:
-    """What the page of a model begins with: the epoch and the run that made it, and the tracks that this has read.
-
-    Those of a trial stand in the run of its search.
-    """
-    parent, inputs = run.data.tags.get("mlflow.parentRunId"), run.inputs
-    if parent and not (inputs and inputs.dataset_inputs):
-        inputs = client.get_run(parent).inputs
+def _origin(run: "Run", step: int) -> str:
+    """What the page of a model begins with: the epoch and the run that made it, and the tracks that this has read."""
     place = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
     lines = list[str]()
-    for each in sorted(inputs.dataset_inputs if inputs else (), key=lambda given: given.dataset.name):
-        context = next((tag.value for tag in each.tags if tag.key == "mlflow.data.context"), "read")
-        profile = json.loads(each.dataset.profile or "{}")
+    for context, dataset in datasets.read_by(run):
+        profile = json.loads(dataset.profile or "{}")
         counts = f"{profile['tracks']} tracks, {profile['frames']} frames, " if "frames" in profile else ""
-        lines.append(f"- {context}: {each.dataset.name} ({counts}digest {each.dataset.digest})")
+        lines.append(f"- {context}: {dataset.name} ({counts}digest {dataset.digest})")
     return "\n\n".join(filter(None, [f"After epoch {step} of [{run.info.run_name}]({place}).", "\n".join(lines)]))
 
 

@@ -46,11 +46,14 @@ def of_run(job: str, config: RunConfig, within: bool) -> str:
 
 
 def of_model(address: str) -> str:
-    """A registered model's name; of a file the folder, for it is called best.pt mostly; of others their own name."""
+    """What people call a model: a registered one's name, `folder-best` of a training, the folder of other files."""
     if match := REGISTERED.fullmatch(address):
         return match["name"]
     folder, _, file = redact(address).rstrip("/").rpartition("/")
-    return folder.rpartition("/")[2] if folder and file.endswith(".pt") else file
+    if not folder or not file.endswith(".pt"):
+        return file
+    name = folder.rpartition("/")[2]
+    return f"{name}-{file.removesuffix('.pt')}" if file in ("best.pt", "last.pt") else name
 
 
 def _what(config: RunConfig) -> list[str]:

@@ -111,9 +111,15 @@ class Run:
         """Keep a document as an artifact."""
         self._log_text(_as_json(value), name)
 
-    def log_report(self, report: Mapping[str, Any]) -> None:
-        """Log the report of a job whose output has a digest: its numbers, the digest, and all of it as an artifact."""
-        self.log_metrics({name: value for name, value in report.items() if isinstance(value, int | float)})
+    def log_report(self, report: Mapping[str, Any], given: Sequence[str] = ()) -> None:
+        """Log the report of a job whose output has a digest: its numbers, the digest, and all of it as an artifact.
+
+        Args:
+            report: The report.
+            given: Its numbers that nobody has measured.
+        """
+        numbers = {name: value for name, value in report.items() if isinstance(value, int | float)}
+        self.log_metrics({name: value for name, value in numbers.items() if name not in given})
         self.log_tags({"raylift.digest": report["digest"]})
         self.log_json(report, "report.json")
 
@@ -226,11 +232,11 @@ def _as_json(value: Mapping[str, Any]) -> str:
 
 
 def by_path(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of nested metrics by their paths, such as "validation/mpjpe_mm"."""
+    """The numbers of nested metrics by their paths, such as "validation/mpjpe_mm"; a yes or no is a setting."""
     return {
         names.allowed(path.replace(".", "/")): float(value)
         for path, value in flatten(metrics).items()
-        if isinstance(value, int | float)
+        if isinstance(value, int | float) and not isinstance(value, bool)
     }
 
 

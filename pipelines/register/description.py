@@ -33,8 +33,9 @@ def _properties(source: Source, lineage: Mapping[str, Any]) -> Iterator[tuple[st
     card = source.card
     yield from source.kind.properties(source.model, card)
     for entry in lineage["tracks"]:
-        digest = f", digest {entry['digest'][:12]}" if "digest" in entry else ", out of reach"
-        yield f"trained on, {entry['role']}", f"`{entry['uri']}`{digest}"
+        yield f"trained on, {entry['role']}", f"`{entry['uri']}`" + (", out of reach" if "error" in entry else "")
+    for read in lineage["datasets"]:
+        yield f"read for {read['context']}", f"{read['name']}, dataset digest {read['digest']}"
     if card.subjects:
         yield "trained on people", ", ".join(card.subjects)
     if (parent := card.lineage.get("parent")) is not None:
@@ -47,7 +48,8 @@ def _gate(outcome: Outcome) -> Iterator[tuple[str, str]]:
     if outcome.value is not None and outcome.data is not None:
         chosen = [name for kind in ("subjects", "actions", "cameras") for name in outcome.data[kind] or ()]
         where = f" of {', '.join(chosen)}" if chosen else ""
-        yield "scored", f"{outcome.metric} {outcome.value:.2f} on tracks{where}, digest {outcome.data['digest'][:12]}"
+        digest = outcome.data["dataset_digest"]
+        yield "scored", f"{outcome.metric} {outcome.value:.2f} on tracks{where}, dataset digest {digest}"
         if outcome.holder_value is not None:
             gain = outcome.holder_value - outcome.value
             gain = -gain if outcome.metric in HIGHER_IS_BETTER else gain

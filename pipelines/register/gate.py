@@ -42,7 +42,8 @@ class Outcome:
         value: The version's value; None if it was not scored.
         holder: The version that had the alias, as `models:/name/2`; None if there was none.
         holder_value: The holder's value; None if there was none or it could not be scored.
-        data: The tracks, as in `metrics.json`, with their digest; None if none were given.
+        data: The tracks, as in `metrics.json`, with the digests of their files and of MLflow's dataset; None if none
+            were given.
         note: A remark for the user; None if there is none.
         requirements: The conditions of `require`, measured.
     """
@@ -140,6 +141,7 @@ def _score(
     labeled = report["average"] is not None
     metrics = runs.by_path({"test" if labeled else "unlabeled": _metrics(report)})
     track_set = TrackSet("testing", report["data"]["uri"], tracks)
+    report["data"]["dataset_digest"] = track_set.digest
     record.log_read(track_set)
     file = kind.file(contender.name, contender.sha256, contender.card)
     record.log_scores(file, [Scores(metrics, track_set)])

@@ -6,9 +6,9 @@ from typing import Any
 import mlflow
 
 from pipelines.io import json_documents, storage
-from pipelines.mlflow_runs import experiments
+from pipelines.mlflow_runs import datasets, experiments
 from pipelines.mlflow_runs.runs import addresses_in
-from pipelines.register.source import REPORT, Source
+from pipelines.register.source import REPORT, Source, run_or_none
 from pipelines.tracks import keypoint_reader
 from schemas.errors import UserError
 
@@ -27,7 +27,8 @@ def lineage_of(source: Source) -> dict[str, Any]:
 
     Returns:
         `model_sha256`, `version` of the package, `training` (the lineage in the card: its run and the digest of its
-        tracks), `tracks` (an entry for each folder: what it holds now and which run wrote it) and `notes`.
+        tracks), `tracks` (an entry for each folder: what it holds now and which run wrote it), `datasets` (what for and
+        what the training read, by the names and digests that MLflow's search knows) and `notes`.
     """
     card, notes = source.card, list[str]()
     tracks = [
@@ -48,6 +49,7 @@ def lineage_of(source: Source) -> dict[str, Any]:
         "version": card.version,
         "training": dict(card.lineage),
         "tracks": tracks,
+        "datasets": _datasets(card.lineage.get("run_id")),
         "notes": notes,
     }
 
@@ -81,6 +83,13 @@ def _tracks(role: str, uri: str) -> dict[str, Any]:
     except (UserError, OSError, ValueError) as error:
         entry["error"] = str(error)
     return entry
+
+
+def _datasets(run_id: str | None) -> list[dict[str, str]]:
+    """What MLflow knows that a training has read; nothing if its run is gone."""
+    run = run_or_none(run_id)
+    read = () if run is None else datasets.read_by(run)
+    return [{"context": context, "name": dataset.name, "digest": dataset.digest} for context, dataset in read]
 
 
 def _written_by(report_uri: str) -> dict[str, Any]:

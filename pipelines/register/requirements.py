@@ -43,7 +43,7 @@ def measured(config: RegisterConfig, values: Mapping[str, Mapping[str, float]]) 
         value = values[of][limit.metric]
         # NaN meets no condition.
         met = not math.isnan(value) and limit.excess(values[of]) <= 0
-        found.append(Requirement(f"{of}.{limit.text}" if of else limit.text, value, met))
+        found.append(Requirement(limit.text, value, met))
     return tuple(found)
 
 

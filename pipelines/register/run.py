@@ -215,7 +215,10 @@ def _check_fields(config: RegisterConfig) -> None:
     elif config.data is None and (config.require or config.sets):
         wrong.append("data: is required with require and sets; give the tracks to compare on")
     elif unknown := [of for _, of in config.requirements() if of and of not in config.sets]:
-        wrong.append(f"require: names {unknown[0]}, which is not among sets; give sets={{{unknown[0]}: TRACKS}}")
+        wrong.append(
+            f"require: names {unknown[0]}, which is not among {', '.join(['test (data)', *config.sets])}; give "
+            f"sets={{{unknown[0]}: TRACKS}}"
+        )
     elif config.promote == config.alias:
         wrong.append(f"alias={config.alias}: is what promote gives; leave it out, or alias=null")
     if wrong:

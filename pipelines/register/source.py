@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pipelines.io import json_documents, storage
@@ -101,7 +102,7 @@ def _require_finished(name: str, run_id: str | None) -> None:
     Raises:
         UserError: It is still running, or it was interrupted.
     """
-    run = _run_or_none(run_id)
+    run = run_or_none(run_id)
     if run is None:
         return
     state = run.info.status.lower() if run.info.status != "FINISHED" else run.data.tags.get(STATE_TAG, "finished")
@@ -137,7 +138,7 @@ def _beside(fetched: FetchedModel, run_id: str | None) -> tuple[dict[str, Any], 
 
 def _logged(run_id: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Report and settings of a training from MLflow; None for what MLflow does not have."""
-    run = _run_or_none(run_id)
+    run = run_or_none(run_id)
     if run_id is None or run is None:
         return None, None
     report = None
@@ -148,7 +149,12 @@ def _logged(run_id: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] |
     return report, run.data.params
 
 
-def _run_or_none(run_id: str | None) -> Any:
+def run_or_none(run_id: str | None) -> Run | None:
+    """A run of MLflow's; None if there is none.
+
+    Raises:
+        MlflowException: The server failed.
+    """
     try:
         return None if run_id is None else mlflow.get_run(run_id)
     except MlflowException as error:

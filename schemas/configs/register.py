@@ -1,13 +1,16 @@
 """Config of the register job."""
 
 import re
-from typing import Annotated, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from schemas.configs.search_metrics import Limit, read_limits
 from schemas.job_config import Address, Addresses, ModelAddress
 from schemas.run_config import RunConfig
+from schemas.typed_text import structure
 
 Metric = Literal[
     "mpjpe_mm",
@@ -27,10 +30,16 @@ CHAMPION = "champion"
 _ALIAS = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 
 
+# What conditions call the tracks of `data`, as MLflow's metrics of them are called test/mpjpe_mm.
+TEST = "test"
+_SET = re.compile(r"[\w-]+", re.ASCII)
+_OF_A_SET = re.compile(r"\s*(?P<of>[\w-]+)\.(?P<rest>[a-z].*)", re.ASCII)
+
+
 def _split(condition: str) -> tuple[str, str]:
-    """The set of tracks that a condition is about ("": data), and the rest of it; numbers have points too."""
-    of, point, rest = condition.partition(".")
-    return (of.strip(), rest) if point and re.fullmatch(r"\s*\w+", of) and re.match(r"[a-z]", rest) else ("", condition)
+    """The set of tracks that a condition names ("": none), and the rest of it; numbers have points too."""
+    found = _OF_A_SET.fullmatch(condition)
+    return (found["of"], found["rest"]) if found else ("", condition)
 
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][\w. -]{0,199}")
@@ -85,8 +94,8 @@ class RegisterConfig(RunConfig):
     labels: whether the nearest frames of two recordings are in order."""
 
     require: tuple[str, ...] = ()
-    """With promote: conditions that the version must meet besides, on data or on one of sets, such as [mpjpe_mm<=80,
-    fast.mpjpe_mm<=95]."""
+    """With promote: conditions that the version must meet besides, such as [test.mpjpe_mm<=80, fast.mpjpe_mm<=95]: a
+    metric on data, which is called test or not at all, or on one of sets. promote.require is the same."""
 
     sets: dict[str, Address] = Field(default_factory=dict)
     """With promote: further tracks to measure the version on, by the names that require calls them, such as {fast:
@@ -104,6 +113,19 @@ class RegisterConfig(RunConfig):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """With promote: where to compute: cpu, cuda, cuda:1, …, or auto (the GPU if there is one)."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _promote_may_hold_its_conditions(cls, values: Any) -> Any:
+        """promote.require=[…] is require=[…], with the alias champion unless promote=… names another."""
+        promote = structure(values.get("promote")) if isinstance(values, Mapping) else None
+        if not isinstance(promote, Mapping):
+            return values
+        fields = {"name": CHAMPION, **promote}
+        alias = fields.pop("name")
+        if twice := [name for name in fields if name in values]:
+            raise ValueError(f"{twice[0]} is given twice, as promote.{twice[0]} too; leave one out")
+        return {**values, **fields, "promote": alias}
+
     @field_validator("alias", "promote")
     @classmethod
     def _alias_is_valid(cls, alias: str | None) -> str | None:
@@ -119,15 +141,26 @@ class RegisterConfig(RunConfig):
         for condition in conditions:
             limits = read_limits([_split(condition)[1]])
             if not limits:
-                raise ValueError(f"{condition} is no condition; give such as mpjpe_mm<=80 or fast.mpjpe_mm<=95")
+                raise ValueError(f"{condition} is no condition; give such as test.mpjpe_mm<=80 or fast.mpjpe_mm<=95")
             if limits[0].metric not in get_args(Metric):
                 raise ValueError(f"{condition}: there is no metric {limits[0].metric}: {', '.join(get_args(Metric))}")
         return conditions
 
+    @field_validator("sets")
+    @classmethod
+    def _sets_can_be_named(cls, sets: dict[str, str]) -> dict[str, str]:
+        if wrong := [name for name in sets if not _SET.fullmatch(name)]:
+            raise ValueError(f"{wrong[0]}: a name of a set is letters, digits, - and _, as in {{fast: TRACKS}}")
+        return sets
+
     def requirements(self) -> list[tuple[Limit, str]]:
         """The conditions, read, each with the set of tracks that it is about; "" is data."""
-        parts = [_split(condition) for condition in self.require]
-        return [(limit, of) for of, text in parts for limit in read_limits([text])]
+        found = []
+        for condition in self.require:
+            of, text = _split(condition)
+            (limit,) = read_limits([text])
+            found.append((replace(limit, text=condition), "" if of == TEST and TEST not in self.sets else of))
+        return found
 
     @field_validator("alias")
     @classmethod

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import mlflow
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -41,6 +42,8 @@ def test_every_frame_is_embedded_and_failures_are_rows(corpus, capsys):
     assert rows["timeless"]["error"].startswith("track timeless: its frame rate is unknown")
     report = json.loads((corpus / "out" / "report.json").read_text())
     assert (report["tracks"], list(report["failed"])) == (9, ["timeless"])
+    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert run.data.metrics == {name: report[name] for name in ("tracks", "frames")}, "the rate is a setting"
     capsys.readouterr()
     assert embed() == 0
     assert "nothing to do" in capsys.readouterr().out

@@ -167,7 +167,10 @@ def test_the_job_is_an_mlflow_run(command, tmp_path, capfd):
     assert found.data.tags["raylift.data"] == file["data"]["digest"]
     content = (tmp_path / "lifter" / "best.pt").read_bytes()
     assert found.data.tags["raylift.model_sha256"] == hashlib.sha256(content).hexdigest()
-    assert own_artifacts(found.info.run_id) == ["actions.json", "evaluation.html", "metrics.json", "tracks.json"]
+    kept = ["actions.json", "evaluation.html", "figures", "metrics.json", "tracks.json"]
+    assert own_artifacts(found.info.run_id) == kept
+    figures = mlflow.MlflowClient().list_artifacts(found.info.run_id, "figures")
+    assert [file.path for file in figures] == ["figures/actions.png", "figures/joints.png"]
     compared = mlflow.load_table("actions.json", run_ids=[found.info.run_id])
     assert compared.set_index("action").loc["Walking", "p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])
     by_track = mlflow.load_table("tracks.json", run_ids=[found.info.run_id])

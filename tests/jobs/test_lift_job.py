@@ -98,6 +98,7 @@ def test_the_job_is_an_mlflow_run(embedded_ray, command, tmp_path, capfd):
     assert (len(run.data.tags["raylift.data"]), run.data.tags["raylift.digest"]) == (32, document["digest"])
     assert run.data.metrics["frames"] == 103
     assert run.data.metrics["run/frames_per_s"] > 0
+    assert not {"flip", "refine", "stature_m", "trajectory"} & run.data.metrics.keys(), "settings are no metrics"
     name = "quality/reprojection_px/perspective/median"
     assert run.data.metrics[name] == pytest.approx(document["quality"]["reprojection_px.perspective"]["median"])
 

@@ -76,6 +76,17 @@ def test_the_run_is_in_mlflow_epoch_by_epoch(undisturbed):
     assert logged["validation/best_mpjpe_mm"] == report["best_validation_mpjpe_mm"], "the warm-up does not count"
 
 
+def test_figures_and_the_best_and_the_last_lifter_are_in_mlflow(undisturbed, monkeypatch):
+    output, (run,) = undisturbed
+    mlflow.set_tracking_uri(new_store(output.parent))
+    figures = mlflow.MlflowClient().list_artifacts(run.info.run_id, "figures")
+    assert [file.path for file in figures] == ["figures/held_out.png", "figures/losses.png"]
+    report = json.loads((output / "report.json").read_text())
+    names = {"out-best"} | ({"out-last"} if report["best_epoch"] < report["epochs"] else set())
+    models = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
+    assert {model.name for model in models} == names
+
+
 def test_the_same_command_again_does_nothing(undisturbed, corpus, capsys):
     assert run_job("train", arguments(corpus, undisturbed[0])) == 0
     assert "nothing to do" in capsys.readouterr().out

@@ -147,7 +147,9 @@ def test_a_description_leads_to_runs_and_models(experiment, tracks):
 @pytest.mark.parametrize(
     ("address", "name"),
     [
-        ("s3://key:secret@bucket/out/semi/best.pt", "semi"),
+        ("s3://key:secret@bucket/out/semi/best.pt", "semi-best"),
+        ("out/semi/last.pt", "semi-last"),
+        ("lifters/walking.pt", "lifters"),
         ("best.pt", "best.pt"),
         ("models:/lifter@champion", "lifter"),
         ("everyday", "everyday"),

@@ -9,6 +9,7 @@ from evaluate.lifter_samples import write_lifter
 from pydantic import ValidationError
 from register.registry_samples import aliases, coco_lifter, raylift, registration, tags, write_scaled
 
+from jobs.command_line.arguments import read_config
 from pipelines.lifters.checkpoint import save_lifter
 from pipelines.register.gate import is_worse
 from pipelines.register.requirements import measured
@@ -56,7 +57,11 @@ def test_the_alias_moves_only_to_a_version_that_scores_no_worse(corpus, name, ca
     assert (outcome["value"], outcome["holder_value"]) == pytest.approx((worse, better))
     assert (outcome["holder"], outcome["data"]["subjects"]) == (f"models:/{name}/2", ["S1"])
     words = mlflow.MlflowClient().get_model_version(name, "1").description or ""
-    assert f"| scored | mpjpe_mm {worse:.2f} on tracks of S1, digest {report['data']['digest'][:12]} |" in words
+    digest = outcome["data"]["dataset_digest"]
+    assert f"| scored | mpjpe_mm {worse:.2f} on tracks of S1, dataset digest {digest} |" in words
+    experiments = [each.experiment_id for each in mlflow.search_experiments()]
+    found = mlflow.MlflowClient().search_runs(experiments, f"dataset.digest = '{digest}'")
+    assert {run.data.tags["raylift.job"] for run in found} >= {"evaluate", "register"}, "a search finds what read it"
     assert f"| compared | {worse - better:.2f} worse than models:/{name}/2, then the champion |" in words
     assert "| champion | promoted by force |" in words
 
@@ -103,9 +108,9 @@ def test_a_version_that_misses_a_condition_is_not_promoted_even_if_it_is_the_fir
     model = write_scaled("good/best.pt", 1)
     value, _ = mpjpe_mm(capfd, model)
     gate = (f"model={model}", f"name={name}", "promote=champion", "data=tracks", "subjects=[S1]", "sets={all: tracks}")
-    code, out, _ = raylift(capfd, *gate, f"require=[mpjpe_mm<={value + 1:.2f}, all.mpjpe_mm<=0.5]")
+    code, out, _ = raylift(capfd, *gate, f"promote.require=[test.mpjpe_mm<={value + 1:.2f}, all.mpjpe_mm<=0.5]")
     assert (code, aliases(name)) == (1, {"candidate": "1"})
-    assert f"gate     mpjpe_mm<={value + 1:.2f}: {value:.2f}, met\n" in out
+    assert f"gate     test.mpjpe_mm<={value + 1:.2f}: {value:.2f}, met\n" in out
     assert "gate     all.mpjpe_mm<=0.5: " in out
     assert "gate     a condition is not met: not promoted, exit code 1; force=true overrules" in out
     assert tags(name, 1)["raylift.gate.champion"] == "refused"
@@ -120,30 +125,58 @@ def test_a_version_that_misses_a_condition_is_not_promoted_even_if_it_is_the_fir
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"require": ("mpjpe_mm < 80",)}, "mpjpe_mm < 80 is no condition; give such as mpjpe_mm<=80"),
+        ({"require": ("mpjpe_mm < 80",)}, "mpjpe_mm < 80 is no condition; give such as test.mpjpe_mm<=80"),
         ({"require": ("error_mm<=80",)}, "error_mm<=80: there is no metric error_mm: mpjpe_mm, p_mpjpe_mm"),
         ({"require": ("a.b.mpjpe_mm<=80",)}, "is no condition"),
+        ({"sets": {"a.b": "tracks"}}, "a.b: a name of a set is letters, digits, - and _"),
+        ({"promote": {"require": ("mpjpe_mm<=80",)}, "require": ()}, "require is given twice, as promote.require too"),
     ],
 )
 def test_conditions_that_cannot_be_read(fields, message):
     with pytest.raises(ValidationError, match=re.escape(message)):
-        RegisterConfig(name="lifter", model="best.pt", promote="champion", data="tracks", **fields)
+        RegisterConfig.model_validate({"name": "lifter", "promote": "champion", "data": "tracks", **fields})
 
 
 def test_conditions_are_of_data_or_of_a_named_set():
-    config = RegisterConfig(name="lifter", require=("mpjpe_mm<=80", "fast.pck_150mm >= 90.5"))
+    config = RegisterConfig(name="lifter", require=("mpjpe_mm<=80", "test.mpjpe_mm<=79", "fast-1.pck_150mm >= 90.5"))
     assert [(of, limit.metric, limit.bound) for limit, of in config.requirements()] == [
         ("", "mpjpe_mm", 80.0),
-        ("fast", "pck_150mm", 90.5),
+        ("", "mpjpe_mm", 79.0),
+        ("fast-1", "pck_150mm", 90.5),
     ]
-    values = {"": {"mpjpe_mm": 80.0}, "fast": {"pck_150mm": float("nan")}}
-    assert [each.met for each in measured(config, values)] == [True, False]
+    values = {"": {"mpjpe_mm": 80.0}, "fast-1": {"pck_150mm": float("nan")}}
+    found = measured(config, values)
+    assert [(each.condition, each.met) for each in found] == list(
+        zip(config.require, (True, False, False), strict=True)
+    )
+    # A set that somebody has called test is that set.
+    own = RegisterConfig(name="lifter", require=("test.mpjpe_mm<=79",), sets={"test": "tracks"})
+    assert [of for _, of in own.requirements()] == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "alias"),
+    [
+        (("promote.require=[test.mpjpe_mm<=80, fast.mpjpe_mm<=95]", "sets.fast=quick"), "champion"),
+        (
+            ("promote=best", "promote.require=[test.mpjpe_mm<=80, fast.mpjpe_mm<=95]", "promote.sets={fast: quick}"),
+            "best",
+        ),
+    ],
+)
+def test_conditions_may_be_written_as_part_of_promote(arguments, alias):
+    config = read_config(RegisterConfig, ("name=lifter", *arguments), resolve=str)
+    assert (config.promote, config.sets) == (alias, {"fast": "quick"})
+    assert config.require == ("test.mpjpe_mm<=80", "fast.mpjpe_mm<=95")
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (("require=[fast.mpjpe_mm<=80]", "data=tracks"), "require: names fast, which is not among sets; give sets="),
+        (
+            ("require=[fast.mpjpe_mm<=80]", "data=tracks", "sets={slow: tracks}"),
+            "require: names fast, which is not among test (data), slow; give sets={fast: TRACKS}\n",
+        ),
         (("require=[mpjpe_mm<=80]", "force=true"), "data: is required with require and sets"),
     ],
 )

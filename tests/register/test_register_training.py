@@ -5,6 +5,7 @@ import json
 import mlflow
 import numpy as np
 import pytest
+from mlflow_store import inputs_of
 from register.registry_samples import registration
 
 from jobs.command_line.main import run_job
@@ -53,6 +54,10 @@ def test_a_training_is_registered_by_its_run_with_its_ancestors(embedded_ray, tm
     assert scored[1] == "mocap S2"
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "lifter", "version": "1"}], "the models' table"
     assert "isExternal" not in str(model.tags), "it can be loaded now"
+    read = {each.tags[0].value: each.dataset for each in inputs_of(trained.info.run_id)}
+    for context in ("training", "validation"):
+        row = f"| read for {context} | {read[context].name}, dataset digest {read[context].digest} |"
+        assert row in str(version.description), "what MLflow's search finds the training by"
     assert version.tags["raylift.tracks_runs"] == imported.info.run_id
     held_out = report["best_validation_mpjpe_mm"]
     assert float(version.tags["raylift.validation_mpjpe_mm"]) == pytest.approx(held_out, abs=1e-3)

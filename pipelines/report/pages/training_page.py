@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.report.document import facts, heading, note, table
+from pipelines.report.lines import lines_of
 from pipelines.report.pages.figures import figure, figures_page, line_chart, side_by_side
 from schemas.frame_window import frames_read
 
@@ -39,7 +40,7 @@ def training_page(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]
     losses = line_chart(
         "losses",
         epochs,
-        _curves(history, "loss"),
+        lines_of(history, "loss"),
         label="Loss terms by epoch",
         axes=("epoch", "loss"),
         log=True,
@@ -93,7 +94,7 @@ def _notes(report: Mapping[str, Any], validated: Sequence[Mapping[str, Any]]) ->
 
 
 def _held_out(history: Sequence[Mapping[str, Any]], mark: tuple[float, str] | None) -> list[str]:
-    curves = _curves(history, "validation")
+    curves = lines_of(history, "validation")
     errors = {name: curves[metric] for metric, name in _ERRORS.items() if metric in curves}
     if not errors:
         return []
@@ -134,9 +135,3 @@ def _metrics(report: Mapping[str, Any], validated: Sequence[Mapping[str, Any]]) 
     rows = [(_NAMES.get(name, name), f"{best[name]:.4g}", f"{last[name]:.4g}") for name in names]
     columns = ("held out", f"epoch {report['best_epoch']}, the best", f"epoch {validated[-1]['epoch']}, the last")
     return [side_by_side(figure("All measures", table(columns, rows)))]
-
-
-def _curves(history: Sequence[Mapping[str, Any]], part: str) -> dict[str, list[float | None]]:
-    """The values of each name over all epochs; None in epochs without it, such as terms absent during the warm-up."""
-    names = dict.fromkeys(name for epoch in history for name in epoch[part])
-    return {name: [epoch[part].get(name) for epoch in history] for name in names}
