@@ -55,6 +55,11 @@ class TemporalConv(nn.Module):
         """The blocks, with their type."""
         return cast("list[Block]", list(self.blocks))
 
+    def cast_weights(self) -> list[nn.Parameter]:
+        """Those of the matrix products; see `pipelines.training.cast_weights`."""
+        products = [module for module in self.modules() if isinstance(module, nn.Linear)]
+        return [weight for product in products for weight in product.parameters()]
+
     def forward(
         self, inputs: Float[Tensor, "batch frames joints_in features"]
     ) -> Float[Tensor, "batch frames_out joints_out 3"]:
@@ -136,5 +141,6 @@ class _ProductAndFrame(torch.autograd.Function):
         # Under autocast the product has half the precision of the weight; PyTorch converts the gradients back.
         weight, narrow = weight.to(product.dtype), windows.to(product.dtype)
         windows_grad = product @ weight
-        windows_grad.view(len(windows), -1, len(weight))[:, ctx.kept] += frame
+        # Not `+=`, which would write the sum into its place once more.
+        windows_grad.view(len(windows), -1, len(weight))[:, ctx.kept].add_(frame)
         return windows_grad, product.T @ narrow, None

@@ -107,7 +107,7 @@ class _Clamp(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, low: Bound, high: Bound) -> Tensor:
+    def forward(ctx: Any, values: Tensor, low: Bound, high: Bound | None) -> Tensor:
         ctx.save_for_backward(values)
         ctx.bounds = low, high
         return values.clamp(low, high)
@@ -115,19 +115,23 @@ class _Clamp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (values,), (low, high), (gradient,) = ctx.saved_tensors, ctx.bounds, gradients
-        outward = ((values < low) & (gradient > 0)) | ((values > high) & (gradient < 0))
+        outward = (values < low) & (gradient > 0)
+        if high is not None:
+            outward |= (values > high) & (gradient < 0)
         return gradient.masked_fill(outward, 0), None, None
 
 
-def _clamp(values: Tensor, low: Bound, high: Bound) -> Tensor:
+def _clamp(values: Tensor, low: Bound, high: Bound | None = None) -> Tensor:
     clamped = _Clamp.apply(values, low, high)
     assert isinstance(clamped, Tensor)
     return clamped
 
 
-def _slopes(points: Float[Tensor, "*#points 3"], cross: Float[Tensor, "*#points 1"]) -> Float[Tensor, "*points 2"]:
-    depth = _clamp(points[..., 2:], MIN_DEPTH_M, float("inf"))
-    most = torch.where(cross == FISHEYE, MAX_FISHEYE_SLOPE, MAX_SLOPE)
+def _slopes(
+    points: Float[Tensor, "*#points 3"], cross: Float[Tensor, "*#points 1"], fisheyes: bool
+) -> Float[Tensor, "*points 2"]:
+    depth = _clamp(points[..., 2:], MIN_DEPTH_M)
+    most = torch.where(cross == FISHEYE, MAX_FISHEYE_SLOPE, MAX_SLOPE) if fisheyes else MAX_SLOPE
     return _clamp(points[..., :2] / depth, -most, most)
 
 
@@ -145,28 +149,38 @@ def fisheye_scale(
     return theta / r * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
 
 
-def project(points: Float[Tensor, "*#points 3"], camera: Float[Tensor, "*#points 10"]) -> Float[Tensor, "*#points 2"]:
+def project(
+    points: Float[Tensor, "*#points 3"], camera: Float[Tensor, "*#points 10"], *, fisheyes: bool = True
+) -> Float[Tensor, "*#points 2"]:
     """Camera-space points (m) to the screen, with distortion.
 
     With x = (X/Z, Y/Z): f (x (1 + k1 r² + k2 r⁴ + k3 r⁶ + cross (tx x1 + ty x2)) + (tx, ty) r²) + c. Human3.6M's
     model as Pavllo et al. 2019 use it, clamp included, and Brown-Conrady as in OpenCV, by the camera's `cross`; or
     OpenCV's fisheye, f x θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸) / r + c with tan θ = r.
     Depths below `MIN_DEPTH_M` count as that depth. Clamped values keep the gradients that lead back (`_Clamp`).
+
+    Args:
+        points: Camera space, metres.
+        camera: Their cameras.
+        fisheyes: Whether some of the cameras may be fisheyes. If none is, the result is the same without asking, and
+            takes half of the operators.
     """
     focal, centre, k1, k2, k3, tangential, cross = camera.split(_FOCAL_CENTRE_K1_K2_K3_TANGENTIAL_CROSS, dim=-1)
-    x = _slopes(points, cross)
+    x = _slopes(points, cross, fisheyes)
     r2 = x.square().sum(-1, keepdim=True)
     scale = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + cross * (tangential * x).sum(-1, keepdim=True)
-    fisheye = fisheye_scale(r2, k1, k2, k3, tangential[..., 1:])
-    distorted = torch.where(cross == FISHEYE, x * fisheye, x * scale + tangential * r2)
+    distorted = x * scale + tangential * r2
+    if fisheyes:
+        fisheye = fisheye_scale(r2, k1, k2, k3, tangential[..., 1:])
+        distorted = torch.where(cross == FISHEYE, x * fisheye, distorted)
     return focal * distorted + centre
 
 
 def project_linear(
-    points: Float[Tensor, "*#points 3"], camera: Float[Tensor, "*#points 10"]
+    points: Float[Tensor, "*#points 3"], camera: Float[Tensor, "*#points 10"], *, fisheyes: bool = True
 ) -> Float[Tensor, "*#points 2"]:
     """Like `project`, without distortion: f x + c."""
-    return camera[..., :2] * _slopes(points, camera[..., 9:]) + camera[..., 2:4]
+    return camera[..., :2] * _slopes(points, camera[..., 9:], fisheyes) + camera[..., 2:4]
 
 
 def project_orthographic(

@@ -44,7 +44,8 @@ class RecordedViews:
 
     def batch(self, epoch: int, step: int, rank: int = 0, world: int = 1) -> Batch:
         """A worker's part of a batch."""
-        return self.windows.batch(rank_share(self.order.batch(epoch, step), rank, world))
+        samples = self.order.batch(epoch, step)
+        return self.windows.batch(rank_share(samples, rank, world), len(samples))
 
     def track_ids(self, batch: Batch) -> set[str]:
         """The tracks that a batch was made from."""

@@ -131,6 +131,8 @@ class MadeViews:
             sequences=sequence,
             starts=rows[0][:, before] - self._sequences.offsets[sequence],
             mirrored=mirrored,
+            fisheyes=False,
+            total=self._batch_size,
         )
         return batch.part(slice(rank, None, world)) if world > 1 else batch
 

@@ -76,7 +76,10 @@ class ResidentStream:
 
     def batch(self, number: int) -> Batch:
         """This worker's part of batch `number`."""
-        return self.windows.batch(rank_share(self._order.batch(number), self._options.rank, self._options.world))
+        options = self._options
+        return self.windows.batch(
+            rank_share(self._order.batch(number), options.rank, options.world), options.batch_size
+        )
 
 
 def unlabeled_stream(
@@ -175,7 +178,7 @@ class TrackPools:
         windows = self._windows(pool)
         order = pool_order(len(windows), self._options.mirroring, self._options.seed, number, pool.index)
         assert len(order) == pool.samples, "the tracks are no longer those that were surveyed"
-        return windows.batch(order[place - pool.first_sample :][:most])
+        return windows.batch(order[place - pool.first_sample :][:most], self._options.batch_size)
 
     def _windows(self, pool: _Pool) -> Windows:
         if self._current is None or self._current[0].tracks is not pool.tracks:

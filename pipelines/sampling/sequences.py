@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from pipelines.pose import cameras, rays
+from pipelines.pose.cameras import FISHEYE
 from pipelines.pose.in_picture import why_not_pixels
 from pipelines.tracks.joint_scores import UNSEEN
 from pipelines.tracks.keypoint_track import KeypointTrack
@@ -53,6 +54,7 @@ class Sequences:
         cameras: The cameras that project to such keypoints, as `pose.cameras.camera_vector` orders them; None unless
             every track has intrinsics, or keypoints are slopes.
         offsets: First row of each sequence; the last entry is the number of frames.
+        fisheyes: Whether some of the cameras are fisheyes.
     """
 
     infos: tuple[SequenceInfo, ...]
@@ -65,6 +67,7 @@ class Sequences:
     cameras: Float32[Tensor, "sequences 10"] | None
     up: Float32[Tensor, "sequences 3"]
     offsets: Int64[Tensor, " boundaries"]
+    fisheyes: bool = False
 
     def __len__(self) -> int:
         """Number of sequences."""
@@ -143,6 +146,7 @@ def concatenate(
         raise UserError("tracks: there is no frame to train on; give tracks, or a larger share of them")
     # One kind after another, so that at most one of them is in memory twice.
     inputs = torch.cat(pieces.pop("inputs"))
+    cameras_known = len(pieces["cameras"]) == len(infos)
     return Sequences(
         tuple(infos),
         layout,
@@ -151,9 +155,10 @@ def concatenate(
         inputs[..., :2],
         scores=inputs[..., 2] if features == 3 else torch.cat(pieces.pop("scores")),
         positions=None if positions_layout is None else torch.cat(pieces.pop("positions")),
-        cameras=torch.stack(pieces["cameras"]) if len(pieces["cameras"]) == len(infos) else None,
+        cameras=torch.stack(pieces["cameras"]) if cameras_known else None,
         up=torch.stack(pieces["up"]),
         offsets=torch.tensor(lengths).cumsum(0),
+        fisheyes=cameras_known and any(camera[-1] == FISHEYE for camera in pieces["cameras"]),
     )
 
 

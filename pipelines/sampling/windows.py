@@ -8,18 +8,21 @@ frame repeat, in the input and in the target.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from pipelines.pose import flips
+from pipelines.pose.cameras import CAMERA_FIELDS
 from pipelines.pose.upload import uploaded
 from pipelines.sampling.sequences import Sequences
 from schemas.frame_window import FrameWindow
 from schemas.layouts import JointLayout
+
+# Features of an input that has the score besides x and y.
+_WITH_SCORES = 3
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class Batch:
         sequences: The sequence of each sample, in its set.
         starts: The first predicted frame of each sample in its sequence; may overhang it.
         mirrored: Which samples are mirrored.
+        fisheyes: Whether some of the cameras may be fisheyes. The host knows it, so that their model is not computed
+            for a set without them.
+        total: Samples of all workers in this step. The host knows it: neither the device nor the others are asked.
     """
 
     inputs: Float32[Tensor, "batch window joints features"]
@@ -73,27 +79,27 @@ class Batch:
     sequences: Int64[Tensor, " batch"]
     starts: Int64[Tensor, " batch"]
     mirrored: Bool[Tensor, " batch"]
+    fisheyes: bool
+    total: int
 
     def __len__(self) -> int:
         """Number of samples."""
         return len(self.inputs)
 
     def part(self, samples: slice) -> "Batch":
-        """Some of the samples."""
-        columns = {field.name: getattr(self, field.name) for field in fields(Batch)}
-        chosen: dict[str, Any] = {name: None if part is None else part[samples] for name, part in columns.items()}
-        return Batch(**chosen)
+        """A worker's part: some of the samples."""
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **{name: value[samples] for name, value in tensors.items()})
 
     @staticmethod
     def concatenate(batches: "Sequence[Batch]") -> "Batch":
-        """Several batches as one."""
-        if len(batches) == 1:
-            return batches[0]
-        columns = {field.name: [getattr(batch, field.name) for batch in batches] for field in fields(Batch)}
-        joined: dict[str, Any] = {
-            name: None if parts[0] is None else torch.cat(parts) for name, parts in columns.items()
-        }
-        return Batch(**joined)
+        """A worker's samples of a step, in several batches that each say how many the step has."""
+        first, *others = batches
+        if not others:
+            return first
+        tensors = [name for name, value in vars(first).items() if isinstance(value, Tensor)]
+        joined = {name: torch.cat([getattr(batch, name) for batch in batches]) for name in tensors}
+        return replace(first, **joined, fisheyes=any(batch.fisheyes for batch in batches))
 
 
 def chunk_counts(lengths: Int64[Tensor, " sequences"], shape: WindowShape) -> Int64[Tensor, " sequences"]:
@@ -122,6 +128,8 @@ def chunk_table(
 class Windows:
     """The samples of resident sequences.
 
+    Which rows a batch takes is worked out on the CPU, from where all that says so goes up as one tensor.
+
     Args:
         sequences: On the device where batches are wanted.
         shape: Of the windows.
@@ -129,77 +137,102 @@ class Windows:
 
     def __init__(self, sequences: Sequences, shape: WindowShape) -> None:
         self.sequences, self.shape = sequences, shape
-        self._sequence, self._start = chunk_table(sequences.lengths, shape)
+        self._offsets = sequences.offsets.cpu()
+        self._sequence, self._start = chunk_table(self._offsets.diff(), shape)
         device = sequences.inputs.device
-        self._inputs = _Mirror(sequences.layout, sequences.inputs.shape[2], device)
-        self._scores = _Mirror(sequences.layout, 1, device, signed=False)
-        as_it_is = torch.ones(10, device=device)
-        self._camera_signs = torch.stack([as_it_is, flips.mirror_camera(as_it_is)])
+        self._steps = torch.arange(shape.frames, device=device)
+        parts = {"inputs": _mirrored(sequences.layout, sequences.inputs.shape[2])}
+        if sequences.inputs.shape[2] != _WITH_SCORES:
+            parts["scores"] = _mirrored(sequences.layout, 1)
         if sequences.positions_layout is not None:
-            self._positions = _Mirror(sequences.positions_layout, 3, device)
+            parts["positions"] = _mirrored(sequences.positions_layout, 3)
+        as_it_is = torch.ones(len(CAMERA_FIELDS))
+        order = torch.arange(len(CAMERA_FIELDS)).expand(2, -1)
+        parts["cameras"] = order, torch.stack([as_it_is, flips.mirror_camera(as_it_is)])
+        self._widths = {name: signs.shape[1] for name, (_, signs) in parts.items()}
+        self._columns, self._signs = (torch.cat(tables, 1).to(device) for tables in zip(*parts.values(), strict=True))
 
     def __len__(self) -> int:
         """Number of chunks."""
         return len(self._sequence)
 
-    def batch(self, samples: Int64[Tensor, " batch"]) -> Batch:
-        """The samples by number, as `order` counts them: from `len(self)` on they are the mirrored chunks."""
-        samples = uploaded(samples, self._sequence.device)
-        return self.gather(samples % len(self), samples >= len(self))
+    def batch(self, samples: Int64[Tensor, " batch"], total: int | None = None) -> Batch:
+        """The samples by number, as `order` counts them: from `len(self)` on they are the mirrored chunks.
 
-    def gather(self, chunks: Int64[Tensor, " batch"], mirrored: Bool[Tensor, " batch"]) -> Batch:
+        Args:
+            samples: This worker's, on the CPU.
+            total: How many all workers have together; None: these are all.
+        """
+        return self.gather(samples % len(self), samples >= len(self), total)
+
+    def gather(
+        self, chunks: Int64[Tensor, " batch"], mirrored: Bool[Tensor, " batch"], total: int | None = None
+    ) -> Batch:
         """Chunks by number with their windows; the mirrored ones as a mirrored scene would be seen.
 
         The frames predicted are the window's from `shape.before` on: with a causal lifter and chunks of one frame
         the last one, not the centre.
+
+        Args:
+            chunks: On the CPU.
+            mirrored: Which of them are mirrored, on the CPU.
+            total: How many chunks all workers have together; None: these are all.
         """
-        data, shape = self.sequences, self.shape
+        data, before, chunk = self.sequences, self.shape.before, self.shape.chunk
         sequence, start = self._sequence[chunks], self._start[chunks]
-        window = self._frames(sequence, start - shape.before, shape.frames)
-        target = window[:, shape.before :][:, : shape.chunk]
-        inputs = self._inputs(data.inputs, window, mirrored)
-        cameras = None
-        if data.cameras is not None:
-            cameras = data.cameras[sequence] * self._camera_signs[mirrored.long()]
+        first, last = self._offsets[sequence], self._offsets[sequence + 1] - 1
+        chosen = torch.stack([sequence, start, first + start - before, first, last, mirrored.long()])
+        sequence, start, begin, first, last, which = uploaded(chosen, data.inputs.device)
+        # The rows beyond an end of the sequence repeat it.
+        window = (begin[:, None] + self._steps).clamp(first[:, None], last[:, None])
+        columns, signs = (
+            dict(zip(self._widths, table[which].split(list(self._widths.values()), 1), strict=True))
+            for table in (self._columns, self._signs)
+        )
+        inputs = _rows(data.inputs, window, columns["inputs"], signs["inputs"])
+        scores = inputs[:, before:][:, :chunk, :, 2:]
+        target = window[:, before:][:, :chunk]
+        if "scores" in columns:
+            scores = _rows(data.scores[..., None], target, columns["scores"])
+        positions = None
+        if data.positions is not None:
+            positions = _rows(data.positions, target, columns["positions"], signs["positions"])
         return Batch(
             inputs=inputs,
-            keypoints=inputs[:, shape.before :][:, : shape.chunk, :, :2],
-            scores=self._scores(data.scores[..., None], target, mirrored)[..., 0],
-            positions=None if data.positions is None else self._positions(data.positions, target, mirrored),
-            cameras=cameras,
+            keypoints=inputs[:, before:][:, :chunk, :, :2],
+            scores=scores[..., 0],
+            positions=positions,
+            cameras=None if data.cameras is None else data.cameras[sequence] * signs["cameras"],
             sequences=sequence,
             starts=start,
-            mirrored=mirrored,
+            mirrored=which.bool(),
+            fisheyes=data.fisheyes,
+            total=len(chunks) if total is None else total,
         )
 
-    def _frames(
-        self, sequence: Int64[Tensor, " batch"], start: Int64[Tensor, " batch"], count: int
-    ) -> Int64[Tensor, "batch window"]:
-        """The rows of `count` frames from `start` on, those beyond an end repeating it."""
-        first, stop = self.sequences.offsets[sequence, None], self.sequences.offsets[sequence + 1, None]
-        rows = first + start[:, None] + torch.arange(count, device=start.device)
-        return torch.minimum(torch.maximum(rows, first), stop - 1)
+
+def _mirrored(layout: JointLayout, components: int) -> tuple[Int64[Tensor, "2 columns"], Float32[Tensor, "2 columns"]]:
+    """Where the numbers of a sample come from, and what they are multiplied by: as it is, and mirrored.
+
+    Mirrored, sides are swapped and x is negated; a single component is a score.
+    """
+    joints = torch.tensor([range(len(layout)), layout.mirror])
+    signs = torch.ones(2, len(layout), components)
+    if components > 1:
+        signs[1, :, 0] = -1
+    return (joints[..., None] * components + torch.arange(components)).flatten(1), signs.flatten(1)
 
 
-class _Mirror:
-    """Gathers rows of joints and mirrors some of them: sides swapped, x negated.
+def _rows(
+    values: Float32[Tensor, "frames joints components"],
+    rows: Int64[Tensor, "batch window"],
+    columns: Int64[Tensor, "batch columns"],
+    signs: Float32[Tensor, "batch columns"] | None = None,
+) -> Float32[Tensor, "batch window joints components"]:
+    """Some rows of values: the numbers in the order of their sample's columns, times its signs.
 
     Two gathers, by row and by column, and one product: no branch, so that a GPU need not wait for the CPU.
     """
-
-    def __init__(self, layout: JointLayout, components: int, device: torch.device, signed: bool = True) -> None:
-        joints = torch.tensor([range(len(layout)), layout.mirror], device=device)
-        self._columns = (joints[..., None] * components + torch.arange(components, device=device)).flatten(1)
-        self._signs = torch.ones(2, 1, 1, components, device=device)
-        self._signs[1, ..., 0] = -1 if signed else 1
-
-    def __call__(
-        self,
-        values: Float32[Tensor, "frames joints components"],
-        rows: Int64[Tensor, "batch window"],
-        mirrored: Bool[Tensor, " batch"],
-    ) -> Float32[Tensor, "batch window joints components"]:
-        which = mirrored.long()
-        found = values.flatten(1)[rows.flatten()].view(*rows.shape, -1)
-        columns = self._columns[which, None].expand(-1, rows.shape[1], -1)
-        return found.gather(2, columns).unflatten(2, values.shape[1:]) * self._signs[which]
+    found = values.flatten(1)[rows.flatten()].view(*rows.shape, -1)
+    found = found.gather(2, columns[:, None].expand(-1, rows.shape[1], -1))
+    return (found if signs is None else found * signs[:, None]).unflatten(2, values.shape[1:])

@@ -27,11 +27,12 @@ class Prediction:
 
     def split(self, first: int) -> "tuple[Prediction, Prediction]":
         """Split into the first samples and the remaining ones."""
-        trajectory = self.trajectory
-        return (
-            Prediction(self.pose[:first], None if trajectory is None else trajectory[:first]),
-            Prediction(self.pose[first:], None if trajectory is None else trajectory[first:]),
-        )
+        sizes = [first, len(self.pose) - first]
+        if not sizes[1]:
+            return self, Prediction(self.pose[first:], None)
+        trajectories = (None, None) if self.trajectory is None else self.trajectory.split(sizes)
+        one, other = map(Prediction, self.pose.split(sizes), trajectories)
+        return one, other
 
 
 class Objective:
@@ -39,7 +40,8 @@ class Objective:
 
     A term is the mean over the samples of all workers. Data-parallel training averages the workers' gradients.
     Therefore a worker's share is the sum over its samples, times the number of workers, divided by the number of
-    samples of all workers.
+    samples of all workers, which every batch knows. Workers exchange only what the host cannot know: their sums of
+    bone lengths, and of confidences if these are weights.
 
     Args:
         config: Weights of the terms, and the projection.
@@ -79,20 +81,22 @@ class Objective:
         assert labeled.positions is not None
         root = labeled.positions[:, :, self._root, None]
         pose = supervised.pose, labeled.positions - root
-        terms = {"pose": config.pose * self._mean(losses.mpjpe(*pose, per_sample=True))}
+        terms = {"pose": config.pose * self._mean(losses.mpjpe(*pose, per_sample=True), labeled)}
         if config.scale_free:
-            terms["scale_free"] = config.scale_free * self._mean(losses.n_mpjpe(*pose, per_sample=True))
+            terms["scale_free"] = config.scale_free * self._mean(losses.n_mpjpe(*pose, per_sample=True), labeled)
         if config.velocity:
-            terms["velocity"] = config.velocity * self._fps * self._mean(losses.mpjve(*pose, per_sample=True))
+            terms["velocity"] = config.velocity * self._fps * self._mean(losses.mpjve(*pose, per_sample=True), labeled)
         if supervised.trajectory is not None:
             error = losses.depth_weighted_mpjpe(supervised.trajectory, root, per_sample=True)
-            terms["trajectory"] = config.trajectory * self._mean(error)
+            terms["trajectory"] = config.trajectory * self._mean(error, labeled)
         if unlabeled is not None:
             if config.projection != "none":
                 terms["reprojection"] = config.reprojection * self._reprojection(unsupervised, unlabeled)
             # Left out if its weight is 0, because 0 times an infinite length is not 0.
             if config.bone_length:
-                gap = losses.bone_length_gap(self._bone_lengths(supervised.pose), self._bone_lengths(unsupervised.pose))
+                lengths = losses.bone_lengths(prediction.pose, self._bones).split([len(labeled), len(unlabeled)])
+                known, guessed = self._workers.sum(torch.stack([part.sum(0) for part in lengths])).unbind()
+                gap = losses.bone_length_gap(known / labeled.total, guessed / unlabeled.total)
                 terms["bone_length"] = config.bone_length * gap
         return terms
 
@@ -105,27 +109,16 @@ class Objective:
             assert prediction.trajectory is not None
             assert batch.cameras is not None
             project = cameras.project if self._config.projection == "full" else cameras.project_linear
-            projected = project(pose + prediction.trajectory, batch.cameras[:, None, None])
+            points, cameras_of_points = pose + prediction.trajectory, batch.cameras[:, None, None]
+            projected = project(points, cameras_of_points, fisheyes=batch.fisheyes)
         if not self._config.confidence_weighted:
-            return self._mean(losses.reprojection_error(projected, keypoints, per_sample=True))
+            return self._mean(losses.reprojection_error(projected, keypoints, per_sample=True), batch)
         errors = losses.reprojection_error(projected, keypoints, confidence, per_sample=True)
-        return self._mean(errors, confidence.mean((1, 2)))
+        # 0 if all weights are 0.
+        weights = confidence.mean((1, 2))
+        total = self._workers.sum(weights.sum()).clamp(min=torch.finfo(weights.dtype).tiny)
+        return (errors * weights).sum() * self._workers.size / total
 
-    def _bone_lengths(self, pose: Float[Tensor, "batch chunk joints 3"]) -> Float[Tensor, " bones"]:
-        """Mean bone lengths over the samples of all workers."""
-        lengths = losses.bone_lengths(pose, self._bones)
-        return self._workers.sum(lengths.sum(0)) / self._total(lengths.new_full((), len(lengths)))
-
-    def _mean(
-        self, values: Float[Tensor, " batch"], weights: Float[Tensor, " batch"] | None = None
-    ) -> Float[Tensor, ""]:
-        """This worker's share of the (weighted) mean over the samples of all workers; 0 if all weights are 0."""
-        if weights is None:
-            total, weight = values.sum(), values.new_full((), len(values))
-        else:
-            total, weight = (values * weights).sum(), weights.sum()
-        return total * self._workers.size / self._total(weight).clamp(min=torch.finfo(weight.dtype).tiny)
-
-    def _total(self, weight: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        with torch.no_grad():
-            return self._workers.sum(weight.clone())
+    def _mean(self, values: Float[Tensor, " batch"], batch: Batch) -> Float[Tensor, ""]:
+        """This worker's share of the mean over the samples of all workers."""
+        return values.sum() / (batch.total / self._workers.size)

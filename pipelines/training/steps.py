@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from pipelines.training.cast_weights import CastWeights
 from pipelines.training.failures import Diverged
 from pipelines.training.reports import OnStep
 from pipelines.training.worker_group import WorkerGroup
@@ -47,7 +48,8 @@ def has_bf16(device: torch.device) -> bool:
 
 def parallel(model: nn.Module, compiled: bool, workers: WorkerGroup) -> Callable[..., Any]:
     """The model's forward pass, compiled if requested; with several workers their gradients are averaged."""
-    forward: Any = torch.compile(model) if compiled else model
+    # Compiled code fuses casts with what reads them.
+    forward: Any = torch.compile(model) if compiled else CastWeights(model, together=workers.size == 1)
     return DistributedDataParallel(forward) if workers.size > 1 else forward
 
 
@@ -65,7 +67,8 @@ def run_steps(
     Args:
         batches: This worker's share of each batch.
         steps: How many batches there are.
-        do_step: Trains on a batch and returns its weighted loss terms, among them their sum as `total`.
+        do_step: Trains on a batch and returns its weighted loss terms, the same ones in each step, among them their sum
+            as `total`.
         count: Frames or people in this worker's share of a batch.
         workers: The workers that share the batches.
         explain_divergence: Describes a step (counted from 0) whose loss is not finite, and what to do about it.
@@ -75,7 +78,8 @@ def run_steps(
         Diverged: The loss is not finite.
     """
     done, computing_s = 0, 0.0
-    sums: dict[str, Tensor] = {}
+    names: list[str] = []
+    sums: Tensor | None = None
     unchecked: list[Tensor] = []
     started = time.perf_counter()
     for step, batch in enumerate(batches):
@@ -83,8 +87,8 @@ def run_steps(
         terms = do_step(batch)
         computing_s += time.perf_counter() - step_started
         done += count(batch)
-        for name, value in terms.items():
-            sums[name] = sums.get(name, 0) + value
+        names, values = list(terms), torch.stack(list(terms.values()))
+        sums = values if sums is None else sums + values
         unchecked.append(terms["total"])
         if len(unchecked) == STEPS_BETWEEN_CHECKS or step == steps - 1:
             broken = workers.sum((~torch.isfinite(torch.stack(unchecked))).float()).nonzero()
@@ -92,9 +96,10 @@ def run_steps(
                 raise Diverged(explain_divergence(step - len(unchecked) + 1 + int(broken[0])))
             unchecked = []
             on_step(step + 1, steps, done * workers.size / (time.perf_counter() - started))
-    means = workers.sum(torch.stack(list(sums.values()))) / (steps * workers.size)
+    assert sums is not None, "an epoch has steps"
+    means = workers.sum(sums) / (steps * workers.size)
     return StepsResult(
-        losses=dict(zip(sums, means.tolist(), strict=True)),
+        losses=dict(zip(names, means.tolist(), strict=True)),
         seconds=time.perf_counter() - started,
         count=sum(workers.gather(done)),
         computing_s=computing_s,

@@ -61,6 +61,20 @@ def test_projection_is_the_references(golden_poses):
     np.testing.assert_allclose(linear, [0.0562925187280211, 0.017838639138975685], atol=1e-6)
 
 
+@pytest.mark.parametrize("model", ["none", "human36m", "opencv"])
+def test_without_fisheyes_their_model_need_not_be_computed(points, model):
+    camera = camera_vector(MODELS[model], WIDTH, HEIGHT).double()
+    # Some points lie behind the camera or outside the picture, where gradients lead back.
+    points = torch.cat([points, points * torch.tensor([3, 3, 0.05]), -points])
+    results = []
+    for fisheyes in (True, False):
+        given = points.clone().requires_grad_()
+        projected = project(given, camera, fisheyes=fisheyes)
+        projected.square().sum().backward()
+        results.append((projected, given.grad))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
 def test_screen_is_the_references_and_comes_back():
     pixels = torch.tensor([[100.0, 50.0], [640.0, 360.0]])
     screen = to_screen(pixels, 1280, 720)

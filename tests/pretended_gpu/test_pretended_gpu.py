@@ -45,10 +45,10 @@ def seen(tmp_path_factory):
     ("scenario", "waits", "operators"),
     [
         # Losses are looked at every 20 steps, and at the end of an epoch: of 19 steps here, of 10 and of 3.
-        ("lifter", 2 / 19, 590),
-        ("lifter on made views", 2 / 10, 430),
-        ("hrnet", 2 / 3, 3500),
-        ("vitpose", 2 / 3, 470),
+        ("lifter", 2 / 19, 385),
+        ("lifter on made views", 2 / 10, 388),
+        ("hrnet", 2 / 3, 2890),
+        ("vitpose", 2 / 3, 415),
         # Who is there, and where their joints are.
         ("hrnet clip", 2, 2300),
         ("vitpose clip", 2, 460),

@@ -49,8 +49,16 @@ def test_the_truth_costs_nothing():
 def test_the_truth_costs_nothing_where_a_fisheye_films(mirrored):
     sequences = concatenate([person("a", intrinsics=FISHEYE)], layout=H36M, positions_layout=H36M)
     seen = Windows(sequences, NINE).gather(torch.arange(10, 16), torch.full((6,), mirrored))
+    assert seen.fisheyes
     terms = objective()(seen, both(truth(seen), truth(seen)), seen)
     assert terms["reprojection"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_batch_says_whether_it_needs_the_model_of_fisheyes():
+    mixed = concatenate([person("a"), person("b", intrinsics=FISHEYE)], layout=H36M, positions_layout=H36M)
+    assert mixed.fisheyes
+    assert not batch("a").fisheyes
+    assert not batch("a", intrinsics=None, intrinsics_provenance="none").fisheyes
 
 
 def test_each_term_is_its_formula():

@@ -53,6 +53,11 @@ class HrnetNetwork(nn.Module):
         self.final_layer = nn.Conv2d(sum(widths) if all_branches else channels, joints, 1)
         self.apply(_initialise)
 
+    def cast_weights(self) -> list[nn.Parameter]:
+        """Those of all filters but the last; see `pipelines.training.cast_weights`."""
+        filters = [module for module in self.modules() if isinstance(module, nn.Conv2d)]
+        return [weight for module in filters if module is not self.final_layer for weight in module.parameters()]
+
     def forward(
         self, crops: Float[Tensor, "people 3 height width"]
     ) -> Float[Tensor, "people joints heatmap_height heatmap_width"]:

@@ -53,6 +53,11 @@ class VitposeNetwork(nn.Module):
         self.head: nn.Conv2d = model.head.conv
         self.head.register_forward_pre_hook(lambda module, inputs: (inputs[0].to(module.weight.dtype),))
 
+    def cast_weights(self) -> list[nn.Parameter]:
+        """Those of the blocks' matrix products; see `pipelines.training.cast_weights`."""
+        products = [module for module in self.modules() if isinstance(module, nn.Linear)]
+        return [weight for product in products for weight in product.parameters()]
+
     def forward(
         self, crops: Float[Tensor, "people 3 crop_height crop_width"]
     ) -> Float[Tensor, "people joints height width"]:
