@@ -20,7 +20,7 @@ def detector() -> tuple[torch.nn.Module, torch.Tensor]:
     return HrnetNetwork(2, 17, all_branches=False), torch.randn(2, 3, 64, 64)
 
 
-def step(forward, network, inputs) -> list[torch.Tensor | None]:
+def step(forward, network, inputs) -> list:
     """Output and gradients under autocast."""
     network.zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
