@@ -25,7 +25,7 @@ _SHOWN = 12
 
 
 def main(config: AlignConfig) -> int:
-    """Put the recordings in step that are not yet, then print what was found; 1 if none of them can be."""
+    """Align the recordings that the output lacks, then print what was found; returns 1 if none can be aligned."""
     job = run.prepare(config)  # before anything is written
     work = run.survey(job)
     if work.report:
@@ -63,7 +63,7 @@ def _shown(report: dict[str, Any]) -> int:
 
 
 def show(report: dict[str, Any]) -> None:
-    """The summary, one screen."""
+    """Print the summary, which fits one screen."""
     console = Terminal()
     reference = report["reference"]
     console.print(

@@ -36,7 +36,7 @@ from schemas.errors import UserError
 
 # Frame rate of the videos and of the lifter. At a low rate, the receptive field covers more time.
 FPS = 20
-# They give a receptive field of 27 frames, which covers a cycle of walking.
+# These widths give a receptive field of 27 frames, which covers a cycle of walking.
 FILTER_WIDTHS = [3, 3, 3]
 BATCH_SIZE = 64
 # The learning rate falls to this fraction of its first value over the training.
@@ -65,7 +65,7 @@ class Walk:
         console: What they print to.
 
     Raises:
-        UserError: The output is elsewhere.
+        UserError: The output is not on this machine.
     """
 
     def __init__(self, output: str, console: Terminal) -> None:

@@ -33,7 +33,7 @@ from schemas.configs.triangulate import TriangulateConfig
 FPS = 30
 # Two cameras stand at about a right angle.
 ARC_DEG = 180.0
-# What the training starts from, and what its result is compared with.
+# The training starts from this lifter, and its result is compared with it.
 START = "everyday"
 BATCH_SIZE = 256
 LEARNING_RATE = 2e-4
@@ -76,7 +76,7 @@ class Steps(Walk):
         arguments = {
             "tracks": self.path("labels", "tracks"),
             "calibration": self.path("calibration", "{session}.toml"),
-            # From where BlazePose sees joints to where the lifter that is trained further has them.
+            # The map moves joints from where BlazePose puts them to where the pretrained lifter expects them.
             "joint_map": recipe_path("errors_blazepose"),
             "output": self.path("triangulated"),
             "max_failed": "null",
@@ -84,14 +84,14 @@ class Steps(Walk):
         code = triangulate.main(
             read_config(TriangulateConfig, [f"{name}={value}" for name, value in arguments.items()])
         )
-        # What is known in a studio alone, for the test: the joints of labels as they truly are.
+        # The lifter is tested against the true joints, which only a synthetic studio knows.
         return code or self.join_with_truth(layout="limbs14")
 
     def train(self) -> int:
         """Train the lifter that comes with Raylift further, on what the cameras have labeled."""
         self.begin(f"Train {START} further on the labels of {len(self._labeled)} people, each camera by itself")
         labels = self.path("triangulated", "tracks")
-        # Of some people too few joints are seen by both cameras to be labels.
+        # People of whom both cameras see too few joints have no labels.
         labeled = {track.subject for track in survey(labels)}
         settings = {
             "labeled": labels,
@@ -121,7 +121,7 @@ class Steps(Walk):
     def register(self) -> int:
         """Register both; the second becomes champion if it is no worse."""
         self.begin("Register both; the better one becomes the champion")
-        # The motion that the first was trained on is not here.
+        # The motion capture that the first lifter was trained on is not available here.
         self.promote(self._config.model, START, self._held_out, unknown_data="true")
         self.promote(self._config.model, self.path("lifter", "last.pt"), self._held_out)
         return 0

@@ -28,13 +28,13 @@ from schemas.configs.doctor import DoctorConfig
 _PACKAGES = ("ray", "torch", "pyarrow", "mlflow", "av", "decord", "opencv-python-headless", "optuna", "numpy", "pandas")
 _OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
 _VARIABLES = ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
-# Ray's sockets lie below this folder, and a socket's path has at most 107 letters.
+# Ray puts its sockets below this folder, and the path of a socket may have at most 107 characters.
 _LONGEST_TEMPORARY_FOLDER = 60
 _LEAST_DISK_BYTES, _LEAST_SHARED_MEMORY_BYTES = 5 * 10**9, 10**9
 
 
 def main(config: DoctorConfig) -> int:
-    """Print the findings; 0 even with warnings, since the question was answered."""
+    """Print the findings; returns 0 even with warnings, because the command itself succeeded."""
     console = Terminal()
     for name, value in _findings():
         console.print(f"{name:<13}{redact(value)}")
@@ -65,7 +65,7 @@ def _warnings() -> Iterator[str]:
             yield f"{folder} has less than {_LEAST_DISK_BYTES / 1e9:.0f} GB free: videos, Ray and checkpoints need it"
     if len(tempfile.gettempdir()) > _LONGEST_TEMPORARY_FOLDER:
         yield f"TMPDIR={tempfile.gettempdir()} is too long for Ray's sockets: give a shorter one"
-    shared = Path("/dev/shm")  # noqa: S108 - its size is looked at, nothing is written
+    shared = Path("/dev/shm")  # noqa: S108 - only its size is read
     if shared.is_dir() and shutil.disk_usage(shared).total < _LEAST_SHARED_MEMORY_BYTES:
         yield f"{shared} is smaller than 1 GB, so that Ray's object store is slow: docker run --shm-size=2g"
     if (

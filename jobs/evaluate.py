@@ -39,12 +39,12 @@ COLUMNS = {
     "PCK": ("pck_150mm", ".1f"),
     "AUC": ("auc_150mm", ".1f"),
 }
-# What the averages of a report are called in MLflow: over actions, over all frames, and of tracks without labels.
+# MLflow's names for the averages of a report: over actions, over all frames, and over tracks without labels.
 GROUPS = {"average": "test", "overall": "all_frames", "unlabeled": "unlabeled"}
 LEGEND = "P1 MPJPE, P2 P-MPJPE, P3 N-MPJPE: mm; MPJVE: mm per frame; PCK and AUC within 150 mm: %"
-# Tracks of the table in MLflow, whose page loads it whole; `metrics.json` has all.
+# The table in MLflow has at most this many tracks, because its page loads it whole; `metrics.json` has all.
 MOST_TRACKS = 10_000
-# Rows of the table; with averages, joints and notes this fills a screen.
+# The printed table has at most this many rows, so that it fills a screen with averages, joints and notes.
 MOST_ROWS = 18
 
 
@@ -92,7 +92,7 @@ def log(record: runs.Run, report: Mapping[str, Any], model: ModelFile, track_set
         if report[name] is not None:
             joints = report[name]["per_joint_mm"].items()
             record.log_metrics({f"{group}_joints": {f"{joint}_mm": value for joint, value in joints}})
-    # One by one, since MLflow takes at most 1,000 metrics at a time; it allows only some characters in names.
+    # Actions are logged one by one, because MLflow takes at most 1,000 metrics at a time and few characters in names.
     actions = list(action_rows(report["tables"]))
     for label, mean in actions:
         record.log_metrics({"action": {re.sub(r"[^\w-]+", "_", label, flags=re.ASCII): mean["metrics"]}})

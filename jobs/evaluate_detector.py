@@ -52,7 +52,7 @@ def main(config: EvaluateDetectorConfig) -> int:
 def people_set(job: run.Job) -> FileSet:
     """The annotated people that the detector is scored on."""
     config, plan = job.config, job.plan
-    # A file is found by its own hash, unless only some of its images are looked at.
+    # A whole file is identified by its own hash; if only some of its images are used, their ids are hashed too.
     is_whole, sha256 = len(plan.image_ids) == len(plan.truth.images), plan.truth.sha256[:32]
     digest = sha256 if is_whole else digest_of(sha256, plan.image_ids)
     counts = {"images": len(plan.image_ids), "people": len(plan.truth), "joints": len(plan.joints)}

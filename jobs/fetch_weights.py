@@ -39,7 +39,7 @@ def _fetch_to_store(detector: Any, into: str) -> str:
         detector.fetch_weights(Path(made))
         for file in sorted(Path(made).rglob("*")):
             parts = file.relative_to(made).parts
-            # Hidden files are locks, and what huggingface_hub notes about a download.
+            # Hidden files are locks and huggingface_hub's notes about a download, so they are not copied.
             if file.is_file() and not any(part.startswith(".") for part in parts):
                 storage.write_bytes(storage.join(into, *parts), file.read_bytes())
     return into

@@ -62,7 +62,7 @@ def show(report: dict[str, Any]) -> None:
     console = Terminal()
     for name, value in rows:
         console.print(f"{name:<13}{value}")
-    # At most a screenful; the report has all of them.
+    # At most a screenful is printed; the report has all notes.
     for note in report["notes"][:8]:
         console.print(f"{'note':<13}{note}")
     if len(report["notes"]) > 8:

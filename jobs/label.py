@@ -23,7 +23,7 @@ from schemas.configs.label import LabelConfig
 
 
 def main(config: LabelConfig) -> int:
-    """Label what the output lacks; 1 if more than `max_failed` videos failed."""
+    """Label what the output lacks; returns 1 if more than `max_failed` videos failed."""
     job = run.prepare(config)  # before anything is written
     with storage.sole_writer(config.output):
         work = run.survey(job)
@@ -31,7 +31,7 @@ def main(config: LabelConfig) -> int:
             Terminal().print(f"label: nothing to do: all {len(job.sources)} videos are labeled in {config.output}")
             tell_gone(work.gone, dropped=False)
             return 0
-        # Imported here, since it loads Plotly: a job with nothing to do draws no page.
+        # The page is imported here because it loads Plotly, which a job with nothing to do never needs.
         from pipelines.report.pages.label_page import label_page
 
         with runs.record("label", config) as record:
@@ -67,7 +67,7 @@ def show(report: dict[str, Any], dropped: bool = False) -> None:
     console = Terminal()
     for name, value in rows:
         console.print(f"{name:<13}{value}")
-    # At most a screenful; the report has all of them.
+    # At most a screenful is printed; the report has all entries.
     for kind, what in (("failures", "reason"), ("damaged", "damage"), ("notes", "note"), ("too_slow", "problem")):
         for entry in report[kind][:8]:
             console.print(f"{kind.removesuffix('s').replace('_', ' '):<13}{entry['video']}: {entry[what]}")

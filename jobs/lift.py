@@ -23,14 +23,14 @@ from pipelines.mlflow_runs.datasets import TrackSet, VideoSet
 from schemas.configs.lift import LiftConfig
 from schemas.frame_window import frames_read
 
-# Most lines of a kind that the summary shows; the report has all of them.
+# The summary shows at most this many lines of a kind; the report has all of them.
 MAX_LINES = 8
-# Entries of the report that are no measurements.
+# These entries of the report are not measurements.
 NO_METRICS = {"model", "labels", "stature_m"}
 
 
 def main(config: LiftConfig) -> int:
-    """Lift what the output lacks; 1 if more than `max_failed` tracks and videos failed."""
+    """Lift what the output lacks; returns 1 if more than `max_failed` tracks and videos failed."""
     job = run.prepare(config)  # before anything is written
     with storage.sole_writer(config.output):
         work = run.survey(job)

@@ -20,7 +20,7 @@ from pipelines.lineage.trace import Lineage, Node, trace
 from pipelines.mlflow_runs.history import read_history
 from schemas.configs.lineage import LineageConfig
 
-# How kinds of things are called where their name does not tell.
+# Words for the kinds of things, where their names do not tell what they are.
 LABELS = {
     "run": "",
     "videos": "videos ",

@@ -19,7 +19,7 @@ from pipelines.register.gate import Listener
 from schemas.configs.register import RegisterConfig
 from schemas.frame_window import frames_read
 
-# How a registered model is used, with its address.
+# The command that uses a registered model; {} is the model's address.
 USES = {
     "lifter": "raylift lift model={} tracks=… output=…",
     "aligner": "raylift align aligner={} tracks=… reference=… output=…",

@@ -20,7 +20,7 @@ from pipelines.label.status import EXAMPLES, MANIFEST, REPORT, status, written_a
 from schemas.configs.status import StatusConfig
 from schemas.errors import UserError
 
-# The job that writes a document, by the format of the document.
+# The job that writes a document, found by the format of the document.
 WRITERS = {
     "raylift.report": "label",
     "raylift.training": "train",
@@ -44,7 +44,7 @@ MAX_REASONS = 8
 
 
 def main(config: StatusConfig) -> int:
-    """Print the state of the job; 0 even if the job failed, since the question was answered."""
+    """Print the state of the job; returns 0 even if the job failed, because the command itself succeeded."""
     state = read_state(storage.absolute(config.output))
     if config.as_json:
         print(redact(json.dumps(state, indent=2)))
@@ -77,7 +77,7 @@ def read_state(output: str) -> dict[str, Any]:
 
 
 def _other(output: str, files_s: Mapping[str, float]) -> dict[str, Any] | None:
-    """The state of an output of another job than label, by the format of its files; None if there are none."""
+    """The state of the output of a job other than label, by the format of its files; None if no format is known."""
     for name in (*LAST, *MANIFESTS):
         if name in files_s:
             try:

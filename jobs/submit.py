@@ -112,13 +112,13 @@ def follow(server: "JobServer | Kubectl", job_id: str) -> int:
 
 
 def write(text: str) -> None:
-    """Print a job's output without delay, line by line; it may hold what would drive a terminal."""
+    """Print a job's output without delay, line by line; control characters are escaped."""
     sys.stdout.write("\n".join(map(_plain, text.split("\n"))))
     sys.stdout.flush()
 
 
 def _plain(text: str) -> str:
-    """What others wrote, without secrets of addresses and control characters."""
+    """Text from other programs, without control characters and without the secrets in addresses."""
     return printable(redact(text))
 
 

@@ -44,7 +44,7 @@ def main(config: TrainConfig) -> int:
         if work.nothing_to_do:
             Terminal().print(f"train: nothing to do: {config.output} holds the finished training")
             return 0
-        # Imported here, since it loads Plotly: a job with nothing to do draws no page.
+        # The page is imported here because it loads Plotly, which a job with nothing to do never needs.
         from pipelines.report.pages.training_page import training_page
 
         config = job.config
@@ -79,7 +79,7 @@ def log_models(
     from pipelines.lifters.checkpoint import read_card  # it loads PyTorch
 
     validation = track_sets(job.config, job.plan)[1]
-    kept = {report["epochs"]: "last.pt", report["best_epoch"]: "best.pt"}  # they may be of one epoch
+    kept = {report["epochs"]: "last.pt", report["best_epoch"]: "best.pt"}  # both may be the same epoch
     scored = {epoch["epoch"]: epoch["validation"] for epoch in history}
     for epoch, name in sorted(kept.items()):
         address = storage.join(job.config.output, name)

@@ -40,7 +40,7 @@ from schemas.configs.search_space import short_names
 from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import TuneConfig, seconds
 
-# The page is drawn again when trials have ended, but not more often, as it takes up to a second.
+# The page is drawn again when trials have ended, but at most once in this time, because drawing takes up to a second.
 PAGE_INTERVAL_S = 60.0
 
 
@@ -78,7 +78,7 @@ class Display:
         self._bars, self._trials, self._epochs = bars, trials, job.config.optimization.epochs
         self._done = {trial.number for trial in before if trial.ended}
         self._running: dict[int, int] = {}
-        # When each running trial began, for its time in all.
+        # The start time of each running trial, in seconds of `time.monotonic`.
         self._began_at: dict[int, float] = {}
         self._own = own_values(job.config, job.space)
         self._best = self._best_so_far()
@@ -96,7 +96,7 @@ class Display:
         self._bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def began(self, trial: TrialRecord) -> None:
-        """Count it."""
+        """Count a trial that has begun."""
         self._records[trial.number] = trial
         if trial.repeats is not None:
             self._trials = max(self._trials, trial.number + len(self._ranking.missing_repeats))
@@ -111,15 +111,15 @@ class Display:
         self._show()
 
     def exploited(self, trial: TrialRecord) -> None:
-        """Say from which one, and with what."""
+        """Print which trial's state was copied, and the new values."""
         self.print_line(f"trial {trial.name} goes on from {trial.exploited[-1]}  {values(trial.parameters)}")
 
     def failed(self, trial: TrialRecord, reason: str) -> None:
-        """Say why."""
+        """Print why a trial failed."""
         self.print_line(f"trial {trial.name} failed and is tried again: {reason}")
 
     def ended(self, trial: TrialRecord) -> None:
-        """Say how."""
+        """Print how a trial ended."""
         prometheus.count_trial(failed=trial.state == "failed")
         self._running.pop(trial.number, None)
         self._began_at.pop(trial.number, None)
@@ -203,7 +203,7 @@ def show(report: dict[str, Any]) -> None:
     for column in ("trial", "state", *short_names(paths).values(), "mm", *others, "epochs"):
         right = column in ("mm", "epochs", *others)
         table.add_column(column, justify="right" if right else "left", no_wrap=True)
-    # Repeats have the values of other trials; their mean stands below.
+    # Repeats have the values of other trials, so they have no rows; their mean is printed below.
     trials = best_first(trial for trial in report["trials"] if not trial["repeats"])
     for trial in trials[:TRIALS_SHOWN]:
         score = trial["error_mm"]

@@ -58,7 +58,7 @@ def lift(video: str | Sequence[str] | None = None, output: str | None = None, **
         UserError: A setting is wrong, or there is no such video.
         RunFailed: The job failed, or more tracks and videos than `max_failed`.
     """
-    # What is not given is named by the job as what it lacks.
+    # Arguments that are not given are left out, so that the job itself reports them as missing.
     given = {name: value for name, value in (("video", video), ("output", output)) if value is not None}
     config = _run("lift", **given, **settings)
     return _with_report(load_poses(config.output), config)

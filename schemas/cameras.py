@@ -15,21 +15,22 @@ Provenance = Literal["calibrated", "metadata", "assumed_fov", "none"]
 """Where intrinsics come from: a calibration or field of view that was given, the focal length in the video file's
 metadata, or an assumed field of view."""
 
-# Fields of view that lenses have, degrees; the widest of fisheyes see behind themselves.
+# Fields of view that lenses have, in degrees; the widest fisheyes see behind themselves.
 _FIELDS_OF_VIEW, _FISHEYE_FIELDS_OF_VIEW = (5.0, 175.0), (5.0, 280.0)
-# The coefficients of each model.
+# The names of the coefficients that each distortion model has.
 _COEFFICIENTS: dict[Distortion, tuple[str, ...]] = {
     "none": (),
     "opencv": ("k1", "k2", "k3", "p1", "p2"),
     "human36m": ("k1", "k2", "k3", "p1", "p2"),
     "fisheye": ("k1", "k2", "k3", "k4"),
 }
-# Pixels of films for wide screens, and those of anamorphic lenses, are at most this many times as wide as high.
+# Pixels of widescreen films and anamorphic lenses are at most this many times as wide as they are high.
 _MOST_PIXEL_ASPECT = 2.0
-# At the edge of the picture, a lens of these models enlarges by less than this against the middle, and shifts sideways
-# by less than this share of the distance from the middle. Coefficients beyond it belong to another model or unit.
+# Limits at the edge of the picture: a lens enlarges by less than the first number compared with the middle, and shifts
+# sideways by less than the second, as a share of the distance from the middle. Coefficients beyond these limits belong
+# to another distortion model or another unit.
 _MOST_ENLARGED, _MOST_TANGENTIAL = 2.0, 0.5
-# How finely the way from the middle to the edge of the picture is followed.
+# The line from the middle to the edge of the picture is checked at this many points.
 _STEPS = 500
 
 
@@ -95,12 +96,12 @@ class Intrinsics(BaseModel):
         return cls(fx=focal, fy=focal, cx=width / 2, cy=height / 2)
 
     def scaled(self, across: float, down: float) -> Self:
-        """Those of the same picture with its pixels multiplied; distortion does not depend on the resolution."""
+        """The intrinsics for the picture scaled by these factors; distortion does not depend on the resolution."""
         values = {"fx": self.fx * across, "fy": self.fy * down, "cx": self.cx * across, "cy": self.cy * down}
         return self.model_copy(update=values)
 
     def implausible(self, width: float, height: float) -> str | None:
-        """Why they cannot be those of a picture, if they cannot.
+        """Why these intrinsics cannot belong to a picture of this size; None if they can.
 
         Args:
             width: Of the picture, px.
@@ -111,7 +112,7 @@ class Intrinsics(BaseModel):
         fisheye = self.distortion == "fisheye"
         least, most = _FISHEYE_FIELDS_OF_VIEW if fisheye else _FIELDS_OF_VIEW
         for focal, side in ((self.fx, width), (self.fy, height)):
-            # Before a fisheye's coefficients, the distance from the middle is the angle times the focal length.
+            # Without distortion, a fisheye images a point at its angle times the focal length from the middle.
             degrees = math.degrees(side / focal if fisheye else 2 * math.atan(side / 2 / focal))
             if not least <= degrees <= most:
                 return f"the focal length {focal:g} makes a field of view of {degrees:.1f} degrees"
@@ -126,7 +127,7 @@ class Intrinsics(BaseModel):
         powers = (self.k1, self.k2, self.k3, self.k4) if fisheye else (self.k1, self.k2, self.k3)
         if not any((*powers, self.p1, self.p2)):
             return None
-        # Of a fisheye these are angles from the axis, of the other models their tangents.
+        # For a fisheye these are angles from the optical axis, rad; for other models they are tangents of angles.
         farthest = math.pi if fisheye else math.tan(math.radians(_FIELDS_OF_VIEW[1] / 2))
         distorted, undistorted = 0.0, 0.0
         for step in range(1, _STEPS + 1):

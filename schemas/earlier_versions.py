@@ -23,7 +23,7 @@ def values_if_absent(model: type[BaseModel], prefix: str = "") -> dict[str, Any]
         default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
         if isinstance(inner, type) and issubclass(inner, JobConfig):
             values |= values_if_absent(inner, f"{prefix}{name}.")
-            # Where a config begins with other values than those of its class.
+            # A field may start from a config with values other than the defaults of its class.
             given = default.model_dump(exclude_unset=True) if isinstance(default, JobConfig) else {}
             values |= flatten(given, f"{prefix}{name}.")
         elif not field.is_required() and not field.exclude and not isinstance(default, PluginConfig):

@@ -27,7 +27,7 @@ class FrameWindow:
         """Refuse what no lifter does.
 
         Raises:
-            ValueError: Neither one frame among those read is predicted, nor all of them.
+            ValueError: The window predicts neither all frames nor one of the frames that it reads.
         """
         slides = self.outputs == 1 and 0 <= self.offset < self.inputs
         if not (slides or (self.outputs == self.inputs > 1 and self.offset == 0)):
@@ -42,7 +42,7 @@ class FrameWindow:
 
     @classmethod
     def clip(cls, frames: int) -> "FrameWindow":
-        """The window of a lifter that predicts every frame of clips of at most so many frames."""
+        """The window of a lifter that predicts every frame of clips of at most `frames` frames."""
         return cls(frames, frames, 0)
 
     @property
@@ -56,7 +56,7 @@ class FrameWindow:
         return self.inputs - self.outputs
 
     def repeats_ends_of(self, frames: float) -> bool:
-        """Whether a track of so many frames is lifted with its first and last frame repeated in every prediction.
+        """Whether a track of `frames` frames is lifted with its first and last frame repeated in every prediction.
 
         A clip is as short as its track; nothing is repeated in it.
         """
@@ -64,5 +64,5 @@ class FrameWindow:
 
 
 def frames_read(document: Mapping[str, Any]) -> int:
-    """The frames that a lifter reads, from a card or report as JSON; those of version 0.1.0 say `receptive_field`."""
+    """The frames that a lifter reads, from a card or report as JSON; version 0.1.0 calls them `receptive_field`."""
     return document["window"]["inputs"] if "window" in document else document["receptive_field"]

@@ -36,7 +36,7 @@ Resolve = Callable[[str], str]
 
 _MISSING = "an address is missing; give one"
 _HUB_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")
-# Kinds of addresses that may begin with a path.
+# Addresses of these kinds may begin with a path, because they need no host.
 _WITHOUT_HOST = ("file", "memory", "hdfs")
 
 
@@ -123,7 +123,7 @@ class JobConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_typed_text(cls, values: Any) -> Any:
-        """What was typed is taken by the types of the fields."""
+        """Convert typed text to the types of the fields."""
         if not isinstance(values, Mapping):
             return values
         types = {field.alias or name: field.annotation for name, field in cls.model_fields.items()}

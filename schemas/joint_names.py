@@ -3,7 +3,7 @@
 import re
 
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
-# Parts of either side by other names.
+# Other spellings of joints that exist on both sides.
 _SIDED = {"bigtoe": "big_toe", "smalltoe": "small_toe", "footindex": "foot_index"}
 
 

@@ -73,7 +73,7 @@ _COCO17 = JointLayout(
         *("left_knee", "right_knee", "left_ankle", "right_ankle"),
     ),
     (-1, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14),
-    # COCO keypoint evaluation: pycocotools' constants (already divided by ten).
+    # OKS sigmas of COCO: pycocotools' constants, which are already divided by ten there.
     (
         *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062),
         *(0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
@@ -141,11 +141,11 @@ _LIMBS12 = JointLayout(
         *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
     ),
     (-1, 0, 0, 1, 2, 3, 0, 1, 6, 7, 8, 9),
-    # COCO's constants.
+    # COCO's OKS sigmas of these joints.
     (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
 )
 
-# The same with the middles of hips and shoulders, of which the first is the root that poses in space need.
+# The joints of limbs12, and the middles of hips and shoulders. Poses in space need the first, mid_hip, as their root.
 _LIMBS14 = JointLayout(
     "limbs14",
     ("mid_hip", "mid_shoulder", *_LIMBS12.joints),
@@ -199,7 +199,7 @@ def layout(name: str) -> JointLayout:
     """Look up a layout by name.
 
     Raises:
-        UserError: No such layout.
+        UserError: There is no such layout.
     """
     if name not in LAYOUTS:
         raise UserError(f"layout: unknown joint layout {name!r}; known: {', '.join(LAYOUTS)}")

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-# What Pydantic calls a member of a union: a type with its arguments, a type of Python's, or one with rules.
+# Pydantic's names for the members of a union: a type with its arguments, a Python type, or a type with constraints.
 _UNION_MEMBER = re.compile(r".*\]|(constrained-)?(int|float|str)|bool|none")
 
 
@@ -36,7 +36,7 @@ def _one_for_each_value(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails
     """The errors, but a single one for a value that is of none of the types of a union, with what all of them say."""
     for _, group in groupby(errors, lambda error: (_field(error), id(error["input"]))):
         same = list(group)
-        # A rule of ours says more than that the value is of no other type either.
+        # A rule of Raylift tells the user more than Pydantic's lists of types.
         most_telling = next((error for error in same if error["type"] == "value_error"), same[0])
         if len(same) > 1 and most_telling["type"] != "value_error":
             rules = [error["msg"][0].lower() + error["msg"][1:] for error in same]

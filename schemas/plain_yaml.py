@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-# Recipes nest four levels.
+# Deepest nesting that is read. Recipes need four levels, and Python's stack has room for more than this.
 _DEEPEST = 50
 
 
@@ -17,7 +17,7 @@ class PlainLoader(yaml.SafeLoader):
         """The node that begins here.
 
         Raises:
-            YAMLError: It is an alias, or nested too deeply.
+            YAMLError: The node is an alias, or nested too deeply.
         """
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not read; write the value out")
@@ -33,7 +33,7 @@ class PlainLoader(yaml.SafeLoader):
         """The mapping that begins here.
 
         Raises:
-            YAMLError: It has a key twice, of which only the last value would count.
+            YAMLError: The mapping has a key twice; only the last value would count.
         """
         node = super().compose_mapping_node(anchor)
         keys = set[tuple[str, str]]()
@@ -52,7 +52,7 @@ def load_plain(content: str | bytes) -> Any:
     """The value of a YAML document.
 
     Raises:
-        YAMLError: It is no YAML, or not plain.
+        YAMLError: The document is not YAML, or not plain.
     """
     loader = PlainLoader(content)
     try:

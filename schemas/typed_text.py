@@ -30,7 +30,7 @@ class Unread:
     """Marks values that are read later, by the type of another field."""
 
 
-# An item of a list: quoted as in JSON, quoted as in YAML, or all up to the next comma that stands in no brackets.
+# An item of a list: quoted as in JSON, quoted as in YAML, or all text up to the next comma outside of brackets.
 _ITEM = re.compile(r"""\s*(?:("(?:[^"\\]|\\.)*")|'((?:[^']|'')*)'|((?:[^,\[\]]|\[[^\[\]]*\])*?))\s*,""", re.DOTALL)
 _PLAIN = re.compile(r"[\w./+-]+")
 _LISTS = (tuple, list, set, frozenset, Sequence)
@@ -54,7 +54,7 @@ def read(value: Any, annotation: Any) -> Any:
     if isinstance(value, Mapping):
         inner = next((get_args(m)[1] for m in members if get_origin(m) in _MAPPINGS), None)
         inner = Any if inner is None and Any in members else inner
-        # A config reads its own fields once Pydantic validates it.
+        # A nested config converts its own fields when Pydantic validates it.
         return value if inner is None else {str(name): read(item, inner) for name, item in value.items()}
     if isinstance(value, list | tuple):
         inner = next((m if m is Any else get_args(m)[0] for m in members if m is Any or get_origin(m) in _LISTS), str)
@@ -100,13 +100,13 @@ def write(path: str, value: Any) -> str:
 
 
 def _write_item(item: Any) -> str:
-    # Quotes keep commas, spaces and brackets of an item from being taken for those of the list.
+    # Quotes keep an item's own commas, spaces and brackets apart from those of the list.
     plain = isinstance(item, Typed) and _PLAIN.fullmatch(item)
     return item if plain else json.dumps(item, ensure_ascii=False)
 
 
 def _read_text(text: Typed, members: Sequence[Any]) -> Any:
-    """What a text says for a field of these types."""
+    """The value of a text for a field of these types."""
     if text == "null" and types.NoneType in members:
         return None
     if Any in members:
@@ -126,7 +126,7 @@ def _read_text(text: Typed, members: Sequence[Any]) -> Any:
 
 
 def _items(text: str) -> list[Any] | None:
-    """The items of a list in brackets, where those without quotes are `Typed` and empty ones None; None: no list."""
+    """The items of a list in brackets, where those without quotes are `Typed` and empty ones None; None if not a list."""
     if len(text) < 2 or (text[0], text[-1]) != ("[", "]"):
         return None
     body, at, items = f"{text[1:-1]},", 0, list[Any]()
@@ -167,7 +167,7 @@ _KEPT = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
 
 
 class _Loader(PlainLoader):
-    """Of what YAML guesses from spelling only null and merged mappings are left."""
+    """A YAML reader that takes all scalars as text, except null and merge keys (<<)."""
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -42,7 +42,7 @@ def read_config(model: type[Config], arguments: Sequence[str], resolve: Resolve 
             working directories than the driver.
 
     Raises:
-        UserError: Every mistake, a line each.
+        UserError: The command line is wrong; the message has a line for each mistake.
     """
     values, mistakes = _merge_all(model, arguments)
     fields, _ = _merge_all(model, [argument for argument in arguments if _is_field(model, argument)])
@@ -51,7 +51,7 @@ def read_config(model: type[Config], arguments: Sequence[str], resolve: Resolve 
         config = build(model, values, plugin_config, resolve)
     except UserError as error:
         lines = str(error).splitlines()
-        if _misses_a_recipe(arguments, mistakes):  # what it would have given is not known to be missing
+        if _misses_a_recipe(arguments, mistakes):  # the unread recipe may give the fields that seem missing
             lines = [line for line in lines if ": is required; give " not in line]
         raise UserError("\n".join([*mistakes, *lines])) from error
     if mistakes:
@@ -86,7 +86,7 @@ def plugin_config(table: str, name: str) -> type[JobConfig]:
 
 
 def _misses_a_recipe(arguments: Sequence[str], mistakes: Sequence[str]) -> bool:
-    """Whether one of the mistakes is that of a recipe which could not be read."""
+    """Whether a recipe could not be read."""
     recipes = [name for name in arguments if name.endswith(RECIPES) or name in recipe_names()]
     return any(mistake.startswith(f"{recipe}: ") for mistake in mistakes for recipe in recipes)
 
@@ -99,7 +99,8 @@ def _merge_all(model: type[JobConfig], arguments: Sequence[str]) -> tuple[dict[s
         try:
             given = _assignment(argument) if _is_field(model, argument) else _recipe(argument, model)
             if isinstance(space := structure(given.get("search_space")), dict):
-                # A dimension replaces that of an earlier recipe as a whole, or two kinds of values would be mixed.
+                # A dimension replaces an earlier recipe's dimension as a whole. Merging the two would mix different
+                # kinds of values.
                 del given["search_space"]
                 earlier = values.get("search_space")
                 values["search_space"] = earlier if isinstance(earlier, dict) else {}
@@ -111,14 +112,14 @@ def _merge_all(model: type[JobConfig], arguments: Sequence[str]) -> tuple[dict[s
 
 
 def _is_field(model: type[JobConfig], argument: str) -> bool:
-    """Whether an argument is field=value; the path of a recipe may have = in it too."""
+    """Whether an argument is field=value, not a recipe; the path of a recipe may also contain =."""
     if not _FIELD.match(argument):
         return "=" in argument and not argument.endswith(RECIPES)
     if not argument.endswith(RECIPES):
         return True
     name = re.split(r"[.=]", argument.lstrip("-"), maxsplit=1)[0]
     fields = {field.alias or name for name, field in model.model_fields.items()}
-    # A field that is misspelled is still no recipe, unless there is such a file.
+    # An unknown name is a misspelled field, and not a recipe, unless a file of that name exists.
     return name in fields or not os.path.isfile(argument)
 
 

@@ -19,7 +19,7 @@ from schemas.typed_text import structure
 
 
 def completions(line: str) -> list[str]:
-    """What the last word of a command line may become; of `field=val` only what may stand after the `=`.
+    """What the last word of a command line may become; for `field=val`, only the part after the `=`.
 
     Args:
         line: The command line up to the cursor.
@@ -68,7 +68,7 @@ def _table(field: FieldInfo) -> str | None:
 
 
 def _values(field: FieldInfo | None) -> list[str]:
-    """The values of a field that has few."""
+    """The values that a field may have, if they are few enough to list."""
     if field is None:
         return []
     table = _table(field)

@@ -23,7 +23,7 @@ def require_durable_output(config: JobConfig) -> None:
         config: The job's config, read with `resolve=str`, which leaves addresses as they were typed.
 
     Raises:
-        UserError: It is relative.
+        UserError: The output folder is relative.
     """
     for name in OUTPUT_FIELDS:
         value = getattr(config, name, None)
@@ -38,7 +38,7 @@ def require_durable_tracking(uri: str | None) -> None:
     """Refuse an MLflow store that is a file, as MLflow's default is: it would lie on one of the cluster's machines.
 
     Raises:
-        UserError: It is a file, or none is named.
+        UserError: The MLflow store is a file, or no store is named.
     """
     if uri is None or uri.startswith(_FILE_STORES):
         shown = f"={uri}" if uri else " is not set"
@@ -58,6 +58,6 @@ def require_durable_if_submitted(model: type[JobConfig], arguments: Sequence[str
         UserError: A check fails.
     """
     if SUBMITTED in os.environ:
-        # With the addresses as they were typed: once they are absolute, none is seen to have been relative.
+        # The addresses are checked as they were typed, because a relative one cannot be recognised once it is absolute.
         require_durable_output(read_config(model, arguments, resolve=str))
         require_durable_tracking(os.environ.get(TRACKING))

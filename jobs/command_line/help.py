@@ -13,7 +13,7 @@ from schemas.typed_text import structure
 
 
 def help_text(job: str, summary: str, model: type[JobConfig], arguments: Sequence[str] = ()) -> str:
-    """Every field of a job; of plug-ins, the options of those that `arguments` name.
+    """Every field of a job; for plug-ins, the options of those that `arguments` name.
 
     Raises:
         UserError: There is no such plug-in.

@@ -1,4 +1,4 @@
-"""The jobs and what can be said of each without importing it, as importing some takes seconds."""
+"""The jobs, and what is known of each without importing it: importing some of them takes seconds."""
 
 import ast
 import importlib

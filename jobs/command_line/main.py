@@ -39,13 +39,13 @@ def main() -> int:
         code = _tell(names)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever reads has seen enough, as head has
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
 def _tell(names: Sequence[str]) -> int:
-    """What is said without running a job."""
+    """Print what needs no job to run, such as help; returns the exit code."""
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print("usage: raylift <job> [recipe ...] [field=value ...]\n       raylift recipes")
         print("\njobs (raylift <job> --help):")
@@ -97,8 +97,8 @@ def _read_and_run(name: str, model: type[JobConfig], arguments: list[str]) -> in
     config = _read(name, model, arguments)
     _terminate_as_interrupted()
     with keep_log(name, config):
-        # By name, because this process may have been started as `python -m jobs.<name>`: what the job defines must
-        # belong to a module that Ray's workers can import, and `__main__` is none.
+        # The module is imported by name, because this process may have been started as `python -m jobs.<name>`. Ray's
+        # workers must be able to import the module that defines the job's classes, and they cannot import `__main__`.
         return _exit_code(name, lambda: importlib.import_module(f"jobs.{name}").main(config))
 
 
@@ -117,22 +117,22 @@ def _exit_code(name: str, work: Callable[[], int]) -> int:
         print(f"{name}: interrupted; run the same command again", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # `| head` has closed the output; Python would report that once more when it flushes the stream at exit.
+        # The reader, such as `| head`, has closed the output. Without this, Python would report it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
 
 def _replace_what_cannot_be_shown() -> None:
-    """Print ? for what the encoding of the output lacks, as ASCII lacks …, instead of failing."""
+    """Print ? for characters that the output's encoding lacks (ASCII lacks …), instead of failing."""
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.encoding.lower().startswith("utf"):
         sys.stdout.reconfigure(errors="replace")
 
 
 def _require_working_directory() -> None:
-    """Relative addresses begin there, and so do Ray's processes.
+    """Check the working directory, which relative addresses and Ray's processes need.
 
     Raises:
-        UserError: It was removed.
+        UserError: The working directory was removed.
     """
     try:
         os.getcwd()
@@ -160,7 +160,7 @@ class _StandardError(logging.Handler):
     """Logs to what `sys.stderr` is at the time: jobs may run one after another in one process."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a line, or those of a traceback; what files are called does not drive the terminal."""
+        """Print a line, or those of a traceback; control characters in file names are escaped."""
         for line in redact(self.format(record)).splitlines():
             print(printable(line), file=sys.stderr)
 

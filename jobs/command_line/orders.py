@@ -22,7 +22,7 @@ from schemas.errors import UserError
 from schemas.job_config import flatten
 from schemas.typed_text import write as write_text
 
-# Fields that only a Ray cluster has a use for.
+# These fields have a meaning only for Ray clusters, not for Kubernetes.
 _OF_RAY = ("address", "cpus", "memory_gb", "placed_on", "working_dir", "includes", "excludes")
 # Environment variables with the addresses of MLflow servers, which are passed on to the job.
 SERVERS = (durability.TRACKING, "MLFLOW_REGISTRY_URI")
@@ -36,8 +36,8 @@ def compose(config: SubmitConfig, environment: dict[str, str]) -> Order:
     """
     assert config.job is not None
     model = config_class(config.job)
-    values = flatten(merge_arguments(model, config.arguments))  # of the recipes too, which need not be there
-    # Checked here, so that the error appears at once and on this machine; the job would check the same later.
+    values = flatten(merge_arguments(model, config.arguments))  # recipes included, whose files the cluster may lack
+    # The job checks the same later. Checking it here shows the error at once, on this machine.
     durability.require_durable_output(read_config(model, config.arguments, resolve=str))
     command = [
         "python",
@@ -108,7 +108,7 @@ def _require_no_secrets(command: Sequence[str]) -> None:
 
 
 def _require_reachable(name: str, uri: str, address: str | None) -> None:
-    """Refuse a server of this machine alone for a cluster elsewhere, whose own variable it would replace."""
+    """Refuse a server that only this machine reaches if the cluster is elsewhere; the job could not reach it."""
     if _is_loopback(uri) and address is not None and not _is_loopback(address):
         raise UserError(
             f"{name}={uri}: is an address of this machine, which the cluster at {address} does not reach; give the "

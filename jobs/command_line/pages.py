@@ -9,7 +9,7 @@ from pipelines.mlflow_runs import runs
 
 
 def keep_page(draw: Callable[[], str], folder: str, name: str, record: runs.Run | None = None) -> None:
-    """Draw a page, write it and log it; that it cannot be drawn is a warning, as the work itself is done.
+    """Draw a page, write it and log it; a page that cannot be drawn is only a warning, as the job's work is done.
 
     Args:
         draw: Returns the page.

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 
 from schemas.progress import Progress
 
-# Often enough to see that a job is alive, seldom enough for the log of a night.
+# The interval shows that a job is alive, and keeps the log of a whole night short.
 INTERVAL_S = 30.0
 
 

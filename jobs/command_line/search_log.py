@@ -16,7 +16,7 @@ from pipelines.tracks.selection import Choice
 from schemas.configs.search_space import short_names
 from schemas.configs.tune import TuneConfig
 
-# Trials of tables in the terminal and in MLflow; report.json and search.html have them all.
+# The tables in the terminal and in MLflow show this many trials; report.json and search.html have all of them.
 TRIALS_SHOWN = 20
 
 
@@ -55,7 +55,7 @@ def log_figures(record: runs.Run, report: Mapping[str, Any]) -> None:
 
 
 def description(report: Mapping[str, Any], sha256: str) -> str:
-    """What the page of a search's run begins with: the verdict, and the best trials with links to their runs."""
+    """The text at the top of a search's run in MLflow: the verdict, and the best trials with links to their runs."""
     names, trials = short_names(report["search_space"]), best_first(report["trials"])
     head = ["trial", "state", "mm", *names.values()]
     lines = [

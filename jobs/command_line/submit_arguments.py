@@ -9,9 +9,9 @@ from schemas.configs.submit import Action, SubmitConfig
 from schemas.errors import UserError
 
 ACTIONS: tuple[str, ...] = get_args(Action)
-# Submit's fields that are given as field=value; the others follow from the position of a word.
+# Submit's fields that are given as field=value; the position of a word gives the others.
 OWN_FIELDS = set(SubmitConfig.model_fields) - {"action", "job", "arguments", "id"}
-# Jobs that make no sense on another machine, or would find nothing there.
+# These jobs are for this machine: on another one they would find nothing, or nobody would see their result.
 LOCAL_JOBS = {"submit", "demo", "demo_multiview", "status", "lineage"}
 
 
@@ -19,7 +19,7 @@ def read_submit_config(arguments: Sequence[str]) -> SubmitConfig:
     """Submit's config; the job's own recipes and fields become `arguments` in it.
 
     Raises:
-        UserError: No such job or action, or a field of submit's is wrong.
+        UserError: There is no such job or action, or a field of `submit` is wrong.
     """
     own = [argument for argument in arguments if argument.partition("=")[0] in OWN_FIELDS and "=" in argument]
     others = [argument for argument in arguments if argument not in own]

@@ -1,4 +1,4 @@
-"""What jobs say on a terminal: whatever files are called, it is text there, and no secret."""
+"""What jobs print on a terminal: names from data can neither control the terminal nor show secrets."""
 
 from typing import Any
 

@@ -33,7 +33,7 @@ class TrainingDisplay:
         self._bars, self._epochs, self._record, self._unit = bars, epochs, record, unit
         self._logged, self._restarts = record.last_epoch(), -1
         self._task = bars.add_task("", total=None, shown=first)
-        # Time and number of the first step that this run reports, from which the remaining time follows.
+        # Time and number of the first step that this run reports. The remaining time is estimated from them.
         self._first: tuple[float, int] | None = None
         self._best: float | None = None
         # All epochs, including those of earlier runs of the training.

@@ -13,7 +13,7 @@ SubjectWeight = Annotated[str, Field(pattern=r"^.+=\d+(\.\d+)?$")]
 NotNegative = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
-# The joints of the limbs, without their side.
+# The joints of the limbs, named without their side.
 PARTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 
 

@@ -31,7 +31,7 @@ class SamplerKind:
     fewest_numbers: int = 0
 
 
-# Samplers that choose some fields independently of the others would warn of it in each trial.
+# These samplers choose some fields independently of the others, and would log a warning in each trial.
 _QUIET = {"warn_independent_sampling": False}
 
 SAMPLERS: Mapping[str, SamplerKind] = MappingProxyType(
@@ -41,7 +41,7 @@ SAMPLERS: Mapping[str, SamplerKind] = MappingProxyType(
         "tpe": SamplerKind("TPESampler", {"constant_liar": True, "n_startup_trials": 5}),
         "gp": SamplerKind("GPSampler", {"n_startup_trials": 5, **_QUIET}),
         "cmaes": SamplerKind("CmaEsSampler", _QUIET, has_memory=True, finds_fronts=False, fewest_numbers=2),
-        # Optuna's generations of 50 trials would be random beginnings in most searches.
+        # Optuna's default generations of 50 trials would make most searches entirely random.
         "nsga2": SamplerKind("NSGAIISampler", {"population_size": 16}, has_memory=True),
         "random": SamplerKind("RandomSampler", learns=False),
         "qmc": SamplerKind("QMCSampler", {"scramble": True, **_QUIET}, learns=False, has_memory=True, is_sequence=True),

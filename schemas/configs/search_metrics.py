@@ -17,7 +17,7 @@ METRIC_NAMES: Mapping[str, str] = {
     "parameters": "parameters",
     "lift_frames_per_s": "frames lifted per second",
 }
-# Of all others smaller values are better.
+# For every other metric, smaller is better.
 LARGER_IS_BETTER = frozenset({"lift_frames_per_s"})
 
 

@@ -20,9 +20,9 @@ Kind = Literal["uniform", "loguniform", "randint", "lograndint", "choice"]
 KINDS: tuple[Kind, ...] = ("uniform", "loguniform", "randint", "lograndint", "choice")
 # The field that chooses between lifters; the options of each are fields too.
 LIFTER = "lifter.name"
-# What a dimension may say beside its kind.
+# Other keys that a dimension may have beside its kind.
 STEP, WHEN = "step", "when"
-# How far a number may lie beside a step, as a share of it, because decimal fractions are not exact.
+# A number may lie this far beside a step, as a share of the step, because decimal fractions are not exact.
 _ROUNDING = 1e-8
 
 
@@ -242,7 +242,7 @@ def _choices(values: Any) -> tuple[Any, ...]:
 
 
 def _number(value: Any) -> float:
-    # What was typed is text here: the fields that are searched say what it is.
+    # Typed values are still text here; only the fields that are searched determine their types.
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):

@@ -10,11 +10,11 @@ FORMAT = "raylift.detections/1"
 
 INTRINSICS = pa.struct(
     [(name, pa.float64()) for name in ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "p1", "p2")]
-    # Of fisheyes; version 0.1.0 did not write it.
+    # These fields describe fisheye lenses; version 0.1.0 did not write them.
     + [("distortion", pa.string()), ("k4", pa.float64())]
 )
 
-# 9 rows of 16 colours of 3 bytes.
+# A thumbnail has 9 rows of 16 pixels of 3 bytes.
 THUMBNAIL_BYTES = 9 * 16 * 3
 
 # Columns of a clip once its video is probed; every later stage adds columns.
@@ -62,13 +62,13 @@ DECODE_FIELDS: list[pa.Field] = [
     ),
 ]
 
-# Sent to the driver, never written to files.
+# These columns are sent to the driver and never written to files.
 TRANSIT_FIELDS: list[pa.Field] = [
     pa.field("began_at", pa.float64(), metadata={"unit": "s since 1970, when work on the clip began"}),
     pa.field("run_failed", pa.string(), metadata={"meaning": "why the job must end: no fault of this clip"}),
 ]
 
-# Only between decoding and detecting; never written to files.
+# These columns exist only between decoding and detecting; they are never written to files.
 FRAME_FIELDS: list[pa.Field] = [
     pa.field("frames", pa.large_binary(), metadata={"shape": "decoded frames,height,width,3", "type": "uint8"}),
     pa.field("frame_width", pa.int32()),

@@ -64,7 +64,7 @@ TRACKS = pa.schema(
             pa.list_(pa.int32()),
             metadata={"meaning": "views that agree on each position", "shape": "as label_residuals_px"},
         ),
-        # The layout of `positions`: motion capture has other joints than detectors.
+        # The layout of `positions`, because motion capture has other joints than detectors.
         pa.field("positions_layout", pa.string()),
     ]
 )

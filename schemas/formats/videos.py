@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from schemas.cameras import Intrinsics, WrongCamera
 
 Pixels = Annotated[float, Field(gt=0)]
-# By how much the shapes of two pictures may differ, and the sides of pixels that count as square.
+# Two shapes of pictures count as the same, and pixels as square, if they differ by at most this share.
 _SAME_SHAPE = 0.01
 
 
@@ -45,7 +45,7 @@ class VideoSource(BaseModel):
         return self
 
     def facts(self) -> dict[str, Any]:
-        """What the inputs say of it, for hashes: fields that version 0.1.0 lacked are there only if they are given."""
+        """The facts about the video that are hashed; fields that version 0.1.0 lacked are included only if given."""
         later = {name for name in ("calibrated_wh", "fov_deg") if getattr(self, name) is None}
         facts = self.model_dump(exclude={*later, "version"})
         if self.intrinsics and not self.intrinsics.k4:
@@ -56,7 +56,7 @@ class VideoSource(BaseModel):
         """The calibration for the size that the video turns out to have; None if there is none.
 
         Raises:
-            WrongCamera: It cannot be that of this picture.
+            WrongCamera: The calibration cannot belong to this picture.
         """
         if self.fov_deg is not None:
             return Intrinsics.of_field_of_view(self.fov_deg, width, height)
@@ -80,9 +80,10 @@ class VideoSource(BaseModel):
         return scaled
 
     def note_at(self, width: int, height: int) -> str | None:
-        """What is odd about the calibration for the size that the video turns out to have; None if nothing is."""
+        """A warning about the calibration, for the size that the video turns out to have; None if nothing is."""
         intrinsics = self.intrinsics_at(width, height)
-        # Pixels that were not square may be so since, and 1 × 1 is the size of normalised intrinsics.
+        # Pixels that were not square may have been resampled to square ones; a size of 1 × 1 means normalised
+        # intrinsics.
         if intrinsics is None or self.calibrated_wh in (None, (1, 1)) or _same(intrinsics.fx, intrinsics.fy):
             return None
         across, down = self.calibrated_wh
