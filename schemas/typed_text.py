@@ -126,7 +126,7 @@ def _read_text(text: Typed, members: Sequence[Any]) -> Any:
 
 
 def _items(text: str) -> list[Any] | None:
-    """The items of a list in brackets, where those without quotes are `Typed` and empty ones None; None if not a list."""
+    """Items of a list in brackets, where those without quotes are `Typed` and empty ones None; None if not a list."""
     if len(text) < 2 or (text[0], text[-1]) != ("[", "]"):
         return None
     body, at, items = f"{text[1:-1]},", 0, list[Any]()

@@ -9,11 +9,11 @@ from jaxtyping import Float32, Float64
 from pipelines.align.paths import Match
 from pipelines.aligners.sequences import RATE
 
-# Frames that are this far from the one of the event, in trunk sizes, are likely it with a weight of exp(-1/2).
+# A frame that is this far from the event's frame, in trunk sizes, has a weight of exp(-1/2) as the place of the event.
 _LIKE = 0.1
-# An event is where it was put if it is not farther off than this, s.
+# The confidence in an event counts the weights of frames at most this far from where the path puts it, s.
 _CLOSE_S = 0.15
-# Parts of the reference if it has no events.
+# The reference is divided into this many equal parts if it has no events.
 _PARTS = 5
 
 
@@ -37,7 +37,7 @@ def transferred(match: Match, costs: Float64[np.ndarray, "reference frames"], at
 
 
 def phases(events: Mapping[str, int], frames: int) -> list[tuple[str, int, int]]:
-    """(name, first frame, frame after the last) of the parts of the reference: between its events, or even ones.
+    """(name, first frame, frame after the last) of the parts of the reference: between its events, or of equal length.
 
     Args:
         events: The frames of its events by their names.
@@ -59,7 +59,7 @@ def deviations(
     match: Match,
     parts: Sequence[tuple[str, int, int]],
 ) -> Float64[np.ndarray, "parts joints"]:
-    """Mean distance of each joint from where the reference has it, in each part of the reference, trunk sizes."""
+    """Mean distance of each joint from its place in the reference, in each part of the reference, trunk sizes."""
     shown = other[match.frames.round().astype(int).clip(0, len(other) - 1)]
     apart = np.linalg.norm(shown - reference, axis=-1)
     return np.stack([apart[first:stop].mean(axis=0) for _, first, stop in parts]).astype(np.float64)

@@ -63,7 +63,7 @@ class Features:
 
 
 def features_of(aligner: str | None, reference: Sequence, trust: str | None = None) -> Features:
-    """What an aligner embeds frames as, or without one their poses and velocities.
+    """The features to compare frames by: the embeddings of an aligner, or without one poses and velocities.
 
     Args:
         aligner: Its address.
@@ -72,7 +72,7 @@ def features_of(aligner: str | None, reference: Sequence, trust: str | None = No
         trust: The class outside this package that the aligner may name.
 
     Raises:
-        UserError: There is no such aligner, or the poses are lifted ones or too few for it.
+        UserError: There is no such aligner, or the poses are lifted, or there are too few for it.
         RunFailed: MLflow's server, which has the aligner, cannot be reached.
     """
     if aligner is None:
@@ -93,7 +93,7 @@ def corpus_files(address: str) -> list[str]:
     """The files of embeddings in an output of the embed job, or in the folder embeddings/ of one.
 
     Raises:
-        UserError: There are none.
+        UserError: There are no files of embeddings.
     """
     inner = storage.join(address, "embeddings")
     files = storage.list_folder(inner, ".parquet") or storage.list_folder(address, ".parquet")
@@ -110,7 +110,7 @@ def read_corpus(address: str, features: Features) -> Iterator[Compared]:
         features: Those of the same aligner.
 
     Raises:
-        UserError: There are no embeddings, or they are of another aligner.
+        UserError: There are no embeddings, or another aligner made them.
     """
     for file in corpus_files(address):
         with json_documents.damage(f"corpus={file}"), storage.open_table(file) as opened:
@@ -119,7 +119,7 @@ def read_corpus(address: str, features: Features) -> Iterator[Compared]:
 
 
 def _recordings(address: str, file: str, opened: ParquetTable, features: Features) -> Iterator[Compared]:
-    """Those of an open file of embeddings."""
+    """The recordings in an open file of embeddings."""
     metadata = opened.schema.metadata
     if text_of(metadata, FORMAT_KEY) != FORMAT:
         raise UserError(f"corpus={address}: {file} holds no embeddings; give an output of python -m jobs.embed")

@@ -1,6 +1,6 @@
-"""Puts the recordings of a file in step with the reference performance, and keeps what came of it in a file of its own.
+"""Puts the recordings of a file in step with the reference performance, and keeps the result in a file of its own.
 
-A recording is not put in step again with the same reference in the same way, whatever was interrupted or added since.
+So an interrupted job, or one to which recordings were added, only works on recordings that have no result yet.
 """
 
 import json
@@ -26,9 +26,10 @@ from schemas.formats.alignment import ALIGNMENT
 
 FOLDER = "in_step"
 _FORMAT = "raylift.in_step/1"
-# A recording in each row: its entry of the report, as JSON, and its rows of `ALIGNMENT`.
+# Each row is a recording: its entry of the report, as JSON, and its rows of `ALIGNMENT`.
 _ROWS = pa.schema([pa.field("entry", pa.string()), pa.field("pairs", pa.list_(pa.struct(list(ALIGNMENT))))])
-# Fields that say which recordings are put in step, where, and what else is reported, but not what comes of each.
+# These fields choose the recordings, the output and the contents of the report. The result for a single recording does
+# not depend on them, so they are not part of the name of its file.
 _BESIDE = {
     "output",
     "pages",
@@ -42,9 +43,9 @@ _BESIDE = {
     "moments",
     "corpus",
 }
-# Exchanged sides must bring a recording nearer by this factor to be believed.
+# A recording counts as mirrored only if mirroring multiplies its distance by less than this.
 _MIRROR_GAIN = 0.8
-# Repetitions that are looked for in a recording at most.
+# At most this many repetitions are looked for in a recording.
 _MOST_REPETITIONS = 1000
 
 
@@ -68,7 +69,7 @@ class Reference:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """Everything that what comes of a recording depends on, beside the recording."""
+        """Everything that the result for a recording depends on, except the recording itself."""
         fields = self.config.model_dump(mode="json", exclude=_BESIDE)
         return fields | {"of": [self.person.track_id, self.source], "aligner": self.features.sha256}
 
@@ -80,10 +81,10 @@ def part_uri(output: str, reference: Reference, file: str, names: Collection[str
 
 
 def put_in_step(reference: Reference, recordings: Recordings, names: Collection[str], uri: str) -> None:
-    """Put recordings of a file in step and write what came of it.
+    """Put recordings of a file in step and write the result.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The result cannot be written.
     """
     rows = []
     for name, person in recordings.read(names):
@@ -100,7 +101,7 @@ def read_part(uri: str) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]
 
 
 def _in_step(reference: Reference, name: str, person: Person | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What is reported of a recording, and its pairs of times."""
+    """A recording's entry in the report, and its pairs of times."""
     empty = {"track_id": name, "video": "", "mirrored": False, "distance": 0.0, "repetitions": [], "deviations": {}}
     if isinstance(person, str):
         return empty | {"error": person}, []
@@ -109,7 +110,7 @@ def _in_step(reference: Reference, name: str, person: Person | str) -> tuple[dic
         shown, costs, matches, is_mirrored = best_matches(
             reference.person, person, reference.config, reference.features
         )
-    except UserError as error:  # too short for the aligner
+    except UserError as error:  # the recording is too short for the aligner
         return empty | {"error": str(error)}, []
     if not matches:
         reason = f"nothing in it is in step with the reference: it lasts {person.stop_s - person.start_s:.2f} s"
@@ -141,10 +142,10 @@ def _in_step(reference: Reference, name: str, person: Person | str) -> tuple[dic
 def best_matches(
     reference: Person, person: Person, config: AlignConfig, features: Features
 ) -> tuple[Person, np.ndarray, list[Match], bool]:
-    """A recording as it is or mirrored, whichever is nearer; its distances, its stretches in step, and which it is.
+    """The recording or its mirror image, whichever is nearer; its distances, its stretches in step, whether mirrored.
 
     Raises:
-        UserError: It is too short for the aligner.
+        UserError: The recording is too short for the aligner.
     """
     variants = []
     for shown in (person, person.mirrored()):

@@ -1,4 +1,4 @@
-"""The moments of many recordings that are most similar to one: exact, one recording after another."""
+"""The moments of many recordings that are most similar to one moment: an exact search, one recording after another."""
 
 import heapq
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ from jaxtyping import Float32, Float64
 
 from pipelines.align.features import Compared
 
-# What is compared: so many frames before and after a moment.
+# A moment is compared together with this many frames before and after it.
 _AROUND = 6
-# Moments of one recording are at least so many frames apart.
+# Two moments that are found in one recording are at least this many frames apart.
 _APART = 8
 
 

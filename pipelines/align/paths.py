@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.spatial.distance import cdist
 
-# Two repetitions may share this part of the shorter one.
+# Two repetitions may overlap by this share of the shorter one.
 _SHARED = 0.25
 
 
@@ -31,7 +31,7 @@ def distances(
 
 
 def nearest(costs: Float64[np.ndarray, "reference frames"]) -> Match:
-    """Each frame with the one that looks most like it, whatever the order."""
+    """Match each frame with the most similar one, in any order."""
     frames = costs.argmin(axis=1)
     return Match(frames.astype(np.float64), float(costs.min(axis=1).mean()))
 
@@ -65,7 +65,7 @@ def _overlap(start: int, end: int, other_start: int, other_end: int) -> float:
 
 
 def _forward(costs: Float64[np.ndarray, "reference frames"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of the best path to each pair of frames: its summed cost, the frame at which it begins, and its last step."""
+    """The summed cost, first frame and last step of the best path to each pair of frames."""
     count, frames = costs.shape
     totals = np.full((count, frames), np.inf)
     starts = np.zeros((count, frames), np.int64)
@@ -85,7 +85,7 @@ def _forward(costs: Float64[np.ndarray, "reference frames"]) -> tuple[np.ndarray
     return totals, starts, steps
 
 
-# Frames that each step goes on by, in the reference and in the recording.
+# The (reference, recording) frames that each kind of step advances by.
 _STEPS = ((1, 1), (1, 2), (2, 1))
 
 

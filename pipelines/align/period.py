@@ -1,4 +1,4 @@
-"""One repetition of a motion that repeats, found by how alike a recording is to itself some time later."""
+"""One repetition of a motion that repeats, found by comparing a recording with itself some time later."""
 
 import numpy as np
 from jaxtyping import Float64
@@ -9,13 +9,14 @@ from pipelines.align.paths import distances
 from pipelines.aligners.sequences import RATE, Sequence
 from schemas.errors import UserError
 
-# Shortest repetition, s.
+# The shortest repetition that is looked for, s.
 _SHORTEST_S = 0.4
-# Poses are smoothed by so many frames (standard deviation), as noise makes all frames unlike each other.
+# Poses are smoothed by a Gaussian of this standard deviation, in frames, because noise makes all frames differ.
 _SMOOTHED = 1.0
-# What repeats is this much more alike after a period than frames usually are, and by so much more than after a bit less
-# or more; the first such time after which it is nearly most alike is the period, as multiples of it are no worse.
-# Measured: benchmarks/align.py.
+# A period is a time after which a recording resembles itself again: the median distance is below this share of the
+# median over all pairs of frames, and smaller by this share than at slightly shorter and longer times. The first such
+# time within this factor of the smallest distance is the period, because its multiples fit as well. The values were
+# measured: benchmarks/align.py.
 _ALIKE, _PROMINENT, _NEARLY = 0.8, 0.1, 1.25
 
 
@@ -27,7 +28,7 @@ def one_repetition(person: Sequence, within_s: tuple[float, ...] = ()) -> Sequen
         within_s: Times that it must contain, s of the video.
 
     Raises:
-        UserError: Nothing repeats in it, or not around these times.
+        UserError: Nothing repeats in the recording, or not around these times.
     """
     features = gaussian_filter1d(person.features(person.moving()), _SMOOTHED, axis=0)
     costs = distances(features, features)
@@ -37,7 +38,7 @@ def one_repetition(person: Sequence, within_s: tuple[float, ...] = ()) -> Sequen
             f"repetitions=true: no motion that repeats is found in {person.track_id}, which lasts "
             f"{person.stop_s - person.start_s:.1f} s; give start_s and stop_s of one repetition"
         )
-    # How alike each frame is to the one a period later, and its mean over each stretch of a period.
+    # The distance of each frame from the frame one period later, and its mean over each stretch of one period.
     later = np.diagonal(costs, period)
     means = np.convolve(later, np.full(period, 1 / period), "valid")
     first, last = 0, len(means) - 1
@@ -54,7 +55,7 @@ def one_repetition(person: Sequence, within_s: tuple[float, ...] = ()) -> Sequen
 
 
 def _period(costs: Float64[np.ndarray, "frames frames"]) -> int | None:
-    """Frames after which a recording is like itself again; None if it never is.
+    """The number of frames after which a recording resembles itself again; None if it never does.
 
     Args:
         costs: Distances of its frames from each other.
@@ -63,7 +64,7 @@ def _period(costs: Float64[np.ndarray, "frames frames"]) -> int | None:
     if longest <= shortest + 1:
         return None
     lags = np.arange(longest + 1)
-    # The median, as people walk in and out beside what they repeat.
+    # The median ignores the frames in which people walk in and out.
     apart = np.array([np.median(np.diagonal(costs, lag)) for lag in lags]) / max(1e-9, float(np.median(costs)))
     minima, _ = find_peaks(-apart, prominence=_PROMINENT)
     minima = minima[(minima >= shortest) & (apart[minima] < _ALIKE)]

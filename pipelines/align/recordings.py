@@ -1,4 +1,4 @@
-"""The recordings of a job: which there are, by name, and their sequences, one after another."""
+"""The recordings of a job: finds them by name and reads their sequences one after another."""
 
 import difflib
 from collections.abc import Collection, Iterator
@@ -28,7 +28,7 @@ class Recordings:
     rows: dict[str, dict[str, int]]
 
     def read(self, ids: Collection[str]) -> Iterator[tuple[str, Sequence | str]]:
-        """Some recordings, each by its id, with the reason in place of one that cannot be compared."""
+        """Read some recordings, each with its id; for one that cannot be compared, the reason instead."""
         if self.tracks:
             for track in read_rows([track for track in self.tracks if track.track_id in ids], labels=False):
                 yield track.track_id, _or_reason(of_keypoints, track)
@@ -55,10 +55,10 @@ class Recordings:
         return {file: names for file, names in chosen_by_file.items() if names}
 
     def find(self, field: str, name: str) -> str:
-        """The id that is called so, or begins so.
+        """The one id that equals a name, or begins with it.
 
         Raises:
-            UserError: There is none, or several.
+            UserError: No id fits, or several do.
         """
         matches = [name] if name in self.ids else sorted(track_id for track_id in self.ids if track_id.startswith(name))
         if len(matches) == 1:
@@ -75,7 +75,7 @@ def find_recordings(config: AlignConfig) -> Recordings:
     """The recordings that a config names.
 
     Raises:
-        UserError: Tracks and poses, or neither; there are none; or their joints are not all the same.
+        UserError: The config names both tracks and poses, or neither; there are none; or their joints differ.
     """
     if (config.tracks is None) == (config.poses is None):
         raise UserError("tracks, poses: give one of them: tracks=… (of label) or poses=… (of lift)")

@@ -32,7 +32,7 @@ from schemas.formats.alignment import ALIGNMENT, FORMAT
 from schemas.progress import Progress
 
 REPORT_FORMAT, REPORT, PAIRS = "raylift.align/1", "report.json", "alignment.parquet"
-# Shortest reference, s: a shorter one resembles most moments of any recording.
+# The shortest reference, s: a shorter one resembles most moments of any recording.
 _SHORTEST_S = 0.4
 
 
@@ -63,7 +63,7 @@ class Job:
 
     @property
     def unit(self) -> str:
-        """Unit of the deviations: lengths are known of lifted people alone."""
+        """Unit of the deviations: real lengths are known only of lifted people."""
         return "cm" if self.reference.person.trunk_m else "trunk sizes"
 
     @property
@@ -150,7 +150,7 @@ def survey(job: Job) -> Work:
     """Find out what the output holds.
 
     Raises:
-        UserError: It is that of another job.
+        UserError: The output holds the result of another job.
     """
     output = job.config.output
     missing = [file for file, uri in job.parts.items() if not storage.exists(uri)]
@@ -215,7 +215,7 @@ def _features(job: Job) -> Iterator[Compared]:
     """The features of all recordings that can be compared."""
     for _, person in job.recordings.read(set(job.recordings.ids)):
         if not isinstance(person, str):
-            with suppress(UserError):  # too short for the aligner
+            with suppress(UserError):  # the recording is too short for the aligner
                 yield job.features.of(person)
 
 
@@ -236,7 +236,7 @@ def _write_pages(job: Job, output: str, entries: Sequence[dict[str, Any]]) -> No
 
 
 def _drawn(person: Person, match: Match | None = None) -> dict[str, Any]:
-    """What a page draws: the limbs in the picture, or from the front, and when each frame is shown."""
+    """The data that a page draws: the limbs in the picture, or from the front, and the time of each frame."""
     frames = np.arange(len(person)) if match is None else match.frames
     poses = person.poses[frames.round().astype(int).clip(0, len(person) - 1)][..., :2]
     times = [round(person.time_s(frame), 3) for frame in frames.tolist()]

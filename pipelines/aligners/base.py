@@ -1,4 +1,4 @@
-"""The protocol of an aligner's network, which embeds frames of keypoints, and what is done with one."""
+"""The protocol of an aligner's network, which embeds frames of keypoints, and functions that build and apply one."""
 
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
@@ -12,9 +12,9 @@ from pipelines.tracks.normalised import LIMBS
 from schemas.errors import UserError
 from schemas.job_config import JobConfig, PluginConfig
 
-# More frames would let a network count.
+# Largest window of a network, in frames. With a longer one it could learn to count frames instead of comparing poses.
 LONGEST = 27
-# Numbers of a pose: x and y of each limb's joints, in trunk sizes.
+# The numbers that describe a pose: x and y of each limb's joints, in trunk sizes.
 COORDINATES = 2 * len(LIMBS)
 
 
@@ -26,7 +26,7 @@ class AlignerNetwork(Protocol):
     """The options under `network.` in a job's config."""
 
     window: int
-    """Frames, at 15 frames/s, that an embedding sees, odd: it is that of the middle one."""
+    """Number of frames, at 15 frames/s, that an embedding sees; odd. The embedding is that of the middle frame."""
 
     def __init__(self, config: Any) -> None:
         """Build it with fresh weights."""

@@ -20,7 +20,7 @@ from schemas.errors import UserError
 from schemas.job_config import PluginConfig
 
 FORMAT = "raylift.aligner/1"
-# Entry of a card's lineage: the names of the people that it was trained on, as a JSON list.
+# The entry of a card's lineage with the names of the people that it was trained on, as a JSON list.
 SUBJECTS = "subjects"
 
 
@@ -89,7 +89,7 @@ def load_aligner(
     config, weights = PluginConfig.model_validate({"name": card.aligner, **card.config}), content.get("weights", {})
     build = cast(Any, partial(build_network, config))
     try:
-        require_fitting(uri, build, weights)  # before memory is taken: the options may claim any size
+        require_fitting(uri, build, weights)  # before memory is allocated, as the options may claim any size
         network: Any = build()
     except ValidationError as error:
         mistake = error.errors()[0]

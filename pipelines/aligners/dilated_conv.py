@@ -1,4 +1,4 @@
-"""An aligner of dilated convolutions over the frames around each, which sees nothing of where they are.
+"""An aligner of dilated convolutions over the frames around each frame, without their position in the track.
 
 Padding would mark the ends of a track, and positions would let the network count frames; therefore it sees whole
 windows alone.
@@ -22,7 +22,7 @@ class DilatedConv(nn.Module):
         config: Its options.
 
     Raises:
-        UserError: It would see too many frames, or not as many before as after.
+        UserError: The network would see too many frames, or not as many before the middle one as after it.
     """
 
     Config: ClassVar = DilatedConvConfig

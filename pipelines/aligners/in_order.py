@@ -1,4 +1,4 @@
-"""Recordings that show the same, grouped, and how well their embeddings are in order."""
+"""Groups recordings of the same action, and measures how well their embeddings follow the order of time."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,14 +17,14 @@ from schemas.configs.train_aligner import PairsOf
 
 Groups = Mapping[str, Sequence[TrackInfo]]
 Recordings = Mapping[str, Sequence[Person]]
-# Shorter recordings have no course of time, s.
+# Recordings below this length, s, are left out, because too little happens in them.
 SHORTEST_S = 1.0
-# Recordings of a group that are compared with each other, and their length, s.
+# At most this many recordings of a group are compared with each other, each cut to this length, s.
 _COMPARED, _COMPARED_S = 4, 8.0
 
 
 def group_tracks(tracks: Sequence[TrackInfo], pairs: PairsOf, shortest_s: float = SHORTEST_S) -> Groups:
-    """Tracks of one action or one take, by its name; those that are alone or too short are left out."""
+    """Tracks of one action or one take, by its name; groups of one track and short tracks are left out."""
     groups: dict[str, list[TrackInfo]] = {}
     for track in tracks:
         if track.action is None or track.frames < shortest_s * (track.fps or 30):
@@ -44,7 +44,7 @@ def read_groups(
         watched: Passes the tracks on as they are read.
 
     Raises:
-        UserError: One cannot be compared: it has no frame rate, or its trunk is never seen.
+        UserError: A recording cannot be compared: it has no frame rate, or its trunk is never seen.
     """
     tracks = [track for group in groups.values() for track in group]
     people = {(track.track_id): of_keypoints(track) for track in watched(read_rows(tracks, labels=False))}

@@ -14,17 +14,17 @@ from pipelines.aligners.sequences import Sequence as Person
 from pipelines.tracks.normalised import mirrored
 from schemas.configs.train_aligner import AlignerDataConfig
 
-# Share of a recording that may be left out at either end, so that its first frame is no cue.
+# Up to this share of a recording is left out at either end, so that the network cannot recognise its first frame.
 _LEFT_OUT = 0.1
 
 
 def margin_frames(window: int, speed: tuple[float, float]) -> int:
-    """Frames at either end of a recording that are never embedded in training: windows around them would be padded."""
+    """Frames at either end of a recording that training never embeds, because their windows would need padding."""
     return math.ceil(window // 2 * speed[1])
 
 
 def shortest_frames(window: int, speed: tuple[float, float]) -> int:
-    """Frames, at `RATE`, of the shortest recording of which two windows are whole."""
+    """Length of the shortest recording that holds two whole windows, in frames at `RATE`."""
     return math.ceil((2 * margin_frames(window, speed) + 2) / (1 - 2 * _LEFT_OUT))
 
 
@@ -69,7 +69,7 @@ class Pairs:
         group = self._groups[rng.integers(len(self._groups))]
         chosen = [group[number] for number in rng.choice(len(group), 2, replace=False)]
         is_mirrored = self._config.mirroring and rng.random() < 0.5
-        if self._config.pairs == "take":  # the same time of both
+        if self._config.pairs == "take":  # both show the same moments
             stretches = [self._stretch(rng, min(map(len, chosen)))] * 2
         else:
             stretches = [self._stretch(rng, len(person)) for person in chosen]

@@ -14,10 +14,10 @@ from schemas.layouts import joint_indices, layout
 
 # Frames per second at which sequences are compared.
 RATE = 15.0
-# A distance of velocities counts as much as one of poses that it makes in this time, s. Without, a rising arm looks
-# like a sinking one.
+# A difference of velocities counts as much as the difference of poses that it causes in this time, s. Without
+# velocities, a rising arm looks like a sinking one.
 _VELOCITY_S = 0.15
-# Joints that hardly move count as if they moved with this share of the mean variance.
+# Joints that hardly move are weighted as if their variance were this share of the mean one.
 _AT_REST = 0.1
 _SHOULDERS, _HIPS = ([LIMBS.index(f"{side}_{joint}") for side in ("left", "right")] for joint in ("shoulder", "hip"))
 
@@ -64,7 +64,7 @@ class Sequence:
         return replace(self, start_s=self.start_s + first / RATE, poses=self.poses[first:stop])
 
     def mirrored(self) -> "Sequence":
-        """As a mirror shows it."""
+        """The mirror image of the sequence."""
         return replace(self, poses=mirrored(self.poses))
 
     def moving(self) -> Float32[np.ndarray, " joints"]:
@@ -74,7 +74,7 @@ class Sequence:
         return np.sqrt(variances / variances.mean()).astype(np.float32)
 
     def features(self, weights: Float32[np.ndarray, " joints"] | None = None) -> Float32[np.ndarray, "frames features"]:
-        """Poses and velocities, whose Euclidean distance is the root mean square one of the joints, in trunk sizes.
+        """Poses and velocities, whose Euclidean distance is the RMS distance of the joints, in trunk sizes.
 
         Args:
             weights: Of the joints, with a mean square of 1; None: all are equal.
@@ -120,7 +120,7 @@ def _body_frame(
     hips, shoulders = positions[:, _HIPS].mean(1, keepdims=True), positions[:, _SHOULDERS].mean(1, keepdims=True)
     trunk_m = float(np.median(np.linalg.norm(shoulders - hips, axis=-1)))
     across = positions[:, _HIPS[0]] - positions[:, _HIPS[1]]
-    across[:, 1] = 0  # the camera's y points down
+    across[:, 1] = 0  # the camera's y axis points down
     across /= np.linalg.norm(across, axis=1, keepdims=True).clip(1e-6)
     down = np.broadcast_to([0.0, 1.0, 0.0], across.shape)
     axes = np.stack([across, down, np.cross(across, down)], axis=-1)
@@ -128,7 +128,7 @@ def _body_frame(
 
 
 def _filled(poses: Float[np.ndarray, "frames joints dims"]) -> Float32[np.ndarray, "frames joints dims"]:
-    """Poses with joints that were not seen between their places in the frames that show them, else at the middle."""
+    """Poses with unseen joints interpolated over time; joints that are never seen are put at the origin."""
     flat = poses.reshape(len(poses), -1).copy()
     frames = np.arange(len(flat))
     for column in flat.T:

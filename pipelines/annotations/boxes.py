@@ -1,18 +1,19 @@
-"""Whether the annotated boxes of people are around their joints, and what they are instead if they are not."""
+"""Whether the annotated boxes of people are around their joints, and which mistake explains it if they are not."""
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from pipelines.pose.in_picture import LARGEST_SHARE, are_shares
 
-# Boxes around joints are enlarged by this factor: head, feet, hands and shoulders extend beyond the joints.
+# Boxes around joints are enlarged by this factor, because head, feet, hands and flesh extend beyond the joints.
 FLESH = 1.2
-# A mistake is named that makes half of the boxes overlap with those around the joints by this much (intersection over
-# union), and by this much more than they do as they are.
+# A mistake counts as the explanation if correcting it raises the median overlap (intersection over union) of the boxes
+# with those around the joints to at least the first number, and by at least the second.
 _EXPLAINED, _MORE_EXPLAINED = 0.5, 0.25
-# Of fewer people, each of whom may be annotated by half, no mistake can be told.
+# With fewer people than this, a wrong format cannot be told from incomplete annotations.
 _FEWEST_PEOPLE = 3
-# Pictures that were resized differ by more than this share, and in both directions by the same share but for this.
+# The pictures of joints and boxes count as resized if their scales differ by more than the first share, and if the
+# factors across and down agree to within the second.
 _RESIZED, _SAME = 0.1, 0.1
 
 
@@ -26,8 +27,8 @@ def around_joints(
 
 
 def around_people(around: Float[np.ndarray, "people 4"]) -> Float[np.ndarray, "people 4"]:
-    """The boxes around people, of those around their joints."""
-    with np.errstate(invalid="ignore"):  # without joints
+    """The boxes around people, computed from those around their joints."""
+    with np.errstate(invalid="ignore"):  # people without joints have infinite boxes
         margin = (FLESH - 1) / 2 * (around[:, 2:] - around[:, :2])
     return np.concatenate([around[:, :2] - margin, around[:, 2:] + margin], axis=1)
 
@@ -50,7 +51,7 @@ def are_apart(
 
 
 def why_not_of_joints(people: Float[np.ndarray, "people 4"], boxes: Float[np.ndarray, "people 4"]) -> str | None:
-    """Why boxes cannot be those of people as a whole, and what to do about it; None if they can.
+    """Why the boxes as a whole cannot belong to these people, and what to do about it; None if they can.
 
     Single boxes that are elsewhere are no reason, and neither are empty ones.
 
@@ -69,7 +70,7 @@ def why_not_of_joints(people: Float[np.ndarray, "people 4"], boxes: Float[np.nda
         )
     as_given = overlaps(people, boxes)
     sides = boxes[:, 2:] - boxes[:, :2]
-    # Where the middle of each person is, seen from the middle of the joints.
+    # The scale of the boxes' coordinates relative to the joints', from the middles of both.
     across, down = np.median((boxes[:, :2] + boxes[:, 2:]) / np.maximum(people[:, :2] + people[:, 2:], 1), axis=0)
     meant = {
         "boxes are (x0, y0, x1, y1); give (x, y, width, height)": (

@@ -20,7 +20,7 @@ from schemas.errors import UserError
 from schemas.joint_names import spelled
 from schemas.layouts import LAYOUTS, JointLayout, shared_joints
 
-# A joint that is not annotated.
+# The (x, y, visibility) of a joint that is not annotated.
 _NO_JOINT = [0, 0, 0]
 _NO_AREA = -1.0
 _VISIBILITIES = frozenset((0, 1, 2))
@@ -28,7 +28,7 @@ _VISIBILITIES = frozenset((0, 1, 2))
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """An image; its width and height are 0 where the file does not tell."""
+    """An image; its width and height are 0 where the file does not give them."""
 
     id: int
     file_name: str
@@ -78,7 +78,7 @@ class CocoKeypoints:
 
     @property
     def with_joints(self) -> Bool[np.ndarray, " people"]:
-        """The people that a detector is trained and scored on: no crowds, at least one joint annotated."""
+        """Which people a detector is trained and scored on: not crowds, and with at least one annotated joint."""
         return (self.visibility > 0).any(-1) & ~self.crowds
 
     @property
@@ -86,7 +86,7 @@ class CocoKeypoints:
         """The layout that has these joints in this order.
 
         Raises:
-            UserError: There is none.
+            UserError: There is no such layout.
         """
         for known in LAYOUTS.values():
             if known.joints == self.joints:
@@ -211,7 +211,7 @@ def _has_list(document: Any, name: str) -> bool:
 
 
 def _sizes_wh(images: Sequence[CocoImage], rows: Int64[np.ndarray, " people"]) -> Float32[np.ndarray, "people 2"]:
-    """Width and height of each person's image; infinite where the file does not tell."""
+    """Width and height of each person's image; infinite where the file does not give them."""
     sizes = np.array([(image.width or np.inf, image.height or np.inf) for image in images], np.float32)
     return sizes.reshape(-1, 2)[rows]
 
@@ -264,7 +264,7 @@ def _images(uri: str, images: Sequence[Any]) -> list[CocoImage]:
     parsed = []
     for number, image in enumerate(images):
         try:
-            # Some tools leave the size out.
+            # Some tools leave out the size.
             size = int(image.get("width") or 0), int(image.get("height") or 0)
             parsed.append(CocoImage(int(image["id"]), str(image["file_name"]), *size))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -278,16 +278,17 @@ def _person(uri: str, number: int, annotation: Any, rows: Mapping[int, int], joi
         triples = annotation.get("keypoints") or _NO_JOINT * joints
         if len(triples) != 3 * joints:
             raise ValueError(f"keypoints must be {joints} times x, y, visibility, not {len(triples)} numbers")
-        # Tools that annotate joints alone leave box and area out; an empty box is replaced by that around the joints.
+        # Tools that annotate only joints leave out box and area; an empty box is later replaced by one around the
+        # joints.
         x, y, width, height = annotation.get("bbox") or (0, 0, 0, 0)
         area = annotation.get("area")
         numbers = array("d", [x, y, x + width, y + height, _NO_AREA if area is None else area, *triples])
-        # A single number that is not finite makes the sum not finite.
+        # If any number is not finite, the sum is not finite either.
         if not isfinite(sum(numbers)):
             raise ValueError("holds a number that is not finite")
         if not _VISIBILITIES.issuperset(triples[2::3]):
             raise ValueError("visibility must be 0 (not annotated), 1 (hidden) or 2 (seen)")
-        # Ids are numbers, which some tools write as text.
+        # Some tools write ids, which are numbers, as text.
         image_id = int(annotation["image_id"])
         if image_id not in rows:
             raise ValueError(f"image_id {annotation['image_id']} is none of the images")

@@ -26,13 +26,13 @@ def read_image(uri: str, size_wh: tuple[int, int] | None = None) -> Image:
         size_wh: Width and height for which it was labeled, px; None if unknown.
 
     Raises:
-        ImageError: It is missing, cannot be reached, is damaged, is no image, or has another size.
+        ImageError: The file is missing, cannot be reached, is damaged, is not an image, or has another size.
         RunFailed: The store of the image does not answer at all, so that no image there can be read.
     """
     try:
         data = storage.read_bytes(uri)
     except RunFailed as error:
-        # A broken answer may concern this image only. If the store is gone, this call raises RunFailed.
+        # A broken answer may concern only this image. If the whole store is unreachable, this call raises RunFailed.
         storage.exists(uri)
         raise ImageError(str(error)) from error
     except FileNotFoundError as error:
@@ -57,7 +57,7 @@ def decode_image(data: bytes, mode: int = AS_STORED) -> Image:
         mode: As `decode_still` takes it. COCO's annotations refer to the pixels as stored.
 
     Raises:
-        ImageError: They are damaged or no image.
+        ImageError: The bytes are damaged, or not an image.
     """
     try:
         return decode_still(data, mode)

@@ -8,7 +8,7 @@ from typing import Any
 from pipelines.io import json_documents, storage
 from schemas.errors import UserError
 
-# What `int` and `float` say of texts.
+# Python's messages for texts that `int` and `float` cannot read.
 _NO_NUMBER = re.compile(r"(?:invalid literal for int\(\) with base 10|could not convert string to float): (.*)")
 
 
@@ -33,7 +33,7 @@ def read_json(uri: str) -> JsonFile:
     Outlines are most of the bytes of COCO's files and nothing here uses them: they are dropped while parsing.
 
     Raises:
-        UserError: It cannot be read, or is not JSON.
+        UserError: The file cannot be read, or is not JSON.
     """
     try:
         data = storage.read_bytes(uri)
@@ -46,7 +46,7 @@ def read_json(uri: str) -> JsonFile:
 
 
 def entry_error(error: Exception) -> str:
-    """Why an entry of such a file cannot be used, for messages, without Python's own words."""
+    """The reason why an entry of such a file cannot be used, in plain words for messages."""
     if isinstance(error, KeyError):
         return f"has no {error.args[0]!r}"
     if isinstance(error, TypeError | AttributeError):

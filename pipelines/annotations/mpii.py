@@ -25,18 +25,18 @@ from schemas.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["mpii16"]
 
-# Height in pixels of a person of scale 1, and by how many pixels times the scale the annotated centre, which is
-# somewhat high, is moved down. Both as in all published top-down scores.
+# MPII's `scale` is a person's height in pixels divided by SCALE_PX. The annotated centre is somewhat high, so it is
+# moved down by CENTRE_DOWN_PX times the scale. All published top-down results do both.
 SCALE_PX = 200
 CENTRE_DOWN_PX = 15
 
-# The head size of PCKh is this share of the diagonal of the head box (Andriluka et al. 2014).
+# PCKh's head size is this share of the diagonal of the head box (Andriluka et al. 2014).
 HEAD_SHARE = 0.6
 
-# Variables of gt_valid.mat: (corner, xy, person), (joint, xy, person), (joint, person).
+# The variables of gt_valid.mat, with axes (corner, xy, person), (joint, xy, person) and (joint, person).
 _MAT_NAMES = ("headboxes_src", "pos_gt_src", "jnt_missing")
 
-# Errors of SciPy for files that are damaged, of another version (7.3 is HDF5), or not .mat.
+# SciPy's errors for files that are damaged, of an unsupported version (7.3 is HDF5), or not .mat files.
 _NO_MAT = (scipy.io.matlab.MatReadError, zlib.error, OSError, ValueError, TypeError, NotImplementedError, IndexError)
 
 
@@ -89,7 +89,7 @@ def parse_mpii(file: JsonFile, head_boxes: str | None = None) -> MpiiPeople:
     """Parse an annotation file that `read_json` has read.
 
     Raises:
-        UserError: It is not of this format.
+        UserError: The file is not of this format.
     """
     if not isinstance(file.document, list) or not file.document:
         raise UserError(f"{file.uri}: is not in MPII's format: that is a list of people")
@@ -151,7 +151,7 @@ def _with_heads(people: MpiiPeople, uri: str) -> MpiiPeople:
     except OSError as error:
         raise UserError(f"head_boxes={uri}: cannot be read: {error.strerror or error}") from error
     try:
-        # The file may hold others that would fill the memory.
+        # Only these variables are read, because the file may hold others that would fill the memory.
         variables = scipy.io.loadmat(io.BytesIO(data), variable_names=_MAT_NAMES)
         heads, joints, missing = (np.asarray(variables[name], np.float64) for name in _MAT_NAMES)
     except KeyError as error:

@@ -1,6 +1,6 @@
 """Whether the annotated joints and boxes of a file can be those of people in its pictures; one check for all formats.
 
-What cannot be is refused where it concerns the whole file, and counts as not annotated, with a note, where it concerns
+Impossible values are refused if they concern the whole file; they count as not annotated, with a note, if they concern
 single joints or boxes.
 """
 
@@ -13,7 +13,7 @@ from pipelines.annotations.boxes import are_apart, around_joints, around_people,
 from pipelines.pose.in_picture import LARGEST_SHARE, are_shares, near_picture
 from schemas.errors import UserError
 
-# Share of the joints that must be possible; with fewer, the file belongs to other pictures.
+# At least this share of the joints must be possible; otherwise the file belongs to other pictures.
 _LEAST_POSSIBLE = 0.5
 
 

@@ -1,4 +1,4 @@
-"""A calibrated camera: what is seen where. World to camera is `rotation @ point + translation`, metres."""
+"""A calibrated camera, which projects world points. World to camera is `rotation @ point + translation`, metres."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ from pipelines.synthetic.cameras import project, unproject
 from schemas.cameras import Intrinsics
 from schemas.errors import UserError
 
-# Sizes whose sides differ by less than this share are the same shape of picture.
+# Two sizes have the same shape if their aspect ratios differ by less than this share.
 _SAME_SHAPE = 0.01
 
 
@@ -37,7 +37,7 @@ class Camera:
 
     @property
     def is_placed(self) -> bool:
-        """Whether it is known where the camera stands."""
+        """Whether the position and orientation of the camera are known."""
         return bool(np.isfinite(self.translation).all())
 
     @property
@@ -55,14 +55,14 @@ class Camera:
         return np.where(camera_points[..., 2:] > 0, project(self.intrinsics, camera_points), np.nan)
 
     def rays(self, pixels: Float[np.ndarray, "*shape 2"]) -> Float64[np.ndarray, "*shape 2"]:
-        """Where the rays through some pixels are, without distortion, at depth 1."""
+        """The undistorted points at depth 1 on the rays through some pixels."""
         return unproject(self.intrinsics, np.asarray(pixels, np.float64))[..., :2]
 
     def of_video(self, width: int, height: int, video: str) -> "Camera":
         """The camera for pictures of a size.
 
         Raises:
-            UserError: It was calibrated with pictures of another shape.
+            UserError: The camera was calibrated with pictures of another shape.
         """
         if self.width is None or self.height is None:
             return replace(self, width=width, height=height)

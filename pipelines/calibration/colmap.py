@@ -12,8 +12,8 @@ from pipelines.calibration.camera import Camera
 from pipelines.calibration.values import camera_of
 from schemas.errors import UserError
 
-# Places of fx, fy, cx, cy and OpenCV's coefficients among the parameters of a model; the others are not supported. The
-# models of fisheyes are that of cv2.fisheye, or its first terms.
+# The indices of fx, fy, cx, cy and of OpenCV's coefficients among the parameters of each supported model. The fisheye
+# models are that of cv2.fisheye, or its first terms.
 _MODELS = {
     "SIMPLE_PINHOLE": ((0, 0, 1, 2), ()),
     "PINHOLE": ((0, 1, 2, 3), ()),
@@ -27,18 +27,18 @@ _MODELS = {
 
 
 def read(cameras: bytes, images: bytes) -> list[Camera]:
-    """The cameras of a model, named by their pictures, in the order of these.
+    """The cameras of a model, named by their pictures, in the pictures' order.
 
     Args:
         cameras: The content of cameras.txt.
         images: The content of images.txt.
 
     Raises:
-        UserError: They are not of this format, or a lens is not supported.
+        UserError: The files are not of this format, or a lens model is not supported.
     """
     try:
         lenses = {line[0]: line for line in _lines(cameras)}
-        # Every second line of images.txt lists points.
+        # Every second line of images.txt lists points, and is skipped.
         return [_camera(line, lenses[line[8]]) for line in _lines(images) if _is_image(line)]
     except (KeyError, ValueError, IndexError, UnicodeDecodeError) as error:
         raise UserError(f"is not a text model of COLMAP: {error}") from error
@@ -50,7 +50,7 @@ def _lines(content: bytes) -> list[list[str]]:
 
 
 def _is_image(line: list[str]) -> bool:
-    """Whether a line is of an image: its name, which is no number, comes tenth; lists of points have numbers alone."""
+    """Whether a line describes an image: its tenth word is a name; lists of points have only numbers."""
     return len(line) >= 10 and re.fullmatch(r"[-+.\deE]+", line[9]) is None
 
 

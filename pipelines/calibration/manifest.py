@@ -21,7 +21,7 @@ def manifest_csv(videos: Mapping[str, str | None], cameras: Sequence[Camera]) ->
         cameras: The cameras.
 
     Raises:
-        UserError: A video is of none of the cameras.
+        UserError: A video belongs to none of the cameras.
     """
     by_name = {camera.name: camera for camera in cameras}
     table = io.StringIO()

@@ -1,6 +1,6 @@
 """Calibrations as OpenCV writes them (FileStorage: YAML or JSON), and EasyMocap's pair of such files.
 
-A document is one camera, or a table or list of cameras. Keys are those in use: camera_matrix, K, …
+A document is one camera, or a table or list of cameras. It accepts the keys that are in use: camera_matrix, K, …
 """
 
 import json
@@ -20,7 +20,8 @@ _DISTORTION = ("distortion_coefficients", "distCoeffs", "dist_coeffs", "distCoef
 _ROTATION = ("R", "rotation", "rvec", "rotation_matrix", "rotation_vector")
 _TRANSLATION = ("t", "T", "translation", "tvec", "translation_vector")
 _SIZE = ("image_size", "imgSize", "resolution", "size")
-# Names of the lens's model; ROS, Kalibr, EasyMocap and others use one of them. Four coefficients alone do not tell.
+# Keys that may name the lens model; ROS, Kalibr, EasyMocap and others each use one of them. The model must be named,
+# because four coefficients may belong to either model.
 _MODEL = ("distortion_model", "camera_model", "lens_model", "model", "fisheye", "is_fisheye", "fisheye_model")
 _WIDTH, _HEIGHT = ("image_width", "width"), ("image_height", "height")
 
@@ -42,13 +43,13 @@ def parse(content: bytes, suffix: str) -> Any:
     """The value of a YAML or JSON document.
 
     Raises:
-        UserError: It is none.
+        UserError: The document is not valid YAML or JSON.
     """
     try:
         text = content.decode("utf-8-sig")
         if suffix == ".json":
             return json.loads(text)
-        # OpenCV's first line is no YAML: it has a colon where a space belongs.
+        # OpenCV's first line, %YAML:1.0, is not valid YAML: it has a colon where a space belongs.
         loader = _Loader(re.sub(r"\A%YAML[^\n]*\n(---[^\n]*\n)?", "", text))
         try:
             return loader.get_single_data()
@@ -66,7 +67,7 @@ def read(document: Any, name: str) -> list[Camera]:
         name: What to call its camera if it is of one and does not say.
 
     Raises:
-        UserError: It holds no cameras, or not all of one.
+        UserError: The document holds no cameras, or an incomplete one.
     """
     return [_camera(called, values) for called, values in _cameras(document, name)]
 
@@ -92,7 +93,7 @@ def _camera(name: str, values: Mapping[str, Any]) -> Camera:
 
 
 def _is_fisheye(name: str, values: Mapping[str, Any]) -> bool:
-    """Whether any of the words for the lens's model says so: Kalibr calls the camera a pinhole beside its lens."""
+    """Whether any key names a fisheye model; Kalibr's camera_model is "pinhole" even for a fisheye lens."""
     fisheye_flags = [is_fisheye(name, values[key]) for key in _MODEL if values.get(key) is not None]
     return any(fisheye_flags)
 
@@ -110,7 +111,7 @@ def read_easymocap(intrinsics: Any, extrinsics: Any) -> list[Camera]:
     """The cameras of EasyMocap's intri.yml and extri.yml.
 
     Raises:
-        UserError: They are not of this format.
+        UserError: The files are not of this format.
     """
     try:
         return [_easymocap(str(name), intrinsics, extrinsics) for name in intrinsics["names"]]

@@ -14,9 +14,9 @@ from schemas.errors import UserError
 FORMATS = "Pose2Sim, Anipose or Caliscope (.toml), Qualisys (.qca.txt), Vicon (.xcp), OpenCV (.yml, .json), COLMAP "
 FORMATS += "(a folder with cameras.txt and images.txt), EasyMocap (a folder with intri.yml and extri.yml)"
 _MILLIMETRE_M = 0.001
-# In place of the unit of a format that has none.
+# Stands for the unit of a format whose unit is arbitrary.
 _ARBITRARY = -1.0
-# Cameras around people are this far from each other at most, m; what is farther apart is in millimetres.
+# Cameras around people are at most this far apart, m. If they are farther apart, the file is in millimetres.
 _FARTHEST_M = 100.0
 
 
@@ -29,7 +29,7 @@ def read_cameras(uri: str, unit_m: float | None = None) -> list[Camera]:
             the cameras are from each other.
 
     Raises:
-        UserError: It cannot be read, is of no known format, or holds fewer than two cameras with their places.
+        UserError: The calibration cannot be read, has no known format, or holds fewer than two placed cameras.
     """
     cameras, known_unit_m = _known_cameras(uri)
     if len(cameras) < 2:
@@ -52,7 +52,7 @@ def read_lenses(uri: str) -> list[Camera]:
         uri: The file or folder.
 
     Raises:
-        UserError: It cannot be read, is of no known format, or holds no camera.
+        UserError: The calibration cannot be read, has no known format, or holds no camera.
     """
     cameras, _ = _known_cameras(uri)
     if not cameras:

@@ -17,7 +17,7 @@ def read(content: bytes) -> list[Camera]:
     """The cameras of a file, in its order.
 
     Raises:
-        UserError: It is no TOML, or has no cameras.
+        UserError: The file is not TOML, or a camera in it is not usable.
     """
     try:
         document = tomllib.loads(content.decode("utf-8-sig"))

@@ -1,4 +1,4 @@
-"""Numbers of a calibration file as a camera, whatever the file calls them; what cannot be read is one line."""
+"""Makes cameras of the numbers in calibration files; each error is one line."""
 
 import math
 import re
@@ -14,18 +14,18 @@ from pipelines.calibration.camera import Camera
 from schemas.cameras import Intrinsics
 from schemas.errors import UserError
 
-# OpenCV's order of coefficients, of which more than these are of its rational and prism models.
+# The names of OpenCV's distortion coefficients in its order; further ones belong to its rational and prism models.
 _OPENCV = ("k1", "k2", "p1", "p2", "k3")
-# Those of cv2.fisheye.
+# The names of the coefficients of cv2.fisheye, in its order.
 _FISHEYE = ("k1", "k2", "k3", "k4")
-# What programs call the model of cv2.fisheye, and OpenCV's plain one, without what is no letter or figure.
+# Names that programs give to the model of cv2.fisheye and to OpenCV's plain one, reduced to letters and digits.
 _FISHEYE_NAMES = {"fisheye", "opencvfisheye", "equidistant", "equi", "kannalabrandt", "kannalabrandt4", "kb", "kb4"}
 _PLAIN_NAMES = {"", "none", "pinhole", "plumbbob", "radtan", "brown", "brownconrady", "opencv", "perspective", "radial"}
-# How far a matrix may be from a rotation: files have as few as four decimals.
+# A matrix may differ from a rotation by this much, because some files have only four decimals.
 _ROTATION_TOLERANCE = 1e-2
-# Programs write a skew of the axes that is zero but for rounding; as a share of the focal length.
+# A skew of the axes up to this share of the focal length counts as zero, because programs write rounding errors.
 _SKEW_TOLERANCE = 1e-4
-# Focal lengths below this are no pixels, px.
+# A focal length below this, px, is in another unit than pixels.
 _SHORTEST_FOCAL_PX = 10.0
 
 
@@ -50,7 +50,7 @@ def camera_of(
         fisheye: The coefficients are those of cv2.fisheye.
 
     Raises:
-        UserError: These are no such numbers.
+        UserError: The numbers do not describe a camera.
     """
     try:
         k = _focal_matrix(matrix)
@@ -67,21 +67,21 @@ def camera_of(
 
 
 def is_fisheye(name: str, model: Any) -> bool:
-    """Whether what a file calls the model of a lens is that of cv2.fisheye.
+    """Whether the lens model that a file names is that of cv2.fisheye.
 
     Args:
         name: How the file calls the camera.
         model: The model's name, or a flag; None: the file does not say.
 
     Raises:
-        UserError: It is neither that one nor OpenCV's plain model.
+        UserError: The model is neither that of cv2.fisheye nor OpenCV's plain one.
     """
     if model is None or isinstance(model, bool | int | float):
         return bool(model)
     model_name = re.sub(r"[^a-z0-9]", "", str(model).lower())
     if model_name in _FISHEYE_NAMES:
         return True
-    if model_name in _PLAIN_NAMES or model_name == "rationalpolynomial":  # whose further coefficients may be zero
+    if model_name in _PLAIN_NAMES or model_name == "rationalpolynomial":  # its further coefficients may be zero
         return False
     raise UserError(
         f"camera {name}: its lens model {model} is not supported; calibrate with OpenCV's plain or fisheye model"
@@ -100,7 +100,7 @@ def intrinsics_of(fx: float, fy: float, cx: float, cy: float, distortion: Any, f
         fisheye: They are those of cv2.fisheye.
 
     Raises:
-        ValueError: They are of another model, or no numbers.
+        ValueError: The coefficients belong to another model, or are not numbers.
     """
     coefficients = [] if distortion is None else _numbers("the distortion", distortion).ravel().tolist()
     names = _FISHEYE if fisheye else _OPENCV
@@ -117,10 +117,10 @@ def intrinsics_of(fx: float, fy: float, cx: float, cy: float, distortion: Any, f
 
 
 def _numbers(what: str, given: Any, *shapes: tuple[int, ...]) -> Float64[np.ndarray, "..."]:
-    """Finite numbers in the first of some shapes that has as many of them; in any shape if none is named.
+    """Finite numbers, reshaped to the first of some shapes that has this many elements, or unchanged if none is named.
 
     Raises:
-        ValueError: They are no numbers, not finite, or too few or too many.
+        ValueError: The values are not finite numbers, or there are too few or too many.
     """
     try:
         values = np.asarray(given, np.float64)
@@ -139,7 +139,7 @@ def _focal_matrix(given: Any) -> Float64[np.ndarray, "3 3"]:
     """A camera matrix of focal lengths and principal point, px.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The values are not a camera matrix in pixels.
     """
     k = _numbers("the camera matrix", given, (3, 3))
     if k[2, 0] or k[2, 1]:
@@ -164,10 +164,10 @@ def _size(given: Any) -> tuple[int, int]:
 
 
 def _rotation(given: Any) -> Float64[np.ndarray, "3 3"]:
-    """A rotation matrix, of a matrix or of Rodrigues' vector.
+    """A rotation matrix, from a matrix or from a Rodrigues vector.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The values are not a rotation.
     """
     values = _numbers("the rotation", given, (3,), (3, 3))
     if values.size == 3:
@@ -177,6 +177,6 @@ def _rotation(given: Any) -> Float64[np.ndarray, "3 3"]:
         return Rotation.from_rotvec(values).as_matrix()
     if not np.allclose(values @ values.T, np.eye(3), atol=_ROTATION_TOLERANCE) or np.linalg.det(values) < 0:
         raise ValueError("its rotation is not a rotation matrix")
-    # Files hold rounded numbers; the nearest matrix that is exactly a rotation.
+    # The numbers in files are rounded, so the nearest exact rotation is used.
     u, _, v = np.linalg.svd(values)
     return u @ v

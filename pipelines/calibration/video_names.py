@@ -1,11 +1,11 @@
-"""Which camera a video is of, by its name: cam01.mp4, take3-cam01.mp4, or as a manifest says."""
+"""Which camera filmed a video, by its name: cam01.mp4, take3-cam01.mp4, or as a manifest says."""
 
 import re
 from collections.abc import Collection
 
 
 def camera_of_video(video: str, camera: str | None, cameras: Collection[str]) -> str:
-    """The name of a video's camera; that of the video if none of the cameras is in it.
+    """The name of a video's camera; the video's own name if it contains no camera's name.
 
     Args:
         video: Its address.

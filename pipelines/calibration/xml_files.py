@@ -18,10 +18,10 @@ from pipelines.calibration.camera import Camera
 from pipelines.calibration.values import camera_of
 from schemas.errors import UserError
 
-# Qualisys's cameras look along -z, and their y points up.
+# Qualisys's cameras look along -z, and their y axes point up; both axes are flipped.
 _FLIP = np.diag([1.0, -1.0, -1.0])
 _SUBPIXELS = 64.0
-# Radii at which Vicon's distortion is fitted, as shares of half the diagonal.
+# Vicon's distortion is fitted at these radii, as shares of half the picture's diagonal.
 _RADII = np.linspace(0.05, 1.0, 40)
 
 
@@ -29,7 +29,7 @@ def parse_xml(content: bytes) -> ElementTree.Element:
     """The root of a document without a DTD.
 
     Raises:
-        UserError: It is no XML, or has a DTD.
+        UserError: The document is not XML, or has a DTD.
     """
 
     def refuse(*_: Any) -> None:
@@ -48,7 +48,7 @@ def read_qualisys(root: ElementTree.Element) -> list[Camera]:
     """The video cameras of a Qualisys calibration, in its order, mm.
 
     Raises:
-        UserError: It is incomplete, or a camera's view is turned.
+        UserError: The calibration is incomplete, or a camera's view is rotated.
     """
     return [_qualisys(camera) for camera in root.iter("camera")]
 
@@ -87,7 +87,7 @@ def read_vicon(root: ElementTree.Element) -> list[Camera]:
     """The cameras of a Vicon calibration that have been calibrated, in its order, mm.
 
     Raises:
-        UserError: It is incomplete.
+        UserError: The calibration is incomplete.
     """
     frames = [(camera, camera.find("KeyFrames/KeyFrame")) for camera in root.iter("Camera")]
     return [_vicon(camera, frame) for camera, frame in frames if frame is not None and "POSITION" in frame.attrib]
@@ -122,7 +122,7 @@ def _vicon_radial(attributes: Mapping[str, str]) -> list[float]:
 
 
 def _opencv_radial(radial: list[float], focal: float, reach: float) -> list[float]:
-    """OpenCV's (k1, k2, p1, p2, k3) whose distortion undoes a polynomial that undistorts."""
+    """OpenCV's (k1, k2, p1, p2, k3), fitted to the inverse of Vicon's undistorting polynomial."""
     distorted = _RADII * reach
     undistorted = distorted * (1 + sum(k * distorted ** (2 * power) for power, k in enumerate(radial, start=1)))
     r = undistorted / focal

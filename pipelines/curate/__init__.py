@@ -1,1 +1,1 @@
-"""The job from tracks to those of them that are worth training on, with a reason for each of the others."""
+"""The job that chooses the tracks that are worth training on, with a reason for each of the others."""

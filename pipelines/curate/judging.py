@@ -1,4 +1,4 @@
-"""Judges measured tracks: first each by itself, then copies among them, then what the budget has room for."""
+"""Judges measured tracks: first each by itself, then copies among them, then those that fit into the budget."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Judged:
 
     @property
     def kept(self) -> list[int]:
-        """The tracks that no reason speaks against."""
+        """The tracks that there is no reason to leave out."""
         return [number for number, track in enumerate(self.tracks) if track["reason"] is None]
 
     def pose_rows(self, numbers: Sequence[int]) -> PoseRows:

@@ -18,7 +18,7 @@ from schemas.errors import UserError
 from schemas.formats.curation import MEASURES, MEASURES_FORMAT
 from schemas.layouts import layout
 
-# Tracks are measured at this rate, frames per second, because jitter depends on it; slower ones at their own.
+# Tracks are resampled to this rate, frames/s, because jitter depends on it; slower tracks keep their own rate.
 _FPS = 30.0
 
 
@@ -33,7 +33,7 @@ def measure_file(file: str, output: str) -> int:
     """Measure all tracks of a file and write what was measured; returns the number of tracks.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The file cannot be written.
     """
     infos = survey(file)
     rows = []

@@ -4,7 +4,7 @@
 2. `survey`: which files of tracks are measured already, and whether the choice is made by these rules.
 3. `execute`: missing files are measured, all tracks are judged, the choice, the page and the report are written.
 
-What was measured does not depend on the rules, so that other rules in the same output only take judging.
+The measures do not depend on the rules, so that with other rules in the same output only the judging is repeated.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ from schemas.progress import Progress
 
 FORMAT = "raylift.curation/1"
 PAGE = "curation.html"
-# Tracks of each kind that the page shows.
+# The page shows at most this many tracks of each kind.
 _SAMPLES = 6
 
 
@@ -70,7 +70,7 @@ def prepare(config: CurateConfig) -> Job:
     """Find the tracks.
 
     Raises:
-        UserError: There are none, their joints are not those of people, or rules that cannot be held.
+        UserError: There are no tracks, their joints are not those of people, or the rules contradict each other.
     """
     config = config.model_copy(
         update={
@@ -113,7 +113,7 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
     """
     output = job.config.output
     if work.missing:
-        from pipelines.ray_cluster.files import each_file  # here: it loads Ray, which judging alone never needs
+        from pipelines.ray_cluster.files import each_file  # here: it loads Ray, which judging never needs
 
         files = by_file(job.tracks)
         done, total = 0, sum(len(files[file]) for file in work.missing)

@@ -1,1 +1,1 @@
-"""What tells which tracks are worth training on: their quality, copies among them, and the poses that they cover."""
+"""Measures that choose tracks for training: their quality, copies among them, and the poses that they cover."""

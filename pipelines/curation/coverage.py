@@ -10,7 +10,7 @@ import torch
 from pipelines.curation.pose_rows import PoseRows
 from pipelines.pose.clusters import cell_centres, nearest_cell
 
-# Cells of pose space, at most, and the mean number of poses in one: their number hardly matters.
+# The largest number of cells of pose space, and the mean number of poses in one. The choice hardly depends on them.
 _CELLS, _POSES_OF_CELL = 600, 16
 
 
@@ -40,7 +40,7 @@ def most_diverse(rows: PoseRows, frames: Sequence[int], budget_frames: int) -> l
         _, track = heapq.heappop(queue)
         if frames[track] > left:
             continue
-        # Gains only shrink: if the gain now still beats the next one, no other track can have more.
+        # Gains only shrink: if this track's new gain is still the largest in the queue, no other track can have more.
         now = gain(track)
         if queue and now < -queue[0][0]:
             heapq.heappush(queue, (-now, track))

@@ -15,13 +15,13 @@ from pipelines.curation.pose_rows import COORDINATES, PoseRows
 from pipelines.tracks.normalised import LIMBS, mirrored
 from schemas.configs.curate import DuplicatesConfig
 
-# Poses of each track that are looked for, and poses that are found for each.
+# This many poses of each track are looked for, and this many nearest poses are taken for each.
 _QUERIES, _NEIGHBOURS = 10, 8
-# A track is compared with one in which at least so many of its poses were found, and with so many tracks at most.
+# Two tracks are compared if at least this many votes link them; each track is compared with at most this many others.
 _VOTES, _COMPARED = 3, 8
-# Of the poses that are looked among, every n-th: a copy is near one of them all the same.
+# Only every n-th pose is searched, because a copied pose is near one of those too.
 _EVERY = 2
-# Where fewer than this share of a track's poses are whole, it is cropped.
+# A track is cropped if fewer than this share of its poses are complete.
 _CROPPED = 0.5
 _LEGS = [LIMBS.index(f"{side}_{joint}") for joint in ("knee", "ankle") for side in ("left", "right")]
 _UPPER = [column for column in range(COORDINATES) if column // 2 not in _LEGS]
@@ -31,13 +31,13 @@ _VOTE = np.dtype(
         *(("time_later", np.float32), ("time_earlier", np.float32)),
     ]
 )
-# Speeds of a copy, as multiples of the original's.
+# The speed of a copy, as a multiple of the original's, lies within these limits.
 _SLOWEST, _FASTEST = 0.4, 2.5
-# Poses of a track that are compared with those of another at most: first for all lines, then around the best one if
-# it is not farther off than this multiple of what a copy may be.
+# Two tracks are compared by at most this many poses: first few along all lines, then more around the best line if its
+# distance is below this multiple of the largest distance of a copy.
 _FEW_POSES, _MOST_POSES, _WORTH_IMPROVING = 16, 60, 2.5
 _MOST_LINES = 100
-# Steps by which the best line is improved: its speed by a factor, its start in seconds.
+# The best line is improved in these steps: its speed by factors, its start by seconds.
 _SPEED_STEPS = np.exp(np.linspace(-0.06, 0.06, 7))
 _START_STEPS_S = np.linspace(-0.2, 0.2, 9)
 
@@ -80,7 +80,7 @@ def find_copies(rows: PoseRows, order: Sequence[int], rules: DuplicatesConfig) -
 
 
 def _candidates(rows: PoseRows, rank: np.ndarray) -> Iterator[tuple[int, list[tuple[int, bool, np.ndarray]]]]:
-    """Tracks by rank, each with tracks of a lower rank that may contain it: track, mirrored, times of found poses."""
+    """Each track by rank, with tracks of lower rank that may contain it: (track, mirrored, times of found poses)."""
     votes = _votes(rows, rank)
     if not len(votes):
         return
@@ -107,7 +107,7 @@ def _candidate(votes: np.ndarray) -> tuple[int, bool, np.ndarray]:
 def _votes(rows: PoseRows, rank: np.ndarray) -> np.ndarray:
     """Pairs of poses of two tracks that are near each other, with their times in both, s."""
     whole = _matches(rows, rank, slice(None), np.ones(len(rows), bool))
-    # Crops cut the legs off most often; tracks without them are looked for by the rest of the body.
+    # Crops most often cut off the legs; tracks without legs are looked for by the rest of the body.
     lengths = np.maximum(1, np.diff(rows.starts))
     complete = np.bincount(rows.owners()[rows.complete()], minlength=len(rows))
     upper = np.bincount(rows.owners()[rows.complete(_UPPER)], minlength=len(rows))
@@ -116,7 +116,7 @@ def _votes(rows: PoseRows, rank: np.ndarray) -> np.ndarray:
 
 
 def _matches(rows: PoseRows, rank: np.ndarray, coordinates: Sequence[int] | slice, asking: np.ndarray) -> np.ndarray:
-    """Votes by some coordinates, for some of the tracks."""
+    """The votes that some of the tracks get when only some coordinates are compared."""
     complete = rows.complete(coordinates)[::_EVERY]
     if not len(complete) or not asking.any():
         return np.empty(0, _VOTE)
@@ -155,7 +155,7 @@ def _mirrored(poses: Float32[np.ndarray, "poses coordinates"]) -> Float32[np.nda
 def _compare(
     rows: PoseRows, later: int, earlier: int, is_mirrored: bool, times: np.ndarray, rules: DuplicatesConfig
 ) -> Copy | None:
-    """The copy that a track is of another one; None if it is none."""
+    """Describe how a track copies another one; None if it does not."""
     poses, other = rows.of_track(later), rows.of_track(earlier)
     other = _mirrored(other) if is_mirrored else other
     at, step_s = np.arange(len(poses)) * rows.steps_s[later], float(rows.steps_s[earlier])
@@ -165,7 +165,7 @@ def _compare(
     if not len(lines) or distances.min() > _WORTH_IMPROVING * rules.max_distance:
         return None
     speed, start = lines[int(distances.argmin())]
-    # The start is moved along with the speed, so that the middle of the track stays where it is.
+    # The start changes together with the speed, so that the middle of the track keeps its place.
     steps = [(factor, shift) for factor in _SPEED_STEPS for shift in _START_STEPS_S]
     finer = np.array([(speed * factor, start + speed * at.mean() * (1 - factor) + shift) for factor, shift in steps])
     most = _spread(len(poses), _MOST_POSES)
@@ -182,7 +182,7 @@ def _spread(count: int, most: int) -> Int64[np.ndarray, " picked"]:
 
 
 def _lines(times: np.ndarray) -> Float64[np.ndarray, "lines 2"]:
-    """(speed, start) of the lines through two found poses each, from times of the one track to times of the other."""
+    """(speed, start) of the lines through each two found poses, which map times of one track to times of the other."""
     first, second = np.triu_indices(len(times), 1)
     run = times[second, 0].astype(np.float64) - times[first, 0]
     rise = times[second, 1].astype(np.float64) - times[first, 1]
@@ -203,7 +203,7 @@ def _distances(
 ) -> Float64[np.ndarray, " lines"]:
     """How far poses are from another track's along each line, as a share of how much they vary."""
     places = (lines[:, :1] * at + lines[:, 1:]) / step_s
-    # Half a row beyond the ends still counts as inside: rows of copies lie between each other's.
+    # Half a row beyond the ends still counts as inside, because the rows of copies lie between each other's.
     inside = (places >= -0.5) & (places <= len(other) - 0.5)
     places = places.clip(0, len(other) - 1)
     before = np.floor(places).astype(np.int64)
@@ -213,7 +213,7 @@ def _distances(
     known = np.isfinite(squares) & inside[..., None]
     means = np.where(known, squares, 0).sum((1, 2)) / known.sum((1, 2)).clip(1)
     variance = _variance(poses)
-    # Joints that both show: a crop takes away half of them at most.
+    # Enough joints must be seen in both tracks; the factor allows for crops, which remove about half of them.
     enough = (inside.mean(1) >= min_overlap) & (known.mean((1, 2)) >= 0.4 * min_overlap)
     return np.where(enough & (variance > 0), np.sqrt(means / max(variance, 1e-12)), np.inf)
 

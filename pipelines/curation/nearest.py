@@ -1,4 +1,4 @@
-"""The nearest of many poses to some poses: exact within the cells of pose space in which they may be."""
+"""Finds the nearest poses among many: the search is exact within a few cells of pose space around each query."""
 
 import numpy as np
 import torch
@@ -6,9 +6,9 @@ from jaxtyping import Float32, Int64
 
 from pipelines.pose.clusters import cell_centres, nearest_cell
 
-# Fewer poses than this are searched as a whole.
+# With fewer poses than this, all of them are searched.
 _SMALL = 4096
-# A pose is looked for in so many cells, as its copy may lie beyond the border of one.
+# A pose is looked for in this many cells, because its copy may lie beyond the border of a cell.
 _PROBED = 3
 
 
@@ -21,7 +21,7 @@ class PoseIndex:
 
     def __init__(self, poses: Float32[np.ndarray, "poses coordinates"]) -> None:
         self._poses = torch.from_numpy(poses)
-        # The work is least if a cell has as many poses as there are cells.
+        # The search takes the least time if there are as many cells as poses in a cell.
         cells = int(len(poses) ** 0.5) if len(poses) > _SMALL else 1
         self._centres = cell_centres(self._poses, cells, seed=0)
         cell_of = nearest_cell(self._poses, self._centres)
@@ -31,7 +31,7 @@ class PoseIndex:
     def nearest(
         self, queries: Float32[np.ndarray, "queries coordinates"], count: int
     ) -> Int64[np.ndarray, "queries count"]:
-        """The numbers of the nearest poses to each query; -1 where there are not so many.
+        """The numbers of the nearest poses to each query; -1 where there are fewer than `count`.
 
         Args:
             queries: Poses, all known.

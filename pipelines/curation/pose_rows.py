@@ -9,8 +9,8 @@ from jaxtyping import Float16, Float32, Float64, Int64
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.normalised import LIMBS, normalised_poses
 
-# Poses per second of video: enough to follow what people do, few enough to hold those of a corpus in memory
-# (480 bytes a second of a track).
+# Poses per second of video. The rate is high enough to follow what people do, and low enough to hold the poses of a
+# whole corpus in memory (480 bytes per second of a track).
 RATE = 10.0
 COORDINATES = 2 * len(LIMBS)
 

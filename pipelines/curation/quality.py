@@ -1,4 +1,4 @@
-"""The quality of a track in numbers that need no labels, and the reason for which a track is not worth training on."""
+"""Measures the quality of a track without labels, and gives the reason why a track is not worth training on."""
 
 import math
 import warnings
@@ -15,9 +15,9 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.normalised import LIMBS, normalised_poses, visible_joints
 from schemas.configs.curate import QualityConfig
 
-# Motion is what remains after a mean over this time, s, in which the noise of single frames vanishes.
+# Motion is measured after averaging over this time, s, which removes the noise of single frames.
 _SMOOTHED_S = 0.5
-# The bones of arms and legs.
+# The bones of the arms and legs, which are the ones that end at these joints.
 _LIMBS = np.array([bone for bone in LIMBS.bones if LIMBS.joints[bone[0]].endswith(("elbow", "wrist", "knee", "ankle"))])
 
 
@@ -75,7 +75,7 @@ class Rule:
         return f"{self.fault}: {value:.3g} {self.meaning} (quality.{self.option}={limit:g})" if beyond else None
 
 
-# In the order in which a track is judged: what is said first explains what would be said later.
+# Tracks are judged in this order, because an earlier fault explains the later ones.
 RULES = (
     Rule("short", "seconds", "min_seconds", "s"),
     Rule("unobserved", "unobserved", "max_unobserved", "of the frames are interpolated"),
@@ -108,7 +108,7 @@ def measure(track: KeypointTrack) -> Quality:
     """
     observed, visible, poses = ~track.interpolated, visible_joints(track), normalised_poses(track)
     points = np.where(visible[..., None], track.keypoints, np.nan)
-    with warnings.catch_warnings():  # a median of nothing is NaN, as it should be
+    with warnings.catch_warnings():  # the median of no values is NaN, which is wanted
         warnings.simplefilter("ignore", RuntimeWarning)
         extents = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).max(axis=-1)
         lengths = np.linalg.norm(poses[:, _LIMBS[:, 0]] - poses[:, _LIMBS[:, 1]], axis=-1)
@@ -133,12 +133,12 @@ def _swaps(track: KeypointTrack, visible: np.ndarray) -> float:
 
 
 def _motion(poses: Float32[np.ndarray, "frames joints 2"], fps: float) -> float:
-    """How far the pose is from its mean; frames in which a joint is not seen say nothing of the joint."""
+    """How far the pose is from its mean; frames in which a joint is not seen do not count for it."""
     width = max(1, round(_SMOOTHED_S * fps))
     known = np.isfinite(poses)
     weights = uniform_filter1d(known.astype(np.float64), width, axis=0, mode="constant")
     sums = uniform_filter1d(np.where(known, poses, 0).astype(np.float64), width, axis=0, mode="constant")
-    # Fewer frames would let noise through; the ends of a track have half of them.
+    # With fewer known frames, noise would remain; at the ends of a track half of the window is known.
     smooth = np.where(weights > 0.4, sums / np.maximum(weights, 1e-9), np.nan)
     deviations = smooth - np.nanmean(smooth, axis=0)
     return float(np.sqrt(2 * np.nanmean(deviations**2)))

@@ -18,7 +18,7 @@ from schemas.layouts import layout
 # ASF states lengths in inches divided by the number that it calls "length".
 INCH_M = 0.0254
 ROOT = "root"
-# The bone at whose end each joint of h36m17 is.
+# For each joint of h36m17, the bone that ends there.
 JOINTS: Mapping[str, str] = {
     "pelvis": ROOT,
     **{"right_hip": "rhipjoint", "right_knee": "rfemur", "right_ankle": "rtibia"},
@@ -48,7 +48,7 @@ class Bone:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Bones, and which hangs on which.
+    """The bones of a skeleton and their hierarchy.
 
     Attributes:
         bones: By name, parents before children.
@@ -71,7 +71,7 @@ def read_skeleton(text: str, name: str) -> Skeleton:
         name: What messages call it.
 
     Raises:
-        UserError: It is none.
+        UserError: The text is not an ASF file.
     """
     try:
         sections = _sections(text)
@@ -94,7 +94,7 @@ def read_motion(text: str, skeleton: Skeleton, name: str) -> Float[np.ndarray, "
         name: What messages call it.
 
     Raises:
-        UserError: It is none, or is of another skeleton.
+        UserError: The text is not an AMC file, or belongs to another skeleton.
     """
     try:
         channels = _channels(text, skeleton)
@@ -102,7 +102,7 @@ def read_motion(text: str, skeleton: Skeleton, name: str) -> Float[np.ndarray, "
         positions = np.stack([ends[JOINTS[joint]] for joint in layout("h36m17").joints], axis=1) * skeleton.unit_m
     except STUMBLES as error:
         raise UserError(f"{name}: is no motion (AMC) of its skeleton: {error!r}; fetch it again") from error
-    # The files have y up.
+    # The y axis points up in the files, the z axis in the result.
     return (positions[..., [0, 2, 1]] * (1, -1, 1)).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""What the joints of a person say about the person: stature, which way is up, and whether left and right are right."""
+"""Measures of a person from the joints: stature, which way is up, and whether left and right are correct."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from jaxtyping import Bool, Float
 from schemas.layouts import JointLayout
 
 _SIDES = ("left", "right")
-# The topmost joint that a layout has.
+# Names of the topmost joint; the first one that a layout has is used.
 HEADS = ("head_top", "head", "upper_neck", "neck", "nose")
-# (child, parent) of the bones whose length does not depend on the posture, without their side.
+# The (child, parent) joints of bones whose length does not depend on the posture, without their side.
 _LIMBS = (("knee", "hip"), ("ankle", "knee"), ("elbow", "shoulder"), ("wrist", "elbow"))
-# Length of a person from the ankles to the head along the bones, as a share of the height of one who stands.
+# The length of a person from ankles to head along the bones, as a share of the standing height.
 BONES_PER_HEIGHT = 0.9
-# Distance of the knee from the line between hip and ankle, as a share of it, above which a knee counts as bent. It is
-# a flexion of 33 degrees; walking has 60.
+# A knee counts as bent if it is farther than this from the middle between hip and ankle, as a share of the distance
+# between them. That is a flexion of 33 degrees; walking reaches 60.
 _BENT = 0.15
 
 
@@ -60,11 +60,11 @@ class Body:
         return np.stack([self._limb(side, *limb) for side in _SIDES for limb in _LIMBS], axis=1)
 
     def towards_head(self) -> Float[np.ndarray, "frames 3"]:
-        """From the ankles to the head."""
+        """The vector from the ankles to the head."""
         return self.head - self.middle("ankle")
 
     def limb_spread(self) -> float:
-        """How much the limbs vary in length: from the 10th to the 90th percentile over the median, their median."""
+        """How much limbs vary in length: the median over limbs of (90th - 10th percentile) / median."""
         lengths = [limb[np.isfinite(limb)] for limb in self.limbs().T]
         shares = [np.percentile(limb, (10, 50, 90)) for limb in lengths if len(limb)]
         return median(np.array([(high - low) / max(middle, 1e-9) for low, middle, high in shares]))
@@ -86,7 +86,7 @@ class Body:
         return np.concatenate(bends_forward)
 
     def shoulders_like_hips(self) -> Bool[np.ndarray, " known"]:
-        """For every frame, whether the shoulders are the same way round as the hips."""
+        """For every frame, whether left and right of the shoulders are on the same sides as those of the hips."""
         across = [self.joint(f"right_{name}") - self.joint(f"left_{name}") for name in ("shoulder", "hip")]
         inner = (across[0] * across[1]).sum(-1)
         return inner[np.isfinite(inner)] > 0
@@ -100,6 +100,6 @@ def _length(vectors: Float[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*shape
 
 
 def median(values: Float[np.ndarray, " values"]) -> float:
-    """The median of the finite ones of some values; NaN if there are none."""
+    """The median of the finite values; NaN if there are none."""
     values = values[np.isfinite(values)]
     return float(np.median(values)) if len(values) else float("nan")

@@ -80,7 +80,7 @@ class CameraTable(BaseModel):
     def up(self) -> Axis:
         """The axis of the world that points up in the pictures of most cameras; z if they have no places."""
         places = [place for cameras in self.extrinsics.values() for place in cameras.values()]
-        # The y axis of a camera points down.
+        # The y axis of a camera points down, so up is its opposite.
         mean = -np.mean([place.rotation[:, 1] for place in places] or [[0.0, 0.0, -1.0]], axis=0)
         axis = int(np.abs(mean).argmax())
         return cast(Axis, ("" if mean[axis] > 0 else "-") + "xyz"[axis])
@@ -104,7 +104,7 @@ def read_cameras(uri: str) -> CameraTable:
     """Read a table of cameras.
 
     Raises:
-        UserError: It cannot be read or has another format.
+        UserError: The file cannot be read, or has another format.
     """
     try:
         return CameraTable.model_validate_json(storage.read_bytes(uri))

@@ -16,16 +16,17 @@ from pipelines.io import json_documents, storage
 from schemas.configs.fetch_mocap import ADDRESS
 from schemas.errors import RunFailed, UserError
 
-# Nearly all of its motions were recorded at this rate; the files do not say it.
+# The rate, frames/s, of nearly all motions; the files do not contain it.
 FPS = 120
-# CMU asks for this sentence.
+# CMU asks users of the data to quote this sentence.
 NOTICE = (
     "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF "
     "EIA-0196217."
 )
 LICENCE = "CMU: free for research and in commercial products; the data themselves may not be resold."
 FILES, MOTION, SOURCE = "files", "motion.npz", "source.json"
-# Trials of a subject are numbered from 1; a few numbers are left out. So many in a row end the subject.
+# Trials of a subject are numbered from 1, and a few numbers are missing. The search ends after this many missing ones
+# in a row.
 _LEFT_OUT = 3
 _PART = ".part"
 _READ_BYTES = 1 << 20
@@ -66,8 +67,8 @@ def fetch(
         on_file: Called with the name of each file.
 
     Raises:
-        UserError: A subject is not there, or a file is not what it should be.
-        RunFailed: The source cannot be reached, or breaks off again and again; or the folder cannot be written.
+        UserError: The source lacks a subject, or a file has other contents than expected.
+        RunFailed: The source cannot be reached, or the download keeps breaking off; or the folder cannot be written.
     """
     files = _Files(output / FILES, address, on_file)
     people: dict[str, dict[str, Any]] = {}
@@ -106,7 +107,7 @@ def _trials(files: "_Files", subject: str) -> Iterator[tuple[str, bytes]]:
 
 
 class _Files:
-    """Files of the source in a folder: fetched once, gone on with where a download broke off.
+    """Files of the source in a folder; each is fetched once, and interrupted downloads are continued.
 
     Args:
         folder: Where they go.
@@ -140,7 +141,7 @@ class _Files:
         return content
 
     def _fetch(self, uri: str, path: Path) -> bool:
-        """Download a file under a temporary name; whether there is one."""
+        """Download a file under a temporary name; returns whether the source has it."""
         reason: Exception | None = None
         for attempt in range(_ATTEMPTS):
             try:
@@ -164,7 +165,7 @@ class _Files:
         part.parent.mkdir(parents=True, exist_ok=True)
         if size is not None and size > _LARGEST_BYTES:
             raise UserError(f"{uri}: has {size:,} bytes, motions have a few million; give other pages")
-        if size is None:  # the server does not say, and may not send parts
+        if size is None:  # the server gives no size, and may not send parts
             content = cast(bytes, fs.cat_file(there))
             part.write_bytes(content)
             self.bytes += len(content)
@@ -174,7 +175,7 @@ class _Files:
                 while (done := file.tell()) < size:
                     stop = min(size, done + _READ_BYTES)
                     content = cast(bytes, fs.cat_file(there, start=done, end=stop))
-                    if len(content) > stop - done:  # the server sends the whole in any case
+                    if len(content) > stop - done:  # the server ignores the range and sends the whole file
                         file.truncate(0)
                     if not content:
                         raise OSError("the server sends nothing more")

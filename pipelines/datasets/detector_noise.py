@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 _DEGREES_OF_FREEDOM = 3
-# Variance of a Student-t variable: ν / (ν - 2).
+# The variance of a Student-t variable is ν / (ν - 2), so this factor makes it 1.
 _UNIT_SCALE = ((_DEGREES_OF_FREEDOM - 2) / _DEGREES_OF_FREEDOM) ** 0.5
 _SCORE_REACH, _SCORE_NOISE = 4.0, 0.05
 

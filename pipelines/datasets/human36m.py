@@ -14,7 +14,7 @@ from schemas.layouts import layout
 
 FPS = 50.0
 
-# Of the 32 recorded joints those that move and are not duplicates, in the order of layout h36m17.
+# Those of the 32 recorded joints that move and are not duplicates, in the order of layout h36m17.
 JOINTS = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 
 # The first take of S11's Directions is corrupt; "Directions 1" is the second and is not.

@@ -12,7 +12,7 @@ from schemas.cameras import Intrinsics
 
 _Rows = tuple[tuple[tuple[float, float, float, float], tuple[float, float, float]], ...]
 
-# width, height; fx, fy, cx, cy (px); k1, k2, k3; tangential along x, along y.
+# Per camera: (width, height); fx, fy, cx, cy (px); k1, k2, k3, and tangential distortion along x and along y.
 _INTRINSICS = {
     "54138969": (
         (1000, 1002),
@@ -36,7 +36,7 @@ _INTRINSICS = {
     ),
 }
 
-# Orientation (w, x, y, z), camera to world; place in the world, m; in the order of the cameras above.
+# Per subject and in the order of the cameras above: orientation (w, x, y, z), camera to world, and position, m.
 _PLACES: dict[str, _Rows] = {
     "S1": (
         ((0.140705641, -0.150070172, -0.755240827, 0.622328016), (1.841107, 4.955285, 1.563445)),

@@ -31,7 +31,7 @@ class Mocap17:
     The motion has no face, so that it cannot be had in the layouts of detectors; what they share is limbs12.
     """
 
-    KEYPOINTS_ARE_SEEN = False  # They are simulated, with errors as large as is asked for.
+    KEYPOINTS_ARE_SEEN = False  # They are simulated, with errors of the requested size.
 
     class Config(WorldConfig):
         """Options of the source."""
@@ -118,7 +118,7 @@ class Mocap17:
 
     def _views(self, subject: str, action: str, motion: np.ndarray) -> Iterator[KeypointTrack]:
         config, h36m, target = self._config, layout("h36m17"), layout(self._config.layout)
-        # Seeded by the name, so that a motion gets the same cameras whatever else is imported.
+        # The seed depends on the name, so that a motion gets the same cameras whatever else is imported.
         name = hashlib.sha256(f"{subject}/{action}".encode()).digest()
         seed = [config.seed, *np.frombuffer(name, np.uint32).tolist()]
         size, joints = (config.width, config.height), list(joint_indices(h36m, target))

@@ -26,11 +26,12 @@ from pipelines.tracks.stretches import stretches
 from schemas.job_config import Address
 from schemas.layouts import layout
 
-# Joints of layout h36m17 in the dataset's order (its list: mmpose, configs/_base_/datasets/mpi_inf_3dhp.py). Names of
-# the upper spine differ: the dataset's neck is our thorax, its head our neck, its head top our head (nearly).
+# The indices of h36m17's joints in the dataset's order (its list: mmpose, configs/_base_/datasets/mpi_inf_3dhp.py).
+# Names of the upper spine differ: the dataset's neck is our thorax, its head our neck, its head top nearly our head.
 JOINTS = (14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4)
 
-# The training cameras and four of the six test sequences; TS5 and TS6 were filmed outdoors with another camera.
+# Picture sizes of the training cameras and four of the six test sequences, and of TS5 and TS6, which were filmed
+# outdoors with another camera.
 _SIZE, _OUTDOOR_SIZE, _OUTDOOR = (2048, 2048), (1920, 1080), ("TS5", "TS6")
 
 
@@ -40,7 +41,7 @@ class MpiInf3dhp:
     class Config(UnitConfig):
         """Options of the source."""
 
-        # The unit of the original files, which version 0.1.0 took all files to have.
+        # The unit of the original files, which version 0.1.0 assumed for all files.
         BEFORE: ClassVar[Mapping[str, Any]] = {"unit": "mm"}
 
         arrays: Address = Field(min_length=1)

@@ -20,7 +20,7 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS, JointLayout
 
-# Names of the layouts in these files.
+# This project's names of the layouts that the files name.
 _LAYOUT_NAMES = {"h36m": "h36m17", "coco": "coco17", "mpii": "mpii16", "humaneva15": "humaneva15"}
 
 Sequences = dict[tuple[str, str], Any]
@@ -115,7 +115,7 @@ class PairedFiles:
 
 
 def find_layout(uri: str, metadata: Mapping[str, Any], chosen: str | None) -> JointLayout:
-    """The joint layout of a 2D file: the chosen one, else the one it names, else the only one with its symmetry.
+    """The joint layout of a 2D file: the chosen one, else the one it names, else the only layout with its symmetry.
 
     Raises:
         UserError: The layout is unknown, or has another symmetry than the file.

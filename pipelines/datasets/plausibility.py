@@ -1,7 +1,7 @@
-"""Whether labeled tracks can be those of people whom a camera saw: one check for every source of poses.
+"""Whether labeled tracks can be real people in front of a camera: one check for every source of poses.
 
-A file in another unit, with another axis up, mirrored, of other joints or with the cameras of another world is made of
-numbers like any other. What it says about people is not: they are 750 m tall, their heads are at their feet, their
+A file in another unit, with another axis up, mirrored, of other joints or with the cameras of another world is as
+readable as any other. But its people are impossible: they are 750 m tall, their heads are at their feet, their
 knees bend backward, or they stand behind the camera.
 """
 
@@ -22,34 +22,35 @@ from pipelines.tracks.stretches import stretches
 from schemas.errors import UserError
 from schemas.layouts import layout
 
-# Frames of each track that are looked at.
+# At most this many frames of each track are checked, evenly spaced.
 FRAMES = 200
-# The most that the lengths of limbs vary in recordings of people, see `Body.limb_spread`.
+# Limbs may vary in length by at most this, as `Body.limb_spread` measures it; recordings of people vary less.
 MOST_SPREAD = 0.25
-# The least number of bent knees that tell whether left is right, and the least share of them that bend forward.
+# Left and right are only checked with at least this many bent knees, of which at least this share must bend forward.
 BENT_KNEES, FORWARD = 50, 0.5
-# The least share of frames that must be as they are for most people.
+# At least this share of the frames must pass a check.
 MOST = 0.5
-# Somebody whose head is this part of the stature from the ankles, on average over all frames, points one way in most.
+# A body points in one direction if its mean vector from ankles to head is longer than this share of the stature.
 ONE_WAY = 0.7
-# How far beyond its borders a picture is within reach of people, as a share of its size, and how near they come, m.
+# People may be outside of the picture by this share of its size, and must be at least this far from the camera, m.
 REACH, NEAREST_M = 0.5, 0.3
-# A frame is bad where a limb is longer or shorter than its median by this factor, if at most this share of frames is.
+# A frame is bad if a limb differs from its median length by this factor. Bad frames are dropped only if at most this
+# share is bad; more of them mean that the file as a whole is wrong.
 JUMP, RARE = 2.0, 0.2
-# A take whose person is taller or smaller than in the others by this factor is in another unit.
+# If a take's person is taller or smaller than in the others by this factor, the take is in another unit.
 TAKE = 2.0
-# The fastest that people move in most frames, m/s; sprinters reach 12.4.
+# People move more slowly than this in most frames, m/s; sprinters reach 12.4.
 FASTEST_M_S = 15.0
-# The least share of a video's keypoints that must be known.
+# At least this share of a video's keypoints must be known.
 LEAST_KNOWN = 0.05
-# People and videos that a line names.
+# A message names at most this many people or videos.
 _NAMED = 5
 FIX = "correct the source, or give source.check=false to import it as it is"
 
 
 @dataclass
 class _Person:
-    """What the tracks of a subject say; a value for each track, or for each frame."""
+    """Measures of the tracks of a subject: one value for each track, or for each frame."""
 
     statures: dict[str, list[float]] = field(default_factory=dict)  # by take
     spreads: list[float] = field(default_factory=list)
@@ -75,12 +76,12 @@ class Plausibility:
         self._reprojection = Reprojection() if from_pictures else None
 
     def add(self, track: KeypointTrack) -> None:
-        """Look at a track; of one without positions, only whether it has keypoints."""
+        """Measure a track; if it has no positions, only its keypoints are counted."""
         known, every = self._known.get(track.video, (0, 0))
         self._known[track.video] = (known + int(np.count_nonzero(track.scores)), every + track.scores.size)
         if track.positions is None or track.positions_layout is None:
             return
-        # Frames in a row would show the same posture over and over.
+        # Frames are spread over the track, because neighbouring ones show the same posture.
         some = take(track, slice(None, None, 1 + len(track) // FRAMES))
         assert some.positions is not None
         body = Body(some.positions.astype(np.float64), layout(track.positions_layout))
@@ -101,10 +102,10 @@ class Plausibility:
             self._reprojection.add(track)
 
     def verdict(self) -> list[str]:
-        """What is odd about a few tracks, a line each.
+        """Warnings about single tracks, a line each.
 
         Raises:
-            UserError: The source cannot be that of people; a line for each reason, with its numbers.
+            UserError: The source cannot be of real people; a line for each reason, with its numbers.
         """
         wrong = [line for name, person in self._people.items() for line in _wrong(name, person)]
         if empty := [video for video, (known, every) in self._known.items() if known < LEAST_KNOWN * every]:
@@ -134,14 +135,14 @@ class Plausibility:
         return [*self._unknown_sides(), *(self._reprojection.notes() if self._reprojection is not None else [])]
 
     def _unknown_sides(self) -> Iterator[str]:
-        """A note of the people whose knees do not tell whether left is left."""
+        """A note about people whose left and right cannot be checked, because their knees are hardly ever bent."""
         straight = [name for name, person in self._people.items() if sum(map(len, person.knees)) < BENT_KNEES]
         if straight and len(self._in_reach):
             yield (f"left and right of {_listed(straight)} could not be checked: their knees are hardly ever bent")
 
 
 def whole_parts(track: KeypointTrack, check: bool = True) -> Iterator[KeypointTrack]:
-    """The parts of a track whose frames have all joints; a track of which all frames have is its own only part.
+    """The parts of a track whose frames have all joints; a complete track is returned as it is.
 
     Args:
         track: A track, whose missing joints are NaN.
@@ -159,13 +160,13 @@ def _whole_frames(track: KeypointTrack, check: bool) -> Bool[np.ndarray, " frame
     joints = np.concatenate([track.positions.reshape(len(track), -1), track.keypoints.reshape(len(track), -1)], axis=1)
     whole = np.asarray(np.isfinite(joints).all(axis=1))
     if check:
-        # Detectors and spreadsheets write joints that they have not found as (0, 0).
+        # Detectors and spreadsheets write joints that they did not find as (0, 0).
         whole &= ~((track.keypoints == 0).all(axis=-1) & (track.scores > 0)).any(axis=-1)
     limbs = Body(track.positions, layout(track.positions_layout)).limbs()
     if check and whole.any() and np.isfinite(limbs[whole]).all():
         ratio = limbs / np.maximum(np.median(limbs[whole], axis=0), 1e-9)
         jumps = np.asarray(((ratio > JUMP) | (ratio < 1 / JUMP)).any(axis=1))
-        # Where it is no exception, the check of limbs says so.
+        # If jumps are frequent, no frame is dropped; the check of limb lengths then reports the track.
         if jumps[whole].mean() <= RARE:
             whole &= ~jumps
     return whole
@@ -216,7 +217,7 @@ def _wrong(name: str, person: _Person) -> Iterator[str]:
 
 
 def _listed(names: list[str]) -> str:
-    """The first few names, and how many others there are."""
+    """The first few names, and the number of the others."""
     more = f" and {len(names) - _NAMED} others" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 

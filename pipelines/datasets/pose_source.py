@@ -155,5 +155,5 @@ def stem(uri: str) -> str:
 
 
 def digest(value: object) -> str:
-    """The id of a track that such names stand for."""
+    """A track id: a hash of the names that identify the track."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:32]

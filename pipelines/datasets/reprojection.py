@@ -1,7 +1,7 @@
-"""Whether keypoints are those of the positions: positions are projected by their camera and compared.
+"""Whether keypoints belong to the positions: positions are projected by their camera and compared.
 
-Where they are not, what people get wrong is tried: another resolution, pictures cut or mirrored, left and right
-swapped, other frames, cameras in another order. What explains the distance is part of the message.
+Where they do not, common mistakes are tried: another resolution, pictures cut or mirrored, left and right
+swapped, other frames, cameras in another order. The message names the mistake that explains the distance.
 """
 
 import math
@@ -18,21 +18,21 @@ from pipelines.tracks.selection import take
 from schemas.cameras import Intrinsics
 from schemas.layouts import layout, shared_joints
 
-# Frames in a row that are compared of each track.
+# This many consecutive frames of each track are compared.
 FRAMES = 200
-# The most that keypoints may be from the projected joints, the median over a track, as a share of the person's size in
-# the picture. Detectors and other definitions of joints make 1 to 3 percent.
+# Keypoints may be this far from the projected joints: the median over a track, as a share of the person's size in the
+# picture. Errors of detectors and differing definitions of joints cause 1 to 3 percent.
 MOST_APART = 0.06
-# Layouts that share fewer joints cannot be compared.
+# Layouts that share fewer joints than this cannot be compared.
 LEAST_SHARED = 4
-# An explanation must bring keypoints this much closer.
+# A change counts as the explanation if it multiplies the distance by less than this.
 CLOSER = 0.5
-# Keypoints that are closer than this to the projected joints, as a share of the person's size, are not asked for a
-# shift in time. It is tried on so many tracks, up to so many seconds.
+# No shift in time is looked for if keypoints are closer than this to the projected joints, as a share of the person's
+# size. It is looked for in at most this many tracks, up to this many seconds.
 STILL, LAG_TRACKS, LONGEST_LAG_S = 0.01, 100, 1.0
-# Tracks that are kept for the explanations, and how many of one camera are tried.
+# At most this many tracks are kept to look for explanations, and this many tracks of one camera are tried.
 KEPT, TRIED = 400, 4
-# Where the middle of a picture may lie, as a share of its size, if it is fitted to keypoints and positions.
+# The fitted principal point must lie within these shares of the picture's size.
 _MIDDLE = 0.25, 0.75
 
 
@@ -87,7 +87,7 @@ class Reprojection:
         self._fits: dict[str, list[tuple[Float[np.ndarray, "2 2"], int, int]]] = {}
 
     def add(self, track: KeypointTrack) -> None:
-        """Compare a track; one that cannot be compared says nothing."""
+        """Compare a track; one that cannot be compared is skipped."""
         pair = self._pair(track)
         if pair is None:
             return
@@ -101,11 +101,11 @@ class Reprojection:
             self._lags.append(_best_lag(pair))
 
     def notes(self) -> list[str]:
-        """The tracks whose keypoints are far from their positions; those of a few recordings may be."""
+        """The tracks whose keypoints are far from their positions; a few such recordings are tolerated."""
         return self._notes
 
     def wrong(self) -> list[str]:
-        """Why the keypoints of the source are not those of its positions; empty if they are."""
+        """Why the keypoints of the source do not belong to its positions; empty if they do."""
         lines = list(self._wrong_fits())
         far: dict[str, tuple[float, float]] = {}
         for camera, values in self._apart.items():
@@ -205,7 +205,7 @@ class Reprojection:
 
 
 def _changes(pairs: Sequence[Pair]) -> Iterator[tuple[float, str]]:
-    """What keypoints are after each change that people's files may need, px, and its name."""
+    """The distance that remains after each change that corrects a common mistake, px, and the name of the change."""
 
     def apart(change: Sequence[np.ndarray]) -> float:
         return float(np.median([pair.apart_px(points) for pair, points in zip(pairs, change, strict=True)]))

@@ -7,9 +7,9 @@ from jaxtyping import Float, Float64
 
 from pipelines.synthetic.cameras import View, matrix_to_quaternion, sample_intrinsics
 
-# Share of the image that stays free around the joints, and the least depth of a joint (m).
+# This share of the image stays free around the joints, and no joint is nearer to the camera than this, m.
 _MARGIN, _NEAREST_M = 0.04, 1.0
-# A camera that does not see every joint is moved back by this factor until it does.
+# A camera that does not see every joint is moved away by this factor until it does.
 _STEP_BACK = 1.05
 
 

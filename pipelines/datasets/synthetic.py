@@ -55,7 +55,7 @@ class Synthetic:
         return {"tracks": tracks_files(self._config.tracks), "truth": truth}
 
     def tracks(self) -> Iterator[KeypointTrack]:
-        """The tracks that follow somebody, labeled and calibrated; the others are noted.
+        """The tracks that follow a person, labeled and calibrated; the others are listed in `notes`.
 
         Raises:
             UserError: The files cannot be read or have another format, or the tracks are of other videos.
@@ -92,7 +92,7 @@ def label_track(
     """
     if not people:
         return None
-    # All people of a video share its timeline.
+    # All people of a video have the same timestamps.
     times = people[0].timestamps_s
     nearest = np.abs(track.timestamps_s[:, None] - times).argmin(1)
     in_time = np.abs(track.timestamps_s - times[nearest]) < 0.5 / people[0].fps
@@ -126,7 +126,7 @@ def _error(track: KeypointTrack, truth: Truth, frames: Int[np.ndarray, " frames"
 
 
 def _longest_stretch(followed: Int[np.ndarray, " frames"], person: int, in_time: np.ndarray) -> slice:
-    """From the first to the last frame that follows the person, with nobody else's and none without truth between."""
+    """The longest stretch that begins and ends on the person, in which no frame follows another one or has no truth."""
     cuts = np.flatnonzero(((followed >= 0) & (followed != person)) | ~in_time)
     bounds = np.concatenate([[-1], cuts, [len(followed)]])
     best = slice(0, 0)

@@ -18,11 +18,11 @@ UNITS_M = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 Unit = Literal["auto", "m", "cm", "mm", "inch"]
 Axis = Literal["auto", "x", "y", "z", "-x", "-y", "-z"]
 
-# Statures that people have, m; and those of grown-ups, by which inches are told from centimetres.
+# Possible statures, m, and those of adults, by which inches are told from centimetres.
 STATURE_M, GROWN_UP_M = (0.5, 2.6), (1.2, 2.2)
-# Frames of each motion, and motions, from which unit and axis are decided.
+# The unit and the axis are found from this many frames of each motion, and from this many motions.
 _FRAMES, _MOTIONS = 100, 200
-# The least part of the stature that heads are above the ankles, on average, along the axis that is taken for up.
+# An axis points up if heads are above the ankles along it by at least this share of the stature, on average.
 _CLEARLY_UP = 0.4
 # Rotations that bring an axis of the file to z.
 _TO_Z: Mapping[str, Sequence[Sequence[int]]] = {
@@ -38,7 +38,7 @@ _TO_Z: Mapping[str, Sequence[Sequence[int]]] = {
 class UnitConfig(PoseSourceConfig):
     """Options of a source whose file may have any unit of length."""
 
-    # Version 0.1.0 took every file as metres, with z up.
+    # Version 0.1.0 read every file as metres with z up.
     BEFORE: ClassVar[Mapping[str, Any]] = {"unit": "m"}
 
     unit: Unit | Annotated[float, Field(gt=0)] = "auto"
@@ -59,12 +59,12 @@ def read_positions(uri: str, value: Any, what: str, joints: int) -> Float[np.nda
     """Positions of a file. Joints that are missing, not finite or zero as motion capture writes them, are NaN.
 
     Raises:
-        UserError: It is no such array.
+        UserError: The value is not an array of positions.
     """
     positions = numbers(uri, value, what, -1, joints, 3, finite=False)
     missing = ~np.isfinite(positions).all(-1)
     zero = (positions == 0).all(-1)
-    # A joint that is zero in every frame is the origin of positions relative to it.
+    # If a joint is zero in every frame, positions are relative to it, so it is not missing.
     missing |= zero & ~zero.all(0)
     return np.where(missing[..., None], np.float32(np.nan), positions)
 
@@ -114,20 +114,20 @@ class World:
         return UNITS_M[unit]
 
     def _axis(self, bodies: Sequence[Body], target: Axis) -> Axis:
-        with np.errstate(invalid="ignore"):  # Joints that are all at one point.
+        with np.errstate(invalid="ignore"):  # The stature is 0 if all joints are at one point.
             shares = [body.towards_head() / body.stature() for body in bodies]
         known = [share for share in np.concatenate(shares or [np.empty((0, 3))]) if np.isfinite(share).all()]
         mean = np.mean(known or [np.zeros(3)], axis=0)
         axis = int(np.abs(mean).argmax())
         up = cast(Axis, ("" if mean[axis] > 0 else "-") + "xyz"[axis])
         if np.abs(mean[axis]) < _CLEARLY_UP or up == target:
-            return target  # People who lie say nothing.
+            return target  # People who lie down do not tell which axis points up.
         self.notes.append(f"source.up: heads are above ankles along {up}, by {abs(mean[axis]):.0%} of the stature")
         return up
 
 
 def unit_of(stature: float) -> str | None:
-    """The unit in which somebody is so tall; None if there is none."""
+    """The unit in which this number is a human height; None if there is none."""
     low, high = GROWN_UP_M
     for unit, metres in UNITS_M.items():
         if low <= stature * metres <= high:

@@ -45,7 +45,7 @@ class Batches:
             except RuntimeError as error:
                 if stop - start == 1 or not _is_out_of_memory(error):
                     raise
-            # Outside the handler: the error keeps the tensors of its whole traceback alive.
+            # This is outside of the handler, because the error keeps the tensors of its whole traceback alive.
             if done:
                 yield done.pop()
                 start = stop

@@ -14,7 +14,7 @@ from schemas import __version__
 from schemas.errors import UserError
 
 FORMAT = "raylift.detector/1"
-# Entry of a card's lineage: hashes of the annotations' files that it was trained on, as a JSON list.
+# The entry of a card's lineage with the hashes of the annotation files that it was trained on, as a JSON list.
 ANNOTATIONS = "annotations"
 
 
@@ -33,7 +33,7 @@ class DetectorCard(BaseModel):
     """Channels of HRNet's branch of full resolution, or of ViTPose's tokens."""
 
     vitpose: VitposeShape | None = None
-    """The rest of a ViTPose's size; None: it is none."""
+    """The rest of a ViTPose's size; None for other networks."""
 
     layout: str
     """Joint layout of the heatmaps."""
@@ -60,7 +60,7 @@ def save_detector(uri: str, network: torch.nn.Module, card: DetectorCard) -> Non
     """Write a network with its card, atomically.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The file cannot be written.
     """
     content = io.BytesIO()
     torch.save(

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-# Size of one copy: large enough for the full speed of the bus, small enough for the first frames to arrive early.
+# Bytes of one copy: enough for the full speed of the bus, and few enough for the first frames to arrive early.
 _PIECE_BYTES = 8 << 20
 
 
@@ -57,7 +57,7 @@ class ClipFrames:
 
 
 def _as_tensor(frames: UInt8[np.ndarray, "frames height width 3"]) -> UInt8[Tensor, "frames height width 3"]:
-    """The same memory; frames out of Arrow are read-only, of which PyTorch warns, and nothing here writes to them."""
+    """A tensor of the same memory. PyTorch warns of Arrow's read-only frames, but nothing here writes to them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(np.ascontiguousarray(frames))

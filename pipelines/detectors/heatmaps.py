@@ -14,7 +14,7 @@ from schemas.layouts import JointLayout
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 Compile = Literal["none", "default", "cuda_graphs"]
 
-# torch.compile compiles the network anew for each batch size, so batches are padded to a power of two, at least this.
+# torch.compile compiles the network anew for each batch size, so batches are padded to powers of two from this size on.
 _SMALLEST_COMPILED_BATCH = 8
 # GPUs compute in bf16 from this major compute capability (Ampere) on; older ones are fast in fp16 only.
 _BF16_CAPABILITY = 8
@@ -103,7 +103,7 @@ def resolve_precision(precision: Precision, device: str) -> torch.dtype:
     """The number format to compute in; "auto" is the fastest one of the device.
 
     Raises:
-        UserError: The device does not compute fast in it.
+        UserError: The device does not compute fast in this precision.
     """
     fast = _fast_formats(device)
     if precision == "auto":

@@ -16,7 +16,7 @@ def load_detector(config: PluginConfig, threads: int, device: str, expected_sha2
         expected_sha256: Hash of the weights that an output was begun with; None if it is new.
 
     Raises:
-        UserError: There is no such detector, its options are wrong, its weights cannot be had, or they are others than
+        UserError: There is no such detector, its options are wrong, its weights cannot be read, or they differ from
             those that the output was begun with.
     """
     plugin = registry.load(registry.DETECTORS, config.name)

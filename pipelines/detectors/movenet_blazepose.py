@@ -28,15 +28,16 @@ from schemas.layouts import LAYOUTS, joint_indices
 _LAYOUT = LAYOUTS["coco17"]
 _JOINTS = list(joint_indices(LAYOUTS["blazepose33"], _LAYOUT))
 _HIPS, _SHOULDERS = ([_LAYOUT.index(f"{side}_{part}") for side in ("left", "right")] for part in ("hip", "shoulder"))
-# Where the shoulders begin: detectors differ in what they call the middle of a face.
+# The joints from the shoulders on, because detectors disagree about the joints of the face.
 _BODY = slice(5, None)
-# The body reaches beyond its joints by this factor: feet, hands and the top of the head.
+# The body's circle is larger than the joints' by this factor, because of feet, hands and the top of the head.
 _BEYOND_JOINTS = 1.15
-# Joints of MoveNet below this score do not say how large a person is.
+# MoveNet's joints below this score are not used to measure how large a person is.
 _LEAST_SCORE = 0.1
-# Lowest probability, by BlazePose, that a square shows a person.
+# BlazePose's result is used if it gives a square at least this probability of showing a person.
 _LEAST_PERSON = 0.5
-# BlazePose's scores may be 0 in float32 where a joint is surely hidden; the joint is still where the body says.
+# BlazePose's scores may be 0 in float32 for joints that are surely hidden. Their positions are still estimates, so they
+# get at least this score.
 _HIDDEN = 1e-3
 
 Look = Callable[[UInt8[np.ndarray, "height width 3"], Float[np.ndarray, "2"], Float[np.ndarray, "2"]], Landmarks]

@@ -47,7 +47,7 @@ class OnnxNet:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Waiting threads would otherwise spin, and take CPU time from the video decoder on the same machine.
+        # By default, waiting threads spin and take CPU time from the video decoder on the same machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         file = _exported(network, input_wh)
         self._session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
@@ -91,7 +91,7 @@ def _exported(network: nn.Module, input_wh: tuple[int, int]) -> Path:
 
 def _export(network: nn.Module, input_wh: tuple[int, int], into: Path) -> None:
     into.mkdir()
-    # Two crops, because the exporter takes a batch size of 1 for a constant.
+    # The example has two crops, because the exporter treats a batch size of 1 as a constant.
     example = torch.zeros(2, 3, input_wh[1], input_wh[0])
     people = torch.export.Dim("people", min=1, max=_LARGEST_BATCH)
     exporter = logging.getLogger("torch.onnx")
@@ -107,7 +107,7 @@ def _export(network: nn.Module, input_wh: tuple[int, int], into: Path) -> None:
     finally:
         exporter.setLevel(before)
     assert program is not None
-    # The weights go into a file of their own, because an ONNX file holds at most 2 GB.
+    # The weights go into a separate file, because an ONNX file holds at most 2 GB.
     program.save(str(into / _FILE), external_data=True)
 
 

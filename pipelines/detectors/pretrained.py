@@ -42,17 +42,18 @@ def library() -> Any:
     """The transformers package.
 
     Raises:
-        UserError: It is not installed, or it cannot be loaded because torchvision does not match PyTorch.
+        UserError: The library is not installed, or it cannot be loaded because torchvision does not match PyTorch.
     """
     try:
         transformers = importlib.import_module("transformers")
-        # Every model imports these modules, and they fail to load if torchvision does not match PyTorch.
+        # Every model imports these modules. They fail to load if torchvision does not match PyTorch, which is reported
+        # here.
         importlib.import_module("transformers.image_utils")
         importlib.import_module("transformers.modeling_utils")
     except Exception as error:
         raise _unusable(error) from error
     transformers.utils.logging.disable_progress_bar()
-    # It logs each failed attempt to reach the network; the error that is raised in the end is enough.
+    # huggingface_hub logs each failed attempt to reach the network; the final error is enough.
     importlib.import_module("huggingface_hub").utils.logging.set_verbosity_error()
     return transformers
 

@@ -10,7 +10,8 @@ def scaled(
 ) -> Float[Tensor, "frames 3 rows columns"]:
     """Frames of another size, with values 0 to 255."""
     images = frames.permute(0, 3, 1, 2)
-    # On CPUs PyTorch scales bytes ten times faster than floats, within a grey level; on GPUs it cannot scale bytes.
+    # On CPUs, PyTorch scales bytes ten times faster than floats, to within one grey level; on GPUs it cannot scale
+    # bytes.
     images = images if frames.device.type == "cpu" else images.float()
     if images.shape[2:] != (rows, columns):
         images = functional.interpolate(images, (rows, columns), mode="bilinear", antialias=True)

@@ -116,7 +116,7 @@ def _read_weights(manifest: Sequence[Mapping[str, Any]], data: bytes) -> dict[st
 
 
 def _node_name(reference: str) -> str:
-    """The node of a reference such as `name:1` (its second value) or `^name` (which only orders nodes)."""
+    """The node of a reference such as `name:1` (the node's second output) or `^name` (a dependency without a value)."""
     return reference.removeprefix("^").partition(":")[0]
 
 
@@ -149,7 +149,7 @@ def _tensors_of(node: _Node, arrays: Mapping[str, np.ndarray]) -> dict[str, Tens
         if position == 1 and node.operation in ("_FusedConv2D", "Conv2D"):
             array = array.transpose(3, 2, 0, 1)
         elif position == 1 and "Depthwise" in node.operation:
-            # (height, width, channels, 1) to (channels, 1, height, width).
+            # TensorFlow's axes (height, width, channels, 1) become PyTorch's (channels, 1, height, width).
             array = array.transpose(2, 3, 0, 1)
         elif array.ndim == 4:
             array = array.transpose(0, 3, 1, 2)
@@ -164,7 +164,7 @@ def _convolve(node: _Node, images: Tensor, weight: Tensor, bias: Tensor | None =
     if node.text("padding") == "SAME":
         left, right, top, bottom = _same_padding(images, (weight.shape[2], weight.shape[3]), stride)
         if (left, top) == (right, bottom):
-            # The convolution pads by itself, without a copy of the image.
+            # Symmetric padding is left to the convolution, which needs no copy of the image.
             padding = (top, left)
         else:
             images = functional.pad(images, (left, right, top, bottom))
@@ -195,7 +195,7 @@ def _double(_node: _Node, images: Tensor, *_sizes: Tensor | None) -> Tensor:
     return functional.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-# Nodes of which only the first input is followed: the other ones compute sizes.
+# Only the first input of these nodes is followed, because the others compute sizes.
 _SIZES_FROM_INPUT = frozenset(["ResizeBilinear"])
 _OPERATIONS: Mapping[str, Callable[..., Tensor]] = {
     "_FusedConv2D": _convolve,

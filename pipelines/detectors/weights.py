@@ -17,7 +17,7 @@ def random_seed(weights: str) -> int | None:
     """The seed of `random:SEED`; None for anything else.
 
     Raises:
-        UserError: The seed is no number.
+        UserError: The seed is not a number.
     """
     if not weights.startswith(RANDOM):
         return None
@@ -29,7 +29,7 @@ def random_seed(weights: str) -> int | None:
 
 def absolute(weights: str) -> str:
     """Weights as every process of this machine finds them: a path that exists is made absolute."""
-    # What is no path of this machine is the same everywhere, and reading a config asks no network.
+    # An address that is not a path on this machine stays as it is; reading a config never uses the network.
     if weights.startswith(RANDOM) or "://" in weights or not storage.exists(weights):
         return weights
     return storage.absolute(weights)
@@ -49,7 +49,7 @@ def named(field: str) -> Iterator[None]:
 
 
 def combined_sha256(*digests: str) -> str:
-    """One hash for several weights, of which some may be none (empty); that of a single one is itself."""
+    """One hash for several weights, of which some may be missing (empty); a single hash is returned unchanged."""
     present = [digest for digest in digests if digest]
     return present[0] if len(present) == 1 else hashlib.sha256("".join(present).encode()).hexdigest()
 
@@ -58,7 +58,7 @@ def parse_size(size: str, multiple: int) -> tuple[int, int]:
     """Width and height of a size written HEIGHTxWIDTH, as the papers write it.
 
     Raises:
-        ValueError: One of them is no multiple of `multiple`.
+        ValueError: The width or the height is not a multiple of `multiple`.
     """
     height, width = map(int, size.split("x"))
     if height % multiple or width % multiple:

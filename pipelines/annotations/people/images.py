@@ -30,7 +30,7 @@ from schemas.errors import UserError
 from schemas.job_config import Address, JobConfig
 from schemas.layouts import JointLayout
 
-# A part of this size takes seconds, and gives tens of megabytes of crops.
+# A part of this many images takes seconds to read, and gives tens of megabytes of crops.
 _IMAGES_PER_PART = 256
 
 _logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class ImagesPart:
 
     @property
     def images(self) -> int:
-        """How many there are."""
+        """Number of images."""
         return len(self.uris)
 
     def read(self, reader: IsolatedReader) -> Iterator[LabeledImage | Unreadable]:
@@ -79,7 +79,7 @@ class ImagesPart:
                 continue
             height, width, _ = pixels.shape
             farthest = people.keypoints[people.labeled].max(0)
-            # With a size the annotations themselves were checked.
+            # Annotations with a picture size were checked when they were read, so only others are checked here.
             if size_wh is None and not near_picture(farthest[None], np.array([[width, height]], np.float32)).all():
                 where = " × ".join(f"{value:.0f}" for value in farthest)
                 yield Unreadable(uri, f"is {width} × {height} px, but joints are annotated as far as {where}")

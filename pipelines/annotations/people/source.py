@@ -15,10 +15,10 @@ from pipelines.video.isolated import IsolatedReader
 from schemas.job_config import JobConfig
 from schemas.layouts import JointLayout
 
-# The share of its box that a person covers: the average over the outlines of COCO.
+# The share of its box that a person covers: the average over COCO's outlines.
 _COVERED = 0.53
-# Head size as a share of the distance from neck to crown. MPII's head size is 0.6 times the diagonal of the head box,
-# which is about as high as that distance and three quarters as wide: 0.6 · (1 + 0.75²)^½ = 0.75.
+# The head size as a share of the distance from neck to crown. MPII's head size is 0.6 times the diagonal of the head
+# box, which is about as high as that distance and three quarters as wide: 0.6 · (1 + 0.75²)^½ = 0.75.
 _HEAD_SHARE = 0.75
 _HEADS = (("upper_neck", "head_top"), ("thorax", "head"))
 

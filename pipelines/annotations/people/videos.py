@@ -10,14 +10,14 @@ from pipelines.video.errors import VideoError
 from pipelines.video.fetch import fetch_video
 from pipelines.video.isolated import IsolatedReader
 
-# Tracks have (0, 0) at the corner of the first pixel, labeled people at its centre.
+# Tracks have their origin (0, 0) at the corner of the first pixel, labeled people at its centre.
 HALF_PIXEL = 0.5
 
-# A part of this size takes seconds to decode, and gives tens of megabytes of crops.
+# A part of this many frames takes seconds to decode, and gives tens of megabytes of crops.
 _FRAMES_PER_PART = 256
-# Neighbouring frames read at once: 16 frames of 8K are 1.6 GB.
+# At most this many neighbouring frames are read at once, because 16 frames of 8K already take 1.6 GB.
 _FRAMES_PER_READ = 16
-# Size of the cache of remote videos on this machine: the default of jobs.label.
+# Size of this machine's cache of remote videos, which is the default of jobs.label.
 _CACHE_BYTES = 50 * 10**9
 
 
@@ -56,7 +56,7 @@ def read_frames(
     try:
         path = fetch_video(video, _CACHE_BYTES, hosts)
         for run in _runs(frames):
-            # PyAV continues from its position: the frames in between are decoded, but not copied.
+            # PyAV continues from its position, so the frames in between are decoded but not copied.
             decoded = reader.read(path, run.start, run.stop, None)
             height, width = decoded.images.shape[1:3]
             if len(decoded.images) and (width, height) != size_wh:

@@ -6,8 +6,8 @@ from jaxtyping import Float, Float32, UInt8
 from pipelines.detectors.blazepose.landmark_model import CROP_MARGIN, LandmarkModel, Landmarks
 from pipelines.detectors.blazepose.person_model import PersonModel, merge
 
-# Margin around the joints on each side, as a fraction of the longer edge, because a body reaches beyond its joints. Of
-# 0, 0.05, 0.1 and 0.15 this agrees best with annotated boxes of COCO.
+# Margin around the joints on each side, as a share of the longer side, because a body reaches beyond its joints. Among
+# 0, 0.05, 0.1 and 0.15, this value agrees best with annotated boxes of COCO.
 BOX_MARGIN = 0.05
 
 # The square crop is larger than the box by this factor, as for other top-down detectors.
@@ -43,7 +43,7 @@ def joints_in(
     upright with the hips in its centre. The result with the larger product of person score and overlap is returned.
     """
     centre = (box[:2] + box[2:]).astype(np.float64) / 2
-    # A box without area counts as one of one pixel.
+    # A box without area counts as one pixel.
     side = BOX_PADDING * max(float((box[2:] - box[:2]).max()), 1.0)
     up = np.array([0.0, -side / (2 * CROP_MARGIN)])
     tried = [landmark_model(frame, centre, centre + up)]

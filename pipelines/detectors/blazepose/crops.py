@@ -55,7 +55,7 @@ def move(points: Float[np.ndarray, "*axes 2"], affine: Affine) -> Float[np.ndarr
 
 def warp(frame: UInt8[np.ndarray, "height width 3"], affine: Affine, side: int) -> UInt8[np.ndarray, "side side 3"]:
     """Cut the square out of the frame; black where it reaches beyond the frame."""
-    # In OpenCV pixel centres have whole-numbered coordinates, half a pixel less than those used here.
+    # OpenCV's pixel centres have whole-numbered coordinates, which are half a pixel less than those used here.
     linear, half = affine[:, :2], np.array([0.5, 0.5])
     by_centres = np.column_stack([linear, affine[:, 2] + linear @ half - half])
     return cv2.warpAffine(frame, by_centres, (side, side), flags=cv2.INTER_LINEAR)

@@ -133,7 +133,7 @@ class BlazePose:
         scores = np.array([one.person for one in landmarks])
         boxes = body_boxes(keypoints, width, height)
         areas = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
-        # Of duplicates the one with the best visible joints is kept, because the person score is near 1 for all.
+        # Among duplicates, the one with the best visible joints is kept, because the person score is near 1 for all.
         ranks = scores * keypoint_scores.mean(-1)
         # A person completely outside the frame has a box without area, and is dropped.
         kept = oks_nms(keypoints, ranks, np.maximum(areas, 1), self._sigmas, self._config.max_similarity)
@@ -151,7 +151,7 @@ def regions(width: int, height: int, tiles: int) -> list[tuple[float, float, flo
     whole = (0.0, 0.0, float(width), float(height))
     if tiles == 1:
         return [whole]
-    # In fractions of the frame. The first tile and the new part of each further one add up to 1.
+    # Lengths are shares of the frame. The first tile and the new part of each further one add up to 1.
     edge = 1 / (tiles - (tiles - 1) * TILE_OVERLAP)
     starts = [i * edge * (1 - TILE_OVERLAP) for i in range(tiles)]
     return [whole] + [(x * width, y * height, (x + edge) * width, (y + edge) * height) for y in starts for x in starts]

@@ -21,7 +21,7 @@ GRIDS = ((8, 2), (16, 2), (32, 6))
 # circle, and two for the upper body only), in input pixels relative to the anchor. "Identity_1" holds the logits.
 PLACES, LOGITS = "Identity", "Identity_1"
 
-# Face boxes that overlap by more than this IoU are of the same person; the value was published with the model.
+# Face boxes that overlap by more than this IoU belong to the same person; the value was published with the model.
 SAME_FACE_IOU = 0.3
 
 
@@ -101,7 +101,7 @@ def merge(candidates_by_region: list[Candidates]) -> Candidates:
     best_scores, means = [], []
     while len(order):
         same = _face_iou(points[order[0]], points[order]) > SAME_FACE_IOU
-        # A face without area overlaps with nothing, not even with itself.
+        # A face without area overlaps with nothing, not even with itself, so it is added here.
         same[0] = True
         best_scores.append(scores[order[0]])
         means.append(np.average(points[order[same]], axis=0, weights=scores[order[same]]))

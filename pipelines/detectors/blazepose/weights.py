@@ -18,7 +18,7 @@ _MEMBERS = {
     LANDMARK_FILE: "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
 }
 
-# The last release that contains the models, for one fixed platform, so that every machine uses the same wheel.
+# The last release that contains the models, for one platform, so that every machine downloads the same wheel.
 _WHEEL = (
     *("mediapipe==0.10.21", "--no-deps", "--only-binary=:all:"),
     *("--python-version", "3.12", "--platform", "manylinux_2_28_x86_64"),

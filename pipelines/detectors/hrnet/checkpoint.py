@@ -52,7 +52,7 @@ def load_hrnet(weights: str, channels: int | None = None, layout_name: str | Non
         layout_name: The joints; None: those of the card, or for published weights the layout with as many joints.
 
     Raises:
-        UserError: There is no such file, it is damaged, it is no HRNet, or its size or layout differs.
+        UserError: There is no such file, it is damaged, it is not an HRNet, or its size or layout differs.
     """
     if random_seed(weights) is not None:
         return _random(weights, channels or W32, layout(layout_name or _PUBLISHED_LAYOUTS[17]))
@@ -76,7 +76,7 @@ def load_hrnet(weights: str, channels: int | None = None, layout_name: str | Non
         network = HrnetNetwork(channels or shapes["transition1.0.0.weight"][0], len(chosen), reads_all_branches(shapes))
     own = network.state_dict()
     counters = {name: torch.tensor(0) for name in own if name.endswith(_COUNTER)}
-    # Before memory is taken: the file may claim any number of channels.
+    # Shapes are checked before memory is allocated, because the file may claim any number of channels.
     require_shapes(weights, shapes_of(own), {**counters, **tensors})
     network.to_empty(device="cpu")
     load_weights(weights, network, {**counters, **{name: _as_float32(value) for name, value in tensors.items()}})

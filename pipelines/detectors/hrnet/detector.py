@@ -12,7 +12,7 @@ from pipelines.detectors.weights import Weights, named, parse_size
 from schemas.job_config import JobConfig
 
 _DEFAULT_SIZE = "256x192"
-# Sizes of the input must be multiples of this, because the lowest resolution of the network is 1/32 of its input.
+# Both sides of the input must be multiples of this, because the network's lowest resolution is 1/32 of its input.
 _COARSEST = 32
 
 
@@ -59,7 +59,7 @@ class Hrnet(TopDown):
         with named("detector.weights"):
             loaded = load_hrnet(config.weights, config.channels, config.layout)
         size = config.input_size or (loaded.card.input_size if loaded.card else _DEFAULT_SIZE)
-        # Measured to be up to 1.7 times as fast on CPUs; on GPUs it is the format that tensor cores work in.
+        # This format was measured to be up to 1.7 times as fast on CPUs, and tensor cores of GPUs work in it.
         channels_last = config.channels_last is not False
         net = build_net(
             *(loaded.network, loaded.network.final_layer, loaded.layout, parse_size(size, _COARSEST)),

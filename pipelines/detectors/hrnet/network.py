@@ -185,7 +185,7 @@ def _conv(channels_in: int, channels_out: int, size: int, stride: int = 1) -> nn
 
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
-        # The authors' scale. Batch norm undoes it except in the last layer, whose heatmaps therefore start near 0.
+        # The authors' scale. Batch norm undoes it except in the last layer, so heatmaps start near 0.
         nn.init.normal_(module.weight, std=0.001)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

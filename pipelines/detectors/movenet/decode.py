@@ -15,9 +15,9 @@ from torch.nn import functional
 
 # The heads have one cell for 4 × 4 pixels of the image.
 STRIDE = 4
-# A centre must be the strongest within so many cells in each direction.
+# A person's centre must be the strongest response within a window of this many cells across and down.
 _CENTRE_WINDOW = 5
-# The variance of the weight around a joint's rough place, as a share of the shorter side, both in cells.
+# The variance of the Gaussian weight around a joint's rough place, as a share of the shorter side; all in cells.
 _PLACE_VARIANCE = 0.3
 # Joints with a lower score do not count for the score of their person.
 _MIN_COUNTED_SCORE = 0.127
@@ -54,7 +54,7 @@ def decode(heads: Heads, people: int) -> Decoded:
     boxes_yx = _boxes(heads, rows, columns)
     image = torch.arange(len(rows), device=rows.device)[:, None]
     joints = heads.joints.shape[1]
-    # (images, people, joints, 2), y before x.
+    # The axes are (images, people, joints, 2), with y before x.
     moves = heads.joint_places.permute(0, 2, 3, 1)[image, rows, columns].unflatten(-1, (joints, 2))
     rough = torch.stack([rows, columns], -1)[:, :, None] + moves
     joint_rows, joint_columns, keypoint_scores = _strongest(heads.joints.sigmoid(), rough, boxes_yx)
@@ -106,11 +106,11 @@ def _strongest(
     column = torch.arange(width, dtype=places_yx.dtype, device=places_yx.device)
     variance = _PLACE_VARIANCE * min(height, width)
     y0, x0, y1, x1 = boxes_yx[..., None, None].unbind(2)
-    # The weight of a cell is a product of one factor for its row and one for its column, and so is the box.
+    # Both the weight of a cell and the test for the box are products of a factor for the row and one for the column.
     by_row = torch.exp(-((row - places_yx[..., :1]) ** 2) / variance) * ((row >= y0) & (row < y1))
     by_column = torch.exp(-((column - places_yx[..., 1:]) ** 2) / variance) * ((column >= x0) & (column < x1))
     weighted = heatmaps[:, None] * by_row[..., :, None] * by_column[..., None, :]
     cells = weighted.flatten(-2).argmax(-1)
-    # As in the published graph, the score of a cell is the best of all people's there.
+    # As in the published graph, the score of a cell is the best one among all people's weighted scores there.
     scores = weighted.amax(1).flatten(-2).gather(-1, cells.transpose(1, 2)).transpose(1, 2)
     return cells // width, cells % width, scores

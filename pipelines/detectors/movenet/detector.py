@@ -21,7 +21,7 @@ from pipelines.pose.people import People
 from schemas.job_config import JobConfig
 from schemas.layouts import LAYOUTS
 
-# The nodes of the graph that `Heads` lists, in its order.
+# The graph's output nodes, in the order of the fields of `Heads`.
 _HEADS = tuple(
     f"StatefulPartitionedCall/{name}/BiasAdd"
     for name in (
@@ -85,7 +85,8 @@ class MoveNet:
 
     def _people(self, decoded: Decoded, scale_wh: tuple[float, float], size_wh: tuple[int, int]) -> list[People]:
         boxes, scores, keypoints, keypoint_scores = (values.float().cpu().numpy() for values in decoded)
-        # A product of two scores is small even for people who are seen well: their mean is what other detectors give.
+        # A product of two scores is small even for people who are seen well. The geometric mean is comparable to the
+        # scores of other detectors.
         scores = np.sqrt(scores)
         scale, edges = np.array(scale_wh, np.float32), np.array(size_wh, np.float32)
         everybody = []

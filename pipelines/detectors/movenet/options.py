@@ -4,7 +4,7 @@ from pydantic import Field
 
 from schemas.job_config import Address, JobConfig
 
-# Both sides of the network's input are multiples of this.
+# Both sides of the network's input must be multiples of this.
 INPUT_MULTIPLE = 32
 
 

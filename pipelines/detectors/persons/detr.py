@@ -1,4 +1,4 @@
-"""RT-DETR, RT-DETRv2 and D-FINE: networks of transformers, with pre- and postprocessing of ours on the device."""
+"""RT-DETR, RT-DETRv2 and D-FINE: networks of transformers, with our own pre- and postprocessing on the device."""
 
 import os
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from schemas.errors import UserError
 MODEL_TYPES = ("rt_detr", "rt_detr_v2", "d_fine")
 FIELD = "detector.persons.weights"
 
-# Input size of the published weights.
+# The input size (height, width) of the published weights.
 _SIZE = (640, 640)
-# Memory for frames as floats while they are scaled, which limits how many are scaled at once.
+# Memory for scaling frames as floats, in bytes, which limits how many frames are scaled at once.
 _SCALING_BYTES = 1 << 30
 
 
@@ -44,7 +44,7 @@ class DetrPersons:
         loaded = _load(config.weights)
         preprocessor = loaded.preprocessor
         if device.startswith("cuda"):
-            # Otherwise transformers compares sizes on the GPU in every layer of the decoder, and waits for the answer.
+            # Otherwise transformers compares sizes on the GPU in every decoder layer, and waits for each result.
             os.environ.setdefault("TRANSFORMERS_DISABLE_TORCH_CHECK", "1")
         self.weights_sha256 = loaded.sha256
         self._model = loaded.model.to(device).requires_grad_(False)
@@ -88,7 +88,7 @@ class DetrPersons:
 
 
 class _FilledOnDevice(TorchFunctionMode):
-    """`tensor[place] = number` without a copy from the CPU, which PyTorch waits for.
+    """`tensor[place] = number` without a copy from the CPU that PyTorch would wait for.
 
     So transformers writes the sizes of feature maps, number by number.
     """
@@ -104,7 +104,7 @@ def _load(weights: str) -> pretrained.Pretrained:
     if random_seed(weights) is None:
         return pretrained.load_pretrained(weights, FIELD, "AutoModelForObjectDetection", MODEL_TYPES)
     library = pretrained.library()
-    # RT-DETRv2 with the smallest of its published backbones, ResNet-18.
+    # The random model is RT-DETRv2 with the smallest of its published backbones, ResNet-18.
     backbone = library.RTDetrResNetConfig(
         hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic", out_indices=[2, 3, 4]
     )

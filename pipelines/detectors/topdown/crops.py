@@ -102,13 +102,13 @@ def _ratio(out_wh: tuple[int, int], heatmap_wh: tuple[int, int], udp: bool) -> t
 
 
 def _times(points: Points, factors: tuple[float, float]) -> Points:
-    """Points with each coordinate multiplied; by numbers of the host, which a GPU need not be waited for to get."""
+    """Points times factors. The factors are numbers on the CPU, so that nothing waits for the GPU."""
     return torch.stack([points[..., 0] * factors[0], points[..., 1] * factors[1]], -1)
 
 
 @lru_cache
 def _normalisation(device: torch.device) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
-    """What RGB values are divided by, and what is subtracted then; they go up to the device once."""
+    """The divisor of RGB values, and what is then subtracted; both are copied to the device once."""
     with torch.inference_mode(False):
         deviation = torch.tensor(DEVIATION, device=device)
         return 255 * deviation, torch.tensor(MEAN, device=device) / deviation
@@ -135,7 +135,7 @@ def cut(
     else:
         crops = _gather(frames, frame_index, invert(matrices.float()), out_wh)
     scale, shift = _normalisation(crops.device)
-    # Normalised in place, because only the heatmaps need more memory than the crops.
+    # The crops are normalised in place, because only the heatmaps need more memory than they do.
     return crops.div_(scale).sub_(shift).permute(0, 3, 1, 2)
 
 
@@ -165,7 +165,7 @@ def _gather(
     height, width = frames.shape[1:3]
     across = torch.arange(out_wh[0], device=frames.device, dtype=inverses.dtype)
     down = torch.arange(out_wh[1], device=frames.device, dtype=inverses.dtype)
-    # (people, crop height, crop width) of both coordinates.
+    # Both coordinates have the axes (people, crop height, crop width).
     x, y = (
         row[:, 0, None, None] * across + row[:, 1, None, None] * down[:, None] + row[:, 2, None, None]
         for row in inverses.unbind(1)

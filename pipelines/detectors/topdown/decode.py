@@ -14,7 +14,8 @@ Maps = Float[Tensor, "people joints height width"]
 Points = Float[Tensor, "people joints 2"]
 Scores = Float[Tensor, "people joints"]
 
-# Width of the Gaussian with which DARK and UDP smooth maps, by the sigma of the training targets (heatmap pixels).
+# The width of the Gaussian kernel with which DARK and UDP smooth heatmaps, by the sigma of the training targets, px of
+# the heatmap.
 KERNELS = {1: 5, 2: 11, 3: 17}
 
 
@@ -56,7 +57,7 @@ def peaks(maps: Maps) -> tuple[Points, Scores]:
 def _quarter(maps: Maps, points: Points) -> Points:
     right, left, below, above = _values(maps, points, ((1, 0), (-1, 0), (0, 1), (0, -1))).unbind(-1)
     offsets = 0.25 * torch.stack([right - left, below - above], -1).sign()
-    # Peaks next to the border are not refined either, as in the published code.
+    # Peaks next to the border are not refined, as in the published code.
     inside = _inside(maps, points, 1)
     return torch.where(inside, offsets, 0)
 
@@ -76,7 +77,7 @@ def _dark(maps: Maps, points: Points, kernel: int) -> Points:
 def _udp(maps: Maps, points: Points, kernel: int) -> Points:
     logs = _smoothed(maps, points, 1, kernel, "reflect").clamp(1e-3, 50).log()
     x, y = points.unbind(-1)
-    # Beyond the border, the values of the border are repeated.
+    # Beyond the border, the values at the border are repeated.
     (height, width), middle = maps.shape[2:], logs[..., 1]
     left = torch.where((x == 0)[..., None], middle, logs[..., 0])
     right = torch.where((x == width - 1)[..., None], middle, logs[..., 2])
@@ -112,7 +113,7 @@ def _inside(maps: Maps, points: Points, margin: int) -> Bool[Tensor, "people joi
 
 @lru_cache
 def _offsets(offsets: tuple[tuple[int, int], ...], device: torch.device) -> Int64[Tensor, "offsets 2"]:
-    """Offsets on the device, where they go up once."""
+    """Offsets on the device, to which they are copied once."""
     with torch.inference_mode(False):
         return torch.tensor(offsets, device=device)
 

@@ -39,7 +39,7 @@ from pipelines.pose.upload import uploaded
 
 # Crops are computed in coordinates in which pixel centres are whole numbers; in `People`, (0, 0) is a corner.
 _TO_CENTRES = 0.5
-# The frame rate that is assumed where timestamps are not given; most videos have it.
+# This frame rate is assumed if no timestamps are given, because most videos have it.
 _USUAL_FPS = 30.0
 
 Keypoints = tuple[Float32[np.ndarray, "people joints 2"], Float32[np.ndarray, "people joints"]]

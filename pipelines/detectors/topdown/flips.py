@@ -27,7 +27,7 @@ def mirrored(maps: Maps, layout: JointLayout, shift: bool = False) -> Maps:
 
 @lru_cache
 def _mirror(layout: JointLayout, device: torch.device) -> Int64[Tensor, " joints"]:
-    """The joint on the other side of each, on the device, where it goes up once."""
+    """The index of each joint's counterpart on the other side, copied to the device once."""
     with torch.inference_mode(False):
         return torch.tensor(layout.mirror, device=device)
 

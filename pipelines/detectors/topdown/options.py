@@ -69,5 +69,5 @@ class TopDownConfig(JobConfig):
         return KERNELS[self.sigma or (3 if min(input_wh) >= _LARGE_INPUT else 2)]
 
 
-# The published weights for crops of 384x288 pixels and more were trained with wider Gaussians.
+# The published weights for crops of at least 384x288 pixels were trained with wider Gaussians.
 _LARGE_INPUT = 288

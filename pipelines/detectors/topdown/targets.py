@@ -29,7 +29,7 @@ def gaussian_targets(
         The maps, and the weights, which are 0 for joints whose Gaussian lies completely outside the map.
     """
     known = points.nan_to_num()
-    # Rounded towards zero, as in the published code, so a joint up to 1.5 pixels outside is drawn on the border.
+    # Places are rounded towards zero as in the published code, so a joint up to 1.5 px outside is drawn on the border.
     nearest = torch.trunc(known + 0.5)
     reach = _REACH * sigma
     width, height = heatmap_wh

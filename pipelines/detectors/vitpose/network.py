@@ -1,4 +1,4 @@
-"""ViTPose and ViTPose++ of the transformers library, for any input size, and with one expert instead of six."""
+"""ViTPose and ViTPose++ from the transformers library, for any input size, and with one expert instead of six."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from schemas.errors import UserError
 from schemas.layouts import layout
 
 _MODEL_TYPES = ("vitpose",)
-# What names of weights begin with in a network of ours, before those of the library.
+# In this network, the names of weights begin with this prefix, followed by the library's names.
 _OWN = "model."
 
 
@@ -104,7 +104,7 @@ def load_vitpose(
     card = None
     if random_seed(weights) is not None:
         loaded = pretrained.random_model(weights, CLASS, config_of(variant, joints))
-        # Heatmaps are around 0.5, so that all joints and people have scores above the thresholds.
+        # The bias puts heatmaps near 0.5, so that all joints and people score above the thresholds.
         nn.init.constant_(loaded.model.head.conv.bias, 0.5)
     elif is_checkpoint(weights):
         with named(field):

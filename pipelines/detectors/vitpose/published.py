@@ -15,7 +15,7 @@ from pipelines.io.torch_files import load_weights, require_shapes, shapes_of
 from schemas.errors import UserError
 
 _SUFFIXES = (".pth", ".pt")
-# Patterns of the authors' names of weights, and the library's names.
+# Patterns for the authors' names of weights, and the library's names.
 _NAMES = (
     (r"^backbone\.pos_embed$", "backbone.embeddings.position_embeddings"),
     (r"^backbone\.patch_embed\.proj\.", "backbone.embeddings.patch_embeddings.projection."),
@@ -35,7 +35,7 @@ _QKV = ".attn.qkv."
 _OTHER_HEADS = "associate_keypoint_heads."
 _POSITIONS = "backbone.embeddings.position_embeddings"
 _EXPERT = "backbone.encoder.layer.0.mlp.experts."
-# Rows and columns of patches that published weights have, by the number of patches.
+# Rows and columns of patches in published weights, by the number of patches.
 _GRIDS = {192: (16, 12), 256: (16, 16), 432: (24, 18)}
 
 
@@ -53,7 +53,7 @@ def load_published(weights: str, content: Mapping[str, Any], sha256: str) -> pre
         sha256: Its hash.
 
     Raises:
-        UserError: It is no ViTPose.
+        UserError: The weights are not a ViTPose.
     """
     tensors = dict(_renamed(content.get("state_dict", content)))
     if not {_POSITIONS, "head.conv.weight", "backbone.encoder.layer.0.mlp.fc1.weight"} <= tensors.keys():
@@ -66,7 +66,7 @@ def load_published(weights: str, content: Mapping[str, Any], sha256: str) -> pre
 
 
 def filled(weights: str, config: Any, tensors: Mapping[str, Any]) -> Any:
-    """The library's network of a config, with weights that are compared with it before memory is taken.
+    """The library's network of a config, with weights whose shapes are checked before memory is allocated.
 
     Args:
         weights: The checkpoint, for messages.
@@ -116,7 +116,7 @@ def _config(weights: str, tensors: Mapping[str, Any]) -> Any:
         width=width,
         depth=len({name.split(".")[3] for name in tensors if name.startswith("backbone.encoder.layer.")}),
         heads=HEADS[width],
-        # The simple head ends with a 3×3 convolution, the head with transposed convolutions with a 1×1 one.
+        # The simple head ends with a 3×3 convolution, and the head of transposed convolutions ends with a 1×1 one.
         simple_head=kernel == 3,
     )
     features = shapes[f"{_EXPERT}0.weight"][0] if experts else width // 4

@@ -1,4 +1,4 @@
-"""What tells one ViTPose from another; without PyTorch and transformers."""
+"""The size of a ViTPose, described without PyTorch and transformers."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ Count = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class VitposeShape(BaseModel):
-    """The size of a ViTPose, whose joints and input are said elsewhere."""
+    """The size of a ViTPose, without its joints and its input size."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

@@ -11,7 +11,7 @@ CLASS = "VitPoseForPoseEstimation"
 PATCH = 16
 # Number of attention heads, by the number of channels.
 HEADS = {384: 12, 768: 12, 1024: 16, 1280: 16}
-# Channels and number of layers of each variant.
+# Channels and number of layers, by variant.
 _SIZES = {"s": (384, 12), "b": (768, 12), "l": (1024, 24), "h": (1280, 32)}
 _EXPERTS = 6
 
