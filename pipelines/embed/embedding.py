@@ -36,9 +36,9 @@ def embed_file(file: str, network: AlignerNetwork, sha256: str, output: str) -> 
         output: Output of the job.
 
     Raises:
-        RunFailed: They cannot be written.
+        RunFailed: The embeddings cannot be written.
     """
-    torch.set_num_threads(1)  # as Ray runs a process on each CPU
+    torch.set_num_threads(1)  # because Ray runs one process per CPU
     rows = [_row(network, info, track) for info, track in read_one_by_one(survey(file))]
     metadata = shard_metadata(FORMAT, {}, LIMBS.name) | {WEIGHTS_KEY: sha256.encode()}
     table = pa.Table.from_pylist(rows, schema=EMBEDDINGS.with_metadata(metadata))

@@ -74,7 +74,7 @@ def prepare(config: EmbedConfig) -> Job:
     """Find tracks and aligner.
 
     Raises:
-        UserError: There are none, or the tracks' joints are not those of people.
+        UserError: There are no tracks or no aligner, or the tracks' joints are not those of people.
         RunFailed: MLflow's server, which has the aligner, cannot be reached.
     """
     config = config.model_copy(

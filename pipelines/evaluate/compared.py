@@ -1,4 +1,4 @@
-"""The joints in which predictions are compared with labels that have others: those that can be had of both."""
+"""The joints in which predictions are compared with labels of another layout: those that both can provide."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from schemas.layouts import JointLayout, layout
 
 
 def compared_layout(card: LifterCard, labels: Iterable[str | None]) -> JointLayout:
-    """The labels' joints, if these can be had of the lifter's; or the lifter's, if those can be had of the labels'.
+    """The labels' joints if they can be computed from the lifter's; else the lifter's if they can from the labels'.
 
     All layouts of motion capture have limbs14, in which several cameras label.
 
@@ -18,7 +18,7 @@ def compared_layout(card: LifterCard, labels: Iterable[str | None]) -> JointLayo
         labels: Layout of the labels of each track, the same for all that have some; None: it has none.
 
     Raises:
-        UserError: They cannot be compared.
+        UserError: The layouts cannot be compared.
     """
     predicted = layout(card.output_layout)
     positions = next((name for name in labels if name is not None), None)

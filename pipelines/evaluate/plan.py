@@ -1,4 +1,4 @@
-"""What an evaluation works with: the tracks, the output and the device, checked before anything is computed."""
+"""Chooses the tracks, the output and the device of an evaluation, and checks them before anything is computed."""
 
 import torch
 
@@ -17,7 +17,7 @@ def choose_tracks(config: EvaluateConfig, card: LifterCard) -> list[TrackInfo]:
     """The tracks to score on; their metadata are checked against what the lifter reads and predicts.
 
     Raises:
-        UserError: No tracks, none chosen, other layouts, or no labels where by_subject needs them.
+        UserError: There are no tracks, none is chosen, layouts differ, or labels are missing that by_subject needs.
     """
     tracks = keypoint_reader.survey(config.data, Choice(config.subjects, config.actions, config.cameras))
     require_layout(card, tracks[0].layout)

@@ -20,7 +20,7 @@ _TAKE = re.compile(r"[ _-]*\d+$")
 
 
 def notes_of_training(subjects: Iterable[str], tracks: Sequence[TrackInfo], what: str = "lifter") -> list[str]:
-    """A note if people are scored whom a lifter, or something else, was trained on, by their names."""
+    """A note if the scored people include some, by name, that the lifter (or `what`) was trained on."""
     both = sorted({track.subject for track in tracks if track.subject} & set(subjects))
     if not both:
         return []
@@ -46,7 +46,7 @@ def _notes_of_actions(evaluation: Evaluation) -> list[str]:
 def make_report(
     config: EvaluateConfig, card: LifterCard, tracks: Sequence[TrackInfo], evaluation: Evaluation
 ) -> dict[str, Any]:
-    """Everything that is known of an evaluation, as `metrics.json` has it."""
+    """The content of `metrics.json`."""
     compared = compared_layout(card, (track.positions_layout for track in tracks))
     others = [] if compared.name == card.output_layout else [f"compared in the joints of {compared.name}"]
 

@@ -21,7 +21,7 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.configs.evaluate import EvaluateConfig
 
 Watch = Callable[[Iterable[KeypointTrack]], Iterator[KeypointTrack]]
-"""Passes tracks on and shows how many were read."""
+"""Passes tracks on, and shows how many were read."""
 
 
 @dataclass(frozen=True)

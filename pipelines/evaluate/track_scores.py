@@ -22,9 +22,10 @@ from pipelines.tracks.resample import resample
 from schemas.errors import UserError
 from schemas.layouts import layout
 
-# Name of the subject or action of a track that has none.
+# The name that stands for the subject or action of a track without one.
 UNKNOWN = "unknown"
-# Most frames of a batch of several tracks. A large lifter takes seconds for that on a CPU, so that progress is visible.
+# A batch of several tracks has at most this many frames. A large lifter takes seconds for it on a CPU, so that progress
+# stays visible.
 BATCH_FRAMES = 8192
 
 
@@ -112,7 +113,7 @@ def _score(card: LifterCard, prepared: _Prepared, prediction: Lifted) -> TrackSc
     if not (pose.isfinite().all() and (trajectory is None or trajectory.isfinite().all())):
         raise UserError(f"model: predicts numbers that are not finite for track {track.track_id}; train it again")
     view = None
-    # Person-centred keypoints are rays, whose distances are no pixels.
+    # Person-centred keypoints are directions of rays, so their distances are not in pixels.
     if sequence.cameras is not None and card.input == "screen":
         observed = ~torch.tensor(track.interpolated)
         view = View(sequence.layout, sequence.keypoints, observed, sequence.cameras[0], track.width)
@@ -136,13 +137,13 @@ def _scored(
     trajectory: Float[Tensor, "frames 1 3"] | None,
     view: View | None,
 ) -> Score:
-    """The scores in the joints in which labels and prediction can be compared."""
+    """The scores in the joints that labels and prediction have in common."""
     predicted, labeled = layout(card.output_layout), sequence.positions_layout
     compared = compared_layout(card, [None if labeled is None else labeled.name])
     positions = sequence.positions
     if compared != predicted:
         if trajectory is not None:
-            # From the lifter's root to that of the labels.
+            # The trajectory is moved from the lifter's root to that of the labels.
             to_root = _matrix(joints_from(predicted, compared), pose)[compared.parents.index(-1), None]
             trajectory = trajectory + to_root @ pose
         pose = _matrix(poses_from(predicted, compared), pose) @ pose

@@ -13,13 +13,13 @@ from pipelines.pose.oks import oks, oks_nms
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS
 
-# COCOeval's numbers in its order; its maximum of people per image is 20.
+# The names of COCOeval's numbers, in its order; COCOeval uses at most 20 people per image.
 NAMES = ("ap", "ap_50", "ap_75", "ap_medium", "ap_large", "ar", "ar_50", "ar_75", "ar_medium", "ar_large")
 
-# Joints below this say nothing about whether somebody is there.
+# Joints below this score are not used to judge whether there is a person.
 _SEEN = 0.2
-# What duplicates are told by is the area of the box once fitted to this aspect and padded, whatever the detector
-# sees: that of the nets whose scores were published.
+# Duplicates are found by the area of the box after it is fitted to this aspect ratio and padded. It is that of the
+# networks whose scores were published, and is used for all detectors.
 _ASPECT = 192 / 256
 _PADDING = 1.25
 
@@ -28,7 +28,7 @@ def sigmas_of(joints: Sequence[str]) -> Float64[np.ndarray, " joints"]:
     """COCO's constant of each joint, by its name in any layout that has one.
 
     Raises:
-        UserError: A joint has none.
+        UserError: A joint has no constant.
     """
     known: dict[str, float] = {}
     for layout in LAYOUTS.values():
@@ -44,7 +44,7 @@ def sigmas_of(joints: Sequence[str]) -> Float64[np.ndarray, " joints"]:
 def rescore(
     box_scores: Float32[np.ndarray, " people"], keypoint_scores: Float32[np.ndarray, "people joints"]
 ) -> Float64[np.ndarray, " people"]:
-    """Scores as published: that of the box times the mean of the joint scores above 0.2."""
+    """Scores as published: the box's score times the mean of the joint scores above 0.2."""
     counted = keypoint_scores > _SEEN
     sums = np.where(counted, keypoint_scores, 0).sum(-1, dtype=np.float64)
     return box_scores * (sums / np.maximum(counted.sum(-1), 1))
@@ -58,7 +58,7 @@ def without_duplicates(
     sigmas: Float64[np.ndarray, " joints"],
     max_similarity: float,
 ) -> Int64[np.ndarray, " kept"]:
-    """Rows of the people who are not, by OKS, somebody of a better score in the same image; in rising order."""
+    """Rows of the people who are not, by OKS, duplicates of a better-scored person in the same image; ascending."""
     size = boxes[:, 2:].astype(np.float64) - boxes[:, :2]
     width = np.maximum(size[:, 0], size[:, 1] * _ASPECT)
     areas = np.maximum(width * (width / _ASPECT) * _PADDING**2, 1)
@@ -117,7 +117,7 @@ def average_precision(
     predictions: Sequence[Mapping[str, Any]],
     sigmas: Float64[np.ndarray, " joints"],
 ) -> dict[str, float | None]:
-    """COCO's ten numbers, 0 to 1, by pycocotools; None where no annotated person counts, of a size say.
+    """COCO's ten numbers, 0 to 1, by pycocotools; None where no annotated person counts, for example of a size.
 
     Args:
         truth: The annotations.
@@ -142,12 +142,12 @@ def average_precision(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    # pycocotools returns -1 for scores without any annotated person.
+    # pycocotools returns -1 for scores to which no annotated person contributes.
     return {n: float(v) if v >= 0 else None for n, v in zip(NAMES, evaluation.stats, strict=True)}
 
 
 def require_pycocotools() -> None:
-    """See that COCO's scores can be had, before hours of work.
+    """Check that COCO's scores can be computed, before hours of work.
 
     Raises:
         UserError: pycocotools is not installed.
@@ -167,7 +167,7 @@ def _pycocotools() -> tuple[Any, Any]:
 
 
 def _document(truth: CocoKeypoints) -> dict[str, Any]:
-    """What pycocotools wants to know of the annotations."""
+    """The annotations in the form that pycocotools reads."""
     triples = np.concatenate([truth.keypoints.astype(np.float64), truth.visibility[..., None]], -1)
     ids = [image.id for image in truth.images]
     sizes = truth.boxes[:, 2:] - truth.boxes[:, :2]

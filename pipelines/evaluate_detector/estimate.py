@@ -18,7 +18,7 @@ from schemas.errors import RunFailed, UserError
 from schemas.formats.predictions import PREDICTIONS
 from schemas.job_config import PluginConfig
 
-# Columns that rows have until they are written: two become file metadata, two end the job.
+# The columns of rows before they are written: the added ones become file metadata or end the job.
 ESTIMATED = pa.schema(
     [
         *PREDICTIONS,
@@ -29,11 +29,11 @@ ESTIMATED = pa.schema(
     ]
 )
 
-# Threads that read images: they mostly wait for storage, since decoding an image takes a few milliseconds.
+# Number of threads that read images. They mostly wait for storage, since decoding an image takes a few milliseconds.
 READERS = 8
-# Images that are read ahead of the detector: enough to keep it busy, few enough for memory.
+# Images that are read ahead of the detector: enough to keep it busy, and few enough for memory.
 IMAGES_AHEAD = 16
-# Bytes of the images that the detector gets together, padded to one size: thirty images of COCO.
+# Bytes of the images that the detector gets together, padded to one size; thirty images of COCO fit.
 GROUP_BYTES = 32 * 10**6
 
 Row = dict[str, Any]
@@ -109,7 +109,7 @@ class EstimateKeypoints:
         if not images:
             return []
         if images[0][0]["boxes"] is None:
-            # One image at a time: padding would change what a detector finds in an image.
+            # Images are passed one at a time, because padding would change what a detector finds in them.
             return [people for _, image in images for people in detector(image[None])]
         height, width = (max(image.shape[axis] for _, image in images) for axis in (0, 1))
         frames = np.zeros((len(images), height, width, 3), np.uint8)
@@ -178,7 +178,7 @@ def _people(row: Row, people: People, joints: np.ndarray) -> list[Row]:
     """The people as the predictions format has them."""
     has_boxes = row["boxes"] is not None
     keypoints, scores = people.keypoints[:, joints].copy(), people.keypoint_scores[:, joints].copy()
-    # A joint whose place or score is not finite counts as not found.
+    # A joint whose position or score is not finite counts as not found.
     invalid = ~(np.isfinite(keypoints).all(-1) & np.isfinite(scores))
     keypoints[invalid], scores[invalid] = 0, 0
     keypoints[:, joints < 0], scores[:, joints < 0] = np.nan, 0

@@ -1,4 +1,4 @@
-"""What an output holds already, read from its predictions: no separate record can disagree with them."""
+"""What an output already holds, read from its predictions, so that no separate record can disagree with them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -92,7 +92,8 @@ def read_predictions(folder: str, image_ids: Collection[int], joints: int) -> Pr
     if images is None or not len(images):
         return _nobody(joints)
     images = images.filter(pc.field("image_id").isin(ids))
-    # A batch that was written twice, for example by a run that was killed, may be in two files.
+    # A batch that was written twice, for example by a run that was killed, may be in two files; each image is used
+    # once.
     images = images.take(np.unique(images["image_id"].to_numpy(), return_index=True)[1])
     counts = images["people"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
     people = images["people"].combine_chunks().flatten()

@@ -1,4 +1,4 @@
-"""PCKh, MPII's score: the share of joints that are nearer to where they belong than a share of the head's size."""
+"""PCKh, MPII's score: the share of joints whose distance from the truth is below a share of the head's size."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from schemas.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["mpii16"]
 
-# The mean leaves these out, as published: they are easier, and follow from others.
+# These joints are not in the mean, as in published scores: they are easier, and follow from others.
 NOT_IN_MEAN = ("pelvis", "thorax")
 
-# The published "PCKh@0.1" is the twelfth of thresholds 0, 0.01, 0.02, …: 0.11.
+# The published "PCKh@0.1" uses the twelfth of the thresholds 0, 0.01, 0.02, …, which is 0.11.
 PUBLISHED_TENTH = 0.11
 
 

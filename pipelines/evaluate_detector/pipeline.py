@@ -1,6 +1,6 @@
 """The evaluation pipeline: images → predictions. The only file of this folder that knows Ray.
 
-Every resource, pool size and batch size stands here, with its reason.
+It sets every resource, pool size and batch size, with its reason.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,11 +19,12 @@ from pipelines.ray_cluster import session
 from pipelines.ray_cluster.pools import WAITING_CPUS, Capacity, Pool, fill_cluster, map_stage, rows_or_failure
 from schemas.configs.evaluate_detector import EvaluateDetectorWorkersConfig
 
-# A detector's rows move on in groups: a row is one to ten kilobytes, and Ray keeps track of each block.
+# The detector's rows are passed on in groups of this many bytes: a row has one to ten kilobytes, and Ray has costs for
+# each block.
 BLOCK_BYTES = 2**16
-# While a detector works on a batch the next one waits beside it.
+# One batch waits beside the detector while it works on another, so that it never idles.
 BATCHES_IN_FLIGHT = 2
-# One writer follows all detectors.
+# One writer is fast enough for all detectors.
 WRITER = Pool(1, WAITING_CPUS)
 
 
@@ -57,20 +58,20 @@ def run_estimation(
     """
     session.connect()
     pool = size_pool(workers, Capacity.of_cluster(), len(tasks))
-    # With few images small batches, so that all processes have work.
+    # With few images, batches are small, so that all processes have work.
     batch = min(workers.images_per_batch, -(-len(tasks) // pool.size))
     DataContext.get_current().target_max_block_size = BLOCK_BYTES
     tables = [pa.Table.from_pylist(list(tasks[i : i + batch]), schema=TASKS) for i in range(0, len(tasks), batch)]
     device = "cuda" if pool.gpus else "cpu"
-    # A detector may lack MPII's pelvis or head top: the other joints are still scored.
+    # A detector may lack MPII's pelvis or head top; the other joints are still scored.
     partial = isinstance(plan.truth, MpiiPeople)
     estimate = (plan.detector, workers.cpus_per_detector, device, plan.joints, partial, ledger.weights_sha256)
 
-    # 1:1  names of images become the people in them; the pixels stay in the process
+    # 1:1  The names of images become the people in them; the pixels stay in the process.
     rows = map_stage(
         ray.data.from_arrow(tables), EstimateKeypoints, estimate, pool, batch_rows=None, in_flight=BATCHES_IN_FLIGHT
     )
-    # N:1  a file for every `images_per_file` images
+    # N:1  Every `images_per_file` images become a file.
     rows = map_stage(
         rows,
         WritePredictions,
@@ -79,6 +80,6 @@ def run_estimation(
         batch_rows=workers.images_per_file,
         in_flight=BATCHES_IN_FLIGHT,
     )
-    # The name shown in the Ray dashboard.
+    # This name is shown in the Ray dashboard.
     rows.set_name("evaluate_detector")
     yield from rows_or_failure(rows, pool)

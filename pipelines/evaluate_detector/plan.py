@@ -24,7 +24,7 @@ from schemas.job_config import PluginConfig
 
 TRUTH, DETECTED = "truth", "detected"
 
-# In annotations the centre of the first pixel is at 0, in raylift's frames it is at 0.5.
+# In annotations the centre of the first pixel is at 0; in Raylift's frames it is at 0.5.
 HALF_PIXEL = np.float32(0.5)
 
 TASKS = pa.schema(
@@ -100,8 +100,8 @@ def plan(config: EvaluateDetectorConfig) -> Plan:
     """Read the annotations and choose boxes and images.
 
     Raises:
-        UserError: A file that is missing or of another format, boxes that the detector or the annotations cannot do
-            with, annotations without anybody to score on, or a package that is not installed.
+        UserError: A file that is missing or of another format, boxes that the detector or the annotations cannot use,
+            annotations without anybody to score on, or a package that is not installed.
     """
     detector = _detector(config)
     with named("annotations"):
@@ -125,7 +125,7 @@ def _detector(config: EvaluateDetectorConfig) -> PluginConfig:
                 f"give boxes={DETECTED}"
             )
         if "persons" in fields:
-            # People are not searched for, so that the weights of a person finder are not needed.
+            # People are not searched for, so this option saves loading the weights of a person finder.
             options |= {"persons": {"name": "whole_frame"}}
     if config.flip is not None:
         if "flip" not in fields:
@@ -135,7 +135,7 @@ def _detector(config: EvaluateDetectorConfig) -> PluginConfig:
 
 
 def _plan_coco(config: EvaluateDetectorConfig, detector: PluginConfig, truth: CocoKeypoints) -> Plan:
-    coco_scores.sigmas_of(truth.joints)  # before anything is computed
+    coco_scores.sigmas_of(truth.joints)  # raises before anything is computed
     chosen, images = _spread(len(truth.images), config.limit), _folder(config)
     settings, boxes = _coco_boxes(config, truth)
     by_image = boxes.by_image() if boxes else None
@@ -144,7 +144,7 @@ def _plan_coco(config: EvaluateDetectorConfig, detector: PluginConfig, truth: Co
         image = truth.images[place]
         uri = inside(images, image.file_name)
         people = None if by_image is None else by_image.get(place)
-        # Images without boxes have no task.
+        # Images without boxes get no task.
         if by_image is None or people is not None:
             tasks.append(_task(image.id, uri, (image.width, image.height), people))
     ids = tuple(truth.images[place].id for place in chosen.tolist())
@@ -213,14 +213,14 @@ def _checked(
 
 
 def _folder(config: EvaluateDetectorConfig) -> str:
-    """Folder of the images, by an address that holds in any process."""
+    """Folder of the images, as an address that is valid in any process."""
     if storage.is_local(config.images) and not storage.exists(config.images):
         raise UserError(f"images={config.images}: there is no such folder; give that of the images annotated")
     return storage.absolute(config.images)
 
 
 def _spread(count: int, limit: int | None) -> Int64[np.ndarray, " chosen"]:
-    """Evenly spread positions; those of a limit are among those of twice the limit."""
+    """Evenly spread positions; doubling the limit keeps all positions of the smaller one."""
     chosen = min(count, limit or count)
     return np.arange(chosen, dtype=np.int64) * count // chosen if chosen else np.zeros(0, np.int64)
 

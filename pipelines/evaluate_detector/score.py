@@ -49,7 +49,7 @@ def score(plan: Plan, predictions: Predictions, max_similarity: float) -> Scores
 def _score_coco(plan: Plan, truth: CocoKeypoints, predictions: Predictions, max_similarity: float) -> Scores:
     sigmas = coco_scores.sigmas_of(plan.joints)
     keypoints = predictions.keypoints - HALF_PIXEL
-    # The scores of a detector that finds people itself include those of the joints.
+    # The scores of a detector that finds people itself already include those of the joints.
     scores = (
         coco_scores.rescore(predictions.scores, predictions.keypoint_scores)
         if plan.boxes_given

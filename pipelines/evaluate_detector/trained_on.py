@@ -6,7 +6,7 @@ from schemas.job_config import PluginConfig
 
 
 def notes_of_training(detector: PluginConfig, annotations_sha256: str) -> list[str]:
-    """A note if our training of the detector has learned from this file of annotations; published weights do not say.
+    """A note if `train_detector` trained these weights on this annotation file; for published weights this is unknown.
 
     Args:
         detector: The detector and its options.
@@ -22,7 +22,7 @@ def notes_of_training(detector: PluginConfig, annotations_sha256: str) -> list[s
         content, _ = read_hashed(weights, "checkpoint of HRNet")
         card = card_of(weights, content, detector.name)
     except UserError:
-        return []  # what was found before is scored anew without the weights
+        return []  # a finished output is scored again without the weights
     if card is None or annotations_sha256 not in card.annotations:
         return []
     return ["the detector was trained on these annotations: its scores say little about other people"]

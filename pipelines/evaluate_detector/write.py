@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipelines.evaluate_detector.ledger import SHARDS
 
-# What the driver gets of each image, besides the number of people in it.
+# The columns that the driver gets for each image, besides the number of people in it.
 WRITTEN_COLUMNS = ("image_id", "error", "read_s", "detect_s", "user_error", "run_failed")
 
 

@@ -1,4 +1,4 @@
-"""The joint angles of a lifted track as a table: a row a frame, a column an angle; CSV or Parquet."""
+"""The joint angles of a lifted track as a table: one row per frame, one column per angle; CSV or Parquet."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""The bones of a figure that moves as a person does: lengths that stay, rotations that change.
+"""The bones of a figure that moves like a person: their lengths are constant, their rotations change.
 
 - The rest pose is a T-pose that faces +z, with the left hand towards +x; y is up.
 - Bones have their median length over the track. A joint with several children gets the rotation that fits them best;
@@ -15,8 +15,8 @@ from jaxtyping import Float64
 from pipelines.export.motion import Motion
 from pipelines.export.rotations import best_fit, swing, unit
 
-# Length of the end sites at hands and head, relative to the last bone. No position is known there, but programs need
-# one to draw the joint.
+# Length of the end sites at hands and head, relative to the last bone. No position is known there, but programs need an
+# end site to draw the joint.
 _END_SITE = 0.1
 
 
@@ -42,7 +42,7 @@ class Bone:
 
 
 def bones_of(motion: Motion) -> list[Bone]:
-    """All bones, each before what hangs on it."""
+    """All bones, each before its descendants."""
     return list(_bones(motion, motion.skeleton.root))
 
 
@@ -58,7 +58,7 @@ def _bones(
         yield Bone(name, depth, offset, None, np.tile(np.eye(3), (len(positions), 1, 1)), offset * _END_SITE)
         return
     directions = np.stack([unit(positions[:, child] - positions[:, joint]) for child in children], axis=1)
-    local = directions @ above  # directions in the parent's frame: its inverse rotation times each direction
+    local = directions @ above  # the directions in the parent's frame, by its inverse rotation
     if len(children) == 1:
         rest, bent = skeleton.rest[children[0]], skeleton.bent[children[0]]
         turn, axis = swing(bent, local[:, 0]) @ swing(rest, bent[None]), rest

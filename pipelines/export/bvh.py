@@ -2,7 +2,7 @@
 
 - Metres (Blender's import scale is 1), y up; the module `motion` describes the space, `bones` the figure.
 - The camera looks along -z, as Blender's cameras do.
-- Files of one video begin at one time, if asked for: until somebody comes, their first pose is held.
+- Files of one video may begin at the same time: each person's first pose is then held until they appear.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,10 @@ from pipelines.export.motion import motion_of
 from pipelines.export.rotations import euler_deg
 from pipelines.tracks.lifted_track import LiftedTrack
 
-# Euler orders by the bone's axis at rest, which comes second: only a twist by 90 degrees leads to gimbal lock.
+# Euler orders by the bone's axis at rest. This axis comes second, so that only a twist by 90 degrees causes gimbal
+# lock.
 _ORDERS = ("ZXY", "XYZ", "XZY")
-# For the trunk the heading comes first, because it is the only angle that turns all the way around.
+# The trunk's heading comes first, because it is the only angle that may turn all the way around.
 _TRUNK_ORDER = "YXZ"
 
 

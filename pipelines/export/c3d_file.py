@@ -17,7 +17,7 @@ from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.configs.export import C3dConfig, UpAxis
 from schemas.layouts import layout
 
-# Axes that point right and up on a screen.
+# The axes that point right and up on a screen.
 _SCREEN: dict[UpAxis, tuple[str, str]] = {"y": ("+X", "+Y"), "z": ("+X", "+Z")}
 
 
@@ -45,7 +45,7 @@ def c3d_bytes(
     writer.set_analog_scales(np.ones(len(channels)))
     writer.set_analog_offsets(np.zeros(len(channels)))
     samples = np.stack([*channels.values()], axis=-1)[motion.nearest]
-    # Columns after the position are residual and cameras. The library cannot make this array of frames by itself.
+    # The columns after the position are residual and cameras. The library cannot build this array of frames by itself.
     frames = np.empty((len(samples), 2), object)
     for frame, position, sample in zip(frames, markers.positions, samples, strict=True):
         frame[0], frame[1] = np.pad(position, ((0, 0), (0, 2))).astype(np.float32), sample[:, None]

@@ -23,20 +23,20 @@ from pipelines.io.secrets import redact
 from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
 
-# Codes of the specification: component types, and what a buffer view of a mesh is for.
+# Codes of the specification: component types, and the targets of a mesh's buffer views.
 _UNSIGNED_BYTE, _UNSIGNED_SHORT, _FLOAT = 5121, 5123, 5126
 _VERTICES, _INDICES = 34962, 34963
 _COMPONENTS = {np.dtype(np.uint8): _UNSIGNED_BYTE, np.dtype(np.uint16): _UNSIGNED_SHORT, np.dtype("f4"): _FLOAT}
 _SHAPES = {(): "SCALAR", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 _MAGIC, _VERSION, _JSON, _BINARY = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
-# A spindle is as thick as this share of its length, and thickest at this share of it, from the parent.
+# A spindle is this thick as a share of its length, and thickest at this share of it, measured from the parent.
 _THICKNESS, _THICKEST = 0.07, 0.2
-# Triangles between the six corners of a spindle: both ends, and four around it.
+# The triangles between the six corners of a spindle: both ends, and four around its thickest part.
 _TRIANGLES = [(end, 2 + side, 2 + (side + 1) % 4) for end in (0, 1) for side in range(4)]
 
 
 class _Buffer:
-    """The binary part of a file, and the accessors that say what lies where in it."""
+    """The binary part of a file, and the accessors that describe its content."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -99,7 +99,7 @@ def _origin(lifted: LiftedTrack) -> dict[str, Any]:
 
 
 def _parents(bones: Sequence[Bone]) -> list[int]:
-    """The number of each bone's parent, -1 for the root; bones stand before what hangs on them."""
+    """The number of each bone's parent, -1 for the root; bones come before their descendants."""
     above: list[int] = []
     parents = []
     for number, bone in enumerate(bones):
@@ -179,7 +179,7 @@ def _animation(motion: Motion, bones: Sequence[Bone], first: int, buffer: _Buffe
 
 
 def _quaternions(rotations: Float64[np.ndarray, "frames 3 3"]) -> np.ndarray:
-    """Rotations as x y z w; of the two that say the same, the one nearer to the frame before."""
+    """Rotations as x y z w; of the two equivalent quaternions, the one nearer to the previous frame's."""
     values = Rotation.from_matrix(rotations).as_quat()
     turned = np.cumsum((values[1:] * values[:-1]).sum(-1) < 0) % 2 == 1
     values[1:][turned] *= -1

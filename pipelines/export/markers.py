@@ -1,4 +1,4 @@
-"""A person's joints as the markers of biomechanics: named as models of OpenSim want them, in a unit, an axis up."""
+"""A person's joints as the markers of biomechanics: named as OpenSim's models expect, in a chosen unit and up axis."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ from jaxtyping import Float64
 from pipelines.export.motion import Motion
 from schemas.configs.export import UpAxis
 
-# Names of Pose2Sim's marker sets for OpenSim (HALPE_26 and its subsets); other joints are named as their layout does,
-# with R or L for their side.
+# Names of Pose2Sim's marker sets for OpenSim (HALPE_26 and its subsets). Other joints keep the names of their layout,
+# with R or L for the side.
 _MIDDLE = {
     **dict.fromkeys(("pelvis", "mid_hip"), "Hip"),
     **dict.fromkeys(("thorax", "mid_shoulder"), "Neck"),
@@ -17,7 +17,7 @@ _MIDDLE = {
     "neck": "UpperNeck",
 }
 _SIDES = {"left": "L", "right": "R"}
-# Columns of y-up positions (x right, y up, z towards the camera) for each axis up, and their signs.
+# For each up axis: the columns of y-up positions (x right, y up, z towards the camera), and their signs.
 _AXES: dict[UpAxis, tuple[list[int], list[float]]] = {"y": ([0, 1, 2], [1, 1, 1]), "z": ([0, 2, 1], [1, -1, 1])}
 
 

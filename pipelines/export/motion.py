@@ -1,4 +1,4 @@
-"""A lifted track at even times, y up, every joint at its place: what BVH, TRC, C3D and glTF files are made of.
+"""A lifted track at even times with y up, from which BVH, TRC, C3D and glTF files are made.
 
 - Metres. x right, y up, z towards the camera. With a trajectory, the camera is above the origin (at it, if the track is
   not levelled), so people of one video keep their places. Without one, the pelvis stays above the origin, at the height
@@ -16,11 +16,11 @@ from pipelines.export.skeleton import Skeleton, place_joints, skeleton_of
 from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
 
-# From camera axes (x right, y down, z forward) to y up: half a turn about x.
+# Camera axes (x right, y down, z forward) become y-up axes by half a turn about x.
 _Y_UP = np.array([1.0, -1.0, -1.0])
-# Timestamps that deviate by less than this count as even, because they may be rounded to milliseconds, s.
+# Timestamps that deviate by less than this, s, count as even, because they may be rounded to milliseconds.
 _EVEN_S = 1e-3
-# Frame rate of a track that is too short to measure it.
+# The frame rate, frames/s, of a track that is too short to measure it.
 _ANY_FPS = 30.0
 
 
@@ -77,14 +77,14 @@ def motion_of(lifted: LiftedTrack, fps: float | None = None) -> Motion:
 
 
 def video_start_s(lifted: LiftedTrack) -> float:
-    """When the video of a track begins, s: what precedes the track is taken to have the rate of the video."""
+    """When the video of a track begins, s: the frames before the track are assumed to have the video's rate."""
     known = np.isfinite(lifted.fps) and lifted.fps > 0
     before_s = lifted.start_frame / lifted.fps if known else lifted.start_frame * _even_frames(lifted)[0]
     return float(lifted.timestamps_s[0] - before_s)
 
 
 def _even_frames(lifted: LiftedTrack, fps: float | None = None) -> tuple[float, Float64[np.ndarray, " frames"]]:
-    """Frame time (s), and where each even frame lies among the frames of the track, which may be between two."""
+    """Frame time (s), and the position of each even frame among those of the track, which may be between two."""
     times, frames = lifted.timestamps_s, np.arange(len(lifted), dtype=np.float64)
     if len(times) < 2 or not (np.diff(times) > 0).all():
         known = np.isfinite(lifted.fps) and lifted.fps > 0

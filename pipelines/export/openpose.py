@@ -17,14 +17,14 @@ from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
 
 BODY_25 = layout("body25")
-# The version that OpenPose writes for this arrangement.
+# The version number of OpenPose's format for this arrangement.
 _VERSION = 1.3
-# Lists of a person that OpenPose has and that stay empty.
+# Lists that OpenPose writes for a person, and that stay empty here.
 _EMPTY = (
     *("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d"),
     *("pose_keypoints_3d", "face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d"),
 )
-# Zip files hold no earlier time; a time of now would make other bytes of the same track.
+# The earliest time that zip files hold; the current time would make the same track give different bytes.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -50,7 +50,7 @@ def openpose_zip(lifted: LiftedTrack, name: str) -> bytes:
 
 
 def _in_picture(lifted: LiftedTrack) -> Float64[np.ndarray, "frames joints 3"] | None:
-    """x, y (px) and confidence of the joints of BODY_25; None if nobody knows where they are in the picture."""
+    """x, y (px) and confidence of the joints of BODY_25; None if their place in the picture is unknown."""
     if lifted.trajectory is None or lifted.intrinsics is None:
         return None
     own = layout(lifted.layout)
@@ -70,6 +70,6 @@ def _in_picture(lifted: LiftedTrack) -> Float64[np.ndarray, "frames joints 3"] |
 
 
 def _parts(name: str) -> list[str]:
-    """The joints that a joint of BODY_25 is in the middle of."""
+    """The joints whose middle is a joint of BODY_25."""
     middle, _, part = name.partition("_")
     return [f"{side}_{part}" for side in ("left", "right")] if middle == "mid" else [name]

@@ -4,11 +4,12 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
-# A shorter vector has no direction, m.
+# A vector shorter than this, m, has no direction.
 _SHORTEST_M = 1e-6
-# Directions with a smaller 1 + cosine count as opposite; the shortest rotation is then not unique, and one is chosen.
+# Directions count as opposite if 1 + their cosine is below this; the shortest rotation is not unique then, and one is
+# chosen.
 _OPPOSITE = 1e-7
-# Directions with a smaller second singular value lie on one line, so the rotation about it is undetermined.
+# Directions with a second singular value below this lie on one line, so that the rotation about it is undetermined.
 _FLAT = 1e-3
 
 
@@ -27,7 +28,7 @@ def swing(
     turned = (nearness > _OPPOSITE) & directions.any(axis=-1)
     cross = _cross_matrix(np.cross(start, directions[turned]))
     rotations[turned] += cross + cross @ cross / nearness[turned, None, None]
-    # Opposite directions: half a turn about any perpendicular axis.
+    # For opposite directions, half a turn about any perpendicular axis is used.
     axis = np.cross(start, np.eye(3)[np.argmin(abs(start))])
     rotations[nearness <= _OPPOSITE] = 2 * np.outer(axis, axis) / (axis @ axis) - np.eye(3)
     return rotations

@@ -15,8 +15,8 @@ from schemas.layouts import JointLayout
 
 _Direction = tuple[int | float, int | float, int | float]
 
-# Direction of the bone that ends in a joint, in a T-pose: x outwards (to the left), y up, z forward. Limbs and trunk
-# follow the convention of animation programs; the other directions are roughly anatomical.
+# The direction of the bone that ends in a joint, in a T-pose: x outwards (to the left), y up, z forward. Limbs and
+# trunk follow the convention of animation programs; the other directions are roughly anatomical.
 _REST: dict[str, _Direction] = {
     **dict.fromkeys(("pelvis", "spine", "thorax", "neck", "upper_neck", "head", "head_top"), (0, 1, 0)),
     **dict.fromkeys(("mid_hip", "mid_shoulder"), (0, 1, 0)),

@@ -16,23 +16,24 @@ from scipy.optimize import nnls
 from pipelines.fit_noise.measured import LIMBS, MeasuredErrors, columns_of, part_of
 from schemas.configs.made_views import PARTS, DetectorErrorsConfig, JointErrorsConfig
 
-# Parts of the trunk, whose width says how far outwards a detector sees them.
+# The parts of the trunk, along whose width a detector may see joints shifted outwards.
 _TRUNK = ("shoulder", "hip")
-# Median of the square, and of the absolute value, of a normal variable of variance 1.
+# The median of the square, and of the absolute value, of a normal variable of variance 1.
 _MEDIAN_SQUARE, _MEDIAN_ABSOLUTE = 0.4549, 0.6745
-# Time constants that are tried, and the longest lag of a variogram, s.
+# The time constants that are tried, and the longest lag of a variogram, s.
 _SLOW_S = np.geomspace(0.1, 2.0, 25)
 _LONGEST_LAG_S = 1.5
-# Rounds of the robust fit, and the residual at which a point begins to count less, as a multiple of the median one.
+# Number of rounds of the robust fit, and the residual from which on a point counts less, as a multiple of the median
+# one.
 _ROUNDS, _USUAL = 10, 2.0
-# The median error over a window beyond this many standard deviations is gross.
+# The median error over a window counts as gross beyond this many standard deviations.
 _GROSS = 3.5
-# Length of the windows of which a share has exchanged or missing joints, s: that of the shipped lifter.
+# Length of the windows, s, that are counted as having exchanged or missing joints: that of the shipped lifter.
 _WINDOW_S = 0.9
 
 
 def estimate(tracks: Sequence[MeasuredErrors]) -> DetectorErrorsConfig:
-    """The errors' sizes and frequencies, rounded to what the data can tell."""
+    """The sizes and frequencies of the errors, rounded to their precision."""
     shifts = {part: _shift(tracks, part) for part in PARTS}
     residuals = _without_shifts(tracks, shifts)
     curves = {part: variogram(residuals, tracks[0].fps, part) for part in PARTS}
@@ -61,7 +62,7 @@ def estimate(tracks: Sequence[MeasuredErrors]) -> DetectorErrorsConfig:
 
 
 def _longest_lag(errors: Sequence[Float64[np.ndarray, "frames 12 2"]], fps: float) -> int:
-    """In frames: at most half of the longest track, so that there are changes over it."""
+    """The longest lag in frames: at most half of the longest track, so that changes over it can be measured."""
     return min(round(_LONGEST_LAG_S * fps), max(map(len, errors)) // 2)
 
 
@@ -99,7 +100,7 @@ def variogram(
 
 
 def _shift(tracks: Sequence[MeasuredErrors], part: str) -> tuple[float, float]:
-    """How far outwards and along a detector sees a joint."""
+    """How far a detector sees a joint shifted outwards, and along its limb."""
     columns = columns_of(part)
     error, outwards, along = (
         np.concatenate([getattr(track, name)[:, columns].reshape(-1) for track in tracks])
@@ -128,14 +129,14 @@ def _fit(curve: Float64[np.ndarray, "lags 2"], slow_s: float) -> tuple[tuple[flo
     """The slow and the white error of a variogram, and how badly they fit, relative to its mean."""
     lags, values = curve.T
     shape = np.stack([1 - np.exp(-lags / slow_s), np.ones_like(lags)], axis=1)
-    # Relative errors count, so that the small lags, which tell the white part, are not drowned by the large ones.
+    # Relative errors are fitted, so that large lags do not outweigh the small ones, which determine the white part.
     variances, misfit = nnls(shape / values[:, None], np.ones_like(values))
     slow, white = np.sqrt(variances)
     return (float(slow), float(white)), float(misfit)
 
 
 def _means(errors: Sequence[Float64[np.ndarray, "frames 12 2"]], part: str) -> Float64[np.ndarray, "tracks_joints 2"]:
-    """Of each track and joint that is seen, the median error."""
+    """The median error of each track and joint that is seen."""
     part_errors = [error[:, columns_of(part)] for error in errors]
     means = [
         np.nanmedian(error[:, joint], axis=0)
@@ -166,10 +167,10 @@ def _spread(values: Float64[np.ndarray, "*shape"]) -> float:
 
 
 def _shared(errors: Sequence[Float64[np.ndarray, "frames 12 2"]], tracks: Sequence[MeasuredErrors]) -> float:
-    """Correlation of the changes of different joints over the longest lag, where the slow part rules."""
+    """Correlation of the changes of different joints over the longest lag, where the slow part dominates."""
     lag = _longest_lag(errors, tracks[0].fps)
     changes = np.concatenate([np.moveaxis(error[lag:] - error[:-lag], 2, 1).reshape(-1, 12) for error in errors])
-    # Signs are robust: of two normal variables with correlation r they agree in a share of 1/2 + asin(r) / pi.
+    # Signs are robust: two normal variables with correlation r have the same sign with probability 1/2 + asin(r) / pi.
     signs = np.sign(changes)
     known = np.isfinite(changes).astype(float)
     agreement = np.nan_to_num(signs).T @ np.nan_to_num(signs) / np.maximum(known.T @ known, 1)

@@ -1,4 +1,4 @@
-"""How far a detector is off at people whose joints are known."""
+"""Measures the errors of a detector on people whose joints are known."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ from schemas.errors import UserError
 from schemas.layouts import joint_indices, layout
 
 LIMBS = layout("limbs12")
-# Left and right of arms or legs count as exchanged where they are at most this share as far off when exchanged back,
-# and are this far off, in shares of the stature, as they are.
+# Left and right of arms or legs count as exchanged if exchanging them back multiplies their error by at most this
+# share, and if their error before is at least this, as a share of the stature.
 _BETTER, _FAR = 0.5, 0.04
 _HALVES = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
 
@@ -51,7 +51,7 @@ def measure(track: KeypointTrack) -> MeasuredErrors:
     """The errors in a track of detected keypoints that is labeled with the true joints.
 
     Raises:
-        UserError: It is not labeled, or has no camera or a layout without the joints of limbs.
+        UserError: The track is not labeled, has no camera, or has a layout without the joints of the limbs.
     """
     if track.positions is None or track.positions_layout is None or track.intrinsics is None:
         raise UserError(
@@ -90,7 +90,7 @@ def part_of(joint: str) -> str:
 
 
 def columns_of(part: str) -> list[int]:
-    """The places of a joint of both sides in `LIMBS`."""
+    """The columns of a joint of both sides in `LIMBS`."""
     return [column for column, joint in enumerate(LIMBS.joints) if part_of(joint) == part]
 
 
@@ -100,7 +100,7 @@ def _before(joint: str) -> str:
 
 
 def _half_of_joints() -> list[int]:
-    """For each joint, whether it is one of the arms (0) or of the legs (1)."""
+    """For each joint, 0 if it is one of the arms and 1 if one of the legs."""
     return [next(half for half, parts in enumerate(_HALVES) if part_of(joint) in parts) for joint in LIMBS.joints]
 
 

@@ -1,6 +1,6 @@
-"""Fits the errors of a detector: tracks are measured, estimates made, and both are written.
+"""Fits the errors of a detector: measures tracks, estimates the errors, and writes both.
 
-The report has what was measured beside what training makes of the estimates: variograms and quantiles of the errors.
+The report compares the measured errors with those that training makes from the estimates, by variograms and quantiles.
 """
 
 import itertools
@@ -25,12 +25,13 @@ from schemas.job_config import listed
 from schemas.layouts import JointLayout, layout
 
 RECIPE, REPORT = "recipe.yaml", "report.json"
-# A skeleton is looked at in every n-th frame, and in the first tracks of the motion: its bones hardly vary.
+# Skeletons are measured in every n-th frame and in the first tracks of the motion, because bones hardly vary.
 _EVERY_FRAME, _MOTION_TRACKS = 30, 64
-# Quantiles that are compared, and the windows of made errors that are drawn for it: number, and length in seconds.
+# The quantiles that are compared, in percent, and the windows of simulated errors that are drawn for it: their number,
+# and their length, s.
 _PERCENT = (50, 75, 90, 95, 99)
 _MADE_WINDOWS, _MADE_S = 1000, 0.9
-# Fewer tracks do not tell how constant errors vary.
+# At least this many tracks are needed to see how constant errors vary.
 _LEAST_TRACKS = 3
 
 

@@ -1,4 +1,4 @@
-"""The joint map from one skeleton, where the errors were measured, to another one, of the motion that is trained on.
+"""Transfers the joint map from the skeleton on which errors were measured to that of the motion that is trained on.
 
 Motion captures put the joints of the same person at different places: CMU's hips are lower and closer together than
 the synthetic people's. What a detector's own skeleton looks like is measured on the first; its proportions say where
@@ -16,10 +16,11 @@ from pipelines.pose.joint_map import joint_map
 from schemas.configs.made_views import PARTS, DetectorErrorsConfig
 from schemas.layouts import JointLayout
 
-# The distances that make up the proportions of a skeleton; those between the sides first.
+# The distances that make up the proportions of a skeleton; the widths between left and right come first.
 _WIDTHS: tuple[str, ...] = ("shoulder", "hip")
 _BONES = (("shoulder", "hip"), ("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
-# A share that is usual. Where proportions leave open which of two joints lies elsewhere, both are moved a little.
+# A usual share of a joint map, and the weight that pulls shares towards 0. If proportions do not tell which of two
+# joints is shifted, both are shifted a little.
 _USUAL = 0.05
 _PRIOR = 0.02
 

@@ -1,7 +1,7 @@
 """The import_poses and import_keypoints jobs from start to end; they differ in the table of their sources.
 
 1. `prepare`: the source's files are found, addresses and settings resolved.
-2. `survey`: the output is read: it holds this import whole, or the import is done from the beginning.
+2. `survey`: the output is read; unless it holds this import completely, the import starts from the beginning.
 3. `execute`: tracks are read and written, then the report.
 """
 
@@ -117,7 +117,7 @@ def prepare(config: ImportConfig, table: Mapping[str, str] = registry.POSE_SOURC
     inputs = source.inputs()
     contents = {option: _contents(option, uris) for option, uris in inputs.items()}
     settings = _settings(config.source.name, options, contents, table)
-    # A source from elsewhere may lack the option.
+    # A source from another package may lack this option.
     check = getattr(options, "check", True)
     files, content = sum(map(len, inputs.values())), hashlib.sha256(repr(sorted(contents.items())).encode())
     return Job(config, storage.absolute(config.output), source, settings, check, files, content.hexdigest()[:32])
@@ -202,12 +202,12 @@ def _tracks(job: Job) -> Iterator[KeypointTrack]:
 
 
 def _check(job: Job) -> list[str]:
-    """What is odd about the tracks of the source, all of which are read for it."""
+    """Warnings about single tracks of the source; all tracks are read to find them."""
     plausibility = Plausibility(getattr(job.source, "KEYPOINTS_ARE_SEEN", True))
     for track in job.source.tracks():
         for part in whole_parts(track):
             plausibility.add(part)
-    # They are read once more when they are written, and noted then.
+    # The tracks are read again when they are written, and their notes are taken then.
     job.source.notes.clear()
     return plausibility.verdict()
 

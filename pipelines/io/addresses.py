@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 from schemas.errors import UserError
 
-# Names in MLflow look like paths and are none.
+# MLflow's names of models and runs look like paths, but are not.
 _MODEL_NAMES = ("models:", "runs:", "experiments:")
-# Stands for all hosts of web servers.
+# This name stands for all hosts of web servers.
 ANY_HOST = "*"
 
 
@@ -40,10 +40,10 @@ def local_path(address: str) -> str:
 
 
 def require_file(path: str) -> None:
-    """Check that no named pipe, socket or device lies where a file should be: reading it would never end.
+    """Check that a path is not a named pipe, socket or device, because reading it may never end.
 
     Raises:
-        OSError: One does.
+        OSError: The path is not a file.
     """
     kind = os.stat(path).st_mode
     if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
@@ -72,7 +72,7 @@ def named_hosts(addresses: str | Sequence[str], allow_private: bool) -> tuple[st
 
 
 def inside(folder: str, name: str) -> str:
-    """The URI of a file that data name, which must lie in a folder that the command line names.
+    """The URI of a file that is named in data, and must lie in a folder that the command line names.
 
     Raises:
         UserError: The name leads out of the folder.
@@ -83,7 +83,7 @@ def inside(folder: str, name: str) -> str:
 
 
 def require_nameable(address: str, source: str) -> None:
-    """Check an address that data name: files of this machine are named by files of this machine only.
+    """Check an address that is named in data: only local files may name local files.
 
     Args:
         address: The address.

@@ -1,4 +1,4 @@
-"""Whether a file's columns are those of its format: what it calls itself is written by whoever wrote it."""
+"""Checks that a file's columns are those of its format, because the name of the format alone proves nothing."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -32,7 +32,7 @@ def misfit(actual: pa.Schema, expected: pa.Schema, required: Collection[str] = (
 
 
 def text_of(metadata: Mapping[bytes, bytes] | None, key: bytes, absent: str = "unknown") -> str:
-    """A text in the metadata of a file, whatever bytes it has, on one line; a long one is cut."""
+    """A text in the metadata of a file, on one line; undecodable bytes are replaced and long texts are cut."""
     return printable((metadata or {}).get(key, absent.encode()).decode(errors="replace")[:1000])
 
 
@@ -40,7 +40,7 @@ def document_of(file: str, metadata: Mapping[bytes, bytes] | None, key: bytes) -
     """A JSON object in the metadata of a file.
 
     Raises:
-        UserError: There is none.
+        UserError: There is no such object.
     """
     try:
         value = json.loads((metadata or {})[key])
@@ -62,7 +62,7 @@ def _fits(actual: pa.DataType, expected: pa.DataType) -> bool:
             return False
         parts = [actual.field(place) for place in range(actual.num_fields)]
         kinds = {part.name: part.type for part in parts}
-        if len(kinds) < len(parts):  # a name twice
+        if len(kinds) < len(parts):  # a name occurs twice
             return False
         return all(field.name not in kinds or _fits(kinds[field.name], field.type) for field in expected)
     if kind.is_list(expected):

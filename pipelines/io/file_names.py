@@ -1,11 +1,11 @@
-"""Names of files that are made from names of others: whatever those are, they stay in their folder."""
+"""Makes safe file names from arbitrary names: none leads out of its folder."""
 
 import re
 import unicodedata
 
-# File systems hold names of 255 bytes; ids, suffixes and the prefix of temporary files want room too.
+# File systems allow names of 255 bytes; the rest is for ids, suffixes and the prefix of temporary files.
 MOST_BYTES = 120
-# Names of devices on Windows, with any suffix.
+# Names of devices on Windows, which are reserved with any suffix.
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 
@@ -20,5 +20,5 @@ def file_name(text: str) -> str:
 
 
 def same_file(name: str) -> str:
-    """What two names have in common that are one file on a disk which ignores case."""
+    """A key that is equal for two names that are one file on a disk which ignores case."""
     return unicodedata.normalize("NFC", name.casefold())

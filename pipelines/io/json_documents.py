@@ -16,21 +16,21 @@ def write(uri: str, document: Any) -> None:
     """Write a document, whole or not at all.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The document cannot be written.
     """
     storage.write_bytes(uri, _text(document).encode())
 
 
 def read(uri: str, **needs: type) -> Any:
-    """Read a document, which somebody else may have written: an object.
+    """Read a document, which another program may have written and which must be an object.
 
     Args:
         uri: Where it is.
         **needs: Kinds of the values that it must have, by name.
 
     Raises:
-        OSError: It cannot be read.
-        UserError: It is no JSON, no object, or lacks a value.
+        OSError: The document cannot be read.
+        UserError: The document is not JSON, not an object, or lacks a value.
     """
     with damage(uri):
         document = parse(storage.read_bytes(uri))
@@ -44,10 +44,10 @@ def read(uri: str, **needs: type) -> Any:
 
 @contextmanager
 def damage(where: str) -> Iterator[None]:
-    """What a document of others holds is one kind of error, whatever its reader stumbles over.
+    """Report any error that the content of a document causes as one kind of error.
 
     Raises:
-        UserError: The reader did.
+        UserError: The content caused an error.
     """
     try:
         yield
@@ -66,7 +66,7 @@ def parse(text: str | bytes, **options: Any) -> Any:
         **options: Options of `json.loads`.
 
     Raises:
-        ValueError: It is no JSON, or nested too deeply.
+        ValueError: The text is not JSON, or nested too deeply.
     """
     try:
         return json.loads(text, **options)
@@ -75,7 +75,7 @@ def parse(text: str | bytes, **options: Any) -> Any:
 
 
 def as_read(document: Any) -> Any:
-    """What `read` would give of a document that is written now: to compare it with one that was."""
+    """The document as `read` would return it after `write`, to compare it with a stored one."""
     return json.loads(_text(document))
 
 

@@ -1,4 +1,4 @@
-"""What of this machine a process may use: in a container, or under a batch system, less than the machine has."""
+"""The CPUs and memory that a process may use, which containers and batch systems limit."""
 
 import math
 import os
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-# Where Linux says what a container may use, and in which of its groups a process is.
+# Where Linux describes control groups (cgroups) with their limits, and where it names those of a process.
 _CGROUP, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
@@ -43,7 +43,7 @@ def usable_memory_bytes(cgroup: Path = _CGROUP, own: Path = _OWN) -> int:
 
 
 def _groups(cgroup: Path, own: Path, controller: str) -> Iterator[Path]:
-    """The folders of the groups of this process, of both versions of Linux's groups, from the outermost on.
+    """The folders of the groups of this process, in both versions of cgroups, from the outermost on.
 
     In most containers the outermost is the container's own, and the others do not show there.
     """

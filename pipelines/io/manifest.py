@@ -1,6 +1,6 @@
 """The manifest of a run: what a job writes into its output when it begins, so that the same command can continue it.
 
-Outputs of some jobs have no manifest file: their shards carry the settings in their metadata. Both are held against the
+Outputs of some jobs have no manifest file: their shards carry the settings in their metadata. Both are compared to the
 settings of a new command by `require_same_settings`.
 """
 
@@ -73,10 +73,10 @@ class RunManifest:
     may_grow: Sequence[str] = ()
 
     def write(self, output: str, run_id: str, file: str = MANIFEST) -> None:
-        """Write it into an output, with the MLflow run that it is of.
+        """Write it into an output, with the MLflow run that it belongs to.
 
         Raises:
-            RunFailed: It cannot be written.
+            RunFailed: The manifest cannot be written.
         """
         document = {"format": self.format, "run_id": run_id, "data": self.data, "settings": self.settings}
         json_documents.write(storage.join(output, file), document)
@@ -90,7 +90,7 @@ class RunManifest:
             file: Name of the manifest.
 
         Raises:
-            UserError: It holds another job's run, or one with other settings or other data.
+            UserError: The output holds another job's run, or one with other settings or other data.
         """
         uri, report = storage.join(output, file), storage.join(output, REPORT)
         if not storage.exists(uri):
@@ -124,7 +124,7 @@ def require_same_settings(output: str, existing: Mapping[str, Any], requested: M
         requested: The settings of this command; `Settings` say what those count as that the output does not have.
 
     Raises:
-        UserError: They differ; the message names the first setting that does.
+        UserError: The settings differ; the message names the first one that does.
     """
     known = requested if isinstance(requested, Settings) else Settings(requested, {})
     for name in sorted(existing.keys() | requested.keys()):
@@ -144,12 +144,12 @@ def _is_same(before: Any, now: Any) -> bool:
     if isinstance(before, str) and isinstance(now, str) and now.startswith("/"):
         return absolute_path(before) == now
     if isinstance(before, str) and isinstance(now, float):
-        # Earlier versions kept numbers in a search space as they were written, and YAML takes 1e-4 for a text.
+        # Earlier versions stored the numbers of search spaces as they were typed, and YAML reads 1e-4 as text.
         with suppress(ValueError):
             return float(before) == now
     return before == now
 
 
 def _text(value: Any) -> str:
-    """A value as a command line has it."""
+    """A value as it is typed on a command line."""
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)

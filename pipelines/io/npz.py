@@ -14,10 +14,10 @@ from pipelines.io import storage
 from schemas.errors import UserError
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-# Larger files with a higher compression ratio are refused. Poses shrink a few times only; a file that is made to fill
-# the memory, for example with zeros, shrinks a thousand times.
+# Larger files with a higher compression ratio are refused. Poses shrink to a few times less; a file that is made to
+# fill the memory, for example with zeros, shrinks a thousand times.
 MAX_RATIO, MAX_BYTES = 100, 2 * 10**9
-# Exceptions of reading an archive, a header or a pickle in which bytes are missing or changed.
+# The exceptions that reading an archive, a header or a pickle with missing or changed bytes raises.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, MemoryError),
     *(ValueError, TypeError, AttributeError, LookupError, NotImplementedError, RecursionError, ArithmeticError),
@@ -33,7 +33,7 @@ def read_npz(uri: str, *required: str) -> dict[str, Any]:
         required: Names of arrays that it must hold.
 
     Raises:
-        UserError: It cannot be read, a name is missing, or it holds other objects than NumPy's arrays.
+        UserError: The file cannot be read, a name is missing, or it holds other objects than NumPy's arrays.
     """
     fs, path = storage.filesystem(uri)
     try:
@@ -58,7 +58,7 @@ def mapping(uri: str, value: Any, what: str) -> Mapping[str, Any]:
     """Check that a value is a dict whose keys are names, and return it.
 
     Raises:
-        UserError: It is something else.
+        UserError: The value is not a dict whose keys are names.
     """
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise UserError(f"{uri}: {what} must be a dict with names, found {type(value).__name__}")
@@ -76,7 +76,7 @@ def numbers(uri: str, value: Any, what: str, *shape: int, finite: bool = True) -
         finite: Whether all of them must be finite.
 
     Raises:
-        UserError: It is something else.
+        UserError: The value is not such an array.
     """
     array = value if isinstance(value, np.ndarray) else np.array(None)
     expected = f"({', '.join('n' if length < 0 else str(length) for length in shape)})"
@@ -109,7 +109,7 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> Any:
             raise ValueError(f"{name} has npy version {version}")
         shape, _, dtype = _HEADERS[version](file)
         if dtype.hasobject:
-            # Byte strings pickled by Python 2 are decoded to text; latin1 is the encoding that keeps every byte.
+            # Byte strings pickled by Python 2 are decoded to text; the encoding latin1 keeps every byte.
             value = _ArrayUnpickler(file, encoding="latin1").load()
             if isinstance(value, np.ndarray):
                 value = value.view(np.ndarray)
@@ -132,7 +132,7 @@ class _StoredArray(np.ndarray):
     """An array of a pickle, which takes no more memory than the pickle has bytes."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        """Fill the array, once its size is known to be that of its content: NumPy reads a list beyond its end."""
+        """Fill the array after checking its size against its content, because NumPy reads beyond the end of a list."""
         shape, dtype, _, content = state[-4:]
         stored = len(content) if isinstance(content, list) else len(content) / max(1, dtype.itemsize)
         if math.prod(shape) != stored or dtype.hasobject != isinstance(content, list):
@@ -146,7 +146,7 @@ def _new_array(*unused: Any) -> _StoredArray:
 
 
 def _scalar(dtype: np.dtype[Any], content: Any) -> Any:
-    """Stands in for `numpy._core.multiarray.scalar`, which without content makes one of any size."""
+    """Stands in for `numpy._core.multiarray.scalar`, which without content makes a scalar of any size."""
     return np.frombuffer(content if isinstance(content, bytes) else content.encode("latin1"), dtype, 1)[0]
 
 
@@ -156,7 +156,7 @@ def _from_buffer(content: Any, dtype: np.dtype[Any], shape: tuple[int, ...], ord
 
 
 def _refused(*unused: Any) -> Any:
-    """Stands in for `numpy.ndarray`, which pickles name and never call: it would make an array of any memory."""
+    """Stands in for `numpy.ndarray`, which pickles name but never call; calling it would expose arbitrary memory."""
     raise UserError("refused: it makes arrays that it does not hold")
 
 

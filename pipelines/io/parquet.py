@@ -1,7 +1,7 @@
-"""Parquet files that others may have written: what reading one would take is known before it is taken.
+"""Reads Parquet files of unknown origin, whose need of memory is known before they are decoded.
 
-A few hundred bytes may stand for gigabytes: of one value that a dictionary repeats, of zeros, of texts that share their
-beginning. The file's footer says how many there are, and is not believed: the headers of the pages are counted, and
+A few hundred bytes may decode to gigabytes: one value that a dictionary repeats, zeros, or texts that share their
+beginning. The counts in the file's footer are not trusted: those in the headers of the pages are added up, and
 texts stay entries of a dictionary until their lengths are added up.
 """
 
@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 from pipelines.io.parquet_page_headers import read_header
 from schemas.errors import UserError
 
-# Bytes that one call may decode: a day of one person at 30 frames/s has 1.2 GB.
+# One call decodes at most this many bytes; a day of one person at 30 frames/s has 1.2 GB.
 MOST_BYTES = 2 * 10**9
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "BYTE_ARRAY": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
 _TEXTS = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
-# parquet.thrift: kinds of pages, the places of what their headers say, and an encoding of which the size of what it
-# stands for is not known before it is decoded.
+# From parquet.thrift: the kinds of pages, the fields of their headers, and an encoding whose decoded size is unknown
+# before decoding.
 _DATA, _DICTIONARY, _DATA_2 = 0, 2, 3
 _DELTA_BYTE_ARRAY = 7
 
@@ -39,7 +39,7 @@ class ParquetTable:
         schema: Its columns, as they are returned.
 
     Raises:
-        pa.ArrowInvalid: It is none.
+        pa.ArrowInvalid: The file is not a Parquet file.
     """
 
     def __init__(self, file: BinaryIO, most_text: int = MOST_BYTES) -> None:
@@ -56,10 +56,10 @@ class ParquetTable:
         )
 
     def read(self, columns: Sequence[str] | None = None, threads: bool = True) -> pa.Table:
-        """Some columns of all rows, as far as there are such columns; all columns if none are given.
+        """Those of some columns that the file has, for all rows; all columns if none are given.
 
         Raises:
-            pa.ArrowInvalid: They would take too much memory, or the file is damaged.
+            pa.ArrowInvalid: The columns would take too much memory, or the file is damaged.
         """
         names = self.schema.names if columns is None else list(columns)
         groups, taken = range(self.metadata.num_row_groups), 0
@@ -67,7 +67,7 @@ class ParquetTable:
             taken += self._hold(group, names)
             _require(taken)
         tables = []
-        # One group at a time: Arrow cannot join lists of dictionaries.
+        # Row groups are read one at a time, because Arrow cannot join lists of dictionaries.
         for group in groups:
             if len(groups) > 1:
                 self._hold(group, names)
@@ -92,7 +92,7 @@ class ParquetTable:
                 yield from self._plain(table).to_batches()
 
     def _plain(self, table: pa.Table) -> pa.Table:
-        """The table with its texts as texts."""
+        """The table with dictionary-encoded texts converted to plain ones."""
         return table.cast(self._schema_of(table.column_names))
 
     def _schema_of(self, names: Sequence[str]) -> pa.Schema:
@@ -100,7 +100,7 @@ class ParquetTable:
         return pa.schema(fields, self.schema.metadata)
 
     def _places(self, columns: Sequence[str]) -> list[int]:
-        """The places of what Arrow reads of the columns."""
+        """The indices of the physical columns that Arrow reads for these columns."""
         return [
             place
             for place, leaf in enumerate(self._leaves)
@@ -108,19 +108,19 @@ class ParquetTable:
         ]
 
     def _each(self, place: int) -> int:
-        """Bytes of a value of a column: itself, two levels of two bytes, and an offset in each list that it is in."""
+        """Bytes of a value of a column: the value, two levels of two bytes, and an offset for each list around it."""
         leaf = self._leaves[place]
         return (_WIDTHS.get(leaf.physical_type) or leaf.length) + 4 + 4 * leaf.max_repetition_level
 
     def _hold(self, group: int, columns: Sequence[str]) -> int:
-        """Read what the columns have in a row group, still compressed, and count what it stands for, without texts."""
+        """Read the columns of a row group, still compressed, and count their decoded bytes without texts."""
         rows = self.metadata.row_group(group)
         self._in_memory.forget()
         stored = taken = 0
         places = self._places(columns) if rows.num_rows else []
         if places:
-            # Arrow opens the columns and decodes nothing: what is wrong with their metadata is an error here, and would
-            # end the process below.
+            # Opening the columns decodes nothing. Damaged metadata are an error here; below, they would crash the
+            # process.
             with _damage():
                 next(
                     self._file.reader.iter_batches(0, row_groups=[group], column_indices=places, use_threads=False),
@@ -136,7 +136,7 @@ class ParquetTable:
         return taken
 
     def _taken(self, data: bytes, place: int, claimed: int, rows: int) -> int:
-        """Bytes that a column's part in a row group stands for, without those of its texts."""
+        """Decoded bytes of a column's part in a row group, without those of its texts."""
         leaf = self._leaves[place]
         values = entries = at = largest = 0
         total = 0
@@ -162,10 +162,10 @@ class ParquetTable:
 
 @contextmanager
 def opened(file: BinaryIO, name: str) -> Iterator[ParquetTable]:
-    """The table of an open file; what goes wrong with it is told by its name.
+    """The table of an open file; error messages name the file.
 
     Raises:
-        UserError: It is none, is damaged, or would take more memory than `MOST_BYTES`.
+        UserError: The file is not Parquet, is damaged, or would take more memory than `MOST_BYTES`.
     """
     try:
         yield ParquetTable(file)
@@ -175,7 +175,7 @@ def opened(file: BinaryIO, name: str) -> Iterator[ParquetTable]:
 
 
 class _FileInMemory(io.RawIOBase):
-    """A file, of which some stretches are in memory: they are fetched once, counted, and then decoded."""
+    """A file of which some byte ranges are held in memory: they are fetched once, counted, and then decoded."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._at = file, 0
@@ -183,7 +183,7 @@ class _FileInMemory(io.RawIOBase):
         self._length = file.seek(0, io.SEEK_END)
 
     def hold(self, start: int, length: int) -> bytes:
-        """Read a stretch and keep it."""
+        """Read a byte range and keep it."""
         if start < 0 or length < 0 or start + length > self._length:
             raise pa.ArrowInvalid("is damaged: its footer names bytes that it does not have")
         data = self._stretches.get(start, b"")
@@ -193,7 +193,7 @@ class _FileInMemory(io.RawIOBase):
         return data
 
     def forget(self) -> None:
-        """Keep nothing any more."""
+        """Drop all byte ranges that are held."""
         self._stretches.clear()
 
     def readable(self) -> bool:
@@ -221,7 +221,7 @@ class _FileInMemory(io.RawIOBase):
 
 @contextmanager
 def _damage() -> Iterator[None]:
-    """What PyArrow says of damaged bytes is one kind of error; those of a store have numbers, and stay themselves."""
+    """Turn PyArrow's errors about damaged bytes into one kind; errors of the store have an errno and pass unchanged."""
     try:
         yield
     except OSError as error:
@@ -251,7 +251,7 @@ def _texts_of(table: pa.Table) -> int:
 
 
 def _text_bytes(array: pa.Array) -> int:
-    """Bytes that an array's texts have once each value has one of its own."""
+    """Bytes of an array's texts if each value has its own copy."""
     if isinstance(array, pa.DictionaryArray):
         if array.dictionary.type not in _TEXTS:
             return 0

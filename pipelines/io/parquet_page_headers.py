@@ -1,4 +1,4 @@
-"""Headers of Parquet's pages, as far as their numbers go: PyArrow does not show them."""
+"""Reads the numbers in the headers of Parquet's pages, which PyArrow does not expose."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ def read_header(data: bytes, at: int) -> tuple[dict[int, Any], int]:
     """A structure in Thrift's compact protocol, as far as page headers need it: its numbers and structures by field.
 
     Raises:
-        pa.ArrowInvalid: It is none.
+        pa.ArrowInvalid: The bytes are not such a structure.
     """
     try:
         return _structure(data, at, 4)

@@ -1,33 +1,33 @@
-"""What may be shown: no secrets of addresses (passwords, signatures of links), and nothing that drives a terminal."""
+"""Removes secrets of addresses (passwords, signatures of links) and control characters from texts that are shown."""
 
 import os
 import re
 from urllib.parse import quote, unquote
 
-# What a scheme may follow without a space, and the scheme. The search begins only where a word begins, and never turns
-# back: begun at each letter, it would take seconds for a page whose pictures are megabytes of base64.
+# What may precede a scheme without a space, and the scheme. The pattern begins only where a word begins and never
+# backtracks; otherwise it would take seconds for a page with megabytes of base64 pictures.
 _SCHEME = r"(?<![\w+.-])((?>(?:(?![a-zA-Z])[\w+.-])*))([a-zA-Z](?>[\w+.-]*)"
-# An address, as far as it may go in prose, JSON or HTML; and one that is part of another, percent-encoded.
+# An address, as far as it may extend in prose, JSON or HTML; and one that is percent-encoded within another.
 _ADDRESS = re.compile(_SCHEME + r"://[^\s'\"<>\\]+)")
 _ENCODED = re.compile(_SCHEME + r"(?i:%3a%2f%2f)[^\s'\"<>\\&]+)")
 _PORT = re.compile(r"[^:]*(:\d*)?|\[[^]]*\](:\d*)?")
-# A part of a query, which in HTML begins with `&amp;`.
+# A part of a query; in HTML, `&` is written as `&amp;`.
 _QUERY = re.compile(r"(?<=[?&;])(?!amp;)(?:([\w.~%-]+)=)?([^&;=\s'\")\]},#\\]+)")
-# Of web addresses the values that are shown: they say which part of what. Any other may be a signature or a token.
+# These parameters of web addresses are shown, because they only select content. Any other may be a signature or token.
 _SHOWN = frozenset(
     [
         *("clip", "end", "format", "frame", "generation", "height", "id", "index", "lang", "name", "page", "part"),
         *("quality", "size", "sort", "start", "sv", "t", "time", "v", "version", "versionid", "video", "width"),
     ]
 )
-# In other addresses `?` may belong to a name, and any may hold a quote, behind which nothing is known to be its part:
-# there these values are hidden, which links are signed with.
+# In other addresses `?` may be part of a name, and after a quote nothing is known to belong to the address. So only the
+# parameters that links are signed with are hidden there.
 _SIGNED = re.compile(
     r"(?i)(?<=[?&;])((?:x-(?:amz|goog)-(?:signature|credential|security-token)|signature|sig|awsaccesskeyid|"
     r"googleaccessid|[\w-]*(?:token|secret|password|api_?key))=)[^&\s'\"\])},\\]+"
 )
 HIDDEN = "…"
-# C0, DEL, C1, and what turns the direction of text; half characters cannot be printed at all.
+# C0, DEL, C1, and characters that change the direction of text; lone surrogates cannot be printed at all.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -41,7 +41,7 @@ def redact(text: str) -> str:
 def _redacted(address: str) -> str:
     scheme, _, rest = address.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    # What follows a colon in front of a path is a port, or else a password with a slash in it.
+    # A colon before a path introduces a port; otherwise it introduces a password that contains a slash.
     end = len(authority) if _PORT.fullmatch(authority.rpartition("@")[2]) else len(rest)
     user = rest[:end].rpartition("@")[0]
     if user:
@@ -66,7 +66,7 @@ def _redacted_encoded(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with control characters as their escapes: a file may be called what would clear a terminal."""
+    """The text with control characters as their escapes: a file name may contain a sequence that clears a terminal."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
@@ -78,6 +78,6 @@ def shown(text: str) -> str:
     """
     try:
         below = re.escape(os.path.join(os.getcwd(), ""))
-    except OSError:  # it was removed, and nothing lies below it
+    except OSError:  # the directory was removed, so nothing lies below it
         return printable(redact(text))
     return printable(redact(re.sub(rf"(?<![\w./-]){below}(?=[^\s/])", "", text)))

@@ -10,7 +10,7 @@ from pipelines.io import storage
 from pipelines.io.shards import digest, shard_metadata
 from schemas import FORMAT_KEY, SETTINGS_KEY
 
-# Uncompressed bytes of a row group, which is what a reader decodes at once.
+# Uncompressed bytes of a row group, which a reader decodes at once.
 GROUP_BYTES = 8_000_000
 
 
@@ -56,7 +56,7 @@ class ShardBuilder:
             name_ids: The track ids, in the order in which the name depends on them.
 
         Raises:
-            RunFailed: It cannot be written.
+            RunFailed: The shard cannot be written.
         """
         self._end_group()
         self._writer.close()

@@ -1,4 +1,4 @@
-"""Shards of an output: Parquet files that say what their rows depend on, named by a hash of which rows they hold.
+"""Shards of an output: Parquet files that record what their rows depend on, named by a hash of their rows' ids.
 
 Writing a shard again replaces it by an equal one. Rows that failed are in shards of their own, so that a retry can
 replace them.
@@ -21,7 +21,7 @@ from schemas import FORMAT_KEY, LAYOUT_KEY, SETTINGS_KEY, VERSION_KEY, WEIGHTS_K
 from schemas.errors import RunFailed, UserError
 
 FINISHED, FAILED = "part-", "errors-"
-# Shards that are read ahead: enough for slow storage, few enough to hold in memory.
+# This many shards are read ahead: enough for slow storage, and few enough for memory.
 _AHEAD = 512
 
 
@@ -48,7 +48,7 @@ class ShardKind:
             settings: What the rows depend on.
 
         Raises:
-            RunFailed: They cannot be written.
+            RunFailed: The shards cannot be written.
         """
         weights, layout = batch["weights_sha256"][0].as_py(), batch["layout"][0].as_py()
         metadata = shard_metadata(self.format, settings, layout) | {WEIGHTS_KEY: weights.encode()}
@@ -105,7 +105,7 @@ class ShardKind:
             UserError: A shard has another format, or was made with other settings.
         """
         files = [file for file in storage.list_folder(folder, ".parquet") if file not in known]
-        with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
+        with ThreadPoolExecutor(16) as pool:  # the threads wait for storage, they do not compute
             for start in range(0, len(files), _AHEAD):
                 some = files[start : start + _AHEAD]
                 for file, table in zip(some, pool.map(lambda f: _read(f, columns), some), strict=True):
@@ -127,7 +127,7 @@ class ShardKind:
 
 
 def shard_metadata(format: str, settings: Mapping[str, Any], layout: str) -> dict[bytes, bytes]:
-    """The file metadata by which every shard says what it is.
+    """The file metadata that describe a shard.
 
     Args:
         format: Its format, with the version.
@@ -155,7 +155,7 @@ def weights_and_layout(shard: pa.Table) -> tuple[str | None, str | None]:
 
 
 def _read(file: str, columns: Sequence[str]) -> pa.Table:
-    # Shards are small, so that threads for each of them would cost more than they save.
+    # Shards are small, so threads for a single one would cost more than they save.
     return storage.read_table(file, list(columns), threads=False)
 
 

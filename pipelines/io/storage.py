@@ -26,7 +26,7 @@ from pipelines.io.addresses import host_of, local_path, require_file
 from pipelines.io.stores import copies, lease, web
 from schemas.errors import RunFailed, UserError
 
-# Registered by name, because their packages are optional and take time to load: only such addresses load them.
+# The stores are registered by name, because their optional packages take time to load: only their addresses do so.
 for _protocols, _store, _package, _extra in (
     (("s3", "s3a"), "pipelines.io.stores.s3.S3Store", "s3fs", "s3"),
     (("gs", "gcs"), "pipelines.io.stores.gcs.GcsStore", "gcsfs", "gs"),
@@ -39,19 +39,19 @@ for _protocols, _store, _package, _extra in (
 FileSystem = fsspec.AbstractFileSystem
 """What `filesystem` returns."""
 
-# What addresses may begin with. fsspec knows more, such as chains of addresses and shells on other machines, and an
-# address may come from a list that somebody else wrote.
+# The schemes that addresses may begin with. fsspec knows more, such as chains of addresses and shells on other
+# machines, but an address may come from a list that somebody else wrote.
 SCHEMES = ("file", "s3", "s3a", "gs", "gcs", "http", "https", "abfs", "abfss", "az", "hdfs", "memory")
-# Prefix of temporary names; listings skip these files and `remove_leftovers` removes them.
+# The prefix of temporary names; listings skip these files, and `remove_leftovers` removes them.
 TEMPORARY = ".tmp-"
-# How many times a file is read anew when it is replaced during the read, as a job's progress report may be.
+# A file is read again at most this many times if it is replaced during the read, as a job's progress report may be.
 _READ_ATTEMPTS = 10
 
 
 def cache_folder() -> Path:
     """The folder of downloaded files, made for this user alone: `RAYLIFT_CACHE`, or ~/.cache/raylift."""
     folder = Path(os.environ.get("RAYLIFT_CACHE") or Path.home() / ".cache" / "raylift")
-    with suppress(OSError):  # whoever writes into it says why it cannot be written
+    with suppress(OSError):  # the error is reported when a file is written into it
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
@@ -65,7 +65,7 @@ def filesystem(uri: str, hosts: Collection[str] | None = None) -> tuple[fsspec.A
             did. Only these may have private addresses.
 
     Raises:
-        UserError: The protocol is none of `SCHEMES`, or its package is not installed.
+        UserError: The protocol is not one of `SCHEMES`, or its package is not installed.
     """
     scheme, separator, _ = uri.partition("://")
     if not separator or scheme == "file" or uri.startswith("/"):
@@ -75,7 +75,7 @@ def filesystem(uri: str, hosts: Collection[str] | None = None) -> tuple[fsspec.A
     named = {host_of(uri)} if hosts is None else hosts
     options = web.options(frozenset(named)) if scheme.startswith("http") else {}
     try:
-        # Not `url_to_fs`, which takes a::b.mp4 for a chain of addresses and opens `a`.
+        # `url_to_fs` is not used, because it takes a::b.mp4 for a chain of addresses and opens `a`.
         kind = fsspec.get_filesystem_class(scheme)
         fs = kind(use_listings_cache=False, **kind._get_kwargs_from_urls(uri), **options)
         return fs, str(kind._strip_protocol(uri))
@@ -84,7 +84,7 @@ def filesystem(uri: str, hosts: Collection[str] | None = None) -> tuple[fsspec.A
 
 
 def arrow_filesystem(uri: str) -> tuple[pa_fs.FileSystem, str]:
-    """The file system of a URI as one of PyArrow, and the path on it."""
+    """The file system of a URI as a PyArrow one, and the path on it."""
     fs, path = filesystem(uri)
     if isinstance(fs, LocalFileSystem):
         return pa_fs.LocalFileSystem(), os.path.abspath(path)
@@ -116,7 +116,7 @@ def list_folder(folder: str, suffix: str = "") -> list[str]:
     """Sorted URIs of the finished files directly in a folder; empty if there is no such folder.
 
     Raises:
-        OSError: It cannot be listed.
+        OSError: The folder cannot be listed.
     """
     names = [path.rsplit("/", 1)[1] for path in _entries(folder) if path.endswith(suffix)]
     return sorted(join(folder, name) for name in names if TEMPORARY not in name)
@@ -127,7 +127,7 @@ def _entries(folder: str) -> list[str]:
     fs, path = filesystem(folder)
     fs.invalidate_cache()
     try:
-        # `isdir` of most file systems returns False for any error, and a resumed job would then start from nothing.
+        # `isdir` of most file systems returns False after any error; a resumed job would then start from nothing.
         entries = [str(entry).rstrip("/") for entry in fs.ls(path, detail=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
@@ -138,7 +138,7 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     """Write a whole file, or nothing.
 
     Raises:
-        RunFailed: It cannot be written; a file that was there before is unchanged.
+        RunFailed: The file cannot be written; a file that was there before is unchanged.
     """
     fs, path = filesystem(uri)
     folder, _, name = path.rpartition("/")
@@ -150,13 +150,13 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
         if target is not temporary:
             fs.pipe_file(path, memoryview(data).tobytes())
             return
-        with open(temporary, "xb") as file:  # never through a link that somebody laid there
+        with open(temporary, "xb") as file:  # "x" never follows a link that somebody put there
             file.write(data)
-            # Before it gets its name, or after a power failure the name may stand for an empty file.
+            # Without a flush, the name may stand for an empty file after a power failure.
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except (UserError, RunFailed):  # the store's own message says all
+    except (UserError, RunFailed):  # the store's own message is complete
         raise
     except OSError as error:
         if target is temporary and os.path.exists(temporary):
@@ -171,7 +171,7 @@ def write_table(uri: str, table: pa.Table) -> None:
     """Write a Parquet file (zstd), whole or not at all.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The file cannot be written.
     """
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
@@ -200,7 +200,7 @@ def read_bytes(uri: str) -> bytes:
     """Read a whole file.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     left = _READ_ATTEMPTS
     while True:
@@ -292,7 +292,7 @@ def local_copy(uri: str, cache_bytes: int, hosts: Collection[str] | None = None)
     ones are removed first; a file that is open stays readable until it is closed. `hosts` as `filesystem` takes them.
 
     Raises:
-        OSError: It cannot be read, or is larger than the cache.
+        OSError: The file cannot be read, or is larger than the cache.
     """
     fs, path = filesystem(uri, hosts)
     if isinstance(fs, LocalFileSystem):

@@ -1,7 +1,7 @@
 """Reads checkpoints of PyTorch models of unknown origin: only tensors are unpickled; errors have one line.
 
 Tensors take no more memory than the file has bytes. PyTorch itself believes what a file claims: it unpacks compressed
-entries, reads beyond an entry that is shorter than its tensor, and lets one number stand for a large tensor.
+entries, reads beyond an entry that is shorter than its tensor, and expands one number to a large tensor.
 """
 
 import hashlib
@@ -57,7 +57,8 @@ def read_hashed(uri: str, what: str, sha256: str | None = None) -> tuple[dict[st
     except UserError as error:
         raise UserError(f"{uri}: {error}") from error
     except Exception as error:
-        # Damaged files raise exceptions of many types. A refused object has no type of its own, only these words.
+        # Damaged files raise exceptions of many types. A refused object has no type of its own and is known by these
+        # words.
         if isinstance(error, pickle.UnpicklingError) and (
             "Unsupported global" in str(error) or "Unsupported class" in str(error)
         ):
@@ -94,7 +95,7 @@ def require_stored(data: bytes) -> None:
 
 
 def _content_offset(data: bytes, entry: zipfile.ZipInfo) -> int:
-    """Where the content of an entry begins: after its local header, whose last parts are a name and an extra field."""
+    """The offset of an entry's content: behind its local header, which ends with a name and an extra field."""
     start = entry.header_offset
     return start + 30 + sum(int.from_bytes(data[start + at : start + at + 2], "little") for at in (26, 28))
 
@@ -103,7 +104,7 @@ def _require_no_overlap(content: Any, most_bytes: int) -> None:
     """Check that tensors hold as many numbers as they claim, and no more bytes than the file.
 
     Raises:
-        UserError: One number stands for many.
+        UserError: A tensor claims more numbers than it stores.
     """
     storages = {}
     for tensor in _tensors(content):
@@ -119,7 +120,7 @@ def _tensors(content: Any) -> Iterator[Tensor]:
     """All tensors in dictionaries and lists, however deeply nested.
 
     Raises:
-        UserError: One is sparse or quantised.
+        UserError: A tensor is sparse or quantised.
     """
     pending, visited = [content], set()
     while pending:
@@ -169,7 +170,7 @@ def require_shapes(uri: str, expected: Mapping[str, tuple[int, ...]], weights: M
     """Compare weights with the names and shapes of an architecture.
 
     Raises:
-        UserError: They differ.
+        UserError: The names or shapes differ.
     """
     shapes = shapes_of(weights)
     differ = [name for name in {**expected, **shapes} if expected.get(name) != shapes.get(name)]

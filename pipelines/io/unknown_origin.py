@@ -1,11 +1,11 @@
-"""Files of unknown origin: whatever their readers stumble over is one line, because the file is to blame."""
+"""Files of unknown origin: any error of their readers becomes a one-line message that names the file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from schemas.errors import UserError
 
-# What Python and NumPy raise over values of other types, sizes and places than a format has.
+# The exceptions of Python and NumPy for values whose type, size or position differs from the format's.
 STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 

@@ -1,4 +1,4 @@
-"""Arrays of keypoints in an npz file: what a script of one's own writes.
+"""Arrays of keypoints in an npz file: the format for users' own scripts.
 
 `keypoints` is (frames, joints, 2 or 3) or (people, frames, joints, 2 or 3), the third number a confidence; `scores` may
 hold the confidences instead. `joints` are the names of the joints, or `layout` is that of a known layout.
@@ -24,7 +24,7 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         names: Joint names by the names in the file, where these are others.
 
     Raises:
-        UserError: It is not of this format, or its joints are of no layout.
+        UserError: The file is not of this format, or its joints fit no layout.
     """
     arrays = read_npz(uri, "keypoints")
     values = np.asarray(arrays["keypoints"], np.float64)

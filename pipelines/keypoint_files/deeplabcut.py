@@ -16,7 +16,7 @@ from pipelines.keypoint_files.named_arrays import video_of_array
 from schemas.errors import UserError
 
 _COORDINATES = ("x", "y", "likelihood")
-# Numbers of the rows, names of the columns, values.
+# The numbers of the rows, the names of the columns, and the values.
 _Table = tuple[Integer[np.ndarray, " frames"] | list[int], pandas_hdf5.Columns, Float64[np.ndarray, "frames columns"]]
 
 
@@ -28,7 +28,7 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         names: Joint names by the names of body parts, where these are others.
 
     Raises:
-        UserError: It is not of this format, its body parts are of no layout, or it is HDF5 and h5py is not installed.
+        UserError: The file is not of this format, its body parts fit no layout, or it is HDF5 and h5py is missing.
     """
     ending = uri.lower().rpartition(".")[2]
     if ending not in ("csv", "h5"):
@@ -40,13 +40,13 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         places = {(column[-3] if len(column) == 4 else "", *column[-2:]): n for n, column in enumerate(columns)}
         parts = list(dict.fromkeys(part for _, part, _ in places))
         people = list(dict.fromkeys(individual for individual, _, _ in places))
-        # The last column stands for those that an individual does not have.
+        # The last column, of NaN, stands for body parts that an individual does not have.
         padded = np.column_stack([values, np.full(len(values), np.nan)])
         order = [places.get((who, part, what), -1) for who in people for part in parts for what in _COORDINATES]
         triples = padded[:, order].reshape(len(values), len(people), len(parts), 3).transpose(1, 0, 2, 3)
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise UserError(f"{uri}: is not DeepLabCut's: {' '.join(str(error).split())}") from error
-    # The network's name follows that of the video.
+    # In file names, the network's name follows that of the video.
     name = uri.rpartition("/")[2].rpartition(".")[0].partition("DLC")[0]
     yield video_of_array(name, uri, triples, parts, names, numbers=[int(number) for number in numbers])
 

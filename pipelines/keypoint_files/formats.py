@@ -77,7 +77,7 @@ class DeepLabCut(_NamedKeypoints):
     reader = staticmethod(deeplabcut.read)
 
     def files_in(self, entry: str) -> list[str]:
-        """The files of an entry; DeepLabCut writes a table as HDF5, and as CSV too if it is told so."""
+        """The files of an entry; DeepLabCut writes a table as HDF5, and also as CSV if the user chose that."""
         files = super().files_in(entry)
         return [file for file in files if not file.endswith(".h5") or f"{file[:-3]}.csv" not in files]
 

@@ -1,4 +1,4 @@
-"""HDF5 files of unknown origin: arrays that lie in the file itself, and are no larger than tables of keypoints are.
+"""HDF5 files of unknown origin: reads only arrays in the file itself, no larger than tables of keypoints.
 
 HDF5 can name arrays of other files, which would then be opened here, and packed zeros can claim any size. Needs h5py.
 """
@@ -17,9 +17,9 @@ from schemas.errors import UserError
 if TYPE_CHECKING:
     import h5py
 
-# An hour of ten animals of 30 joints at 60 frames/s is 1 GB; packed zeros would claim any size.
+# An hour of ten animals of 30 joints at 60 frames/s has 1 GB; compressed zeros could claim any size.
 LARGEST_BYTES = 2 * 10**9
-# H5L_TYPE_HARD of HDF5's library.
+# The value of H5L_TYPE_HARD in HDF5's library.
 _HARD_LINK = 0
 
 
@@ -33,7 +33,7 @@ def opened(uri: str, source: str) -> Iterator["h5py.File"]:
 
     Raises:
         UserError: h5py is not installed.
-        OSError, ValueError: It is no HDF5, or damaged.
+        OSError, ValueError: The file is not HDF5, or damaged.
     """
     try:
         import h5py
@@ -55,8 +55,8 @@ def own_array(group: "h5py.Group", name: str, largest_bytes: int = LARGEST_BYTES
         largest_bytes: What it may take in memory, with each of its numbers as one of eight bytes.
 
     Raises:
-        ValueError: It is a link, lies in other files, or claims to be larger.
-        KeyError: There is none.
+        ValueError: The array is a link, lies in other files, or claims to be larger.
+        KeyError: There is no such array.
     """
     import h5py
 
@@ -64,7 +64,7 @@ def own_array(group: "h5py.Group", name: str, largest_bytes: int = LARGEST_BYTES
     array = group[name]
     if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
         raise ValueError(f"{name} is kept in other files")
-    # Chunks are read as a whole, even of an array that has less.
+    # Chunks are read as a whole, even if the array is smaller than a chunk.
     size = max(prod(array.shape), prod(array.chunks or ())) * bytes_as_doubles(array.dtype)
     if size > largest_bytes:
         raise ValueError(f"{name} has {size:,} bytes, at most {largest_bytes:,} are read")
@@ -72,16 +72,16 @@ def own_array(group: "h5py.Group", name: str, largest_bytes: int = LARGEST_BYTES
 
 
 def bytes_as_doubles(dtype: np.dtype) -> int:
-    """Bytes of an element of an array with each of its numbers as one of eight bytes."""
+    """Bytes of an element of an array after its numbers are converted to eight bytes each."""
     fields = [field[0] for field in (dtype.fields or {}).values()] or [dtype]
     return max(dtype.itemsize, 8 * sum(prod(field.shape) for field in fields))
 
 
 def require_own(group: "h5py.Group", name: str) -> None:
-    """Check that a group holds something itself; links are not followed, as they may lead to another file.
+    """Check that an object lies in the group itself; links are refused, as they may lead to another file.
 
     Raises:
-        ValueError: It is a link.
+        ValueError: The name is a link.
         KeyError: There is nothing of this name.
     """
     if group.id.links.get_info(name.encode()).type != _HARD_LINK:

@@ -23,7 +23,7 @@ from pipelines.keypoint_files.found import (
 from pipelines.keypoint_files.result_lists import name_of
 from schemas.errors import UserError
 
-# COCO's whole body begins with its 17 joints and six of the feet, as Halpe's body does not.
+# Lists of 26 joints are Halpe's body. COCO's whole body differs from it: its 17 joints are followed by six of the feet.
 _LAYOUTS = {17: "coco17", 26: "halpe26"}
 
 
@@ -31,7 +31,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     """The video of a file.
 
     Raises:
-        UserError: It is not of this format.
+        UserError: The file is not of this format.
     """
     document = read_json(uri).document
     listed = document.get("instance_info") if isinstance(document, Mapping) else document
@@ -50,7 +50,7 @@ def _frame(where: str, number: int, frame: Any) -> tuple[int, list[FoundPerson]]
     people = frame.get("instances", frame.get("predictions")) if isinstance(frame, Mapping) else frame
     if isinstance(frame, Mapping):
         number = whole_number(frame.get("frame_id", number), f"{where}: frame_id")
-    # MMPose's predictions of one picture are a list in a list.
+    # MMPose writes the predictions of one picture as a list within a list.
     if isinstance(people, list) and len(people) == 1 and isinstance(people[0], list):
         people = people[0]
     if not isinstance(people, list):

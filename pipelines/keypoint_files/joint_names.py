@@ -6,9 +6,9 @@ from schemas.errors import UserError
 from schemas.joint_names import spelled
 from schemas.layouts import LAYOUTS, JointLayout, shared_joints
 
-# Joints in the middle of the body by other names.
+# Other names of the joints in the middle of the body.
 _MIDDLE = {"hip_center": "mid_hip", "root": "mid_hip", "hip": "mid_hip", "neck": "mid_shoulder", "head": "head_top"}
-# Fewer shared joints say nothing about a body.
+# With fewer shared joints than this, a file is not taken for a body.
 _LEAST_SHARED = 4
 
 
@@ -31,7 +31,8 @@ def layout_by_names(names: Sequence[str], where: str) -> tuple[JointLayout, list
     Raises:
         UserError: No layout has enough of the joints.
     """
-    # Layouts use some words for different joints: h36m17's head is not what most files call so.
+    # Layouts must match exactly first, because they use some words for different joints: h36m17's head is not what most
+    # files call head.
     for known in LAYOUTS.values():
         if len(names) == len(known) and set(names) == set(known.joints):
             return known, [(place, names.index(joint)) for place, joint in enumerate(known.joints)], None

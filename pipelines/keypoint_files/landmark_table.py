@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LAYOUT = LAYOUTS["blazepose33"]
-# Coordinates by their places in a row of landmarks; those of no place are not read.
+# The position of each coordinate in a row of landmarks; those with -1 are not read.
 _COORDINATES = {"x": 0, "y": 1, "v": 2, "vis": 2, "visibility": 2, "score": 2, "confidence": 2, "z": -1, "presence": -1}
-# Words that do not say which landmark it is.
+# Words that do not identify a landmark.
 _FILLERS = {"landmark", "landmarks", "lm", "pose", "keypoint", "kp", "joint", "point", "pos", "norm", "id", "idx"}
 _NUMBER = "([ _]?(id|idx|index|no|nr|num|number))?"
 _FRAME, _PERSON = re.compile(f"frame{_NUMBER}"), re.compile(f"(person|pose){_NUMBER}")
 _LANDMARK = re.compile(f"(landmark|lm|keypoint|joint)({_NUMBER}|[ _]?name)|name|id")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-# (frame, person) of each row of an array of landmarks.
+# The (frame, person) of each row of an array of landmarks.
 _Keys = list[tuple[int, str]]
 _Landmarks = Float64[np.ndarray, "people 33 3"]
 
@@ -49,7 +49,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     """The video of a file.
 
     Raises:
-        UserError: It is not of this format.
+        UserError: The table is not of this format.
     """
     import pandas as pd  # here: --help asks for the options of all sources, and this takes half a second
 
@@ -97,7 +97,7 @@ def _long(uri: str, table: "pd.DataFrame") -> tuple[_Keys, _Landmarks]:
     """The landmarks of a table with a row for each of them."""
     import pandas as pd
 
-    # Some write both the number and the name of a landmark.
+    # Some tables have both the number and the name of a landmark; the name is used.
     given = [column for column in table.columns if _LANDMARK.fullmatch(column.lower())]
     given.sort(key=lambda column: (pd.api.types.is_numeric_dtype(table[column].dtype), column.lower() == "id"))
     if not given or _column(table, _FRAME) is None:
@@ -147,7 +147,7 @@ def _floats(uri: str, table: "pd.DataFrame", column: str) -> Float64[np.ndarray,
 
 
 def _heading(column: str) -> tuple[str | int, int] | None:
-    """The landmark and the coordinate that a column of a wide table holds; None if it holds another thing."""
+    """The landmark and the coordinate that a column of a wide table holds; None if it holds neither."""
     words = _WORDS.findall(column)
     places = [_COORDINATES[word.lower()] for word in words if word.lower() in _COORDINATES]
     landmark = _landmark([word for word in words if word.lower() not in _COORDINATES])
@@ -155,7 +155,7 @@ def _heading(column: str) -> tuple[str | int, int] | None:
 
 
 def _landmark(words: list[str]) -> str | int | None:
-    """Number or name of a landmark from the words for it; None if it is none of a body."""
+    """The number or name of a landmark from its words; None if it is not a body landmark."""
     words = [word for word in words if word.lower() not in _FILLERS]
     if len(words) == 1 and words[0].isdecimal():
         return int(words[0])
@@ -167,7 +167,7 @@ def _joints(uri: str, landmarks: set[str | int]) -> dict[str | int, int]:
     """The joints of landmarks, which MediaPipe numbers from 0 to 32, and others from 1 to 33.
 
     Raises:
-        UserError: There are none, or they have other numbers.
+        UserError: There are no landmarks, or they have other numbers.
     """
     numbers = {landmark for landmark in landmarks if isinstance(landmark, int)}
     last = len(LAYOUT) - 1
@@ -177,7 +177,7 @@ def _joints(uri: str, landmarks: set[str | int]) -> dict[str | int, int]:
             "frame, landmark, x, y, z, visibility"
         )
     first = 1 if last + 1 in numbers else 0
-    # From 1 to less than 33, or 17: of another system, or numbered in a way that cannot be seen.
+    # Numbers from 1 that do not reach 33, and sets of 17 numbers, belong to another system or to an unknown numbering.
     if numbers and (
         min(numbers) < first or max(numbers) > last + first or (not first and min(numbers) == 1) or len(numbers) == 17
     ):

@@ -1,6 +1,6 @@
 """MediaPipe's and TensorFlow.js' landmarks as JSON: a list with one entry for each frame.
 
-There is no file format of theirs; people write what the API returns. An entry is null or empty (nobody), a list of
+They define no file format; people write what the API returns. An entry is null or empty (nobody), a list of
 landmarks (one person), a list of such lists, or an object that holds one of these (`landmarks`, `pose_landmarks`,
 `keypoints`). A landmark is {x, y, visibility or score}, [x, y, z, visibility], or an entry of an object by joint names.
 Coordinates are shares of the picture's sides (MediaPipe) or pixels (TensorFlow.js): shares where most are at most 2.
@@ -22,7 +22,7 @@ from schemas.errors import UserError
 from schemas.layouts import LAYOUTS, JointLayout
 
 _LAYOUTS = {33: "blazepose33", 17: "coco17"}
-# A middle of hips that is so near the corner of the picture is no share of its sides.
+# If the middle of the hips is this near the picture's corner, coordinates are metres about the hips, not shares.
 _AT_ORIGIN = 0.02
 _HOLDERS = ("landmarks", "pose_landmarks", "keypoints", "poses", "people")
 
@@ -31,7 +31,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     """The video of a file.
 
     Raises:
-        UserError: It is not of this format.
+        UserError: The file is not of this format.
     """
     document = read_json(uri).document
     frames = (
@@ -60,9 +60,9 @@ def are_shares_of_picture(
     """Whether landmarks are shares of the picture's sides, not pixels.
 
     Raises:
-        UserError: They are places in space, of which MediaPipe puts the origin between the hips.
+        UserError: The landmarks are positions in space, whose origin MediaPipe puts between the hips.
     """
-    # The guess of a landmark far beyond the picture's edge may be larger.
+    # The median is used, because guessed landmarks far beyond the picture's edge may be larger.
     if not known.any() or np.median(np.abs(keypoints[known])) > LARGEST_SHARE:
         return False
     hips = [layout.index("left_hip"), layout.index("right_hip")]
@@ -101,7 +101,7 @@ def _person(where: str, landmarks: Any) -> FoundPerson:
 
 
 def _by_name(landmarks: Mapping[str, Any]) -> list[Any]:
-    """Landmarks by joint name in the order of the layout of that many joints; those that are missing are None."""
+    """Landmarks by name, in the order of the layout with this many joints; missing ones are None."""
     named = {joint_name(name): landmark for name, landmark in landmarks.items()}
     layout = max(
         (LAYOUTS[name] for name in _LAYOUTS.values()), key=lambda one: (len(set(one.joints) & set(named)), -len(one))

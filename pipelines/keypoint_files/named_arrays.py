@@ -1,4 +1,4 @@
-"""Arrays of keypoints with the names of their joints: what formats with joints of their users' own come to."""
+"""Arrays of keypoints with the names of their joints: the common form of formats with user-defined joints."""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,8 +32,8 @@ def video_of_array(
         fps: Frames per second, if the file tells.
 
     Raises:
-        UserError: The joints are of no layout, the file lacks one of `names`, frames have the same number, or scores
-            cannot be such.
+        UserError: The joints fit no layout, the file lacks one of `names`, frames have the same number, or scores
+            are not confidences.
     """
     if foreign := [given for given in names if given not in joints]:
         raise UserError(f"source.names: {uri} has no joint {', '.join(foreign)}; its joints are {', '.join(joints)}")

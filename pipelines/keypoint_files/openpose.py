@@ -22,7 +22,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     """The videos of a folder.
 
     Raises:
-        UserError: It holds no such files, or they are not of this format.
+        UserError: The folder holds no such files, or they are not of this format.
     """
     videos: dict[str, dict[int, str]] = {}
     for file in storage.list_folder(uri, "_keypoints.json"):

@@ -13,9 +13,9 @@ from jaxtyping import Float64, Int64
 from pipelines.keypoint_files.hdf5 import LARGEST_BYTES, own_array, require_own
 
 Columns = list[tuple[str, ...]]
-# DeepLabCut's have some hundreds of columns, each with four names.
+# At most this many bytes of names are read; DeepLabCut's files have some hundred columns with four names each.
 _MOST_BYTES_OF_NAMES = 10**7
-# Columns of one type are one block; DeepLabCut's have one or two.
+# Columns of one type form a block; DeepLabCut's files have one or two.
 _MOST_BLOCKS = 4
 
 
@@ -26,7 +26,7 @@ def read_table(file: Any) -> tuple[Int64[np.ndarray, " rows"], Columns, Float64[
         The numbers of the rows, the names of each column on all levels, the values.
 
     Raises:
-        ValueError, KeyError: It holds none, several, or one that is not of numbers.
+        ValueError, KeyError: The file holds no table, several, or one that is not of numbers.
     """
     for name in file:
         require_own(file, name)
@@ -60,7 +60,7 @@ def _of_format_fixed(group: Any) -> tuple[np.ndarray, Columns, np.ndarray]:
 def _joined(
     numbers: np.ndarray, names: list[Columns], values: list[np.ndarray]
 ) -> tuple[np.ndarray, Columns, np.ndarray]:
-    """The columns of all blocks, of which each holds those of one type."""
+    """The columns of all blocks; each block holds the columns of one type."""
     if (
         not values
         or numbers.ndim != 1
@@ -79,7 +79,7 @@ def _numbers(group: Any, name: str, largest_bytes: int = LARGEST_BYTES) -> np.nd
 
 
 def _levels(group: Any, name: str) -> Columns:
-    """Names of columns on several levels, each as a list of what there is and numbers of which it is."""
+    """Names of columns on several levels; each level is a list of distinct names and an index per column."""
     count = int(group.attrs.get(f"{name}_nlevels", 0))
     if not 1 <= count <= 8:
         raise ValueError(f"its columns must have names on several levels; {name} has {count}")
@@ -99,7 +99,7 @@ def _names(pickled: Any) -> Columns:
     """Names of columns from the pickle of a list of tuples of texts.
 
     Raises:
-        ValueError: It is another one.
+        ValueError: The pickle holds something else.
     """
     text = pickled if isinstance(pickled, bytes) else b""
     if len(text) > _MOST_BYTES_OF_NAMES:
@@ -113,10 +113,10 @@ def _names(pickled: Any) -> Columns:
 
 
 def _plain_lists(pickled: bytes) -> Any:
-    """What the instructions of a pickle of lists, tuples and texts put together; none of them calls anything.
+    """The value of a pickle of lists, tuples and texts; no instruction that calls anything is followed.
 
     Raises:
-        ValueError, IndexError, KeyError: It holds other instructions, or is damaged.
+        ValueError, IndexError, KeyError: The pickle holds other instructions, or is damaged.
     """
     stack: list[Any] = []
     marks: list[int] = []

@@ -29,7 +29,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     """The video of a file.
 
     Raises:
-        UserError: It is not of this format.
+        UserError: The file is not of this format.
     """
     entries = read_json(uri).document
     if not isinstance(entries, list):
@@ -46,7 +46,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
 
 
 def name_of(uri: str) -> str:
-    """The name of a video from that of its file of keypoints: what tools append is cut off."""
+    """The name of a video from that of its file of keypoints: suffixes that tools append are cut off."""
     stem = uri.rstrip("/").rpartition("/")[2].partition(".")[0]
     return re.sub(r"[-_](alphapose|results?|keypoints|predictions|landmarks|pose)$", "", stem, flags=re.IGNORECASE)
 

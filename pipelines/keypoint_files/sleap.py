@@ -22,13 +22,13 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         names: Joint names by the names of nodes, where these are others.
 
     Raises:
-        UserError: It is not of this format, its nodes are of no layout, or h5py is not installed.
+        UserError: The file is not of this format, its nodes fit no layout, or h5py is not installed.
     """
     try:
         with opened(uri, "sleap") as file:
             places = np.asarray(own_array(file, "tracks"), np.float64).transpose(0, 3, 2, 1)
             scores = np.ones(places.shape[:3])
-            if "point_scores" in list(file):  # names alone, without following links
+            if "point_scores" in list(file):  # this compares names without following links
                 scores = np.asarray(own_array(file, "point_scores"), np.float64).transpose(0, 2, 1)
             nodes = [name.decode() for name in np.asarray(own_array(file, "node_names")).tolist()]
         triples = np.concatenate([places, scores[..., None]], axis=3)

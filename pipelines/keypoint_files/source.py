@@ -1,6 +1,6 @@
 """Keypoints of other systems as tracks: files are read, people are linked over time, sizes and times are found.
 
-Each format is a plug-in of the table `KEYPOINT_SOURCES` (`formats.py`); they differ in their reader alone.
+Each format is a plug-in of the table `KEYPOINT_SOURCES` (`formats.py`); they differ only in their reader.
 """
 
 from collections import Counter
@@ -29,9 +29,9 @@ from schemas.configs.link import LinkConfig
 from schemas.errors import UserError
 from schemas.job_config import Addresses
 
-# Size of the cache of remote videos on this machine: the default of jobs.label.
+# Size of this machine's cache of remote videos, which is the default of jobs.label.
 _CACHE_BYTES = 50 * 10**9
-# Share of the joints that must lie in their pictures or near the edge.
+# At least this share of the joints must lie in their pictures or near the edge.
 _LEAST_WITHIN = 0.9
 
 
@@ -109,7 +109,7 @@ class KeypointFiles:
         """The videos of a file.
 
         Raises:
-            UserError: It is not of this format.
+            UserError: The file is not of this format.
         """
         return type(self).reader(uri)
 
@@ -192,7 +192,7 @@ class KeypointFiles:
             raise UserError(f"{video}: {error}; leave source.videos out, or give another") from error
 
     def _times(self, labeled: FoundVideo, info: VideoInfo | None) -> Float64[np.ndarray, " frames"]:
-        """When each frame is shown, s, from the first of the video to the last that the file speaks of."""
+        """The time of each frame, s, from the first of the video to the last that the file names."""
         count = max(labeled.frames, default=-1) + 1
         if info is not None:
             if count > info.frame_count:
@@ -213,7 +213,7 @@ def _as_one_line(file: str, videos: Iterator[FoundVideo]) -> Iterator[FoundVideo
     """The videos of a file of unknown origin.
 
     Raises:
-        UserError: It is not of the format, in whatever way its reader found out; or it claims frames without end.
+        UserError: The file is not of this format, or claims too many frames.
     """
     with blamed(file):
         for video in videos:
@@ -234,7 +234,7 @@ def _require_plausible(labeled: FoundVideo, width: int, height: int) -> None:
     """Check that the joints can be those of people in pictures of this size.
 
     Raises:
-        UserError: They cannot.
+        UserError: The joints cannot be those of people in such pictures.
     """
     points = [people.keypoints[people.keypoint_scores > 0] for people in labeled.frames.values()]
     joints = np.concatenate(points) if points else np.zeros((0, 2), np.float32)

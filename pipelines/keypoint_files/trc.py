@@ -24,7 +24,7 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         names: Joint names by the names of markers, where these are others.
 
     Raises:
-        UserError: It is not of this format, its markers are of no layout, or it is not in pixels or has no rate.
+        UserError: The file is not of this format or not in pixels, its markers fit no layout, or it has no rate.
     """
     try:
         lines = storage.read_bytes(uri).decode("utf-8-sig").splitlines()
@@ -43,7 +43,7 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
         )
     if not 0 < fps < np.inf:
         raise UserError(f"{uri}: DataRate={fps:g}: must be above 0, the frames per second; correct the header")
-    # The axis of the picture points down, that of OpenSim up: some programs turn it.
+    # The picture's y axis points down and OpenSim's points up, so some programs write negative y.
     points = points * (1, -1 if np.nanmedian(points[..., 1]) < 0 else 1)
     known = np.isfinite(points).all(-1) & (points != 0).any(-1)
     triples = np.concatenate([points, np.where(known, 1.0, np.nan)[..., None]], axis=2)[None]

@@ -1,4 +1,4 @@
-"""KubeRay's jobs in a Kubernetes cluster, by the program kubectl and the user's own rights."""
+"""KubeRay's jobs in a Kubernetes cluster, through the program kubectl, with the user's own rights."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from schemas.errors import RunFailed, UserError
 _ANSWER_S = 30
 _PAUSE_S = 2.0
 _ENDED = {"Complete", "Failed"}
-# KubeRay's words, and those of jobs on a Ray cluster.
+# KubeRay's states, and those of jobs on a Ray cluster that they stand for.
 _STATES = {"SUCCEEDED": "succeeded", "FAILED": "failed", "STOPPED": "stopped", "RUNNING": "running"}
 
 
@@ -54,7 +54,7 @@ class Kubectl:
         """What the cluster knows of a job.
 
         Raises:
-            UserError: There is none of this name.
+            UserError: There is no job of this name.
         """
         return _to_submitted_job(json.loads(self._run("get", "rayjob", _checked(name), "--output=json")))
 
@@ -77,7 +77,7 @@ class Kubectl:
         """Hand on a job's output from its beginning as it comes, until the job has ended."""
         handed_on = ""
         while not (job := self.look_up(name)).has_ended:
-            # The pod that submits the job exists only once all workers are there; a retry has a new one.
+            # The pod that submits the job exists only once all workers are there, and a retry has a new pod.
             process = subprocess.Popen(
                 [*self._command, "logs", "--follow", f"job/{name}"],
                 stdout=subprocess.PIPE,
@@ -91,7 +91,7 @@ class Kubectl:
                 process.kill()
                 process.wait()
             time.sleep(_PAUSE_S)
-        # What came after the last look; the pod may be gone already.
+        # The output that came after the last look is printed here; the pod may be gone already.
         with suppress(RunFailed, UserError):
             _hand_on(self.logs(name).splitlines(keepends=True), handed_on, on_text)
         return job

@@ -13,7 +13,7 @@ from schemas.errors import UserError
 PART_OF = "app.kubernetes.io/part-of"
 JOB_LABEL, USER_ANNOTATION = "raylift.io/job", "raylift.io/user"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-# Workers of each group in the order of the manifest.
+# The groups of workers, in the order of the manifest.
 _GROUPS = ("cpu", "gpu")
 
 
@@ -62,17 +62,17 @@ def compose_rayjob(order: KubernetesOrder) -> dict[str, Any]:
     for pod in (spec["submitterPodTemplate"]["spec"], head, *workers):
         for container in pod["containers"]:
             container["image"] = order.image
-    head_variables = {"RAYLIFT_IMAGE": order.image}  # a container does not know its image's name
+    head_variables = {"RAYLIFT_IMAGE": order.image}  # a container cannot find out its image's name
     head_variables |= {EXPECTED[kind]: f"{number:g}" for kind, number in offered(order).items() if number}
     for pod, own_variables in ((head, head_variables), *((pod, {}) for pod in workers)):
         (container,) = pod["containers"]
-        # Copied: what the manifest shares between pods is one object here.
+        # The list is copied, because what the manifest shares between pods is one object here.
         variables = (
             {entry["name"]: entry["value"] for entry in container["env"]} | dict(order.variables) | own_variables
         )
         container["env"] = [{"name": name, "value": value} for name, value in variables.items()]
     if order.queue:
-        # As the component kueue of cluster/kuberay.
+        # This is what the component kueue of cluster/kuberay does.
         manifest["metadata"]["labels"][QUEUE_LABEL] = order.queue
         spec |= {"suspend": True, "shutdownAfterJobFinishes": True}
         del spec["deletionStrategy"], spec["preRunningDeadlineSeconds"]
@@ -80,7 +80,7 @@ def compose_rayjob(order: KubernetesOrder) -> dict[str, Any]:
 
 
 def scheduled(job: dict[str, Any], order: KubernetesOrder, schedule: str) -> dict[str, Any]:
-    """A RayCronJob, which runs a job at the times of a line of cron; each run goes on from the output of the last."""
+    """A RayCronJob, which runs a job at the times of a line of cron; each run continues from the last one's output."""
     metadata = {key: value for key, value in job["metadata"].items() if key != "generateName"}
     name = f"raylift-{order.job.replace('_', '-')}"
     spec = {"schedule": schedule, "jobTemplate": job["spec"]}
@@ -88,7 +88,7 @@ def scheduled(job: dict[str, Any], order: KubernetesOrder, schedule: str) -> dic
 
 
 def offered(order: KubernetesOrder) -> dict[str, float]:
-    """What Ray will count on the cluster: whole CPUs and GPUs of all workers."""
+    """The resources that Ray will see on the cluster: whole CPUs and GPUs of all workers."""
     manifest = yaml.safe_load(Path(__file__).with_name("rayjob.yaml").read_text())
     groups = manifest["spec"]["rayClusterSpec"]["workerGroupSpecs"]
     resources = {"CPU": 0.0, "GPU": 0.0}
@@ -110,7 +110,7 @@ def require_fit(order: KubernetesOrder, workers: int, cpus_each: float, gpus_eac
         gpus_each: GPUs of each.
 
     Raises:
-        UserError: They do not fit.
+        UserError: The processes do not fit.
     """
     if gpus_each > 1:
         raise UserError(f"kubernetes: a process of {gpus_each:g} GPUs fits no pod: pods have one GPU each; ask for 1")

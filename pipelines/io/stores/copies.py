@@ -17,25 +17,25 @@ from filelock import FileLock
 from fsspec import Callback
 
 PARTIAL = ".tmp-"
-# A copy that was compared with the store less than this time ago is used without asking the store again, because
-# consecutive clips of a video are usually read in a row. So many copies are remembered.
+# A copy that was compared with the store less than this time ago, s, is used without asking the store again, because
+# consecutive clips of a video are usually read in a row. At most this many copies are remembered.
 _CHECKED_EVERY_S, _CHECKED_AT_MOST = 60.0, 1000
 _checked: dict[str, tuple[Path, float]] = {}
-# Copies used within this time are not removed, because a process may be about to open them.
+# Copies used within this time, s, are not removed, because a process may be about to open them.
 _IN_USE_S = 60.0
-# Partial downloads that nobody has written to for this time are removed.
+# Partial downloads are removed if nobody has written to them for this time, s.
 _ABANDONED_S = 3600.0
-# How many times the download of an object that changes meanwhile is tried.
+# The download of an object that changes meanwhile is tried at most this many times.
 _ATTEMPTS = 3
 
 
-# A download may last so long, plus the time that so slow a line needs for what has arrived: a server that sends a byte
-# a minute is given up.
+# A download may take this time, s, plus the time that this rate, bytes/s, needs for what has arrived, so that a server
+# that sends a byte a minute is given up.
 _PATIENT_S, _SLOWEST_BYTES_S = 600.0, 20_000
 
 
 class _Limits(Callback):
-    """Ends a download that grows beyond a size, whatever its server announced, or that goes on for ever."""
+    """Ends a download that grows beyond a size, whatever its server announced, or that never ends."""
 
     def __init__(self, path: str, most_bytes: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class _Limits(Callback):
         """Count bytes that have arrived.
 
         Raises:
-            OSError: They are too many, or come too slowly.
+            OSError: There are too many bytes, or they arrive too slowly.
         """
         self._bytes += inc
         if self._bytes > self._most_bytes:
@@ -83,7 +83,7 @@ def local_copy(fs: FileSystem, path: str, name: str, cache: Path, cache_bytes: i
         cache_bytes: Largest total size of all copies.
 
     Raises:
-        OSError: It cannot be read, or is larger than the cache.
+        OSError: The object cannot be read, or is larger than the cache.
     """
     folder = cache / "videos"
     copy, checked_at = _checked.get(name, (folder, -math.inf))
@@ -102,7 +102,7 @@ def _fetch(fs: FileSystem, path: str, name: str, folder: Path, cache_bytes: int)
     with FileLock(folder / f"{name}.lock"):
         for _ in range(_ATTEMPTS):
             version, size = _version(fs, path)
-            # Without the suffix of the address, by which a reader might choose how to read it.
+            # The copy has no suffix, so that no reader can choose its decoder by the address.
             copy = folder / f"{name}-{version}"
             if _use(copy):
                 return copy

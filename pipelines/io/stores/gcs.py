@@ -17,7 +17,7 @@ from schemas.errors import UserError
 
 # Downloads are made in pieces of this size, so that only one piece is requested again if the connection breaks off.
 _PIECE_BYTES = 16 * 2**20
-# Number of deletions at a time. Google's batch requests are not used, because a part of a batch may fail.
+# Number of concurrent deletions. Google's batch requests are not used, because a part of a batch may fail.
 _CONCURRENT_DELETIONS = 32
 
 
@@ -61,7 +61,7 @@ class GcsStore(GcsRequests):
     async def _pipe_file(self, path: str, data: bytes, *args: Any, **kwargs: Any) -> Any:
         if args or kwargs:
             return await super()._pipe_file(path, data, *args, **kwargs)
-        # A single request for any size, so that the object is complete or missing and a killed job leaves no parts.
+        # One request is used for any size, so that the object is complete or missing, and a killed job leaves no parts.
         bucket, key, _ = self.split_path(path)
         headers = {"Content-Type": "application/octet-stream"}
         upload = f"{self._location}/upload/storage/v1/b/{{}}/o"

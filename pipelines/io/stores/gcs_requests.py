@@ -26,7 +26,7 @@ from pipelines.io.secrets import redact
 from pipelines.io.stores.policy import PATIENCE_S, PassingFault, Patience, refused
 from schemas.errors import UserError
 
-# Connections that are silent for longer and uploads that are slower are given up; gcsfs would wait for ever.
+# Connections that are silent for longer, and slower uploads, are given up; gcsfs would wait for ever.
 _CONNECT_S, _SILENCE_S, _SLOWEST_BYTES_S = 10.0, 30.0, 2**20
 # HTTP statuses after which another attempt may succeed: timeouts, too many requests, and errors of the server.
 _BUSY = {408, 429, 500, 502, 503, 504}
@@ -78,7 +78,7 @@ class GcsRequests(GCSFileSystem):
         """Send a request once; returns its answer, or raises what the answer means."""
         try:
             session = await self._set_session()
-            # In a thread, because it may have to wait for another server that renews the token.
+            # The headers are made in a thread, because it may have to wait for another server that renews the token.
             headers = await asyncio.to_thread(self._get_headers, headers)
             async with session.request(method, url, headers=headers, timeout=_limits(sent["data"]), **sent) as answer:
                 content = await answer.read()

@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 from schemas.errors import RunFailed, UserError
 
 NAME = ".lock"
-# Three renewals in a row may fail before another job can take over.
+# With these times, three renewals in a row may fail before another job can take over.
 LEASE_S, RENEWED_EVERY_S = 60.0, 15.0
 
 
@@ -90,7 +90,7 @@ def hold(store: ConditionalStore, folder: str, shown: str) -> Iterator[None]:
 class _Lease:
     def __init__(self, store: ConditionalStore, path: str) -> None:
         self.path, self.lost, self.stopped = path, False, threading.Event()
-        # Why the store does not let this job renew the lease.
+        # The reason why the store does not let this job renew the lease; None while it does.
         self.refused: str | None = None
         self._store = store
         self._etag: str | None = None
@@ -123,12 +123,12 @@ class _Lease:
         return etag is not None
 
     def keep(self) -> None:
-        """Renew the lease until `stopped` is set; if another job has it, or nobody can have it, interrupt this one."""
+        """Renew the lease until `stopped` is set; if it is lost or cannot be renewed, interrupt this job."""
         while not self.stopped.wait(RENEWED_EVERY_S):
             try:
                 self.lost = not self._renew()
             except (OSError, RunFailed):
-                continue  # If the store does not answer, the job's next write of results fails and reports it.
+                continue  # if the store does not answer, the job's next write fails and reports it
             except Exception as error:  # such as a credential that has expired: the lease would expire too, unseen
                 self.lost, self.refused = True, str(error) or type(error).__name__
             if self.lost:

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from schemas.errors import RunFailed, UserError
 
-# How long a failing call is repeated. Stores need less time to scale up under a sudden load, and a job that has run for
-# hours should not end because of a shorter outage.
+# A failing call is repeated for this long, s. Stores need less time to scale up under a sudden load, and a job that has
+# run for hours should not end because of a shorter outage.
 PATIENCE_S = 60.0
 # The pause between two attempts is short at first, because a connection may just have broken, and doubles every time.
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
-# For this long after a call has failed for good, all further calls fail at once.
+# For this long after a call has finally failed, s, all further calls fail at once.
 _GONE_S = 10.0
 
 _Answer = TypeVar("_Answer")
@@ -85,7 +85,7 @@ class Patience:
             except PassingFault as fault:
                 # The time counts from the first failure, because an upload may have taken long before it broke off.
                 failing_since = failing_since or time.monotonic()
-                # A store that failed for good before and still does not answer is not waited for again.
+                # If the store has already failed and still does not answer, it is not waited for again.
                 if self._gone or time.monotonic() - failing_since > self._patience_s:
                     message = f"{describe()} has failed for {self._patience_s:g} s: {fault}"
                     message += "; what is finished is kept, run the same command when it works again"

@@ -45,7 +45,7 @@ class S3Store(S3FileSystem):
     """
 
     def __init__(self, *args: Any, patience_s: float = PATIENCE_S, **kwargs: Any) -> None:
-        # botocore must not repeat requests itself, since that would multiply the attempts. s3fs does so for 2 s.
+        # botocore must not repeat requests too, because that would multiply the attempts; s3fs already does so for 2 s.
         kwargs["config_kwargs"] = {"retries": {"total_max_attempts": 1}} | (kwargs.get("config_kwargs") or {})
         super().__init__(*args, **{"use_listings_cache": False} | kwargs)
         self._patience = Patience(patience_s)
@@ -77,7 +77,7 @@ class S3Store(S3FileSystem):
     async def _isfile(self, path: str) -> bool:
         try:
             return (await self._info(path))["type"] == "file"
-        except FileNotFoundError:  # no other error, whereas fsspec returns False for any error
+        except FileNotFoundError:  # other errors pass, whereas fsspec returns False for any error
             return False
 
     def state_of(self, path: str) -> ObjectState | None:

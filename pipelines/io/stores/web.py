@@ -1,6 +1,6 @@
 """Web servers for `storage`: time limits, and which machines may be asked.
 
-An address that data names, or that a server redirects to, may lead into the network of whoever reads it: to services of
+An address in data, or one that a server redirects to, may lead into the private network of the reader: to services of
 this machine, of the local network, or of the cloud that gives out credentials. Such private addresses are connected to
 only if the command line names their host.
 """
@@ -32,7 +32,7 @@ def options(hosts: frozenset[str]) -> dict[str, Any]:
     """
     from aiohttp import ClientTimeout  # here, because it takes a quarter of a second to load and few addresses need it
 
-    # aiohttp's default is five minutes, even for a whole download.
+    # aiohttp's default limit is five minutes, even for a whole download.
     timeout = ClientTimeout(total=None, sock_connect=10, sock_read=60)
     return {"client_kwargs": {"timeout": timeout}, "get_client": _client(hosts)}
 
