@@ -23,7 +23,7 @@ class DecodeClips:
     def __init__(self, config: DecodeConfig, reader: str, hosts: Collection[str] = ()) -> None:
         self._config, self._hosts = config, hosts
         self._reader = IsolatedReader(config.timeout_s, reader, config.decoder)
-        # The reader's process starts while the detector loads.
+        # The reader's process is started now, so that it is ready when the detector has loaded.
         self._reader.start()
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
@@ -46,7 +46,7 @@ class DecodeClips:
             clip = self._reader.read(path, start, row["stop_frame"], config.max_side)
         except RunFailed as error:
             return {"run_failed": str(error)}
-        except Exception as error:  # whatever a hostile video brings about, only this clip fails
+        except Exception as error:  # whatever error a hostile video causes, only this clip fails
             reason = reason_of(error)
             log_failure("label", "decode", row["video"], reason, clip_id=row["clip_id"])
             return {"error": reason}

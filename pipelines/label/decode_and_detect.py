@@ -1,4 +1,4 @@
-"""decode and detect in one process, for detectors on CPUs: frames need not be sent to another process."""
+"""The stages decode and detect in one process, for detectors on CPUs: frames need not be sent to another process."""
 
 from collections.abc import Iterator
 

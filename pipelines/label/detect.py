@@ -16,7 +16,7 @@ from schemas.errors import UserError
 from schemas.formats.detections import DETECTIONS, FRAME_FIELDS, TRANSIT_FIELDS
 from schemas.job_config import PluginConfig
 
-# Columns that rows have until they are written: two become file metadata, two end the job.
+# The columns of rows before they are written: the added ones become file metadata or end the job.
 DETECTED = pa.schema(
     [
         *DETECTIONS,
@@ -65,7 +65,7 @@ class DetectPeople:
         """The people of a clip, or the error of its row."""
         try:
             return self._detect(detector, row, clip)
-        except Exception as error:  # whatever a hostile video brings about, only this clip fails
+        except Exception as error:  # whatever error a hostile video causes, only this clip fails
             reason = reason_of(error)
             log_failure("label", "detect", row["video"], reason, clip_id=row["clip_id"])
             return {"error": reason}

@@ -57,7 +57,7 @@ class Job:
 
 
 def detection_settings(config: LabelConfig) -> Settings:
-    """What the detections depend on: not where the detector's weights lie, but what they are, which shards say."""
+    """The settings that detections depend on; the weights count by their hash in the shards, not by their address."""
     detector = registry.config_class(registry.DETECTORS, config.detector.name)(**config.detector.options)
     options = detector.model_dump(exclude=getattr(detector, "PRACTICAL", {"weights"}))
     values = {

@@ -1,4 +1,4 @@
-"""What an output holds already, read from its shards: there is no separate record that could disagree with them.
+"""What an output already holds, read from its shards, so that no separate record can disagree with them.
 
 The ledger is kept in columns and queried for all videos at once, so that millions of clips fit in memory.
 """
@@ -23,7 +23,7 @@ _COLUMNS = (
     *("fps", "decoder", "damage", "error", "detections", "note", "version"),
 )
 _ROWS = pa.schema([*(DETECTIONS.field(name) for name in _COLUMNS), pa.field("file", pa.int32())])
-# Number of shards whose tables are merged: a table of a few rows is mostly overhead.
+# The tables of this many shards are merged, because a table of a few rows is mostly overhead.
 _TOGETHER = 512
 
 
@@ -112,7 +112,7 @@ def retire_errors(ledger: Ledger, folder: str, videos: Sequence[str]) -> None:
 
 
 def retire_videos(ledger: Ledger, folder: str, videos: Sequence[str]) -> None:
-    """Remove all rows of videos that are others now or are no more; the ledger must be read anew."""
+    """Remove all rows of videos that were replaced or deleted; the ledger must then be read again."""
     retired = pc.field("video").isin(pa.array(videos, pa.string()))
     rows = pa.concat_tables([ledger.finished, ledger.failed]).filter(retired)
     for place in rows["file"].unique().to_pylist():
@@ -128,7 +128,8 @@ def _ledger(rows: pa.Table, files: tuple[str, ...], weights: str | None, layout:
     clip_counts = np.zeros(count, np.int32)
     np.maximum.at(clip_counts, video, rows["clip_count"].to_numpy())
     done = np.flatnonzero(rows["error"].is_null().to_numpy())
-    # A batch that was written twice, for example by a worker that was replaced, may be in two files.
+    # A batch that was written twice, for example by a worker that was replaced, may be in two files; each clip counts
+    # once.
     done = done[np.unique(_pairs(video, rows["clip_index"])[done], return_index=True)[1]]
     files_of = np.unique(_pairs(video, rows["file"]))
     finished = rows.take(done)
@@ -152,7 +153,7 @@ def _ledger(rows: pa.Table, files: tuple[str, ...], weights: str | None, layout:
 
 
 def _pairs(video: Int64[np.ndarray, " rows"], second: pa.ChunkedArray) -> Int64[np.ndarray, " rows"]:
-    """Two 32-bit numbers in one, which sorts by the first, then by the second."""
+    """Two 32-bit numbers packed into one, which sorts by the first, then by the second."""
     return (video << 32) + second.to_numpy()
 
 

@@ -1,4 +1,4 @@
-"""link: the detections of whole videos become tracks, one file of tracks for each link shard (`link_shards.py`)."""
+"""Links the detections of whole videos into tracks, one file of tracks for each link shard (`link_shards.py`)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -31,7 +31,7 @@ _CLIP_COLUMNS = (
     *("video", "subject", "action", "camera", "intrinsics", "start_frame", "timestamps_s"),
     *("width", "height", "fps", "decoded", "people", "error", "thumbnails", "focal_35mm"),
 )
-# Those of them that version 0.1.0 did not write, or without the fourth coefficient of lenses.
+# Columns that version 0.1.0 did not write, or wrote without the fourth coefficient of lenses.
 _ADDED_COLUMNS = ("thumbnails", "focal_35mm", "intrinsics")
 
 
@@ -64,14 +64,14 @@ def link_video(
     config: LinkConfig,
     assumed_fov_deg: float | None,
 ) -> list[dict[str, Any]]:
-    """The track rows of one video from its clips, tables of a row each, in order of frames."""
+    """The track rows of one video, made from its clips, each a table of one row, in order of frames."""
     known: dict[str, Any] = {"width": None}
     frames, indices, timestamps_s, pictures = [], list[int](), list[float](), list[bytes | None]()
     for clip in clips:
         row = clip.drop_columns(["people"]).to_pylist()[0]
         if indices and row["start_frame"] <= indices[-1]:
             continue  # the clip was written twice
-        if known["width"] is None:  # no row so far, or that of an attempt which could not open the video
+        if known["width"] is None:  # there was no row so far, or the video could not be opened
             known = row
         people = _people(clip["people"].combine_chunks(), len(joints))
         numbers = range(row["start_frame"], row["start_frame"] + len(people))

@@ -1,8 +1,8 @@
 """Link shards: which videos share a file of tracks, few and short enough to link them in bounded memory.
 
 Videos are distributed by the hash of their address; a shard that would hold too much is halved by the next bit of the
-hash. So a shard depends only on which videos are labeled, not on their order, and a new video changes its own shard
-alone. A shard's file is named by the hash of everything that goes into it: linking again does only what has changed.
+hash. So a shard depends only on which videos are labeled, not on their order, and a new video changes only its
+own shard. A shard's file is named by the hash of everything that goes into it: linking again does only what has changed.
 """
 
 import hashlib
@@ -20,11 +20,12 @@ from pipelines.label.ledger import Ledger
 from schemas.formats.tracks import FORMAT
 from schemas.formats.videos import VideoSource
 
-# Few enough to link within seconds, and enough for files that are worth opening.
+# A shard has at most this many videos: few enough to link within seconds, and enough for files that are worth opening.
 MAX_VIDEOS = 64
-# Frames plus people in frames, which need about the same memory: linking holds 1 kB of each.
+# A shard has at most this many frames plus people in frames. Both need about the same memory: linking holds 1 kB of
+# each.
 MAX_WEIGHT = 500_000
-# File names begin with it. It is the prefix of version 0.1.0, so that files of that version are known and replaced.
+# The prefix of file names. It is that of version 0.1.0, so that files of that version are recognised and replaced.
 _PREFIX = "bucket"
 
 

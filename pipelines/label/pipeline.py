@@ -1,6 +1,6 @@
 """The label pipeline: videos → detections → tracks. The only file of this folder that knows Ray.
 
-Every resource, pool size and batch size stands here, with its reason.
+It sets every resource, pool size and batch size, with its reason.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,16 +26,17 @@ from schemas.configs.label import WorkersConfig
 from schemas.errors import RunFailed, UserError
 from schemas.formats.videos import VideoSource
 
-# Consecutive clips that one process takes at a time: it continues to decode where it stopped, and seeking costs half as
-# much as decoding. At the end of a corpus all processes wait for the last run, so that with few videos runs are short.
+# A process takes this many consecutive clips at a time, because it continues to decode where it stopped, and seeking
+# costs half as much as decoding. At the end of a corpus all processes wait for the last run, so runs are short if there
+# are few videos.
 MIN_CLIPS_PER_RUN, MAX_CLIPS_PER_RUN = 2, 8
-# Videos of each process for which a run has one clip more.
+# A run has one more clip for each group of this many videos per process.
 VIDEOS_PER_CLIP_OF_RUN = 4
-# Blocks that videos are split into at most: each is an object of Ray's, which handles thousands with ease.
+# Videos are split into at most this many blocks, because each is an object in Ray, which handles thousands with ease.
 MAX_BLOCKS = 1000
-# Smaller than any row, so that each clip is a block of its own: it moves on and leaves memory alone.
+# This size is below that of any row, so that each clip is a block of its own, which moves on and leaves memory alone.
 BLOCK_BYTES = 1
-# A single clip is done soon, so that the next one may wait beside it. A run of clips is not: at the end of a corpus it
+# A single clip is done soon, so the next one may wait beside it. A run of clips takes longer: at the end of a corpus it
 # would wait beside a busy process while others are idle.
 SINGLE_CLIPS_IN_FLIGHT = 2
 # One planner keeps ahead of hundreds of decoders, since it reads no frames. One writer follows 17,000 frames/s.
@@ -53,8 +54,8 @@ def size_pools(config: WorkersConfig, capacity: Capacity) -> tuple[Pool, Pool | 
     if config.gpus_per_detector > 0:
         detectors = config.detectors or max(1, int(capacity.gpus / config.gpus_per_detector))
         decoders = config.decoders or max(1, int(capacity.cpus - detectors * config.cpus_per_detector))
-        # A detector is placed by its GPU. It reserves next to no CPU, so that decoders which came to a GPU machine
-        # first cannot keep it out.
+        # A detector is placed by its GPU. It reserves next to no CPU, so that decoders that were placed on a GPU
+        # machine first cannot keep it out.
         cpus_per_detector = WAITING_CPUS
     else:
         detectors = config.detectors or capacity.processes(config.cpus_per_detector)
@@ -105,19 +106,19 @@ def run_detection(job: Job, videos: Sequence[VideoSource], ledger: Ledger) -> It
     run = clips_per_run(len(videos), decoders or detectors)
     rows = ray.data.from_arrow(list(to_blocks(videos, ledger)))
 
-    # 1:N  a row a clip; waits for storage, and its child process reads the index of the file
+    # 1:N  Each clip becomes a row. The planner waits for storage, and its child process reads the index of the file.
     clips = _stage(rows, PlanClips, decode, PLANNER, 1)
     if decoders is None:
-        # 1:1  frames are decoded and become people in one process
+        # 1:1  One process decodes the frames and finds the people in them.
         clips = _stage(clips, DecodeAndDetect, (decode, detect), detectors, run)
     else:
-        # 1:1  frames are decoded, at most one clip of them per decoder at a time
+        # 1:1  Frames are decoded, at most one clip of them per decoder at a time.
         clips = _stage(clips, DecodeClips, decode, decoders, run)
-        # 1:1  frames become people
+        # 1:1  Frames become people.
         clips = _stage(clips, DetectPeople, detect, detectors, 1)
-    # N:1  a file for every `clips_per_file` clips
+    # N:1  Every `clips_per_file` clips become a file.
     clips = _stage(clips, WriteDetections, (job.detections, job.settings), WRITER, config.workers.clips_per_file)
-    # The name shown in the Ray dashboard.
+    # This name is shown in the Ray dashboard.
     clips.set_name("label")
     for row in rows_or_failure(clips, detectors, *filter(None, [decoders])):
         prometheus.count_clip(row)
@@ -141,11 +142,11 @@ def run_linking(job: Job, shards: Sequence[LinkShard]) -> Iterator[int]:
         UserError: The calibration of a camera cannot be that of its video.
     """
     options = job.config.link, job.config.assumed_fov_deg
-    if len(shards) == 1:  # done sooner than a worker process has started
+    if len(shards) == 1:  # it is done sooner than a worker process starts
         yield link_videos(shards[0], *options)
         return
     link = ray.remote(num_cpus=1)(link_videos)
-    # Twice the CPUs, so that no CPU waits for the driver, and a corpus of any size is a bounded number of tasks.
+    # The limit is twice the CPUs, so that no CPU waits for the driver, while the number of running tasks stays bounded.
     limit = 2 * int(Capacity.of_cluster().cpus)
     waiting = list(reversed(shards))
     running: list[Any] = []

@@ -21,7 +21,7 @@ from schemas.errors import RunFailed
 from schemas.formats.detections import PLANNED
 from schemas.formats.videos import VideoSource
 
-# A clip has at least so many frames, however large they are: otherwise the work per clip would outweigh the frames.
+# A clip has at least this many frames, however large they are, so that the work per clip does not outweigh the frames.
 MIN_CLIP_FRAMES = 8
 
 
@@ -39,7 +39,8 @@ class PlanClips:
             source = VideoSource.model_validate_json(row["source"])
             done = set(row["done"] or ())
             try:
-                # Before the file is fetched: if it is replaced meanwhile, the next job sees that it has changed.
+                # The version is read before the file is fetched: if it is replaced meanwhile, the next job sees that it
+                # has changed.
                 version = source.version or self._remote_version(source.uri)
                 path = fetch_video(source.uri, int(self._config.cache_gb * 1e9), self._hosts)
                 info = self._reader.probe(path)
@@ -48,8 +49,8 @@ class PlanClips:
                 clips = _table(planned, done, started)
             except RunFailed as error:
                 clips = _table([failed_video(source, None) | {"run_failed": str(error)}], set(), started)
-            except Exception as error:  # whatever a hostile video brings about, only this video fails
-                # The video failed as a whole, even if its first clip is done.
+            except Exception as error:  # whatever error a hostile video causes, only this video fails
+                # The whole video failed, even if its first clip is done.
                 reason = reason_of(error, WrongCamera)
                 failed = failed_video(source, reason)
                 clips = _table([failed], set(), started)
@@ -97,7 +98,7 @@ def plan_clips(
             "height": info.height,
             "fps": info.fps,
             "codec": info.codec,
-            # Damage that the probe sees, such as a missing tail, belongs to no single clip; the last one carries it.
+            # Damage that the probe finds, such as a missing end, belongs to no single clip, so the last one carries it.
             "damage": info.damage if index == len(starts) - 1 else None,
             "note": notes if index == 0 else None,
             "version": version,

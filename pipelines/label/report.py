@@ -58,7 +58,8 @@ class Clock:
 class PeakMemory:
     """Samples the memory of this process and its children, shared pages counted once (PSS)."""
 
-    # Reading the memory maps of all processes can take a second of CPU time, so that it takes a hundredth of the time.
+    # Reading the memory maps of all processes can take a second of CPU time, so pauses are at least REST times as long
+    # as a reading.
     INTERVAL_S = 1.0
     REST = 100
 
@@ -85,7 +86,7 @@ class PeakMemory:
                     used = process.memory_full_info()
                     total += getattr(used, "pss", used.rss)
                 except psutil.Error:
-                    continue  # it has ended, or belongs to another user
+                    continue  # the process has ended, or belongs to another user
             self.peak_mb = max(self.peak_mb, total / 1e6)
             took_s = time.perf_counter() - started
 
@@ -104,14 +105,14 @@ def write_report(
         gone: Labeled videos that are no longer where they were.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The report cannot be written.
     """
     config = job.config
     ledger = ledger.only([source.uri for source in job.sources])
     videos, finished = ledger.videos, ledger.finished
     track_files = storage.list_folder(job.tracks, ".parquet")
     failures = failures_of(ledger).to_pylist()
-    # Start-up is the time before the first clip, in which processes start and weights are loaded.
+    # Start-up is the time before the first clip, in which processes start and load weights.
     began_at = min(tally.first_began_at, clock.detected_at)
     report = {
         "format": FORMAT,
@@ -157,7 +158,7 @@ def failures_of(ledger: Ledger) -> pa.Table:
 
 def count_rows(files: Sequence[str]) -> int:
     """Number of rows of some Parquet files, from their footers."""
-    with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
+    with ThreadPoolExecutor(16) as pool:  # the threads wait for storage, they do not compute
         return sum(pool.map(_row_count, files))
 
 

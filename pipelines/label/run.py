@@ -56,7 +56,7 @@ def prepare(config: LabelConfig, whole_output: str | None = None) -> Job:
         whole_output: Folder of all that comes of this command, where that is more than labels.
 
     Raises:
-        UserError: An input that does not exist, a manifest that cannot be used, or an unknown detector.
+        UserError: An input does not exist, a manifest cannot be used, or the detector is unknown.
     """
     left_out = LeftOut()
     sources = find_videos(config.videos, whole_output or config.output, left_out, config.fps)
@@ -93,7 +93,7 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
 
     Raises:
         RunFailed: The output cannot be written.
-        UserError: A mistake that only workers see, such as missing weights.
+        UserError: Workers found a mistake that only they can see, such as missing weights.
     """
     from pipelines.label import pipeline  # here: it loads Ray, which a job with nothing to do never needs
 

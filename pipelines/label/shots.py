@@ -25,7 +25,7 @@ class Shots:
 
 
 def shots_of(pictures: Sequence[bytes | None], timestamps_s: Float64[np.ndarray, " frames"]) -> Shots | None:
-    """The shots of a video; None if nothing is known of its pictures.
+    """The shots of a video; None if there are no thumbnails.
 
     Args:
         pictures: The thumbnail of each frame; None for frames that could not be decoded, or that an earlier version

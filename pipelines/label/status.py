@@ -18,10 +18,10 @@ from schemas import __version__
 FORMAT = "raylift.status/1"
 MANIFEST, MANIFEST_FORMAT = "job.json", "raylift.label_job/1"
 REPORT = "report.json"
-# The speed is that of the last hour, as machines come and go and videos differ.
+# The speed is measured over the last hour, s, because machines come and go and videos differ.
 RATE_WINDOW_S = 3600.0
-# A job looks stopped if it writes nothing for three times its longest pause so far, and not before five minutes, since
-# it loads models before its first shard.
+# A job looks stopped if it has written nothing for this many times its longest pause so far, but not before this time,
+# s, because it loads models before its first shard.
 PATIENCE, LEAST_PATIENCE_S = 3, 300.0
 EXAMPLES = 3
 
@@ -30,7 +30,7 @@ def write_manifest(job: Job, ledger: Ledger) -> None:
     """Write into the output what the job that begins now is going to do.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The manifest cannot be written.
     """
     known = int((ledger.places([source.uri for source in job.sources]) >= 0).sum())
     manifest = {
@@ -38,7 +38,7 @@ def write_manifest(job: Job, ledger: Ledger) -> None:
         "version": __version__,
         "started_at": time.time(),
         "videos": len(job.sources),
-        # Videos that earlier commands labeled into the same output.
+        # The number of videos that earlier commands labeled into the same output.
         "other_videos": len(ledger.videos) - known,
     }
     json_documents.write(storage.join(job.output, MANIFEST), manifest)
@@ -66,7 +66,7 @@ def status(output: str, now: float | None = None) -> dict[str, Any]:
     else:
         state = "stopped" if silent_s is not None and silent_s > shards.patience_s else "working"
     left = None if videos["planned"] is None else videos["planned"] - videos["settled"]
-    labeled = left is not None and left < 1e-6  # sums of fractions
+    labeled = left is not None and left < 1e-6  # a tolerance, because these are sums of fractions
     share_rate, frame_rate = shards.rates()
     return {
         "format": FORMAT,
@@ -127,7 +127,7 @@ class _Shards:
         frames = (clips["stop_frame"].to_numpy() - clips["start_frame"].to_numpy()) * clips[
             "error"
         ].is_null().to_numpy()
-        # A shard that appeared between listing and reading has no time yet; it is not older than the others.
+        # A shard that appeared between listing and reading has no time yet; it is taken to be as new as the newest.
         last_s = max(times_s.values(), default=0.0)
         times = np.array([times_s.get(file.rsplit("/", 1)[1], last_s) for file in ledger.files])
         order = np.argsort(times)
@@ -148,7 +148,7 @@ class _Shards:
         late = np.flatnonzero(self.times_s >= self.times_s[-1] - RATE_WINDOW_S)
         since_s = self.times_s[late[0]]
         if late[0] == 0 and self.began_s is not None and len(late) < 3:
-            since_s = self.began_s  # too few shards to leave out the first
+            since_s = self.began_s  # there are too few shards to leave out the first one
         else:
             late = late[1:]  # the first shard was worked on before the interval begins
         took_s = self.times_s[-1] - since_s

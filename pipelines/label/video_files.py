@@ -1,4 +1,4 @@
-"""The videos of a folder: by their ending or else by their first bytes, with account of everything that is left out."""
+"""The videos of a folder: found by suffix or by their first bytes, with a record of everything that is left out."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,33 +15,33 @@ VIDEO_SUFFIXES = (
     *(".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob", ".qt", ".m2v", ".3g2", ".f4v", ".asf", ".divx"),
 )
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".gif", ".jp2", ".ppm")
-# Of other files nobody expects to be a video, so that their first bytes are not read.
+# Files with these suffixes are certainly not videos, so their first bytes are not read.
 _OTHER_SUFFIXES = (
     *(".txt", ".md", ".csv", ".tsv", ".json", ".yaml", ".yml", ".xml", ".html", ".pdf", ".log", ".py", ".parquet"),
     *(".npz", ".npy", ".zip", ".gz", ".tar", ".db", ".m4a", ".mp3", ".wav", ".ogg", ".opus", ".aac", ".srt", ".vtt"),
 )
-# First bytes of containers of video, and where they stand; in ISO files the kind of the first box.
+# The first bytes of video containers, and their offsets; in ISO files it is the type of the first box.
 _MAGIC = (
     *((4, box) for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
     *((0, head) for head in (b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\0\0\x01\xba", b"\0\0\x01\xb3")),
     *((0, head) for head in (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x06\x0e\x2b\x34\x02\x05\x01\x01", b"DHAV")),
     (8, b"AVI "),
 )
-# ISO files of sound and of pictures.
+# Brands of ISO files that hold sound or pictures, not video.
 _NO_VIDEO_BRANDS = (b"M4A ", b"M4B ", b"heic", b"heix", b"mif1", b"msf1", b"avif")
-# Packets of MPEG-TS begin with this byte; on discs each has four bytes in front.
+# The packets of MPEG-TS begin with this byte; on discs, four bytes precede each packet.
 _TS_SYNC, _TS_PACKETS = 0x47, ((0, 188), (4, 192))
 _HEAD_BYTES = 512
 
 
 @dataclass
 class LeftOut:
-    """What a folder holds besides videos that are taken: the paths by the reason."""
+    """What a folder holds besides the videos that are labeled: the paths by the reason."""
 
     paths: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, path: str, reason: str) -> None:
-        """Note a file or folder that is not taken."""
+        """Record a file or folder that is left out."""
         self.paths.setdefault(reason, []).append(path)
 
     def document(self, examples: int = 5) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ def take_pictures(
 
 
 def is_picture(path: str) -> bool:
-    """Whether its ending is one of pictures."""
+    """Whether a path has a suffix of pictures."""
     return path.lower().endswith(PICTURE_SUFFIXES)
 
 
@@ -104,7 +104,7 @@ def no_pictures(entry: str, paths: Iterable[str]) -> None:
     """Refuse pictures, which a decoder would take for videos of one frame each.
 
     Raises:
-        UserError: There are pictures; with what makes one video of numbered ones.
+        UserError: There are pictures; the message tells how numbered pictures become one video.
     """
     pictures = [path for path in paths if is_picture(path)]
     if pictures:
@@ -166,7 +166,7 @@ def _begins_like_a_video(path: str) -> bool:
         return False
     if any(head[at : at + len(magic)] == magic for at, magic in _MAGIC):
         return True
-    # Three packets in a row, as one byte is no evidence.
+    # Three packets in a row are required, because a single byte proves nothing.
     return any(
         len(head) > at + 2 * size and all(head[at + n * size] == _TS_SYNC for n in range(3)) for at, size in _TS_PACKETS
     )

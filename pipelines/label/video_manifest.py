@@ -1,4 +1,4 @@
-"""Manifests: tables of videos (CSV or Parquet) with what is known of each. Text in them stays as it is written."""
+"""Manifests: tables of videos (CSV or Parquet) with what is known of each. Text in them is kept as it is written."""
 
 import codecs
 import csv
@@ -25,15 +25,16 @@ _INTRINSICS = tuple(Intrinsics.model_fields)
 _TEXT = ("uri", "subject", "action", "camera", "distortion")
 _NUMBERS = (*(name for name in _INTRINSICS if name != "distortion"), "width", "height", "fov")
 _COLUMNS = (*_TEXT, *_NUMBERS)
-# Coefficients of OpenCV's further models, and a skew of the axes: without them the others would be wrong.
+# Coefficients of OpenCV's further models, and the skew of the axes. They are refused, because the other coefficients
+# are wrong without them.
 _OTHER_LENSES = ("k5", "k6", "s1", "s2", "s3", "s4", "tau_x", "tau_y", "skew")
 _COLUMN_OF_FIELD = {"fov_deg": "fov", "calibrated_wh.0": "width", "calibrated_wh.1": "height"}
-# What other programs write where a number is missing.
+# Values that other programs write where a number is missing.
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
 _DELIMITERS = (",", ";", "\t")
-# Rows, and letters of a text; a Parquet file of a kilobyte may claim any number of them.
+# The most rows of a manifest, and letters of a text; a Parquet file of a kilobyte may claim any number of them.
 MOST_ROWS, MOST_LETTERS = 50_000_000, 32_768
-# Rows of a Parquet manifest that are Python objects at a time: it may name millions of videos.
+# At most this many rows of a Parquet manifest are Python objects at a time, because it may name millions of videos.
 _ROWS_AT_ONCE = 10_000
 
 _log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def read_manifest(uri: str) -> Iterator[VideoSource]:
     """The videos of a manifest, in its order; relative addresses are relative to its folder.
 
     Raises:
-        UserError: It cannot be read, or a column or a row is wrong.
+        UserError: The manifest cannot be read, or a column or a row is wrong.
     """
     rows = _parquet_rows if uri.lower().endswith(".parquet") else _csv_rows
     folder = uri.rpartition("/")[0] or "."
@@ -63,7 +64,7 @@ def _csv_rows(uri: str, data: bytes) -> Iterator[Mapping[str, Any]]:
     text = _decoded(data)
     header, options = _header(text)
     columns = _columns(uri, header)
-    # After a header with a space behind each comma, such spaces belong to no value.
+    # If the header has a space after each comma, spaces at the beginning of values do not belong to them.
     spaced = any(name.startswith(" ") for name in header[1:])
     lines = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=spaced, **options)
     number = 0
@@ -86,12 +87,12 @@ def _decoded(data: bytes) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        # Any bytes are text of such an encoding, so which one it is cannot be known.
+        # In such an encoding any bytes are valid text, so the encoding cannot be found out.
         raise UserError(f"line {line}: is not UTF-8 but some older encoding; save the manifest as UTF-8") from error
 
 
 def _header(text: str) -> tuple[list[str], dict[str, Any]]:
-    """The first row, and what separates its columns: that with which one of them is the address."""
+    """The first row, and its delimiter: the one with which a column is called like the address."""
     headers = []
     for delimiter in _DELIMITERS:
         try:
@@ -136,7 +137,7 @@ def _columns(uri: str, header: Sequence[str]) -> dict[str, int]:
     """The places of the columns that a manifest may have.
 
     Raises:
-        UserError: The address is missing, a column stands twice, or one is probably misspelled.
+        UserError: The address is missing, a column occurs twice, or one is probably misspelled.
     """
     places: dict[str, int] = {}
     others = []
@@ -197,7 +198,7 @@ def _text(name: str, value: Any) -> str:
     text = "" if value is None else str(value)
     if len(text) > MOST_LETTERS:
         raise UserError(f"the column {name!r} holds a text of {len(text):,} letters; at most {MOST_LETTERS:,}")
-    # The name of a file may begin or end with spaces; that of a person does not.
+    # The name of a file may begin or end with spaces; other texts, such as the name of a person, do not.
     return text if name == "uri" else text.strip()
 
 
@@ -236,7 +237,7 @@ def checked(uri: str) -> str:
     """The address, after checking that Arrow, JSON and the operating system can represent it.
 
     Raises:
-        UserError: They cannot.
+        UserError: They cannot represent the address.
     """
     try:
         if b"\0" not in uri.encode():

@@ -28,8 +28,8 @@ def find_videos(
         fps: The rate of numbered pictures, which are one video each.
 
     Raises:
-        UserError: An input that does not exist or holds no video, a manifest that cannot be used, one video named
-            twice with different cameras or subjects, or a rate without pictures.
+        UserError: An input does not exist or holds no video, a manifest cannot be used, one video is named
+            twice with different cameras or subjects, or a rate is given without pictures.
     """
     sources: dict[str, VideoSource] = {}
     left_out = LeftOut() if left_out is None else left_out
@@ -64,7 +64,7 @@ def _matches(
     fs: storage.FileSystem, path: str, entry: str, own: str | None, left_out: LeftOut, fps: float | None
 ) -> Mapping[str, str | None]:
     """The paths that an entry names, and their versions where a listing says them."""
-    # The name of an existing file may look like a pattern, and a signed link has a question mark.
+    # The name of an existing file may look like a pattern, and a signed link contains a question mark.
     if any(mark in entry for mark in "*?[") and not fs.exists(path):
         written = re.split(r"[*?[]", path, maxsplit=1)[0].count("/")
         entries = cast(Mapping[str, Mapping[str, Any]], fs.glob(path, detail=True))
@@ -95,10 +95,10 @@ def _matches(
 
 
 def _version_of_pictures(fs: storage.FileSystem, pattern: NumberedPictures, entry: str) -> str | None:
-    """The version of the pictures of a pattern; None where the files themselves say it.
+    """The version of the pictures of a pattern; None if the files themselves tell it.
 
     Raises:
-        UserError: There are none.
+        UserError: There are no such pictures.
     """
     local = storage.is_local(entry)
     if not local and not lists_files(fs):

@@ -17,9 +17,10 @@ from pipelines.video.numbered import NumberedPictures, is_there
 from pipelines.video.remote_versions import GONE, versions_now
 from schemas.formats.videos import VideoSource
 
-# The beginning, middle and end of a file, so many bytes each. Another recording or encoding differs in all three.
+# The hash covers this many bytes at the beginning, middle and end of a file. Another recording or encoding differs in
+# all three.
 _PART_BYTES = 1 << 16
-# Videos that one thread asks the file system for, one after the other: of millions, each is too little for a task.
+# One thread asks the file system for this many videos in turn, because a single one is too little for a task.
 _TOGETHER = 100
 
 _Video = TypeVar("_Video")
@@ -29,14 +30,14 @@ def local_version(path: Path) -> str:
     """The version of a file on this machine.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     size, time = _size_and_time(path)
     return f"{size}-{time}-{_hash(path)}"
 
 
 def ask_remote(sources: Sequence[VideoSource], ledger: Ledger, hosts: Collection[str]) -> dict[str, str | None]:
-    """What stores and web servers say of labeled videos now: the version, `GONE`, or None where they do not say.
+    """The versions of labeled videos that stores and web servers report now: a version, `GONE`, or None if unknown.
 
     They are asked for what no listing of the inputs has said: videos that a manifest names or that lie on a web server,
     and those that are no input any more.
@@ -55,7 +56,7 @@ def ask_remote(sources: Sequence[VideoSource], ledger: Ledger, hosts: Collection
 def changed_videos(
     sources: Sequence[VideoSource], ledger: Ledger, remote: Mapping[str, str | None] | None = None
 ) -> list[str]:
-    """The videos that are not what they were when they were labeled; of those that lack a version nothing is known.
+    """The videos that have changed since they were labeled; videos without a version are left out.
 
     Args:
         sources: The inputs of the job.
@@ -72,7 +73,7 @@ def changed_videos(
 def gone_videos(
     sources: Sequence[VideoSource], ledger: Ledger, remote: Mapping[str, str | None] | None = None
 ) -> list[str]:
-    """The labeled videos that lie no longer where they were.
+    """The labeled videos that are no longer at their address.
 
     Inputs are among them that are labeled whole, as those of a manifest may be: of others the job says that they cannot
     be read.
@@ -89,9 +90,9 @@ def gone_videos(
 
 
 def _those(videos: Sequence[_Video], is_one: Callable[[_Video], bool]) -> list[_Video]:
-    """The videos of which something is true that the file system must be asked for."""
+    """The videos for which a check holds that has to ask the file system."""
     parts = [videos[start : start + _TOGETHER] for start in range(0, len(videos), _TOGETHER)]
-    with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
+    with ThreadPoolExecutor(16) as pool:  # the threads wait for storage, they do not compute
         return [video for chosen in pool.map(lambda part: list(filter(is_one, part)), parts) for video in chosen]
 
 
@@ -109,7 +110,7 @@ def _has_changed(uri: str, stored: str, now: str | None) -> bool:
             return False
         return size_now != size or _hash(Path(uri)) != content
     except OSError:
-        return False  # it is gone, or whoever reads it says why it cannot be read
+        return False  # it is gone, or unreadable, which is reported when it is read
 
 
 def _files(path: Path) -> list[Path]:

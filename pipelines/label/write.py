@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pipelines.label.ledger import SHARDS
 
-# What the driver gets of each written clip: enough for progress and report, nothing of the frames.
+# The columns that the driver gets for each written clip: enough for progress and report, without the frames.
 WRITTEN_COLUMNS = (
     *("video", "clip_index", "clip_count", "start_frame", "stop_frame", "decoder", "error", "detections"),
     *("plan_s", "decode_s", "detect_s", "began_at", "user_error", "run_failed"),

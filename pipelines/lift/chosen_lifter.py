@@ -1,4 +1,4 @@
-"""The lifter of a lift job, as its config asks for it."""
+"""Loads the lifter that the config of a lift job names."""
 
 from pipelines.datasets.body_measures import HEADS
 from pipelines.lift.lifting import LoadedLifter
@@ -13,7 +13,7 @@ def load_chosen(config: LiftConfig) -> LoadedLifter:
     """Fetch and load the lifter, and check that it can do what the options ask.
 
     Raises:
-        UserError: No such model, or it cannot do what is asked.
+        UserError: There is no such model, or it cannot do what the options ask.
         RunFailed: The model's server cannot be reached.
     """
     fetched = model_uris.fetch(config.model)

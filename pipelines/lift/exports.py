@@ -34,9 +34,9 @@ _SUFFIXES: dict[ExportFormat, str] = {
     **{"trc": ".trc", "c3d": ".c3d", "glb": ".glb", "openpose": ".zip"},
 }
 FORMAT, FILE = "raylift.exports/1", "exports.json"
-# What exports of version 0.1.0 are like, which has no such file.
+# The settings of exports of version 0.1.0, which has no such file.
 _BEFORE = {"world": "camera", "export_start": "track"}
-# Letters of the track's id, a hash, that a file name has: they tell videos of the same name apart.
+# File names have this many letters of the track's id, a hash, to distinguish videos of the same name.
 _ID_LETTERS = 8
 
 VideoTracks = Mapping[str, Sequence[int]]
@@ -45,7 +45,7 @@ VideoTracks = Mapping[str, Sequence[int]]
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """What exported files and pages are like; an output never mixes two of them.
+    """The settings of exported files and pages; an output never mixes two of them.
 
     Attributes:
         formats: The formats to write.
@@ -65,10 +65,10 @@ class ExportSettings:
         return cls(config.export, config.world == "levelled", config.export_start == "video", config.export_options)
 
     def require_same(self, output: str) -> None:
-        """Check that an output holds nothing of another kind.
+        """Check that an output holds no files with other settings.
 
         Raises:
-            UserError: It does.
+            UserError: The output holds files with other settings.
         """
         uri = storage.join(output, FILE)
         if storage.exists(uri):
@@ -80,7 +80,7 @@ class ExportSettings:
         """Note in an output what it holds.
 
         Raises:
-            RunFailed: It cannot be written.
+            RunFailed: The note cannot be written.
         """
         json_documents.write(storage.join(output, FILE), {"format": FORMAT, "settings": self._described()})
 
@@ -123,7 +123,7 @@ def export_video(tracks: VideoTracks, output: str, settings: ExportSettings) -> 
             yield lifted
 
     levelling = levelling_of(noted(), settings.levelled)
-    # Who is seen first knows best when the video begins: its rate may change.
+    # The person who appears first tells best when the video begins, because its rate may change later.
     start_s = min(beginnings)[1] if settings.from_video_start else None
     for lifted in _read(tracks):
         name = export_name(lifted.video, lifted.person, lifted.track_id)
@@ -191,6 +191,6 @@ def _names(output: str, form: ExportFormat) -> set[str]:
 
 
 def _short(track_id: str) -> str:
-    # Ids of raylift are hashes, of which the first letters suffice; other ids may differ in their last letter only.
+    # Raylift's ids are hashes, whose first letters suffice; other ids may differ only in their last letter.
     own = re.fullmatch(r"[0-9a-f]{32}|[0-9a-z]{1,8}", track_id)
     return (track_id if own else digest(track_id))[:_ID_LETTERS]

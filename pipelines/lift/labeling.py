@@ -10,10 +10,10 @@ from schemas.configs.label import DecodeConfig, LabelConfig
 from schemas.configs.lift import LiftConfig
 from schemas.errors import UserError
 
-# Folder of the output that holds what a label job would have written.
+# The folder of the output that holds what a label job would have written.
 LABELS = "labels"
-# Decoded size of one clip, MB: half of label's default. People lift single films of some seconds, which many small
-# clips spread evenly over all processes.
+# Decoded size of a clip, MB: half of label's default. People lift single films of a few seconds, and many small clips
+# spread evenly over all processes.
 CLIP_MB = 16.0
 
 
@@ -21,7 +21,7 @@ def prepare_labeling(config: LiftConfig, card: LifterCard) -> label.Job:
     """Find the videos, and check that the detector finds the joints that the lifter reads, before anything is written.
 
     Raises:
-        UserError: No such video; the detector cannot be built or has another layout.
+        UserError: There is no such video; or the detector cannot be built, or has another layout.
     """
     assert config.video is not None
     labeling = LabelConfig(
@@ -37,7 +37,7 @@ def prepare_labeling(config: LiftConfig, card: LifterCard) -> label.Job:
     try:
         job = label.prepare(labeling, whole_output=config.output)
     except UserError as error:
-        # The label job calls the field by its own name.
+        # The label job's message names its own field `videos`, which is `video` here.
         raise UserError(re.sub(r"^videos\b", "video", str(error))) from error
     require_layout(card, load_detector(config.detector, 1, "cpu").layout.name)
     return job

@@ -1,4 +1,4 @@
-"""What an output holds already, read from its poses files: no separate record can disagree with them."""
+"""What an output already holds, read from its poses files, so that no separate record can disagree with them."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -107,9 +107,9 @@ class Ledger:
 def settings_of(
     model: str, model_sha256: str, flip: bool, refine: bool, stature_m: float | None = None
 ) -> dict[str, Any]:
-    """What poses depend on. Whether two models are the same follows from the hash; the name is for messages."""
+    """The settings that poses depend on. Models are compared by their hash; the name is for messages."""
     settings: dict[str, Any] = {"model": model, "model_sha256": model_sha256, "flip": flip}
-    # Outputs of version 0.1.0 say nothing of these, and are neither refined nor scaled.
+    # Outputs of version 0.1.0 lack these settings, and are neither refined nor scaled.
     later = {"refine": refine or None, "stature_m": stature_m}
     return settings | {name: value for name, value in later.items() if value is not None}
 
@@ -121,7 +121,7 @@ def read_ledger(folder: str, settings: Mapping[str, Any]) -> Ledger:
         UserError: The folder holds poses of another format or made with other settings.
     """
     files = storage.list_folder(folder, ".parquet")
-    with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
+    with ThreadPoolExecutor(16) as pool:  # the threads wait for storage, they do not compute
         return Ledger(tuple(pool.map(lambda file: _read(file, settings), files)))
 
 
@@ -148,7 +148,7 @@ def _read(uri: str, settings: Mapping[str, Any]) -> StoredFile:
     if missing := [name for name in ("model", "model_sha256", "flip", "tracks", "source") if name not in existing]:
         raise UserError(f"{uri}: is damaged: it does not say its {missing[0]}; remove it and lift again")
     if existing["model_sha256"] == settings["model_sha256"]:
-        # The same model under another name, such as another address of the same file.
+        # The model is the same but has another name, such as another address of the same file.
         settings = {**settings, "model": existing["model"]}
     require_same_settings(uri.rpartition("/")[0], _described(existing), _described(settings))
     return StoredFile(uri, existing["tracks"], existing["source"], storage.read_table(uri, list(_COLUMNS)))

@@ -22,7 +22,7 @@ from pipelines.tracks.read_one_by_one import describe, read_one_by_one
 from schemas.errors import RunFailed
 from schemas.formats.poses import FORMAT, POSES
 
-# What the driver receives of each track.
+# The columns that the driver gets for each track.
 RESULTS = pa.schema(
     [
         pa.field("track_id", pa.string()),

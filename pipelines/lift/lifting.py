@@ -27,9 +27,10 @@ from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.errors import UserError
 from schemas.layouts import layout, shared_joints
 
-# Joints by which a pose is fitted to its keypoints: detectors and motion capture mean nearly the same places by them.
+# A pose is fitted to its keypoints by these joints, because detectors and motion capture nearly agree about their
+# places.
 LIMBS = layout("limbs12")
-# Frames of a batch: short tracks are lifted together, a longer one alone.
+# Frames of a batch: short tracks are lifted together, and a track that is longer is lifted alone.
 BATCH_FRAMES = 8192
 
 
@@ -75,7 +76,7 @@ def lift_tracks(
         tracks: Read once, when they are needed; a text in place of a track says why it cannot be read.
 
     Yields:
-        Each track lifted, or why it cannot be lifted.
+        Each lifted track, or the reason why it cannot be lifted.
     """
     batch: list[_Prepared] = []
     frames = 0
@@ -112,7 +113,7 @@ def _prepare(lifter: LoadedLifter, info: TrackInfo, track: KeypointTrack) -> _Pr
 
 
 def _check(track: KeypointTrack) -> None:
-    """Check what later steps would not notice, or would report without saying what to do.
+    """Check a track for faults that later steps would miss, or would report without a remedy.
 
     Raises:
         UserError: The track cannot be lifted.
@@ -195,7 +196,7 @@ def _fit(
     positions: Float[torch.Tensor, "frames joints 3"],
     trajectory: Float[torch.Tensor, "frames 1 3"] | None,
 ) -> tuple[Float[torch.Tensor, "frames joints 3"], Float[torch.Tensor, "frames 1 3"], TrajectoryProvenance]:
-    """Fit a prediction to the keypoints of the whole track: pose and place, or the place alone."""
+    """Fit a prediction to the keypoints of the whole track: pose and place, or only the place."""
     body, detected = layout(lifter.card.output_layout), layout(track.layout)
     pairs = [pair for pair in shared_joints(body, detected) if body.joints[pair[0]] in LIMBS.joints]
     columns = [column for _, column in pairs]
@@ -214,7 +215,7 @@ def _fit(
 
 
 def _standing_height_m(positions: Float[torch.Tensor, "frames joints 3"], card: LifterCard) -> float:
-    """How tall a person of these bones stands."""
+    """The standing height of a person with these bones, m."""
     return Body(positions.numpy(), layout(card.output_layout)).stature() / BONES_PER_HEIGHT
 
 

@@ -24,9 +24,9 @@ from pipelines.video.errors import VideoError, reason_of
 from pipelines.video.fetch import exists, fetch_video
 from schemas.errors import RunFailed, UserError
 
-# Disk space for local copies of remote videos.
+# Disk space for local copies of remote videos, bytes.
 CACHE_BYTES = 50_000_000_000
-# With more people a page is slow, and nobody can follow it.
+# A page shows at most this many people; with more it would be slow, and nobody could follow it.
 MAX_PEOPLE = 16
 
 
@@ -60,7 +60,7 @@ class Show:
 
     @property
     def frames(self) -> int:
-        """About how many frames are drawn: all for the page, all for the MP4; the few of the GIF do not count."""
+        """About how many frames are drawn: all for the page and all for the MP4, without the few of the GIF."""
         return max(track.frames for track in self.people) * (2 if self.movies else 1)
 
 
@@ -76,7 +76,7 @@ def shows_of_videos(
     shows = []
     for video, name in zip(videos, stems, strict=True):
         if people := sorted(by_video.get(video, []), key=lambda track: -track.frames)[:MAX_PEOPLE]:
-            # Videos of the same name in several folders get a suffix.
+            # If videos in several folders have the same name, their pages get a suffix.
             name = name if name_counts[same_file(name)] == 1 else f"{name}-{digest(video)[:8]}"
             people.sort(key=lambda track: track.person)
             shows.append(Show(storage.join(output, name), video, tuple(people), movies=True, hosts=hosts))
@@ -86,7 +86,7 @@ def shows_of_videos(
 def shows_of_tracks(
     output: str, count: int, tracks: Iterable[StoredTrack], sources: Sequence[str], hosts: tuple[str, ...] = ()
 ) -> list[Show]:
-    """A show for each of the first `count` tracks whose video exists, and may be named by the folders they are from."""
+    """A show for each of the first `count` tracks whose video exists and may be named from their folder."""
     exists: dict[str, bool] = {}
     shows: list[Show] = []
     for track in tracks if count else ():
@@ -102,7 +102,7 @@ def shows_of_tracks(
 
 @dataclass(frozen=True)
 class Rendered:
-    """What MLflow shows of a show.
+    """The parts of a show that MLflow gets.
 
     Attributes:
         page: The page.
@@ -123,7 +123,7 @@ def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Ca
         on_frame: Called for each frame that is drawn.
 
     Raises:
-        UserError: The video cannot be read, or is not the one of the tracks.
+        UserError: The video cannot be read, or is not that of the tracks.
         RunFailed: The output cannot be written.
     """
     try:
@@ -139,7 +139,7 @@ def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Ca
                     movie(path, scene, on_frame=on_frame)
     except (UserError, RunFailed):
         raise
-    except Exception as error:  # whatever a hostile video brings about, only its page is missing
+    except Exception as error:  # whatever error a hostile video causes, only its page is missing
         raise UserError(f"{show.video}: cannot be shown: {reason_of(error)}") from error
     page = redact(page)
     storage.write_bytes(show.files[0], page.encode())
@@ -151,7 +151,7 @@ def _people(show: Show, tracks: Sequence[TrackInfo]) -> Iterator[Person]:
     for track in show.people:
         (keypoints,) = read_rows([known[track.source, track.track_id]], labels=False)
         (lifted,) = read_lifted(track.file, [track.row])
-        # Others may write into the output too, and what is shown is published.
+        # Others may write into the output too, so this prevents publishing a video that does not belong to the tracks.
         if keypoints.video != show.video:
             raise UserError(f"{show.video}: is not the video of track {track.track_id}; remove {track.file}")
         yield Person(keypoints, lifted)

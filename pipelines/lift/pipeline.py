@@ -1,6 +1,6 @@
 """The lift pipeline: tracks → poses. The only file of this folder that knows Ray.
 
-Only names of files and numbers of rows travel; processes read their tracks and write their poses themselves.
+Processes receive only file names and row numbers; they read their tracks and write their poses themselves.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,12 +19,12 @@ from pipelines.ray_cluster import prometheus, session
 from pipelines.ray_cluster.pools import Capacity, Pool, fill_cluster, map_stage, require_no_failure, rows_or_failure
 from schemas.configs.lift import LiftWorkersConfig
 
-# Larger than the rows that a unit leaves for the driver.
+# This size is above that of the rows that a unit returns to the driver.
 BLOCK_BYTES = 1_000_000
-# A unit takes a CPU seconds: at the end of a corpus a second one would wait beside a busy process while others are
-# idle. It takes a GPU less time than the way to the driver and back, so that there a second one waits.
+# A unit takes a CPU seconds, so at the end of a corpus a second one would wait beside a busy process while others are
+# idle. A GPU needs less time for it than the way to the driver and back takes, so there a second one waits.
 UNITS_IN_FLIGHT_CPU, UNITS_IN_FLIGHT_GPU = 1, 2
-# Blocks that items are split into at most, as Ray keeps track of each.
+# Items are split into at most this many blocks, because Ray keeps track of each.
 MAX_BLOCKS = 10_000
 
 _EXPORTED = pa.schema([("frames", pa.int64()), ("run_failed", pa.string())])
@@ -48,19 +48,19 @@ def run_lifting(
         RunFailed: The output cannot be written.
     """
     if len(units) == 1 and not workers.gpus_per_lifter:
-        # A process would take longer to start than this one takes to lift a unit.
+        # Starting a process would take longer than lifting a unit in this one.
         yield from _lift_here(units[0], lifter, folder, settings, workers)
         return
     session.connect()
     pool = size_pool(workers, Capacity.of_cluster(), len(units))
-    # Sent once to each machine, as the others may not see this one's files.
+    # The lifter is sent to each machine once, because the others may not see this machine's files.
     load = _loader(lifter)
     device = "cuda" if pool.gpus else "cpu"
     DataContext.get_current().target_max_block_size = BLOCK_BYTES
     items = ray.data.from_items(
         [{"unit": unit.to_json()} for unit in units], override_num_blocks=min(len(units), MAX_BLOCKS)
     )
-    # 1:N  a row a track; the frames stay in the process
+    # 1:N  Each track becomes a row; the frames stay in the process.
     lifted = map_stage(
         items,
         LiftUnits,
@@ -69,7 +69,7 @@ def run_lifting(
         batch_rows=1,
         in_flight=UNITS_IN_FLIGHT_GPU if pool.gpus else UNITS_IN_FLIGHT_CPU,
     )
-    # The name shown in the Ray dashboard.
+    # This name is shown in the Ray dashboard.
     lifted.set_name("lift")
     for row in rows_or_failure(lifted, pool):
         prometheus.count_track(row)
@@ -107,7 +107,7 @@ def run_exports(videos: Sequence[VideoTracks], output: str, settings: ExportSett
         for row in export_videos(batch.to_pylist(), output, settings):
             yield pa.Table.from_pylist([row], schema=_EXPORTED)
 
-    # 1:N  a row a track
+    # 1:N  Each track becomes a row.
     yield from rows_or_failure(items.map_batches(write_exports, batch_size=1, batch_format="pyarrow"))
 
 

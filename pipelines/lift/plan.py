@@ -11,10 +11,10 @@ from pipelines.tracks import keypoint_reader
 from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas.errors import UserError
 
-# Frames of a unit, which is what a killed process loses: seconds of work, and a poses file of some 4 MB. A longer track
-# is a unit of its own.
+# Frames of a unit, which is the work that a killed process loses: some seconds, and a poses file of about 4 MB. A
+# longer track is a unit of its own.
 UNIT_FRAMES = 16_384
-# Cost of a track besides its frames, in frames.
+# The cost of a track besides that of its frames, in frames.
 TRACK_FRAMES = 32
 
 
@@ -45,8 +45,8 @@ def find_tracks(uri: str | Sequence[str]) -> list[TrackInfo]:
     """All tracks of a file, a folder, or several of them, without reading their frames; there may be none.
 
     Raises:
-        UserError: Nothing there, files of another format, or layouts are mixed; or two files of one name, which is
-            what tells them apart in an output; or two tracks of one id in a file.
+        UserError: There is nothing, a file has another format, or layouts are mixed; or two files have one name, which
+            identifies them in an output; or two tracks of a file have one id.
     """
     inputs = [uri] if isinstance(uri, str) else list(uri)
     filled = [one for one in inputs if not _is_empty_folder(one)]
@@ -61,7 +61,7 @@ def find_tracks(uri: str | Sequence[str]) -> list[TrackInfo]:
 
 
 def require_one_file_each(tracks: Sequence[TrackInfo], stored: Iterable[StoredTrack]) -> None:
-    """Check that no track is in two files, as two detectors over the same videos would have it.
+    """Check that no track is in two files, as it would be after two detectors labeled the same videos.
 
     Args:
         tracks: To be lifted.

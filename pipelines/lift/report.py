@@ -22,13 +22,13 @@ from schemas import __version__
 
 FORMAT = "raylift.lift/1"
 FILE = "report.json"
-# Quality is counted in bins that are 1 % wide, so that any number of frames takes the same memory.
+# Measures of quality are counted in bins of 1 % width, so that any number of frames takes the same memory.
 _BIN_RATIO = 1.01
 _SMALLEST, _LARGEST = 1e-5, 1e6
 _EDGES = _SMALLEST * _BIN_RATIO ** np.arange(math.ceil(math.log(_LARGEST / _SMALLEST, _BIN_RATIO)) + 1)
-# Relative difference of frame rates below which a track does not count as resampled.
+# A track counts as resampled if its frame rate differs by more than this share.
 _RATE_TOLERANCE = 0.01
-# Number of files whose histograms are in memory at a time.
+# The histograms of this many files are in memory at a time.
 _FILES = 256
 
 
@@ -143,7 +143,7 @@ def write(output: str, report: Mapping[str, Any]) -> None:
     """Write `report.json`.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The report cannot be written.
     """
     json_documents.write(storage.join(output, FILE), report)
 
@@ -202,12 +202,12 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
 
 def unseen_joints(files: Sequence[str]) -> dict[str, int]:
     """The joints that some tracks never show, each with the number of these tracks."""
-    with ThreadPoolExecutor(16) as pool:  # waiting for storage, decoding
+    with ThreadPoolExecutor(16) as pool:  # the threads wait for storage, or decode
         return dict(sum(pool.map(_unseen_joints_of, files), Counter()))
 
 
 def _unseen_joints_of(uri: str) -> Counter[str]:
-    # Files of version 0.1.0 do not tell.
+    # Files of version 0.1.0 lack this column.
     if "unseen_joints" not in storage.read_schema(uri).names:
         return Counter()
     return Counter(_flat(storage.read_table(uri, ["unseen_joints"])["unseen_joints"]).tolist())
@@ -223,7 +223,7 @@ def _note_of_unseen_joints(unseen: Mapping[str, int], tracks: int) -> list[str]:
 def quality(files: Sequence[str]) -> dict[str, dict[str, float]]:
     """Quantiles over the observed frames of all tracks; those of the reprojection for each way of measuring it."""
     histograms: dict[str, Histogram] = {}
-    with ThreadPoolExecutor(16) as pool:  # waiting for storage, decoding
+    with ThreadPoolExecutor(16) as pool:  # the threads wait for storage, or decode
         for start in range(0, len(files), _FILES):
             for counted in pool.map(_quality_of, files[start : start + _FILES]):
                 for name, histogram in counted.items():

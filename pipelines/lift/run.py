@@ -100,7 +100,7 @@ def prepare(config: LiftConfig) -> Job:
     """Load the lifter, find the tracks or videos, and resolve addresses and settings.
 
     Raises:
-        UserError: Tracks and videos, or neither; no such model, tracks or videos; another layout than the lifter's.
+        UserError: The config names both tracks and videos, or neither; something named is missing; layouts differ.
         RunFailed: The model's server cannot be reached.
     """
     if (config.tracks is None) == (config.video is None):
@@ -150,7 +150,7 @@ def execute(job: Job, work: Work, on_progress: OnProgress, on_page: OnPage) -> d
 
     Raises:
         RunFailed: The output cannot be written.
-        UserError: A mistake that only workers see.
+        UserError: Workers found a mistake that only they can see.
     """
     tally, labels, interrupted = report.Tally(), None, not work.reported
     storage.remove(storage.join(job.output, report.FILE))
@@ -170,7 +170,7 @@ def execute(job: Job, work: Work, on_progress: OnProgress, on_page: OnPage) -> d
         result["videos_failed"] = labels["videos_failed"]
         unreadable = {failure["video"] for failure in labels["failures"]}
     result["notes"] += _notes_of_empty_videos(job, work, unreadable)
-    # A run that was interrupted may have lifted what pages do not show yet.
+    # An interrupted run may have lifted tracks that pages do not show yet.
     changed = set(work.ledger.videos()) if interrupted else tally.videos
     result["pages"] = _render(job, work, changed, on_progress, on_page, result["notes"])
     report.write(job.output, result)
@@ -193,7 +193,7 @@ def _find_tracks(uri: str | Sequence[str], card: LifterCard) -> list[TrackInfo]:
 def _lift(job: Job, work: Work, tally: report.Tally, on_progress: OnProgress) -> None:
     config = job.config
     storage.remove_leftovers(job.output)
-    # The tracks that failed are about to be tried again.
+    # The tracks that failed are tried again now.
     ledger.remove(file for file in work.ledger.files if file.failed)
     if not work.units:
         return
@@ -208,7 +208,7 @@ def _lift(job: Job, work: Work, tally: report.Tally, on_progress: OnProgress) ->
 
 
 def _remove_outdated(job: Job, work: Work) -> None:
-    """Remove the poses whose tracks were replaced, and what was made of them alone."""
+    """Remove the poses whose tracks were replaced, and what was made only from them."""
     if work.outdated:
         removed = [track for file in work.outdated for track in file.tracks()]
         ledger.remove(work.outdated)

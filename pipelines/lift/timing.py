@@ -8,9 +8,9 @@ from jaxtyping import Float32, Float64
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.resample import frame_times, resample
 
-# Distance in frames below which the last recorded and the last resampled frame are the same.
+# The last recorded and the last resampled frame are the same if they are closer than this, in frames.
 _SAME = 1e-3
-# Distance in seconds below which two times are the same.
+# Two times are the same if they are closer than this, s.
 _SHORTEST_S = 1e-9
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def sum_over_workers(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The sum, which each worker gets; its gradient is the sum of the workers' gradients."""
+    """The sum over all workers, which each of them gets; its gradient is the sum of the workers' gradients."""
     return _Sum.apply(values)
 
 

@@ -80,7 +80,7 @@ def build_lifter(config: PluginConfig, input_layout: JointLayout, output_layout:
 
     Raises:
         UserError: There is no such lifter.
-        pydantic.ValidationError: It has no such options.
+        pydantic.ValidationError: The lifter has no such options.
     """
     lifter = cast(
         type[Lifter], registry.load_network(registry.LIFTERS, "lifter", config.name, "pipelines.lifters.base")

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-# Activations in a block: 4 MiB of floats, whose temporaries stay in the cache. With smaller blocks, threads wait for
-# each other so often that a busy machine stalls them.
+# Activations in a block: 4 MiB of floats, whose temporary results stay in the cache. With smaller blocks, threads wait
+# for each other so often that other load on the machine stalls them.
 _BLOCK = 2**20
 
-# g where y > threshold, else 0: the operator of ReLU's own backward pass, which needs no mask.
+# This operator gives g where y > threshold, else 0. It is ReLU's own backward pass and needs no mask.
 _relu_backward = torch.ops.aten.threshold_backward.grad_input
 
-# Number of values of a random byte: dropout rates are rounded to multiples of 1/256.
+# Number of values of a random byte, so that dropout rates are rounded to multiples of 1/256.
 _LEVELS = 256
 
 
@@ -53,8 +53,8 @@ class BatchNormActivation(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("momentum", torch.tensor(0.1), persistent=False)
         self._momentum = 0.1
-        # In a tuple, so that it is no submodule, whose weights would be saved too: it is called with ours. With a
-        # momentum of 1 its running statistics are those of the batch.
+        # The tuple hides this module from PyTorch, which would otherwise save its weights too; it is called with our
+        # own. With a momentum of 1, its running statistics are those of the batch.
         self._sync = (nn.SyncBatchNorm(channels, eps=self.eps, momentum=1.0),)
 
     def set_momentum(self, momentum: float) -> None:
@@ -66,7 +66,7 @@ class BatchNormActivation(nn.Module):
         """Normalise, rectify, drop.
 
         Raises:
-            ValueError: A single sample in training: it has no variance.
+            ValueError: There is a single sample in training, which has no variance.
         """
         if not self.training:
             mean, var = self.running_mean, self.running_var
@@ -74,7 +74,7 @@ class BatchNormActivation(nn.Module):
             return functional.relu(y, inplace=True)
         on_cpu, compiled = x.device.type == "cpu", torch.compiler.is_compiling()
         if _workers() == 1 and not on_cpu and not compiled:
-            # The number that the host knows, so that one operator does everything.
+            # The momentum is a number on the CPU here, so that one operator does everything.
             mean, var, options = self.running_mean, self.running_var, {"momentum": self._momentum, "eps": self.eps}
             y = functional.batch_norm(x, mean, var, self.weight, self.bias, training=True, **options)
             return functional.dropout(functional.relu(y, inplace=True), self.dropout)
@@ -108,7 +108,7 @@ class _Fused(torch.autograd.Function):
         mean, var, count = _statistics(wide)
         kept = min(max(round((1 - dropout) * _LEVELS), 1), _LEVELS)
         inverse_std = (var + eps).rsqrt()
-        # relu(c·v) = c·relu(v) for c > 0: dropout's factor 1/(1 - p) is part of the scale.
+        # For c > 0, relu(c·v) = c·relu(v), so dropout's factor 1/(1 - p) is part of the scale.
         scale = weight * inverse_std * (_LEVELS / kept)
         shift = bias * (_LEVELS / kept) - mean * scale
         y = torch.empty_like(wide)
@@ -129,7 +129,7 @@ class _Fused(torch.autograd.Function):
         x, y, mean, inverse_std, scale, count = ctx.saved_tensors
         grad = grads[0]
         sums = mean.new_zeros(2, x.shape[1])
-        # Touching fresh memory costs more than this arithmetic: work space is reused, and x receives the result.
+        # Touching fresh memory costs more than this arithmetic, so work space is reused, and x receives the result.
         passed, work = (torch.empty_like(x[: _block_rows(x)], dtype=dtype) for dtype in (grad.dtype, mean.dtype))
         for rows, size in _blocks(x):
             p, w = passed[:size], work[:size]
@@ -139,7 +139,8 @@ class _Fused(torch.autograd.Function):
         weight_grad, bias_grad = sums[1] * inverse_std * ctx.gain, sums[0] * ctx.gain
         if _workers() > 1:
             dist.all_reduce(sums)
-        # dx = scale · (g - mean(g) - x̂ · mean(g · x̂)), x̂ = (x - mean) / std; here as x · slope + g · scale + offset.
+        # dx = scale · (g - mean(g) - x̂ · mean(g · x̂)) with x̂ = (x - mean) / std, rearranged as x · slope + g · scale
+        # + offset.
         slope = -scale * inverse_std.square() * sums[1] / count
         offset = -scale * sums[0] / count - slope * mean
         for rows, size in _blocks(x):
@@ -193,6 +194,6 @@ def _statistics(
 def _random_keep(x: Float[Tensor, "samples channels"], kept: int) -> UInt8[Tensor, "samples channels"]:
     """Ones with probability kept / 256, else zeros, from the default generator: eight from each 64-bit number."""
     numbers = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
-    # Without an upper bound all 64 bits are random.
+    # Without an upper bound, all 64 bits are random.
     numbers.random_(-(2**63), None)
     return numbers.view(torch.uint8)[: x.numel()].view(x.shape).lt_(kept)

@@ -23,11 +23,11 @@ from schemas.job_config import JobConfig, PluginConfig
 from schemas.layouts import layout
 
 FORMAT = "raylift.lifter/2"
-# Its cards have a receptive field in place of the window.
+# The earlier format, whose cards have a receptive field in place of the window.
 FORMAT_1 = "raylift.lifter/1"
 
 
-# Entry of a card's lineage: the names of the people that it was trained on, as a JSON list.
+# The entry of a card's lineage with the names of the people that it was trained on, as a JSON list.
 SUBJECTS = "subjects"
 
 
@@ -118,7 +118,7 @@ def save_lifter(uri: str, model: LiftingModel, card: LifterCard) -> None:
     """Write a model with its card; the file appears complete or not at all.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The file cannot be written.
     """
     content = io.BytesIO()
     torch.save({"format": card.format, "card": card.model_dump_json(), "weights": packed(model)}, content)
@@ -153,7 +153,7 @@ def load_lifter(uri: str, trust: str | None = None, sha256: str | None = None) -
             f"{uri}: {path}={mistake['input']}: {mistake['msg']}; it was written by raylift {card.version}"
         ) from error
     load_weights(uri, model, unpacked(uri, model, weights))
-    # Cards of format 1 do not say of every lifter which frame it predicts.
+    # Cards of format 1 do not always tell which frame a lifter predicts.
     return model.eval(), card.model_copy(update={"window": model.pose.window})
 
 
@@ -171,7 +171,7 @@ def require_layout(card: LifterCard, layout_name: str) -> None:
     """Check that data have the joints that a lifter reads.
 
     Raises:
-        UserError: They lack one.
+        UserError: The data lack a joint, or have another layout.
     """
     missing = [joint for joint in layout(card.input_layout).joints if joint not in layout(layout_name).joints]
     if missing:

@@ -1,4 +1,4 @@
-"""Long tracks in clips that overlap and fade into each other, for lifters that predict every frame of a clip.
+"""Cuts long tracks into overlapping clips and blends their predictions, for lifters that predict whole clips.
 
 Clips begin a third of their length after each other; the last one ends with its track. Predictions of a frame are
 averaged with weights that fall from the middle of a clip to its ends, where it knows least of what surrounds a frame.

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-# The constants of the hash splitmix64 (Steele, Lea and Flood 2014), whose numbers are the same everywhere.
+# The constants of the hash splitmix64 (Steele, Lea and Flood 2014), which gives the same numbers everywhere.
 _STEP, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
@@ -51,7 +51,7 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def keep_mask(scores: Float[Tensor, "*shape"], dropped: int) -> Bool[Tensor, "*shape"]:
-    """True for all but the `dropped` scores of least absolute value; of equal ones those of lower index go first."""
+    """True for all but the `dropped` scores of least absolute value; of equal ones, those of lower index first."""
     size = scores.abs().flatten()
     if dropped == 0:
         return torch.ones_like(scores, dtype=torch.bool)
@@ -72,12 +72,12 @@ def mask_layer(layer: nn.Linear, name: str, share: float, seed: int) -> None:
         seed: Seed of the weights.
     """
     features = layer.in_features
-    # The standard deviation keeps the size of activations, of which a share of 1/share summands is missing.
+    # This standard deviation keeps the size of activations although only this share of the summands is kept.
     scale = math.sqrt(2 / (features * share))
     with torch.no_grad():
         layer.weight.uniform_(-1 / math.sqrt(features), 1 / math.sqrt(features))
     layer.register_parameter("bias", None)
-    # On the meta device a model is built to see its shapes alone, before memory is taken for it.
+    # On the meta device, a model is built only to see its shapes before memory is allocated.
     shape = tuple(layer.weight.shape)
     constants = torch.empty(shape) if layer.weight.is_meta else signed_constants(shape, scale, name, seed)
     parametrize.register_parametrization(layer, "weight", MaskedWeight(constants, share))

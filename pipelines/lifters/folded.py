@@ -19,9 +19,10 @@ from pipelines.lifters.model import LiftingModel
 from pipelines.lifters.supermask import Supermask
 from pipelines.lifters.temporal_conv import Block, Layer, TemporalConv
 
-# Frames that a filter works on at once: few enough to stay in the cache, enough for fast matrix products.
+# A filter works on this many frames at once: few enough to stay in the cache, enough for fast matrix products.
 _ROWS = 512
-# Padding a window to the block length of the filters may add this share of frames: more would cost what it saves.
+# Padding a window to the block length of the filters may add at most this share of frames; more would cost more than it
+# saves.
 _MOST_PADDING = 0.2
 
 Frames = Float[Tensor, "_frames _channels"]
@@ -53,8 +54,8 @@ class _FoldedTemporalConv:
         self._expand = _Product(*_folded(lifter.expand))
         self._blocks = [_FoldedBlock(block) for block in lifter.conv_blocks]
         self._shrink = _Product(lifter.shrink.weight, lifter.shrink.bias)
-        # Blocks of width 3 predict pairs of frames, one dilation apart. Dilations divide each other, so that a multiple
-        # of the largest pair suits all of them.
+        # Blocks of width 3 predict pairs of frames that are one dilation apart. Each dilation divides the next, so a
+        # multiple of the largest pair suits all of them.
         self._multiple = max((2 * block.dilation for block in self._blocks if block.in_pairs), default=1)
 
     def __call__(self, inputs: Float[Tensor, "batch frames joints features"]) -> Tensor:
@@ -83,7 +84,7 @@ class _FoldedBlock:
         if self.in_pairs:
             first, middle, last = taps
             taps = (first, (first + middle + last) / 2, (first - middle + last) / 2, last)
-        # The bias belongs to one product that is part of every output: the second one of a pair, else the first.
+        # The bias belongs to the one product that is part of every output: the second one for pairs, else the first.
         with_bias = 1 if self.in_pairs else 0
         self._products = [_Product(tap, bias if n == with_bias else None) for n, tap in enumerate(taps)]
         self._pointwise = _Product(*_folded(block.pointwise))
@@ -105,7 +106,7 @@ class _FoldedBlock:
         """The filter by Winograd's F(2, 3): frames t and t + dilation of the output from four products."""
         count = len(x) // (2 * self.dilation) - 1
         y = x.new_empty(count * 2 * self.dilation, x.shape[1])
-        # (pairs, 2, dilation · channels): the frames of each pair, one dilation apart.
+        # The axes are (pairs, 2, dilation · channels): the frames of each pair are one dilation apart.
         even, odd = x.view(count + 1, 2, -1).unbind(1)
         even_out, odd_out = y.view(count, 2, -1).unbind(1)
         step = max(1, _ROWS // self.dilation)

@@ -1,4 +1,4 @@
-"""Published lifters of all kinds that can be imported; which one a file is, the names of its weights tell."""
+"""Imports published lifters; their kind is recognised by the names of the weights."""
 
 from pipelines.io.torch_files import read_checkpoint
 from pipelines.io.unknown_origin import blamed
@@ -19,7 +19,7 @@ def import_published(config: ImportLifterConfig) -> tuple[LiftingModel, LifterCa
     """
     uri, layouts = config.model, (layout(config.input_layout), layout(config.output_layout))
     content = read_checkpoint(uri, "lifter")
-    # What the shapes of weights tell may be nothing that a network can have, such as no channels at all.
+    # The shapes of damaged weights may imply impossible options, such as no channels at all.
     with blamed(uri, "weights of another architecture"):
         if is_dstformer(content):
             return load_dstformer(uri, content, *layouts, config.fps, config.unit_m)

@@ -1,4 +1,4 @@
-"""Whole tracks through a model: every frame predicted, memory bounded for any length.
+"""Lifts whole tracks: predicts every frame, with bounded memory for any length.
 
 Tracks are cut into pieces. Each is lifted with the frames around it that its predictions depend on, so that the result
 is the same as for the whole track. Beyond the ends of a track its first and last frame repeat (edge padding, Pavllo et
@@ -23,7 +23,7 @@ from schemas.layouts import JointLayout
 
 # Short pieces are padded to a power of two of at least this length, so that tracks of all lengths share batches.
 _SHORTEST = 16
-# Frames from which on folding the weights, a tenth of a second for a large lifter, takes less time than it saves.
+# From this many frames on, folding the weights saves more time than it takes (a tenth of a second for a large lifter).
 _WORTH_FOLDING = 1024
 
 Lifted = tuple[Float[Tensor, "frames joints_out 3"], Float[Tensor, "frames 1 3"] | None]
@@ -31,7 +31,7 @@ Lifted = tuple[Float[Tensor, "frames joints_out 3"], Float[Tensor, "frames 1 3"]
 
 
 class _Piece(NamedTuple):
-    """Frames [start, stop) of a track, and the share that each prediction has in the result, if it is not all of it."""
+    """Frames [start, stop) of a track, and the weight of each prediction in the result; None if it is 1."""
 
     track: int
     start: int
@@ -124,7 +124,7 @@ def _batches(lengths: Sequence[int], chunk_frames: int, window: FrameWindow) -> 
             rounded = max(_SHORTEST, 1 << (piece.stop - start - 1).bit_length())
             buckets[min(rounded, chunk_frames)].append(piece)
     for frames, pieces in buckets.items():
-        # Memory grows with the frames that are read: short pieces read many for each frame that they predict.
+        # Memory grows with the frames that are read, and short pieces read many for each frame that they predict.
         together = (chunk_frames + window.context) // (frames + window.context)
         for first in range(0, len(pieces), together):
             yield pieces[first : first + together], frames

@@ -62,7 +62,7 @@ class LiftingModel(nn.Module):
         for module in self.modules():
             if isinstance(module, BatchNormActivation):
                 module.set_momentum(momentum)
-            elif isinstance(module, _BatchNorm):  # PyTorch's own, and those of `sync_batch_norm`
+            elif isinstance(module, _BatchNorm):  # PyTorch's own class, and that of `sync_batch_norm`
                 module.momentum = momentum
 
 

@@ -1,4 +1,4 @@
-"""A lifter's weights for other joints that can be had of its own: the last layer gives their means and differences.
+"""Adapts a lifter's weights to other joints that can be computed from its own, by changing the last layer.
 
 What it predicts stays the same, so a lifter of 17 joints is the start of one of the 14 that several cameras label.
 """
@@ -14,7 +14,7 @@ from schemas.layouts import JointLayout
 
 
 def for_joints(weights: Mapping[str, Tensor], own: JointLayout, model: LiftingModel) -> Mapping[str, Tensor] | None:
-    """Weights with which a model predicts its joints as the lifter predicts them that the weights are of.
+    """Weights with which a model predicts its joints as the original lifter would.
 
     Args:
         weights: Of a lifter that predicts poses alone, of the model's architecture.
@@ -22,7 +22,7 @@ def for_joints(weights: Mapping[str, Tensor], own: JointLayout, model: LiftingMo
         model: The model, of the same architecture but for its joints.
 
     Returns:
-        The weights; None if its joints cannot be had of the lifter's, or its last layer is not known.
+        The weights; None if the joints cannot be computed from the lifter's, or its last layer is not known.
     """
     wanted = model.pose.output_layout
     if own.joints == wanted.joints:

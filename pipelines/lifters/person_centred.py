@@ -20,11 +20,11 @@ from schemas.errors import UserError
 from schemas.job_config import JobConfig, PluginConfig
 from schemas.layouts import JointLayout
 
-# Rays within this distance of the axis count as size, so that one visible joint does not divide by nothing.
+# The size of a person is at least this (slopes), so that a single visible joint causes no division by 0.
 _LEAST_SIZE = 1e-3
-# The logarithm of the size of a person of medium build 4 m away, and a scale that brings the usual range to ±1.
+# The logarithm of the size of a person of medium build 4 m away, and the scale that maps the usual range to ±1.
 _USUAL_LOG_SIZE, _LOG_SIZE_SCALE = -2.1, 0.6
-# Root mean square distance of the limb joints of a person from the middle of the hips, across the line of sight, m.
+# The RMS distance of a person's limb joints from the middle of the hips, across the line of sight, m.
 _USUAL_SIZE_M = 0.47
 
 
@@ -51,7 +51,7 @@ class PersonCentred(nn.Module):
         input_layout: Joints of the rays.
     """
 
-    # Its options are those of the lifter within.
+    # Its options are those of the inner lifter.
     Config: ClassVar[type[JobConfig]] = JobConfig
 
     def __init__(self, inner: Lifter, input_layout: JointLayout) -> None:
@@ -153,7 +153,7 @@ def build_person_centred(config: PluginConfig, input_layout: JointLayout, output
             f"data.input=person_centred: lifter {config.name} reads {inner.input_features} numbers per keypoint, "
             "not the 3 that mark missing joints; give lifter.scores=true"
         )
-    # A lifter in use; it is not built from a config as those of the table are.
+    # The result is used as a lifter, but it is not built from a config like those of the table.
     return cast(Lifter, PersonCentred(inner, input_layout))
 
 
@@ -170,7 +170,8 @@ def _middle(
         total = weight.sum(1, keepdim=True)
         return (points.flatten(1, -2) * weight[..., None]).sum(1) / total.clamp_min(1), total > 0
 
-    # Not by indexing, which torch.export takes for a constant: of clips the predicted frame depends on their length.
+    # Indexing is not used, because torch.export takes the index for a constant; in clips the predicted frame depends on
+    # their length.
     points, known_joints = xy.narrow(1, predicted, 1).squeeze(1), known.narrow(1, predicted, 1).squeeze(1)
     hips_xy, hips_known = points[:, hips].mean(1), known_joints[:, hips].all(1, keepdim=True)
     frame_xy, frame_known = mean(points, known_joints)

@@ -16,7 +16,7 @@ from pipelines.lifters.temporal_conv import TemporalConv, TemporalConvConfig
 from schemas.errors import UserError
 from schemas.layouts import JointLayout
 
-# A buffer of PyTorch's batch norm, on which no prediction depends.
+# A buffer of PyTorch's batch norm that does not affect predictions.
 _COUNTER = "num_batches_tracked"
 
 _KINDS = {"product": "conv", "activation": "bn"}
@@ -87,14 +87,14 @@ def _infer(uri: str, weights: Any, input_layout: JointLayout, dropout: float, ca
 
 def _load(uri: str, weights: Mapping[str, Tensor], build: Callable[[], TemporalConv]) -> Lifter:
     weights = {name: tensor for name, tensor in weights.items() if not name.endswith(_COUNTER)}
-    # Before memory is taken: the file may claim any number of channels.
+    # Shapes are checked before memory is allocated, because the file may claim any number of channels.
     with torch.device("meta"):
         claimed = build()
     own = claimed.state_dict()
     require_shapes(uri, {published_name(name): _published_shape(name, own[name], claimed) for name in own}, weights)
     lifter = build()
     theirs = {name: weights[published_name(name)] for name in own}
-    # (channels, features, width) to (channels, width · features).
+    # The axes (channels, features, width) become (channels, width · features).
     load_weights(uri, lifter, {name: t.movedim(2, 1).flatten(1) if t.ndim == 3 else t for name, t in theirs.items()})
     return lifter
 

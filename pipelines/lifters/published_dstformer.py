@@ -16,7 +16,7 @@ from pipelines.lifters.spacetime_transformer_options import SpacetimeTransformer
 from schemas.errors import UserError
 from schemas.layouts import JointLayout
 
-# The shapes of the weights do not say it; all published ones have so many.
+# The number of attention heads of all published networks, which the shapes of the weights do not tell.
 HEADS = 8
 
 _WHOLE = {
@@ -59,7 +59,7 @@ def load_dstformer(
             f"{output_layout.name}; give the same layout for both"
         )
     build = partial(SpacetimeTransformer, config, input_layout, output_layout)
-    with torch.device("meta"):  # before memory is taken: the file may claim any size
+    with torch.device("meta"):  # before memory is allocated, as the file may claim any size
         own = build().state_dict()
     shapes = {published_name(name): _published_shape(name, tensor) for name, tensor in own.items()}
     require_shapes(uri, shapes, weights)
@@ -83,7 +83,8 @@ def published_name(name: str) -> str:
     block = re.fullmatch(r"blocks\.(\d+)\.(joints|frames)_first\.(\d)\.(\w+)\.(\w+)", name)
     if block:
         number, first, stage, part, leaf = block.groups()
-        # The first stage of a stream attends along the axis that the stream is named after.
+        # The first stage of a stream attends along the axis that the stream is named after, the second along the other
+        # one.
         axis = first if stage == "0" else {"joints": "frames", "frames": "joints"}[first]
         letter = {"joints": "s", "frames": "t"}[axis]
         stream = {"joints": "st", "frames": "ts"}[first]
@@ -97,7 +98,7 @@ def published_name(name: str) -> str:
 
 
 def _infer(uri: str, weights: Mapping[str, Tensor], heads: int) -> SpacetimeTransformerConfig:
-    """The options that the shapes of the weights tell."""
+    """The options that follow from the shapes of the weights."""
     shapes = shapes_of(weights)
     needed = ("temp_embed", "pos_embed", "joints_embed.weight", "blocks_st.0.mlp_s.fc1.weight")
     if missing := [name for name in needed if name not in shapes]:

@@ -18,9 +18,9 @@ from pipelines.lifters.residual_mlp_options import ResidualMlpConfig
 from schemas.errors import UserError
 from schemas.layouts import JointLayout
 
-# Pictures of Human3.6M, in whose pixels the published statistics are.
+# Width of Human3.6M's pictures, px; the published statistics are in their pixels.
 _WIDTH_PX = 1000
-# Of Human3.6M's joints the published networks do not read this one, which the Stacked Hourglass detector lacks.
+# The published networks do not read this joint of Human3.6M, because the Stacked Hourglass detector lacks it.
 _UNREAD = "neck"
 _COUNTER = "num_batches_tracked"
 _STATISTICS = ("mean_2d", "std_2d", "mean_3d", "std_3d")
@@ -46,13 +46,13 @@ def load_martinez(
         fps: Frames per second of what it was trained on.
 
     Raises:
-        UserError: It has other weights or other joints than the layouts; or the statistics are missing or others.
+        UserError: The weights or joints differ from the layouts', or the statistics are missing or differ.
     """
     weights = {str(name).removeprefix("module."): value for name, value in content.get("state_dict", content).items()}
     weights = {name: value for name, value in weights.items() if not name.endswith(_COUNTER)}
     config = _infer(uri, weights, input_layout)
     build = partial(ResidualMlp, config, input_layout, output_layout)
-    with torch.device("meta"):  # before memory is taken: the file may claim any size
+    with torch.device("meta"):  # before memory is allocated, as the file may claim any size
         own = {name: tensor for name, tensor in build().state_dict().items() if not _is_statistic(name)}
     require_shapes(uri, {published_name(name): tuple(tensor.shape) for name, tensor in own.items()}, weights)
     lifter = build()
@@ -86,7 +86,7 @@ def _is_statistic(name: str) -> bool:
 
 
 def _infer(uri: str, weights: Mapping[str, Any], layout: JointLayout) -> ResidualMlpConfig:
-    """The options that the shapes of the weights tell."""
+    """The options that follow from the shapes of the weights."""
     shapes = shapes_of(weights)
     if len(shapes.get("w1.weight", ())) != 2:
         raise UserError(f"{uri}: weights of another architecture; w1.weight is no matrix")

@@ -1,7 +1,7 @@
 """A multilayer perceptron with residual connections over single frames: Martinez et al., ICCV 2017 (arXiv:1705.03098).
 
-It works on standardised numbers. The statistics of the training data belong to the model: they lie in buffers, so that
-it takes and gives what every other lifter does.
+It works on standardised numbers. The statistics of the training data are buffers of the model, so that
+its input and output are those of every other lifter.
 """
 
 from typing import ClassVar
@@ -18,7 +18,7 @@ from schemas.frame_window import FrameWindow
 from schemas.job_config import JobConfig
 from schemas.layouts import JointLayout
 
-# Coordinates that vary less are constant, such as those of a root relative to itself; they are not divided by anything.
+# Coordinates that vary less than this are constant, such as those of a root relative to itself; they are only centred.
 _LEAST_DEVIATION = 1e-6
 
 
@@ -31,7 +31,7 @@ class ResidualMlp(nn.Module):
         output_layout: Joints to predict; the root of several is 0 and not predicted.
 
     Raises:
-        UserError: A joint that is not to be read is none of the keypoints, or none is left.
+        UserError: A joint in `unread` is not among the keypoints, or no joint is left to read.
     """
 
     Config: ClassVar[type[JobConfig]] = ResidualMlpConfig

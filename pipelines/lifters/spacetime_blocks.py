@@ -9,7 +9,7 @@ from pipelines.lifters.spacetime_transformer_options import SpacetimeTransformer
 from schemas.layouts import JointLayout
 
 _EPS = 1e-6
-# Joints that are more bones apart, or not connected, count as so far apart.
+# The largest number of bones between two joints that is distinguished; more, or no connection, count as this.
 MOST_HOPS = 8
 
 
@@ -26,7 +26,7 @@ class Block(nn.Module):
         self, config: SpacetimeTransformerConfig, number: int, hops: Int64[Tensor, "joints joints"] | None
     ) -> None:
         super().__init__()
-        # Later blocks are skipped more often (Huang et al. 2016).
+        # Later blocks are skipped with a higher probability (Huang et al. 2016).
         skipped = config.drop_path * number / max(1, config.depth - 1)
         self.joints_first = nn.ModuleList([Stage(config, skipped, hops), Stage(config, skipped, causal=config.causal)])
         self.frames_first = self.fusion = None
@@ -102,7 +102,7 @@ class Stage(nn.Module):
         return self.proj(attended.transpose(1, 2).reshape(batch, apart, along, channels))
 
     def _kept(self, x: Float[Tensor, "batch apart along channels"]) -> Float[Tensor, "batch apart along channels"]:
-        """The whole branch of some samples is 0 in training, and that of the others larger to make up for it."""
+        """Drop the whole branch of some samples in training, and enlarge that of the others to compensate."""
         if not self.training or self._skipped == 0:
             return x
         kept = torch.rand((len(x), 1, 1, 1), device=x.device) >= self._skipped
@@ -118,6 +118,6 @@ def hops_between(joints: list[str], *layouts: JointLayout) -> Int64[Tensor, "joi
             if {layout.joints[child], layout.joints[parent]} <= set(joints):
                 ends = joints.index(layout.joints[child]), joints.index(layout.joints[parent])
                 hops[ends] = hops[ends[::-1]] = 1
-    for middle in range(len(joints)):  # Floyd and Warshall's shortest ways
+    for middle in range(len(joints)):  # the Floyd-Warshall algorithm for shortest paths
         hops = torch.minimum(hops, hops[:, middle, None] + hops[None, middle])
     return hops

@@ -1,6 +1,6 @@
 """A lifter whose weights are never trained: a mask chooses which of its random weights are used (edge-popup).
 
-What is stored of it is the seed of the weights, one bit for each of them, and the few trained numbers: the last layer,
+Its file stores the seed of the weights, one bit for each of them, and the few trained numbers: the last layer,
 layers that are too small to be masked, and position embeddings. Normalisation has no weights of its own.
 """
 
@@ -24,11 +24,11 @@ from schemas.errors import UserError
 from schemas.job_config import JobConfig
 from schemas.layouts import JointLayout
 
-# Layers with fewer outputs are no features to choose from, such as the two shares by which streams are fused.
+# Layers with fewer outputs than this are trained, not masked, such as the two shares by which streams are fused.
 _FEWEST_OUTPUTS = 8
 _SCORES, _MASK = "parametrizations.weight.original", "mask"
 _DIGEST = "masked_weights_sha256"
-# Scores of a stored mask: training may go on from them.
+# The scores that a loaded mask starts with, so that training can continue from it.
 _KEPT, _DROPPED = 1.0, 0.5
 
 
@@ -70,12 +70,12 @@ class Supermask(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "batch frames joints_in features"]
     ) -> Float[Tensor, "batch frames_out joints_out 3"]:
-        """Lift as the lifter within does."""
+        """Lift as the inner lifter does."""
         return self.inner(inputs)
 
     @property
     def needs_statistics(self) -> bool:
-        """Whether the lifter within needs statistics."""
+        """Whether the inner lifter needs statistics."""
         return needs_statistics(self.inner)
 
     def fit_statistics(
@@ -83,7 +83,7 @@ class Supermask(nn.Module):
         inputs: Float[Tensor, "batch frames joints_in features"],
         positions: Float[Tensor, "batch frames_out joints_out 3"],
     ) -> None:
-        """Give the lifter within its statistics."""
+        """Set the statistics of the inner lifter."""
         assert isinstance(self.inner, WithStatistics)
         self.inner.fit_statistics(inputs, positions)
 
@@ -95,7 +95,8 @@ def multiplied_out(model: nn.Module) -> Any:
     plain = deepcopy(model)
     for module in list(plain.modules()):
         if parametrize.is_parametrized(module):
-            # `remove_parametrizations` would take the weight of the model itself too, which shares the copy's class.
+            # `remove_parametrizations` would also remove the weight of the original model, which shares the copy's
+            # class.
             weight = cast(nn.Linear, module).weight.detach()
             module.__class__ = type(module).__bases__[0]
             del module._modules["parametrizations"]
@@ -104,7 +105,7 @@ def multiplied_out(model: nn.Module) -> Any:
 
 
 def stored_form(model: nn.Module) -> dict[str, Tensor]:
-    """Names and shapes of the weights of a model as they are stored, without their values."""
+    """The weights of a model as they are stored: only names and shapes, without values."""
     weights, layers = dict(model.state_dict()), list(_masked_layers(model))
     for name, masked in layers:
         del weights[f"{name}.{_SCORES}"]

@@ -1,4 +1,4 @@
-"""Batch normalisation whose statistics are those of all `torch.distributed` workers, for lifters with PyTorch's own.
+"""Batch normalisation over the samples of all `torch.distributed` workers, for lifters that use PyTorch's own.
 
 On GPUs this is `nn.SyncBatchNorm`, which refuses CPU tensors; on CPUs it is `CpuSyncBatchNorm`.
 """
@@ -43,7 +43,7 @@ class CpuSyncBatchNorm(_BatchNorm):
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked.add_(1)
-        # Without a momentum PyTorch keeps the mean over all batches.
+        # Without a momentum, PyTorch keeps the mean over all batches.
         newest = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, newest)
         self.running_var.lerp_(var, newest)

@@ -30,7 +30,7 @@ class TemporalConv(nn.Module):
     """
 
     Config: ClassVar[type[JobConfig]] = TemporalConvConfig
-    # Gives x, y, z of one joint after the other (`pipelines.lifters.other_joints`).
+    # The last layer, which outputs x, y, z of one joint after the other (`pipelines.lifters.other_joints`).
     LAST_LAYER: ClassVar[str] = "shrink"
 
     def __init__(self, config: JobConfig, input_layout: JointLayout, output_layout: JointLayout) -> None:
@@ -79,7 +79,8 @@ class Layer(nn.Module):
     def __init__(self, features: int, width: int, dilation: int, config: TemporalConvConfig) -> None:
         super().__init__()
         self.width, self.dilation = width, dilation
-        # (channels, width * features): the frames of a window follow each other, as they do in the activations.
+        # The weight is (channels, width * features), because the frames of a window are adjacent, as in the
+        # activations.
         self.product = nn.Linear(width * features, config.channels, bias=False)
         self.activation = BatchNormActivation(config.channels, config.dropout)
 
@@ -107,7 +108,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, reach: int, config: TemporalConvConfig) -> None:
         super().__init__()
-        # Frames that the wide filter loses before the predicted one.
+        # The frames before the predicted one that the wide filter consumes.
         self.lost_before = (width - 1) * reach // (1 if config.causal else 2)
         self.kept = width - 1 if config.causal else width // 2
         dense = (config.channels, (width - 1) * reach + 1, 1, config)
@@ -126,7 +127,7 @@ class Block(nn.Module):
 
 
 class _ProductAndFrame(torch.autograd.Function):
-    """windows · weightᵀ, and one frame of each window, whose gradient PyTorch would fill up with zeros."""
+    """windows · weightᵀ, and one frame of each window, whose gradient PyTorch would pad with zeros."""
 
     @staticmethod
     def forward(ctx: Any, windows: Tensor, weight: Tensor, kept: int) -> tuple[Tensor, Tensor]:
@@ -138,7 +139,7 @@ class _ProductAndFrame(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         windows, weight = ctx.saved_tensors
         product, frame = grads
-        # Under autocast the product has half the precision of the weight; PyTorch converts the gradients back.
+        # Under autocast, the product has half the precision of the weight; PyTorch converts the gradients back.
         weight, narrow = weight.to(product.dtype), windows.to(product.dtype)
         windows_grad = product @ weight
         # Not `+=`, which would write the sum into its place once more.

@@ -1,1 +1,1 @@
-"""What models, tracks and poses were made from, and what was made from them, by the runs that MLflow holds."""
+"""Finds in MLflow's runs what models, tracks and poses were made from, and what was made from them."""

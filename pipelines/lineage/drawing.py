@@ -1,4 +1,4 @@
-"""Draws a lineage as SVG: from what things were made on the left to what was made of them on the right."""
+"""Draws a lineage as SVG: the origins on the left, and what was made from them on the right."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,11 +9,11 @@ from statistics import mean
 
 from pipelines.lineage.trace import Lineage, Node
 
-# Of a box, and the space between boxes, px.
+# Sizes of a box, and the space between boxes, px.
 _WIDTH, _HEIGHT, _ACROSS, _DOWN, _MARGIN, _HEAD = 236, 58, 60, 16, 28, 46
-# Characters of a line that fit into a box.
+# A line of this many characters fits into a box.
 _LETTERS = 31
-# Boxes of one kind beside each other that come from one; the others are counted in one more box.
+# At most this many boxes of one kind are drawn beside each other for one origin; one more box counts the others.
 _MOST = 10
 _SWEEPS = 12
 _COLOURS = {
@@ -27,14 +27,14 @@ _STYLE = (
     ".edge{fill:none;stroke:#94a3b8;stroke-width:1.4}.box{fill:#fff;stroke:#cbd5e1}.asked{stroke:#1e293b;stroke-width:2}"
 )
 
-# The kind and the name of a thing, and a place in the picture, px.
+# A thing is identified by its kind and name; a point is a place in the picture, px.
 _Key = tuple[str, str]
 _Point = tuple[float, float]
 
 
 @dataclass
 class _Graph:
-    """Each thing once, however often the trees have it.
+    """The things of both trees, each of them once.
 
     Attributes:
         things: The things by kind and name, without their children.
@@ -50,7 +50,7 @@ class _Graph:
             key = node.kind, node.name
             known = self.things.setdefault(key, node)
             if node.note not in known.note:
-                # Tracks may be read for several things.
+                # Tracks may be read for several purposes, so notes are joined.
                 self.things[key] = replace(known, note="; ".join(filter(None, (known.note, node.note))))
             if key != of:
                 self.edges[(of, key) if forwards else (key, of)] = None
@@ -58,7 +58,7 @@ class _Graph:
 
 
 def draw(lineage: Lineage) -> str:
-    """The picture of a lineage, an SVG document; whole addresses and runs are shown where the mouse rests."""
+    """The picture of a lineage, an SVG document; whole addresses and runs appear under the mouse pointer."""
     graph, centre = _Graph(), (lineage.kind, lineage.of)
     graph.things[centre] = Node(lineage.kind, lineage.of)
     graph.add(lineage.made_from, centre, forwards=False)
@@ -88,7 +88,7 @@ def draw(lineage: Lineage) -> str:
 
 
 def _folded(nodes: Sequence[Node], of: _Key) -> Iterator[Node]:
-    """The nodes, but of a kind that has very many the first ones, and one more that counts the others."""
+    """The nodes; of a kind with very many, only the first ones, and one more that counts the others."""
     by_kind: dict[str, list[Node]] = defaultdict(list)
     for node in nodes:
         by_kind[node.kind].append(node)
@@ -102,9 +102,9 @@ def _folded(nodes: Sequence[Node], of: _Key) -> Iterator[Node]:
 
 
 def _columns(graph: _Graph) -> dict[_Key, int]:
-    """Which column each thing stands in: right of all that it comes from, and beside what was made of it."""
+    """The column of each thing: right of everything that it was made from."""
     column = dict.fromkeys(graph.things, 0)
-    for _ in graph.things:  # the longest way; a thing that comes from itself, which no job makes, would end here too
+    for _ in graph.things:  # finds the longest path, and ends even for cycles, which no job makes
         for first, second in graph.edges:
             column[second] = max(column[second], column[first] + 1)
     for key in sorted(graph.things, key=lambda key: -column[key]):
@@ -121,7 +121,7 @@ def _layout(graph: _Graph) -> tuple[dict[_Key, _Point], list[list[_Point]]]:
     """
     column, ways = _columns(graph), []
     for number, (first, second) in enumerate(graph.edges):
-        # An edge has a place of its own in each column that it crosses, so that no box hides it.
+        # An edge reserves a place in each column that it crosses, so that no box hides it.
         crossed = [("edge", f"{number} {at}") for at in range(column[first] + 1, column[second])]
         column |= {key: column[first] + 1 + at for at, key in enumerate(crossed)}
         ways.append([first, *crossed, second])
@@ -159,8 +159,8 @@ def _height(key: _Key) -> float:
 
 
 def _spread(keys: Sequence[_Key], wanted: Mapping[_Key, float]) -> dict[_Key, float]:
-    """The middles of the things of a column, px, as near to where they are wanted as they fit without touching."""
-    # Groups that touch: the things, where the first wants to be for the group's sake, and the height.
+    """The middles of the things of a column, px: as near to the wanted places as possible without overlap."""
+    # Groups of touching things: the things, the place that the group's first one wants, and the height of the group.
     groups: list[tuple[list[_Key], float, float]] = []
     for key in keys:
         room = _height(key) + _DOWN

@@ -11,11 +11,11 @@ from schemas.job_config import SHIPPED_LIFTERS
 
 # Jobs that write tracks, and the folder of their output that holds them.
 _TRACKS = {"label": "", "import_poses": "", "import_keypoints": "", "triangulate": "", "curate": "", "lift": "labels"}
-# Jobs that make a lifter or an aligner, and the fields by which jobs name one.
+# Jobs that make a lifter or an aligner, and the fields in which jobs name one.
 _TRAININGS, _MODELS = ("train", "tune", "train_aligner"), ("model", "weights", "aligner")
-# What jobs make with a model, beside scores and other models.
+# What jobs make with a model, besides scores and other models.
 _MADE = {"lift": "poses", "embed": "embeddings", "align": "alignment"}
-# Digits of a run's id or a digest that are shown.
+# This many digits of a run's id or a digest are shown.
 _SHORT = 12
 
 
@@ -65,7 +65,7 @@ def trace(of: str, history: History) -> Lineage:
         history: What MLflow holds.
 
     Raises:
-        UserError: Nothing in MLflow has read or written it.
+        UserError: No run in MLflow has read or written it.
     """
     tracer = _Tracer(history)
     if of.startswith("models:") or of in SHIPPED_LIFTERS:
@@ -81,7 +81,7 @@ def trace(of: str, history: History) -> Lineage:
 
 
 class _Tracer:
-    """Walks over the runs; what was reached once is not walked through again."""
+    """Walks over the runs; everything that was reached once is not visited again."""
 
     def __init__(self, history: History) -> None:
         self._runs, self._versions = history.runs, history.versions
@@ -155,7 +155,7 @@ class _Tracer:
         for param in ("videos", "video"):
             yield from (Node("videos", address) for address in run.addresses(param))
         for name, value in run.params.items():
-            # Fields of a source are its options too, such as its unit: addresses are absolute.
+            # A source has other options too, such as its unit; addresses are recognised because they are absolute.
             if name.startswith("source.") and name != "source.tracks" and "/" in value:
                 yield Node("file", value, name)
         if run.job == "triangulate":
@@ -213,7 +213,7 @@ class _Tracer:
         ]
 
     def _version(self, model: str) -> Version | None:
-        """The registered version of an address; None if it is none."""
+        """The registered version of an address; None if the address names no registered version."""
         return next((each for each in self._versions if model in (each.address, *_aliased(each))), None)
 
     def _training(self, model: str, version: Version | None) -> JobRun | None:
@@ -242,7 +242,7 @@ def _folder(address: str) -> str:
 
 
 def _readings(run: JobRun) -> Sequence[Reading]:
-    """The tracks that a run has read; the trials of a search say so in their config alone."""
+    """The tracks that a run has read; for the trials of a search, only the config tells them."""
     if run.readings or run.job not in _TRAININGS:
         return run.readings
     given = (("training", "labeled"), ("unlabeled", "unlabeled"))
@@ -250,7 +250,7 @@ def _readings(run: JobRun) -> Sequence[Reading]:
 
 
 def _remade(run: JobRun) -> list[str]:
-    """The tracks of which a run has made other tracks."""
+    """The tracks from which a run has made other tracks."""
     return run.addresses(
         {"import_poses": "source.tracks", "triangulate": "tracks", "curate": "tracks"}.get(run.job, "")
     )
@@ -264,7 +264,7 @@ def _written_by(run: JobRun) -> str | None:
 
 
 def _shows(folder: str, names: Collection[str]) -> bool:
-    """Whether tracks are of a video, which is named by its whole address or by the end of it."""
+    """Whether tracks belong to a video, which is named by its whole address or by the end of it."""
     inner = storage.join(folder, "tracks")
     return any(
         video in names or video.endswith(tuple(f"/{name}" for name in names))
@@ -274,7 +274,7 @@ def _shows(folder: str, names: Collection[str]) -> bool:
 
 
 def _scores(run: JobRun) -> Node:
-    # Version 0.1.0 called it average.mpjpe_mm.
+    # Version 0.1.0 called this metric average.mpjpe_mm.
     error_mm = run.metrics.get("test/mpjpe_mm", run.metrics.get("average.mpjpe_mm"))
     return Node("scores", run.name, "" if error_mm is None else f"MPJPE {error_mm:.1f} mm", run.run_id)
 

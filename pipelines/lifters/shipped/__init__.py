@@ -9,7 +9,7 @@ from pipelines.lifters.checkpoint import load_lifter, save_lifter
 from schemas.errors import UserError
 from schemas.job_config import SHIPPED_LIFTERS
 
-# SHA-256 of each file.
+# The SHA-256 of each shipped file.
 HASHES = {"everyday": "60a6d57214d6549fa58d728218de3e9c33c8511b5bbe0fa89cf7e1e3ef3d8de0"}
 _FOLDER = Path(__file__).parent
 
@@ -18,7 +18,7 @@ def locate(name: str) -> Path:
     """The file of a shipped lifter.
 
     Raises:
-        UserError: It is not the file that this version was released with.
+        UserError: The file is not the one that this version was released with.
     """
     file = _FOLDER / f"{name}.pt"
     if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != HASHES[name]:
