@@ -70,8 +70,8 @@ PEOPLE_SOURCES: Mapping[str, str] = MappingProxyType(
         "tracks": "pipelines.annotations.people.tracks:Tracks",
     }
 )
-# Where importing a plug-in loads torch, the class of its options lies in a module that does not, because --help and
-# every check of a command line need the options alone. Other plug-ins are asked for their `Config`.
+# Importing these plug-ins loads torch, but --help and every check of a command line need only their options. So their
+# options are classes in modules without torch. Other plug-ins are asked for their `Config`.
 OPTIONS: Mapping[str, str] = MappingProxyType(
     {
         "pipelines.detectors.movenet.detector:MoveNet": "pipelines.detectors.movenet.options:MoveNetConfig",
@@ -88,7 +88,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# A plug-in that is in no table, as cards name it: package.module:Class.
+# The name of a plug-in that is in no table: package.module:Class.
 _CLASS = re.compile(r"[\w.]+:[\w.]+")
 
 
@@ -111,7 +111,7 @@ def load_network(table: Mapping[str, str], field: str, name: str, protocol: str)
         protocol: The module that says what it has to have.
 
     Raises:
-        UserError: There is no such class, or it is no `torch.nn.Module` with a `Config`.
+        UserError: There is no such class, or it is not a `torch.nn.Module` with a `Config`.
     """
     from torch import nn  # here: most users of the tables need no PyTorch
 

@@ -1,8 +1,8 @@
 """Link shards: which videos share a file of tracks, few and short enough to link them in bounded memory.
 
 Videos are distributed by the hash of their address; a shard that would hold too much is halved by the next bit of the
-hash. So a shard depends only on which videos are labeled, not on their order, and a new video changes only its
-own shard. A shard's file is named by the hash of everything that goes into it: linking again does only what has changed.
+hash. So a shard depends only on which videos are labeled, not on their order, and a new video changes only its own
+shard. A shard's file is named by the hash of everything that goes into it: linking again does only what has changed.
 """
 
 import hashlib

@@ -102,7 +102,7 @@ def _folded(nodes: Sequence[Node], of: _Key) -> Iterator[Node]:
 
 
 def _columns(graph: _Graph) -> dict[_Key, int]:
-    """The column of each thing: right of everything that it was made from."""
+    """The column of each thing: right of its origins, and near what was made from it."""
     column = dict.fromkeys(graph.things, 0)
     for _ in graph.things:  # finds the longest path, and ends even for cycles, which no job makes
         for first, second in graph.edges:

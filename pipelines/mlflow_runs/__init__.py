@@ -2,5 +2,5 @@
 
 import os
 
-# MLflow would tell its makers how it is used, from a thread that changes the environment while requests read it.
+# MLflow's telemetry is off: its thread would change the environment while requests read it.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -11,9 +11,9 @@ from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.mlflow_runs.retry_queue import RetryQueue
 from pipelines.mlflow_runs.runs import Run, Status, by_path, exists, flat_params, last_logged_epoch
 
-# Longest wait for the id of a new run. Nothing but a note in its output depends on it.
+# A new run's id is waited for at most this long, s. Only a note in its output depends on the id.
 LONGEST_START_S = 5.0
-# Longest time that an entry waits for others to be sent with.
+# An entry waits at most this long, s, for others to be sent with.
 LONGEST_WAIT_S = 10.0
 
 
@@ -23,7 +23,7 @@ class _Batch:
 
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    # Name, value, milliseconds since 1970, and the step, if it is one.
+    # Each metric is (name, value, milliseconds since 1970, step or None).
     metrics: list[tuple[str, float, int, int | None]] = field(default_factory=list)
 
 
@@ -86,7 +86,7 @@ class ChildRun(Run):
 
             new = [entry for entry in batch.metrics if entry[3] is None or entry[3] > self.logged_step]
             metrics = [Metric(name, value, timestamp_ms, step or 0) for name, value, timestamp_ms, step in new]
-            # Settings of a run cannot be changed, and those of a trial of a population may have.
+            # Settings of an MLflow run cannot be changed, but those of a trial of a population may have.
             params = [] if self.has_params else [Param(name, value) for name, value in batch.params.items()]
             tags = [RunTag(name, value) for name, value in batch.tags.items()]
             mlflow.MlflowClient().log_batch(run_id, metrics, params, tags)
@@ -120,7 +120,7 @@ def begin_child(
         if run_id and exists(run_id):
             client.update_run(run_id, status="RUNNING")
             child.logged_step = last_logged_epoch(run_id)
-            # A search that was killed in the first seconds of the run has not sent them.
+            # A search that was killed in the first seconds of the run has not sent its settings.
             child.has_params = bool(client.get_run(run_id).data.params)
             return
         parent.experiment_id = parent.experiment_id or client.get_run(parent.run_id).info.experiment_id

@@ -1,4 +1,4 @@
-"""Tracks, videos and other files as MLflow's datasets: what a run has read, in the column that its page has for it."""
+"""Tracks, videos and other files as MLflow's datasets: what a run has read, as its page shows it."""
 
 import hashlib
 import json
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 Learning = Literal["training", "unlabeled", "validation", "testing"]
 Making = Literal["labeling", "importing", "lifting", "curating", "triangulating", "embedding", "aligning"]
 Context = Learning | Making | Literal["searching", "measuring"]
-# What files hold that are neither tracks nor videos: annotated people, poses of lift, embeddings, or another program's.
+# What files hold that are neither tracks nor videos: annotated people, poses of lift, embeddings, or files of other
+# programs.
 FileKind = Literal["people", "poses", "embeddings", "files"]
-# What MLflow calls the kind of a dataset's source.
+# MLflow's names for the kinds of a dataset's source.
 TRACKS_SOURCE, VIDEOS_SOURCE = "raylift", "raylift.videos"
 # Tag of what a run reads, with what for.
 CONTEXT_TAG = "mlflow.data.context"
 # MLflow keeps at most this many characters of a dataset's source.
 _LONGEST_SOURCE = 60_000
-# Sets of so many people are called by them: tables of scores have a column for each set.
+# Sets of at most this many people are named after them, because tables of scores have a column for each set.
 _MOST_NAMES = 3
 
 
@@ -66,7 +67,7 @@ class TrackSet:
 
     @property
     def people(self) -> str:
-        """Who is in it: their names if they are few."""
+        """The people in the set: their names if they are few."""
         names = sorted({track.subject for track in self.tracks if track.subject})
         return ", ".join(names) if len(names) <= _MOST_NAMES else f"{len(names)} people"
 
@@ -106,17 +107,17 @@ class VideoSet:
 
     @property
     def people(self) -> str:
-        """Nobody's name: videos are told by their folder."""
+        """Empty, because sets of videos are named by their folder."""
         return ""
 
     @property
     def columns(self) -> dict[str, str]:
-        """Videos have none."""
+        """Empty, because videos have no columns."""
         return {}
 
     @property
     def digest(self) -> str:
-        """Identifies the videos by their addresses and by what the inputs say of them, not by their content."""
+        """Identifies the videos by their addresses and by the facts in the inputs, not by their content."""
         facts = sorted(json.dumps(video.facts(), sort_keys=True) for video in self.videos)
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
 
@@ -200,7 +201,7 @@ def read_by(run: "Run") -> "Iterator[tuple[str, Dataset]]":
 
 
 def entity(read: ReadSet) -> "Dataset":
-    """What MLflow calls a dataset; its name and digest are what scores over it are found by."""
+    """The set as MLflow's dataset; scores over it are found by its name and digest."""
     from mlflow.entities import Dataset
 
     source = redact(json.dumps({"uri": listed(read.source)}))[:_LONGEST_SOURCE]
@@ -211,7 +212,7 @@ def entity(read: ReadSet) -> "Dataset":
         digest=read.digest,
         source_type=read.source_type,
         source=source,
-        schema=json.dumps({"mlflow_colspec": columns}),  # MLflow's page shows no other form
+        schema=json.dumps({"mlflow_colspec": columns}),  # MLflow's page shows only this form
         profile=json.dumps(read.profile()),
     )
 

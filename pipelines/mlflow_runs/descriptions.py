@@ -1,6 +1,6 @@
 """Texts on MLflow's pages that lead to runs and models.
 
-Their authors write `[trial 004](run:ID)` and `[its model](model:SHA256)`; where those pages are, only MLflow knows.
+Their authors write `[trial 004](run:ID)` and `[its model](model:SHA256)`; only MLflow knows those pages' addresses.
 """
 
 import re
@@ -12,7 +12,7 @@ _LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<kind>run|model):(?P<id>\w*)\)")
 
 
 def with_addresses(text: str, run_id: str) -> str:
-    """Replace the links of a text by addresses within MLflow's pages, and those that lead nowhere by their words.
+    """Replace the links of a text by addresses of MLflow's pages; links that lead nowhere become plain words.
 
     Args:
         text: Markdown.

@@ -1,4 +1,4 @@
-"""What a job ran with, so that its run can be repeated."""
+"""Records the environment of a job, so that its run can be repeated."""
 
 import os
 import platform
@@ -15,20 +15,20 @@ import schemas
 from schemas import __version__
 from schemas.job_config import JobConfig
 
-# Names of the image that this process runs in: of our manifests, and of Apptainer itself.
+# Environment variables with the name of this process's image: from our manifests, and from Apptainer itself.
 _IMAGE = ("RAYLIFT_IMAGE", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER")
-# The clone that Raylift is run from, if it is one.
+# The folder of the clone that Raylift runs from, if it is one.
 _CLONE = Path(schemas.__file__).resolve().parents[1]
-# Git runs no program that the clone's configuration names, and takes no lock.
+# With these options, Git runs no program that the clone's configuration names, and takes no lock.
 _GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(_CLONE))
 _DIFF = ("diff", "HEAD", "--no-ext-diff", "--no-textconv", "--no-color")
 _GIT_S = 10.0
-# A longer difference is cut.
+# A patch that is longer than this is cut.
 _MOST_CHARACTERS = 1_000_000
 
 
 def environment() -> dict[str, Any]:
-    """The command line, versions of all packages, the commit of the clone and the image; None where there is none."""
+    """The command line, versions of all packages, the commit of the clone and the image; None for what is missing."""
     packages = {each.metadata["Name"]: each.version for each in metadata.distributions()}
     return {
         "command": sys.argv,
@@ -42,7 +42,7 @@ def environment() -> dict[str, Any]:
 
 
 def uncommitted() -> str:
-    """What differs from the commit of the clone, as a patch; empty if nothing does, or if this is no clone."""
+    """The uncommitted changes of the clone, as a patch; empty without changes or without a clone."""
     return _git(*_DIFF)[:_MOST_CHARACTERS]
 
 

@@ -8,11 +8,11 @@ from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.mlflow_runs.names import DESCRIPTION_TAG
 from schemas.errors import UserError
 
-# MLflow shows an experiment of this kind with the columns and charts of model training, others as GenAI evaluations.
+# MLflow shows experiments of this kind with the columns and charts of model training, and others as GenAI evaluations.
 _KIND = "mlflow.experimentKind"
 _MODEL_TRAINING = "custom_model_development"
-# To a browser that has never been there MLflow 3.17 shows the pages of GenAI, whatever the kind, and of the description
-# the first line.
+# A browser that opens MLflow 3.17 for the first time gets the pages of GenAI, whatever the kind. They show the first
+# line of the description, so it tells how to get to the runs.
 _TEXT = """Runs of Raylift, video to 3D poses. **Choose Model training at the top left** to see its runs and models.
 
 | job | what a run of it is |
@@ -44,7 +44,7 @@ def require_active() -> None:
     """Check that nobody has deleted the experiment.
 
     Raises:
-        UserError: It was deleted.
+        UserError: The experiment was deleted.
         mlflow.MlflowException: The store cannot be used.
     """
     known = mlflow.MlflowClient().get_experiment_by_name(name())
@@ -67,7 +67,7 @@ def use() -> None:
     client = mlflow.MlflowClient()
     place = tracking_server.place_of_files()
     if place is not None and client.get_experiment_by_name(name()) is None:
-        with suppress(mlflow.MlflowException):  # another job has just made it
+        with suppress(mlflow.MlflowException):  # another job may have just made it
             client.create_experiment(name(), artifact_location=place)
     try:
         experiment = mlflow.set_experiment(name())

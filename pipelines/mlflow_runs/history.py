@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _PAGE = 1000
-# How the address of a database in a file begins.
+# The address of a database in a file begins like this.
 _FILE = "sqlite:///"
 
 
@@ -108,7 +108,7 @@ def read_history() -> History:
         "other jobs, or set the variable to where their runs are"
     )
     if place.startswith(_FILE) and not Path(place.removeprefix(_FILE)).exists():
-        raise nothing  # MLflow would make an empty database
+        raise nothing  # otherwise MLflow would make an empty database
     tracking_server.connect(registry=True)
     try:
         experiment = mlflow.get_experiment_by_name(experiments.name())
@@ -148,7 +148,7 @@ def _reading(given: Any) -> Reading:
     context = next((tag.value for tag in given.tags if tag.key == "mlflow.data.context"), "")
     try:
         addresses = tuple(str(uri) for uri in json.loads(given.dataset.source)["uri"])
-    except (ValueError, KeyError, TypeError):  # longer than MLflow keeps, or another tool's
+    except (ValueError, KeyError, TypeError):  # the value was cut by MLflow, or is of another tool
         addresses = ()
     return Reading(context, addresses, given.dataset.digest)
 
@@ -176,7 +176,7 @@ def _versions() -> Iterator[Version]:
 
 
 def _earlier_parent(tags: Mapping[str, str]) -> str | None:
-    """What a version says that was registered when a tag had all of its lineage, as JSON."""
+    """The parent of a version that was registered when one tag had its whole lineage, as JSON."""
     try:
         return (json.loads(tags.get("raylift.lineage", "{}")).get("training") or {}).get("parent_sha256")
     except (ValueError, AttributeError):

@@ -1,11 +1,11 @@
-"""The last lines of a job that fails: what it has logged, and the exception, as an artifact of its run."""
+"""The last lines of a job that fails: its log and the exception, kept as an artifact of its run."""
 
 import logging
 import traceback
 from collections import deque
 from types import TracebackType
 
-# So many lines of the log are kept in memory.
+# This many lines of the log are kept in memory.
 _LINES = 200
 
 
@@ -18,14 +18,14 @@ class LastLines(logging.Handler):
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 
     def __enter__(self) -> "LastLines":
-        """Listen."""
+        """Begin to keep lines."""
         logging.getLogger().addHandler(self)
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Listen no more."""
+        """Stop keeping lines."""
         logging.getLogger().removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:

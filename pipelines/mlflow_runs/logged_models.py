@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from pipelines.lifters.checkpoint import LifterCard
 
 log = logging.getLogger(__name__)
-# MLflow takes at most so many metrics in a request.
+# MLflow takes at most this many metrics in a request.
 _MOST_METRICS = 1000
 _LONGEST_NAME = 200
 _OLDEST_FIRST = [{"field_name": "creation_timestamp", "ascending": True}]
 # Characters that MLflow does not allow in names of models.
 _NOT_IN_NAMES = re.compile(r"[^\w-]+")
-# Servers of which it was said that they know no logged models.
+# Servers whose lack of logged models was already logged, so that it is logged once.
 _told: set[str] = set()
 
 
@@ -81,7 +81,7 @@ class Scores:
 
     Attributes:
         metrics: Values by the whole name, such as "test/mpjpe_mm".
-        tracks: What it was scored on; None if that is not to be named.
+        tracks: What it was scored on; None if it is not named.
         step: The epoch after which the lifter was as it is.
         timestamp_ms: When, milliseconds since 1970.
     """
@@ -114,7 +114,8 @@ def note_made(run_id: str, model: ModelFile, step: int, scores: Scores | None) -
     if scores is None:
         return
     for name, value in scores.metrics.items():
-        # The run has it already: the very same entry, with a model, is no second point in the run's chart.
+        # The run has this metric already. Logging the very same entry with a model adds no second point to the run's
+        # chart.
         history = client.get_metric_history(run_id, name)
         logged_at = next(
             (e.timestamp for e in history if (e.step, e.value) == (scores.step, value)), scores.timestamp_ms
@@ -150,7 +151,7 @@ def find(client: "MlflowClient", run_id: str, sha256: str) -> "LoggedModel | Non
 
 
 def arguments(model: ModelFile) -> dict[str, Any]:
-    """What the functions of MLflow that make a model take of it."""
+    """The arguments of MLflow's functions that make a model."""
     return {
         "name": _NOT_IN_NAMES.sub("_", model.name)[:_LONGEST_NAME],
         "tags": {SHA256_TAG: model.sha256, **model.tags},
@@ -160,7 +161,7 @@ def arguments(model: ModelFile) -> dict[str, Any]:
 
 
 def is_too_old(error: "MlflowException") -> bool:
-    """Whether a server has rejected a request because it knows no logged models; that is said once."""
+    """Whether a server has rejected a request because it knows no logged models, which is logged once."""
     if error.error_code != "ENDPOINT_NOT_FOUND":
         return False
     address = redact(mlflow.get_tracking_uri())

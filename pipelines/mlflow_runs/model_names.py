@@ -2,11 +2,11 @@
 
 import re
 
-# Tag of a registered version, and of a logged model, that holds the hash of its file.
+# This tag of a registered version or a logged model holds the hash of its file.
 SHA256_TAG = "raylift.sha256"
-# Tag of a registered version that holds the hash of the model that its training began with.
+# This tag of a registered version holds the hash of the model that its training began with.
 PARENT_TAG = "raylift.parent_sha256"
-# Tag of a registered version that is an aligner, with the name of its network; other versions are lifters.
+# This tag of a registered aligner holds the name of its network; versions without it are lifters.
 ALIGNER_TAG = "raylift.aligner"
 
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
 
-# Path of the file within a registered model, by what it is.
+# The path of the file within a registered model, by the kind of the model.
 ARTIFACTS = {"lifter": "artifacts/lifter.pt", "aligner": "artifacts/aligner.pt"}
 Kind = Literal["lifter", "aligner"]
 _A = {"lifter": "a lifter", "aligner": "an aligner"}
@@ -56,7 +56,7 @@ def fetch(model: str, what: Kind | None = "lifter") -> FetchedModel:
         what: What it should be; None: either.
 
     Raises:
-        UserError: No such name, version, alias, run or file (the message lists the existing ones); the model is
+        UserError: There is no such name, version, alias, run or file (the message lists those that exist); the model is
             something else, or its file is damaged.
         RunFailed: The server cannot be reached.
     """

@@ -8,23 +8,23 @@ from pipelines.mlflow_runs.model_names import REGISTERED
 from schemas.errors import UserError
 from schemas.run_config import RunConfig, require_run_name
 
-# Tag of an experiment, a run or a logged model with the description that MLflow's page of it begins with.
+# This tag holds the description at the top of MLflow's page of an experiment, a run or a logged model.
 DESCRIPTION_TAG = "mlflow.note.content"
-# Environment variable, also MLflow's own, with the name of a run.
+# The environment variable with the name of a run, which MLflow reads too.
 _VARIABLE = "MLFLOW_RUN_NAME"
-# What MLflow takes in them, and how long they may be.
+# MLflow refuses names with other characters than these, and longer ones.
 _REFUSED = re.compile(r"[^\w.\- :]")
 _LONGEST = 250
 
 
 def allowed(name: str) -> str:
-    """The name, with what MLflow refuses in it replaced by `_`; parts are those of a path and joined by slashes."""
+    """The name with the characters that MLflow refuses replaced by `_`; slashes join its parts."""
     parts = ("_" if part in ("", ".", "..") else _REFUSED.sub("_", part) for part in name.split("/"))
     return "/".join(parts)[:_LONGEST]
 
 
 def of_run(job: str, config: RunConfig, within: bool) -> str:
-    """What a run is called: as the user says, who means the outermost run, else its job and what it makes of what.
+    """The name of a run: the user's, which is for the outermost run, else the job and what it works on.
 
     Args:
         job: The job.

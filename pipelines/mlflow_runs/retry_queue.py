@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pipelines.mlflow_runs import tracking_server
 
 log = logging.getLogger(__name__)
-# How often a server that could not be used is asked whether it is back.
+# A server that could not be used is asked again after this time, s.
 RETRY_INTERVAL_S = 5.0
-# Longest wait at the end for one entry: MLflow's own limit for an answer, which a large file may need.
+# At the end, one entry is waited for at most this long, s: MLflow's own limit for an answer, which a large file may
+# need.
 LONGEST_ENTRY_S = 120.0
 
 Entry = Callable[[], object]
@@ -35,7 +36,7 @@ class RetryQueue:
         with self._changed:
             self._waiting.append(entry)
             if self._thread is None:
-                # A daemon, because a process must not wait at its end for a server that does not answer.
+                # The thread is a daemon, because a process must not wait at its end for a server that does not answer.
                 self._thread = threading.Thread(target=self._send_all, name="mlflow", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -86,7 +87,7 @@ class RetryQueue:
         """Send an entry; returns whether the server has taken or rejected it."""
         try:
             if self._away:
-                tracking_server.ask()  # for seconds, while an entry may be a file that needs minutes
+                tracking_server.ask()  # this takes seconds, while an entry may be a file that needs minutes
             with tracking_server.one_retry():
                 entry()
         except tracking_server.failures() as error:

@@ -2,8 +2,8 @@
 
 The secrets in addresses are replaced, because more people may see a run than may open its videos.
 
-The store is the one that `MLFLOW_TRACKING_URI` names, else MLflow's own default, `sqlite:///mlflow.db`. A run is called
-as `run_name` or `MLFLOW_RUN_NAME` says, else by its job and the folder of its output.
+The store is the one that `MLFLOW_TRACKING_URI` names, else MLflow's own default, `sqlite:///mlflow.db`. A run is named
+by `run_name` or `MLFLOW_RUN_NAME`, else by its job and the folder of its output.
 """
 
 import json
@@ -65,7 +65,7 @@ class Run:
         self.send(log)
 
     def log_system(self, metrics: dict[str, float], seconds: int) -> None:
-        """Log how busy machines are, so many seconds after the run began."""
+        """Log how busy machines are; `seconds` is the time since the run began."""
         now = int(1000 * time.time())
         self.send(lambda run_id: logged_models.log_batch(run_id, metrics, seconds, now))
 
@@ -74,7 +74,7 @@ class Run:
         self.send(lambda run_id: logged_models.note_made(run_id, model, step, scores))
 
     def log_scores(self, model: ModelFile, scores: Sequence[Scores]) -> None:
-        """Log what a lifter scored, where the page of its model shows it too."""
+        """Log what a lifter scored, so that the page of its model shows it too."""
         self.send(lambda run_id: logged_models.note_scored(run_id, model, scores))
 
     def last_epoch(self) -> int:
@@ -94,7 +94,7 @@ class Run:
             self.send(partial(_set_tag, name, redact(value)))
 
     def describe(self, text: str) -> None:
-        """Give the run the description that MLflow's page of it begins with.
+        """Set the description at the top of the run's page in MLflow.
 
         Args:
             text: Markdown; links to runs and models are written as `descriptions` says.
@@ -133,7 +133,7 @@ class Run:
         self._log_text(html, name)
 
     def log_surroundings(self, recipe_text: str) -> None:
-        """Keep what it takes to repeat the run; git and the packages are asked by the thread that sends."""
+        """Keep what it takes to repeat the run; the sending thread asks git and the packages."""
         self._log_text(recipe_text, "recipe.yaml")
         self.send(lambda run_id: mlflow.log_text(redact(_as_json(environment())), "environment.json", run_id=run_id))
         self.send(lambda run_id: (text := uncommitted()) and mlflow.log_text(redact(text), "uncommitted.diff", run_id))
@@ -218,7 +218,7 @@ def record(job: str, config: RunConfig, run_id: str | None = None, parent: str |
         machines.end()
         recorded.end(status)
         recorded.queue.close()
-        # MLflow keeps an active run of its own in this process.
+        # MLflow keeps an active run in this process, which ends here too.
         with suppress(*tracking_server.failures()), tracking_server.impatient():
             mlflow.end_run(status)
 
@@ -260,7 +260,7 @@ def last_logged_epoch(run_id: str) -> int:
     Raises:
         mlflow.MlflowException: The store cannot be used.
     """
-    # Version 0.1.0 joined the parts of names by dots.
+    # Version 0.1.0 joined the parts of names with dots.
     for metric in (EPOCH_METRIC, "loss.total"):
         if history := mlflow.MlflowClient().get_metric_history(run_id, metric):
             return max(entry.step for entry in history)
@@ -268,7 +268,7 @@ def last_logged_epoch(run_id: str) -> int:
 
 
 def exists(run_id: str) -> bool:
-    """Whether the store has a run, and nobody has deleted it.
+    """Whether the store has a run that is not deleted.
 
     Raises:
         mlflow.MlflowException: The store cannot be used.

@@ -1,6 +1,6 @@
 """How busy the machines of a long job are, as the system metrics of its run: MLflow's own monitors, sampled cheaply.
 
-The longer a job takes, the rarer its samples, so that a week has hundreds of them and not ten thousands.
+The longer a job takes, the rarer its samples are, so that a week has hundreds of them and not ten thousands.
 `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=false` turns them off, and `MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL` is the
 shortest time between two, in seconds.
 """
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Jobs that take less have no samples: they would cost more than they tell.
+# Jobs that take less time than this, s, have no samples, which would cost more than they are worth.
 LONG_JOB_S = 20.0
-# Starting processes on other machines pays for jobs that take longer than this.
+# Processes that sample other machines are started only for jobs that take longer than this, s.
 LONG_CLUSTER_JOB_S = 60.0
-# Samples are so many seconds apart or, if that is more, this share of the time that the job has taken.
+# Samples are this many seconds apart or, if that is longer, this share of the time that the job has taken.
 _INTERVAL_S, _INTERVAL_SHARE = 10.0, 0.01
 _SWITCH, _INTERVAL = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL"
 
@@ -43,7 +43,7 @@ class MachineSampler:
         self._monitors: list[BaseMetricsMonitor] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
         try:
             self._monitors.append(GPUMonitor())
-        except Exception as error:  # of NVIDIA's library, which has many: no GPU, no driver
+        except Exception as error:  # NVIDIA's library has many kinds: no GPU, no driver
             log.debug("no metrics of GPUs: %s", error)
 
     def sample(self) -> dict[str, float]:
@@ -82,7 +82,7 @@ class SystemMetrics:
     def _run(self) -> None:
         try:
             self._sample()
-        except Exception as error:  # whatever a machine's counters or the environment say, the job goes on
+        except Exception as error:  # an error of a machine's counters must not end the job
             log.warning("no more system metrics: %s", error)
 
     def _sample(self) -> None:

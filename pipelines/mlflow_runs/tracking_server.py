@@ -22,19 +22,20 @@ from schemas.errors import RunFailed
 if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
 
-# A small query is answered within milliseconds; with one retry, a busy server has twice this time.
+# A small query takes milliseconds, so an answer is waited for this long, s; with one retry, a busy server has twice
+# this time.
 _TIMEOUT_S = 5
 _ONE_RETRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 _IMPATIENT = {**_ONE_RETRY, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_TIMEOUT_S)}
-# Jobs show their own progress and the addresses of their runs.
+# MLflow's own output is off, because jobs show their own progress and the addresses of their runs.
 _QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
-# Where no database answers, MLflow tries to connect ten times for minutes each; so its port is tried first.
+# If no database answers, MLflow tries to connect ten times for minutes each, so its port is tried first.
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
-# The cause at the end of urllib3's message about a failed connection.
+# The cause stands at the end of urllib3's message about a failed connection.
 _CAUSE = re.compile(r"""Caused by \w+\(["'][^:]*?\([^)]*\): (.*?)["']\)""")
 
-# What servers with accounts answer, and what to do about it.
+# The answers of servers with accounts, and what to do about them.
 _STATUS = re.compile(r"failed with error code (401|403)")
 _REFUSED = {
     "401": (
@@ -58,7 +59,7 @@ def connect(*, registry: bool = False) -> None:
     Raises:
         RunFailed: A server does not answer within seconds.
     """
-    mlflow.get_tracking_uri()  # imports MLflow, which sets the levels of its loggers
+    mlflow.get_tracking_uri()  # imports MLflow now, because that sets the levels of its loggers
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for name, value in _QUIET.items():
@@ -86,7 +87,7 @@ def ask() -> None:
 
 @contextmanager
 def one_retry() -> Iterator[None]:
-    """Let MLflow repeat a failed request once within the block: who keeps entries for later repeats them itself."""
+    """Let MLflow repeat a failed request once within the block: for callers that repeat failed entries themselves."""
     with _environment(_ONE_RETRY):
         yield
 
@@ -135,7 +136,7 @@ def registry_place() -> str:
     address = mlflow.get_registry_uri()
     if urlsplit(address).scheme != "sqlite":
         return redact(address)
-    # The folder by itself, because the terminal leaves out the working directory before names of files.
+    # The folder is shown by itself, because the terminal drops the working directory only from file names.
     folder, name = os.path.split(_database_file(address))
     return f"{name} of {folder}"
 
@@ -156,7 +157,7 @@ def place_of_files() -> str | None:
 
 
 def _database_file(address: str) -> str:
-    # After the three slashes the path of the file begins, with one more if it is absolute.
+    # The path begins after three slashes; if it is absolute, it has one more.
     return os.path.abspath(urlsplit(address).path[1:])
 
 
@@ -188,4 +189,4 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         for name in added:
-            os.environ.pop(name, None)  # another thread may have been in such a block too
+            os.environ.pop(name, None)  # another thread may have left such a block meanwhile

@@ -1,4 +1,4 @@
-"""Trainings that MLflow knows: of an experiment, or of the search that a registered lifter comes from."""
+"""Finds trainings in MLflow: those of an experiment, or of the search that a registered lifter comes from."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _EXPERIMENT = re.compile(r"experiments:/(?P<name>.+)")
-# Tag of a registered version with the run of its training, and of a run with the search that it is a trial of.
+# The tag of a registered version with the run of its training, and the tag of a trial's run with the run of its search.
 _RUN_TAG, _PARENT_TAG = "raylift.run_id", "mlflow.parentRunId"
 _PAGE = 500
 
@@ -98,7 +98,7 @@ def _runs(address: str, data: str) -> "Iterator[Run]":
 
 
 def _training(run: "Run", metric: str) -> LoggedTraining:
-    # Version 0.1.0 joined the parts of names by dots.
+    # Version 0.1.0 joined the parts of names with dots.
     name = next((n for n in (f"validation/{metric}", f"validation.{metric}") if n in run.data.metrics), None)
     history = [] if name is None else mlflow.MlflowClient().get_metric_history(run.info.run_id, name)
     return LoggedTraining(run.info.run_id, run.data.params, {entry.step: entry.value for entry in history})

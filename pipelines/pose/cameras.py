@@ -18,19 +18,19 @@ from schemas.cameras import Intrinsics
 CAMERA_FIELDS = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "tx", "ty", "cross")
 _FOCAL_CENTRE_K1_K2_K3_TANGENTIAL_CROSS = (2, 2, 1, 1, 1, 2, 1)
 
-# The value of `cross` that marks OpenCV's fisheye model.
+# This value of `cross` marks OpenCV's fisheye model.
 FISHEYE = -1.0
 
 # Points nearer than this, or behind the camera, are projected as if they were at this depth; as in `synthetic.cameras`.
 MIN_DEPTH_M = 0.3
 # |X/Z| and |Y/Z| are clamped to this (45 degrees off the axis): distortion polynomials are not valid further out.
 MAX_SLOPE = 1.0
-# Of fisheyes (80 degrees off the axis): slopes have no end at 90 degrees.
+# The limit for fisheyes (80 degrees off the axis), because slopes grow without bound towards 90 degrees.
 MAX_FISHEYE_SLOPE = 5.67
 # The lowest correlation of prediction and target that the scale of `project_orthographic` assumes. Without it, a
 # prediction facing the wrong way would fit best when shrunk to a point, where it has no gradient to recover by.
 _LEAST_CORRELATION = 0.1
-# Smaller than the sum of squares of any visible body in metres or screen units, larger than float32 rounding.
+# A number below the sum of squares of any visible body in metres or screen units, and above float32 rounding.
 _TINY = 1e-6
 
 Bound = Any
@@ -88,7 +88,7 @@ def camera_vector(intrinsics: Intrinsics, width: int, height: int) -> Float32[Te
     """The camera of an image of that size (px), in screen units, in the order of `CAMERA_FIELDS`."""
     i = intrinsics
     centre = to_screen(torch.tensor([i.cx, i.cy], dtype=torch.float64), width, height).tolist()
-    # The pair along (x, y): OpenCV's formula adds p2 r² to x and p1 r² to y.
+    # The tangential pair along (x, y): OpenCV's formula adds p2 r² to x and p1 r² to y, so its pair is swapped.
     tangential = {
         "none": (0, 0, 0),
         "human36m": (i.p1, i.p2, 1),
@@ -142,7 +142,7 @@ def fisheye_scale(
     k3: Float[Tensor, "*#points 1"],
     k4: Float[Tensor, "*#points 1"],
 ) -> Float[Tensor, "*points 1"]:
-    """What slopes are multiplied with by the model of cv2.fisheye: its polynomial in the angle θ off the axis, by r."""
+    """The factor by which cv2.fisheye scales slopes: its polynomial in the angle θ off the axis, divided by r."""
     r = (r2 + _TINY).sqrt()
     theta = torch.atan(r)
     t2 = theta.square()

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-# Poses by which cells are placed, and rounds of k-means: their number hardly matters.
+# Cells are placed by this many poses and in this many rounds of k-means; the result hardly depends on them.
 _PLACED_BY, _ROUNDS = 20_000, 4
-# Poses compared with all cells at once.
+# This many poses are compared with all cells at once, which limits memory.
 _CHUNK = 16_384
 
 

@@ -15,9 +15,9 @@ from torch import Tensor
 Loss = Literal["classification", "regression_mse", "regression_mse_var", "regression_huber"]
 Similarity = Literal["l2", "dot"]
 
-# Published settings.
+# The published settings.
 _TEMPERATURE, _SMOOTHING, _VARIANCE_WEIGHT, _HUBER = 0.1, 0.1, 0.001, 0.1
-# The least variance of an expected time: a certain frame would divide by zero.
+# The variance of an expected time is at least this; otherwise a certain frame would divide by zero.
 _LEAST_VARIANCE = 1e-8
 
 

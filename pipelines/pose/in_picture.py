@@ -3,13 +3,13 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-# Coordinates of which none exceeds this are shares of the picture's size, not pixels.
+# If no coordinate exceeds this, coordinates are shares of the picture's size, not pixels.
 LARGEST_SHARE = 2.0
-# Joints of people are farther apart than that, px.
+# The joints of a person are farther apart than this, px.
 SMALLEST_SPREAD_PX = 0.5
-# By how much of the picture's size a joint may lie outside: annotators and detectors guess joints beyond the edge.
+# A joint may lie outside of the picture by this share of its size, because annotators and detectors guess joints there.
 BEYOND = 0.25
-# Share of the joints that must lie near the picture; with fewer, it is another one.
+# At least this share of the joints must lie near the picture; otherwise they belong to another one.
 LEAST_WITHIN = 0.5
 
 
@@ -33,7 +33,7 @@ def near_picture(
 def why_not_pixels(
     points: Float[np.ndarray, "points 2"], width: float | int, height: float | int, least_within: float = LEAST_WITHIN
 ) -> str | None:
-    """Why joints cannot be those of people in a picture, and what to do about it; None if they can.
+    """Why joints cannot belong to people in a picture, and what to do about it; None if they can.
 
     The code of registered models (`pipelines/register/serving.py`) repeats this function.
 

@@ -40,8 +40,8 @@ class JointAngle:
         return self.name.partition("_")[2].replace("_", " ")
 
 
-# Kind of the angle: joints, the angle between the bones that counts as 0, and the sign. The foot is at a right angle to
-# the shank when somebody stands upright; an arm that hangs down has an elevation of 0.
+# For each kind of angle: the joints, the angle between the bones that counts as 0, and the sign. The foot is at a right
+# angle to the shank in a person who stands upright; an arm that hangs down has an elevation of 0.
 _KINDS = {
     "hip_flexion": (("shoulder", "hip", "knee"), 180.0, -1),
     "knee_flexion": (("hip", "knee", "ankle"), 180.0, -1),
@@ -49,7 +49,7 @@ _KINDS = {
     "shoulder_elevation": (("hip", "shoulder", "elbow"), 0.0, 1),
     "elbow_flexion": (("shoulder", "elbow", "wrist"), 180.0, -1),
 }
-# In metres: a bone shorter than this has no direction.
+# A bone shorter than this, m, has no direction.
 _TINY = 1e-6
 
 
@@ -75,7 +75,7 @@ def joint_angles_deg(
     angles = joint_angles_of(layout)
     first, at, last = (positions[:, [layout.index(angle.joints[n]) for angle in angles]] for n in range(3))
     one, other = first - at, last - at
-    # The arc tangent of both parts is exact at 0° and 180°, where the arc cosine loses half of the digits.
+    # The arc tangent of both parts is exact at 0° and 180°, where the arc cosine loses half of its digits.
     opening = torch.atan2(
         torch.linalg.cross(one, other).norm(dim=-1).clamp_min(_TINY**2), (one * other).sum(dim=-1)
     ).rad2deg()

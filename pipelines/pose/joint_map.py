@@ -1,4 +1,4 @@
-"""Where a detector sees joints, from where motion capture has them.
+"""Computes where a detector sees joints, from the joints of motion capture.
 
 The two mean different points by the same names: a detector's hips and shoulders are those that annotators clicked. The
 difference is a share of the distance to another joint, so that it turns and grows with the body.
@@ -12,14 +12,14 @@ from jaxtyping import Float64
 from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.layouts import JointLayout
 
-# The joint before each joint of a limb, towards which `along` counts.
+# The joint before each joint of a limb; `along` is a shift towards it.
 BEFORE = {"ankle": "knee", "knee": "hip", "hip": "shoulder", "shoulder": "hip", "elbow": "shoulder", "wrist": "elbow"}
 
 
 def joint_map(
     body: JointLayout, detected: Sequence[str], errors: DetectorErrorsConfig
 ) -> Float64[np.ndarray, "joints_detected joints_body"]:
-    """A matrix that makes of the body's joints the points that the detector sees; its rows sum to 1.
+    """A matrix that maps the body's joints to the points that the detector sees; its rows sum to 1.
 
     Args:
         body: Joints of motion capture.

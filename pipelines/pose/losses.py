@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-# Squared metres: a pose within a micrometre is a single point, which has no scale.
+# A pose whose squared size, m², is below this is within a micrometre, and thus a single point without scale.
 _TINY = 1e-12
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 _MM_PER_M = 1000.0
 PCK_THRESHOLD_MM = 150.0
 _AUC_STEP_MM = 5.0
-# Squared metres: a pose within a micrometre counts as a single point, which has no scale and no rotation.
+# A pose whose squared size, m², is below this counts as a single point, which has no scale and no rotation.
 _TINY = 1e-12
 
 Sequence3D = Float[Tensor, "frames joints 3"]

@@ -1,17 +1,17 @@
-"""Joints of one layout from those of another that has the limbs: the middles of hips and shoulders are their means."""
+"""Computes joints of one layout from another's: the middles of hips and shoulders are means of both sides."""
 
 import numpy as np
 from jaxtyping import Float64
 
 from schemas.layouts import JointLayout
 
-# Middle joints, each halfway between the joints of this name of both sides.
+# Each middle joint lies halfway between the left and the right joint of this name.
 _MIDDLES = {"mid_hip": "hip", "mid_shoulder": "shoulder"}
 _SIDES = ("left", "right")
 
 
 def joints_from(source: JointLayout, target: JointLayout) -> Float64[np.ndarray, "joints_target joints_source"] | None:
-    """A matrix that makes the joints of `target` of those of `source`; None if some cannot be made.
+    """A matrix that maps the joints of `source` to those of `target`; None if some cannot be computed.
 
     Its rows sum to 1, so it may be applied to places and to poses about any joint.
     """
@@ -26,6 +26,6 @@ def joints_from(source: JointLayout, target: JointLayout) -> Float64[np.ndarray,
 
 
 def poses_from(source: JointLayout, target: JointLayout) -> Float64[np.ndarray, "joints_target joints_source"] | None:
-    """The same for poses, which come out about the root of `target`; its rows sum to 0."""
+    """The matrix for poses; its result is relative to the root of `target`, so its rows sum to 0."""
     matrix = joints_from(source, target)
     return None if matrix is None else matrix - matrix[target.parents.index(-1)]

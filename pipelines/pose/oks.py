@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from schemas.layouts import JointLayout
 
-# For every joint of a layout without constants: COCO's for shoulders, near the mean of its limb joints.
+# The constant of every joint of a layout without constants: COCO's for shoulders, near the mean of its limb joints.
 _DEFAULT_SIGMA = 0.079
 
 
@@ -50,13 +50,13 @@ def oks_nms(
     threshold: float,
     visible: Bool[np.ndarray, "people joints"] | None = None,
 ) -> Int[np.ndarray, " kept"]:
-    """Indices of the people that are no duplicates of a better one, best score first.
+    """Indices of the people that are not duplicates of a better one, best score first.
 
     Greedy: the best remaining person is kept, and everyone whose OKS to it is above `threshold` is dropped. `visible`
     marks the joints of the kept person that count.
     """
     similarity = oks(keypoints, keypoints, areas, sigmas, visible)
-    # A stable sort keeps equal scores in their order: the same frame gives the same people.
+    # A stable sort keeps the order of equal scores, so that the same frame always gives the same people.
     order = np.argsort(-scores, kind="stable")
     kept: list[int] = []
     for person in order:

@@ -1,12 +1,12 @@
-"""Where a person of known pose is: the root's place that brings the projected joints onto their viewing rays."""
+"""Places a person of known pose: finds the root for which the projected joints lie on their viewing rays."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# A person nearer than this is as far away as this, m: a pose that fits no rays must not end up behind the camera.
+# A person is placed at least this far away, m, because a pose that fits no rays must not end up behind the camera.
 NEAREST_M = 0.5
-# Small against the joints of a visible person, so that frames without keypoints can be solved too.
+# This ridge is small compared with the joints of a visible person, and makes frames without keypoints solvable.
 _RIDGE = 1e-6
 
 

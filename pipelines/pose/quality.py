@@ -12,9 +12,10 @@ from torch import Tensor
 
 from pipelines.pose.cameras import project
 
-# Layouts that share fewer joints cannot be compared: scale and shift alone map any two points onto any other two.
+# Layouts that share fewer joints than this cannot be compared: scale and shift alone map any two points onto any other
+# two.
 LEAST_SHARED_JOINTS = 3
-# In m² and m: smaller than any visible body, larger than float32 rounding.
+# In m² and m, this is below the size of any visible body and above float32 rounding.
 _TINY = 1e-6
 
 

@@ -15,15 +15,15 @@ from pipelines.pose.cameras import FISHEYE, camera_vector, to_screen
 from schemas.cameras import Intrinsics
 
 # Field of view along the longer side of an image without known intrinsics, degrees: that of a phone's main camera. The
-# pose hardly depends on it; how far away the person is does.
+# pose hardly depends on it, but the distance of the person does.
 ASSUMED_FOV_DEG = 60.0
-# The camera whose screen coordinates are slopes, in the order of `cameras.CAMERA_FIELDS`.
+# The camera whose screen coordinates equal slopes, in the order of `cameras.CAMERA_FIELDS`.
 SLOPE_CAMERA = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-# Each step reduces the error of the inverse at least fourfold for the lenses of phones and studios.
+# Number of steps of the inverse. Each reduces the error at least fourfold for the lenses of phones and studios.
 _UNDISTORT_STEPS = 8
-# Newton's method doubles the digits with each step.
+# Number of steps of Newton's method, each of which doubles the number of correct digits.
 _FISHEYE_STEPS = 10
-# Angles off the axis that have a slope at all, and the steepness that Newton's method assumes at least.
+# The widest angle off the axis, rad, for which a slope is computed, and the least derivative that Newton's method uses.
 _WIDEST, _LEAST_SLOPE = math.radians(85.0), 0.05
 _TINY = 1e-9
 
@@ -51,7 +51,7 @@ def slopes(
 
 
 def undistorted(distorted: Float[Tensor, "*points 2"], camera: Float32[Tensor, "10"]) -> Float[Tensor, "*points 2"]:
-    """The slopes whose image by the lens of a camera is `distorted`, by iteration (as OpenCV does)."""
+    """The slopes that a camera's lens maps to `distorted`, found by iteration (as OpenCV does)."""
     k1, k2, k3, tx, ty, cross = camera[4:].unbind()
     if cross == FISHEYE:
         return _without_fisheye(distorted, torch.stack([k1, k2, k3, ty]))
@@ -69,7 +69,7 @@ def undistorted(distorted: Float[Tensor, "*points 2"], camera: Float32[Tensor, "
 def _without_fisheye(
     distorted: Float[Tensor, "*points 2"], coefficients: Float32[Tensor, "4"]
 ) -> Float[Tensor, "*points 2"]:
-    """The slopes that a fisheye shows at `distorted`: Newton's method finds the angle that has that radius."""
+    """The slopes that a fisheye maps to `distorted`: Newton's method finds the angle for the radius."""
     radius = distorted.norm(dim=-1, keepdim=True).clamp_min(_TINY)
     powers = torch.arange(1, 5, device=distorted.device) * 2
     theta = radius.clamp_max(_WIDEST)

@@ -7,9 +7,9 @@ All frames are moved together, by gradient descent, to the least sum of
 - the difference of each bone's length from its mean over the track, and from its mirror image's,
 - the acceleration of the joints in space.
 
-Long tracks are refined in pieces, each with frames around it that are then left out, so that memory stays bounded. All
-but the pose are measured by Huber's loss, so that a single wrong keypoint or a landing costs no more than its size.
-Each divisor says how much of it is usual. In the end every bone gets its mean length.
+Long tracks are refined in pieces, each with frames around it that are then left out, to bound memory. All terms
+but the pose use Huber's loss, so that a wrong keypoint or a landing costs only in proportion to its size.
+Each term is divided by its usual size. In the end every bone gets its mean length.
 """
 
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from pipelines.pose.placing import NEAREST_M, fit_root
 from pipelines.pose.rays import turned_to
 from schemas.layouts import JointLayout
 
-# What is usual: error of keypoints as a share of the stature as it is seen; error of the lifter across and along the
-# line of sight (m); variation of bones and difference of sides (m); acceleration (m/s²).
+# The usual size of each term: the error of keypoints as a share of the visible stature; the error of the lifter across
+# and along the line of sight, m; the variation of bones and the difference of sides, m; the acceleration, m/s².
 _KEYPOINT, _ACROSS_M, _ALONG_M, _BONE_M, _SIDES_M, _ACCELERATION = 0.010, 0.05, 0.08, 0.01, 0.015, 8.0
 _STATURE_M = 1.7
-# Where Huber's loss becomes linear.
+# Huber's loss becomes linear here, in units of the usual size.
 _LINEAR = 1.5
 _STEPS, _LEARNING_RATE_M = 200, 0.01
-# Frames refined together, and those before and after them by which they join their neighbours.
+# This many frames are refined together, and this many before and after them join them to their neighbours.
 _PIECE, _CONTEXT = 4096, 60
-# Frames over which the first guess of the distance is averaged.
+# The first guess of the distance is averaged over this many frames.
 _DEPTH_FRAMES = 15
 
 
@@ -99,7 +99,7 @@ def _refine_piece(
     optimizer = torch.optim.Adam([moved, moved_root], lr=_LEARNING_RATE_M)
     with torch.enable_grad():
         for step in range(_STEPS):
-            # The last third of the steps becomes ever smaller.
+            # In the last third of the steps, the step size falls to 0.
             optimizer.param_groups[0]["lr"] = _LEARNING_RATE_M * min(1.0, 3 * (1 - step / _STEPS))
             joints = pose + moved
             placed = joints + (root + moved_root)[:, None]
@@ -124,7 +124,7 @@ def _refine_piece(
 def with_constant_bones(
     pose: Float[Tensor, "frames joints 3"], layout: JointLayout
 ) -> Float[Tensor, "frames joints 3"]:
-    """The same directions of bones, each with its mean length over the track, left as right."""
+    """The same directions of bones, each with its mean length over the track, equal for left and right."""
     children, parents = (list(ends) for ends in zip(*layout.bones, strict=True))
     bones = pose[:, children] - pose[:, parents]
     mean = _norm(bones).mean(0)
@@ -155,12 +155,12 @@ def _huber(values: Tensor) -> Tensor:
 
 
 def _norm(vectors: Float[Tensor, "*points dims"]) -> Float[Tensor, "*points"]:
-    """Lengths, whose gradient at zero is zero."""
+    """Lengths of vectors; their gradient at zero is zero."""
     return (vectors.square().sum(-1) + 1e-12).sqrt()
 
 
 def _smoothed(values: Float[Tensor, " frames"]) -> Float[Tensor, " frames"]:
-    """The mean over `_DEPTH_FRAMES` around each frame; at the ends over those that are there."""
+    """The mean over `_DEPTH_FRAMES` around each frame; at the ends, over the frames that exist."""
     ones = torch.ones_like(values)
     total, count = (
         functional.avg_pool1d(each[None, None], _DEPTH_FRAMES, 1, _DEPTH_FRAMES // 2)[0, 0] for each in (values, ones)

@@ -1,7 +1,7 @@
 """Waits for the machines that a cluster's manifest promises, before a job chooses its sizes by those that are there.
 
-A job that begins on a cluster whose workers have not come, as after its head was lost, would size itself for one CPU.
-What a cluster will have is known to whoever makes it, so manifests say it in the environment of the driver.
+A job that begins before a cluster's workers have joined, as after its head was lost, would size itself for one CPU.
+The author of a manifest knows what the cluster will have, and sets it in the environment of the driver.
 """
 
 import logging
@@ -14,7 +14,7 @@ import ray
 from pipelines.ray_cluster.expected_names import EXPECTED, WAIT
 from schemas.errors import RunFailed, UserError
 
-# Machines and images of 10 GB come within minutes, or not at all.
+# Longest wait, s: machines join and images of 10 GB arrive within minutes, or not at all.
 DEFAULT_WAIT_S = 1800.0
 _LOOK_EVERY_S = 1.0
 
@@ -22,10 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 def wait_for_machines() -> None:
-    """Wait until the cluster has what the environment promises; says once what is missing. Without a promise: nothing.
+    """Wait until the cluster has what the environment promises; logs once what is missing. Without a promise: nothing.
 
     Raises:
-        UserError: A variable is no number.
+        UserError: A variable is not a number.
         RunFailed: The machines have not come in time.
     """
     expected = {kind: number for kind, name in EXPECTED.items() if (number := _number(name, 0.0)) > 0}

@@ -1,4 +1,4 @@
-"""Work on many files, each by itself, on Ray; a single one in this process."""
+"""Works on many files with Ray, each by itself; a single file is done in this process."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,9 +11,9 @@ from pipelines.ray_cluster import session
 from pipelines.ray_cluster.pools import rows_or_failure
 from schemas.errors import RunFailed, UserError
 
-# Larger than what a file leaves for the driver.
+# This size is above that of the rows that a file returns to the driver.
 BLOCK_BYTES = 1_000_000
-# Blocks that items are split into at most, as Ray keeps track of each.
+# Items are split into at most this many blocks, because Ray keeps track of each.
 MAX_BLOCKS = 10_000
 _ROW = pa.schema([("done", pa.int64()), ("user_error", pa.string()), ("run_failed", pa.string())])
 
@@ -28,8 +28,8 @@ def each_file(files: Sequence[str], work: Callable[[str], int]) -> Iterator[int]
         work: Arithmetic in one process, which a CPU is reserved for.
 
     Raises:
-        UserError: The work's own.
-        RunFailed: The work's own.
+        UserError: The work has raised it.
+        RunFailed: The work has raised it.
     """
     if len(files) == 1:  # starting Ray would take longer than the work
         yield work(files[0])

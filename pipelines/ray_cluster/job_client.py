@@ -23,13 +23,13 @@ ADDRESS = "RAY_API_SERVER_ADDRESS"
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 
 _CONNECT_S = 5
-# Pause between two requests: while a job is about to end, and after a connection was lost.
+# Pause between two requests, s: while a job is about to end, and after a connection was lost.
 _PAUSE_S = 1.0
-# How long to try to reach a cluster again: replacing its head takes minutes.
+# A lost cluster is tried again for this long, s, because replacing its head takes minutes.
 _LOST_S = 300
-# A head that has just started answers before it can take jobs.
+# A head that has just started answers with this text before it can take jobs; it is tried again for this long, s.
 _STARTING_S, _NOT_READY = 120, "No available agent"
-# How long to wait for a job to stop; Ray kills it three seconds after the request.
+# A job is given this long to stop, s; Ray kills it three seconds after the request.
 _STOPPING_S = 60
 
 
@@ -40,7 +40,7 @@ class JobServer:
         address: Such as http://head:8265; None: that of `RAY_API_SERVER_ADDRESS`, else this machine's.
 
     Raises:
-        UserError: That is no such address, or the cluster wants a token.
+        UserError: The address is not one of a job server, or the cluster requires a token.
         RunFailed: Nobody answers there, within seconds.
     """
 
@@ -49,16 +49,16 @@ class JobServer:
         try:
             parts = urlsplit(self.address)
             host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError as error:  # brackets that do not close, or a port that is none
+        except ValueError as error:  # brackets that do not close, or an invalid port
             raise UserError(f"address={self.address}: is no address: {error}; give http://head:8265") from error
         if parts.scheme not in ("http", "https") or not host:
             raise UserError(f"address={self.address}: is no job server; give http://head:8265")
         with self._one_line_errors():
             socket.create_connection((host, port), _CONNECT_S).close()
-            # Ray's client takes the address of this variable, where it is set, and not its argument.
+            # If this variable is set, Ray's client uses its address and ignores the argument.
             os.environ[ADDRESS] = self.address
             self._client = JobSubmissionClient(self.address)
-        # These loggers report each file that is not uploaded, and have levels of their own.
+        # These loggers have levels of their own, and would report each file that is not uploaded.
         for name in (
             "dashboard.modules.dashboard_sdk",
             "_private.runtime_env.packaging",
@@ -71,7 +71,7 @@ class JobServer:
 
         Raises:
             UserError: The cluster runs another version of Ray than this process.
-            RunFailed: The cluster does not take it.
+            RunFailed: The cluster does not accept the job.
         """
         require_same_ray(self.address, getattr(self._client, "_server_ray_version", None))
         deadline = time.monotonic() + _STARTING_S
@@ -99,7 +99,7 @@ class JobServer:
         """What the cluster knows of a job.
 
         Raises:
-            UserError: There is none of this id.
+            UserError: There is no job of this id.
         """
         with self._one_line_errors():
             try:
@@ -117,7 +117,7 @@ class JobServer:
         return sorted(jobs, key=lambda job: -(job.began_at or 0))
 
     def stop(self, job_id: str) -> SubmittedJob:
-        """Stop a job and wait until it has; one that has ended stays as it is."""
+        """Stop a job and wait until it has; a job that has ended stays as it is."""
         job, deadline = self.look_up(job_id), time.monotonic() + _STOPPING_S
         if not job.has_ended:
             with self._one_line_errors():
@@ -131,7 +131,7 @@ class JobServer:
         """Hand on a job's output from its beginning as it comes, until the job has ended.
 
         Raises:
-            RunFailed: The cluster was not to be reached for minutes.
+            RunFailed: The cluster could not be reached for minutes.
         """
         for text in self._texts(job_id):
             on_text(text)
@@ -164,7 +164,7 @@ class JobServer:
         threading.Thread(target=follow, name="follow", daemon=True).start()
         while True:
             try:
-                # Not for ever: an interruption that comes just before a wait begins is noticed only when it ends.
+                # The wait has a limit, because an interruption just before it begins is noticed only when it ends.
                 received = read.get(timeout=_PAUSE_S)
             except queue.Empty:
                 continue
@@ -214,10 +214,10 @@ class JobServer:
 
 
 def require_same_ray(address: str, theirs: str | None) -> None:
-    """Check that a cluster runs this process' Ray: of two versions each would fail to read what the other has written.
+    """Check that a cluster runs this process's version of Ray: two versions cannot read each other's messages.
 
     Raises:
-        UserError: It runs another one.
+        UserError: The cluster runs another version.
     """
     if theirs is not None and theirs != ray.__version__:
         raise UserError(
@@ -239,7 +239,7 @@ def _to_submitted_job(job: JobDetails) -> SubmittedJob:
         user=metadata.get(USER_KEY, ""),
         state=job.status.value.lower(),
         command=job.entrypoint,
-        # Ray's message is an excerpt of the log where there is an exit code.
+        # If there is an exit code, Ray's message is an excerpt of the log, which is not needed.
         message=f"exit code {code}" if job.driver_exit_code else (job.message or "").partition("\n")[0],
         exit_code=None if not ended else 0 if job.status == JobStatus.SUCCEEDED else code,
         began_at=job.start_time / 1000 if job.start_time else None,

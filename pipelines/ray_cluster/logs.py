@@ -1,4 +1,4 @@
-"""Log lines about single pieces of work that failed, each with what it takes to find the piece again.
+"""Log lines about single pieces of work that failed, each with the fields that identify the piece.
 
 Lines go where Python's logging goes; on workers that is Ray's log files. With Ray's variable
 `RAY_LOGGING_CONFIG_ENCODING=JSON` each line is a JSON object with the fields `job`, `stage`, `video`, `reason` and
@@ -25,7 +25,7 @@ def log_failure(job: str, stage: str, video: str, reason: str, **ids: str) -> No
         **ids: `clip_id` or `track_id` of the piece.
     """
     fields = {"job": job, "stage": stage, "video": redact(video), **ids, "reason": redact(reason)}
-    # The text shows the fields too, because only JSON lines have `extra`. `printable` keeps it on one line, whatever
+    # The text repeats the fields, because only JSON lines contain `extra`. `printable` keeps it on one line, whatever
     # the names of files contain.
     text = " ".join(f"{name}={printable(value)}" for name, value in fields.items())
     _log.warning("failed: %s", text, extra=fields)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 log = logging.getLogger(__name__)
-# Longest wait for all machines; those that are late have no sample this time.
+# Longest wait for all machines, s; those that are late have no sample this time.
 _LONGEST_WAIT_S = 10.0
 
 
 class OtherMachines:
-    """An actor on each machine of the cluster but this one; it takes no CPU of those that jobs ask for.
+    """An actor on each other machine of the cluster; it reserves no CPU.
 
     Machines may come and go. Nothing is started while this process uses no cluster.
 
@@ -26,7 +26,7 @@ class OtherMachines:
 
     def samples(self) -> dict[str, Any]:
         """What `sample` returns on each machine, by the machine's name."""
-        # A job that has not imported Ray uses no cluster.
+        # A job that has not imported Ray does not use a cluster.
         ray = sys.modules.get("ray")
         if ray is None or not ray.is_initialized():
             return {}

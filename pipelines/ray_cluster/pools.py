@@ -1,6 +1,6 @@
 """Pools of worker processes: how many fit on a cluster, and the Ray Data stages that they run.
 
-The work of a stage is done by a plain class, which knows nothing of Ray. A failure that must end the job travels in the
+The work of a stage is done by a plain class, which knows nothing of Ray. A failure that must end the job is in the
 columns `user_error` and `run_failed` of its rows: an exception that a worker raises would reach the driver as text
 within one of Ray's own, without its type.
 """
@@ -16,8 +16,8 @@ from ray.data import ActorPoolStrategy, Dataset
 from pipelines.ray_cluster.waiting import told_if_nothing_fits
 from schemas.errors import RunFailed, UserError
 
-# CPUs reserved for a process that mostly waits for storage. Not zero: with zero CPUs Ray may place it on a head node
-# that is kept free of work.
+# CPUs reserved for a process that mostly waits for storage. They are not zero, because Ray may place a process of zero
+# CPUs on a head node that is kept free of work.
 WAITING_CPUS = 0.001
 # The smallest number of CPUs that Ray can reserve.
 LEAST_CPUS = 0.0001
@@ -37,17 +37,17 @@ class Capacity:
 
     @classmethod
     def of_cluster(cls) -> "Capacity":
-        """That of the cluster which this process is connected to."""
+        """The capacity of the cluster that this process is connected to."""
         resources = ray.cluster_resources()
         return cls(resources.get("CPU", 1.0), resources.get("GPU", 0.0))
 
     def processes(self, cpus: float, gpus: float = 0.0) -> int:
-        """How many processes of so many CPUs and GPUs fit, at least one."""
+        """How many processes with these CPUs and GPUs each fit; at least one."""
         fit = self.cpus / cpus if gpus == 0 else min(self.cpus / cpus, self.gpus / gpus)
         return max(1, int(fit))
 
     def fraction(self, requested_cpus: float) -> float:
-        """The fraction of the requested CPUs that there is, at most 1; rounded down, as Ray counts to four places."""
+        """The fraction of the requested CPUs that exists, at most 1; rounded down to Ray's four decimals."""
         return min(1.0, int(1000 * self.cpus / requested_cpus) / 1000)
 
 
@@ -68,7 +68,7 @@ class Pool:
     max_size: int | None = 1
 
     def __str__(self) -> str:
-        """For people."""
+        """The pool in words, for messages."""
         gpus = f" and {self.gpus:g} GPUs" if self.gpus else ""
         return f"{self.size} process{'es' * (self.size != 1)} of {self.cpus:.3g} CPUs{gpus}"
 
@@ -107,7 +107,7 @@ def map_stage(
     Raises:
         UserError: This machine, which works alone, has no room for a single process.
     """
-    # Machines may join a cluster, so that there it is only told (`told_if_nothing_fits`).
+    # More machines may join a cluster, so there a lack of room is only logged (`told_if_nothing_fits`).
     if not os.environ.get("RAY_ADDRESS"):
         require_room(pool, Capacity.of_cluster())
     return rows.map_batches(
@@ -125,7 +125,7 @@ def require_room(pool: Pool, machine: Capacity) -> None:
     """Check that a machine has room for a single process.
 
     Raises:
-        UserError: It has none, and Ray would wait for ever.
+        UserError: The machine has no room, and Ray would wait for ever.
     """
     if pool.cpus > machine.cpus or pool.gpus > machine.gpus:
         raise UserError(
@@ -147,7 +147,7 @@ def rows_or_failure(rows: Dataset, *pools: Pool) -> Iterator[dict[str, Any]]:
     """
     with told_if_nothing_fits(", ".join(map(str, pools))) as watch:
         for row in rows.iter_rows():
-            # All pools have processes; that they cannot grow is nothing to be told of.
+            # All pools have processes now, so the watch ends: that pools cannot grow further is not worth a message.
             watch.set()
             require_no_failure(row)
             yield row

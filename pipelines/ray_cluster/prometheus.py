@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ray.util.metrics import Counter
 
-# Not "job": Prometheus has a label of that name for what it scrapes, and would call ours "exported_job".
+# The name is not "job", because Prometheus has a label of that name and would rename ours to "exported_job".
 JOB_TAG = "raylift_job"
 
-# Each has the tag `JOB_TAG`. They only grow, so Prometheus' `rate` gives frames/s, and of seconds the busy workers.
+# Each counter has the tag `JOB_TAG`. Counters only grow, so Prometheus' `rate` of frames gives frames/s, and of seconds
+# the number of busy workers.
 COUNTERS = {
     "raylift_frames_total": "Frames labeled, lifted, or trained on.",
     "raylift_clips_total": "Clips labeled, also those that show nobody.",

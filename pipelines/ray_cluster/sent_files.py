@@ -1,6 +1,6 @@
 """The files that a submitted job is sent with: code and configuration, copied out of a folder by an allow-list.
 
-A folder with code often holds keys, credentials and films too, and what is sent lies on the cluster's head for others.
+A folder with code often holds keys, credentials and films too, and others can read the sent files on the cluster's head.
 """
 
 import fnmatch
@@ -15,14 +15,14 @@ from pathlib import Path, PurePath
 from pipelines.ray_cluster.submitted_jobs import Order
 from schemas.errors import UserError
 
-# Of this project's clone the package alone.
+# From this project's clone, only the package is sent.
 PACKAGE = ("jobs/*", "pipelines/*", "schemas/*", "pyproject.toml")
 # Code and configuration, and the lifter that comes with the package.
 _SENT = (
     *("*.py", "*.pyi", "*.yaml", "*.yml", "*.json", "*.toml", "*.cfg", "*.ini", "*.txt", "*.csv", "*.md"),
     *("*.css", "*.html", "*.js", "pipelines/lifters/shipped/*.pt"),
 )
-# Names of files that hold secrets, whatever their suffix; code may be called so too.
+# Files with these names hold secrets and are never sent, except those ending in .py, because code may have such names.
 _SECRET = (
     *("*.env", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "id_*", "*credential*", "*secret*", "*token*", "*passw*"),
     *("*service*account*", "kubeconfig*", "keys.*"),
@@ -75,7 +75,7 @@ def files_to_send(folder: Path, includes: Sequence[str], excludes: Sequence[str]
 
 
 def size_of(folder: Path, files: Sequence[PurePath]) -> str:
-    """How much is sent, in words."""
+    """The amount of data that is sent, in words."""
     size = sum((folder / file).stat().st_size for file in files)
     return f"{len(files):,} files, {size / 1e6:,.1f} MB, of {folder}"
 

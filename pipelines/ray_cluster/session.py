@@ -21,10 +21,10 @@ from schemas.errors import UserError
 if TYPE_CHECKING:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-# Room for the clips in flight on a small machine; the rest of the memory belongs to detectors and decoders.
+# Room for the clips in flight on a small machine, bytes; the rest of the memory belongs to detectors and decoders.
 EMBEDDED_STORE_BYTES_PER_CPU = 256 * 10**6
-# A training of one worker has five processes, all but one of which sleep. Ray warns on standard output when it has
-# started four times as many processes as it starts at a time.
+# A training of one worker has five processes, of which all but one sleep. Ray warns on standard output once it has
+# started four times as many processes as it starts at a time, so this limit is raised.
 PROCESSES_STARTED_AT_A_TIME_PER_CPU = 3
 
 
@@ -42,20 +42,20 @@ def connect(*, dashboard: bool = False) -> None:
     from ray.data import DataContext
 
     context = DataContext.get_current()
-    # Ray Data's own progress counts blocks; jobs show theirs in videos.
+    # Ray Data's own progress bars are off, because they count blocks; jobs show their progress in videos.
     context.enable_progress_bars = False
-    # A pool all of whose processes are busy grows where a machine that joined has room.
+    # With this threshold, a pool whose processes are all busy grows as soon as a new machine has room.
     context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0
     _start(dashboard)
-    # Set last, because importing and starting Ray sets them too.
+    # The levels are set last, because importing and starting Ray sets them too.
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # Few videos leave some detectors idle, and the remedy that Ray suggests is not a setting of ours.
+    # With few videos some detectors are idle; Ray warns of it and suggests a remedy that Raylift has no setting for.
     warnings.filterwarnings("ignore", message="The minimum number of concurrent actors", category=UserWarning)
 
 
 def here() -> "NodeAffinitySchedulingStrategy":
-    """Places an actor on the machine of this process, which cannot do without it: they are lost together or not at all.
+    """Places an actor on the machine of this process, which needs it, so that neither is lost without the other.
 
     Without it Ray may place an actor that takes no resources on any machine.
     """
@@ -75,7 +75,7 @@ def _start(dashboard: bool) -> None:
         require_cluster(address)
     else:
         give_token()
-    # What Ray logs about itself does not help a user; exceptions of workers reach this process in any case.
+    # What Ray logs about itself does not help a user; exceptions in workers reach this process in any case.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
@@ -91,7 +91,8 @@ def _start(dashboard: bool) -> None:
             with _loopback_only():
                 ray.init(
                     address="local",
-                    # Ray counts all CPUs of the machine where a process is bound to some, and none of half a CPU.
+                    # By itself, Ray counts all CPUs of the machine even if this process may use only some, and finds
+                    # none in half a CPU.
                     num_cpus=whole_cpus(),
                     include_dashboard=dashboard,
                     logging_level=logging.ERROR,
@@ -100,9 +101,9 @@ def _start(dashboard: bool) -> None:
                     _plasma_directory=store_folder(store_bytes, temporary),
                     _temp_dir=temporary,
                 )
-    # With RAY_LOGGING_CONFIG_ENCODING `ray.init` adds a handler, which would print each line of this process twice.
+    # With RAY_LOGGING_CONFIG_ENCODING, `ray.init` adds a handler, which would print each line of this process twice.
     root.handlers[:] = handlers
-    # Ray's own handler of SIGTERM would end this process with a dump, without what jobs do when they are interrupted.
+    # Ray's own handler of SIGTERM would end this process with a dump, before jobs handle the interruption.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_termination)
     root.setLevel(level)
@@ -118,7 +119,7 @@ def _join(address: str) -> None:
 
     try:
         ray.init(logging_level=logging.ERROR, log_to_driver=False)
-    # Of another version, with another token, or no cluster after all: Ray has many kinds of errors for these.
+    # The cluster has another version or token, or is not a cluster: Ray raises many kinds of errors for these.
     except (OSError, RuntimeError, ValueError, RayError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(

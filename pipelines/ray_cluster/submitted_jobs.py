@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Keys of a job's metadata: the name of the job, which only jobs of Raylift have, and the user who submitted it.
+# Keys of a job's metadata: the name of the job, which only Raylift's jobs have, and the user who submitted it.
 JOB_KEY, USER_KEY = "raylift.job", "raylift.user"
 
 

@@ -1,4 +1,4 @@
-"""What Ray needs of this machine, checked before it starts: it waits for minutes, or ends in a traceback, without."""
+"""Checks what Ray needs of this machine before it starts; otherwise it waits for minutes or ends in a traceback."""
 
 import os
 import secrets
@@ -11,14 +11,15 @@ from urllib.parse import urlsplit
 
 from schemas.errors import UserError
 
-# A cluster answers at once; a network that swallows packets never does. Both a connection and a first answer take at
-# most so long.
+# Longest time for a connection, and for a first answer, s. A cluster answers at once; a network that drops packets
+# never does.
 ANSWER_S = 7.0
-# What clients of gRPC send first, as clusters of Ray speak it: the preface of HTTP/2 and an empty frame of settings
-# (RFC 9113, section 3.4). The server's first frame is one of settings too, whose header's fourth byte, the kind, is 4.
+# What gRPC clients such as Ray's send first: the preface of HTTP/2 and an empty SETTINGS frame (RFC 9113, section 3.4).
+# The server's first frame is a SETTINGS frame too; the fourth byte of its header, the type, is 4.
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 _HEADER_BYTES, _SETTINGS = 9, 4
-# The longest path of a socket on Linux, and what Ray adds to its folder: ray/session_DATE_TIME_PID/sockets/NAME.
+# The longest path of a socket on Linux, and the characters that Ray adds to its folder:
+# ray/session_DATE_TIME_PID/sockets/NAME.
 _SOCKET_PATH, _RAY_ADDS = 107, 72
 _LEAST_FREE_BYTES = 100 * 10**6
 _FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 (Ray makes a folder of its own there, as it does by default)
@@ -28,7 +29,7 @@ def require_cluster(address: str) -> None:
     """Check that something answers where `RAY_ADDRESS` says that a cluster is.
 
     Raises:
-        UserError: Nothing answers, or it is no address of a cluster.
+        UserError: Nothing answers, or the address is not one of a cluster.
     """
     if address in ("auto", "local"):
         return
@@ -57,13 +58,13 @@ def require_cluster(address: str) -> None:
 
 
 def _require_grpc(connection: socket.socket) -> None:
-    """Check that whoever answers speaks gRPC: a forgotten server, or a proxy in front of nobody, does not.
+    """Check that the server speaks gRPC, unlike a forgotten server or a proxy without a backend.
 
     Raises:
-        OSError: It does not.
+        OSError: The server does not speak gRPC.
     """
     if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
-        return  # nothing is said before there are certificates
+        return  # with TLS, the server answers only after certificates
     connection.sendall(_HELLO)
     answer = b""
     while len(answer) < _HEADER_BYTES:
@@ -76,7 +77,7 @@ def _require_grpc(connection: socket.socket) -> None:
 
 
 def temporary_folder() -> str:
-    """A folder for what an embedded Ray keeps while it runs: that of `TMPDIR`, if Ray can work there.
+    """A folder for the files of an embedded Ray: that of `TMPDIR`, if Ray can work there.
 
     Raises:
         UserError: There is no such folder.
@@ -92,7 +93,7 @@ def temporary_folder() -> str:
 
 
 def store_folder(needed_bytes: int, temporary: str) -> str:
-    """A folder with room for what an embedded Ray shares between processes: in memory, or else on a disk.
+    """A folder with room for the shared memory of an embedded Ray: in memory, or else on a disk.
 
     Args:
         needed_bytes: The room that Ray may use.
@@ -113,7 +114,7 @@ def store_folder(needed_bytes: int, temporary: str) -> str:
 
 
 def give_token() -> None:
-    """Give an embedded Ray its token by the environment, if the home folder cannot be written, where Ray keeps it.
+    """Give an embedded Ray its token by the environment if the home folder, where Ray keeps it, cannot be written.
 
     Containers that run as any user have such a home.
     """

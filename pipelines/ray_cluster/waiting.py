@@ -1,4 +1,4 @@
-"""Says when processes of a job find no room on the cluster; Ray waits for room in silence, and for ever."""
+"""Logs when processes of a job find no room on the cluster, because Ray waits for room silently and for ever."""
 
 import logging
 import threading
@@ -9,7 +9,7 @@ import ray
 from ray._private import state
 from ray.util.placement_group import placement_group_table
 
-# Processes that fit are placed within seconds, also while others start.
+# Processes that fit are placed within seconds, even while others start, so a warning comes after this time, s.
 SAY_AFTER_S, _LOOK_EVERY_S = 40.0, 5.0
 
 _log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def told_if_nothing_fits(asked: str, after_s: float = SAY_AFTER_S) -> Iterator[threading.Event]:
-    """Say once if processes that this job has asked for are still without a place after some time.
+    """Log once if processes that this job has asked for have no place after some time.
 
     The job goes on waiting: machines may join the cluster, and other jobs end.
 
@@ -41,7 +41,7 @@ def told_if_nothing_fits(asked: str, after_s: float = SAY_AFTER_S) -> Iterator[t
 def _watch(asked: str, after_s: float, ended: threading.Event) -> None:
     look_every_s = min(_LOOK_EVERY_S, after_s / 2)
     waited_s = 0.0
-    # A cluster that cannot be asked is lost: whoever works with it says so.
+    # If the cluster cannot be asked, it is lost, and the job's own calls report that.
     with suppress(Exception):
         while not ended.wait(look_every_s):
             waited_s = waited_s + look_every_s if _something_waits() else 0.0
@@ -60,7 +60,7 @@ def _something_waits() -> bool:
     actors = (actor for actor in state.actors(job_id=ray.JobID.from_hex(job)).values())
     if any(actor["State"] == "PENDING_CREATION" and not actor["Address"]["IPAddress"] for actor in actors):
         return True
-    # The name of a group ends with that of its job.
+    # The name of a placement group ends with that of its job.
     groups = placement_group_table().items()
     return any(name.endswith(job) and group["state"] == "PENDING" for name, group in groups)
 

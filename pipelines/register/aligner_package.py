@@ -22,7 +22,7 @@ from pipelines.tracks.normalised import LIMBS, TRUNK
 from schemas.errors import UserError
 
 FORMAT = "raylift.served_aligner/1"
-# Frames of the example, and largest difference of exported and original embeddings, as a share of their size.
+# Frames of the example, and the largest difference between exported and original embeddings, as a share of their size.
 _FRAMES, _TOLERANCE = 40, 1e-4
 
 
@@ -76,7 +76,7 @@ def export(network: AlignerNetwork) -> tuple[bytes, int]:
         network: On the CPU and in evaluation mode.
 
     Raises:
-        UserError: It cannot be traced, or the program embeds something else.
+        UserError: The network cannot be traced, or the program gives other embeddings.
     """
     module = cast(nn.Module, network)
     example = torch.rand((1, 3 * network.window, COORDINATES), generator=torch.Generator().manual_seed(0))
@@ -92,11 +92,11 @@ def export(network: AlignerNetwork) -> tuple[bytes, int]:
             ) from error
         content = saved(program, "aligner")
         loaded = torch.export.load(io.BytesIO(content)).module()
-        # The shortest recording with its ends repeated, and a longer one.
+        # The program is tested on the shortest recording with its ends repeated, and on a longer one.
         for frames in (max(2, 2 * network.window - 1), 5 * network.window + 1):
             poses = torch.rand((1, frames, COORDINATES), generator=torch.Generator().manual_seed(1))
             own, found = module(poses), loaded(poses)
-            # `not <=` instead of `>`, so that NaN is an error too.
+            # `not <=` is used instead of `>`, so that NaN is an error too.
             if not (own - found).abs().max() <= _TOLERANCE * own.abs().max().clamp(min=1):
                 raise UserError(
                     f"aligner: as exported by torch.export, embeds something else over {frames} frames; let its "

@@ -1,4 +1,4 @@
-"""Aligners as what is registered."""
+"""Registers aligners: the `Kind` that describes them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""What the page of a registered version says in words: what the lifter reads and predicts, and how good it is."""
+"""The text on the page of a registered version: what the lifter reads and predicts, and how good it is."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,7 +24,7 @@ def describe(
     rows = [*_properties(source, lineage), *(_gate(outcome) if outcome else ())]
     table = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)]
     notes = [f"Note: {note}." for note in lineage["notes"]]
-    # MLflow's server gives artifacts of runs at this address, and its page stands beside it.
+    # MLflow's server gives artifacts of runs at this address, relative to its page of a version.
     shown = f"![poses of a track of the test, labels in grey](get-artifact?path={PICTURE}&run_uuid={run_id})"
     return "\n\n".join([sentence, "\n".join(table), *notes, *([shown] if run_id else [])])
 

@@ -19,13 +19,13 @@ from pipelines.lifters.supermask import multiplied_out
 from schemas.errors import UserError
 from schemas.frame_window import FrameWindow
 
-# A lifter that slides is traced on so many times the frames that it reads, plus so many. Tracing records lower bounds
-# of the window's length; with such a long window, the bounds are hardly above the least length.
+# A sliding lifter is traced on the first number times the frames that it reads, plus the second. Tracing records lower
+# bounds of the window's length; with such a long window, the bounds are hardly above the least length.
 _FIELDS, _FRAMES = 8, 8
-# Largest difference of exported and original predictions, far below the errors of lifters. The same kernels run, so
-# mostly there is none.
+# Largest difference between exported and original predictions, m, far below the errors of lifters. The same kernels
+# run, so mostly there is none.
 _TOLERANCE_M = 1e-5
-# Upper bounds above this value stand for infinity in PyTorch.
+# PyTorch uses upper bounds above this value for infinity.
 _NO_BOUND = 2**31
 # Prefixes of the files in the program's archive that hold pickled objects.
 _PICKLED = ("custom_obj", "opaque_obj")
@@ -104,7 +104,7 @@ def _bounds(program: ExportedProgram, window: FrameWindow) -> tuple[int, int | N
     (name,) = program.graph_signature.user_inputs
     (node,) = (node for node in program.graph.nodes if node.name == name)
     frames = node.meta["val"].shape[0]
-    if isinstance(frames, int) or frames.node.expr.is_number:  # the lifter's code takes only this length
+    if isinstance(frames, int) or frames.node.expr.is_number:  # the lifter's code accepts only this length
         return int(frames), int(frames)
     found = program.range_constraints[frames.node.expr]
     most = None if found.upper > _NO_BOUND else int(found.upper)
@@ -121,10 +121,10 @@ def saved(program: ExportedProgram, what: str = "lifter") -> bytes:
         what: What it is exported of, such as "lifter".
 
     Raises:
-        UserError: It holds other things than tensors, which would be pickled.
+        UserError: The program holds other things than tensors, which would be pickled.
     """
     content = io.BytesIO()
-    program.example_inputs = None  # they would be stored as a pickle
+    program.example_inputs = None  # the example inputs would be stored as a pickle
     torch.export.save(program, content)
     names = [name.rsplit("/", 1)[-1] for name in zipfile.ZipFile(content).namelist()]
     if pickled := [name for name in names if name.startswith(_PICKLED)]:
@@ -141,7 +141,7 @@ def _check_same(averaged: _Averaged, exported: ExportedLifter) -> None:
         window = _window(averaged.model, frames)
         for own, found in zip(averaged(window), program(window), strict=True):
             off_m = (own - found).abs().max().item()
-            # `not <=` instead of `>`, so that NaN is an error too.
+            # `not <=` is used instead of `>`, so that NaN is an error too.
             if not off_m <= _TOLERANCE_M:
                 raise UserError(
                     f"lifter: as exported by torch.export, predicts something else: {off_m:.1g} m off over {frames} "

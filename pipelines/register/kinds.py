@@ -32,7 +32,7 @@ class Kind(Protocol):
     """Lifters, or aligners. `model` and `card` are what `load` gives."""
 
     what: ModelKind
-    """What it is called."""
+    """The name of the kind."""
 
     metric: str
     """The metric that versions are compared by, if none is given."""
@@ -44,7 +44,7 @@ class Kind(Protocol):
         """The model in a file, on the CPU and in evaluation mode, and its card.
 
         Raises:
-            UserError: It is damaged, or names a class that is not trusted.
+            UserError: The file is damaged, or names a class that is not trusted.
         """
         ...
 
@@ -57,7 +57,7 @@ class Kind(Protocol):
         ...
 
     def sentence(self, card: Any) -> str:
-        """What it makes of what."""
+        """The model's input and output, in one sentence."""
         ...
 
     def properties(self, model: Any, card: Any) -> Iterator[tuple[str, str]]:

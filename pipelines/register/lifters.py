@@ -1,4 +1,4 @@
-"""Lifters as what is registered."""
+"""Registers lifters: the `Kind` that describes them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -12,7 +12,7 @@ from pipelines.register.source import REPORT, Source, run_or_none
 from pipelines.tracks import keypoint_reader
 from schemas.errors import UserError
 
-# The jobs that write tracks, by the format of their reports.
+# The jobs that write tracks, by the formats of their reports.
 _WRITERS = {
     "raylift.report": "label",
     "raylift.import": "import_poses",
@@ -55,14 +55,14 @@ def lineage_of(source: Source) -> dict[str, Any]:
 
 
 def require_known_data(name: str, lineage: dict[str, Any]) -> None:
-    """Check that the tracks of a training can be found as they were; what raylift has not trained has none to find.
+    """Check that the tracks of a training are unchanged; for models that Raylift has not trained there are none.
 
     Args:
         name: The lifter.
         lineage: As `lineage_of` gives it.
 
     Raises:
-        UserError: They are gone, or have changed since.
+        UserError: The tracks are gone, or have changed since.
     """
     if lineage["training"].get("run_id") is not None and lineage["notes"]:
         raise UserError(
@@ -98,7 +98,7 @@ def _written_by(report_uri: str) -> dict[str, Any]:
         return {}
     report = json_documents.read(report_uri)
     job = _WRITERS.get(str(report.get("format")).partition("/")[0])
-    # It becomes a part of a question to MLflow.
+    # The digest becomes a part of a query to MLflow, so it is checked.
     if job is None or not re.fullmatch(r"[0-9a-f]{1,64}", str(report.get("digest"))):
         return {}
     written = {"job": job, "report_digest": report["digest"]}

@@ -24,10 +24,10 @@ from pipelines.register.export import ExportedLifter, export_lifter
 from schemas.layouts import layout, shared_joints
 
 FORMAT = "raylift.served/1"
-# The packages that the model needs where it is loaded.
+# The packages that are needed to load the model.
 REQUIRED = ("mlflow", "numpy", "torch")
 _EXAMPLE_FRAMES = 8
-# Entries of the card that are also in MLflow's metadata of the model.
+# These entries of the card are also in MLflow's metadata of the model.
 _IN_METADATA = ("format", "version", "lifter", "input_layout", "output_layout", "fps", "window", "trajectory")
 
 
@@ -44,7 +44,7 @@ def served_card(card: LifterCard, features: int, exported: ExportedLifter) -> di
         "output_layout": predicted.name,
         "output_joints": list(predicted.joints),
         "bones": [list(bone) for bone in predicted.bones],
-        # Pairs of indices (predicted, given), for the reprojection error.
+        # Pairs of indices (predicted, given) of the joints that the reprojection error compares.
         "shared_joints": [list(pair) for pair in shared] if len(shared) >= LEAST_SHARED_JOINTS else [],
         "features": features,
         "assumed_fov_deg": ASSUMED_FOV_DEG if card.input == "person_centred" else None,

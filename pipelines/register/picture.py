@@ -19,13 +19,13 @@ from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.resample import resample
 from schemas.layouts import JointLayout, layout
 
-# Moments of the track, evenly over its first frames.
+# The picture shows this many moments, evenly spread over this many first frames of the track.
 _MOMENTS, _FRAMES = 5, 400
 _SIZE_INCHES, _DOTS_PER_INCH = (8.0, 3.6), 90
 _COLOURS, _MIDDLE, _TRUTH = {"left": "#1f7ae0", "right": "#d2552d"}, "#555555", "#c9c9c9"
-# Half the height of what a view shows about the root, m.
+# Each view shows this much above and below the root, m.
 _REACH_M = 1.1
-# Axes of the two views: as the camera sees it, and from its side; y points down.
+# The horizontal axes of the two views: as the camera sees it, and from its side. The y axis points down.
 _VIEWS = (("from the camera", 0), ("from the side", 2))
 
 Points = Float[np.ndarray, "joints 3"]

@@ -41,7 +41,7 @@ def measured(config: RegisterConfig, values: Mapping[str, Mapping[str, float]]) 
                 f"{', '.join(sorted(values[of]))}"
             )
         value = values[of][limit.metric]
-        # NaN meets no condition.
+        # NaN fulfils no condition.
         met = not math.isnan(value) and limit.excess(values[of]) <= 0
         found.append(Requirement(limit.text, value, met))
     return tuple(found)

@@ -195,7 +195,7 @@ def _check_fields(config: RegisterConfig) -> None:
     """Check that the fields fit each other.
 
     Raises:
-        UserError: They do not; the message has a line for each mistake.
+        UserError: They do not fit; the message has a line for each mistake.
     """
     given = [name for name in ("model", "run", "version") if getattr(config, name) is not None]
     wrong = []

@@ -31,7 +31,7 @@ _RATE_TOLERANCE = 0.01
 _SNAP = 1e-3
 # The same values as in `pipelines.pose.in_picture` and, the score of a joint that was seen, `pipelines.tracks`.
 LARGEST_SHARE, BEYOND, LEAST_WITHIN, UNSEEN, SMALLEST_SPREAD_PX = 2.0, 0.25, 0.5, 0.3, 0.5
-# Most frames of a request, an hour at 100 a second: answers take ten times the memory of what is asked.
+# A request has at most this many frames, an hour at 100 frames/s; answers take ten times the memory of requests.
 MOST_FRAMES = 360_000
 INPUTS = ("keypoints", "width", "height", "fps")
 _TINY = 1e-6  # as in `pipelines.pose.quality`
@@ -40,7 +40,7 @@ _TINY = 1e-6  # as in `pipelines.pose.quality`
 class ServedLifter(PythonModel):
     """The model that MLflow loads: the exported network and its card, without the lifter's class."""
 
-    # Otherwise MLflow warns wherever the model is loaded that type hints do not describe its input; its signature does.
+    # The signature describes the input; without this, MLflow warns at every loading that type hints do not.
     _skip_type_hint_validation = True
 
     def load_context(self, context: Any) -> None:
@@ -103,7 +103,7 @@ class ServedLifter(PythonModel):
             wanted = min(chunk, frames - start)
             read = torch.arange(max(wanted + context, card["least_frames"])) + (start - window["offset"])
             with torch.inference_mode():
-                # Before the first and after the last frame, these are repeated.
+                # Beyond the ends of the track, its first and last frames are repeated.
                 predicted = self.network(track[read.clamp(0, frames - 1)])
             pieces.append([values[:wanted].numpy() for values in predicted])
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
@@ -117,7 +117,7 @@ class ServedLifter(PythonModel):
         sums, total = [], torch.zeros(length)
         for start in [*range(0, length - frames, max(1, frames // 3)), length - frames]:
             clip = slice(start, start + frames)
-            # A track shorter than the shortest clip goes on with its last frame.
+            # A track shorter than the shortest clip is padded with its last frame.
             read = torch.arange(max(frames, least)).clamp(max=frames - 1) + start
             with torch.inference_mode():
                 predicted = [values[:frames] for values in self.network(track[read])]
@@ -132,7 +132,7 @@ def prepared(card: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[np.ndar
     """Check a track; returns what the network reads (frames, joints, features) and what `finished` needs to know."""
     keypoints = _checked_keypoints(card, given)
     width, height, fps = (_checked_number(given, name) for name in ("width", "height", "fps"))
-    # Screen units: x in [-1, 1] across the width, y on the same scale.
+    # In screen units, x is in [-1, 1] across the width, and y has the same scale.
     screen = (2 * keypoints[..., :2] - (width, height)) / width
     if (far := abs(screen).max(axis=(1, 2)) > MAX_SCREEN).any():
         raise _refused(
@@ -159,8 +159,8 @@ def finished(card: Mapping[str, Any], track: tuple[Any, ...], lifted: Sequence[n
 
 
 def several(given: Any) -> list[Mapping[str, Any]] | None:
-    """The tracks of a request for several, to all of which a single value belongs; None if it is for one."""
-    if hasattr(given, "to_dict"):  # a DataFrame
+    """The tracks of a request for several; single values apply to all of them. None for a request for one."""
+    if hasattr(given, "to_dict"):  # it is a DataFrame
         return given.to_dict("records")
     if not isinstance(given, Mapping):
         return list(given)
@@ -187,7 +187,7 @@ def require_size(tracks: list[Mapping[str, Any]]) -> None:
 
 
 def why_not_pixels(points: np.ndarray, width: float, height: float) -> str | None:
-    """Why joints cannot be those of people in a picture: as in `pipelines.pose.in_picture`."""
+    """Why joints cannot belong to people in a picture: as in `pipelines.pose.in_picture`."""
     if not len(points) or max(width, height) <= LARGEST_SHARE:
         return None
     if abs(points).max() <= LARGEST_SHARE:
@@ -238,7 +238,7 @@ def _numbers(given: Mapping[str, Any], name: str) -> np.ndarray:
 
 
 def _unnested(value: Any) -> Any:
-    """Arrays of arrays, as tables of Spark and Parquet hold them, as lists."""
+    """Convert arrays of arrays, which tables of Spark and Parquet hold, to lists."""
     return [_unnested(each) for each in value] if isinstance(value, np.ndarray) and value.dtype == object else value
 
 

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
-# Most frames of a request, an hour at 100 a second.
+# A request has at most this many frames, an hour at 100 frames/s.
 MOST_FRAMES = 360_000
 INPUTS = ("keypoints", "fps")
 # The same values as in `pipelines.tracks`: the score of a joint that was seen, and the smallest trunk, px.
@@ -28,7 +28,7 @@ _RATE_TOLERANCE, _SNAP, MOST_STRETCH, ALWAYS_ALLOWED_FRAMES = 0.01, 1e-3, 64, 10
 class ServedAligner(PythonModel):
     """The model that MLflow loads: the exported network and its card, without the network's class."""
 
-    # Otherwise MLflow warns wherever the model is loaded that type hints do not describe its input; its signature does.
+    # The signature describes the input; without this, MLflow warns at every loading that type hints do not.
     _skip_type_hint_validation = True
 
     def load_context(self, context: Any) -> None:
@@ -88,7 +88,7 @@ class ServedAligner(PythonModel):
         return keypoints[..., :2], np.asarray(seen), float(fps.item())
 
     def _normalised(self, points: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        """Relative to the middle of the trunk, in trunk sizes; NaN where a joint was not seen."""
+        """Points relative to the middle of the trunk, in trunk sizes; NaN where a joint was not seen."""
         points = np.where(seen[..., None], points, np.nan)
         trunk = points[:, self.card["trunk"]]
         middle = trunk.mean(axis=1, keepdims=True)
@@ -100,7 +100,7 @@ class ServedAligner(PythonModel):
 
 
 def _filled(poses: np.ndarray) -> np.ndarray:
-    """Values that are not known between their neighbours in time that are, else 0."""
+    """Interpolate unknown values linearly in time; values that are never known become 0."""
     frames = np.arange(len(poses))
     for column in poses.T:
         known = np.isfinite(column)
@@ -109,7 +109,7 @@ def _filled(poses: np.ndarray) -> np.ndarray:
 
 
 def _at_rate(points: np.ndarray, seen: np.ndarray, fps: float, wanted: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points interpolated linearly in time; a joint was seen if it was in both frames between which it lies."""
+    """Points interpolated linearly in time; a joint counts as seen if both neighbouring frames show it."""
     if len(points) == 1 or abs(wanted / fps - 1) <= _RATE_TOLERANCE:
         return points, seen
     count = (len(points) - 1) / fps * wanted + _SNAP + 1

@@ -1,4 +1,4 @@
-"""Finds what to register: a file, the result of a finished training, or a version that is registered already."""
+"""Finds what to register: a file, the result of a finished training, or a version that is already registered."""
 
 import json
 import tempfile
@@ -18,10 +18,11 @@ from schemas.configs.register import RegisterConfig
 from schemas.errors import UserError
 
 BEST = "best.pt"
-# The files that jobs.train and each trial of jobs.tune write beside their models: one at the start, one at the end.
+# The files that jobs.train and each trial of jobs.tune write beside their models: the first at the start, the second at
+# the end.
 MANIFEST, REPORT = "run.json", "report.json"
 JOB_TAG = "raylift.job"
-# Tag of a trial of jobs.tune: finished, stopped (early) or failed.
+# This tag of a trial of jobs.tune is finished, stopped (early) or failed.
 STATE_TAG = "raylift.state"
 
 
@@ -89,7 +90,7 @@ def _of_run(run_id: str) -> FetchedModel:
     _require_finished(f"run={run_id}", run_id)
     if any(artifact.path == BEST for artifact in mlflow.MlflowClient().list_artifacts(run_id)):
         return model_uris.fetch(f"runs:/{run_id}/{BEST}")
-    # The trials of a search, for example, do not log their models in MLflow, so the output is read.
+    # Some runs, such as the trials of a search, do not log their models in MLflow, so the output is read.
     file = storage.join(run.data.params.get("output", ""), BEST)
     if not storage.exists(file):
         raise UserError(f"run={run_id}: holds no {BEST}, nor does its output {file}; give model=…")
@@ -100,7 +101,7 @@ def _require_finished(name: str, run_id: str | None) -> None:
     """Check in MLflow, if it knows the run, that a training is finished.
 
     Raises:
-        UserError: It is still running, or it was interrupted.
+        UserError: The training is still running, or was interrupted.
     """
     run = run_or_none(run_id)
     if run is None:

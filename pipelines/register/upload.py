@@ -74,7 +74,7 @@ class _Uploaded:
 
 
 def _upload(packed: dict[str, Any], file: ModelFile, folder: str) -> _Uploaded:
-    """Put a model's files where they belong: into the model that the lifter's training has logged, if it is known."""
+    """Upload a model's files: into the logged model of the lifter's training if it is known, else into the run."""
     run = mlflow.active_run()
     assert run is not None
     run_id, client = run.info.run_id, mlflow.MlflowClient()

@@ -45,7 +45,7 @@ def make(name: str, source: Source, lineage: dict[str, Any]) -> int:
     """Upload a lifter or aligner and register it from the active MLflow run; returns the number of the version.
 
     Raises:
-        UserError: It cannot be exported.
+        UserError: The model cannot be exported.
         RunFailed: The files cannot be uploaded.
         MlflowException: The server failed.
     """
