@@ -1,6 +1,6 @@
 """The files that a submitted job is sent with: code and configuration, copied out of a folder by an allow-list.
 
-A folder with code often holds keys, credentials and films too, and others can read the sent files on the cluster's head.
+A folder with code often holds keys, credentials and films too, and others can read the sent files on the head node.
 """
 
 import fnmatch

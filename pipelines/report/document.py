@@ -13,7 +13,7 @@ from typing import Any
 
 import plotly
 
-# Browsers fetch nothing, even if a title or a library asks for it. Plotly needs unsafe-eval to compile shaders.
+# Browsers fetch nothing, even if a title or a library requests it. Plotly needs unsafe-eval to compile shaders.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob:; style-src 'unsafe-inline'; "
     "img-src data: blob:; media-src data: blob:; worker-src blob:"

@@ -1,4 +1,4 @@
-"""A search as pictures, for places that show no pages: which parameters matter, and how the error fell."""
+"""Pictures of a search, for places that cannot show pages: which parameters matter, and how the error fell."""
 
 from collections.abc import Mapping
 from itertools import accumulate

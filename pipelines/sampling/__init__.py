@@ -1,1 +1,1 @@
-"""What training draws from: sequences in memory, windows gathered from them, the order of samples."""
+"""The samples of a training: sequences in memory, windows gathered from them, and the order of samples."""

@@ -1,4 +1,4 @@
-"""Made errors of a 2D keypoint detector, with the structure that real ones have.
+"""Simulated errors of a 2D keypoint detector, with the structure of real ones.
 
 A detector is a little off at each joint for as long as it sees a body in one way, wanders slowly about that place, and
 adds some trembling. Its errors are shared by the joints, are larger at wrists and ankles than at the trunk, and grow
@@ -13,7 +13,7 @@ from torch import Tensor
 from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.layouts import JointLayout
 
-# Of the windows with exchanged sides: the shares in which the whole body, the arms or the legs are exchanged, and the
+# In windows with exchanged sides: the shares in which the whole body, the arms or the legs are exchanged, and the
 # longest run of such frames, as a share of the window.
 _SWAP_KINDS, _LONGEST_SWAP = (0.5, 0.25, 0.25), 0.8
 
@@ -37,7 +37,7 @@ class DetectorErrors:
         sizes = [(joint.offset, joint.slow, joint.white, joint.outliers, joint.outlier_size) for joint in by_joint]
         by_size = torch.tensor(sizes, device=device).T[:, :, None]
         self._offset, self._slow, self._white, self._outliers, self._outlier_size = by_size
-        # Errors with the correlation exp(-|t| / time constant) are independent ones times this matrix.
+        # Errors with the correlation exp(-|t| / time constant) are independent numbers multiplied by this matrix.
         times_s = torch.arange(frames, dtype=torch.float64) / fps
         correlation = torch.exp(-(times_s[:, None] - times_s).abs() / config.slow_s)
         self._correlated = torch.linalg.cholesky(correlation).float().to(device)
@@ -69,7 +69,7 @@ class DetectorErrors:
         chance = torch.rand((windows, 1, joints, 1), generator=generator, device=keypoints.device)
         size = torch.where(chance < self._outliers, self._outlier_size, self._offset)
         offset = normal(windows, 1, joints, 2) * size
-        # Joint `joints` is the part that the whole body shares.
+        # The last index, `joints`, is the part that the whole body shares.
         slow = self._correlated @ normal(frames, windows * (joints + 1) * 2)
         slow = slow.view(frames, windows, joints + 1, 2).transpose(0, 1)
         shared = self._config.shared

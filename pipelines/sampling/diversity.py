@@ -1,4 +1,4 @@
-"""How often to draw each labeled frame, so that rare poses and small recordings are not drowned by common ones."""
+"""How often to draw each labeled frame, so that common poses and long recordings do not dominate."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatch
@@ -11,7 +11,7 @@ from pipelines.pose.clusters import cell_centres, nearest_cell
 from pipelines.sampling.sequences import Sequences
 from schemas.layouts import JointLayout
 
-# Cells of pose space: their number hardly matters.
+# The number of cells of pose space; the weights hardly depend on it.
 _CELLS = 600
 
 

@@ -23,15 +23,15 @@ from schemas.configs.made_views import MadeViewsConfig
 from schemas.configs.train import LifterInput
 from schemas.layouts import JointLayout
 
-# Stature of the people of motion capture before it is varied, m.
+# The stature, m, that people of motion capture are assumed to have before it is varied.
 _STATURE_M = 1.7
-# How much more frequent low cameras are: the exponent of a uniform number.
+# Low cameras are drawn more often: a uniform number is raised to this exponent.
 _LOW_CAMERAS = 1.5
 # The middle of a person lies within this share of the picture around its centre.
 _PLACE = 0.6
 # Width over height of portrait and landscape pictures.
 _ASPECTS = (9 / 16, 16 / 9)
-# The key of the samples' random numbers, so that they differ from those of other purposes.
+# The key of these samples' random numbers, which makes them differ from those of other purposes.
 _KEY = 7
 
 
@@ -80,7 +80,7 @@ class MadeViews:
         weights = frame_weights(sequences, config.diversity, config.subject_weights, seed)
         self._cumulative = weights.cumsum(0)
         self._mirror = torch.tensor(body.mirror, device=device)
-        # A bone's length is drawn once for both sides.
+        # A bone has one random length for both sides.
         self._bone = torch.tensor([min(j, other) for j, other in enumerate(body.mirror)], device=device)
         self._to_bones, self._from_bones = (matrix.to(device) for matrix in _bone_matrices(body))
 
@@ -149,11 +149,13 @@ class MadeViews:
         window = torch.arange(self._shape.frames, device=middle.device) - self._shape.middle
         first, last = offsets[sequence, None], offsets[sequence + 1, None] - 1
         if self._shape.window.takes_clips:
-            # Clips lie within their sequence, if it is as long: repeated frames would teach that people stand still.
+            # Clips lie within their sequence if it is long enough, because repeated frames would teach that people
+            # stand still.
             ends = (speed[:, None] * window[[0, -1]]).ceil().long()
             middle = torch.minimum(torch.maximum(middle, first[:, 0] - ends[:, 0]), last[:, 0] - ends[:, 1])
             middle = torch.minimum(torch.maximum(middle, first[:, 0]), last[:, 0])
-        # Relative to the predicted frame: a float32 has too few digits for the frames of a large set.
+        # Positions are relative to the predicted frame, because float32 has too few digits for the frame numbers of a
+        # large set.
         away = speed[:, None] * window
         left = away.floor()
         rows = middle[:, None] + left.long()
@@ -195,7 +197,7 @@ class MadeViews:
         down = torch.linalg.cross(to_person, right)
         cos, sin = roll.cos()[:, None], roll.sin()[:, None]
         axes = torch.stack([cos * right + sin * down, cos * down - sin * right, to_person], dim=1)
-        # The picture is at least so wide that the person, where they are, does not fill more than all of it.
+        # The picture is at least so wide that the person fits into it at their distance.
         field = torch.deg2rad(config.fov_deg[0] + (config.fov_deg[1] - config.fov_deg[0]) * draw.uniform())
         longer = torch.maximum((field / 2).tan(), 0.5 * _STATURE_M * stature / distance)
         aspect = torch.where(draw.uniform() < 0.5, *_ASPECTS)

@@ -1,4 +1,4 @@
-"""Which samples a training step sees: a pure function of (seed, epoch, step), so that resuming needs these alone.
+"""Which samples a training step sees: a pure function of (seed, epoch, step), so that resuming needs only these.
 
 A sample is a chunk, as it is or mirrored: of `count` chunks, sample `i < count` is chunk i, sample `count + i` the
 same one mirrored. Batches are of the whole job; `rank_share` splits each over the workers.
@@ -18,7 +18,7 @@ from schemas.errors import UserError
 Mirroring = Literal["both", "random", "none"]
 """both: each chunk twice per pass, once mirrored (Pavllo et al. 2019); random: once, mirrored by chance; none."""
 
-# Part of the key of each random sequence, so that sequences for different purposes differ.
+# This is a part of the key of each random sequence, so that sequences for different purposes differ.
 _EPOCH, _STREAM, _POOLS = range(3)
 
 
@@ -125,7 +125,7 @@ def require_work(smallest_batch: int, world: int) -> None:
         )
 
 
-# The labeled epoch and the two passes or pools that an unlabeled batch may touch, and one to spare.
+# The cache holds the labeled epoch, the two passes or pools that an unlabeled batch may touch, and one more.
 @lru_cache(maxsize=4)
 def _shuffled(count: int, mirroring: Mirroring, key: tuple[int, ...]) -> Int64[Tensor, " samples"]:
     rng = np.random.default_rng(key)

@@ -24,7 +24,7 @@ from pipelines.sampling.windows import Batch, Windows, WindowShape, chunk_counts
 from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas.errors import UserError
 
-# Enough parts for a pool to mix videos; with smaller parts, more of each file would be read without being used.
+# A pool has enough parts to mix videos; with smaller parts, more of each file would be read without being used.
 _RUNS_PER_POOL = 16
 
 Load = Callable[[Sequence[TrackInfo]], Sequences]
@@ -156,7 +156,7 @@ class TrackPools:
         self._batch_size = len(range(options.rank, options.batch_size, options.world))
         self.samples_per_pass = sum(run.samples for run in self._runs)
         fits = sum(run.frames for run in self._runs) <= pool_frames
-        # The same tuple in each pass, by identity, so that tracks which fit into one pool are loaded only once.
+        # Each pass uses the identical tuple, so that tracks which fit into one pool are loaded only once.
         self._whole = tuple(track for run in self._runs for track in run.tracks) if fits else None
         self._plans: dict[int, list[_Pool]] = {}
         self._thread = ThreadPoolExecutor(1, "pool")
@@ -208,7 +208,8 @@ class TrackPools:
     def _partition(self, number: int) -> list[_Pool]:
         if self._whole is not None:
             return [_Pool(number, 0, self._whole, 0, self.samples_per_pass)]
-        # Pools of even size: a small last one would mix few videos and be used up before the next one is loaded.
+        # Pools have about equal sizes, because a small last one would mix few videos and be used up before the next is
+        # loaded.
         total = sum(run.frames for run in self._runs)
         count = -(-total // (self._pool_frames - self._pool_frames // _RUNS_PER_POOL))
         pools: list[_Pool] = []

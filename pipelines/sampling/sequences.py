@@ -19,7 +19,7 @@ from schemas.configs.train import LifterInput
 from schemas.errors import UserError
 from schemas.layouts import JointLayout, joint_indices
 
-# Up in the camera space of a camera that is held level.
+# The direction of up in the camera space of a level camera.
 LEVEL_UP = (0.0, -1.0, 0.0)
 
 
@@ -119,8 +119,8 @@ def concatenate(
         lifter_input: How the lifter is given keypoints; person-centred lifters read slopes of rays, with the scores.
 
     Raises:
-        UserError: No tracks; joints that a track lacks; not labeled; no intrinsics; a number that is not finite; or
-            keypoints that are no pixels.
+        UserError: There are no tracks; joints, labels or intrinsics are missing; a number is not finite; or
+            keypoints are not in pixels.
     """
     infos: list[SequenceInfo] = []
     pieces: dict[str, list[Tensor]] = {"inputs": [], "scores": [], "positions": [], "cameras": [], "up": []}
@@ -144,7 +144,7 @@ def concatenate(
             pieces["positions"].append(torch.tensor(track.positions))
     if not infos:
         raise UserError("tracks: there is no frame to train on; give tracks, or a larger share of them")
-    # One kind after another, so that at most one of them is in memory twice.
+    # The kinds of arrays are joined one after another, so that at most one of them is in memory twice.
     inputs = torch.cat(pieces.pop("inputs"))
     cameras_known = len(pieces["cameras"]) == len(infos)
     return Sequences(
@@ -190,7 +190,7 @@ def _check(
         )
     _check_finite(name, "keypoints", track.keypoints)
     _check_finite(name, "scores", track.scores)
-    # A detector may follow somebody who leaves the picture: no share of the joints must be within.
+    # A detector may follow a person who leaves the picture, so no share of the joints must be within it.
     if reason := why_not_pixels(track.keypoints[track.scores >= UNSEEN], track.width, track.height, least_within=0.0):
         raise UserError(f"{name}: keypoints {reason}")
     if positions_layout is None:

@@ -1,1 +1,1 @@
-"""Search spaces and samplers: the values that the trials of a hyperparameter search take."""
+"""Search spaces and samplers: they choose the values of the trials of a hyperparameter search."""

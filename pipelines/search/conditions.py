@@ -14,7 +14,7 @@ def in_order(space: Space) -> dict[str, Dimension]:
     """The dimensions, each after those that it depends on, otherwise by name.
 
     Raises:
-        UserError: Some depend on each other in a circle.
+        UserError: Some dimensions depend on each other in a circle.
     """
     waiting = TopologicalSorter({path: space[path].when.keys() & space.keys() for path in sorted(space)})
     ordered: dict[str, Dimension] = {}
@@ -35,7 +35,7 @@ def is_active(dimension: Dimension, values: Mapping[str, Any]) -> bool:
 
 
 def active_values(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of some values whose dimensions are searched beside the others."""
+    """The values whose dimensions are searched, given the others."""
     active: dict[str, Any] = {}
     for path, dimension in in_order(space).items():
         if path in values and is_active(dimension, active):
@@ -49,7 +49,7 @@ def missing(space: Space, values: Mapping[str, Any]) -> list[str]:
 
 
 def outside(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of some values that the search space does not contain."""
+    """The values that the search space does not contain."""
     return {path: value for path, value in values.items() if not space[path].contains(value)}
 
 
@@ -57,7 +57,7 @@ def combinations(space: Space) -> int | None:
     """Number of combinations of values; None if a field has infinitely many."""
     deciding = sorted({path for dimension in space.values() for path in dimension.when})
     choices = (space[path].values for path in deciding)
-    # Values of fields that are not searched beside the others make no difference.
+    # Values of fields that are not searched beside the others make no difference, so such cases count once.
     cases = {
         repr(case): case
         for values in itertools.product(*choices)

@@ -21,7 +21,7 @@ def journal(metrics: Sequence[str], trials: Iterable[FrozenTrial]) -> str:
         trials: The trials that have ended.
     """
     with tempfile.TemporaryDirectory(prefix="raylift-") as folder, warnings.catch_warnings():
-        # Names of metrics have been experimental for years.
+        # Optuna has called names of metrics experimental for years, so its warning is silenced.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         file = Path(folder, "journal")
         storage = JournalStorage(JournalFileBackend(str(file)))

@@ -14,10 +14,10 @@ from pipelines.search.conditions import is_active
 from schemas.configs.search_metrics import LARGER_IS_BETTER
 from schemas.configs.search_space import Dimension, Space
 
-# Jobs report trials themselves.
+# Optuna's log is quiet, because jobs report trials themselves.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-# The name of Optuna's constraint that values violate with which no training is possible.
+# The name of the constraint, for Optuna, that values break if no training is possible with them.
 TRAINABLE = "trainable"
 
 
@@ -40,14 +40,14 @@ class Ending:
 
     @property
     def optuna_state(self) -> TrialState:
-        """How Optuna calls it. It ranks `PRUNED` trials after complete ones, and learns nothing from failed ones."""
+        """Optuna's state. It ranks `PRUNED` trials after complete ones, and learns nothing from failed ones."""
         if self.state == "finished":
             return TrialState.COMPLETE
         return TrialState.FAIL if self.state == "failed" else TrialState.PRUNED
 
     @property
     def constraints(self) -> dict[str, float]:
-        """What Optuna is told of constraints: values above 0 break them."""
+        """The values of constraints for Optuna; values above 0 break them."""
         return {**self.excess, **({TRAINABLE: 1.0} if self.state == "infeasible" else {})}
 
     @property
@@ -84,12 +84,12 @@ def values_of(space: Space, drawn: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def labels(space: Space, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as Optuna has them, which takes no lists."""
+    """Values in the form that Optuna accepts, which excludes lists."""
     return {path: _label(space[path], parameters[path]) for path in space if path in parameters}
 
 
 def ended_trial(space: Space, parameters: Mapping[str, Any], ending: Ending, name: str = "") -> FrozenTrial:
-    """An ended trial as Optuna has it.
+    """An ended trial as a trial of Optuna.
 
     Args:
         space: The search space.
@@ -102,7 +102,7 @@ def ended_trial(space: Space, parameters: Mapping[str, Any], ending: Ending, nam
         values=ending.values,
         params=labels(space, parameters),
         distributions={path: distribution(space[path]) for path in parameters},
-        # With several metrics Optuna takes results of whole trials only.
+        # With several metrics, Optuna accepts only the results of whole trials.
         intermediate_values={} if ending.metrics else dict(ending.scores_mm),
         constraints=ending.constraints,
         user_attrs={"trial": name} if name else {},
@@ -111,7 +111,7 @@ def ended_trial(space: Space, parameters: Mapping[str, Any], ending: Ending, nam
 
 def end_trial(study: optuna.Study, trial: optuna.trial.Trial, ending: Ending) -> None:
     """End a trial that a study has proposed."""
-    if len(study.directions) == 1:  # with several metrics Optuna takes results of whole trials only
+    if len(study.directions) == 1:  # with several metrics, Optuna accepts only results of whole trials
         for epoch, score_mm in ending.scores_mm.items():
             trial.report(score_mm, epoch)
     for constraint, excess in ending.constraints.items():
@@ -120,7 +120,7 @@ def end_trial(study: optuna.Study, trial: optuna.trial.Trial, ending: Ending) ->
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:
-    """A dimension as Optuna has it."""
+    """A dimension as a distribution of Optuna."""
     if dimension.kind == "choice":
         return CategoricalDistribution(list(_choices(dimension)))
     low, high = dimension.values
@@ -142,7 +142,7 @@ def _suggested(trial: optuna.trial.Trial, path: str, drawn_from: BaseDistributio
 
 
 def _choices(dimension: Dimension) -> dict[Any, Any]:
-    """Choices by the labels that Optuna gets, because it takes no lists."""
+    """Choices by the labels that Optuna gets, because it accepts no lists."""
     return {_label(dimension, value): value for value in dimension.values} if dimension.kind == "choice" else {}
 
 

@@ -19,13 +19,13 @@ from schemas.configs.samplers import SAMPLERS, SamplerKind
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 
-# How often a sampler may propose values that were tried already, before it is given others that were not.
+# A sampler may propose values that were already tried this many times in a row; then a fallback proposes untried ones.
 MOST_REPEATS = 20
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a search knows before its first trial.
+    """The knowledge of a search before its first trial.
 
     Attributes:
         points: Values to try first, by dotted path.
@@ -59,22 +59,22 @@ class Sampler:
     """
 
     def __init__(self, config: TuneConfig, space: Space, beginning: Beginning = NOTHING_KNOWN) -> None:
-        # Optuna's tree of tried combinations expects one order; a recipe's may change.
+        # Optuna's tree of tried combinations expects a fixed order of fields, but the order in a recipe may change.
         self._space = in_order(space)
         self._kind, self._seed = SAMPLERS[config.sampler], config.seed
-        # Members of a population change their values while they train, so that equal ones become different.
+        # Members of a population change their values while they train, so equal values may become different.
         self._repeats = config.scheduler == "pbt"
         self._combinations = combinations(space)
         own = own_values(config, space)
         self._own = None if outside(space, own) else own
-        # What is tried whatever the sampler would propose, and what of it is left.
+        # The values that are tried whatever the sampler proposes, and those of them that are left.
         self._given = [dict(point) for point in (*([] if self._own is None else [self._own]), *beginning.points)]
         self._points = [dict(point) for point in beginning.points]
         self._study = optuna.create_study(
             sampler=RandomSampler(seed=0), directions=optuna_study.directions(config.metrics)
         )
         self._asked: dict[int, optuna.trial.Trial] = {}
-        # The values of all trials, each as a text.
+        # The values of all trials, each as text.
         self._tried: set[str] = set()
         for parameters, ending in beginning.earlier:
             self.tell(None, parameters, ending)
@@ -94,7 +94,7 @@ class Sampler:
         return optuna_study.values_of(self._space, trial.params)
 
     def resume(self, number: int, parameters: Mapping[str, Any]) -> None:
-        """Take the values of a trial that goes on, so that they are not proposed to another one meanwhile."""
+        """Note the values of a trial that continues, so that they are not proposed to another one meanwhile."""
         if not outside(self._space, parameters):
             self._asked[number] = self._begun(number, parameters)
         self._tried.add(_key(optuna_study.labels(self._space, parameters)))
@@ -108,7 +108,7 @@ class Sampler:
             ending: How it ended.
         """
         asked = None if number is None else self._asked.pop(number, None)
-        # Optuna takes no trial outside the space, and nothing follows from it for those that it can propose.
+        # Optuna accepts no trial outside the space, and such a trial tells nothing about values inside.
         if asked is None and not outside(self._space, parameters):
             asked = self._begun(number, parameters)
         self._tried.add(_key(optuna_study.labels(self._space, parameters)))
@@ -119,7 +119,7 @@ class Sampler:
         """A trial of the study that was begun with these values, by this run of the search or before."""
         proposed = number is not None and dict(parameters) not in self._given
         if number is not None and proposed and self._kind.has_memory:
-            # The sampler has to propose it again, so as to remember what it remembered before an interruption.
+            # The sampler proposes these values again, to restore what it remembered before the interruption.
             trial = self._proposed(number)
             if trial.params == optuna_study.labels(self._space, parameters):
                 return trial
@@ -140,12 +140,12 @@ class Sampler:
 
     @property
     def _fallback(self) -> SamplerKind:
-        """For values that were not tried: combinations are listed where they are few."""
+        """The sampler for untried values: a list of all combinations if there are few of them."""
         few = self._combinations is not None and self._combinations <= MOST_COMBINATIONS
         return SAMPLERS["grid" if few else "random"]
 
     def _end(self, trial: optuna.trial.Trial, ending: Ending) -> None:
-        # A sampler of combinations would now try to end Optuna's own loop, which is not used here.
+        # A sampler of combinations would try to end Optuna's own loop here, which is not used.
         self._study.sampler = RandomSampler(seed=0)
         optuna_study.end_trial(self._study, trial, ending)
 
@@ -157,7 +157,7 @@ class Sampler:
             optuna_study.draw(self._space, trial)
             if self._repeats or _key(trial.params) not in self._tried:
                 return trial
-            # The same values would have the same result, which the sampler has been or will be told already.
+            # Equal values would have an equal result, which the sampler already gets from the other trial.
             self._end(trial, Ending("failed"))
         return None
 
@@ -171,7 +171,7 @@ def _make(kind: SamplerKind, search_seed: int, trial_seed: int) -> BaseSampler:
     if kind.is_sequence:
         options |= {"seed": search_seed, "independent_sampler": RandomSampler(seed=trial_seed)}
     with warnings.catch_warnings():
-        # Some have been in Optuna for years and are still called experimental.
+        # Some samplers have been in Optuna for years and are still called experimental.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return getattr(optuna.samplers, kind.optuna_class)(**options)
 

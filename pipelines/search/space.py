@@ -17,10 +17,10 @@ from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 from schemas.job_config import PluginConfigs, build, paths, plugin_paths
 
-# All combinations of a grid are tried, and each one takes seconds at least.
+# A grid may have at most this many combinations, because all are tried, and each takes seconds at least.
 MOST_COMBINATIONS = 10_000
 
-# Fields that no search can vary, and why; a path that ends in a dot stands for all fields below it.
+# Fields that no search can vary, and the reasons; a path that ends in a dot stands for all fields below it.
 REFUSED = {
     "resources.": "who computes changes no result",
     "data.validation_subjects": "errors on other people cannot be compared",
@@ -33,7 +33,7 @@ REFUSED = {
     "output": "trials differ in settings, not in data",
     "run_name": "the run of a trial is called by its number",
 }
-# Fields that may change while a training runs. Weights, optimizer or sample order depend on all others.
+# Only these fields may change while a training runs; weights, optimizer or sample order depend on all others.
 CHANGEABLE = (
     *("optimization.learning_rate", "optimization.learning_rate_decay", "optimization.clip_gradient_norm"),
     *("objective.pose", "objective.scale_free", "objective.velocity", "objective.trajectory"),
@@ -49,7 +49,7 @@ def search_space(config: TuneConfig, plugins: PluginConfigs) -> dict[str, Dimens
         plugins: Returns the config class of a plug-in's options.
 
     Raises:
-        UserError: A line for each mistake, all of them.
+        UserError: The space is wrong; the message has a line for each mistake.
     """
     mistakes = list(_contradictions(config))
     options = _lifter_options(config, plugins)
@@ -74,7 +74,7 @@ def search_space(config: TuneConfig, plugins: PluginConfigs) -> dict[str, Dimens
 
 
 def _impossible(config: TuneConfig, space: Space) -> Iterator[str]:
-    """What the sampler and the scheduler cannot do with a space."""
+    """The demands of a space that the sampler or the scheduler cannot meet."""
     sampler, count = SAMPLERS[config.sampler], combinations(space)
     if sampler.is_exhaustive and count is not None and count > MOST_COMBINATIONS:
         yield (
@@ -133,7 +133,7 @@ def _contradictions(config: TuneConfig) -> Iterator[str]:
 
 
 def _of_fronts(config: TuneConfig, sampler: SamplerKind) -> Iterator[str]:
-    """What does not go with several metrics."""
+    """The settings that do not work with several metrics."""
     metrics = f"metric=[{', '.join(config.metrics)}]"
     if config.scheduler != "none":
         yield f"{metrics}: scheduler={config.scheduler} compares trials by one metric alone; give scheduler=none"
@@ -202,7 +202,7 @@ def _with_conditions(
 
 
 def _require_option(path: str, dimension: Dimension, space: Space, options: Mapping[str, list[str]]) -> None:
-    """Refuse an option that not every lifter has beside which it is searched."""
+    """Refuse an option that some lifter lacks with which it would be searched."""
     if LIFTER not in space or path == LIFTER or not path.startswith("lifter."):
         return
     lacking = [name for name in dimension.when.get(LIFTER, space[LIFTER].values) if path not in options[name]]
@@ -225,7 +225,8 @@ def _checked(config: TuneConfig, path: str, dimension: Dimension, space: Space, 
             except UserError as error:
                 mistakes[str(error)] = None
         if not mistakes and dimension.kind in ("uniform", "loguniform"):
-            # Both bounds may be whole numbers that an integer field takes; a value between them shows that it is one.
+            # An integer field accepts both bounds if they are whole numbers; a value between them shows that the field
+            # is one.
             low, high = dimension.values
             _tried(config, path, low + (high - low) / math.pi, plugins, beside)
     if mistakes:
@@ -239,7 +240,7 @@ def _checked(config: TuneConfig, path: str, dimension: Dimension, space: Space, 
 
 
 def _cases(dimension: Dimension, space: Space, path: str) -> Iterator[dict[str, Any]]:
-    """Values of other fields with which a dimension is tried: every lifter that it may belong to."""
+    """Values of other fields to try a dimension with: one case for every lifter that it may belong to."""
     others = {other: values[0] for other, values in dimension.when.items()}
     if LIFTER in space and path.startswith("lifter."):
         yield from (others | {LIFTER: name} for name in dimension.when.get(LIFTER, space[LIFTER].values))

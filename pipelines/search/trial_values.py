@@ -64,7 +64,7 @@ def trial_config(config: TuneConfig, parameters: Mapping[str, Any], output: str)
         output: Folder (URI) of the trial.
 
     Raises:
-        UserError: The values do not go together.
+        UserError: The values contradict each other.
     """
     values: dict[str, Any] = training_values(config) | {"output": output}
     values["resources"]["cpus_per_worker"] = config.resources.cpus_per_worker or 1
@@ -83,7 +83,7 @@ def training_values(config: TuneConfig) -> dict[str, Any]:
 
 
 def set_all(values: dict[str, Any], parameters: Mapping[str, Any]) -> None:
-    """Set values by dotted path. Another lifter begins with its own defaults: the config's options are not its."""
+    """Set values by dotted path. A different lifter starts from its own defaults, not the config's options."""
     name = parameters.get(LIFTER)
     if name is not None and str(name) != values["lifter"]["name"]:
         values["lifter"] = {"name": str(name)}

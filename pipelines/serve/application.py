@@ -1,4 +1,4 @@
-"""The server by HTTP: what may be asked, limits, and an orderly end.
+"""The HTTP server: its requests, its limits, and its orderly end.
 
 | request | answer |
 |---|---|
@@ -25,9 +25,9 @@ from pipelines.serve.figures import Figures
 from schemas.configs.serve import ServeConfig
 
 MB = 10**6
-# Longest time for a request to arrive, s.
+# Longest time in which a request must arrive, s.
 ARRIVE_S = 60.0
-# Seconds after which a client that was sent away may come again.
+# A refused client is told to try again after this many seconds.
 _COME_AGAIN_S = "1"
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Application:
 
     def routes(self) -> web.Application:
         """What aiohttp serves."""
-        # Bodies are limited here, with a line of our own.
+        # The size of bodies is limited by this class, which answers with a one-line error.
         app = web.Application(client_max_size=0, middlewares=[_one_line_errors])
         app.add_routes(
             [
@@ -67,7 +67,7 @@ class Application:
         return app
 
     async def end(self, longest_s: float) -> int:
-        """Take no more requests, and wait for the answers that are due; returns how many still lack one."""
+        """Take no more requests, and wait for the open answers; returns how many requests still lack one."""
         self._ending = True
         try:
             await asyncio.wait_for(self._none_waits.wait(), longest_s)
@@ -90,7 +90,7 @@ class Application:
     async def _admitted(self, request: web.Request) -> tuple[str, Answer]:
         """Answer a request if there is room for it."""
         config, most = self._config, self._config.max_request_mb * MB
-        # A request that does not say how large it is may be as large as any.
+        # A request without a content length may be as large as the limit.
         size = most if request.content_length is None else request.content_length
         if self._ending:
             return "", refusal(503, "the server ends; ask another one")

@@ -20,13 +20,13 @@ from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.register import package, serving
 from pipelines.register.export import ExportedLifter
 
-# Frames of a batch: short tracks are lifted together, a longer one alone.
+# A batch has at most this many frames: short tracks are lifted together, and a longer one alone.
 BATCH_FRAMES = 8192
-# Digits after the point in answers: micrometres.
+# Digits after the decimal point in answers, which are micrometres.
 _DIGITS = 6
 _FORMS = ("inputs", "instances", "dataframe_records")
 _EXAMPLE = '{"inputs": {"keypoints": …, "width": …, "height": …, "fps": …}}'
-# The lifter is not exported, so that it has no limits of that.
+# The lifter is not exported here, so it has no limits of the length of windows.
 _NOT_EXPORTED = ExportedLifter(b"", 1, None)
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Answer:
 
 
 def refusal(status: int, line: str) -> Answer:
-    """An answer that says in one line why there is no other."""
+    """A refusal, with its reason in one line."""
     return Answer(status, json.dumps({"error": " ".join(line.split())}, ensure_ascii=False).encode())
 
 
@@ -68,7 +68,7 @@ class BatchedLifter:
         self.card = package.served_card(card, model.pose.input_features, _NOT_EXPORTED)
 
     def answer(self, bodies: Sequence[bytes]) -> list[Answer]:
-        """Answer requests, in their order; what is wrong with one does not touch the others."""
+        """Answer requests, in their order; an error in one does not affect the others."""
         asked = [_Asked.read(body) for body in bodies]
         batch: list[_Part] = []
         for request in asked:
@@ -80,7 +80,7 @@ class BatchedLifter:
                 except mlflow.MlflowException as error:
                     request.refuse(400, error.message, number)
                     break
-                except Exception as error:  # nobody foresaw it: the other requests are answered all the same
+                except Exception as error:  # an unexpected error; the other requests are still answered
                     log.exception("a request cannot be read")
                     request.refuse(500, f"it cannot be read: {type(error).__name__}", number)
                     break
@@ -92,7 +92,7 @@ class BatchedLifter:
         return [request.answer() for request in asked]
 
     def _lift(self, batch: "Sequence[_Part]") -> None:
-        """Lift the tracks of a batch; those that fail together are tried one by one, so that each fails for itself."""
+        """Lift the tracks of a batch; if they fail together, each is tried alone, so that only bad ones fail."""
         try:
             lifted = lift(self._model, [part.inputs for part in batch], flip=self._flip) if batch else []
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Hands requests to lifter processes: what has come while all were busy goes to the next free one as a batch.
+"""Hands requests to lifter processes: the requests that arrive while all are busy go to the next free one as a batch.
 
 Nothing waits in order to make a batch larger: a single client gets its answers as fast as without batches, and the more
 clients ask, the larger batches become.
@@ -45,7 +45,7 @@ class Dispatcher:
         self._tasks = [asyncio.create_task(self._serve(replica)) for replica in replicas]
 
     async def ask(self, body: bytes) -> tuple[str, Answer]:
-        """The answer to a request and the name of the lifter that made it; who is cancelled is asked for no more."""
+        """The answer to a request and the name of the lifter that made it; cancelled requests are dropped."""
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((body, answer))
         async with self._came:
@@ -80,6 +80,6 @@ class Dispatcher:
         batch = []
         while self._waiting and len(batch) < self._batch_requests:
             body, future = self._waiting.popleft()
-            if not future.done():  # else its client waits no more
+            if not future.done():  # otherwise its client has stopped waiting
                 batch.append((body, future))
         return batch

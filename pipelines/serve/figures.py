@@ -1,8 +1,8 @@
-"""What Prometheus reads of a server: requests, their times, batches, and which lifter answers."""
+"""The metrics of a server for Prometheus: requests, their times, batches, and which lifter answers."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-# Seconds.
+# The upper bounds of the bins for times, s.
 _TIMES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -26,10 +26,10 @@ class Figures:
         )
 
     def serve(self, model: str, sha256: str) -> None:
-        """Another lifter is served from now on."""
+        """Note that another lifter is served from now on."""
         self._model.clear()
         self._model.labels(model, sha256).set(1)
 
     def text(self) -> bytes:
-        """All of them as Prometheus reads them."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

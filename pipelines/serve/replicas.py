@@ -16,7 +16,7 @@ from pipelines.serve.dispatcher import Answered, Replica
 from pipelines.serve.served_model import ServedModel
 from schemas.configs.serve import ServeConfig
 
-# More than any cluster has: requests never run out.
+# This is more than any cluster has, so that requests never run out.
 _WITHOUT_END = 1_000_000
 
 
@@ -63,11 +63,11 @@ class Replicas:
         self.pool = fill_cluster(
             capacity, config.replicas, config.cpus_per_replica, config.gpus_per_replica, work=_WITHOUT_END
         )
-        # Machines may join a cluster, so that there it is only told.
+        # Machines may join a cluster, so a lack of room is only logged there.
         if not os.environ.get("RAY_ADDRESS"):
             require_room(Pool(1, self.pool.cpus, self.pool.gpus), capacity)
         device = "cuda" if self.pool.gpus else "cpu"
-        # A process that is lost is started again, and asked once more.
+        # A lost process is started again, and its batch is tried once more.
         process = ray.remote(LifterProcess).options(
             num_cpus=self.pool.cpus, num_gpus=self.pool.gpus, max_restarts=-1, max_task_retries=1
         )

@@ -37,7 +37,7 @@ def serve(config: ServeConfig, say: Say, stop: asyncio.Event | None = None) -> N
         stop: Ends the server too.
 
     Raises:
-        UserError: No such lifter, no room for a process, or the port is taken.
+        UserError: There is no such lifter, no room for a process, or the port is in use.
         RunFailed: The server of the lifter cannot be reached, or the lifter fails.
     """
     served = served_model.load(config.model, config.trust)
@@ -87,7 +87,7 @@ class Server:
             await dispatcher.close()
 
     async def _begin(self) -> None:
-        """Start the processes, and see that they lift what the lifter reads."""
+        """Start the processes, and check with an example that they can lift."""
         served = self._served
         lifter = BatchedLifter(served.model, served.card, flip=self._config.flip)
         example = {name: np.asarray(value).tolist() for name, value in package.example_for(lifter.card).items()}
@@ -110,7 +110,7 @@ class Server:
         return runner.addresses[0][1]
 
     async def _follow(self) -> None:
-        """Serve what the alias names by now."""
+        """Switch to the lifter that the alias names now."""
         follower = Follower(self._config.model, self._config.trust, self._served)
         while follower.follows:
             await asyncio.sleep(self._config.look_s)
@@ -142,6 +142,6 @@ def _end_on_signals(stop: asyncio.Event) -> None:
         loop.remove_signal_handler(number)
         signal.signal(number, signal.default_int_handler)
 
-    with suppress(RuntimeError, ValueError):  # only the first thread of a process hears signals
+    with suppress(RuntimeError, ValueError):  # only the main thread of a process receives signals
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end, number)

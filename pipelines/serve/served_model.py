@@ -1,4 +1,4 @@
-"""The lifter that is served, and what its alias has come to name since."""
+"""The lifter that is served, and the lifter that its alias names now."""
 
 import logging
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def load(address: str, trust: str | None) -> ServedModel:
 
 
 class Follower:
-    """Looks whether an address names another lifter by now.
+    """Checks whether an address names another lifter now.
 
     Args:
         address: As it was given; only an alias can come to name another lifter.
@@ -63,7 +63,7 @@ class Follower:
 
     @property
     def follows(self) -> bool:
-        """Whether there is anything to look at."""
+        """Whether the address is an alias, which may change."""
         return self._alias is not None
 
     def look(self) -> ServedModel | None:

@@ -15,7 +15,7 @@ _AVERAGE_STATURE_M = 1.75
 # Thickness of the cloth of sleeves and of trousers, m.
 _SLEEVE_M, _TROUSER_M = 0.007, 0.011
 
-# (share of the length, radius in m) of bare limbs.
+# Bare limbs: (share of the length, radius in m).
 _UPPER_ARM = [(0.0, 0.050), (0.2, 0.052), (0.6, 0.045), (1.0, 0.040)]
 _FOREARM = [(0.0, 0.041), (0.2, 0.043), (0.6, 0.034), (1.0, 0.026)]
 _THIGH = [(0.0, 0.081), (0.25, 0.080), (0.7, 0.063), (1.0, 0.054)]
@@ -45,7 +45,7 @@ _TRUNK = np.array(
     ]
 )
 _TRUNK_SECTORS = 28
-# Height of the belt, in the same unit: trousers below, shirt above.
+# Height of the belt, in the unit of the trunk: trousers below, shirt above.
 _BELT = 0.05
 
 # Hand, from the finger tips up: height, half width (thumb to little finger), half thickness (m).

@@ -1,4 +1,4 @@
-"""The studio's cameras as calibration files, as Pose2Sim writes them, a session each."""
+"""The studio's cameras as calibration files in Pose2Sim's format, one for each session."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pipelines.synthetic.truth import Truth
 
 
 def pose2sim(people: Sequence[Truth]) -> dict[str, str]:
-    """A calibration for each scene, by the name of its session: that of its videos without the camera.
+    """A calibration for each scene, by the name of its session: the names of its videos without the camera.
 
     Args:
         people: The truth of all videos.
@@ -25,7 +25,7 @@ def pose2sim(people: Sequence[Truth]) -> dict[str, str]:
 def _camera(view: View) -> str:
     """The section of a camera; world to camera is `rotation @ point + translation`."""
     lens = view.intrinsics
-    # To OpenCV's order; its cross term counts twice, which is a fifth of a pixel here.
+    # The coefficients are put in OpenCV's order; its cross term counts twice, which makes a fifth of a pixel here.
     tangential = (lens.p2, lens.p1) if lens.distortion == "human36m" else (lens.p1, lens.p2)
     w, x, y, z = view.orientation
     to_camera = Rotation.from_quat([x, y, z, w]).inv()

@@ -20,7 +20,7 @@ _BEYOND_JOINTS_M = 0.2
 _NEAREST_M = 0.3
 # Each step reduces the error at least fourfold in these frames; 1e-2 px is left in the corners at the end.
 _UNDISTORT_STEPS = 8
-# Angles off the axis at which fisheyes are inverted, with straight lines between them.
+# Fisheyes are inverted by linear interpolation between these angles off the axis, rad.
 _ANGLES = np.radians(np.linspace(0, 85, 20_000))
 _TINY = 1e-12
 
@@ -112,7 +112,7 @@ def _distort(camera: Intrinsics, points: Float64[np.ndarray, "*shape 2"]) -> Flo
 
 
 def _fisheye_radius(camera: Intrinsics, theta: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-    """How far from the middle cv2.fisheye shows what is `theta` off the axis, in focal lengths."""
+    """The distance from the middle, in focal lengths, at which cv2.fisheye shows a point `theta` off the axis."""
     t2 = theta * theta
     return theta * (1 + t2 * (camera.k1 + t2 * (camera.k2 + t2 * (camera.k3 + t2 * camera.k4))))
 

@@ -44,7 +44,7 @@ def compare(truths: Sequence[Truth], tracks: Sequence[Mapping[str, Any]], folder
         video = storage.absolute(storage.join(folder, truth.video))
         candidates = [_measure(truth, track) for track in tracks if track["video"] == video]
         nobody = Comparison(truth, None, 0.0, float("nan"), float("nan"))
-        # A match must be near (within a fifth of the person's height) before the number of its frames counts.
+        # A match must be near (within a fifth of the person's height) for its frames to count.
         results.append(max(candidates, key=lambda c: c.coverage * (c.error_share < 0.2), default=nobody))
     return results
 

@@ -8,7 +8,7 @@ from jaxtyping import Float64
 from pipelines.synthetic.skeleton import ABDUCTION, FLEXION, JOINT, JOINTS, ROTATION
 
 Curve = Float64[np.ndarray, " frames"]
-# Tests check annotations at run time, where an int is not a float.
+# Tests check annotations at run time, where an int does not count as a float.
 Real = float | int
 
 

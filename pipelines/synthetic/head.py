@@ -88,7 +88,7 @@ class Head:
         share, azimuth = self._share(mesh.centres), self._azimuth(mesh.centres)
         if self._look.beard:
             hairy |= (share < 0.30) & (azimuth < 75) & ~((share > 0.13) & (azimuth < 22))
-        # Strands: hair is a little darker in every other sector.
+        # Strands of hair are a little darker in every other sector.
         strands = np.array(self._look.hair) * np.where(mesh.sectors % 2, 1.0, 0.92)[:, None]
         return Painted(mesh, np.where(hairy[:, None], strands, self._look.skin))
 
@@ -145,7 +145,7 @@ class Head:
         azimuth = np.deg2rad(azimuth_deg + half_deg * np.cos(turn))
         height = share + half_share * np.sin(turn)
         width, depth, shift = (np.interp(height, _SKULL[:, 0], column) for column in _SKULL[:, 1:].T)
-        # 2 % in front of the skin, which is made of flat faces.
+        # The spot is 2 % in front of the skin, because the skin is made of flat faces.
         surface = [shift + 1.02 * depth * np.cos(azimuth), 1.02 * width * np.sin(azimuth), height]
         corners = self._place(np.stack(surface, axis=1))
         return Painted.plain(Mesh.spot(corners), colour, nearer=_SPOT_NEARER_M + layer * 0.002)

@@ -22,7 +22,7 @@ from pipelines.synthetic.skeleton import (
 )
 from schemas.errors import UserError
 
-# Standard deviations of the Gaussian smoothing over time, because limbs and trunk do not jerk.
+# Standard deviations of the Gaussian smoothing over time, s; real limbs and trunks do not jerk.
 _JOINT_SMOOTHING_S = 0.06
 _ROOT_SMOOTHING_S = 0.05
 # A sole point this much higher than the lowest one carries 1/e of its weight, m.

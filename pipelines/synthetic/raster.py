@@ -9,12 +9,12 @@ from pipelines.synthetic.meshes import Surface
 
 # Polygons are filled at this many times the resolution and then averaged, for smooth edges.
 _OVERSAMPLING = 2
-# Number of fractional bits of cv2's integer coordinates.
+# Number of fractional bits in OpenCV's integer coordinates.
 _SHIFT = 4
 # Shadows are drawn at a quarter of the resolution, because they are blurred anyway.
 _SHADOW_SCALE = 4
 
-# A surface with the world positions of its vertices; their number differs from thing to thing.
+# A surface with the world positions of its vertices; their number differs between things.
 Thing = tuple[Surface, Float64[np.ndarray, "_ 3"]]
 Image = UInt8[np.ndarray, "height width 3"]
 
@@ -33,7 +33,7 @@ def shade(
         towards_camera: Unit directions to the camera.
         light: Unit direction to the lamp.
     """
-    # Wrapped diffuse light: faces turned slightly away from the lamp are lit too, as by a large lamp.
+    # Wrapped diffuse light reaches faces that are turned slightly away from the lamp, as a large lamp does.
     diffuse = np.clip((normals @ light + 0.35) / 1.35, 0, None)
     sky = 0.5 + 0.5 * normals[:, 2]
     facing = np.clip((normals * towards_camera).sum(axis=1), 0, 1)
@@ -78,7 +78,7 @@ def _fill(
     x1, y1 = np.clip(np.ceil(pixels.max(axis=0)).astype(int) + 2, 1, (width, height)).tolist()
     size = (_OVERSAMPLING * (x1 - x0), _OVERSAMPLING * (y1 - y0))
     canvas = cv2.resize(image[y0:y1, x0:x1], size, interpolation=cv2.INTER_NEAREST)
-    # In cv2 the centre of the first pixel is (0, 0); here its corner is.
+    # OpenCV puts the centre of the first pixel at (0, 0); here its corner is there.
     unit = 1 << _SHIFT
     corners = np.round(((pixels - (x0, y0)) * _OVERSAMPLING - 0.5) * unit).astype(np.int32)
     for polygon, colour in zip(corners[faces], shades.tolist(), strict=True):

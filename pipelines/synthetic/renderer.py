@@ -49,7 +49,7 @@ class Renderer:
             vertices = actor.figure.posed(positions.astype(np.float64), rotations.astype(np.float64))
             things.append((actor.figure.surface, vertices))
         image = self._background.copy()
-        # Indoor light comes from more directions, so shadows are lighter than those of the sun.
+        # Indoor light comes from more directions than the sun's, so its shadows are lighter.
         depth = 0.5 if self._place.half_size is None else 0.38
         cast_shadows(image, self._view, self._place.light, things, depth)
         paint(image, self._view, self._place.light, things)

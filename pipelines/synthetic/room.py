@@ -147,7 +147,8 @@ def paint_surroundings(place: Surroundings, view: View) -> UInt8[np.ndarray, "he
     for box in place.boxes:
         _paint_box(box, place.light, origin, rays, nearest, colours)
     image = np.clip(colours * place.brightness, 0, 1).reshape(view.height, view.width, 3)
-    # Slightly out of focus: patterns finer than a pixel would flicker, and cameras focus on people.
+    # The surroundings are slightly out of focus: patterns finer than a pixel would flicker, and cameras focus on
+    # people.
     return cv2.GaussianBlur((255 * image).astype(np.uint8), (0, 0), 0.0012 * view.width)
 
 
@@ -202,7 +203,7 @@ def _paint_box(
     nearest: Float32[np.ndarray, " pixels"],
     colours: Colours,
 ) -> None:
-    # The slab method of Kay and Kajiya (1986).
+    # The intersection is found by the slab method of Kay and Kajiya (1986).
     with np.errstate(divide="ignore"):
         slabs = (np.array([box.low, box.high], np.float32)[:, None] - origin) / rays
     enters = slabs.min(axis=0)

@@ -19,7 +19,7 @@ JOINTS = len(LAYOUT)
 # Indices into the last axis of joint angles (radians). Their sense is anatomical: mirrored between left and right.
 FLEXION, ABDUCTION, ROTATION = 0, 1, 2
 
-# Degrees (flexion, abduction, rotation): usual active ranges of motion of a healthy adult, rounded.
+# The limits (flexion, abduction, rotation) in degrees: usual active ranges of motion of a healthy adult, rounded.
 _LIMITS_DEG: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
     "pelvis": ((-25, 40), (-20, 20), (-np.inf, np.inf)),
     "spine": ((-20, 60), (-30, 30), (-40, 40)),

@@ -33,7 +33,7 @@ from schemas.errors import UserError
 
 MANIFEST = "manifest.csv"
 
-# Visually lossless at 640 px, and encoded four times faster than with the default preset.
+# These settings are visually lossless at 640 px, and encode four times faster than the default preset.
 _ENCODER = {"preset": "veryfast", "crf": "19"}
 # Distance between the starting places of people who share a scene, m.
 _APART_M = 1.5
@@ -131,7 +131,7 @@ def build_scene(config: SynthesizeConfig, first: int) -> Scene:
     actions = config.actions or tuple(ACTIONS)
     actors = []
     for place, person in enumerate(people):
-        # Seeded per person, so that looks and motion do not depend on other people or the number of cameras.
+        # Each person has an own seed, so that looks and motion do not depend on other people or the number of cameras.
         rng = np.random.default_rng([config.seed, person])
         motion = generate_motion(rng, config.seconds, config.fps, actions[person % len(actions)])
         figure = Figure(motion.body, sample_look(rng))

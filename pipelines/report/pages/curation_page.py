@@ -9,9 +9,9 @@ from pipelines.report.document import document, escape, facts, heading, table
 from schemas.layouts import layout
 
 _LIMBS = layout("limbs12")
-# Poses of a track that are drawn, and the size of each, px.
+# At most this many poses of a track are drawn, each of this size, px.
 _POSES, _SIZE_PX = 6, 84
-# What is drawn of the plane, in trunk sizes around the middle of the trunk.
+# The drawing extends this far from the middle of the trunk, in trunk sizes.
 _REACH = 1.9
 _STYLE = """
 .strip { margin: 0 0 14px; }
@@ -49,7 +49,7 @@ def curation_page(report: Mapping[str, Any], samples: Mapping[str, Sequence[Samp
 
 
 def _strip(track: Mapping[str, Any], poses: np.ndarray) -> str:
-    """A track as a row of poses, and what is said of it."""
+    """A track as a row of poses, with its facts in words."""
     picked = poses[np.unique(np.linspace(0, len(poses) - 1, min(_POSES, len(poses))).astype(int))]
     remark = track["reason"] or f"{track['seconds']:.1f} s"
     text = f"{escape(remark)} · {escape(track['track_id'])} · {escape(track['video'])}"

@@ -9,7 +9,7 @@ from pipelines.report.document import facts, heading, note, table
 from pipelines.report.pages.figures import figure, figures_page, histogram, row_chart, side_by_side
 from schemas.frame_window import frames_read
 
-# Columns of the table by action: title, metric, format.
+# The columns of the table by action: (title, metric, format).
 _COLUMNS = (
     ("MPJPE, mm", "mpjpe_mm", ".1f"),
     ("P-MPJPE, mm", "p_mpjpe_mm", ".1f"),

@@ -7,9 +7,9 @@ from pipelines.report.pages.figures import bar_chart, figure, histogram, row_cha
 from pipelines.report.pages.label_sample import BINS, MOST_PEOPLE, Coverage, Detections, Tracks
 from schemas.layouts import layout
 
-# Up to this many videos have a bar each; more are drawn as a histogram.
+# Up to this many videos get a bar each; more are drawn as a histogram.
 _MOST_BARS = 24
-# Rows in the table of videos with the fewest people.
+# The table of the videos with the fewest people has this many rows.
 _LEAST_COVERED = 12
 _COVERAGE_EDGES = np.linspace(0, 100, 21)
 _LENGTH_BINS = 30

@@ -20,7 +20,7 @@ from pipelines.report.pages.label_sample import Detections, Tracks, sample_detec
 from pipelines.report.pages.overlays import Overlay, draw_overlays
 from schemas.layouts import layout
 
-# Most rows of a table on the page; `report.json` has all of them.
+# A table on the page has at most this many rows; `report.json` has all of them.
 _MOST_ROWS = 20
 _MOST_REASONS = 15
 _PICTURES = 6

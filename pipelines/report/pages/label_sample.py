@@ -16,14 +16,14 @@ from pipelines.io import storage
 from pipelines.io.columns import text_of
 from schemas import LAYOUT_KEY
 
-# Takes some seconds to read; shares over this many frames are right to a fraction of a per cent.
+# This many frames take some seconds to read; shares over them are right to a fraction of a per cent.
 MOST_FRAMES = 200_000
 MOST_FILES = 64
 # Bins of the histograms of scores between 0 and 1.
 BINS = 20
 # Frames with more people than this are counted as having this many.
 MOST_PEOPLE = 20
-# Clips read from a Parquet file at a time, which bounds memory.
+# This many clips of a Parquet file are read at a time, which bounds memory.
 _ROWS = 32
 _CLIP_COLUMNS = ["video", "start_frame", "timestamps_s", "width", "height", "decoded", "people", "error"]
 _TRACK_COLUMNS = ["frames", "fps", "interpolated"]

@@ -16,14 +16,14 @@ from pipelines.video.numbered import is_there
 from schemas.errors import UserError
 from schemas.layouts import JointLayout
 
-# Pixels of the longer side, and JPEG quality: 20 to 40 kB a frame.
+# Pixels of the longer side, and JPEG quality; a frame then has 20 to 40 kB.
 _SIDE_PX = 480
 _QUALITY = 82
-# A video that takes longer to read is left out, s.
+# A video that takes longer than this to read, s, is left out.
 _TIMEOUT_S = 20.0
 # Keypoints with a lower score are drawn thin.
 _SURE = 0.3
-# RGB; left and right have the page's colours.
+# RGB colours; left and right have those of the page.
 _COLOURS = {"left": (31, 119, 208), "right": (226, 113, 29), "centre": (240, 240, 240)}
 _BOX = (255, 255, 255)
 
@@ -67,7 +67,7 @@ def draw_overlays(moments: Sequence[Moment], layout: JointLayout, most: int) -> 
                 if not len(read.images):
                     raise VideoError(f"frame {moment.frame} cannot be decoded")
                 overlays.append(_overlay(moment, np.array(read.images[0]), layout))
-            except Exception as error:  # whatever a hostile video brings about, only its picture is missing
+            except Exception as error:  # whatever error a hostile video causes, only its picture is missing
                 left_out[moment.video] = reason_of(error)
     finally:
         reader.close()
@@ -108,7 +108,7 @@ def _draw(
     bones: Sequence[tuple[int, int, str]],
 ) -> None:
     """Draw a box, bones and joints; each bone lies on a dark line, so that it is visible on a bright background."""
-    # Fixed-point coordinates with two fractional bits (`shift` in OpenCV): quarter pixels.
+    # OpenCV takes fixed-point coordinates with two fractional bits (`shift`), which are quarter pixels.
     fixed = np.round(points * 4).astype(int)
     thickness = max(1, round(max(image.shape) / 240))
     low, high = (tuple(corner.tolist()) for corner in np.round(box).astype(int))

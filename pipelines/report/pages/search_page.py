@@ -23,20 +23,21 @@ from schemas.configs.search_metrics import METRIC_NAMES
 from schemas.configs.search_space import Dimension, Space, read_dimension, short_names
 from schemas.configs.train import ERROR_NAMES
 
-# More curves would hide each other, and more rows would not be read; report.json has all of them.
+# At most this many curves and rows are shown, because more curves would hide each other, and nobody would read more
+# rows; report.json has all of them.
 _MOST_CURVES = 60
 _MOST_ROWS = 200
-# Optuna compares the better trials with the rest; the importance in fewer trials is chance.
+# With fewer trials than this, importance would be chance, because Optuna compares the better trials with the rest.
 _FEWEST_FOR_IMPORTANCE = 4
 _ERROR = "held-out error, mm"
 
-# Blue that is readable on light and on dark pages.
+# This blue is readable on light and on dark pages.
 _MARK = "#1f7ae0"
-# From the best trials, which stand out on light and on dark pages, to the worst.
+# The colours run from the best trials, which stand out on light and on dark pages, to the worst.
 _COLOURS = [[0, "#1668dc"], [0.25, "#2fa39a"], [0.6, "#a9a596"], [1, "#b59d8c"]]
 _HIDDEN = {"size": 1, "color": "rgba(0,0,0,0)"}
 
-# In place of a value of trials in which a field was not searched, because another one had another value.
+# This text replaces the value of a field that a trial did not search, because it depends on another field's value.
 _NOT_SEARCHED = "–"
 
 Trial = Mapping[str, Any]
@@ -50,11 +51,11 @@ def search_page(report: Mapping[str, Any]) -> str:
     """
     space = {path: read_dimension(given) for path, given in report["search_space"].items()}
     trials = best_first(report["trials"])
-    # Repeats have the values of other trials, and would count twice. Version 0.1.0 had none.
+    # Repeats have the values of other trials, and would count twice. Version 0.1.0 had no repeats.
     proposed = [trial for trial in trials if not trial.get("repeats")]
     scored = [trial for trial in proposed if trial["error_mm"] is not None]
     parts = [heading("Hyperparameter search", report["output"])]
-    # Version 0.1.0 had no verdict.
+    # Version 0.1.0 wrote no verdict.
     parts += [note(report["verdict"])] if "verdict" in report else []
     parts.append(facts(_facts(report)))
     if report["best"] is None:
@@ -102,7 +103,7 @@ def _facts(report: Mapping[str, Any]) -> dict[str, object]:
 
 def _fronts(report: Mapping[str, Any], scored: Sequence[Trial]) -> Iterator[str]:
     """One chart for each metric beside the error: all finished trials, and those of the front."""
-    # Searches by a single metric have no front, and earlier versions knew none.
+    # Searches by a single metric have no front, and reports of earlier versions lack it.
     for number, metric in enumerate(report.get("metrics", [])[:3] if report.get("front") else []):
         shown = [trial for trial in scored if trial["state"] == "finished" and metric in trial["measures"]]
         if metric == report["metric"] or not shown:
@@ -135,7 +136,7 @@ def _coordinates(space: Space, scored: Sequence[Trial]) -> str:
         axes.append({"label": "epochs", "values": [trial["epochs"] for trial in scored], "tickformat": "d"})
     axes.append({"label": "error, mm", "values": errors})
     line = {"color": errors, "colorscale": _COLOURS, "cmin": min(errors), "cmax": max(errors)}
-    # Plotly repeats the limits at the ends of each axis, where ticks show them already.
+    # Plotly repeats the limits at the ends of each axis, where ticks already show them, so they are hidden.
     trace = {"type": "parcoords", "dimensions": axes, "line": line, "labelside": "top", "rangefont": _HIDDEN}
     layout = {"margin": {"l": 90, "r": 60, "t": 64, "b": 16}}
     return chart("coordinates", [trace], layout, label="Parameters and error of each trial", height_px=420)
@@ -156,7 +157,7 @@ def _axis(path: str, dimension: Dimension, trials: Sequence[Trial]) -> dict[str,
         places = [low + (high - low) * part / 4 for part in range(5)]
         ticks = {place: f"{10**place if dimension.is_log else place:.2g}" for place in places}
     axis = {"label": f"{parent}.<br>{name}" if parent else name}
-    if None in numbers:  # lines have to pass every axis
+    if None in numbers:  # every line has to cross every axis
         missing = low - (0.25 * (high - low) or 1.0)
         numbers, ticks = [missing if number is None else number for number in numbers], {missing: _NOT_SEARCHED} | ticks
         low = missing
@@ -196,7 +197,7 @@ def _importance(space: Space, trials: Sequence[Trial]) -> list[str]:
 
 def _contour(study: optuna.Study, space: Space, names: Sequence[str]) -> str:
     """The error over the two parameters that matter most."""
-    names = sorted(names)  # as Optuna puts them on the axes
+    names = sorted(names)  # the order in which Optuna puts them on the axes
     drawn = optuna_plots.plot_contour(study, names)
     shown = {"colorscale": _COLOURS, "reversescale": False, "colorbar": {"title": {"text": "mm"}}}
     drawn.update_traces(shown, selector={"type": "contour"})

@@ -11,9 +11,9 @@ from pipelines.report.lines import lines_of
 from pipelines.report.pages.figures import figure, figures_page, line_chart, side_by_side
 from schemas.frame_window import frames_read
 
-# Metrics in mm that share the chart of held-out errors, and their names.
+# The metrics in mm that share the chart of held-out errors, and their names.
 _ERRORS = {"mpjpe_mm": "MPJPE", "p_mpjpe_mm": "P-MPJPE", "n_mpjpe_mm": "N-MPJPE"}
-# Names of all metrics in the table.
+# The names of all metrics in the table.
 _NAMES = {
     **{metric: f"{name}, mm" for metric, name in _ERRORS.items()},
     "mpjve_mm": "MPJVE, mm per frame",
@@ -62,7 +62,7 @@ def training_page(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]
 def _facts(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     tracks = (f"{count:,} {name}" for name, count in report["tracks"].items() if name in _SETS and count)
     best_mm = report["best_validation_mpjpe_mm"]
-    # Reports of version 0.1.0 do not say it.
+    # Reports of version 0.1.0 lack this entry.
     warmup = report.get("warmup_epochs", 0)
     speed = np.median([epoch["frames_per_s"] for epoch in history])
     return {

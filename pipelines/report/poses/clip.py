@@ -15,11 +15,11 @@ from pipelines.video.encode import VideoWriter
 from pipelines.video.frames import Frames
 from pipelines.video.info import VideoInfo
 
-# Frames decoded at a time, which bounds memory.
+# This many frames are decoded at a time, which bounds memory.
 _RUN_FRAMES = 16
-# MPEG's standard clock: exact for all broadcast frame rates and fine enough for any other.
+# MPEG's standard clock is exact for all broadcast frame rates, and fine enough for any other.
 CLOCK = Fraction(1, 90_000)
-# A keyframe every 15 frames: to seek, a browser decodes from the keyframe before.
+# There is a keyframe every 15 frames, because a browser that seeks decodes from the keyframe before.
 _GOP_FRAMES = 15
 # This quality gives about 0.3 Mbit/s at 480 px. B-frames are off (bf=0), because MP4 stores durations in decoding
 # order: with reordered frames and a variable frame rate, Chromium seeks to the wrong frame.
@@ -28,7 +28,7 @@ _FALLBACK_FPS = 30.0
 
 
 class Reader(Protocol):
-    """What reads a video: `own_child.Video`, or `VideoReader`."""
+    """A reader of a video: `own_child.Video`, or `VideoReader`."""
 
     def read(self, start: int, stop: int) -> Frames:
         """Frames [start, stop)."""

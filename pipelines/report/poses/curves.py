@@ -16,7 +16,7 @@ from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
 
 _ANGLE_DEG = 0.1
-# Attribute of the lifted track: title, factor of the values, unit, range of the axis.
+# For each attribute of the lifted track: title, factor of the values, unit, and range of the axis.
 _QUALITY: dict[str, tuple[str, float, float, tuple[float, float] | None]] = {
     "reprojection_px": ("reprojection, px", 1, 0.01, None),
     "bone_length_deviation": ("bone-length deviation, %", 100, 0.01, None),
@@ -25,7 +25,7 @@ _QUALITY: dict[str, tuple[str, float, float, tuple[float, float] | None]] = {
 
 
 def curve_groups(lifted: LiftedTrack, shown: slice) -> list[dict[str, Any]]:
-    """The groups of curves of a person, of whom these frames are shown."""
+    """The groups of curves of a person, for the frames that are shown."""
     return [
         {"name": "quality", "rows": _quality_rows(lifted, shown)},
         {"name": "joint angles", "rows": _angle_rows(lifted, shown)},
@@ -53,5 +53,5 @@ def _angle_rows(lifted: LiftedTrack, shown: slice) -> list[dict[str, Any]]:
 
 
 def _line(side: str, values: Shaped[np.ndarray, " frames"], unit: float) -> dict[str, Any]:
-    """A line in the colour of its side; a line of no side has the page's own colour."""
+    """A line in the colour of its side; a line without a side has the page's own colour."""
     return {"side": side, "unit": unit, "values": pack(quantised(values, unit, np.int32))}

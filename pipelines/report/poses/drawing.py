@@ -23,7 +23,7 @@ SIDES: dict[str, Colour] = {
     "centre": (214, 221, 228),
     "unseen": MUTED,
 }
-# Colours of the curves of different people.
+# The colours of the curves of different people.
 PEOPLE: tuple[Colour, ...] = (ACCENT, (85, 196, 151), (217, 130, 198), (203, 176, 82), (127, 192, 216))
 
 # Fractional bits of fixed-point coordinates for OpenCV: an eighth of a pixel.
@@ -98,11 +98,12 @@ class Eye:
     width: int
     height: int
 
-    # Degrees. The view swings between MIDDLE - SWING and MIDDLE + SWING; 0 is where the video's camera stood.
+    # Angles are in degrees. The view swings between MIDDLE - SWING and MIDDLE + SWING; 0 is where the video's camera
+    # stood.
     ELEVATION, MIDDLE, SWING = 16.0, -20.0, 25.0
     SWING_S = 16.0
     FIELD_OF_VIEW = 30.0
-    # Share of the image that the stage fills.
+    # The stage fills this share of the image.
     FILL = 0.92
 
     @classmethod

@@ -17,13 +17,13 @@ from pipelines.video import own_child
 from pipelines.video.info import VideoInfo
 from schemas.layouts import layout
 
-# Limits of the picture's width : height; wider or narrower videos get bars.
+# The picture's width : height lies within these limits; wider or narrower videos get bars.
 _NARROWEST, _WIDEST = 9 / 16, 16 / 9
-# Sizes relative to the height of the picture.
+# These sizes are relative to the height of the picture.
 _SPACE_WIDTH, _STRIP_HEIGHT, _TEXT_SIZE = 1.1, 0.19, 0.033
-# Smaller letters cannot be read.
+# Letters smaller than this, px, cannot be read.
 _LEAST_TEXT_PX = 11
-# The curve's scale covers its values up to this percentile; rare spikes are cut off.
+# The curve's scale covers values up to this percentile, so that rare spikes are cut off.
 _SCALE = 99.5
 
 
@@ -35,7 +35,7 @@ class Film:
         height_px: Height of the picture, px; the curve below adds to it.
 
     Raises:
-        UserError: The video is not the one of the tracks.
+        UserError: The video is not that of the tracks.
         VideoError: The video cannot be read.
     """
 
@@ -132,7 +132,7 @@ class Film:
             texts.append(f"score {np.mean([score[frame] for _, _, score, frame in values]):.2f}")
         if any(person.lifted.interpolated[frame] for _, person, frame in self._people(number)):
             texts.append("interpolated")
-        # Each text gets the room of its widest form, so that the others do not move when its digits change.
+        # Each text gets the room of its widest form, so that the others do not move when digits change.
         left = self._text_px
         for words in texts:
             drawing.text(image, words, left, 1.5 * self._text_px, self._text_px)
@@ -194,7 +194,7 @@ def _marked(bones: drawing.Bones, lifted: LiftedTrack, frame: int) -> drawing.Bo
 
 
 def _quality(person: Person) -> np.ndarray:
-    """What the curve shows: the reprojection error, or the bone-length deviation if nothing can be projected."""
+    """The values of the curve: the reprojection error, or the bone-length deviation if nothing can be projected."""
     track = person.lifted
     return track.bone_length_deviation if track.reprojection_px is None else track.reprojection_px
 

@@ -21,7 +21,7 @@ def quantised(values: np.ndarray, unit: float, kind: type[np.integer] = np.int16
 def pack(values: np.ndarray) -> dict[str, Any]:
     """An integer array (frames first) as a JSON-compatible dictionary: {"type": "int16", "shape": […], "data": "…"}."""
     channels = values.reshape(len(values), math.prod(values.shape[1:])).T
-    # Differences may overflow; the sums that undo them overflow the same way.
+    # The differences may overflow; the sums that undo them overflow in the same way.
     unsigned = np.ascontiguousarray(channels).view(f"u{values.itemsize}")
     differences = np.diff(unsigned, axis=1, prepend=np.zeros((len(unsigned), 1), unsigned.dtype))
     planes = np.ascontiguousarray(differences.astype(f"<u{values.itemsize}")).view(np.uint8)

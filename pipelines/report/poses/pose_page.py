@@ -26,12 +26,14 @@ from pipelines.video import own_child
 from pipelines.video.info import VideoInfo
 from schemas.layouts import layout
 
-# Most frames of a page: 20 minutes at 30 frames/s, about 40 MB with video. Browsers become slow with more.
+# A page has at most this many frames: 20 minutes at 30 frames/s, about 40 MB with video. Browsers become slow with
+# more.
 LONGEST = 36_000
-# Units of the packed integers, too fine to be visible: positions 1 mm, keypoints 1/10,000 of the image's longer side.
+# The units of the packed integers are too fine to be visible: 1 mm for positions, and 1/10,000 of the image's longer
+# side for keypoints.
 _POSITION_M, _KEYPOINT_SHARE = 1e-3, 1e-4
 _TIME_S = 1e-4
-# How the page calls the origin of the intrinsics.
+# Words on the page for the origin of the intrinsics.
 _CAMERA = {"calibrated": "calibrated", "metadata": "from the file", "assumed_fov": "assumed", "none": "unknown"}
 _SCRIPTS = ("poses/pose_data.js", "poses/pose_views.js", "poses/pose_page.js")
 
@@ -48,7 +50,7 @@ def pose_page(
         on_frame: Called after each frame of the video that is encoded.
 
     Raises:
-        UserError: The video is not the one of the tracks.
+        UserError: The video is not that of the tracks.
         VideoError: The video cannot be read.
     """
     info = None if scene.video is None else own_child.probe(scene.video)
@@ -169,7 +171,7 @@ def _reprojection(people: tuple[Person, ...]) -> tuple[str, str]:
 
 def _spread(values: list[np.ndarray], factor: float, unit: str, low: bool = False) -> tuple[str, str]:
     """The median, and the percentile of bad values: the 95th, or the 5th if low values are bad."""
-    # Rounded, so that bones of constant length do not deviate by 6e-06 %.
+    # The numbers are rounded, so that bones of constant length do not deviate by 6e-06 %.
     median, edge = np.percentile(np.concatenate(values) * factor, (50, 5 if low else 95)).round(3)
     return f"{median:.3g}{unit}", f"median; {edge:.3g} at {5 if low else 95} %"
 

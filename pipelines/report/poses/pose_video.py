@@ -1,7 +1,7 @@
 """A scene as an MP4, a GIF or a picture: the video with 2D skeletons beside the 3D ones, and their quality below.
 
 Frames are decoded a few at a time, drawn and encoded immediately, so memory does not grow with the video's length. Of a
-GIF all frames are kept until its palette is chosen; it has some seconds at most.
+GIF, all frames are kept until its palette is chosen; it has some seconds at most.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ from pipelines.video.encode import VideoWriter
 from pipelines.video.errors import VideoError
 from pipelines.video.gif import write_gif
 
-# This quality keeps thin lines clean, at 5 to 10 MB per minute. No B-frames, for the reason given in clip.py.
+# This quality keeps thin lines clean, at 5 to 10 MB per minute. B-frames are off for the reason given in clip.py.
 _ENCODER = {"preset": "veryfast", "crf": "23", "bf": "0"}
-# Frame rate of a scene with a single frame.
+# The frame rate of a scene with a single frame.
 _FALLBACK_FPS = 30.0
 
 
@@ -35,7 +35,7 @@ def render_mp4(
         on_frame: Called after each frame.
 
     Raises:
-        UserError: The video is not the one of the tracks.
+        UserError: The video is not that of the tracks.
         VideoError: The video cannot be read.
     """
     film = Film(scene, height_px)
@@ -55,8 +55,8 @@ def render_png(scene: Scene, height_px: int = 480) -> bytes:
         height_px: Height of the picture, px; the curve below adds to it.
 
     Raises:
-        UserError: The video is not the one of the tracks.
-        VideoError: The video cannot be read, or not in its middle.
+        UserError: The video is not that of the tracks.
+        VideoError: The video, or its middle frame, cannot be read.
     """
     film = Film(scene, height_px)
     middle = len(film.timeline) // 2
@@ -85,12 +85,12 @@ def render_gif(
         on_frame: Called after each frame that is written.
 
     Raises:
-        UserError: The video is not the one of the tracks.
+        UserError: The video is not that of the tracks.
         VideoError: The video cannot be read.
     """
     film = Film(scene, height_px)
     since_s = film.timeline.timestamps_s - film.timeline.timestamps_s[0]
-    # The first frame of each interval of 1 / fps; the 0.05 tolerates rounded timestamps.
+    # These are the first frames of each interval of 1 / fps; the 0.05 allows for rounded timestamps.
     intervals = np.floor(since_s[since_s < seconds] * fps + 0.05)
     numbers = np.flatnonzero(np.diff(intervals, prepend=-1))
     images = []

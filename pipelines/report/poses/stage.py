@@ -17,7 +17,7 @@ from schemas.errors import UserError
 
 # People without a trajectory stand side by side this far apart, m.
 _APART_M = 1.4
-# Percentiles of the positions that the space contains, so that a wrongly lifted frame does not shrink the view.
+# The space contains the positions between these percentiles, so that a wrongly lifted frame does not shrink the view.
 _BULK = (0.5, 99.5)
 _MARGIN_M = 0.25
 
