@@ -54,7 +54,7 @@ def likelihood(
         variances: `kalman.variances` of each track.
         places: `kalman.place_of` each person.
     """
-    # The filter's unit of length, the box size, is the longer side: it changes least while people walk and turn.
+    # The filter's unit of length is the longer side of the box, which changes least while people walk and turn.
     sizes = np.exp(expected[:, None, 2:].max(-1, keepdims=True))
     off = places - expected[:, None]
     off = np.concatenate([off[..., :2] / sizes, off[..., 2:]], -1)

@@ -25,9 +25,9 @@ class Noise(NamedTuple):
     """Of the rate of a person observed for the first time, per second."""
 
 
-# Chosen on projected motion capture of people who cross; half or twice the rate change differs by at most 2 % IDF1.
+# Chosen on projected motion capture of people who cross; half or twice the rate change costs at most 2 % IDF1.
 _CENTRE = Noise(measurement=0.05, rate_change=1.5, first_rate=1.0)
-# Swinging limbs change the width and height of a box without the person coming nearer: noisy, without a lasting rate.
+# Swinging limbs change the width and height of a box although the person is not nearer: a noise without a lasting rate.
 _SIZE = Noise(measurement=0.1, rate_change=0.7, first_rate=0.3)
 _NOISES = (_CENTRE, _CENTRE, _SIZE, _SIZE)
 
@@ -94,7 +94,7 @@ def observe(motion: Motion, last: Sequence[float], place: Sequence[float], momen
     """
     then_s, now_s = moments_s[0], moments_s[-1]
     for previous_s, moment_s in itertools.pairwise(moments_s):
-        # Equal timestamps span no line: all of them count as observed at `place`.
+        # Equal timestamps span no line, so all of them count as observed at `place`.
         share = 1 - (now_s - moment_s) / ((now_s - then_s) or 1)
         motion = tuple(
             _step(coordinate, before + share * (now - before), moment_s - previous_s, noise)
@@ -104,13 +104,13 @@ def observe(motion: Motion, last: Sequence[float], place: Sequence[float], momen
 
 
 def _step(last: Coordinate, observed: float, elapsed_s: float, noise: Noise) -> Coordinate:
-    # Predict: the covariance of a rate that does a random walk (continuous white-noise acceleration).
+    # The prediction: the covariance of a rate that follows a random walk (continuous white-noise acceleration).
     walk = noise.rate_change**2 * elapsed_s
     rate_variance = last.rate_variance + walk
     covariance = last.covariance + (last.rate_variance + walk / 2) * elapsed_s
     place_variance = _place_variance(last, elapsed_s, noise)
     place = last.place + last.rate * elapsed_s
-    # Update.
+    # The update with the observation.
     total = place_variance + noise.measurement**2
     place_gain, rate_gain = place_variance / total, covariance / total
     return Coordinate(

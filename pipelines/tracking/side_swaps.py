@@ -3,7 +3,7 @@
 Detectors exchange the sides of people who are seen from behind or from the side: of the whole body, of the arms or of
 the legs, in single frames or for a second. Neighbouring frames show it: all joints of one side jump to the other side
 and back. A path over the states of arms and legs, as detected or exchanged, is chosen by dynamic programming (Viterbi)
-so that the joints move least; exchanged frames cost a little, so that the smaller part of a track is taken for wrong.
+so that the joints move least; exchanged frames cost a little, so that the smaller part of a track counts as wrong.
 """
 
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from jaxtyping import Bool, Float, Int64
 from pipelines.pose.people import People
 from schemas.layouts import JointLayout
 
-# Movement of a joint between two frames that counts as one unit of cost, and the movement beyond which it costs no
-# more, as shares of the person's size (the root mean square distance of the joints from their middle).
+# The movement of a joint between two frames that costs one unit, and the movement beyond which the cost is constant, as
+# shares of the person's size (the root mean square distance of the joints from their middle).
 _UNIT, _MOST = 0.1, 0.5
-# Movement says less across a gap: beyond this many seconds its cost falls in proportion.
+# Movement tells less across a gap: its cost falls in proportion to the time beyond this, s.
 _FULL_WEIGHT_S = 0.1
-# Joints of a lower score are not compared.
+# Joints with a score below this are not compared.
 _MIN_SCORE = 0.1
-# Cost of each frame in which a part of the body is exchanged, and of each frame in which arms and legs differ.
+# The cost of each frame in which a part of the body is exchanged, and of each frame in which arms and legs differ.
 _EXCHANGED, _DIFFERENT = 0.05, 0.1
-# Cost of each change of state, above what chance makes of joints that lie on top of each other.
+# The cost of each change of state; it exceeds what chance gains for joints that lie on top of each other.
 _CHANGE = 1.5
 _ARMS, _LEGS = ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")
-# Whether (arms, legs) are exchanged, for each state.
+# Whether (arms, legs) are exchanged in each state.
 _STATES = np.array([(False, False), (True, False), (False, True), (True, True)])
 
 
@@ -59,7 +59,7 @@ def repair_swaps(people: People, times_s: Float[np.ndarray, " observations"], la
     keypoints, scores = people.keypoints.copy(), people.keypoint_scores.copy()
     for part, pairs in enumerate(parts):
         _exchange(keypoints, scores, pairs, states[:, part])
-    # Eyes and ears follow where the whole body was exchanged.
+    # Eyes and ears are exchanged in frames in which the whole body was.
     limbs = {joint for pairs in parts for pair in pairs.tolist() for joint in pair}
     others = np.array([pair for pair in layout.left_right if not limbs & set(pair)], np.int64).reshape(-1, 2)
     _exchange(keypoints, scores, others, np.asarray(states.all(1)))
@@ -80,7 +80,7 @@ def _cheapest_path(
 ) -> Int64[np.ndarray, " observations"]:
     """The index of the state of each observation."""
     sizes = _sizes(people.keypoints, np.concatenate(parts).ravel())
-    # (steps, parts, 2): the cost of moving on with a part as it was, and with its sides exchanged.
+    # The axes are (steps, parts, 2): the cost of the next frame with a part as it was, and with its sides exchanged.
     moves = np.stack([_move_costs(people, sizes, pairs) for pairs in parts], 1)
     moves *= np.minimum(1, _FULL_WEIGHT_S / np.maximum(np.diff(times_s), 1e-3))[:, None, None]
     changed = _STATES[:, None] ^ _STATES[None]

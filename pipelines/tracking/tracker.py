@@ -21,7 +21,8 @@ from pipelines.tracking.tracks import Frame, Timeline, Track, lay_out
 from schemas.configs.link import LinkConfig
 from schemas.layouts import JointLayout
 
-# Timestamps may be rounded to milliseconds (Matroska does so): durations that differ by less count as equal.
+# Durations that differ by less than this, s, count as equal, because timestamps may be rounded to milliseconds (in
+# Matroska).
 _CLOCK_S = 1e-3
 
 
@@ -133,7 +134,7 @@ def _associate(
     strong = np.flatnonzero(scores >= config.high_score)
     weak = np.flatnonzero((scores >= config.low_score) & (scores < config.high_score))
     pairs = _match_among(alike, list(range(len(alive))), strong.tolist(), config.min_similarity)
-    # Weak detections are often noise, but noise rarely repeats in one place: they continue confirmed candidates only.
+    # Weak detections only continue confirmed candidates: they are often noise, but noise rarely repeats in one place.
     left = [i for i, c in enumerate(alive) if i not in pairs and len(c.observations) >= config.min_observations]
     return pairs | _match_among(alike, left, weak.tolist(), config.min_similarity)
 
@@ -151,7 +152,7 @@ def _similarity(
     """Similarity of each candidate, moved to where it is expected now, to each person of the frame."""
     elapsed_s = [frame.timestamp_s - candidate.last.frame.timestamp_s for candidate in alive]
     places = [kalman.predict(c.motion, elapsed) for c, elapsed in zip(alive, elapsed_s, strict=True)]
-    # Keypoints are not filtered: they are shifted with the box from where they were last observed.
+    # Keypoints are not filtered; the last observed ones are shifted along with the box.
     shifts = [
         [[c.motion[0].rate * elapsed, c.motion[1].rate * elapsed]] for c, elapsed in zip(alive, elapsed_s, strict=True)
     ]
@@ -180,7 +181,7 @@ def _prolong(candidate: _Candidate, new: _Observation) -> None:
 
 
 def _track(observations: list[_Observation], timeline: Timeline, repair_layout: JointLayout | None) -> Track:
-    """One person's track; with a layout, left and right are put right where the detector had exchanged them."""
+    """One person's track; with a layout, sides that the detector had exchanged are corrected."""
     rows = [(observation.frame.people, observation.row) for observation in observations]
     person = People(
         np.array([people.boxes[row] for people, row in rows]),

@@ -17,7 +17,7 @@ class Frame:
         index: Its number in the video, counting damaged frames too.
         timestamp_s: When it is shown, s.
         people: The people that were detected.
-        shot: Its shot: nobody is followed from one to another.
+        shot: Number of its shot; people are not tracked from one shot to another.
     """
 
     index: int

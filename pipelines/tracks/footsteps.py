@@ -10,15 +10,16 @@ from pipelines.tracks.lifted_track import LiftedTrack
 from pipelines.tracks.stretches import stretches
 from schemas.layouts import layout
 
-# A foot stands if its ankle is slower than this, m/s: the other foot of a person who walks moves at 2 to 4 m/s.
+# A foot stands if its ankle is slower than this, m/s; the other foot of a person who walks moves at 2 to 4 m/s.
 _SLOWEST_STEP_M_PER_S = 0.5
-# Along the line of sight a place is several times less certain than across it, and so is its speed.
+# A position is this many times less certain along the line of sight than across it, and so is a speed.
 _UNCERTAINTY_ALONG = 3.0
-# Speeds are measured over this time before and after a frame, s, so that the noise of single frames matters little.
+# Speeds are measured over this time before and after a frame, s, which reduces the noise of single frames.
 _SPEED_OVER_S = 0.1
-# A foot that stops for less than this, s, turns in the air; one that stands for long counts again each second.
+# A foot that stops for less than the first time, s, is turning in the air; one that stands counts again after the
+# second.
 _SHORTEST_S, _LONGEST_S = 0.12, 1.0
-# The higher foot stands too if it is at most so much higher, m.
+# The higher foot stands too if it is at most this much higher, m.
 _SAME_HEIGHT_M = 0.08
 
 
@@ -51,7 +52,7 @@ def footsteps(
 
 
 def _speed(points: Float64[np.ndarray, "frames 3"], times: Float64[np.ndarray, " frames"]) -> np.ndarray:
-    """Speed of a point, m/s; what it does along the line of sight counts less."""
+    """Speed of a point, m/s; movement along the line of sight counts less."""
     first = np.searchsorted(times, times - _SPEED_OVER_S - 1e-6)
     last = np.searchsorted(times, times + _SPEED_OVER_S + 1e-6) - 1
     last = np.maximum(last, np.minimum(first + 1, len(times) - 1))
@@ -63,7 +64,7 @@ def _speed(points: Float64[np.ndarray, "frames 3"], times: Float64[np.ndarray, "
 
 
 def _runs(standing: Bool[np.ndarray, " frames"], times: Float64[np.ndarray, " frames"]) -> list[tuple[int, int]]:
-    """(first frame, frame after the last) of each time that a foot stands, cut into pieces of a second at most."""
+    """(first frame, frame after the last) of each stand of a foot, cut into pieces of at most a second."""
     runs = []
     for start, stop in stretches(standing):
         starts = np.arange(times[start], times[stop - 1] + 1e-6, _LONGEST_S)

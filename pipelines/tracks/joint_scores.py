@@ -1,7 +1,7 @@
-"""How well each lifted joint was seen: the scores of the keypoints that tell where it is.
+"""How well each lifted joint was seen: the scores of the keypoints that determine it.
 
 A lifter predicts all joints of a body, also those that the picture does not show: below the picture's edge, behind a
-table. Their places are guesses from the rest of the body, which whoever uses them has to know.
+table. Their places are guesses from the rest of the body, which users of the poses must know.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from jaxtyping import Bool, Float32
 
 from schemas.layouts import JointLayout
 
-# A joint with a lower score was not seen.
+# A joint with a score below this was not seen.
 UNSEEN = 0.3
-# Share of the observed frames in which a joint must be seen to count as seen at all.
+# A joint counts as seen at all if it was seen in at least this share of the observed frames.
 _SEEN_SHARE = 0.05
 _HIPS, _SHOULDERS = ("left_hip", "right_hip"), ("left_shoulder", "right_shoulder")
-# Joints of motion capture that detectors do not have, and the keypoints around them, the best ones first.
+# Joints of motion capture that detectors lack, and the keypoints around them, the best ones first.
 _AROUND: dict[str, tuple[tuple[str, ...], ...]] = {
     "pelvis": (_HIPS,),
     "spine": ((*_HIPS, *_SHOULDERS),),
@@ -51,7 +51,7 @@ def joint_scores(
 def unseen_joints(
     scores: Float32[np.ndarray, "frames joints"], interpolated: Bool[np.ndarray, " frames"], joints: Sequence[str]
 ) -> list[str]:
-    """Names of the joints that were seen in next to none of the frames in which the person was observed.
+    """Names of the joints that were seen in almost none of the frames in which the person was observed.
 
     Args:
         scores: Of the joints, as `joint_scores` gives them.

@@ -35,7 +35,7 @@ _TRACKS = row_files.RowFormat(
 )
 _CHOSEN = ("file", "row", "track_id", "kept")
 _LABELS = ("positions", "positions_layout")
-# Columns that files of earlier versions lack, and nobody here needs.
+# Columns that files of earlier versions lack and that no reader needs.
 _UNREAD = ("swapped", "shots", "still", "label_residuals_px", "label_views")
 _SURVEYED = (
     *("track_id", "frames", "subject", "action", "camera", "width", "fps"),
@@ -87,7 +87,7 @@ def tracks_files(uri: str | Sequence[str]) -> list[str]:
         UserError: There is no such file or folder, it holds no tracks files, or they have another format.
     """
     files = [storage.absolute(file) for one in listed(uri) for file in _files(one)]
-    with ThreadPoolExecutor(16) as pool:  # waiting for storage, not computing
+    with ThreadPoolExecutor(16) as pool:  # the threads wait for storage, they do not compute
         list(pool.map(_TRACKS.check, files))
     return files
 
@@ -151,7 +151,7 @@ def read_rows(tracks: Iterable[TrackInfo], labels: bool = True) -> Iterator[Keyp
 
 
 def read_timestamps(tracks: Sequence[TrackInfo]) -> Iterator[tuple[TrackInfo, Float64[np.ndarray, " frames"]]]:
-    """The timestamps of chosen tracks, s, in the order of `read_rows`; a few per cent of the bytes of their frames."""
+    """The timestamps of chosen tracks, s, in the order of `read_rows`; they are a few per cent of the tracks' bytes."""
     ordered = [track for group in by_file(tracks).values() for track in group]
     for track, (_, row) in zip(ordered, _rows(tracks, ["timestamps_s"]), strict=True):
         yield track, np.asarray([] if row["timestamps_s"] is None else row["timestamps_s"], np.float64)
@@ -228,10 +228,10 @@ def _kept_tracks(choice: str) -> list[TrackInfo]:
 
 
 def _require_nameable(file: str, choice: str) -> None:
-    """Check the address of a tracks file that a choice names, which somebody else may have written.
+    """Check the address of a tracks file that is named in a choice, which somebody else may have written.
 
     Raises:
-        UserError: It is a file of this machine, named from elsewhere, or on a web server that nobody here has named.
+        UserError: The choice is remote and names a local file, or a web server that the command line does not name.
     """
     require_nameable(file, choice)
     if file.startswith(("http://", "https://")) and host_of(file) != host_of(choice):

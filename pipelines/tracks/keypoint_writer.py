@@ -9,7 +9,7 @@ from pipelines.io.shards import FINISHED
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.formats.tracks import FORMAT, TRACKS
 
-# Uncompressed bytes of a file, which is what a reader opens at once over a network.
+# Uncompressed bytes of a file, which a reader opens at once over a network.
 FILE_BYTES = 64_000_000
 
 

@@ -1,4 +1,4 @@
-"""Which way is up in a video, and where the ground is, from the people in it.
+"""Finds the up direction and the ground of a video from the people in it.
 
 Lifted tracks are in the space of the camera. Where the camera was tilted, people lean and the ground slopes. Two things
 show which way is up: the directions from feet to shoulders, where people stand upright most of the time; and the ground
@@ -16,28 +16,28 @@ from pipelines.tracks.footsteps import footsteps
 from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
 
-# Frames of a track that are looked at; more do not change the result visibly.
+# At most this many frames of a track are used; more do not change the result visibly.
 SAMPLED_FRAMES = 4000
-# Without footsteps, percentile of the lowest joint's height that is taken as the ground: feet are on it most of the
-# time, and noise is below.
+# Without footsteps, this percentile of the lowest joint's height is taken for the ground: feet are on it most of the
+# time, and lower values are noise.
 _GROUND = 5
-# Usual error of a footstep's height, m, and of the ground's slope as upright people show it, or as nothing shows it.
+# Usual error of a footstep's height, m, and of the ground's slope: if upright people show it, and if nothing shows it.
 _STEP_M, _UPRIGHT_SLOPE, _UNKNOWN_SLOPE = 0.07, 0.06, 0.2
-# Usual difference, m, between the ground that a person seems to stand on and the common one.
+# Usual difference between the ground that a person seems to stand on and the common ground, m.
 _PERSON_M = 0.1
-# Footsteps that are farther from the ground than this, m, are on something else, or wrong.
+# Footsteps that are farther from the ground than this, m, are on another object, or wrong.
 _ON_GROUND_M = 0.1
-# Rounds of least squares in which each footstep's weight follows from its distance (Cauchy's weights). The distance at
-# which a weight is half falls from metres to the usual error, so that a wrong beginning loses no footsteps.
+# In each round of least squares, the weight of a footstep follows from its distance (Cauchy's weights). The distance at
+# which the weight is half falls from metres to the usual error, so that a wrong beginning loses no footsteps.
 _HALF_WEIGHT_M = (2.0, 1.0, 0.5, 0.25, 0.1, 0.05, 0.05, 0.05, 0.05)
-# Degrees. Smaller tilts are ignored: walking and jogging alone shift the estimate by 1 to 3 (synthetic actions).
-# A person who leans by more than the largest does not count as standing.
+# Tilts in degrees. Smaller ones are ignored, because walking and jogging alone shift the estimate by 1 to 3 (synthetic
+# actions). A person who leans by more than the largest does not count as standing.
 _LEAST_TILT, _LARGEST_TILT = 4.0, 40.0
 # A person stands if the distance from feet to shoulders is at least this share of its largest.
 _STANDING = 0.85
-# The up direction of camera space, whose y points down.
+# The up direction in camera space, whose y axis points down.
 _UP = np.array([0.0, -1.0, 0.0])
-# From a level camera's axes (x right, y down, z forward) to those of the world: x right, y away from the camera, z up.
+# From a level camera's axes (x right, y down, z forward) to the world's: x right, y away from the camera, z up.
 _WORLD_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
@@ -108,13 +108,13 @@ def levelled(track: LiftedTrack, levelling: Levelling) -> LiftedTrack:
 
 
 def _upright(directions: Float64[np.ndarray, "standing 3"], frames: int) -> tuple[Float64[np.ndarray, "3"], bool]:
-    """Which way upright people show to be up in camera space, and whether they do: otherwise it is the camera's up.
+    """The up direction in camera space from upright people, and True; the camera's up and False without enough of them.
 
     Args:
         directions: From feet to shoulders, in the frames in which somebody stands.
         frames: Number of frames in all.
     """
-    # People who lie, sit or hang most of the time do not show where up is.
+    # People who lie, sit or hang most of the time do not show which way is up.
     if len(directions) <= frames / 4:
         return _UP, False
     up = np.median(directions, axis=0)
@@ -122,7 +122,7 @@ def _upright(directions: Float64[np.ndarray, "standing 3"], frames: int) -> tupl
 
 
 def _turn(up: Float64[np.ndarray, "3"]) -> tuple[Float64[np.ndarray, "3 3"], float]:
-    """(rotation, degrees of tilt): the smallest rotation that turns this direction up; none if it is small."""
+    """(rotation, degrees of tilt): the smallest rotation that turns this direction up; identity if small."""
     tilt_deg = float(np.degrees(np.arccos(np.clip(np.dot(up, _UP), -1, 1))))
     if tilt_deg < _LEAST_TILT:
         return np.eye(3), 0.0
@@ -152,7 +152,7 @@ def _ground(
     for half_m in _HALF_WEIGHT_M:
         weights = seconds / (1 + ((turned[:, 1] - design @ plane - own[people]) / half_m) ** 2)
         plane, own = _fitted_plane(design, turned[:, 1], weights / _STEP_M**2, people, slope)
-    # y points down: the plane y = a x + b z + c has this normal, which points up.
+    # The y axis points down, so the plane y = a x + b z + c has this normal, which points up.
     normal_up = np.array([plane[0], -1.0, plane[1]])
     turn, tilt_deg = _turn(turn.T @ normal_up / np.linalg.norm(normal_up)) if slope else (np.eye(3), 0.0)
     heights = places @ turn[1]
@@ -168,7 +168,7 @@ def _fitted_plane(
     people: Int64[np.ndarray, " steps"],
     slope: float,
 ) -> tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, " people"]]:
-    """The plane of least squares, and how much lower each person's ground is than it.
+    """The plane of least squares, and how much lower each person's own ground is.
 
     The grounds of people are eliminated from the normal equations (Schur complement), so that memory does not grow with
     people times footsteps.

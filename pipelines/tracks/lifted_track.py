@@ -85,7 +85,7 @@ class LiftedTrack:
 
     @property
     def unseen_joints(self) -> list[str] | None:
-        """Joints that were seen in next to no frame; None if their scores are unknown."""
+        """Joints that were seen in almost no frame; None if their scores are unknown."""
         if self.joint_scores is None:
             return None
         return unseen_joints(self.joint_scores, self.interpolated, layout(self.layout).joints)

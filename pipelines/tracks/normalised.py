@@ -1,7 +1,7 @@
 """Poses in the picture without the place, the size and the camera's crop: relative to the trunk, in its size.
 
-The trunk is the quadrangle of shoulders and hips. Detectors see it best, and a crop that cuts it leaves no pose to
-speak of. The joints are the limbs, which every detector and every motion capture has.
+The trunk is the quadrangle of shoulders and hips. Detectors see it best, and a crop that cuts it leaves no usable
+pose. The joints are the limbs, which every detector and every motion capture has.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ from schemas.layouts import joint_indices, layout
 
 LIMBS = layout("limbs12")
 TRUNK = [LIMBS.index(f"{side}_{joint}") for joint in ("shoulder", "hip") for side in ("left", "right")]
-# The smallest trunk that a pose is measured by, px: keypoints on one heap have no pose.
+# A pose needs a trunk of at least this size, px; keypoints in one spot have no pose.
 _SMALLEST_PX = 1.0
 
 
@@ -58,7 +58,7 @@ def normalised_poses(track: KeypointTrack) -> Float32[np.ndarray, "frames joints
 
 
 def mirrored(poses: Float[np.ndarray, "*poses joints dims"]) -> Float[np.ndarray, "*poses joints dims"]:
-    """The poses as a mirror shows them: x is negated, left and right change places."""
+    """The mirror images of poses: x is negated, left and right are exchanged."""
     signs = np.ones(poses.shape[-1], poses.dtype)
     signs[0] = -1
     return poses[..., list(LIMBS.mirror), :] * signs

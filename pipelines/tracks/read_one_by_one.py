@@ -9,7 +9,7 @@ from pipelines.io import storage
 from pipelines.tracks.keypoint_reader import TrackInfo, read_rows
 from pipelines.tracks.keypoint_track import KeypointTrack
 
-# What damaged rows raise: lists of different lengths, missing columns, bytes that cannot be decoded.
+# The exceptions for damaged rows: lists of different lengths, missing columns, bytes that cannot be decoded.
 _DAMAGE = (ValueError, TypeError, KeyError, OSError, pa.ArrowException)
 
 _DESCRIPTION = (

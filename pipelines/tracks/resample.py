@@ -11,16 +11,16 @@ from pipelines.tracks.keypoint_reader import TrackInfo, read_timestamps
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
 
-# A mean rate within this share of the requested one counts as that rate: 29.97 for 30, 59.94 for 60.
+# A mean rate within this share of the requested one counts as equal: 29.97 as 30, 59.94 as 60.
 _RATE_TOLERANCE = 0.01
-# Largest variation of the step between frames, in frames, that needs no resampling: timestamps rounded to
-# milliseconds vary less, dropped frames more.
+# If the step between frames varies by at most this, in frames, no resampling is needed. Timestamps rounded to
+# milliseconds vary less, and dropped frames more.
 _STEP_TOLERANCE = 0.5
-# Largest number of resampled frames: so many per recorded frame, plus a constant. A wrong timestamp cannot fill the
-# memory, and pauses of minutes are still allowed.
+# There are at most this many resampled frames per recorded frame, plus a constant, so that a wrong timestamp cannot
+# fill the memory, while pauses of minutes are allowed.
 MOST_STRETCH, ALWAYS_ALLOWED_FRAMES = 64, 10_000
-# An instant within this distance of a recorded frame, in frames, is that frame: half the rate then keeps every other
-# frame unchanged.
+# An instant that is closer than this to a recorded frame, in frames, takes that frame, so that half the rate keeps
+# every other frame unchanged.
 _SNAP = 1e-3
 
 
@@ -45,7 +45,7 @@ def resample(track: KeypointTrack, fps: float) -> KeypointTrack:
     gap = clock[right] - clock[left]
     share = np.clip((times - clock[left]) / np.where(gap > 0, gap, 1), 0, 1)
     share = np.where(share < _SNAP, 0, np.where(share > 1 - _SNAP, 1, share))
-    # An instant on a frame depends on this frame alone.
+    # An instant on a frame depends only on this frame.
     left, right = np.where(share == 1, right, left), np.where(share == 0, left, right)
     return replace(
         track,

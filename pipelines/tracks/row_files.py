@@ -16,7 +16,8 @@ from pipelines.io.parquet import ParquetTable
 from schemas import FORMAT_KEY, VERSION_KEY
 from schemas.errors import UserError
 
-# Rows decoded at a time: a minute of one person is at most 0.7 MB, so hour-long tracks stay well below a gigabyte.
+# This many rows are decoded at a time: a minute of one person is at most 0.7 MB, so hour-long tracks stay well below 1
+# GB.
 _BATCH_ROWS = 16
 Row = TypeVar("Row")
 
@@ -100,10 +101,10 @@ def read_rows(uri: str, columns: Sequence[str], rows: Sequence[int] | None = Non
 
 
 def made(make: Callable[[dict[str, Any]], Row], row: dict[str, Any], file: str) -> Row:
-    """What is made of a row, of which somebody else may have written the values.
+    """Make an object of a row, whose values somebody else may have written.
 
     Raises:
-        UserError: Lists of other lengths than its frames, missing values, an impossible camera.
+        UserError: Lists differ in length from the frames, values are missing, or the camera is impossible.
     """
     try:
         return make(row)
@@ -120,7 +121,7 @@ def _group_rows(
     """Rows of one row group, which starts at row `first` of the file."""
     if not requested:
         return
-    # One group per iteration: Arrow keeps the bytes of all the groups that one iteration covers.
+    # Each iteration covers one group, because Arrow keeps the bytes of all the groups that an iteration covers.
     for batch in file.batches(group, _BATCH_ROWS, columns):
         for row in _between(requested, first, first + len(batch)):
             yield {name: _value(batch.column(name), row - first) for name in columns}
@@ -134,7 +135,7 @@ def _between(rows: Sequence[int], first: int, stop: int) -> Sequence[int]:
 
 
 def _value(column: pa.Array, row: int) -> Any:
-    """A list as a NumPy array, without the slow way over Python numbers; any other value as a Python object."""
+    """A list as a NumPy array, without slow Python numbers in between; any other value as a Python object."""
     value = column[row]
     if isinstance(value, pa.ListScalar) and value.is_valid:
         return value.values.to_numpy(zero_copy_only=False)

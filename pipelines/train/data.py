@@ -22,8 +22,8 @@ from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train import LifterInput, TrainConfig
 from schemas.layouts import JointLayout
 
-# Labeled, validation and unlabeled tracks. Trials of a search follow each other in one process, mostly with the same
-# tracks.
+# A training has labeled, validation and unlabeled tracks. The trials of a search follow each other in one process,
+# mostly with the same tracks, so these are kept.
 SETS_OF_A_TRAINING = 3
 
 
@@ -64,7 +64,7 @@ def load_data(
         lifter_input=data.input,
         device=workers.device,
     )
-    # Made views take their frames between those that were recorded.
+    # Made views interpolate between recorded frames, so all of these are kept.
     downsample = 1 if data.world.enabled else data.downsample
     training = read(
         tuple(plan.training),
@@ -80,7 +80,7 @@ def load_data(
     unlabeled = None
     if plan.unlabeled:
         lengths = resampled_lengths(plan.unlabeled, plan.fps)
-        # Of a corpus that takes turns in memory nothing more may be kept.
+        # A corpus that is larger than a pool is loaded in turns, and nothing more of it may be kept in memory.
         load_set = load_held if sum(lengths) <= data.pool_frames else TrackSet.load
 
         def load_unlabeled(infos: Sequence[TrackInfo]) -> Sequences:
@@ -94,7 +94,7 @@ def load_data(
             StreamOptions(
                 plan.shape,
                 samples_per_batch(config, plan.shape),
-                # Another order than the labeled samples', in case both sets are the same tracks.
+                # The order differs from that of the labeled samples, in case both sets are the same tracks.
                 config.optimization.seed + 1,
                 data.mirroring,
                 workers.rank,
@@ -140,7 +140,7 @@ class TrackSet:
         """Read the tracks.
 
         Raises:
-            UserError: They have numbers that are not finite, or lack what is asked for.
+            UserError: The tracks have numbers that are not finite, or lack required data.
         """
         return concatenate(
             self._resampled(),
@@ -159,7 +159,7 @@ class TrackSet:
 
 @lru_cache(maxsize=SETS_OF_A_TRAINING)
 def load_kept(tracks: TrackSet) -> Sequences:
-    """Read tracks, or return what the last training of this process has read of the same ones.
+    """Read tracks, or return those that the last training of this process has read, if they are the same.
 
     Nobody changes sequences in place, so that trainings may share them.
     """

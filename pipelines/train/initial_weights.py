@@ -1,4 +1,4 @@
-"""The lifter that a training starts from, and how it decides what the config leaves open."""
+"""The lifter that a training starts from, and the settings that it gives to fields that the config leaves open."""
 
 import hashlib
 import json
@@ -21,9 +21,9 @@ from schemas.job_config import PluginConfig
 from schemas.layouts import layout
 
 Config = TypeVar("Config", bound=TrainingConfig)
-# The copy of the lifter's file in the output, which all workers see.
+# The name of the copy of the lifter's file in the output, which all workers can read.
 INITIAL_FILE = "initial.pt"
-# Parameters of the network for the trajectory, which not every lifter has.
+# Prefix of the parameters of the network for the trajectory, which not every lifter has.
 _TRAJECTORY = "trajectory."
 
 
@@ -35,9 +35,9 @@ class Initial:
     card: LifterCard
 
     def of(self, model: LiftingModel) -> Mapping[str, Tensor] | None:
-        """The weights for a model's joints; None if these cannot be had of the lifter's."""
+        """The weights for a model's joints; None if these cannot be computed from the lifter's."""
         own = layout(self.card.output_layout)
-        # Where the root is does not follow for another root.
+        # The place of the root does not tell that of a different root.
         if self.card.trajectory and own.joints != model.pose.output_layout.joints:
             return None
         return for_joints(self.weights, own, model)
@@ -62,7 +62,7 @@ class Start:
     weights: Mapping[str, Tensor]
 
     def complete(self, config: Config) -> Config:
-        """The config, in which the lifter's own values stand for those that are not given."""
+        """The config, with the lifter's own values for the fields that are not given."""
         card, data = self.card, config.data
         own = {"input": card.input, "input_layout": card.input_layout, "fps": card.fps * data.downsample}
         changed: dict[str, Any] = {
@@ -75,7 +75,7 @@ class Start:
         return config.model_copy(update=changed)
 
     def lineage(self, subjects: set[str]) -> dict[str, str]:
-        """What the card of the trained lifter says of this one.
+        """The facts about this lifter for the card of the trained one.
 
         Args:
             subjects: People that the training adds.
@@ -104,7 +104,7 @@ def require_same_lifter(start: Start, config: TrainConfig, model: LiftingModel) 
     """Check that a training's model can take the weights.
 
     Raises:
-        UserError: It has other joints that cannot be had of the lifter's, or another architecture.
+        UserError: The model has joints that cannot be computed from the lifter's, or another architecture.
     """
     card, where = start.card, f"weights={config.weights}"
     for name, own, needed, fix in (
@@ -132,7 +132,7 @@ def require_same_lifter(start: Start, config: TrainConfig, model: LiftingModel) 
 
 
 def begin_with(model: LiftingModel, initial: Initial) -> None:
-    """Load weights that fit; where they have none for the trajectory, its own stay."""
+    """Load weights that fit; if they have none for the trajectory, the model keeps its own."""
     own, weights = model.state_dict(), initial.of(model)
     assert weights is not None, "require_same_lifter has been asked"
     model.load_state_dict({**own, **{name: value for name, value in weights.items() if name in own}})
@@ -143,7 +143,7 @@ def keep_copy(start: Start, output: str) -> None:
 
     Raises:
         UserError: The file has changed since it was read: the training's record would name another lifter.
-        RunFailed: It cannot be written.
+        RunFailed: The copy cannot be written.
     """
     content = storage.read_bytes(start.file)
     if hashlib.sha256(content).hexdigest() != start.sha256:

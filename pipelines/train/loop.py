@@ -28,7 +28,7 @@ from pipelines.training.steps import parallel, run_steps, uses_bf16
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train import TrainConfig
 
-# Input frames from which statistics are taken: enough for their third digit.
+# Statistics are computed from this many input frames, which is enough for their third digit.
 _STATISTICS_FRAMES = 100_000
 
 Batches = tuple[Batch, Batch | None]
@@ -138,7 +138,7 @@ class LifterTraining:
         return schedules.learning_rate(epoch, optimization.learning_rate, optimization.learning_rate_decay)
 
     def _fit_statistics(self) -> None:
-        """Take the statistics that the model needs from the first samples: the same ones on every worker."""
+        """Compute the statistics that the model needs from the first samples, which are the same on every worker."""
         labeled, inputs, positions, frames = self._data.labeled, [], [], 0
         for step in range(labeled.steps_per_epoch):
             batch = labeled.batch(0, step)
@@ -168,7 +168,7 @@ class LifterTraining:
 
     def _step(self, batches: Batches) -> dict[str, Float[Tensor, ""]]:
         labeled, unlabeled = batches
-        # One forward pass over both kinds, because each pass normalises with the statistics of its own batch.
+        # One forward pass covers both kinds, because each pass normalises with the statistics of its own batch.
         inputs = labeled.inputs if unlabeled is None else torch.cat([labeled.inputs, unlabeled.inputs])
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self._bf16):
             pose, trajectory = self._forward(inputs)

@@ -62,7 +62,8 @@ class Objective:
         self._config, self._workers, self._fps = config, workers, fps
         self._bones = losses.bone_ends(output_layout.bones, workers.device)
         self._root = output_layout.parents.index(-1)
-        # Keypoints and poses may have different layouts: joints of the same name are compared (docs/method.md, losses).
+        # Keypoints and poses may have different layouts, so joints of the same name are compared (docs/method.md,
+        # losses).
         pairs = torch.tensor(shared_joints(input_layout, output_layout), device=workers.device)
         self._input_joints, self._output_joints = pairs[:, 0], pairs[:, 1]
 
@@ -92,7 +93,7 @@ class Objective:
         if unlabeled is not None:
             if config.projection != "none":
                 terms["reprojection"] = config.reprojection * self._reprojection(unsupervised, unlabeled)
-            # Left out if its weight is 0, because 0 times an infinite length is not 0.
+            # The term is left out if its weight is 0, because 0 times an infinite length is not 0.
             if config.bone_length:
                 lengths = losses.bone_lengths(prediction.pose, self._bones).split([len(labeled), len(unlabeled)])
                 known, guessed = self._workers.sum(torch.stack([part.sum(0) for part in lengths])).unbind()

@@ -11,16 +11,16 @@ from torch.optim import Adam, AdamW, Optimizer
 from schemas.configs.train import OptimizationConfig
 from schemas.errors import UserError
 
-# Names of parameters that a message shows.
+# A message shows at most this many names of parameters.
 _SHOWN_NAMES = 6
 
 
-# The entry of an optimizer's group that its learning rate is multiplied by.
+# The entry of an optimizer's group that multiplies its learning rate.
 FACTOR = "factor"
 
 
 def build_optimizer(model: nn.Module, config: OptimizationConfig) -> Optimizer:
-    """Adam, or AdamW if weights decay: then those of matrix products alone.
+    """Adam, or AdamW if weights decay; only the weights of matrix products do.
 
     Parameters are grouped by the factor of their learning rate. Frozen ones are in no group and take no gradient.
 
@@ -35,7 +35,8 @@ def build_optimizer(model: nn.Module, config: OptimizationConfig) -> Optimizer:
         parameter.requires_grad_(factor > 0)
         decay = config.weight_decay if id(parameter) in matrices else 0.0
         groups.setdefault((factor, decay), []).append(parameter)
-    # Those that decay come first, as they did before there were factors: states of optimizers are kept by position.
+    # Groups that decay come first, as they did before there were factors, because optimizer states are kept by
+    # position.
     some = [
         {"params": groups[factor, decay], "weight_decay": decay, FACTOR: factor}
         for factor, decay in sorted(groups, reverse=True)
@@ -92,7 +93,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Take in the model after a step."""
+        """Update the average with the model after a step."""
         kept = min(self._decay, self._steps / (self._steps + 1))
         for mine, theirs in zip(self.module.state_dict().values(), model.state_dict().values(), strict=True):
             if mine.is_floating_point():

@@ -1,4 +1,4 @@
-"""What a training of a lifter reads, checked on the driver from the tracks' metadata before anything starts."""
+"""Plans a training of a lifter: checks on the driver, from the tracks' metadata, what it reads."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from schemas.frame_window import FrameWindow
 from schemas.job_config import options_of
 from schemas.layouts import JointLayout, layout, shared_joints
 
-# Frame rates that differ by less count as equal: 29.97 and 30.
+# Frame rates that differ by less than this share count as equal: 29.97 and 30.
 SAME_RATE = 0.01
 
 
@@ -68,7 +68,7 @@ def plan_training(
         tracks: What the config's addresses hold, if somebody has looked already; None: it is looked at now.
 
     Raises:
-        UserError: No tracks, no labels, layouts or rates that do not fit, no intrinsics where they are needed, more
+        UserError: There are no tracks or labels, layouts or rates do not fit, intrinsics are missing, there are more
             workers than samples, a warm-up without an end, or another lifter to start from.
     """
     _check_warmup(config)
@@ -101,7 +101,7 @@ def plan_training(
     smallest_batch = epoch_order(config, shape, chunks).smallest_batch
     require_work(smallest_batch, config.resources.num_workers)
     _require_learnable(config, model, shape, smallest_batch)
-    # Unlabeled tracks may lack a frame rate; they are then taken to have the lifter's.
+    # Unlabeled tracks without a frame rate are assumed to have the lifter's.
     unlabeled_lengths = [track.frames * fps / (track.fps or fps) for track in unlabeled]
     return TrainingPlan(
         training=training,
@@ -113,7 +113,7 @@ def plan_training(
         fps=fps,
         shape=shape,
         features=lifter.input_features,
-        # Unlabeled tracks can be projected only where their root is.
+        # Projecting unlabeled predictions needs the position of the root.
         trajectory=trajectory,
         short_tracks=sum(0 < length < shape.window.inputs for length in [*lengths, *unlabeled_lengths]),
     )
@@ -156,7 +156,7 @@ def _check_samples(config: TrainConfig, input_features: int, shape: WindowShape)
 
 
 def _require_learnable(config: TrainConfig, model: LiftingModel, shape: WindowShape, smallest_batch: int) -> None:
-    """Check that the smallest batch can be trained on: batch normalisation takes no single value."""
+    """Check that the smallest batch can be trained on: batch normalisation needs more than a single value."""
     batch_size = config.optimization.batch_size
     if shape.chunk > batch_size:
         raise UserError(
@@ -186,7 +186,7 @@ def samples_per_batch(config: TrainConfig, shape: WindowShape) -> int:
 
 
 def _window_shape(data: DataConfig, window: FrameWindow) -> WindowShape:
-    """The windows of the samples; those of a lifter that takes clips are whole clips unless the config says less."""
+    """The windows of the samples; a lifter of clips gets whole clips, unless the config sets fewer frames."""
     chunk = data.chunk or window.outputs
     if window.takes_clips and chunk > window.outputs:
         raise UserError(

@@ -65,7 +65,7 @@ def prepare(config: TrainConfig, tracks: "SurveyedTracks | None" = None) -> Trai
         tracks: What is known of its tracks from an earlier training; None: their files' metadata are read.
 
     Raises:
-        UserError: Tracks that do not fit together or with the config, or a lifter to start from that does not.
+        UserError: The tracks, or the lifter to start from, do not fit together or with the config.
         RunFailed: MLflow's server, which has that lifter, cannot be reached.
     """
     start = None
@@ -74,7 +74,7 @@ def prepare(config: TrainConfig, tracks: "SurveyedTracks | None" = None) -> Trai
 
         start = read_start(config.weights, config.lifter.name)
         config = start.complete(config)
-    # A training may continue with other workers and in another place.
+    # A training may continue with other workers and at another address, so these are no settings.
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources"}))
     if start:
         settings["weights_sha256"] = start.sha256
@@ -88,14 +88,14 @@ def prepare(config: TrainConfig, tracks: "SurveyedTracks | None" = None) -> Trai
 
 
 def training_settings(config: TrainingConfig, values: Mapping[str, Any]) -> Settings:
-    """What a training, or a search over trainings, depends on.
+    """The settings that a training, or a search over trainings, depends on.
 
     Args:
         config: The config.
         values: Its values that count, by dotted path.
     """
     known = values_if_absent(type(config)) | registry.options_if_absent(registry.LIFTERS, config.lifter.name, "lifter")
-    # Version 0.1.0 wrote the chunk of lifters without clips, the only ones that it had, as 1, where none is given.
+    # Version 0.1.0 had only lifters without clips, and wrote their chunk as 1 if none was given.
     alike = {"data.chunk": (1, None)} if config.lifter.name == "temporal_conv" else {}
     return Settings(values, known, alike)
 
@@ -114,7 +114,7 @@ def survey(job: TrainJob) -> TrainingWork:
     """Find out what the output holds.
 
     Raises:
-        UserError: It holds a training with other settings, or of other data, or another job.
+        UserError: The output holds a training with other settings or other data, or another job.
     """
     return survey_output(job.manifest, job.config.output, "tracks", job.config.optimization.epochs)
 
@@ -140,7 +140,7 @@ def execute(
 
     Raises:
         RunFailed: The training diverged, its workers died too often, or the output cannot be written.
-        UserError: A mistake that only reading the data shows, or resources that the cluster does not have.
+        UserError: The data have a fault that only reading them shows, or the cluster lacks resources.
     """
     from pipelines.train.worker import LIFTER_FILE, SELECTION, train_worker
     from pipelines.training import ray_train
@@ -159,7 +159,7 @@ def execute(
     )
     report = _report(job, outcome, keep_models(config.output, best, LIFTER_FILE))
     if report["epochs"] == config.optimization.epochs:
-        # Written last: its presence marks a finished training.
+        # The report is written last: its presence marks a finished training.
         json_documents.write(storage.join(config.output, "report.json"), report)
     return report
 
@@ -202,7 +202,7 @@ def _report(job: TrainJob, outcome: "Outcome", best: Mapping[str, Any]) -> dict[
         "output": config.output,
         "epochs": last.epoch,
         "best_epoch": int(best["epoch"]),
-        # Epochs without unlabeled tracks, among which the best one is not looked for.
+        # The number of first epochs without unlabeled tracks, which cannot be the best one.
         "warmup_epochs": config.warmup_epochs,
         "metric": config.metric,
         "best_validation_mm": best[SELECTION] if plan.validation else None,
@@ -221,7 +221,7 @@ def _report(job: TrainJob, outcome: "Outcome", best: Mapping[str, Any]) -> dict[
 
 
 def _mpjpe_mm(config: TrainConfig, best: Mapping[str, Any], outcome: "Outcome") -> float | None:
-    """The MPJPE of the best epoch, by whatever metric it was chosen; None if another training went through it."""
+    """The MPJPE of the best epoch, whatever metric it was chosen by; None if another training ran it."""
     from pipelines.train.worker import SELECTION
 
     if config.metric == "mpjpe_mm":

@@ -1,4 +1,4 @@
-"""Which of the tracks a training reads: those to train on, those held out, and the unlabeled ones."""
+"""Chooses the tracks of a training: those to train on, those held out, and the unlabeled ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class SurveyedTracks:
         """The labeled tracks to train on, and those that are held out.
 
         Raises:
-            UserError: None has positions, none is left to train on, or the config names what is not there.
+            UserError: No track has positions, none is left to train on, or the config names something unknown.
         """
         data, where = config.data, f"labeled={config.labeled}"
         labeled = [track for track in self.labeled if track.positions_layout is not None]
@@ -54,7 +54,7 @@ class SurveyedTracks:
         """The unlabeled tracks.
 
         Raises:
-            UserError: The config names a subject that is not there.
+            UserError: The config names a subject that does not exist.
         """
         if config.unlabeled is None:
             return []

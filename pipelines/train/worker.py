@@ -13,9 +13,9 @@ from pipelines.training.worker import run_worker
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train import TrainConfig
 
-# The model for use in each checkpoint.
+# The file in each checkpoint with the model for use.
 LIFTER_FILE = "lifter.pt"
-# The number that checkpoints are ranked by: the error that the config names, mm.
+# The name of the number that checkpoints are ranked by: the error that the config names, mm.
 SELECTION = "selection_mm"
 
 
@@ -37,7 +37,7 @@ def train_worker(settings: dict[str, Any]) -> None:
         save_lifter(storage.join(folder, LIFTER_FILE), training.result, card)
 
     def score(report: EpochReport) -> float:
-        # Without held-out tracks the last epoch is the best.
+        # Without held-out tracks, the last epoch counts as the best.
         return report.validation[config.metric] if report.validation else -float(report.epoch)
 
     run_worker(settings, config.optimization.epochs, make, write_model, score)

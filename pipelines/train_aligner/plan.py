@@ -1,4 +1,4 @@
-"""What a training of an aligner reads, checked before anything starts."""
+"""Plans a training of an aligner: checks what it reads before anything starts."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ def plan_training(config: TrainAlignerConfig) -> AlignerPlan:
     """Group the tracks.
 
     Raises:
-        UserError: No two tracks form a pair, a name that nobody has, a network that could count frames, or batches that
+        UserError: No two tracks form a pair, a name does not occur, the network could count frames, or batches
             cannot be divided among the workers.
     """
     window = build_network(config.network).window

@@ -47,7 +47,7 @@ def prepare(config: TrainAlignerConfig) -> TrainAlignerJob:
     """Check the data of a training without writing anything.
 
     Raises:
-        UserError: No two recordings of one action, or options that do not fit together.
+        UserError: There are no two recordings of one action, or options do not fit together.
     """
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources"}))
     data = keypoint_reader.digest(keypoint_reader.tracks_files(config.tracks))
@@ -61,7 +61,7 @@ def survey(job: TrainAlignerJob) -> TrainingWork:
     """Find out what the output holds.
 
     Raises:
-        UserError: It holds a training with other settings, or of other data, or another job.
+        UserError: The output holds a training with other settings or other data, or another job.
     """
     return survey_output(job.manifest, job.config.output, "tracks", job.config.optimization.epochs)
 
@@ -76,7 +76,7 @@ def execute(job: TrainAlignerJob, run_id: str, listener: TrainingListener) -> di
 
     Raises:
         RunFailed: The training diverged, its workers died too often, or the output cannot be written.
-        UserError: A mistake that only reading the data shows, or resources that the cluster does not have.
+        UserError: The data have a fault that only reading them shows, or the cluster lacks resources.
     """
     from pipelines.aligners.checkpoint import SUBJECTS, AlignerCard
     from pipelines.train_aligner.worker import ALIGNER_FILE, SELECTION, train_worker
@@ -109,6 +109,6 @@ def execute(job: TrainAlignerJob, run_id: str, listener: TrainingListener) -> di
         "data": job.manifest.data,
     }
     if last.epoch == config.optimization.epochs:
-        # Written last: its presence marks a finished training.
+        # The report is written last: its presence marks a finished training.
         json_documents.write(storage.join(config.output, REPORT), report)
     return report

@@ -12,9 +12,9 @@ from pipelines.training.worker import run_worker
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train_aligner import TrainAlignerConfig
 
-# The model for use in each checkpoint.
+# The file in each checkpoint with the model for use.
 ALIGNER_FILE = "aligner.pt"
-# The number that checkpoints are ranked by: Kendall's tau of people held out, else the epoch.
+# The name of the number that checkpoints are ranked by: Kendall's tau of people held out, else the epoch.
 SELECTION = "selection"
 
 

@@ -12,11 +12,11 @@ from pipelines.train_detector.canvas_shape import CanvasShape
 from schemas.configs.train_detector import AugmentationConfig
 from schemas.layouts import JointLayout, layout
 
-# As in the published training: only people with more labeled joints are cropped to half a body, and its box is padded
-# by more than that of a whole body.
+# As in the published training, only people with more labeled joints than this are cropped to half a body, and its box
+# is padded by more than that of a whole body.
 _FEWEST_JOINTS = 8
 _HALF_PADDING = 1.5
-# The upper or the lower half is chosen only if it has more joints than these.
+# The upper or the lower half is chosen only if it has more joints than this.
 _FEWEST_OF_HALF = 2
 # The published code takes the upper body if a standard normal number is below 0.5, which has this probability.
 _UPPER = 0.6915
@@ -65,7 +65,7 @@ def random_view(
 ) -> View:
     """Random augmentation, in this order: half a body, scale, rotation, mirroring."""
     joints, count = layout(shape.layout), len(keypoints)
-    # All random numbers are always drawn, so that changing one option does not change the effect of the others.
+    # All random numbers are always drawn, so that one option does not change the effect of the others.
     coins, normal = rng.random((count, 4)), rng.standard_normal((count, 2))
     centres = np.full((count, 2), shape.side / 2)
     sizes = np.tile(np.array(shape.input_wh, float), (count, 1))

@@ -15,10 +15,10 @@ from pipelines.train_detector.crop_cache import CanvasSet
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train_detector import AugmentationConfig
 
-# Batches prepared in advance: one is ready and one in the making while the network trains on a third.
+# Number of batches prepared in advance: one is ready and one is being made while the network trains on a third.
 _AHEAD = 2
-# The last number of a random generator's key: keys of `pipelines.sampling.order` end with others, so that the two draw
-# different random numbers.
+# The last number of a random generator's key. Keys of `pipelines.sampling.order` end with other numbers, so that the
+# two draw different random numbers.
 _VIEWS = 17
 
 

@@ -26,9 +26,9 @@ from schemas.layouts import layout
 FORMAT = "raylift.canvases/1"
 _SUMMARY_KEY = b"summary"
 
-# JPEG quality, above that of most photographs, so that the network does not learn from compression artefacts.
+# This JPEG quality is above that of most photographs, so that the network does not learn from compression artefacts.
 _QUALITY = 95
-# Local copies of remote files are kept without a limit: otherwise each epoch would download them again.
+# The size of the cache for local copies of remote files, bytes: no limit, because each epoch would download them again.
 _CACHE_BYTES = 2**60
 
 
@@ -47,7 +47,7 @@ class CutSummary:
 
 def cut_part(part: Part, shape: CanvasShape, reader: IsolatedReader) -> pa.Buffer:
     """Cut out the people of a part; returns the content of its file."""
-    # Starting OpenCV's threads takes longer than the work on one canvas.
+    # Starting OpenCV's threads would take longer than the work on one canvas.
     cv2.setNumThreads(1)
     people: list[LabeledPeople] = []
     jpegs: list[bytes] = []
@@ -181,7 +181,7 @@ class CanvasSet:
 
 
 def _open(uri: str) -> pa.Table:
-    """The rows of a file; being mapped, they take no memory until they are read."""
+    """The rows of a file; they are mapped, and take no memory until they are read."""
     table = pa.ipc.open_file(pa.memory_map(str(storage.local_copy(uri, _CACHE_BYTES)))).read_all()
     written = (table.schema.metadata or {}).get(FORMAT_KEY, b"none").decode()
     if written != FORMAT:

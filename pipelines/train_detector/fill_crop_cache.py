@@ -16,13 +16,13 @@ from pipelines.train_detector.plan import CropFiles, DetectorPlan
 from pipelines.video.isolated import IsolatedReader
 from schemas.errors import RunFailed, UserError
 
-# Opening an image or decoding a stretch of video keeps a CPU busy.
+# A task needs one CPU, which opening an image or decoding video keeps busy.
 CPUS_PER_TASK = 1
-# The next part is queued while a CPU works on one, so that no CPU waits for the driver.
+# One more part is queued while a CPU works on one, so that no CPU waits for the driver.
 PARTS_IN_FLIGHT_PER_CPU = 2
-# Unreadable images that an error message names.
+# An error message names at most this many unreadable images.
 MOST_NAMED = 3
-# Time limit for decoding a few frames of a video.
+# Time limit for decoding a few frames of a video, s.
 DECODING_TIMEOUT_S = 120.0
 
 OnCut = Callable[[int, int], None]
@@ -49,7 +49,7 @@ def cut_people(
         on_cut: Called with the progress.
 
     Raises:
-        UserError: More images are unreadable.
+        UserError: More images than that are unreadable.
         RunFailed: A file cannot be written.
     """
     parts, uris = (*plan.training, *plan.validation), (*files.training, *files.validation)
@@ -64,7 +64,7 @@ def cut_people(
     for task, summary in _cut_all(todo):
         done[task.file], images = summary, images + task.part.images
         on_cut(images, total)
-        # Checked after each part: with a wrong folder no image can be read, and there may be 100,000.
+        # The check follows each part, because with a wrong folder none of perhaps 100,000 images can be read.
         _require_few(done, max_failed)
     return done
 

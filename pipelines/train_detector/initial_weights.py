@@ -20,7 +20,7 @@ from schemas.layouts import layout as joint_layout
 # The joint layouts of published checkpoints, by their number of joints.
 _PUBLISHED_LAYOUTS = {17: "coco17", 16: "mpii16"}
 _HEAD = "final_layer."
-# The last layer of a ViTPose, by both of its names.
+# The last layer of a ViTPose, by its two names.
 _VITPOSE_HEADS = ("head.", "model.head.conv.")
 _COUNTER = "num_batches_tracked"
 
@@ -89,7 +89,7 @@ def _read_hrnet(uri: str) -> Start:
 
 
 def _read_vitpose(uri: str, input_wh: tuple[int, int] | None) -> Start:
-    # Experts for other data sets than COCO are left behind.
+    # Experts for other data sets than COCO are not loaded.
     loaded = load_vitpose(uri, "b", len(joint_layout(_PUBLISHED_LAYOUTS[17])), input_wh, dataset=0, field="weights")
     network, card = loaded.network, loaded.card
     shape, (width, height) = shape_of(network.model.config), network.input_wh
@@ -120,7 +120,7 @@ def check_start(net: NetPlan, start: Start) -> None:
     Raises:
         UserError: The checkpoint has another architecture.
     """
-    # A ViTPose is built as its checkpoint says.
+    # The network of a ViTPose is built from its checkpoint, so it fits.
     if net.vitpose is None:
         with torch.device("meta"):
             begin_with(make_network(net), net.shape.layout, start)

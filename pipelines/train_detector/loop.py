@@ -32,7 +32,7 @@ from schemas.configs.train_detector import DetectorOptimizationConfig, TrainDete
 from schemas.errors import UserError
 from schemas.layouts import layout
 
-# Pixels of the input per heatmap pixel.
+# One heatmap pixel stands for this many pixels of the input, across and down.
 _STRIDE = 4
 
 
@@ -65,7 +65,7 @@ class DetectorTraining:
         self._order = training_order(config, len(data.training.canvases))
         torch.manual_seed(config.optimization.seed)
         self.network = make_network(net)
-        # For HRNet measured to be 1.3 times as fast on CPUs; on GPUs, tensor cores need this format.
+        # This format was measured to be 1.3 times as fast for HRNet on CPUs, and tensor cores of GPUs need it.
         form = torch.contiguous_format if net.vitpose else torch.channels_last
         self.network.to(workers.device, memory_format=form)  # pyright: ignore[reportCallIssue]
         self._forward = parallel(self.network, config.resources.compile, workers)
@@ -86,7 +86,7 @@ class DetectorTraining:
         """Continue from what `state` returned; None: start from the initial weights.
 
         Raises:
-            UserError: The state is of a training with another number of people.
+            UserError: The state belongs to a training with another number of people.
         """
         if state is None:
             net = self._net
@@ -146,7 +146,7 @@ class DetectorTraining:
             rounded=not self._net.udp,
         )
         maps = self._predict(self._forward, crops)
-        # Workers' gradients are averaged: divided so, their mean is the gradient of the mean over all people.
+        # Workers' gradients are averaged; with this divisor, the result is the gradient of the mean over all people.
         loss = heatmap_loss(maps, targets, weights, batch.total / self._workers.size)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -157,7 +157,7 @@ class DetectorTraining:
         """Scores of the held-out people in their true boxes; empty if nobody is held out.
 
         Raises:
-            UserError: Their annotations allow no score.
+            UserError: Their annotations do not allow a score.
         """
         if self._data.validation is None:
             return {}
@@ -178,7 +178,7 @@ class DetectorTraining:
             return np.zeros((0, 4))
         validation = self._data.validation
         assert validation is not None
-        # The bare network, since its parallel form waits for other workers, which may have fewer batches.
+        # The bare network is used, because its parallel form waits for other workers, which may have fewer batches.
         crops, predict = self._crops(batch), partial(self._predict, self.network)
         udp, sigma = self._net.udp, round(self._net.sigma)
         maps = flip_test(predict, crops, self._layout, shift=not udp) if self._config.flip_test else predict(crops)

@@ -10,9 +10,9 @@ from torch import nn
 from pipelines.train_detector.plan import NetPlan
 from schemas.configs.train_detector import DetectorOptimizationConfig
 
-# Those of ViTPose-B (Xu et al. 2022, arXiv:2204.12484).
+# The values of ViTPose-B (Xu et al. 2022, arXiv:2204.12484).
 LAYER_DECAY, WEIGHT_DECAY = 0.75, 0.1
-# The number of a layer of ViTPose in the names of its weights.
+# Matches the number of a layer of ViTPose in the names of its weights.
 _LAYER = re.compile(r"\bencoder\.layer\.(\d+)\.")
 
 
@@ -32,7 +32,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def _groups(network: nn.Module, depth: int, config: DetectorOptimizationConfig) -> Iterator[dict[str, Any]]:
-    """The weights of each layer, apart those that decay: biases, norms and position embeddings do not."""
+    """The weights of each layer in two groups: those that decay, and biases, norms and position embeddings."""
     layer_decay = LAYER_DECAY if config.layer_decay is None else config.layer_decay
     weight_decay = WEIGHT_DECAY if config.weight_decay is None else config.weight_decay
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pipelines.train_detector.initial_weights import Start
 
 _DEFAULT_SIZE = "256x192"
-# HRNet-W32.
+# The number of channels of HRNet-W32.
 _DEFAULT_CHANNELS = 32
-# For inputs of at least this size the published targets are wider.
+# For inputs of at least this size, the published targets are wider.
 _LARGE_INPUT_WH = (288, 384)
 
 
@@ -104,8 +104,8 @@ def plan_training(config: TrainDetectorConfig) -> DetectorPlan:
     """Read the annotations of all people and the checkpoint with the initial weights, if any.
 
     Raises:
-        UserError: No people, other joints in validation, people who are both trained and validated on, or a
-            checkpoint of another network.
+        UserError: There are no people, validation has other joints, people are both trained and validated on, or the
+            checkpoint is of another network.
     """
     joints, training = _people(config.data)
     validation: Sequence[Part] = []
@@ -150,7 +150,7 @@ def training_order(config: TrainDetectorConfig, people: int) -> "EpochOrder":
     from pipelines.sampling.order import EpochOrder, require_work
 
     optimization = config.optimization
-    # Augmentation decides who is mirrored.
+    # The order mirrors nobody, because augmentation decides that.
     order = EpochOrder(people, optimization.batch_size, optimization.seed, "none")
     require_work(order.smallest_batch, config.resources.num_workers)
     return order

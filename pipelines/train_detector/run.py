@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipelines.training.events import Outcome
 
 FORMAT = "raylift.detector_training/1"
-# Unreadable images that the report names.
+# The report names at most this many unreadable images.
 MOST_NAMED = 100
 
 
@@ -62,10 +62,10 @@ def prepare(config: TrainDetectorConfig) -> TrainDetectorJob:
     """Check the data of a training without writing anything.
 
     Raises:
-        UserError: People or initial weights that do not fit together or with the config.
+        UserError: People or initial weights do not fit together or with the config.
     """
     plan = plan_training(config)
-    # A training may continue with other workers and in another place.
+    # A training may continue with other workers and at another address, so these are no settings.
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources", "max_failed"}))
     known = values_if_absent(TrainDetectorConfig)
     for field, people in (("data", config.data), ("validation", config.validation)):
@@ -79,7 +79,7 @@ def survey(job: TrainDetectorJob) -> TrainingWork:
     """Find out what the output holds.
 
     Raises:
-        UserError: It holds a training with other settings, or of other data, or another job.
+        UserError: The output holds a training with other settings or other data, or another job.
     """
     data = "people, or the weights to begin with,"
     return survey_output(job.manifest, job.config.output, data, job.config.optimization.epochs)
@@ -95,8 +95,8 @@ def execute(job: TrainDetectorJob, run_id: str, listener: DetectorListener) -> d
 
     Raises:
         RunFailed: The training diverged, its workers died too often, or the output cannot be written.
-        UserError: Images are missing, a mistake that only reading them shows, or resources that the cluster does not
-            have.
+        UserError: Images are missing or have a fault that only reading them shows, or the cluster lacks
+            resources.
     """
     from pipelines.ray_cluster import session
     from pipelines.train_detector.fill_crop_cache import cut_people
@@ -105,11 +105,11 @@ def execute(job: TrainDetectorJob, run_id: str, listener: DetectorListener) -> d
 
     config, plan = job.config, job.plan
     job.manifest.write(config.output, run_id)
-    # Missing resources are reported before people are cut out, which takes long.
+    # Missing resources are reported before people are cut out, because that takes long.
     session.connect()
     scale(config.resources)
-    # Images that could not be read may be read now only until the first checkpoint: later, more people would change
-    # what the training continues with.
+    # Images that could not be read are tried again only until the first checkpoint. After that, more people would
+    # change the data that the training continues with.
     retry = not checkpoints.find(config.output)
     summaries = cut_people(plan, job.files, config.max_failed, retry, listener.cut)
     people = {part: sum(summaries[file].people for file in files) for part, files in vars(job.files).items()}
@@ -121,7 +121,7 @@ def execute(job: TrainDetectorJob, run_id: str, listener: DetectorListener) -> d
     outcome = fit(train_detector_worker, settings, config.output, config.resources, ranking, listener)
     best = keep_models(config.output, ranking, DETECTOR_FILE)
     report = _report(job, people, summaries, outcome, int(best["epoch"]))
-    # Written last: its presence marks a finished training.
+    # The report is written last: its presence marks a finished training.
     json_documents.write(storage.join(config.output, "report.json"), report)
     return report
 

@@ -12,14 +12,14 @@ from pipelines.train_detector.crop_cache import CanvasSet
 from schemas.layouts import JointLayout
 
 _PCKH_THRESHOLD = 0.5
-# The ten OKS thresholds of COCO, and the recalls at which it samples precision.
+# COCO's ten OKS thresholds, and the recalls at which it samples precision.
 _OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 _RECALLS = np.linspace(0, 1, 101)
-# Joints with lower scores do not count for the score of a person.
+# Joints with a score below this do not count for the score of a person.
 _LOWEST_SCORE = 0.2
 
 PersonScores = Float64[np.ndarray, "people 4"]
-"""Of each person: joints within half a head size, joints that count for this, OKS, and the network's confidence."""
+"""For each person: joints within half a head size, joints that count for this, OKS, and the network's confidence."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def score_people(
 ) -> PersonScores:
     """Compare predicted joints with annotated ones; `metrics` summarises the rows of all batches and workers."""
     distances = (predicted - truth.points).norm(dim=-1).double()
-    # A NaN, of a joint or of a head size, fails every comparison.
+    # NaN, of a joint or of a head size, fails every comparison.
     heads = truth.head_sizes[:, None].double()
     counted = truth.labeled & heads.isfinite()
     correct = counted & (distances <= _PCKH_THRESHOLD * heads)

@@ -17,9 +17,9 @@ from pipelines.training.worker import run_worker
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train_detector import TrainDetectorConfig
 
-# The detector for use in each checkpoint.
+# The file in each checkpoint with the detector for use.
 DETECTOR_FILE = "detector.pt"
-# The metric that checkpoints are ranked by: AP or PCKh.
+# The name of the number that checkpoints are ranked by: AP or PCKh.
 SELECTION = "selection"
 
 
@@ -32,9 +32,9 @@ def train_detector_worker(settings: dict[str, Any]) -> None:
     config: TrainDetectorConfig = settings["config"]
     net: NetPlan = settings["net"]
     card: DetectorCard = settings["card"]
-    # Starting a thread takes longer than the work on a crop or a small JPEG.
+    # Starting a thread would take longer than the work on a crop or a small JPEG.
     cv2.setNumThreads(1)
-    # All batches have the same shape, so that searching for the fastest algorithm pays.
+    # All batches have the same shape, so searching for the fastest algorithm pays off.
     torch.backends.cudnn.benchmark = True
 
     def make(workers: WorkerGroup) -> DetectorTraining:

@@ -1,1 +1,1 @@
-"""What all trainings share: Ray Train, the worker loop, the channel to the driver, checkpoints, epoch reports."""
+"""Code that all trainings share: Ray Train, the worker loop, the channel to the driver, checkpoints, epoch reports."""

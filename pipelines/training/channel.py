@@ -8,7 +8,7 @@ import ray
 
 @dataclass(frozen=True)
 class Instructions:
-    """What the driver tells the workers of a running training.
+    """The driver's instructions to the workers of a running training.
 
     Attributes:
         stop: Whether to end before the last epoch.

@@ -15,7 +15,7 @@ from pipelines.io import json_documents, storage
 # The folder of all checkpoints within the output; Ray Train keeps its marker file there too.
 CHECKPOINTS = "checkpoints"
 FOLDER = "epoch-"
-# In each checkpoint, beside the model for use: its metrics, and everything that resuming needs.
+# The files in each checkpoint beside the model for use: its metrics, and everything that resuming needs.
 METRICS_FILE = "metrics.json"
 STATE_FILE = "training.pt"
 
@@ -75,7 +75,7 @@ def save(
         best: How checkpoints are ranked.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The checkpoint cannot be written.
     """
     import torch  # here, because a job with nothing to do looks for checkpoints, which needs no PyTorch
 
@@ -102,5 +102,5 @@ def find(output: str) -> list[Checkpoint]:
         try:
             complete.append(Checkpoint(folder, json_documents.read(storage.join(folder, METRICS_FILE))))
         except FileNotFoundError:
-            continue  # it is being written or removed
+            continue  # the checkpoint is being written or removed
     return complete

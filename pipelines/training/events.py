@@ -13,7 +13,7 @@ from pipelines.training.listener import TrainingListener
 from pipelines.training.reports import EpochReport, Started, StepReport
 from schemas.errors import RunFailed, UserError
 
-# How often the driver asks for new messages.
+# The driver asks for new messages at this interval, s.
 POLLING_INTERVAL_S = 0.1
 
 
@@ -37,7 +37,7 @@ class Control:
 
 
 class Outcome:
-    """What the driver knows of a training from its workers' messages.
+    """The driver's knowledge of a training, from its workers' messages.
 
     Attributes:
         epochs: Every finished epoch, including those of earlier runs of the same training.
@@ -51,7 +51,7 @@ class Outcome:
         self.listener_error: Exception | None = None
 
     def take(self, message: object, listener: TrainingListener) -> None:
-        """Note what a worker reports, and inform the listener."""
+        """Record a worker's message, and inform the listener."""
         if isinstance(message, Started):
             listener.started(len(message.history))
             for report in message.history:
@@ -59,9 +59,9 @@ class Outcome:
         elif isinstance(message, StepReport):
             listener.step(message)
         elif isinstance(message, UserError | RunFailed):
-            # The first one: those of other workers may follow from it.
+            # The first failure is kept, because those of other workers may follow from it.
             self.failure = self.failure or message
-        # Replacement workers repeat the epochs that were not saved, with the same results: the first report counts.
+        # Replacement workers repeat the epochs that were not saved, with the same results, so the first report counts.
         elif isinstance(message, EpochReport) and message.epoch > len(self.epochs):
             self.epochs.append(message)
             listener.epoch(message)
@@ -73,7 +73,7 @@ def listening(channel: Any, listener: TrainingListener, control: Control) -> Ite
     outcome, ended = Outcome(), threading.Event()
 
     def listen() -> None:
-        # None, because `control` may have changed since the channel was made.
+        # The first value is None, so that instructions are sent: `control` may have changed since the channel was made.
         sent, is_last = None, False
         while not is_last:
             is_last = ended.wait(POLLING_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""Failures of a training that are not worth a retry, and those that are because a process or a machine was lost."""
+"""Tells failures of a training that a retry would repeat from the loss of a process or a machine."""
 
 import traceback
 from pathlib import Path
@@ -23,7 +23,7 @@ def to_deterministic(error: Exception) -> DeterministicFailure | None:
 
     Workers that wait for a lost one get an error of the library through which they wait.
     """
-    # Gloo, the collective communication on CPUs, has no exception of its own.
+    # Gloo, the collective communication on CPUs, has no exception class of its own.
     if isinstance(error, RayError | DistError | ConnectionError) or "gloo" in str(error).lower():
         return None
     text = " ".join(str(error).split())

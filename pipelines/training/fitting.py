@@ -1,4 +1,4 @@
-"""What each worker of a training gets of a cluster; a worker is on one machine."""
+"""The share of a cluster that each worker of a training gets; a worker is on one machine."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,14 +10,14 @@ Node = Mapping[str, float]
 
 
 def workers_on(node: Node, cpus: float, gpus: float) -> int:
-    """How many workers of so many CPUs and of one GPU, a share of one, or none, fit a machine."""
+    """How many workers with these CPUs, and with one GPU, a share of one or none, fit on a machine."""
     fit = int(node.get("CPU", 0) / cpus + 1e-9)
-    # A worker uses one GPU, so what is left of each of several is not added up.
+    # A worker uses one GPU, so the rests of several GPUs are not added up.
     return min(fit, int(node.get("GPU", 0)) * int(1 / gpus + 1e-9)) if gpus else fit
 
 
 def cpus_of_worker(nodes: Sequence[Node], resources: ResourcesConfig) -> float:
-    """The CPUs of each worker: those that were asked for, else the most with which all workers fit the machines.
+    """The CPUs of each worker: the requested ones, else the most with which all workers fit on the machines.
 
     Args:
         nodes: The machines.
@@ -50,7 +50,7 @@ def cpus_of_worker(nodes: Sequence[Node], resources: ResourcesConfig) -> float:
 
 
 def in_words(resources: ResourcesConfig, cpus: float) -> str:
-    """What a training asks the cluster for, if each worker gets so many CPUs."""
+    """The resources that a training requests, in words, if each worker gets `cpus` CPUs."""
     gpus = f" and {resources.gpus:g} GPUs" if resources.use_gpu else ""
     return f"{resources.num_workers} workers of {cpus:g} CPUs{gpus} each"
 

@@ -55,7 +55,7 @@ class InProcessLink:
         return self._control.instructions
 
     def epoch_saved(self, metrics: Mapping[str, Any]) -> None:
-        """Tell who wants to know; no other worker waits for the checkpoint."""
+        """Inform the listener; no other worker waits for the checkpoint."""
         self._on_saved(metrics["epoch"])
 
 
@@ -80,7 +80,7 @@ def fit_in_process(
 
     Raises:
         RunFailed: The training failed; the message says why.
-        UserError: A mistake that only the worker can see.
+        UserError: The worker found a mistake that only it can see.
     """
     link = InProcessLink(resources, listener, control or Control(), on_saved)
     threads = max(1, int(resources.cpus_per_worker or 1))
@@ -89,7 +89,7 @@ def fit_in_process(
         worker({**settings, **further, **shared})
     except (UserError, RunFailed):
         raise
-    except Exception as error:  # what `run_worker` raises may succeed at another try
+    except Exception as error:  # an error that `run_worker` raises may not occur at another try
         raise RunFailed(f"training: {' '.join(str(error).split()) or type(error).__name__}") from error
     finally:
         if resources.use_gpu:

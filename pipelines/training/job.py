@@ -1,4 +1,4 @@
-"""What the jobs `train` and `train_detector` share: what their output holds, and the models that it ends with."""
+"""Code that the training jobs share: reading what their output holds, and keeping the models at the end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def survey_output(manifest: RunManifest, output: str, data: str, epochs: int) ->
         epochs: How many it shall have. The report of one that had fewer is not that of the finished training.
 
     Raises:
-        UserError: It holds a training with other settings, or of other data, or another job.
+        UserError: The output holds a training with other settings or other data, or another job.
     """
     existing = manifest.existing_run(output, data)
     if existing is None:

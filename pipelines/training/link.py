@@ -1,4 +1,4 @@
-"""How a worker of a training reaches the job that has started it."""
+"""The connection of a worker of a training to the job that has started it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Link(Protocol):
         ...
 
     def epoch_saved(self, metrics: Mapping[str, Any]) -> None:
-        """Called by all workers when the checkpoint of an epoch is written, with what it is ranked by."""
+        """Called by all workers when the checkpoint of an epoch is written, with the metrics that rank it."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Who follows the progress of a training; apart from the other files of this folder, because those load Ray."""
+"""The protocol of a training's listener, in a module of its own because the other ones load Ray."""
 
 from typing import Protocol
 

@@ -26,9 +26,9 @@ from pipelines.training.listener import TrainingListener
 from schemas.configs.resources import ResourcesConfig
 from schemas.errors import RunFailed
 
-# Ray checks its workers every two seconds by default, and the report of an epoch waits for that check.
+# The interval of health checks, s. Ray's default is two seconds, and the report of an epoch waits for such a check.
 HEALTH_CHECK_INTERVAL_S = "0.2"
-# The variable by which Ray's processes find a dashboard.
+# Ray's processes find the dashboard by this environment variable.
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 
 
@@ -57,8 +57,8 @@ def fit(
 
     Raises:
         RunFailed: A worker gave up, which is not tried again, or workers died too often.
-        UserError: A mistake that only workers can see, or resources that the cluster does not have.
-        KeyboardInterrupt: Somebody pressed Ctrl-C.
+        UserError: Workers found a mistake that only they can see, or the cluster lacks resources.
+        KeyboardInterrupt: The user pressed Ctrl-C.
     """
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", HEALTH_CHECK_INTERVAL_S)
     session.connect()
@@ -134,7 +134,7 @@ def _dashboard_named() -> Iterator[None]:
 
 
 def scale(resources: ResourcesConfig) -> tuple[ScalingConfig, int]:
-    """What Ray reserves for the workers, and the threads of each.
+    """The resources that Ray reserves for the workers, and the number of threads of each.
 
     Raises:
         UserError: The cluster has less than was requested.

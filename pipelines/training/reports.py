@@ -13,7 +13,7 @@ OnStep = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an epoch achieved.
+    """The results of an epoch.
 
     Attributes:
         epoch: Its number, from 1.

@@ -1,4 +1,4 @@
-"""What every training loop does around its own step: precision, several workers, summed losses, finite or not."""
+"""The common part of all training loops: precision, several workers, summed losses, finite or not."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -15,10 +15,11 @@ from pipelines.training.failures import Diverged
 from pipelines.training.reports import OnStep
 from pipelines.training.worker_group import WorkerGroup
 
-# Reading a loss waits for the GPU: seldom enough to cost nothing, often enough to notice divergence early.
+# A loss is read after this many steps. Reading waits for the GPU, so it must be rare, but divergence must be noticed
+# early.
 STEPS_BETWEEN_CHECKS = 20
 
-# Compute capability from which on a GPU has bf16.
+# GPUs have bf16 from this compute capability on.
 _BF16_CAPABILITY = (8, 0)
 
 Batch = TypeVar("Batch")

@@ -1,4 +1,4 @@
-"""What each worker of a training runs: epochs, reports to the driver, a checkpoint after each epoch."""
+"""The main function of a training's workers: epochs, reports to the driver, a checkpoint after each epoch."""
 
 import logging
 import time
@@ -20,9 +20,9 @@ from pipelines.training.worker_group import WorkerGroup
 from schemas.errors import RunFailed, UserError
 
 log = logging.getLogger(__name__)
-# How often a worker that waits for permission to continue asks for it.
+# A worker that waits for permission to continue asks for it at this interval, s.
 WAIT_S = 0.1
-# Of a reason that PyTorch gives, which may name every weight of a network.
+# At most this many letters of PyTorch's reasons are shown, because they may name every weight of a network.
 _MOST_LETTERS = 200
 
 
@@ -75,7 +75,7 @@ def run_worker(
     link: Link = settings["link"]
     workers = link.workers()
     try:
-        _send(link, None, workers)  # where workers before these have failed, these have nothing to do
+        _send(link, None, workers)  # if earlier workers have failed, these have nothing to do
         _train(settings, epochs, make(workers), write_model, score, workers)
     except _Stopped:
         pass  # the last checkpoint is the result
@@ -86,7 +86,7 @@ def run_worker(
             raise
         if not expected:
             log.exception("the training failed")
-        # Ray must not try again as after a fault of the cluster: what has gone wrong is a message to the driver.
+        # Ray must not try again as after a fault of the cluster, so the failure is sent to the driver as a message.
         link.send(failure)
         if workers.size > 1:
             raise  # the others may wait for this worker until Ray replaces all of them
@@ -107,14 +107,14 @@ def _train(
     def on_step(step: int, steps: int, per_second: float) -> None:
         send(StepReport(len(training.history) + 1, step, steps, per_second))
 
-    # The whole history, because the driver may be a new one.
+    # The whole history is sent, because the driver may be a new one.
     instructions = send(Started(training.history))
     while len(training.history) < epochs:
         while instructions.epochs is not None and len(training.history) >= instructions.epochs:
             time.sleep(WAIT_S)
             instructions = send(None)
         report = training.run_epoch(on_step)
-        # Sent before the checkpoint is written, so that the driver need not wait for that.
+        # The report is sent before the checkpoint is written, so that the driver does not wait for that.
         with suppress(_Stopped):
             send(report)
         _save(settings, training, report, write_model, score, workers)
@@ -125,7 +125,7 @@ def _restore(training: EpochTraining, output: str, state: dict[str, Any] | None)
     """Continue from a state; `None`: begin anew.
 
     Raises:
-        UserError: It is the state of another network, as another version may have written it.
+        UserError: The state belongs to another network, for example one of another version.
     """
     try:
         training.restore(state)
@@ -145,7 +145,7 @@ def _send(link: Link, message: object | None, workers: WorkerGroup) -> Instructi
     """Send a message as one worker; returns the driver's instructions, the same for all workers.
 
     Raises:
-        _Stopped: They are to stop.
+        _Stopped: The driver tells the workers to stop.
     """
     instructions = link.send(message) if workers.leads else None
     instructions = workers.gather(instructions)[0]

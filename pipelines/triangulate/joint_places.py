@@ -1,4 +1,4 @@
-"""Where the detector of some tracks sees joints, from where motion capture has them, as `fit_noise` has measured it.
+"""Reads where a detector sees joints relative to those of motion capture, as `fit_noise` has measured it.
 
 A detector's hips, ankles and wrists are those that annotators have clicked, some centimetres from the joints' centres.
 """
@@ -13,13 +13,13 @@ from schemas.plain_yaml import load_plain
 
 
 def read_places(recipe: str) -> dict[str, dict[str, float]]:
-    """What a recipe of `fit_noise` says of the places: the fields of a `DetectorErrorsConfig` that tell them.
+    """The joint map in a recipe of `fit_noise`: the fields of a `DetectorErrorsConfig` that describe it.
 
     Args:
         recipe: Its address.
 
     Raises:
-        UserError: It cannot be read, or says nothing of a detector's errors.
+        UserError: The recipe cannot be read, or contains no errors of a detector.
     """
     try:
         document = load_plain(storage.read_bytes(recipe))

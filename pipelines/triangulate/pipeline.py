@@ -17,7 +17,7 @@ from pipelines.triangulate.session import triangulate_session
 from schemas.configs.triangulate import TriangulateConfig
 from schemas.errors import RunFailed
 
-# Larger than what a session leaves for the driver.
+# This size is above that of the rows that a session returns to the driver.
 BLOCK_BYTES = 1_000_000
 MAX_BLOCKS = 10_000
 _ROW = pa.schema([("document", pa.string()), ("run_failed", pa.string())])
@@ -26,7 +26,7 @@ _ROW = pa.schema([("document", pa.string()), ("run_failed", pa.string())])
 def run_sessions(
     sessions: Sequence[Session], config: TriangulateConfig, settings: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Triangulate sessions; yields what came of each once it is on disk.
+    """Triangulate sessions; yields the result of each once it is on disk.
 
     Raises:
         RunFailed: The output cannot be written.
@@ -52,7 +52,7 @@ def run_sessions(
                 rows.append({"document": None, "run_failed": str(error)})
         return pa.Table.from_pylist(rows, schema=_ROW)
 
-    # A CPU each: a session is arithmetic in one process.
+    # Each session gets one CPU, because it is arithmetic in one process.
     done = items.map_batches(work, batch_size=1, batch_format="pyarrow", num_cpus=1)
     for row in rows_or_failure(done):
         yield json.loads(row["document"])

@@ -1,4 +1,4 @@
-"""Which tracks are views of one session: videos whose names differ by their camera alone."""
+"""Finds the tracks that are views of one session: videos whose names differ only by their camera."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def sessions_of(tracks: str | Sequence[str], cameras: Sequence[Camera]) -> list[
         cameras: The cameras, if all sessions have the same; their names are looked for in those of the videos.
 
     Raises:
-        UserError: There are no tracks, or none that another view belongs to.
+        UserError: There are no tracks, or no two tracks are views of one session.
     """
     names = {camera.name for camera in cameras}
     sessions: dict[tuple[str, str], dict[str, list[TrackInfo]]] = {}

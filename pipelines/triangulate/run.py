@@ -86,7 +86,7 @@ def prepare(config: TriangulateConfig) -> Job:
 
 
 def _described(cameras: Sequence[Camera]) -> dict[str, Any]:
-    """What the labels depend on of the cameras that all sessions share."""
+    """The facts about the shared cameras that the labels depend on."""
     return {
         camera.name: {
             "rotation": camera.rotation.round(9).ravel().tolist(),
@@ -101,7 +101,7 @@ def survey(job: Job) -> Work:
     """Compare the sessions with what the output holds.
 
     Raises:
-        UserError: The output holds sessions of other settings.
+        UserError: The output holds sessions with other settings.
     """
     output, done, missing = job.config.output, [], []
     settings = job.settings.as_read()

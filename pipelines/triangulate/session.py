@@ -22,19 +22,19 @@ from schemas.errors import UserError
 from schemas.formats.tracks import FORMAT, TRACKS
 
 SESSION_FORMAT = "raylift.triangulated-session/1"
-# A camera whose keypoints are farther off than those of the others by this factor is odd.
+# A camera is odd if its keypoints are farther off than those of the others by this factor.
 _ODD = 2.0
-# Curves on a page are drawn with at most so many points.
+# Curves on a page are drawn with at most this many points.
 _POINTS = 600
 
 
 def document_uri(output: str, name: str) -> str:
-    """Where it stands what came of a session."""
+    """The address of a session's result."""
     return storage.join(output, "sessions", f"{name}.json")
 
 
 def triangulate_session(session: Session, config: TriangulateConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Triangulate a session; returns what came of it, which is also written beside its page.
+    """Triangulate a session; returns its result, which is also written beside its page.
 
     Args:
         session: The session.
@@ -93,7 +93,7 @@ def _write(labeled: Sequence[Labeled], session: Session, output: str, settings: 
 
 
 def _summary(scene: Scene, labeled: Sequence[Labeled]) -> dict[str, Any]:
-    """What the report, the page and MLflow say of a session."""
+    """The facts about a session for the report, the page and MLflow."""
     residuals = np.concatenate([one.residuals_px.ravel() for one in labeled])
     views = {
         view.camera.name: _view(view, offset, labeled)
@@ -121,7 +121,7 @@ def _view(view: View, offset_s: float, labeled: Sequence[Labeled]) -> dict[str, 
 
 
 def _odd(views: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Cameras that see people elsewhere than the others do."""
+    """Notes about cameras that see people at other places than the other cameras do."""
     misses = {name: view["miss_px"] for name, view in views.items() if view["miss_px"] is not None}
     notes = []
     for name, miss in misses.items():

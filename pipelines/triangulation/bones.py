@@ -8,11 +8,11 @@ from jaxtyping import Float64
 from pipelines.triangulation.robust import Points
 from schemas.layouts import JointLayout
 
-# A bone is as long as its median within this factor; keypoints are noisy, and their joints move a bit on the body.
+# A bone's length is possible within this factor of its median, because keypoints are noisy and joints move on the body.
 _FACTOR = 1.3
-# Times that all bones are brought to their lengths, after which they are.
+# Bones are brought to their lengths this many times, after which all of them fit.
 _ITERATIONS = 10
-# Bones of limbs alone: shoulders and hips move on the trunk.
+# Only the bones of limbs are checked, because shoulders and hips move on the trunk.
 _LIMBS = ("elbow", "wrist", "knee", "ankle")
 
 
@@ -38,7 +38,7 @@ def without_impossible(points: Points, names: JointLayout) -> Points:
 def with_constant_lengths(
     positions: Float64[np.ndarray, "frames joints 3"], names: JointLayout
 ) -> Float64[np.ndarray, "frames joints 3"]:
-    """Positions moved until bones keep their median lengths: each end half of the way, again and again."""
+    """Positions moved until bones keep their median lengths: each end moves half of the way, repeatedly."""
     moved = positions.copy()
     medians = {}
     for child, parent in names.bones:

@@ -19,11 +19,11 @@ from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.layouts import joint_indices, layout
 
 LABELS = layout("limbs14")
-# Shorter stretches of whole poses are of no use to a lifter, s.
+# Stretches of whole poses that are shorter than this, s, are of no use to a lifter.
 _SHORTEST_S = 0.3
-# A frame lies between two of the common times, or beyond their ends by rounding alone.
+# A frame may lie this far from the nearest common time, in steps; half a step, plus rounding.
 _NEAR = 0.501
-# The direction in which people stand is an axis of the world if it is this near to it, as a cosine.
+# The direction in which people stand counts as an axis of the world if the cosine of their angle is at least this.
 _UPRIGHT = 0.94
 
 
@@ -101,7 +101,7 @@ def _stretches(whole: np.ndarray, numbers: np.ndarray) -> Iterator[tuple[int, in
 def _with_middles(
     person: PersonInSpace, to_body: Float64[np.ndarray, "limbs limbs"] | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions, residuals and views of the joints of `LABELS`; a middle is as good as the worse of its two."""
+    """Positions, residuals and views of the joints of `LABELS`; a middle is as good as the worse of its two joints."""
     positions = person.positions if to_body is None else to_body @ person.positions
     limbs = list(LABELS.joints[2:])
     pairs = [[limbs.index(f"{side}_{part}") for side in ("left", "right")] for part in ("hip", "shoulder")]
@@ -118,7 +118,7 @@ def _with_middles(
 def _own_frames(
     view: View, scene: Scene, person: PersonInSpace, number: int
 ) -> tuple[KeypointTrack, Float64[np.ndarray, " own"]] | None:
-    """The camera's own frames of a person, and where they lie among the common times; None if there are none."""
+    """The camera's own frames of a person, and their positions among the common times; None if there are none."""
     chosen, exchanged = person.chosen[number], person.exchanged[number]
     parts, places = [], []
     for place, track in enumerate(view.tracks):
@@ -132,14 +132,14 @@ def _own_frames(
     if not len(order):
         return None
     track = _joined(parts, order)
-    # Of two tracks that are one person at one time, the first is kept.
+    # If two tracks show one person at one time, the first is kept.
     numbers = _frame_numbers(track)
     single = np.append(True, np.diff(numbers) > 0)
     return _frames(track, single), np.concatenate(places)[order][single]
 
 
 def _straight(track: KeypointTrack, exchanged: np.ndarray) -> KeypointTrack:
-    """A track with left and right put right where its detector had exchanged them."""
+    """A track in which sides that its detector had exchanged are corrected."""
     mirror = list(layout(track.layout).mirror)
     return replace(
         track,
@@ -195,7 +195,7 @@ def _labeled(
 
 
 def between(values: Float64[np.ndarray, "frames joints 3"], places: Float64[np.ndarray, " own"]) -> np.ndarray:
-    """Values between frames, interpolated linearly; places that are whole take one frame alone."""
+    """Values between frames, interpolated linearly; whole-numbered places take exactly one frame."""
     before = np.floor(places + 1e-3).astype(int)
     share = np.clip(places - before, 0, 1)
     after = np.where(share < 1e-3, before, np.minimum(before + 1, len(values) - 1))

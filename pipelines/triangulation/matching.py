@@ -1,4 +1,4 @@
-"""Who is who in the views: tracks that meet in space are one person."""
+"""Matches people between views: tracks that meet in space are one person."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,15 +11,16 @@ from scipy.optimize import linear_sum_assignment
 from pipelines.triangulation.epipolar import distances_px
 from pipelines.triangulation.views import Sampled
 
-# Tracks whose joints miss each other's epipolar lines by more than this share of a person's height are two people.
+# Two tracks are different people if their joints miss each other's epipolar lines by more than this share of the
+# height.
 _SAME = 0.03
-# A detection that is farther from a person's projected joints, as a share of the height, is of somebody else.
+# A detection that is farther than this from a person's projected joints, as a share of the height, is somebody else.
 _REACH = 0.15
-# Frames of a pair of tracks that are compared; more do not change the result.
+# This many frames of a pair of tracks are compared; more do not change the result.
 _COMPARED = 90
-# Left and right are exchanged if this makes the distance smaller by this factor.
+# Left and right count as exchanged if exchanging them multiplies the distance by less than this.
 _EXCHANGED = 0.5
-# Tracks that share fewer joints say nothing about each other.
+# Tracks that share fewer joints than this are not compared.
 _FEWEST = 20
 
 Person = dict[int, list[int]]
@@ -73,7 +74,7 @@ def _closest(
 
 
 def _conflict(first: set[int], second: set[int], tracks: Sequence[tuple[int, int]], views: Sequence[Sampled]) -> bool:
-    """Whether two groups have tracks that one view saw at one time: those are two people."""
+    """Whether one view saw tracks of both groups at the same time; they are then two people."""
     for a, b in itertools.product(first, second):
         (view, one), (other, two) = tracks[a], tracks[b]
         if view == other and (views[view].present[one] & views[view].present[two]).any():

@@ -1,4 +1,4 @@
-"""Robust triangulation: of all pairs of rays the point that most others agree with, then the least squares of those.
+"""Robust triangulation: finds the pair of rays that most others agree with, then solves least squares with those.
 
 Errors are counted as shares of the person's height in the picture: 10 px are little for a person near the camera, and
 much for one far away.
@@ -13,13 +13,13 @@ from jaxtyping import Bool, Float64, Int
 
 from pipelines.calibration.camera import Camera
 
-# A ray that misses a point by more than this share of the person's height does not agree with it.
+# A ray agrees with a point if it misses it by at most this share of the person's height.
 AGREEMENT = 0.06
-# The usual distance of a ray that agrees, as a share of the largest; rays farther off count less (Cauchy's weights).
+# The usual distance of a ray that agrees, as a share of the largest; farther rays count less (Cauchy's weights).
 _USUAL = 0.3
-# Steps of weighted least squares, each with the weights of the point before.
+# The number of steps of weighted least squares; each uses the weights of the previous point.
 _REFINEMENTS = 5
-# Rays that are closer to parallel than this say nothing about depth, degrees.
+# Rays that are closer to parallel than this, degrees, do not determine depth.
 _LEAST_ANGLE_DEG = 3.0
 
 

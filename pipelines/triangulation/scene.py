@@ -1,4 +1,4 @@
-"""A scene that several cameras saw: who was where.
+"""Reconstructs a scene that several cameras saw: its people and their joints in space.
 
 1. The views are sampled at common times; what their clocks differ by is found from the motion.
 2. Tracks of the views are matched to people, and their joints triangulated robustly.
@@ -25,14 +25,14 @@ from schemas.errors import UserError
 from schemas.layouts import JointLayout, joint_indices, layout
 
 LIMBS = layout("limbs12")
-# Gaps up to this long are bridged, s; and how long a choice of a track lasts at least, about, s.
+# Gaps up to the first time are bridged, s; a chosen track is kept for about the second time at least, s.
 _GAP_S, _LASTS_S = 0.4, 0.2
 _ROUNDS = 2
 
 
 @dataclass(frozen=True)
 class PersonInSpace:
-    """Somebody over the common times of a scene.
+    """One person over the common times of a scene.
 
     Attributes:
         raw: What was triangulated.

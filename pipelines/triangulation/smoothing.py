@@ -1,15 +1,15 @@
 """Positions over time without the noise of single frames, but with their impacts.
 
-Minimised is the squared distance from what was triangulated, in units of its noise, plus the acceleration, in units of
-what people usually do. Beyond that the acceleration counts linearly (Huber), so that the stop of a fist or a foot is
-paid for once instead of being smeared over its neighbours.
+It minimises the squared distance from the triangulated joints, in units of their noise, plus the acceleration, in units
+of the usual one. Beyond that the acceleration counts linearly (Huber), so that the stop of a fist or a foot is
+kept instead of being spread over neighbouring frames.
 """
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.linalg import solveh_banded
 
-# Accelerations of joints in everyday motion, m/s², beyond which they count linearly.
+# The usual acceleration of joints in everyday motion, m/s²; larger ones count linearly.
 _ACCELERATION = 15.0
 # Noise of a triangulated joint, m.
 _NOISE_M = 0.008

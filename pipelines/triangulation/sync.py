@@ -10,13 +10,13 @@ from pipelines.triangulation.epipolar import distances_px
 from pipelines.triangulation.views import Sampled
 from schemas.errors import UserError
 
-# Distances from epipolar lines count up to this share of a person's height.
+# Distances from epipolar lines count at most this share of a person's height.
 _CAP = 0.06
-# Frames over which joints are averaged first: the noise of single frames would otherwise favour offsets between two.
+# Joints are first averaged over this many frames, because the noise of single frames would favour offsets between two.
 _AVERAGED = 5
-# Frames that are compared; offsets are first tried by whole frames, then by this share of one.
+# This many frames are compared; offsets are first tried by whole frames, then by this share of one.
 _COMPARED, _FINE = 240, 0.1
-# People who hardly move do not show when they were filmed: the least rise of the distances over the window.
+# The distances must rise by at least this over the window, because people who hardly move do not determine the offset.
 _LEAST_RISE = 0.002
 
 
@@ -35,7 +35,7 @@ def offsets_frames(views: Sequence[Sampled], window: int) -> tuple[list[float], 
     offsets = [0.0] + [np.nan] * (len(views) - 1)
     while missing := [number for number, offset in enumerate(offsets) if np.isnan(offset)]:
         curves = {number: _costs(views, rays, number, offsets, tried) for number in missing}
-        # The view whose motion tells most comes first: the others are then held against it too.
+        # The view whose motion is most informative comes first, because the others are then compared with it too.
         number = max(missing, key=lambda number: _rise(curves[number]))
         if _rise(curves[number]) < _LEAST_RISE:
             break
@@ -56,7 +56,7 @@ def _rise(costs: Float64[np.ndarray, " tried"]) -> float:
 
 
 def _finely(views: Sequence[Sampled], rays: Sequence[np.ndarray], offsets: list[float]) -> None:
-    """Bring known offsets, all but the first, to a fraction of a frame."""
+    """Refine known offsets, all but the first, to a fraction of a frame."""
     for number, offset in enumerate(offsets):
         if number == 0 or np.isnan(offset):
             continue

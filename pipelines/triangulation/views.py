@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float64
 from pipelines.calibration.camera import Camera
 from pipelines.tracks.keypoint_track import KeypointTrack
 
-# Keypoints with lower scores are guesses, and say nothing about where a joint is.
+# Keypoints with a score below this are guesses, and are not used.
 SEEN = 0.2
-# Between frames that are farther apart than this many frames, nothing is known.
+# Positions are not interpolated between frames that are farther apart than this many steps.
 _LONGEST_STEP = 1.6
 
 
@@ -91,7 +91,7 @@ def _track_at(
     if len(own) == 1:
         own = np.append(own, own + 1.0)
     after = np.clip(np.searchsorted(own, times_s), 1, len(own) - 1)
-    # Times that differ by rounding alone belong to one frame.
+    # Times that differ only by rounding belong to one frame.
     share = np.clip((times_s - own[after - 1]) / (own[after] - own[after - 1]), 0, 1)
     share = np.where(abs(share - np.rint(share)) < 1e-3, np.rint(share), share)
     after = np.minimum(after, len(track) - 1)
