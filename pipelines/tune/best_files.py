@@ -11,7 +11,7 @@ from schemas.configs.search_metrics import METRIC_NAMES
 from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import TuneConfig
 
-# Folder in the output with the recipes of a front's trials.
+# The folder in the output with the recipes of a front's trials.
 FRONT_FOLDER = "front"
 
 
@@ -19,7 +19,7 @@ def write_best(config: TuneConfig, ranking: Ranking) -> dict[str, bytes]:
     """Write best.pt and best.yaml of the best trial so far; returns their contents, none if there is no such trial.
 
     Raises:
-        RunFailed: They cannot be written.
+        RunFailed: The files cannot be written.
     """
     best, output = ranking.best, config.output
     if best is None:
@@ -37,7 +37,7 @@ def write_front(config: TuneConfig, ranking: Ranking) -> dict[str, bytes]:
     """Write a recipe for each trial of the front of a search by several metrics; returns them by their names.
 
     Raises:
-        RunFailed: They cannot be written.
+        RunFailed: The recipes cannot be written.
     """
     folder = storage.join(config.output, FRONT_FOLDER)
     storage.remove_folder(folder)

@@ -12,15 +12,15 @@ from schemas.configs.resources import ResourcesConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 
-# Memory of a trial's own process: Python, PyTorch and Ray.
+# Memory of a trial's own process, bytes, for Python, PyTorch and Ray.
 TRIAL_MEMORY_BYTES = 500 * 10**6
-# Machines join within minutes.
+# The machines are counted at this interval, s, because they join within minutes.
 COUNT_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
 class TrialCapacity:
-    """What a cluster has room for at a time.
+    """The number of trials that a cluster has room for at a time.
 
     Attributes:
         trials: Number of trials.
@@ -74,9 +74,9 @@ class GrowingCapacity:
 
     @property
     def trials(self) -> int:
-        """How many fit at a time, at least one: a cluster that has lost its last machine may get another one."""
+        """How many trials fit at a time; at least one, because a cluster without machines may get one."""
         now = time.monotonic()
-        # All members of a population run from the beginning.
+        # All members of a population run from the beginning, so their number stays.
         if self._config.scheduler != "pbt" and now - self._counted_at > COUNT_EVERY_S:
             self._trials, self._counted_at = max(1, _at_a_time(self._config, *_room(self._config))), now
         return self._trials
@@ -96,12 +96,12 @@ def _at_a_time(config: TuneConfig, workers: int, by_memory: int) -> int:
 
 
 def in_words(resources: ResourcesConfig, capacity: TrialCapacity) -> str:
-    """What a search asks the cluster for at a time."""
+    """The resources that a search uses at a time, in words."""
     return f"{capacity.trials} trials of {fitting.in_words(resources, resources.cpus_per_worker or 1)}"
 
 
 def process_resources(resources: ResourcesConfig) -> dict[str, float]:
-    """What Ray Tune reserves for a trial's own process.
+    """The resources that Ray Tune reserves for a trial's own process.
 
     Of several workers Ray Train reserves what they need; the trial's process then computes next to nothing.
     """
@@ -112,7 +112,7 @@ def process_resources(resources: ResourcesConfig) -> dict[str, float]:
 
 
 def _require_population(config: TuneConfig, trials: int, capacity: TrialCapacity) -> None:
-    """Population-based training runs all trials at the same time, because they continue from each other."""
+    """Check that all trials fit at the same time: those of a population continue from each other."""
     if trials < 2:
         raise UserError(f"trials={trials}: scheduler=pbt compares trials with each other; give at least 2")
     if trials > capacity.trials:

@@ -1,4 +1,4 @@
-"""Errors on people whom no trial was trained on or compared by."""
+"""Measures errors on people whom no trial was trained on or compared by."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ from schemas.errors import UserError
 
 
 def require_apart(config: TuneConfig, plan: TrainingPlan, start: Start | None = None) -> None:
-    """Refuse a test on people who are trained on or compared by, or whom the lifter to start from was trained on.
+    """Refuse a test on people used for training or comparing trials, or for training the lifter to start from.
 
     Raises:
-        UserError: They are, or there are no such people.
+        UserError: Some test people are used so, or there are no such people.
     """
     if not config.test_subjects:
         return

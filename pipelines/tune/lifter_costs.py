@@ -1,4 +1,4 @@
-"""What the lifter of a trial costs: its weights, and the time that it takes to lift."""
+"""Measures the costs of a trial's lifter: its number of weights, and the time that it takes to lift."""
 
 import time
 
@@ -12,7 +12,7 @@ from pipelines.train.plan import TrainingPlan
 from schemas.configs.train import TrainConfig
 from schemas.configs.tune import TuneConfig
 
-# A track of this length is lifted again and again, with its mirror image, until so much time has passed.
+# A track of this length is lifted repeatedly, with its mirror image, for this long, s.
 FRAMES = 2048
 SECONDS = 0.5
 
@@ -45,7 +45,7 @@ class LifterCosts:
         return dict(self._known[key])
 
     def forget(self) -> None:
-        """Measure everything anew: nothing else runs now."""
+        """Measure everything again, because no trial runs beside it now."""
         self._known.clear()
 
     def _measured(self, training: TrainConfig) -> dict[str, float]:
@@ -65,7 +65,7 @@ def frames_per_s(model: LiftingModel) -> float:
     """Frames that a model lifts in a second on its device, with the mirror image as `lift` does."""
     lifter = model.pose
     track = torch.rand(FRAMES, len(lifter.input_layout.joints), lifter.input_features)
-    lift(model, [track], flip=True)  # the first time takes longer
+    lift(model, [track], flip=True)  # the first run takes longer
     frames, began_at = 0, time.monotonic()
     while (taken_s := time.monotonic() - began_at) < SECONDS:
         lift(model, [track], flip=True)

@@ -19,11 +19,11 @@ from ray.util.state import list_actors, list_placement_groups
 from ray.util.state.exception import RayStateApiException
 
 log = logging.getLogger(__name__)
-# A group is removed when it was unused twice in a row. Workers occupy theirs within moments of its creation; removing a
-# group too early would only make its training start again.
+# A group is removed if it was unused at two checks in a row. Workers occupy theirs within moments of its creation;
+# removing a group too early would only make its training start again.
 CHECK_INTERVAL_S = 10.0
 MOST_ROWS = 10_000
-# Raised while the head node is busy, restarts, or runs without a dashboard.
+# Ray raises these while the head node is busy, restarts, or runs without a dashboard.
 _UNAVAILABLE = (RayStateApiException, ConnectionError, ValueError)
 
 
@@ -37,7 +37,7 @@ class PlacementGroupCleaner(Callback):
     def on_step_end(self, iteration: int, trials: Sequence[Trial], **info: Any) -> None:
         """Check, if the last check was some time ago."""
         if time.monotonic() - self._checked_at > CHECK_INTERVAL_S:
-            with suppress(*_UNAVAILABLE):  # the next check will do
+            with suppress(*_UNAVAILABLE):  # the next check follows soon
                 self._check()
             self._checked_at = time.monotonic()
 
@@ -52,7 +52,7 @@ class PlacementGroupCleaner(Callback):
 def _unused() -> set[str]:
     """Ids of this job's placement groups for workers that hold no actor."""
     context = ray.get_runtime_context()
-    # By address, because several clusters may run on this machine.
+    # The cluster is named by its address, because several clusters may run on this machine.
     job, address = context.get_job_id(), context.gcs_address
     groups: list[Any] = list_placement_groups(
         address=address, filters=[("creator_job_id", "=", job), ("state", "=", "CREATED")], limit=MOST_ROWS, detail=True
@@ -60,7 +60,7 @@ def _unused() -> set[str]:
     reserved: set[str] = {
         group.placement_group_id
         for group in groups
-        # Groups of the trials' own processes reserve memory only; Tune removes those.
+        # Groups of the trials' own processes reserve only memory; Tune removes those.
         if any({"CPU", "GPU"} & bundle["unit_resources"].keys() for bundle in group.bundles or ())
     }
     if not reserved:

@@ -9,17 +9,17 @@ import ray
 from pipelines.ray_cluster import session
 from schemas.errors import RunFailed
 
-# Longest wait for the other trials: longer than a slow epoch, but a trial that cannot start must not hold up the others
-# for ever.
+# Longest wait for the other trials, s: longer than a slow epoch, but limited, because a trial that cannot start must
+# not hold up the others for ever.
 LONGEST_WAIT_S = 3600
-# Longest wait for the previous process of a trial to end: longer than a training takes to stop.
+# Longest wait for the previous process of a trial to end, s: longer than a training takes to stop.
 LONGEST_SHUTDOWN_S = 120
 POLL_INTERVAL_S = 0.2
 
 
 @ray.remote(num_cpus=0)
 class Population:
-    """Knows the epoch of each trial. Trials that are ahead wait, or there would be nobody to compare them with.
+    """Knows the epoch of each trial. Trials that are ahead wait, so that all can be compared at the same epoch.
 
     Args:
         numbers: The trials that are not finished.

@@ -37,7 +37,7 @@ class Ranking:
         self.front = self.best_first[:1] if len(config.metrics) == 1 else self._front(config.metrics)
 
     def broken(self, record: TrialRecord) -> list[Limit]:
-        """The constraints that a trial does not keep to."""
+        """The constraints that a trial breaks."""
         metrics = results(self._config, record)
         limits = read_limits(self._config.constraints)
         return [limit for limit in limits if limit.metric not in metrics or limit.excess(metrics) > 0]
@@ -65,11 +65,11 @@ class Ranking:
 
     @property
     def missing_repeats(self) -> list[tuple[TrialRecord, int]]:
-        """Trials with a seed with which they have to be trained again, and have not been yet."""
+        """The missing repeats: each is a trial and the seed that it must still be trained with."""
         base = self._config.optimization.seed
         seeds = range(base + 1, base + 1 + self._config.seeds)
         done = {(record.repeats, record.parameters[SEED]) for record in self.records if record.repeats is not None}
-        # Seed by seed, so that a search that runs out of time has as many of each.
+        # The order is seed by seed, so that every trial has as many repeats when a search runs out of time.
         return [(trial, seed) for seed in seeds for trial in self.to_repeat if (trial.number, seed) not in done]
 
     @property
@@ -118,7 +118,7 @@ class Ranking:
 
 
 def results(config: TuneConfig, record: TrialRecord) -> dict[str, float]:
-    """All numbers that a trial has by which it may be compared, by metric."""
+    """The numbers of a trial that it may be compared by, by metric."""
     error = {} if record.best_mm is None else {config.error_metric: record.best_mm}
     return {**record.measures, **error}
 

@@ -48,25 +48,25 @@ from schemas.errors import UserError
 from schemas.job_config import PluginConfigs, flatten
 
 FORMAT = "raylift.search/1"
-# What may differ when a search continues: its place, its resources, its length and what comes after its trials.
+# These settings may change when a search continues: its place, its resources, its length and what follows its trials.
 _MAY_CHANGE = {
     *("output", "resources", "max_concurrent_trials", "retries", "trials", "points", "warm_start", "test_subjects"),
     *("repeat_best", "seeds", "budget", "budget_trials_h", "trial_timeout", "patience", "finish", "keep_models"),
 }
 # Ray Tune's own folder in the output, which is removed when the search ends.
 TUNE_FOLDER = "tune"
-# Checkpoints that Ray Tune keeps of each trial under population-based training. With fewer, one that another trial is
-# about to continue from could be removed before it is read.
+# Ray Tune keeps this many checkpoints of each trial under population-based training. With fewer, one that another trial
+# is about to continue from could be removed before it is read.
 CHECKPOINTS_KEPT = 4
 
 _ENVIRONMENT = {
-    # Ctrl-C ends the job at once: finished work is kept, and the same command continues.
+    # Ctrl-C ends the job at once: finished work is kept, and the same command continues it.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # The job shows its own progress, and Tune's newer display cannot be turned off.
     "RAY_AIR_NEW_OUTPUT": "0",
-    # MLflow and the output hold what CSV files and TensorBoard would.
+    # CSV files and TensorBoard are off, because MLflow and the output have the same content.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # When a search ends early because its output cannot be written, the errors of its last trials explain nothing.
+    # If a search ends early because its output cannot be written, the errors of its last trials explain nothing.
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
 }
 
@@ -80,7 +80,7 @@ class TuneJob:
         space: What is searched, by dotted path.
         trials: Number of trials, without those that repeat the best ones.
         data: Digest of the tracks.
-        beginning: What is known before the first trial.
+        beginning: The knowledge before the first trial.
         start: The lifter that every trial starts from; None: fresh weights.
         plan: The tracks that the trials read; None if they were not looked at.
     """
@@ -106,11 +106,11 @@ class TuneJob:
 
     @property
     def manifest(self) -> RunManifest:
-        """What the output says of it. The search space is that of the checked dimensions, however it was written."""
+        """The manifest in the output. The search space is that of the checked dimensions, however it was written."""
         settings = self.config.model_dump(mode="json", exclude={*_MAY_CHANGE, "search_space"})
         space = {path: dimension.document() for path, dimension in self.space.items()}
         if self.start is not None:
-            # Trials start from a copy in the output.
+            # Trials start from a copy of the lifter in the output, so the lifter's own name is recorded.
             settings |= {"weights": self.start.name, "weights_sha256": self.start.sha256}
         settings = training_settings(self.config, flatten(settings | {"search_space": space}))
         return RunManifest(FORMAT, settings, self.data)
@@ -139,9 +139,9 @@ def prepare(config: TuneConfig, plugins: PluginConfigs) -> TuneJob:
         plugins: Returns the config class of a plug-in's options.
 
     Raises:
-        UserError: A space that the training does not have, values that no trial can be trained with, tracks or weights
-            that do not fit the training, a test on people who are trained on, points outside the space, or earlier
-            searches that cannot be compared.
+        UserError: The training lacks searched fields, no trial can be trained with some values, tracks or weights do
+            not fit the training, test people are trained on, points lie outside the space, or earlier
+            searches cannot be compared.
     """
     config, start = start_of(config)
     space = search_space(config, plugins)
@@ -164,7 +164,7 @@ def survey(job: TuneJob) -> TuneWork:
     """Find out what the output holds.
 
     Raises:
-        UserError: It holds a search with other settings or of other data, or another job; the budget is too short.
+        UserError: The output holds a search with other settings or data, or another job; the budget is too short.
     """
     output = job.config.output
     existing = job.manifest.existing_run(output, "tracks", MANIFEST)
@@ -184,7 +184,7 @@ def survey(job: TuneJob) -> TuneWork:
 def _require_time(config: TuneConfig, records: Sequence[TrialRecord]) -> None:
     """Refuse a budget in which no trial can end, as far as earlier ones tell."""
     shortest_s = min((record.seconds for record in records if record.ended and record.seconds), default=0.0)
-    begun = any(not record.ended for record in records)  # they may lack little
+    begun = any(not record.ended for record in records)  # interrupted trials may need little time
     if config.budget is not None and not begun and seconds(config.budget) < shortest_s:
         raise UserError(
             f"budget={config.budget}: the shortest of the trials so far took {shortest_s:.0f} s; give more, or "
@@ -196,7 +196,7 @@ def _is_reported(job: TuneJob, existing: ExistingRun | None, records: Sequence[T
     """Whether the report of an output has all trials, and their test."""
     if existing is None or existing.report is None:
         return False
-    # Version 0.1.0 knew no test.
+    # Version 0.1.0 had no test.
     tested = (existing.report.get("test") or {}).get("subjects", [])
     return len(existing.report["trials"]) == len(records) and tested == list(job.config.test_subjects)
 
@@ -225,7 +225,7 @@ def execute(job: TuneJob, capacity: TrialCapacity, run: runs.Run, listener: Sear
 
 
 def _costs(config: TuneConfig) -> LifterCosts | None:
-    """Measures what the lifters cost, if trials are compared by it."""
+    """The measurement of the lifters' costs; None if trials are not compared by them."""
     if not config.costs:
         return None
     return LifterCosts(config, plan_training(trial_config(config, {}, config.output)))
@@ -243,7 +243,7 @@ def _train(job: TuneJob, capacity: TrialCapacity, search: Search) -> None:
         if search.failure is not None:
             raise search.failure from error
         raise
-    # The budget may have ended it before its trials; they go on with the next command.
+    # The budget may have ended the search before its trials; they continue with the next command.
     search.interrupt()
     storage.remove_folder(storage.join(job.config.output, TUNE_FOLDER))
 
@@ -251,7 +251,8 @@ def _train(job: TuneJob, capacity: TrialCapacity, search: Search) -> None:
 def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
     config = job.config
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
-    # The job itself reports failed trials, in a line each, and an output that cannot be written.
+    # Ray's messages are off: the job itself reports failed trials, in a line each, and an output that cannot be
+    # written.
     for name in ("ray.tune", "ray.train._internal.storage"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     storage.remove_folder(storage.join(config.output, TUNE_FOLDER))
@@ -271,7 +272,7 @@ def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
     trainable: Any = tune.with_resources(
         with_parameters, tune.PlacementGroupFactory([process_resources(config.resources)])
     )
-    # Ray shows it as the process's title, and names its wrapper's otherwise.
+    # Ray shows this name as the process's title; otherwise it would show that of its wrapper.
     trainable.__qualname__ = TrainingTrial.__qualname__
     cleaners = [PlacementGroupCleaner()] if config.resources.num_workers > 1 else []
     ended = [record for record in search.ranking.proposed if record.ended]
@@ -279,10 +280,10 @@ def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=TrialSource(search, GrowingCapacity(config, capacity.trials), config.retries),
-            # Repeats are compared as they end: stopped ones would have no error to compare.
+            # Repeats run to their end, because a stopped one would have no error to compare.
             scheduler=FIFOScheduler() if search.repeating else make_scheduler(config, search.space, ended),
             num_samples=len(search.waiting),
-            # Members of a population hand their weights over from process to process.
+            # Members of a population pass their weights from process to process.
             reuse_actors=config.scheduler != "pbt",
         ),
         run_config=tune.RunConfig(

@@ -45,7 +45,7 @@ def _halving(config: TuneConfig) -> ASHAScheduler:
     """Successive halving, or with several brackets HyperBand."""
     epochs = config.optimization.epochs
     options = config.hyperband if config.scheduler == "hyperband" else config.asha
-    # Ray draws the bracket of each trial from NumPy's common generator.
+    # Ray draws the bracket of each trial from NumPy's global generator.
     np.random.seed(config.seed % 2**32)
     return ASHAScheduler(
         time_attr=TIME,
@@ -55,7 +55,7 @@ def _halving(config: TuneConfig) -> ASHAScheduler:
         grace_period=min(options.grace_epochs, epochs),
         reduction_factor=options.reduction,
         brackets=config.hyperband.brackets if config.scheduler == "hyperband" else 1,
-        # A training ends by itself after its last epoch; stopped there, it would not write its report.
+        # A training ends by itself after its last epoch; if it were stopped there, it would not write its report.
         stop_last_trials=False,
     )
 
@@ -67,14 +67,15 @@ def _median(config: TuneConfig) -> MedianStoppingRule:
         mode="min",
         grace_period=config.median.grace_epochs,
         min_samples_required=config.median.min_trials,
-        # While there are too few to compare with, trials go on: they cannot be paused.
+        # With an infinite slice, trials continue while there are too few to compare with, because they cannot be
+        # paused.
         min_time_slice=math.inf,  # pyright: ignore[reportArgumentType]
     )
 
 
 def _replay(scheduler: TrialScheduler, ended: Iterable[TrialRecord]) -> None:
     """Compare new trials also with those that ended before the search was interrupted."""
-    # The median rule takes no results of a trial that it would stop; of a trial that has ended it takes all.
+    # The median rule ignores single results of a trial that it would stop, but uses all results of a completed trial.
     is_median = isinstance(scheduler, MedianStoppingRule)
     tell = scheduler.on_trial_complete if is_median else scheduler.on_trial_result
     for record in ended:
@@ -90,9 +91,9 @@ def _replay(scheduler: TrialScheduler, ended: Iterable[TrialRecord]) -> None:
 def _pbt(config: TuneConfig, space: Space) -> PopulationBasedTraining:
     interval = config.pbt.interval_epochs
     warmup_epochs = longest_warmup(config, space)
-    # Which trials are compared depends on timing; the values drawn then do not.
+    # Which trials are compared depends on timing, but with a seed the values drawn then do not.
     random.seed(config.seed)
-    # Tune advises to reuse processes, which would save seconds, but values could linger in them.
+    # Tune advises to reuse processes. That would save seconds, but values could persist in them.
     warnings.filterwarnings("ignore", message="Consider boosting PBT performance")
 
     def within_bounds(values: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +104,8 @@ def _pbt(config: TuneConfig, space: Space) -> PopulationBasedTraining:
         metric=METRIC,
         mode="min",
         perturbation_interval=interval,
-        # The first comparison comes after the warm-up, whose errors do not count, and as always after whole intervals.
+        # The first comparison comes after the warm-up, whose errors do not count, and after a whole number of
+        # intervals.
         burn_in_period=interval * (warmup_epochs // interval + 1),
         hyperparam_mutations=_mutations(space),
         quantile_fraction=config.pbt.quantile,
@@ -130,7 +132,7 @@ def _mutations(space: Space) -> dict[str, Any]:
     kinds: Mapping[str, Any] = {
         "uniform": tune.uniform,
         "loguniform": tune.loguniform,
-        # Tune excludes the upper bound.
+        # Tune excludes the upper bound, so 1 is added.
         "randint": lambda low, high: tune.randint(low, high + 1),
         "lograndint": lambda low, high: tune.lograndint(low, high + 1),
         "choice": lambda *choices: list(choices),

@@ -1,4 +1,4 @@
-"""The state of a running search, kept alike in the output, in MLflow and in the sampler. Independent of Ray."""
+"""The state of a running search, kept consistent in the output, in MLflow and in the sampler. Independent of Ray."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -82,12 +82,12 @@ class Search:
         self._deadline = None if config.budget is None else time.monotonic() + seconds(config.budget)
         self.records = {record.number: record for record in trial_records.read_trials(config.output)}
         proposed = self.ranking.proposed
-        # Trials that were interrupted, or that lost their processes, come before new ones.
+        # Trials that were interrupted, or that lost their processes, precede new ones.
         self._waiting = [record.number for record in proposed if not record.ended]
         missing = trial_count(config, space, known_combinations(config, space, beginning)) - len(proposed)
         first = max(self.records, default=0) + 1
         self._waiting += range(first, first + missing)
-        # What repeats train, by their numbers: the number of the trial, and its values with another seed.
+        # For each repeat, by its number: the number of the trial, and its values with another seed.
         self._repeats: dict[int, tuple[int, dict[str, Any]]] = {}
         self._sampler = Sampler(config, space, beginning)
         for record in proposed:
@@ -98,7 +98,7 @@ class Search:
         self._without_models: set[int] = set()
         self._runs: dict[int, ChildRun] = {}
         self._started_at: dict[int, float] = {}
-        # Errors on held-out people by number of the trial and epoch.
+        # Errors on held-out people, by (number of the trial, epoch).
         self._validation: dict[tuple[int, int], Mapping[str, float]] = {}
 
     @property
@@ -132,7 +132,7 @@ class Search:
         return running_s + sum(r.seconds for number, r in self.records.items() if number not in self._started_at)
 
     def repeat_best(self) -> None:
-        """Go on to train the best trials again with other seeds, as far as the config asks for it."""
+        """Begin to train the best trials again with other seeds, if the config asks for it."""
         ranking, self.repeating = self.ranking, True
         self._waiting = [record.number for record in ranking.interrupted_repeats]
         for number, (trial, seed) in enumerate(ranking.missing_repeats, start=max(self.records, default=0) + 1):
@@ -145,7 +145,7 @@ class Search:
         return [self.records[number] for number in self._started_at]
 
     def begin(self) -> TrialRecord:
-        """Start the next trial. If its values do not go together, it has failed when this returns."""
+        """Start the next trial. If its values contradict each other, it has failed when this returns."""
         number = self._waiting.pop(0)
         before = self.records.get(number)
         if before is not None:
@@ -163,7 +163,7 @@ class Search:
             mistake = self._too_large(measures)
         except UserError as error:
             settings, mistake = parameters, str(error)
-        # Under short names too, which MLflow's charts of parallel coordinates are chosen by.
+        # Values are logged under short names too, by which MLflow's charts of parallel coordinates are selected.
         short = {name: parameters[path] for path, name in short_names(self.space).items() if path in parameters}
         settings = {**short, **settings}
         name = trial_records.trial_name(number)
@@ -234,7 +234,7 @@ class Search:
         self._started_at.clear()
 
     def measure_in_quiet(self) -> None:
-        """Measure what the lifters of finished trials cost once more, as no trial runs beside them now."""
+        """Measure the costs of the finished trials' lifters again, because no trial runs beside them now."""
         if self.costs is None or "lift_frames_per_s" not in self.config.costs:
             return
         self.costs.forget()
@@ -273,7 +273,7 @@ class Search:
         ranking = self.ranking
         if ended == ranking.best:
             write_best(self.config, ranking)
-        # Repeats are compared with each other only when all have ended.
+        # Repeats are compared with each other only when all have ended, so their models stay until then.
         if not self.repeating:
             removed = {record.number for record in ranking.best_first} - ranking.kept - self._without_models
             trial_records.remove_models(self.config.output, removed)

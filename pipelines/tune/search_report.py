@@ -25,9 +25,9 @@ from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed
 
 FORMAT = "raylift.search.report/1"
-# The file for optuna-dashboard.
+# The name of the file for optuna-dashboard.
 JOURNAL = "optuna.log"
-# Reasons for failed trials in the message of a search without a result.
+# The message of a search without a result names at most this many reasons for failed trials.
 MOST_REASONS = 3
 
 
@@ -94,7 +94,7 @@ def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
             "error_mm": {search.records[number].name: score_mm for number, score_mm in scores_mm.items()},
         }
         report["verdict"] = _verdict(search.config, ranking, scores_mm)
-    # The process of a stopped trial may still write for a while, so its files are removed only now.
+    # The process of a stopped trial may still write for a while, so its files are removed only here.
     ended = {number: record for number, record in search.records.items() if record.state != "running"}
     for number in ended:
         trial_records.remove_checkpoints(output, number)
@@ -109,13 +109,13 @@ def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
             run.log_bytes(content, name)
         run.log_metrics({"validation": {f"best_{search.config.error_metric}": ranking.best.best_mm}})
         run.log_tags({"raylift.best_run": ranking.best.run_id})
-        # Written last: its presence marks a complete output.
+        # The report is written last: its presence marks a complete output.
         json_documents.write(storage.join(output, "report.json"), report)
     return report
 
 
 def _judged(ranking: Ranking) -> tuple[Sequence[TrialRecord], Sequence[TrialRecord]]:
-    """The trainings that the config's own values and the winner's are judged by; none for the winner if it is equal."""
+    """The trainings that judge the config's own values and the winner's; none for the winner if both are equal."""
     default, winner = ranking.default, ranking.winner
     own = ranking.models_of(default) if default else []
     return own, ranking.models_of(winner) if winner and winner != default else []
@@ -158,7 +158,7 @@ def require_finished_trial(config: TuneConfig, report: dict[str, Any]) -> None:
     """Refuse a search of which no trial is finished.
 
     Raises:
-        RunFailed: None is; the message names the most frequent reasons.
+        RunFailed: No trial is finished; the message names the most frequent reasons.
     """
     if report["best"] is None:
         raise RunFailed(why_none(config, report))

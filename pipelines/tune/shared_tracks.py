@@ -1,6 +1,6 @@
-"""Large sets of tracks, which trials share: they are read once, and each machine holds them in memory once.
+"""Lets trials share large sets of tracks: they are read once, and each machine holds them in memory once.
 
-Small ones are read by each process of the search for itself, which takes less time than to ask for them.
+Small sets are read by each process of the search itself, which takes less time than requesting them.
 """
 
 import warnings
@@ -17,17 +17,17 @@ from pipelines.ray_cluster import session
 from pipelines.sampling.sequences import Sequences
 from pipelines.train.data import SETS_OF_A_TRAINING, TrackSet
 
-# From this size on tracks are shared. A process needs about a second to read as much.
+# Sets from this size on, bytes, are shared. A process needs about a second to read as much.
 SHARED_FROM_BYTES = 50 * 10**6
-# The largest part of a machine's object store that one set may take, or others would be written to disk.
+# One set may take at most this share of a machine's object store; otherwise other sets would be written to disk.
 LARGEST_SHARE = 0.25
-# Views of the inputs, which have their memory.
+# These arrays are views of the inputs and share their memory.
 _VIEWS = ("keypoints", "scores")
 
 
 @ray.remote(num_cpus=0)
 class TrackSets:
-    """Owns what has been read, as long as the search goes on."""
+    """Owns the tracks that have been read while the search runs."""
 
     def __init__(self) -> None:
         self._read: dict[TrackSet, Any] = {}
@@ -54,7 +54,7 @@ def start_track_sets() -> Any:
 
 
 class SharedTracks:
-    """Gives the trials of a process their tracks.
+    """Provides the trials of a process with their tracks.
 
     Args:
         track_sets: The search's `TrackSets`.
@@ -75,14 +75,14 @@ class SharedTracks:
             (reference,) = ray.get(self._track_sets.reference.remote(on_cpu))
             values: Any = ray.get(reference)
         except RayError:
-            # Whatever is wrong with the tracks is then said as in any training.
+            # Without the actor, the tracks are read here, so that faults of the tracks are reported as in any training.
             return tracks.load()
         return _sequences(values).to(tracks.device)
 
 
 def _sequences(values: dict[str, Any]) -> Sequences:
     with warnings.catch_warnings():
-        # PyTorch warns of shared memory that cannot be written.
+        # PyTorch warns of shared memory that is read-only.
         warnings.simplefilter("ignore", UserWarning)
         values = {n: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for n, v in values.items()}
     inputs = values["inputs"]

@@ -16,9 +16,9 @@ from schemas.configs.train import TrainConfig
 from schemas.configs.tune import TuneConfig
 from schemas.job_config import flatten
 
-# Folder in the output, which is removed when the search ends.
+# The folder in the output with the shared states, which is removed when the search ends.
 WARMUPS = "warmups"
-# Fields of a training that make no difference before the warm-up ends; tests/tune/test_shared_warmup.py shows it.
+# These fields of a training have no effect before the warm-up ends, as tests/tune/test_shared_warmup.py shows.
 AFTER_WARMUP = frozenset(
     {
         "objective.reprojection",
@@ -28,7 +28,7 @@ AFTER_WARMUP = frozenset(
         "data.pool_frames",
     }
 )
-# Fields of a trial that are no part of its training.
+# These fields of a trial do not affect its training.
 _OUTSIDE = ("output", "resources")
 
 
@@ -44,7 +44,7 @@ def trials_share_warmups(config: TuneConfig, space: Space) -> bool:
 
 
 def warmup_file(search_output: str, config: TrainConfig) -> str | None:
-    """Where the state after the warm-up of a trial is kept; None if it has no warm-up."""
+    """The address of the state after a trial's warm-up; None if it has no warm-up."""
     if not config.warmup_epochs:
         return None
     values = flatten(config.model_dump(mode="json", exclude=set(_OUTSIDE)))
@@ -54,7 +54,7 @@ def warmup_file(search_output: str, config: TrainConfig) -> str | None:
 
 
 def keep_warmup(config: TrainConfig, file: str) -> Callable[[int], None]:
-    """What a training calls when the checkpoint of an epoch is written, so that its warm-up is kept."""
+    """A callback for a training, called after the checkpoint of each epoch, which keeps the warm-up's state."""
 
     def on_saved(epoch: int) -> None:
         if epoch == config.warmup_epochs and not storage.exists(file):
@@ -64,5 +64,5 @@ def keep_warmup(config: TrainConfig, file: str) -> Callable[[int], None]:
 
 
 def remove_warmups(search_output: str) -> None:
-    """Remove what is kept: a search that goes on later trains a warm-up again."""
+    """Remove the kept states; a search that continues later trains its warm-ups again."""
     storage.remove_folder(storage.join(search_output, WARMUPS))

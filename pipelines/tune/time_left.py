@@ -1,4 +1,4 @@
-"""How long a search will still take, by what its trials have taken so far."""
+"""Estimates the remaining time of a search from the time that its trials have taken so far."""
 
 from collections.abc import Mapping
 from statistics import mean
@@ -44,5 +44,5 @@ def _repeats_to_come(config: TuneConfig, ranking: Ranking) -> int:
     if not config.repeat_best:
         return 0
     begun = sum(record.repeats is not None for record in ranking.records)
-    # The config's own values are repeated beside the best ones.
+    # The config's own values are repeated besides the best ones.
     return max(0, (config.repeat_best + 1) * config.seeds - begun)

@@ -1,4 +1,4 @@
-"""Refuses searches with values that can never be trained with, before a worker starts."""
+"""Refuses values of a search that no training is possible with, before a worker starts."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 
-# Beginnings of the fields by which the plan of a training may refuse it.
+# Prefixes of the fields for which the plan of a training may refuse it.
 _PLANNED = ("data.", "lifter.", "objective.", "optimization.batch_size", "optimization.epochs", "trajectory")
 
 
@@ -28,13 +28,13 @@ def require_trainable(config: TuneConfig, space: Space, start: Start | None = No
     not checked, because it cannot be changed any more.
 
     Raises:
-        UserError: A training that is not possible, an error that cannot be measured, or a line for each such value.
+        UserError: A training is not possible, an error cannot be measured, or values are impossible (a line each).
     """
     training = trial_config(config, {}, config.output)
     tracks = survey_tracks(training)  # once, because it reads every file's metadata
     plan = plan_training(training, start, tracks)
     for error in set(config.metrics) & set(ERROR_NAMES) - {config.error_metric}:
-        # Refuses those that cannot be measured.
+        # Planning refuses errors that cannot be measured.
         plan_training(training.model_copy(update={"metric": error}), start, tracks)
     if storage.exists(storage.join(config.output, MANIFEST)):
         return plan
@@ -53,7 +53,7 @@ def require_trainable(config: TuneConfig, space: Space, start: Start | None = No
 def _why_never(
     config: TuneConfig, space: Space, start: Start | None, tracks: SurveyedTracks, path: str, value: Any
 ) -> str | None:
-    """Why a value can never be trained with; None if it can."""
+    """Why no training is possible with a value; None if one is."""
     reasons: list[str] = []
     for values in _points(config, space, path, value):
         try:
@@ -69,7 +69,7 @@ def _points(config: TuneConfig, space: Space, path: str, value: Any) -> Iterator
     """Values of a trial with this one: the config's own beside it, then each with another field at a searched value."""
     needed = _with_conditions(space, path, value)
     own = {name: own for name, own in own_values(config, space).items() if own is not None}
-    # Options of another lifter than the config's have no values of their own.
+    # Options of a lifter other than the config's have no own values, so the needed ones complete them.
     yield active_values(space, {**own, **needed})
     for other, dimension in space.items():
         if other not in needed:
@@ -78,7 +78,7 @@ def _points(config: TuneConfig, space: Space, path: str, value: Any) -> Iterator
 
 
 def _with_conditions(space: Space, path: str, value: Any) -> dict[str, Any]:
-    """A value, with those of other fields without which it is not searched."""
+    """A value, together with the values of other fields that it is only searched with."""
     dimension: Dimension = space[path]
     values = {path: value}
     for other, allowed in dimension.when.items():

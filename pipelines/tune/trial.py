@@ -1,6 +1,6 @@
 """A trial as Ray Tune runs it: each step is an epoch of a training.
 
-A training of one worker runs in the trial's own process, which takes on trial after trial.
+A training of one worker runs in the trial's own process, which is reused for one trial after another.
 """
 
 import json
@@ -33,16 +33,16 @@ from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
 
 log = logging.getLogger(__name__)
-# What schedulers compare, and the field that orders results in time. Compared is the smallest error so far, which is a
-# trial's result in the end; under population-based training the present error, because its present state is copied.
-# Errors of the warm-up do not count.
+# The number that schedulers compare, and the field that orders results in time. The number is the smallest error so
+# far, which becomes a trial's result. Under population-based training it is the present error, because the present
+# state is copied. Errors of the warm-up do not count.
 METRIC, TIME = SELECTION, "epoch"
-# Fields of a result: error and metrics of an epoch; report of a finished training; why the values made it fail; which
-# other trial it continues from.
+# Fields of a result: the error and metrics of an epoch; the report of a finished training; why the values made it fail;
+# the trial that it continues from.
 SCORE, METRICS, REPORT, HOPELESS, SOURCE = "score_mm", "metrics", "report", "hopeless", "source"
-# File in a Tune checkpoint that names the trial and the epoch of the state beside it.
+# The file in a Tune checkpoint that names the trial and the epoch of the state beside it.
 ORIGIN_FILE = "origin.json"
-# Longest wait for the checkpoint of an epoch that has ended.
+# Longest wait for the checkpoint of an epoch that has ended, s.
 LONGEST_SAVE_S = 60
 
 
@@ -67,7 +67,7 @@ class TrainingTrial(tune.Trainable):
         self._take_on(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take on another trial: a new process would load PyTorch and Ray again, for 3 seconds of a core."""
+        """Switch to another trial; a new process would load PyTorch and Ray again, for 3 seconds of a core."""
         self.cleanup()
         self._take_on(new_config)
         return True
@@ -78,7 +78,7 @@ class TrainingTrial(tune.Trainable):
         self._output = trial_records.trial_folder(search.output, int(self.trial_id))
         self._training: TrialTraining | None = None
         self._best_mm = math.inf
-        # After each epoch Tune may copy the state of a trial of a population, so its training waits for Tune then.
+        # After each epoch, Tune may copy the state of a trial of a population, so the training waits for Tune then.
         self._waits = self._population is not None
         self._interval = search.pbt.interval_epochs
         self._timeout = search.trial_timeout
@@ -98,12 +98,12 @@ class TrainingTrial(tune.Trainable):
                 raise  # a retry may succeed
             return {TIME: 0, METRIC: float("nan"), HOPELESS: reason, "done": True}
         if self._waits:
-            # The last epoch after which trials are compared, at least the first: otherwise the trial that starts first
-            # could end before the others start.
+            # The last epoch after which trials are compared, but at least the first; otherwise the trial that starts
+            # first could end before the others start.
             compared = max(1, epoch.epoch - epoch.epoch % self._interval)
             wait_for(self._population, int(self.trial_id), epoch.epoch, compared)
         score_mm = epoch.validation[self._config.metric]
-        # Trials of a semi-supervised search that differ in what unlabeled tracks do are still equal in the warm-up.
+        # During the warm-up, trials that differ only in the use of unlabeled tracks are still equal.
         if epoch.epoch > self._config.warmup_epochs:
             self._best_mm = min(score_mm, self._best_mm)
         result = {
@@ -148,10 +148,11 @@ class TrainingTrial(tune.Trainable):
         """Continue from another trial's state. The trial's own state is in the output and never older than Tune's."""
         origin = json.loads(Path(checkpoint, ORIGIN_FILE).read_text(encoding="utf-8"))
         exploited = {**origin, "parameters": self._parameters}
-        # After a failure Tune loads the same checkpoint again.
+        # After a failure, Tune loads the same checkpoint again, which changes nothing.
         if origin["trial"] == self.trial_id or trial_records.read_exploited(self._output) == exploited:
             return
-        # In this order, so that a process killed in between leaves a trial with either its old or its new values.
+        # The files are written in this order, so that a process killed in between leaves a trial with its old or its
+        # new values.
         start = start_file(self._output, exploited)
         storage.write_bytes(start, Path(checkpoint, STATE_FILE).read_bytes())
         storage.remove_folder(storage.join(self._output, CHECKPOINTS))
@@ -165,10 +166,10 @@ class TrainingTrial(tune.Trainable):
                 storage.remove(file)
 
     def cleanup(self) -> None:
-        """Stop the training, so that its workers end before this process does, or takes on another trial."""
+        """Stop the training, so that its workers end before this process ends or switches to another trial."""
         if self._training is not None and not self._training.stop():
             log.warning("trial %s: its training hangs; its process ends", self.trial_id)
-            # A thread cannot be ended from outside. Tune runs what comes next in a new process.
+            # A thread cannot be ended from outside, so the process ends. Tune runs the next trial in a new one.
             os._exit(1)
 
     @cached_property
@@ -181,7 +182,7 @@ class TrainingTrial(tune.Trainable):
         if job.manifest.data != self._data:
             raise UserError("the tracks have changed since the search was begun; search them in another output")
         record = trial_records.read_trial(self._output)
-        # The model names its run. Where the server was away when the trial began, that is the search's.
+        # The model names its run. If the server was away when the trial began, that is the search's run.
         warmup = warmup_file(self._search.output, job.config) if self._shares_warmups else None
         return TrialTraining(
             job, record.run_id or self._search_run_id, self._waits, self._timeout, warmup, self._tracks.load

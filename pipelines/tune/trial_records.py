@@ -11,7 +11,7 @@ MANIFEST = "search.json"
 TRIAL_FILE = "trial.json"
 # The models that a training writes at its end.
 MODELS = ("best.pt", "last.pt")
-# Under population-based training: which trial this one continued from, and its values since then.
+# Under population-based training, this file has the trial that this one continued from, and its values since then.
 EXPLOITED_FILE = "exploited.json"
 
 State = Literal["running", "finished", "stopped", "failed"]
@@ -154,7 +154,7 @@ def _record(document: Mapping[str, Any], parameters: dict[str, Any]) -> TrialRec
         parameters=parameters,
         state=document["state"],
         scores_mm={int(epoch): score for epoch, score in document["scores_mm"].items()},
-        # Version 0.1.0 did not write these.
+        # Version 0.1.0 did not write these entries.
         warmup_epochs=document.get("warmup_epochs", 0),
         measures=document.get("measures", {}),
         repeats=int(document["repeats"]) if document.get("repeats") else None,

@@ -20,9 +20,9 @@ from pipelines.tune.shared_warmup import keep_warmup
 from schemas.configs.tune import seconds
 from schemas.errors import UserError
 
-# Files with the state of another trial that a training continues from.
+# Suffix of files with the state of another trial that a training continues from.
 START_SUFFIX = ".start.pt"
-# A training stops at its next step. One that hangs ends with this process.
+# Longest wait for a training to stop at its next step, s. One that hangs ends with this process.
 LONGEST_STOP_S = 60
 
 
@@ -57,7 +57,7 @@ class TrialTraining:
         self.report: dict[str, Any] | None = None
         config = job.config
         exploited = trial_records.read_exploited(config.output)
-        # Epochs before that were the other trial's, and are not reported again.
+        # Earlier epochs were the other trial's, and are not reported again.
         self.last_epoch: int = exploited["epoch"] if exploited else 0
         self.source = f"{exploited['trial']} after epoch {self.last_epoch}" if exploited else None
         start = start_file(config.output, exploited) if exploited else None

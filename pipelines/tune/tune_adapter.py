@@ -15,7 +15,7 @@ from pipelines.tune.trial import HOPELESS, METRICS, REPORT, SCORE, SOURCE, TIME
 
 
 class _NotPickled:
-    """Pickles to nothing: Tune saves what it is given to restore a search, but this one continues from its output."""
+    """Pickles to nothing: Tune saves its objects to restore a search, but this search continues from its output."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -41,7 +41,7 @@ class TrialSource(_NotPickled, SearchAlgorithm):
         self._spec = experiment.spec
 
     def next_trial(self) -> Trial | None:
-        """The next trial; None while as many run as are allowed."""
+        """The next trial; None while as many trials run as are allowed."""
         while self._search.waiting and len(self._search.running) < self._capacity.trials:
             record = self._search.begin()
             if record.state == "running":
@@ -64,7 +64,7 @@ class TrialSource(_NotPickled, SearchAlgorithm):
 
 
 class BudgetStopper(_NotPickled, Stopper):
-    """Ends all trials when the time is used up that the search may take."""
+    """Ends all trials when the search has used up its time."""
 
     def __init__(self, search: Search) -> None:
         self._search = search
@@ -135,5 +135,5 @@ def _reason(trial: Trial) -> str:
     file = Path(trial.error_file) if trial.error_file else None
     lines = file.read_text(encoding="utf-8").split("\n") if file and file.exists() else []
     last = next((line.strip() for line in reversed(lines) if line.strip()), "its process died")
-    # Messages of our own errors are complete without the name of their class.
+    # Messages of this project's own errors are complete without the name of their class.
     return re.sub(r"^(schemas|pipelines)(\.\w+)+: ", "", last)

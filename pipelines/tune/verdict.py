@@ -1,4 +1,4 @@
-"""What a search has gained over the config's own values, and whether that is more than chance."""
+"""The gain of a search over the config's own values, and whether it is more than chance."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from statistics import mean, stdev
 
 from scipy.stats import ttest_ind
 
-# Of the interval that is given with a gain.
+# The level of the confidence interval that is given with a gain.
 CONFIDENCE = 0.95
 
 

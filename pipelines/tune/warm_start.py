@@ -32,7 +32,7 @@ def read_earlier(config: TuneConfig, space: Space, data: str) -> list[Earlier]:
         data: Digest of its tracks.
 
     Raises:
-        UserError: An output holds no search, or one of other tracks or with other settings; MLflow knows no such
+        UserError: An output holds no search, or one with other tracks or settings; or MLflow knows no such
             trainings.
         RunFailed: MLflow's server cannot be used.
     """
@@ -45,7 +45,7 @@ def read_earlier(config: TuneConfig, space: Space, data: str) -> list[Earlier]:
 
 
 def ending_of(config: TuneConfig, record: TrialRecord) -> Ending:
-    """How an ended trial ended, as samplers are told."""
+    """How an ended trial ended, in the form that samplers learn from."""
     assert record.state != "running"
     trial_results = results(config, record)
     excess = {
@@ -57,7 +57,7 @@ def ending_of(config: TuneConfig, record: TrialRecord) -> Ending:
         return Ending("infeasible" if record.hopeless else record.state, record.counted_mm, excess=excess)
     metrics = config.metrics if len(config.metrics) > 1 else ()
     if not trial_results.keys() >= {*metrics}:
-        return Ending("failed")  # of an earlier search, which did not measure all of them
+        return Ending("failed")  # an earlier search did not measure all metrics
     return Ending("finished", record.counted_mm, tuple(trial_results[name] for name in metrics), excess)
 
 
@@ -77,7 +77,7 @@ def _trials(output: str, config: TuneConfig, space: Space, data: str) -> Iterato
         )
     own = own_values(config, space)
     earlier = manifest["settings"].get("metric", config.error_metric)
-    # A search for a front chose the best epochs by the first error of its list.
+    # A search for a front chose the best epochs by the first error in its list of metrics.
     error = earlier if isinstance(earlier, str) else next(name for name in earlier if name in ERROR_NAMES)
     if error != config.error_metric:
         raise UserError(
@@ -85,13 +85,14 @@ def _trials(output: str, config: TuneConfig, space: Space, data: str) -> Iterato
             f"{error}, or leave warm_start out"
         )
     for record in trial_records.read_trials(output):
-        # Members of a population change their values while they train.
+        # Members of a population change their values while they train, so they are left out.
         if record.ended and not record.exploited and record.repeats is None:
             lifter = record.parameters.get(LIFTER, manifest["settings"][LIFTER])
             trained = {**_beside(lifter, manifest["settings"]), **record.parameters}
             others = {path: v for path, v in _beside(lifter, _compared(config)).items() if path not in space}
             _require_same(output, trained, {p: v for p, v in others.items() if p not in record.parameters})
-            # What it searched and the new search does not may have other values in some of its trials.
+            # Fields that only the earlier search varied may have other values than the new config in some of its
+            # trials.
             if all(trained[path] == others[path] for path in others.keys() & record.parameters.keys()):
                 values = active_values(space, {**own, **{p: v for p, v in trained.items() if p in space}})
                 if not missing(space, values):
@@ -103,7 +104,7 @@ def _logged(address: str, config: TuneConfig, space: Space, data: str) -> Iterat
     if len(config.metrics) > 1:
         raise UserError(f"warm_start={address}: MLflow knows no costs of lifters; give the output of a search")
     uri = storage.join(config.output, MANIFEST)
-    # A search that goes on has its own trials already.
+    # A search that continues already has its own trials.
     own_run = json_documents.read(uri, run_id=str)["run_id"] if storage.exists(uri) else None
     trainings = find_trainings(address, data, config.error_metric, own_run)
     comparable = [
@@ -122,7 +123,7 @@ def _logged(address: str, config: TuneConfig, space: Space, data: str) -> Iterat
 
 
 def _logged_values(params: Mapping[str, str], config: TuneConfig, space: Space) -> dict[str, Any] | None:
-    """The values of a training of whose settings MLflow knows the texts; None if it cannot be compared."""
+    """The values of a training, from its settings as MLflow's texts; None if it cannot be compared."""
     known = {**runs.flat_params(values_if_absent(TrainConfig)), **params}
     expected = runs.flat_params(_compared(config))
     compared = {path: text for path, text in _beside(known.get(LIFTER, ""), expected).items() if path not in space}
@@ -147,7 +148,7 @@ def _beside(lifter: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _compared(config: TuneConfig) -> dict[str, Any]:
-    """What makes trials comparable: all settings of their training, but who computes."""
+    """The settings that must be equal for a comparison: all of the training except the resources."""
     ignored = {*SearchConfig.model_fields, "resources"}
     return json_documents.as_read(flatten(config.model_dump(mode="json", exclude=ignored)))
 

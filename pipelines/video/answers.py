@@ -1,4 +1,4 @@
-"""What the decoder's process answers. It is a boundary: its answers are JSON, checked here, and never pickles."""
+"""The answers of the decoder's process. It is not trusted: its answers are JSON, checked here, and never pickles."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,11 +13,11 @@ from pipelines.video.info import VideoInfo
 from pipelines.video.limits import LONGEST_SIDE_PX, MOST_FRAMES, require_within_limits
 from pipelines.video.packed import SECONDS, TICKS
 
-# Base64 of three arrays of the most frames that a video may have.
+# The longest answer, bytes: base64 of three arrays for the largest number of frames that a video may have.
 LARGEST_BYTES = 3 * MOST_FRAMES * 8 * 4 // 3 + 100_000
-# Letters of a message, and of a list of damaged frames: they stand in a row of the output.
+# The most letters of a message, and of a list of damaged frames, because both become part of a row of the output.
 _LONGEST_TEXT, _LONGEST_DAMAGE = 500, 100_000
-# Buffers in use at once: each holds the frames of one read that somebody still looks at.
+# The most buffers in use at once; each holds the frames of one read that are still referenced.
 _MOST_BUFFERS = 1000
 
 _Side = Annotated[int, Field(ge=0, le=LONGEST_SIDE_PX)]
@@ -65,7 +65,7 @@ _ANSWERS = TypeAdapter(Answer)
 
 
 def failure(reason: str) -> Answer:
-    """An answer that says why there is none."""
+    """An answer with the reason of a failure."""
     return Answer(error=reason[:_LONGEST_TEXT])
 
 
@@ -78,8 +78,8 @@ def decode(data: bytes) -> Answer:
     """The answer that JSON holds.
 
     Raises:
-        FalseAnswer: It holds none.
-        VideoError: It claims what no video has.
+        FalseAnswer: The JSON holds no answer.
+        VideoError: The answer claims properties that no video has.
     """
     try:
         answer = _ANSWERS.validate_json(data, strict=True)

@@ -1,23 +1,23 @@
 """Finds recordings at the end of a file that were appended byte by byte, and that the reader of its container ignores.
 
-Programs go on reading where MPEG streams and Matroska files were joined so, and their frames are indexed. MP4, FLV and
-others have one header: what follows after a second one is not read.
+MPEG streams and Matroska files that were joined so are read to their end, and all frames are indexed. MP4, FLV and
+others have one header: everything after a second one is ignored.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-# Containers of one header whose first bytes stand at the beginning of every file of the same kind.
+# Containers with one header, whose first bytes are the same in every file of the kind.
 _ONE_HEADER = ("flv", "asf", "ivf")
 _HEAD_BYTES = 8
-# Boxes of MP4: a fragment is two of them, and the longest films have fewer fragments than this.
+# A file may have at most this many MP4 boxes: a fragment is two of them, and the longest films have fewer fragments.
 _MOST_BOXES = 1_000_000
 _READ_BYTES = 1 << 20
 
 
 def appended_at(path: str | Path, container: str, end: int) -> int | None:
-    """Where in a file another recording begins that is not read; None if there is none.
+    """The byte at which another recording begins that is not read; None if there is none.
 
     Args:
         path: The file.
@@ -54,7 +54,7 @@ def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
         if size == 1:
             size = int.from_bytes(head[8:], "big")
         yield kind, place
-        if size < 8:  # 0: it reaches to the end of the file
+        if size < 8:  # 0 means that the box reaches to the end of the file
             return
         place += size
 

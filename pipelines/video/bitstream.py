@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-# H.264 (ITU-T H.264, table 7-1): NAL unit types 1 to 5 are slices, 5 a slice of an IDR picture.
+# In H.264 (ITU-T H.264, table 7-1), NAL unit types 1 to 5 are slices, and 5 is a slice of an IDR picture.
 H264_SLICES = range(1, 6)
 H264_IDR = 5
-# VP8 (RFC 6386, section 9.1): this bit of the first byte is show_frame.
+# In VP8 (RFC 6386, section 9.1), this bit of the first byte is show_frame.
 VP8_SHOW_FRAME = 0x10
 
 

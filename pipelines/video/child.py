@@ -20,7 +20,7 @@ from pipelines.video.info import VideoInfo
 from pipelines.video.probe import probe
 from pipelines.video.transfer import FrameSender
 
-# The clips of a few videos interleave in one decoder: their `VideoInfo` is cached, but only one reader stays open.
+# The clips of a few videos interleave in one decoder, so their `VideoInfo` is cached, but only one reader stays open.
 KEPT_INFOS = 8
 
 

@@ -1,4 +1,4 @@
-"""Packets whose times only go forward, so that every frame of a video has a time of its own.
+"""Makes the times of packets go only forward, so that every frame of a video has its own time.
 
 Recordings that were joined byte by byte start their clock again in the middle of the file, and careless writers give
 two frames the same time. The times of such packets are changed here, in the order of the file, and for the probe and
@@ -12,10 +12,10 @@ from av.video.stream import VideoStream
 
 from pipelines.video.bitstream import is_hidden
 
-# Decoding times that fall back by more than this start again; smaller steps are rounding, s.
+# If decoding times fall back by more than this, s, the clock has restarted; smaller steps are rounding.
 RESTART_S = 0.5
-# Steps ahead that are longer than this are jumps of the clock, or pauses of the recording: no signal is lost for so
-# long while a file is written, s.
+# If times step ahead by more than this, s, the clock has jumped or the recording was paused, because no signal is lost
+# for so long while a file is written.
 JUMP_S = 60.0
 
 

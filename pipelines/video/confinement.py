@@ -1,6 +1,6 @@
-"""What the decoder's process may do: decode. A hostile video that takes it over gets no secrets, memory or processes.
+"""Limits the decoder's process to decoding: a hostile video that takes it over gets no secrets, memory or processes.
 
-The limits are those of Linux; elsewhere those that exist apply.
+The limits are those of Linux; on other systems, those that exist apply.
 """
 
 import ctypes
@@ -8,13 +8,13 @@ import os
 import resource
 import sys
 
-# Address space, bytes: a clip, and the reference frames of 8K video, with room.
+# Largest address space, bytes: enough for a clip and the reference frames of 8K video.
 MOST_MEMORY = 6 * 2**30
-# Bytes of a file, which a shared buffer counts as: 16 frames of 8K are 1.6 GB.
+# Largest size of a file, bytes, which limits shared buffers too: 16 frames of 8K are 1.6 GB.
 LARGEST_FILE = 4 * 2**30
-# linux/prctl.h
+# This constant is from linux/prctl.h.
 _PR_SET_NO_NEW_PRIVS = 38
-# What the interpreter and its libraries need to start.
+# The environment variables that the interpreter and its libraries need to start.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "SYSTEMROOT")
 
 
@@ -26,7 +26,7 @@ def environment() -> dict[str, str]:
 
 
 def confine(threads: bool) -> None:
-    """Give up, for good, what this process does not need.
+    """Give up, for ever, the rights that this process does not need.
 
     Args:
         threads: Whether it may start threads, which count as processes, as decord does.

@@ -26,9 +26,9 @@ def open_video(path: str | Path, threads: int = 1) -> tuple[InputContainer, Vide
     """Open a file and find its video stream.
 
     Raises:
-        VideoError: The file cannot be read, is no video, or has a codec without a decoder.
+        VideoError: The file cannot be read, is not a video, or has a codec without a decoder.
     """
-    # Absolute: in a relative name FFmpeg would read the part before a colon as a protocol.
+    # The path is made absolute, because FFmpeg would read the part of a relative name before a colon as a protocol.
     path = Path(path).absolute()
     _require_regular_file(path)
     try:
@@ -63,7 +63,7 @@ def whole_packets(container: InputContainer, stream: VideoStream) -> Iterator[Pa
     """The packets of a stream in decoding order, as far as the file can be read."""
     try:
         for packet in container.demux(stream):
-            # PyAV ends every stream with an empty packet, which would flush the decoder.
+            # PyAV ends every stream with an empty packet, which would flush the decoder, so it is dropped.
             if packet.size:
                 yield packet
     except FFmpegError:
@@ -84,7 +84,7 @@ def _require_regular_file(path: Path) -> None:
     except OSError as error:
         raise VideoError(f"the file cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(mode):
-        # To open a named pipe would wait for ever for somebody who writes into it.
+        # Opening a named pipe would wait for ever for a writer.
         raise VideoError("not a file: a folder, a named pipe or a device")
 
 

@@ -13,28 +13,30 @@ from jaxtyping import Float32, Float64, Int64, UInt8
 
 from pipelines.video.thumbnails import Thumbnails
 
-# The share of the cells that may look alike on both sides of a cut, and how much the others differ, in grey levels of
-# 255. Frames of real recordings 33 ms apart were at most 8 apart, those of different cameras in one room at least 14.
+# At most this share of the cells may look alike on both sides of a cut; the others differ by at least this many grey
+# levels of 255. Frames of real recordings 33 ms apart differed by at most 8, and those of different cameras in one room
+# by at least 14.
 _ALIKE, _CHANGED = 0.3, 10.0
-# Rows or columns that are always darker are bars beside the film.
+# Rows or columns that are always darker than this are bars beside the film.
 _DARK = 20
-# The same place in another light has the same pattern; different places had correlations of at most 0.6.
+# The same place in another light has the same pattern, with a correlation above this; different places had at most 0.6.
 _SAME_PATTERN = 0.9
-# Of a camera that pans fast, the picture before is the one after, moved. By how many columns and rows at most, and how
-# alike they are at least: pans of a tenth of the picture a frame had 0.74 to 0.97, other places at most 0.69.
+# When a camera pans fast, the picture before is the one after, moved by at most this many columns and rows, with at
+# least this correlation. Pans by a tenth of the picture per frame had 0.74 to 0.97, and other places at most 0.69.
 _MOVED_COLUMNS, _MOVED_ROWS, _SAME_MOVED = 4, 1, 0.8
-# A picture that is back after so many seconds has been lit by a flash, or hidden by somebody before the camera.
+# If the earlier picture is back after at most this time, s, it was lit by a flash, or hidden by somebody in front of
+# the camera.
 _FLASH_S = 0.3
-# How many times the changes around it a cut exceeds, and how many of them are looked at on each side.
+# A cut exceeds the changes around it by this factor; this many of them are compared on each side.
 _OUTSTANDING, _AROUND = 2.0, 3
-# Half of the longest fade that is found well, s, and how far from a mixture its frames may be.
+# Half of the longest fade that is found reliably, s, and how much its frames may differ from a mixture.
 _FADE_S, _IMPURITY = 0.6, 0.2
-# The share of a fade from which one step of it would be sudden, and how far one may lead back.
+# A single step must be below the first share of a fade, or it is sudden; a step back must be below the second.
 _SUDDEN, _BACK = 0.5, 0.1
-# A still picture is one that no cell of changes by more than this for at least so long. Encoding changes a picture by
-# up to 4 from frame to frame; people who stand and gesture changed cells by at least 9 in a second.
+# In a still picture, no cell changes by more than this many grey levels, for at least this time, s. Encoding changes a
+# picture by up to 4 from frame to frame; people who stand and gesture changed cells by at least 9 in a second.
 _STILL, _STILL_S = 5, 1.0
-# Frames that are compared at a time, to bound the memory.
+# This many pairs of frames are compared at a time, which bounds memory.
 _BLOCK = 4096
 
 
@@ -63,7 +65,7 @@ def find_cuts(thumbnails: Thumbnails, timestamps_s: Float64[np.ndarray, " frames
 
 
 def is_still(thumbnails: Thumbnails, timestamps_s: Float64[np.ndarray, " frames"]) -> bool:
-    """Whether a shot shows one picture all the time."""
+    """Whether a shot shows a still picture."""
     long_enough = timestamps_s[-1] - timestamps_s[0] >= _STILL_S
     return bool(long_enough and (thumbnails.max(0) - thumbnails.min(0)).max() <= _STILL)
 
@@ -71,7 +73,7 @@ def is_still(thumbnails: Thumbnails, timestamps_s: Float64[np.ndarray, " frames"
 def _changes(
     thumbnails: Thumbnails, before: Int64[np.ndarray, " pairs"], after: Int64[np.ndarray, " pairs"]
 ) -> Float32[np.ndarray, " pairs"]:
-    """How much at least 70 % of the cells differ in each pair of frames, in grey levels."""
+    """The difference that 70 % of the cells reach in each pair of frames, in grey levels."""
     blocks = range(0, len(before), _BLOCK)
     parts = [_block_changes(thumbnails[before[at : at + _BLOCK]], thumbnails[after[at : at + _BLOCK]]) for at in blocks]
     return np.concatenate([np.zeros(0, np.float32), *parts])
@@ -84,12 +86,12 @@ def _block_changes(before: Thumbnails, after: Thumbnails) -> Float32[np.ndarray,
 
 
 def _without_bars(thumbnails: Thumbnails) -> UInt8[np.ndarray, "frames rows columns 3"]:
-    """The part of the pictures that is not always dark, as the bars above and below a film are, or left and right."""
+    """The pictures without bars, which are always dark, above and below a film or left and right of it."""
     lit = thumbnails.max((0, 3)) >= _DARK
     parts = []
     for axis in (0, 1):
         places = np.flatnonzero(lit.any(1 - axis))
-        # A film of somebody on a dark stage is dark on some sides too.
+        # Bars lie on both sides; a film of somebody on a dark stage may be dark on one side too.
         framed = len(places) and places[0] > 0 and places[-1] < lit.shape[axis] - 1
         parts.append(slice(places[0], places[-1] + 1) if framed else slice(None))
     rows, columns = parts
@@ -105,7 +107,7 @@ def _is_cut(
 ) -> bool:
     """Whether the change from the frame before `place` stands out, and leads to another picture that stays."""
     around = np.concatenate([[0, 0], steps[max(1, place - _AROUND) : place], steps[place + 1 : place + 1 + _AROUND]])
-    # The second largest: a flash on a cut ends with another change.
+    # The second largest change is used, because a flash on a cut ends with another large change.
     if steps[place] < _OUTSTANDING * np.sort(around)[-2:][0]:
         return False
     first = np.searchsorted(times_s, times_s[place - 1] - _FLASH_S)
@@ -117,13 +119,13 @@ def _is_cut(
 
 
 def _same_pattern(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two frames show the same in another light."""
+    """Whether two frames show the same place in another light."""
     a, b = (picture.mean(-1).ravel() - picture.mean() for picture in (one, other))
     return bool(a @ b > _SAME_PATTERN * np.sqrt((a @ a) * (b @ b)))
 
 
 def _is_moved(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two frames show the same from a camera that was turned between them."""
+    """Whether two frames show the same place from a camera that was turned in between."""
     before, after = (_with_halves(picture.astype(np.float32)) for picture in (one, other))
     for right in range(-2 * _MOVED_COLUMNS, 2 * _MOVED_COLUMNS + 1):
         for down in range(-_MOVED_ROWS, _MOVED_ROWS + 1):
@@ -142,7 +144,7 @@ def _with_halves(picture: Float32[np.ndarray, "rows columns 3"]) -> Float32[np.n
 
 
 def _shared(picture: Float32[np.ndarray, "rows columns 3"], right: int, down: int) -> Float32[np.ndarray, " values"]:
-    """What a picture shares with one that is moved, less its mean colour."""
+    """The part of a picture that overlaps with a moved one, less its mean colour."""
     rows, columns, _ = picture.shape
     part = picture[max(down, 0) : rows + min(down, 0), max(right, 0) : columns + min(right, 0)]
     return (part - part.mean((0, 1))).ravel() if part.size else part.ravel()

@@ -16,12 +16,12 @@ from pipelines.video.errors import DecoderFault
 from pipelines.video.frames import DecoderName
 from pipelines.video.info import VideoInfo
 
-# Frames per batch: at 1080p, 16 frames are 100 MB in decord and as much again in NumPy.
+# Frames per batch: at 1080p, 16 frames take 100 MB in decord and as much again in NumPy.
 BATCH_FRAMES = 16
-# Each was compared with PyAV's frames, at random positions and in sequence.
+# Each of these was compared with PyAV's frames, at random positions and in sequence.
 CONTAINERS = ("mov", "matroska", "flv")
 PIXEL_FORMATS = ("yuv420p", "yuvj420p")
-# Share of the frames that decord may replace by copies of their neighbours before it raises: practically none.
+# The share of the frames that decord may replace by copies of their neighbours before it raises; practically none.
 FAULT_TOLERANCE = 1e-9
 
 
@@ -60,7 +60,7 @@ class DecordDecoder:
     """
 
     name: DecoderName = "decord"
-    # It is not known here which frames have another shape: such videos are for PyAV.
+    # decord does not tell which frames have another shape, so such videos are left to PyAV.
     resized: tuple[int, ...] = ()
 
     def __init__(self, path: str | Path, info: VideoInfo, width: int, height: int, threads: int) -> None:

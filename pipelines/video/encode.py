@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 LARGEST_RATE_DENOMINATOR = 1001
 
 
-# On CPUs with AVX-512 x264's macroblock tree is not deterministic.
+# On CPUs with AVX-512, x264's macroblock tree is not deterministic, so it is off.
 _REPRODUCIBLE = {"libx264": {"x264-params": "no-mbtree=1"}}
 
 
@@ -77,7 +77,7 @@ class VideoWriter:
         if gop_size is not None:
             context.gop_size = gop_size
         if rotation_deg or mirrored:
-            # FFmpeg mirrors after the turn; that equals mirroring before the opposite turn.
+            # FFmpeg mirrors after the rotation, which equals mirroring before the opposite rotation.
             stream.set_display_rotation(-rotation_deg if mirrored else rotation_deg, hflip=mirrored)
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class VideoWriter:
         """
         shown_s = self._frames * self._frame_s if timestamp_s is None else Fraction(timestamp_s)
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        # The encoder would convert with several threads, and not always to the same bytes.
+        # The conversion is done here, because the encoder would use several threads and not always give the same bytes.
         picture = picture.reformat(format=self._stream.pix_fmt, threads=1)
         picture.time_base, picture.pts = self._tick, round(shown_s / self._tick)
         self._container.mux(self._stream.encode(picture))

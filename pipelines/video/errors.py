@@ -9,7 +9,7 @@ class VideoError(Exception):
 
 
 class FalseAnswer(VideoError):
-    """The process that decodes sent what it never sends: a hostile video may have taken it over."""
+    """The decoding process sent an impossible message, so a hostile video may have taken it over."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"the decoder's process was ended: it {what}")
@@ -20,7 +20,7 @@ class DecoderFault(Exception):
 
 
 def reason_of(error: Exception, *expected: type[Exception]) -> str:
-    """Why a video failed, for its row; exceptions that nobody expected are named, so that they can be mended.
+    """Why a video failed, for its row; unexpected exceptions are named, so that they can be fixed.
 
     Args:
         error: What was raised.

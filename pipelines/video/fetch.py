@@ -14,7 +14,7 @@ from pipelines.video.numbered import NumberedPictures, is_there
 from pipelines.video.remote_pictures import copy_pictures, listing, lists_files
 from schemas.errors import RunFailed
 
-# HTTP status of a file that does not exist, or no longer exists.
+# HTTP statuses of a file that does not exist, or no longer exists.
 NOT_FOUND = (404, 410)
 
 
@@ -29,7 +29,7 @@ def fetch_video(uri: str, cache_bytes: int, hosts: Collection[str] | None = None
         hosts: As `storage.filesystem` takes them.
 
     Raises:
-        VideoError: It does not exist, access is refused, it cannot be reached, or it is larger than the cache.
+        VideoError: The video does not exist, access is refused, it cannot be reached, or it is larger than the cache.
         RunFailed: The store of the video does not answer at all, so that no video there can be read.
     """
     try:
@@ -40,7 +40,7 @@ def fetch_video(uri: str, cache_bytes: int, hosts: Collection[str] | None = None
         there = pictures.moved_to(f"{folder.rstrip('/')}/")
         return Path(copy_pictures(fs, there, uri, cache_bytes).address)
     except RunFailed as error:
-        # A broken answer may concern this video only. If the store is gone, this call raises RunFailed.
+        # A broken answer may concern only this video. If the whole store is unreachable, this call raises RunFailed.
         storage.exists(uri, hosts)
         raise VideoError(why_not_read(uri, error)) from error
     except (OSError, ClientError) as error:
@@ -55,7 +55,7 @@ def exists(uri: str, hosts: Collection[str] | None = None) -> bool:
         hosts: As `storage.filesystem` takes them.
 
     Raises:
-        OSError: Its place cannot be asked.
+        OSError: Its folder or server cannot be asked.
         RunFailed: Its store does not answer.
     """
     if storage.is_local(uri):
@@ -73,12 +73,12 @@ def why_not_read(uri: str, error: BaseException) -> str:
         uri: The address of a remote file.
         error: What reading it, or asking for it, has raised.
     """
-    # fsspec reports every failure of a web server as "not found"; the actual error is its cause.
+    # fsspec reports every failure of a web server as "not found"; the real error is its cause.
     cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error
     match cause:
         case ClientResponseError(status=status) if status in NOT_FOUND:
             return f"not found ({status})"
-        case ClientResponseError():  # its text contains the address, which may be signed
+        case ClientResponseError():  # its text would contain the address, which may be signed
             return f"cannot be read: the server answers {cause.status} {cause.message}".rstrip()
         case FileNotFoundError():
             return "not found"

@@ -1,4 +1,4 @@
-"""Where the frames of a video are in its stream, from its packets, or from decoding it where those do not say."""
+"""Finds the frames of a video in its stream, by its packets, or by decoding it where packets do not tell."""
 
 import math
 from collections.abc import Sequence
@@ -28,7 +28,8 @@ def frame_index(
     """
     timed = [packet for packet in packets.shown if packet.pts is not None]
     if 0 < len(timed) < len(packets.shown):
-        # Either the second fields of frames, or frames of their own, which MPEG program streams need not time.
+        # The packets without times are second fields of frames, or own frames, which MPEG program streams need not
+        # time.
         times = decoded_times(path)
         if not ascend(times):
             index = _index(container, stream, packets, counted=True, times=filled(times, _step(stream, packets)))
@@ -40,7 +41,7 @@ def frame_index(
             keyframes = np.flatnonzero([packet.keyframe for packet in decoded])
             index = _index(container, stream, packets, counted=True, times=times, keyframes=keyframes)
             return index, decoded[-1].duration
-    # Frames shown before the first keyframe lack their reference, and the decoder never returns them.
+    # Frames shown before the first keyframe lack their reference, so the decoder never returns them.
     earliest = -math.inf if packets.first_key_pts is None else packets.first_key_pts
     frames: dict[int, Shown] = {}
     for packet in timed:
@@ -60,21 +61,21 @@ def frame_index(
 def _has_decoding_times(
     path: str | Path, container: InputContainer, stream: VideoStream, timed: Sequence[Shown]
 ) -> bool:
-    """Whether the times of packets do not say when frames are shown: frames are then counted as they are decoded."""
+    """Whether packets only have decoding times, so that frames must be decoded and counted."""
     if not timed:
         return True
     if not stream.codec_context.has_b_frames:
         return False
     if container.format.name == "avi":
         return True
-    # Times that go forward although frames are reordered are those of decoding, as in ASF and MXF, or after a copy from
-    # AVI. Most streams that could reorder frames and have such times do not reorder any.
+    # If times only go forward although frames are reordered, they are decoding times, as in ASF and MXF, or after a
+    # copy from AVI. Most streams that could reorder frames and have such times do not reorder any.
     times = [packet.pts for packet in timed if packet.pts is not None]
     return all(earlier < later for earlier, later in pairwise(times)) and is_disordered(path)
 
 
 def _step(stream: VideoStream, packets: Packets) -> int:
-    """Ticks from one frame to the next, where nothing else says it."""
+    """Ticks from one frame to the next, where nothing else determines it."""
     rate, time_base = stream.average_rate or Fraction(25), stream.time_base or Fraction(1)
     return packets.shown[-1].duration or round(1 / rate / time_base)
 
@@ -94,7 +95,7 @@ def _index(
         time_base=stream.time_base or Fraction(1),
         keyframes=np.zeros(1, np.int64) if keyframes is None else keyframes,
         keyframes_reset=packets.first_key_pts is not None and packets.keyframes_reset,
-        # Frames that are counted need no times to be found by.
+        # Frames that are counted are not found by their times.
         reclocked=packets.reclocked and not counted,
         counted=counted,
         hidden_packets=packets.hidden,

@@ -10,7 +10,7 @@ from PIL import Image
 
 # GIF counts time in hundredths of a second; Pillow takes milliseconds.
 _TICKS_PER_S, _MS_PER_TICK = 100, 10
-# The palette is the 256 best colours of so many frames.
+# The palette has the 256 best colours of this many frames.
 _PALETTE_SAMPLES = 12
 
 
@@ -33,7 +33,8 @@ def write_gif(
     partial = path.with_name(f".{path.stem}.part{path.suffix}")
     sampled = np.unique(np.linspace(0, len(frames) - 1, _PALETTE_SAMPLES).astype(int))
     palette = Image.fromarray(np.concatenate([frames[number] for number in sampled])).quantize(256)
-    # Without dithering: its pattern would change from frame to frame, and unchanged areas could not be left out.
+    # There is no dithering, because its pattern would change from frame to frame, and unchanged areas could not be left
+    # out.
     images = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     try:
         next(images).save(

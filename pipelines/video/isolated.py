@@ -2,7 +2,7 @@
 
 Ray retries a dying worker without limit, so a hostile video must not be able to kill one. The child is a plain
 process (`python -m pipelines.video.child`), started when first needed and replaced when it dies. It has no secrets in
-its environment and limits of its memory (`confinement.py`), and nothing that it sends is believed (`answers.py`).
+its environment and limits of its memory (`confinement.py`), and everything that it sends is checked (`answers.py`).
 """
 
 import json
@@ -26,11 +26,11 @@ from pipelines.video.transfer import FrameReceiver
 
 READER = "pipelines.video.reader:VideoReader"
 
-# Time for the child to start: much longer than its imports take on a busy machine.
+# Longest time for the child to start, s; its imports take much less even on a busy machine.
 _START_S = 120.0
 # One crash may have another cause (out of memory, killed by an operator); a second one is attributed to the video.
 _ATTEMPTS = 2
-# Time for a child that closed its connection to die.
+# Longest time for a child that closed its connection to end, s.
 _DEATH_S = 5.0
 
 
@@ -65,7 +65,8 @@ class IsolatedReader:
         if self._process is not None:
             return
         ours, theirs = Pipe()
-        # Not multiprocessing's spawn, which would import __main__ again, here the worker program of Ray.
+        # multiprocessing's spawn is not used, because it would import __main__ again, which is Ray's worker program
+        # here.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.video.child", str(theirs.fileno()), self._reader, self._decoder],
             pass_fds=[theirs.fileno()],
@@ -81,7 +82,7 @@ class IsolatedReader:
         """Probe the video.
 
         Raises:
-            VideoError: It cannot be opened, or the decoder crashed or hung.
+            VideoError: The video cannot be opened, or the decoder crashed or hung.
         """
         info = self._ask("probe_video", str(path))
         return self._required(isinstance(info, VideoInfo), info)
@@ -90,7 +91,7 @@ class IsolatedReader:
         """Frames [start, stop) of the video, see `VideoReader.read`.
 
         Raises:
-            VideoError: They cannot be read, or the decoder crashed or hung.
+            VideoError: The frames cannot be read, or the decoder crashed or hung.
         """
         frames = self._ask("read_frames", str(path), start, stop, max_side, self._receiver.give_back())
         fits = isinstance(frames, Frames) and all(start <= index < stop for index in frames.indices.tolist())
@@ -130,7 +131,7 @@ class IsolatedReader:
         return self._receiver.receive(connection, answer.frames) if answer.frames else answer.info
 
     def _required(self, fits: bool, answer: Any) -> Any:
-        """The answer if it fits the request; else the child, which is not what it was, is ended."""
+        """Return the answer if it fits the request; otherwise end the child, which may be taken over."""
         if not fits:
             self.close()
             raise FalseAnswer("answered another question")
@@ -140,7 +141,7 @@ class IsolatedReader:
         self.start()
         assert self._connection is not None
         if not self._ready:
-            # The time limit of a video excludes the child's imports; a child that cannot start closes the connection.
+            # A video's time limit excludes the child's imports; a child that cannot start closes the connection.
             self._connection.poll(_START_S)
             self._connection.recv_bytes()
             self._ready = True
@@ -150,14 +151,14 @@ class IsolatedReader:
         assert self._process is not None
         try:
             code = self._process.wait(_DEATH_S)
-        except subprocess.TimeoutExpired:  # it closed the connection and lives on
+        except subprocess.TimeoutExpired:  # it closed the connection but has not ended
             code = -signal.SIGKILL
         self.close()
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 class _Deadline:
-    """Ends a connection after some time, whatever its other side does: a reader of half a message would wait for ever.
+    """Ends a connection after some time, whatever the other side does, as reading half a message would wait for ever.
 
     Attributes:
         passed: Whether the time was over.

@@ -1,4 +1,4 @@
-"""What a video may claim of itself: more would fill the memory of whoever believes it, and no camera makes it."""
+"""Limits of what a video may claim: no camera exceeds them, and larger claims would fill the memory."""
 
 from fractions import Fraction
 
@@ -7,15 +7,15 @@ import numpy as np
 from pipelines.video.errors import VideoError
 from pipelines.video.info import VideoInfo
 
-# 360° cameras make 12,288 × 6,144.
+# The largest pictures in use are those of 360° cameras, 12,288 × 6,144 px.
 LONGEST_SIDE_PX, MOST_PIXELS = 16_384, 100_000_000
-# The widest pixels in use are 2:1 (anamorphic film).
+# This is above the widest pixels in use, which are 2:1 (anamorphic film).
 WIDEST_PIXEL = 8
-# 46 hours at 30 frames/s: the times of so many frames take 1 GB while they are read.
+# 46 hours at 30 frames/s; the times of this many frames take 1 GB while they are read.
 MOST_FRAMES = 5_000_000
-# High-speed cameras.
+# The limit allows for high-speed cameras, frames/s.
 MOST_FPS = 100_000.0
-# A year: time lapses.
+# The limit is a year, s, for time lapses.
 LONGEST_S = 366 * 86_400.0
 
 
@@ -23,7 +23,7 @@ def require_size(width: int, height: int) -> None:
     """Check the size of a picture.
 
     Raises:
-        VideoError: It is none, or too large.
+        VideoError: The size is not positive, or too large.
     """
     if min(width, height) < 1 or max(width, height) > LONGEST_SIDE_PX or width * height > MOST_PIXELS:
         raise VideoError(
@@ -35,7 +35,7 @@ def require_pixel_aspect(aspect: Fraction) -> None:
     """Check the width of a pixel relative to its height.
 
     Raises:
-        VideoError: It is absurd.
+        VideoError: The aspect is beyond the limit.
     """
     if not Fraction(1, WIDEST_PIXEL) <= aspect <= WIDEST_PIXEL:
         raise VideoError(f"claims pixels of {aspect.numerator}:{aspect.denominator}; at most {WIDEST_PIXEL}:1")
@@ -55,7 +55,7 @@ def require_within_limits(info: VideoInfo) -> None:
     """Check all that a video claims.
 
     Raises:
-        VideoError: It claims what no video has.
+        VideoError: The video claims properties that no video has.
     """
     require_size(info.width, info.height)
     require_frame_count(info.frame_count)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-# Numbers of more digits than 18 would not fit into the times of frames.
+# A number has at most 18 digits, because more would not fit into the times of frames.
 _PATTERN = re.compile(r"(?P<before>[^/]*?)%(0(?P<digits>\d{1,2}))?d(?P<after>[^/]*?)")
 _ADDRESS = re.compile(rf"(?P<folder>.*/)?{_PATTERN.pattern}#fps=(?P<fps>\d+(\.\d+)?)", re.DOTALL)
-# The last number before the ending.
+# Finds the last number before the suffix of a name.
 _NAME = re.compile(r"(.*?)(\d{1,18})(\D*\.\w+)", re.DOTALL)
 
 
@@ -48,24 +48,24 @@ class NumberedPictures:
 
     @classmethod
     def of_pattern(cls, path: str, fps: float) -> Self | None:
-        """The pictures of a pattern such as `walk/%05d.jpg`; None if it is none."""
+        """The pictures of a pattern such as `walk/%05d.jpg`; None if the path is not a pattern."""
         return cls.of_address(f"{path}#fps={fps:.12g}")
 
     @property
     def address(self) -> str:
-        """The address that means them."""
+        """The address of the pictures."""
         number = f"%0{self.digits}d" if self.digits > 1 else "%d"
         return f"{self.folder}{self.before}{number}{self.after}#fps={self.fps:.12g}"
 
     @property
     def name(self) -> str:
-        """What people call them: the folder, and what stands before the number."""
+        """A name for people: the folder, and the text before the number."""
         return (
             "-".join(filter(None, (os.path.basename(self.folder.rstrip("/")), self.before.strip("-_ ")))) or "pictures"
         )
 
     def existing_pictures(self) -> list[tuple[int, Path]]:
-        """Number and path of each picture that is there, ascending."""
+        """Number and path of each picture that exists, ascending."""
         try:
             with os.scandir(self.folder or ".") as entries:
                 numbers = ((self.number_of(entry.name), entry.path) for entry in entries)

@@ -8,9 +8,9 @@ from pipelines.video.frames import Frames
 from pipelines.video.info import VideoInfo
 from pipelines.video.isolated import IsolatedReader
 
-# As `decode.timeout_s` of the label job.
+# Time limit for one request to the decoder, s: the default of the label job's `decode.timeout_s`.
 _TIMEOUT_S = 120.0
-# One thread may decode ahead while another opens the next video.
+# The lock is needed because one thread may decode ahead while another opens the next video.
 _reading = threading.Lock()
 
 
@@ -18,7 +18,7 @@ def probe(path: Path) -> VideoInfo:
     """The properties of a video.
 
     Raises:
-        VideoError: It cannot be opened, or the decoder crashed or hung.
+        VideoError: The video cannot be opened, or the decoder crashed or hung.
     """
     with _reading:
         return _child().probe(path)
@@ -39,7 +39,7 @@ class Video:
         """Frames [start, stop).
 
         Raises:
-            VideoError: They cannot be read, or the decoder crashed or hung.
+            VideoError: The frames cannot be read, or the decoder crashed or hung.
         """
         with _reading:
             return _child().read(self._path, start, stop, self._max_side)
@@ -47,5 +47,5 @@ class Video:
 
 @cache
 def _child() -> IsolatedReader:
-    # It ends with this process.
+    # The child ends together with this process.
     return IsolatedReader(_TIMEOUT_S)

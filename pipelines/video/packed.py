@@ -1,4 +1,4 @@
-"""How NumPy arrays stand in JSON: as the base64 text of their bytes, of a number type that the reader knows."""
+"""NumPy arrays in JSON: base64 text of their bytes; the reader knows the number type."""
 
 import base64
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One pass over the packets of a video: what they say of its frames."""
+"""Reads all packets of a video in one pass, and what they tell about its frames."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from pipelines.video.clock import JUMP_S, Clock
 from pipelines.video.container import decode_or_skip, whole_packets
 from pipelines.video.limits import require_frame_count
 
-# Packets by which frames are at most decoded before they are shown (the largest decoded picture buffer of H.264).
+# Frames are decoded at most this many packets before they are shown (the largest decoded picture buffer of H.264).
 REORDERED = 16
 
 
@@ -63,8 +63,8 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
         packets.end = max(packets.end, (packet.pos or 0) + packet.size)
         if packet.is_corrupt:
             corrupt.append(packets.total)
-            # MPEG-TS calls a packet damaged whose counter does not go on, as where recordings were joined or one was
-            # interrupted: it may be whole.
+            # MPEG-TS marks a packet as damaged if its counter jumps, as where recordings were joined or interrupted,
+            # although the packet may be whole.
             if container.format.name != "mpegts":
                 continue
         if packet.is_discard or is_hidden(codec, memoryview(packet)):

@@ -1,6 +1,6 @@
-"""The files of numbered pictures: in a folder, or in the archive that a copy of those of a store is.
+"""Reads the files of numbered pictures: from a folder, or from an archive that is the local copy of a store's files.
 
-The archive is a tar file of the pictures in the order of their numbers, each under its number, so that one file of the
+The archive is a tar file of the pictures in the order of their numbers, each named by its number, so that a file of the
 cache holds a video, whatever its kind. It stays readable while it is open, also if the cache needs its place.
 """
 
@@ -39,14 +39,14 @@ class PictureFiles:
             self._places = [(start, size) for _, start, size in members]
 
     def name(self, place: int) -> str:
-        """What a picture is called."""
+        """The name of a picture."""
         return self._files[place].name if self._archive is None else f"{self.numbers[place]}{self._suffix}"
 
     def read(self, place: int) -> bytes:
         """The content of a picture.
 
         Raises:
-            VideoError: It cannot be read.
+            VideoError: The picture cannot be read.
         """
         try:
             if self._archive is not None:
@@ -69,7 +69,7 @@ def write_archive(path: str | Path, pictures: Iterable[tuple[int, bytes]]) -> No
     """Write pictures, given by ascending numbers, into an archive.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The archive cannot be written.
     """
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
         for number, content in pictures:

@@ -16,7 +16,7 @@ from pipelines.video.numbered import NumberedPictures
 from pipelines.video.picture_files import PictureFiles
 from pipelines.video.stills import UPRIGHT, decode_still
 
-# Rates such as 23.976 are kept as fractions of such denominators at most.
+# Rates such as 23.976 are stored as fractions with denominators up to this.
 _FINEST = 100_000
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -26,7 +26,7 @@ def probe_pictures(pictures: NumberedPictures) -> VideoInfo:
     """The properties of numbered pictures as a video; its size is that of the first picture that can be read.
 
     Raises:
-        VideoError: There are none, none can be read, or they claim what no video has.
+        VideoError: There are no pictures, none can be read, or they claim properties that no video has.
     """
     files = PictureFiles(pictures)
     require_frame_count(len(files.numbers))
@@ -34,7 +34,7 @@ def probe_pictures(pictures: NumberedPictures) -> VideoInfo:
     files.close()
     numbers = np.array(files.numbers, np.int64)
     steps = np.diff(numbers)
-    # Every tenth picture of a film has numbers in steps of ten.
+    # The step may exceed 1, because a film of every tenth picture has numbers in steps of ten.
     step = int(np.median(steps)) if len(steps) else 1
     tick = 1 / (Fraction(pictures.fps).limit_denominator(_FINEST) * step)
     missing = int((np.rint(steps / step) - 1).clip(0).sum())
@@ -84,7 +84,7 @@ class PictureDecoder:
     name: DecoderName = "opencv"
 
     def __init__(self, pictures: NumberedPictures, info: VideoInfo, width: int, height: int) -> None:
-        # The process that decodes may start no threads.
+        # The decoding process may not start threads, so OpenCV must not.
         cv2.setNumThreads(1)
         self._info, self._size_wh = info, (width, height)
         self._files = PictureFiles(pictures)

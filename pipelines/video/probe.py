@@ -21,17 +21,18 @@ from pipelines.video.limits import require_frame_count, require_pixel_aspect, re
 from pipelines.video.numbered import NumberedPictures
 from pipelines.video.packets import Packets, read_packets
 
-# Pixel aspects nearer to 1 than this count as 1: scaling filters leave aspects such as 7953:7956 behind, and the
-# mildest intended one is 16:15 (PAL).
+# Pixel aspects that differ from 1 by less than this count as 1: scaling filters leave aspects such as 7953:7956, and
+# the mildest intended one is 16:15 (PAL).
 SQUARE_PIXEL_TOLERANCE = 0.01
-# Steps in time that are longer than the usual one by this factor are gaps.
+# A step in time that exceeds the usual one by this factor is a gap.
 GAP = 10
-# A duration tag may be rounded, and may or may not include the last frame: smaller gaps are not truncation.
+# A gap below this, s, at the end is not truncation, because a duration tag may be rounded, and may or may not include
+# the last frame.
 TRUNCATION_TOLERANCE_S = 1.0
-# Ends of the names, in small letters, under which cameras state the focal length in terms of 35 mm film: Apple's
+# Ends of the names, in small letters, under which cameras store the focal length as for 35 mm film: Apple's
 # (com.apple.quicktime.camera.focal_length.35mm_equivalent) and that of Exif.
 _FOCAL_35MM_NAMES = ("focal_length.35mm_equivalent", "focallengthin35mmfilm", "focallengthin35mmformat")
-# What lenses without fisheye distortion have, mm; Exif says 0 where it is unknown.
+# Focal lengths of lenses without fisheye distortion, mm; Exif writes 0 if it is unknown.
 _FOCAL_35MM = 9.0, 1200.0
 
 
@@ -39,7 +40,7 @@ def probe(path: str | Path) -> VideoInfo:
     """The properties of a video, from its packets, or of numbered pictures, from their names.
 
     Raises:
-        VideoError: It is no video, has no frame that can be decoded, or claims what no video has.
+        VideoError: The file is not a video, has no frame that can be decoded, or claims properties that no video has.
     """
     if pictures := NumberedPictures.of_address(path):
         from pipelines.video.pictures import probe_pictures  # here: it loads OpenCV, which films do not need
@@ -48,7 +49,7 @@ def probe(path: str | Path) -> VideoInfo:
     container, stream = open_video(path)
     with container:
         context = stream.codec_context
-        # The size may be unknown (0) until a frame is decoded.
+        # The size may be unknown (0) until a frame is decoded, so it is raised to 1 here.
         require_size(max(1, context.width), max(1, context.height))
         require_frame_count(stream.frames)
         packets = read_packets(container, stream)
@@ -166,7 +167,7 @@ def _square_pixels(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
 def _damage(
     path: str | Path, container: InputContainer, stream: VideoStream, packets: Packets, end_s: float
 ) -> str | None:
-    # MOV and AVI have an index of all packets; other containers list keyframes at most.
+    # MOV and AVI have an index of all packets; other containers at most list keyframes.
     listed = len(stream.index_entries) if container.format.name.startswith(("mov", "avi")) else 0
     whole = packets.total - packets.corrupt
     if packets.total < listed:

@@ -36,13 +36,13 @@ class PyavDecoder:
         self._quarter_turns = info.rotation_deg // 90
         self._stored_size = (width, height) if self._quarter_turns % 2 == 0 else (height, width)
         self._container, self._stream = open_video(path, threads)
-        # 0 where the file says nothing of it before a frame is decoded.
+        # The size is 0 if the file does not tell it before a frame is decoded.
         self._first_wh = self._stream.codec_context.width, self._stream.codec_context.height
         self.resized: tuple[int, ...] = ()
         self._frames = self._decode()
         # The iterator `_frames` still yields every frame from this index on.
         self._next = 0
-        # A frame that was decoded but not yet returned.
+        # The frame that was decoded but not yet returned, if there is one.
         self._pending: tuple[int, VideoFrame] | None = None
 
     def read(self, start: int, stop: int) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
@@ -55,7 +55,7 @@ class PyavDecoder:
             if index >= stop:
                 break
             self._pending = None
-            # A damaged stream may have two frames with the same time: the first is used.
+            # A damaged stream may have two frames with the same time; only the first is used.
             if index >= max(start, self._next):
                 if self._has_another_shape(frame):
                     self.resized = (*self.resized, index)
@@ -146,7 +146,7 @@ class PyavDecoder:
         return np.rot90(image, self._quarter_turns)
 
     def _scaled(self, frame: VideoFrame, width: int, height: int) -> UInt8[np.ndarray, "height width 3"]:
-        # decord scales bilinearly: with the same method both decoders give the same pixels.
+        # decord scales bilinearly; with the same method, both decoders give the same pixels.
         return frame.reformat(width, height, "rgb24", interpolation="BILINEAR", threads=self._threads).to_ndarray()
 
     def _has_another_shape(self, frame: VideoFrame) -> bool:
@@ -157,7 +157,7 @@ class PyavDecoder:
     def _framed(self, frame: VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
         """The frame in the middle of a picture of the video's size, as large as it fits, with black bars."""
         width, height = self._stored_size
-        # Pixels of the picture for each of the first frame, which may not be square.
+        # The number of picture pixels per pixel of the first frame, across and down; its pixels may not be square.
         stretch = np.array([width, height]) / self._first_wh
         across, down = stretch * min(self._first_wh[0] / frame.width, self._first_wh[1] / frame.height)
         inner_width, inner_height = max(1, round(frame.width * across)), max(1, round(frame.height * down))

@@ -17,8 +17,9 @@ from pipelines.video.numbered import NumberedPictures
 from pipelines.video.probe import probe
 from pipelines.video.pyav_decoder import PyavDecoder
 
-# In frames. decord starts each read from a keyframe, PyAV continues. Measured by `benchmarks/decode.py`, scaled reads
-# by decord are within a fifth of PyAV's if keyframes are at most a second apart, and much slower beyond that.
+# Longest distance of keyframes, in frames, for which decord is used: it starts each read from a keyframe, while PyAV
+# continues. Measured by `benchmarks/decode.py`, scaled reads by decord take at most a fifth longer than PyAV's if
+# keyframes are at most a second apart, and much longer beyond that.
 DECORD_LONGEST_GOP = 30
 
 
@@ -125,7 +126,7 @@ class VideoReader:
         )
 
     def _damage(self, start: int, stop: int, decoded: Sequence[int]) -> Iterator[str]:
-        """What is wrong with a range, in words."""
+        """The damage in a range, in words."""
         if missing := set(range(start, stop)) - set(decoded):
             yield f"{len(missing)} of {stop - start} frames damaged: {_named(missing)}"
         if resized := self._decoder.resized:
@@ -160,7 +161,7 @@ class VideoReader:
 
 def _named(frames: set[int]) -> str:
     """Numbers of frames, runs as "first-last"."""
-    # Within a run of consecutive numbers, number minus rank is constant.
+    # Within a run of consecutive numbers, the number minus its rank is constant.
     runs = [
         [frame for _, frame in run] for _, run in groupby(enumerate(sorted(frames)), lambda pair: pair[1] - pair[0])
     ]

@@ -11,27 +11,27 @@ from pipelines.video.errors import VideoError
 from pipelines.video.numbered import NumberedPictures
 from pipelines.video.picture_files import archive_bytes, write_archive
 
-# Pictures that are fetched at a time, and kept in memory until they are written.
+# This many pictures are fetched at a time, and kept in memory until they are written.
 _AT_ONCE = 32
 
-# What tells versions of an object apart, as stores and web servers call it, the surest first.
+# The entries that distinguish versions of an object, as stores and web servers call them, the most reliable first.
 _TAGS = (
     *("md5Hash", "Content-MD5", "Digest", "ETag", "etag"),
     *("LastModified", "Last-Modified", "last_modified", "updated", "mtime", "created"),
 )
 
-# Why pictures of the web are no video.
+# The reason why pictures on the web cannot be a video.
 NOT_LISTED = (
     "web servers do not list their files, so that nobody knows which numbers there are; give pictures in a folder or "
     "in a bucket"
 )
 
 Listing = Mapping[str, Mapping[str, Any]]
-"""What a file system says of the files of a folder, by path."""
+"""The entries of a file system's listing of a folder, by path."""
 
 
 def listed_version(entry: Mapping[str, Any]) -> str | None:
-    """The version of an object, from its entry in a listing or a web server's answer; None if that does not say.
+    """The version of an object, from its entry in a listing or a web server's answer; None if it contains none.
 
     A hash of the content is preferred, which stays the same if the object is only copied or gets other properties.
     """
@@ -47,7 +47,7 @@ def version_of(versions: Mapping[str, str | None]) -> str | None:
 
 
 def lists_files(fs: storage.FileSystem) -> bool:
-    """Whether a file system is a store, which lists its files and says their versions."""
+    """Whether a file system is a store, which lists its files with their versions."""
     protocols = [fs.protocol] if isinstance(fs.protocol, str) else fs.protocol
     return not {"file", "http", "https"} & set(protocols)
 
@@ -77,8 +77,8 @@ def copy_pictures(fs: storage.FileSystem, pictures: NumberedPictures, uri: str, 
         cache_bytes: Largest size of all copies together.
 
     Raises:
-        VideoError: They are on a web server.
-        OSError: They cannot be read, or are larger than the cache.
+        VideoError: The pictures are on a web server.
+        OSError: The pictures cannot be read, or are larger than the cache.
     """
     if not lists_files(fs):
         raise VideoError(NOT_LISTED)
@@ -88,7 +88,7 @@ def copy_pictures(fs: storage.FileSystem, pictures: NumberedPictures, uri: str, 
 
 
 class _AsOneFile:
-    """The pictures as `copies` sees them: one file, which changes when one of them does.
+    """The pictures as one file for `copies`, which changes when one of them does.
 
     Args:
         fs: The file system.

@@ -1,7 +1,7 @@
-"""Asks stores and web servers which version of a video they hold now, or whether they hold it no more.
+"""Asks stores and web servers which version of a video they hold now, or whether it is gone.
 
-Of a store that lists its files, a folder is listed once where many of its videos are asked for. A host that does not
-answer is given up after a few of its videos: one more question of each would take hours.
+If many videos of a folder are asked for, and their store lists files, the folder is listed once. A host that does not
+answer is given up after a few of its videos, because asking for each would take hours.
 """
 
 import logging
@@ -20,13 +20,14 @@ from pipelines.video.remote_pictures import listed_version, listing, lists_files
 from schemas.errors import RunFailed, UserError
 
 GONE: Final = "gone"
-"""Stands for the version of a video that is there no more."""
+"""Stands for the version of a video that no longer exists."""
 
-# Questions at a time, which wait for answers and do not compute.
+# Number of concurrent requests, which wait for answers and do not compute.
 _AT_ONCE = 32
-# Videos of one folder from which on the folder is listed, a thousand entries a request, instead of asking for each.
+# From this many videos of one folder on, the folder is listed, with a thousand entries per request, instead of asking
+# for each.
 _LISTED_FROM = 10
-# Videos of a host that fail before the others count as unknown.
+# After this many failed videos of a host, its other videos count as unknown.
 _PATIENT = 3
 _FAILURES = (OSError, ClientError, RunFailed, UserError)
 
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 def version_now(uri: str, hosts: Collection[str]) -> str | None:
-    """The version of a remote video; None if it cannot be told.
+    """The version of a remote video; None if it is unknown.
 
     Args:
         uri: Its address.
@@ -43,12 +44,12 @@ def version_now(uri: str, hosts: Collection[str]) -> str | None:
     try:
         version = _ask(uri, hosts)
     except _FAILURES:
-        return None  # whoever reads the video says why it cannot be read
+        return None  # the reason is reported when the video is read
     return None if version == GONE else version
 
 
 def versions_now(uris: Sequence[str], hosts: Collection[str]) -> dict[str, str | None]:
-    """The versions of remote videos, `GONE` for those that are there no more; None where it cannot be told.
+    """The versions of remote videos, `GONE` for those that no longer exist, and None for unknown ones.
 
     Args:
         uris: Their addresses.
@@ -67,7 +68,7 @@ def versions_now(uris: Sequence[str], hosts: Collection[str]) -> dict[str, str |
 
 
 def _questions(folders: Mapping[str, Sequence[str]]) -> Iterator[Sequence[str]]:
-    """Videos that are asked for together: those of a folder that is listed, or one."""
+    """Groups of videos that are asked for together: all of a folder that is listed, or a single one."""
     for folder, uris in folders.items():
         films = [uri for uri in uris if NumberedPictures.of_address(uri) is None]
         if len(films) >= _LISTED_FROM and lists_files(storage.filesystem(folder)[0]):
@@ -77,7 +78,7 @@ def _questions(folders: Mapping[str, Sequence[str]]) -> Iterator[Sequence[str]]:
 
 
 class _Asking:
-    """The questions of one job, and what came of them.
+    """The requests of one job, and their results.
 
     Args:
         hosts: As `storage.filesystem` takes them.
@@ -104,7 +105,7 @@ class _Asking:
         return versions
 
     def tell_unknown(self) -> None:
-        """Say of how many videos nothing is known, and why of the first."""
+        """Log how many versions are unknown, and the reason for the first."""
         if self._unknown:
             uri, reason = self._unknown[0]
             _log.warning(
@@ -129,7 +130,7 @@ def _ask(uri: str, hosts: Collection[str]) -> str | None:
     try:
         entry = cast(Mapping[str, Any], fs.info(path))
     except FileNotFoundError as error:
-        # fsspec reports every failure of a web server as "not found"; the actual error is its cause.
+        # fsspec reports every failure of a web server as "not found"; the real error is its cause.
         refusal = error.__cause__
         if refusal is None or (isinstance(refusal, ClientResponseError) and refusal.status in NOT_FOUND):
             return GONE

@@ -1,4 +1,4 @@
-"""Decodes single pictures by OpenCV, whose memory is taken only once the size in their header is known."""
+"""Decodes single pictures with OpenCV, after checking the size in their header."""
 
 import io
 
@@ -14,7 +14,7 @@ from pipelines.video.limits import require_size
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000")
 _NO_PICTURE = "cannot be decoded: damaged, cut short, or no image"
 
-# Whether the orientation in EXIF is followed, as flags of OpenCV.
+# OpenCV's flags that ignore or follow the orientation in EXIF.
 AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 UPRIGHT = cv2.IMREAD_COLOR_RGB
 
@@ -27,13 +27,14 @@ def decode_still(data: bytes, mode: int) -> UInt8[np.ndarray, "height width 3"]:
         mode: `AS_STORED` or `UPRIGHT`.
 
     Raises:
-        VideoError: They are damaged, no picture, or one that is too large.
+        VideoError: The bytes are damaged, not a picture, or one that is too large.
     """
     if not data:
         raise VideoError("the file is empty")
     _require_size(data)
     try:
-        # OpenCV returns None for a truncated file; half an image would be scored like a whole one.
+        # OpenCV returns None for a truncated file, which is an error here, because half an image would be scored like a
+        # whole one.
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
     except cv2.error as error:
         raise VideoError(f"cannot be decoded: {error.err}") from error
@@ -43,10 +44,10 @@ def decode_still(data: bytes, mode: int) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def _require_size(data: bytes) -> None:
-    """Check the size in the header, before OpenCV takes memory for it: a file of 100 kB may claim 6 GB of pixels.
+    """Check the size in the header before OpenCV allocates memory: a file of 100 kB may claim 6 GB of pixels.
 
     Raises:
-        VideoError: It is too large, or the format is none of those that are read.
+        VideoError: The picture is too large, or its format is not supported.
     """
     try:
         with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as header:

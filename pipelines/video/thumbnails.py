@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 ROWS, COLUMNS = 9, 16
-# Pixels on each side of a cell that are averaged: all of them would take longer and say no more.
+# This many pixels on each side of a cell are averaged; all pixels would take longer without a better result.
 _SAMPLES = 4
 
 Thumbnails = UInt8[np.ndarray, f"frames {ROWS} {COLUMNS} 3"]

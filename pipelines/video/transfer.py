@@ -1,7 +1,7 @@
 """Passes frames between processes in shared memory: one process decodes into memory that the other maps.
 
 Buffers are reused once their frames are garbage-collected: allocating and mapping 32 MB twice takes longer than filling
-it. The side that decodes may be taken over by a hostile video, so the other side believes nothing it is sent.
+it. The side that decodes may be taken over by a hostile video, so the other side checks everything it receives.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ class FrameSender:
     def __init__(self) -> None:
         self._buffers: dict[int, mmap.mmap] = {}
         self._free: list[int] = []
-        # The buffer being decoded into, and its handle if the other side has not mapped it yet.
+        # The buffer that is being decoded into, and its handle if the other side has not mapped it yet.
         self._unsent: int | None = None
         self._handle: int | None = None
 
@@ -74,7 +74,7 @@ class FrameSender:
 
 
 class FrameReceiver:
-    """The side that uses the frames, and says which buffers nobody uses any more."""
+    """The side that uses the frames, and gives back buffers that are no longer used."""
 
     def __init__(self) -> None:
         self._buffers: dict[int, mmap.mmap] = {}
@@ -124,7 +124,7 @@ def _map(handle: int) -> mmap.mmap:
     """The memory of a handle, which is closed.
 
     Raises:
-        FalseAnswer: It is none, or the other side could shrink it: reading beyond its end would kill this process.
+        FalseAnswer: The handle is not memory, or can be shrunk: reading beyond its end would kill this process.
     """
     try:
         sealed = not hasattr(fcntl, "F_GET_SEALS") or fcntl.fcntl(handle, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK
@@ -144,6 +144,6 @@ def _memory_file(size: int) -> int:
         os.truncate(handle, size)
         fcntl.fcntl(handle, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         return handle
-    with tempfile.TemporaryFile() as file:  # not Linux
+    with tempfile.TemporaryFile() as file:  # this is not Linux
         os.truncate(file.fileno(), size)
         return os.dup(file.fileno())

@@ -1,4 +1,4 @@
-"""Times of the frames of files whose packets do not have them all: what is decoded says in which order frames are."""
+"""Times of frames in files in which some packets lack them; decoding shows the order of the frames."""
 
 from collections.abc import Sequence
 from itertools import chain, islice, pairwise
@@ -10,7 +10,7 @@ from jaxtyping import Int64
 
 from pipelines.video.container import decode_or_skip, open_video, whole_packets
 
-# Packets within which encoders that change the order of frames do so.
+# Encoders that change the order of frames do so within this many packets.
 _LOOKED_AT = 100
 
 
@@ -28,7 +28,7 @@ def decoded_times(path: str | Path, packets: int | None = None) -> list[int | No
 
 
 def is_disordered(path: str | Path) -> bool:
-    """Whether the decoder returns frames in another order than their times, as if those were of decoding."""
+    """Whether the decoder returns frames in another order than their times, which are then decoding times."""
     times = [time for time in decoded_times(path, _LOOKED_AT) if time is not None]
     return any(later <= earlier for earlier, later in pairwise(times))
 
@@ -48,7 +48,7 @@ def filled(times: Sequence[int | None], usual_step: int) -> Int64[np.ndarray, " 
     """
     known = [place for place, time in enumerate(times) if time is not None]
     kept: list[int] = []
-    for place in known:  # of times that fall back, those before count
+    for place in known:  # if times fall back, the earlier ones count
         if not kept or (times[place] or 0) - (times[kept[-1]] or 0) >= place - kept[-1]:
             kept.append(place)
     step = max(1, usual_step)
