@@ -164,7 +164,7 @@ def require_trusted(
         trust: The class that it may name.
 
     Raises:
-        UserError: It names another one.
+        UserError: The file names a class that is not trusted.
     """
     for named in _classes_named(table, name, options):
         if named != trust:

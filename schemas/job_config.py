@@ -56,7 +56,7 @@ class AddressRule:
         """Resolve an address, if the config is being read by `build` with a resolver.
 
         Raises:
-            ValueError: It is empty, which would mean the working directory, or names no bucket or host.
+            ValueError: The address is empty, which would mean the working directory, or names no bucket or host.
         """
         if not value.strip():
             raise ValueError(_MISSING)
@@ -166,7 +166,7 @@ def build(
         resolve: Applied to the value of every `Address` field, also among the options of plug-ins.
 
     Raises:
-        UserError: One line for each mistake: path, value, rule and the nearest right name.
+        UserError: Values are wrong; one line for each mistake: path, value, rule and the nearest right name.
     """
     mistakes: list[str] = []
     context = {"resolve": resolve}

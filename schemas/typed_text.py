@@ -76,7 +76,7 @@ def load_yaml(content: str | bytes) -> Any:
     """Mappings, lists and text of YAML. Text without quotes is `Typed`; null is None.
 
     Raises:
-        UserError: It is not YAML.
+        UserError: The content is not YAML.
     """
     try:
         return _Loader(content).get_single_data()

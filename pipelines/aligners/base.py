@@ -46,7 +46,7 @@ def build_network(config: PluginConfig) -> AlignerNetwork:
 
     Raises:
         UserError: There is no such network, or it would see too many frames.
-        pydantic.ValidationError: It has no such options.
+        pydantic.ValidationError: The network has no such options.
     """
     plugin = registry.load_network(registry.ALIGNERS, "network", config.name, "pipelines.aligners.base")
     network = cast(type[AlignerNetwork], plugin)

@@ -62,7 +62,7 @@ def save_aligner(uri: str, network: AlignerNetwork, card: AlignerCard) -> None:
     """Write an aligner; the file appears complete or not at all.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The file cannot be written.
     """
     content, weights = io.BytesIO(), cast(nn.Module, network).state_dict()
     torch.save({"format": card.format, "card": card.model_dump_json(), "weights": weights}, content)

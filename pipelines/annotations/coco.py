@@ -160,7 +160,7 @@ def parse_coco(file: JsonFile) -> CocoKeypoints:
     """Parse an annotation file that `read_json` has read.
 
     Raises:
-        UserError: It is not of this format.
+        UserError: The file is not of this format.
     """
     with blamed(file.uri, "is not in COCO's format"):
         return _parsed(file)

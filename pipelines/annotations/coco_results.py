@@ -82,6 +82,6 @@ def write_results(uri: str, predictions: list[dict[str, Any]] | list[Mapping[str
     """Write a result file.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The file cannot be written.
     """
     storage.write_bytes(uri, json.dumps(predictions).encode())

@@ -76,7 +76,7 @@ def require_stored(data: bytes) -> None:
     """Check that an archive holds the bytes of each of its tensors as they are; other formats are no archives.
 
     Raises:
-        UserError: It holds compressed or overlapping entries, or tensors larger than their entries.
+        UserError: The archive holds compressed or overlapping entries, or tensors larger than their entries.
     """
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return
@@ -150,7 +150,7 @@ def require_fitting(
     weights: Mapping[str, Tensor],
     stored: Callable[[torch.nn.Module], Mapping[str, Any]] = lambda model: model.state_dict(),
 ) -> None:
-    """Compare the weights read from `uri` with a model before memory is taken for it: the file may claim any size.
+    """Compare the weights read from `uri` with a model before memory is allocated, as the file may claim any size.
 
     Args:
         uri: The file.

@@ -88,7 +88,7 @@ def whole_number(value: Any, where: str) -> int:
     """The number of a frame as a file has it.
 
     Raises:
-        UserError: It is a number with a fraction.
+        UserError: The number has a fraction.
         ValueError, TypeError: The value is not a number.
     """
     if isinstance(value, float) and not value.is_integer():
@@ -169,7 +169,7 @@ def common_layout(persons: Iterable[FoundPerson], known: Mapping[int, str], wher
         where: The file, for messages.
 
     Raises:
-        UserError: It has no such layout, people have different numbers of joints, or scores are not confidences.
+        UserError: There is no such layout, people have different numbers of joints, or scores are not confidences.
     """
     persons = list(persons)
     require_scores(np.concatenate([np.empty(0), *(person.scores for person in persons)]), where)

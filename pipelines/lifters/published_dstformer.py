@@ -49,7 +49,7 @@ def load_dstformer(
         heads: Heads of its attention.
 
     Raises:
-        UserError: It has other weights or other joints than the layouts.
+        UserError: The weights or joints differ from the layouts'.
     """
     weights = {name.removeprefix("module."): tensor for name, tensor in content.get("model_pos", content).items()}
     config = _infer(uri, weights, heads)

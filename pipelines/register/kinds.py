@@ -80,7 +80,7 @@ class Kind(Protocol):
         """The tracks to compare on, checked against the card without reading their frames.
 
         Raises:
-            UserError: They do not fit.
+            UserError: The tracks do not fit the model.
         """
         ...
 
@@ -90,7 +90,7 @@ class Kind(Protocol):
         """The tracks of data, or those at another address, and the report of what a model scores on them.
 
         Raises:
-            UserError: They do not fit.
+            UserError: The tracks do not fit the model.
         """
         ...
 
@@ -103,7 +103,7 @@ def kind_of(file: str) -> Kind:
     """Whether a file holds a lifter or an aligner; what is neither is refused where lifters are read.
 
     Raises:
-        UserError: It cannot be read, or is damaged.
+        UserError: The file cannot be read, or is damaged.
     """
     from pipelines.register.aligners import ALIGNERS
     from pipelines.register.lifters import LIFTERS

@@ -74,7 +74,7 @@ def write_truth(uri: str, people: Sequence[Truth]) -> None:
     """Write the ground truth of one video.
 
     Raises:
-        RunFailed: It cannot be written.
+        RunFailed: The file cannot be written.
     """
     rows = [
         {
@@ -104,7 +104,7 @@ def load_truth(folder: str) -> list[Truth]:
     """Read the ground truth of all videos in an output of the synthesize job, sorted by video and person.
 
     Raises:
-        UserError: There is none, or it was written in another format.
+        UserError: There is no ground truth, or it was written in another format.
     """
     files = storage.list_folder(storage.join(folder, "truth"), ".parquet")
     if not files:

@@ -179,7 +179,7 @@ def read_dimension(value: Any) -> Dimension:
     """A dimension from the form in which recipes write it, which reports have too.
 
     Raises:
-        UserError: It is none.
+        UserError: The values do not describe a dimension.
     """
     if not isinstance(value, Mapping) or not value:
         raise UserError(_FORM)
