@@ -92,7 +92,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _header(text: str) -> tuple[list[str], dict[str, Any]]:
-    """The first row, and its delimiter: the one with which a column is called like the address."""
+    """The first row, and the delimiter with which one of its columns is the address."""
     headers = []
     for delimiter in _DELIMITERS:
         try:
