@@ -1,11 +1,13 @@
 """Jobs on a server as teams have it: PostgreSQL, artifacts through the server, and accounts (MLflow's basic-auth)."""
 
+import json
 import re
 import secrets
 from pathlib import Path
 
 import mlflow
 import pytest
+import requests
 from cluster.manifests import CLUSTER
 from cluster.postgres_process import installed, running_postgres
 from mlflow_store import inputs_of
@@ -88,6 +90,93 @@ def trained(embedded_ray, server, tmp_path_factory):
         return folder, newest("train")
 
 
+@pytest.fixture(scope="module")
+def scored(trained, server):
+    """The runs of the training and of an evaluation of its lifter, and the version that it became."""
+    folder, run = trained
+    with pytest.MonkeyPatch.context() as patch:
+        know(patch, server, folder)
+        assert run_job("evaluate", ["model=lifter/best.pt", "data=tracks", "subjects=[S2]", "output=scores"]) == 0
+        gate = ("promote.require=[test.mpjpe_mm<=100000]", "data=tracks", "subjects=[S2]")
+        assert run_job("register", [f"run={run.info.run_id}", "name=remote", *gate]) == 0
+        return run, newest("evaluate"), mlflow.MlflowClient().get_model_version_by_alias("remote", "champion")
+
+
+class Pages:
+    """What MLflow's pages ask its server for, as they do: by addresses that only they use."""
+
+    def __init__(self, server):
+        self._address, self._account = server[0], ("admin", server[1])
+
+    def find(self, path, **asked):
+        """The answer to a question that is a document."""
+        url = f"{self._address}/ajax-api/2.0/mlflow/{path}"
+        answer = requests.post(url, json=asked, auth=self._account, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def get(self, path, within="ajax-api/2.0/mlflow/", **asked):
+        """The answer to a question that is an address."""
+        answer = requests.get(f"{self._address}/{within}{path}", asked, auth=self._account, timeout=60)
+        answer.raise_for_status()
+        return answer
+
+
+def test_mlflows_pages_show_a_training_its_scores_and_its_version(scored, account, server):
+    training, evaluation, version = scored
+    pages, place = Pages(server), training.info.experiment_id
+
+    # The list of experiments, and the table of runs with its column of datasets.
+    experiment = pages.get("experiments/get", experiment_id=place).json()["experiment"]
+    tags = {tag["key"]: tag["value"] for tag in experiment["tags"]}
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "raylift" in tags["mlflow.note.content"]
+    listed = {each["info"]["run_id"]: each for each in pages.find("runs/search", experiment_ids=[place])["runs"]}
+    rows = [listed[run.info.run_id] for run in (training, evaluation)]
+    assert [row["info"]["run_name"] for row in rows] == ["train lifter", "evaluate scores"]
+    read = [{each["tags"][0]["value"]: each["dataset"] for each in row["inputs"]["dataset_inputs"]} for row in rows]
+    assert [sorted(each) for each in read] == [["training", "validation"], ["testing"]]
+    test = read[1]["testing"]
+    assert (test["digest"], test["name"]) == (read[0]["validation"]["digest"], "trained S2"), "the same tracks"
+    assert json.loads(test["profile"])["frames"] == 30
+    known = pages.find("experiments/search-datasets", experiment_ids=[place])["dataset_summaries"]
+    assert {"testing", "validation"} <= {each["context"] for each in known if each["digest"] == test["digest"]}
+    by_digest = pages.find("runs/search", experiment_ids=[place], filter=f"dataset.digest = '{test['digest']}'")
+    assert {run.info.run_id for run in (training, evaluation)} <= {each["info"]["run_id"] for each in by_digest["runs"]}
+    assert {"test/mpjpe_mm", "test_joints/left_knee_mm"} <= {each["key"] for each in rows[1]["data"]["metrics"]}
+
+    # The table of models: a row for each lifter, its scores over each dataset.
+    models = pages.find("logged-models/search", experiment_ids=[place])["models"]
+    made = {each["info"]["name"]: each for each in models if each["info"].get("source_run_id") == training.info.run_id}
+    assert {"lifter-best"} <= made.keys() <= {"lifter-best", "lifter-last"}
+    best = made["lifter-best"]
+    over = {(each["key"], each.get("dataset_digest")) for each in best["data"]["metrics"]}
+    assert {(name, test["digest"]) for name in ("validation/mpjpe_mm", "test/mpjpe_mm")} <= over
+    said = {tag["key"]: tag["value"] for tag in best["info"]["tags"]}["mlflow.note.content"]
+    assert read[0]["training"]["digest"] in said
+
+    # The page of the version.
+    shown = pages.get("model-versions/get", name="remote", version=version.version).json()["model_version"]
+    assert (shown["source"], shown["model_id"]) == (f"models:/{best['info']['model_id']}", best["info"]["model_id"])
+    for text in ("| champion | promoted |", f"dataset digest {test['digest']} |", "test.mpjpe_mm<=100000: "):
+        assert text in shown["description"]
+    verdict = {tag["key"]: tag["value"] for tag in shown["tags"]}
+    assert (verdict["raylift.gate.champion"], verdict["raylift.run_id"]) == ("passed", training.info.run_id)
+    (picture,) = re.findall(r"\(get-artifact\?path=(\S+?)&run_uuid=(\w+)\)", shown["description"])
+    pictures = [picture]
+
+    # The artifacts of the runs: pictures that the page shows, and tables that it compares.
+    for run, names in ((training, ["held_out.png", "losses.png"]), (evaluation, ["actions.png", "joints.png"])):
+        files = pages.get("artifacts/list", run_id=run.info.run_id, path="figures").json()["files"]
+        assert [file["path"] for file in files] == [f"figures/{name}" for name in names]
+        pictures += [(file["path"], run.info.run_id) for file in files]
+    for path, run_id in pictures:
+        answer = pages.get("get-artifact", "", path=path, run_uuid=run_id)
+        assert (answer.headers["Content-Type"], answer.content[:4]) == ("image/png", b"\x89PNG")
+    tables = {tag["key"]: tag["value"] for tag in rows[1]["data"]["tags"]}["mlflow.loggedArtifacts"]
+    assert {"path": "tracks.json", "type": "table"} in json.loads(tables)
+
+
 def test_a_labeling_arrives(embedded_ray, account, make_video):
     make_video(account / "films" / "a.mp4")
     assert run_job("label", ["videos=films", "output=labels", "detector=bright_spot:BrightSpot"]) == 0
@@ -96,27 +185,17 @@ def test_a_labeling_arrives(embedded_ray, account, make_video):
     assert {"report.html", "report.json", "recipe.yaml", "environment.json"} <= artifacts(labeled)
 
 
-def test_a_training_its_scores_and_its_registration_arrive(trained, account, monkeypatch):
-    folder, run = trained
+def test_a_training_its_scores_and_its_registration_arrive(trained, scored, account, monkeypatch):
+    folder, (run, evaluated, version) = trained[0], scored
     monkeypatch.chdir(folder)
     assert read_for(run) == ["training", "validation"]
     assert {"best.pt", "training.html"} <= artifacts(run)
     history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation/mpjpe_mm")
     assert {entry.step for entry in history} == {1, 2}
 
-    assert run_job("evaluate", ["model=lifter/best.pt", "data=tracks", "subjects=[S2]", "output=scores"]) == 0
-    evaluated = newest("evaluate")
     assert read_for(evaluated) == ["testing"]
     assert {"actions.json", "tracks.json", "evaluation.html"} <= artifacts(evaluated)
     assert mlflow.load_table("tracks.json", run_ids=[evaluated.info.run_id])["track"].tolist() == ["b"]
-    models = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
-    scored = [model for model in models if any(metric.key == "test/mpjpe_mm" for metric in model.metrics or ())]
-    assert [model.source_run_id for model in scored] == [run.info.run_id]
-
-    gate = ("promote=champion", "data=tracks", "subjects=[S2]")
-    assert run_job("register", [f"run={run.info.run_id}", "name=remote", *gate]) == 0
-    version = mlflow.MlflowClient().get_model_version_by_alias("remote", "champion")
-    assert version.source == f"models:/{scored[0].model_id}"
     assert registration(version.run_id)["lineage"]["notes"] == []
     # The lifter comes back through the server, which alone can read the folder of the artifacts.
     fetched = model_uris.fetch("models:/remote@champion", "lifter")

@@ -33,6 +33,12 @@ def test_the_alias_moves_only_to_a_version_that_scores_no_worse(corpus, name, ca
     assert (code, aliases(name)) == (0, {"candidate": "1", "champion": "1"})
     assert "gate     the first one" in out
     assert f"register: scoring models:/{name}/1\n" in err
+    # As if it had been registered when tags had all that is known as JSON.
+    client = mlflow.MlflowClient()
+    for tag in ("raylift.gate.run_id", "raylift.gate.data"):
+        client.delete_model_version_tag(name, "1", tag)
+    for tag, document in (("gate", {"verdict": "passed"}), ("lineage", {"training": {}, "tracks": []})):
+        client.set_model_version_tag(name, "1", f"raylift.{tag}", json.dumps(document))
     code, out, err = raylift(capfd, f"model={good}", f"name={name}", *gate)
     assert (code, aliases(name)) == (0, {"candidate": "2", "champion": "2"})
     assert f"register: scoring models:/{name}/1, the present champion\n" in err
