@@ -139,7 +139,7 @@ def test_mlflows_pages_show_a_training_its_scores_and_its_version(scored, accoun
     test = read[1]["testing"]
     assert test["digest"] == read[0]["validation"]["digest"], "the same tracks"
     assert test["name"].endswith(" S2")
-    assert json.loads(test["profile"])["frames"] == 30
+    assert json.loads(test["profile"])["frames"] == 60
     known = pages.find("experiments/search-datasets", experiment_ids=[place])["dataset_summaries"]
     assert {"testing", "validation"} <= {each["context"] for each in known if each["digest"] == test["digest"]}
     by_digest = pages.find("runs/search", experiment_ids=[place], filter=f"dataset.digest = '{test['digest']}'")
