@@ -15,14 +15,15 @@ _BAR_INCHES, _AROUND_INCHES = 0.2, 1.0
 _MOST_BARS = 40
 
 
-def drawn(draw: Callable[[Axes], None], height_inches: float = _SIZE_INCHES[1]) -> bytes:
+def drawn(draw: Callable[[Axes], None], height_inches: float = _SIZE_INCHES[1], *, fitted: bool = True) -> bytes:
     """A PNG of one chart.
 
     Args:
         draw: Draws into its axes.
         height_inches: Its height.
+        fitted: Whether margins follow from the texts beside the axes; that takes as long as all the rest.
     """
-    figure = Figure(figsize=(_SIZE_INCHES[0], height_inches), layout="constrained")
+    figure = Figure(figsize=(_SIZE_INCHES[0], height_inches), layout="constrained" if fitted else None)
     axes = figure.add_subplot()
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -82,4 +83,4 @@ def curves(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False, fontsize=8)
 
-    return drawn(draw)
+    return drawn(draw, fitted=False)

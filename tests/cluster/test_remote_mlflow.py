@@ -108,16 +108,16 @@ class Pages:
     def __init__(self, server):
         self._address, self._account = server[0], ("admin", server[1])
 
-    def find(self, path, **asked):
+    def find(self, what, /, **asked):
         """The answer to a question that is a document."""
-        url = f"{self._address}/ajax-api/2.0/mlflow/{path}"
+        url = f"{self._address}/ajax-api/2.0/mlflow/{what}"
         answer = requests.post(url, json=asked, auth=self._account, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
-    def get(self, path, within="ajax-api/2.0/mlflow/", **asked):
+    def get(self, what, within="ajax-api/2.0/mlflow/", /, **asked):
         """The answer to a question that is an address."""
-        answer = requests.get(f"{self._address}/{within}{path}", asked, auth=self._account, timeout=60)
+        answer = requests.get(f"{self._address}/{within}{what}", asked, auth=self._account, timeout=60)
         answer.raise_for_status()
         return answer
 
