@@ -9,6 +9,8 @@ from matplotlib.ticker import MaxNLocator
 
 MARK, OTHER = "#1f7ae0", "#9a9a9a"
 _SIZE_INCHES, _DOTS_PER_INCH = (7.0, 3.6), 110
+# Of charts whose texts beside the axes are numbers and a label.
+_MARGINS = {"left": 0.1, "right": 0.98, "top": 0.91, "bottom": 0.15}
 # Inches of a chart of bars: of each bar, and of title and axis.
 _BAR_INCHES, _AROUND_INCHES = 0.2, 1.0
 # Bars that can be told apart on a screen.
@@ -25,6 +27,8 @@ def drawn(draw: Callable[[Axes], None], height_inches: float = _SIZE_INCHES[1], 
     """
     figure = Figure(figsize=(_SIZE_INCHES[0], height_inches), layout="constrained" if fitted else None)
     axes = figure.add_subplot()
+    if not fitted:
+        figure.subplots_adjust(**_MARGINS)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     draw(axes)
