@@ -158,7 +158,7 @@ def test_mlflows_pages_show_a_training_its_scores_and_its_version(scored, accoun
 
     # The page of the version.
     shown = pages.get("model-versions/get", name="remote", version=version.version).json()["model_version"]
-    assert (shown["source"], shown["model_id"]) == (f"models:/{best['info']['model_id']}", best["info"]["model_id"])
+    assert shown["source"] == f"models:/{best['info']['model_id']}", "a link to the training's own model"
     for text in ("| champion | promoted |", f"dataset digest {test['digest']} |", "test.mpjpe_mm<=100000: "):
         assert text in shown["description"]
     verdict = {tag["key"]: tag["value"] for tag in shown["tags"]}
