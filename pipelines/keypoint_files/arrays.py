@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pipelines.io.npz import read_npz
-from pipelines.keypoint_files.found import FoundVideo
+from pipelines.keypoint_files.found_videos import FoundVideo
 from pipelines.keypoint_files.named_arrays import video_of_array
 from pipelines.keypoint_files.result_lists import name_of
 from schemas.errors import UserError

@@ -11,7 +11,7 @@ from jaxtyping import Float64, Integer
 
 from pipelines.io import storage
 from pipelines.keypoint_files import hdf5, pandas_hdf5
-from pipelines.keypoint_files.found import FoundVideo
+from pipelines.keypoint_files.found_videos import FoundVideo
 from pipelines.keypoint_files.named_arrays import video_of_array
 from schemas.errors import UserError
 

@@ -15,7 +15,7 @@ from pipelines.keypoint_files import (
     sleap,
     trc,
 )
-from pipelines.keypoint_files.found import FoundVideo
+from pipelines.keypoint_files.found_videos import FoundVideo
 from pipelines.keypoint_files.source import KeypointFiles, KeypointFilesConfig, NamedKeypointsConfig
 from schemas.errors import UserError
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.annotations.json_files import read_json
-from pipelines.keypoint_files.found import (
+from pipelines.keypoint_files.found_videos import (
     FoundPerson,
     FoundVideo,
     common_layout,

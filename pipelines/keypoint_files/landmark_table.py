@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from pipelines.io import storage
-from pipelines.keypoint_files.found import (
+from pipelines.keypoint_files.found_videos import (
     FoundPerson,
     FoundVideo,
     people_of,

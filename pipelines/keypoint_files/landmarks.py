@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from pipelines.annotations.json_files import read_json
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, common_layout, people_of
+from pipelines.keypoint_files.found_videos import FoundPerson, FoundVideo, common_layout, people_of
 from pipelines.keypoint_files.joint_names import joint_name
 from pipelines.keypoint_files.result_lists import name_of
 from pipelines.pose.in_picture import LARGEST_SHARE

@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, people_of, require_own_numbers, require_scores
+from pipelines.keypoint_files.found_videos import (
+    FoundPerson,
+    FoundVideo,
+    people_of,
+    require_own_numbers,
+    require_scores,
+)
 from pipelines.keypoint_files.joint_names import layout_by_names
 from schemas.errors import UserError
 

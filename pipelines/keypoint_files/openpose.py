@@ -10,7 +10,7 @@ from itertools import chain
 
 from pipelines.annotations.json_files import read_json
 from pipelines.io import storage
-from pipelines.keypoint_files.found import FoundPerson, FoundVideo, common_layout, people_of, person_of_numbers
+from pipelines.keypoint_files.found_videos import FoundPerson, FoundVideo, common_layout, people_of, person_of_numbers
 from pipelines.pose.people import People
 from schemas.errors import UserError
 

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from pipelines.annotations.json_files import read_json
-from pipelines.keypoint_files.found import (
+from pipelines.keypoint_files.found_videos import (
     FoundPerson,
     FoundVideo,
     common_layout,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from pipelines.keypoint_files.found import FoundVideo
+from pipelines.keypoint_files.found_videos import FoundVideo
 from pipelines.keypoint_files.hdf5 import opened, own_array
 from pipelines.keypoint_files.named_arrays import video_of_array
 from pipelines.keypoint_files.result_lists import name_of

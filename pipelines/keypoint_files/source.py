@@ -15,7 +15,7 @@ from pydantic import Field
 from pipelines.datasets.pose_source import PoseSourceConfig, digest, fill_missing
 from pipelines.io import storage
 from pipelines.io.unknown_origin import blamed
-from pipelines.keypoint_files.found import FoundVideo, require_frame_numbers, up_to_one
+from pipelines.keypoint_files.found_videos import FoundVideo, require_frame_numbers, up_to_one
 from pipelines.pose.in_picture import why_not_pixels
 from pipelines.pose.people import People
 from pipelines.tracking.tracker import track_people
