@@ -24,21 +24,21 @@ def with_addresses(text: str, run_id: str) -> str:
     client = mlflow.MlflowClient()
     place = f"#/experiments/{client.get_run(run_id).info.experiment_id}"
 
-    def address(found: re.Match[str]) -> str:
-        page = f"runs/{found['id']}" if found["id"] else None
-        if found["kind"] == "model":
-            model_id = _model_id(run_id, found["id"])
+    def address(link: re.Match[str]) -> str:
+        page = f"runs/{link['id']}" if link["id"] else None
+        if link["kind"] == "model":
+            model_id = _model_id(run_id, link["id"])
             page = None if model_id is None else f"models/{model_id}"
-        return found["text"] if page is None else f"[{found['text']}]({place}/{page})"
+        return link["text"] if page is None else f"[{link['text']}]({place}/{page})"
 
     return _LINK.sub(address, text)
 
 
 def _model_id(run_id: str, sha256: str) -> str | None:
     try:
-        found = logged_models.find(mlflow.MlflowClient(), run_id, sha256)
+        model = logged_models.find(mlflow.MlflowClient(), run_id, sha256)
     except mlflow.MlflowException as error:
         if logged_models.is_too_old(error):
             return None
         raise
-    return None if found is None else found.model_id
+    return None if model is None else model.model_id

@@ -33,7 +33,7 @@ _OLDEST_FIRST = [{"field_name": "creation_timestamp", "ascending": True}]
 # Characters that MLflow does not allow in names of models.
 _NOT_IN_NAMES = re.compile(r"[^\w-]+")
 # Servers whose lack of logged models was already logged, so that it is logged once.
-_told: set[str] = set()
+_old_servers: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ def is_too_old(error: "MlflowException") -> bool:
     if error.error_code != "ENDPOINT_NOT_FOUND":
         return False
     address = redact(mlflow.get_tracking_uri())
-    if address not in _told:
-        _told.add(address)
+    if address not in _old_servers:
+        _old_servers.add(address)
         log.warning(
             "MLFLOW_TRACKING_URI=%s: this server is older than MLflow 3 and has no table of models; runs and versions "
             "are recorded as before, and a newer server would compare lifters there",
@@ -206,14 +206,14 @@ def _find_or_make(client: "MlflowClient", run_id: str, model: ModelFile, made: i
         made: The epoch after which it was as it is, if this run has trained it; None if it has not.
     """
     try:
-        found = find(client, run_id, model.sha256)
-        if found is not None:
-            return found
-        run, given = client.get_run(run_id), arguments(model)
+        logged = find(client, run_id, model.sha256)
+        if logged is not None:
+            return logged
+        run, fields = client.get_run(run_id), arguments(model)
         if made is not None:
-            given["tags"] |= {names.DESCRIPTION_TAG: _origin(run, made)}
+            fields["tags"] |= {names.DESCRIPTION_TAG: _origin(run, made)}
         return mlflow.create_external_model(
-            **given,
+            **fields,
             source_run_id=None if made is None else run_id,
             experiment_id=run.info.experiment_id,
         )

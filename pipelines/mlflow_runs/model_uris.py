@@ -73,11 +73,11 @@ def fetch(model: str, what: Kind | None = "lifter") -> FetchedModel:
             version = find_version(match["name"], alias=match["alias"], version=match["version"])
             if SHA256_TAG not in version.tags:
                 raise UserError(f"{field}={model}: was not registered by python -m jobs.register; give one that was")
-            found: Kind = "aligner" if ALIGNER_TAG in version.tags else "lifter"
-            if what not in (None, found):
-                raise UserError(f"{field}={model}: is {_A[found]}; give {_A[what]}")
+            kind: Kind = "aligner" if ALIGNER_TAG in version.tags else "lifter"
+            if what not in (None, kind):
+                raise UserError(f"{field}={model}: is {_A[kind]}; give {_A[what]}")
             name = f"models:/{version.name}/{version.version}"
-            return _copy(f"{name}/{ARTIFACTS[found]}", name, version.tags[SHA256_TAG], field)
+            return _copy(f"{name}/{ARTIFACTS[kind]}", name, version.tags[SHA256_TAG], field)
     except mlflow.MlflowException as error:
         raise tracking_server.to_run_failed(error) from error
     raise UserError(

@@ -104,8 +104,8 @@ class Run:
 
     def log_read(self, *reads: datasets.ReadSet) -> None:
         """Note what the run reads, as datasets of MLflow's; sets that hold nothing are left out."""
-        if held := [read for read in reads if read]:
-            self.send(lambda run_id: datasets.log(run_id, held))
+        if nonempty_sets := [read for read in reads if read]:
+            self.send(lambda run_id: datasets.log(run_id, nonempty_sets))
 
     def log_json(self, value: Mapping[str, Any], name: str) -> None:
         """Keep a document as an artifact."""

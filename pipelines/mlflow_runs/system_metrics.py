@@ -48,12 +48,12 @@ class MachineSampler:
 
     def sample(self) -> dict[str, float]:
         """One sample, by MLflow's names, such as "cpu_utilization_percentage"."""
-        found: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         for monitor in self._monitors:
             monitor.collect_metrics()
-            found |= monitor.aggregate_metrics() or {}
+            metrics |= monitor.aggregate_metrics() or {}
             monitor.clear_metrics()
-        return found
+        return metrics
 
 
 class SystemMetrics:

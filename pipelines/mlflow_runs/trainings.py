@@ -56,8 +56,8 @@ def find_trainings(address: str, data: str, metric: str, apart_from: str | None)
     """
     tracking_server.connect(registry=True)
     try:
-        found = [run for run in _runs(address, data) if run.data.tags.get(_PARENT_TAG) != (apart_from or "")]
-        return [_training(run, metric) for run in sorted(found, key=lambda run: run.info.start_time)]
+        runs = [run for run in _runs(address, data) if run.data.tags.get(_PARENT_TAG) != (apart_from or "")]
+        return [_training(run, metric) for run in sorted(runs, key=lambda run: run.info.start_time)]
     except mlflow.MlflowException as error:
         raise tracking_server.to_run_failed(error) from error
 
