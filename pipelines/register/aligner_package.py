@@ -95,9 +95,9 @@ def export(network: AlignerNetwork) -> tuple[bytes, int]:
         # The program is tested on the shortest recording with its ends repeated, and on a longer one.
         for frames in (max(2, 2 * network.window - 1), 5 * network.window + 1):
             poses = torch.rand((1, frames, COORDINATES), generator=torch.Generator().manual_seed(1))
-            own, found = module(poses), loaded(poses)
+            own, exported = module(poses), loaded(poses)
             # `not <=` is used instead of `>`, so that NaN is an error too.
-            if not (own - found).abs().max() <= _TOLERANCE * own.abs().max().clamp(min=1):
+            if not (own - exported).abs().max() <= _TOLERANCE * own.abs().max().clamp(min=1):
                 raise UserError(
                     f"aligner: as exported by torch.export, embeds something else over {frames} frames; let its "
                     "forward pass branch on shapes, not on values"

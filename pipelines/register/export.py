@@ -106,11 +106,11 @@ def _bounds(program: ExportedProgram, window: FrameWindow) -> tuple[int, int | N
     frames = node.meta["val"].shape[0]
     if isinstance(frames, int) or frames.node.expr.is_number:  # the lifter's code accepts only this length
         return int(frames), int(frames)
-    found = program.range_constraints[frames.node.expr]
-    most = None if found.upper > _NO_BOUND else int(found.upper)
+    lengths = program.range_constraints[frames.node.expr]
+    most = None if lengths.upper > _NO_BOUND else int(lengths.upper)
     if window.takes_clips:
         most = min(most or window.inputs, window.inputs)
-    return max(int(found.lower), window.context + 1), most
+    return max(int(lengths.lower), window.context + 1), most
 
 
 def saved(program: ExportedProgram, what: str = "lifter") -> bytes:
@@ -139,8 +139,8 @@ def _check_same(averaged: _Averaged, exported: ExportedLifter) -> None:
     longest = exported.most_frames or 2 * exported.least_frames + 1
     for frames in {exported.least_frames, longest}:
         window = _window(averaged.model, frames)
-        for own, found in zip(averaged(window), program(window), strict=True):
-            off_m = (own - found).abs().max().item()
+        for own, predicted in zip(averaged(window), program(window), strict=True):
+            off_m = (own - predicted).abs().max().item()
             # `not <=` is used instead of `>`, so that NaN is an error too.
             if not off_m <= _TOLERANCE_M:
                 raise UserError(

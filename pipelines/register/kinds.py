@@ -108,5 +108,5 @@ def kind_of(file: str) -> Kind:
     from pipelines.register.aligners import ALIGNERS
     from pipelines.register.lifters import LIFTERS
 
-    found = read_checkpoint(file, "lifter").get("format")
-    return ALIGNERS if str(found).startswith("raylift.aligner/") else LIFTERS
+    file_format = read_checkpoint(file, "lifter").get("format")
+    return ALIGNERS if str(file_format).startswith("raylift.aligner/") else LIFTERS

@@ -104,13 +104,13 @@ def _written_by(report_uri: str) -> dict[str, Any]:
     written = {"job": job, "report_digest": report["digest"]}
     experiment = mlflow.get_experiment_by_name(experiments.name())
     if experiment is not None:
-        found = mlflow.MlflowClient().search_runs(
+        runs = mlflow.MlflowClient().search_runs(
             [experiment.experiment_id],
             f"tags.`{DIGEST_TAG}` = '{report['digest']}'",
             max_results=1,
             order_by=["attributes.start_time DESC"],
         )
-        for run in found:
+        for run in runs:
             written |= {"run_id": run.info.run_id}
             written |= {name: run.data.params[name] for name in ("videos",) if name in run.data.params}
     return written

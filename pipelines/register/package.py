@@ -67,13 +67,13 @@ def signature_of(card: Mapping[str, Any]) -> ModelSignature:
     Those of inputs would keep out what can be understood: MLflow would take float64 alone, and one track. `predict`
     checks them, and the model's metadata describe them.
     """
-    joints_out, found = len(card["output_joints"]), np.dtype(np.float32)
-    outputs: list[ColSpec | TensorSpec] = [TensorSpec(found, (-1, joints_out, 3), "positions")]
+    joints_out, float32 = len(card["output_joints"]), np.dtype(np.float32)
+    outputs: list[ColSpec | TensorSpec] = [TensorSpec(float32, (-1, joints_out, 3), "positions")]
     if card["trajectory"]:
-        outputs.append(TensorSpec(found, (-1, 3), "trajectory"))
-    outputs.append(TensorSpec(found, (-1,), "bone_length_deviation"))
+        outputs.append(TensorSpec(float32, (-1, 3), "trajectory"))
+    outputs.append(TensorSpec(float32, (-1,), "bone_length_deviation"))
     if card["shared_joints"]:
-        outputs.append(TensorSpec(found, (-1,), "reprojection_px"))
+        outputs.append(TensorSpec(float32, (-1,), "reprojection_px"))
     return ModelSignature(outputs=Schema(outputs))
 
 

@@ -33,18 +33,18 @@ def measured(config: RegisterConfig, values: Mapping[str, Mapping[str, float]]) 
     Raises:
         UserError: A metric is not measured on these tracks.
     """
-    found = []
-    for limit, of in config.requirements():
-        if limit.metric not in values[of]:
+    requirements = []
+    for limit, tracks_name in config.requirements():
+        if limit.metric not in values[tracks_name]:
             raise UserError(
-                f"require={limit.text}: {limit.metric} is not measured on {of or 'data'}; there are: "
-                f"{', '.join(sorted(values[of]))}"
+                f"require={limit.text}: {limit.metric} is not measured on {tracks_name or 'data'}; there are: "
+                f"{', '.join(sorted(values[tracks_name]))}"
             )
-        value = values[of][limit.metric]
+        value = values[tracks_name][limit.metric]
         # NaN fulfils no condition.
-        met = not math.isnan(value) and limit.excess(values[of]) <= 0
-        found.append(Requirement(limit.text, value, met))
-    return tuple(found)
+        met = not math.isnan(value) and limit.excess(values[tracks_name]) <= 0
+        requirements.append(Requirement(limit.text, value, met))
+    return tuple(requirements)
 
 
 def unmet(requirements: Iterable[Requirement]) -> list[str]:

@@ -122,10 +122,10 @@ class ServedLifter(PythonModel):
             with torch.inference_mode():
                 predicted = [values[:frames] for values in self.network(track[read])]
             sums = sums or [torch.zeros(length, *values.shape[1:]) for values in predicted]
-            for found, values in zip(sums, predicted, strict=True):
-                found[clip] += values * weights.view(-1, *[1] * (values.ndim - 1))
+            for summed, values in zip(sums, predicted, strict=True):
+                summed[clip] += values * weights.view(-1, *[1] * (values.ndim - 1))
             total[clip] += weights
-        return [(found / total.view(-1, *[1] * (found.ndim - 1))).numpy() for found in sums]
+        return [(summed / total.view(-1, *[1] * (summed.ndim - 1))).numpy() for summed in sums]
 
 
 def prepared(card: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
@@ -286,15 +286,15 @@ def _quality(card: Mapping[str, Any], positions: np.ndarray, screen: np.ndarray,
     child, parent = np.array(card["bones"]).T
     lengths = np.linalg.norm(positions[:, child] - positions[:, parent], axis=-1)
     deviation = abs(lengths / np.maximum(np.median(lengths, axis=0), _TINY) - 1).mean(-1)
-    found = {"bone_length_deviation": deviation.astype(np.float32)}
+    quality = {"bone_length_deviation": deviation.astype(np.float32)}
     if card["shared_joints"]:
         own, given = np.array(card["shared_joints"]).T
         shape, target = (points - points.mean(1, keepdims=True) for points in (positions[:, own, :2], screen[:, given]))
         energy = np.maximum((shape**2).sum((1, 2), keepdims=True), _TINY)
         scale = np.maximum((shape * target).sum((1, 2), keepdims=True) / energy, 0)
         distance = np.linalg.norm(scale * shape - target, axis=-1).mean(-1)
-        found["reprojection_px"] = (distance * width / 2).astype(np.float32)
-    return found
+        quality["reprojection_px"] = (distance * width / 2).astype(np.float32)
+    return quality
 
 
 set_model(ServedLifter())

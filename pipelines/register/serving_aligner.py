@@ -56,9 +56,9 @@ class ServedAligner(PythonModel):
         Raises:
             MlflowException: An input that breaks a rule; the message names it.
         """
-        points, seen, fps = self._checked(model_input)
-        points, seen = _at_rate(points, seen, fps, self.card["fps"])
-        poses = _filled(self._normalised(points, seen))
+        points, visible, fps = self._checked(model_input)
+        points, visible = _at_rate(points, visible, fps, self.card["fps"])
+        poses = _filled(self._normalised(points, visible))
         half = self.card["window"] // 2
         if len(poses) < max(2, self.card["window"]):
             raise _refused(
@@ -84,12 +84,12 @@ class ServedAligner(PythonModel):
         if fps.size != 1 or not np.isfinite(fps).all() or fps.item() <= 0:
             raise _refused(f"fps={np.array2string(fps, threshold=4)}: must be one number above 0")
         scores = keypoints[..., 2] if keypoints.shape[2] == 3 else np.ones(keypoints.shape[:2])
-        seen = np.isfinite(keypoints[..., :2]).all(axis=2) & (scores >= UNSEEN)
-        return keypoints[..., :2], np.asarray(seen), float(fps.item())
+        visible = np.isfinite(keypoints[..., :2]).all(axis=2) & (scores >= UNSEEN)
+        return keypoints[..., :2], np.asarray(visible), float(fps.item())
 
-    def _normalised(self, points: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    def _normalised(self, points: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Points relative to the middle of the trunk, in trunk sizes; NaN where a joint was not seen."""
-        points = np.where(seen[..., None], points, np.nan)
+        points = np.where(visible[..., None], points, np.nan)
         trunk = points[:, self.card["trunk"]]
         middle = trunk.mean(axis=1, keepdims=True)
         size = 2 * np.sqrt(((trunk - middle) ** 2).sum(axis=-1).mean(axis=1))
@@ -108,19 +108,19 @@ def _filled(poses: np.ndarray) -> np.ndarray:
     return poses.astype(np.float32)
 
 
-def _at_rate(points: np.ndarray, seen: np.ndarray, fps: float, wanted: float) -> tuple[np.ndarray, np.ndarray]:
+def _at_rate(points: np.ndarray, visible: np.ndarray, fps: float, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """Points interpolated linearly in time; a joint counts as seen if both neighbouring frames show it."""
-    if len(points) == 1 or abs(wanted / fps - 1) <= _RATE_TOLERANCE:
-        return points, seen
-    count = (len(points) - 1) / fps * wanted + _SNAP + 1
+    if len(points) == 1 or abs(rate / fps - 1) <= _RATE_TOLERANCE:
+        return points, visible
+    count = (len(points) - 1) / fps * rate + _SNAP + 1
     if count > MOST_STRETCH * len(points) + ALWAYS_ALLOWED_FRAMES:
-        raise _refused(f"fps={fps:g}: frames are too far apart, the aligner works at {wanted:g}; give more frames")
-    instants = np.arange(int(count)) * (fps / wanted)
+        raise _refused(f"fps={fps:g}: frames are too far apart, the aligner works at {rate:g}; give more frames")
+    instants = np.arange(int(count)) * (fps / rate)
     near = np.round(instants)
     instants = np.where(abs(instants - near) < _SNAP, near, instants).clip(0, len(points) - 1)
     left, right = np.floor(instants).astype(np.int64), np.ceil(instants).astype(np.int64)
     share = (instants - left)[:, None, None]
-    return points[left] + share * (points[right] - points[left]), seen[left] & seen[right]
+    return points[left] + share * (points[right] - points[left]), visible[left] & visible[right]
 
 
 def _numbers(given: Mapping[str, Any], name: str) -> np.ndarray:

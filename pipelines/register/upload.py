@@ -79,9 +79,9 @@ def _upload(packed: dict[str, Any], file: ModelFile, folder: str) -> _Uploaded:
     assert run is not None
     run_id, client = run.info.run_id, mlflow.MlflowClient()
     try:
-        found = logged_models.find(client, run_id, file.sha256)
-        if found is not None:
-            logged = mlflow.pyfunc.log_model(model_id=found.model_id, **packed)
+        model = logged_models.find(client, run_id, file.sha256)
+        if model is not None:
+            logged = mlflow.pyfunc.log_model(model_id=model.model_id, **packed)
         else:
             logged = mlflow.pyfunc.log_model(**logged_models.arguments(file), **packed)
     except MlflowException as error:

@@ -23,7 +23,7 @@ def find(config: RegisterConfig, sha256: str) -> int | None:
     if config.version is not None:
         return int(model_uris.find_version(config.name, version=str(config.version)).version)
     same = f"name='{config.name}' and tags.`{SHA256_TAG}`='{sha256}'"
-    return min((int(found.version) for found in mlflow.MlflowClient().search_model_versions(same)), default=None)
+    return min((int(version.version) for version in mlflow.MlflowClient().search_model_versions(same)), default=None)
 
 
 def with_alias(name: str, alias: str) -> str | None:
