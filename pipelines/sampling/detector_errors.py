@@ -79,7 +79,7 @@ class DetectorErrors:
         error += level[:, 1] * self._white * normal(windows, frames, joints, 2)
         return self._swap(keypoints + error * stature[:, None, None, None], generator)
 
-    def seen(
+    def visible(
         self, inside: Bool[Tensor, "windows frames joints"], generator: torch.Generator
     ) -> Bool[Tensor, "windows frames joints"]:
         """Which keypoints are found at all.

@@ -112,7 +112,7 @@ class MadeViews:
         slopes = joints2d[..., :2] / joints2d[..., 2:].clamp_min(MIN_DEPTH_M)
         keypoints = self._errors.add(slopes, _STATURE_M * stature / distance, generator)
         inside = (keypoints.abs() < picture[:, None, None]).all(-1)
-        scores = self._errors.seen(inside, generator).float()
+        scores = self._errors.visible(inside, generator).float()
         focal = torch.ones_like(distance)
         if self._input == "screen":
             focal = 1 / picture[:, 0]

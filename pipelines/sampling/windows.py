@@ -233,6 +233,6 @@ def _rows(
 
     Two gathers, by row and by column, and one product: no branch, so that a GPU need not wait for the CPU.
     """
-    found = values.flatten(1)[rows.flatten()].view(*rows.shape, -1)
-    found = found.gather(2, columns[:, None].expand(-1, rows.shape[1], -1))
-    return (found if signs is None else found * signs[:, None]).unflatten(2, values.shape[1:])
+    samples = values.flatten(1)[rows.flatten()].view(*rows.shape, -1)
+    samples = samples.gather(2, columns[:, None].expand(-1, rows.shape[1], -1))
+    return (samples if signs is None else samples * signs[:, None]).unflatten(2, values.shape[1:])
