@@ -1,4 +1,4 @@
-"""What a reader of this room gives: the people of each frame of one video, as another system found them."""
+"""The result of every reader here: the people of each frame of one video, as another system found them."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,13 +12,14 @@ from pipelines.pose.people import People
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS, JointLayout
 
-# The last frame may have this number, and more by so many for each frame of the file: a file of some bytes may
-# claim any.
+# The last frame's number may be at most this, plus this many for each frame of the file, because a small file may claim
+# any number.
 _LEAST_FRAMES, _FRAMES_EACH = 1_000_000, 100
-# Peaks of heatmaps are a little off 0 to 1, and those of SimCC (RTMPose, RTMW) reach several times 1. Percent and
-# logits leave these bounds; depths are often below 0, where few scores are, except -1 for a missing joint.
+# Confidences may lie within these limits, because peaks of heatmaps are slightly outside 0 to 1, and those of SimCC
+# (RTMPose, RTMW) reach several times 1. Percent and logits exceed them. Depths are often negative; of confidences, only
+# a few are below -0.05, except for -1, which marks a missing joint.
 _SCORES, _NEGATIVE, _FEW = (-1.0, 10.0), -0.05, 0.25
-# A peak of a heatmap that is not worth a note.
+# Confidences up to this are peaks of heatmaps and need no note.
 _ROUNDED = 1.2
 
 
@@ -61,10 +62,10 @@ class FoundPerson:
 
 
 def require_frame_numbers(numbers: Collection[int], where: str) -> None:
-    """Check that frames are numbered from 0 on, and not so far that what is between them fills the memory.
+    """Check that frames are numbered from 0 on, and that gaps between the numbers do not fill the memory.
 
     Raises:
-        UserError: They are not.
+        UserError: The numbers are negative, or too large.
     """
     if numbers and min(numbers) < 0:
         raise UserError(f"{where}: speaks of frame {min(numbers)}; frames are numbered from 0 on")
@@ -76,7 +77,7 @@ def require_own_numbers(numbers: Sequence[int], where: str) -> None:
     """Check that no two frames have the same number: one of them would be lost.
 
     Raises:
-        UserError: Some have.
+        UserError: Two frames have the same number.
     """
     if len(set(numbers)) < len(numbers):
         number, times = Counter(numbers).most_common(1)[0]
@@ -87,8 +88,8 @@ def whole_number(value: Any, where: str) -> int:
     """The number of a frame as a file has it.
 
     Raises:
-        UserError: It is a number with a fraction.
-        ValueError, TypeError: It is no number.
+        UserError: The number has a fraction.
+        ValueError, TypeError: The value is not a number.
     """
     if isinstance(value, float) and not value.is_integer():
         raise UserError(f"{where}={value}: frames have whole numbers from 0 on")
@@ -96,10 +97,10 @@ def whole_number(value: Any, where: str) -> int:
 
 
 def require_scores(scores: Float[np.ndarray, " joints"], where: str) -> None:
-    """Check that the confidences of a file's joints can be such.
+    """Check that the scores of a file's joints can be confidences.
 
     Raises:
-        UserError: They are other numbers, such as percent, logits or depths.
+        UserError: The scores are other numbers, such as percent, logits or depths.
     """
     if not scores.size:
         return
@@ -113,7 +114,7 @@ def require_scores(scores: Float[np.ndarray, " joints"], where: str) -> None:
 
 
 def people_of(persons: Iterable[FoundPerson], joints: int) -> People:
-    """The people of a frame, each with the box around their joints; who has no joint is left out."""
+    """The people of a frame, each with the box around their joints; people without joints are left out."""
     persons = [person for person in persons if (person.scores > 0).any()]
     if not persons:
         return People.nobody(joints)
@@ -148,7 +149,7 @@ def person_of_numbers(numbers: Sequence[float] | np.ndarray, where: str, score: 
     """A person from x, y, confidence for each joint, as one list of numbers or as rows.
 
     Raises:
-        UserError: They are no such numbers.
+        UserError: The numbers are not x, y and confidence for each joint.
     """
     try:
         triples = np.asarray(numbers, np.float64).reshape(-1, 3)
@@ -168,7 +169,7 @@ def common_layout(persons: Iterable[FoundPerson], known: Mapping[int, str], wher
         where: The file, for messages.
 
     Raises:
-        UserError: It writes none with that number, people have several numbers, or their scores cannot be such.
+        UserError: There is no such layout, people have different numbers of joints, or scores are not confidences.
     """
     persons = list(persons)
     require_scores(np.concatenate([np.empty(0), *(person.scores for person in persons)]), where)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from pipelines.keypoint_files import arrays, deeplabcut, instance_lists, result_lists, trc
 from pipelines.keypoint_files.formats import MMPose
-from pipelines.keypoint_files.found import up_to_one
+from pipelines.keypoint_files.found_videos import up_to_one
 from schemas.errors import UserError
 from schemas.layouts import LAYOUTS, layout
 

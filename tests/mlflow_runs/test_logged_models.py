@@ -122,7 +122,7 @@ def test_a_server_older_than_models_has_the_scores_in_its_runs_and_says_so_once(
         return "missing" if "logged-models" in path or path.endswith("runs/outputs") else None
 
     proxy.fault = of_2022
-    logged_models._told.clear()
+    logged_models._old_servers.clear()
     scores = Scores({"test/mpjpe_mm": 60.0}, TrackSet("testing", "cmu", tracks))
     for _ in range(2):
         with runs.record("evaluate", CONFIG) as record:
