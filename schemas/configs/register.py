@@ -38,8 +38,8 @@ _OF_A_SET = re.compile(r"\s*(?P<of>[\w-]+)\.(?P<rest>[a-z].*)", re.ASCII)
 
 def _split(condition: str) -> tuple[str, str]:
     """The set of tracks that a condition names ("": none), and the rest of it; numbers have points too."""
-    found = _OF_A_SET.fullmatch(condition)
-    return (found["of"], found["rest"]) if found else ("", condition)
+    match = _OF_A_SET.fullmatch(condition)
+    return (match["of"], match["rest"]) if match else ("", condition)
 
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][\w. -]{0,199}")
@@ -155,12 +155,14 @@ class RegisterConfig(RunConfig):
 
     def requirements(self) -> list[tuple[Limit, str]]:
         """The conditions, read, each with the set of tracks that it is about; "" is data."""
-        found = []
+        conditions = []
         for condition in self.require:
-            of, text = _split(condition)
+            tracks_name, text = _split(condition)
             (limit,) = read_limits([text])
-            found.append((replace(limit, text=condition), "" if of == TEST and TEST not in self.sets else of))
-        return found
+            conditions.append(
+                (replace(limit, text=condition), "" if tracks_name == TEST and TEST not in self.sets else tracks_name)
+            )
+        return conditions
 
     @field_validator("alias")
     @classmethod
