@@ -1,7 +1,7 @@
 """Batch normalisation, ReLU and dropout in one step, over (samples, channels).
 
-Statistics are those of the samples of all `torch.distributed` workers: on GPUs by `nn.SyncBatchNorm`, on CPUs, where
-that does not exist, by the code below. On CPUs the step is limited by memory, not by arithmetic: PyTorch's separate
+Statistics are those of the samples of all `torch.distributed` workers: on GPUs by the kernels of `nn.SyncBatchNorm`, on
+CPUs, which have none, by the code below. On CPUs the step is limited by memory, not by arithmetic: PyTorch's separate
 operators take as long as the matrix products between them, mostly for fresh memory and for one random number per
 activation. Here it is done in blocks that stay in the cache, with one random byte per activation.
 """
@@ -13,8 +13,9 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
+
+from pipelines.lifters.over_workers import normalised_over_workers
 
 # Activations in a block: 4 MiB of floats, whose temporary results stay in the cache. With smaller blocks, threads wait
 # for each other so often that other load on the machine stalls them.
@@ -53,9 +54,6 @@ class BatchNormActivation(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("momentum", torch.tensor(0.1), persistent=False)
         self._momentum = 0.1
-        # The tuple hides this module from PyTorch, which would otherwise save its weights too; it is called with our
-        # own. With a momentum of 1, its running statistics are those of the batch.
-        self._sync = (nn.SyncBatchNorm(channels, eps=self.eps, momentum=1.0),)
 
     def set_momentum(self, momentum: float) -> None:
         """Set the weight of the newest batch in the running statistics."""
@@ -73,28 +71,29 @@ class BatchNormActivation(nn.Module):
             y = functional.batch_norm(x, mean, var, self.weight, self.bias, training=False, eps=self.eps)
             return functional.relu(y, inplace=True)
         on_cpu, compiled = x.device.type == "cpu", torch.compiler.is_compiling()
-        if _workers() == 1 and not on_cpu and not compiled:
-            # The momentum is a number on the CPU here, so that one operator does everything.
-            mean, var, options = self.running_mean, self.running_var, {"momentum": self._momentum, "eps": self.eps}
-            y = functional.batch_norm(x, mean, var, self.weight, self.bias, training=True, **options)
-            return functional.dropout(functional.relu(y, inplace=True), self.dropout)
+        if not on_cpu and not compiled:
+            # The number that the host knows, so that one operator updates the statistics too.
+            return self._activated(self._normalised(x, self.running_mean, self.running_var, self._momentum))
         if on_cpu and (_workers() > 1 or not compiled):
             y, mean, var = _Fused.apply(x, self.weight, self.bias, self.dropout, self.eps)
         else:
+            # With a momentum of 1 these become the statistics of the batch.
             mean, var = torch.zeros_like(self.running_mean), torch.ones_like(self.running_var)
-            y = self._normalise(x, mean, var)
-            y = functional.dropout(functional.relu(y, inplace=True), self.dropout)
+            y = self._activated(self._normalised(x, mean, var, 1.0))
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(var, self.momentum)
         return y
 
-    def _normalise(self, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
-        """Normalise by PyTorch's own operators; `mean` and `var` are set to the statistics of the batch."""
+    def _normalised(self, x: Tensor, mean: Tensor, var: Tensor, momentum: float) -> Tensor:
+        """Normalise by PyTorch's own operators, and let `mean` and `var` follow the statistics of the batch."""
         if _workers() > 1:
-            tensors = {"weight": self.weight, "bias": self.bias, "running_mean": mean, "running_var": var}
-            return functional_call(self._sync[0].train(), tensors, (x,))
-        return functional.batch_norm(x, mean, var, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
+            return normalised_over_workers(x, self.weight, self.bias, mean, var, momentum, self.eps)
+        options = {"training": True, "momentum": momentum, "eps": self.eps}
+        return functional.batch_norm(x, mean, var, self.weight, self.bias, **options)
+
+    def _activated(self, y: Tensor) -> Tensor:
+        return functional.dropout(functional.relu(y, inplace=True), self.dropout)
 
 
 class _Fused(torch.autograd.Function):

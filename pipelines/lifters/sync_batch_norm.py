@@ -1,6 +1,6 @@
 """Batch normalisation over the samples of all `torch.distributed` workers, for lifters that use PyTorch's own.
 
-On GPUs this is `nn.SyncBatchNorm`, which refuses CPU tensors; on CPUs it is `CpuSyncBatchNorm`.
+PyTorch's own `nn.SyncBatchNorm` refuses CPU tensors, and waits for GPUs in every layer.
 """
 
 import torch
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipelines.lifters.all_reduce import sum_over_workers
+from pipelines.lifters.over_workers import normalised_over_workers
 
 
-class CpuSyncBatchNorm(_BatchNorm):
+class SyncBatchNorm(_BatchNorm):
     """`nn.BatchNorm1d`, `2d` or `3d` over the samples of all workers; Ioffe and Szegedy (2015), algorithm 1.
 
     Has the same parameters and buffers as they have, so that checkpoints fit both.
@@ -27,6 +28,9 @@ class CpuSyncBatchNorm(_BatchNorm):
         if not self.training:
             return super().forward(input)
         self._check_input_dim(input)
+        if input.device.type == "cuda":
+            mean, var = self.running_mean, self.running_var
+            return normalised_over_workers(input, self.weight, self.bias, mean, var, self._newest(), self.eps)
         others = [dim for dim in range(input.dim()) if dim != 1]
         shape = [1, -1] + [1] * (input.dim() - 2)
         count = input.new_tensor(input.numel() / input.shape[1])
@@ -38,13 +42,19 @@ class CpuSyncBatchNorm(_BatchNorm):
         y = centred * (var + self.eps).rsqrt().view(shape)
         return y if self.weight is None else y * self.weight.view(shape) + self.bias.view(shape)
 
+    def _newest(self) -> float:
+        """Count a batch; the weight of its statistics in the running ones: as in PyTorch the mean, without momentum."""
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if self.momentum is None:
+                return 1 / float(self.num_batches_tracked)
+        return self.momentum or 0.0
+
     @torch.no_grad()
     def _update_statistics(self, mean: Float[Tensor, " channels"], var: Float[Tensor, " channels"]) -> None:
-        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+        if self.running_mean is None or self.running_var is None:
             return
-        self.num_batches_tracked.add_(1)
-        # Without a momentum, PyTorch keeps the mean over all batches.
-        newest = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        newest = self._newest()
         self.running_mean.lerp_(mean, newest)
         self.running_var.lerp_(var, newest)
 
@@ -59,10 +69,8 @@ def synchronise_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
     Returns:
         The model; another module if it is itself a batch norm.
     """
-    if device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
     if isinstance(model, _BatchNorm):
-        same = CpuSyncBatchNorm(
+        same = SyncBatchNorm(
             model.num_features, model.eps, model.momentum, model.affine, model.track_running_stats, device=device
         )
         same.load_state_dict(model.state_dict())

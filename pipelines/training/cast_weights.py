@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+# Weights whose gradients are cast together in spite of several workers: of a lifter about as many as they send at once.
+_GROUP = 4
+
 
 @runtime_checkable
 class KnowsCastWeights(Protocol):
@@ -21,8 +24,8 @@ class CastWeights(nn.Module):
 
     Args:
         network: Parts of it may be `KnowsCastWeights`.
-        together: Whether all are cast by one operator. Their gradients are then known all at once, when the backward
-            pass ends: several workers could not send the first while they compute the last.
+        together: Whether all gradients are cast by one operator too, when the backward pass ends; else by several, so
+            that several workers send the first of them while they compute the last.
     """
 
     def __init__(self, network: nn.Module, together: bool) -> None:
@@ -42,29 +45,34 @@ class CastWeights(nn.Module):
         weights = {name: weight for name, weight in weights.items() if weight.requires_grad}
         if not weights or not torch.is_autocast_enabled(inputs[0].device.type):
             return self.network(*inputs)
-        if self._together:
-            copies = cast("tuple[Tensor, ...]", _Cast.apply(*weights.values()))
-        else:
-            copies = [cast("tuple[Tensor]", _Cast.apply(weight))[0] for weight in weights.values()]
-        return functional_call(self.network, dict(zip(weights, copies, strict=True)), inputs, tie_weights=False)
+        plain: list[Tensor] = list(weights.values())
+        copies = _converted(plain, torch.bfloat16)
+        size = len(plain) if self._together else _GROUP
+        groups = [slice(start, start + size) for start in range(0, len(plain), size)]
+        known = [copy for group in groups for copy in _with_gradients(plain[group], copies[group])]
+        return functional_call(self.network, dict(zip(weights, known, strict=True)), inputs, tie_weights=False)
 
 
-class _Cast(torch.autograd.Function):
-    """Copies in bf16, whose gradients become those of the weights."""
+def _with_gradients(weights: list[Tensor], copies: list[Tensor]) -> tuple[Tensor, ...]:
+    return cast("tuple[Tensor, ...]", _Copies.apply(*weights, *copies))
+
+
+class _Copies(torch.autograd.Function):
+    """Copies of weights in bf16, given with them, whose gradients become those of the weights."""
 
     @staticmethod
-    def forward(ctx: Any, *weights: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, *weights_and_copies: Tensor) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        return _converted(weights, torch.bfloat16)
+        return tuple(copy.detach() for copy in weights_and_copies[len(weights_and_copies) // 2 :])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        known = [gradient for gradient in gradients if gradient is not None]
-        converted = iter(_converted(known, torch.float32))
-        return tuple(None if gradient is None else next(converted) for gradient in gradients)
+        converted = iter(_converted([each for each in gradients if each is not None], torch.float32))
+        return *(None if each is None else next(converted) for each in gradients), *(None,) * len(gradients)
 
 
-def _converted(values: "tuple[Tensor, ...] | list[Tensor]", dtype: torch.dtype) -> tuple[Tensor, ...]:
+@torch.no_grad()
+def _converted(values: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
     copies = [torch.empty_like(value, dtype=dtype) for value in values]
     torch._foreach_copy_(copies, values)  # pyright: ignore[reportPrivateImportUsage]
-    return tuple(copies)
+    return copies

@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from pipelines.lifters.batch_norm import BatchNormActivation
+from pipelines.lifters.sync_batch_norm import SyncBatchNorm
 from pipelines.training.cast_weights import CastWeights
 from pipelines.training.failures import Diverged
 from pipelines.training.reports import OnStep
@@ -51,7 +53,17 @@ def parallel(model: nn.Module, compiled: bool, workers: WorkerGroup) -> Callable
     """The model's forward pass, compiled if requested; with several workers their gradients are averaged."""
     # Compiled code fuses casts with what reads them.
     forward: Any = torch.compile(model) if compiled else CastWeights(model, together=workers.size == 1)
-    return DistributedDataParallel(forward) if workers.size > 1 else forward
+    if workers.size == 1:
+        return forward
+    # Workers whose statistics are those of all have no need to send them to each other before each step.
+    agreed = [
+        f"{name}.{statistic}"
+        for name, module in forward.named_modules()
+        if isinstance(module, BatchNormActivation | SyncBatchNorm)
+        for statistic, _ in module.named_buffers(recurse=False)
+    ]
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(forward, agreed)
+    return DistributedDataParallel(forward, gradient_as_bucket_view=True)
 
 
 def run_steps(

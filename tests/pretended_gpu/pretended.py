@@ -13,7 +13,10 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+import torch.distributed as dist
+from pretended_gpu.cuda_only import CUDA_ONLY
 from pretended_gpu.recorded import Recorded
+from torch._C._distributed_c10d import Logger, _create_work_from_future  # pyright: ignore
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
@@ -90,6 +93,8 @@ def _is_cuda(device: Any) -> bool:
 
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     name = func._schema.name.partition("::")[2]
+    if func.namespace == "c10d":
+        return _exchange(func, args, kwargs)
     if func is aten._to_copy.default:
         return _convert(func, args[0], kwargs)
     if func is aten.copy_.default:
@@ -111,7 +116,7 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     RECORDED.operators[name] += 1
     if name in ("_softmax", "_log_softmax") and given[2]:  # from half precision to float32, which only CUDA does
         given = (given[0].float(), given[1], False)
-    result = func(*given, **options)
+    result = CUDA_ONLY[func](*given) if func in CUDA_ONLY else func(*given, **options)
     if name == "_local_scalar_dense" or ("device" in kwargs and not _is_cuda(kwargs["device"])):
         return result
     written = [
@@ -151,6 +156,18 @@ def _copy(args: Any, kwargs: dict[str, Any]) -> torch.Tensor:
     _values(to).copy_(_values(source))
     RECORDED.operators["copy_"] += 1
     return to
+
+
+def _exchange(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """What workers send each other, through the CPU; the host need not wait for it."""
+    result = func(*tree_map(_values, args), **tree_map(_values, kwargs))
+    if not any(isinstance(value, Pretended) for value in tree_flatten(args)[0]):
+        return result
+    RECORDED.exchange()
+    dist.Work.unbox(result[1]).wait()
+    received: torch.futures.Future[list[torch.Tensor]] = torch.futures.Future()
+    received.set_result([value for value in tree_flatten(args[0])[0] if isinstance(value, Pretended)])
+    return args[0], _create_work_from_future(received).boxed()
 
 
 def _require_one_device(func: Any, name: str, args: Any, others: list[torch.Tensor]) -> None:
@@ -256,6 +273,8 @@ def pretended_gpu() -> Iterator[Recorded]:
             stack.enter_context(patch.object(torch.cuda, name, answer))
         stack.enter_context(patch.object(torch.Tensor, "record_stream", lambda self, stream: None))
         stack.enter_context(patch.object(torch.Tensor, "pin_memory", _pin))
+        # It asks for times of the device, which only PyTorch with CUDA measures.
+        stack.enter_context(patch.object(Logger, "set_runtime_stats_and_log", lambda self: None))
         stack.enter_context(patch.object(torch, "empty", pinned_or_not))
         stack.enter_context(patch.object(torch, "Generator", _Generator))
         stack.enter_context(

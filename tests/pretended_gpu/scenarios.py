@@ -36,11 +36,14 @@ from schemas.configs.train_detector import TrainDetectorConfig
 
 PEOPLE = {"persons": {"name": "whole_frame"}, "min_person_score": 0}
 MADE = {"enabled": True, "samples_per_epoch": 640}
+ALONE = WorkerGroup(CUDA)
 # The five convolutions of the lifter that sees 243 frames.
 WIDTHS = [3, 3, 3, 3, 3]
 
 
-def lifter_step(folder: Path, recorded: Recorded, unlabeled: bool, world: dict[str, Any]) -> dict[str, Any]:
+def lifter_step(
+    folder: Path, recorded: Recorded, unlabeled: bool, world: dict[str, Any], workers: WorkerGroup = ALONE
+) -> dict[str, Any]:
     """A step of a lifter's training, of pose and trajectory.
 
     Args:
@@ -48,6 +51,7 @@ def lifter_step(folder: Path, recorded: Recorded, unlabeled: bool, world: dict[s
         recorded: What happens on the device.
         unlabeled: Whether half of the samples have no labels.
         world: Options of made views.
+        workers: Those that share the batches.
     """
     labeled = write(folder / "labeled", person("a", 300), person("b", 300, subject="S2"))
     others = write(folder / "unlabeled", person("d", 300), person("e", 300)) if unlabeled else None
@@ -60,7 +64,7 @@ def lifter_step(folder: Path, recorded: Recorded, unlabeled: bool, world: dict[s
         optimization={"batch_size": 64, "epochs": 2},
         lifter={"filter_widths": WIDTHS, "channels": 8, "scores": True},
     )
-    plan, workers = plan_training(config), WorkerGroup(CUDA)
+    plan = plan_training(config)
     training = LifterTraining(config, plan, load_data(config, plan, workers), workers)
     training.restore(None)
     training.run_epoch()

@@ -16,29 +16,46 @@ TORCH = Path(torch.__file__).parent
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory):
-    """What was recorded of each scenario, in a process of its own that loads the guard with PyTorch."""
+def environment(tmp_path_factory):
+    """That of a process that loads the guard with PyTorch."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not here, which builds what lets PyTorch believe in a GPU")
     if torch.version.cuda is not None:
         pytest.skip("this PyTorch has CUDA: the GPU tests themselves can be run")
-    folder = tmp_path_factory.mktemp("pretended")
-    guard, libraries = folder / "guard.so", TORCH / "lib"
+    guard, libraries = tmp_path_factory.mktemp("guard") / "guard.so", TORCH / "lib"
     build = [compiler, "-shared", "-fPIC", "-std=c++20", "-I", f"{TORCH}/include", f"{HERE}/guard.cpp"]
     subprocess.run([*build, "-L", str(libraries), "-lc10", "-ltorch_cpu", "-o", str(guard)], check=True)
     preloaded = f"{libraries}/libc10.so {libraries}/libtorch_cpu.so {guard}"
     path = os.pathsep.join([str(HERE.parents[1]), str(HERE.parent)])
-    run = subprocess.run(
-        [sys.executable, "-m", "pretended_gpu.scenarios", str(folder)],
-        env=os.environ | {"LD_LIBRARY_PATH": str(libraries), "LD_PRELOAD": preloaded, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert run.returncode == 0, run.stderr
-    rows = [json.loads(line) for line in run.stdout.splitlines()]
+    return os.environ | {"LD_LIBRARY_PATH": str(libraries), "LD_PRELOAD": preloaded, "PYTHONPATH": path}
+
+
+def started(environment, module, *arguments):
+    command = [sys.executable, "-m", f"pretended_gpu.{module}", *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def printed(process):
+    """The lines of JSON that a process prints."""
+    output, error = process.communicate(timeout=500)
+    assert process.returncode == 0, error
+    return [json.loads(line) for line in output.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def seen(environment, tmp_path_factory):
+    """What was recorded of each scenario."""
+    rows = printed(started(environment, "scenarios", tmp_path_factory.mktemp("pretended")))
     return {row["scenario"]: row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def seen_by_two(environment, tmp_path_factory):
+    """What each of two workers recorded."""
+    folder = tmp_path_factory.mktemp("two")
+    workers = [started(environment, "of_two", rank, folder) for rank in range(2)]
+    return [row for worker in workers for row in printed(worker)]
 
 
 @pytest.mark.parametrize(
@@ -59,6 +76,20 @@ def test_the_host_hardly_waits(seen, scenario, waits, operators):
     row = seen[scenario]
     assert row["waits"] <= waits + 1e-6, row["lines"]
     assert row["operators"] <= operators, "a lower bound of the kernels that are launched"
+
+
+def test_workers_wait_for_their_gpus_no_more_than_one_alone(seen_by_two):
+    for row in seen_by_two:
+        assert row["waits"] <= 2 / 19 + 1e-6, row["lines"]
+        assert row["operators"] <= 616
+        # Batch norm's statistics go each way in each of 18 layers, mean lengths of bones too; gradients are in buckets.
+        small = {line: count for line, count in row["exchanges"].items() if "lifters/" in line}
+        assert sum(small.values()) <= 18 * 2 + 2 + 0.2, small
+        assert sum(row["exchanges"].values()) - sum(small.values()) <= 2, row["exchanges"]
+
+
+def test_workers_normalise_by_the_statistics_of_the_whole_batch(seen_by_two):
+    assert max(row["off"] for row in seen_by_two) < 1e-5
 
 
 def test_the_benchmark_of_a_step_takes_all_its_parts_on_the_gpu(seen):
