@@ -1,9 +1,12 @@
 """The model that is trained and shipped: a lifter of poses and, optionally, one of the root's trajectory."""
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import parametrize
 
 from pipelines.lifters.base import Lifter, WithStatistics, build_lifter, needs_statistics
 from pipelines.lifters.batch_norm import BatchNormActivation
@@ -64,6 +67,23 @@ class LiftingModel(nn.Module):
                 module.set_momentum(momentum)
             elif isinstance(module, _BatchNorm):  # PyTorch's own class, and that of `sync_batch_norm`
                 module.momentum = momentum
+
+    @torch.no_grad()
+    def measure_statistics(self, batches: Iterable[Float[Tensor, "_ frames joints_in features"]]) -> None:
+        """Take the running statistics of every batch norm in training mode anew: their mean over batches of inputs."""
+        for number, inputs in enumerate(batches, 1):
+            self.set_bn_momentum(1 / number)
+            self(inputs)
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether it has running statistics that training follows."""
+        return any(isinstance(module, BatchNormActivation | _BatchNorm) for module in self.modules())
+
+    @property
+    def changes_by_jumps(self) -> bool:
+        """Whether a step of training may exchange weights for others, so that running statistics lag behind."""
+        return any(parametrize.is_parametrized(module) for module in self.modules())
 
 
 def build_model(

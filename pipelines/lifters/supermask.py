@@ -64,8 +64,7 @@ class Supermask(nn.Module):
             mask_layer(module, name, config.share, config.weights_seed)
         for module in self.inner.modules():
             if isinstance(module, BatchNormActivation | _BatchNorm | nn.LayerNorm):
-                for parameter in module.parameters():
-                    parameter.requires_grad_(False)
+                _take_weights(module)
 
     def forward(
         self, inputs: Float[Tensor, "batch frames joints_in features"]
@@ -86,6 +85,17 @@ class Supermask(nn.Module):
         """Set the statistics of the inner lifter."""
         assert isinstance(self.inner, WithStatistics)
         self.inner.fit_statistics(inputs, positions)
+
+
+def _take_weights(normalisation: nn.Module) -> None:
+    """Leave a normalisation without weights of its own, as edge-popup does; what is stored keeps its names."""
+    for name, parameter in list(normalisation.named_parameters(recurse=False)):
+        delattr(normalisation, name)
+        if isinstance(normalisation, _BatchNorm):
+            normalisation.affine = False  # as PyTorch knows it, whose conversion for several GPUs asks for it
+            normalisation.register_parameter(name, None)
+        else:
+            normalisation.register_buffer(name, parameter.detach())
 
 
 def multiplied_out(model: nn.Module) -> Any:

@@ -51,7 +51,8 @@ def learning_rate_factors(model: nn.Module, config: OptimizationConfig) -> dict[
     Raises:
         UserError: A pattern fits no parameter, or all are frozen.
     """
-    factors = {name: 1.0 for name, _ in model.named_parameters()}
+    # What a lifter has frozen itself stays so, unless a pattern says otherwise.
+    factors = {name: float(parameter.requires_grad) for name, parameter in model.named_parameters()}
     for entry in config.learning_rate_factors:
         pattern, _, factor = entry.rpartition("=")
         fitting = fnmatch.filter(factors, pattern)

@@ -17,6 +17,7 @@ from pipelines.train.loop import LifterTraining
 from pipelines.train.plan import plan_training
 from pipelines.training.worker_group import WorkerGroup
 from schemas.errors import RunFailed
+from schemas.job_config import PluginConfig
 
 ALONE = WorkerGroup(torch.device("cpu"))
 TESTS = Path(__file__).parents[1]
@@ -131,6 +132,26 @@ def test_every_option_trains(corpus, tmp_path, changes):
     looped = training(from_corpus(corpus, tmp_path, **changes))
     looped.run_epoch()
     assert looped.run_epoch().losses["total"] > 0
+
+
+DENSE = {"name": "temporal_conv", "filter_widths": [3, 3], "channels": 32, "dropout": 0.0}
+MASKED = {"name": "supermask", "share": 0.5, "inner": DENSE}
+
+
+@pytest.mark.parametrize(("lifter", "average_decay"), [(MASKED, None), (DENSE, 0.9)])
+def test_what_is_saved_has_the_statistics_of_its_own_weights(corpus, tmp_path, lifter, average_decay):
+    """Those that followed the steps lag behind masks, which change by jumps, and are not those of averaged weights."""
+    config = from_corpus((corpus[0], None), tmp_path, optimization={"average_decay": average_decay})
+    looped = training(config.model_copy(update={"lifter": PluginConfig.model_validate(lifter)}))
+    for _ in range(3):
+        looped.run_epoch()
+    samples = looped._data.labeled
+    inputs = torch.cat([samples.batch(2, step).inputs for step in range(samples.steps_per_epoch)])
+    model = looped.result
+    with torch.no_grad():
+        lifted, of_the_batch = model.eval()(inputs)[0], model.train()(inputs)[0]
+    difference = torch.linalg.vector_norm(lifted - of_the_batch, dim=-1).mean()
+    assert difference < 0.1 * torch.linalg.vector_norm(of_the_batch, dim=-1).mean()
 
 
 def test_a_loss_that_is_not_finite_names_its_batch(corpus, tmp_path):

@@ -49,3 +49,15 @@ def test_the_average_follows_weights_and_statistics():
     again.update(model)
     average.update(model)
     assert torch.equal(again.module.weight, average.module.weight)
+
+
+def test_what_a_lifter_froze_itself_stays_frozen_unless_a_pattern_says_otherwise():
+    model = Small()
+    model.norm.requires_grad_(False)
+    build_optimizer(model, OptimizationConfig())
+    assert [name for name, parameter in model.named_parameters() if not parameter.requires_grad] == [
+        "norm.weight",
+        "norm.bias",
+    ]
+    build_optimizer(model, OptimizationConfig(learning_rate_factors=("norm.*=0.1",)))
+    assert all(parameter.requires_grad for parameter in model.parameters())
