@@ -53,6 +53,10 @@ class Machines:
         self._joined.remove(machine)
         self._ask("leave", machine.raylet)
 
+    def drain(self, machine, seconds):
+        """Announce that a machine will be taken away in so many seconds; it stays until it leaves."""
+        self._ask("drain", [machine.raylet, seconds])
+
     def leave_all(self):
         """Take all machines away."""
         for machine in list(self._joined):

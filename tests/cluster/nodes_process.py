@@ -3,6 +3,7 @@
 import json
 import socket
 import sys
+import time
 
 STORE_BYTES = 200 * 10**6
 
@@ -13,6 +14,17 @@ def stores(address):
 
     stats = get_memory_info_reply(get_state_from_address(address)).store_stats
     return {"created": stats.cumulative_created_bytes, "spilled": stats.spilled_bytes_total}
+
+
+def drain(address, node_id, seconds):
+    """Announce that a node will be taken away in so many seconds, as a cloud's notice of a spot machine does."""
+    from ray._raylet import GcsClient
+    from ray.core.generated import autoscaler_pb2
+
+    reason = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
+    deadline_ms = round((time.time() + seconds) * 1000)
+    accepted, why_not = GcsClient(address=address).drain_node(node_id, reason, "spot", deadline_ms)
+    assert accepted, why_not
 
 
 def free_port():
@@ -38,6 +50,10 @@ def main():
             raylet = node.all_processes["raylet"][0].process.pid
             nodes[raylet] = node
             print(">", raylet, flush=True)
+        elif word == "drain":
+            raylet, seconds = json.loads(argument)
+            drain(cluster.address, nodes[raylet].node_id, seconds)
+            print("> drained", flush=True)
         elif word == "stores":
             print(">", json.dumps(stores(cluster.address)), flush=True)
         else:

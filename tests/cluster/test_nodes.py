@@ -178,6 +178,24 @@ def test_training_loses_the_node_of_a_worker(machines, corpus, lifter, tmp_path)
     assert same_weights(lifter, output)
 
 
+def test_training_leaves_a_node_that_is_announced_to_go(machines, corpus, tmp_path, monkeypatch):
+    """As a cloud announces that it takes a spot machine back: work goes on until then, and what it ended is saved."""
+    # Ray looks for announcements every five seconds, which is too seldom for a training of a minute.
+    monkeypatch.setenv("RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S", "0.2")
+    joined, output, epochs = [machines.join(num_cpus=1) for _ in range(3)], tmp_path / "out", 20 * EPOCHS
+    fields = [field for field in training(corpus, output) if "epochs" not in field]
+    job = machines.start("train", *fields, f"optimization.epochs={epochs}")
+    wait_for(job, lambda: checkpoints(output))
+    announced = next(machine for machine in joined if machine.processes("RayTrainWorker"))
+    machines.drain(announced, seconds=2)
+    wait_for(job, lambda: not announced.processes("RayTrainWorker"))
+    saved = max(json.loads(file.read_text())["epoch"] for file in checkpoints(output))
+    machines.leave(announced)
+    text = finish(job)
+    assert f"from epoch {saved + 1}" in text
+    assert json.loads((output / "report.json").read_text())["epochs"] == epochs
+
+
 RATES = [1e-3, 3e-3, 1e-2]
 
 
