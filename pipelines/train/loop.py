@@ -65,10 +65,11 @@ class LifterTraining:
         if workers.size > 1:
             synchronise_batch_norm(model, workers.device)
         self.model = model.to(workers.device)
-        self._forward = parallel(self.model, config.resources.compile, workers)
         self._objective = Objective(config.objective, plan.input_layout, plan.output_layout, workers, plan.fps)
         self._bf16 = uses_bf16(config.resources.precision, workers.device)
         self._optimizer = build_optimizer(self.model, config.optimization)
+        # After the optimizer has frozen weights: data-parallel training waits for the gradients of all others.
+        self._forward = parallel(self.model, config.resources.compile, workers)
         decay = config.optimization.average_decay
         self._average = None if decay is None else MovingAverage(self.model, decay)
         jumps = self._average is not None or self.model.changes_by_jumps

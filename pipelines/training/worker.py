@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import torch
+import torch.distributed as dist
 
 from pipelines.training import checkpoints
 from pipelines.training.channel import Instructions
@@ -80,6 +81,9 @@ def run_worker(
     except _Stopped:
         pass  # the last checkpoint is the result
     except Exception as error:
+        if workers.size > 1 and not dist.is_initialized():
+            # Ray has taken the group of workers apart, to move them from a machine that is about to be taken away.
+            raise
         expected = isinstance(error, UserError | RunFailed)
         failure = error if expected else to_deterministic(error)
         if failure is None:

@@ -1,6 +1,6 @@
 """Trainings of three steps, by one worker or by two.
 
-python -m train.two_workers RANK FOLDER LABELED UNLABELED LIFTERS: one of the two.
+python -m train.two_workers RANK FOLDER LABELED UNLABELED CHANGES: one of the two.
 """
 
 import faulthandler
@@ -20,8 +20,8 @@ from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train import TrainConfig
 
 
-def train(workers: WorkerGroup, folder: Path, labeled: str, unlabeled: str, lifter: dict[str, Any]) -> dict[str, Any]:
-    """Train a lifter; returns its weights and the reported losses."""
+def train(workers: WorkerGroup, folder: Path, labeled: str, unlabeled: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Train a lifter, with changes of the config; returns its weights and the reported losses."""
     # 127 chunks, not mirrored, three batches: 42 or 43 samples, shared as 21 and 21 or 22 and 21.
     config = small(
         labeled,
@@ -29,9 +29,9 @@ def train(workers: WorkerGroup, folder: Path, labeled: str, unlabeled: str, lift
         folder,
         data={"mirroring": "none", "validation_subjects": []},
         objective={"warmup_epochs": 0},
-        optimization={"batch_size": 43, "epochs": 1},
+        optimization={"batch_size": 43, "epochs": 1, **changes.get("optimization", {})},
     )
-    config = TrainConfig.model_validate({**config.model_dump(), "lifter": lifter})
+    config = TrainConfig.model_validate({**config.model_dump(), "lifter": changes["lifter"]})
     plan = plan_training(config)
     training = LifterTraining(config, plan, load_data(config, plan, workers), workers)
     report = training.run_epoch()
@@ -41,10 +41,10 @@ def train(workers: WorkerGroup, folder: Path, labeled: str, unlabeled: str, lift
 def main() -> None:
     torch.set_num_threads(1)
     faulthandler.dump_traceback_later(90, exit=True)  # shows where the workers wait, should they wait for each other
-    rank, folder, labeled, unlabeled, lifters = int(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]
+    rank, folder, labeled, unlabeled, all_changes = int(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     workers = WorkerGroup(torch.device("cpu"), rank, 2)
-    trained = [train(workers, folder, labeled, unlabeled, lifter) for lifter in json.loads(lifters)]
+    trained = [train(workers, folder, labeled, unlabeled, changes) for changes in json.loads(all_changes)]
     if rank == 0:
         torch.save(trained, folder / "trained.pt")
     dist.barrier()  # otherwise one worker could leave while the other still waits for its messages
