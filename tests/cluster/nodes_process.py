@@ -18,12 +18,14 @@ def stores(address):
 
 def drain(address, node_id, seconds):
     """Announce that a node will be taken away in so many seconds, as a cloud's notice of a spot machine does."""
-    from ray._raylet import GcsClient
+    from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue]
     from ray.core.generated import autoscaler_pb2
 
-    reason = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
+    reasons = autoscaler_pb2.DrainNodeReason  # pyright: ignore[reportAttributeAccessIssue]
     deadline_ms = round((time.time() + seconds) * 1000)
-    accepted, why_not = GcsClient(address=address).drain_node(node_id, reason, "spot", deadline_ms)
+    accepted, why_not = GcsClient(address=address).drain_node(
+        node_id, reasons.Value("DRAIN_NODE_REASON_PREEMPTION"), "spot", deadline_ms
+    )
     assert accepted, why_not
 
 
