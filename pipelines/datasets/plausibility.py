@@ -32,6 +32,9 @@ BENT_KNEES, FORWARD = 50, 0.5
 MOST = 0.5
 # A body points in one direction if its mean vector from ankles to head is longer than this share of the stature.
 ONE_WAY = 0.7
+# That direction is upward if it leans by at most this, radians: people who sneak lean by 60 degrees, and another axis that
+# points up makes it 90 or more.
+LEAN = np.deg2rad(75)
 # People may be outside of the picture by this share of its size, and must be at least this far from the camera, m.
 REACH, NEAREST_M = 0.5, 0.3
 # A frame is bad if a limb differs from its median length by this factor. Bad frames are dropped only if at most this
@@ -95,7 +98,7 @@ class Plausibility:
         height = body.towards_head() @ up
         mean = np.nanmean(body.towards_head(), axis=0) if np.isfinite(height).any() else np.zeros(3)
         if np.linalg.norm(mean) > ONE_WAY * body.stature():
-            person.upright.append(bool(mean @ up > np.linalg.norm(mean) / 2))
+            person.upright.append(bool(mean @ up > np.cos(LEAN) * np.linalg.norm(mean)))
         self._upright.append(height[np.isfinite(height)] > 0)
         self._in_reach.append(_in_reach(some))
         if self._reprojection is not None:
