@@ -72,8 +72,7 @@ class LifterTraining:
         self._forward = parallel(self.model, config.resources.compile, workers)
         decay = config.optimization.average_decay
         self._average = None if decay is None else MovingAverage(self.model, decay)
-        jumps = self._average is not None or self.model.changes_by_jumps
-        self._measures_statistics = jumps and self.model.has_batch_norm
+        self._measures_statistics = self.model.changes_by_jumps and self.model.has_batch_norm
         self._last_inputs: deque[Tensor] = deque()
         self.history: list[EpochReport] = []
 
@@ -145,8 +144,7 @@ class LifterTraining:
     def _measure_statistics(self) -> None:
         """Take batch norm's statistics anew for the model that is validated and saved.
 
-        Those that followed the steps are of other weights: of the weights before they were averaged, or before masks
-        were exchanged.
+        Those that followed the steps are of earlier masks, of which each step may exchange some for others.
         """
         if self._measures_statistics:
             model = self.result.train()
