@@ -32,8 +32,8 @@ BENT_KNEES, FORWARD = 50, 0.5
 MOST = 0.5
 # A body points in one direction if its mean vector from ankles to head is longer than this share of the stature.
 ONE_WAY = 0.7
-# That direction is upward if it leans by at most this, radians: people who sneak lean by 60 degrees, and another axis that
-# points up makes it 90 or more.
+# That direction is upward if it leans by at most this, radians. People who sneak lean by 60 degrees; if another axis
+# points up, it is 90 degrees or more.
 LEAN = np.deg2rad(75)
 # People may be outside of the picture by this share of its size, and must be at least this far from the camera, m.
 REACH, NEAREST_M = 0.5, 0.3
