@@ -121,7 +121,7 @@ def test_a_name_of_the_command_is_before_that_of_the_environment_and_means_the_o
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"model": "out/semi/last.pt"}, "register gait semi"),
+        ({"model": "out/semi/last.pt"}, "register gait semi-last"),
         ({"model": "models:/lab@candidate"}, "register gait lab"),
         ({"run": "0af"}, "register gait"),
     ],
