@@ -82,7 +82,7 @@ class ParquetTable:
         """Some columns of a row group, a number of rows at a time.
 
         Raises:
-            As `read`.
+            pa.ArrowInvalid: The columns would take too much memory, or the file is damaged.
         """
         self._hold(group, columns)
         with _damage():
