@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils import parametrize
 
 from pipelines.lifters.base import Lifter, WithStatistics, build_lifter, needs_statistics
 from pipelines.lifters.batch_norm import BatchNormActivation
+from pipelines.lifters.edge_popup import MaskedWeight
 from pipelines.lifters.person_centred import build_person_centred
 from schemas.configs.train import LifterInput
 from schemas.job_config import PluginConfig
@@ -76,14 +76,13 @@ class LiftingModel(nn.Module):
             self(inputs)
 
     @property
-    def has_batch_norm(self) -> bool:
-        """Whether it has running statistics that training follows."""
-        return any(isinstance(module, BatchNormActivation | _BatchNorm) for module in self.modules())
-
-    @property
-    def changes_by_jumps(self) -> bool:
-        """Whether a step of training may exchange weights for others, so that running statistics lag behind."""
-        return any(parametrize.is_parametrized(module) for module in self.modules())
+    def statistics_lag(self) -> bool:
+        """Whether running statistics lag behind training, because a step may exchange masked weights for others."""
+        masked, normalised = (
+            any(isinstance(module, kinds) for module in self.modules())
+            for kinds in (MaskedWeight, BatchNormActivation | _BatchNorm)
+        )
+        return masked and normalised
 
 
 def build_model(

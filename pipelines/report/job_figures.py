@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.report.lines import lines_of
+from pipelines.report.epoch_values import values_by_name
 from pipelines.report.png import bars, curves
 
 
@@ -18,7 +18,7 @@ def training_figures(
         label: What these metrics are, with their unit.
         best_epoch: The epoch that is marked, if people were held out.
     """
-    losses, measures = lines_of(history, "loss"), lines_of(history, "validation")
+    losses, measures = values_by_name(history, "loss"), values_by_name(history, "validation")
     shown = {name: measures[metric] for metric, name in held_out.items() if metric in measures}
     epochs, best = [epoch["epoch"] for epoch in history], best_epoch if shown else None
     # The axis is logarithmic, so what is not above 0 is no point of it.

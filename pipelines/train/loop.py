@@ -72,7 +72,7 @@ class LifterTraining:
         self._forward = parallel(self.model, config.resources.compile, workers)
         decay = config.optimization.average_decay
         self._average = None if decay is None else MovingAverage(self.model, decay)
-        self._measures_statistics = self.model.changes_by_jumps and self.model.has_batch_norm
+        self._measures_statistics = self.model.statistics_lag
         self._last_inputs: deque[Tensor] = deque()
         self.history: list[EpochReport] = []
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.report.document import facts, heading, note, table
-from pipelines.report.lines import lines_of
+from pipelines.report.epoch_values import values_by_name
 from pipelines.report.pages.figures import figure, figures_page, line_chart, side_by_side
 from schemas.frame_window import frames_read
 
@@ -40,7 +40,7 @@ def training_page(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]
     losses = line_chart(
         "losses",
         epochs,
-        lines_of(history, "loss"),
+        values_by_name(history, "loss"),
         label="Loss terms by epoch",
         axes=("epoch", "loss"),
         log=True,
@@ -94,7 +94,7 @@ def _notes(report: Mapping[str, Any], validated: Sequence[Mapping[str, Any]]) ->
 
 
 def _held_out(history: Sequence[Mapping[str, Any]], mark: tuple[float, str] | None) -> list[str]:
-    curves = lines_of(history, "validation")
+    curves = values_by_name(history, "validation")
     errors = {name: curves[metric] for metric, name in _ERRORS.items() if metric in curves}
     if not errors:
         return []
