@@ -13,15 +13,16 @@ from pipelines.search.trial_values import own_values, trial_config, trial_count
 from pipelines.training.reports import grouped
 from pipelines.tune import trial_records
 from pipelines.tune.best_files import write_best
+from pipelines.tune.budgets import Budgets
 from pipelines.tune.lifter_costs import LifterCosts
 from pipelines.tune.ranking import SEED, Ranking
+from pipelines.tune.time_left import time_of_repeats_s
 from pipelines.tune.trial_records import TrialRecord
 from pipelines.tune.warm_start import ending_of
 from schemas.configs.search_metrics import read_limits
 from schemas.configs.search_space import Space, short_names
-from schemas.configs.tune import TuneConfig, seconds
+from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
-
 
 class SearchListener(Protocol):
     """Follows the progress of a search."""
@@ -79,7 +80,7 @@ class Search:
         self.repeating = False
         self.run, self._listener = run, listener
         self._own = own_values(config, space)
-        self._deadline = None if config.budget is None else time.monotonic() + seconds(config.budget)
+        self._budgets = Budgets(config)
         self.records = {record.number: record for record in trial_records.read_trials(config.output)}
         proposed = self.ranking.proposed
         # Trials that were interrupted, or that lost their processes, precede new ones.
@@ -98,6 +99,7 @@ class Search:
         self._without_models: set[int] = set()
         self._runs: dict[int, ChildRun] = {}
         self._started_at: dict[int, float] = {}
+        self._most_running = 1  # of the trials of this command, at a time
         # Errors on held-out people, by (number of the trial, epoch).
         self._validation: dict[tuple[int, int], Mapping[str, float]] = {}
 
@@ -118,11 +120,9 @@ class Search:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether a budget is used up."""
-        if self._deadline is not None and time.monotonic() > self._deadline:
-            return True
-        budget_h = self.config.budget_trials_h
-        return budget_h is not None and self.time_in_trials_s > 3600 * budget_h
+        """Whether a budget is used up, apart from what the repeats of the best trials will need of it."""
+        repeats_s = 0.0 if self.repeating else time_of_repeats_s(self.config, self.ranking)
+        return self._budgets.used_up(self.time_in_trials_s, repeats_s, self._most_running)
 
     @property
     def time_in_trials_s(self) -> float:
@@ -174,6 +174,7 @@ class Search:
             record = replace(record, seconds=before.seconds, exploited=before.exploited)
         self._runs[number] = run
         self._started_at[number] = time.monotonic() - record.seconds
+        self._most_running = max(self._most_running, len(self._started_at))
         self._write(record)
         self._listener.began(record)
         if mistake is not None:

@@ -26,7 +26,7 @@ def time_left_s(config: TuneConfig, ranking: Ranking, trials: int, running_s: Ma
     if not proposed:
         return None
     usual_s = mean(record.seconds for record in proposed)
-    whole_s = mean([record.seconds for record in proposed if record.state == "finished"] or [usual_s])
+    whole_s = _whole_trial_s(ranking) or usual_s
     left_s = usual_s * (trials - len(proposed) - sum(r.number in running_s for r in ranking.proposed))
     for record in ranking.records:
         if record.number in running_s:
@@ -37,6 +37,16 @@ def time_left_s(config: TuneConfig, ranking: Ranking, trials: int, running_s: Ma
         spent_s = sum(running_s.values()) + sum(r.seconds for r in ranking.records if r.number not in running_s)
         left_s = min(left_s, max(0.0, 3600 * config.budget_trials_h - spent_s))
     return left_s / max(1, len(running_s))
+
+
+def time_of_repeats_s(config: TuneConfig, ranking: Ranking) -> float:
+    """Seconds that the repeats that have not begun will take, one after another; 0 before a trial is finished."""
+    return _whole_trial_s(ranking) * _repeats_to_come(config, ranking)
+
+
+def _whole_trial_s(ranking: Ranking) -> float:
+    """Mean time of the trials that trained to their last epoch, s; 0 if there is none."""
+    return mean([record.seconds for record in ranking.proposed if record.state == "finished"] or [0.0])
 
 
 def _repeats_to_come(config: TuneConfig, ranking: Ranking) -> int:

@@ -1,6 +1,7 @@
 """What ends a search before all trials are done: budgets, patience, and the user."""
 
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -17,9 +18,14 @@ def config(tmp_path):
     return tune_config(f"output={tmp_path}/out", "trials=5", "sampler=random", "optimization.epochs=2")
 
 
+def set_clock(monkeypatch: pytest.MonkeyPatch, monotonic: Callable[[], float]) -> None:
+    for module in ("search", "budgets"):
+        monkeypatch.setattr(f"pipelines.tune.{module}.time", SimpleNamespace(monotonic=monotonic))
+
+
 def test_a_budget_of_time_in_trials_counts_those_side_by_side_and_those_of_earlier_commands(config, monkeypatch):
     clock = [1000.0]
-    monkeypatch.setattr("pipelines.tune.search.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    set_clock(monkeypatch, lambda: clock[0])
     config = config.model_copy(update={"budget_trials_h": 1.0})
     with runs.record("tune", config) as run:
         job_of(config).manifest.write(config.output, run.run_id, "search.json")
@@ -60,15 +66,35 @@ def test_a_search_ends_when_nothing_better_is_found_and_when_it_is_told_to(confi
     assert not survey(job_of(config)).nothing_to_do
 
 
+@pytest.mark.parametrize(
+    ("repeats", "out_of_time_after_s"), [("repeat_best=1", 3600 - 3 * 600), ("repeat_best=0", 3600)]
+)
+def test_a_budget_leaves_time_for_the_repeats_of_the_best_trials(config, monkeypatch, repeats, out_of_time_after_s):
+    clock = [1000.0]
+    set_clock(monkeypatch, lambda: clock[0])
+    config = tune_config(f"output={config.output}", "trials=50", "budget=1h", "seeds=3", repeats, "sampler=random")
+    with runs.record("tune", config) as run:
+        search = Search(config, space_of(config), run, Notes())
+        search.begin()  # the config's own values, which are the best ones, so that there are three repeats of them
+        clock[0] += 600
+        finish(search, 1, 90.0)
+        clock[0] = 1000.0 + out_of_time_after_s
+        assert search.waiting
+        clock[0] += 1
+        assert search.waiting == []
+        search.repeat_best()
+        assert len(search.waiting) == (3 if repeats == "repeat_best=1" else 0)
+
+
 def test_a_search_that_is_out_of_time_leaves_what_runs_for_the_next_command(config, monkeypatch):
     limited = config.model_copy(update={"budget": "1.5h"})
     with runs.record("tune", config) as run:
         search = Search(limited, space_of(config), run, Notes())
         search.begin()
         now = time.monotonic()
-        monkeypatch.setattr("pipelines.tune.search.time", SimpleNamespace(monotonic=lambda: now + 5000))
+        set_clock(monkeypatch, lambda: now + 5000)
         assert not search.out_of_time
-        monkeypatch.setattr("pipelines.tune.search.time", SimpleNamespace(monotonic=lambda: now + 5500))
+        set_clock(monkeypatch, lambda: now + 5500)
         assert (search.out_of_time, search.waiting) == (True, [])
         search.interrupt()
         told = search_report.write_report(search, "digest", run)

@@ -1,0 +1,38 @@
+"""When the time that a search may take is used up."""
+
+import time
+
+from schemas.configs.tune import TuneConfig, seconds
+
+# The repeats of the best trials get at most this share of a budget, because there must be trials to choose from.
+LARGEST_SHARE_OF_REPEATS = 0.5
+
+
+class Budgets:
+    """The time that this command and all trials of its output may take.
+
+    Args:
+        config: The search. Its `budget` begins now.
+    """
+
+    def __init__(self, config: TuneConfig) -> None:
+        self._command_s = None if config.budget is None else seconds(config.budget)
+        self._trials_s = None if config.budget_trials_h is None else 3600 * config.budget_trials_h
+        self._began_at = time.monotonic()
+
+    def used_up(self, in_trials_s: float, repeats_s: float, at_a_time: int) -> bool:
+        """Whether one of the budgets is used up, apart from what the repeats of the best trials will need of it.
+
+        Args:
+            in_trials_s: Time of all trials so far, those side by side each, s.
+            repeats_s: Time that the repeats will take, one after another, s.
+            at_a_time: How many trials run side by side.
+        """
+        now = time.monotonic()
+        return any(
+            budget_s is not None and spent_s > budget_s - min(reserved_s, LARGEST_SHARE_OF_REPEATS * budget_s)
+            for budget_s, spent_s, reserved_s in (
+                (self._command_s, now - self._began_at, repeats_s / at_a_time),
+                (self._trials_s, in_trials_s, repeats_s),
+            )
+        )
