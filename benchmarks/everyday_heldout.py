@@ -5,11 +5,13 @@ python benchmarks/everyday_heldout.py MODEL TRACKS RECIPE SUBJECT…
 RECIPE says how large the detector's errors are, as the fit_noise job writes it, such as
 jobs/recipes/errors_blazepose.yaml. P-MPJPE and MPJPE of the 12 limb joints about the middle of the hips, mm, for people
 of their own build and for people who are varied as in training: by distance and height of the camera, by the side that
-the person shows it, and by what the person does.
+the person shows it, and by what the person does. Then for films of fewer frames/s, and without the frames to come.
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -33,6 +35,9 @@ BATCHES, BATCH = 20, 512
 # Seed of the views: no training has seen it.
 SEED = 12345
 OWN_BUILD = {"bone_sd": 0.0, "stature_sd": 0.0}
+FRAME_RATES = (24, 20, 15, 10)
+# Number of frames after the predicted one that are known, as in live use; the last one stands for those to come.
+FRAMES_TO_COME = (6, 3, 1, 0)
 ELEVATIONS_DEG = ((-15, 15), (15, 35), (35, 60))
 # Speed of the hips over this time before and after a frame, s, tells who walks (m/s) and who runs.
 SPEED_OVER_S, WALKS, RUNS = 0.25, 0.6, 2.5
@@ -66,6 +71,16 @@ def main(model_address: str, tracks: str, recipe: str, subjects: set[str]) -> No
         for low, high in ELEVATIONS_DEG:
             at_height = world.model_copy(update={"elevation_deg": (low, high)})
             line(f"camera {low}° to {high}° high", score(model, card, sequences, at_height, BATCHES // 4).errors)
+    world = config.model_copy(update=OWN_BUILD)
+    for fps in FRAME_RATES:
+        slower = partial(resampled, step=card.fps / fps)
+        line(f"films of {fps} frames/s", score(model, card, sequences, world, BATCHES // 2, slower).errors)
+    for frames in FRAMES_TO_COME:
+        live = partial(without_frames_to_come, known=frames)
+        line(
+            f"{frames / card.fps:.2f} s after the frame",
+            score(model, card, sequences, world, BATCHES // 2, live).errors,
+        )
 
 
 def line(name: str, errors: Float[Tensor, "views 2"]) -> None:
@@ -111,8 +126,44 @@ class Views:
         }
 
 
-def score(model: LiftingModel, card: LifterCard, sequences: Sequences, world: MadeViewsConfig, batches: int) -> Views:
-    """Score a lifter on made views of a world."""
+def resampled(
+    inputs: Float[Tensor, "windows frames joints 3"], step: float
+) -> Float[Tensor, "windows frames joints 3"]:
+    """Windows of a film whose frames are `step` frames apart, with frames made between them as `lift` does.
+
+    A frame in between is known where both neighbours are.
+    """
+    frames = inputs.shape[1]
+    times = torch.arange(frames) - frames // 2
+
+    def at(positions: Float[Tensor, " frames"]) -> Float[Tensor, "windows frames joints 3"]:
+        before = positions.floor().long()
+        after = (before + 1).clamp_max(frames - 1)
+        return inputs[:, before].lerp(inputs[:, after], (positions - before)[:, None, None])
+
+    first = (times / step).floor()
+    left, right = (at((film * step + frames // 2).clamp(0, frames - 1)) for film in (first, first + 1))
+    known = (left[..., 2:] == 1) & (right[..., 2:] == 1)
+    return left.lerp(right, (times / step - first)[:, None, None]) * known
+
+
+def without_frames_to_come(
+    inputs: Float[Tensor, "windows frames joints 3"], known: int
+) -> Float[Tensor, "windows frames joints 3"]:
+    """Windows whose last frames repeat the last of the `known` ones after the middle."""
+    last = inputs.shape[1] // 2 + known
+    return inputs[:, torch.arange(inputs.shape[1]).clamp_max(last)]
+
+
+def score(
+    model: LiftingModel,
+    card: LifterCard,
+    sequences: Sequences,
+    world: MadeViewsConfig,
+    batches: int,
+    seen: Callable[[Tensor], Tensor] = lambda inputs: inputs,
+) -> Views:
+    """Score a lifter on made views of a world; `seen` makes what the lifter reads of a view's windows."""
     body = layout(card.output_layout)
     limbs = list(joint_indices(body, layout("limbs12")))
     hips = [body.index("left_hip"), body.index("right_hip")]
@@ -136,7 +187,7 @@ def score(model: LiftingModel, card: LifterCard, sequences: Sequences, world: Ma
             true = batch.positions[:, 0]
             predicted, limbs_true = (
                 joints[:, limbs] - joints[:, hips].mean(1, keepdim=True)
-                for joints in (model(batch.inputs)[0][:, 0], true)
+                for joints in (model(seen(batch.inputs))[0][:, 0], true)
             )
             similar = errors_mm(align_similarity(predicted, limbs_true), limbs_true).mean(1)
             errors = torch.stack([errors_mm(predicted, limbs_true).mean(1), similar], dim=1)
