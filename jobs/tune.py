@@ -139,12 +139,20 @@ class Display:
             self._drawn_at = time.monotonic()
 
     def _show(self) -> None:
-        done = len(self._done) * self._epochs + sum(self._running.values())
+        left_s, done = self._left_s(), float(len(self._done) * self._epochs + sum(self._running.values()))
+        if self._job.config.budget is not None and left_s is not None:
+            # A budget may end the search long before its trials, so the bar shows the time, if that is further on.
+            so_far_s = time.monotonic() - self._started_at
+            done = max(done, self._trials * self._epochs * so_far_s / (so_far_s + left_s))
+        if left_s is None:
+            left = "starting" if not self._running else ""
+        else:
+            left = f"about {timedelta(seconds=round(left_s))} left"
         self._bars.update(
             self._task,
             completed=done,
             description=f"{len(self._done)}/{self._trials} trials done, {len(self._running)} running{self._best}",
-            shown=self._left(),
+            shown=left,
         )
 
     def _best_so_far(self) -> str:
@@ -162,17 +170,15 @@ class Display:
     def _ranking(self) -> Ranking:
         return Ranking(self._job.config, self._own, self._records.values())
 
-    def _left(self) -> str:
-        """How long the search will take, by what its trials have taken so far."""
+    def _left_s(self) -> float | None:
+        """How long the search will take, s, by what its trials have taken so far; None before one has ended."""
         config, now = self._job.config, time.monotonic()
         running_s = {number: now - began_at for number, began_at in self._began_at.items()}
         left_s = time_left_s(config, self._ranking, self._job.trials, running_s)
-        if config.budget is not None:
-            budget_s = max(0.0, self._started_at + seconds(config.budget) - now)
-            left_s = budget_s if left_s is None else min(left_s, budget_s)
-        if left_s is None:
-            return "starting" if not self._running else ""
-        return f"about {timedelta(seconds=round(left_s))} left"
+        if config.budget is None:
+            return left_s
+        budget_s = max(0.0, self._started_at + seconds(config.budget) - now)
+        return budget_s if left_s is None else min(left_s, budget_s)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def head():
 class Command:
     """`python -m jobs.tune …` on the cluster, from a folder that is not the repository."""
 
-    def __init__(self, head, corpus, output, *fields):
+    def __init__(self, head, corpus, output, *fields, lifter=("lifter.channels=16", "lifter.filter_widths=[3]")):
         self.output = output
         self._head = head[0]
         # The first trial has the recipe's own values.
@@ -67,9 +67,8 @@ class Command:
                 f"labeled={corpus}",
                 f"output={output}",
                 "data.validation_subjects=[S2]",
-                "lifter.channels=16",
             ),
-            *("lifter.filter_widths=[3]", "optimization.batch_size=32", *fields),
+            *(*lifter, "optimization.batch_size=32", *fields),
         ]
         self._environment = os.environ | RAY | {"RAY_ADDRESS": head[1]}
 
@@ -211,6 +210,30 @@ def test_a_population_goes_on_from_its_best(head, corpus, tmp_path):
     assert others[str(epoch + 1)] < 1.5 * best[str(epoch)], "weights came along"
     _, runs = children()
     assert runs["trial 002"].data.tags["raylift.exploited"].startswith(source)
+    assert command.left() == []
+
+
+def test_a_front_over_lifters_has_a_recipe_and_a_model_for_each_of_its_trials(head, corpus, tmp_path):
+    space = "search_space={lifter.name: {choice: [temporal_conv, residual_mlp]}, lifter.channels: {choice: [16, 64]}}"
+    fields = ("sampler=grid", "scheduler=none", "metric=[mpjpe_mm,parameters]", "optimization.epochs=1")
+    command = Command(head, corpus, tmp_path / "out", space, *fields, lifter=())
+    code, told = command.end()
+    assert code == 0, told
+    trials = command.trials()
+    assert [trial["state"] for trial in trials.values()] == ["finished"] * 4
+    results = {name: (trial["error_mm"], trial["measures"]["parameters"]) for name, trial in trials.items()}
+    front = {
+        name
+        for name, (error_mm, parameters) in results.items()
+        if not any(error_mm > other_mm and parameters > fewer for other_mm, fewer in results.values())
+    }
+    assert front == set(json.loads((tmp_path / "out/report.json").read_text())["front"])
+    assert {file.stem for file in (tmp_path / "out/front").iterdir()} == front
+    for name in front:
+        recipe = read_config(TrainConfig, [str(tmp_path / f"out/front/{name}.yaml"), f"output={tmp_path}/again"])
+        model, card = load_lifter(str(tmp_path / f"out/trials/{name}/best.pt"))
+        assert recipe.lifter.name == card.lifter == trials[name]["parameters"]["lifter.name"]
+        assert sum(weights.numel() for weights in model.parameters()) == results[name][1]
     assert command.left() == []
 
 
