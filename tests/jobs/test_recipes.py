@@ -104,12 +104,19 @@ def test_detector_recipes_name_sources_and_their_options(recipe):
         assert rates == pytest.approx([1e-3, 1e-4, 1e-4, 1e-5])
 
 
+# People for a recipe that leaves them to its user.
+MISSING = {"subjects": ("S1", "S5"), "validation_subjects": ("S8",)}
+
+
 @pytest.mark.parametrize("recipe", SEARCHES, ids=lambda path: path.stem)
 def test_what_search_recipes_propose_trains_a_step(recipe, tmp_path):
-    people = [person(f"{name} 1", 100, subject=name) for name in ("S1", "S5", "S6", "S7", "S8")]
-    tracks = write(tmp_path / "tracks", *people)
-    named = [f"labeled={tracks}", f"unlabeled={tracks}", f"output={tmp_path}", "data.validation_subjects=[S8]"]
-    config = read_config(TuneConfig, [str(recipe), *named])
+    tracks = f"{tmp_path}/tracks"
+    config = read_config(TuneConfig, [str(recipe), f"labeled={tracks}", f"unlabeled={tracks}", f"output={tmp_path}"])
+    data = config.data if config.data.validation_subjects else config.data.model_copy(update=MISSING)
+    config = config.model_copy(update={"data": data})
+    parts = (data.subjects, data.unlabeled_subjects, data.validation_subjects, config.test_subjects)
+    named = {name for part in parts for name in part or ()}
+    write(tmp_path / "tracks", *(person(f"{name} 1", 400, subject=name) for name in sorted(named)))
     space = search_space(config, plugin_config)
     sampler = Sampler(config, space)
     assert not outside(space, own_values(config, space)), "the first trial is the recipe itself"
