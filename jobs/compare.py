@@ -106,6 +106,7 @@ def _score(config: CompareConfig, tracks: str, folder: str) -> dict[str, float]:
     output = storage.join(folder, "test")
     model = storage.join(folder, "last.pt" if not config.data.validation_subjects else "best.pt")
     chosen = {"data": tracks, "subjects": config.test_subjects, "trust": config.lifter.name}
+    chosen |= {"run_name": f"evaluate {folder.rpartition('/')[2]}"}
     evaluate.main(EvaluateConfig(model=model, output=output, **chosen))
     metrics = json_documents.read(storage.join(output, "metrics.json"))
     return metrics["overall"]["metrics"]

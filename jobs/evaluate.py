@@ -8,7 +8,6 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("evaluate"))
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -19,11 +18,12 @@ from rich.columns import Columns
 from jobs.command_line.pages import keep_figures, keep_page
 from jobs.command_line.progress import stage_bars
 from jobs.command_line.terminal import Terminal
-from pipelines.evaluate import run
+from pipelines.evaluate import records, run
+from pipelines.evaluate.records import action_rows
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import TrackSet
-from pipelines.mlflow_runs.logged_models import ModelFile, Scores
+from pipelines.mlflow_runs.logged_models import ModelFile
 from pipelines.report.pages.evaluation_page import evaluation_page
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.keypoint_track import KeypointTrack
@@ -39,11 +39,7 @@ COLUMNS = {
     "PCK": ("pck_150mm", ".1f"),
     "AUC": ("auc_150mm", ".1f"),
 }
-# MLflow's names for the averages of a report: over actions, over all frames, and over tracks without labels.
-GROUPS = {"average": "test", "overall": "all_frames", "unlabeled": "unlabeled"}
 LEGEND = "P1 MPJPE, P2 P-MPJPE, P3 N-MPJPE: mm; MPJVE: mm per frame; PCK and AUC within 150 mm: %"
-# The table in MLflow has at most this many tracks, because its page loads it whole; `metrics.json` has all.
-MOST_TRACKS = 10_000
 # The printed table has at most this many rows, so that it fills a screen with averages, joints and notes.
 MOST_ROWS = 18
 
@@ -56,17 +52,11 @@ def main(config: EvaluateConfig) -> int:
         record.log_read(track_set)
         with progress_bar(job.tracks) as watch:
             report = run.execute(job, watch)
-        log(record, report, ModelFile.of(job.config.model, job.sha256, job.card), track_set)
+        records.log(record, report, ModelFile.of(job.config.model, job.sha256, job.card), track_set)
         keep_page(partial(evaluation_page, report), job.output, "evaluation.html", record)
         keep_figures(partial(figures, report), record)
     show(report, job.metrics_file)
     return 0
-
-
-def scores_of(report: Mapping[str, Any], track_set: TrackSet) -> list[Scores]:
-    """The averages of a report, as the page of the lifter's model shows them."""
-    given = ((group, report[name]["metrics"]) for name, group in GROUPS.items() if report[name] is not None)
-    return [Scores(runs.by_path({group: metrics}), track_set) for group, metrics in given]
 
 
 @contextmanager
@@ -84,26 +74,6 @@ def progress_bar(tracks: Sequence[TrackInfo]) -> Iterator[Callable[[Iterable[Key
         yield watch
 
 
-def log(record: runs.Run, report: Mapping[str, Any], model: ModelFile, track_set: TrackSet) -> None:
-    """Log in MLflow: averages as `test/mpjpe_mm`, also of the model; actions and joints; the report as a file."""
-    scores = scores_of(report, track_set)
-    record.log_scores(model, scores)
-    for name, group in GROUPS.items():
-        if report[name] is not None:
-            joints = report[name]["per_joint_mm"].items()
-            record.log_metrics({f"{group}_joints": {f"{joint}_mm": value for joint, value in joints}})
-    # Actions are logged one by one, because MLflow takes at most 1,000 metrics at a time and few characters in names.
-    actions = list(action_rows(report["tables"]))
-    for label, mean in actions:
-        record.log_metrics({"action": {re.sub(r"[^\w-]+", "_", label, flags=re.ASCII): mean["metrics"]}})
-    if actions:
-        columns = {name: [mean["metrics"].get(name) for _, mean in actions] for name, _ in COLUMNS.values()}
-        record.log_table({"action": [label for label, _ in actions], **columns}, "actions.json")
-    record.log_table(track_table(report["tracks"][:MOST_TRACKS]), "tracks.json")
-    record.log_tags({"raylift.data": report["data"]["digest"], "raylift.model_sha256": model.sha256})
-    record.log_json(report, "metrics.json")
-
-
 def figures(report: Mapping[str, Any]) -> dict[str, bytes]:
     """PNG files: the error by joint and by action, of tracks with labels."""
     from pipelines.report.job_figures import evaluation_figures  # it loads Matplotlib
@@ -111,18 +81,6 @@ def figures(report: Mapping[str, Any]) -> dict[str, bytes]:
     joints = report["average"]["per_joint_mm"] if report["average"] else {}
     actions = {label: mean["metrics"]["mpjpe_mm"] for label, mean in action_rows(report["tables"])}
     return evaluation_figures({name.replace("_", " "): value for name, value in joints.items()}, actions)
-
-
-def track_table(tracks: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Columns of a table with a row per track: what it is, and its measures."""
-    scores = [track["score"] for track in tracks]
-    measures = sorted({name for score in scores for name in score["metrics"]})
-    return {
-        "track": [track["track_id"] for track in tracks],
-        "camera": [track["camera"] for track in tracks],
-        **{fact: [score[fact] for score in scores] for fact in ("subject", "action", "frames")},
-        **{name: [score["metrics"].get(name) for score in scores] for name in measures},
-    }
 
 
 def show(report: Mapping[str, Any], uri: str) -> None:
@@ -174,13 +132,6 @@ def table_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"… and {left} rows more, all in metrics.json"
     yield from (line(*row) for row in summary)
     yield LEGEND
-
-
-def action_rows(tables: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The label and the mean of every action; the label begins with the subject where tables are by subject."""
-    for table in tables:
-        for action, mean in table["actions"].items():
-            yield action if table["subject"] is None else f"{table['subject']} {action}", mean
 
 
 def other_measures(metrics: Mapping[str, float]) -> str:

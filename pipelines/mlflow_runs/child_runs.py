@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,3 +131,17 @@ def begin_child(
     parent.queue.send(begin)
     parent.queue.settle(LONGEST_START_S)
     return child
+
+
+@contextmanager
+def child(parent: Run, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Iterator[ChildRun]:
+    """A part of a run that lasts as long as the block; an exception marks it as failed. See `begin_child`."""
+    begun, status = begin_child(parent, name, params, tags), "FAILED"
+    try:
+        yield begun
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        begun.end(status)

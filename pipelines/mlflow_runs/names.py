@@ -57,8 +57,8 @@ def of_model(address: str) -> str:
 
 
 def _what(config: RunConfig) -> list[str]:
-    """The last folder of the output; of a registration, which has none, the name and the lifter."""
-    if folder := str(getattr(config, "output", "")).rstrip("/").rsplit("/", 1)[-1]:
+    """The last folder of the output; where none is given, the name of a registration and the lifter."""
+    if folder := str(getattr(config, "output", None) or "").rstrip("/").rsplit("/", 1)[-1]:
         return [folder]
     name, model = getattr(config, "name", None), getattr(config, "model", None)
     return [*([str(name)] if name else []), *([of_model(model)] if model else [])]

@@ -81,9 +81,10 @@ class _Aligners:
         chosen = {name: getattr(config, name) if address is None else None for name in _CHOSEN}
         files = {track.file for track in tracks}
         data = {"uri": address or config.data, "digest": keypoint_reader.digest(files), "tracks": len(tracks), **chosen}
-        metrics = {"metrics": {"kendalls_tau": tau}}
+        measured = {"unlabeled": {"metrics": {"kendalls_tau": tau}, "per_joint_mm": {}}}
+        nothing = {"average": None, "overall": None, "tables": [], "tracks": []}
         card = contender.card.model_dump(mode="json")
-        return tracks, {"model": contender.name, "card": card, "data": data, "average": None, "unlabeled": metrics}
+        return tracks, {"model": contender.name, "card": card, "data": data, **measured, **nothing}
 
     def picture(self, config: RegisterConfig, model: AlignerNetwork, card: AlignerCard) -> bytes | None:
         return None

@@ -56,10 +56,8 @@ def _gate(outcome: Outcome) -> Iterator[tuple[str, str]]:
             which = f"{gain:.2f} better" if gain > 0 else f"{-gain:.2f} worse" if gain < 0 else "as good"
             yield "compared", f"{which} than {outcome.holder}, then the {outcome.alias}"
     for requirement in outcome.requirements:
-        yield (
-            "condition",
-            f"{requirement.condition}: {requirement.value:.2f}, {'met' if requirement.met else 'not met'}",
-        )
+        met, digest = "met" if requirement.met else "not met", requirement.dataset_digest
+        yield "condition", f"{requirement.condition}: {requirement.value:.2f}, {met}, dataset digest {digest}"
     yield (
         outcome.alias,
         {"passed": "promoted", "kept": "promoted", "forced": "promoted by force", "refused": "refused"}[

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from pipelines.evaluate import records
 from pipelines.evaluate.report import notes_of_training
 from pipelines.mlflow_runs import model_uris, runs
+from pipelines.mlflow_runs.child_runs import child
 from pipelines.mlflow_runs.datasets import TrackSet
-from pipelines.mlflow_runs.logged_models import Scores
 from pipelines.register import requirements
 from pipelines.register.kinds import Contender, Kind, Watch
 from pipelines.register.requirements import Requirement
@@ -82,15 +83,18 @@ def judge(
         return replace(outcome, verdict="forced", note="not compared: no tracks were given")
     other, note = _other(kind, config, holder)
     listener.say(f"scoring {contender.name}")
-    report = _score(kind, config, contender, listener, record, "candidate")
-    outcome = replace(outcome, value=_value(report, config.metric), data=report["data"], note=note)
+    file = kind.file(contender.name, contender.sha256, contender.card)
+    record.log_scores(file, [])  # the run is the candidate's; what scored what stands in the parts
+    reports = {
+        name: _score(kind, config, contender, listener, record, "candidate", name) for name in ("", *config.sets)
+    }
+    report = reports[""]
+    outcome = replace(outcome, value=_value(report, config.metric), data=report["data"])
     trained = notes_of_training(contender.card.subjects, kind.check_tracks(config, contender.card), kind.what)
     outcome = replace(outcome, note="; ".join([*([note] if note else []), *trained]) or None)
-    values = {"": _metrics(report)} | {
-        name: _metrics(_score(kind, config, contender, listener, record, f"candidate_{name}", address))
-        for name, address in config.sets.items()
-    }
-    outcome = replace(outcome, requirements=requirements.measured(config, values))
+    values = {name: _metrics(report) for name, report in reports.items()}
+    digests = {name: report["data"]["dataset_digest"] for name, report in reports.items()}
+    outcome = replace(outcome, requirements=requirements.measured(config, values, digests))
     if requirements.unmet(outcome.requirements):
         outcome = replace(outcome, verdict="forced" if config.force else "refused")
     if holder is None:
@@ -98,7 +102,14 @@ def judge(
     if other is None:
         return replace(outcome, verdict="forced")
     listener.say(f"scoring {other.name}, the present {config.promote}")
-    value = _value(_score(kind, config, other, listener, record, config.promote), config.metric)
+    # An alias may be called "candidate" too.
+    role = f"present {config.promote}" if config.promote.startswith("candidate") else config.promote
+    others = _score(kind, config, other, listener, record, role)
+    if differing := _other_tracks(contender, report, other, others):
+        if not config.force:
+            raise UserError(f"{differing}; force=true promotes without comparing")
+        return replace(outcome, verdict="forced", note="; ".join(filter(None, (outcome.note, differing))))
+    value = _value(others, config.metric)
     assert outcome.value is not None
     worse = is_worse(config.metric, outcome.value, value)
     verdict = outcome.verdict if not worse else "forced" if config.force else "refused"
@@ -133,20 +144,35 @@ def _score(
     listener: Listener,
     record: runs.Run,
     role: str,
-    address: str | None = None,
+    name: str = "",
 ) -> dict[str, Any]:
-    """Score a model on data, or on other tracks; returns the report, which is also logged."""
-    tracks, report = kind.measure(config, contender, listener.watch, address)
-    record.log_metrics({role: _metrics(report)})
-    labeled = report["average"] is not None
-    metrics = runs.by_path({"test" if labeled else "unlabeled": _metrics(report)})
-    track_set = TrackSet("testing", report["data"]["uri"], tracks)
-    report["data"]["dataset_digest"] = track_set.digest
-    record.log_read(track_set)
-    file = kind.file(contender.name, contender.sha256, contender.card)
-    record.log_scores(file, [Scores(metrics, track_set)])
-    record.log_json(report, f"{role}.json")
+    """Score a model on data, or on another set of tracks; returns the report.
+
+    The run has the metrics by role and set, such as `candidate_fast/mpjpe_mm`. An evaluation that is a part of it says
+    which model scored what on which tracks.
+    """
+    address = config.sets.get(name)
+    on = name or ("data" if "test" in config.sets else "test")
+    chosen = {field: getattr(config, field) for field in ("subjects", "actions", "cameras")} if address is None else {}
+    params = {"model": contender.name, "data": address or config.data, "flip": config.flip, **chosen}
+    with child(record, f"evaluate {role} on {on}", params, {"raylift.job": "evaluate"}) as part:
+        tracks, report = kind.measure(config, contender, listener.watch, address)
+        track_set = TrackSet("testing", report["data"]["uri"], tracks)
+        report["data"]["dataset_digest"] = track_set.digest
+        for reader in (record, part):
+            reader.log_read(track_set)
+        records.log(part, report, kind.file(contender.name, contender.sha256, contender.card), track_set)
+    record.log_metrics({"_".join([*role.split(), *([name] if name else [])]): _metrics(report)})
     return report
+
+
+def _other_tracks(contender: Contender, report: dict[str, Any], other: Contender, others: dict[str, Any]) -> str | None:
+    """What is wrong if two models were scored on different tracks, such as files that changed meanwhile, else None."""
+    digests = [each["data"]["dataset_digest"] for each in (report, others)]
+    if digests[0] == digests[1]:
+        return None
+    named = f"{contender.name} was scored on dataset digest {digests[0]}, {other.name} on {digests[1]}"
+    return f"data: are not the same tracks for both: {named}"
 
 
 def _metrics(report: dict[str, Any]) -> dict[str, float]:

@@ -16,19 +16,24 @@ class Requirement:
         condition: As it was given, such as "fast.mpjpe_mm<=95".
         value: The version's value.
         met: Whether the value keeps to the bound.
+        dataset_digest: The tracks that it was measured on, by the digest of MLflow's dataset.
     """
 
     condition: str
     value: float
     met: bool
+    dataset_digest: str
 
 
-def measured(config: RegisterConfig, values: Mapping[str, Mapping[str, float]]) -> tuple[Requirement, ...]:
+def measured(
+    config: RegisterConfig, values: Mapping[str, Mapping[str, float]], digests: Mapping[str, str]
+) -> tuple[Requirement, ...]:
     """The conditions of a config with the version's values.
 
     Args:
         config: The config.
         values: Metrics by set of tracks; that of `data` has the empty name.
+        digests: The digests of these sets, as MLflow's datasets.
 
     Raises:
         UserError: A metric is not measured on these tracks.
@@ -43,7 +48,7 @@ def measured(config: RegisterConfig, values: Mapping[str, Mapping[str, float]]) 
         value = values[tracks_name][limit.metric]
         # NaN fulfils no condition.
         met = not math.isnan(value) and limit.excess(values[tracks_name]) <= 0
-        requirements.append(Requirement(limit.text, value, met))
+        requirements.append(Requirement(limit.text, value, met, digests[tracks_name]))
     return tuple(requirements)
 
 

@@ -67,7 +67,7 @@ def newest(job):
     """The newest run of a job."""
     of_job = {"filter_string": f"tags.`raylift.job` = '{job}'", "order_by": ["attributes.start_time DESC"]}
     found = mlflow.search_runs(search_all_experiments=True, output_format="list", **of_job)
-    return next(run for run in found if "raylift.trial" not in run.data.tags)
+    return next(run for run in found if "mlflow.parentRunId" not in run.data.tags)
 
 
 def read_for(run):
@@ -201,8 +201,34 @@ def test_a_training_its_scores_and_its_registration_arrive(trained, scored, acco
     # The lifter comes back through the server, which alone can read the folder of the artifacts.
     fetched = model_uris.fetch("models:/remote@champion", "lifter")
     assert Path(fetched.file).read_bytes() == Path("lifter/best.pt").read_bytes()
+
+
+def test_poses_lead_back_to_their_video_and_a_video_to_models_and_poses(trained, scored, account, monkeypatch, capsys):
+    monkeypatch.chdir(trained[0])
+    assert run_job("lift", ["model=models:/remote@champion", "tracks=tracks", "output=poses"]) == 0
     assert run_job("lineage", ["models:/remote@champion", f"draw={account}/lineage.svg"]) == 0
     assert "train lifter" in (account / "lineage.svg").read_text()
+    capsys.readouterr()
+
+    def lineage(of):
+        assert run_job("lineage", [of, "json=true"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        return [{(node["kind"], node["name"]) for node in walk(found[way])} for way in ("made_from", "made_with")]
+
+    version, tracks = f"models:/remote/{scored[2].version} (champion)", ("tracks", f"{trained[0]}/tracks")
+    poses = ("poses", f"{trained[0]}/poses")
+    of_model = lineage("models:/remote@champion")
+    assert {("run", "train lifter"), tracks} <= of_model[0]
+    assert {poses, ("scores", "evaluate scores"), ("scores", "evaluate candidate on test")} <= of_model[1]
+    assert {("model", version), ("run", "train lifter"), tracks} <= lineage("poses")[0]
+    # A takedown.
+    assert {("model", version), poses, ("run", "train lifter"), tracks} <= lineage("a.mp4")[1]
+
+
+def walk(nodes):
+    for node in nodes:
+        yield node
+        yield from walk(node["children"])
 
 
 def test_a_search_arrives(trained, account):
@@ -214,6 +240,14 @@ def test_a_search_arrives(trained, account):
         [found.info.experiment_id], f"tags.mlflow.parentRunId = '{found.info.run_id}'", output_format="list"
     )
     assert [trial.info.status for trial in trials] == ["FINISHED"] * 2
+    # Under short names, parallel coordinates are ready.
+    assert {trial.data.params["learning_rate"] for trial in trials} == {"0.01", "0.001"}
+    (best,) = mlflow.search_logged_models(
+        [found.info.experiment_id], f"source_run_id = '{found.info.run_id}'", output_format="list"
+    )
+    said = found.data.tags["mlflow.note.content"]
+    assert f"models/{best.model_id})" in said, "a link to the model of the best"
+    assert any(f"runs/{trial.info.run_id})" in said for trial in trials), "and to its trial"
     assert read_for(found) == ["training", "validation"]
     assert artifacts(found, "figures") == {"figures/history.png"}, "two trials tell no importance"
     assert {"search.html", "trials.json", "best.pt"} <= artifacts(found)

@@ -48,6 +48,10 @@ def test_both_lifters_are_trained_and_scored_on_the_same_test(embedded_ray, moca
     ]
     parts = [run for run in recorded if run.data.tags.get("mlflow.parentRunId") == whole.info.run_id]
     assert sorted(run.data.tags["raylift.job"] for run in parts) == ["evaluate"] * 2 + ["import_poses"] + ["train"] * 2
+    names = {run.info.run_name for run in parts}
+    assert {
+        f"{job} {variant}" for job in ("train", "evaluate") for variant in ("supervised", "semi_supervised")
+    } < names
     # Again: the trainings are kept.
     assert run_job("compare", arguments) == 0
     assert capsys.readouterr().out.count("nothing to do") == 3

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from evaluate.lifter_samples import make_lifter, write_lifter
-from mlflow_store import own_artifacts
+from mlflow_store import inputs_of, own_artifacts
 from train.training_samples import person, write
 
 from jobs.command_line import main
@@ -174,6 +174,11 @@ def test_the_job_is_an_mlflow_run(command, tmp_path, capfd):
     compared = mlflow.load_table("actions.json", run_ids=[found.info.run_id])
     assert compared.set_index("action").loc["Walking", "p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])
     by_track = mlflow.load_table("tracks.json", run_ids=[found.info.run_id])
+    (tested,) = inputs_of(found.info.run_id)
+    for table in (compared, by_track):
+        assert set(zip(table["dataset"], table["dataset_digest"], strict=True)) == {
+            (tested.dataset.name, tested.dataset.digest)
+        }
     assert by_track["frames"].sum() == file["data"]["frames"]
     assert sorted(by_track["mpjpe_mm"].dropna()) == pytest.approx(
         sorted(t["score"]["metrics"]["mpjpe_mm"] for t in file["tracks"] if t["labeled"])

@@ -16,6 +16,7 @@ from pipelines.mlflow_runs import names, runs
 from pipelines.mlflow_runs.datasets import TrackSet, VideoSet
 from pipelines.tracks.keypoint_reader import survey
 from schemas import configs
+from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.register import RegisterConfig
 from schemas.earlier_versions import values_if_absent
 from schemas.errors import RunFailed, UserError
@@ -130,6 +131,12 @@ def test_a_registration_is_called_by_the_name_and_what_gets_it(fields, expected)
     assert names.of_run("register", RegisterConfig(name="gait", **fields), within=False) == expected
 
 
+def test_an_evaluation_without_an_output_is_called_by_the_lifter():
+    assert names.of_run("evaluate", EvaluateConfig(model="out/semi/best.pt", data="t"), within=False) == (
+        "evaluate semi-best"
+    )
+
+
 @pytest.mark.parametrize("config", config_classes(), ids=lambda config: config.__name__)
 def test_the_name_of_a_run_is_no_setting_of_any_job(config):
     """Else an output begun under another name would be refused."""
@@ -171,7 +178,7 @@ def test_the_tracks_that_a_run_reads_are_datasets_that_runs_are_found_by(server,
     assert again.info.run_id == record.run_id
 
 
-def test_the_videos_that_a_run_reads_are_a_dataset_too(own_tracking_store):
+def test_the_videos_that_a_run_reads_are_a_dataset_too(server):
     videos = [VideoSource(uri="/films/a.mp4", subject="S1"), VideoSource(uri="/films/b.mp4", fov_deg=60)]
     digests = []
     for read in (videos, videos[::-1], videos[:1]):
@@ -188,7 +195,7 @@ def test_the_videos_that_a_run_reads_are_a_dataset_too(own_tracking_store):
     }
 
 
-def test_an_experiment_is_shown_as_model_training_unless_it_is_another_kind(own_tracking_store, monkeypatch):
+def test_an_experiment_is_shown_as_model_training_unless_it_is_another_kind(server, monkeypatch):
     mlflow.create_experiment("chats", tags={"mlflow.experimentKind": "genai_development"})
     for name, kind in (("raylift", "custom_model_development"), ("chats", "genai_development")):
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)

@@ -19,7 +19,7 @@ def soon(monkeypatch):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
 
 
-def test_a_long_job_has_samples_in_its_run(own_tracking_store, soon):
+def test_a_long_job_has_samples_in_its_run(server, soon):
     with runs.record("label", CONFIG) as record:
         deadline = time.monotonic() + 60
         while "system/cpu_utilization_percentage" not in mlflow.get_run(record.run_id).data.metrics:

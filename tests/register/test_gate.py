@@ -6,12 +6,18 @@ import re
 import mlflow
 import pytest
 from evaluate.lifter_samples import write_lifter
+from mlflow_store import inputs_of
 from pydantic import ValidationError
 from register.registry_samples import aliases, coco_lifter, raylift, registration, tags, write_scaled
 
 from jobs.command_line.arguments import read_config
-from pipelines.lifters.checkpoint import save_lifter
-from pipelines.register.gate import is_worse
+from jobs.evaluate import progress_bar
+from pipelines.lifters.checkpoint import load_lifter, save_lifter
+from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.model_uris import FetchedModel
+from pipelines.register.gate import Listener, is_worse, judge
+from pipelines.register.kinds import Contender
+from pipelines.register.lifters import LIFTERS
 from pipelines.register.requirements import measured
 from schemas.configs.register import RegisterConfig
 
@@ -76,6 +82,54 @@ def test_the_alias_moves_only_to_a_version_that_scores_no_worse(corpus, name, ca
     assert "gate     version 1 is the champion already: nothing to compare" in out
 
 
+def read_models(run):
+    return {each.model_id for each in run.inputs.model_inputs}
+
+
+@pytest.mark.long
+def test_the_runs_of_a_gate_say_which_model_scored_what_on_which_tracks(corpus, name, capfd):
+    """A run has one value of test/mpjpe_mm, while a gate measures it of two models and on several sets."""
+    assert raylift(capfd, f"model={write_scaled('bad/best.pt', 3)}", f"name={name}")[0] == 0
+    champion, candidate = f"models:/{name}/1", f"models:/{name}/2"
+    model = FetchedModel(write_scaled("good/best.pt", 1), candidate, "5" * 64)
+    contender = Contender(candidate, model.sha256, *load_lifter(model.file))
+    chosen = {"data": "tracks", "subjects": ("S1",), "sets": {"all": "tracks"}, "require": ("all.mpjpe_mm<=1e6",)}
+    config = RegisterConfig(name=name, model=model.file, promote="champion", **chosen)
+    listener = Listener(print, progress_bar)
+    with runs.record("register", config) as record:
+        outcome = judge(LIFTERS, config, contender, champion, listener, record)
+    assert outcome.data is not None
+    run, digest = mlflow.get_run(record.run_id), outcome.data["dataset_digest"]
+    all_digest = outcome.requirements[0].dataset_digest
+    groups = {metric.partition("/")[0] for metric in run.data.metrics}
+    assert groups - {"system"} == {"candidate", "candidate_all", "champion"}
+    children = f"tags.mlflow.parentRunId = '{run.info.run_id}'"
+    parts = {
+        part.info.run_name: part
+        for part in mlflow.search_runs([run.info.experiment_id], children, output_format="list")
+    }
+    assert parts.keys() == {"evaluate candidate on test", "evaluate candidate on all", "evaluate champion on test"}
+    models = {}
+    for part_name, role, scored, expected in (
+        ("evaluate candidate on test", "candidate", candidate, digest),
+        ("evaluate candidate on all", "candidate_all", candidate, all_digest),
+        ("evaluate champion on test", "champion", champion, digest),
+    ):
+        part = parts[part_name]
+        assert (part.info.status, part.data.params["model"]) == ("FINISHED", scored)
+        assert part.data.metrics["test/mpjpe_mm"] == run.data.metrics[f"{role}/mpjpe_mm"]
+        (read,) = inputs_of(part.info.run_id)
+        assert read.dataset.digest == expected
+        by_track = mlflow.load_table("tracks.json", run_ids=[part.info.run_id])
+        assert set(by_track["dataset_digest"]) == {expected}
+        models.setdefault(scored, set()).update(read_models(part))
+    assert [len(found) for found in models.values()] == [1, 1]
+    assert read_models(run) == models[candidate], "the run itself is the candidate's"
+    (logged,) = (mlflow.get_logged_model(model_id) for model_id in models[candidate])
+    found = {metric.dataset_digest for metric in logged.metrics or () if metric.key == "test/mpjpe_mm"}
+    assert found == {digest, all_digest}
+
+
 @pytest.mark.parametrize(
     ("metric", "value", "than", "worse"),
     [
@@ -124,6 +178,10 @@ def test_a_version_that_misses_a_condition_is_not_promoted_even_if_it_is_the_fir
     assert (code, aliases(name)["champion"]) == (0, "1")
     outcome = registration(tags(name, 1)["raylift.gate.run_id"])["gate"]
     assert [each["met"] for each in outcome["requirements"]] == [True, True]
+    words = mlflow.MlflowClient().get_model_version(name, "1").description or ""
+    for each in outcome["requirements"]:
+        assert f"{each['value']:.2f}, met, dataset digest {each['dataset_digest']} |" in words
+    assert len({each["dataset_digest"] for each in outcome["requirements"]}) == 2
     # The page of the version says it in words: documents are artifacts.
     assert not [text for text in tags(name, 1).values() if text.startswith("{")]
 
@@ -151,7 +209,8 @@ def test_conditions_are_of_data_or_of_a_named_set():
         ("fast-1", "pck_150mm", 90.5),
     ]
     values = {"": {"mpjpe_mm": 80.0}, "fast-1": {"pck_150mm": float("nan")}}
-    found = measured(config, values)
+    found = measured(config, values, {"": "ab", "fast-1": "cd"})
+    assert [each.dataset_digest for each in found] == ["ab", "ab", "cd"]
     assert [(each.condition, each.met) for each in found] == list(
         zip(config.require, (True, False, False), strict=True)
     )
