@@ -24,6 +24,7 @@ from schemas.configs.search_space import Space, short_names
 from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
 
+
 class SearchListener(Protocol):
     """Follows the progress of a search."""
 

@@ -149,7 +149,7 @@ class SearchConfig(JobConfig):
 
     budget: Duration | None = None
     """Longest time that this command may take, such as 90m or 2h. What has not ended by then is not counted; the same
-    command goes on with it. The repeats of repeat_best get up to half of it. If not given, until all trials have ended."""
+    command goes on with it. The repeats of repeat_best get up to half of it. If not given, until all trials end."""
 
     budget_trials_h: float | None = Field(default=None, gt=0)
     """Most time of all trials of the output together, in hours; of trials side by side each counts. Raise it later to
