@@ -83,6 +83,9 @@ def _shoot(page: Page, address: str, name: str) -> None:
     with suppress(Error):  # some pages never stop asking
         page.wait_for_load_state("networkidle", timeout=LOADED_MS)
     page.wait_for_timeout(SETTLED_MS)
+    if name == "runs":  # with the parts of each
+        page.get_by_text("Expand rows").click()
+        page.wait_for_timeout(SETTLED_MS)
     if name == "models":  # their scores stand behind what else is known of them
         page.get_by_role("button", name="Columns").click()
         for column in HIDDEN:
