@@ -22,6 +22,7 @@ from pathlib import Path
 
 import mlflow
 import PIL.Image
+from mlflow.entities import Run
 from playwright.sync_api import Error, Page, sync_playwright
 
 FOLDER = Path(__file__).parent
@@ -41,7 +42,9 @@ def main(store: str) -> None:
     experiment = mlflow.get_experiment_by_name("raylift")
     assert experiment is not None, f"{store} has no runs of raylift"
     place, client = f"#/experiments/{experiment.experiment_id}", mlflow.MlflowClient()
-    evaluations = _runs(experiment.experiment_id, "evaluate")[:3]
+    # The newest evaluation of each of three lifters.
+    newest_last = reversed(_runs(experiment.experiment_id, "evaluate"))
+    evaluations = list({run.data.params["model"]: run.info.run_id for run in newest_last}.values())[-3:]
     version = client.search_model_versions()[0]
     compared = ",".join(f'"{run_id}"' for run_id in evaluations)
     pages = {
@@ -51,7 +54,7 @@ def main(store: str) -> None:
         "model": f"#/models/{version.name}/versions/{version.version}",
     }
     for search in _runs(experiment.experiment_id, "tune")[:1]:
-        pages["search"] = f"{place}/runs/{search}"
+        pages["search"] = f"{place}/runs/{search.info.run_id}"
     lineage = (f"models:/{version.name}/{version.version}", f"draw={FOLDER / 'lineage.svg'}")
     subprocess.run(
         [sys.executable, "-m", "jobs.lineage", *lineage], check=True, env=os.environ | {"MLFLOW_TRACKING_URI": store}
@@ -70,11 +73,11 @@ def main(store: str) -> None:
         browser.close()
 
 
-def _runs(experiment: str, job: str) -> list[str]:
+def _runs(experiment: str, job: str) -> list[Run]:
     """The finished runs of a job, the newest first."""
     condition = f"tags.`raylift.job` = '{job}' and attributes.status = 'FINISHED'"
     runs = mlflow.MlflowClient().search_runs([experiment], condition, order_by=["attributes.start_time DESC"])
-    return [run.info.run_id for run in runs if job != "train" or "raylift.trial" not in run.data.tags]
+    return [run for run in runs if "raylift.trial" not in run.data.tags]
 
 
 def _shoot(page: Page, address: str, name: str) -> None:
@@ -91,6 +94,9 @@ def _shoot(page: Page, address: str, name: str) -> None:
         for column in HIDDEN:
             page.get_by_text(column, exact=True).last.click()
         page.keyboard.press("Escape")
+        page.wait_for_timeout(SETTLED_MS)
+        # Scores of tests are the last columns.
+        page.evaluate("document.querySelectorAll('[class*=ag-][class*=viewport]').forEach(e => e.scrollLeft = 1e6)")
         page.wait_for_timeout(SETTLED_MS)
     picture = PIL.Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     height = round(picture.height * SHOWN_WIDTH / picture.width)
