@@ -86,32 +86,20 @@ def _shoot(page: Page, address: str, name: str) -> None:
     with suppress(Error):  # some pages never stop asking
         page.wait_for_load_state("networkidle", timeout=LOADED_MS)
     page.wait_for_timeout(SETTLED_MS)
-    if name == "runs":  # with the parts of each
-        for parent in (0, -1):
-            page.locator(".ag-row button:has(svg)").nth(parent).click()
-            page.wait_for_timeout(SETTLED_MS)
+    if name == "runs":  # with all datasets of each
+        page.get_by_text("Expand rows").click()
+        page.wait_for_timeout(SETTLED_MS)
     if name == "models":  # their scores stand behind what else is known of them
         page.get_by_role("button", name="Columns").click()
         for column in HIDDEN:
             page.get_by_text(column, exact=True).last.click()
         page.keyboard.press("Escape")
         page.wait_for_timeout(SETTLED_MS)
-        _scroll_to(page, "test/mpjpe_mm")
+        page.wait_for_timeout(SETTLED_MS)
     picture = PIL.Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     height = round(picture.height * SHOWN_WIDTH / picture.width)
     small = picture.resize((SHOWN_WIDTH, height), PIL.Image.Resampling.LANCZOS)
     small.quantize(COLOURS).save(FOLDER / f"mlflow_{name}.png", optimize=True)
-
-
-def _scroll_to(page: Page, column: str) -> None:
-    """Scroll a table to the right until the column's title is in its left half; columns out of sight do not exist."""
-    for left in range(0, 6000, 150):
-        page.locator(".ag-body-horizontal-scroll-viewport").first.evaluate("(e, left) => e.scrollLeft = left", left)
-        page.wait_for_timeout(300)
-        titles = page.get_by_text(column, exact=True)
-        if titles.count() and (box := titles.first.bounding_box()) and box["x"] < SIZE["width"] / 2:
-            break
-    page.wait_for_timeout(SETTLED_MS)
 
 
 @contextmanager
