@@ -95,7 +95,6 @@ def _shoot(page: Page, address: str, name: str) -> None:
             page.get_by_text(column, exact=True).last.click()
         page.keyboard.press("Escape")
         page.wait_for_timeout(SETTLED_MS)
-        page.wait_for_timeout(SETTLED_MS)
     picture = PIL.Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     height = round(picture.height * SHOWN_WIDTH / picture.width)
     small = picture.resize((SHOWN_WIDTH, height), PIL.Image.Resampling.LANCZOS)
