@@ -66,7 +66,8 @@ def main(config: TrainConfig) -> int:
             record.log_json(report, "report.json")
             keep_page(partial(training_page, report, display.history), config.output, "training.html", record)
             display.keep_curves(HELD_OUT, "mm", report["best_epoch"])
-            record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
+            best = storage.read_bytes(storage.join(config.output, "best.pt"), unparsed=True)
+            record.log_bytes(best, "best.pt")
             log_models(record, job, report, display.history)
     show(report)
     return 0

@@ -41,7 +41,8 @@ def main(config: TrainAlignerConfig) -> int:
             record.log_tags({"raylift.data": job.manifest.data})
             record.log_json(report, "report.json")
             display.keep_curves({"kendalls_tau": "Kendall's tau"}, "tau", report["best_epoch"])
-            record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
+            best = storage.read_bytes(storage.join(config.output, "best.pt"), unparsed=True)
+            record.log_bytes(best, "best.pt")
             log_model(record, job, report)
     show(report)
     return 0

@@ -51,7 +51,8 @@ def main(config: TrainDetectorConfig) -> int:
             record.log_tags({"raylift.data": plan.digest})
             record.log_json(report, "report.json")
             display.keep_curves(SCORES, "share", report["best_epoch"])
-            record.log_bytes(storage.read_bytes(storage.join(config.output, "best.pt")), "best.pt")
+            best = storage.read_bytes(storage.join(config.output, "best.pt"), unparsed=True)
+            record.log_bytes(best, "best.pt")
     show(report)
     return 0
 

@@ -1,7 +1,6 @@
 """Aligners on disk: the weights, and a card with all that is needed to use them. Only tensors are unpickled."""
 
 import io
-import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal, cast
@@ -13,15 +12,14 @@ from torch import nn
 from pipelines import registry
 from pipelines.aligners.base import AlignerNetwork, build_network
 from pipelines.io import storage
-from pipelines.io.torch_files import load_weights, read_hashed, require_fitting
+from pipelines.io.card_lineage import SUBJECTS, Lineage, texts_of
+from pipelines.io.torch_files import load_weights, read_hashed, require_fitting, weights_in
 from schemas import __version__
 from schemas.configs.train_aligner import PairsOf
 from schemas.errors import UserError
 from schemas.job_config import PluginConfig
 
 FORMAT = "raylift.aligner/1"
-# The entry of a card's lineage with the names of the people that it was trained on, as a JSON list.
-SUBJECTS = "subjects"
 
 
 class AlignerCard(BaseModel):
@@ -44,13 +42,13 @@ class AlignerCard(BaseModel):
     version: str = __version__
     """Version of the package that wrote it."""
 
-    lineage: dict[str, str] = {}
+    lineage: Lineage = {}
     """Its origin: training run, digest of the tracks, names of the people it was trained on."""
 
     @property
     def subjects(self) -> list[str]:
         """Names of the people that it was trained on; empty if unknown."""
-        return json.loads(self.lineage.get(SUBJECTS, "[]"))
+        return texts_of(self.lineage, SUBJECTS)
 
     @classmethod
     def of(cls, network: PluginConfig, **known: Any) -> "AlignerCard":
@@ -86,7 +84,10 @@ def load_aligner(
     content, actual = read_hashed(uri, "checkpoint of train_aligner", sha256)
     card = _read_card(uri, content)
     registry.require_trusted(uri, "aligner", registry.ALIGNERS, card.aligner, card.config, trust)
-    config, weights = PluginConfig.model_validate({"name": card.aligner, **card.config}), content.get("weights", {})
+    config, weights = (
+        PluginConfig.model_validate({"name": card.aligner, **card.config}),
+        weights_in(uri, content, "weights"),
+    )
     build = cast(Any, partial(build_network, config))
     try:
         require_fitting(uri, build, weights)  # before memory is allocated, as the options may claim any size

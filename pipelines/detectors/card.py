@@ -1,21 +1,20 @@
 """Files of keypoint networks trained by this project: a card that describes the network, and its weights."""
 
 import io
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines.detectors.vitpose.shape import VitposeShape
 from pipelines.io import storage
+from pipelines.io.card_lineage import ANNOTATIONS, Lineage, texts_of
 from schemas import __version__
+from schemas.configs.train_detector import CROP_SIZE
 from schemas.errors import UserError
 
 FORMAT = "raylift.detector/1"
-# The entry of a card's lineage with the hashes of the annotation files that it was trained on, as a JSON list.
-ANNOTATIONS = "annotations"
 
 
 class DetectorCard(BaseModel):
@@ -29,7 +28,7 @@ class DetectorCard(BaseModel):
     detector: str
     """A name of the table `DETECTORS`."""
 
-    channels: int
+    channels: int = Field(ge=1, le=65_536)
     """Channels of HRNet's branch of full resolution, or of ViTPose's tokens."""
 
     vitpose: VitposeShape | None = None
@@ -38,22 +37,22 @@ class DetectorCard(BaseModel):
     layout: str
     """Joint layout of the heatmaps."""
 
-    input_size: str
+    input_size: str = Field(pattern=CROP_SIZE)
     """HEIGHTxWIDTH of the crops it was trained on, pixels."""
 
-    sigma: float
+    sigma: float = Field(gt=0, le=100)
     """Deviation of the heatmaps it was trained on, heatmap pixels."""
 
     version: str = __version__
     """The package that wrote it."""
 
-    lineage: dict[str, str] = {}
+    lineage: Lineage = {}
     """Origin of the network: run, digests of data, the checkpoint that its training started from."""
 
     @property
     def annotations(self) -> list[str]:
         """SHA-256 of the annotations' files that it was trained on; empty if unknown."""
-        return json.loads(self.lineage.get(ANNOTATIONS, "[]"))
+        return texts_of(self.lineage, ANNOTATIONS)
 
 
 def save_detector(uri: str, network: torch.nn.Module, card: DetectorCard) -> None:

@@ -154,7 +154,7 @@ def locate(weights: str, field: str) -> Path:
     for name in (_CONFIG, _PREPROCESSOR, _WEIGHTS):
         source = storage.join(weights, name)
         if storage.exists(source) and not (folder / name).exists():
-            storage.write_bytes(str(folder / name), storage.read_bytes(source))
+            storage.write_bytes(str(folder / name), storage.read_bytes(source, unparsed=True))
     return folder
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 from pipelines import registry
 from pipelines.datasets.plausibility import Plausibility, whole_parts
@@ -234,10 +234,9 @@ def _contents(option: str, uris: Sequence[str]) -> str:
     """A hash of the bytes of files."""
     content = hashlib.sha256()
     for uri in uris:
-        fs, path = storage.filesystem(uri)
         try:
-            with fs.open(path, "rb") as file:
-                while block := cast(bytes, file.read(1 << 24)):
+            with storage.open_file(uri) as file:
+                while block := file.read(1 << 24):
                     content.update(block)
         except OSError as error:
             raise UserError(f"source.{option}={uri}: cannot be read: {error.strerror or error}") from error

@@ -6,7 +6,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import IO, Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 
@@ -35,9 +35,8 @@ def read_npz(uri: str, *required: str) -> dict[str, Any]:
     Raises:
         UserError: The file cannot be read, a name is missing, or it holds other objects than NumPy's arrays.
     """
-    fs, path = storage.filesystem(uri)
     try:
-        with fs.open(path, "rb") as file, zipfile.ZipFile(cast(IO[bytes], file)) as archive:
+        with storage.open_file(uri) as file, zipfile.ZipFile(file) as archive:
             _check_size(archive)
             names = [name for name in archive.namelist() if name.endswith(".npy")]
             arrays = {name.removesuffix(".npy"): _read_member(archive, name) for name in names}

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import fsspec
 import pyarrow as pa
@@ -22,19 +22,17 @@ from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.io import parquet
-from pipelines.io.addresses import host_of, local_path, require_file
-from pipelines.io.stores import copies, lease, web
+from pipelines.io.addresses import host_of, local_path
+from pipelines.io.stores import copies, lease, sizes, web
 from schemas.errors import RunFailed, UserError
 
 # The stores are registered by name, because their optional packages take time to load: only their addresses do so.
-for _protocols, _store, _package, _extra in (
-    (("s3", "s3a"), "pipelines.io.stores.s3.S3Store", "s3fs", "s3"),
-    (("gs", "gcs"), "pipelines.io.stores.gcs.GcsStore", "gcsfs", "gs"),
+for _protocol, _store, _package, _extra in (
+    *((name, "s3.S3Store", "s3fs", "s3") for name in ("s3", "s3a")),
+    *((name, "gcs.GcsStore", "gcsfs", "gs") for name in ("gs", "gcs")),
 ):
-    for _protocol in _protocols:
-        fsspec.register_implementation(
-            _protocol, _store, clobber=True, errtxt=f"{_package} is missing: install raylift[{_extra}]"
-        )
+    _missing = f"{_package} is missing: install raylift[{_extra}]"
+    fsspec.register_implementation(_protocol, f"pipelines.io.stores.{_store}", clobber=True, errtxt=_missing)
 
 FileSystem = fsspec.AbstractFileSystem
 """What `filesystem` returns."""
@@ -42,8 +40,7 @@ FileSystem = fsspec.AbstractFileSystem
 # The schemes that addresses may begin with. fsspec knows more, such as chains of addresses and shells on other
 # machines, but an address may come from a list that somebody else wrote.
 SCHEMES = ("file", "s3", "s3a", "gs", "gcs", "http", "https", "abfs", "abfss", "az", "hdfs", "memory")
-# The prefix of temporary names; listings skip these files, and `remove_leftovers` removes them.
-TEMPORARY = ".tmp-"
+TEMPORARY = ".tmp-"  # prefix of temporary names; listings skip these files, and `remove_leftovers` removes them
 # A file is read again at most this many times if it is replaced during the read, as a job's progress report may be.
 _READ_ATTEMPTS = 10
 
@@ -161,9 +158,9 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     except OSError as error:
         if target is temporary and os.path.exists(temporary):
             os.remove(temporary)
-        reason = error.strerror or str(error)
         raise RunFailed(
-            f"output: cannot write {uri}: {reason}; what is finished is kept, remove the cause and run the same command"
+            f"output: cannot write {uri}: {error.strerror or error}; what is finished is kept, remove the cause and "
+            "run the same command"
         ) from error
 
 
@@ -189,24 +186,26 @@ def exists(uri: str, hosts: Collection[str] | None = None) -> bool:
     return True
 
 
-def _open(uri: str) -> BinaryIO:
-    fs, path = filesystem(uri)
-    if isinstance(fs, LocalFileSystem):
-        require_file(path)
-    return cast(BinaryIO, fs.open(path, "rb"))
+def open_file(uri: str) -> BinaryIO:
+    """Open a file, which is read in parts; raises what `read_bytes` does, for files of any size on disks and stores."""
+    return sizes.open_file(*filesystem(uri), None)
 
 
-def read_bytes(uri: str) -> bytes:
+def read_bytes(uri: str, unparsed: bool = False) -> bytes:
     """Read a whole file.
 
+    Args:
+        uri: The file.
+        unparsed: Whether it is used as it is; what is made of texts takes many times their size in memory.
+
     Raises:
-        OSError: The file cannot be read.
+        OSError: The file cannot be read, or is too large for this machine's memory.
     """
     left = _READ_ATTEMPTS
     while True:
         left -= 1
         try:
-            with _open(uri) as file:
+            with sizes.open_file(*filesystem(uri), sizes.AS_IT_IS if unparsed else sizes.PARSED) as file:
                 return file.read()
         except OSError as error:
             if error.errno != errno.EBUSY or not left:  # EBUSY: an object was replaced after it was opened
@@ -215,8 +214,8 @@ def read_bytes(uri: str) -> bytes:
 
 @contextmanager
 def open_table(uri: str) -> Iterator[parquet.ParquetTable]:
-    """A Parquet file, of which rows are then read; raises what `parquet.opened` does."""
-    with _open(uri) as file, parquet.opened(file, uri) as table:
+    """A Parquet file, whose rows are then read; raises what `parquet.opened` does."""
+    with open_file(uri) as file, parquet.opened(file, uri) as table:
         yield table
 
 
@@ -228,7 +227,7 @@ def read_table(uri: str, columns: list[str] | None = None, threads: bool = True)
 
 def read_schema(uri: str) -> pa.Schema:
     """Read the schema of a Parquet file with its metadata, without its rows."""
-    with _open(uri) as file:
+    with open_file(uri) as file:
         return pq.read_schema(file)
 
 
@@ -280,8 +279,9 @@ def sole_writer(folder: str) -> Iterator[None]:
         except (UserError, RunFailed):
             raise
         except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"output={folder}: the folder cannot be written: {reason}; choose another") from error
+            raise UserError(
+                f"output={folder}: the folder cannot be written: {error.strerror or error}; choose another"
+            ) from error
         yield
 
 

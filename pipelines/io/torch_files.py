@@ -1,12 +1,14 @@
 """Reads checkpoints of PyTorch models of unknown origin: only tensors are unpickled; errors have one line.
 
 Tensors take no more memory than the file has bytes. PyTorch itself believes what a file claims: it unpacks compressed
-entries, reads beyond an entry that is shorter than its tensor, and expands one number to a large tensor.
+entries, reads beyond an entry that is shorter than its tensor, expands one number to a large tensor, and calls the few
+functions that it allows, such as `bytearray`, with any number.
 """
 
 import hashlib
 import io
-import pickle
+import pickletools
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -16,6 +18,16 @@ from torch import Tensor
 
 from pipelines.io import storage
 from schemas.errors import UserError
+
+# The functions and classes that pickles of tensors refer to: what PyTorch allows, without those that take memory or
+# time for a number or a name that the pickle gives (bytearray, Counter, torch.Tensor, codecs).
+_ALLOWED = re.compile(
+    r"collections OrderedDict|(builtins|__builtin__) (set|complex)|torch (\w+Storage|Size|device|[a-z]+\d\w*|bool)"
+    r"|torch\.storage (Typed|Untyped)Storage|torch\.nn\.parameter Parameter"
+    r"|torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter)"
+)
+# Files of before 2020 are a row of pickles: two numbers, the machine, the content and the names of its storages.
+_PICKLES_OF_2019 = 5
 
 
 def read_checkpoint(uri: str, what: str) -> dict[str, Any]:
@@ -44,54 +56,85 @@ def read_hashed(uri: str, what: str, sha256: str | None = None) -> tuple[dict[st
         UserError: As `read_checkpoint`, or the file has changed since its hash was taken.
     """
     try:
-        data = storage.read_bytes(uri)
+        data = storage.read_bytes(uri, unparsed=True)
     except OSError as error:
         raise UserError(f"{uri}: cannot be read: {error.strerror or error}; give the path of a {what}") from error
     actual = hashlib.sha256(data).hexdigest()
     if sha256 is not None and actual != sha256:
         raise UserError(f"{uri}: has changed while it was read (SHA-256 {sha256[:12]}…, now {actual[:12]}…); run again")
+    return parse_checkpoint(data, uri, what), actual
+
+
+def parse_checkpoint(data: bytes, uri: str, what: str, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The dictionary in the bytes of a file that `torch.save` wrote.
+
+    Args:
+        data: The bytes.
+        uri: The file, for error messages.
+        what: What the file should be, for error messages.
+        device: Where its tensors come.
+
+    Raises:
+        UserError: As `read_checkpoint`.
+    """
     try:
-        require_stored(data)
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        _require_stored(data)
+        content = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
         _require_no_overlap(content, len(data))
+    except torch.OutOfMemoryError:
+        raise
     except UserError as error:
         raise UserError(f"{uri}: {error}") from error
-    except Exception as error:
-        # Damaged files raise exceptions of many types. A refused object has no type of its own and is known by these
-        # words.
-        if isinstance(error, pickle.UnpicklingError) and (
-            "Unsupported global" in str(error) or "Unsupported class" in str(error)
-        ):
-            raise UserError(
-                f"{uri}: holds pickled objects besides tensors, which can run code and are refused; "
-                "save its state dict alone"
-            ) from error
+    except Exception as error:  # damaged files raise exceptions of many types
         raise UserError(f"{uri}: is damaged or no checkpoint; copy it again") from error
     if not isinstance(content, dict):
         raise UserError(f"{uri}: holds a {type(content).__name__}, not a {what}")
-    return content, actual
+    return content
 
 
-def require_stored(data: bytes) -> None:
-    """Check that an archive holds the bytes of each of its tensors as they are; other formats are no archives.
+def _require_stored(data: bytes) -> None:
+    """Check that pickles hold tensors alone, and that an archive holds the bytes of each of them as they are.
 
     Raises:
-        UserError: The archive holds compressed or overlapping entries, or tensors larger than their entries.
+        UserError: The file holds other objects, compressed or overlapping entries, or tensors larger than their
+            entries.
     """
     if not zipfile.is_zipfile(io.BytesIO(data)):
+        _require_tensors(io.BytesIO(data), _PICKLES_OF_2019)
         return
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
+        pickles = [entry for entry in entries if entry.filename.endswith("data.pkl")]
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries):
         raise UserError("holds compressed entries, which checkpoints never have; save it again by torch.save")
     if sum(entry.file_size for entry in entries) > len(data):
         raise UserError("holds entries that overlap, which checkpoints never have; save it again by torch.save")
+    for entry in pickles:
+        start = _content_offset(data, entry)
+        _require_tensors(io.BytesIO(data[start : start + entry.file_size]), 1)
     sizes = {_content_offset(data, entry): entry.file_size for entry in entries}
     for tensor in _tensors(torch.load(io.BytesIO(data), map_location="meta", weights_only=True)):
         storage = tensor.untyped_storage()
         offset: int = getattr(storage, "_checkpoint_offset", -1)
         if storage.nbytes() and sizes.get(offset) != storage.nbytes():
             raise UserError(f"holds a tensor of {storage.nbytes():,} bytes that are not in the file; copy it again")
+
+
+def _require_tensors(file: io.BytesIO, pickles: int) -> None:
+    """Check the functions and classes that pickles refer to, without calling any.
+
+    Raises:
+        UserError: They refer to others than pickles of tensors do.
+    """
+    for _ in range(pickles):
+        for code, name, _ in pickletools.genops(file):
+            if code.name in ("GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4") and not (
+                code.name == "GLOBAL" and _ALLOWED.fullmatch(str(name))
+            ):
+                raise UserError(
+                    "holds pickled objects besides dense tensors, which can run code or take any memory and are "
+                    "refused; save its state dict alone"
+                )
 
 
 def _content_offset(data: bytes, entry: zipfile.ZipInfo) -> int:
@@ -134,13 +177,35 @@ def _tensors(content: Any) -> Iterator[Tensor]:
             pending += value.values() if isinstance(value, Mapping) else value
 
 
+def weights_in(uri: str, content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The weights that a checkpoint has under a name, or else holds by themselves.
+
+    Raises:
+        UserError: They are no dictionary.
+    """
+    weights = content.get(name, content)
+    if not isinstance(weights, dict):
+        raise UserError(
+            f"{uri}: {name} is a {type(weights).__name__}, not a dictionary of weights; copy the file again"
+        )
+    return {str(key): value for key, value in weights.items()}
+
+
 def load_weights(uri: str, model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Load the weights that were read from `uri` into a model.
 
     Raises:
-        UserError: Names or shapes differ from the model's; the message shows the first three.
+        UserError: Names or shapes differ from the model's (the message shows the first three), or weights are not
+            finite, or of another kind of number.
     """
-    require_shapes(uri, shapes_of(model.state_dict()), weights)
+    own = model.state_dict()
+    require_shapes(uri, shapes_of(own), weights)
+    for name, value in weights.items():
+        if not isinstance(value, Tensor) or value.is_floating_point() != own[name].is_floating_point():
+            kind = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
+            raise UserError(f"{uri}: {name} holds numbers of another kind ({kind}); copy the file again")
+        if value.is_floating_point() and not value.float().isfinite().all():
+            raise UserError(f"{uri}: {name} is not finite, as after a training that diverged; give another file")
     model.load_state_dict(weights)
 
 
@@ -159,11 +224,27 @@ def require_fitting(
         stored: The model's weights in the form that files hold.
 
     Raises:
-        UserError: As `load_weights`.
+        UserError: As `load_weights`, or the model cannot be built.
     """
-    with torch.device("meta"):
-        expected = shapes_of(stored(build()))
-    require_shapes(uri, expected, weights)
+    require_shapes(uri, claimed_shapes(uri, build, stored), weights)
+
+
+def claimed_shapes(
+    uri: str,
+    build: Callable[[], torch.nn.Module],
+    stored: Callable[[torch.nn.Module], Mapping[str, Any]] = lambda model: model.state_dict(),
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights of a model, for which no memory is allocated; arguments as `require_fitting` has them.
+
+    Raises:
+        UserError: The model cannot be built.
+    """
+    try:
+        with torch.device("meta"):
+            return shapes_of(stored(build()))
+    except (RuntimeError, ArithmeticError, TypeError, MemoryError) as error:  # sizes that no tensor can have
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{uri}: describes a network that cannot be built ({reason}); copy the file again") from error
 
 
 def require_shapes(uri: str, expected: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor]) -> None:

@@ -40,7 +40,7 @@ def opened(uri: str, source: str) -> Iterator["h5py.File"]:
     except ImportError as error:
         raise UserError(f"source.name={source}: needs h5py; pip install 'raylift[{source}]'") from error
     try:
-        with h5py.File(io.BytesIO(storage.read_bytes(uri)), "r") as file:
+        with h5py.File(io.BytesIO(storage.read_bytes(uri, unparsed=True)), "r") as file:
             yield file
     except RuntimeError as error:
         raise ValueError(f"is damaged: {error}") from error

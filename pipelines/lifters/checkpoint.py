@@ -1,17 +1,17 @@
 """Lifters on disk: the weights, and a card with all that is needed to use them. Only tensors are unpickled."""
 
 import io
-import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipelines import registry
 from pipelines.io import storage
-from pipelines.io.torch_files import load_weights, read_hashed, require_fitting
+from pipelines.io.card_lineage import SUBJECTS, Lineage, texts_of
+from pipelines.io.torch_files import load_weights, read_hashed, require_fitting, weights_in
 from pipelines.lifters.model import LiftingModel, build_model
 from pipelines.lifters.supermask import packed, stored_form, unpacked
 from schemas import __version__
@@ -25,10 +25,6 @@ from schemas.layouts import layout
 FORMAT = "raylift.lifter/2"
 # The earlier format, whose cards have a receptive field in place of the window.
 FORMAT_1 = "raylift.lifter/1"
-
-
-# The entry of a card's lineage with the names of the people that it was trained on, as a JSON list.
-SUBJECTS = "subjects"
 
 
 class LifterCard(BaseModel):
@@ -54,7 +50,7 @@ class LifterCard(BaseModel):
     trajectory: bool
     """Whether it predicts the root's trajectory."""
 
-    fps: float
+    fps: float = Field(gt=0, le=10_000)
     """Frames per second of the tracks it was trained on."""
 
     window: FrameWindow
@@ -70,7 +66,7 @@ class LifterCard(BaseModel):
     version: str = __version__
     """Version of the package that wrote it."""
 
-    lineage: dict[str, str] = {}
+    lineage: Lineage = {}
     """Its origin: training run, digest of the data, names of the people it was trained on, notes of its authors."""
 
     @classmethod
@@ -98,7 +94,7 @@ class LifterCard(BaseModel):
     @property
     def subjects(self) -> list[str]:
         """Names of the labeled people that it was trained on; empty if unknown."""
-        return json.loads(self.lineage.get(SUBJECTS, "[]"))
+        return texts_of(self.lineage, SUBJECTS)
 
     @model_validator(mode="before")
     @classmethod
@@ -140,7 +136,10 @@ def load_lifter(uri: str, trust: str | None = None, sha256: str | None = None) -
     content, _ = read_hashed(uri, "lifter", sha256)
     card = _read_card(uri, content)
     registry.require_trusted(uri, "lifter", registry.LIFTERS, card.lifter, card.config, trust)
-    config, weights = PluginConfig.model_validate({"name": card.lifter, **card.config}), content.get("weights", {})
+    config, weights = (
+        PluginConfig.model_validate({"name": card.lifter, **card.config}),
+        weights_in(uri, content, "weights"),
+    )
     joints = layout(card.input_layout), layout(card.output_layout)
     build = partial(build_model, config, *joints, card.trajectory, card.input)
     try:

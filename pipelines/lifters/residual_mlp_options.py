@@ -11,7 +11,7 @@ class ResidualMlpConfig(JobConfig):
     channels: int = Field(default=1024, ge=1)
     """Channels of every hidden layer."""
 
-    stages: int = Field(default=2, ge=1)
+    stages: int = Field(default=2, ge=1, le=1000)
     """Residual blocks, of two layers each."""
 
     dropout: float = Field(default=0.5, ge=0, lt=1)

@@ -10,19 +10,19 @@ from schemas.job_config import JobConfig
 class SpacetimeTransformerConfig(JobConfig):
     """The options of `lifter.name=spacetime_transformer`; published DSTformers are settings of it."""
 
-    clip: int = Field(default=243, ge=2)
+    clip: int = Field(default=243, ge=2, le=100_000)
     """Frames of a clip: rows of the position embedding over time."""
 
     channels: int = Field(default=256, ge=1)
     """Channels of a token."""
 
-    depth: int = Field(default=5, ge=1)
+    depth: int = Field(default=5, ge=1, le=1000)
     """Blocks, each of attention over the joints of a frame and over the frames of a joint."""
 
     heads: int = Field(default=8, ge=1)
     """Heads of the attention; a divisor of channels."""
 
-    mlp_ratio: float = Field(default=4.0, gt=0)
+    mlp_ratio: float = Field(default=4.0, gt=0, le=1000)
     """Hidden channels of the perceptrons, relative to channels."""
 
     streams: Literal["dual", "single"] = "dual"
@@ -41,7 +41,7 @@ class SpacetimeTransformerConfig(JobConfig):
     causal: bool = False
     """A frame attends only to itself and earlier frames of its clip."""
 
-    frame_step: float = Field(default=1.0, gt=0)
+    frame_step: float = Field(default=1.0, ge=0.01, le=1000)
     """Rows of the position embedding from one frame to the next: 2 for embeddings that were learned at twice the frame
     rate."""
 

@@ -1,8 +1,13 @@
 """The options of `TemporalConv`, in a module without torch: `raylift train --help` reads them."""
 
+import math
+
 from pydantic import Field, field_validator
 
 from schemas.job_config import JobConfig
+
+# Half an hour at 50 frames/s; a longer window would only fill the memory.
+_MOST_FRAMES = 100_000
 
 
 class TemporalConvConfig(JobConfig):
@@ -31,4 +36,6 @@ class TemporalConvConfig(JobConfig):
     def _odd(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
         if any(width < 1 or width % 2 == 0 for width in widths):
             raise ValueError("filter widths are odd numbers from 1 on")
+        if math.prod(widths) > _MOST_FRAMES:
+            raise ValueError(f"their product, the frames that are seen, is at most {_MOST_FRAMES:,}")
         return widths

@@ -138,7 +138,7 @@ def _copy(address: str, name: str, sha256: str | None = None, field: str = "mode
 
 def _hash_of_file(uri: str, what: Kind | None = "lifter") -> str:
     try:
-        return hashlib.sha256(storage.read_bytes(uri)).hexdigest()
+        return hashlib.sha256(storage.read_bytes(uri, unparsed=True)).hexdigest()
     except OSError as error:
         if what == "aligner":
             raise UserError(f"{uri}: cannot be read: {error.strerror or error}; give the path of an aligner") from error

@@ -49,7 +49,7 @@ def make(name: str, source: Source, lineage: dict[str, Any]) -> int:
         RunFailed: The files cannot be uploaded.
         MlflowException: The server failed.
     """
-    kind, content = source.kind, storage.read_bytes(source.fetched.file)
+    kind, content = source.kind, storage.read_bytes(source.fetched.file, unparsed=True)
     about = {"lineage": lineage, "training": source.training}
     made = log_version(
         name,

@@ -145,7 +145,7 @@ def keep_copy(start: Start, output: str) -> None:
         UserError: The file has changed since it was read: the training's record would name another lifter.
         RunFailed: The copy cannot be written.
     """
-    content = storage.read_bytes(start.file)
+    content = storage.read_bytes(start.file, unparsed=True)
     if hashlib.sha256(content).hexdigest() != start.sha256:
         raise UserError(f"weights={start.name}: has changed since this job read it; run the same command again")
     storage.write_bytes(storage.join(output, INITIAL_FILE), content)

@@ -11,7 +11,7 @@ from pipelines.detectors.hrnet.network import HrnetNetwork
 from pipelines.detectors.vitpose.network import VitposeNetwork, build_vitpose, load_vitpose
 from pipelines.detectors.vitpose.shape import VitposeShape
 from pipelines.detectors.vitpose.sizes import shape_of
-from pipelines.io.torch_files import read_hashed, require_shapes, shapes_of
+from pipelines.io.torch_files import read_hashed, require_shapes, shapes_of, weights_in
 from pipelines.train_detector.plan import NetPlan
 from schemas.configs.train_detector import Detector
 from schemas.errors import UserError
@@ -70,7 +70,7 @@ def read_start(uri: str, detector: Detector, input_wh: tuple[int, int] | None = 
 def _read_hrnet(uri: str) -> Start:
     content, sha256 = read_hashed(uri, "HRNet checkpoint")
     card = card_of(uri, content, "hrnet")
-    weights = content["weights"] if card else published_weights(content)
+    weights = weights_in(uri, content, "weights") if card else published_weights(uri, content)
     shapes = shapes_of(weights)
     if len(shapes.get("transition1.0.0.weight", ())) != 4:
         keys = ", ".join(list(shapes)[:3])

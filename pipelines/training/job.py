@@ -70,5 +70,5 @@ def keep_models(output: str, best: Best, file: str) -> Mapping[str, Any]:
         raise RunFailed("training: was stopped before the end of its first epoch")
     best_checkpoint = best.of(saved)
     for name, checkpoint in (("last.pt", saved[-1]), ("best.pt", best_checkpoint)):
-        storage.write_bytes(storage.join(output, name), storage.read_bytes(checkpoint.file(file)))
+        storage.write_bytes(storage.join(output, name), storage.read_bytes(checkpoint.file(file), unparsed=True))
     return best_checkpoint.metrics

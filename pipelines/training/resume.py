@@ -1,14 +1,12 @@
 """The state that a training continues from: its own last checkpoint, or the state of another training."""
 
-import io
-import pickle
 import socket
 from typing import Any
 
 import torch
 
 from pipelines.io import storage
-from pipelines.io.torch_files import require_stored
+from pipelines.io.torch_files import parse_checkpoint
 from pipelines.training import checkpoints
 from pipelines.training.checkpoints import STATE_FILE
 from pipelines.training.worker_group import WorkerGroup
@@ -33,7 +31,7 @@ def state_to_continue(output: str, workers: WorkerGroup, start: str | None = Non
         )
     saved = checkpoints.find(output) if workers.leads else []
     where = workers.gather(saved[-1].file(STATE_FILE) if saved else start)[0]
-    return None if where is None else read_state(storage.read_bytes(where), where, workers)
+    return None if where is None else read_state(storage.read_bytes(where, unparsed=True), where, workers)
 
 
 def read_history(output: str) -> list[dict[str, Any]]:
@@ -46,7 +44,11 @@ def read_history(output: str) -> list[dict[str, Any]]:
     if not saved:
         raise UserError(f"output={output}: holds no checkpoint of a training")
     file = saved[-1].file(STATE_FILE)
-    return read_state(storage.read_bytes(file), file, WorkerGroup(torch.device("cpu")))["history"]
+    data = storage.read_bytes(file, unparsed=True)
+    history = read_state(data, file, WorkerGroup(torch.device("cpu"))).get("history")
+    if not isinstance(history, list) or not all(isinstance(report, dict) for report in history):
+        raise UserError(f"{file}: has no history of a training; remove its folder, or give a new output")
+    return history
 
 
 def read_state(data: bytes, where: str, workers: WorkerGroup) -> dict[str, Any]:
@@ -56,9 +58,6 @@ def read_state(data: bytes, where: str, workers: WorkerGroup) -> dict[str, Any]:
         UserError: The file is damaged, or claims more than it holds.
     """
     try:
-        require_stored(data)
-        return torch.load(io.BytesIO(data), map_location=workers.device, weights_only=True)
+        return parse_checkpoint(data, where, "state of a training", workers.device)
     except UserError as error:
-        raise UserError(f"{where}: {error}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise UserError(f"{where}: the checkpoint is damaged; remove its folder, or give a new output") from error

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 import torch.distributed as dist
 
+from pipelines.io.unknown_origin import STUMBLES
 from pipelines.training import checkpoints
 from pipelines.training.channel import Instructions
 from pipelines.training.checkpoints import Best
@@ -135,7 +136,7 @@ def _restore(training: EpochTraining, output: str, state: dict[str, Any] | None)
         training.restore(state)
     except torch.OutOfMemoryError:
         raise
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (RuntimeError, AssertionError, *STUMBLES) as error:
         if state is None:
             raise
         reason = " ".join(str(error).split())[:_MOST_LETTERS]

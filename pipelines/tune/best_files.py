@@ -27,7 +27,7 @@ def write_best(config: TuneConfig, ranking: Ranking) -> dict[str, bytes]:
     model = storage.join(trial_records.trial_folder(output, best.number), "best.pt")
     heading = f"The best of {len(ranking.proposed)} trials of a hyperparameter search."
     recipe = _recipe(config, best, heading, "best", "")
-    files = {"best.pt": storage.read_bytes(model), "best.yaml": recipe.encode()}
+    files = {"best.pt": storage.read_bytes(model, unparsed=True), "best.yaml": recipe.encode()}
     for name, content in files.items():
         storage.write_bytes(storage.join(output, name), content)
     return files

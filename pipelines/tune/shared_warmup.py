@@ -58,7 +58,8 @@ def keep_warmup(config: TrainConfig, file: str) -> Callable[[int], None]:
 
     def on_saved(epoch: int) -> None:
         if epoch == config.warmup_epochs and not storage.exists(file):
-            storage.write_bytes(file, storage.read_bytes(checkpoints.find(config.output)[-1].file(STATE_FILE)))
+            state = checkpoints.find(config.output)[-1].file(STATE_FILE)
+            storage.write_bytes(file, storage.read_bytes(state, unparsed=True))
 
     return on_saved
 

@@ -201,4 +201,4 @@ def why_hopeless(error: Exception) -> str | None:
 def _saved(output: str, epoch: int) -> bytes | None:
     """The state that a training saved after an epoch; None if it is not saved yet."""
     saved = [checkpoint for checkpoint in checkpoints.find(output) if checkpoint.metrics[TIME] == epoch]
-    return storage.read_bytes(saved[0].file(STATE_FILE)) if saved else None
+    return storage.read_bytes(saved[0].file(STATE_FILE), unparsed=True) if saved else None

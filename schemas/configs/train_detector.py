@@ -10,7 +10,8 @@ from schemas.run_config import RunConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
-
+# How sizes of crops are written, pixels; a crop of more than 2,000 pixels a side would only fill the memory.
+CROP_SIZE = r"^([1-9]\d{0,2}|1\d{3})x([1-9]\d{0,2}|1\d{3})$"
 Detector = Literal["hrnet", "vitpose"]
 # Height and width of the crops are multiples of these: what a pixel of the lowest resolution, or a token, stands for.
 _MULTIPLES: dict[Detector, int] = {"hrnet": 32, "vitpose": 16}
@@ -34,7 +35,7 @@ class NetworkConfig(JobConfig):
     highest-resolution branch has fewer channels than there are joints. If not given, as in weights, or false without
     weights."""
 
-    input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
+    input_size: str | None = Field(default=None, pattern=CROP_SIZE)
     """HEIGHTxWIDTH of the crops, px: multiples of 32 (vitpose: 16), at least 64. If not given, as in weights, or
     256x192 without weights. The position embeddings of vitpose are interpolated."""
 

@@ -152,6 +152,11 @@ def test_checkpoints_of_other_networks_are_refused(network, tmp_path):
     refuse(uri, "format is 'raylift.lifter/1', expected 'raylift.detector/1'")
     torch.save({"format": "raylift.detector/1", "card": "{", "weights": {}}, uri)
     refuse(uri, "the card is damaged")
+    for changes in ({"input_size": "99999x99999"}, {"input_size": "x"}, {"sigma": float("nan")}, {"channels": 10**12}):
+        save_detector(uri, network, CARD.model_copy(update=changes))
+        refuse(uri, "the card is damaged")
+    torch.save({"state_dict": [1, 2]}, uri)
+    refuse(uri, "state_dict is a list, not a dictionary of weights")
 
 
 class Evil:
@@ -161,5 +166,5 @@ class Evil:
 
 def test_nothing_is_unpickled(tmp_path, capsys):
     torch.save({"state_dict": Evil()}, tmp_path / "evil.pth")
-    refuse(str(tmp_path / "evil.pth"), "holds pickled objects besides tensors")
+    refuse(str(tmp_path / "evil.pth"), "holds pickled objects besides dense tensors")
     assert capsys.readouterr().out == ""

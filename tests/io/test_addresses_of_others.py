@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.io import storage
 from pipelines.io.addresses import inside, named_hosts, require_nameable
-from pipelines.io.stores import copies
+from pipelines.io.stores import copies, sizes
 from pipelines.io.stores.web import may_connect
 from pipelines.video.errors import VideoError
 from pipelines.video.fetch import fetch_video
@@ -117,10 +117,19 @@ def test_an_answer_without_an_announced_end_does_not_fill_the_disk(web, cache):
     assert all(file.suffix == ".lock" for file in (cache / "videos").iterdir())
 
 
+def test_a_model_or_a_table_without_an_announced_end_is_one_line(web, monkeypatch):
+    monkeypatch.setattr(sizes, "usable_memory_bytes", lambda: 10**6)
+    sizes._memory_bytes.cache_clear()
+    for read in (storage.read_bytes, storage.read_table, storage.read_schema):
+        with pytest.raises(OSError, match="bytes, the memory of this machine takes"):
+            read(f"{web}/endless")
+    sizes._memory_bytes.cache_clear()
+
+
 def test_a_server_that_sends_a_byte_a_minute_is_given_up(monkeypatch):
     now = iter([0.0, 300.0, 601.0])
     monkeypatch.setattr(copies, "time", SimpleNamespace(monotonic=lambda: next(now)))
-    limits = copies._Limits("v.mp4", 1000)
+    limits = copies.Limits("v.mp4", 1000)
     limits.relative_update(10)
     with pytest.raises(OSError, match="20 bytes in 601 s, which is too slow"):
         limits.relative_update(10)

@@ -1,6 +1,7 @@
 """Checkpoints of strangers: each takes no more memory than it has bytes, or is one line."""
 
 import io
+import struct
 import zipfile
 
 import pytest
@@ -60,7 +61,7 @@ HOSTILE = {
         lambda: changed(saved({"a": torch.arange(77.0)}), claims_more),
         r"holds a tensor of 1,020 bytes that are not in the file",
     ),
-    "sparse": (lambda: saved({"a": torch.eye(3).to_sparse()}), "sparse or quantised"),
+    "sparse": (lambda: saved({"a": torch.eye(3).to_sparse()}), "besides dense tensors"),
 }
 
 
@@ -71,3 +72,42 @@ def test_a_tensor_that_the_file_does_not_hold_is_one_line(kind, tmp_path):
     with pytest.raises(UserError, match=reason) as error:
         read_checkpoint(str(tmp_path / "w.pt"), "lifter")
     assert len(str(error.value).splitlines()) == 1
+
+
+def called(*names_and_arguments: tuple[str, bytes]) -> bytes:
+    """A pickle of {"a": value}: what functions make of each other's values, the last one of what its end says."""
+    opened = b"".join(b"c" + name.encode() + b"\n" for name, _ in names_and_arguments)
+    return b"\x80\x02}X\x01\x00\x00\x00a" + opened + b"".join(end for _, end in reversed(names_and_arguments)) + b"s."
+
+
+BILLIONS = b"\x8a\x08" + struct.pack("<q", 5 * 10**9) + b"\x85R"
+TAKING = {
+    "zeros": called(("builtins\nbytearray", BILLIONS)),
+    "a tuple of them": called(("torch\nSize", b"\x85R"), ("__builtin__\nbytearray", BILLIONS)),
+    "a count of them": called(("collections\nCounter", b"\x85R"), ("builtins\nbytearray", BILLIONS)),
+    "a tensor of a number": called(("torch\nFloatTensor", BILLIONS)),
+    "a codec": called(("_codecs\nencode", b"X\x01\x00\x00\x00aX\x08\x00\x00\x00punycode\x86R")),
+}
+
+
+@pytest.mark.parametrize("kind", TAKING)
+@pytest.mark.parametrize("archive", [True, False], ids=["archive", "of 2019"])
+def test_a_function_that_takes_memory_or_time_for_a_number_is_not_called(kind, archive, tmp_path):
+    def with_pickle(name: str, content: bytes) -> bytes:
+        return TAKING[kind] if name.endswith("data.pkl") else content
+
+    of_2019 = saved(1, _use_new_zipfile_serialization=False)
+    content = saved(1)
+    data = changed(content, with_pickle) if archive else of_2019[: of_2019.index(b"\x80\x02K\x01.")] + TAKING[kind]
+    (tmp_path / "w.pt").write_bytes(data)
+    with pytest.raises(UserError, match="pickled objects besides dense tensors, which can run code or take any memory"):
+        read_checkpoint(str(tmp_path / "w.pt"), "lifter")
+
+
+def test_a_file_that_the_memory_does_not_take_is_not_read(tmp_path):
+    with (tmp_path / "w.pt").open("wb") as file:
+        file.truncate(10**13)
+    with pytest.raises(
+        UserError, match=r"w.pt: cannot be read: 10,000,000,000,000 bytes, the memory of this"
+    ):
+        read_checkpoint(str(tmp_path / "w.pt"), "lifter")

@@ -182,3 +182,35 @@ def test_a_card_that_claims_a_large_network_is_refused_before_memory_is_taken_fo
     refuse(uri, "weights of another architecture")
     save_lifter(uri, make_model(), make_card(config={"filter_widths": [3] * 10_000, "channels": 4}))
     refuse(uri, "lifter.filter_widths")
+    save_lifter(uri, make_model(), make_card(config={"filter_widths": [3, 3], "channels": 10**12}))
+    refuse(uri, "describes a network that cannot be built")
+    save_lifter(uri, make_model(), make_card(config={"filter_widths": [3] * 14, "channels": 1}))
+    refuse(uri, "lifter.filter_widths")
+    for name, option in (("residual_mlp", "stages"), ("spacetime_transformer", "depth")):
+        save_lifter(uri, make_model(), make_card(lifter=name, config={option: 10**9}))
+        refuse(uri, f"lifter.{option}=1000000000")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"weights": [1]}, "weights is a list, not a dictionary of weights"),
+        ({"weights": {"pose.shrink.bias": torch.full((51,), torch.nan)}}, "pose.shrink.bias is not finite"),
+        ({"weights": {"pose.shrink.bias": torch.zeros(51, dtype=torch.complex64)}}, "of another kind (complex64)"),
+        ({"card": {"fps": 0.0}}, "the card is damaged"),
+        ({"card": {"fps": 1e300}}, "the card is damaged"),
+        ({"card": {"lineage": {"subjects": "[" * 100_000}}}, "the card is damaged"),
+        ({"card": {"lineage": {"subjects": "{}"}}}, "the card is damaged"),
+    ],
+)
+def test_what_is_no_lifter_is_one_line(changes, reason, uri):
+    save_lifter(uri, make_model(), make_card())
+    content = torch.load(uri)
+    if "card" in changes:
+        content["card"] = json.dumps(json.loads(content["card"]) | changes["card"])
+    elif isinstance(changes["weights"], dict):
+        content["weights"] |= changes["weights"]
+    else:
+        content |= changes
+    torch.save(content, uri)
+    refuse(uri, reason)

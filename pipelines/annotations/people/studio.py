@@ -81,7 +81,7 @@ class Studio:
             people = read_truth(file)
             if config.subjects is not None and not {truth.subject for truth in people} & set(config.subjects):
                 continue
-            truth_sha256 = hashlib.sha256(storage.read_bytes(file)).hexdigest()
+            truth_sha256 = hashlib.sha256(storage.read_bytes(file, unparsed=True)).hexdigest()
             video = addresses.inside(folder, people[0].video)
             for frames in stretches(0, len(people[0].timestamps_s), config.every):
                 digest = digest_of(truth_sha256, video, frames, config.subjects)

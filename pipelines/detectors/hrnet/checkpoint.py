@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pipelines.detectors.card import DetectorCard, card_of
 from pipelines.detectors.hrnet.network import HrnetNetwork
 from pipelines.detectors.weights import random_seed
-from pipelines.io.torch_files import load_weights, read_hashed, require_shapes, shapes_of
+from pipelines.io.torch_files import load_weights, read_hashed, require_shapes, shapes_of, weights_in
 from schemas.errors import UserError
 from schemas.layouts import JointLayout, layout
 
@@ -58,7 +58,7 @@ def load_hrnet(weights: str, channels: int | None = None, layout_name: str | Non
         return _random(weights, channels or W32, layout(layout_name or _PUBLISHED_LAYOUTS[17]))
     content, digest = read_hashed(weights, "checkpoint of HRNet")
     card = card_of(weights, content, "hrnet")
-    tensors = content.get("weights", {}) if card else published_weights(content)
+    tensors = weights_in(weights, content, "weights") if card else published_weights(weights, content)
     if not {"conv1.weight", "transition1.0.0.weight", "final_layer.weight"} <= tensors.keys():
         keys = ", ".join(list(map(str, tensors))[:3])
         raise UserError(
@@ -89,10 +89,13 @@ def reads_all_branches(shapes: Mapping[str, Sequence[int]]) -> bool:
     return head is not None and head[1] > shapes["transition1.0.0.weight"][0]
 
 
-def published_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The weights in a checkpoint of the authors or of mmpose, under the authors' names."""
-    weights = content.get("state_dict", content)
-    return {_PREFIXES.sub("", str(name)): value for name, value in weights.items()}
+def published_weights(uri: str, content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights in a checkpoint of the authors or of mmpose, under the authors' names.
+
+    Raises:
+        UserError: The checkpoint holds no weights.
+    """
+    return {_PREFIXES.sub("", name): value for name, value in weights_in(uri, content, "state_dict").items()}
 
 
 def _random(weights: str, channels: int, joints: JointLayout) -> LoadedHrnet:

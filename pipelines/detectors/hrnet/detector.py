@@ -9,6 +9,8 @@ from pipelines.detectors.topdown.detector import TopDown, use_threads
 from pipelines.detectors.topdown.net import build_net
 from pipelines.detectors.topdown.options import TopDownConfig
 from pipelines.detectors.weights import Weights, named, parse_size
+from pipelines.io.unknown_origin import blamed
+from schemas.configs.train_detector import CROP_SIZE
 from schemas.job_config import JobConfig
 
 _DEFAULT_SIZE = "256x192"
@@ -22,7 +24,7 @@ class HrnetConfig(TopDownConfig):
     weights: Weights
     """Checkpoint (any URI): the authors' pose_hrnet_*.pth, mmpose's or train_detector's; random:SEED for tests."""
 
-    input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
+    input_size: str | None = Field(default=None, pattern=CROP_SIZE)
     """HEIGHTxWIDTH of the crops in training, pixels; by default as train_detector recorded it, else 256x192."""
 
     channels: int | None = Field(default=None, ge=1, le=128)
@@ -56,13 +58,14 @@ class Hrnet(TopDown):
     def __init__(self, config: JobConfig, threads: int, device: str) -> None:
         assert isinstance(config, HrnetConfig)
         use_threads(threads)
-        with named("detector.weights"):
+        with named("detector.weights"), blamed(config.weights):
             loaded = load_hrnet(config.weights, config.channels, config.layout)
-        size = config.input_size or (loaded.card.input_size if loaded.card else _DEFAULT_SIZE)
+            size = config.input_size or (loaded.card.input_size if loaded.card else _DEFAULT_SIZE)
+            input_wh = parse_size(size, _COARSEST)
         # This format was measured to be up to 1.7 times as fast on CPUs, and tensor cores of GPUs work in it.
         channels_last = config.channels_last is not False
         net = build_net(
-            *(loaded.network, loaded.network.final_layer, loaded.layout, parse_size(size, _COARSEST)),
+            *(loaded.network, loaded.network.final_layer, loaded.layout, input_wh),
             *(config, threads, device, channels_last),
         )
         if loaded.card and config.sigma is None:

@@ -14,6 +14,7 @@ from pipelines.detectors.topdown.options import TopDownConfig
 from pipelines.detectors.vitpose.network import load_vitpose
 from pipelines.detectors.vitpose.sizes import PATCH, Variant
 from pipelines.detectors.weights import Weights, parse_size
+from schemas.configs.train_detector import CROP_SIZE
 from schemas.errors import UserError
 from schemas.job_config import JobConfig
 from schemas.layouts import layout
@@ -31,7 +32,7 @@ class VitposeConfig(TopDownConfig):
     variant: Variant = "b"
     """Size of a network with random weights: s, b, l, h, or s++ to h++; other weights determine it themselves."""
 
-    input_size: str | None = Field(default=None, pattern=r"^[1-9]\d*x[1-9]\d*$")
+    input_size: str | None = Field(default=None, pattern=CROP_SIZE)
     """HEIGHTxWIDTH of the crops, pixels, multiples of 16; by default what the weights were trained on."""
 
     dataset: int = Field(default=0, ge=0, le=5)

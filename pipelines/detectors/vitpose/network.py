@@ -15,7 +15,8 @@ from pipelines.detectors.vitpose.published import filled, is_checkpoint, load_pu
 from pipelines.detectors.vitpose.shape import VitposeShape
 from pipelines.detectors.vitpose.sizes import CLASS, PATCH, Variant, build_config, config_of
 from pipelines.detectors.weights import named, parse_size, random_seed
-from pipelines.io.torch_files import read_hashed
+from pipelines.io.torch_files import read_hashed, weights_in
+from pipelines.io.unknown_origin import blamed
 from schemas.errors import UserError
 from schemas.layouts import layout
 
@@ -107,7 +108,7 @@ def load_vitpose(
         # The bias puts heatmaps near 0.5, so that all joints and people score above the thresholds.
         nn.init.constant_(loaded.model.head.conv.bias, 0.5)
     elif is_checkpoint(weights):
-        with named(field):
+        with named(field), blamed(weights):
             content, sha256 = read_hashed(weights, "checkpoint of ViTPose")
             card = card_of(weights, content, "vitpose")
             loaded = _trained(weights, content, card, sha256) if card else load_published(weights, content, sha256)
@@ -138,7 +139,8 @@ def _trained(weights: str, content: Mapping[str, Any], card: DetectorCard, sha25
         raise UserError(f"{weights}: the card is damaged: it lacks the network's size; copy the file again")
     width, height = parse_size(card.input_size, PATCH)
     config = build_config(card.vitpose, len(layout(card.layout)), (height, width))
-    tensors = {name.removeprefix(_OWN): value for name, value in content["weights"].items() if name.startswith(_OWN)}
+    stored = weights_in(weights, content, "weights")
+    tensors = {name.removeprefix(_OWN): value for name, value in stored.items() if name.startswith(_OWN)}
     return pretrained.Pretrained(filled(weights, config, tensors), sha256, {})
 
 

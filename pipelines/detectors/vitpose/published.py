@@ -11,7 +11,7 @@ from torch import Tensor
 from pipelines.detectors import pretrained
 from pipelines.detectors.vitpose.shape import VitposeShape
 from pipelines.detectors.vitpose.sizes import CLASS, HEADS, PATCH, build_config
-from pipelines.io.torch_files import load_weights, require_shapes, shapes_of
+from pipelines.io.torch_files import claimed_shapes, load_weights, require_shapes, shapes_of, weights_in
 from schemas.errors import UserError
 
 _SUFFIXES = (".pth", ".pt")
@@ -55,9 +55,10 @@ def load_published(weights: str, content: Mapping[str, Any], sha256: str) -> pre
     Raises:
         UserError: The weights are not a ViTPose.
     """
-    tensors = dict(_renamed(content.get("state_dict", content)))
+    stored = weights_in(weights, content, "state_dict")
+    tensors = dict(_renamed(stored))
     if not {_POSITIONS, "head.conv.weight", "backbone.encoder.layer.0.mlp.fc1.weight"} <= tensors.keys():
-        keys = ", ".join(list(map(str, content.get("state_dict", content)))[:3])
+        keys = ", ".join(list(stored)[:3])
         raise UserError(
             f"{weights}: is no ViTPose checkpoint of its authors (keys: {keys}, …); expected backbone.pos_embed to "
             "keypoint_head.final_layer, or give a folder of transformers"
@@ -77,8 +78,7 @@ def filled(weights: str, config: Any, tensors: Mapping[str, Any]) -> Any:
         UserError: The weights are those of another network.
     """
     build = partial(getattr(pretrained.library(), CLASS), config)
-    with torch.device("meta"):
-        expected = shapes_of(build().state_dict())
+    expected = claimed_shapes(weights, build)
     tensors = {name: torch.tensor(0) for name in expected if name.endswith("num_batches_tracked")} | dict(tensors)
     require_shapes(weights, expected, tensors)
     model = build()

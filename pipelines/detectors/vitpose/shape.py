@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=1, le=65_536)]
+Depth = Annotated[int, Field(ge=1, le=1000)]
 
 
 class VitposeShape(BaseModel):
@@ -15,7 +16,7 @@ class VitposeShape(BaseModel):
     width: Count
     """Channels of a token."""
 
-    depth: Count
+    depth: Depth
     """Layers."""
 
     heads: Count

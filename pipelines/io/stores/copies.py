@@ -7,11 +7,12 @@ final name when the download is complete.
 import hashlib
 import math
 import os
+import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from filelock import FileLock
 from fsspec import Callback
@@ -32,14 +33,21 @@ _ATTEMPTS = 3
 # A download may take this time, s, plus the time that this rate, bytes/s, needs for what has arrived, so that a server
 # that sends a byte a minute is given up.
 _PATIENT_S, _SLOWEST_BYTES_S = 600.0, 20_000
+_TOO_LARGE = "the cache holds {:,}; give a larger cache (decode.cache_gb)"
 
 
-class _Limits(Callback):
-    """Ends a download that grows beyond a size, whatever its server announced, or that never ends."""
+class Limits(Callback):
+    """Ends a download that grows beyond a size, whatever its server announced, or that never ends.
 
-    def __init__(self, path: str, most_bytes: int) -> None:
+    Args:
+        path: What is downloaded, for messages.
+        most_bytes: The size.
+        why: What has this limit, for messages, with a place for the number.
+    """
+
+    def __init__(self, path: str, most_bytes: int, why: str = _TOO_LARGE) -> None:
         super().__init__()
-        self._path, self._most_bytes, self._bytes = path, most_bytes, 0
+        self._path, self._most_bytes, self._why, self._bytes = path, most_bytes, why, 0
         self._started = time.monotonic()
 
     def relative_update(self, inc: int = 1) -> None:
@@ -50,14 +58,10 @@ class _Limits(Callback):
         """
         self._bytes += inc
         if self._bytes > self._most_bytes:
-            raise OSError(_too_large(self._path, self._bytes, self._most_bytes))
+            raise OSError(f"{self._path}: {self._bytes:,} bytes, {self._why.format(self._most_bytes)}")
         elapsed_s = time.monotonic() - self._started
         if elapsed_s > _PATIENT_S + self._bytes / _SLOWEST_BYTES_S:
             raise OSError(f"{self._path}: {self._bytes:,} bytes in {elapsed_s:.0f} s, which is too slow")
-
-
-def _too_large(path: str, size: int, limit: int) -> str:
-    return f"{path}: {size:,} bytes, the cache holds {limit:,}; give a larger cache (decode.cache_gb)"
 
 
 class FileSystem(Protocol):
@@ -67,8 +71,8 @@ class FileSystem(Protocol):
         """Return an object's size and other metadata."""
         ...
 
-    def get_file(self, rpath: str, lpath: str, *, callback: Any) -> None:
-        """Download an object to a local file."""
+    def get_file(self, rpath: str, lpath: Any, *, callback: Any) -> None:
+        """Download an object to a local file, by name or open."""
         ...
 
 
@@ -96,6 +100,20 @@ def local_copy(fs: FileSystem, path: str, name: str, cache: Path, cache_bytes: i
     return copy
 
 
+def temporary_copy(fs: FileSystem, path: str, most_bytes: int, why: str) -> BinaryIO:
+    """An open file with an object's content, which is gone once it is closed; arguments as `Limits` has them.
+
+    Raises:
+        OSError: The object cannot be read, is too large, or arrives too slowly.
+    """
+    with ExitStack() as closed:
+        copy = cast(BinaryIO, closed.enter_context(tempfile.TemporaryFile()))
+        fs.get_file(path, copy, callback=Limits(path, most_bytes, why))
+        copy.seek(0)
+        closed.pop_all()  # it stays open
+        return copy
+
+
 def _fetch(fs: FileSystem, path: str, name: str, folder: Path, cache_bytes: int) -> Path:
     """The copy of an object's present version."""
     partial = folder / f"{PARTIAL}{name}"
@@ -107,10 +125,10 @@ def _fetch(fs: FileSystem, path: str, name: str, folder: Path, cache_bytes: int)
             if _use(copy):
                 return copy
             if size is not None and size > cache_bytes:
-                raise OSError(_too_large(path, size, cache_bytes))
+                raise OSError(f"{path}: {size:,} bytes, {_TOO_LARGE.format(cache_bytes)}")
             _evict(folder, cache_bytes - (size or 0))
             try:
-                fs.get_file(path, str(partial), callback=_Limits(path, cache_bytes))
+                fs.get_file(path, str(partial), callback=Limits(path, cache_bytes))
                 if size in (None, partial.stat().st_size) and _version(fs, path)[0] == version:
                     for outdated in folder.glob(f"{name}-*"):
                         outdated.unlink(missing_ok=True)
