@@ -107,7 +107,5 @@ def test_a_function_that_takes_memory_or_time_for_a_number_is_not_called(kind, a
 def test_a_file_that_the_memory_does_not_take_is_not_read(tmp_path):
     with (tmp_path / "w.pt").open("wb") as file:
         file.truncate(10**13)
-    with pytest.raises(
-        UserError, match=r"w.pt: cannot be read: 10,000,000,000,000 bytes, the memory of this"
-    ):
+    with pytest.raises(UserError, match=r"w.pt: cannot be read: 10,000,000,000,000 bytes, the memory of this"):
         read_checkpoint(str(tmp_path / "w.pt"), "lifter")
