@@ -6,12 +6,35 @@ import yaml
 
 # Deepest nesting that is read. Recipes need four levels, and Python's stack has room for more than this.
 _DEEPEST = 50
+# Most characters that are read: recipes and calibrations have a few thousand, and a million take 10 s.
+_LONGEST = 1_000_000
 
 
 class PlainLoader(yaml.SafeLoader):
-    """Reads YAML without aliases, by which a kilobyte stands for a gigabyte, endless nesting, and repeated keys."""
+    """Reads YAML without what a kilobyte may stand for a gigabyte by, or take hours.
+
+    These are aliases, endless nesting, repeated keys, and numbers to the base 60 (1:30:00).
+
+    Raises:
+        YAMLError: The text is too long.
+    """
 
     _depth = 0
+
+    def __init__(self, content: str | bytes) -> None:
+        if len(content) > _LONGEST:
+            raise yaml.YAMLError(f"has {len(content):,} characters, and at most {_LONGEST:,} are read")
+        super().__init__(content)
+
+    def construct_scalar(self, node: Any) -> Any:
+        """The text of a scalar.
+
+        Raises:
+            YAMLError: The scalar is a number to the base 60.
+        """
+        if node.tag.endswith((":int", ":float")) and ":" in node.value:
+            raise yaml.YAMLError(f"{node.value[:40]}: is read as a number to the base 60; write it in quotes")
+        return super().construct_scalar(node)
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """The node that begins here.

@@ -28,6 +28,8 @@ from schemas import __version__
 from schemas.errors import RunFailed, UserError
 from schemas.job_config import JobConfig
 
+_LONGEST_LINE = 4000
+
 
 def main() -> int:
     """Entry point of the console script."""
@@ -108,10 +110,10 @@ def _exit_code(name: str, work: Callable[[], int]) -> int:
         return work()
     except UserError as error:
         for line in str(error).splitlines():
-            print(f"{name}: {shown(line)}", file=sys.stderr)
+            print(f"{name}: {shown(_short(line))}", file=sys.stderr)
         return 2
     except RunFailed as error:
-        print(f"{name}: {shown(str(error))}", file=sys.stderr)
+        print(f"{name}: {shown(_short(str(error)))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run the same command again", file=sys.stderr)
@@ -120,6 +122,11 @@ def _exit_code(name: str, work: Callable[[], int]) -> int:
         # The reader, such as `| head`, has closed the output. Without this, Python would report it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _short(line: str) -> str:
+    """The line without the middle of a value that fills many screens: the end says what to do."""
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE // 2]} … {line[-_LONGEST_LINE // 4 :]}"
 
 
 def _replace_what_cannot_be_shown() -> None:

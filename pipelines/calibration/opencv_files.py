@@ -31,7 +31,8 @@ class _Loader(PlainLoader):
 
 
 def _matrix(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
-    assert isinstance(node, yaml.MappingNode)
+    if not isinstance(node, yaml.MappingNode):
+        raise yaml.YAMLError("a matrix has rows, cols and data")
     return loader.construct_mapping(node, deep=True).get("data")
 
 

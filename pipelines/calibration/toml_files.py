@@ -12,6 +12,8 @@ from pipelines.calibration.camera import Camera
 from pipelines.calibration.values import camera_of, is_fisheye
 from schemas.errors import UserError
 
+_MOST_DOTS = 100
+
 
 def read(content: bytes) -> list[Camera]:
     """The cameras of a file, in its order.
@@ -19,6 +21,9 @@ def read(content: bytes) -> list[Camera]:
     Raises:
         UserError: The file is not TOML, or a camera in it is not usable.
     """
+    # Keys of many parts take a time that grows with their square.
+    if any(line.count(b".") > _MOST_DOTS for line in content.splitlines()):
+        raise UserError(f"has more than {_MOST_DOTS} dots in a line, which calibrations have not")
     try:
         document = tomllib.loads(content.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -16,7 +16,7 @@ from schemas.errors import UserError
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 # Larger files with a higher compression ratio are refused. Poses shrink to a few times less; a file that is made to
 # fill the memory, for example with zeros, shrinks a thousand times.
-MAX_RATIO, MAX_BYTES = 100, 2 * 10**9
+MAX_RATIO, MAX_BYTES = 100, 2 * 10**8
 # The exceptions that reading an archive, a header or a pickle with missing or changed bytes raises.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, MemoryError),

@@ -14,7 +14,7 @@ from schemas.layouts import LAYOUTS, JointLayout
 
 # The last frame's number may be at most this, plus this many for each frame of the file, because a small file may claim
 # any number.
-_LEAST_FRAMES, _FRAMES_EACH = 1_000_000, 100
+_LEAST_FRAMES, _FRAMES_EACH = 200_000, 100
 # Confidences may lie within these limits, because peaks of heatmaps are slightly outside 0 to 1, and those of SimCC
 # (RTMPose, RTMW) reach several times 1. Percent and logits exceed them. Depths are often negative; of confidences, only
 # a few are below -0.05, except for -1, which marks a missing joint.

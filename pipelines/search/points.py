@@ -12,6 +12,7 @@ from schemas.configs.search_space import Dimension, Space
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 from schemas.job_config import flatten
+from schemas.plain_yaml import load_plain
 
 
 def read_points(config: TuneConfig, space: Space) -> list[dict[str, Any]]:
@@ -41,7 +42,7 @@ def read_points(config: TuneConfig, space: Space) -> list[dict[str, Any]]:
 
 def _read(uri: str) -> list[Mapping[str, Any]]:
     try:
-        points = yaml.safe_load(storage.read_bytes(uri))
+        points = load_plain(storage.read_bytes(uri))
     except OSError as error:
         raise UserError(f"points={uri}: cannot be read: {error.strerror or error}") from error
     except yaml.YAMLError as error:

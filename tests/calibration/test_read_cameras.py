@@ -200,6 +200,9 @@ def one_camera(matrix=((800, 0, 320), (0, 800, 240), (0, 0, 1)), dist=(), turn=(
         ("Calib.qca.txt", BOMB, "has a document type"),
         ("Calib.qca.txt", rigs.qualisys(rigs.RIG).replace('viewrotation="0"', 'viewrotation="90"'), "viewrotation=90"),
         ("rig.yml", "a: &x [1]\nb: *x\n", "aliases"),
+        ("rig.yml", "K: !!opencv-matrix [1]", "a matrix has rows, cols and data"),
+        ("rig.yml", "a: 1" + ":59" * 200_000, "is read as a number to the base 60"),
+        ("rig.toml", ".".join(["a"] * 100_000) + " = 1", "more than 100 dots in a line"),
         ("rig.json", "{", "is not JSON"),
         (
             "rig.json",
