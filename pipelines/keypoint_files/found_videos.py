@@ -1,5 +1,6 @@
 """The result of every reader here: the people of each frame of one video, as another system found them."""
 
+import functools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from schemas.layouts import LAYOUTS, JointLayout
 
 # The last frame's number may be at most this, plus this many for each frame of the file, because a small file may claim
 # any number.
-_LEAST_FRAMES, _FRAMES_EACH = 200_000, 100
+_LEAST_FRAMES, _FRAMES_EACH = 1_000_000, 100
 # Confidences may lie within these limits, because peaks of heatmaps are slightly outside 0 to 1, and those of SimCC
 # (RTMPose, RTMW) reach several times 1. Percent and logits exceed them. Depths are often negative; of confidences, only
 # a few are below -0.05, except for -1, which marks a missing joint.
@@ -113,11 +114,15 @@ def require_scores(scores: Float[np.ndarray, " joints"], where: str) -> None:
         )
 
 
+# The same object for all frames without people, because a small file may hold millions of them.
+_nobody = functools.cache(People.nobody)
+
+
 def people_of(persons: Iterable[FoundPerson], joints: int) -> People:
     """The people of a frame, each with the box around their joints; people without joints are left out."""
     persons = [person for person in persons if (person.scores > 0).any()]
     if not persons:
-        return People.nobody(joints)
+        return _nobody(joints)
     keypoints = np.stack([person.keypoints for person in persons])
     scores = np.maximum(np.stack([person.scores for person in persons]), 0)
     known = (scores > 0)[..., None]

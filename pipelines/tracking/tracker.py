@@ -95,6 +95,8 @@ def _follow(frames: Sequence[Frame], layout: JointLayout, config: LinkConfig) ->
     everybody: list[_Candidate] = []
     alive: list[_Candidate] = []
     for shuffled in frames:
+        if not alive and not len(shuffled.people):
+            continue
         frame = replace(shuffled, people=_in_canonical_order(shuffled.people))
         oldest_s = frame.timestamp_s - config.max_gap_s - _CLOCK_S
         alive = [c for c in alive if c.last.frame.timestamp_s > oldest_s and c.last.frame.shot == frame.shot]
