@@ -46,6 +46,7 @@ def show(report: dict[str, Any]) -> None:
     ]
     rows += [(word, f"{of['tracks']:,} tracks, {of['frames']:,} frames") for word, of in report["rejected"].items()]
     rows.append(("output", files_in(report["output"], "tracks", run.PAGE, "report.json")))
+    rows += [("no tracks", f"{file}: {reason}") for file, reason in list(report.get("refused", {}).items())[:8]]
     for name, value in rows:
         console.print(f"{name:<16}{value}")
     if not report["tracks_kept"]:

@@ -36,7 +36,9 @@ def main(config: LiftConfig) -> int:
         work = run.survey(job)
         if work.nothing_to_do:
             Terminal().print(f"lift: nothing to do: all {len(work.tracks)} tracks are lifted in {config.output}")
-            return 0
+            for file, reason in job.refused.items():
+                Terminal().print(f"{'failure':<13}{file}: {reason}")
+            return _exit_code(config, len(job.refused))
         with runs.record("lift", config) as record, stage_bars() as on_progress:
             record.log_read(TrackSet("lifting", job.tracks_from, job.tracks or ()))
             if job.labeling:
@@ -53,7 +55,10 @@ def main(config: LiftConfig) -> int:
             )
             record.log_json(report, "report.json")
     show(report)
-    failed = report["tracks_failed"] + report["videos_failed"]
+    return _exit_code(config, report["tracks_failed"] + report["videos_failed"] + report["files_failed"])
+
+
+def _exit_code(config: LiftConfig, failed: int) -> int:
     return int(config.max_failed is not None and failed > config.max_failed)
 
 

@@ -46,11 +46,13 @@ class Job:
         config: Its config, with absolute addresses.
         tracks: The tracks to choose from.
         asked: What the choice depends on.
+        refused: Files among those of the tracks that hold none, with the reasons.
     """
 
     config: CurateConfig
     tracks: Sequence[TrackInfo]
     asked: Mapping[str, Any]
+    refused: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,17 @@ def prepare(config: CurateConfig) -> Job:
         raise UserError(
             "poses, quality.max_bone_length_deviation: bone lengths are judged on lifted tracks; give both or neither"
         )
-    tracks = keypoint_reader.survey(config.tracks)
+    refused: dict[str, str] = {}
+    tracks = keypoint_reader.survey(config.tracks, refused=refused)
     joint_indices(layout(tracks[0].layout), LIMBS)
     if config.budget_frames is not None and config.budget_frames < min(track.frames for track in tracks):
         raise UserError(
             f"budget_frames={config.budget_frames}: the shortest track has more, and tracks are kept whole; give more"
         )
     rules = config.model_dump(mode="json", exclude={"output"})
-    return Job(config, tracks, rules | {"data": digest([[track.file, track.row, track.track_id] for track in tracks])})
+    return Job(
+        config, tracks, rules | {"data": digest([[track.file, track.row, track.track_id] for track in tracks])}, refused
+    )
 
 
 def survey(job: Job) -> Work:
@@ -166,5 +171,6 @@ def _report(job: Job, judged: Judged, file: str) -> dict[str, Any]:
         "tracks_kept": tracks[KEPT],
         "frames_kept": frames[KEPT],
         "rejected": {word: {"tracks": tracks[word], "frames": frames[word]} for word in rejected},
+        "refused": dict(job.refused),
         "digest": keypoint_reader.digest([file]),
     }

@@ -5,7 +5,7 @@
 3. `execute`: the others are embedded, then the report is written.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -38,6 +38,7 @@ class Job:
         network: The aligner.
         name: Its name: "models:/squats/3" for a registered one.
         sha256: Hash of the aligner's file.
+        refused: Files among those of the tracks that hold none, with the reasons.
     """
 
     config: EmbedConfig
@@ -45,6 +46,7 @@ class Job:
     network: AlignerNetwork
     name: str
     sha256: str
+    refused: Mapping[str, str]
 
     @cached_property
     def files(self) -> dict[str, int]:
@@ -83,11 +85,12 @@ def prepare(config: EmbedConfig) -> Job:
             "output": storage.absolute(config.output),
         }
     )
-    tracks = keypoint_reader.survey(config.tracks)
+    refused: dict[str, str] = {}
+    tracks = keypoint_reader.survey(config.tracks, refused=refused)
     joint_indices(layout(tracks[0].layout), LIMBS)
     fetched = model_uris.fetch(config.aligner, "aligner")
     network, _, sha256 = load_aligner(fetched.file, config.trust, fetched.sha256)
-    return Job(config, tracks, network, fetched.name, sha256)
+    return Job(config, tracks, network, fetched.name, sha256, refused)
 
 
 def survey(job: Job) -> Work:
@@ -117,7 +120,7 @@ def execute(job: Job, work: Work, on_progress: Callable[[Progress], None]) -> di
     for outdated in set(storage.list_folder(storage.join(output, "embeddings"), ".parquet")) - set(files):
         storage.remove(outdated)
     rows = [row for file in files for row in storage.read_table(file, ["track_id", "frames", "error"]).to_pylist()]
-    failed = {row["track_id"]: row["error"] for row in rows if row["error"] is not None}
+    failed = dict(job.refused) | {row["track_id"]: row["error"] for row in rows if row["error"] is not None}
     report = {
         "format": FORMAT,
         "output": output,

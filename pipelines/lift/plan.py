@@ -41,8 +41,12 @@ class Unit:
         return cls(tracks[0].file, tracks)
 
 
-def find_tracks(uri: str | Sequence[str]) -> list[TrackInfo]:
+def find_tracks(uri: str | Sequence[str], refused: dict[str, str] | None = None) -> list[TrackInfo]:
     """All tracks of a file, a folder, or several of them, without reading their frames; there may be none.
+
+    Args:
+        uri: Where the tracks are.
+        refused: Gets the files of folders that hold no tracks, with the reasons; if it is not given, they are errors.
 
     Raises:
         UserError: There is nothing, a file has another format, or layouts are mixed; or two files have one name, which
@@ -50,11 +54,10 @@ def find_tracks(uri: str | Sequence[str]) -> list[TrackInfo]:
     """
     inputs = [uri] if isinstance(uri, str) else list(uri)
     filled = [one for one in inputs if not _is_empty_folder(one)]
-    files = keypoint_reader.tracks_files(filled) if filled else []
-    _check_unique("tracks files", ", ".join(inputs), [name_of(file) for file in files])
-    if not any(len(storage.read_table(file, ["track_id"])) for file in files):
-        return []
-    tracks = keypoint_reader.survey(files)
+    where, files = ", ".join(inputs), keypoint_reader.files_of(filled) if filled else []
+    _check_unique("tracks files", where, [name_of(file) for file in files])
+    tracks = keypoint_reader.list_tracks(filled, refused) if filled else []
+    keypoint_reader.require_one_layout(where, tracks)
     for file, tracks_of_file in sorted(keypoint_reader.by_file(tracks).items()):
         _check_unique("tracks", file, [track.track_id for track in tracks_of_file])
     return tracks

@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.io import storage
@@ -41,6 +41,7 @@ class Job:
         lifter: Its lifter.
         tracks: The tracks to lift; None if videos are labeled first.
         labeling: The job that labels the videos first; None if tracks were given.
+        refused: Files among those of the tracks that hold none, with the reasons.
     """
 
     config: LiftConfig
@@ -48,6 +49,7 @@ class Job:
     lifter: LoadedLifter
     tracks: Sequence[TrackInfo] | None
     labeling: label.Job | None
+    refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def tracks_from(self) -> list[str]:
@@ -108,7 +110,9 @@ def prepare(config: LiftConfig) -> Job:
     lifter = load_chosen(config)
     output = storage.absolute(config.output)
     if config.tracks is not None:
-        return Job(config, output, lifter, _find_tracks(config.tracks, lifter.card), None)
+        refused: dict[str, str] = {}
+        tracks = _find_tracks(config.tracks, lifter.card, refused)
+        return Job(config, output, lifter, tracks, None, refused)
     return Job(config, output, lifter, None, prepare_labeling(config, lifter.card))
 
 
@@ -124,9 +128,10 @@ def survey(job: Job) -> Work:
     if job.labeling:
         labeled = label.survey(job.labeling).nothing_to_do
         linked = storage.list_folder(job.labeling.tracks, ".parquet")
-        tracks = _find_tracks(job.labeling.tracks, job.lifter.card) if linked else []
+        tracks = _find_tracks(job.labeling.tracks, job.lifter.card, job.refused) if linked else []
     assert tracks is not None
-    sources = {plan.name_of(track.file) for track in tracks}
+    # What was lifted of a file that has been damaged since stays.
+    sources = {plan.name_of(track.file) for track in tracks} | set(map(plan.name_of, job.refused))
     outdated = ledger.outdated(complete, plan.folders_given_whole(job.tracks_from), sources)
     plan.require_one_file_each(
         tracks, (track for file in complete.files if file not in outdated for track in file.tracks())
@@ -169,6 +174,8 @@ def execute(job: Job, work: Work, on_progress: OnProgress, on_page: OnPage) -> d
     if labels:
         result["videos_failed"] = labels["videos_failed"]
         unreadable = {failure["video"] for failure in labels["failures"]}
+    result["files_failed"] = len(job.refused)
+    result["failures"] += [{"track_id": "", "video": file, "reason": why} for file, why in job.refused.items()]
     result["notes"] += _notes_of_empty_videos(job, work, unreadable)
     # An interrupted run may have lifted tracks that pages do not show yet.
     changed = set(work.ledger.videos()) if interrupted else tally.videos
@@ -183,8 +190,8 @@ def _label(labeling: label.Job, on_progress: OnProgress) -> dict[str, Any] | Non
     return None if work.nothing_to_do else label.execute(labeling, work, on_progress)
 
 
-def _find_tracks(uri: str | Sequence[str], card: LifterCard) -> list[TrackInfo]:
-    tracks = plan.find_tracks(uri)
+def _find_tracks(uri: str | Sequence[str], card: LifterCard, refused: dict[str, str]) -> list[TrackInfo]:
+    tracks = plan.find_tracks(uri, refused)
     if tracks:
         require_layout(card, tracks[0].layout)
     return tracks

@@ -1,11 +1,11 @@
 """The runs and registered models that MLflow holds, as far as they tell what was made from what."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.io import json_documents
 from pipelines.mlflow_runs import experiments, tracking_server
 from pipelines.mlflow_runs.datasets import TRACKS_SOURCE
 from pipelines.mlflow_runs.lazy import mlflow
@@ -147,7 +147,7 @@ def _job_run(run: "Run") -> JobRun:
 def _reading(given: Any) -> Reading:
     context = next((tag.value for tag in given.tags if tag.key == "mlflow.data.context"), "")
     try:
-        addresses = tuple(str(uri) for uri in json.loads(given.dataset.source)["uri"])
+        addresses = tuple(str(uri) for uri in json_documents.parse(given.dataset.source)["uri"])
     except (ValueError, KeyError, TypeError):  # the value was cut by MLflow, or is of another tool
         addresses = ()
     return Reading(context, addresses, given.dataset.digest)
@@ -178,6 +178,6 @@ def _versions() -> Iterator[Version]:
 def _earlier_parent(tags: Mapping[str, str]) -> str | None:
     """The parent of a version that was registered when one tag had its whole lineage, as JSON."""
     try:
-        return (json.loads(tags.get("raylift.lineage", "{}")).get("training") or {}).get("parent_sha256")
+        return (json_documents.parse(tags.get("raylift.lineage", "{}")).get("training") or {}).get("parent_sha256")
     except (ValueError, AttributeError):
         return None

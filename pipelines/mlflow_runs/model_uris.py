@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipelines.io import storage
+from pipelines.io.stores import sizes
+from pipelines.io.unknown_origin import STUMBLES
 from pipelines.lifters import shipped
 from pipelines.mlflow_runs import tracking_server
 from pipelines.mlflow_runs.lazy import mlflow
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 ARTIFACTS = {"lifter": "artifacts/lifter.pt", "aligner": "artifacts/aligner.pt"}
 Kind = Literal["lifter", "aligner"]
 _A = {"lifter": "a lifter", "aligner": "an aligner"}
+_SHA256 = re.compile("[0-9a-f]{64}")
 _OF_A_RUN = re.compile(r"runs:/(?P<run>[^/]+)/(?P<path>.+)")
 
 
@@ -71,7 +74,7 @@ def fetch(model: str, what: Kind | None = "lifter") -> FetchedModel:
             return _copy(model, model, field=field)
         if match := REGISTERED.fullmatch(model):
             version = find_version(match["name"], alias=match["alias"], version=match["version"])
-            if SHA256_TAG not in version.tags:
+            if not _SHA256.fullmatch(version.tags.get(SHA256_TAG, "")):
                 raise UserError(f"{field}={model}: was not registered by python -m jobs.register; give one that was")
             kind: Kind = "aligner" if ALIGNER_TAG in version.tags else "lifter"
             if what not in (None, kind):
@@ -112,7 +115,7 @@ def find_version(name: str, *, alias: str | None = None, version: str | None = N
 
 def _copy(address: str, name: str, sha256: str | None = None, field: str = "model") -> FetchedModel:
     """Download a file into the cache, where its hash is its name; the hash must be `sha256` if that is given."""
-    from mlflow.artifacts import download_artifacts
+    from mlflow.artifacts import download_artifacts, list_artifacts
 
     folder = storage.cache_folder() / "models"
     if sha256 is not None and (cached := folder / f"{sha256}.pt").exists():
@@ -120,9 +123,13 @@ def _copy(address: str, name: str, sha256: str | None = None, field: str = "mode
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=storage.TEMPORARY) as temporary:
         try:
+            place, _, name_there = address.rpartition("/")
+            for entry in list_artifacts(f"{place}/"):
+                if entry.path.rpartition("/")[2] == name_there:
+                    sizes.require(entry.file_size or 0)
             file = Path(download_artifacts(address, dst_path=temporary))
-        except tracking_server.failures() as error:
-            reason = str(error)
+        except (*tracking_server.failures(), *STUMBLES) as error:
+            reason = " ".join(str(getattr(error, "strerror", None) or error).split())
             if isinstance(error, mlflow.MlflowException):
                 if not tracking_server.is_missing(error):
                     raise

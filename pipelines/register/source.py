@@ -1,9 +1,7 @@
 """Finds what to register: a file, the result of a finished training, or a version that is already registered."""
 
-import json
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -146,7 +144,7 @@ def _logged(run_id: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] |
     if any(artifact.path == REPORT for artifact in mlflow.MlflowClient().list_artifacts(run_id)):
         with tempfile.TemporaryDirectory() as folder:
             file = mlflow.MlflowClient().download_artifacts(run_id, REPORT, folder)
-            report = json.loads(Path(file).read_bytes())
+            report = json_documents.read(file)
     return report, run.data.params
 
 

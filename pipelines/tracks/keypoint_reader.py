@@ -86,10 +86,19 @@ def tracks_files(uri: str | Sequence[str]) -> list[str]:
     Raises:
         UserError: There is no such file or folder, it holds no tracks files, or they have another format.
     """
-    files = [storage.absolute(file) for one in listed(uri) for file in _files(one)]
+    files = files_of(uri)
     with ThreadPoolExecutor(16) as pool:  # the threads wait for storage, they do not compute
         list(pool.map(_TRACKS.check, files))
     return files
+
+
+def files_of(uri: str | Sequence[str]) -> list[str]:
+    """The Parquet files of a file, a folder, or several of them, by absolute path, unchecked.
+
+    Raises:
+        UserError: There is no such file or folder, or it holds no Parquet files.
+    """
+    return [storage.absolute(file) for one in listed(uri) for file in _files(one)]
 
 
 def digest(files: Iterable[str]) -> str:
@@ -98,30 +107,58 @@ def digest(files: Iterable[str]) -> str:
     return hashlib.sha256(repr(names_and_sizes).encode()).hexdigest()[:32]
 
 
-def survey(uri: str | Sequence[str], choice: Choice | None = None) -> list[TrackInfo]:
+def survey(
+    uri: str | Sequence[str], choice: Choice | None = None, refused: dict[str, str] | None = None
+) -> list[TrackInfo]:
     """The tracks of a file, a folder, or several of them, without reading their frames.
 
     Args:
         uri: Where the tracks are.
         choice: Which of them; all if not given.
+        refused: Gets the files of folders that hold no tracks, with the reasons; if it is not given, they are errors.
 
     Raises:
         UserError: As `tracks_files`; no track matches the choice; or the tracks have different joint layouts.
     """
-    files = tracks_files(uri)
-    with ThreadPoolExecutor(16) as pool:
-        tracks = [track for tracks_of_file in pool.map(_survey_file, files) for track in tracks_of_file]
+    tracks = list_tracks(uri, refused)
     where = uri if isinstance(uri, str) else ", ".join(uri)
     if not tracks:
         raise UserError(f"{where}: the tracks files hold no track; give others")
     tracks = choose(where, tracks, choice or Choice())
+    require_one_layout(where, tracks)
+    return tracks
+
+
+def list_tracks(uri: str | Sequence[str], refused: dict[str, str] | None = None) -> list[TrackInfo]:
+    """All tracks of a file, a folder, or several of them; arguments as `survey` has them.
+
+    Raises:
+        UserError: As `tracks_files`; without `refused` also for files in folders.
+    """
+    files = files_of(uri)
+    given = {storage.absolute(one) for one in listed(uri)}
+    with ThreadPoolExecutor(16) as pool:
+        found = dict(zip(files, pool.map(_tracks_or_error, files), strict=True))
+    errors = {file: error for file, error in found.items() if isinstance(error, UserError)}
+    for file, error in errors.items():
+        if refused is None or file in given or len(errors) == len(files):
+            raise error
+        refused[file] = str(error).removeprefix(f"{file}: ")
+    return [track for file in files if not isinstance(tracks := found[file], UserError) for track in tracks]
+
+
+def require_one_layout(where: str, tracks: Iterable[TrackInfo]) -> None:
+    """Check that tracks have the same joints; `where` names them in messages.
+
+    Raises:
+        UserError: They have not.
+    """
     for name in ("layout", "positions_layout"):
         layouts = sorted({value for track in tracks if (value := getattr(track, name)) is not None})
         if len(layouts) > 1:
             raise UserError(
                 f"{where}: tracks must share one {name}, found {printable(', '.join(layouts))}; give them separately"
             )
-    return tracks
 
 
 def read_tracks(uri: str | Sequence[str], choice: Choice | None = None, labels: bool = True) -> Iterator[KeypointTrack]:
@@ -184,6 +221,14 @@ def _files(uri: str) -> list[str]:
 def _size(file: str) -> int:
     fs, path = storage.filesystem(file)
     return cast(int, fs.size(path))
+
+
+def _tracks_or_error(file: str) -> list[TrackInfo] | UserError:
+    try:
+        _TRACKS.check(file)
+        return _survey_file(file)
+    except UserError as error:
+        return error
 
 
 def _survey_file(file: str) -> list[TrackInfo]:

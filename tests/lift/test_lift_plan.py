@@ -65,6 +65,16 @@ def test_tracks_are_found_in_files_and_folders_and_there_may_be_none(tmp_path):
         find_tracks(str(tmp_path / "nowhere"))
 
 
+def test_files_that_hold_no_tracks_are_named_and_the_others_lifted(tmp_path):
+    write_tracks(tmp_path / "t" / "a.parquet", [person("a", 3)])
+    (tmp_path / "t" / "b.parquet").write_bytes(b"PAR1")
+    refused: dict[str, str] = {}
+    assert [track.track_id for track in find_tracks(str(tmp_path / "t"), refused)] == ["a"]
+    assert list(refused) == [str(tmp_path / "t" / "b.parquet")]
+    with pytest.raises(UserError, match=r"b.parquet: cannot be read as a tracks file"):
+        find_tracks(str(tmp_path / "t"))
+
+
 def test_files_or_tracks_of_the_same_name_are_refused(tmp_path):
     for folder in ("one", "two"):
         write_tracks(tmp_path / folder / "a.parquet", [person("a", 3)])

@@ -12,6 +12,7 @@ from evaluate.lifter_samples import write_lifter
 
 from pipelines.lifters.checkpoint import load_lifter
 from pipelines.mlflow_runs import model_uris, tracking_server
+from pipelines.mlflow_runs.model_names import SHA256_TAG
 from schemas.errors import RunFailed, UserError
 
 
@@ -141,3 +142,32 @@ def test_what_the_user_has_set_stays(unreached, monkeypatch):
     tracking_server.connect(registry=True)
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("kind", "tag", "message"),
+    [
+        ("huge", "0" * 64, r"lifter.pt: cannot be read: 10,000,000,000,000 bytes, the memory of this machine takes"),
+        ("link", "0" * 64, "cannot be used|cannot be read|is damaged"),
+        ("lifter", "../../elsewhere", "was not registered by python -m jobs.register"),
+        ("lifter", "0" * 64, "is damaged: its hash is"),
+        ("service", "0" * 64, "lifter.pt: cannot be read: "),
+    ],
+)
+def test_a_version_whose_files_are_of_somebody_else_is_one_line(lifter, tmp_path, kind, tag, message):
+    tracking_server.connect(registry=True)
+    client, folder = mlflow.MlflowClient(), tmp_path / "version" / "artifacts"
+    folder.mkdir(parents=True)
+    if kind == "huge":
+        with (folder / "lifter.pt").open("wb") as file:
+            file.truncate(10**13)
+    elif kind == "link":
+        (folder / "lifter.pt").symlink_to("/dev/zero")
+    else:
+        (folder / "lifter.pt").write_bytes(Path(lifter).read_bytes())
+    source = "http://127.0.0.1:9/latest" if kind == "service" else folder.parent.as_uri()
+    client.create_registered_model(f"of_others_{kind}_{tag[:1]}")
+    version = client.create_model_version(f"of_others_{kind}_{tag[:1]}", source, tags={SHA256_TAG: tag})
+    with pytest.raises((UserError, RunFailed), match=message) as error:
+        model_uris.fetch(f"models:/{version.name}/{version.version}")
+    assert "\n" not in str(error.value)

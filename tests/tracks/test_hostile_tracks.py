@@ -110,6 +110,23 @@ def test_a_file_that_calls_itself_something_else_is_one_line(tracks, metadata, m
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_a_file_among_others_that_holds_no_tracks_is_named_and_the_others_are_read(tmp_path):
+    write_tracks(tmp_path / "folder" / "good.parquet", [make_track("t0")])
+    foreign = tmp_path / "folder" / "foreign.parquet"
+    pq.write_table(pa.table({"a": [1]}), foreign)
+    other = write_tracks(tmp_path / "folder" / "other.parquet", [make_track("t1")])
+    pq.write_table(pq.read_table(other).drop(["keypoints"]), other)
+    refused: dict[str, str] = {}
+    assert [track.track_id for track in survey(str(tmp_path / "folder"), refused=refused)] == ["t0"]
+    assert refused.keys() == {str(foreign), other}
+    assert refused[str(foreign)].startswith("has format 'unknown'")
+    for uri in (str(tmp_path / "folder"), str(foreign)):
+        with pytest.raises(UserError, match="has format 'unknown'"):
+            survey(uri)
+    with pytest.raises(UserError, match="has format 'unknown'"):
+        survey([str(tmp_path / "folder"), str(foreign)], refused={})
+
+
 def test_what_other_programs_write_of_the_same_is_read(tracks):
     file, good = tracks
     wider = {

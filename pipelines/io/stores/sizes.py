@@ -3,6 +3,7 @@
 import errno
 import functools
 import os
+from contextlib import ExitStack
 from typing import BinaryIO, cast
 
 from fsspec import AbstractFileSystem
@@ -37,12 +38,22 @@ def open_file(fs: AbstractFileSystem, path: str, times: int | None) -> BinaryIO:
         require_file(path)
     file = cast(BinaryIO, fs.open(path, "rb"))
     if times is not None:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        if size > most_bytes:
-            file.close()
-            raise OSError(errno.EFBIG, f"{size:,} bytes, {_TOO_LARGE.format(most_bytes)}", path)
+        with ExitStack() as closed:
+            closed.enter_context(file)
+            require(file.seek(0, os.SEEK_END), times)
+            file.seek(0)
+            closed.pop_all()  # it stays open
     return file
+
+
+def require(size: int, times: int = AS_IT_IS) -> None:
+    """Check the size of a file, bytes; `times` as `open_file` has it.
+
+    Raises:
+        OSError: The file is too large for this machine's memory.
+    """
+    if size > _memory_bytes() // times:
+        raise OSError(errno.EFBIG, f"{size:,} bytes, {_TOO_LARGE.format(_memory_bytes() // times)}")
 
 
 @functools.cache
