@@ -6,6 +6,7 @@ texts stay entries of a dictionary until their lengths are added up.
 """
 
 import io
+from bisect import bisect_right, insort
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, cast
@@ -63,14 +64,13 @@ class ParquetTable:
         """
         names = self.schema.names if columns is None else list(columns)
         groups, taken = range(self.metadata.num_row_groups), 0
+        self._in_memory.forget()
         for group in groups:
             taken += self._hold(group, names)
             _require(taken)
         tables = []
         # Row groups are read one at a time, because Arrow cannot join lists of dictionaries.
         for group in groups:
-            if len(groups) > 1:
-                self._hold(group, names)
             with _damage():
                 table = self._file.read_row_group(group, names, use_threads=threads)
             taken += _texts_of(table)
@@ -84,6 +84,7 @@ class ParquetTable:
         Raises:
             pa.ArrowInvalid: The columns would take too much memory, or the file is damaged.
         """
+        self._in_memory.forget()
         self._hold(group, columns)
         with _damage():
             for batch in self._file.iter_batches(rows, row_groups=[group], columns=list(columns)):
@@ -114,9 +115,7 @@ class ParquetTable:
 
     def _hold(self, group: int, columns: Sequence[str]) -> int:
         """Read the columns of a row group, still compressed, and count their decoded bytes without texts."""
-        rows = self.metadata.row_group(group)
-        self._in_memory.forget()
-        stored = taken = 0
+        rows, taken = self.metadata.row_group(group), 0
         places = self._places(columns) if rows.num_rows else []
         if places:
             # Opening the columns decodes nothing. Damaged metadata are an error here; below, they would crash the
@@ -128,8 +127,7 @@ class ParquetTable:
                 )
         for place in places:
             chunk = rows.column(place)
-            stored += chunk.total_compressed_size
-            _require(stored)
+            _require(self._in_memory.held + chunk.total_compressed_size)
             data = self._in_memory.hold(_start(chunk), chunk.total_compressed_size)
             taken += self._taken(data, place, chunk.num_values, rows.num_rows)
             _require(taken)
@@ -175,26 +173,29 @@ def opened(file: BinaryIO, name: str) -> Iterator[ParquetTable]:
 
 
 class _FileInMemory(io.RawIOBase):
-    """A file of which some byte ranges are held in memory: they are fetched once, counted, and then decoded."""
+    """A file of which byte ranges are held in memory: they are fetched once, counted, and then decoded."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._at = file, 0
         self._stretches: dict[int, bytes] = {}
+        self._starts: list[int] = []
         self._length = file.seek(0, io.SEEK_END)
 
     def hold(self, start: int, length: int) -> bytes:
         """Read a byte range and keep it."""
         if start < 0 or length < 0 or start + length > self._length:
             raise pa.ArrowInvalid("is damaged: its footer names bytes that it does not have")
-        data = self._stretches.get(start, b"")
-        if len(data) != length:
-            self._file.seek(start)
-            data = self._stretches[start] = self._file.read(length)
-        return data
+        return self._fetched(start, length)
+
+    @property
+    def held(self) -> int:
+        """Number of bytes that are held."""
+        return sum(map(len, self._stretches.values()))
 
     def forget(self) -> None:
         """Drop all byte ranges that are held."""
         self._stretches.clear()
+        self._starts.clear()
 
     def readable(self) -> bool:
         return True
@@ -210,12 +211,23 @@ class _FileInMemory(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        size = self._length - self._at if size < 0 else size
-        data = self._stretches.get(self._at, b"")[:size]
-        if len(data) < size:
-            self._file.seek(self._at)
-            data = self._stretches[self._at] = self._file.read(size)
+        data = self._fetched(self._at, self._length - self._at if size < 0 else size)
         self._at += len(data)
+        return data
+
+    def _fetched(self, start: int, length: int) -> bytes:
+        """A byte range, of the last held one that begins before it if that has it: Arrow asks for columns together."""
+        place = bisect_right(self._starts, start) - 1
+        if place >= 0:
+            first = self._starts[place]
+            data = self._stretches[first][start - first : start - first + length]
+            if len(data) == length:
+                return data
+        self._file.seek(start)
+        data = self._file.read(length)
+        if start not in self._stretches:
+            insort(self._starts, start)
+        self._stretches[start] = data
         return data
 
 

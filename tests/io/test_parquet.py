@@ -137,3 +137,25 @@ def test_texts_without_a_length_come_as_texts(tmp_path):
 def test_what_a_fuzzer_found_is_one_line_and_no_end_of_the_process(file):
     with pytest.raises(UserError, match="cannot be read"):
         storage.read_table(str(file))
+
+
+class Counting(io.BytesIO):
+    """A file whose reads are counted, as each is a request to an object store."""
+
+    read_bytes = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.read_bytes += len(data)
+        return data
+
+
+def test_several_row_groups_are_fetched_once():
+    file = Counting()
+    numbers = np.random.default_rng(0).integers(0, 2**60, 40_000)
+    pq.write_table(pa.table({"a": numbers, "b": numbers.astype(str)}), file, row_group_size=10_000)
+    size = len(file.getvalue())
+    table = ParquetTable(file)
+    file.read_bytes = 0
+    assert table.read()["a"].to_pylist() == numbers.tolist()
+    assert file.read_bytes < 1.1 * size
