@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from pipelines.annotations import mpii
 from pipelines.annotations.mpii import read_mpii
 from schemas.errors import UserError
 
@@ -108,3 +109,12 @@ def test_a_variable_that_nobody_uses_takes_no_memory(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_variables_that_unpack_to_gigabytes_are_one_line(tmp_path, monkeypatch):
+    uri = write(tmp_path, person())
+    held = write_mat(tmp_path, 1) | {"headboxes_src": np.zeros((2, 2, 750_000))}
+    scipy.io.savemat(tmp_path / "gt_valid.mat", held, do_compression=True)
+    monkeypatch.setattr(mpii, "_MOST_BYTES", 20_000_000)
+    with pytest.raises(UserError, match=r"gt_valid.mat: its variables unpack to more than 20 MB; give gt_valid.mat"):
+        read_mpii(uri, str(tmp_path / "gt_valid.mat"))
