@@ -118,6 +118,11 @@ class Display:
         """Print why a trial failed."""
         self.print_line(f"trial {trial.name} failed and is tried again: {reason}")
 
+    def interrupted(self, trial: TrialRecord) -> None:
+        """Count a trial no more that another command may go on with."""
+        self._running.pop(trial.number, None)
+        self._began_at.pop(trial.number, None)
+
     def ended(self, trial: TrialRecord) -> None:
         """Print how a trial ended."""
         prometheus.count_trial(failed=trial.state == "failed")

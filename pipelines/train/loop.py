@@ -7,6 +7,7 @@ checkpoint ends with the same weights as one that was never interrupted.
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -25,7 +26,7 @@ from pipelines.train.optimizer import FACTOR, MovingAverage, build_optimizer, ke
 from pipelines.train.plan import TrainingPlan
 from pipelines.train.validation import validate
 from pipelines.training.reports import EpochReport, OnStep
-from pipelines.training.steps import parallel, run_steps, uses_bf16
+from pipelines.training.steps import accumulate, parallel, part_count, run_steps, uses_bf16
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train import TrainConfig
 
@@ -37,6 +38,15 @@ _MEASURED_SAMPLES = 4096
 
 Batches = tuple[Batch, Batch | None]
 """The labeled and, after the warm-up, the unlabeled samples of a step."""
+
+
+def _split(batches: Batches, parts: int) -> list[Batches]:
+    """The samples of a step in parts."""
+    if parts == 1:
+        return [batches]
+    labeled, unlabeled = batches
+    each = [slice(number, None, parts) for number in range(parts)]
+    return [(labeled.part(samples), unlabeled and unlabeled.part(samples)) for samples in each]
 
 
 class LifterTraining:
@@ -194,6 +204,20 @@ class LifterTraining:
                 yield labeled, data.unlabeled.batch(epoch * steps + step)
 
     def _step(self, batches: Batches) -> dict[str, Float[Tensor, ""]]:
+        optimization = self._config.optimization
+        totals = [batch.total for batch in batches if batch is not None]
+        parts = part_count(optimization.accumulate, totals, self._workers)
+        self._optimizer.zero_grad(set_to_none=True)
+        terms = accumulate(self._forward, _split(batches, parts), partial(self._backward, parts=parts))
+        if optimization.clip_gradient_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), optimization.clip_gradient_norm)
+        self._optimizer.step()
+        if self._average is not None:
+            self._average.update(self.model)
+        return terms
+
+    def _backward(self, batches: Batches, parts: int) -> dict[str, Float[Tensor, ""]]:
+        """Compute one of the parts of a batch; adds its gradients to those of the others, and returns its terms."""
         labeled, unlabeled = batches
         # One forward pass covers both kinds, because each pass normalises with the statistics of its own batch.
         inputs = labeled.inputs if unlabeled is None else torch.cat([labeled.inputs, unlabeled.inputs])
@@ -201,15 +225,9 @@ class LifterTraining:
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self._bf16):
             pose, trajectory = self._forward(inputs)
         prediction = Prediction(pose.float(), None if trajectory is None else trajectory.float())
-        terms = self._objective(labeled, prediction, unlabeled)
+        terms = self._objective(labeled, prediction, unlabeled, parts)
         total = torch.stack(list(terms.values())).sum()
-        self._optimizer.zero_grad(set_to_none=True)
         total.backward()
-        if self._config.optimization.clip_gradient_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self._config.optimization.clip_gradient_norm)
-        self._optimizer.step()
-        if self._average is not None:
-            self._average.update(self.model)
         return {name: value.detach() for name, value in (terms | {"total": total}).items()}
 
     def _explain_divergence(self, epoch: int, step: int) -> str:

@@ -68,7 +68,7 @@ class Objective:
         self._input_joints, self._output_joints = pairs[:, 0], pairs[:, 1]
 
     def __call__(
-        self, labeled: Batch, prediction: Prediction, unlabeled: Batch | None = None
+        self, labeled: Batch, prediction: Prediction, unlabeled: Batch | None = None, parts: int = 1
     ) -> dict[str, Float[Tensor, ""]]:
         """This worker's shares of the weighted terms, whose sum is to be minimised.
 
@@ -76,6 +76,8 @@ class Objective:
             labeled: Samples with positions.
             prediction: The prediction for the labeled samples, followed by that for the unlabeled ones.
             unlabeled: Samples without positions; None during warm-up and in supervised training.
+            parts: Number of parts of the batch that are computed apart, and of which these samples are one. The sums
+                of their terms are the terms of the batch, except those that compare samples with each other.
         """
         config = self._config
         supervised, unsupervised = prediction.split(len(labeled))
@@ -92,7 +94,7 @@ class Objective:
             terms["trajectory"] = config.trajectory * self._mean(error, labeled)
         if unlabeled is not None:
             if config.projection != "none":
-                terms["reprojection"] = config.reprojection * self._reprojection(unsupervised, unlabeled)
+                terms["reprojection"] = config.reprojection * self._reprojection(unsupervised, unlabeled, parts)
             # The term is left out if its weight is 0, because 0 times an infinite length is not 0.
             if config.bone_length:
                 lengths = losses.bone_lengths(prediction.pose, self._bones).split([len(labeled), len(unlabeled)])
@@ -101,7 +103,7 @@ class Objective:
                 terms["bone_length"] = config.bone_length * gap
         return terms
 
-    def _reprojection(self, prediction: Prediction, batch: Batch) -> Float[Tensor, ""]:
+    def _reprojection(self, prediction: Prediction, batch: Batch, parts: int) -> Float[Tensor, ""]:
         keypoints, confidence = batch.keypoints[:, :, self._input_joints], batch.scores[:, :, self._input_joints]
         pose = prediction.pose[:, :, self._output_joints]
         if self._config.projection == "orthographic":
@@ -118,7 +120,8 @@ class Objective:
         # 0 if all weights are 0.
         weights = confidence.mean((1, 2))
         total = self._workers.sum(weights.sum()).clamp(min=torch.finfo(weights.dtype).tiny)
-        return (errors * weights).sum() * self._workers.size / total
+        # The weights of each part add up to 1, so that the mean of the parts is taken.
+        return (errors * weights).sum() * (self._workers.size / parts) / total
 
     def _mean(self, values: Float[Tensor, " batch"], batch: Batch) -> Float[Tensor, ""]:
         """This worker's share of the mean over the samples of all workers."""

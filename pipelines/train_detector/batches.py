@@ -38,6 +38,15 @@ class Batch:
     people: Int64[Tensor, " people"]
     total: int
 
+    def split(self, parts: int) -> "list[Batch]":
+        """The batch in parts, each of which knows the number of people in the whole batch."""
+        if parts == 1:
+            return [self]
+        return [
+            Batch(self.canvases[number::parts], self.view.share(number, parts), self.people[number::parts], self.total)
+            for number in range(parts)
+        ]
+
 
 class Batches:
     """A worker's batches from a set of canvases.

@@ -26,7 +26,7 @@ from pipelines.train_detector.optimizer import make_optimizer, set_learning_rate
 from pipelines.train_detector.plan import NetPlan, training_order
 from pipelines.train_detector.scores import Truth, metrics, score_people
 from pipelines.training.reports import EpochReport, OnStep
-from pipelines.training.steps import parallel, run_steps, uses_bf16
+from pipelines.training.steps import accumulate, parallel, part_count, run_steps, uses_bf16
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train_detector import DetectorOptimizationConfig, TrainDetectorConfig
 from schemas.errors import UserError
@@ -135,6 +135,14 @@ class DetectorTraining:
         return report
 
     def _step(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        self._optimizer.zero_grad(set_to_none=True)
+        parts = batch.split(part_count(self._config.optimization.accumulate, [batch.total], self._workers))
+        terms = accumulate(self._forward, parts, self._backward)
+        self._optimizer.step()
+        return terms
+
+    def _backward(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """Compute a part of a batch; adds its gradients to those of the others, and returns its loss."""
         crops = self._crops(batch)
         points = uploaded(batch.view.points, crops.device)
         heatmap_wh = self._heatmap_wh
@@ -148,9 +156,7 @@ class DetectorTraining:
         maps = self._predict(self._forward, crops)
         # Workers' gradients are averaged; with this divisor, the result is the gradient of the mean over all people.
         loss = heatmap_loss(maps, targets, weights, batch.total / self._workers.size)
-        self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self._optimizer.step()
         return {"total": loss.detach()}
 
     def validate(self) -> dict[str, float]:

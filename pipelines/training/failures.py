@@ -29,8 +29,9 @@ def to_deterministic(error: Exception) -> DeterministicFailure | None:
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
         return DeterministicFailure(
-            f"training: out of memory ({text or type(error).__name__}); give a smaller optimization.batch_size, "
-            "a smaller lifter or network, or more resources.num_workers"
+            f"training: out of memory ({text or type(error).__name__}); give a larger "
+            "optimization.accumulate, a smaller optimization.batch_size, a smaller lifter or network, or more "
+            "resources.num_workers"
         )
     frame = traceback.extract_tb(error.__traceback__)[-1:]
     where = f" ({Path(frame[0].filename).name}:{frame[0].lineno})" if frame else ""

@@ -1,7 +1,8 @@
 """The common part of all training loops: precision, several workers, summed losses, finite or not."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -64,6 +65,38 @@ def parallel(model: nn.Module, compiled: bool, workers: WorkerGroup) -> Callable
     ]
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(forward, agreed)
     return DistributedDataParallel(forward, gradient_as_bucket_view=True)
+
+
+def part_count(wanted: int, totals: Iterable[int], workers: WorkerGroup) -> int:
+    """Number of parts that each worker computes its share of a step's batches in.
+
+    Args:
+        wanted: As many, if each part of every worker then has two samples, which batch norm needs.
+        totals: Number of samples of each batch of the step, of all workers together.
+        workers: The workers that share the batches.
+    """
+    return max(1, min(wanted, *(total // workers.size // 2 for total in totals)))
+
+
+def accumulate(
+    forward: Callable[..., Any],
+    parts: Sequence[Batch],
+    do_part: Callable[[Batch], dict[str, Float[Tensor, ""]]],
+) -> dict[str, Float[Tensor, ""]]:
+    """Sum the gradients of a batch's parts, whose loss terms add up to those of the batch; returns these.
+
+    Args:
+        forward: The forward pass, whose workers average their gradients after the last part.
+        parts: The parts of this worker's share.
+        do_part: Computes a part and its gradients, and returns its loss terms.
+    """
+    terms: dict[str, Tensor] = {}
+    for number, part in enumerate(parts, start=1):
+        more_come = number < len(parts)
+        with forward.no_sync() if more_come and isinstance(forward, DistributedDataParallel) else nullcontext():
+            own = do_part(part)
+        terms = {name: terms[name] + value for name, value in own.items()} if terms else own
+    return terms
 
 
 def run_steps(

@@ -29,11 +29,12 @@ from pipelines.tune import search_report, trial_records
 from pipelines.tune.capacity import GrowingCapacity, TrialCapacity, in_words, process_resources
 from pipelines.tune.held_out_test import require_apart
 from pipelines.tune.lifter_costs import LifterCosts
+from pipelines.tune.listener import SearchListener
 from pipelines.tune.placement_groups import PlacementGroupCleaner
 from pipelines.tune.population import Population
 from pipelines.tune.ranking import Ranking
 from pipelines.tune.schedulers import make_scheduler
-from pipelines.tune.search import Search, SearchListener
+from pipelines.tune.search import Search
 from pipelines.tune.shared_tracks import start_track_sets
 from pipelines.tune.shared_warmup import remove_warmups, trials_share_warmups
 from pipelines.tune.start import start_of

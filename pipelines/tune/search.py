@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from pipelines.mlflow_runs.child_runs import LONGEST_START_S, ChildRun, begin_child
 from pipelines.mlflow_runs.runs import Run
@@ -15,6 +15,7 @@ from pipelines.tune import trial_records
 from pipelines.tune.best_files import write_best
 from pipelines.tune.budgets import Budgets
 from pipelines.tune.lifter_costs import LifterCosts
+from pipelines.tune.listener import SearchListener
 from pipelines.tune.ranking import SEED, Ranking
 from pipelines.tune.time_left import time_of_repeats_s
 from pipelines.tune.trial_records import TrialRecord
@@ -23,30 +24,6 @@ from schemas.configs.search_metrics import read_limits
 from schemas.configs.search_space import Space, short_names
 from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
-
-
-class SearchListener(Protocol):
-    """Follows the progress of a search."""
-
-    def began(self, trial: TrialRecord) -> None:
-        """A trial starts, or continues after the search was interrupted."""
-        ...
-
-    def epoch(self, trial: TrialRecord) -> None:
-        """A trial has ended an epoch."""
-        ...
-
-    def exploited(self, trial: TrialRecord) -> None:
-        """A trial continues from the weights of another one, with changed values."""
-        ...
-
-    def failed(self, trial: TrialRecord, reason: str) -> None:
-        """A trial has failed and is retried."""
-        ...
-
-    def ended(self, trial: TrialRecord) -> None:
-        """A trial is finished, stopped, or has failed for good."""
-        ...
 
 
 class Search:
@@ -233,6 +210,7 @@ class Search:
             self._runs[number].end("KILLED")
             if self.failure is None:
                 self._write(replace(self.records[number], seconds=time.monotonic() - began_at))
+            self._listener.interrupted(self.records[number])
         self._started_at.clear()
 
     def measure_in_quiet(self) -> None:

@@ -122,6 +122,10 @@ class OptimizationConfig(JobConfig):
     batch_size: int = Field(default=1024, ge=1)
     """Number of predicted frames in a labeled batch, summed over all workers. An unlabeled batch has as many."""
 
+    accumulate: int = Field(default=1, ge=1)
+    """Number of parts of a batch that each worker computes one after another before it changes the weights, which takes
+    the memory of one part. Batch norm normalises each part by itself, and bone lengths are compared within it."""
+
     learning_rate: float = Field(default=1e-3, gt=0)
     """Learning rate of the first epoch."""
 

@@ -79,6 +79,10 @@ class DetectorOptimizationConfig(JobConfig):
     batch_size: int = Field(default=128, ge=1)
     """Number of people in a batch, summed over all workers."""
 
+    accumulate: int = Field(default=1, ge=1)
+    """Number of parts of a batch that each worker computes one after another before it changes the weights, which takes
+    the memory of one part. Batch norm normalises each part by itself."""
+
     learning_rate: float = Field(default=1e-3, gt=0)
     """Learning rate of Adam in the first epoch; of vitpose's last layer."""
 

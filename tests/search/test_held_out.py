@@ -72,6 +72,7 @@ CHANGED: dict[str, Any] = {
     "objective.confidence_weighted": True,
     "optimization.epochs": 5,
     "optimization.batch_size": 16,
+    "optimization.accumulate": 2,
     "optimization.learning_rate": 0.1,
     "optimization.learning_rate_decay": 0.5,
     "optimization.learning_rate_factors": ["*.bias=0.5"],

@@ -134,6 +134,46 @@ def test_every_option_trains(corpus, tmp_path, changes):
     assert looped.run_epoch().losses["total"] > 0
 
 
+CLIPS = {
+    **{"name": "spacetime_transformer", "clip": 9, "channels": 16, "depth": 1, "heads": 2, "representation": 16},
+    **{"drop_path": 0.0, "mask_joints": 0.0, "mask_frames": 0.0},  # nothing random
+}
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        {"bone_length": 0},
+        {"bone_length": 0, "projection": "linear", "confidence_weighted": True},
+        {"bone_length": 0, "velocity": 0.4, "scale_free": 0.5},
+    ],
+)
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(corpus, tmp_path, objective):
+    gradients, losses = [], []
+    for accumulate in (1, 3):
+        optimization = {"accumulate": accumulate, "batch_size": 90}
+        changes = {"objective": {"warmup_epochs": 0, **objective}, "optimization": optimization}
+        config = from_corpus(corpus, tmp_path, data={"validation_subjects": []}, **changes)
+        looped = training(config.model_copy(update={"lifter": PluginConfig.model_validate(CLIPS)}))
+        batches = next(looped._batches(0))
+        assert len(batches[0]) >= 6
+        losses.append(looped._step(batches))
+        gradients.append([weights.grad for weights in looped.model.parameters() if weights.grad is not None])
+    assert losses[1].keys() == losses[0].keys()
+    for name, value in losses[0].items():
+        # Each part of the unlabeled samples is weighted by its own confidences.
+        tolerance = 0.1 if name in ("reprojection", "total") and objective.get("confidence_weighted") else 1e-5
+        assert losses[1][name].item() == pytest.approx(value.item(), rel=tolerance), name
+    if not objective.get("confidence_weighted"):
+        for whole, summed in zip(*gradients, strict=True):
+            assert torch.allclose(whole, summed, rtol=1e-3, atol=1e-5)
+
+
+def test_parts_have_two_samples_at_least(corpus, tmp_path):
+    looped = training(from_corpus(corpus, tmp_path, optimization={"accumulate": 1000}))
+    assert looped.run_epoch().count == 2 * (60 + 60 + 7)
+
+
 DENSE = {"name": "temporal_conv", "filter_widths": [3, 3], "channels": 32, "dropout": 0.0}
 MASKED = {"name": "supermask", "share": 0.5, "inner": DENSE}
 
@@ -168,6 +208,7 @@ def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path):
         {"lifter": narrow},
         {"lifter": {"name": "train.plain_lifter:PlainLifter"}},  # has nn.BatchNorm1d
         {"lifter": narrow, "optimization": {"learning_rate_factors": ["*.expand.*=0"]}},
+        {"lifter": CLIPS, "objective": {"bone_length": 0}, "optimization": {"accumulate": 2, "batch_size": 100}},
     ]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
     labeled, unlabeled = corpus
@@ -184,8 +225,9 @@ def test_two_workers_are_one_worker_with_the_whole_batch(corpus, tmp_path):
         assert worker.returncode == 0, complaint.decode()
     two = torch.load(tmp_path / "trained.pt", weights_only=True)
     # One worker runs PyTorch's own batch norm, which rounds otherwise than the synchronised one.
-    for alone, shared, atol in zip(one, two, (1e-5, 1e-4, 1e-5), strict=True):
-        assert alone["losses"] == pytest.approx(shared["losses"], abs=1e-5)
+    # In the last training, gradients that are nearly 0 may get another sign, of which Adam makes steps of its own size.
+    for alone, shared, atol in zip(one, two, (1e-5, 1e-4, 1e-5, 7e-3), strict=True):
+        assert alone["losses"] == pytest.approx(shared["losses"], abs=max(1e-5, 0.1 * atol))
         for name, value in alone["model"].items():
             assert torch.allclose(value, shared["model"][name], atol=atol), name
 

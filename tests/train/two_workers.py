@@ -28,7 +28,7 @@ def train(workers: WorkerGroup, folder: Path, labeled: str, unlabeled: str, chan
         unlabeled,
         folder,
         data={"mirroring": "none", "validation_subjects": []},
-        objective={"warmup_epochs": 0},
+        objective={"warmup_epochs": 0, **changes.get("objective", {})},
         optimization={"batch_size": 43, "epochs": 1, **changes.get("optimization", {})},
     )
     config = TrainConfig.model_validate({**config.model_dump(), "lifter": changes["lifter"]})

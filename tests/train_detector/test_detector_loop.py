@@ -40,6 +40,19 @@ def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path):
     assert all(torch.equal(value, ended[name]) for name, value in whole.network.state_dict().items())
 
 
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(tmp_path):
+    losses, gradients = [], []
+    for accumulate in (1, 3):
+        loop = training(tmp_path, CPU, accumulate=accumulate, batch_size=6)
+        loop.network.eval()  # because batch norm normalises each part by itself
+        batch = next(loop._data.training.training(loop._order, 0, loop._config.augmentation))
+        losses.append(loop._step(batch)["total"].item())
+        gradients.append([weights.grad for weights in loop.network.parameters()])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    for whole, summed in zip(*gradients, strict=True):
+        assert torch.allclose(whole, summed, rtol=1e-3, atol=1e-3 * float(whole.abs().max()))
+
+
 def test_other_people_cannot_be_gone_on_with(tmp_path):
     loop = training(tmp_path, CPU)
     with pytest.raises(UserError, match="was begun with 7 people, now there are 6"):

@@ -54,6 +54,9 @@ class Notes:
     def failed(self, trial: TrialRecord, reason: str) -> None:
         self.heard.append(("failed", trial.number, reason))
 
+    def interrupted(self, trial: TrialRecord) -> None:
+        self.heard.append(("interrupted", trial.number))
+
     def ended(self, trial: TrialRecord) -> None:
         self.heard.append(("ended", trial.number, trial.state))
 

@@ -74,7 +74,7 @@ def test_a_budget_leaves_time_for_the_repeats_of_the_best_trials(config, monkeyp
     set_clock(monkeypatch, lambda: clock[0])
     config = tune_config(f"output={config.output}", "trials=50", "budget=1h", "seeds=3", repeats, "sampler=random")
     with runs.record("tune", config) as run:
-        search = Search(config, space_of(config), run, Notes())
+        search = Search(config, space_of(config), run, notes := Notes())
         search.begin()  # the config's own values, which are the best ones, so that there are three repeats of them
         clock[0] += 600
         finish(search, 1, 90.0)
@@ -82,6 +82,9 @@ def test_a_budget_leaves_time_for_the_repeats_of_the_best_trials(config, monkeyp
         assert search.waiting
         clock[0] += 1
         assert search.waiting == []
+        search.begin()
+        search.interrupt()
+        assert notes.heard[-1] == ("interrupted", 2), "it is not counted as running beside the repeats"
         search.repeat_best()
         assert len(search.waiting) == (3 if repeats == "repeat_best=1" else 0)
 
