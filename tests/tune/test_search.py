@@ -48,7 +48,7 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
     assert notes.heard[4:] == [
         *(("epoch", 1, 1), ("epoch", 1, 2), ("ended", 1, "finished")),
         *(("epoch", 2, 1), ("ended", 2, "stopped"), ("ended", 3, "failed")),
-        *(("epoch", 4, 1), ("failed", 4, "workers died")),
+        *(("epoch", 4, 1), ("failed", 4, "workers died"), ("interrupted", 4)),
     ]
     states = {
         r.info.run_id: r.info.status for r in mlflow.search_runs(output_format="list", search_all_experiments=True)
