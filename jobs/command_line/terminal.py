@@ -3,8 +3,12 @@
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from pipelines.io.secrets import shown
+
+_LIMITLESS = 10_000
 
 
 def files_in(folder: str, *names: str) -> str:
@@ -17,13 +21,22 @@ class Terminal(Console):
 
     Args:
         stderr: Whether it writes to standard error.
+        width: Columns that tables may take; if not given, those of the terminal.
     """
 
-    def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False)
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, width=width)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print a line; a line break within it is shown as its escape, because it may come from the name of a file."""
+        """Print a line; a line break within it is shown as its escape, because it may come from the name of a file.
+
+        A table is printed as wide as it is: terminals wrap long lines, whereas rich would cut the cells off.
+        """
+        limitless = self.options.update(width=_LIMITLESS)
+        widths = [Measurement.get(self, limitless, o).maximum for o in objects if isinstance(o, Table)]
+        if max(widths, default=0) > self.width:
+            Terminal(stderr=self.stderr, width=max(widths)).print(*objects, **options)
+            return
         super().print(*(shown(o) if isinstance(o, str) else o for o in objects), **options)
 
     def print_lines(self, *lines: str) -> None:

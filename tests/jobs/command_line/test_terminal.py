@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.table import Table
 
 from jobs.command_line.main import run_job
 from jobs.command_line.terminal import Terminal
@@ -23,6 +24,16 @@ def test_names_are_text(capsys):
     assert capsys.readouterr().out == f"failed  {SHOWN}: [bold]not a video[/bold]\n"
     Terminal(stderr=True).print(f"https://me:{KEY}@host/a.mp4?X-Amz-Signature={KEY}")
     assert capsys.readouterr().err == "https://…@host/a.mp4?X-Amz-Signature=…\n"
+
+
+def test_a_table_wider_than_the_terminal_is_whole(capsys):
+    columns = [f"optimization.learning_rate_{number}" for number in range(12)]
+    table = Table(*columns, box=None)
+    table.add_row(*map(str, range(1000, 1012)))
+    Terminal(width=80).print(table)
+    names, values = capsys.readouterr().out.splitlines()
+    assert names.split() == columns
+    assert values.split() == [str(number) for number in range(1000, 1012)]
 
 
 JOBS = sorted((Path(__file__).parents[3] / "jobs").rglob("*.py"))
