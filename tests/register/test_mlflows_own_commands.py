@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import mlflow
@@ -59,7 +60,8 @@ def test_an_image_is_made_of_the_model_and_what_it_needs(registered):
     assert found["positions"].shape == (30, 17, 3)
 
 
-def test_spark_lifts_a_column_of_tracks(registered):
+def test_spark_lifts_a_column_of_tracks(registered, monkeypatch):
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     sql = pytest.importorskip("pyspark.sql", reason="PySpark is no dependency: pip install pyspark, with Java 17")
     spark = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
     try:
