@@ -43,7 +43,7 @@ class Observed:
     Attributes:
         slopes: Viewing rays of the joints that were seen.
         weights: Weight of each, 0 where it is missing.
-        joint_map: Makes of the pose's joints the points that were seen (`pipelines.pose.joint_map`).
+        joint_map: Turns the pose's joints into the points that were seen (`pipelines.pose.joint_map`).
         times_s: When each frame is shown.
     """
 

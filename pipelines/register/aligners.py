@@ -48,7 +48,7 @@ class _Aligners:
 
     def sentence(self, card: AlignerCard) -> str:
         of = "one action" if card.pairs == "action" else "one take, from wherever it was filmed,"
-        return f"Makes of 2D keypoints embeddings of frames in which recordings of {of} are in step."
+        return f"Embeds frames of 2D keypoints so that recordings of {of} can be put in step."
 
     def properties(self, model: AlignerNetwork, card: AlignerCard) -> Iterator[tuple[str, str]]:
         yield "aligner", f"{card.aligner}, {sum(e.numel() for e in cast(nn.Module, model).parameters()):,} parameters"

@@ -48,13 +48,13 @@ class _Lifters:
         }
 
     def sentence(self, card: LifterCard) -> str:
-        made = "3D poses in metres about the root" + (", and where the root is" if card.trajectory else "")
-        return f"Makes of 2D keypoints over time {made}."
+        root = ", and predicts where the root is" if card.trajectory else ""
+        return f"Lifts 2D keypoints over time to 3D poses, in metres relative to the root{root}."
 
     def properties(self, model: LiftingModel, card: LifterCard) -> Iterator[tuple[str, str]]:
         yield "lifter", f"{card.lifter}, {sum(each.numel() for each in model.parameters()):,} parameters"
         yield "reads", f"`{card.input_layout}`, {card.window.inputs} frames at {card.fps:g} frames/s"
-        yield "makes", f"`{card.output_layout}`"
+        yield "predicts", f"`{card.output_layout}`"
 
     def validation(self, training: Mapping[str, Any]) -> str | None:
         validation_mm = training.get("best_validation_mpjpe_mm")
