@@ -161,9 +161,9 @@ def score(
     sequences: Sequences,
     world: MadeViewsConfig,
     batches: int,
-    seen: Callable[[Tensor], Tensor] = lambda inputs: inputs,
+    change: Callable[[Tensor], Tensor] = lambda inputs: inputs,
 ) -> Views:
-    """Score a lifter on made views of a world; `seen` makes what the lifter reads of a view's windows."""
+    """Score a lifter on made views of a world; `change` is applied to the windows before the lifter reads them."""
     body = layout(card.output_layout)
     limbs = list(joint_indices(body, layout("limbs12")))
     hips = [body.index("left_hip"), body.index("right_hip")]
@@ -187,7 +187,7 @@ def score(
             true = batch.positions[:, 0]
             predicted, limbs_true = (
                 joints[:, limbs] - joints[:, hips].mean(1, keepdim=True)
-                for joints in (model(seen(batch.inputs))[0][:, 0], true)
+                for joints in (model(change(batch.inputs))[0][:, 0], true)
             )
             similar = errors_mm(align_similarity(predicted, limbs_true), limbs_true).mean(1)
             errors = torch.stack([errors_mm(predicted, limbs_true).mean(1), similar], dim=1)

@@ -127,7 +127,7 @@ class ParquetTable:
                 )
         for place in places:
             chunk = rows.column(place)
-            _require(self._in_memory.held + chunk.total_compressed_size)
+            _require(self._in_memory.size + chunk.total_compressed_size)
             data = self._in_memory.hold(_start(chunk), chunk.total_compressed_size)
             taken += self._taken(data, place, chunk.num_values, rows.num_rows)
             _require(taken)
@@ -188,12 +188,12 @@ class _FileInMemory(io.RawIOBase):
         return self._fetched(start, length)
 
     @property
-    def held(self) -> int:
-        """Number of bytes that are held."""
+    def size(self) -> int:
+        """Number of bytes that are kept."""
         return sum(map(len, self._stretches.values()))
 
     def forget(self) -> None:
-        """Drop all byte ranges that are held."""
+        """Drop all byte ranges that are kept."""
         self._stretches.clear()
         self._starts.clear()
 

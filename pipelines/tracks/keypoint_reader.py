@@ -138,13 +138,13 @@ def list_tracks(uri: str | Sequence[str], refused: dict[str, str] | None = None)
     files = files_of(uri)
     given = {storage.absolute(one) for one in listed(uri)}
     with ThreadPoolExecutor(16) as pool:
-        found = dict(zip(files, pool.map(_tracks_or_error, files), strict=True))
-    errors = {file: error for file, error in found.items() if isinstance(error, UserError)}
+        by_file = dict(zip(files, pool.map(_tracks_or_error, files), strict=True))
+    errors = {file: error for file, error in by_file.items() if isinstance(error, UserError)}
     for file, error in errors.items():
         if refused is None or file in given or len(errors) == len(files):
             raise error
         refused[file] = str(error).removeprefix(f"{file}: ")
-    return [track for file in files if not isinstance(tracks := found[file], UserError) for track in tracks]
+    return [track for file in files if not isinstance(tracks := by_file[file], UserError) for track in tracks]
 
 
 def require_one_layout(where: str, tracks: Iterable[TrackInfo]) -> None:

@@ -62,7 +62,7 @@ def test_choices_are_what_the_training_config_takes():
     ("space", "message"),
     [
         ("{optimization.lerning_rate: {uniform: [0, 1]}}", "no such field to search; did you mean optimization.learn"),
-        ("{optimization.lr: {uniform: [0, 1]}}", "no such field to search; optimization has epochs, batch_size, learn"),
+        ("{optimization.lr: {uniform: [0, 1]}}", "no such field to search; optimization has epochs, batch_size, accum"),
         ("{lr: {uniform: [0, 1]}}", "no such field to search; --help lists the fields"),
         ("{optimisation.learning_rate: {uniform: [0, 1]}}", "did you mean optimization.learning_rate?"),
         ("{lifter: {chanels: {randint: [8, 16]}}}", "no such field to search; did you mean lifter.channels?"),

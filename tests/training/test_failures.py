@@ -23,7 +23,7 @@ def raised(error):
     ("error", "message"),
     [
         (KeyError("pelvis"), r"training: KeyError: 'pelvis' \(test_failures\.py:\d+\)"),
-        (torch.OutOfMemoryError("CUDA out of memory"), "training: out of memory .CUDA out of memory.; give a smaller"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "training: out of memory .CUDA out of memory.; give a larger"),
         (MemoryError(), r"training: out of memory \(MemoryError\)"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "training: out of memory"),
         (RuntimeError("mat1 and mat2\nshapes cannot be multiplied"), "mat2 shapes cannot be multiplied"),

@@ -44,8 +44,8 @@ def test_the_patience_counts_from_the_first_fault_not_from_the_call():
 
 def test_a_store_that_is_gone_is_left_alone_for_a_while_and_then_asked_once(monkeypatch):
     monkeypatch.setattr(policy, "_GONE_S", 0.2)
-    patience = Patience(0.05)
-    told = "gs://bucket/x: the store has failed for 0.05 s: 503 busy; what is finished is kept, run the same command"
+    patience = Patience(0.3)
+    told = "gs://bucket/x: the store has failed for 0.3 s: 503 busy; what is finished is kept, run the same command"
     with pytest.raises(StoreGone, match=told):
         call(patience, Store(faults=10**6))
     for asked in (0, 1):
