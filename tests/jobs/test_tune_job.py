@@ -60,16 +60,8 @@ class Command:
         (output.parent / "recipe.yaml").write_text("optimization: {learning_rate: 0.01}\n")
         # Relative, because trials must find both although Ray Tune changes their working directory.
         corpus, output = os.path.relpath(corpus, output.parent), output.name
-        self._job = [
-            *(
-                "tune",
-                "recipe.yaml",
-                f"labeled={corpus}",
-                f"output={output}",
-                "data.validation_subjects=[S2]",
-            ),
-            *(*lifter, "optimization.batch_size=32", *fields),
-        ]
+        files = ("recipe.yaml", f"labeled={corpus}", f"output={output}")
+        self._job = ["tune", *files, "data.validation_subjects=[S2]", "optimization.batch_size=32", *lifter, *fields]
         self._environment = os.environ | RAY | {"RAY_ADDRESS": head[1]}
 
     def start(self):
