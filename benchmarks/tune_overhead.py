@@ -45,7 +45,13 @@ def main() -> None:
         os.environ |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "OMP_NUM_THREADS": "1"}
         mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
         make_motion(Path(folder, "motion.npz"))
-        job("import_poses", "source=mocap17", f"source.positions={folder}/motion.npz", f"output={folder}/poses")
+        job(
+            "import_poses",
+            "source=mocap17",
+            f"source.positions={folder}/motion.npz",
+            "source.check=false",
+            f"output={folder}/poses",
+        )
         tracks = f"{folder}/poses/tracks"
         fields = (f"labeled={tracks}", f"unlabeled={tracks}", "resources.cpus_per_worker=1", *FIELDS)
         for number in range(rounds):
