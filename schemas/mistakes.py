@@ -32,6 +32,15 @@ def explain(error: ValidationError, prefix: str = "", fields: Sequence[str] = ()
     return lines
 
 
+def why_no_card(error: Exception) -> str:
+    """What is wrong with the card of a file of weights, and what helps: a newer version may have more fields."""
+    if isinstance(error, ValidationError):
+        unknown = [entry for entry in error.errors() if entry["type"] == "extra_forbidden"]
+        if unknown and len(unknown) == error.error_count():
+            return f"the card has {_field(unknown[0])}, which this version does not know; upgrade raylift"
+    return "the card is damaged; copy the file again"
+
+
 def _one_for_each_value(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
     """The errors, but a single one for a value that is of none of the types of a union, with what all of them say."""
     for _, group in groupby(errors, lambda error: (_field(error), id(error["input"]))):

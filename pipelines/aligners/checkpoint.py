@@ -18,6 +18,7 @@ from schemas import __version__
 from schemas.configs.train_aligner import PairsOf
 from schemas.errors import UserError
 from schemas.job_config import PluginConfig
+from schemas.mistakes import why_no_card
 
 FORMAT = "raylift.aligner/1"
 
@@ -118,4 +119,4 @@ def _read_card(uri: str, content: Mapping[str, Any]) -> AlignerCard:
     try:
         return AlignerCard.model_validate_json(content["card"])
     except (ValidationError, KeyError) as error:
-        raise UserError(f"{uri}: the card is damaged; copy the file again") from error
+        raise UserError(f"{uri}: {why_no_card(error)}") from error

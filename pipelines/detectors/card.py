@@ -13,6 +13,7 @@ from pipelines.io.card_lineage import ANNOTATIONS, Lineage, texts_of
 from schemas import __version__
 from schemas.configs.train_detector import CROP_SIZE
 from schemas.errors import UserError
+from schemas.mistakes import why_no_card
 
 FORMAT = "raylift.detector/1"
 
@@ -82,7 +83,7 @@ def card_of(uri: str, content: Mapping[str, Any], detector: str) -> DetectorCard
     try:
         card = DetectorCard.model_validate_json(content["card"])
     except (ValidationError, KeyError, TypeError) as error:
-        raise UserError(f"{uri}: the card is damaged; copy the file again") from error
+        raise UserError(f"{uri}: {why_no_card(error)}") from error
     if card.detector != detector:
         raise UserError(f"{uri}: is a checkpoint for detector={card.detector}, not for detector={detector}")
     return card

@@ -21,6 +21,7 @@ from schemas.errors import UserError
 from schemas.frame_window import FrameWindow
 from schemas.job_config import JobConfig, PluginConfig
 from schemas.layouts import layout
+from schemas.mistakes import why_no_card
 
 FORMAT = "raylift.lifter/2"
 # The earlier format, whose cards have a receptive field in place of the window.
@@ -191,4 +192,4 @@ def _read_card(uri: str, content: Mapping[str, Any]) -> LifterCard:
     try:
         return LifterCard.model_validate_json(content["card"])
     except (ValidationError, KeyError) as error:
-        raise UserError(f"{uri}: the card is damaged; copy the file again") from error
+        raise UserError(f"{uri}: {why_no_card(error)}") from error

@@ -201,6 +201,8 @@ def test_a_card_that_claims_a_large_network_is_refused_before_memory_is_taken_fo
         ({"card": {"fps": 1e300}}, "the card is damaged"),
         ({"card": {"lineage": {"subjects": "[" * 100_000}}}, "the card is damaged"),
         ({"card": {"lineage": {"subjects": "{}"}}}, "the card is damaged"),
+        ({"card": {"eyes": 3}}, "the card has eyes, which this version does not know; upgrade raylift"),
+        ({"card": {"eyes": 3, "fps": 0.0}}, "the card is damaged"),
     ],
 )
 def test_what_is_no_lifter_is_one_line(changes, reason, uri):
