@@ -3,23 +3,34 @@
 No other file imports transformers or huggingface_hub.
 """
 
+import dataclasses
 import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import math
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pipelines.detectors.weights import random_seed
+from pipelines.detectors.weights import named, random_seed
 from pipelines.io import json_documents, storage
+from pipelines.io.meta_build import require_no_larger
+from pipelines.io.torch_files import require_finite
 from schemas.errors import UserError
 
 _CONFIG, _WEIGHTS, _PREPROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"
+# The networks that find features in the pictures for the others.
+_BACKBONES = ("rt_detr_resnet", "hgnet_v2", "vitpose_backbone")
+# What a config.json may say about any network, besides what its kind of network declares; and what is not needed and
+# takes memory, since it follows from the size of the frames.
+_OF_ALL, _UNUSED = {"id2label", "label2id", "num_labels", "out_features", "out_indices"}, {"anchor_image_size"}
+# Largest number in a config.json: published networks have up to 10,000.
+_LARGEST = 65536
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -58,28 +69,42 @@ def library() -> Any:
     return transformers
 
 
-def load_pretrained(weights: str, field: str, class_name: str, model_types: Collection[str]) -> Pretrained:
+def load_pretrained(weights: str, field: str, classes: Mapping[str, str]) -> Pretrained:
     """Load a model from a folder with config.json and model.safetensors, or by its Hugging Face name.
+
+    Memory is taken for it once its size is known, as config.json may claim any.
 
     Args:
         weights: The folder (any URI) or name.
         field: The option's dotted path, for the messages.
-        class_name: The transformers class that loads it.
-        model_types: The values of model_type that its config.json may have.
+        classes: The transformers class of each model_type that its config.json may have.
 
     Raises:
         UserError: There is no such model, it has another type or architecture, or it is damaged.
     """
     transformers = library()
     folder = locate(weights, field)
-    model_type = _read_json(folder / _CONFIG, weights, field).get("model_type")
-    if model_type not in model_types:
-        raise UserError(f"{field}={weights}: is a {model_type!r} model, expected {' or '.join(sorted(model_types))}")
+    document = _read_json(folder / _CONFIG, weights, field)
+    kind = document.get("model_type")
+    if not isinstance(kind, str) or kind not in classes:
+        raise UserError(f"{field}={weights}: is a {kind!r} model, expected {' or '.join(sorted(classes))}")
     try:
-        loader = getattr(transformers, class_name)
-        model, report = loader.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
+        data = storage.read_bytes(str(folder / _WEIGHTS), unparsed=True)
+    except OSError as error:
+        raise UserError(f"{field}={weights}: {_WEIGHTS} cannot be read: {error.strerror or error}") from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    network = getattr(transformers, classes[kind])
+    try:
+        tensors = importlib.import_module("safetensors.torch").load(data)
+        del data
+        require_no_larger(lambda: network(described_config(document)), tensors)
+        model, report = network.from_pretrained(
+            None, config=described_config(document), state_dict=tensors, output_loading_info=True, dtype=torch.float32
         )
+    except UserError as error:
+        raise UserError(
+            f"{field}={weights}: weights of another architecture: {_CONFIG} {error}; copy both again"
+        ) from error
     except Exception as error:
         if unusable := _torchvision_clash():
             raise unusable from error
@@ -92,9 +117,38 @@ def load_pretrained(weights: str, field: str, class_name: str, model_types: Coll
             f"{field}={weights}: weights of another architecture; expected {', '.join(missing[:3])}"
             + (f", and {len(missing) - 3} more" if len(missing) > 3 else "")
         )
-    digest = hashlib.file_digest((folder / _WEIGHTS).open("rb"), "sha256").hexdigest()
+    with named(field):
+        require_finite(weights, model.state_dict())
     file = folder / _PREPROCESSOR
-    return Pretrained(model.eval(), digest, _read_json(file, weights, field) if file.is_file() else {})
+    return Pretrained(model.eval(), sha256, _read_json(file, weights, field) if file.is_file() else {})
+
+
+def described_config(document: Mapping[str, Any]) -> Any:
+    """The transformers config that the content of a config.json describes, of the parts that describe the network.
+
+    What else the library finds there names other files, other code or other services.
+
+    Args:
+        document: The content, of a known model_type.
+
+    Raises:
+        UserError: A number is larger than any network's, or the backbone is of another kind.
+    """
+    if backbone := document.get("backbone_config"):
+        kind = backbone.get("model_type") if isinstance(backbone, Mapping) else None
+        if kind not in _BACKBONES:
+            raise UserError(f"has a backbone of kind {kind!r}, expected {' or '.join(_BACKBONES)}")
+        document = {**document, "backbone_config": described_config(backbone)}
+    transformers = library()
+    kind = transformers.CONFIG_MAPPING[document["model_type"]]
+    parts, others = (
+        {field.name for field in dataclasses.fields(known)} for known in (kind, transformers.PreTrainedConfig)
+    )
+    described = {name: value for name, value in document.items() if name in parts - others - _UNUSED | _OF_ALL}
+    for name, value in described.items():
+        if (number := _largest(value)) > _LARGEST:
+            raise UserError(f"has {name} of {number:,}, more than {_LARGEST:,}, the most of any network")
+    return kind(**described)
 
 
 def random_model(weights: str, class_name: str, config: Any) -> Pretrained:
@@ -163,6 +217,15 @@ def _read_json(path: Path, weights: str, field: str) -> dict[str, Any]:
         return dict(json_documents.parse(path.read_bytes()))
     except (ValueError, TypeError) as error:
         raise UserError(f"{field}={weights}: {path.name} is damaged; copy it again") from error
+
+
+def _largest(value: Any) -> int | float:
+    """The largest number within a value of JSON, by its amount; infinite if one is no number."""
+    if isinstance(value, Mapping | list):
+        return max(map(_largest, value.values() if isinstance(value, Mapping) else value), default=0)
+    if not isinstance(value, int | float):
+        return 0
+    return abs(value) if value == value else math.inf
 
 
 def _from_hub(name: str, field: str) -> Path:

@@ -204,9 +204,19 @@ def load_weights(uri: str, model: torch.nn.Module, weights: Mapping[str, Tensor]
         if not isinstance(value, Tensor) or value.is_floating_point() != own[name].is_floating_point():
             kind = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
             raise UserError(f"{uri}: {name} holds numbers of another kind ({kind}); copy the file again")
+    require_finite(uri, weights)
+    model.load_state_dict(weights)
+
+
+def require_finite(uri: str, weights: Mapping[str, Tensor]) -> None:
+    """Check the weights that were read from `uri`.
+
+    Raises:
+        UserError: They are not finite.
+    """
+    for name, value in weights.items():
         if value.is_floating_point() and not value.float().isfinite().all():
             raise UserError(f"{uri}: {name} is not finite, as after a training that diverged; give another file")
-    model.load_state_dict(weights)
 
 
 def require_fitting(

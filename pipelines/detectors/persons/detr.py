@@ -1,12 +1,13 @@
 """RT-DETR, RT-DETRv2 and D-FINE: networks of transformers, with our own pre- and postprocessing on the device."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float, UInt8
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -17,13 +18,41 @@ from pipelines.detectors.weights import parse_size, random_seed
 from pipelines.pose.upload import uploaded
 from schemas.errors import UserError
 
-MODEL_TYPES = ("rt_detr", "rt_detr_v2", "d_fine")
+_CLASSES = {
+    "rt_detr": "RTDetrForObjectDetection",
+    "rt_detr_v2": "RTDetrV2ForObjectDetection",
+    "d_fine": "DFineForObjectDetection",
+}
 FIELD = "detector.persons.weights"
 
-# The input size (height, width) of the published weights.
-_SIZE = (640, 640)
+# Largest side of what frames are scaled to, pixels, and number of finds, which take memory by their square: published
+# networks have 640 and 300.
+_LARGEST_SIDE, _MOST_FINDS = 4096, 2000
 # Memory for scaling frames as floats, in bytes, which limits how many frames are scaled at once.
 _SCALING_BYTES = 1 << 30
+
+
+class _Size(BaseModel, strict=True):
+    height: int = Field(default=640, ge=COARSEST, le=_LARGEST_SIDE)
+    width: int = Field(default=640, ge=COARSEST, le=_LARGEST_SIDE)
+
+
+class _Preprocessor(BaseModel, strict=True):
+    """What preprocessor_config.json says of how frames are prepared; the defaults are those of the published networks.
+
+    Attributes:
+        size: What frames are scaled to, pixels.
+        do_normalize: Whether pixels are normalised.
+        image_mean: The mean of each channel, of pixels from 0 to 1.
+        image_std: Their standard deviation.
+    """
+
+    size: _Size = _Size()
+    do_normalize: bool = False
+    image_mean: list[FiniteFloat] = Field(default=[0.485, 0.456, 0.406], min_length=3, max_length=3)
+    image_std: list[Annotated[FiniteFloat, Field(gt=0)]] = Field(
+        default=[0.229, 0.224, 0.225], min_length=3, max_length=3
+    )
 
 
 class DetrPersons:
@@ -42,7 +71,7 @@ class DetrPersons:
 
     def __init__(self, config: PersonsConfig, threads: int, device: str) -> None:
         loaded = _load(config.weights)
-        preprocessor = loaded.preprocessor
+        preprocessor = _preprocessor(loaded.preprocessor, config.weights)
         if device.startswith("cuda"):
             # Otherwise transformers compares sizes on the GPU in every decoder layer, and waits for each result.
             os.environ.setdefault("TRANSFORMERS_DISABLE_TORCH_CHECK", "1")
@@ -50,14 +79,14 @@ class DetrPersons:
         self._model = loaded.model.to(device).requires_grad_(False)
         self._person = _person_class(loaded.model.config.id2label, config.weights)
         self._slots = config.max_people * 2
-        size = preprocessor.get("size", {})
-        self._size_wh = (size.get("width", _SIZE[0]), size.get("height", _SIZE[1]))
+        self._size_wh = (preprocessor.size.width, preprocessor.size.height)
         if config.input_size is not None:
             self._size_wh = parse_size(config.input_size, COARSEST)
+        _require_usual(loaded.model.config, config.weights)
         _require_room(loaded.model.config, self._size_wh)
         self._mean, self._deviation = (
-            _per_channel(preprocessor[name], device) if preprocessor.get("do_normalize") else None
-            for name in ("image_mean", "image_std")
+            _per_channel(values, device) if preprocessor.do_normalize else None
+            for values in (preprocessor.image_mean, preprocessor.image_std)
         )
 
     @torch.inference_mode()
@@ -102,7 +131,7 @@ class _FilledOnDevice(TorchFunctionMode):
 
 def _load(weights: str) -> pretrained.Pretrained:
     if random_seed(weights) is None:
-        return pretrained.load_pretrained(weights, FIELD, "AutoModelForObjectDetection", MODEL_TYPES)
+        return pretrained.load_pretrained(weights, FIELD, _CLASSES)
     library = pretrained.library()
     # The random model is RT-DETRv2 with the smallest of its published backbones, ResNet-18.
     backbone = library.RTDetrResNetConfig(
@@ -124,6 +153,28 @@ def _person_class(names: dict[int, str], weights: str) -> int:
             return int(number)
     names_shown = ", ".join(list(names.values())[:5])
     raise UserError(f"{FIELD}={weights}: knows no class 'person' (but {names_shown}, …); give a model trained on COCO")
+
+
+def _preprocessor(content: Mapping[str, Any], weights: str) -> _Preprocessor:
+    try:
+        return _Preprocessor.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise UserError(f"{FIELD}={weights}: preprocessor_config.json holds no {name}: {first['msg']}") from error
+
+
+def _require_usual(config: Any, weights: str) -> None:
+    """Check the options of a network that its weights say nothing of.
+
+    Raises:
+        UserError: They are not those of a network for pictures.
+    """
+    strides, finds = config.feat_strides, config.num_queries
+    if not all(isinstance(stride, int) and 1 <= stride <= COARSEST * 4 for stride in strides):
+        raise UserError(f"{FIELD}={weights}: config.json: feat_strides={strides} must be whole pixels; copy it again")
+    if not 1 <= finds <= _MOST_FINDS:
+        raise UserError(f"{FIELD}={weights}: config.json: num_queries={finds} must be 1 to {_MOST_FINDS}")
 
 
 def _require_room(config: Any, size_wh: tuple[int, int]) -> None:

@@ -20,7 +20,8 @@ from pipelines.io.unknown_origin import blamed
 from schemas.errors import UserError
 from schemas.layouts import layout
 
-_MODEL_TYPES = ("vitpose",)
+# Pixels of heatmaps for each patch of the network's features, along a side; and crops are smaller than this, pixels.
+_HEATMAP_SCALE, _LARGEST_CROP = 4, 2000
 # In this network, the names of weights begin with this prefix, followed by the library's names.
 _OWN = "model."
 
@@ -113,8 +114,27 @@ def load_vitpose(
             card = card_of(weights, content, "vitpose")
             loaded = _trained(weights, content, card, sha256) if card else load_published(weights, content, sha256)
     else:
-        loaded = pretrained.load_pretrained(weights, field, CLASS, _MODEL_TYPES)
+        loaded = pretrained.load_pretrained(weights, field, {"vitpose": CLASS})
+        _require_usual(loaded.model.config, f"{field}={weights}")
     return LoadedVitpose(VitposeNetwork(loaded.model, input_wh, dataset), loaded.sha256, card)
+
+
+def _require_usual(config: Any, where: str) -> None:
+    """Check the options of a network that change the memory it needs, though not its weights.
+
+    Raises:
+        UserError: The sizes of patches, crops or heatmaps are not those of a ViTPose.
+    """
+    size, backbone = config.backbone_config.image_size, config.backbone_config
+    sides = size if isinstance(size, list | tuple) and len(size) == 2 else [0]
+    if any(side % PATCH or not 0 < side < _LARGEST_CROP for side in sides):
+        raise UserError(f"{where}: config.json: image_size={size} must be two multiples of {PATCH} < {_LARGEST_CROP}")
+    patch = backbone.patch_size if isinstance(backbone.patch_size, list | tuple) else [backbone.patch_size]
+    if config.scale_factor != _HEATMAP_SCALE or set(patch) != {PATCH}:
+        raise UserError(
+            f"{where}: config.json: scale_factor={config.scale_factor} and patch_size={backbone.patch_size} must be "
+            f"{_HEATMAP_SCALE} and {PATCH}, as those of each ViTPose"
+        )
 
 
 def build_vitpose(shape: VitposeShape, joints: int, input_wh: tuple[int, int]) -> VitposeNetwork:
