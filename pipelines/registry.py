@@ -46,6 +46,7 @@ POSE_SOURCES: Mapping[str, str] = MappingProxyType(
         "humaneva15": "pipelines.datasets.humaneva:HumanEva15",
         "mpi_inf_3dhp": "pipelines.datasets.mpi_inf_3dhp:MpiInf3dhp",
         "mocap17": "pipelines.datasets.mocap17:Mocap17",
+        "postures": "pipelines.datasets.postures:Postures",
         "synthetic": "pipelines.datasets.synthetic:Synthetic",
     }
 )

@@ -4,25 +4,19 @@ The npz holds `positions_3d` = {subject: {action: (frames, 17, 3)}}, world, join
 with any axis up (`world.py`).
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, get_args
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from pipelines.datasets.detector_noise import detect_like
-from pipelines.datasets.pose_source import Shot, stem
-from pipelines.datasets.studio_cameras import surround
+from pipelines.datasets.made_cameras import MadeCamerasConfig, film
+from pipelines.datasets.pose_source import stem
 from pipelines.datasets.world import World, WorldConfig, read_positions
 from pipelines.io.npz import mapping, read_npz
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
 from schemas.job_config import Address
-from schemas.layouts import LAYOUTS, joint_indices, layout
-from schemas.ranges import StudioRange
-
-_Layout = Literal["h36m17", "limbs12"]
+from schemas.layouts import layout
 
 
 class Mocap17:
@@ -33,7 +27,7 @@ class Mocap17:
 
     KEYPOINTS_ARE_SEEN = False  # They are simulated, with errors of the requested size.
 
-    class Config(WorldConfig):
+    class Config(WorldConfig, MadeCamerasConfig):
         """Options of the source."""
 
         positions: Address = Field(min_length=1)
@@ -47,39 +41,6 @@ class Mocap17:
 
         actions: tuple[str, ...] = ()
         """What to import, by whole name or first word; empty: everything."""
-
-        layout: _Layout = "h36m17"
-        """Joint layout of the 2D: h36m17, or limbs12, which every detector of people has."""
-
-        views: int = Field(default=4, ge=1, le=32)
-        """Cameras around each motion."""
-
-        distance_m: StudioRange = (4.5, 6.0)
-        """Least and greatest distance of a camera, m; further off where somebody would not stay in view."""
-
-        height_m: StudioRange = (1.3, 1.8)
-        """Least and greatest height of a camera, m."""
-
-        width: int = Field(default=1000, ge=64)
-        """Image width, px."""
-
-        height: int = Field(default=1000, ge=64)
-        """Image height, px."""
-
-        noise_px: float = Field(default=5.0, ge=0)
-        """Standard deviation of the 2D error along each axis, px at a width of 1000; heavy-tailed."""
-
-        seed: int = Field(default=0, ge=0)
-        """Another seed gives other cameras and other errors; the same one the same again."""
-
-        @field_validator("layout", mode="before")
-        @classmethod
-        def _of_joints_that_it_has(cls, given: Any) -> Any:
-            if given in LAYOUTS and given not in get_args(_Layout):
-                raise ValueError(
-                    f"the motion has not all joints of {given}, such as a face; give limbs12, which detectors have too"
-                )
-            return given
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -117,23 +78,11 @@ class Mocap17:
                 yield from self._views(subject, action, world.convert(read(subject, action)))
 
     def _views(self, subject: str, action: str, motion: np.ndarray) -> Iterator[KeypointTrack]:
-        config, h36m, target = self._config, layout("h36m17"), layout(self._config.layout)
-        # The seed depends on the name, so that a motion gets the same cameras whatever else is imported.
-        name = hashlib.sha256(f"{subject}/{action}".encode()).digest()
-        seed = [config.seed, *np.frombuffer(name, np.uint32).tolist()]
-        size, joints = (config.width, config.height), list(joint_indices(h36m, target))
-        complete = motion[np.isfinite(motion).all((1, 2))]
-        if not len(complete):
+        if not np.isfinite(motion).all((1, 2)).any():
             self.notes.append(f"{subject} {action}: no frame has all joints")
             return
-        views = surround(np.random.default_rng(seed), complete, config.views, config.distance_m, config.height_m, size)
-        for number, view in enumerate(views):
-            rng = np.random.default_rng([*seed, number])
-            image, scores = detect_like(rng, view.project(motion), config.noise_px, config.width)
-            image, scores = image[:, joints], scores[:, joints]
-            origin = f"mocap17:{stem(config.positions)}:seed{config.seed}"
-            shot = Shot(origin, subject, action, view.name, *size, config.fps, view.intrinsics)
-            yield shot.track(target, image, scores, view.to_camera(motion), h36m, up=view.up)
+        origin = f"mocap17:{stem(self._config.positions)}:seed{self._config.seed}"
+        yield from film(self._config, origin, subject, action, motion, self._config.fps)
 
 
 def _called(action: str) -> set[str]:

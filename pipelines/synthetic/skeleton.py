@@ -117,7 +117,8 @@ def sample_body(rng: np.random.Generator) -> Body:
     )
 
 
-def _rotation_about(axis: int, angle: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "... 3 3"]:
+def rotation_about(axis: int, angle: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "... 3 3"]:
+    """Right-handed rotations about an axis of the world (0: x, 1: y, 2: z) by angles in radians."""
     first, second = (axis + 1) % 3, (axis + 2) % 3
     rotation = np.zeros((*angle.shape, 3, 3))
     rotation[..., axis, axis] = 1
@@ -133,9 +134,9 @@ def local_rotations(angles: Float64[np.ndarray, "frames 17 3"]) -> Float64[np.nd
     The pelvis is first tilted, then turned: its rotation angle is the person's heading.
     """
     turned = angles * _SENSES
-    flexed = _rotation_about(1, turned[..., FLEXION])
-    abducted = _rotation_about(0, turned[..., ABDUCTION])
-    twisted = _rotation_about(2, turned[..., ROTATION])
+    flexed = rotation_about(1, turned[..., FLEXION])
+    abducted = rotation_about(0, turned[..., ABDUCTION])
+    twisted = rotation_about(2, turned[..., ROTATION])
     local = abducted @ flexed @ twisted
     local[:, 0] = twisted[:, 0] @ abducted[:, 0] @ flexed[:, 0]
     return local
