@@ -27,12 +27,12 @@ def require_no_larger(build: Callable[[], nn.Module], weights: Mapping[str, Tens
     Raises:
         UserError: It has more numbers or layers.
     """
-    held = sum(weight.numel() for weight in weights.values())
+    stored = sum(weight.numel() for weight in weights.values())
     with torch.device("meta"), _limited_parts(_PARTS_PER_TENSOR * len(weights) + _PARTS):
         network = build()
     described = sum(tensor.numel() for tensor in chain(network.parameters(), network.buffers()))
-    if described > held + _COMPUTED_NUMBERS:
-        raise UserError(f"describes a network of {described:,} numbers, of which {held:,} are stored")
+    if described > stored + _COMPUTED_NUMBERS:
+        raise UserError(f"describes a network of {described:,} numbers, of which {stored:,} are stored")
 
 
 @contextmanager
