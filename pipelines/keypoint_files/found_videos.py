@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,6 +45,10 @@ class FoundVideo:
     shares: bool = False
     fps: float | None = None
     note: str | None = None
+
+    def not_empty(self) -> Iterator[People]:
+        """The people of the frames that show some; a small file may hold millions of others."""
+        return (people for people in self.frames.values() if len(people))
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ def up_to_one(video: FoundVideo) -> tuple[FoundVideo, str | None]:
 
     Such are of SimCC and as good as 1. Of a model whose confidences have another scale, most would be lost.
     """
-    highest = max((float(people.keypoint_scores.max(initial=0)) for people in video.frames.values()), default=0.0)
+    highest = max((float(people.keypoint_scores.max(initial=0)) for people in video.not_empty()), default=0.0)
     if highest <= 1:
         return video, None
     frames = {

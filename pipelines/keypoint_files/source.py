@@ -236,7 +236,7 @@ def _require_plausible(labeled: FoundVideo, width: int, height: int) -> None:
     Raises:
         UserError: The joints cannot be those of people in such pictures.
     """
-    points = [people.keypoints[people.keypoint_scores > 0] for people in labeled.frames.values()]
+    points = [people.keypoints[people.keypoint_scores > 0] for people in labeled.not_empty()]
     joints = np.concatenate(points) if points else np.zeros((0, 2), np.float32)
     if reason := why_not_pixels(joints, width, height, _LEAST_WITHIN):
         raise UserError(f"{labeled.file}: keypoints of {labeled.name} {reason}, or source.check=false")
