@@ -8,6 +8,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pipelines.io import storage
@@ -19,7 +20,7 @@ from pipelines.lift.exports import ExportSettings, VideoTracks, missing_exports,
 from pipelines.lift.labeling import prepare_labeling
 from pipelines.lift.ledger import Ledger, StoredFile
 from pipelines.lift.lifting import LoadedLifter
-from pipelines.lifters.checkpoint import LifterCard, require_layout
+from pipelines.lifters.checkpoint import require_layout
 from pipelines.tracks.keypoint_reader import TrackInfo, digest
 from schemas.configs.lift import LiftConfig
 from schemas.errors import UserError
@@ -111,7 +112,7 @@ def prepare(config: LiftConfig) -> Job:
     output = storage.absolute(config.output)
     if config.tracks is not None:
         refused: dict[str, str] = {}
-        tracks = _find_tracks(config.tracks, lifter.card, refused)
+        tracks = plan.find_tracks(config.tracks, refused, partial(require_layout, lifter.card))
         return Job(config, output, lifter, tracks, None, refused)
     return Job(config, output, lifter, None, prepare_labeling(config, lifter.card))
 
@@ -128,14 +129,16 @@ def survey(job: Job) -> Work:
     if job.labeling:
         labeled = label.survey(job.labeling).nothing_to_do
         linked = storage.list_folder(job.labeling.tracks, ".parquet")
-        tracks = _find_tracks(job.labeling.tracks, job.lifter.card, job.refused) if linked else []
+        tracks = []
+        if linked:
+            read = partial(require_layout, job.lifter.card)
+            tracks = plan.find_tracks(job.labeling.tracks, job.refused, read)
     assert tracks is not None
     # What was lifted of a file that has been damaged since stays.
     sources = {plan.name_of(track.file) for track in tracks} | set(map(plan.name_of, job.refused))
     outdated = ledger.outdated(complete, plan.folders_given_whole(job.tracks_from), sources)
-    plan.require_one_file_each(
-        tracks, (track for file in complete.files if file not in outdated for track in file.tracks())
-    )
+    stored = (track for file in complete.files if file not in outdated for track in file.tracks())
+    tracks = plan.in_one_file_each(tracks, stored, job.tracks_from, job.refused)
     present = complete.of(sources)
     units = plan.plan_units(tracks, present.done())
     exports = missing_exports(present.tracks(), job.output, job.config.export)
@@ -188,13 +191,6 @@ def _label(labeling: label.Job, on_progress: OnProgress) -> dict[str, Any] | Non
     """Label the videos that are not labeled yet; returns the label job's report, None if there were none."""
     work = label.survey(labeling)
     return None if work.nothing_to_do else label.execute(labeling, work, on_progress)
-
-
-def _find_tracks(uri: str | Sequence[str], card: LifterCard, refused: dict[str, str]) -> list[TrackInfo]:
-    tracks = plan.find_tracks(uri, refused)
-    if tracks:
-        require_layout(card, tracks[0].layout)
-    return tracks
 
 
 def _lift(job: Job, work: Work, tally: report.Tally, on_progress: OnProgress) -> None:

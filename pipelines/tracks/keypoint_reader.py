@@ -15,8 +15,8 @@ from jaxtyping import Float64
 from pipelines.io import storage
 from pipelines.io.addresses import host_of, require_nameable
 from pipelines.io.columns import misfit
-from pipelines.io.secrets import printable
 from pipelines.tracks import row_files
+from pipelines.tracks.alike import require_one_layout, unlike_others
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import Choice, choose
 from schemas.errors import UserError
@@ -115,7 +115,7 @@ def survey(
     Args:
         uri: Where the tracks are.
         choice: Which of them; all if not given.
-        refused: Gets the files of folders that hold no tracks, with the reasons; if it is not given, they are errors.
+        refused: Gets the files of folders that `list_tracks` refuses, with the reasons; without it, they are errors.
 
     Raises:
         UserError: As `tracks_files`; no track matches the choice; or the tracks have different joint layouts.
@@ -130,35 +130,29 @@ def survey(
 
 
 def list_tracks(uri: str | Sequence[str], refused: dict[str, str] | None = None) -> list[TrackInfo]:
-    """All tracks of a file, a folder, or several of them; arguments as `survey` has them.
+    """All tracks of a file, a folder, or several of them.
+
+    Args:
+        uri: Where the tracks are.
+        refused: Gets the files of folders that hold no tracks, several with one id, or other joints than most files,
+            with the reasons. If it is not given, files without tracks are errors, and the others are the caller's.
 
     Raises:
-        UserError: As `tracks_files`; without `refused` also for files in folders.
+        UserError: As `tracks_files`, for files that the user named; without `refused` also for those in folders.
     """
     files = files_of(uri)
     given = {storage.absolute(one) for one in listed(uri)}
     with ThreadPoolExecutor(16) as pool:
         by_file = dict(zip(files, pool.map(_tracks_or_error, files), strict=True))
     errors = {file: error for file, error in by_file.items() if isinstance(error, UserError)}
+    if refused is not None:
+        errors |= unlike_others({file: of for file, of in by_file.items() if not isinstance(of, UserError)})
     for file, error in errors.items():
         if refused is None or file in given or len(errors) == len(files):
             raise error
         refused[file] = str(error).removeprefix(f"{file}: ")
-    return [track for file in files if not isinstance(tracks := by_file[file], UserError) for track in tracks]
-
-
-def require_one_layout(where: str, tracks: Iterable[TrackInfo]) -> None:
-    """Check that tracks have the same joints; `where` names them in messages.
-
-    Raises:
-        UserError: They have not.
-    """
-    for name in ("layout", "positions_layout"):
-        layouts = sorted({value for track in tracks if (value := getattr(track, name)) is not None})
-        if len(layouts) > 1:
-            raise UserError(
-                f"{where}: tracks must share one {name}, found {printable(', '.join(layouts))}; give them separately"
-            )
+    good = [of for file in files if file not in errors and not isinstance(of := by_file[file], UserError)]
+    return [track for tracks in good for track in tracks]
 
 
 def read_tracks(uri: str | Sequence[str], choice: Choice | None = None, labels: bool = True) -> Iterator[KeypointTrack]:

@@ -12,8 +12,8 @@ from pipelines.lift.plan import (
     Unit,
     find_tracks,
     folders_given_whole,
+    in_one_file_each,
     plan_units,
-    require_one_file_each,
 )
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.read_one_by_one import describe, read_one_by_one
@@ -78,22 +78,67 @@ def test_files_that_hold_no_tracks_are_named_and_the_others_lifted(tmp_path):
 def test_files_or_tracks_of_the_same_name_are_refused(tmp_path):
     for folder in ("one", "two"):
         write_tracks(tmp_path / folder / "a.parquet", [person("a", 3)])
-    with pytest.raises(UserError, match=r"two tracks files are called a.parquet; keep one, or give them separately"):
+    with pytest.raises(UserError, match=r"two tracks files are called a.parquet, also .*; keep one"):
         find_tracks([str(tmp_path / "one"), str(tmp_path / "two")])
     write_tracks(tmp_path / "twice.parquet", [person("a", 3), person("a", 4)])
     with pytest.raises(UserError, match="two tracks are called a"):
         find_tracks(str(tmp_path / "twice.parquet"))
 
 
-def test_a_track_in_two_files_is_refused_even_if_one_was_lifted_before():
-    ours = [info("a", 3, "two/b.parquet"), info("b", 3, "two/b.parquet")]
+def test_of_a_folder_a_file_that_does_not_fit_is_named_and_the_others_lifted(tmp_path):
+    folder = tmp_path / "t"
+    for name in "abc":
+        write_tracks(folder / f"{name}.parquet", [person(name, 3)])
+    write_tracks(folder / "0_twice.parquet", [person("d", 3), person("e", 3), person("d", 4)])
+    write_tracks(
+        folder / "0_coco.parquet", [dataclasses.replace(person(f"x{i}", 3), layout="coco17") for i in range(9)]
+    )
+    write_tracks(tmp_path / "other" / "b.parquet", [person("f", 3)])
+    refused: dict[str, str] = {}
+    assert [track.track_id for track in find_tracks([str(folder), str(tmp_path / "other")], refused)] == list("abc")
+    assert {file.rsplit("/", 2)[1:][-1] if "/t/" in file else "other": why for file, why in refused.items()} == {
+        "0_twice.parquet": "two tracks are called d; keep one of them",
+        "0_coco.parquet": "tracks must share one layout, found coco17, and h36m17 in most files; give it separately",
+        "other": f"two tracks files are called b.parquet, also {folder}/b.parquet; keep one",
+    }
+    with pytest.raises(UserError, match="tracks must share one layout, found coco17, and h36m17 in most files"):
+        find_tracks([str(folder), str(folder / "0_coco.parquet")], {})
+
+
+def test_of_two_files_the_one_that_the_lifter_reads_is_lifted(tmp_path):
+    write_tracks(tmp_path / "t" / "a.parquet", [dataclasses.replace(person("a", 3), layout="coco17")])
+    write_tracks(tmp_path / "t" / "b.parquet", [person("b", 3)])
+
+    def read(layout):
+        if layout != "h36m17":
+            raise UserError(f"layout: {layout} is not read")
+
+    refused: dict[str, str] = {}
+    assert [track.track_id for track in find_tracks(str(tmp_path / "t"), refused, read)] == ["b"]
+    assert refused == {str(tmp_path / "t" / "a.parquet"): "layout: coco17 is not read"}
+    with pytest.raises(UserError, match="tracks must share one layout"):
+        find_tracks(str(tmp_path / "t"), {})
+
+
+def test_a_file_with_tracks_of_another_one_is_named_even_if_that_was_lifted_before():
+    ours = [info("a", 3, "two/b.parquet"), info("b", 3, "two/b.parquet"), info("c", 3, "two/c.parquet")]
     stored = StoredTrack("out/x.parquet", 0, "b.parquet", "a", "v.mp4", 0, 3)
-    require_one_file_each(ours, [stored])
+    refused: dict[str, str] = {}
+    assert in_one_file_each(ours, [stored], "two", refused) == ours
+    assert not refused
+    before = dataclasses.replace(stored, source="a.parquet")
+    assert in_one_file_each(ours, [before], "two", refused) == ours[2:]
+    assert in_one_file_each([info("a", 3, "one/a.parquet"), *ours], [], ["one", "two"], {}) == [
+        info("a", 3, "one/a.parquet"),
+        ours[2],
+    ]
+    assert refused == {
+        "two/b.parquet": "track a is in a.parquet too, as if two detectors had labeled one video; lift them into "
+        "different outputs"
+    }
     message = r"tracks=two/b.parquet: track a is in a.parquet too, .* different outputs"
     with pytest.raises(UserError, match=message):
-        require_one_file_each(ours, [dataclasses.replace(stored, source="a.parquet")])
-    with pytest.raises(UserError, match=message):
-        require_one_file_each([info("a", 3, "one/a.parquet"), *ours], [])
+        in_one_file_each(ours[:2], [before], "two", {})
 
 
 def test_a_damaged_track_does_not_affect_the_others(tmp_path):
