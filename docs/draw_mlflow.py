@@ -10,6 +10,7 @@ It starts MLflow's server on the store for as long as it takes, and needs Debian
 """
 
 import io
+import json
 import os
 import shutil
 import socket
@@ -17,13 +18,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
 import PIL.Image
 from mlflow.entities import Run
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 FOLDER = Path(__file__).parent
 FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage")
@@ -32,8 +33,18 @@ SIZE = {"width": 1400, "height": 800}
 SHOWN_WIDTH, COLOURS = 1050, 64
 # Columns of the table of models that the picture leaves out.
 HIDDEN = ("Status", "Logged from", "Source run", "Dataset", "Parameters")
-# MLflow's pages go on loading for a while after they are there.
-SETTLED_MS, LOADED_MS = 6000, 60_000
+# What a browser remembers of MLflow 3.17: the view of model training was chosen, the assistant has shown itself.
+REMEMBERED = {"workflowType": "machine_learning", "assistant.fab.autoOpenedOnFirstLoad": True}
+# A text that each page has once it has loaded.
+SHOWN_BY = {
+    "runs": "matching runs",
+    "models": "Registered models",
+    "compare": "Run details",
+    "model": "Registered from",
+    "search": "About this run",
+}
+# MLflow's pages go on drawing for a while after that.
+SETTLED_MS, LOADED_MS = 6000, 120_000
 
 
 def main(store: str) -> None:
@@ -42,10 +53,13 @@ def main(store: str) -> None:
     experiment = mlflow.get_experiment_by_name("raylift")
     assert experiment is not None, f"{store} has no runs of raylift"
     place, client = f"#/experiments/{experiment.experiment_id}", mlflow.MlflowClient()
-    # The newest evaluation of each of three lifters.
+    # The newest evaluation of each registered version; those of files have other parameters.
     newest_last = reversed(_runs(experiment.experiment_id, "evaluate"))
-    evaluations = list({run.data.params["model"]: run.info.run_id for run in newest_last}.values())[-3:]
-    version = client.search_model_versions()[0]
+    named = {run.data.params["model"]: run.info.run_id for run in newest_last}
+    evaluations = [run_id for name, run_id in named.items() if name.startswith("models:")][-3:]
+    # The champion, whose page says more than that of a version which was refused.
+    (model,) = (each for each in client.search_registered_models() if "champion" in each.aliases)
+    version = client.get_model_version_by_alias(model.name, "champion")
     compared = ",".join(f'"{run_id}"' for run_id in evaluations)
     pages = {
         "runs": f"{place}/runs",
@@ -62,12 +76,9 @@ def main(store: str) -> None:
     with _server(store) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
         page = browser.new_page(viewport={**SIZE})  # pyright: ignore[reportArgumentType]
-        # The browser remembers both: the view of model training, and no assistant beside it.
-        page.goto(f"{address}/{place}/runs")
-        page.wait_for_timeout(SETTLED_MS)
-        page.get_by_text("Model training", exact=True).first.click()
-        with suppress(Error):
-            page.get_by_role("button", name="Close").first.click(timeout=2000)
+        page.set_default_timeout(LOADED_MS)
+        for key, value in REMEMBERED.items():
+            page.add_init_script(f"localStorage.setItem('mlflow.{key}_v1', {json.dumps(json.dumps(value))})")
         for name, path in pages.items():
             _shoot(page, f"{address}/{path}", name)
         browser.close()
@@ -83,17 +94,25 @@ def _runs(experiment: str, job: str) -> list[Run]:
 def _shoot(page: Page, address: str, name: str) -> None:
     page.goto("about:blank")
     page.goto(address)
-    with suppress(Error):  # some pages never stop asking
-        page.wait_for_load_state("networkidle", timeout=LOADED_MS)
+    page.get_by_text(SHOWN_BY[name]).first.wait_for()
     page.wait_for_timeout(SETTLED_MS)
-    if name == "runs":  # with all datasets of each
-        page.get_by_text("Expand rows").click()
+    if name == "runs":  # with the parts of each, from below, so that those above stay where they are
+        for button in reversed(page.locator("[role=gridcell][col-id*='Run Name'] button").all()):
+            button.click()
         page.wait_for_timeout(SETTLED_MS)
+    if name == "compare":  # parameters and scores, which stand below the plots
+        page.get_by_text("Parameters", exact=True).last.evaluate("each => each.scrollIntoView()")
     if name == "models":  # their scores stand behind what else is known of them
         page.get_by_role("button", name="Columns").click()
         for column in HIDDEN:
             page.get_by_text(column, exact=True).last.click()
         page.keyboard.press("Escape")
+        page.wait_for_timeout(SETTLED_MS)
+        table = page.locator(".ag-center-cols-viewport").first
+        while not page.get_by_text("test/mpjpe_mm", exact=True).count():
+            table.evaluate("each => { each.scrollLeft += 400 }")
+            page.wait_for_timeout(500)
+        page.get_by_text("test/mpjpe_mm", exact=True).first.scroll_into_view_if_needed()
         page.wait_for_timeout(SETTLED_MS)
     picture = PIL.Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     height = round(picture.height * SHOWN_WIDTH / picture.width)
@@ -108,7 +127,13 @@ def _server(store: str) -> Iterator[str]:
         free_socket.bind(("127.0.0.1", 0))
         port = free_socket.getsockname()[1]
     command = (sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--workers", "1")
-    process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "--port", str(port)],
+        # Seven processes for what no page here shows.
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 120
     try:
         while True:

@@ -12,8 +12,8 @@ from schemas.errors import UserError
 _KIND = "mlflow.experimentKind"
 _MODEL_TRAINING = "custom_model_development"
 # A browser that opens MLflow 3.17 for the first time gets the pages of GenAI, whatever the kind. They show the first
-# line of the description, so it tells how to get to the runs.
-_TEXT = """Runs of Raylift, video to 3D poses. **Choose Model training at the top left** to see its runs and models.
+# line of the description, so it leads to the runs.
+_TEXT = """Raylift, video to 3D poses: [**see its runs and models**]({page}), or choose *Model training* (top left).
 
 | job | what a run of it is |
 |---|---|
@@ -78,6 +78,7 @@ def use() -> None:
         raise UserError(
             f"MLFLOW_EXPERIMENT_NAME={name()[:40]}: MLflow refuses this name: {reason}; give another"
         ) from error
-    for tag, value in ((_KIND, _MODEL_TRAINING), (DESCRIPTION_TAG, _TEXT)):
+    text = _TEXT.format(page=f"#/experiments/{experiment.experiment_id}?workflowType=machine_learning")
+    for tag, value in ((_KIND, _MODEL_TRAINING), (DESCRIPTION_TAG, text)):
         if tag not in experiment.tags:
             client.set_experiment_tag(experiment.experiment_id, tag, value)

@@ -25,8 +25,7 @@ MAX_SCREEN = 1000
 # The same limits as in `pipelines.tracks.resample`: the largest number of resampled frames per given frame, and a
 # number that is always allowed. Beyond them, nearly all frames would be interpolated.
 MAX_STRETCH, ALWAYS_ALLOWED_FRAMES = 64, 10_000
-# The same tolerances as in `pipelines.tracks.resample`: frame rates that differ by less count as equal, and times that
-# are nearer to a frame (in frames) count as that frame's.
+# As in `pipelines.tracks.resample`: rates that differ by less count as equal, times nearer to a frame (frames) as its.
 _RATE_TOLERANCE = 0.01
 _SNAP = 1e-3
 # The same values as in `pipelines.pose.in_picture` and, the score of a joint that was seen, `pipelines.tracks`.
@@ -35,6 +34,16 @@ LARGEST_SHARE, BEYOND, LEAST_WITHIN, UNSEEN, SMALLEST_SPREAD_PX = 2.0, 0.25, 0.5
 MOST_FRAMES = 360_000
 INPUTS = ("keypoints", "width", "height", "fps")
 _TINY = 1e-6  # as in `pipelines.pose.quality`
+
+
+class _Refused(MlflowException):
+    """A rule that a request breaks. MLflow's server puts the whole request before a message; here the rule stays."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value.rpartition("'. \nError: ")[2] if name == "message" else value)
+
+
+_refused = _Refused.invalid_parameter_value
 
 
 class ServedLifter(PythonModel):
@@ -135,10 +144,7 @@ def prepared(card: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[np.ndar
     # In screen units, x is in [-1, 1] across the width, and y has the same scale.
     screen = (2 * keypoints[..., :2] - (width, height)) / width
     if (far := abs(screen).max(axis=(1, 2)) > MAX_SCREEN).any():
-        raise _refused(
-            f"keypoints: those of frame {far.argmax()} are more than {MAX_SCREEN} half image widths outside; "
-            "give pixels"
-        )
+        raise _refused(f"keypoints: frame {far.argmax()} is over {MAX_SCREEN} half image widths outside; give pixels")
     points = keypoints[..., :2] if keypoints.shape[2] == 2 else keypoints[keypoints[..., 2] >= UNSEEN][:, :2]
     if reason := why_not_pixels(points.reshape(-1, 2), width, height):
         raise _refused(f"keypoints: {reason}")
@@ -168,12 +174,11 @@ def several(given: Any) -> list[Mapping[str, Any]] | None:
         return None
     columns = {name: _numbers(given, name) for name in INPUTS}
     tracks = len(columns["keypoints"])
-    if wrong := [name for name, values in columns.items() if values.ndim and len(values) not in (1, tracks)]:
-        raise _refused(
-            f"{wrong[0]}: has {len(columns[wrong[0]])} values for {tracks} tracks; give one, or one for each"
-        )
+    counts = {name: len(values) for name, values in columns.items() if values.ndim}
+    if wrong := [name for name, count in counts.items() if count not in (1, tracks)]:
+        raise _refused(f"{wrong[0]}: has {counts[wrong[0]]} values for {tracks} tracks; give one, or one for each")
     return [
-        {name: values[number] if values.ndim and len(values) == tracks else values for name, values in columns.items()}
+        {name: values[number] if counts.get(name) == tracks else values for name, values in columns.items()}
         for number in range(tracks)
     ]
 
@@ -181,8 +186,7 @@ def several(given: Any) -> list[Mapping[str, Any]] | None:
 def require_size(tracks: list[Mapping[str, Any]]) -> None:
     """Refuse a request of more frames than fit into memory."""
     given: list[Any] = [track.get("keypoints") for track in tracks if hasattr(track, "get")]
-    frames = sum(len(keypoints) for keypoints in given if hasattr(keypoints, "__len__"))
-    if frames > MOST_FRAMES:
+    if (frames := sum(len(keypoints) for keypoints in given if hasattr(keypoints, "__len__"))) > MOST_FRAMES:
         raise _refused(f"keypoints: {frames:,} frames in one request, at most {MOST_FRAMES:,}; send them in parts")
 
 
@@ -240,10 +244,6 @@ def _numbers(given: Mapping[str, Any], name: str) -> np.ndarray:
 def _unnested(value: Any) -> Any:
     """Convert arrays of arrays, which tables of Spark and Parquet hold, to lists."""
     return [_unnested(each) for each in value] if isinstance(value, np.ndarray) and value.dtype == object else value
-
-
-def _refused(message: str) -> MlflowException:
-    return MlflowException.invalid_parameter_value(message)
 
 
 def _slope_of_screen_unit(card: Mapping[str, Any], width: float, height: float) -> float:

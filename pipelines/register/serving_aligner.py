@@ -25,6 +25,16 @@ UNSEEN, SMALLEST_PX = 0.3, 1.0
 _RATE_TOLERANCE, _SNAP, MOST_STRETCH, ALWAYS_ALLOWED_FRAMES = 0.01, 1e-3, 64, 10_000
 
 
+class _Refused(MlflowException):
+    """A rule that a request breaks. MLflow's server puts the whole request before a message; here the rule stays."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value.rpartition("'. \nError: ")[2] if name == "message" else value)
+
+
+_refused = _Refused.invalid_parameter_value
+
+
 class ServedAligner(PythonModel):
     """The model that MLflow loads: the exported network and its card, without the network's class."""
 
@@ -130,10 +140,6 @@ def _numbers(given: Mapping[str, Any], name: str) -> np.ndarray:
         return np.asarray(given[name], np.float64)
     except (TypeError, ValueError) as error:
         raise _refused(f"{name}: must be numbers, in rows of equal length: {error}") from error
-
-
-def _refused(message: str) -> MlflowException:
-    return MlflowException.invalid_parameter_value(message)
 
 
 set_model(ServedAligner())

@@ -207,7 +207,7 @@ def test_an_experiment_is_shown_as_model_training_unless_it_is_another_kind(serv
         assert tags["mlflow.experimentKind"] == kind
         first, *rest = tags["mlflow.note.content"].splitlines()
         # What MLflow shows of it to a browser that has not been there, beside the pages of GenAI.
-        assert "Model training" in first
+        assert f"](#/experiments/{experiment.experiment_id}?workflowType=machine_learning)" in first
         assert any("keypoints" in line for line in rest)
 
 

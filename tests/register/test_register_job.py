@@ -123,3 +123,36 @@ def test_evaluate_takes_a_name_and_wants_an_output(corpus, name, capfd):
     code, _, err = raylift(capfd, f"model=models:/{name}@candidate", "data=tracks", job="evaluate")
     assert code == 2
     assert err == f"evaluate: output: is required for a registered model (models:/{name}/1); give output=…\n"
+
+
+@pytest.mark.parametrize(
+    ("labeled", "reason"),
+    [
+        ("gone/tracks", "tracks that cannot be read any more: gone/tracks"),
+        ("tracks", "the tracks have changed since the training read them"),
+        (None, "the training's settings cannot be found: only the digest of its tracks is known"),
+    ],
+)
+def test_a_lifter_of_tracks_that_nobody_can_find_is_promoted_only_if_told(corpus, name, labeled, reason, capfd):
+    client, name = mlflow.MlflowClient(), f"{name}-{labeled}".replace("/", "-")
+    training = client.create_run("0", tags={"raylift.job": "train"}).info.run_id
+    client.set_terminated(training)
+    if labeled is None:
+        client.delete_run(training)
+    else:
+        client.log_param(training, "labeled", labeled)
+    model, card = load_lifter(write_lifter("trained.pt"))
+    lineage = {"run_id": training, "data": "0" * 32}
+    save_lifter("copy.pt", model, card.model_copy(update={"lineage": lineage}))
+    gate = ("model=copy.pt", f"name={name}", "promote=champion", "data=tracks")
+    code, _, err = raylift(capfd, *gate)
+    assert (code, err) == (
+        2,
+        f"register: copy.pt: nobody can tell what it was trained on: {reason}; bring them back, or give "
+        "unknown_data=true to promote it all the same\n",
+    )
+    assert not client.search_registered_models(f"name='{name}'")
+    code, out, _ = raylift(capfd, *gate, "unknown_data=true")
+    assert (code, f"note     {reason}" in out) == (0, True)
+    assert client.get_registered_model(name).aliases["champion"] == "1"
+    assert f"Note: {reason}." in (client.get_model_version(name, "1").description or "")

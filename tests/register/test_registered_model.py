@@ -9,14 +9,17 @@ import urllib.request
 import mlflow
 import numpy as np
 import pytest
+from cluster.store_proxy import Proxy
 from evaluate.lifter_samples import write_lifter
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
-from register.registry_samples import isolated, raylift
+from register.registry_samples import isolated, raylift, tags, write_scaled
 from train.training_samples import person, write
 
 from pipelines.register import package
+from pipelines.serve import served_model
+from pipelines.serve.served_model import Follower
 
 
 def example():
@@ -47,10 +50,34 @@ def test_the_model_is_loaded_and_served(corpus, name, serve, tmp_path, capfd):
     with pytest.raises(urllib.error.HTTPError) as refused:
         post(f"{address}/invocations", {"inputs": body | {"fps": [0]}})
     assert refused.value.code == 400
-    assert "fps=[0.]: must be one number above 0" in refused.value.read().decode()
+    assert json.loads(refused.value.read())["message"] == "fps=[0.]: must be one number above 0"
 
     folder = download_artifacts(f"models:/{name}@champion", dst_path=str(tmp_path / "copy"))
     loaded_where_nothing_is(folder, given, wanted, tmp_path)
+
+
+@pytest.mark.long
+def test_a_server_of_lifters_follows_the_champion_of_an_mlflow_server(corpus, name, capfd, caplog, monkeypatch):
+    proxy, address = Proxy(corpus_server := mlflow.get_tracking_uri()), f"models:/{name}@champion"
+    gate = (f"name={name}", "promote=champion", "data=tracks", "subjects=[S1]")
+    assert raylift(capfd, f"model={write_scaled('bad/best.pt', 3)}", *gate)[0] == 0
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.address)
+    mlflow.set_tracking_uri(proxy.address)
+    try:
+        follower = Follower(address, None, served_model.load(address, None))
+        assert follower.look() is None
+        proxy.fault = lambda number, method, path: "reset"
+        assert follower.look() is follower.look() is None
+        assert caplog.text.count(f"models:/{name}/1 is served on") == 1
+        proxy.fault = lambda number, method, path: None
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", corpus_server)
+        assert raylift(capfd, f"model={write_scaled('good/best.pt', 1)}", *gate)[0] == 0
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.address)
+        found = follower.look()
+        assert found is not None
+        assert (found.name, found.sha256) == (f"models:/{name}/2", tags(name, 2)["raylift.sha256"])
+    finally:
+        proxy.close()
 
 
 def post(url, body):

@@ -173,7 +173,7 @@ def test_keypoints_are_judged_as_by_lift(name):
         ({"keypoints": np.full((4, 17, 2), np.nan)}, "keypoints: those of frame 0 are not finite; fill gaps"),
         (
             {"keypoints": np.full((4, 17, 2), 1e9)},
-            "keypoints: those of frame 0 are more than 1000 half image widths outside",
+            "keypoints: frame 0 is over 1000 half image widths outside; give pixels",
         ),
         ({"keypoints": [[[1, 2]], [[1, 2, 3]]]}, "keypoints: must be numbers, in rows of equal length"),
         (
