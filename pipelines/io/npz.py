@@ -13,6 +13,8 @@ import numpy as np
 from pipelines.io import storage
 from schemas.errors import UserError
 
+# Characters of a name, such as a subject's.
+_LONGEST_NAME = 200
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 # Larger files with a higher compression ratio are refused. Poses shrink to a few times less; a file that is made to
 # fill the memory, for example with zeros, shrinks a thousand times.
@@ -54,13 +56,18 @@ def read_npz(uri: str, *required: str) -> dict[str, Any]:
 
 
 def mapping(uri: str, value: Any, what: str) -> Mapping[str, Any]:
-    """Check that a value is a dict whose keys are names, and return it.
+    """Check that a value is a dict whose keys are names, which become those of tracks and stand in messages.
 
     Raises:
-        UserError: The value is not a dict whose keys are names.
+        UserError: The value is not a dict whose keys are names of one line.
     """
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise UserError(f"{uri}: {what} must be a dict with names, found {type(value).__name__}")
+    if odd := next((name for name in value if len(name) > _LONGEST_NAME or not name.isprintable()), None):
+        raise UserError(
+            f"{uri}: {what} has the name {odd[:40]!r} of {len(odd):,} characters; names must be printable and have at "
+            f"most {_LONGEST_NAME}"
+        )
     return value
 
 

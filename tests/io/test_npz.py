@@ -11,7 +11,7 @@ from datasets.pose_files import save_npz
 from numpy._core.multiarray import _reconstruct, scalar  # pyright: ignore[reportAttributeAccessIssue]
 
 from pipelines.io import npz
-from pipelines.io.npz import numbers, read_npz
+from pipelines.io.npz import mapping, numbers, read_npz
 from schemas.errors import UserError
 
 
@@ -202,3 +202,12 @@ def test_an_array_larger_than_its_entry_is_refused(tmp_path):
         archive.writestr("a.npy", member.getvalue() + bytes(8))
     with pytest.raises(UserError, match=r"claims an array \(600000000,\), and has 136 bytes"):
         read_npz(str(tmp_path / "f.npz"))
+
+
+@pytest.mark.parametrize("name", ["S" * 100_000, "S1\x1b]0;x\x07", "S1\nraylift: done", "S1\u202e"])
+def test_a_name_that_drives_or_fills_a_terminal_is_one_line(name):
+    with pytest.raises(UserError) as error:
+        mapping("a.npz", {"S1": 1, name: 2}, "positions_3d")
+    assert str(error.value).startswith("a.npz: positions_3d has the name 'S")
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 250
