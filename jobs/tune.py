@@ -40,8 +40,8 @@ from schemas.configs.search_space import short_names
 from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import TuneConfig, seconds
 
-# The page is drawn again when trials have ended, but at most once in this time, because drawing takes up to a second.
-PAGE_INTERVAL_S = 60.0
+# The page is drawn again when trials have ended, but at most once in this time, and in at most this share of all time.
+PAGE_INTERVAL_S, PAGE_SHARE = 60.0, 0.02
 
 
 def main(config: TuneConfig) -> int:
@@ -74,7 +74,7 @@ class Display:
 
     def __init__(self, bars: Progress, job: TuneJob, work: TuneWork) -> None:
         before, trials = work.records, max(job.trials, len(work.records))
-        self._job, self._records, self._drawn_at = job, {trial.number: trial for trial in before}, 0.0
+        self._job, self._records, self._next_page_at = job, {trial.number: trial for trial in before}, 0.0
         self._bars, self._trials, self._epochs = bars, trials, job.config.optimization.epochs
         self._done = {trial.number for trial in before if trial.ended}
         self._running: dict[int, int] = {}
@@ -135,13 +135,14 @@ class Display:
         again = f" repeats {trial_name(trial.repeats)}," if trial.repeats else ""
         self.print_line(f"trial {trial.name}{again} {ending(trial)}{score}  {values(trial.parameters)}")
         self._show()
-        if time.monotonic() - self._drawn_at > PAGE_INTERVAL_S:
+        if (began := time.monotonic()) > self._next_page_at:
             config = self._job.config
             report = search_report.compose(config, self._job.space, self._records.values(), self._job.data)
             keep_page(partial(search_page, report), config.output, "search.html")
             journal = partial(search_report.optuna_journal, config, self._job.space, self._records.values())
             keep_page(journal, config.output, search_report.JOURNAL)
-            self._drawn_at = time.monotonic()
+            ended = time.monotonic()
+            self._next_page_at = ended + max(PAGE_INTERVAL_S, (ended - began) / PAGE_SHARE)
 
     def _show(self) -> None:
         left_s, done = self._left_s(), float(len(self._done) * self._epochs + sum(self._running.values()))

@@ -31,6 +31,10 @@ class Ranking:
         self._config = config
         self.records = sorted(records, key=lambda record: record.number)
         self.proposed = [record for record in self.records if record.repeats is None]
+        self._repeats: dict[int, list[TrialRecord]] = {}
+        for record in self.records:
+            if record.repeats is not None and record.state == "finished":
+                self._repeats.setdefault(record.repeats, []).append(record)
         finished = [record for record in self.proposed if record.state == "finished"]
         self.default = next((record for record in finished if record.parameters == own), None)
         self.best_first = sorted(finished, key=lambda record: (bool(self.broken(record)), *_by_error(record)))
@@ -79,8 +83,7 @@ class Ranking:
 
     def repeats_of(self, trial: TrialRecord) -> list[TrialRecord]:
         """The finished trainings of a trial's values with other seeds, by seed."""
-        repeats = [r for r in self.records if r.repeats == trial.number and r.state == "finished"]
-        return sorted(repeats, key=lambda record: record.parameters[SEED])
+        return sorted(self._repeats.get(trial.number, []), key=lambda record: record.parameters[SEED])
 
     @property
     def winner(self) -> TrialRecord | None:

@@ -27,6 +27,8 @@ from schemas.configs.train import ERROR_NAMES
 # rows; report.json has all of them.
 _MOST_CURVES = 60
 _MOST_ROWS = 200
+# The grid of a contour has as many rows and columns as trials, so that a thousand of them would take 10 MB.
+_MOST_IN_CONTOUR = 100
 # With fewer trials than this, importance would be chance, because Optuna compares the better trials with the rest.
 _FEWEST_FOR_IMPORTANCE = 4
 _ERROR = "held-out error, mm"
@@ -192,15 +194,17 @@ def _importance(space: Space, trials: Sequence[Trial]) -> list[str]:
     caption = "How much each decides whether a finished trial is a good one."
     bars = _optuna_chart("importance", drawn, "Importance of each parameter", ("share", ""))
     most = list(optuna.importance.get_param_importances(study))[:2]
-    return [figure("Which parameters matter", bars, caption), *([_contour(study, space, most)] if most[1:] else [])]
+    return [figure("Which parameters matter", bars, caption), *([_contour(space, trials, most)] if most[1:] else [])]
 
 
-def _contour(study: optuna.Study, space: Space, names: Sequence[str]) -> str:
-    """The error over the two parameters that matter most."""
+def _contour(space: Space, trials: Sequence[Trial], names: Sequence[str]) -> str:
+    """The error over the two parameters that matter most; of many trials good and bad ones alike are left out."""
     names = sorted(names)  # the order in which Optuna puts them on the axes
-    drawn = optuna_plots.plot_contour(study, names)
-    shown = {"colorscale": _COLOURS, "reversescale": False, "colorbar": {"title": {"text": "mm"}}}
-    drawn.update_traces(shown, selector={"type": "contour"})
+    finished = best_first(trial for trial in trials if trial["state"] == "finished")
+    every = -(-len(finished) // _MOST_IN_CONTOUR)
+    drawn = optuna_plots.plot_contour(_study(space, finished[::every]), names)
+    colours = {"colorscale": _COLOURS, "reversescale": False, "colorbar": {"title": {"text": "mm"}}}
+    drawn.update_traces(colours, selector={"type": "contour"})
     drawn.update_traces(marker={"color": _MARK, "showscale": False}, selector={"type": "scatter"})
     paths = {name: path for path, name in short_names(space).items()}
     for name, update_axis in zip(names, (drawn.update_xaxes, drawn.update_yaxes), strict=True):
@@ -208,7 +212,8 @@ def _contour(study: optuna.Study, space: Space, names: Sequence[str]) -> str:
             update_axis(log_axis(space[paths[name]].values))
     label = f"Error by {names[0]} and {names[1]}"
     chart = _optuna_chart("contour", drawn, label, (names[0], names[1]))
-    return figure(label, chart, "Finished trials, and the error between them, of the two that matter most.")
+    shown = f"One in {every} of the finished trials" if every > 1 else "Finished trials"
+    return figure(label, chart, f"{shown}, and the error between them, of the two that matter most.")
 
 
 def _history(study: optuna.Study) -> str:

@@ -96,6 +96,16 @@ def test_the_error_is_drawn_over_the_two_parameters_that_matter_most():
     assert len(points["x"]) == sum(t["state"] == "finished" for t in search()["trials"])
 
 
+def test_the_page_of_a_large_search_stays_small():
+    content = report(*(trial(number, 1) for number in range(1, 301)))
+    html = search_page(content)
+    contour, points, *_ = chart(html, "contour")["traces"]
+    assert len(points["x"]) == 100
+    assert len(contour["z"]) <= 102, "Optuna adds a margin at either side"
+    assert f"{content['best']['error_mm']}" in json.dumps(contour["z"]), "the best trial is one of them"
+    assert "One in 3 of the finished trials" in html
+
+
 def test_a_field_that_is_searched_beside_one_choice_alone_has_a_place_for_the_others():
     content = search()
     content["search_space"] = SPACE | {WEIGHT: {"uniform": [0, 2], "when": {AMSGRAD: [True]}}}
