@@ -84,6 +84,6 @@ def unlike_others(files: Mapping[str, Sequence[Listed]]) -> dict[str, UserError]
         usual = counts[0][0]
         for file, value in known.items():
             if value != usual:
-                found = printable(f"{value}, and {usual} in most files")
-                unlike[file] = UserError(f"{file}: tracks must share one {name}, found {found}; give it separately")
+                values = printable(f"{value}, and {usual} in most files")
+                unlike[file] = UserError(f"{file}: tracks must share one {name}, found {values}; give it separately")
     return unlike

@@ -13,12 +13,11 @@ from typing import Any
 
 import optuna
 import optuna.visualization as optuna_plots
-from optuna.trial import TrialState
 from plotly.graph_objects import Figure
 
 from pipelines.report.document import chart, escape, facts, heading, note
 from pipelines.report.pages.figures import figure, figures_page, log_axis, long_table, side_by_side
-from pipelines.search import optuna_study
+from pipelines.report.pages.search_study import Trial, shown_study, shown_value
 from schemas.configs.search_metrics import METRIC_NAMES
 from schemas.configs.search_space import Dimension, Space, read_dimension, short_names
 from schemas.configs.train import ERROR_NAMES
@@ -42,8 +41,6 @@ _HIDDEN = {"size": 1, "color": "rgba(0,0,0,0)"}
 # This text replaces the value of a field that a trial did not search, because it depends on another field's value.
 _NOT_SEARCHED = "–"
 
-Trial = Mapping[str, Any]
-
 
 def search_page(report: Mapping[str, Any]) -> str:
     """A self-contained HTML document.
@@ -66,7 +63,7 @@ def search_page(report: Mapping[str, Any]) -> str:
         parts += [side_by_side(*fronts)] if (fronts := list(_fronts(report, scored))) else []
         caption = "A line for each trial; drag along an axis to pick some."
         parts.append(side_by_side(figure("Where the trials lie", _coordinates(space, scored), caption)))
-        study = _study(space, scored)
+        study = shown_study(space, scored)
         charts = [*_importance(space, proposed), _curves(space, report, scored), _history(study)]
         parts.append(side_by_side(*charts, *_slices(study, space)))
     rows = [_row(space, trial) for trial in trials]
@@ -150,7 +147,7 @@ def _axis(path: str, dimension: Dimension, trials: Sequence[Trial]) -> dict[str,
     if dimension.kind == "choice":
         names = [*map(json.dumps, dimension.values)]
         numbers = [None if value == _NOT_SEARCHED else names.index(json.dumps(value)) for value in given]
-        ticks = dict(enumerate(escape(_shown(value)) for value in dimension.values))  # Plotly reads HTML in texts
+        ticks = dict(enumerate(escape(shown_value(value)) for value in dimension.values))  # Plotly reads HTML in texts
         low, high, margin = 0.0, len(names) - 1.0, 0.3
     else:
         scale = math.log10 if dimension.is_log else float
@@ -183,7 +180,7 @@ def _comparable(space: Space, trials: Sequence[Trial]) -> optuna.Study | None:
     finished = [trial for trial in trials if trial["state"] == "finished"]
     # With one parameter, or with equal errors, there is nothing to compare.
     alike = len(space) < 2 or len({trial["error_mm"] for trial in finished}) < 2
-    return None if alike or len(finished) < _FEWEST_FOR_IMPORTANCE else _study(space, finished)
+    return None if alike or len(finished) < _FEWEST_FOR_IMPORTANCE else shown_study(space, finished)
 
 
 def _importance(space: Space, trials: Sequence[Trial]) -> list[str]:
@@ -202,7 +199,7 @@ def _contour(space: Space, trials: Sequence[Trial], names: Sequence[str]) -> str
     names = sorted(names)  # the order in which Optuna puts them on the axes
     finished = best_first(trial for trial in trials if trial["state"] == "finished")
     every = -(-len(finished) // _MOST_IN_CONTOUR)
-    drawn = optuna_plots.plot_contour(_study(space, finished[::every]), names)
+    drawn = optuna_plots.plot_contour(shown_study(space, finished[::every]), names)
     colours = {"colorscale": _COLOURS, "reversescale": False, "colorbar": {"title": {"text": "mm"}}}
     drawn.update_traces(colours, selector={"type": "contour"})
     drawn.update_traces(marker={"color": _MARK, "showscale": False}, selector={"type": "scatter"})
@@ -224,7 +221,7 @@ def _history(study: optuna.Study) -> str:
 
 def _curves(space: Space, report: Mapping[str, Any], scored: Sequence[Trial]) -> str:
     """The error of each trial after each epoch; the best trial is drawn last, so that it lies on top."""
-    drawn = optuna_plots.plot_intermediate_values(_study(space, scored[:_MOST_CURVES]))
+    drawn = optuna_plots.plot_intermediate_values(shown_study(space, scored[:_MOST_CURVES]))
     drawn.update_traces(line_color="rgba(128,128,128,0.45)", marker_size=3)
     if report["best"]:
         best = f"Trial{int(report['best']['trial'])}"
@@ -245,39 +242,6 @@ def _slices(study: optuna.Study, space: Space) -> Iterator[str]:
         yield figure(f"Error by {name}", _optuna_chart(f"slice-{number}", drawn, f"Error by {name}", (name, _ERROR)))
 
 
-def _study(space: Space, trials: Sequence[Trial]) -> optuna.Study:
-    """The trials as an Optuna study that numbers them as the search does; each one's error is its lowest.
-
-    Parameters have their short names. Texts are escaped, because Plotly renders HTML in labels.
-    """
-    shown = {name: _escaped(space[path]) for path, name in short_names(space).items()}
-    by_number = {int(trial["trial"]): trial for trial in trials}
-    study = optuna.create_study(direction="minimize")
-    for number in range(max(by_number) + 1):
-        trial = by_number.get(number)
-        if trial is None:
-            study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))  # no chart draws failed trials
-            continue
-        values = {
-            name: escape(_shown(trial["parameters"][path]))
-            if space[path].kind == "choice"
-            else trial["parameters"][path]
-            for path, name in short_names(space).items()
-            if path in trial["parameters"]
-        }
-        # Version 0.1.0 did not write the warm-up.
-        warmup = trial.get("warmup_epochs", 0)
-        scores_mm = {int(epoch): mm for epoch, mm in trial["scores_mm"].items() if int(epoch) > warmup}
-        study.add_trial(optuna_study.ended_trial(shown, values, optuna_study.Ending("finished", scores_mm)))
-    return study
-
-
-def _escaped(dimension: Dimension) -> Dimension:
-    if dimension.kind != "choice":
-        return dimension
-    return Dimension("choice", tuple(escape(_shown(value)) for value in dimension.values))
-
-
 def _optuna_chart(name: str, drawn: Figure, label: str, axes: tuple[str, str]) -> str:
     """A chart of a figure by Optuna, without its title and template, so that it takes the page's colours."""
     drawn.update_layout(title=None, template=None, xaxis_title=axes[0] or None, yaxis_title=axes[1] or None)
@@ -293,13 +257,9 @@ def _row(space: Space, trial: Trial) -> list[object]:
     return [
         trial["trial"],
         "–" if score_mm is None else f"{score_mm:.1f}",
-        *(_shown(trial["parameters"].get(path, _NOT_SEARCHED)) for path in space),
+        *(shown_value(trial["parameters"].get(path, _NOT_SEARCHED)) for path in space),
         "–" if trial["best_epoch"] is None else trial["best_epoch"],
         trial["epochs"],
         f"{trial['seconds']:,.0f} s",
         trial["state"] + (f" ({trial['reason']})" if trial["reason"] else "") + sources,
     ]
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
