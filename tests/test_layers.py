@@ -28,7 +28,7 @@ IMPORTERS = {
     "gcsfs": ("pipelines/io/stores/",),
     "google": ("pipelines/io/stores/",),
     "mlflow": ("pipelines/mlflow_runs/", "pipelines/register/"),
-    "optuna": ("pipelines/search/", "pipelines/report/pages/search_page.py"),
+    "optuna": ("pipelines/search/", "pipelines/report/pages/search_"),
     "ray": (
         *("pipelines/ray_cluster/", "pipelines/training/", "pipelines/tune/", "pipelines/train_detector/"),
         # The stages of these jobs are plain classes; only the file that chains them knows Ray.
