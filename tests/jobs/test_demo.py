@@ -4,6 +4,7 @@ import json
 import re
 from statistics import median
 
+import mlflow
 import pytest
 
 from jobs.command_line import main
@@ -23,6 +24,12 @@ def test_all_steps_run_and_the_second_run_repeats_none(embedded_ray, tmp_path, m
     monkeypatch.chdir(tmp_path)
     code, out = demo(capfd)
     assert code == 0
+    parts = {}
+    for run in mlflow.search_runs(search_all_experiments=True, output_format="list"):
+        parts.setdefault(run.data.tags.get("mlflow.parentRunId"), {})[run.info.run_id] = run.data.tags["raylift.job"]
+    ((whole, job),) = parts[None].items()
+    assert job == "demo", "all else is part of it"
+    assert set(parts[whole].values()) == {"label", "import_poses", "compare", "register", "lift"}
     compared = json.loads((tmp_path / "out" / "training" / "comparison.json").read_text())
     for variant in ("supervised", "semi_supervised"):
         name, error = variant.replace("_", "-"), compared[f"{variant}_mpjpe_mm"]
