@@ -35,5 +35,5 @@ def test_deviations_name_the_joint_and_the_phase():
     reference = np.zeros((10, 3, 2), np.float32)
     other = reference.copy()
     other[5:, 1, 0] = 0.5
-    found = deviations(reference, other, Match(np.arange(10.0), 0.0), [("first", 0, 5), ("second", 5, 10)])
-    np.testing.assert_allclose(found, [[0, 0, 0], [0, 0.5, 0]])
+    by_phase = deviations(reference, other, Match(np.arange(10.0), 0.0), [("first", 0, 5), ("second", 5, 10)])
+    np.testing.assert_allclose(by_phase, [[0, 0, 0], [0, 0.5, 0]])

@@ -42,8 +42,8 @@ def features():
 
 def test_honest_embeddings_are_read(tmp_path, features):
     write(tmp_path, {})
-    (found,) = read_corpus(str(tmp_path), features)
-    assert (found.track_id, found.vectors.tolist()) == ("a", [[1, 2], [3, 4]])
+    (embeddings,) = read_corpus(str(tmp_path), features)
+    assert (embeddings.track_id, embeddings.vectors.tolist()) == ("a", [[1, 2], [3, 4]])
 
 
 @pytest.mark.parametrize("changes", CHANGES, ids=str)

@@ -29,9 +29,9 @@ def test_the_part_that_shows_the_reference_is_found_within_a_longer_recording():
 
 def test_every_repetition_is_found_once_and_in_order():
     thrice = wave(np.linspace(0, 3 * 2 * np.pi, 130))
-    found = monotone(distances(ONCE, thrice), most=10, farthest=0.2)
-    assert len(found) == 3
-    starts = [match.frames[0] for match in found]
+    matches = monotone(distances(ONCE, thrice), most=10, farthest=0.2)
+    assert len(matches) == 3
+    starts = [match.frames[0] for match in matches]
     np.testing.assert_allclose(np.diff(starts), 129 / 3, atol=2)
 
 

@@ -25,8 +25,8 @@ def walker(seconds: float = 12.0, px: float = 2.0):
 
 @pytest.mark.parametrize("seconds", [5.0, 12.0, 60.0])
 def test_the_period_is_found_and_not_a_multiple_of_it(seconds):
-    found = one_repetition(walker(seconds))
-    assert found.stop_s - found.start_s == pytest.approx(STEPS_S, abs=0.1)
+    repetition = one_repetition(walker(seconds))
+    assert repetition.stop_s - repetition.start_s == pytest.approx(STEPS_S, abs=0.1)
 
 
 def test_the_repetition_is_the_one_that_is_least_disturbed():
@@ -38,9 +38,9 @@ def test_the_repetition_is_the_one_that_is_least_disturbed():
 
 def test_the_repetition_contains_what_it_is_asked_to():
     for events in ((3.0, 3.5), (0.1,), (11.9,)):
-        found = one_repetition(walker(), events)
-        assert found.start_s - 0.1 <= min(events)
-        assert max(events) <= found.stop_s + 0.1
+        repetition = one_repetition(walker(), events)
+        assert repetition.start_s - 0.1 <= min(events)
+        assert max(events) <= repetition.stop_s + 0.1
     with pytest.raises(
         UserError, match=r"events: do not lie within one repetition of 1\.60 s; give start_s and stop_s"
     ):

@@ -36,10 +36,10 @@ def tracks() -> list[KeypointTrack]:
 
 def groups() -> dict[str, list[Sequence]]:
     """Their sequences by take."""
-    found: dict[str, list[Sequence]] = {}
+    by_take: dict[str, list[Sequence]] = {}
     for track in tracks():
-        found.setdefault(f"{track.subject} {track.action}", []).append(of_keypoints(track))
-    return found
+        by_take.setdefault(f"{track.subject} {track.action}", []).append(of_keypoints(track))
+    return by_take
 
 
 def write_aligner(uri: str, seed: int = 0, **lineage: str) -> str:

@@ -36,18 +36,18 @@ def write(folder, document):
 
 
 def test_people_are_rows_by_image(tmp_path):
-    found = read_coco(write(tmp_path, DOCUMENT))
-    assert [image.file_name for image in found.images] == ["a.jpg", "b.jpg", "nobody.jpg"]
-    assert found.ids.tolist() == [11, 12, 13]
-    assert [found.ids[found.rows_of(image)].tolist() for image in range(3)] == [[11], [12, 13], []]
-    assert found.boxes[1].tolist() == [10, 20, 40, 60]
-    assert found.areas.tolist() == [9, 600.5, 12]
-    assert found.keypoints[1].tolist() == [[12, 22], [14.5, 21], [0, 0]]
-    assert found.visibility.tolist() == [[0, 0, 0], [2, 1, 0], [0, 0, 0]]
-    assert found.crowds.tolist() == [True, False, False]
-    assert found.with_joints.tolist() == [False, True, False]
-    assert found.joints == ("nose", "left_eye", "right_eye")
-    assert found.category_id == 2
+    people = read_coco(write(tmp_path, DOCUMENT))
+    assert [image.file_name for image in people.images] == ["a.jpg", "b.jpg", "nobody.jpg"]
+    assert people.ids.tolist() == [11, 12, 13]
+    assert [people.ids[people.rows_of(image)].tolist() for image in range(3)] == [[11], [12, 13], []]
+    assert people.boxes[1].tolist() == [10, 20, 40, 60]
+    assert people.areas.tolist() == [9, 600.5, 12]
+    assert people.keypoints[1].tolist() == [[12, 22], [14.5, 21], [0, 0]]
+    assert people.visibility.tolist() == [[0, 0, 0], [2, 1, 0], [0, 0, 0]]
+    assert people.crowds.tolist() == [True, False, False]
+    assert people.with_joints.tolist() == [False, True, False]
+    assert people.joints == ("nose", "left_eye", "right_eye")
+    assert people.category_id == 2
 
 
 def test_joints_that_are_no_layout_are_reported(tmp_path):
@@ -61,11 +61,11 @@ def test_what_tools_leave_out_is_derived(tmp_path):
         del image["width"], image["height"]
     first, _, second, _ = document["annotations"]
     del first["area"], first["bbox"], second["area"]
-    found = read_coco(write(tmp_path, document))
-    assert [(image.width, image.height) for image in found.images] == [(0, 0)] * 3
-    assert found.boxes[1] == pytest.approx([11.75, 20.9, 14.75, 22.1]), "around the joints, with flesh"
-    assert found.areas[1:] == pytest.approx([3 * 1.2, 12])
-    assert np.isfinite(found.inside()).all()
+    people = read_coco(write(tmp_path, document))
+    assert [(image.width, image.height) for image in people.images] == [(0, 0)] * 3
+    assert people.boxes[1] == pytest.approx([11.75, 20.9, 14.75, 22.1]), "around the joints, with flesh"
+    assert people.areas[1:] == pytest.approx([3 * 1.2, 12])
+    assert np.isfinite(people.inside()).all()
 
 
 def test_ids_may_be_text(tmp_path):
@@ -90,7 +90,7 @@ def test_categories_with_the_same_joints_are_all_people(tmp_path):
 
 def test_annotations_of_a_category_without_joints_are_named(tmp_path):
     document = copy.deepcopy(DOCUMENT)
-    document["annotations"] = [found | {"category_id": 4} for found in document["annotations"]]
+    document["annotations"] = [annotation | {"category_id": 4} for annotation in document["annotations"]]
     with pytest.raises(UserError, match="all are of category 4, but the joints are named in category 2"):
         read_coco(write(tmp_path, document))
 
@@ -109,17 +109,17 @@ def test_joints_are_taken_by_name(joints, lacking, left_out, tmp_path):
         "categories": [{"id": 2, "name": "person", "keypoints": joints}]
     }
     document["annotations"] = document["annotations"][:1]
-    found = in_layout(read_coco(write(tmp_path, document)))
-    assert found.layout.name == "coco17"
-    assert (found.visibility == 0).sum() == lacking
+    people = in_layout(read_coco(write(tmp_path, document)))
+    assert people.layout.name == "coco17"
+    assert (people.visibility == 0).sum() == lacking
     place = joints.index("left_elbow")
-    assert found.keypoints[0, found.layout.index("left_elbow")].tolist() == [place + 1, 2 * place + 1]
-    assert found.notes[-1].endswith(f"left out: {left_out}")
+    assert people.keypoints[0, people.layout.index("left_elbow")].tolist() == [place + 1, 2 * place + 1]
+    assert people.notes[-1].endswith(f"left out: {left_out}")
 
 
 def test_a_file_without_people(tmp_path):
-    found = read_coco(write(tmp_path, DOCUMENT | {"annotations": []}))
-    assert (len(found), found.keypoints.shape) == (0, (0, 3, 2))
+    people = read_coco(write(tmp_path, DOCUMENT | {"annotations": []}))
+    assert (len(people), people.keypoints.shape) == (0, (0, 3, 2))
 
 
 def without(path):
@@ -180,7 +180,7 @@ def test_boxes_end_at_the_last_pixel():
 
 
 def test_real_annotations(shared_data):
-    found = read_coco(str(shared_data / "coco_tiny" / "test_coco.json"))
-    assert (len(found), len(found.images), found.layout.name) == (14, 4, "coco17")
-    assert found.with_joints.sum() == 12
-    assert (found.visibility > 0).sum() == 181
+    people = read_coco(str(shared_data / "coco_tiny" / "test_coco.json"))
+    assert (len(people), len(people.images), people.layout.name) == (14, 4, "coco17")
+    assert people.with_joints.sum() == 12
+    assert (people.visibility > 0).sum() == 181

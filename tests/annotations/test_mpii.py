@@ -28,13 +28,13 @@ def write(folder, *people):
 
 def write_mat(folder, count, **changes):
     random = np.random.default_rng(0)
-    held = {
+    variables = {
         "headboxes_src": random.uniform(1, 50, (2, 2, count)),
         "pos_gt_src": random.uniform(1, 200, (16, 2, count)),
         "jnt_missing": random.integers(0, 2, (16, count)),
     }
-    scipy.io.savemat(folder / "gt_valid.mat", {k: v for k, v in (held | changes).items() if v is not None})
-    return held
+    scipy.io.savemat(folder / "gt_valid.mat", {k: v for k, v in (variables | changes).items() if v is not None})
+    return variables
 
 
 def test_coordinates_count_from_0_and_boxes_are_as_published(tmp_path):
@@ -50,13 +50,13 @@ def test_coordinates_count_from_0_and_boxes_are_as_published(tmp_path):
 
 
 def test_heads_and_joints_agree_with_the_published_evaluation_code(tmp_path):
-    held = write_mat(tmp_path, 3)
+    variables = write_mat(tmp_path, 3)
     people = read_mpii(write(tmp_path, *[person()] * 3))
-    heads = held["headboxes_src"]
+    heads = variables["headboxes_src"]
     assert people.head_sizes_px is not None
     np.testing.assert_allclose(people.head_sizes_px, 0.6 * np.linalg.norm(heads[1] - heads[0], axis=0), rtol=1e-6)
-    np.testing.assert_allclose(people.keypoints[2, 5], held["pos_gt_src"][5, :, 2] - 1, rtol=1e-6)
-    assert people.annotated.tolist() == (held["jnt_missing"].T == 0).tolist()
+    np.testing.assert_allclose(people.keypoints[2, 5], variables["pos_gt_src"][5, :, 2] - 1, rtol=1e-6)
+    assert people.annotated.tolist() == (variables["jnt_missing"].T == 0).tolist()
 
 
 def test_without_heads(tmp_path):
@@ -101,8 +101,8 @@ def test_a_mat_file_of_another_form_is_an_error(tmp_path):
 
 def test_a_variable_that_nobody_uses_takes_no_memory(tmp_path):
     uri = write(tmp_path, person())
-    held = write_mat(tmp_path, 1)
-    scipy.io.savemat(tmp_path / "gt_valid.mat", held | {"unused": np.zeros(3_000_000)}, do_compression=True)
+    variables = write_mat(tmp_path, 1)
+    scipy.io.savemat(tmp_path / "gt_valid.mat", variables | {"unused": np.zeros(3_000_000)}, do_compression=True)
     tracemalloc.start()
     try:
         read_mpii(uri, str(tmp_path / "gt_valid.mat"))
@@ -113,8 +113,8 @@ def test_a_variable_that_nobody_uses_takes_no_memory(tmp_path):
 
 def test_variables_that_unpack_to_gigabytes_are_one_line(tmp_path, monkeypatch):
     uri = write(tmp_path, person())
-    held = write_mat(tmp_path, 1) | {"headboxes_src": np.zeros((2, 2, 750_000))}
-    scipy.io.savemat(tmp_path / "gt_valid.mat", held, do_compression=True)
+    variables = write_mat(tmp_path, 1) | {"headboxes_src": np.zeros((2, 2, 750_000))}
+    scipy.io.savemat(tmp_path / "gt_valid.mat", variables, do_compression=True)
     monkeypatch.setattr(mpii, "_MOST_BYTES", 20_000_000)
     with pytest.raises(UserError, match=r"gt_valid.mat: its variables unpack to more than 20 MB; give gt_valid.mat"):
         read_mpii(uri, str(tmp_path / "gt_valid.mat"))

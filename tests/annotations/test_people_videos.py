@@ -37,24 +37,24 @@ def everything(source, reader):
     assert isinstance(source, PeopleSource)
     layout, parts = source.parts()
     assert sum(part.images for part in parts) >= 1
-    return layout, [found for part in parts for found in part.read(reader)]
+    return layout, [item for part in parts for item in part.read(reader)]
 
 
 def images(source, reader) -> tuple[JointLayout, list[LabeledImage]]:
-    layout, found = everything(source, reader)
-    return layout, [image for image in found if isinstance(image, LabeledImage)]
+    layout, items = everything(source, reader)
+    return layout, [image for image in items if isinstance(image, LabeledImage)]
 
 
 def test_the_studio_knows_every_joint(studio, reader):
-    layout, found = images(Studio(StudioConfig(folder=studio, every=5)), reader)
+    layout, pictures = images(Studio(StudioConfig(folder=studio, every=5)), reader)
     assert layout.name == "h36m17"
-    assert [len(image.people) for image in found] == [2, 2, 2, 1, 1, 1], "frames 0, 5 and 10 of two videos"
+    assert [len(image.people) for image in pictures] == [2, 2, 2, 1, 1, 1], "frames 0, 5 and 10 of two videos"
     truth = load_truth(studio)[1]
     # Truth counts from the corner of the image, people from the centre of its first pixel.
-    np.testing.assert_allclose(found[1].people.keypoints[1], truth.keypoints[5] - 0.5, rtol=1e-5)
-    assert found[0].pixels.shape == (160, 160, 3)
+    np.testing.assert_allclose(pictures[1].people.keypoints[1], truth.keypoints[5] - 0.5, rtol=1e-5)
+    assert pictures[0].pixels.shape == (160, 160, 3)
     head = np.linalg.norm(truth.keypoints[5, 8] - truth.keypoints[5, 10])
-    assert found[1].people.head_sizes_px[1] == pytest.approx(0.75 * head, rel=1e-4)
+    assert pictures[1].people.head_sizes_px[1] == pytest.approx(0.75 * head, rel=1e-4)
 
 
 def test_boxes_hold_the_joints_with_room(studio, reader):
@@ -65,8 +65,8 @@ def test_boxes_hold_the_joints_with_room(studio, reader):
 
 
 def test_subjects_are_chosen_by_name(studio, reader):
-    _, found = images(Studio(StudioConfig(folder=studio, subjects=("S001",))), reader)
-    assert [len(image.people) for image in found] == [1, 1, 1]
+    _, pictures = images(Studio(StudioConfig(folder=studio, subjects=("S001",))), reader)
+    assert [len(image.people) for image in pictures] == [1, 1, 1]
     with pytest.raises(UserError, match=r"holds no truth/\*\.parquet of S9"):
         Studio(StudioConfig(folder=studio, subjects=("S9",))).parts()
 
@@ -110,17 +110,17 @@ def test_videos_may_lie_elsewhere(make_video, tmp_path, reader):
 
 def test_a_video_that_is_gone_is_reported(tmp_path, reader):
     tracks = write(tmp_path / "tracks", labeled(tmp_path / "gone.mp4"))
-    (found,) = everything(Tracks(TracksConfig(tracks=tracks, every=60)), reader)[1]
-    assert isinstance(found, Unreadable)
-    assert "gone.mp4" in found.name
+    (unreadable,) = everything(Tracks(TracksConfig(tracks=tracks, every=60)), reader)[1]
+    assert isinstance(unreadable, Unreadable)
+    assert "gone.mp4" in unreadable.name
 
 
 def test_a_video_of_another_size_than_its_tracks_is_reported(make_video, tmp_path, reader):
     video = make_video(tmp_path / "S1.mp4", frames=8, size=(80, 60))
     tracks = write(tmp_path / "tracks", labeled(video))
-    (found,) = everything(Tracks(TracksConfig(tracks=tracks, every=60)), reader)[1]
-    assert isinstance(found, Unreadable)
-    assert found.reason == "is 80 × 60 px, its labels are for 160 × 120"
+    (unreadable,) = everything(Tracks(TracksConfig(tracks=tracks, every=60)), reader)[1]
+    assert isinstance(unreadable, Unreadable)
+    assert unreadable.reason == "is 80 × 60 px, its labels are for 160 × 120"
 
 
 def test_each_requested_frame_is_in_one_stretch():

@@ -39,9 +39,9 @@ def test_the_table_says_what_holds(benchmark):
 
 
 def test_a_part_that_failed_is_said_and_what_needs_it_is_not_measured(benchmark):
-    said = benchmark.table(MEASURED | {"hrnet": {"error": "not done after 150 s"}})
-    assert "| 0.9 | – | not measured |" in said
-    assert said.endswith("- hrnet: not done after 150 s\n")
+    table = benchmark.table(MEASURED | {"hrnet": {"error": "not done after 150 s"}})
+    assert "| 0.9 | – | not measured |" in table
+    assert table.endswith("- hrnet: not done after 150 s\n")
 
 
 def test_the_use_of_gpus_is_that_between_the_first_and_the_last_work(monkeypatch):

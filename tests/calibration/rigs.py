@@ -51,7 +51,7 @@ def rodrigues(one: Camera) -> np.ndarray:
     return Rotation.from_matrix(one.rotation).as_rotvec()
 
 
-def seen(one: Camera, points: np.ndarray) -> np.ndarray:
+def opencv_pixels(one: Camera, points: np.ndarray) -> np.ndarray:
     """Where OpenCV sees world points."""
     pixels, _ = cv2.projectPoints(points, rodrigues(one), one.translation, matrix(one), distortion(one))
     return pixels[:, 0]

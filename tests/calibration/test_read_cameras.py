@@ -17,7 +17,7 @@ POINTS = np.random.default_rng(3).uniform([-0.6, -0.6, 0.2], [0.6, 0.6, 1.8], (5
 
 def require_same(cameras: list[Camera], rig: list[Camera] = rigs.RIG, within_px: float = 0.01) -> None:
     for camera, original in zip(cameras, rig, strict=True):
-        assert np.linalg.norm(camera.project(POINTS) - rigs.seen(original, POINTS), axis=-1).max() < within_px
+        assert np.linalg.norm(camera.project(POINTS) - rigs.opencv_pixels(original, POINTS), axis=-1).max() < within_px
         assert camera.centre == pytest.approx(original.centre, abs=1e-5), "metres"
 
 
@@ -143,22 +143,22 @@ def test_fisheyes_are_seen_as_opencv_sees_them(tmp_path):
         for one in FISHEYES
     }
     files = (("Calib.toml", toml), ("rig.json", json.dumps(tables)))
-    found = [read_cameras(write(tmp_path, name, content)) for name, content in files]
+    read_rigs = [read_cameras(write(tmp_path, name, content)) for name, content in files]
     cameras, images = rigs.colmap(FISHEYES)
     write(tmp_path, "cameras.txt", cameras)
     write(tmp_path, "images.txt", images)
-    found.append(read_cameras(str(tmp_path), unit_m=1.0))
-    for read in found:
+    read_rigs.append(read_cameras(str(tmp_path), unit_m=1.0))
+    for read in read_rigs:
         for one, other in zip(read, FISHEYES, strict=True):
             i = other.intrinsics
             assert one.intrinsics == i
-            seen = POINTS @ other.rotation.T + other.translation
+            in_camera = POINTS @ other.rotation.T + other.translation
             expected, _ = cv2.fisheye.projectPoints(
-                seen[:, None], np.zeros(3), np.zeros(3), rigs.matrix(other), np.array([i.k1, i.k2, i.k3, i.k4])
+                in_camera[:, None], np.zeros(3), np.zeros(3), rigs.matrix(other), np.array([i.k1, i.k2, i.k3, i.k4])
             )
             assert one.project(POINTS) == pytest.approx(expected[:, 0], abs=1e-3)
             rays = np.concatenate([one.rays(expected[:, 0]), np.ones((len(POINTS), 1))], axis=1)
-            assert rays == pytest.approx(seen / seen[:, 2:], abs=1e-3)
+            assert rays == pytest.approx(in_camera / in_camera[:, 2:], abs=1e-3)
 
 
 def test_colmap_whose_unit_must_be_stated(tmp_path):
@@ -167,9 +167,9 @@ def test_colmap_whose_unit_must_be_stated(tmp_path):
     write(tmp_path, "images.txt", images)
     with pytest.raises(UserError, match="the unit of COLMAP is arbitrary"):
         read_cameras(str(tmp_path))
-    found = read_cameras(str(tmp_path), unit_m=1.0)
-    require_same(found)
-    assert [camera.name for camera in found] == ["cam01", "cam02"]
+    rig = read_cameras(str(tmp_path), unit_m=1.0)
+    require_same(rig)
+    assert [camera.name for camera in rig] == ["cam01", "cam02"]
 
 
 FIVE = [rigs.camera(name, azimuth, k3=0.01) for name, azimuth in (("cam01", 10), ("cam02", 100))]

@@ -54,9 +54,9 @@ class ApiServer:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 job = json.loads(body)
                 if server.unknown_field:
-                    said = 'RayJob in version "v1" cannot be handled as a RayJob: strict decoding error: '
-                    said += f'unknown field "{server.unknown_field}"'
-                    return self._send(400, status("BadRequest", said, 400))
+                    message = 'RayJob in version "v1" cannot be handled as a RayJob: strict decoding error: '
+                    message += f'unknown field "{server.unknown_field}"'
+                    return self._send(400, status("BadRequest", message, 400))
                 server.created.append(job)
                 return self._send(201, server.job())
 

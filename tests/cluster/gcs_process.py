@@ -30,8 +30,8 @@ def running_gcs():
     assert spec.origin is not None
     # Its Python starts it with a pipe that nobody reads.
     (program,) = Path(spec.origin).parent.glob("vendor/*/bin/*")
-    told = ("-scheme", "http", "-host", "127.0.0.1", "-backend", "memory", "-log-level", "error", "-port")
-    return running([str(program), *told], bucket_request)
+    options = ("-scheme", "http", "-host", "127.0.0.1", "-backend", "memory", "-log-level", "error", "-port")
+    return running([str(program), *options], bucket_request)
 
 
 def bucket_request(address):

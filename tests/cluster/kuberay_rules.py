@@ -36,12 +36,12 @@ def _strict(value: Any) -> Any:
         return [_strict(inner) for inner in value]
     if not isinstance(value, dict):
         return value
-    found = {name: _strict(inner) for name, inner in value.items()}
-    if isinstance(found.get("properties"), dict) and "additionalProperties" not in found and "type" in found:
-        found["additionalProperties"] = bool(value.get("x-kubernetes-preserve-unknown-fields"))
-    if found.pop("x-kubernetes-int-or-string", False):
-        found.pop("type", None)
-    return found
+    fields = {name: _strict(inner) for name, inner in value.items()}
+    if isinstance(fields.get("properties"), dict) and "additionalProperties" not in fields and "type" in fields:
+        fields["additionalProperties"] = bool(value.get("x-kubernetes-preserve-unknown-fields"))
+    if fields.pop("x-kubernetes-int-or-string", False):
+        fields.pop("type", None)
+    return fields
 
 
 def broken_rules(job: dict[str, Any]) -> list[str]:
@@ -56,18 +56,18 @@ def broken_rules(job: dict[str, Any]) -> list[str]:
         broken.append("ttlSecondsAfterFinished needs shutdownAfterJobFinishes")
     if spec.get("suspend") and not spec.get("shutdownAfterJobFinishes"):
         broken.append("a suspended job needs shutdownAfterJobFinishes")
-    seen: dict[str, dict[str, int]] = {}
+    by_status: dict[str, dict[str, int]] = {}
     for rule in rules:
         condition, policy = rule["condition"], rule["policy"]
         if ("jobStatus" in condition) == ("jobDeploymentStatus" in condition):
             broken.append("a condition is jobStatus or jobDeploymentStatus")
         if policy == "DeleteWorkers" and grows:
             broken.append("DeleteWorkers and an autoscaler exclude each other")
-        of_status = seen.setdefault(condition.get("jobStatus", condition.get("jobDeploymentStatus")), {})
+        of_status = by_status.setdefault(condition.get("jobStatus", condition.get("jobDeploymentStatus")), {})
         if policy in of_status:
             broken.append(f"two rules for {policy}")
         of_status[policy] = condition["ttlSeconds"]
-    for of_status in seen.values():
+    for of_status in by_status.values():
         times = [of_status[policy] for policy in _ORDER if policy in of_status]
         if times != sorted(times):
             broken.append("workers go before their cluster")

@@ -38,8 +38,8 @@ class Machines:
         )
         assert self._process.stdin
         assert self._process.stdout
-        self._told, self._said = self._process.stdin, self._process.stdout
-        self.address = self._heard()
+        self._input, self._output = self._process.stdin, self._process.stdout
+        self.address = self._answer()
         self._joined = []
 
     def join(self, **resources):
@@ -73,7 +73,7 @@ class Machines:
     def end(self):
         """Stop all machines."""
         left = psutil.Process(self._process.pid).children(recursive=True)
-        self._told.close()
+        self._input.close()
         try:
             self._process.wait(60)
         finally:
@@ -82,12 +82,12 @@ class Machines:
                     process.kill()
 
     def _ask(self, word, argument):
-        print(word, json.dumps(argument), file=self._told, flush=True)
-        return self._heard()
+        print(word, json.dumps(argument), file=self._input, flush=True)
+        return self._answer()
 
-    def _heard(self):
+    def _answer(self):
         # Ray remarks on the same standard output.
-        for line in self._said:
+        for line in self._output:
             if line.startswith("> "):
                 return line[2:].strip()
         raise AssertionError("the cluster's process ended")

@@ -20,10 +20,10 @@ MISSING = "prometheus is not here (Debian's package of that name): the dashboard
 
 def program(name):
     """The path of `prometheus` or `promtool`; skips where they are not installed."""
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         pytest.skip(MISSING)
-    return found
+    return path
 
 
 class Prometheus:
@@ -44,8 +44,8 @@ class Prometheus:
         """The series that an expression has now: their labels and values."""
         query = urllib.parse.urlencode({"query": expression})
         with urllib.request.urlopen(f"{self._address}/api/v1/query?{query}", timeout=30) as answer:
-            found = json.load(answer)["data"]["result"]
-        return [(series["metric"], float(series["value"][1])) for series in found]
+            results = json.load(answer)["data"]["result"]
+        return [(series["metric"], float(series["value"][1])) for series in results]
 
 
 @contextmanager

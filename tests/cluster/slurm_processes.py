@@ -60,10 +60,10 @@ class Slurm:
         """Wait until something is so."""
         deadline = time.monotonic() + seconds
         while not happened():
-            assert time.monotonic() < deadline, self.said()
+            assert time.monotonic() < deadline, self.log_ends()
             time.sleep(0.2)
 
-    def said(self):
+    def log_ends(self):
         """The end of all logs."""
         return "\n".join(f"{file.name}:\n{file.read_text()[-2000:]}" for file in self._folder.glob("*.txt"))
 

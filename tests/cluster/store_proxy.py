@@ -35,9 +35,9 @@ def running_store():
 @contextmanager
 def running(command, bucket):
     """Start a server by a command that wants but a port; ask it for a bucket until it answers. Yields its address."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    with socket.socket() as endpoint:
+        endpoint.bind(("127.0.0.1", 0))
+        port = endpoint.getsockname()[1]
     nowhere = subprocess.DEVNULL
     server = subprocess.Popen([*command, str(port)], stdout=nowhere, stderr=nowhere, env=os.environ | KEYS)
     address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
@@ -117,9 +117,9 @@ class Proxy:
         if isinstance(fault, int | float):
             time.sleep(fault)
         if fault in self.errors:
-            status, said = self.errors[fault]
+            status, answer_body = self.errors[fault]
             handler.send_response(status)
-            return self.send(handler, [("Content-Type", self.kind)], said)
+            return self.send(handler, [("Content-Type", self.kind)], answer_body)
         if fault == "reset":
             return reset(handler)
         connection = http.client.HTTPConnection(upstream, timeout=60)

@@ -25,7 +25,7 @@ def config():
 
 def instances(config, idle_s, **counts):
     """The head and some workers of each group, all of which idle."""
-    found = []
+    idle_instances = []
     for group, count in {"headgroup": 1, **counts}.items():
         kind = NodeKind.HEAD if group == "headgroup" else NodeKind.WORKER
         resources = config.get_node_type_configs()[group].resources
@@ -47,8 +47,8 @@ def instances(config, idle_s, **counts):
                 node_kind=kind,
                 cloud_instance_id=name,
             )
-            found.append(AutoscalerInstance(ray_node=node, im_instance=instance, cloud_instance_id=name))
-    return found
+            idle_instances.append(AutoscalerInstance(ray_node=node, im_instance=instance, cloud_instance_id=name))
+    return idle_instances
 
 
 def decide(config, idle_s, waiting=(), **counts):

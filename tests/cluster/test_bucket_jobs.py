@@ -75,7 +75,7 @@ def trials(output):
     return [json_documents.read(f"{folder}/trial.json") for folder in folders if storage.exists(f"{folder}/trial.json")]
 
 
-def found(output):
+def outcomes(output):
     """What a search found: all that does not differ from run to run."""
     return [(trial["parameters"], trial["state"], trial["scores_mm"]) for trial in trials(output)]
 
@@ -86,24 +86,24 @@ def test_a_killed_search_ends_as_if_undisturbed_and_no_job_works_twice(store, tm
     before = trials(SECOND)[0]
     assert read_state(f"{SECOND}/search")["state"] == "begun, not finished"
     steps = [tune(SECOND), train_detector(SECOND), *others(SECOND)]
-    said = finish(start_in(tmp_path, store, *steps, *steps))
+    text = finish(start_in(tmp_path, store, *steps, *steps))
     assert same_weights(f"{FIRST}/search/best.pt", f"{SECOND}/search/best.pt")
-    assert found(FIRST) == found(SECOND)
+    assert outcomes(FIRST) == outcomes(SECOND)
     assert trials(SECOND)[0] == before, "it was not trained again"
     assert json_documents.read(f"{SECOND}/search/report.json")["best"]["trial"] == "001"
-    check_others(said)
+    check_others(text)
 
 
-def check_others(said):
+def check_others(text):
     jobs = {"detector": "train_detector", "search": "tune", "scores": "evaluate", "coco": "evaluate_detector"}
     for folder, job in (jobs | {"mocap": "import_poses"}).items():
         state = read_state(f"{SECOND}/{folder}")
         assert (state["job"], state["state"]) == (job, "finished")
     for job in ("train_detector", "tune", "import_poses"):
-        assert said.count(f"{job}: nothing to do: ") == (2 if job == "train_detector" else 1)
-    assert [line for line in said.splitlines() if line.startswith("version  ")] == [
+        assert text.count(f"{job}: nothing to do: ") == (2 if job == "train_detector" else 1)
+    assert [line for line in text.splitlines() if line.startswith("version  ")] == [
         "version  models:/lifter/1, new",
         "version  models:/lifter/1, registered before",
     ]
-    assert said.count("this run  6 images") == 1
+    assert text.count("this run  6 images") == 1
     assert json_documents.read(f"{SECOND}/coco/metrics.json")["metrics"]["ap"] == pytest.approx(1)

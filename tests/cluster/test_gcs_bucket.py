@@ -70,7 +70,7 @@ def test_a_killed_job_goes_on_in_a_bucket_that_fails_now_and_then(server, tmp_pa
         kill_once(job, lambda: True)
         begun = clip_ids()
         steps = LABEL, TRAIN, LIFT
-        said = finish(start_in(tmp_path / "jobs", proxy.address, *steps, *steps, environment=gcs_environment))
+        text = finish(start_in(tmp_path / "jobs", proxy.address, *steps, *steps, environment=gcs_environment))
     finally:
         proxy.close()
     assert begun
@@ -81,8 +81,8 @@ def test_a_killed_job_goes_on_in_a_bucket_that_fails_now_and_then(server, tmp_pa
     assert all(np.isfinite(row.positions).all() for row in poses)
     assert len(storage.list_folder(f"{OUTPUT}/poses/npz")) == VIDEOS
     for job, what in (("label", f"{VIDEOS} videos are labeled"), ("train", ""), ("lift", f"{VIDEOS} tracks are")):
-        assert f"{job}: nothing to do: " in said
-        assert what in said
+        assert f"{job}: nothing to do: " in text
+        assert what in text
     assert {"busy", "reset", "lost", "short", "cut", 1.0} <= proxy.done.keys(), proxy.done
     for folder in ("labels", "lifter", "poses"):
         assert not storage.exists(f"{OUTPUT}/{folder}/.lock")

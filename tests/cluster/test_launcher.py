@@ -131,8 +131,8 @@ def test_ray_up_prepares_an_account_and_its_head_starts_workers(amazon, launcher
         provider = AWSNodeProvider(config["provider"], "raylift")
         provider.create_node(workers, tags, 1)
         (worker,) = provider.non_terminated_nodes(tags)
-    (found,) = amazon.describe_instances(InstanceIds=[worker])["Reservations"]
-    assert found["Instances"][0]["MetadataOptions"]["HttpTokens"] == "required"
+    (reservation,) = amazon.describe_instances(InstanceIds=[worker])["Reservations"]
+    assert reservation["Instances"][0]["MetadataOptions"]["HttpTokens"] == "required"
     with enable_iam_authentication():
         provider.terminate_node(worker)
         assert provider.non_terminated_nodes(tags) == []

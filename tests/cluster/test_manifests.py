@@ -31,10 +31,10 @@ SECRET_VALUE = re.compile(
 
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: str(file.relative_to(CLUSTER)))
 def test_every_file_parses_and_says_what_it_is_for(file):
-    found = documents(file)
-    assert found
+    contents = documents(file)
+    assert contents
     # A JSON patch is a list, the launcher's file its own format; all else is a Kubernetes resource.
-    for document in found:
+    for document in contents:
         assert isinstance(document, list) or "cluster_name" in document or {"apiVersion", "kind"} <= document.keys()
 
 

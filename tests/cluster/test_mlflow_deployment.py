@@ -34,8 +34,8 @@ def database():
 
 
 def container(kind, name):
-    (found,) = [c for r in build(CLUSTER / "mlflow") if r["kind"] == kind for c in containers(r) if c["name"] == name]
-    return found
+    (spec,) = [c for r in build(CLUSTER / "mlflow") if r["kind"] == kind for c in containers(r) if c["name"] == name]
+    return spec
 
 
 def environment(driver, port, **variables):
@@ -44,9 +44,9 @@ def environment(driver, port, **variables):
     return base | {"MLFLOW_BACKEND_STORE_URI": f"postgresql://mlflow:secret@127.0.0.1:{port}/mlflow"} | variables
 
 
-def command_of(found, folder):
+def command_of(spec, folder):
     """The command of a container, with a folder for the volume that it mounts."""
-    program, *arguments = [part.replace("/backup", str(folder)).replace("$$(", "$(") for part in found["command"]]
+    program, *arguments = [part.replace("/backup", str(folder)).replace("$$(", "$(") for part in spec["command"]]
     return [str(PYTHON) if program == "python" else program, *arguments]
 
 

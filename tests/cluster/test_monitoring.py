@@ -38,13 +38,13 @@ def test_every_metric_says_its_unit_and_that_it_counts():
 
 
 def test_grafana_and_the_operator_find_what_they_look_for():
-    found = {resource["kind"]: resource for resource in build(CLUSTER / "monitoring")}
-    assert set(found) == {"ConfigMap", "PodMonitor", "PrometheusRule"}
-    assert found["ConfigMap"]["metadata"]["labels"] == {"grafana_dashboard": "1"}
-    assert json.loads(found["ConfigMap"]["data"]["grafana.json"])["uid"] == "raylift"
-    (endpoint,) = found["PodMonitor"]["spec"]["podMetricsEndpoints"]
+    resources = {resource["kind"]: resource for resource in build(CLUSTER / "monitoring")}
+    assert set(resources) == {"ConfigMap", "PodMonitor", "PrometheusRule"}
+    assert resources["ConfigMap"]["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    assert json.loads(resources["ConfigMap"]["data"]["grafana.json"])["uid"] == "raylift"
+    (endpoint,) = resources["PodMonitor"]["spec"]["podMetricsEndpoints"]
     assert {each["targetLabel"] for each in endpoint["relabelings"]} == {"ray_io_cluster"}
-    rules = found["PrometheusRule"]["spec"]["groups"][0]["rules"]
+    rules = resources["PrometheusRule"]["spec"]["groups"][0]["rules"]
     named = {name for rule in rules for name in re.findall(r"ray_(raylift_\w+)", rule["expr"])}
     assert named <= set(COUNTERS)
 

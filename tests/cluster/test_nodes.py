@@ -122,9 +122,9 @@ def test_frames_that_exceed_the_store_twenty_times_are_not_spilled(machines, mak
     assert (report["videos_failed"], report["tracks"], report["frames"]) == (0, 3, 660)
     decoded = 660 * 1280 * 720 * 3
     assert decoded > 20 * store
-    found = machines.stores()
-    assert found["created"] > decoded, "the frames went through the store"
-    assert found["spilled"] <= 0.1 * decoded
+    store_bytes = machines.stores()
+    assert store_bytes["created"] > decoded, "the frames went through the store"
+    assert store_bytes["spilled"] <= 0.1 * decoded
 
 
 @pytest.mark.slow

@@ -105,7 +105,7 @@ def test_killed_jobs_on_a_store_that_fails_now_and_then_end_as_if_undisturbed(st
         third_epoch = f"{output}/lifter/checkpoints/epoch-000003/metrics.json"
         kill_once(start_in(tmp_path, proxy.address, *steps), lambda: storage.exists(third_epoch))
         assert not storage.exists(f"{output}/lifter/report.json")
-        said = finish(start_in(tmp_path, proxy.address, *steps, *steps))
+        text = finish(start_in(tmp_path, proxy.address, *steps, *steps))
     finally:
         proxy.close()
     assert clip_ids(output) == clip_ids(undisturbed), "no clip lost, none twice"
@@ -115,9 +115,9 @@ def test_killed_jobs_on_a_store_that_fails_now_and_then_end_as_if_undisturbed(st
     assert poses(output) == poses(undisturbed)
     assert len(storage.list_folder(f"{output}/poses/npz")) == len(poses(output)) == VIDEOS
     for job, what in (("label", f"{VIDEOS} videos are labeled"), ("train", ""), ("lift", f"{VIDEOS} tracks are")):
-        assert f"{job}: nothing to do: " in said
-        assert what in said
-    assert "nothing to do: all 3 videos" in said.partition("epoch")[0], "once the third process began"
+        assert f"{job}: nothing to do: " in text
+        assert what in text
+    assert "nothing to do: all 3 videos" in text.partition("epoch")[0], "once the third process began"
     assert {"busy", "reset", "lost", "cut", "short", 2.0} <= proxy.done.keys(), proxy.done
     assert f"{output}/labels/.lock" not in storage.list_folder(f"{output}/labels")
 
@@ -133,16 +133,16 @@ class Lost:
         return "reset" if self._left <= 0 else None
 
 
-def told_in_one_line(said, job, proxy):
+def told_in_one_line(text, job, proxy):
     """Whether a job's last line is about the store, and there is no more of it."""
     # Ray may still print that a process of its own was ended.
-    last = [line for line in said.splitlines() if "(raylet)" not in line][-1]
-    assert last.startswith(f"{job}: s3://{BUCKET}/"), said
+    last = [line for line in text.splitlines() if "(raylet)" not in line][-1]
+    assert last.startswith(f"{job}: s3://{BUCKET}/"), text
     assert f"{proxy.address} has failed for 3 s" in last
     assert last.endswith("; what is finished is kept, run the same command when it works again")
-    assert said.count("has failed for") == 1
-    assert "Traceback" not in said
-    assert KEYS["AWS_SECRET_ACCESS_KEY"] not in said
+    assert text.count("has failed for") == 1
+    assert "Traceback" not in text
+    assert KEYS["AWS_SECRET_ACCESS_KEY"] not in text
     return True
 
 
@@ -155,8 +155,8 @@ def test_a_store_that_is_gone_for_good_is_reported_in_one_line(store, undisturbe
         for job in (label(output), train(output), lift(output)):
             proxy.fault = Lost(*lost[job[0]])
             # What the store's loss broke off before goes on first.
-            said = finish(start_in(tmp_path, proxy.address, *unfinished, job, patience_s=3), code=1)
-            assert told_in_one_line(said, job[0], proxy)
+            text = finish(start_in(tmp_path, proxy.address, *unfinished, job, patience_s=3), code=1)
+            assert told_in_one_line(text, job[0], proxy)
             unfinished = [job]
         proxy.fault = lambda number, method, path: None
         finish(start_in(tmp_path, proxy.address, *unfinished))
@@ -182,8 +182,8 @@ def test_a_store_that_is_gone_while_videos_are_read_ends_the_job_and_other_video
     job = label(output, "max_failed=3", "network.allow_private=true", videos=manifest)
     try:
         proxy.fault = Lost("/videos/2.mp4", 1, "HEAD")
-        said = finish(start_in(tmp_path / "job", proxy.address, job, patience_s=3), code=1)
-        assert told_in_one_line(said, "label", proxy)
+        text = finish(start_in(tmp_path / "job", proxy.address, job, patience_s=3), code=1)
+        assert told_in_one_line(text, "label", proxy)
         assert reasons(output).items() <= missing.items(), "nothing that failed for want of the store"
         proxy.fault = lambda number, method, path: None
         finish(start_in(tmp_path / "job", proxy.address, job))

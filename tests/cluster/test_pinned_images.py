@@ -120,14 +120,14 @@ def test_every_image_gets_its_digest_where_it_is_named(registry, copy, tmp_path)
     done = run(copy, HOME=str(tmp_path))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert run("--check", copy).returncode == 0
-    found = [
+    images = [
         container["image"] for resource in build(copy / "kuberay/overlays/label") for container in containers(resource)
     ]
-    found += [container["image"] for resource in build(copy / "mlflow") for container in containers(resource)]
-    found += re.findall(r"^(?:FROM|ARG BASE=)\s?(127\S+)", (copy / "Dockerfile").read_text(), re.MULTILINE)
-    found += [yaml.safe_load((copy / "launcher/aws.yaml").read_text())["docker"]["image"]]
-    assert len(set(found)) == 5
-    for image in found:
+    images += [container["image"] for resource in build(copy / "mlflow") for container in containers(resource)]
+    images += re.findall(r"^(?:FROM|ARG BASE=)\s?(127\S+)", (copy / "Dockerfile").read_text(), re.MULTILINE)
+    images += [yaml.safe_load((copy / "launcher/aws.yaml").read_text())["docker"]["image"]]
+    assert len(set(images)) == 5
+    for image in images:
         name, _, digest = image.partition("@")
         path, _, tag = name.removeprefix(f"{registry.host}/").rpartition(":")
         assert digest == f"sha256:{hashlib.sha256(registry.manifests[f'/v2/{path}/manifests/{tag}']).hexdigest()}"

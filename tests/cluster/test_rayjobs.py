@@ -131,9 +131,9 @@ def test_the_driver_knows_what_it_may_expect(job):
         has["CPU"] += group["replicas"] * quantity(limits["cpu"])
         has["GPU"] += group["replicas"] * quantity(limits.get("nvidia.com/gpu", "0"))
     (head,) = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"]
-    told = {variable["name"]: variable["value"] for variable in head["env"]}
-    assert {kind: float(told.get(f"RAYLIFT_EXPECTED_{kind}S", 0)) for kind in has} == has
-    assert told["RAYLIFT_SUBMITTED"] == "1"
+    variables = {variable["name"]: variable["value"] for variable in head["env"]}
+    assert {kind: float(variables.get(f"RAYLIFT_EXPECTED_{kind}S", 0)) for kind in has} == has
+    assert variables["RAYLIFT_SUBMITTED"] == "1"
 
 
 def test_the_head_does_no_work(job):
@@ -290,9 +290,9 @@ def test_the_jobs_resources_are_those_of_the_groups(overlay):
 def _config_class(name: str) -> type[JobConfig]:
     """The config of a job, found without the seconds that importing the job takes."""
     module = importlib.import_module(f"schemas.configs.{name}")
-    (found,) = [
+    (config_class,) = [
         member
         for label, member in inspect.getmembers(module, inspect.isclass)
         if label.lower() == f"{name.replace('_', '')}config" and issubclass(member, JobConfig)
     ]
-    return found
+    return config_class

@@ -66,8 +66,8 @@ def account(own_tracking_store, server, tmp_path, monkeypatch):
 def newest(job):
     """The newest run of a job."""
     of_job = {"filter_string": f"tags.`raylift.job` = '{job}'", "order_by": ["attributes.start_time DESC"]}
-    found = mlflow.search_runs(search_all_experiments=True, output_format="list", **of_job)
-    return next(run for run in found if "mlflow.parentRunId" not in run.data.tags)
+    job_runs = mlflow.search_runs(search_all_experiments=True, output_format="list", **of_job)
+    return next(run for run in job_runs if "mlflow.parentRunId" not in run.data.tags)
 
 
 def read_for(run):
@@ -153,8 +153,8 @@ def test_mlflows_pages_show_a_training_its_scores_and_its_version(scored, accoun
     best = made["lifter-best"]
     over = {(each["key"], each.get("dataset_digest")) for each in best["data"]["metrics"]}
     assert {(name, test["digest"]) for name in ("validation/mpjpe_mm", "test/mpjpe_mm")} <= over
-    said = {tag["key"]: tag["value"] for tag in best["info"]["tags"]}["mlflow.note.content"]
-    assert read[0]["training"]["digest"] in said
+    note = {tag["key"]: tag["value"] for tag in best["info"]["tags"]}["mlflow.note.content"]
+    assert read[0]["training"]["digest"] in note
 
     # The page of the version.
     shown = pages.get("model-versions/get", name="remote", version=version.version).json()["model_version"]
@@ -212,10 +212,10 @@ def test_poses_lead_back_to_their_video_and_a_video_to_models_and_poses(trained,
 
     def lineage(of):
         assert run_job("lineage", [of, "json=true"]) == 0
-        found = json.loads(capsys.readouterr().out)
+        document = json.loads(capsys.readouterr().out)
         # Names of versions are followed by their aliases.
         return [
-            {(node["kind"], node["name"].partition(" (")[0]) for node in walk(found[way])}
+            {(node["kind"], node["name"].partition(" (")[0]) for node in walk(document[way])}
             for way in ("made_from", "made_with")
         ]
 
@@ -240,26 +240,26 @@ def test_a_search_arrives(trained, account):
     space = "search_space.optimization.learning_rate={choice: [1e-2, 1e-3]}"
     search = [f"labeled={trained[0]}/tracks", "output=search", *SMALL, "optimization.epochs=1", "trials=2", space]
     assert run_job("tune", search) == 0
-    found = newest("tune")
+    search_run = newest("tune")
     trials = mlflow.search_runs(
-        [found.info.experiment_id], f"tags.mlflow.parentRunId = '{found.info.run_id}'", output_format="list"
+        [search_run.info.experiment_id], f"tags.mlflow.parentRunId = '{search_run.info.run_id}'", output_format="list"
     )
     assert [trial.info.status for trial in trials] == ["FINISHED"] * 2
     # Under short names, parallel coordinates are ready.
     assert {trial.data.params["learning_rate"] for trial in trials} == {"0.01", "0.001"}
-    models = mlflow.search_logged_models(experiment_ids=[found.info.experiment_id], output_format="list")
+    models = mlflow.search_logged_models(experiment_ids=[search_run.info.experiment_id], output_format="list")
     (best,) = [model for model in models if model.source_run_id in {trial.info.run_id for trial in trials}]
-    said = found.data.tags["mlflow.note.content"]
-    assert f"models/{best.model_id})" in said, "a link to the model of the best"
-    assert f"runs/{best.source_run_id})" in said, "and to its trial"
-    assert read_for(found) == ["training", "validation"]
-    assert artifacts(found, "figures") == {"figures/history.png"}, "two trials tell no importance"
-    assert {"search.html", "trials.json", "best.pt"} <= artifacts(found)
+    note = search_run.data.tags["mlflow.note.content"]
+    assert f"models/{best.model_id})" in note, "a link to the model of the best"
+    assert f"runs/{best.source_run_id})" in note, "and to its trial"
+    assert read_for(search_run) == ["training", "validation"]
+    assert artifacts(search_run, "figures") == {"figures/history.png"}, "two trials tell no importance"
+    assert {"search.html", "trials.json", "best.pt"} <= artifacts(search_run)
 
 
 def test_who_is_not_known_is_told_in_a_line(account, monkeypatch, capsys):
     write(account / "tracks", person("a"))
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
     assert run_job("curate", ["tracks=tracks", "output=chosen"]) == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert "the tracking server cannot be used: it wants to know who asks; set MLFLOW_TRACKING_USERNAME and" in said
+    message = " ".join(capsys.readouterr().err.split())
+    assert "the tracking server cannot be used: it wants to know who asks; set MLFLOW_TRACKING_USERNAME and" in message

@@ -21,9 +21,9 @@ SPOT = ("detector=bright_spot:BrightSpot", "link.min_track_s=0.2", "workers.clip
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
-    found = Slurm(tmp_path_factory.mktemp("slurm"), nodes=2)
-    yield found
-    found.end()
+    cluster = Slurm(tmp_path_factory.mktemp("slurm"), nodes=2)
+    yield cluster
+    cluster.end()
 
 
 # In place of Ray and a job, which take a minute: what the script starts where, and what it does with signals.
@@ -59,10 +59,10 @@ def test_ray_starts_on_all_nodes_and_a_job_that_must_go_is_queued_again(slurm, t
     slurm.wait_for(lambda: slurm.state(job)[0] in ("COMPLETED", "FAILED"), 220)
     assert slurm.state(job) == ("FAILED", 1, "3:0"), "the exit code is the job's own"
     port = 20000 + int(job) % 10000
-    said = [line for line in out.read_text().splitlines() if not line.startswith("slurmstepd")]
+    lines = [line for line in out.read_text().splitlines() if not line.startswith("slurmstepd")]
     whole = f"raylift label videos=a b output=labels cpus=2 at=127.0.0.1:{port}"
     requeued = "raylift.sbatch: out of time or pre-empted; queued again"
-    assert said == [f"{whole} time=0", "saved", requeued, f"{whole} time=1"]
+    assert lines == [f"{whole} time=0", "saved", requeued, f"{whole} time=1"]
     started = (tmp_path / "started.txt").read_text().splitlines()
     assert {(line.split()[0], "--head" in line) for line in started} == {("n0", True), ("n1", False)}
     assert not (Path(os.environ.get("TMPDIR", "/tmp")) / f"ray-{job}").exists()
@@ -105,8 +105,8 @@ def test_a_job_labels_on_all_nodes_and_goes_on_when_it_was_queued_again(slurm, s
     slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")
     slurm.wait_for(lambda: slurm.state(job)[0] in ("COMPLETED", "FAILED"), 300)
     assert slurm.state(job) == ("COMPLETED", 1, "0:0"), out.read_text()
-    said = out.read_text()
-    assert "out of time or pre-empted; queued again" in said
+    log = out.read_text()
+    assert "out of time or pre-empted; queued again" in log
     report = json.loads((output / "report.json").read_text())
     assert (report["videos"], report["videos_failed"], report["tracks"]) == (4, 0, 4)
 

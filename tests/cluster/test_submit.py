@@ -63,9 +63,9 @@ def submit(head, *words, forget=(), folder=ROOT):
 def ready(head):
     """The head, once it answers."""
     deadline = time.monotonic() + 120
-    while (found := submit(head, "list"))[0] == 1:
-        assert time.monotonic() < deadline, head["log"].read_text() + found[1]
-    assert found[0] == 0, found[1]
+    while (answer := submit(head, "list"))[0] == 1:
+        assert time.monotonic() < deadline, head["log"].read_text() + answer[1]
+    assert answer[0] == 0, answer[1]
     return head
 
 
@@ -154,6 +154,6 @@ def test_ctrl_c_stops_looking_and_stop_stops(ready, make_video, tmp_path):
     ],
 )
 def test_what_is_missing_is_one_clear_line(ready, words, forget, code, message):
-    found, out = submit(ready, *words, forget=forget)
-    assert (found, message in out) == (code, True), out
+    exit_code, out = submit(ready, *words, forget=forget)
+    assert (exit_code, message in out) == (code, True), out
     assert "Traceback" not in out

@@ -21,9 +21,9 @@ def clip(seed: int, seconds: float = 6.0, fps: float = 25.0) -> KeypointTrack:
             upper, lower = motion[:, middle] - motion[:, first], motion[:, last] - motion[:, middle]
             motion[:, middle] = motion[:, first] + _swung(upper, rng, fps)
             motion[:, last] = motion[:, middle] + _swung(lower, rng, fps)
-    seen = replace(track(motion, seed % 4), track_id=f"clip{seed}", video=f"clip{seed}.mp4")
+    keypoint_track = replace(track(motion, seed % 4), track_id=f"clip{seed}", video=f"clip{seed}.mp4")
     times = np.arange(frames) / fps
-    return shaken(replace(seen, fps=fps, timestamps_s=times, positions=None, positions_layout=None), seed)
+    return shaken(replace(keypoint_track, fps=fps, timestamps_s=times, positions=None, positions_layout=None), seed)
 
 
 def _swung(bone: np.ndarray, rng: np.random.Generator, fps: float) -> np.ndarray:

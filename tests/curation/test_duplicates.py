@@ -35,10 +35,10 @@ def test_different_clips_are_no_copies():
 @pytest.mark.parametrize("change", COPIES)
 def test_a_copy_is_found_with_its_original(change):
     copy = shaken(COPIES[change](CLIPS[3]), 99)
-    found = copies_among([*CLIPS, copy])
-    assert {number: of.of for number, of in found.items()} == {6: 3}
-    assert found[6].is_mirrored == (change == "mirrored")
-    assert found[6].speed == pytest.approx(1.4 if change == "retimed" else 1.0, abs=0.05)
+    copies = copies_among([*CLIPS, copy])
+    assert {number: of.of for number, of in copies.items()} == {6: 3}
+    assert copies[6].is_mirrored == (change == "mirrored")
+    assert copies[6].speed == pytest.approx(1.4 if change == "retimed" else 1.0, abs=0.05)
 
 
 def test_a_longer_copy_is_kept_and_one_that_is_contained_in_part_too():
@@ -49,9 +49,9 @@ def test_a_longer_copy_is_kept_and_one_that_is_contained_in_part_too():
 
 
 def test_of_several_copies_one_is_kept():
-    found = copies_among([shaken(CLIPS[0], seed) for seed in range(4)])
-    assert sorted(found) == [1, 2, 3]
-    assert {copy.of for copy in found.values()} == {0}
+    copies = copies_among([shaken(CLIPS[0], seed) for seed in range(4)])
+    assert sorted(copies) == [1, 2, 3]
+    assert {copy.of for copy in copies.values()} == {0}
 
 
 def test_tracks_without_a_single_whole_pose_are_no_copies():

@@ -69,18 +69,18 @@ def test_a_good_track_breaks_no_rule():
     )
 
 
-@pytest.mark.parametrize("said", JUNK)
-def test_junk_is_rejected_with_its_reason(said):
-    found = reason(JUNK[said]())
-    assert found is not None
-    assert found.startswith(said)
+@pytest.mark.parametrize("beginning", JUNK)
+def test_junk_is_rejected_with_its_reason(beginning):
+    rejection = reason(JUNK[beginning]())
+    assert rejection is not None
+    assert rejection.startswith(beginning)
 
 
 def test_a_track_whose_trunk_is_never_seen_is_rejected_not_measured():
     scores = CLIP.scores.copy()
     scores[:, H36M.index("left_hip")] = 0
-    found = reason(replace(CLIP, scores=scores))
-    assert found == "proportions: cannot be measured, because shoulders and hips are never seen together"
+    rejection = reason(replace(CLIP, scores=scores))
+    assert rejection == "proportions: cannot be measured, because shoulders and hips are never seen together"
 
 
 def test_poses_do_not_depend_on_the_place_and_size_of_the_person():

@@ -27,17 +27,17 @@ def human36m_pair(folder: Path, frames_2d: int = 8, **metadata: Any) -> tuple[st
         "S1": {"Walking": noise(6, 32, 3), "Walking 1": noise(6, 32, 3, seed=1)},
         "S11": {"Directions 1": noise(6, 32, 3, seed=2)},
     }
-    seen = {"S1": ["Walking", "Walking 1"], "S11": ["Directions", "Directions 1"], "S2": ["Eating"]}
+    actions_by_subject = {"S1": ["Walking", "Walking 1"], "S11": ["Directions", "Directions 1"], "S2": ["Eating"]}
     images = {
         subject: {
             action: [100 + 50 * noise(frames_2d, 17, 3, seed=camera) for camera in range(4)] for action in actions
         }
-        for subject, actions in seen.items()
+        for subject, actions in actions_by_subject.items()
     }
-    said = {"num_joints": 17, "keypoints_symmetry": COCO_SYMMETRY} | metadata
+    all_metadata = {"num_joints": 17, "keypoints_symmetry": COCO_SYMMETRY} | metadata
     return (
         save_npz(folder / "data_3d_h36m.npz", positions_3d=motions),
-        save_npz(folder / "data_2d_h36m_gt.npz", positions_2d=images, metadata=said),
+        save_npz(folder / "data_2d_h36m_gt.npz", positions_2d=images, metadata=all_metadata),
     )
 
 

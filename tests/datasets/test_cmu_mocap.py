@@ -182,9 +182,9 @@ def test_all_motions_of_the_subjects_are_fetched_once(source, tmp_path, capsys):
     address, handler = source
     command = [str(tmp_path / "cmu"), "subjects=[07, 135]", f"pages={address}"]
     assert run_job("fetch_mocap", command) == 0
-    said = capsys.readouterr().out
-    assert "4 of 2 people, 90 frames" in said
-    assert all(words in said for words in ("obtained from mocap.cs.cmu.edu", "EIA-0196217", "may not be resold"))
+    output = capsys.readouterr().out
+    assert "4 of 2 people, 90 frames" in output
+    assert all(words in output for words in ("obtained from mocap.cs.cmu.edu", "EIA-0196217", "may not be resold"))
     document = json.loads((tmp_path / "cmu" / "source.json").read_text())
     assert sorted(document["files"])[:2] == ["07/07.asf", "07/07_01.amc"]
     assert all(digest.startswith("sha256:") for digest in document["files"].values())

@@ -60,9 +60,9 @@ def test_positions_are_17_joints_in_camera_space_and_2d_is_cut_to_the_mocap(tmp_
     rotation.append([-0.36309022, 0.90685591, -0.21395759])
     expected = world @ np.array(rotation).T + [0.2514252, 0.4209422, 5.5881959]
     assert np.allclose(track.positions, expected, atol=1e-6)
-    seen = 100 + 50 * noise(9, 17, 3, seed=1)
-    assert np.allclose(track.keypoints, seen[:6, :, :2])
-    assert np.allclose(track.scores, np.clip(seen[:6, :, 2], 0, 1))
+    detections = 100 + 50 * noise(9, 17, 3, seed=1)
+    assert np.allclose(track.keypoints, detections[:6, :, :2])
+    assert np.allclose(track.scores, np.clip(detections[:6, :, 2], 0, 1))
     assert np.allclose(track.boxes[:, 2:], track.keypoints.max(1))
 
 

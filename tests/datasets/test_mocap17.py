@@ -39,10 +39,10 @@ def same(first, second) -> bool:
 
 
 def test_every_joint_is_in_view_of_every_camera(file):
-    found = tracks(file, noise_px=0)
-    assert len(found) == 12
-    assert [t.camera for t in found[:4]] == ["C0", "C1", "C2", "C3"]
-    for track in found:
+    all_tracks = tracks(file, noise_px=0)
+    assert len(all_tracks) == 12
+    assert [t.camera for t in all_tracks[:4]] == ["C0", "C1", "C2", "C3"]
+    for track in all_tracks:
         assert track.intrinsics is not None
         assert track.positions is not None
         assert (track.width, track.fps, track.positions_layout) == (1000, 60, "h36m17")
@@ -86,8 +86,8 @@ def test_the_same_seed_and_name_give_the_same_track_whatever_else_is_imported(fi
 
 def test_errors_are_as_stated():
     true = np.full((20_000, 3, 2), 500.0)
-    seen, scores = detect_like(np.random.default_rng(0), true, 5.0, 1000)
-    distance = np.linalg.norm(seen - true, axis=-1)
+    detected, scores = detect_like(np.random.default_rng(0), true, 5.0, 1000)
+    distance = np.linalg.norm(detected - true, axis=-1)
     # Bivariate Student-t, 3 degrees of freedom, scale 5 / sqrt(3): P(distance > r) = (1 + r² / 25) ** -1.5.
     for r in (1.0, 5.0, 20.0):
         assert np.mean(distance > r) == pytest.approx((1 + r**2 / 25) ** -1.5, rel=0.1)
@@ -98,7 +98,7 @@ def test_errors_are_as_stated():
     assert np.corrcoef(distance.ravel(), scores.ravel())[0, 1] > -0.95, "but not by itself"
     assert np.median(scores) == pytest.approx(np.exp(-np.median(distance) / 20), abs=0.01)
     twice, _ = detect_like(np.random.default_rng(0), true, 5.0, 2000)
-    assert np.allclose(twice - true, 2 * (seen - true)), "in proportion to the width"
+    assert np.allclose(twice - true, 2 * (detected - true)), "in proportion to the width"
 
 
 def test_joints_that_the_motion_lacks_are_not_made_up(file):
@@ -137,9 +137,9 @@ def test_millimetres_and_rates_of_no_camera_are_refused(file, options):
 
 def test_real_motion(shared_data):
     file = str(shared_data / "mocap" / "cmu_mocap_17j.npz")
-    found = tracks(file, subjects=("S01", "S135"), layout="limbs12", noise_px=0)
-    assert len(found) == 4 * 14
-    for track in found:
+    all_tracks = tracks(file, subjects=("S01", "S135"), layout="limbs12", noise_px=0)
+    assert len(all_tracks) == 4 * 14
+    for track in all_tracks:
         assert track.positions is not None
         # Bone lengths were made constant: a femur keeps its length through every rigid motion.
         femur = np.linalg.norm(track.positions[:, 2] - track.positions[:, 1], axis=-1)

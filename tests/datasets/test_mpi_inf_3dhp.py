@@ -39,13 +39,13 @@ def test_joints_by_name_and_metres(tmp_path, wrap):
 
 
 def test_stretches_of_valid_frames_are_tracks(tmp_path):
-    found, notes = tracks(tmp_path, {"TS5": arrays(valid=np.array([[0, 1, 1, 0, 1, 1]]).T)})
-    assert [(t.start_frame, len(t), t.subject, t.action, t.width) for t in found] == [
+    stretches, notes = tracks(tmp_path, {"TS5": arrays(valid=np.array([[0, 1, 1, 0, 1, 1]]).T)})
+    assert [(t.start_frame, len(t), t.subject, t.action, t.width) for t in stretches] == [
         (1, 2, "TS5", "TS5", 1920),
         (4, 2, "TS5", "TS5", 1920),
     ]
-    assert found[1].timestamps_s.tolist() == [4 / 25, 5 / 25]
-    assert found[0].track_id != found[1].track_id
+    assert stretches[1].timestamps_s.tolist() == [4 / 25, 5 / 25]
+    assert stretches[0].track_id != stretches[1].track_id
     assert notes == ["mpi_inf_3dhp:d/TS5/TS5/0: 2 of 6 frames are left out as not valid"]
 
 

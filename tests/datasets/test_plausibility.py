@@ -156,8 +156,8 @@ def test_detections_of_usual_quality_pass_and_a_bad_recording_is_noted():
 
 def test_without_intrinsics_the_pictures_are_fitted():
     def unknown(change):
-        found = views(walking(200), change)
-        return [replace(t, intrinsics=None, intrinsics_provenance="none") for t in found]
+        calibrated = views(walking(200), change)
+        return [replace(t, intrinsics=None, intrinsics_provenance="none") for t in calibrated]
 
     assert verdict(*unknown(lambda k: k)) == []
     with pytest.raises(

@@ -26,9 +26,9 @@ def test_auto_finds_unit_and_axis_and_says_so(unit, factor, up):
     assert np.allclose(world.convert(motion), walking(), atol=1e-4)
     assert [note.split(":")[0] for note in world.notes] == ["source.unit"] * (unit != "m") + ["source.up"] * (up != "z")
     assert all(unit in note for note in world.notes[:1] if unit != "m")
-    told = World(unit, up, [], H36M)
-    assert np.allclose(told.convert(motion), walking(), atol=1e-4)
-    assert told.notes == []
+    stated_world = World(unit, up, [], H36M)
+    assert np.allclose(stated_world.convert(motion), walking(), atol=1e-4)
+    assert stated_world.notes == []
 
 
 def test_a_unit_may_be_a_number():

@@ -41,13 +41,13 @@ def test_batches_shrink_until_they_fit_and_stay_small(error, caplog):
 
 
 def test_memory_of_a_batch_that_did_not_fit_is_freed_before_the_next_attempt():
-    held = []
+    references = []
 
     def work(part):
         gc.collect()
-        assert not any(each() is not None for each in held)
+        assert not any(each() is not None for each in references)
         tensor = torch.zeros(part.stop - part.start)
-        held.append(weakref.ref(tensor))
+        references.append(weakref.ref(tensor))
         if len(tensor) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return len(tensor)

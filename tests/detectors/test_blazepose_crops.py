@@ -48,8 +48,8 @@ def test_warp_agrees_with_move() -> None:
     affine = crops.upright(np.array([40.0, 30.0]), direction(0.6), 70.0, 256)
     crop = crops.warp(frame, affine, 256)[..., 0].astype(float)
     rows, columns = np.mgrid[:256, :256] + 0.5
-    seen = np.array([(crop * columns).sum(), (crop * rows).sum()]) / crop.sum()
-    np.testing.assert_allclose(seen, crops.move(np.array([55.0, 25.0]), affine), atol=0.2)
+    centre = np.array([(crop * columns).sum(), (crop * rows).sum()]) / crop.sum()
+    np.testing.assert_allclose(centre, crops.move(np.array([55.0, 25.0]), affine), atol=0.2)
 
 
 def test_warp_is_black_beyond_the_frame() -> None:

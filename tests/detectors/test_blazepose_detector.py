@@ -65,7 +65,7 @@ def test_frames_without_people_give_no_people(blazepose: Detector, size: tuple[i
     brightest = {"black": 1, "noise": 256}[kind]
     batch = np.random.default_rng(0).integers(0, brightest, (2, *size, 3), np.uint8)
     people = blazepose(batch)
-    assert [len(found) for found in people] == [0, 0]
+    assert [len(of_frame) for of_frame in people] == [0, 0]
     assert people[0].keypoints.shape == (0, 17, 2)
 
 
@@ -146,9 +146,9 @@ def test_tiles_find_small_pedestrians_once(blazepose: Detector, shared_data: Pat
     sample = list(frames(shared_data / "videos" / "opencv_vtest.avi", every=50))
     people = detector(tiles=3)(np.stack(sample))
     # Measured: 45 people in 16 frames, of 4 to 10 a frame that are there; 2 without tiles.
-    assert sum(len(found) for found in people) >= 36
-    assert sum(len(found) for found in blazepose(np.stack(sample))) <= 4
-    assert max(similarity(found).max(initial=0) for found in people) <= 0.5
+    assert sum(len(of_frame) for of_frame in people) >= 36
+    assert sum(len(of_frame) for of_frame in blazepose(np.stack(sample))) <= 4
+    assert max(similarity(of_frame).max(initial=0) for of_frame in people) <= 0.5
 
 
 def test_max_people_keeps_the_likeliest(shared_data: Path) -> None:

@@ -22,14 +22,14 @@ def test_decode_keeps_likely_anchors_and_adds_their_centres() -> None:
     places, logits = np.zeros((2254, 12), np.float32), np.full(2254, -100, np.float32)
     places[2] = [1, 2, 10, 20, 3, 4, 5, 6, 0, 0, 0, 0]
     logits[[2, 7]] = [np.log(3), -0.1]
-    found = decode(places, logits, anchors, 0.5)
-    assert found.scores == pytest.approx([0.75])
-    np.testing.assert_allclose(found.points, [[[8, -4], [18, 16], [15, 8], [17, 10]]])
+    candidates = decode(places, logits, anchors, 0.5)
+    assert candidates.scores == pytest.approx([0.75])
+    np.testing.assert_allclose(candidates.points, [[[8, -4], [18, 16], [15, 8], [17, 10]]])
 
 
 def test_decode_of_nothing() -> None:
-    found = decode(np.zeros((2254, 12), np.float32), np.full(2254, -9, np.float32), anchor_centres(224), 0.5)
-    assert found.points.shape == (0, 4, 2)
+    candidates = decode(np.zeros((2254, 12), np.float32), np.full(2254, -9, np.float32), anchor_centres(224), 0.5)
+    assert candidates.points.shape == (0, 4, 2)
 
 
 def test_merge_averages_overlapping_faces_by_score() -> None:

@@ -38,12 +38,12 @@ def folders(tmp_path_factory):
     detr = made("RTDetrForObjectDetection", made("RTDetrConfig", backbone_config=backbone, **SMALL_DETR))
     fields = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "out_indices": [1]}
     config = made("VitPoseConfig", backbone_config=made("VitPoseBackboneConfig", **fields), num_labels=17)
-    found = {"detr": detr, "vitpose": made("VitPoseForPoseEstimation", config)}
-    for kind, model in found.items():
+    by_kind = {"detr": detr, "vitpose": made("VitPoseForPoseEstimation", config)}
+    for kind, model in by_kind.items():
         folder = tmp_path_factory.mktemp(kind)
         model.save_pretrained(folder)
-        found[kind] = folder
-    return found
+        by_kind[kind] = folder
+    return by_kind
 
 
 def loaded(kind, folder):
@@ -123,7 +123,7 @@ def test_what_a_config_says_of_other_things_than_the_network_is_not_read(changes
 
 
 @pytest.mark.parametrize(
-    "said",
+    "claims",
     [
         {"size": {"height": 10**6, "width": 10**6}},
         {"size": {"height": "64", "width": 64}},
@@ -134,8 +134,8 @@ def test_what_a_config_says_of_other_things_than_the_network_is_not_read(changes
         {"do_normalize": True, "image_mean": [[0.5] * 1000] * 1000, "image_std": [0.1] * 3},
     ],
 )
-def test_what_a_preprocessor_claims_is_one_line(said, folders, tmp_path):
-    folder = changed(folders["detr"], tmp_path / "claims", {}, {}, said)
+def test_what_a_preprocessor_claims_is_one_line(claims, folders, tmp_path):
+    folder = changed(folders["detr"], tmp_path / "claims", {}, {}, claims)
     with pytest.raises(UserError, match=r"^detector.persons.weights=.*claims: preprocessor_config.json [^\n]+$"):
         loaded("detr", folder)
 

@@ -23,8 +23,8 @@ def network():
 
 
 def same(loaded, network):
-    expected, found = network.state_dict(), loaded.network.state_dict()
-    return expected.keys() == found.keys() and all(torch.equal(expected[name], found[name]) for name in expected)
+    expected, actual = network.state_dict(), loaded.network.state_dict()
+    return expected.keys() == actual.keys() and all(torch.equal(expected[name], actual[name]) for name in expected)
 
 
 def bare(weights):

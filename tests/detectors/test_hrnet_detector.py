@@ -73,9 +73,9 @@ def test_mistakes_are_reported_before_any_work():
 
 
 def test_an_unknown_way_to_find_people():
-    told = read("detector.weights=random:0", "detector.persons.name=dtr")
-    assert told.startswith("detector.persons.name=dtr: unknown plug-in 'dtr'; known: detr, whole_frame, or ")
-    assert told.endswith("; did you mean 'detr'?")
+    message = read("detector.weights=random:0", "detector.persons.name=dtr")
+    assert message.startswith("detector.persons.name=dtr: unknown plug-in 'dtr'; known: detr, whole_frame, or ")
+    assert message.endswith("; did you mean 'detr'?")
 
 
 def test_an_output_may_be_continued_faster_but_not_otherwise():

@@ -111,8 +111,8 @@ def test_people_of_crowded_images_are_found_without_boxes(detector: Detector, sh
             if person["image_id"] == image["id"] and person.get("num_keypoints"):
                 truth = np.array(person["keypoints"], np.float64).reshape(17, 3)
                 visible = truth[None, :, 2] > 0
-                found = oks(truth[None, :, :2], people.keypoints, np.array([person["area"]]), SIGMAS, visible)
-                similarities.append(found.max())
+                similarity = oks(truth[None, :, :2], people.keypoints, np.array([person["area"]]), SIGMAS, visible)
+                similarities.append(similarity.max())
     assert len(similarities) == 12
     assert np.sum(np.array(similarities) > 0.5) >= 11
     assert np.mean(similarities) > 0.8

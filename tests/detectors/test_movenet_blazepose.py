@@ -47,10 +47,10 @@ def looking(moved_px: float, person: float, asked: list[tuple[np.ndarray, np.nda
     ids=["agrees", "sees nobody", "sees somebody else"],
 )  # fmt: skip
 def test_the_closer_look_counts_where_it_agrees(moved_px, person, taken):
-    found = look_closer(FRAME, people(), looking(moved_px, person), 0.5)
-    assert np.allclose(found.keypoints[0], somebody(moved_px if taken else 0))
-    assert found.keypoint_scores[0, 0] == pytest.approx(0.9 if taken else 0.5)
-    assert (found.boxes == people().boxes).all()
+    merged = look_closer(FRAME, people(), looking(moved_px, person), 0.5)
+    assert np.allclose(merged.keypoints[0], somebody(moved_px if taken else 0))
+    assert merged.keypoint_scores[0, 0] == pytest.approx(0.9 if taken else 0.5)
+    assert (merged.boxes == people().boxes).all()
 
 
 def test_it_looks_at_the_hips_upwards_and_at_the_whole_body():

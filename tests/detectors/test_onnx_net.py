@@ -30,15 +30,17 @@ def build(detector=Hrnet, device="cpu", **options):
 def test_it_answers_as_pytorch_does_and_is_exported_once(detector, tmp_path, monkeypatch, capfd):
     pytest.importorskip("onnxruntime")
     frames = np.random.default_rng(0).integers(0, 256, (3, 90, 120, 3), np.uint8)
-    found, expected = build(detector, backend="onnx"), build(detector, precision="float32")
-    assert found.weights_sha256 == expected.weights_sha256
+    onnx_detector, expected = build(detector, backend="onnx"), build(detector, precision="float32")
+    assert onnx_detector.weights_sha256 == expected.weights_sha256
     for count in (3, 1):
-        for people, wanted in zip(found(frames[:count]), expected(frames[:count]), strict=True):
+        for people, wanted in zip(onnx_detector(frames[:count]), expected(frames[:count]), strict=True):
             np.testing.assert_allclose(people.keypoint_scores, wanted.keypoint_scores, atol=1e-4)
             # Where a random map has no clear peak, its refinement goes far for little.
             assert np.quantile(np.abs(people.keypoints - wanted.keypoints), 0.9) < 0.1
     monkeypatch.setattr(torch.onnx, "export", None)
-    np.testing.assert_array_equal(build(detector, backend="onnx")(frames)[0].keypoints, found(frames)[0].keypoints)
+    np.testing.assert_array_equal(
+        build(detector, backend="onnx")(frames)[0].keypoints, onnx_detector(frames)[0].keypoints
+    )
     assert len([path for path in (tmp_path / "onnx").iterdir() if path.is_dir()]) == 1
     assert capfd.readouterr() == ("", ""), "the exporter is talkative"
 

@@ -83,10 +83,10 @@ def test_what_is_saved_is_found_again(saved):
     boxes, scores = find(folder, frames)
     pixels = torch.from_numpy(frames).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
-        said = model(pixel_values=pixels)
-    expected = said.logits[0, :, 1].sigmoid().sort(descending=True, stable=True)
+        outputs = model(pixel_values=pixels)
+    expected = outputs.logits[0, :, 1].sigmoid().sort(descending=True, stable=True)
     torch.testing.assert_close(scores[0], expected.values)
-    best = said.pred_boxes[0, expected.indices[0]]
+    best = outputs.pred_boxes[0, expected.indices[0]]
     x, y, width, height = (best * torch.tensor([160, 128, 160, 128])).tolist()
     corners = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
     assert boxes[0, 0].tolist() == pytest.approx(corners, abs=1e-3)
@@ -106,8 +106,13 @@ def test_frames_are_prepared_as_the_preprocessor_config_says(tmp_path):
     model.save_pretrained(tmp_path)
     frames = noise(1, 64, 96)
     _, plain = find(tmp_path, frames, input_size="64x96")
-    said = {"size": {"height": 64, "width": 96}, "do_normalize": True, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    preprocessor = {
+        "size": {"height": 64, "width": 96},
+        "do_normalize": True,
+        "image_mean": [0.5] * 3,
+        "image_std": [0.25] * 3,
+    }
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(preprocessor))
     _, scores = find(tmp_path, frames, input_size=None)
     pixels = (torch.from_numpy(frames).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
     with torch.inference_mode():

@@ -53,9 +53,9 @@ def golden_boxes() -> torch.Tensor:
 
 
 def golden_matrices() -> torch.Tensor:
-    found = crop_boxes(golden_boxes(), WH)
+    areas = crop_boxes(golden_boxes(), WH)
     rotations = torch.tensor([rotation for _, rotation, _ in GOLDEN], dtype=torch.float64)
-    return crop_matrices(found.centres, found.sizes, rotations, WH)
+    return crop_matrices(areas.centres, areas.sizes, rotations, WH)
 
 
 def noise(frames: int, height: int, width: int) -> torch.Tensor:
@@ -81,8 +81,8 @@ def test_heatmaps_go_back_as_in_reference():
 
 @pytest.mark.parametrize("udp", [False, True])
 def test_points_return_from_the_crop(udp):
-    found = crop_boxes(golden_boxes(), WH)
-    matrices = crop_matrices(found.centres, found.sizes, torch.tensor([0.0, 20, -80, 180]).double(), WH, udp)
+    areas = crop_boxes(golden_boxes(), WH)
+    matrices = crop_matrices(areas.centres, areas.sizes, torch.tensor([0.0, 20, -80, 180]).double(), WH, udp)
     points = torch.rand(4, 17, 2, dtype=torch.float64) * 500
     on_maps = crop_to_heatmap(move(points, matrices), WH, (48, 64), udp)
     back = move(heatmap_to_crop(on_maps, WH, (48, 64), udp), invert(matrices))
@@ -90,18 +90,18 @@ def test_points_return_from_the_crop(udp):
 
 
 def test_udp_puts_corner_pixels_on_the_corners():
-    found = crop_boxes(torch.tensor([[100.0, 50, 160, 130]]), WH, padding=1.0)
-    matrices = crop_matrices(found.centres, found.sizes, None, WH, udp=True)
-    corners = torch.stack([found.centres - found.sizes / 2, found.centres + found.sizes / 2], 1)
+    areas = crop_boxes(torch.tensor([[100.0, 50, 160, 130]]), WH, padding=1.0)
+    matrices = crop_matrices(areas.centres, areas.sizes, None, WH, udp=True)
+    corners = torch.stack([areas.centres - areas.sizes / 2, areas.centres + areas.sizes / 2], 1)
     torch.testing.assert_close(move(corners, matrices), torch.tensor([[[0.0, 0], [191, 255]]]), atol=1e-4, rtol=0)
 
 
 def test_box_keeps_its_middle_and_gets_the_aspect():
-    found = crop_boxes(torch.tensor([[10.0, 20, 110, 40], [10, 20, 20, 420], [7, 7, 7, 7]]), WH)
-    assert found.centres.tolist() == [[60, 30], [15, 220], [7, 7]]
-    torch.testing.assert_close(found.sizes[:, 0] / found.sizes[:, 1], torch.full((3,), 0.75))
-    torch.testing.assert_close(found.sizes[:2], torch.tensor([[125.0, 125 / 0.75], [375, 500]]))
-    assert (found.sizes > 0).all()
+    areas = crop_boxes(torch.tensor([[10.0, 20, 110, 40], [10, 20, 20, 420], [7, 7, 7, 7]]), WH)
+    assert areas.centres.tolist() == [[60, 30], [15, 220], [7, 7]]
+    torch.testing.assert_close(areas.sizes[:, 0] / areas.sizes[:, 1], torch.full((3,), 0.75))
+    torch.testing.assert_close(areas.sizes[:2], torch.tensor([[125.0, 125 / 0.75], [375, 500]]))
+    assert (areas.sizes > 0).all()
 
 
 @pytest.mark.parametrize("way", ["as chosen", "gathered"])
@@ -123,8 +123,8 @@ def test_crops_are_those_of_opencv(way):
 def test_beyond_the_frame_is_black():
     frames = torch.full((1, 100, 100, 3), 255, dtype=torch.uint8)
     boxes = torch.tensor([[1000.0, 1000, 1100, 1100], [torch.nan, 0, 10, 10]])
-    found = crop_boxes(boxes, WH)
-    matrices = crop_matrices(found.centres, found.sizes, None, WH)
+    areas = crop_boxes(boxes, WH)
+    matrices = crop_matrices(areas.centres, areas.sizes, None, WH)
     index = torch.tensor([0, 0])
     assert denormalised(cut(frames, index, matrices, WH)).abs().max() < 1e-4
     assert _gather(frames, index, invert(matrices), WH).abs().max() == 0
@@ -137,6 +137,6 @@ def test_memory_is_channels_last():
 
 
 def test_no_boxes_give_no_crops():
-    found = crop_boxes(torch.zeros(0, 4), WH)
-    matrices = crop_matrices(found.centres, found.sizes, None, WH)
+    areas = crop_boxes(torch.zeros(0, 4), WH)
+    matrices = crop_matrices(areas.centres, areas.sizes, None, WH)
     assert cut(noise(1, 80, 80), torch.zeros(0, dtype=torch.int64), matrices, WH).shape == (0, 3, 256, 192)

@@ -23,8 +23,8 @@ def test_agrees_with_reference():
     """Numbers of the official HRNet code, quarter offset, back in the frame."""
     centres = torch.tensor([[[10.3, 20.7], [1.0, 1.0], [47.0, 63.0], [30.8, 5.2]]], dtype=torch.float64)
     points, scores = decode(gaussians(centres))
-    found = crop_boxes(torch.tensor([[281.0, 45, 500, 392]], dtype=torch.float64), WH)
-    matrices = crop_matrices(found.centres, found.sizes, None, WH)
+    areas = crop_boxes(torch.tensor([[281.0, 45, 500, 392]], dtype=torch.float64), WH)
+    matrices = crop_matrices(areas.centres, areas.sizes, None, WH)
     frame = move(heatmap_to_crop(points, WH, MAP_WH), invert(matrices))
     expected = [[297.3115234375, 142.2548828125], [234.62109375, 8.40234375], [546.37890625, 428.59765625]]
     torch.testing.assert_close(
@@ -112,13 +112,13 @@ def test_dots_drawn_in_a_frame_are_decoded_to_their_pixels(decoding: Decoding, u
     frame = np.zeros((300, 400, 3), np.uint8)
     for channel, (cx, cy) in enumerate(dots):
         frame[..., channel] = np.round(255 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * 6**2)))
-    found = crop_boxes(torch.tensor([[120.0, 100, 240, 240]]), MAP_WH)
-    matrices = crop_matrices(found.centres, found.sizes, torch.tensor([25.0]), MAP_WH, udp)
+    areas = crop_boxes(torch.tensor([[120.0, 100, 240, 240]]), MAP_WH)
+    matrices = crop_matrices(areas.centres, areas.sizes, torch.tensor([25.0]), MAP_WH, udp)
     crops = cut(torch.from_numpy(frame)[None], torch.tensor([0]), matrices, MAP_WH)
     maps = crops - crops.amin((2, 3), keepdim=True)
     points, _ = decode(maps, decoding)
     back = move(points, invert(matrices))[0]
-    frame_px_per_map_px = float(found.sizes[0, 0]) / MAP_WH[0]
+    frame_px_per_map_px = float(areas.sizes[0, 0]) / MAP_WH[0]
     assert (back - torch.from_numpy(dots)).norm(dim=1).max() < (
         0.5 if decoding == "quarter" else 0.1
     ) * frame_px_per_map_px

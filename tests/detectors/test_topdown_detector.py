@@ -76,9 +76,9 @@ def spots(count: int = 5, width: int = 320, height: int = 240) -> tuple[np.ndarr
 @pytest.mark.parametrize(("decode", "within_px"), [("quarter", 2.5), ("dark", 0.6), ("udp", 0.1)])
 def test_joints_are_found_where_they_are(decode, within_px, flip):
     frames, places = spots()
-    found = make(decode=decode, flip=flip)(frames)
-    assert [len(people) for people in found] == [2] * 5
-    for people, both in zip(found, places, strict=True):
+    by_frame = make(decode=decode, flip=flip)(frames)
+    assert [len(people) for people in by_frame] == [2] * 5
+    for people, both in zip(by_frame, places, strict=True):
         assert people.keypoints.dtype == people.scores.dtype == np.float32
         assert np.abs(people.keypoints - both[:, None]).max() < within_px
         # Fixed boxes score 0.9 and 0.8; the heat of the spots is just below 1.
@@ -89,10 +89,10 @@ def test_joints_are_found_where_they_are(decode, within_px, flip):
 def test_people_of_all_frames_share_batches(batch_size):
     frames, _ = spots()
     net = RedSpot()
-    found = make(net, batch_size=batch_size)(frames)
+    by_frame = make(net, batch_size=batch_size)(frames)
     assert sum(net.batches) == 10
     assert len(net.batches) == -(-10 // batch_size)
-    for people, expected in zip(found, make()(frames), strict=True):
+    for people, expected in zip(by_frame, make()(frames), strict=True):
         np.testing.assert_allclose(people.keypoints, expected.keypoints, atol=1e-4)
 
 
@@ -106,8 +106,8 @@ def test_the_result_of_a_clip_does_not_depend_on_earlier_clips():
 def test_frames_without_people_give_no_people():
     frames, _ = spots()
     net = RedSpot()
-    found = make(net, persons={"min_score": 0.95})(frames)
-    assert [people.keypoints.shape for people in found] == [(0, 17, 2)] * 5
+    by_frame = make(net, persons={"min_score": 0.95})(frames)
+    assert [people.keypoints.shape for people in by_frame] == [(0, 17, 2)] * 5
     assert net.batches == []
     assert make()(frames[:0]) == []
     assert make().estimate(frames[:0], []) == []
@@ -156,20 +156,20 @@ def test_one_person_found_twice(nms):
     frames, _ = spots(3)
     # Both boxes are wide enough to see the left spot alone, and see it.
     frames[:, :, 160:] = 0
-    found = make(nms=nms, persons={"name": "fixed_people:SamePerson", "max_overlap": 1.0})(frames)
+    by_frame = make(nms=nms, persons={"name": "fixed_people:SamePerson", "max_overlap": 1.0})(frames)
     if nms == "hard":
-        assert [len(people) for people in found] == [1] * 3
+        assert [len(people) for people in by_frame] == [1] * 3
     else:
-        assert [len(people) for people in found] == [2] * 3
-        assert all(people.scores[1] < 0.4 * people.scores[0] for people in found)
-    assert all(people.scores[0] == pytest.approx(0.9, rel=0.15) for people in found)
+        assert [len(people) for people in by_frame] == [2] * 3
+        assert all(people.scores[1] < 0.4 * people.scores[0] for people in by_frame)
+    assert all(people.scores[0] == pytest.approx(0.9, rel=0.15) for people in by_frame)
 
 
 def test_nan_in_the_maps_is_nobody():
     frames, _ = spots(3)
-    found = make(Broken(), batch_size=2)(frames)
-    assert [len(people) for people in found] == [1, 1, 1]
-    assert all(np.isfinite(people.keypoints).all() for people in found)
+    by_frame = make(Broken(), batch_size=2)(frames)
+    assert [len(people) for people in by_frame] == [1, 1, 1]
+    assert all(np.isfinite(people.keypoints).all() for people in by_frame)
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_logged_once(caplog):
@@ -177,9 +177,9 @@ def test_a_batch_that_does_not_fit_is_halved_and_logged_once(caplog):
     net = SmallMemory()
     detector = make(net, batch_size=64)
     with caplog.at_level(logging.WARNING):
-        found = detector(frames)
+        by_frame = detector(frames)
         detector(frames)
-    assert all(len(people) == 2 for people in found)
+    assert all(len(people) == 2 for people in by_frame)
     assert set(net.batches) == {2}
     assert [record.message for record in caplog.records] == [
         "10 people at once do not fit the GPU's memory: going on with 5, or fewer if need be"
@@ -202,10 +202,10 @@ def test_frames_that_cannot_be_written_to():
 
 def test_boxes_between_searched_frames_are_interpolated():
     frames, places = spots(4)
-    found = make(persons={"every": 3, "name": "fixed_people:Walking"}, decode="udp")(np.repeat(frames[:1], 8, 0))
-    boxes = np.array([people.boxes[0] for people in found])
+    by_frame = make(persons={"every": 3, "name": "fixed_people:Walking"}, decode="udp")(np.repeat(frames[:1], 8, 0))
+    boxes = np.array([people.boxes[0] for people in by_frame])
     np.testing.assert_allclose(boxes[:, 0], 10 + np.arange(8), atol=1e-4)
-    assert all(np.abs(people.keypoints[0] - places[0, 0]).max() < 1 for people in found)
+    assert all(np.abs(people.keypoints[0] - places[0, 0]).max() < 1 for people in by_frame)
 
 
 def test_boxes_between_searched_frames_follow_the_timestamps():
@@ -213,8 +213,8 @@ def test_boxes_between_searched_frames_follow_the_timestamps():
     # The frames that stand for 10 and 16 px are shown late, so that the person is nearly there.
     shown_s = np.array([0, 0.15, 0.18, 0.2, 0.35, 0.38, 0.4, 0.5])
     detector = make(persons={"every": 3, "name": "fixed_people:Walking"})
-    found = detector.detect_clip(np.repeat(frames, 8, 0), shown_s)
-    lefts = [people.boxes[0, 0] for people in found]
+    by_frame = detector.detect_clip(np.repeat(frames, 8, 0), shown_s)
+    lefts = [people.boxes[0, 0] for people in by_frame]
     np.testing.assert_allclose(lefts, [10, 12.25, 12.7, 13, 15.25, 15.7, 16, 17], atol=1e-4)
 
 

@@ -29,8 +29,8 @@ def test_gaussians_between_pixels_are_decoded_to_their_place():
     points = 10 + 25 * torch.rand(2, 17, 2, generator=torch.Generator().manual_seed(0))
     for sigma, kernel in ((2.0, 11), (3.0, 17)):
         maps, _ = gaussian_targets(points, torch.ones(2, 17), WH, sigma, rounded=False)
-        found, _ = decode(maps, "dark", kernel)
-        assert (found - points).abs().max() < 0.05
+        decoded, _ = decode(maps, "dark", kernel)
+        assert (decoded - points).abs().max() < 0.05
 
 
 def test_rounded_gaussians_are_whole():

@@ -75,9 +75,9 @@ def test_position_embeddings_are_stretched_over_other_sizes():
 @pytest.mark.parametrize(("experts", "simple"), [(1, False), (1, True), (6, False)])
 def test_a_saved_model_finds_people(experts, simple, tmp_path):
     tiny(experts, simple).save_pretrained(tmp_path)
-    found = detector(tmp_path, precision="float32")
-    assert isinstance(found, KeypointEstimator)
-    people = found(noise())
+    estimator = detector(tmp_path, precision="float32")
+    assert isinstance(estimator, KeypointEstimator)
+    people = estimator(noise())
     assert [each.keypoints.shape for each in people] == [(2, 17, 2)] * 2
     again = detector(tmp_path, precision="float32", batch_size=1)(noise())
     np.testing.assert_allclose(people[1].keypoints, again[1].keypoints, atol=0.2)

@@ -47,9 +47,9 @@ def lift_plainly(model, track, flip):
     sides = [np.array([1, 1]), np.array([-1, 1])] if flip else [np.array([1, 1])]
     poses, roots = [], []
     for sign in sides:
-        seen = np.pad(screen, ((4, 4), (0, 0), (0, 0)), mode="edge") * sign
-        seen = seen if sign[0] > 0 else seen[:, MIRROR]
-        windows = torch.tensor(np.stack([seen[i : i + 9] for i in range(len(screen))]), dtype=torch.float32)
+        padded = np.pad(screen, ((4, 4), (0, 0), (0, 0)), mode="edge") * sign
+        padded = padded if sign[0] > 0 else padded[:, MIRROR]
+        windows = torch.tensor(np.stack([padded[i : i + 9] for i in range(len(screen))]), dtype=torch.float32)
         with torch.inference_mode():
             pose, root = (part.double().numpy()[:, 0] for part in model(windows))
         unmirrored = np.array([sign[0], 1, 1])
@@ -103,8 +103,8 @@ def test_the_numbers_are_those_of_plain_loops(flip):
     tracks = corpus()
     evaluation = evaluate(model, card, tracks, flip=flip)
     plain = {track.track_id: score_plainly(model, track, flip) for track in tracks}
-    for found in evaluation.tracks:
-        assert found.score.metrics == pytest.approx(plain[found.track_id], rel=1e-4, abs=1e-3)
+    for scored in evaluation.tracks:
+        assert scored.score.metrics == pytest.approx(plain[scored.track_id], rel=1e-4, abs=1e-3)
     (table,) = evaluation.tables
     walking = mean([plain[name] for name in "abd"], [40, 25, 60])
     sitting = mean([plain[name] for name in "ce"], [30, 12])

@@ -28,23 +28,23 @@ def made_tracks(config, people=150):
     by_joint = [config.of(joint) for joint in LIMBS.joints]
     error += np.array([joint.outwards for joint in by_joint])[:, None] * outwards
     error += np.array([joint.along for joint in by_joint])[:, None] * along
-    seen, exchanged = np.ones((people, FRAMES, 12), bool), np.zeros((people, FRAMES, 2), bool)
-    return [MeasuredErrors(*arrays, FPS) for arrays in zip(error, outwards, along, seen, exchanged, strict=True)]
+    visible, exchanged = np.ones((people, FRAMES, 12), bool), np.zeros((people, FRAMES, 2), bool)
+    return [MeasuredErrors(*arrays, FPS) for arrays in zip(error, outwards, along, visible, exchanged, strict=True)]
 
 
 def test_what_errors_were_made_with_is_found_again():
-    found = estimate(made_tracks(MADE))
+    fitted = estimate(made_tracks(MADE))
     for part in PARTS:
-        expected, estimated = getattr(MADE, part), getattr(found, part)
+        expected, estimated = getattr(MADE, part), getattr(fitted, part)
         assert estimated.offset == pytest.approx(expected.offset, rel=0.25)
         assert estimated.slow == pytest.approx(expected.slow, rel=0.15)
         assert estimated.white == pytest.approx(expected.white, rel=0.2)
         assert (estimated.outwards, estimated.along) == pytest.approx((expected.outwards, expected.along), abs=0.01)
-    assert found.slow_s == pytest.approx(MADE.slow_s, rel=0.25)
-    assert found.shared == pytest.approx(MADE.shared, abs=0.08)
-    assert found.level_sd == pytest.approx(MADE.level_sd, abs=0.12)
-    assert (found.swapped, found.missing) == (0, 0)
-    assert found.wrist.outliers < 0.01
+    assert fitted.slow_s == pytest.approx(MADE.slow_s, rel=0.25)
+    assert fitted.shared == pytest.approx(MADE.shared, abs=0.08)
+    assert fitted.level_sd == pytest.approx(MADE.level_sd, abs=0.12)
+    assert (fitted.swapped, fitted.missing) == (0, 0)
+    assert fitted.wrist.outliers < 0.01
 
 
 def test_outliers_missing_and_exchanged_joints_are_counted_apart():
@@ -52,11 +52,11 @@ def test_outliers_missing_and_exchanged_joints_are_counted_apart():
     tracks = made_tracks(MADE.model_copy(update={"wrist": wild}), people=60)
     tracks[0].visible[20:30, 4] = False
     tracks[1].exchanged[60:70, 1] = True
-    found, calm = estimate(tracks), estimate(made_tracks(MADE, people=60))
+    fitted, calm = estimate(tracks), estimate(made_tracks(MADE, people=60))
     # Nobody can tell a small gross error from a usual one.
-    assert 0.1 < found.wrist.outliers < 0.2
-    assert found.wrist.outlier_size == pytest.approx(0.08, abs=0.02)
+    assert 0.1 < fitted.wrist.outliers < 0.2
+    assert fitted.wrist.outlier_size == pytest.approx(0.08, abs=0.02)
     # A window of 27 frames touches 10 frames in 36 places of the 124 of a track.
-    assert found.missing == pytest.approx(36 / 124 / 60, abs=1e-3)
-    assert found.swapped == pytest.approx(36 / 124 / 60, abs=1e-3)
-    assert found.knee.slow == pytest.approx(calm.knee.slow, rel=0.1)
+    assert fitted.missing == pytest.approx(36 / 124 / 60, abs=1e-3)
+    assert fitted.swapped == pytest.approx(36 / 124 / 60, abs=1e-3)
+    assert fitted.knee.slow == pytest.approx(calm.knee.slow, rel=0.1)

@@ -47,8 +47,8 @@ def test_an_error_counts_in_shares_of_the_stature_as_it_is_seen():
     keypoints[:, H36M.index("left_wrist"), 0] += 10
     measured = measure(detected(motion, keypoints))
     depth_m = camera().to_camera(motion)[..., 2].mean()
-    found = measured.error[:, LIMBS.index("left_wrist"), 0]
-    assert found.mean() == pytest.approx(10 / camera().intrinsics.fx * depth_m / STATURE_M, rel=0.15)
+    shares = measured.error[:, LIMBS.index("left_wrist"), 0]
+    assert shares.mean() == pytest.approx(10 / camera().intrinsics.fx * depth_m / STATURE_M, rel=0.15)
 
 
 def test_exchanged_and_unseen_joints_are_no_errors():

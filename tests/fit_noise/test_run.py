@@ -58,7 +58,7 @@ def test_the_joint_map_of_another_skeleton_leads_to_the_same_proportions():
         hip = other[:, H36M.index(f"{side}_hip")]
         hip += 0.1 * (other[:, H36M.index(f"{side}_knee")] - hip)
     refitted = refit(MADE, detected, [(other, H36M)])
-    found = proportions(joint_map(H36M, LIMBS.joints, refitted) @ other)
+    after = proportions(joint_map(H36M, LIMBS.joints, refitted) @ other)
     before = proportions(joint_map(H36M, LIMBS.joints, DetectorErrorsConfig()) @ other)
-    assert np.abs(found - detected).max() < 0.2 * np.abs(before - detected).max()
+    assert np.abs(after - detected).max() < 0.2 * np.abs(before - detected).max()
     assert refitted.hip.slow == MADE.hip.slow

@@ -10,7 +10,7 @@ NAMED = pa.struct([("x", pa.float64()), ("name", pa.string())])
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("actual", "expected"),
     [
         (pa.int32(), pa.int64()),
         (pa.uint8(), pa.int64()),
@@ -28,12 +28,12 @@ NAMED = pa.struct([("x", pa.float64()), ("name", pa.string())])
     ],
     ids=str,
 )
-def test_what_means_the_same_is_taken(found, expected):
-    assert misfit(pa.schema([("a", found)]), pa.schema([("a", expected)])) is None
+def test_what_means_the_same_is_taken(actual, expected):
+    assert misfit(pa.schema([("a", actual)]), pa.schema([("a", expected)])) is None
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("actual", "expected"),
     [
         (pa.float64(), pa.int64()),
         (pa.string(), pa.int64()),
@@ -49,9 +49,9 @@ def test_what_means_the_same_is_taken(found, expected):
     ],
     ids=str,
 )
-def test_what_means_something_else_is_named(found, expected):
-    said = misfit(pa.schema([("a", found)]), pa.schema([("a", expected)]))
-    assert said == f"holds {found} in the column 'a', where {expected} belongs"
+def test_what_means_something_else_is_named(actual, expected):
+    message = misfit(pa.schema([("a", actual)]), pa.schema([("a", expected)]))
+    assert message == f"holds {actual} in the column 'a', where {expected} belongs"
 
 
 def test_columns_that_are_lacking_or_twice_are_named():

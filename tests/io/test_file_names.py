@@ -36,7 +36,7 @@ def test_a_name_is_one_plain_part_of_a_path(text, tmp_path):
     assert len(name.encode()) <= MOST_BYTES + 1
     assert not set(name) & set("/\\:*?\"<>|%~$`'&; ")
     (tmp_path / f"{name}.bin").write_bytes(b"x")
-    assert [found.name for found in tmp_path.iterdir()] == [f"{name}.bin"]
+    assert [file.name for file in tmp_path.iterdir()] == [f"{name}.bin"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

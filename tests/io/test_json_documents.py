@@ -24,10 +24,10 @@ def test_a_document_holds_no_secrets(tmp_path):
     json_documents.write(str(file), DOCUMENT)
     assert "0123abcd" not in file.read_text()
     assert ":secret@" not in file.read_text()
-    found = json_documents.read(str(file))
-    assert found["epochs"] == 3
-    assert found["labeled"][0] == "s3://bucket/tracks"
-    assert found["labeled"][1].endswith("&part=1")
+    document = json_documents.read(str(file))
+    assert document["epochs"] == 3
+    assert document["labeled"][0] == "s3://bucket/tracks"
+    assert document["labeled"][1].endswith("&part=1")
 
 
 def test_what_is_given_is_compared_with_what_was_written(tmp_path):
@@ -79,10 +79,10 @@ def test_a_document_of_somebody_else_is_a_value_or_one_line(tmp_path, name, text
     file = tmp_path / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
-    said = ""
+    message = ""
     try:
         READERS[name](str(tmp_path))
     except UserError as error:
-        said = str(error)
-    assert len(said.splitlines()) <= 1
-    assert len(said) < 1000
+        message = str(error)
+    assert len(message.splitlines()) <= 1
+    assert len(message) < 1000

@@ -158,10 +158,10 @@ def changed(document: Any, changes: list[tuple[float, int]]) -> Any:
         if not paths:
             break
         *parents, last = paths[int(share * len(paths))]
-        held = document
+        container = document
         for key in parents:
-            held = held[key]
-        held[last] = copy.deepcopy(NONSENSE[number])
+            container = container[key]
+        container[last] = copy.deepcopy(NONSENSE[number])
     return document
 
 

@@ -32,11 +32,11 @@ def boxed(value) -> np.ndarray:
 
 def test_arrays_dicts_and_scalars_come_through(tmp_path):
     value = {"S1": {"Walk": [np.arange(6.0).reshape(2, 3), np.float32(2)], "meta": ("x", 1, None, True, b"\xff")}}
-    found = read_npz(save_npz(tmp_path / "f.npz", a=boxed(value), plain=np.eye(2), rows=boxed([np.ones(2)])), "a")
-    assert np.array_equal(found["a"]["S1"]["Walk"][0], [[0, 1, 2], [3, 4, 5]])
-    assert found["a"]["S1"]["Walk"][1] == 2
-    assert found["a"]["S1"]["meta"] == ("x", 1, None, True, b"\xff")
-    assert np.array_equal(found["plain"], np.eye(2))
+    arrays = read_npz(save_npz(tmp_path / "f.npz", a=boxed(value), plain=np.eye(2), rows=boxed([np.ones(2)])), "a")
+    assert np.array_equal(arrays["a"]["S1"]["Walk"][0], [[0, 1, 2], [3, 4, 5]])
+    assert arrays["a"]["S1"]["Walk"][1] == 2
+    assert arrays["a"]["S1"]["meta"] == ("x", 1, None, True, b"\xff")
+    assert np.array_equal(arrays["plain"], np.eye(2))
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
@@ -47,9 +47,9 @@ def test_every_protocol_and_both_names_of_numpys_core(tmp_path, protocol, module
     # Protocols from 4 on count the bytes of a name and of the frame around it.
     if protocol < 4:
         data = data.replace(b"numpy._core", module)
-    found = read_npz(npz_of_pickle(tmp_path / "f.npz", data))["a"]
-    assert found["a"].tolist() == [0, 1, 2, 3]
-    assert found["b"] == 0.5
+    loaded = read_npz(npz_of_pickle(tmp_path / "f.npz", data))["a"]
+    assert loaded["a"].tolist() == [0, 1, 2, 3]
+    assert loaded["b"] == 0.5
 
 
 def test_strings_of_python_2_are_read(tmp_path):
@@ -182,17 +182,17 @@ HUGE = 600_000_000
     ],
 )
 def test_an_array_that_the_pickle_does_not_hold_is_refused(tmp_path, value):
-    found = None
+    arrays = None
     with pytest.raises(UserError, match=r"refused: it makes arrays|is not a whole npz file") as error:
-        found = read_npz(npz_of_pickle(tmp_path / "f.npz", pickle.dumps(value, 2)))
-    assert found is None
+        arrays = read_npz(npz_of_pickle(tmp_path / "f.npz", pickle.dumps(value, 2)))
+    assert arrays is None
     assert len(str(error.value).splitlines()) == 1
 
 
 def test_a_pickle_that_remembers_an_object_at_a_high_number_takes_no_memory(tmp_path):
     # LONG_BINPUT 2³¹: Python's unpickler in C would take 34 GB.
-    found = read_npz(npz_of_pickle(tmp_path / "f.npz", b"\x80\x02Nr\x00\x00\x00\x80."))
-    assert found["a"] is None
+    arrays = read_npz(npz_of_pickle(tmp_path / "f.npz", b"\x80\x02Nr\x00\x00\x00\x80."))
+    assert arrays["a"] is None
 
 
 def test_an_array_larger_than_its_entry_is_refused(tmp_path):

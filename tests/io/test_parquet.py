@@ -42,15 +42,15 @@ def zeros(path: Path) -> None:
             writer.write_batch(batch)
 
 
-def lying_footer(path: Path, told: int = 100_000, claimed: int = 50) -> None:
+def lying_footer(path: Path, true_count: int = 100_000, claimed: int = 50) -> None:
     """A list of 100,000 numbers, of which the footer says that they are 50."""
     file = io.BytesIO()
-    row = pa.ListArray.from_arrays(pa.array([0, told], pa.int32()), pa.array(np.zeros(told, np.float32)))
+    row = pa.ListArray.from_arrays(pa.array([0, true_count], pa.int32()), pa.array(np.zeros(true_count, np.float32)))
     pq.write_table(pa.table({"keypoints": row}), file, compression="zstd", write_statistics=False)
     data = file.getvalue()
     start = len(data) - 8 - struct.unpack("<I", data[-8:-4])[0]
     # Numbers as Thrift writes them: seven bits a byte, twice their value. A small one may be as long.
-    honest = bytes([told * 2 & 127 | 128, told * 2 >> 7 & 127 | 128, told * 2 >> 14])
+    honest = bytes([true_count * 2 & 127 | 128, true_count * 2 >> 7 & 127 | 128, true_count * 2 >> 14])
     lie = bytes([claimed * 2 & 127 | 128, claimed * 2 >> 7 | 128, 0])
     assert honest in data[start:]
     path.write_bytes(data[:start] + data[start:].replace(honest, lie))

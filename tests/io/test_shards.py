@@ -31,11 +31,11 @@ def batch(*rows, **columns):
 
 def read(folder, columns=("clip_id", "frames", "error"), **options):
     """All rows, by the kind of shard that they are in."""
-    found = {FINISHED: [], FAILED: []}
+    rows = {FINISHED: [], FAILED: []}
     for file, table in KIND.read(str(folder), columns, **options):
         assert table.column_names == list(columns)
-        found[FAILED if is_failed(file) else FINISHED] += table.to_pylist()
-    return found
+        rows[FAILED if is_failed(file) else FINISHED] += table.to_pylist()
+    return rows
 
 
 def test_finished_and_failed_rows_are_in_shards_of_their_own(tmp_path):
@@ -72,9 +72,9 @@ def test_the_same_rows_in_any_order_are_the_same_shards(order, failed, tmp_path_
     folder = tmp_path_factory.mktemp("shards")
     for clips in (sorted(order), order):
         KIND.write(str(folder), batch(*((clip, 1, "bad" if clip in failed else None) for clip in clips)), SETTINGS)
-    found = read(folder)
-    assert sorted(row["clip_id"] for row in found[FAILED]) == sorted(failed)
-    assert sorted(row["clip_id"] for row in found[FINISHED]) == sorted(set(order) - failed)
+    rows = read(folder)
+    assert sorted(row["clip_id"] for row in rows[FAILED]) == sorted(failed)
+    assert sorted(row["clip_id"] for row in rows[FINISHED]) == sorted(set(order) - failed)
 
 
 def test_shards_of_other_settings_or_another_format_are_refused(tmp_path):
@@ -123,8 +123,8 @@ def marked(**values):
 @pytest.mark.parametrize("name", ["user_error", "run_failed"])
 def test_rows_that_end_the_job_are_not_written_and_the_others_are(name, tmp_path):
     given = marked(**{name: [None, "it ends", None]})
-    told = KIND.write_or_mark(str(tmp_path), given, SETTINGS, ["clip_id", "run_failed"])
-    assert told.equals(given.select(["clip_id", "run_failed"]))
+    table = KIND.write_or_mark(str(tmp_path), given, SETTINGS, ["clip_id", "run_failed"])
+    assert table.equals(given.select(["clip_id", "run_failed"]))
     assert [row["clip_id"] for row in read(tmp_path)[FINISHED]] == ["a", "c"]
 
 
@@ -139,8 +139,8 @@ def test_a_failure_to_write_is_marked_on_every_row(tmp_path, monkeypatch):
         raise RunFailed("no space left")
 
     monkeypatch.setattr(storage, "write_table", full)
-    told = KIND.write_or_mark(str(tmp_path), marked(), SETTINGS, ["run_failed", "clip_id"])
-    assert told.to_pydict() == {"run_failed": ["no space left"] * 3, "clip_id": ["a", "b", "c"]}
+    table = KIND.write_or_mark(str(tmp_path), marked(), SETTINGS, ["run_failed", "clip_id"])
+    assert table.to_pydict() == {"run_failed": ["no space left"] * 3, "clip_id": ["a", "b", "c"]}
 
 
 def test_digests_do_not_depend_on_the_order_of_keys():

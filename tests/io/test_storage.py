@@ -122,9 +122,9 @@ def test_a_store_that_is_gone_is_an_error_and_never_taken_for_an_empty_one(store
     store.fault = lambda number, method, path: "reset"
     how = "(Connection was closed .*|Server disconnected|Connection reset by peer)"
     gone = rf"{folder}/x.*: the store at {store.address} has failed for 1 s: {how}; .* run the same command"
-    with pytest.raises(RunFailed, match=gone) as told:
+    with pytest.raises(RunFailed, match=gone) as error:
         call(f"{folder}/x")
-    assert KEYS["AWS_SECRET_ACCESS_KEY"] not in str(told.value)
+    assert KEYS["AWS_SECRET_ACCESS_KEY"] not in str(error.value)
     asked = len(store.requests)
     with pytest.raises(RunFailed, match=gone):
         storage.exists(f"{folder}/y")
@@ -140,7 +140,7 @@ def test_a_store_that_refuses_is_reported_at_once(store, folder, call):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("AWS_ENDPOINT_URL", "nonsense", "cannot be used: Invalid endpoint: nonsense; see AWS_"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", "127.0.0.1:1 has failed for 1 s: Could not connect"),
@@ -148,9 +148,9 @@ def test_a_store_that_refuses_is_reported_at_once(store, folder, call):
         ("AWS_PROFILE", "missing", r"The config profile \(missing\) could not be found; see AWS_"),
     ],
 )
-def test_wrong_variables_are_reported_without_secrets(s3, monkeypatch, name, value, told):
+def test_wrong_variables_are_reported_without_secrets(s3, monkeypatch, name, value, message):
     monkeypatch.setenv(name, value)
-    with pytest.raises((UserError, RunFailed), match=told) as error:
+    with pytest.raises((UserError, RunFailed), match=message) as error:
         storage.read_bytes(f"s3://{BUCKET}/storage/x")
     assert "planted-key" not in str(error.value)
 

@@ -36,11 +36,13 @@ TABLES = ("ALIGNERS", "DETECTORS", "KEYPOINT_SOURCES", "LIFTERS", "PEOPLE_SOURCE
 
 def counted() -> dict[str, Any]:
     """What every field counts as, by config or plug-in and dotted path."""
-    found = {config.__name__: values_if_absent(config) for config in CONFIGS}
+    by_config = {config.__name__: values_if_absent(config) for config in CONFIGS}
     for name in TABLES:
         table = getattr(registry, name)
-        found |= {f"{name} {plugin}": values_if_absent(registry.config_class(table, plugin)) for plugin in table}
-    return {f"{where} {path}": to_jsonable_python(value) for where, of in found.items() for path, value in of.items()}
+        by_config |= {f"{name} {plugin}": values_if_absent(registry.config_class(table, plugin)) for plugin in table}
+    return {
+        f"{where} {path}": to_jsonable_python(value) for where, of in by_config.items() for path, value in of.items()
+    }
 
 
 def changed(rows: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

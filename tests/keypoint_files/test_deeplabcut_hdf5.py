@@ -34,10 +34,10 @@ def sample(request, tmp_path):
 def test_a_file_says_what_its_csv_says(form, people):
     video, expected = (only(deeplabcut.read(f"{SAMPLES}/walkDLC_{form}.{end}", NAMES)) for end in ("h5", "csv"))
     assert (video.name, video.layout.name, list(video.frames)) == ("walk", "coco17", [0, 1, 2, 3])
-    for number, found in video.frames.items():
-        assert len(found) == people
-        np.testing.assert_array_equal(found.keypoints, expected.frames[number].keypoints)
-        np.testing.assert_array_equal(found.keypoint_scores, expected.frames[number].keypoint_scores)
+    for number, in_frame in video.frames.items():
+        assert len(in_frame) == people
+        np.testing.assert_array_equal(in_frame.keypoints, expected.frames[number].keypoints)
+        np.testing.assert_array_equal(in_frame.keypoint_scores, expected.frames[number].keypoint_scores)
 
 
 def test_of_a_table_that_is_there_twice_one_is_read(tmp_path):
@@ -56,7 +56,7 @@ class Harm:
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         (pickle.dumps([Harm()], protocol=0), "a pickle with GLOBAL, which is not followed"),
         (b"(lp0\n(Vone\nVNose\nVx\ntp1\na", "pickle exhausted before seeing STOP"),
@@ -67,13 +67,13 @@ class Harm:
         (pickle.dumps([("one", "Nose", "x", "y", "z")] * 36, protocol=0), "must be scorer,"),
     ],
 )
-def test_names_that_are_no_lists_of_texts_are_one_line(names, told, tmp_path, monkeypatch):
+def test_names_that_are_no_lists_of_texts_are_one_line(names, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "walkDLC.h5"
     file.write_bytes((SAMPLES / "walkDLC_table.h5").read_bytes())
     with h5py.File(file, "a") as changed:
         changed["df_with_missing/table"].attrs["values_block_0_kind"] = np.bytes_(names)
-    with pytest.raises(UserError, match=f"walkDLC.h5: is not DeepLabCut's: .*{told}"):
+    with pytest.raises(UserError, match=f"walkDLC.h5: is not DeepLabCut's: .*{message}"):
         only(deeplabcut.read(str(file), NAMES))
     assert not Path("harmed").exists()
 
@@ -118,8 +118,8 @@ def test_other_files_are_one_line(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"not HDF5")
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["tracks"] = np.zeros((1, 2, 5, 4))
-    for name, told in (("a.h5", "file signature not found"), ("b.h5", "it holds 0 tables of pandas, must be 1")):
-        with pytest.raises(UserError, match=f"{name}: is not DeepLabCut's: .*{told}"):
+    for name, message in (("a.h5", "file signature not found"), ("b.h5", "it holds 0 tables of pandas, must be 1")):
+        with pytest.raises(UserError, match=f"{name}: is not DeepLabCut's: .*{message}"):
             only(deeplabcut.read(f"{tmp_path}/{name}", {}))
     with pytest.raises(UserError, match=r"must be DeepLabCut's CSV or HDF5 file"):
         only(deeplabcut.read("walk.npz", {}))

@@ -76,8 +76,8 @@ def test_what_people_write_is_read(form, tmp_path):
         assert video.frames[number].keypoints[0] == pytest.approx(person[:, :2], rel=1e-5)
         assert video.frames[number].keypoint_scores[0] == pytest.approx(person[:, 2], rel=1e-5)
     has_frames = any("frame" in str(name).lower() for name in FORMS[form][0])
-    told = "has no column frame; its rows are taken as frames 0 to 3"
-    assert (video.note is None) if has_frames else str(video.note).endswith(told)
+    note = "has no column frame; its rows are taken as frames 0 to 3"
+    assert (video.note is None) if has_frames else str(video.note).endswith(note)
 
 
 def test_several_people_and_frames_without_any(tmp_path):

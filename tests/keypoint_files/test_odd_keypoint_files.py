@@ -18,15 +18,15 @@ def mmpose_frames(scores, numbers=(0, 1, 2)):
 
 
 @pytest.mark.parametrize(
-    ("scores", "told"),
+    ("scores", "value_range"),
     [
         ([95.0] * 17, "0 to 95"),
         ([0.5] * 16 + [-6.2], "-6.2 to 0.5"),
         ([-0.4] * 8 + [0.4] * 9, "-0.4 to 0.4"),
     ],
 )
-def test_scores_that_are_no_confidences_are_refused_with_their_range(scores, told, tmp_path):
-    line = rf"its scores are {told}, must be 0 to 1 \(0: missing\)"
+def test_scores_that_are_no_confidences_are_refused_with_their_range(scores, value_range, tmp_path):
+    line = rf"its scores are {value_range}, must be 0 to 1 \(0: missing\)"
     with pytest.raises(UserError, match=line):
         only(instance_lists.read(write(tmp_path / "a.json", mmpose_frames(scores))))
     keypoints = np.concatenate([points(17)[..., :2], np.array(scores)[None, :, None]], axis=2)
@@ -71,10 +71,10 @@ def test_numbers_of_pictures_that_are_no_frames_are_refused(image, line, tmp_pat
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
-@pytest.mark.parametrize("said", ["layout", "joints"])
-def test_arrays_are_of_the_layout_that_they_name(name, said, tmp_path):
+@pytest.mark.parametrize("named_by", ["layout", "joints"])
+def test_arrays_are_of_the_layout_that_they_name(name, named_by, tmp_path):
     keypoints = points(len(layout(name)), 5)
-    if said == "layout":
+    if named_by == "layout":
         np.savez(tmp_path / "walk.npz", keypoints=keypoints, layout=name)
     else:
         np.savez(tmp_path / "walk.npz", keypoints=keypoints, joints=layout(name).joints)

@@ -25,8 +25,8 @@ from schemas.layouts import layout
 def test_openpose(joints, name, tmp_path):
     people = points(joints, 2)
     people[1, 4] = 0
-    for frame, found in ((0, people), (1, []), (3, people[:1])):
-        entries = [{"pose_keypoints_2d": np.ravel(person).tolist()} for person in found]
+    for frame, in_frame in ((0, people), (1, []), (3, people[:1])):
+        entries = [{"pose_keypoints_2d": np.ravel(person).tolist()} for person in in_frame]
         write(tmp_path / f"walk_{frame:012}_keypoints.json", {"version": 1.3, "people": entries})
     video = only(openpose.read(str(tmp_path)))
     assert (video.name, video.layout.name, sorted(video.frames)) == ("walk", name, [0, 1, 3])

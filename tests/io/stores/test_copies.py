@@ -105,9 +105,9 @@ def test_many_who_want_a_video_at_once_fetch_it_once(store, video, cache):
     storage.write_bytes(video, bytes(100_000))
     store.fault = lambda number, method, path: 0.2 if method == "GET" else None
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: storage.local_copy(video, 10**6), range(8)))
-    assert len(set(found)) == len(fetches(store)) == 1
-    assert found[0].stat().st_size == 100_000
+        files = list(pool.map(lambda _: storage.local_copy(video, 10**6), range(8)))
+    assert len(set(files)) == len(fetches(store)) == 1
+    assert files[0].stat().st_size == 100_000
 
 
 def test_a_download_that_breaks_off_is_gone_on_with(store, video, cache):

@@ -109,9 +109,9 @@ def test_an_object_that_is_replaced_while_it_is_read_is_never_mixed(gs, gs_serve
     with fs.open(path, "rb", block_size=1) as file:
         assert file.read(3) == b"old"
         storage.write_bytes(uri, b"new" * 1000)
-        with pytest.raises(OSError, match="replaced while it was read") as told:
+        with pytest.raises(OSError, match="replaced while it was read") as error:
             file.read()
-    assert not isinstance(told.value, FileNotFoundError)
+    assert not isinstance(error.value, FileNotFoundError)
     monkeypatch.setattr(gcs, "_PIECE_BYTES", 1500)
 
     def replace(content):
@@ -150,34 +150,36 @@ def test_no_bucket_is_made(gs):
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [
         ("127.0.0.1:1", "the store at http://127.0.0.1:1 has failed for 1 s: Cannot connect to host 127.0.0.1:1"),
         ("http://me:planted-key@127.0.0.1:1", "…@127.0.0.1:1 has failed for 1 s: "),
         ("http://[nonsense", "cannot be used: .*; see STORAGE_EMULATOR_HOST"),
     ],
 )
-def test_wrong_addresses_are_reported_without_secrets(gs, monkeypatch, address, told):
+def test_wrong_addresses_are_reported_without_secrets(gs, monkeypatch, address, message):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
-    with pytest.raises((UserError, RunFailed), match=told) as error:
+    with pytest.raises((UserError, RunFailed), match=message) as error:
         storage.read_bytes(f"{FOLDER}/x")
     assert "planted-key" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "File .*key.json was not found"),
         ("planted-key", "is not a valid json file"),
         (json.dumps({"type": "service_account", "private_key": "planted-key"}), "Failed to load service account"),
     ],
 )
-def test_a_file_of_credentials_that_is_of_no_use_is_reported_without_secrets(gs, tmp_path, monkeypatch, content, told):
+def test_a_file_of_credentials_that_is_of_no_use_is_reported_without_secrets(
+    gs, tmp_path, monkeypatch, content, message
+):
     if content is not None:
         (tmp_path / "key.json").write_text(content)
     monkeypatch.delenv("STORAGE_EMULATOR_HOST")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
-    expected = f"gs://: the credentials cannot be used: .*{told}.*; see GOOGLE_APPLICATION_CREDENTIALS"
+    expected = f"gs://: the credentials cannot be used: .*{message}.*; see GOOGLE_APPLICATION_CREDENTIALS"
     with pytest.raises(UserError, match=expected) as error:
         storage.exists(f"{FOLDER}/x")
     assert "planted-key" not in str(error.value)
@@ -201,9 +203,9 @@ def test_a_token_is_got_with_patience_and_never_shown(gs):
     fs = fsspec.filesystem("gs", token=Token(*passing))
     fs.pipe_file(f"{BUCKET}/gcs/token", b"data")
     gs.fault = lambda number, method, path: "refused"
-    with pytest.raises(StoreRefused) as told:
+    with pytest.raises(StoreRefused) as error:
         fs.cat_file(f"{BUCKET}/gcs/token")
-    assert "planted-key" not in str(told.value)
+    assert "planted-key" not in str(error.value)
 
 
 def test_a_token_that_is_not_given_is_reported_at_once(gs):

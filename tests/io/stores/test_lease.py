@@ -122,9 +122,9 @@ def test_a_job_whose_lease_was_taken_over_stops(folder, monkeypatch):
     with pytest.raises(RunFailed, match=f"output={folder}: another job has taken over"):
         work()
     fs, path = lock_of(folder)
-    seen = fs.state_of(path)
-    assert seen is not None
-    assert seen.metadata["id"] == "other", "what is another's stays"
+    state = fs.state_of(path)
+    assert state is not None
+    assert state.metadata["id"] == "other", "what is another's stays"
 
 
 class Expiring:
@@ -151,6 +151,8 @@ class Expiring:
 
 def test_a_job_whose_credential_is_refused_ends_before_another_can_take_over(monkeypatch):
     monkeypatch.setattr(lease, "RENEWED_EVERY_S", 0.05)
-    said = "output=s3://b/o: its lock cannot be renewed, so that another job could write there: s3://b: the credentials"
-    with pytest.raises(RunFailed, match=said), lease.hold(Expiring(), "b/o", "s3://b/o"):
+    message = (
+        "output=s3://b/o: its lock cannot be renewed, so that another job could write there: s3://b: the credentials"
+    )
+    with pytest.raises(RunFailed, match=message), lease.hold(Expiring(), "b/o", "s3://b/o"):
         time.sleep(20)

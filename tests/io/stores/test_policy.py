@@ -45,12 +45,12 @@ def test_the_patience_counts_from_the_first_fault_not_from_the_call():
 def test_a_store_that_is_gone_is_left_alone_for_a_while_and_then_asked_once(monkeypatch):
     monkeypatch.setattr(policy, "_GONE_S", 0.2)
     patience = Patience(0.3)
-    told = "gs://bucket/x: the store has failed for 0.3 s: 503 busy; what is finished is kept, run the same command"
-    with pytest.raises(StoreGone, match=told):
+    message = "gs://bucket/x: the store has failed for 0.3 s: 503 busy; what is finished is kept, run the same command"
+    with pytest.raises(StoreGone, match=message):
         call(patience, Store(faults=10**6))
     for asked in (0, 1):
         store = Store(faults=10**6)
-        with pytest.raises(StoreGone, match=told):
+        with pytest.raises(StoreGone, match=message):
             call(patience, store)
         assert store.asked == asked
         time.sleep(0.25)

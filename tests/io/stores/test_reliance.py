@@ -80,8 +80,8 @@ def find(owner):
 def parameters(function):
     """Names with their stars, without `self`."""
     stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-    found = inspect.signature(function).parameters.values()
-    return " ".join(stars.get(each.kind, "") + each.name for each in found if each.name != "self")
+    arguments = inspect.signature(function).parameters.values()
+    return " ".join(stars.get(each.kind, "") + each.name for each in arguments if each.name != "self")
 
 
 @pytest.mark.parametrize(("owner", "name", "expected", "why"), OVERRIDDEN + CALLED)
