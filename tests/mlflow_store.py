@@ -32,8 +32,8 @@ def own_artifacts(run_id):
     """The names of a run's artifacts, without those that every run has."""
     import mlflow
 
-    found = [artifact.path for artifact in mlflow.MlflowClient().list_artifacts(run_id)]
-    return [name for name in found if name not in ("environment.json", "recipe.yaml", "uncommitted.diff")]
+    names = [artifact.path for artifact in mlflow.MlflowClient().list_artifacts(run_id)]
+    return [name for name in names if name not in ("environment.json", "recipe.yaml", "uncommitted.diff")]
 
 
 def inputs_of(run_id):

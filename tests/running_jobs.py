@@ -174,14 +174,14 @@ def kill_once(job, happened):
 
 def processes_below(pid, *words):
     """The processes below one whose command lines hold all the words."""
-    found = []
+    processes = []
     for process in psutil.Process(pid).children(recursive=True):
         try:
             if all(word in " ".join(process.cmdline()) for word in words):
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             continue
-    return found
+    return processes
 
 
 def checkpoints(output):

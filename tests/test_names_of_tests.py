@@ -13,6 +13,6 @@ def test_no_two_files_of_tests_have_one_name():
 
 def test_no_test_gives_the_whole_process_another_clock():
     """Threads of others read the clock too: the one of fsspec's requests ends when reading it raises."""
-    told = re.compile(r'setattr\((\w+\.)?time, |\.time\.(monotonic|time|sleep)"')
+    pattern = re.compile(r'setattr\((\w+\.)?time, |\.time\.(monotonic|time|sleep)"')
     files = [path for path in Path(__file__).parent.rglob("*.py") if path != Path(__file__)]
-    assert [path.name for path in files if told.search(path.read_text(encoding="utf-8"))] == []
+    assert [path.name for path in files if pattern.search(path.read_text(encoding="utf-8"))] == []

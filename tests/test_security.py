@@ -36,24 +36,24 @@ def keywords(call: ast.Call) -> dict[str, str]:
 
 def faults(source: str) -> list[str]:
     """What is wrong with a source."""
-    found = []
+    reasons = []
     for name, call in calls(ast.parse(source)):
-        said = keywords(call)
+        options = keywords(call)
         if FORBIDDEN.search(name):
-            found.append(name)
-        if name.endswith("torch.load") and said.get("weights_only") != "True":
-            found.append(f"{name} without weights_only=True")
-        if said.get("allow_pickle") == "True":
-            found.append(f"{name} with allow_pickle=True")
-        if said.get("shell", "False") != "False":
-            found.append(f"{name} with shell=…")
+            reasons.append(name)
+        if name.endswith("torch.load") and options.get("weights_only") != "True":
+            reasons.append(f"{name} without weights_only=True")
+        if options.get("allow_pickle") == "True":
+            reasons.append(f"{name} with allow_pickle=True")
+        if options.get("shell", "False") != "False":
+            reasons.append(f"{name} with shell=…")
         if name.startswith("subprocess.") and call.args and isinstance(call.args[0], ast.Constant | ast.JoinedStr):
-            found.append(f"{name} of a text")
-        if name in WEAK_HASHES and said.get("usedforsecurity") != "False":
-            found.append(name)
-        if said.get("verify") == "False" or said.get("ssl") == "False":
-            found.append(f"{name} without TLS")
-    return found
+            reasons.append(f"{name} of a text")
+        if name in WEAK_HASHES and options.get("usedforsecurity") != "False":
+            reasons.append(name)
+        if options.get("verify") == "False" or options.get("ssl") == "False":
+            reasons.append(f"{name} without TLS")
+    return reasons
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.relative_to(ROOT).as_posix())
@@ -83,22 +83,22 @@ def test_the_only_unpickler_of_ours_admits_arrays_alone():
     assert subclasses == ["pipelines/io/npz.py:_ArrayUnpickler"], "tests/io/test_npz.py shows what it admits"
 
 
-def needed(name: str, seen: set[str]) -> set[str]:
+def needed(name: str, collected: set[str]) -> set[str]:
     """A distribution that is installed, and all it needs that are; extras of others are not followed."""
     key = re.sub(r"[-_.]+", "-", name).lower()
     try:
         requires = importlib.metadata.requires(key) or []
     except importlib.metadata.PackageNotFoundError:
-        return seen
-    if key not in seen:
-        seen.add(key)
+        return collected
+    if key not in collected:
+        collected.add(key)
         for requirement in requires:
             _, _, marker = requirement.partition(";")
             if "extra" not in marker or (key == "raylift" and "dev" not in marker):
-                found = re.match(r"[\w.-]+", requirement)
-                assert found is not None
-                needed(found[0], seen)
-    return seen
+                match = re.match(r"[\w.-]+", requirement)
+                assert match is not None
+                needed(match[0], collected)
+    return collected
 
 
 def licence(name: str) -> str:

@@ -35,9 +35,9 @@ def test_the_list_of_what_is_installed_names_each_ffmpeg():
     sbom = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sbom)
     (packages,) = (Path(folder) for folder in site.getsitepackages() if Path(folder, "av").exists())
-    found = sbom.bundled(packages)
-    ffmpeg = {part["group"]: part["version"] for part in found if ":ffmpeg:" in part.get("cpe", "")}
+    parts = sbom.bundled(packages)
+    ffmpeg = {part["group"]: part["version"] for part in parts if ":ffmpeg:" in part.get("cpe", "")}
     if not (packages / "av.libs").exists():
         pytest.skip("PyAV was built here and brings no FFmpeg")
     assert re.fullmatch(r"\d+\.\d.*", ffmpeg["av"])
-    assert all(len(part["hashes"][0]["content"]) == 64 for part in found)
+    assert all(len(part["hashes"][0]["content"]) == 64 for part in parts)

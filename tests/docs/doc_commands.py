@@ -96,5 +96,5 @@ def job_commands(text: str) -> list[list[str]]:
         The words of each from the name of the job on, without fields in brackets, which may be left out.
     """
     joined = re.sub(r"\\\n(?:#\s*)?", " ", text)
-    found = re.findall(r"^#?\s*(?:python -m jobs\.|raylift )(\w+(?: .+)?)$", joined, re.MULTILINE)
-    return [shlex.split(re.sub(r" \[[^\]]*\]", "", line)) for line in found]
+    lines = re.findall(r"^#?\s*(?:python -m jobs\.|raylift )(\w+(?: .+)?)$", joined, re.MULTILINE)
+    return [shlex.split(re.sub(r" \[[^\]]*\]", "", line)) for line in lines]

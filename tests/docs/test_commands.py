@@ -27,7 +27,7 @@ from register.registry_samples import coco_lifter
 from tracks.lifted_samples import lifted, write_poses
 from tracks.track_samples import make_track, write_tracks
 from train.training_samples import person, write
-from triangulation.scenes import rig, seen, walk_of_limbs
+from triangulation.scenes import rig, view_of, walk_of_limbs
 
 from jobs.command_line.arguments import plugin_config, read_config
 from jobs.command_line.job_list import config_class, job_names
@@ -49,14 +49,14 @@ WALKS = sorted(page.relative_to(ROOT).as_posix() for page in (ROOT / "docs" / "w
 
 def tell(page: str, story: dict[str, Step]) -> None:
     """Follow the commands of a page, each by the first step of the story whose key it begins with."""
-    told = set()
+    used_keys = set()
     for command in commands(ROOT / page):
         if reason(command) is None:
             key = next((key for key in story if command.text.startswith(key)), None)
             assert key is not None, f"{page}: nothing runs `{command.text}`"
             story[key](command)
-            told.add(key)
-    assert told == story.keys()
+            used_keys.add(key)
+    assert used_keys == story.keys()
 
 
 def labels() -> None:
@@ -66,12 +66,12 @@ def labels() -> None:
         frames = len(truth.timestamps_s)
         keypoints, scores = np.zeros((frames, 17, 2), np.float32), np.zeros((frames, 17), np.float32)
         keypoints[:, pairs[:, 0]], scores[:, pairs[:, 0]] = truth.keypoints[:, pairs[:, 1]], 1
-        seen = {"keypoints": keypoints, "scores": scores, "timestamps_s": truth.timestamps_s, "fps": truth.fps}
+        detections = {"keypoints": keypoints, "scores": scores, "timestamps_s": truth.timestamps_s, "fps": truth.fps}
         names = {"subject": truth.subject, "action": truth.action, "camera": truth.view.name}
         size = {"width": truth.view.width, "height": truth.view.height, "intrinsics": truth.view.intrinsics}
         unlabeled = {"positions": None, "positions_layout": None, "interpolated": np.zeros(frames, bool)}
         video = str(Path("studio", truth.video).absolute())
-        tracks.append(make_track(f"t{number}", frames, video=video, **seen, **names, **size, **unlabeled))
+        tracks.append(make_track(f"t{number}", frames, video=video, **detections, **names, **size, **unlabeled))
     write_tracks(Path("out/tracks/a.parquet"), tracks)
     Path("out/report.json").write_text('{"format": "raylift.report/1"}')
 
@@ -93,8 +93,8 @@ ALL = [command for page in PAGES for command in commands(page)]
 
 
 def test_the_pages_are_read():
-    found = {command.page for command in ALL}
-    assert {"README.md", "CONTRIBUTING.md", "docs/cluster.md", "docs/everyday.md", "docs/extending.md"} <= found
+    pages = {command.page for command in ALL}
+    assert {"README.md", "CONTRIBUTING.md", "docs/cluster.md", "docs/everyday.md", "docs/extending.md"} <= pages
     shown = {c.words[1] for c in ALL if c.page == "README.md" and c.text.startswith("raylift ")}
     assert shown >= {"synthesize", "label", "import_poses", "train", "evaluate", "tune", "register", "lift"}
 
@@ -190,7 +190,7 @@ def test_the_commands_about_other_tools(folder, make_video):
             "pose_keypoints_2d": [value for n in range(25) for value in (20.0 + frame + 3 * n, 10.0 + 4 * n, 0.9)]
         }
         (folder / "json" / f"walk_{frame:012}_keypoints.json").write_text(json.dumps({"people": [person]}))
-    views = [view for one in rig(3) for view in seen(one, [walk_of_limbs()]).tracks]
+    views = [view for one in rig(3) for view in view_of(one, [walk_of_limbs()]).tracks]
 
     make_video(folder / "views" / "cam01.mp4", frames=5)
     (folder / "Calib.toml").write_text(toml(rig(3)))
@@ -224,7 +224,7 @@ def test_the_commands_about_alignment(folder):
 
 
 def test_other_pages_have_no_commands_that_nothing_runs():
-    told = (
+    followed_pages = (
         "README.md",
         "docs/install.md",
         "docs/everyday.md",
@@ -235,7 +235,7 @@ def test_other_pages_have_no_commands_that_nothing_runs():
         "docs/align.md",
         *WALKS,
     )
-    assert [c.text for c in ALL if c.page not in told and reason(c) is None] == []
+    assert [c.text for c in ALL if c.page not in followed_pages and reason(c) is None] == []
 
 
 @pytest.mark.parametrize("command", [c for c in ALL if c.text.startswith("raylift submit")], ids=lambda c: c.text)

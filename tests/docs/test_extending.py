@@ -78,18 +78,18 @@ def test_the_detector_finds_the_bright_object():
     assert isinstance(detector, Detector)
     frames = np.zeros((2, 90, 120, 3), np.uint8)
     frames[0, 10:30, 40:80] = 255
-    seen, unseen = detector(frames)
-    assert seen.boxes.tolist() == [[40, 10, 80, 30]]
-    assert seen.keypoints.tolist() == [[[60, 20]] * 17]
-    assert len(unseen) == 0
+    in_bright, in_dark = detector(frames)
+    assert in_bright.boxes.tolist() == [[40, 10, 80, 30]]
+    assert in_bright.keypoints.tolist() == [[[60, 20]] * 17]
+    assert len(in_dark) == 0
 
 
 def test_the_example_person_finder_gives_a_detector_its_boxes():
     options = {"weights": "random:0", "channels": 8, "input_size": "64x64", "min_person_score": 0}
     config = {"name": "hrnet", "persons": {"name": "my_finder:MiddleOfTheFrame"}, **options}
-    found = load_detector(PluginConfig.model_validate(config), 1, "cpu")(np.zeros((2, 90, 120, 3), np.uint8))
-    assert all(isinstance(people, People) for people in found)
-    assert [people.boxes.tolist() for people in found] == [[[30, 0, 90, 90]]] * 2
+    by_frame = load_detector(PluginConfig.model_validate(config), 1, "cpu")(np.zeros((2, 90, 120, 3), np.uint8))
+    assert all(isinstance(people, People) for people in by_frame)
+    assert [people.boxes.tolist() for people in by_frame] == [[[30, 0, 90, 90]]] * 2
 
 
 def test_the_lifter_is_trained_saved_and_lifts(tmp_path):

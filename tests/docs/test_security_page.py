@@ -24,14 +24,14 @@ REACHES = re.compile(
 
 def places() -> dict[str, set[str]]:
     """What each source calls, or is a subclass of, that is in `REACHES`."""
-    found: dict[str, set[str]] = {}
+    by_file: dict[str, set[str]] = {}
     for file in (file for top in ("schemas", "pipelines", "jobs", "raylift") for file in (ROOT / top).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             used = [node.func] if isinstance(node, ast.Call) else node.bases if isinstance(node, ast.ClassDef) else []
             for name in map(ast.unparse, used):
                 if REACHES.search(name):
-                    found.setdefault(file.relative_to(ROOT).as_posix(), set()).add(name)
-    return found
+                    by_file.setdefault(file.relative_to(ROOT).as_posix(), set()).add(name)
+    return by_file
 
 
 @pytest.mark.parametrize("line", PROMISES, ids=lambda line: " ".join(line.split("|")[1:3])[:60])

@@ -68,10 +68,10 @@ def test_repetitions_are_counted_without_one_being_marked(films, capsys):
         made.append(replace(walk, fps=fps, timestamps_s=np.arange(frames) / fps, **unlabeled))
     write_tracks(films / "walks" / "a.parquet", made)
     assert align("tracks=walks", "repetitions=true", reference="one") == 0
-    found = {entry["track_id"]: entry["repetitions"] for entry in report(films)["recordings"]}
-    assert len(found["one"]) in (7, 8)
-    assert len(found["two"]) in (4, 5)
-    starts = np.array([repetition["start_s"] for repetition in found["one"]])
+    repetitions = {entry["track_id"]: entry["repetitions"] for entry in report(films)["recordings"]}
+    assert len(repetitions["one"]) in (7, 8)
+    assert len(repetitions["two"]) in (4, 5)
+    starts = np.array([repetition["start_s"] for repetition in repetitions["one"]])
     np.testing.assert_allclose(np.diff(starts)[1:], 1.6, atol=0.2)  # the first one may be cut by the beginning
     assert "repetitions, the first from" in " ".join(capsys.readouterr().out.split())
     assert align("tracks=tracks", "repetitions=true", "others=[longer]") == 2
@@ -124,9 +124,9 @@ def test_lifted_people_are_compared_in_centimetres(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_poses(tmp_path / "poses.parquet", [lifted(60, track_id=name) for name in ("one", "two")])
     assert run_job("align", ["poses=poses.parquet", "reference=one", "output=out"]) == 0
-    found = report(tmp_path)
-    assert found["unit"] == "cm"
-    assert found["recordings"][0]["distance"] == pytest.approx(0, abs=1e-6)
+    document = report(tmp_path)
+    assert document["unit"] == "cm"
+    assert document["recordings"][0]["distance"] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(

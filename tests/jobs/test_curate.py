@@ -37,12 +37,12 @@ def reasons(folder):
 
 def test_good_tracks_are_kept_and_each_other_one_has_its_reason(corpus, capsys):
     assert curate() == 0
-    said = reasons(corpus)
-    assert [name for name, reason in said.items() if reason is None] == ["clip0", "clip1", "clip2", "clip3"]
-    assert said["photograph"].endswith("trunk sizes of motion (quality.min_motion=0.02)")
-    assert said["timeless"].startswith("unreadable: track timeless: its frame rate is unknown")
-    assert said["copy"].startswith("copy: mirrored, ")
-    assert said["copy"].endswith(" off, of clip1")
+    reason_of = reasons(corpus)
+    assert [name for name, reason in reason_of.items() if reason is None] == ["clip0", "clip1", "clip2", "clip3"]
+    assert reason_of["photograph"].endswith("trunk sizes of motion (quality.min_motion=0.02)")
+    assert reason_of["timeless"].startswith("unreadable: track timeless: its frame rate is unknown")
+    assert reason_of["copy"].startswith("copy: mirrored, ")
+    assert reason_of["copy"].endswith(" off, of clip1")
     report = json.loads((corpus / "out" / "report.json").read_text())
     assert (report["tracks"], report["tracks_kept"], report["frames_kept"]) == (7, 4, 600)
     assert report["rejected"]["still"] == {"tracks": 1, "frames": 150}
@@ -77,9 +77,9 @@ def test_the_same_command_does_nothing_and_other_rules_only_judge(corpus, capsys
     assert "nothing to do" in capsys.readouterr().out
     assert curate("quality.min_motion=null", "duplicates.find=false", "budget_frames=400") == 0
     assert measures.stat().st_mtime_ns == measured_at
-    said = reasons(corpus)
-    assert sum(reason is None for reason in said.values()) == 2
-    assert "over budget: other tracks show its poses (budget_frames=400)" in said.values()
+    reason_of = reasons(corpus)
+    assert sum(reason is None for reason in reason_of.values()) == 2
+    assert "over budget: other tracks show its poses (budget_frames=400)" in reason_of.values()
 
 
 @pytest.mark.parametrize(

@@ -80,11 +80,11 @@ def test_the_table_and_the_file_hold_the_numbers(command, tmp_path, capfd):
     expected = evaluate(*make_lifter(), people())
     assert expected.average is not None
     assert expected.overall is not None
-    found = read(tmp_path / "lifter" / "evaluation_best" / "metrics.json")
-    assert found["average"]["metrics"] == pytest.approx(expected.average.metrics)
-    assert found["overall"]["metrics"] == pytest.approx(expected.overall.metrics)
-    assert list(found["average"]["per_joint_mm"].values()) == pytest.approx(expected.average.per_joint_mm)
-    assert list(found["average"]["per_joint_mm"])[:2] == ["pelvis", "right_hip"]
+    document = read(tmp_path / "lifter" / "evaluation_best" / "metrics.json")
+    assert document["average"]["metrics"] == pytest.approx(expected.average.metrics)
+    assert document["overall"]["metrics"] == pytest.approx(expected.overall.metrics)
+    assert list(document["average"]["per_joint_mm"].values()) == pytest.approx(expected.average.per_joint_mm)
+    assert list(document["average"]["per_joint_mm"])[:2] == ["pelvis", "right_hip"]
     lines = out.splitlines()
     assert lines[:2] == [
         "temporal_conv of 9 frames at 50 frames/s, h36m17 → h36m17, averaged with the mirror image's",
@@ -109,16 +109,16 @@ def test_the_table_and_the_file_hold_the_numbers(command, tmp_path, capfd):
 
 def test_the_file_says_what_was_scored(command, tmp_path, capfd):
     assert raylift(capfd, *command, "output=out", "subjects=[S1]", "actions=[Walking]", "flip=false")[0] == 0
-    found = read(tmp_path / "out" / "metrics.json")
-    assert (found["format"], found["model"], found["flip"]) == (
+    document = read(tmp_path / "out" / "metrics.json")
+    assert (document["format"], document["model"], document["flip"]) == (
         "raylift.metrics/1",
         f"{tmp_path}/lifter/best.pt",
         False,
     )
-    assert (found["card"]["window"]["inputs"], found["card"]["format"]) == (9, "raylift.lifter/2")
-    data = found["data"]
+    assert (document["card"]["window"]["inputs"], document["card"]["format"]) == (9, "raylift.lifter/2")
+    data = document["data"]
     assert (data["subjects"], data["labeled_tracks"], data["frames"], len(data["digest"])) == (["S1"], 2, 45, 32)
-    assert [(t["track_id"], t["padded"], t["score"]["action"]) for t in found["tracks"]] == [
+    assert [(t["track_id"], t["padded"], t["score"]["action"]) for t in document["tracks"]] == [
         *(("a", False, "Walking 1"), ("b", True, "Walking 2")),
     ]
     assert not (tmp_path / "lifter" / "evaluation_best").exists()
@@ -131,17 +131,17 @@ def test_by_subject_prints_a_table_for_each_subject(command, tmp_path, capfd):
     assert labels == [
         *("S1 Walking", "S1 Sitting", "S2 Walking", "S2 Sitting", "S1 average", "S2 average", "average", "all frames"),
     ]
-    found = read(tmp_path / "out" / "metrics.json")
-    first, second = (table["average"]["metrics"]["mpjpe_mm"] for table in found["tables"])
-    assert found["average"]["metrics"]["mpjpe_mm"] == pytest.approx((first + second) / 2)
+    document = read(tmp_path / "out" / "metrics.json")
+    first, second = (table["average"]["metrics"]["mpjpe_mm"] for table in document["tables"])
+    assert document["average"]["metrics"]["mpjpe_mm"] == pytest.approx((first + second) / 2)
 
 
 def test_unlabeled_tracks(command, tmp_path, capfd):
     code, out, _ = raylift(capfd, "model=lifter/best.pt", "data=free", "output=out")
     assert code == 0
-    found = read(tmp_path / "out" / "metrics.json")
-    metrics = found["unlabeled"]["metrics"]
-    assert (found["average"], found["overall"], found["tables"]) == (None, None, [])
+    document = read(tmp_path / "out" / "metrics.json")
+    metrics = document["unlabeled"]["metrics"]
+    assert (document["average"], document["overall"], document["tables"]) == (None, None, [])
     assert out.splitlines()[1:4] == [
         "0 labeled and 5 unlabeled tracks, 147 frames",
         f"unlabeled: bone lengths vary by {metrics['bone_length_deviation']:.1%}, "
@@ -156,25 +156,25 @@ def test_the_job_is_an_mlflow_run(command, tmp_path, capfd):
     write(tmp_path / "odd", person("x", 20, action="Süß&saltig"), *people())
     assert raylift(capfd, "model=lifter/best.pt", "data=odd", "output=out")[0] == 0
     mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
-    (found,) = mlflow.MlflowClient().search_runs([e.experiment_id for e in mlflow.search_experiments()])
+    (run,) = mlflow.MlflowClient().search_runs([e.experiment_id for e in mlflow.search_experiments()])
     file = read(tmp_path / "out" / "metrics.json")
-    assert (found.info.status, found.info.run_name) == ("FINISHED", "evaluate out")
-    assert found.data.params["model"] == f"{tmp_path}/lifter/best.pt"
-    assert found.data.metrics["test/mpjpe_mm"] == pytest.approx(file["average"]["metrics"]["mpjpe_mm"])
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "evaluate out")
+    assert run.data.params["model"] == f"{tmp_path}/lifter/best.pt"
+    assert run.data.metrics["test/mpjpe_mm"] == pytest.approx(file["average"]["metrics"]["mpjpe_mm"])
     walking = file["tables"][0]["actions"]["Walking"]
-    assert found.data.metrics["action/Walking/p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])
-    assert {"action/S_saltig/mpjpe_mm", "all_frames_joints/left_knee_mm"} <= found.data.metrics.keys()
-    assert found.data.tags["raylift.data"] == file["data"]["digest"]
+    assert run.data.metrics["action/Walking/p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])
+    assert {"action/S_saltig/mpjpe_mm", "all_frames_joints/left_knee_mm"} <= run.data.metrics.keys()
+    assert run.data.tags["raylift.data"] == file["data"]["digest"]
     content = (tmp_path / "lifter" / "best.pt").read_bytes()
-    assert found.data.tags["raylift.model_sha256"] == hashlib.sha256(content).hexdigest()
+    assert run.data.tags["raylift.model_sha256"] == hashlib.sha256(content).hexdigest()
     kept = ["actions.json", "evaluation.html", "figures", "metrics.json", "tracks.json"]
-    assert own_artifacts(found.info.run_id) == kept
-    figures = mlflow.MlflowClient().list_artifacts(found.info.run_id, "figures")
+    assert own_artifacts(run.info.run_id) == kept
+    figures = mlflow.MlflowClient().list_artifacts(run.info.run_id, "figures")
     assert [file.path for file in figures] == ["figures/actions.png", "figures/joints.png"]
-    compared = mlflow.load_table("actions.json", run_ids=[found.info.run_id])
+    compared = mlflow.load_table("actions.json", run_ids=[run.info.run_id])
     assert compared.set_index("action").loc["Walking", "p_mpjpe_mm"] == pytest.approx(walking["metrics"]["p_mpjpe_mm"])
-    by_track = mlflow.load_table("tracks.json", run_ids=[found.info.run_id])
-    (tested,) = inputs_of(found.info.run_id)
+    by_track = mlflow.load_table("tracks.json", run_ids=[run.info.run_id])
+    (tested,) = inputs_of(run.info.run_id)
     for table in (compared, by_track):
         assert set(zip(table["dataset"], table["dataset_digest"], strict=True)) == {
             (tested.dataset.name, tested.dataset.digest)

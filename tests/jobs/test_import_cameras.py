@@ -18,12 +18,12 @@ def films(tmp_path, monkeypatch, make_video):
 
 def test_videos_get_the_intrinsics_of_their_cameras(films):
     assert run_job("import_cameras", ["videos=views", "calibration=Calib.toml", "output=views.csv"]) == 0
-    found = list(read_manifest(str(films / "views.csv")))
-    assert [(source.uri.rpartition("/")[2], source.camera) for source in found] == [
+    sources = list(read_manifest(str(films / "views.csv")))
+    assert [(source.uri.rpartition("/")[2], source.camera) for source in sources] == [
         ("take1-cam01.mp4", "cam01"),
         ("take1-cam02.mp4", "cam02"),
     ]
-    for source, camera in zip(found, RIG, strict=True):
+    for source, camera in zip(sources, RIG, strict=True):
         assert source.intrinsics == camera.intrinsics
         assert source.calibrated_wh == (1280, 720)
 

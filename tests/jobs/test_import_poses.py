@@ -144,7 +144,7 @@ MOCAP = ("source=mocap17", "source.noise_px=0")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         ((*MOCAP, "source.positions=m.npz"), 0, ""),
         ((*MOCAP, "source.positions=swapped.npz"), 0, ""),
@@ -164,10 +164,10 @@ MOCAP = ("source=mocap17", "source.noise_px=0")
         (("source=human36m", "source.positions=h36_m.npz", "source.keypoints=k_norm.npz", "source.check=false"), 0, ""),
     ],
 )
-def test_odd_recordings_are_understood_or_refused(shared_data, tmp_path, monkeypatch, capfd, arguments, code, said):
+def test_odd_recordings_are_understood_or_refused(shared_data, tmp_path, monkeypatch, capfd, arguments, code, message):
     monkeypatch.chdir(shared_data / "odd" / "mocap_units")
-    found, out, err = raylift(capfd, *arguments, f"output={tmp_path / 'out'}")
-    assert (found, said in out + err) == (code, True)
+    exit_code, out, err = raylift(capfd, *arguments, f"output={tmp_path / 'out'}")
+    assert (exit_code, message in out + err) == (code, True)
     assert (tmp_path / "out").exists() == (code == 0)
 
 

@@ -103,17 +103,17 @@ def test_the_job_is_an_mlflow_run(embedded_ray, make_video, tmp_path, capfd):
     assert code == 0
     assert "40 detections in frames → 1 tracks" in out
     mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
-    (found,) = mlflow.MlflowClient().search_runs(
+    (run,) = mlflow.MlflowClient().search_runs(
         [e.experiment_id for e in mlflow.search_experiments()], order_by=["start_time DESC"], max_results=1
     )
-    assert found.info.status == "FINISHED"
-    assert found.data.params["detector.name"] == "bright_spot:BrightSpot"
-    assert found.data.params["decode.max_side"] == "640"
-    assert found.data.metrics["frames"] == 40
-    assert found.data.metrics["run/frames_per_s"] > 0
-    assert len(found.data.tags["raylift.digest"]) == 32
+    assert run.info.status == "FINISHED"
+    assert run.data.params["detector.name"] == "bright_spot:BrightSpot"
+    assert run.data.params["decode.max_side"] == "640"
+    assert run.data.metrics["frames"] == 40
+    assert run.data.metrics["run/frames_per_s"] > 0
+    assert len(run.data.tags["raylift.digest"]) == 32
     assert "40 of 40 decoded frames have people" in (tmp_path / "out" / "report.html").read_text()
-    assert own_artifacts(found.info.run_id) == ["report.html", "report.json"]
+    assert own_artifacts(run.info.run_id) == ["report.html", "report.json"]
     code, out, _ = raylift(capfd, f"videos={tmp_path}/v.mp4", f"output={tmp_path}/out", DETECTOR)
     assert (code, out) == (0, f"label: nothing to do: all 1 videos are labeled in {tmp_path}/out\n")
 

@@ -24,10 +24,10 @@ OPTIONS = {"filter_widths": [3, 3], "channels": 16}
 def raylift(capfd, *arguments):
     """Run the job in this process; returns (exit code, stdout)."""
     code = main.run_job("lift", [str(argument) for argument in arguments])
-    told = capfd.readouterr()
+    captured = capfd.readouterr()
     # For who reads why a test failed.
-    sys.stderr.write(told.err)
-    return code, told.out
+    sys.stderr.write(captured.err)
+    return code, captured.out
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def test_a_video_is_labeled_lifted_and_rendered(embedded_ray, make_video, comman
     assert "page         out/clip.html" in out
     assert "note         nobody.mp4: nobody was found in it, so there are no poses and no page" in out
     assert not Path("out/nobody.html").exists()
-    told = json.loads(Path("out/report.json").read_text())
-    assert (told["labels"]["videos"], told["tracks"], told["run"]["frames"]) == (2, 1, 40)
+    report = json.loads(Path("out/report.json").read_text())
+    assert (report["labels"]["videos"], report["tracks"], report["run"]["frames"]) == (2, 1, 40)
     assert pages_in_mlflow() == {"pages/clip.html", "pages/clip.png"}
     assert raylift(capfd, *command) == (0, "lift: nothing to do: all 1 tracks are lifted in out\n")
     Path("out/clip.gif").unlink()

@@ -16,9 +16,9 @@ VIDEO = f"https://me:{KEY}@host/clip.mp4?sig={KEY}"
 def test_errors_do_not_show_it(capfd):
     model = f"http://me:{KEY}@127.0.0.1:9/best.pt?token={KEY}"
     assert main.run_job("evaluate", [f"model={model}", "data=nowhere"]) != 0
-    told = capfd.readouterr()
-    assert "http://…@127.0.0.1:9/best.pt?token=…" in told.err
-    assert KEY not in told.err + told.out
+    captured = capfd.readouterr()
+    assert "http://…@127.0.0.1:9/best.pt?token=…" in captured.err
+    assert KEY not in captured.err + captured.out
 
 
 def test_mlflow_does_not_get_it():

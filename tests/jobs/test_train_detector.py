@@ -139,9 +139,9 @@ def test_two_workers_go_on_from_a_checkpoint(undisturbed, studio, tmp_path, caps
     left_out = ("network", "validation", "optimization.epochs")
     fields = [field for field in arguments(studio, tmp_path / "out") if not field.startswith(left_out)]
     assert run_job("train_detector", [*fields, *more]) == 0
-    told = capsys.readouterr().out
-    assert "HRNet-W2, 64x64, joints h36m17" in told
-    assert "the last: nobody was held out" in told
+    output = capsys.readouterr().out
+    assert "HRNet-W2, 64x64, joints h36m17" in output
+    assert "the last: nobody was held out" in output
     card = torch.load(tmp_path / "out" / "best.pt", weights_only=True)["card"]
     assert json.loads(card)["lineage"]["weights"] == f"{undisturbed[0]}/best.pt"
 
@@ -195,7 +195,7 @@ def test_images_that_come_later_are_learned_from_too(embedded_ray, annotated, tm
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         (["data=coco"], "data.annotations: is required; give data.annotations=…"),
         (["data=kinect"], "data.name: unknown plug-in 'kinect'; known: coco, mpii, studio, tracks"),
@@ -204,10 +204,10 @@ def test_images_that_come_later_are_learned_from_too(embedded_ray, annotated, tm
         (["data=studio", "data.folder=x", "network.input_size=100x100"], "multiples of 32 (vitpose: 16), at"),
     ],
 )
-def test_wrong_input_is_reported_in_a_line(fields, told, tmp_path, monkeypatch, capsys):
+def test_wrong_input_is_reported_in_a_line(fields, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run_job("train_detector", [*fields, "output=out"]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 from calibration.rigs import toml
 from scipy.spatial.transform import Rotation
 from tracks.track_samples import write_tracks
-from triangulation.scenes import rig, seen, walk_of_limbs
+from triangulation.scenes import rig, view_of, walk_of_limbs
 
 from jobs.command_line.main import run_job
 from pipelines.tracks.keypoint_reader import read_tracks
@@ -25,7 +25,7 @@ def films(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tracks = []
     for session in ("one", "two"):
-        for number, view in enumerate(seen(one, [WALK], noise_px=1.0) for one in rig(3)):
+        for number, view in enumerate(view_of(one, [WALK], noise_px=1.0) for one in rig(3)):
             video = f"/films/{session}/cam0{number + 1}.mp4"
             tracks += [replace(view.tracks[0], video=video, track_id=f"{session}{number}", subject=None, camera=None)]
     write_tracks(tmp_path / "one.parquet", tracks[:3])
@@ -76,7 +76,7 @@ def test_a_camera_that_is_off_and_one_that_saw_nobody_are_named(films):
     (films / "Calib.toml").write_text(toml(wrong))
     write_tracks(
         films / "one.parquet",
-        [replace(seen(one, [WALK], noise_px=1.0).tracks[0], track_id=one.name) for one in rig(5)[:4]],
+        [replace(view_of(one, [WALK], noise_px=1.0).tracks[0], track_id=one.name) for one in rig(5)[:4]],
     )
     assert triangulate() == 0
     notes = json.loads((films / "out" / "report.json").read_text())["notes"]
@@ -96,8 +96,8 @@ def test_what_cannot_be_triangulated_is_one_line(films, capsys, arguments, code,
     (films / "Wrong.toml").write_text(toml(rig(3)[:2]))
     (films / "Turned.toml").write_text(toml([replace(one, width=720, height=1280) for one in rig(3)]))
     assert triangulate(*arguments) == code
-    said = capsys.readouterr()
-    assert message in (said.out + said.err).replace("\n", " ").replace(str(films) + "/", "")
+    captured = capsys.readouterr()
+    assert message in (captured.out + captured.err).replace("\n", " ").replace(str(films) + "/", "")
 
 
 def test_an_output_mixes_no_calibrations(films, capsys):

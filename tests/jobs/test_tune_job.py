@@ -83,9 +83,9 @@ class Command:
     def left(self):
         """Processes on the cluster that are a search's, once they had some seconds to leave."""
         deadline = time.monotonic() + 20
-        while found := [name for name in map(_name, self._head.children(recursive=True)) if name in OF_A_SEARCH]:
+        while names := [name for name in map(_name, self._head.children(recursive=True)) if name in OF_A_SEARCH]:
             if time.monotonic() > deadline:
-                return found
+                return names
             time.sleep(0.1)
         return []
 
@@ -125,8 +125,8 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     written = model.stat().st_mtime_ns
     interrupted = command.trials()["002"]["run_id"]
 
-    code, told = command.end()
-    assert code == 0, told
+    code, text = command.end()
+    assert code == 0, text
     trials = command.trials()
     repeats = [trials.pop(name) for name in ("004", "005")]
     assert [(trial["repeats"], trial["parameters"]["optimization.seed"]) for trial in repeats] == [
@@ -134,7 +134,7 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
         ("001", 2),
     ]
     assert [trial["state"] for trial in repeats] == ["finished", "finished"]
-    assert "No trial is better than the config's own values on the people that trials were compared by (S2)." in told
+    assert "No trial is better than the config's own values on the people that trials were compared by (S2)." in text
     assert trials["001"]["parameters"][RATE] == 0.01
     assert sorted(trial["parameters"][RATE] for trial in trials.values()) == sorted(rates)
     assert trials["001"] == before
@@ -144,7 +144,7 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     assert trials["002"]["reason"] == "by asha after epoch 1", "compared with those before the kill"
     assert command.left() == []
 
-    assert "going on after 1 of 3 trials" in told
+    assert "going on after 1 of 3 trials" in text
     report = json.loads((tmp_path / "out/report.json").read_text())
     best = report["best"]
     assert best["error_mm"] == min(t["error_mm"] for t in repeats) < 300
@@ -179,23 +179,23 @@ def test_trials_larger_than_half_the_cluster_take_turns_and_survive_a_kill(head,
     assert f"[{best['trial']}](#/experiments/{parent.info.experiment_id}/runs/{winner})" in described
     assert float(runs["trial 001"].data.params["learning_rate"]) == 0.01
 
-    code, told = command.end()
+    code, text = command.end()
     assert code == 0
-    assert "nothing to do" in told
+    assert "nothing to do" in text
 
 
 def test_a_population_goes_on_from_its_best(head, corpus, tmp_path):
     space = f"search_space.{RATE}={{choice: [1e-2, 1e-7]}}"
     population = ("scheduler=pbt", "sampler=grid", "pbt.interval_epochs=1", "optimization.epochs=4")
     command = Command(head, corpus, tmp_path / "out", space, *population)
-    code, told = command.end()
-    assert code == 0, told
+    code, text = command.end()
+    assert code == 0, text
     trials = command.trials()
     assert [trial["state"] for trial in trials.values()] == ["finished", "finished"]
     # Who comes first to a comparison finds nobody, at the next one perhaps nothing to go on from, at the third one all.
     source = trials["002"]["exploited"][0]
     assert source in [f"001 after epoch {epoch}" for epoch in (1, 2, 3)]
-    assert f"trial 002 goes on from {source}" in told
+    assert f"trial 002 goes on from {source}" in text
     best, others = trials["001"]["scores_mm"], trials["002"]["scores_mm"]
     epoch = int(source.split()[-1])
     assert others[str(epoch)] > 2 * best[str(epoch)]
@@ -209,8 +209,8 @@ def test_a_front_over_lifters_has_a_recipe_and_a_model_for_each_of_its_trials(he
     space = "search_space={lifter.name: {choice: [temporal_conv, residual_mlp]}, lifter.channels: {choice: [16, 64]}}"
     fields = ("sampler=grid", "scheduler=none", "metric=[mpjpe_mm,parameters]", "optimization.epochs=1")
     command = Command(head, corpus, tmp_path / "out", space, *fields, lifter=())
-    code, told = command.end()
-    assert code == 0, told
+    code, text = command.end()
+    assert code == 0, text
     trials = command.trials()
     assert [trial["state"] for trial in trials.values()] == ["finished"] * 4
     results = {name: (trial["error_mm"], trial["measures"]["parameters"]) for name, trial in trials.items()}
@@ -249,8 +249,8 @@ def test_a_terminated_search_ends_as_an_interrupted_one(head, corpus, tmp_path):
         "optimization.epochs=900",
         "budget=20s",
     )
-    code, told = limited.end()
-    assert (code, told.splitlines()[-1]) == (
+    code, text = limited.end()
+    assert (code, text.splitlines()[-1]) == (
         *(
             1,
             "tune: none of 1 trials is finished, 1 have not ended within budget=20s: give more, or run the same "
@@ -263,9 +263,9 @@ def test_a_terminated_search_ends_as_an_interrupted_one(head, corpus, tmp_path):
 def test_a_search_without_a_finished_trial_says_why(head, corpus, tmp_path):
     space = f"search_space.{RATE}={{choice: [1e30, 1e31]}}"
     command = Command(head, corpus, tmp_path / "out", "sampler=grid", space, "optimization.epochs=2")
-    code, told = command.end()
+    code, text = command.end()
     assert code == 1
-    (line,) = [line for line in told.splitlines() if line.startswith("tune: ")]
+    (line,) = [line for line in text.splitlines() if line.startswith("tune: ")]
     assert line.startswith("tune: none of 2 trials is finished, 2 failed: ")
     assert "the loss is not finite" in line
     assert (tmp_path / "out/search.html").exists()

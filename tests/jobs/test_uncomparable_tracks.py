@@ -72,8 +72,8 @@ def test_a_track_that_is_shorter_than_what_the_aligner_sees(folder, capsys):
     assert run("align", *asked, "reference=brief", "others=[t0C0]") == 2
     assert capsys.readouterr().err == f"align: {reason}\n"
     assert run("align", *asked, "start_s=1", "stop_s=2", "moment_s=1.5", "moments=3") == 0
-    found = json.loads((folder / "aligned" / "report.json").read_text())["moments"]
-    assert {moment["track_id"] for moment in found} == {"t0C0"}
+    moments = json.loads((folder / "aligned" / "report.json").read_text())["moments"]
+    assert {moment["track_id"] for moment in moments} == {"t0C0"}
 
 
 def test_a_track_that_no_trunk_is_seen_of(folder, capsys):

@@ -126,8 +126,8 @@ def answered_by(model):
     def answer(request):
         assert request.full_url.endswith(":5001/invocations")
         inputs = {name: np.array(values) for name, values in json.loads(request.data)["inputs"].items()}
-        found = {name: values.tolist() for name, values in model.predict(inputs).items()}
-        return io.StringIO(json.dumps({"predictions": found}))
+        predictions = {name: values.tolist() for name, values in model.predict(inputs).items()}
+        return io.StringIO(json.dumps({"predictions": predictions}))
 
     return answer
 

@@ -68,8 +68,8 @@ class Watched:
 
     def lines(self) -> list[dict]:
         """The workers' log lines that are ours."""
-        found = (line for line in self.logs.splitlines() if line.startswith("{") and '"reason"' in line)
-        return [json.loads(line) for line in found]
+        own_lines = (line for line in self.logs.splitlines() if line.startswith("{") and '"reason"' in line)
+        return [json.loads(line) for line in own_lines]
 
 
 @pytest.fixture(scope="module")
@@ -92,19 +92,19 @@ def watch(folder: Path, *arguments: str) -> Watched:
             return _watch(Watched(folder), temporary, arguments, None)
         (folder / "prometheus").mkdir()
         with running_prometheus(folder / "prometheus") as prometheus:
-            seen = _watch(Watched(folder), temporary, arguments, prometheus)
+            observed = _watch(Watched(folder), temporary, arguments, prometheus)
             for panel in json.loads(DASHBOARD.read_text())["panels"]:
                 asked = {target["legendFormat"]: prometheus.ask(target["expr"]) for target in panel["targets"]}
-                seen.panels |= {f"{panel['title']}: {legend}": found for legend, found in asked.items()}
-            return seen
+                observed.panels |= {f"{panel['title']}: {legend}": series for legend, series in asked.items()}
+            return observed
 
 
-def _watch(seen: Watched, temporary: str, arguments: tuple[str, ...], prometheus: Prometheus | None) -> Watched:
+def _watch(observed: Watched, temporary: str, arguments: tuple[str, ...], prometheus: Prometheus | None) -> Watched:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
         "RAY_TMPDIR": temporary,
         "RAY_metrics_report_interval_ms": "200",
         "RAY_LOGGING_CONFIG_ENCODING": "JSON",
-        "MLFLOW_TRACKING_URI": new_store(seen.folder),
+        "MLFLOW_TRACKING_URI": new_store(observed.folder),
         "AWS_SECRET_ACCESS_KEY": KEY,
         "MLFLOW_TRACKING_PASSWORD": KEY,
     }
@@ -114,20 +114,22 @@ def _watch(seen: Watched, temporary: str, arguments: tuple[str, ...], prometheus
     family = psutil.Process(process.pid)
     try:
         while process.poll() is None:
-            look(seen, family, prometheus)
-            if prometheus.ask(LAST_SEEN_TWICE) if prometheus else LAST in seen.metrics:
-                (seen.folder / "seen").touch()
+            look(observed, family, prometheus)
+            if prometheus.ask(LAST_SEEN_TWICE) if prometheus else LAST in observed.metrics:
+                (observed.folder / "seen").touch()
             time.sleep(0.3)
-        seen.out, seen.err = process.communicate()
+        observed.out, observed.err = process.communicate()
     finally:
         process.kill()
-    seen.code = process.returncode
+    observed.code = process.returncode
     files = [file for file in Path(temporary).rglob("*") if file.is_file() and not file.is_symlink()]
-    seen.logs = "\n".join(file.read_text(errors="replace") for file in files if file.suffix in (".err", ".out", ".log"))
-    return seen
+    observed.logs = "\n".join(
+        file.read_text(errors="replace") for file in files if file.suffix in (".err", ".out", ".log")
+    )
+    return observed
 
 
-def look(seen: Watched, family: psutil.Process, prometheus: Prometheus | None) -> None:
+def look(observed: Watched, family: psutil.Process, prometheus: Prometheus | None) -> None:
     """Note where the job's processes listen, and what its node says of it."""
     for process in psutil.Process(family.pid).children(recursive=True) if family.is_running() else []:
         try:
@@ -135,22 +137,22 @@ def look(seen: Watched, family: psutil.Process, prometheus: Prometheus | None) -
             agent = "DashboardAgent" in "".join(process.cmdline())
         except psutil.Error:
             continue  # it has ended
-        seen.sockets |= {address.ip for address in listening}
+        observed.sockets |= {address.ip for address in listening}
         for address in listening if agent else ():
             try:
                 text = urllib.request.urlopen(f"http://127.0.0.1:{address.port}/metrics", timeout=2).read().decode()
             except (OSError, http.client.HTTPException):
                 continue  # a port of another kind
-            seen.metrics = text if "raylift" in text else seen.metrics
+            observed.metrics = text if "raylift" in text else observed.metrics
             if prometheus and "ray_" in text:
                 prometheus.read(f"127.0.0.1:{address.port}")
 
 
-def value(seen: Watched, name: str, job: str, **tags: str) -> float:
+def value(observed: Watched, name: str, job: str, **tags: str) -> float:
     """A metric of a job at the last look, summed over what has these tags."""
     tags |= {JOB_TAG: job}
-    lines = re.findall(rf"^ray_{name}{{(.*)}} (\S+)$", seen.metrics, re.MULTILINE)
-    return sum(float(number) for said, number in lines if all(f'{k}="{v}"' in said for k, v in tags.items()))
+    lines = re.findall(rf"^ray_{name}{{(.*)}} (\S+)$", observed.metrics, re.MULTILINE)
+    return sum(float(number) for labels, number in lines if all(f'{k}="{v}"' in labels for k, v in tags.items()))
 
 
 def test_videos_of_any_name_are_labeled(watched):
@@ -213,20 +215,22 @@ def test_the_nodes_endpoint_says_how_training_and_lifting_go(tmp_path):
     train = [f"labeled={tracks}", f"output={tmp_path}/lifter", "lifter.filter_widths=[3,3]", "lifter.channels=16"]
     train += ["optimization.epochs=2", "optimization.batch_size=64", "resources.cpus_per_worker=1"]
     lift = [f"model={tmp_path}/lifter/last.pt", f"tracks={tracks}", f"output={tmp_path}/poses"]
-    seen = watch(tmp_path, "-c", TRAIN_AND_LIFT, json.dumps([["train", *train], ["lift", *lift]]), f"{tmp_path}/seen")
-    assert seen.code == 0, seen.out + seen.err
-    assert value(seen, "raylift_epochs_total", "train") == 2
-    assert value(seen, "raylift_frames_total", "train") >= 2 * 160
-    assert value(seen, "raylift_stage_seconds_total", "train", stage="train") > 0
-    assert value(seen, "raylift_tracks_total", "lift") == 2
-    assert value(seen, "raylift_frames_total", "lift") == 160
-    assert value(seen, "raylift_failed_tracks_total", "lift") == 0
-    if seen.panels:
-        assert jobs(seen, "Frames a second: {{raylift_job}}") == ["lift", "train"]
-        assert jobs(seen, "Epochs an hour: {{raylift_job}}") == ["train"]
-        assert jobs(seen, "Workers at work, by stage: {{raylift_job}} {{stage}}") == ["train train"]
-        assert len(seen.panels["Failed, of all clips and tracks: tracks"]) == 1
-        assert len(seen.panels["Trials an hour: ended"]) == len(seen.panels["Trials an hour: failed"]) == 1
+    observed = watch(
+        tmp_path, "-c", TRAIN_AND_LIFT, json.dumps([["train", *train], ["lift", *lift]]), f"{tmp_path}/seen"
+    )
+    assert observed.code == 0, observed.out + observed.err
+    assert value(observed, "raylift_epochs_total", "train") == 2
+    assert value(observed, "raylift_frames_total", "train") >= 2 * 160
+    assert value(observed, "raylift_stage_seconds_total", "train", stage="train") > 0
+    assert value(observed, "raylift_tracks_total", "lift") == 2
+    assert value(observed, "raylift_frames_total", "lift") == 160
+    assert value(observed, "raylift_failed_tracks_total", "lift") == 0
+    if observed.panels:
+        assert jobs(observed, "Frames a second: {{raylift_job}}") == ["lift", "train"]
+        assert jobs(observed, "Epochs an hour: {{raylift_job}}") == ["train"]
+        assert jobs(observed, "Workers at work, by stage: {{raylift_job}} {{stage}}") == ["train train"]
+        assert len(observed.panels["Failed, of all clips and tracks: tracks"]) == 1
+        assert len(observed.panels["Trials an hour: ended"]) == len(observed.panels["Trials an hour: failed"]) == 1
 
 
 def test_a_real_prometheus_draws_the_dashboard(watched):
@@ -240,7 +244,7 @@ def test_a_real_prometheus_draws_the_dashboard(watched):
     assert 0 <= failed < 0.5
 
 
-def jobs(seen: Watched, panel: str) -> list[str]:
+def jobs(observed: Watched, panel: str) -> list[str]:
     """What the legend of a panel says of each series; a label that Prometheus renamed would be missing."""
     names = re.findall(r"{{(\w+)}}", panel)
-    return sorted(" ".join(labels[name] for name in names) for labels, _ in seen.panels[panel])
+    return sorted(" ".join(labels[name] for name in names) for labels, _ in observed.panels[panel])

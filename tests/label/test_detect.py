@@ -57,8 +57,8 @@ def detect(name: str, decoded: list[bool]) -> dict:
         **{"frames": bytes(sum(decoded) * 8 * 16 * 3), "frame_width": 16, "frame_height": 8},
     }
     stage = DetectPeople(PluginConfig(name=f"test_detect:{name}"), 1, "cpu")
-    [found] = stage(pa.Table.from_pylist([row], schema=DECODED))
-    return found.to_pylist()[0]
+    [table] = stage(pa.Table.from_pylist([row], schema=DECODED))
+    return table.to_pylist()[0]
 
 
 def test_a_timed_detector_gets_the_timestamps_of_the_decoded_frames():

@@ -72,7 +72,7 @@ def left(track):
 def test_missing_weights_are_an_error_of_one_line():
     row = dict.fromkeys(DECODED.names) | {"clip_id": "0", "video": "v.mp4", "decoded": [True]}
     clip = pa.Table.from_pylist([row], schema=pa.schema([field.with_nullable(True) for field in DECODED]))
-    [found] = DetectPeople(PluginConfig(name="hrnet", **{"weights": "nowhere.pth"}), 1, "cpu")(clip)
-    [line] = found["user_error"].to_pylist()
+    [table] = DetectPeople(PluginConfig(name="hrnet", **{"weights": "nowhere.pth"}), 1, "cpu")(clip)
+    [line] = table["user_error"].to_pylist()
     assert line.startswith("detector.weights=nowhere.pth: cannot be read: No such file")
     assert line.endswith("; give the path of a checkpoint of HRNet")

@@ -65,10 +65,10 @@ def test_the_name_of_a_file_depends_on_its_content_only(tmp_path):
 
 
 def test_a_shard_is_linked_in_order_of_frames_each_clip_once(tmp_path):
-    def seen(start):
+    def four_frames(start):
         return [[person(100 + 2 * number)] for number in range(start, start + 4)]
 
-    rows = [clip("a", index, 4, people=seen(4 * index)) for index in range(3)]
+    rows = [clip("a", index, 4, people=four_frames(4 * index)) for index in range(3)]
     failed = clip("a", 3, 4, error="cracked", decoded=[False] * 4)
     write_shard(tmp_path / "detections", [rows[2], clip("b", 0, 1), rows[0]])
     write_shard(tmp_path / "detections", [rows[1], rows[2], failed])

@@ -50,9 +50,9 @@ def test_a_lost_store_is_not_an_error_of_the_clip_that_is_decoded(s3):
     row = dict.fromkeys(PLANNED.names) | {"clip_id": "0", "video": VIDEO, "timestamps_s": [0.0, 0.1]}
     row |= {"clip_index": 0, "clip_count": 1, "start_frame": 0, "stop_frame": 2}
     [table] = DecodeClips(DecodeConfig(), READER)(pa.Table.from_pylist([row], schema=PLANNED))
-    [found] = table.to_pylist()
-    assert GONE in found["run_failed"]
-    assert (found["error"], found["decoded"]) == (None, [False, False])
+    [decoded_row] = table.to_pylist()
+    assert GONE in decoded_row["run_failed"]
+    assert (decoded_row["error"], decoded_row["decoded"]) == (None, [False, False])
 
 
 def test_finished_clips_are_written_though_others_of_their_batch_lost_the_store(tmp_path):

@@ -128,10 +128,12 @@ def test_what_a_folder_holds_is_taken_or_accounted_for(tmp_path):
     (folder / "linked").symlink_to(tmp_path / "nas")
     (folder / "loop").symlink_to(folder)
     left_out = LeftOut()
-    found = find_videos(str(folder), str(folder / "out"), left_out)
-    assert names(found) == ["camera.xyz", "clip.MXF", "disc.bin", "good.mp4", "far.mp4", "stream", "near.mp4"]
-    told = {entry["reason"]: [path.rsplit("/", 1)[1] for path in entry["examples"]] for entry in left_out.document()}
-    assert told == {
+    videos = find_videos(str(folder), str(folder / "out"), left_out)
+    assert names(videos) == ["camera.xyz", "clip.MXF", "disc.bin", "good.mp4", "far.mp4", "stream", "near.mp4"]
+    by_reason = {
+        entry["reason"]: [path.rsplit("/", 1)[1] for path in entry["examples"]] for entry in left_out.document()
+    }
+    assert by_reason == {
         "no video: .xyz": ["page.xyz", "sound.xyz"],
         "no video: .txt": ["notes.txt"],
         "no video: .jpg": ["photo.jpg"],
@@ -176,8 +178,8 @@ def test_pictures_are_one_line_that_says_how_they_become_a_video(pictures, entry
 def test_numbered_pictures_are_one_video_at_a_stated_rate(pictures):
     assert [v.uri for v in find_videos("imgs/%04d.jpg", fps=30)] == [f"{pictures}/%04d.jpg#fps=30"]
     left_out = LeftOut()
-    found = find_videos("imgs", left_out=left_out, fps=29.97)
-    assert [v.uri.removeprefix(f"{pictures}/") for v in found] == [
+    videos = find_videos("imgs", left_out=left_out, fps=29.97)
+    assert [v.uri.removeprefix(f"{pictures}/") for v in videos] == [
         *("%04d.jpg#fps=29.97", "two/a%d.png#fps=29.97", "two/b%d.png#fps=29.97"),
     ]
     assert left_out.paths == {"no video: .jpg": [f"{pictures}/cover.jpg"]}

@@ -27,7 +27,7 @@ def output(tmp_path):
     return tmp_path / "out"
 
 
-def held(output) -> Ledger:
+def ledger_of(output) -> Ledger:
     return read_ledger(str(output), SETTINGS)
 
 
@@ -37,15 +37,15 @@ def inputs(output) -> list[VideoSource]:
 
 def test_only_a_file_with_other_content_has_changed(output):
     first = output.parent / "a.mp4"
-    assert changed_videos(inputs(output), held(output)) == []
+    assert changed_videos(inputs(output), ledger_of(output)) == []
     os.utime(first, (1, 1))
     shutil.copy(first, output.parent / "copy")
     (output.parent / "copy").replace(first)
-    assert changed_videos(inputs(output), held(output)) == [], "only touched, or copied back"
+    assert changed_videos(inputs(output), ledger_of(output)) == [], "only touched, or copied back"
     first.write_bytes(b"x.mp4" * 50_000)
-    assert changed_videos(inputs(output), held(output)) == [str(first)], "of the same size"
+    assert changed_videos(inputs(output), ledger_of(output)) == [str(first)], "of the same size"
     first.write_bytes(b"x")
-    assert changed_videos(inputs(output), held(output)) == [str(first)]
+    assert changed_videos(inputs(output), ledger_of(output)) == [str(first)]
 
 
 def test_numbered_pictures_have_changed_if_one_of_them_has(tmp_path):
@@ -67,7 +67,7 @@ def test_numbered_pictures_have_changed_if_one_of_them_has(tmp_path):
 
 def test_an_object_has_changed_if_its_store_says_so(tmp_path):
     write_shard(tmp_path, [clip("memory://b/x.mp4", 0, 1, version="5-tag")])
-    ledger = held(tmp_path)
+    ledger = ledger_of(tmp_path)
     for version, changed in (("5-tag", []), ("5-other", ["memory://b/x.mp4"]), (None, [])):
         source = VideoSource(uri="memory://b/x.mp4", version=version)
         remote = {} if version is None else ask_remote([source], ledger, ())
@@ -81,7 +81,7 @@ def test_a_remote_film_that_a_manifest_names_is_asked_for(tmp_path):
     rows = [clip(f"memory:///asked/{name}.mp4", 0, 1, version=v) for name, v in (("same", same), ("other", other))]
     write_shard(tmp_path, [*rows, clip("memory:///asked/removed.mp4", 0, 1, version="5-tag")])
     memory.pipe("/asked/other.mp4", b"replaced")
-    named, ledger = sources(*(row["video"] for row in rows)), held(tmp_path)
+    named, ledger = sources(*(row["video"] for row in rows)), ledger_of(tmp_path)
     remote = ask_remote(named, ledger, ())
     assert changed_videos(named, ledger, remote) == ["memory:///asked/other.mp4"]
     assert gone_videos(named, ledger, remote) == ["memory:///asked/removed.mp4"]
@@ -89,15 +89,15 @@ def test_a_remote_film_that_a_manifest_names_is_asked_for(tmp_path):
 
 def test_labels_of_earlier_versions_count_as_those_of_the_present_files(output, tmp_path):
     write_shard(tmp_path / "old", [clip(str(tmp_path / "a.mp4"), 0, 1)])
-    assert changed_videos(inputs(output), held(tmp_path / "old")) == []
+    assert changed_videos(inputs(output), ledger_of(tmp_path / "old")) == []
 
 
 def test_retired_videos_leave_and_others_stay(output):
     first, second = (source.uri for source in inputs(output))
-    before = held(output)
+    before = ledger_of(output)
     tracks = {shard.uri for shard in plan_link_shards("t", before, inputs(output), {})}
     retire_videos(before, str(output), [first])
-    after = held(output)
+    after = ledger_of(output)
     assert after.videos["video"].to_pylist() == [second]
     assert after.videos["done"].to_pylist() == [[0, 1]]
     assert {shard.uri for shard in plan_link_shards("t", after, inputs(output), {})}.isdisjoint(tracks)
@@ -107,14 +107,16 @@ def test_tracks_of_a_changed_video_are_linked_again(tmp_path):
     names = []
     for version in ("1-1-a", "1-2-b"):
         write_shard(tmp_path / version, [clip("a.mp4", 0, 1, version=version)])
-        names.append(plan_link_shards("t", held(tmp_path / version), sources("a.mp4"), {})[0].uri)
+        names.append(plan_link_shards("t", ledger_of(tmp_path / version), sources("a.mp4"), {})[0].uri)
     assert names[0] != names[1]
 
 
 def test_videos_that_are_no_longer_there_are_gone(output):
-    assert gone_videos([], held(output)) == []
+    assert gone_videos([], ledger_of(output)) == []
     (output.parent / "a.mp4").rename(output.parent / "renamed.mp4")
-    assert gone_videos(inputs(output)[1:], held(output)) == [str(output.parent / "a.mp4")]
-    assert gone_videos(inputs(output), held(output)) == [str(output.parent / "a.mp4")], "also one that a manifest names"
+    assert gone_videos(inputs(output)[1:], ledger_of(output)) == [str(output.parent / "a.mp4")]
+    assert gone_videos(inputs(output), ledger_of(output)) == [str(output.parent / "a.mp4")], (
+        "also one that a manifest names"
+    )
     write_shard(output.parent / "part", [clip(str(output.parent / "a.mp4"), 0, 2)])
-    assert gone_videos(inputs(output), held(output.parent / "part")) == [], "the job says that it cannot be read"
+    assert gone_videos(inputs(output), ledger_of(output.parent / "part")) == [], "the job says that it cannot be read"

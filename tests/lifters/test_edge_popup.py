@@ -56,12 +56,12 @@ def test_of_equal_scores_those_of_lower_index_are_dropped():
 
 
 def test_constants_are_the_same_everywhere():
-    found = signed_constants((2, 8), 0.5, "expand.product", 7)
+    constants = signed_constants((2, 8), 0.5, "expand.product", 7)
     # Computed once with plain integers.
-    assert (found > 0).int().flatten().tolist() == signs_by_definition("expand.product", 7, 16)
-    assert set(found.abs().flatten().tolist()) == {0.5}
-    assert not torch.equal(found, signed_constants((2, 8), 0.5, "expand.product", 8))
-    assert not torch.equal(found, signed_constants((2, 8), 0.5, "shrink", 7))
+    assert (constants > 0).int().flatten().tolist() == signs_by_definition("expand.product", 7, 16)
+    assert set(constants.abs().flatten().tolist()) == {0.5}
+    assert not torch.equal(constants, signed_constants((2, 8), 0.5, "expand.product", 8))
+    assert not torch.equal(constants, signed_constants((2, 8), 0.5, "shrink", 7))
     assert signed_constants((300, 100), 1.0, "a", 0).mean().abs() < 0.02
 
 

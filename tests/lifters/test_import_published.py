@@ -45,13 +45,13 @@ def test_a_residual_perceptron_with_its_statistics(config, statistics, conftest_
     model, card = import_published(config(content, statistics=statistics()))
     assert (card.lifter, card.config["channels"], card.config["unread"]) == ("residual_mlp", 32, ["neck"])
     # 600 px of 1000 are one deviation from the mean, and 0.2 in screen units.
-    found, _ = model(torch.full((1, 1, 17, 2), 0.2))
+    pose, _ = model(torch.full((1, 1, 17, 2), 0.2))
     bare, _ = import_published(
         config(content, statistics=statistics(mean_2d=np.full(32, 500), std_2d=np.full(32, 500), std_3d=np.ones(48)))
     )
     raw, _ = bare(torch.ones(1, 1, 17, 2))
-    torch.testing.assert_close((found[0, 0, 1:] - 0.05) / 0.2, (raw[0, 0, 1:] - 0.05) / 0.001, atol=1e-4, rtol=1e-4)
-    assert found[0, 0, 0].tolist() == [0, 0, 0]
+    torch.testing.assert_close((pose[0, 0, 1:] - 0.05) / 0.2, (raw[0, 0, 1:] - 0.05) / 0.001, atol=1e-4, rtol=1e-4)
+    assert pose[0, 0, 0].tolist() == [0, 0, 0]
 
 
 def test_statistics_that_do_not_fit_are_refused(config, statistics, conftest_fill):
@@ -68,14 +68,14 @@ def test_statistics_that_do_not_fit_are_refused(config, statistics, conftest_fil
 
 def test_a_dstformer_by_the_job(config, conftest_fill, capsys):
     weights = weights_of(DSTFORMER["state_dict"], conftest_fill)
-    told = config({"model_pos": {f"module.{name}": value for name, value in weights.items()}})
-    fields = [f"model={told.model}", f"output={told.output}", "input_layout=h36m17"]
+    import_config = config({"model_pos": {f"module.{name}": value for name, value in weights.items()}})
+    fields = [f"model={import_config.model}", f"output={import_config.output}", "input_layout=h36m17"]
     # The small one has 4 heads; of published files 8 are assumed, which divide its channels too.
     assert run_job("import_lifter", fields) == 0
     assert "spacetime_transformer of 27 frames at 50 frames/s, h36m17" in capsys.readouterr().out
-    model, card = load_lifter(told.output)
+    model, card = load_lifter(import_config.output)
     assert (card.config["depth"], card.config["representation"], card.config["mlp_ratio"]) == (2, 64, 2)
-    scaled, _ = import_published(told.model_copy(update={"unit_m": 2.0}))
+    scaled, _ = import_published(import_config.model_copy(update={"unit_m": 2.0}))
     inputs = torch.rand(1, 27, 17, 3)
     torch.testing.assert_close(scaled(inputs)[0], 2 * model(inputs)[0])
 

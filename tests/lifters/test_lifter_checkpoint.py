@@ -55,17 +55,17 @@ def refuse(uri, *parts):
 @pytest.mark.parametrize("causal", [False, True])
 def test_files_of_format_1_are_read(uri, causal):
     card = make_card(config=CONFIG | {"causal": causal})
-    said = {name: value for name, value in card.model_dump(mode="json").items() if name != "window"}
-    said |= {"format": "raylift.lifter/1", "receptive_field": 9}
+    fields = {name: value for name, value in card.model_dump(mode="json").items() if name != "window"}
+    fields |= {"format": "raylift.lifter/1", "receptive_field": 9}
     content = {
         "format": "raylift.lifter/1",
-        "card": json.dumps(said),
+        "card": json.dumps(fields),
         "weights": make_model(causal=causal).state_dict(),
     }
     storage.write_bytes(uri, b"")  # makes the folder
     torch.save(content, uri)
     assert load_lifter(uri)[1].window == FrameWindow(9, 1, 8 if causal else 4)
-    torch.save(content | {"card": json.dumps(said | {"receptive_field": "wide"})}, uri)
+    torch.save(content | {"card": json.dumps(fields | {"receptive_field": "wide"})}, uri)
     refuse(uri, "the card is damaged")
 
 

@@ -26,8 +26,8 @@ def by_frame(model, track):
     before, after = (8, 0) if model.pose.window.offset == 8 else (4, 4)
     padded = torch.cat([track[:1].expand(before, -1, -1), track, track[-1:].expand(after, -1, -1)])
     with torch.no_grad():
-        found = [model(padded[None, i : i + 9]) for i in range(len(track))]
-    return torch.cat([pose[0] for pose, _ in found]), torch.cat([trajectory[0] for _, trajectory in found])
+        predictions = [model(padded[None, i : i + 9]) for i in range(len(track))]
+    return torch.cat([pose[0] for pose, _ in predictions]), torch.cat([trajectory[0] for _, trajectory in predictions])
 
 
 @pytest.mark.parametrize("causal", [False, True])

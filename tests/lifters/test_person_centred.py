@@ -27,12 +27,12 @@ def person(frames=FRAMES):
     return 0.4 * torch.randn(1, frames, 12, 3, generator=generator) + torch.tensor([0.2, 0.1, 4.0])
 
 
-def seen(joints):
+def inputs_of(joints):
     return torch.cat([joints[..., :2] / joints[..., 2:], torch.ones_like(joints[..., :1])], dim=-1)
 
 
 def test_the_hips_are_the_middle_and_the_size_is_one():
-    windows = centre(seen(person()), FRAMES // 2, HIPS)
+    windows = centre(inputs_of(person()), FRAMES // 2, HIPS)
     hips = windows.inputs[0, FRAMES // 2, HIPS, :2].mean(0)
     assert hips.abs().max() < 0.05, "up to perspective"
     assert windows.inputs[0, :, :-1, :2].square().sum(-1).mean() == pytest.approx(1, abs=1e-4)
@@ -41,15 +41,15 @@ def test_the_hips_are_the_middle_and_the_size_is_one():
 def test_a_turned_camera_gives_the_turned_prediction():
     lifter, joints = model(trajectory=True), person()
     turn = turned_to(torch.tensor([0.3, -0.2]))
-    pose, root = lifter(seen(joints))
-    turned_pose, turned_root = lifter(seen(joints @ turn.mT))
+    pose, root = lifter(inputs_of(joints))
+    turned_pose, turned_root = lifter(inputs_of(joints @ turn.mT))
     # Both cameras turn to the person, and may differ by a little roll about that axis.
     torch.testing.assert_close(turned_pose.norm(dim=-1), pose.norm(dim=-1), atol=2e-2, rtol=0)
     torch.testing.assert_close(turned_root.norm(dim=-1), root.norm(dim=-1), atol=5e-2, rtol=0)
 
 
 def test_where_missing_joints_are_makes_no_difference():
-    lifter, inputs = model(), seen(person())
+    lifter, inputs = model(), inputs_of(person())
     inputs[..., 4, 2] = 0
     inputs[:, 2, :, 2] = 0
     moved = inputs.clone()
@@ -60,20 +60,20 @@ def test_where_missing_joints_are_makes_no_difference():
 
 @pytest.mark.parametrize("missing", [HIPS, list(range(12))], ids=["hips", "everybody"])
 def test_without_hips_or_anybody_the_prediction_is_finite(missing):
-    inputs = seen(person())
+    inputs = inputs_of(person())
     inputs[:, :, missing, 2] = 0
     assert model()(inputs)[0].isfinite().all()
 
 
 def test_a_whole_track_gives_what_its_windows_give():
-    lifter, inputs = model(), seen(person(20))
+    lifter, inputs = model(), inputs_of(person(20))
     whole = lifter(inputs)[0]
     single = torch.cat([lifter(inputs[:, start : start + FRAMES])[0] for start in range(20 - FRAMES + 1)], dim=1)
     torch.testing.assert_close(whole, single)
 
 
 def test_a_person_twice_as_far_away_is_half_as_large():
-    near = seen(person())
+    near = inputs_of(person())
     far = near.clone()
     far[..., :2] = near[..., :2] / 2
     sizes = [centre(rays, FRAMES // 2, HIPS).size for rays in (near, far)]

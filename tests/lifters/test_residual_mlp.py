@@ -44,9 +44,9 @@ def golden_input(expected):
 def test_golden_outputs(expected, conftest_fill):
     lifter = golden_lifter(expected, conftest_fill)
     with torch.no_grad():
-        found = lifter(golden_input(expected))[:, 0]
-    assert found[:, 0].abs().max() == 0, "the root"
-    rows = found[:, 1:].flatten(1)
+        outputs = lifter(golden_input(expected))[:, 0]
+    assert outputs[:, 0].abs().max() == 0, "the root"
+    rows = outputs[:, 1:].flatten(1)
     assert sum(p.numel() for p in lifter.parameters()) == expected["params"]
     assert rows[0, :8].tolist() == pytest.approx(expected["port"]["row0_first8"], abs=1e-5)
     assert rows[-1, -4:].tolist() == pytest.approx(expected["port"]["last_row_last4"], abs=1e-5)
@@ -120,9 +120,9 @@ def test_within_person_centred_input_statistics_are_those_of_centred_samples():
         # Statistics alone predict the mean of what was seen, turned and scaled back.
         for parameter in lifter.parameters():
             parameter.data.zero_()
-        found = lifter.eval()(inputs).mean((0, 1))
+        means = lifter.eval()(inputs).mean((0, 1))
         if len(output_layout) == 1:
-            assert found[0, 2].item() == pytest.approx(4, rel=0.2)
+            assert means[0, 2].item() == pytest.approx(4, rel=0.2)
 
 
 def test_bad_options_are_named():

@@ -23,15 +23,15 @@ RUNS = [(model, run) for model in GOLDEN["models"] for run in model["runs"]]
 
 def listed(model):
     """Names and shapes of a checkpoint in its order; of the larger ones the file lists the first block alone."""
-    found = []
+    entries = []
     for name, shape in model["state_dict"]:
-        found.append((name, shape))
+        entries.append((name, shape))
         stream, end = name[: len("blocks_st")], ".mlp_t.fc2.bias"
         if "state_dict_note" in model and name == f"{stream}.0{end}":
-            first = [entry for entry in found if entry[0].startswith(f"{stream}.0.")]
+            first = [entry for entry in entries if entry[0].startswith(f"{stream}.0.")]
             for number in range(1, model["config"]["depth"]):
-                found += [(key.replace(f"{stream}.0.", f"{stream}.{number}."), size) for key, size in first]
-    return found
+                entries += [(key.replace(f"{stream}.0.", f"{stream}.{number}."), size) for key, size in first]
+    return entries
 
 
 def build(input_layout=H36M, output_layout=H36M, **options) -> Any:
@@ -47,10 +47,20 @@ def keypoints(batch, frames, joints=17):
 
 @pytest.mark.parametrize(("expected", "run"), RUNS, ids=[f"{m['name']}-{r['input_shape'][1]}" for m, r in RUNS])
 def test_dstformer_is_a_setting(expected, run, conftest_fill):
-    told = expected["config"]
+    published = expected["config"]
     config = SpacetimeTransformerConfig(
-        **{"clip": told["maxlen"], "channels": told["dim_feat"], "depth": told["depth"], "heads": told["num_heads"]},
-        **{"mlp_ratio": told["mlp_ratio"], "representation": told["dim_rep"], "bone_bias": False, "drop_path": 0},
+        **{
+            "clip": published["maxlen"],
+            "channels": published["dim_feat"],
+            "depth": published["depth"],
+            "heads": published["num_heads"],
+        },
+        **{
+            "mlp_ratio": published["mlp_ratio"],
+            "representation": published["dim_rep"],
+            "bone_bias": False,
+            "drop_path": 0,
+        },
     )
     lifter = SpacetimeTransformer(config, H36M, H36M).eval()
     weights = weights_of(listed(expected), conftest_fill)
@@ -58,11 +68,11 @@ def test_dstformer_is_a_setting(expected, run, conftest_fill):
     lifter.load_state_dict({name: weights[published_name(name)].view_as(own[name]) for name in own})
     assert sum(parameter.numel() for parameter in lifter.parameters()) == expected["params"]
     with torch.no_grad():
-        found = lifter(sine(run["input_shape"], 0.5, 0.013))
+        outputs = lifter(sine(run["input_shape"], 0.5, 0.013))
     for place, value in run["samples"].items():
-        assert found[tuple(map(int, place.split(",")))].item() == pytest.approx(value, abs=1e-5)
-    assert found.mean().item() == pytest.approx(run["mean"], abs=1e-5)
-    assert found.abs().max().item() == pytest.approx(run["abs_max"], abs=1e-5)
+        assert outputs[tuple(map(int, place.split(",")))].item() == pytest.approx(value, abs=1e-5)
+    assert outputs.mean().item() == pytest.approx(run["mean"], abs=1e-5)
+    assert outputs.abs().max().item() == pytest.approx(run["abs_max"], abs=1e-5)
 
 
 def test_missing_keypoints_are_not_places():

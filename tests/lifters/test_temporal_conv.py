@@ -115,8 +115,8 @@ def test_dense_filters_reach_as_far(randomised):
 
 
 @pytest.mark.parametrize("frames", [9, 14])
-@pytest.mark.parametrize(("causal", "seen"), [(True, 8), (False, 4)])
-def test_the_carried_frame_is_the_predicted_one(causal, seen, frames):
+@pytest.mark.parametrize(("causal", "carried"), [(True, 8), (False, 4)])
+def test_the_carried_frame_is_the_predicted_one(causal, carried, frames):
     lifter = build(filter_widths=(3, 3), channels=8, causal=causal).eval()
     for block in lifter.blocks:
         # Nothing but the block's input is left.
@@ -126,7 +126,7 @@ def test_the_carried_frame_is_the_predicted_one(causal, seen, frames):
     assert inputs.grad is not None
     felt = inputs.grad.abs().sum((0, 2, 3)).nonzero().flatten().tolist()
     assert felt == ([6, 7, 8] if causal else [3, 4, 5])
-    assert seen in felt
+    assert carried in felt
 
 
 def test_a_causal_lifter_never_looks_ahead(randomised):

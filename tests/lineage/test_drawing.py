@@ -17,12 +17,14 @@ TRAINING = Node("run", "train", "", "id-3", children=(MADE, Node("tracks", "/out
 
 def boxes(svg):
     """(left, top, width, height) of each thing, by what the mouse shows."""
-    found = {}
+    by_title = {}
     for group in ET.fromstring(svg).iter(f"{SVG}g"):
         box = group.find(f"{SVG}rect")
         assert box is not None
-        found[group.findtext(f"{SVG}title")] = tuple(float(box.get(name, "")) for name in ("x", "y", "width", "height"))
-    return found
+        by_title[group.findtext(f"{SVG}title")] = tuple(
+            float(box.get(name, "")) for name in ("x", "y", "width", "height")
+        )
+    return by_title
 
 
 def overlap(one, other):
@@ -30,25 +32,25 @@ def overlap(one, other):
 
 
 @pytest.fixture
-def found():
+def lineage():
     made = [Node("poses", f"/out/poses_{number}", run_id=f"id-p{number}") for number in range(30)]
     fine = Node("run", "train fine", "began with it", "id-4", (Node("model", "models:/lifter/3"),))
     return Lineage("models:/lifter/2", "model", (TRAINING,), (*made, Node("scores", "test", "MPJPE 82.9 mm"), fine))
 
 
-def test_things_stand_right_of_what_they_were_made_of_and_none_hides_another(found):
-    placed = boxes(draw(found))
+def test_things_stand_right_of_what_they_were_made_of_and_none_hides_another(lineage):
+    placed = boxes(draw(lineage))
     chain = ["/films/<session 1>/*.mp4", "label\nrun id-1", "/out/labels/tracks\nunlabeled", "import\nrun id-2"]
     chain += ["/out/mocap/tracks\ntraining", "train\nrun id-3", "models:/lifter/2", "test\nMPJPE 82.9 mm"]
     lefts = [placed[name][0] for name in chain]
     assert lefts == sorted(set(lefts)), "the labels' tracks are two things' origin, and drawn once"
     assert not [pair for pair in itertools.combinations(placed.values(), 2) if overlap(*pair)]
-    tall = ET.fromstring(draw(found)).get("height")
+    tall = ET.fromstring(draw(lineage)).get("height")
     assert max(top + height for _, top, _, height in placed.values()) < float(tall or 0)
 
 
-def test_many_of_a_kind_are_counted(found):
-    placed = boxes(draw(found))
+def test_many_of_a_kind_are_counted(lineage):
+    placed = boxes(draw(lineage))
     assert len([name for name in placed if "/out/poses_" in name]) == 10
     assert "20 more of models:/lifter/2" in placed
     assert "models:/lifter/3" in placed, "what goes on is always shown"

@@ -59,10 +59,10 @@ def test_an_aligner_goes_back_to_its_tracks_and_on_to_what_was_embedded_and_alig
         run("train_aligner", "aligner", "/aligner", read),
         run("label", "label", "/out", videos="['/films']"),
     )
-    found = trace("models:/squats@candidate", History(runs=jobs, versions=(version,)))
+    lineage = trace("models:/squats@candidate", History(runs=jobs, versions=(version,)))
     origins = [(0, "run", "aligner"), (1, "tracks", "tracks"), (2, "run", "label"), (3, "videos", "films")]
-    assert list(walk(found.made_from)) == origins
-    assert list(walk(found.made_with)) == [(0, "embeddings", "embedded")]
+    assert list(walk(lineage.made_from)) == origins
+    assert list(walk(lineage.made_with)) == [(0, "embeddings", "embedded")]
     (made, used) = trace("/out/tracks", History(runs=jobs, versions=(version,))).made_with
     assert (made.kind, made.name) == ("embeddings", "/embedded")
     assert [(child.kind, child.name) for child in used.children] == [
@@ -78,9 +78,9 @@ def walk(nodes, depth=0):
 
 
 def test_a_champion_goes_back_to_the_videos_and_on_to_the_poses(history):
-    found = trace("models:/lifter@champion", history)
-    assert (found.kind, found.of) == ("model", "models:/lifter/2 (champion)")
-    assert list(walk(found.made_from)) == [
+    lineage = trace("models:/lifter@champion", history)
+    assert (lineage.kind, lineage.of) == ("model", "models:/lifter/2 (champion)")
+    assert list(walk(lineage.made_from)) == [
         (0, "run", "first"),
         (1, "tracks", "tracks"),
         (2, "run", "import"),
@@ -91,25 +91,25 @@ def test_a_champion_goes_back_to_the_videos_and_on_to_the_poses(history):
         (1, "tracks", "tracks"),
         (2, "run", "label"),
     ]
-    made = list(walk(found.made_with))
+    made = list(walk(lineage.made_with))
     assert (0, "poses", "poses") in made
     assert (0, "scores", "evaluate") in made
     assert (0, "run", "second") in made
     assert (1, "model", "3") in made
-    [scores] = [node for node in found.made_with if node.kind == "scores"]
+    [scores] = [node for node in lineage.made_with if node.kind == "scores"]
     assert scores.note == "MPJPE 82.9 mm"
 
 
 def test_poses_go_back_to_their_tracks_and_the_lifter(history, tmp_path):
-    found = trace(f"{tmp_path}/poses", history)
-    assert found.kind == "poses"
-    assert [node.kind for node in found.made_from] == ["tracks"]
-    assert (2, "videos", "films") in list(walk(found.made_from))
+    lineage = trace(f"{tmp_path}/poses", history)
+    assert lineage.kind == "poses"
+    assert [node.kind for node in lineage.made_from] == ["tracks"]
+    assert (2, "videos", "films") in list(walk(lineage.made_from))
 
 
 def test_a_video_that_must_go_names_every_lifter_and_all_poses_made_of_it(history):
-    found = trace("a.mp4", history)
-    made = list(walk(found.made_with))
+    lineage = trace("a.mp4", history)
+    made = list(walk(lineage.made_with))
     assert {name for _, kind, name in made if kind == "model"} == {"2 (champion)", "3"}
     assert (1, "poses", "poses") in made
     # The other film was not among the labeled ones, but the champion has read its tracks.
@@ -118,16 +118,16 @@ def test_a_video_that_must_go_names_every_lifter_and_all_poses_made_of_it(histor
 
 
 def test_tracks_have_both_directions(history, tmp_path):
-    found = trace(f"{tmp_path}/mocap/tracks", history)
-    assert found.kind == "tracks"
-    assert [node.name for node in found.made_from] == ["import"]
-    assert {node.name for node in found.made_with} == {"first", "second", "evaluate"}
+    lineage = trace(f"{tmp_path}/mocap/tracks", history)
+    assert lineage.kind == "tracks"
+    assert [node.name for node in lineage.made_from] == ["import"]
+    assert {node.name for node in lineage.made_with} == {"first", "second", "evaluate"}
 
 
 def test_tracks_that_are_gone_are_a_note(history, tmp_path):
     (tmp_path / "mocap" / "tracks" / "part-0.parquet").unlink()
-    found = trace("b.mp4", history)
-    assert "mocap: cannot be read any more" in found.notes[0]
+    lineage = trace("b.mp4", history)
+    assert "mocap: cannot be read any more" in lineage.notes[0]
 
 
 @pytest.mark.parametrize("of", ["models:/other@champion", "/no/such/film.mp4", "/gone/best.pt"])

@@ -19,5 +19,5 @@ def back(number, method, path):
 
 def history(record, metric):
     """The steps and values of a run's metric."""
-    found = mlflow.MlflowClient().get_metric_history(record.run_id, metric)
-    return [(entry.step, entry.value) for entry in found]
+    entries = mlflow.MlflowClient().get_metric_history(record.run_id, metric)
+    return [(entry.step, entry.value) for entry in entries]

@@ -19,9 +19,9 @@ def test_a_trial_begins_without_the_server_and_is_recorded_when_it_is_back(serve
             trial.log_metrics({"loss": 3.0}, step=1)
             trial.end("FINISHED")
         server.fault = back
-    found = mlflow.get_run(second.run_id)
-    assert (found.data.params, found.info.status) == ({"learning_rate": "0.2"}, "FINISHED")
-    assert found.data.tags["mlflow.parentRunId"] == record.run_id
+    run = mlflow.get_run(second.run_id)
+    assert (run.data.params, run.info.status) == ({"learning_rate": "0.2"}, "FINISHED")
+    assert run.data.tags["mlflow.parentRunId"] == record.run_id
     assert history(first, "loss") == history(second, "loss") == [(1, 3.0)]
 
 
@@ -56,8 +56,8 @@ def test_a_trial_of_seconds_takes_three_requests(server):
         assert record.queue.settle(60)
         requests = [path.rpartition("/")[2] for method, path in server.requests[before:]]
     assert requests == ["create", "log-batch", "update"]
-    found = mlflow.get_run(trial.run_id)
-    assert (len(found.data.params), found.data.tags["raylift.state"], found.info.status) == (90, "finished", "FINISHED")
+    run = mlflow.get_run(trial.run_id)
+    assert (len(run.data.params), run.data.tags["raylift.state"], run.info.status) == (90, "finished", "FINISHED")
     assert history(trial, "train/loss_pose") == [(epoch, 2.0) for epoch in range(1, 60)]
 
 

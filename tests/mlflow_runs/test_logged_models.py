@@ -30,9 +30,9 @@ def experiment(own_tracking_store, mlflow_server, monkeypatch, request):
 
 
 def models(experiment):
-    found = mlflow.get_experiment_by_name(experiment)
-    assert found is not None
-    return mlflow.MlflowClient().search_logged_models([found.experiment_id])
+    stored_experiment = mlflow.get_experiment_by_name(experiment)
+    assert stored_experiment is not None
+    return mlflow.MlflowClient().search_logged_models([stored_experiment.experiment_id])
 
 
 def test_a_model_has_the_scores_of_its_training_and_of_every_evaluation(experiment, tracks):
@@ -52,14 +52,14 @@ def test_a_model_has_the_scores_of_its_training_and_of_every_evaluation(experime
     (model,) = models(experiment)
     assert (model.name, model.source_run_id, model.params["lifter"]) == ("semi", training.run_id, "temporal_conv")
     assert model.tags["raylift.file"] == "out/semi/best.pt"
-    said = model.tags["mlflow.note.content"]
-    assert said.startswith(f"After epoch 7 of [train out](#/experiments/{model.experiment_id}/runs/{training.run_id}).")
-    assert f"- validation: {datasets.entity(validation).name} (1 tracks, " in said
-    assert f"digest {validation.digest})" in said
-    assert test.digest not in said, "an evaluation is none of its origin"
+    note = model.tags["mlflow.note.content"]
+    assert note.startswith(f"After epoch 7 of [train out](#/experiments/{model.experiment_id}/runs/{training.run_id}).")
+    assert f"- validation: {datasets.entity(validation).name} (1 tracks, " in note
+    assert f"digest {validation.digest})" in note
+    assert test.digest not in note, "an evaluation is none of its origin"
     digests = [each.digest for each in (validation, test)]
-    found = {(metric.key, metric.dataset_digest, metric.value, metric.step) for metric in model.metrics or ()}
-    assert found == {
+    scores = {(metric.key, metric.dataset_digest, metric.value, metric.step) for metric in model.metrics or ()}
+    assert scores == {
         ("validation/mpjpe_mm", digests[0], 50.0, 7),
         *(("test/mpjpe_mm", digests[1], error_mm, 0) for error_mm in (60.0, 61.0)),
     }
@@ -138,10 +138,10 @@ def test_a_description_leads_to_runs_and_models(experiment, tracks):
     with runs.record("tune", CONFIG) as search:
         search.log_model(ModelFile("best", "ab34"), 3)
         search.describe("[trial 004](run:abc), [its model](model:ab34), [no model](model:00), [no run](run:)")
-    (model,), said = models(experiment), mlflow.get_run(search.run_id)
-    place = f"#/experiments/{said.info.experiment_id}"
+    (model,), run = models(experiment), mlflow.get_run(search.run_id)
+    place = f"#/experiments/{run.info.experiment_id}"
     links = f"[trial 004]({place}/runs/abc), [its model]({place}/models/{model.model_id})"
-    assert said.data.tags["mlflow.note.content"] == f"{links}, no model, no run"
+    assert run.data.tags["mlflow.note.content"] == f"{links}, no model, no run"
 
 
 @pytest.mark.parametrize(

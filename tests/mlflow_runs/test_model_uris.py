@@ -44,11 +44,11 @@ def test_a_run_s_artifact_is_fetched_into_the_cache(lifter, tmp_path):
     mlflow.set_experiment("raylift")
     with mlflow.start_run() as run:
         mlflow.log_artifact(lifter)
-    found = model_uris.fetch(f"runs:/{run.info.run_id}/best.pt")
-    assert (found.name, found.sha256) == (f"runs:/{run.info.run_id}/best.pt", sha256(lifter))
-    assert found.file == str(tmp_path / "cache" / "models" / f"{found.sha256}.pt")
-    assert load_lifter(found.file)[1].window.inputs == 9
-    assert [path.name for path in (tmp_path / "cache" / "models").iterdir()] == [f"{found.sha256}.pt"]
+    fetched = model_uris.fetch(f"runs:/{run.info.run_id}/best.pt")
+    assert (fetched.name, fetched.sha256) == (f"runs:/{run.info.run_id}/best.pt", sha256(lifter))
+    assert fetched.file == str(tmp_path / "cache" / "models" / f"{fetched.sha256}.pt")
+    assert load_lifter(fetched.file)[1].window.inputs == 9
+    assert [path.name for path in (tmp_path / "cache" / "models").iterdir()] == [f"{fetched.sha256}.pt"]
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,10 @@ def test_a_server_that_refuses_is_reported_at_once(unreached, monkeypatch):
     started = time.monotonic()
     with pytest.raises(RunFailed) as failed:
         model_uris.fetch("models:/lifter@champion")
-    told = address.replace("someone:secret", "…")
-    assert str(failed.value).startswith(f"MLFLOW_TRACKING_URI={told}: the tracking server cannot be used: Failed to ")
+    shown_address = address.replace("someone:secret", "…")
+    assert str(failed.value).startswith(
+        f"MLFLOW_TRACKING_URI={shown_address}: the tracking server cannot be used: Failed to "
+    )
     assert time.monotonic() - started < 60  # MLflow alone: minutes
 
 

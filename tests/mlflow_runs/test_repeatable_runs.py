@@ -18,8 +18,8 @@ CONFIG = LabelConfig(videos="v", output="out")
 
 
 def history(record, metric):
-    found = mlflow.MlflowClient().get_metric_history(record.run_id, metric)
-    return [(entry.step, entry.value) for entry in found]
+    entries = mlflow.MlflowClient().get_metric_history(record.run_id, metric)
+    return [(entry.step, entry.value) for entry in entries]
 
 
 def test_a_job_that_fails_keeps_its_last_lines_without_secrets(server):
@@ -48,11 +48,11 @@ def test_a_run_holds_what_it_takes_to_repeat_it(server, monkeypatch, tmp_path):
     with runs.record("label", LabelConfig(videos="https://host/a.mp4?token=abc", output="out")) as record:
         pass
     place = f"runs:/{record.run_id}"
-    found = json.loads(load_text(f"{place}/environment.json") or "")
-    assert found["packages"]["mlflow"] == mlflow.__version__
-    assert len(found["packages"]) > 50
-    assert found["image"] == "registry/raylift:1"
-    assert len(found["commit"]) == 40
+    document = json.loads(load_text(f"{place}/environment.json") or "")
+    assert document["packages"]["mlflow"] == mlflow.__version__
+    assert len(document["packages"]) > 50
+    assert document["image"] == "registry/raylift:1"
+    assert len(document["commit"]) == 40
     assert "+new = 1" in (load_text(f"{place}/uncommitted.diff") or "")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(load_text(f"{place}/recipe.yaml") or "")

@@ -44,8 +44,8 @@ def test_what_a_server_misses_it_is_told_when_it_is_back(server, caplog):
         server.fault = back
         record.log_metrics({"loss": 1.0}, step=3)
     assert history(record, "loss") == [(1, 3.0), (2, 2.0), (3, 1.0)]
-    found = mlflow.get_run(record.run_id)
-    assert (found.info.status, found.data.tags["raylift.data"]) == ("FINISHED", "abc")
+    run = mlflow.get_run(record.run_id)
+    assert (run.info.status, run.data.tags["raylift.data"]) == ("FINISHED", "abc")
     assert load_text(f"runs:/{record.run_id}/report.json") == '{\n  "epochs": 3\n}'
     (line,) = caplog.messages
     assert line.startswith(f"MLFLOW_TRACKING_URI={server.address}: the tracking server cannot be used: ")
@@ -108,8 +108,8 @@ def test_a_name_of_the_command_is_before_that_of_the_environment_and_means_the_o
         pass
     with runs.record("label", CONFIG.model_copy(update={"run_name": "night shift"})) as record:
         pass
-    said = [mlflow.get_run(each.run_id).info.run_name for each in (whole, part, record)]
-    assert said == ["of the shell", "label out", "night shift"]
+    run_names = [mlflow.get_run(each.run_id).info.run_name for each in (whole, part, record)]
+    assert run_names == ["of the shell", "label out", "night shift"]
     # A relaunch may say another one, and is no other job by that.
     with runs.record("train", CONFIG.model_copy(update={"run_name": "day shift"}), record.run_id) as again:
         pass
@@ -164,16 +164,16 @@ def test_the_tracks_that_a_run_reads_are_datasets_that_runs_are_found_by(server,
         record.log_read(TrackSet("unlabeled", None, ()))
     inputs = mlflow.get_run(record.run_id).inputs
     assert inputs is not None
-    (found,) = inputs.dataset_inputs
-    assert (found.dataset.name, found.tags[0].value) == ("cmu S1", "training")
-    assert json.loads(found.dataset.profile or "") == {
+    (dataset_input,) = inputs.dataset_inputs
+    assert (dataset_input.dataset.name, dataset_input.tags[0].value) == ("cmu S1", "training")
+    assert json.loads(dataset_input.dataset.profile or "") == {
         **{"tracks": 2, "frames": 40, "people": 1, "cameras": 1},
         **{"frames_per_s": [50.0], "layouts": ["coco17"], "labeled_as": ["h36m17"]},
     }
     # The form that MLflow's page draws as a table; to others it says "Unrecognized Schema Format".
-    columns = json.loads(found.dataset.schema or "")["mlflow_colspec"]
+    columns = json.loads(dataset_input.dataset.schema or "")["mlflow_colspec"]
     assert {"name": "layout", "type": "string"} in columns
-    by_digest = f"dataset.digest = '{found.dataset.digest}'"
+    by_digest = f"dataset.digest = '{dataset_input.dataset.digest}'"
     (again,) = mlflow.search_runs(filter_string=by_digest, search_all_experiments=True, output_format="list")
     assert again.info.run_id == record.run_id
 
@@ -186,11 +186,11 @@ def test_the_videos_that_a_run_reads_are_a_dataset_too(server):
             record.log_read(VideoSet("labeling", "/films", read))
         inputs = mlflow.get_run(record.run_id).inputs
         assert inputs is not None
-        (found,) = inputs.dataset_inputs
-        digests.append(found.dataset.digest)
-    assert (found.dataset.name, found.tags[0].value) == ("films", "labeling")
+        (dataset_input,) = inputs.dataset_inputs
+        digests.append(dataset_input.dataset.digest)
+    assert (dataset_input.dataset.name, dataset_input.tags[0].value) == ("films", "labeling")
     assert digests[0] == digests[1] != digests[2]
-    assert json.loads(found.dataset.profile or "") == {
+    assert json.loads(dataset_input.dataset.profile or "") == {
         **{"videos": 1, "people": 1, "cameras": 0, "with_known_camera": 0}
     }
 
@@ -235,6 +235,6 @@ def test_a_folder_that_cannot_be_written_is_one_line_at_once(own_tracking_store,
     monkeypatch.chdir("/proc")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
-    said = r"/proc/mlflow\.db cannot be written; give MLFLOW_TRACKING_URI=sqlite:////FOLDER"
-    with pytest.raises(RunFailed, match=said), runs.record("train", CONFIG):
+    message = r"/proc/mlflow\.db cannot be written; give MLFLOW_TRACKING_URI=sqlite:////FOLDER"
+    with pytest.raises(RunFailed, match=message), runs.record("train", CONFIG):
         pass

@@ -25,9 +25,9 @@ def test_a_long_job_has_samples_in_its_run(server, soon):
         while "system/cpu_utilization_percentage" not in mlflow.get_run(record.run_id).data.metrics:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-    found = mlflow.get_run(record.run_id).data.metrics
+    metrics = mlflow.get_run(record.run_id).data.metrics
     names = ("system_memory_usage_megabytes", "network_receive_megabytes", "disk_usage_percentage")
-    assert found.keys() >= {f"system/{name}" for name in names}
+    assert metrics.keys() >= {f"system/{name}" for name in names}
 
 
 @pytest.mark.parametrize("switch", ["false", "0", None])
@@ -35,25 +35,25 @@ def test_a_short_job_or_one_that_wants_none_has_none(own_tracking_store, monkeyp
     if switch is not None:
         monkeypatch.setattr(system_metrics, "LONG_JOB_S", 0.0)
         monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", switch)
-    heard = []
-    watched = SystemMetrics(lambda metrics, seconds: heard.append(seconds), dict, 0.0)
+    samples = []
+    watched = SystemMetrics(lambda metrics, seconds: samples.append(seconds), dict, 0.0)
     time.sleep(0.1)
     watched.end()
-    assert heard == []
+    assert samples == []
 
 
 def test_the_other_machines_are_asked_in_jobs_that_are_longer_still(monkeypatch, soon):
     monkeypatch.setattr(system_metrics, "LONG_CLUSTER_JOB_S", 0.0)
-    heard = []
+    samples = []
     watched = SystemMetrics(
-        lambda metrics, seconds: heard.append((metrics, seconds)), lambda: {"gpu7": {"x": 1}}, time.time() - 3600
+        lambda metrics, seconds: samples.append((metrics, seconds)), lambda: {"gpu7": {"x": 1}}, time.time() - 3600
     )
     deadline = time.monotonic() + 60
-    while not heard:
+    while not samples:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     watched.end()
-    (metrics, seconds), *_ = heard
+    (metrics, seconds), *_ = samples
     assert metrics["system/gpu7/x"] == 1.0
     assert seconds >= 3600, "a job that goes on counts from its beginning"
 

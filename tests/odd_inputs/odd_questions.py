@@ -59,11 +59,11 @@ def videos(inputs: str, output: str | None = None, fps: float | None = None) -> 
 
     def ask() -> Facts:
         left_out = LeftOut()
-        found = find_videos(inputs, output, left_out, fps)
+        sources = find_videos(inputs, output, left_out, fps)
         return {
-            "names": [source.uri.rsplit("/", 1)[1] for source in found],
-            "subjects": [source.subject for source in found],
-            "cameras": [source.camera for source in found],
+            "names": [source.uri.rsplit("/", 1)[1] for source in sources],
+            "subjects": [source.subject for source in sources],
+            "cameras": [source.camera for source in sources],
             "left_out": sorted(left_out.paths),
         }
 

@@ -41,8 +41,8 @@ def test_left_and_right_change_places():
 @pytest.mark.parametrize("projection", [project, project_linear])
 def test_projecting_the_mirrored_is_mirroring_the_projected(camera, projection):
     joints = torch.randn(4, 17, 3) * 0.5 + torch.tensor([0.3, 0.0, 4.0])
-    seen = projection(mirror_joints(joints, H36M), mirror_camera(camera))
-    torch.testing.assert_close(seen, mirror_joints(projection(joints, camera), H36M))
+    projected = projection(mirror_joints(joints, H36M), mirror_camera(camera))
+    torch.testing.assert_close(projected, mirror_joints(projection(joints, camera), H36M))
 
 
 def test_screen_mirrors_about_the_middle_of_the_image():

@@ -126,12 +126,12 @@ def test_fisheye_model_is_opencvs(points):
 def test_a_trajectory_is_found_through_a_fisheye(body):
     camera = camera_vector(MODELS["fisheye"], WIDTH, HEIGHT).double()
     pose, truth = body[0, 0], torch.tensor([3.0, -0.5, 2.0], dtype=torch.float64)
-    seen = project(pose + truth, camera)
+    projected = project(pose + truth, camera)
     root = torch.tensor([0.0, 0.0, 4.0], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam([root], lr=0.1)
     for _ in range(300):
         optimizer.zero_grad()
-        mpjpe(project(pose + root, camera), seen).backward()
+        mpjpe(project(pose + root, camera), projected).backward()
         optimizer.step()
     torch.testing.assert_close(root.detach(), truth, atol=0.2, rtol=0)
 
@@ -160,8 +160,8 @@ def test_the_axis_meets_the_principal_point(model, projection):
 
 def test_far_off_the_axis_the_slope_is_clamped():
     camera = camera_vector(MODELS["human36m"], WIDTH, HEIGHT)
-    seen = project(torch.tensor([[9.0, -0.5, 3.0], [3.0, -0.5, 3.0]]), camera)
-    torch.testing.assert_close(seen[0], seen[1])
+    projected = project(torch.tensor([[9.0, -0.5, 3.0], [3.0, -0.5, 3.0]]), camera)
+    torch.testing.assert_close(projected[0], projected[1])
 
 
 @pytest.mark.parametrize("projection", [project, project_linear])
@@ -169,9 +169,9 @@ def test_far_off_the_axis_the_slope_is_clamped():
 def test_what_is_too_near_is_seen_at_the_least_depth(projection, depth):
     camera = camera_vector(MODELS["human36m"], WIDTH, HEIGHT)
     points = torch.tensor([[0.1, -0.2, depth], [2.0, 1.0, depth]], requires_grad=True)
-    seen = projection(points, camera)
-    torch.testing.assert_close(seen, projection(torch.tensor([[0.1, -0.2, 0.3], [2.0, 1.0, 0.3]]), camera))
-    seen.square().sum().backward()
+    projected = projection(points, camera)
+    torch.testing.assert_close(projected, projection(torch.tensor([[0.1, -0.2, 0.3], [2.0, 1.0, 0.3]]), camera))
+    projected.square().sum().backward()
     assert points.grad is not None
     assert points.grad.isfinite().all()
     # Everything is seen off the axis, where it should be: descent moves it away from the camera.
@@ -182,12 +182,12 @@ def test_what_is_too_near_is_seen_at_the_least_depth(projection, depth):
 def test_a_person_behind_the_camera_is_brought_before_it(projection, body):
     camera = camera_vector(MODELS["human36m"], WIDTH, HEIGHT).double()
     pose, truth = body[0, 0], torch.tensor([0.4, -0.1, 4.0], dtype=torch.float64)
-    seen = projection(pose + truth, camera)
+    projected = projection(pose + truth, camera)
     root = torch.tensor([1.0, 0.5, -2.0], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam([root], lr=0.2, betas=(0.9, 0.9))
     for _ in range(100):
         optimizer.zero_grad()
-        mpjpe(projection(pose + root, camera), seen).backward()
+        mpjpe(projection(pose + root, camera), projected).backward()
         optimizer.step()
     torch.testing.assert_close(root.detach(), truth, atol=0.2, rtol=0)
 

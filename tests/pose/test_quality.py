@@ -18,11 +18,11 @@ def poses() -> torch.Tensor:
 
 
 def test_what_the_camera_sees_of_the_pose_has_no_error(poses):
-    seen = poses + torch.tensor([0.1, 0.2, 4.0])
-    keypoints = project(seen, CAMERA)
-    assert reprojection_perspective(seen, keypoints, CAMERA).abs().max() == 0
+    placed = poses + torch.tensor([0.1, 0.2, 4.0])
+    keypoints = project(placed, CAMERA)
+    assert reprojection_perspective(placed, keypoints, CAMERA).abs().max() == 0
     moved = keypoints + torch.tensor([0.03, 0.04])
-    assert reprojection_perspective(seen, moved, CAMERA).numpy() == pytest.approx(np.full(7, 0.05), abs=1e-6)
+    assert reprojection_perspective(placed, moved, CAMERA).numpy() == pytest.approx(np.full(7, 0.05), abs=1e-6)
 
 
 @settings(max_examples=30, deadline=None)

@@ -21,8 +21,8 @@ def test_lenses_are_removed_as_opencv_does():
     matrix = np.array([[LENS.fx, 0, LENS.cx], [0, LENS.fy, LENS.cy], [0, 0, 1]])
     lens = np.array([LENS.k1, LENS.k2, LENS.p1, LENS.p2, LENS.k3])
     expected = cv2.undistortPoints(pixels[:, None], matrix, lens)[:, 0]
-    found = rays.slopes(torch.tensor(pixels, dtype=torch.float32), 1080, 1920, LENS)
-    np.testing.assert_allclose(found.numpy(), expected, atol=2e-4)
+    slopes = rays.slopes(torch.tensor(pixels, dtype=torch.float32), 1080, 1920, LENS)
+    np.testing.assert_allclose(slopes.numpy(), expected, atol=2e-4)
 
 
 def test_fisheyes_are_removed_as_opencv_does_far_off_the_axis():
@@ -31,9 +31,9 @@ def test_fisheyes_are_removed_as_opencv_does_far_off_the_axis():
     matrix = np.array([[300.0, 0, 510], [0, 298, 520], [0, 0, 1]])
     lens = np.array([-0.03, 0.02, -0.015, 0.004])
     expected = cv2.fisheye.undistortPoints(pixels[:, None], matrix, lens)[:, 0]
-    found = rays.slopes(torch.tensor(pixels, dtype=torch.float32), 1080, 1080, fisheye)
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3, atol=1e-5)
-    there = torch.cat([found, torch.ones(len(found), 1)], 1)
+    slopes = rays.slopes(torch.tensor(pixels, dtype=torch.float32), 1080, 1080, fisheye)
+    np.testing.assert_allclose(slopes.numpy(), expected, rtol=1e-3, atol=1e-5)
+    there = torch.cat([slopes, torch.ones(len(slopes), 1)], 1)
     back = cameras.from_screen(cameras.project(there, cameras.camera_vector(fisheye, 1080, 1080)), 1080, 1080)
     np.testing.assert_allclose(back.numpy(), pixels, atol=0.05)
 

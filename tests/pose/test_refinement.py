@@ -41,9 +41,9 @@ def test_a_poor_prediction_becomes_better_and_the_person_is_found():
     slow = torch.randn(1, 17, 3, generator=torch.Generator().manual_seed(3)) * 0.04
     wrong = pose + slow + 0.02 * torch.randn(pose.shape, generator=torch.Generator().manual_seed(4))
     wrong = wrong - wrong[:, :1]
-    found, found_root = refine(wrong, H36M, observed(pose, root, error=0.003))
-    assert mean_error(found[:, JOINTS], pose[:, JOINTS]) < 0.8 * mean_error(wrong[:, JOINTS], pose[:, JOINTS])
-    assert found_root[-1, 2] - found_root[0, 2] == pytest.approx(39 / 30, rel=0.15), "who walks away, walks away"
+    refined, refined_root = refine(wrong, H36M, observed(pose, root, error=0.003))
+    assert mean_error(refined[:, JOINTS], pose[:, JOINTS]) < 0.8 * mean_error(wrong[:, JOINTS], pose[:, JOINTS])
+    assert refined_root[-1, 2] - refined_root[0, 2] == pytest.approx(39 / 30, rel=0.15), "who walks away, walks away"
 
 
 def test_joints_that_a_detector_sees_elsewhere_are_where_the_body_has_them():
@@ -53,30 +53,32 @@ def test_joints_that_a_detector_sees_elsewhere_are_where_the_body_has_them():
     elsewhere[LIMBS.index("left_hip"), [hip, knee]] = torch.tensor([0.7, 0.3])
     joints = elsewhere @ (pose + root[:, None])
     slopes = joints[..., :2] / joints[..., 2:]
-    seen = Observed(slopes, torch.ones(slopes.shape[:2]), elsewhere, torch.arange(len(pose), dtype=torch.float64) / 30)
-    found, _ = refine(pose, H36M, seen)
-    mistaken, _ = refine(pose, H36M, replace(seen, joint_map=AS_THEY_ARE))
-    assert mean_error(found[:, hip], pose[:, hip]) < 0.5 * mean_error(mistaken[:, hip], pose[:, hip])
+    observation = Observed(
+        slopes, torch.ones(slopes.shape[:2]), elsewhere, torch.arange(len(pose), dtype=torch.float64) / 30
+    )
+    refined, _ = refine(pose, H36M, observation)
+    mistaken, _ = refine(pose, H36M, replace(observation, joint_map=AS_THEY_ARE))
+    assert mean_error(refined[:, hip], pose[:, hip]) < 0.5 * mean_error(mistaken[:, hip], pose[:, hip])
 
 
 def test_bones_are_constant_and_sides_alike():
     pose, root = walker()
     noisy = pose + 0.03 * torch.randn(pose.shape, generator=torch.Generator().manual_seed(4))
-    found, _ = refine(noisy - noisy[:, :1], H36M, observed(pose, root))
+    refined, _ = refine(noisy - noisy[:, :1], H36M, observed(pose, root))
     children, parents = (list(ends) for ends in zip(*H36M.bones, strict=True))
-    lengths = (found[:, children] - found[:, parents]).norm(dim=-1)
+    lengths = (refined[:, children] - refined[:, parents]).norm(dim=-1)
     assert (lengths.std(0) / lengths.mean(0)).max() < 1e-4
     mirrored = [children.index(H36M.mirror[child]) for child in children]
     torch.testing.assert_close(lengths, lengths[:, mirrored], atol=1e-4, rtol=0)
-    assert found[:, 0].abs().max() < 1e-6, "the root is the origin"
+    assert refined[:, 0].abs().max() < 1e-6, "the root is the origin"
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_the_shortest_tracks_are_refined_too(frames):
     pose, root = walker(frames)
-    found, found_root = refine(pose, H36M, observed(pose, root))
-    assert found.isfinite().all()
-    assert found_root.isfinite().all()
+    refined, refined_root = refine(pose, H36M, observed(pose, root))
+    assert refined.isfinite().all()
+    assert refined_root.isfinite().all()
 
 
 def test_nothing_seen_leaves_the_pose():
@@ -84,18 +86,18 @@ def test_nothing_seen_leaves_the_pose():
     nothing = Observed(
         torch.zeros(5, 12, 2), torch.zeros(5, 12), AS_THEY_ARE, torch.arange(5, dtype=torch.float64) / 30
     )
-    found, _ = refine(pose, H36M, nothing)
-    assert mean_error(found, pose) < 0.03
+    refined, _ = refine(pose, H36M, nothing)
+    assert mean_error(refined, pose) < 0.03
 
 
 def test_long_tracks_are_refined_in_pieces_without_seams(monkeypatch):
     pose, root = walker(60)
     noisy = pose + 0.03 * torch.randn(pose.shape, generator=torch.Generator().manual_seed(4))
-    seen = observed(pose, root, error=0.003)
-    whole, whole_root = refine(noisy, H36M, seen)
+    observation = observed(pose, root, error=0.003)
+    whole, whole_root = refine(noisy, H36M, observation)
     monkeypatch.setattr(refinement, "_PIECE", 20)
     monkeypatch.setattr(refinement, "_CONTEXT", 12)
-    pieces, pieces_root = refine(noisy, H36M, seen)
+    pieces, pieces_root = refine(noisy, H36M, observation)
     assert len(pieces) == 60
     assert mean_error(pieces, whole) < 0.01
     in_pieces, at_once = (

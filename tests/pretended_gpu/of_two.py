@@ -40,12 +40,12 @@ def furthest_off(workers: WorkerGroup) -> float:
         return total
 
     wanted = [given.grad for given in whole]
-    found = [y, x.grad, *followed, of_all(w.grad), of_all(b.grad)]
+    actual = [y, x.grad, *followed, of_all(w.grad), of_all(b.grad)]
     assert wanted[0] is not None
     right = [expected[share], wanted[0][share], *statistics, *wanted[1:]]
     return max(
         float((one.detach().cpu() - other.detach()).abs().max())
-        for one, other in zip(found, right, strict=True)
+        for one, other in zip(actual, right, strict=True)
         if one is not None and other is not None
     )
 

@@ -39,7 +39,7 @@ _pinned: dict[int, torch.Tensor] = {}
 class Pretended(torch.Tensor):
     """A tensor of the CPU that says it lies on the device."""
 
-    held: torch.Tensor
+    cpu_values: torch.Tensor
 
     @staticmethod
     def __new__(cls, values: torch.Tensor):
@@ -54,12 +54,12 @@ class Pretended(torch.Tensor):
                 layout=values.layout,
                 device=CUDA,
             )
-        made.held = values
+        made.cpu_values = values
         return made
 
     def __repr__(self, **_: Any) -> str:
         """The values."""
-        return f"Pretended({self.held!r})"
+        return f"Pretended({self.cpu_values!r})"
 
     def new_tensor(self, data: Any, **options: Any) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """As `torch.tensor` on the device."""
@@ -80,7 +80,7 @@ class Pretended(torch.Tensor):
 
 
 def _values(given: Any) -> Any:
-    return given.held if isinstance(given, Pretended) else given
+    return given.cpu_values if isinstance(given, Pretended) else given
 
 
 def _pretended(result: Any) -> Any:
@@ -121,8 +121,8 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return result
     written = [
         given
-        for given, said in zip(args, func._schema.arguments, strict=False)
-        if said.alias_info and said.alias_info.is_write and isinstance(given, torch.Tensor)
+        for given, argument in zip(args, func._schema.arguments, strict=False)
+        if argument.alias_info and argument.alias_info.is_write and isinstance(given, torch.Tensor)
     ]
     return (
         written[-1]

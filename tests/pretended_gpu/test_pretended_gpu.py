@@ -44,7 +44,7 @@ def printed(process):
 
 
 @pytest.fixture(scope="module")
-def seen(environment, tmp_path_factory):
+def rows_by_scenario(environment, tmp_path_factory):
     """What was recorded of each scenario."""
     rows = printed(started(environment, "scenarios", tmp_path_factory.mktemp("pretended")))
     return {row["scenario"]: row for row in rows}
@@ -72,8 +72,8 @@ def seen_by_two(environment, tmp_path_factory):
         ("person finder", 0, 980),
     ],
 )
-def test_the_host_hardly_waits(seen, scenario, waits, operators):
-    row = seen[scenario]
+def test_the_host_hardly_waits(rows_by_scenario, scenario, waits, operators):
+    row = rows_by_scenario[scenario]
     assert row["waits"] <= waits + 1e-6, row["lines"]
     assert row["operators"] <= operators, "a lower bound of the kernels that are launched"
 
@@ -92,15 +92,15 @@ def test_workers_normalise_by_the_statistics_of_the_whole_batch(seen_by_two):
     assert max(row["off"] for row in seen_by_two) < 1e-5
 
 
-def test_the_benchmark_of_a_step_takes_all_its_parts_on_the_gpu(seen):
-    row = seen["benchmark of the step"]
+def test_the_benchmark_of_a_step_takes_all_its_parts_on_the_gpu(rows_by_scenario):
+    row = rows_by_scenario["benchmark of the step"]
     assert row["parts"] == ["gather", "forward", "objective", "backward", "optimizer"]
     # It waits after each part, to tell their times apart, and for nothing else.
     assert row["waits"] == len(row["parts"]), row["lines"]
 
 
 @pytest.mark.parametrize(
-    ("mistake", "said"),
+    ("mistake", "cause"),
     [
         ("a number is read", ".item()"),
         ("a list is read", "device to host"),
@@ -111,19 +111,19 @@ def test_the_benchmark_of_a_step_takes_all_its_parts_on_the_gpu(seen):
         ("a boolean index", "boolean index"),
     ],
 )
-def test_a_planted_wait_is_counted_with_its_line(seen, mistake, said):
-    row = seen[f"fault: {mistake}"]
+def test_a_planted_wait_is_counted_with_its_line(rows_by_scenario, mistake, cause):
+    row = rows_by_scenario[f"fault: {mistake}"]
     assert (row["waits"], row["error"]) == (1, "")
     (line,) = row["lines"]
-    assert line.startswith(f"{said} pretended_gpu/scenarios.py:")
+    assert line.startswith(f"{cause} pretended_gpu/scenarios.py:")
 
 
-@pytest.mark.parametrize(("mistake", "said"), [("two devices", "found cuda:0 and cpu"), ("an array", "to numpy")])
-def test_a_planted_mistake_is_refused_as_by_cuda(seen, mistake, said):
-    assert said in seen[f"fault: {mistake}"]["error"]
+@pytest.mark.parametrize(("mistake", "message"), [("two devices", "found cuda:0 and cpu"), ("an array", "to numpy")])
+def test_a_planted_mistake_is_refused_as_by_cuda(rows_by_scenario, mistake, message):
+    assert message in rows_by_scenario[f"fault: {mistake}"]["error"]
 
 
 @pytest.mark.parametrize("right", ["nothing wrong", "an upload as it should be"])
-def test_what_is_right_waits_for_nothing(seen, right):
-    row = seen[f"fault: {right}"]
+def test_what_is_right_waits_for_nothing(rows_by_scenario, right):
+    row = rows_by_scenario[f"fault: {right}"]
     assert (row["waits"], row["error"]) == (0, "")

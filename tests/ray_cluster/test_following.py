@@ -30,28 +30,28 @@ class BrokenClient:
 
 
 def server(client):
-    found = JobServer.__new__(JobServer)
-    found.address, found._client = "http://head:8265", client
-    return found
+    job_server = JobServer.__new__(JobServer)
+    job_server.address, job_server._client = "http://head:8265", client
+    return job_server
 
 
 def test_the_first_ctrl_c_ends_the_looking():
-    told = []
+    texts = []
 
     def on_text(text):
-        told.append(text)
+        texts.append(text)
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     with pytest.raises(KeyboardInterrupt):
         server(DeafClient()).follow("label-1", on_text)
-    assert told == ["label-1 begins\n"]
+    assert texts == ["label-1 begins\n"]
 
 
 def test_a_failure_of_the_reader_is_not_lost():
-    told = []
+    texts = []
     with pytest.raises(ValueError, match="a bug of ours"):
-        server(BrokenClient()).follow("label-1", told.append)
-    assert told == ["one "]
+        server(BrokenClient()).follow("label-1", texts.append)
+    assert texts == ["one "]
 
 
 def test_a_cluster_that_is_gone_for_minutes_is_told(monkeypatch):

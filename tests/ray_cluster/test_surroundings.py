@@ -61,7 +61,7 @@ def test_somebody_who_listens_and_says_nothing_is_given_up(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
         ("127.0.0.1:1", "no cluster answers there: Connection refused; start it, correct the address, or unset"),
         ("nobody.invalid:6379", "no cluster answers there: "),
@@ -71,10 +71,10 @@ def test_somebody_who_listens_and_says_nothing_is_given_up(monkeypatch):
         ("host:99999", "is no address of a cluster; give host:port"),
     ],
 )
-def test_an_address_where_no_cluster_answers_is_one_line(address, said):
+def test_an_address_where_no_cluster_answers_is_one_line(address, message):
     with pytest.raises(UserError) as error:
         require_cluster(address)
-    assert str(error.value).startswith(f"RAY_ADDRESS={address}: {said}")
+    assert str(error.value).startswith(f"RAY_ADDRESS={address}: {message}")
 
 
 def test_sockets_lie_where_their_path_is_short_enough(tmp_path, monkeypatch):

@@ -29,18 +29,18 @@ def test_a_process_without_room_is_told_and_one_with_room_is_not(embedded_ray, c
         watch.wait(1)
     assert not caplog.messages
     waits = started(num_gpus=8)
-    assert "asks for (8 GPUs): 1 machine, the largest with 2 CPUs and 1 GPUs; free now" in told("8 GPUs", caplog)
+    assert "asks for (8 GPUs): 1 machine, the largest with 2 CPUs and 1 GPUs; free now" in message_of("8 GPUs", caplog)
     ray.kill(waits)
 
 
 @pytest.mark.ray
 def test_a_group_of_workers_without_room_is_told(embedded_ray, caplog):
     group = placement_group([{"CPU": 1}] * 4)
-    assert "asks for (4 workers): 1 machine" in told("4 workers", caplog)
+    assert "asks for (4 workers): 1 machine" in message_of("4 workers", caplog)
     remove_placement_group(group)
 
 
-def told(asked, caplog) -> str:
+def message_of(asked, caplog) -> str:
     with caplog.at_level(logging.WARNING), told_if_nothing_fits(asked, after_s=0.4) as watch:
         watch.wait(2)
     [message] = caplog.messages

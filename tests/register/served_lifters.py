@@ -19,8 +19,8 @@ def served(folder, model, card):
     """The model as MLflow would load it."""
     exported = export_lifter(model)
     (folder / "network.pt2").write_bytes(exported.program)
-    told = package.served_card(card, model.pose.input_features, exported)
-    (folder / "card.json").write_text(json.dumps(told))
+    document = package.served_card(card, model.pose.input_features, exported)
+    (folder / "card.json").write_text(json.dumps(document))
     lifter = serving.ServedLifter()
     artifacts = {"network": str(folder / "network.pt2"), "card": str(folder / "card.json")}
     lifter.load_context(SimpleNamespace(artifacts=artifacts))
@@ -41,12 +41,12 @@ def expected(model, card, track):
     ((pose, trajectory),) = lift(model, [inputs], flip=True)
     times = at_rate.timestamps_s, track.timestamps_s
     positions = at_times(pose.numpy(), *times)
-    found = {"positions": positions}
+    answer = {"positions": positions}
     if trajectory is not None:
-        found["trajectory"] = at_times(trajectory[:, 0].numpy(), *times)
+        answer["trajectory"] = at_times(trajectory[:, 0].numpy(), *times)
     output, screen = layout(card.output_layout), concatenate([track], layout=layout(card.input_layout)).keypoints
-    found["bone_length_deviation"] = quality.bone_length_deviations(torch.tensor(positions), output.bones).numpy()
-    own, seen = (list(ends) for ends in zip(*shared_joints(output, layout(card.input_layout)), strict=True))
-    error = quality.reprojection_orthographic(torch.tensor(positions[:, own]), screen[:, seen])
-    found["reprojection_px"] = error.numpy() * track.width / 2
-    return found
+    answer["bone_length_deviation"] = quality.bone_length_deviations(torch.tensor(positions), output.bones).numpy()
+    own, of_input = (list(ends) for ends in zip(*shared_joints(output, layout(card.input_layout)), strict=True))
+    error = quality.reprojection_orthographic(torch.tensor(positions[:, own]), screen[:, of_input])
+    answer["reprojection_px"] = error.numpy() * track.width / 2
+    return answer

@@ -102,6 +102,6 @@ def test_it_is_served_as_it_lifts(trained, tmp_path):
     for frames in (2, 5, 40):
         # Person-centred lifters are served with assumed intrinsics.
         track = person("z", frames, intrinsics=None, intrinsics_provenance="none")
-        found = lifter.predict(None, given(track, scores=True))
+        answer = lifter.predict(None, given(track, scores=True))
         for key, values in expected(model, card, track).items():
-            np.testing.assert_allclose(found[key], values, atol=2e-4, err_msg=key)
+            np.testing.assert_allclose(answer[key], values, atol=2e-4, err_msg=key)

@@ -63,17 +63,20 @@ def test_the_alias_moves_only_to_a_version_that_scores_no_worse(corpus, name, ca
     code, out, err = raylift(capfd, f"model={bad}", f"name={name}", *gate, "force=true")
     assert (code, aliases(name)) == (0, {"candidate": "1", "champion": "1"})
     assert "gate     promoted anyway because of force=true, which is recorded" in out
-    found = tags(name, 1)
-    assert (found["raylift.gate.champion"], found["raylift.gate.data"]) == ("forced", report["data"]["digest"])
-    outcome = registration(found["raylift.gate.run_id"])["gate"]
+    version_tags = tags(name, 1)
+    assert (version_tags["raylift.gate.champion"], version_tags["raylift.gate.data"]) == (
+        "forced",
+        report["data"]["digest"],
+    )
+    outcome = registration(version_tags["raylift.gate.run_id"])["gate"]
     assert (outcome["value"], outcome["holder_value"]) == pytest.approx((worse, better))
     assert (outcome["holder"], outcome["data"]["subjects"]) == (f"models:/{name}/2", ["S1"])
     words = mlflow.MlflowClient().get_model_version(name, "1").description or ""
     digest = outcome["data"]["dataset_digest"]
     assert f"| scored | mpjpe_mm {worse:.2f} on tracks of S1, dataset digest {digest} |" in words
     experiments = [each.experiment_id for each in mlflow.search_experiments()]
-    found = mlflow.MlflowClient().search_runs(experiments, f"dataset.digest = '{digest}'")
-    assert {run.data.tags["raylift.job"] for run in found} >= {"evaluate", "register"}, "a search finds what read it"
+    readers = mlflow.MlflowClient().search_runs(experiments, f"dataset.digest = '{digest}'")
+    assert {run.data.tags["raylift.job"] for run in readers} >= {"evaluate", "register"}, "a search finds what read it"
     assert f"| compared | {worse - better:.2f} worse than models:/{name}/2, then the champion |" in words
     assert "| champion | promoted by force |" in words
 
@@ -124,11 +127,11 @@ def test_the_runs_of_a_gate_say_which_model_scored_what_on_which_tracks(corpus, 
         by_track = mlflow.load_table("tracks.json", run_ids=[part.info.run_id])
         assert set(by_track["dataset_digest"]) == {expected}
         models.setdefault(scored, set()).update(read_models(part))
-    assert [len(found) for found in models.values()] == [1, 1]
+    assert [len(model_ids) for model_ids in models.values()] == [1, 1]
     assert read_models(run) == models[candidate], "the run itself is the candidate's"
     (logged,) = (mlflow.get_logged_model(model_id) for model_id in models[candidate])
-    found = {metric.dataset_digest for metric in logged.metrics or () if metric.key == "test/mpjpe_mm"}
-    assert found == {digest, all_digest}
+    digests = {metric.dataset_digest for metric in logged.metrics or () if metric.key == "test/mpjpe_mm"}
+    assert digests == {digest, all_digest}
 
 
 @pytest.mark.parametrize(
@@ -210,9 +213,9 @@ def test_conditions_are_of_data_or_of_a_named_set():
         ("fast-1", "pck_150mm", 90.5),
     ]
     values = {"": {"mpjpe_mm": 80.0}, "fast-1": {"pck_150mm": float("nan")}}
-    found = measured(config, values, {"": "ab", "fast-1": "cd"})
-    assert [each.dataset_digest for each in found] == ["ab", "ab", "cd"]
-    assert [(each.condition, each.met) for each in found] == list(
+    outcomes = measured(config, values, {"": "ab", "fast-1": "cd"})
+    assert [each.dataset_digest for each in outcomes] == ["ab", "ab", "cd"]
+    assert [(each.condition, each.met) for each in outcomes] == list(
         zip(config.require, (True, False, False), strict=True)
     )
     # A set that somebody has called test is that set.

@@ -53,10 +53,10 @@ def test_a_program_takes_any_length_from_its_shortest_on():
     for frames in (exported.least_frames, 40, 301):
         window = torch.rand(frames, 17, 2)
         pose, trajectory = predict(model, window[None], flip=True)
-        found = program(window)
-        assert torch.equal(found[0], pose[0])
+        outputs = program(window)
+        assert torch.equal(outputs[0], pose[0])
         assert trajectory is not None
-        assert torch.equal(found[1], trajectory[0, :, 0])
+        assert torch.equal(outputs[1], trajectory[0, :, 0])
 
 
 def test_a_plug_in_needs_no_class_to_be_loaded():

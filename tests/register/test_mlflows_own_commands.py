@@ -42,10 +42,10 @@ def test_predict_lifts_a_file_of_requests(registered, tmp_path):
     given = ["-m", registered, "--env-manager", "local", "-i", "tracks.json", "-o", "poses.json"]
     done = CliRunner().invoke(commands, ["predict", *given])
     assert done.exit_code == 0, done.output
-    found = json.loads(Path("poses.json").read_text())["predictions"]
+    answers = json.loads(Path("poses.json").read_text())["predictions"]
     wanted = mlflow.pyfunc.load_model(registered).predict(tracks)
-    assert [len(each["positions"]) for each in found] == [30, 12]
-    for answer, expected in zip(found, wanted, strict=True):
+    assert [len(each["positions"]) for each in answers] == [30, 12]
+    for answer, expected in zip(answers, wanted, strict=True):
         np.testing.assert_allclose(answer["positions"], expected["positions"], atol=1e-5)
 
 
@@ -56,8 +56,8 @@ def test_an_image_is_made_of_the_model_and_what_it_needs(registered):
     needed = Path("image/model_dir/requirements.txt").read_text().split()
     assert needed == package.requirements()
     # The model that the image holds is whole.
-    found = mlflow.pyfunc.load_model("image/model_dir").predict(request("a", 30))
-    assert found["positions"].shape == (30, 17, 3)
+    answer = mlflow.pyfunc.load_model("image/model_dir").predict(request("a", 30))
+    assert answer["positions"].shape == (30, 17, 3)
 
 
 def test_spark_lifts_a_column_of_tracks(registered, monkeypatch):
@@ -75,8 +75,8 @@ def test_spark_lifts_a_column_of_tracks(registered, monkeypatch):
             env_manager="local",
         )
         given = spark.createDataFrame(rows, row)
-        found = given.select(lift(sql.functions.struct("keypoints", "width", "height", "fps"))).collect()
-        for answer, expected in zip(found, mlflow.pyfunc.load_model(registered).predict(tracks), strict=True):
+        answers = given.select(lift(sql.functions.struct("keypoints", "width", "height", "fps"))).collect()
+        for answer, expected in zip(answers, mlflow.pyfunc.load_model(registered).predict(tracks), strict=True):
             np.testing.assert_allclose(answer[0]["positions"], expected["positions"], atol=1e-5)
     finally:
         spark.stop()

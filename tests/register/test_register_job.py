@@ -29,12 +29,12 @@ def test_a_lifter_becomes_a_version_once(corpus, name, capfd):
     code, out, err = raylift(capfd, f"model={lifter}", f"name={name}")
     assert (code, err, out.splitlines()[0]) == (0, "", f"version  models:/{name}/1, registered before")
     assert [v.version for v in mlflow.MlflowClient().search_model_versions(f"name='{name}'")] in ([1], ["1"])
-    found = tags(name, 1)
-    assert {key: found[f"raylift.{key}"] for key in ("input_layout", "fps", "frames_read", "trajectory")} == {
+    version_tags = tags(name, 1)
+    assert {key: version_tags[f"raylift.{key}"] for key in ("input_layout", "fps", "frames_read", "trajectory")} == {
         **{"input_layout": "h36m17", "fps": "50", "frames_read": "9", "trajectory": "true"},
     }
     fetched = model_uris.fetch(f"models:/{name}@candidate")
-    assert (fetched.name, fetched.sha256) == (f"models:/{name}/1", found["raylift.sha256"])
+    assert (fetched.name, fetched.sha256) == (f"models:/{name}/1", version_tags["raylift.sha256"])
     assert load_lifter(fetched.file)[1] == load_lifter(lifter)[1]
 
 

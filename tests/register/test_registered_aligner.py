@@ -39,15 +39,15 @@ def test_an_aligner_becomes_a_version_and_is_used_by_its_name(takes, name, tmp_p
         f"use      raylift align aligner=models:/{name}@candidate tracks=… reference=… output=…",
         f"         mlflow models serve -m models:/{name}@candidate --env-manager local",
     ]
-    found = tags(name, 1)
-    assert (found["raylift.aligner"], found["raylift.pairs"]) == ("dilated_conv", "take")
+    version_tags = tags(name, 1)
+    assert (version_tags["raylift.aligner"], version_tags["raylift.pairs"]) == ("dilated_conv", "take")
     code, out, _ = raylift(capfd, f"model={takes}", f"name={name}")
     assert (code, out.splitlines()[0]) == (0, f"version  models:/{name}/1, registered before")
     (tmp_path / "one.pt").unlink()
     registered, here = f"aligner=models:/{name}@candidate", ["tracks=tracks", "output=out"]
     assert raylift(capfd, *here, registered, job="embed")[0] == 0
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert (report["aligner"], report["aligner_sha256"]) == (f"models:/{name}/1", found["raylift.sha256"])
+    assert (report["aligner"], report["aligner_sha256"]) == (f"models:/{name}/1", version_tags["raylift.sha256"])
     asked = ["reference=t0C0", "others=[t0C1]", "moment_s=2", "corpus=out", "output=aligned"]
     assert raylift(capfd, "tracks=tracks", registered, *asked, job="align")[0] == 0
 

@@ -41,10 +41,10 @@ def test_the_model_is_loaded_and_served(corpus, name, serve, tmp_path, capfd):
 
     address = serve("models", "serve", "-m", f"models:/{name}@champion", "--env-manager", "local", answers="/ping")
     body = {key: value.tolist() for key, value in given.items()}
-    found = json.loads(post(f"{address}/invocations", {"inputs": body}))["predictions"]
-    assert found.keys() == wanted.keys()
+    answer = json.loads(post(f"{address}/invocations", {"inputs": body}))["predictions"]
+    assert answer.keys() == wanted.keys()
     for key, value in wanted.items():
-        np.testing.assert_allclose(np.array(found[key]), value, atol=1e-5)
+        np.testing.assert_allclose(np.array(answer[key]), value, atol=1e-5)
     # What people write by hand: whole numbers.
     assert post(f"{address}/invocations", {"inputs": body | {"width": [1000], "fps": [50]}})
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -73,9 +73,9 @@ def test_a_server_of_lifters_follows_the_champion_of_an_mlflow_server(corpus, na
         monkeypatch.setenv("MLFLOW_TRACKING_URI", corpus_server)
         assert raylift(capfd, f"model={write_scaled('good/best.pt', 1)}", *gate)[0] == 0
         monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.address)
-        found = follower.look()
-        assert found is not None
-        assert (found.name, found.sha256) == (f"models:/{name}/2", tags(name, 2)["raylift.sha256"])
+        champion = follower.look()
+        assert champion is not None
+        assert (champion.name, champion.sha256) == (f"models:/{name}/2", tags(name, 2)["raylift.sha256"])
     finally:
         proxy.close()
 
@@ -101,9 +101,9 @@ assert not {{"ray", "pipelines", "schemas", "jobs"}} & {{name.partition(".")[0] 
     done = subprocess.run(isolated(code), cwd=elsewhere, capture_output=True, text=True, env=os.environ, check=False)
     assert done.returncode == 0, done.stderr
     assert "warn" not in done.stderr.lower()
-    found = np.load(tmp_path / "found.npz")
+    answer = np.load(tmp_path / "found.npz")
     for key, value in wanted.items():
-        np.testing.assert_allclose(found[key], value, atol=1e-6)
+        np.testing.assert_allclose(answer[key], value, atol=1e-6)
 
 
 @pytest.mark.long

@@ -40,31 +40,31 @@ def plain(named):
     return named("plain")
 
 
-def same(found, wanted):
-    assert found.keys() == wanted.keys()
+def same(answer, wanted):
+    assert answer.keys() == wanted.keys()
     for name, value in wanted.items():
-        assert (found[name].dtype, found[name].shape) == (np.float32, value.shape)
+        assert (answer[name].dtype, answer[name].shape) == (np.float32, value.shape)
         # Metres; pixels are compared as what they come from.
         tolerance = 1e-4 * (500 if name.endswith("px") else 1)
-        np.testing.assert_allclose(found[name], value, rtol=0, atol=tolerance, err_msg=name)
+        np.testing.assert_allclose(answer[name], value, rtol=0, atol=tolerance, err_msg=name)
 
 
 # Shorter than the receptive field of 9; a piece and a bit.
 @pytest.mark.parametrize("frames", [1, 5, serving.CHUNK_FRAMES + 7])
 def test_it_lifts_as_lift_does(lifter, frames):
-    found, model, card = lifter
+    service, model, card = lifter
     track = person("a", frames, layout=card.input_layout, intrinsics=None)
-    same(found.predict(None, given(track, model.pose.input_features == 3)), expected(model, card, track))
+    same(service.predict(None, given(track, model.pose.input_features == 3)), expected(model, card, track))
 
 
 @pytest.mark.parametrize(("fps", "frames"), [(10.0, 2), (24.0, 47), (29.97, 30), (50.3, 20), (100.0, 40)])
 def test_another_frame_rate_comes_back_at_its_own_frames(lifter, fps, frames):
-    found, model, card = lifter
+    service, model, card = lifter
     times = {"fps": fps, "timestamps_s": np.arange(frames) / fps}
     track = person("a", frames, layout=card.input_layout, intrinsics=None, **times)
     rng = np.random.default_rng(0)
     track.scores[:] = rng.random(track.scores.shape)
-    lifted = found.predict(None, given(track, model.pose.input_features == 3))
+    lifted = service.predict(None, given(track, model.pose.input_features == 3))
     assert len(lifted["positions"]) == frames
     same(lifted, expected(model, card, track))
 
@@ -76,8 +76,8 @@ def test_scores_that_are_not_read_change_nothing(plain):
 
 def test_tracks_of_different_length_are_lifted_in_one_request(plain):
     tracks = [person("a", frames) for frames in (3, 40, 17)]
-    for track, found in zip(tracks, plain.predict(None, [given(track) for track in tracks]), strict=True):
-        same(found, plain.predict(None, given(track)))
+    for track, answer in zip(tracks, plain.predict(None, [given(track) for track in tracks]), strict=True):
+        same(answer, plain.predict(None, given(track)))
 
 
 def test_a_request_that_would_take_too_much_memory_is_one_line(plain):
@@ -100,8 +100,8 @@ def test_nested_arrays_of_tables_do_as_well(plain):
         return rows
 
     table = pd.DataFrame([{**given(track), "keypoints": nested(given(track)["keypoints"])}])
-    (found,) = plain.predict(None, table)
-    same(found, plain.predict(None, given(track)))
+    (answer,) = plain.predict(None, table)
+    same(answer, plain.predict(None, given(track)))
 
 
 def test_lists_do_as_well_as_arrays(plain):
@@ -114,8 +114,8 @@ def test_lists_do_as_well_as_arrays(plain):
 def test_numbers_of_any_type_are_taken(plain, dtype):
     track = person("a", 20)
     rounded = track.keypoints.round()
-    found = plain.predict(None, given(track) | {"keypoints": rounded.astype(dtype)})
-    same(found, plain.predict(None, given(track) | {"keypoints": rounded}))
+    answer = plain.predict(None, given(track) | {"keypoints": rounded.astype(dtype)})
+    same(answer, plain.predict(None, given(track) | {"keypoints": rounded}))
 
 
 def request(frames=20):

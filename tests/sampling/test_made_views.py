@@ -108,9 +108,9 @@ def test_keypoints_are_where_the_detector_sees_the_joints():
         return batch.positions[:, :, H36M.index(name)]
 
     hip = joint("left_hip")
-    seen = hip + 0.1 * (hip - joint("right_hip")) - 0.2 * (joint("left_shoulder") - hip)
+    expected = hip + 0.1 * (hip - joint("right_hip")) - 0.2 * (joint("left_shoulder") - hip)
     keypoints = batch.keypoints[:, :, LIMBS.index("left_hip")]
-    torch.testing.assert_close(keypoints, seen[..., :2] / seen[..., 2:], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(keypoints, expected[..., :2] / expected[..., 2:], atol=1e-4, rtol=1e-4)
 
 
 def test_bodies_are_symmetric_and_differ():
@@ -132,8 +132,8 @@ def errors(**changes: Any):
     by_part = dict.fromkeys((*PARTS, "other"), NONE.model_copy(update=changes))
     config = DetectorErrorsConfig(**by_part, missing=0, swapped=0)
     made = DetectorErrors(config, LIMBS, 60, 30.0, torch.device("cpu"))
-    found = made.add(torch.zeros(400, 60, 12, 2), torch.full((400,), 2.0), torch.Generator().manual_seed(0))
-    return found / 2
+    drawn = made.add(torch.zeros(400, 60, 12, 2), torch.full((400,), 2.0), torch.Generator().manual_seed(0))
+    return drawn / 2
 
 
 def test_errors_have_the_stated_sizes_and_correlations():
@@ -154,8 +154,8 @@ def test_exchanged_sides_are_runs_of_frames():
     config = FAULTLESS.model_copy(update={"swapped": 1.0})
     made = DetectorErrors(config, LIMBS, 60, 30.0, torch.device("cpu"))
     true = torch.arange(12.0)[None, None, :, None].expand(200, 60, 12, 2)
-    found = made.add(true, torch.ones(200), torch.Generator().manual_seed(0))
-    changed = (found != true).any(-1)
+    drawn = made.add(true, torch.ones(200), torch.Generator().manual_seed(0))
+    changed = (drawn != true).any(-1)
     assert changed.any(-1).any(-1).all()
     edges = changed.any(-1).float().diff(dim=1).abs().sum(1)
     assert edges.max() <= 2

@@ -97,19 +97,19 @@ def test_any_batch_can_be_asked_for(corpus):
 
 
 def test_pools_mix_the_corpus_and_differ_in_each_pass(corpus):
-    seen: list[tuple[str, ...]] = []
+    pool_ids: list[tuple[str, ...]] = []
     loads = Loads()
 
     def load(tracks):
-        seen.append(tuple(sorted(track.track_id for track in tracks)))
+        pool_ids.append(tuple(sorted(track.track_id for track in tracks)))
         return loads(tracks)
 
     stream = pools(corpus, load, share=3)
     for number in range(2 * stream.samples_per_pass // 64):
         stream.batch(number)
-    assert len(set(seen)) == len(seen) >= 6
+    assert len(set(pool_ids)) == len(pool_ids) >= 6
     files = {track.track_id: track.file for track in corpus}
-    assert all(len({files[name] for name in names}) > 1 for names in seen)
+    assert all(len({files[name] for name in names}) > 1 for names in pool_ids)
 
 
 def test_a_batch_may_be_larger_than_a_pool(corpus):

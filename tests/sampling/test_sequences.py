@@ -14,28 +14,30 @@ TRACKS = [make_track("t0", 12, seed=1), make_track("t1", 7, seed=2, subject="S5"
 
 @pytest.mark.parametrize("features", [2, 3])
 def test_tracks_lie_one_after_another_in_screen_units(features):
-    found = concatenate(TRACKS, layout=COCO, features=features, positions_layout=H36M)
-    assert found.offsets.tolist() == [0, 12, 19]
-    assert (len(found), found.frames, found.lengths.tolist()) == (2, 19, [12, 7])
-    assert [(info.track_id, info.subject, info.width) for info in found.infos] == [
+    sequences = concatenate(TRACKS, layout=COCO, features=features, positions_layout=H36M)
+    assert sequences.offsets.tolist() == [0, 12, 19]
+    assert (len(sequences), sequences.frames, sequences.lengths.tolist()) == (2, 19, [12, 7])
+    assert [(info.track_id, info.subject, info.width) for info in sequences.infos] == [
         ("t0", "S1", 1000),
         ("t1", "S5", 640),
     ]
     x, y = torch.tensor(TRACKS[1].keypoints).unbind(-1)
-    assert torch.allclose(found.keypoints[12:], torch.stack([2 * x / 640 - 1, 2 * y / 640 - 480 / 640], -1), atol=1e-6)
-    assert torch.equal(found.inputs[..., :2], found.keypoints)
-    assert torch.equal(found.scores[:12], torch.tensor(TRACKS[0].scores))
-    assert found.inputs.shape == (19, 17, features)
-    assert features == 2 or torch.equal(found.inputs[..., 2], found.scores)
-    assert found.positions is not None
-    assert torch.equal(found.positions[12:], torch.tensor(TRACKS[1].positions))
-    assert found.cameras is not None
-    assert torch.equal(found.cameras[1], cameras.camera_vector(INTRINSICS, 640, 480))
+    assert torch.allclose(
+        sequences.keypoints[12:], torch.stack([2 * x / 640 - 1, 2 * y / 640 - 480 / 640], -1), atol=1e-6
+    )
+    assert torch.equal(sequences.inputs[..., :2], sequences.keypoints)
+    assert torch.equal(sequences.scores[:12], torch.tensor(TRACKS[0].scores))
+    assert sequences.inputs.shape == (19, 17, features)
+    assert features == 2 or torch.equal(sequences.inputs[..., 2], sequences.scores)
+    assert sequences.positions is not None
+    assert torch.equal(sequences.positions[12:], torch.tensor(TRACKS[1].positions))
+    assert sequences.cameras is not None
+    assert torch.equal(sequences.cameras[1], cameras.camera_vector(INTRINSICS, 640, 480))
 
 
 def test_positions_are_left_out_unless_wanted():
-    found = concatenate(TRACKS, layout=COCO)
-    assert (found.positions, found.positions_layout) == (None, None)
+    sequences = concatenate(TRACKS, layout=COCO)
+    assert (sequences.positions, sequences.positions_layout) == (None, None)
 
 
 def test_cameras_are_all_or_none():
@@ -43,8 +45,8 @@ def test_cameras_are_all_or_none():
 
 
 def test_keypoints_share_the_memory_of_the_inputs():
-    found = concatenate(TRACKS, layout=COCO, features=3).to("cpu")
-    assert found.keypoints.data_ptr() == found.inputs.data_ptr() == found.scores.data_ptr() - 8
+    sequences = concatenate(TRACKS, layout=COCO, features=3).to("cpu")
+    assert sequences.keypoints.data_ptr() == sequences.inputs.data_ptr() == sequences.scores.data_ptr() - 8
 
 
 def with_nan(name, frame):

@@ -83,8 +83,8 @@ def test_every_sample_equals_its_definition(features, frames, offset, chunk):
                 flips.mirror_camera(expected[3]),
             ]
             scores = flips.mirror_confidence(scores, COCO)
-        found = [batch.inputs[i], batch.keypoints[i], batch.positions[i], batch.cameras[i]]
-        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+        actual = [batch.inputs[i], batch.keypoints[i], batch.positions[i], batch.cameras[i]]
+        assert all(torch.equal(a, b) for a, b in zip(actual, expected, strict=True))
         assert torch.equal(batch.scores[i], scores)
 
 
@@ -124,7 +124,7 @@ def test_clips_overlap_and_stay_within_sequences_that_are_as_long():
     assert starts[:3] == [[-3], [0], [0, 1]]
     assert (starts[3][0], starts[3][-1]) == (0, 41)
     assert all(0 < after - before <= 3 for before, after in zip(starts[3], starts[3][1:], strict=False))
-    assert chunk_counts(lengths, shape).tolist() == [len(found) for found in starts]
+    assert chunk_counts(lengths, shape).tolist() == [len(own_starts) for own_starts in starts]
 
 
 def test_a_clip_is_input_and_target():

@@ -55,16 +55,16 @@ def test_a_search_that_goes_on_chooses_as_one_without_interruption(name):
         "{lifter.channels: {lograndint: [8, 40]}, lifter.filter_widths: {choice: [[3, 3], [3, 3, 3]]}, "
         "objective.pose: {uniform: [1, 4], step: 0.5}}"
     )
-    undisturbed, told = sampler(name, space=space), []
+    undisturbed, results = sampler(name, space=space), []
     for number in range(1, 40):
         values = undisturbed.propose(number)
-        told.append((number, values, finished(values["lifter.channels"])))
-        undisturbed.tell(*told[-1])
+        results.append((number, values, finished(values["lifter.channels"])))
+        undisturbed.tell(*results[-1])
     later = sampler(name, space=space)
-    for result in told:
+    for result in results:
         later.tell(*result)
     assert later.propose(40) == undisturbed.propose(40)
-    assert all(values["objective.pose"] % 0.5 == 0 for _, values, _ in told), "on its steps"
+    assert all(values["objective.pose"] % 0.5 == 0 for _, values, _ in results), "on its steps"
 
 
 SMALL = "{lifter.channels: {randint: [8, 9]}, objective.pose: {uniform: [1, 2], step: 1}}"

@@ -53,9 +53,9 @@ def test_a_searched_field_cannot_be_given_a_value_too(tmp_path):
 
 def test_choices_are_what_the_training_config_takes():
     space = "{lifter: {filter_widths: {choice: [[3, 3], [3, 3, 3]]}}, optimization.learning_rate: {choice: [1e-4, 1]}}"
-    found = space_of(tune_config(space=space))
-    assert found["lifter.filter_widths"].values in (((3, 3), (3, 3, 3)), ([3, 3], [3, 3, 3]))
-    assert found[RATE].values == (1e-4, 1.0), "YAML takes 1e-4 for a text"
+    dimensions = space_of(tune_config(space=space))
+    assert dimensions["lifter.filter_widths"].values in (((3, 3), (3, 3, 3)), ([3, 3], [3, 3, 3]))
+    assert dimensions[RATE].values == (1e-4, 1.0), "YAML takes 1e-4 for a text"
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_no_trial_is_stopped_before_it_has_seen_unlabeled_tracks(fields, space):
 def test_a_grid_has_each_combination():
     space = "{lifter.channels: {randint: [8, 10]}, optimization.amsgrad: {choice: [true, false]}}"
     config = tune_config("sampler=grid", space=space)
-    found = space_of(config)
-    assert trial_count(config, found) == 6
+    dimensions = space_of(config)
+    assert trial_count(config, dimensions) == 6
     with pytest.raises(UserError, match="sampler=grid needs a finite number of values"):
         space_of(tune_config("sampler=grid"))
     huge = "{lifter.channels: {randint: [1, 1000000000]}, optimization.amsgrad: {choice: [true, false]}}"

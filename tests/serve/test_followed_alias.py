@@ -44,9 +44,9 @@ def test_a_new_champion_is_served_once_it_is_named(register):
     assert follower.follows
     assert follower.look() is None
     register(*make_lifter(fps=25.0))
-    found = follower.look()
-    assert found is not None
-    assert (found.name, found.card.fps) == ("models:/lifter/2", 25.0)
+    champion = follower.look()
+    assert champion is not None
+    assert (champion.name, champion.card.fps) == ("models:/lifter/2", 25.0)
     assert follower.look() is None
     mlflow.MlflowClient().set_registered_model_alias("lifter", "champion", "1")
     again = follower.look()

@@ -22,25 +22,25 @@ def test_requests_are_answered_while_the_champion_and_a_process_change(embedded_
     register(*make_lifter())
     config = ServeConfig(model="models:/lifter@champion", port=0, replicas=2, look_s=0.05, flip=False)
     served = served_model.load(config.model, None)
-    replicas, said = Replicas(config, served), []
+    replicas, messages = Replicas(config, served), []
 
-    async def client(session, address, seen):
+    async def client(session, address, models):
         body = json.dumps({"inputs": track()}).encode()
-        while "models:/lifter/2" not in seen or len(seen) < 40:
+        while "models:/lifter/2" not in models or len(models) < 40:
             async with session.post(f"{address}/invocations", data=body) as answer:
                 assert answer.status == 200, await answer.text()
-                seen.append(answer.headers["X-Raylift-Model"])
+                models.append(answer.headers["X-Raylift-Model"])
 
     async def scenario():
         stop = asyncio.Event()
-        server = asyncio.create_task(Server(config, served, replicas, said.append).run(stop))
-        while not said:
+        server = asyncio.create_task(Server(config, served, replicas, messages.append).run(stop))
+        while not messages:
             await asyncio.sleep(0.05)
             assert not server.done()
-        address = said[0].partition(" at ")[2].partition(": POST")[0]
+        address = messages[0].partition(" at ")[2].partition(": POST")[0]
         async with aiohttp.ClientSession() as session:
-            seen = [[] for _ in range(3)]
-            clients = [asyncio.create_task(client(session, address, each)) for each in seen]
+            by_client = [[] for _ in range(3)]
+            clients = [asyncio.create_task(client(session, address, each)) for each in by_client]
             await asyncio.sleep(0.1)
             register(*make_lifter(fps=25.0))
             ray.kill(replicas._actors[0], no_restart=False)
@@ -49,7 +49,7 @@ def test_requests_are_answered_while_the_champion_and_a_process_change(embedded_
                 assert (await answer.json())["model"] == "models:/lifter/2"
             stop.set()
             await server
-        for each in seen:
+        for each in by_client:
             assert sorted(each) == each, "once the new one answers, the old one does no more"
             assert set(each) == {"models:/lifter/1", "models:/lifter/2"}
 
@@ -57,5 +57,5 @@ def test_requests_are_answered_while_the_champion_and_a_process_change(embedded_
         asyncio.run(scenario())
     finally:
         replicas.close()
-    assert said[0].startswith("models:/lifter/1 at http://127.0.0.1:")
-    assert said[1] == "models:/lifter@champion is models:/lifter/2 now"
+    assert messages[0].startswith("models:/lifter/1 at http://127.0.0.1:")
+    assert messages[1] == "models:/lifter@champion is models:/lifter/2 now"

@@ -45,15 +45,15 @@ def test_answers_are_those_of_the_registered_model(name, tmp_path):
     answers = ask(together, {"inputs": tracks[0]}, {"instances": tracks}, {"dataframe_records": tracks[2:]})
     assert [status for status, _ in answers] == [200, 200, 200]
     (_, one), (_, all_three), (_, last) = answers
-    for found, given in zip(
+    for answer, given in zip(
         [one["predictions"], *all_three["predictions"], *last["predictions"]],
         [tracks[0], *tracks, tracks[2]],
         strict=True,
     ):
         expected = alone.predict(None, given)
-        assert found.keys() == expected.keys()
+        assert answer.keys() == expected.keys()
         for measure, values in expected.items():
-            np.testing.assert_allclose(found[measure], values, atol=1e-4 * (500 if measure.endswith("px") else 1))
+            np.testing.assert_allclose(answer[measure], values, atol=1e-4 * (500 if measure.endswith("px") else 1))
 
 
 def test_what_is_wrong_with_a_request_does_not_touch_the_others(plain):
@@ -87,9 +87,9 @@ def test_what_is_wrong_with_a_request_does_not_touch_the_others(plain):
 def test_what_is_no_request_is_one_line(plain, body, line):
     (answer,) = plain.answer([body])
     assert answer.status == 400
-    said = json.loads(answer.body)["error"]
-    assert line in said
-    assert "\n" not in said
+    message = json.loads(answer.body)["error"]
+    assert line in message
+    assert "\n" not in message
 
 
 def test_no_tracks_are_no_poses(plain):
@@ -106,9 +106,9 @@ def test_tracks_beyond_a_batch_are_lifted_after_it(plain, monkeypatch):
     monkeypatch.setattr(
         batches, "lift", lambda m, inputs, flip: sizes.append(len(inputs)) or lift(m, inputs, flip=flip)
     )
-    found = ask(plain, *requests)
+    answers = ask(plain, *requests)
     assert sizes == [1, 1, 1, 1]
-    for (_, ours), (_, theirs) in zip(found, expected, strict=True):
+    for (_, ours), (_, theirs) in zip(answers, expected, strict=True):
         np.testing.assert_allclose(ours["predictions"]["positions"], theirs["predictions"]["positions"], atol=1e-5)
 
 

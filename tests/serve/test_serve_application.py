@@ -82,9 +82,9 @@ def test_poses_figures_and_what_is_served():
 def test_what_is_not_there_is_one_line(method):
     async def scenario():
         async with serving() as server, server.session.request(method, f"{server.address}/invocations") as answer:
-            said = (await answer.json())["error"]
+            message = (await answer.json())["error"]
             assert (answer.status, answer.headers["Allow"]) == (405, "POST")
-            assert said == (
+            assert message == (
                 f"{method} /invocations: Method Not Allowed; there are POST /invocations, GET /health, /model, /metrics"
             )
 
@@ -105,9 +105,9 @@ def test_a_request_that_is_too_large_is_refused(says_its_size):
         async with serving(max_request_mb=1) as server:
             body = b" " * 1_500_000 if says_its_size else chunks(1_500_000)
             async with server.session.post(f"{server.address}/invocations", data=body) as answer:
-                said = (await answer.json())["error"]
+                message = (await answer.json())["error"]
                 assert answer.status == 413
-                assert said.endswith("MB, at most 1 are taken; send it in parts")
+                assert message.endswith("MB, at most 1 are taken; send it in parts")
 
     asyncio.run(scenario())
 

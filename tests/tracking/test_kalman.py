@@ -64,8 +64,8 @@ def test_a_long_prediction_equals_many_short_ones() -> None:
 def test_variances_are_those_of_the_filter_in_matrices() -> None:
     times = np.cumsum(np.random.default_rng(2).uniform(0.01, 0.3, 6)).tolist()
     motion = filtered(times[:-1], [[0.0] * 4] * 5)
-    for found, noise in zip(kalman.variances(motion, times[-1] - times[-2]), kalman._NOISES, strict=True):
-        assert found == pytest.approx(matrix_filter(noise, times, [0.0] * 6)[2])
+    for variance, noise in zip(kalman.variances(motion, times[-1] - times[-2]), kalman._NOISES, strict=True):
+        assert variance == pytest.approx(matrix_filter(noise, times, [0.0] * 6)[2])
 
 
 def test_after_a_gap_the_rate_is_that_of_the_way_covered() -> None:

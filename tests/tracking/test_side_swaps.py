@@ -68,18 +68,18 @@ def test_swapped_single_frames_and_runs_of_frames_are_repaired(azimuth_deg):
 
 @pytest.mark.parametrize("part", ["arms", "legs"])
 def test_arms_or_legs_alone_are_found_nearly_always(part):
-    found = missed = wrong = 0
+    hits = missed = wrong = 0
     where = np.array([3, 17, *range(40, 61), 90])
     for action in sorted(ACTIONS):
         for azimuth_deg in (0, 60, 120, 200):
             keypoints = seen_from(azimuth_deg, action)
             swapped = set(np.flatnonzero(repaired(exchanged(keypoints, where, (part,))).swapped).tolist())
-            found += len(swapped & set(where.tolist()))
+            hits += len(swapped & set(where.tolist()))
             missed += len(set(where.tolist()) - swapped)
             wrong += len(swapped - set(where.tolist()))
     # Where legs cross, a boundary of the run can be missed, and what follows is taken for exchanged.
-    assert wrong <= 0.05 * found
-    assert missed <= 0.05 * found
+    assert wrong <= 0.05 * hits
+    assert missed <= 0.05 * hits
 
 
 def test_scores_go_with_their_joints():

@@ -18,7 +18,7 @@ from tracking.tracking_samples import (
     STANDING,
     THREE_SECONDS,
     Route,
-    found,
+    one_person,
     person,
     together,
     track,
@@ -123,7 +123,7 @@ def test_short_tracks_are_dropped() -> None:
 @pytest.mark.parametrize("frames", [1, 2, 4])
 def test_in_a_short_video_half_of_it_is_long_enough(frames: int) -> None:
     clip = video(SECOND[:frames], walk(100, 50))
-    assert [len(found) for found in track(clip)] == [frames]
+    assert [len(path) for path in track(clip)] == [frames]
     assert track(without(clip, 0, frames - 1)) == []
 
 
@@ -242,6 +242,6 @@ def test_real_people_who_cross_are_two_tracks(shared_data: Path) -> None:
     frames = []
     for i, both in enumerate(zip(dance + way, mirrored - way, strict=True)):
         boxes = [[*(joints.min(0) - 10), *(joints.max(0) + 10)] for joints in both]
-        people = [found(*one) for one in zip(both, boxes, (0.9, 0.8), strict=True)]
+        people = [one_person(*one) for one in zip(both, boxes, (0.9, 0.8), strict=True)]
         frames.append(Frame(i, i / 30, together(people)))
     assert [whom(t) for t in track(frames)] == [[0.9], [0.8]]

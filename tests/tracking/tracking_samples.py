@@ -39,10 +39,10 @@ def person(x: float, time_s: float, score: float, pose: np.ndarray = STANDING) -
     noise = np.random.default_rng(int(1e6 * score + 1e4 * time_s)).normal(0, 0.005, joints.shape)
     keypoints = (joints + noise) * HEIGHT + [x, 400]
     # The same box for every pose, so that it is the keypoints that differ.
-    return found(keypoints, [x - 50, 400 - 1.05 * HEIGHT, x + 50, 405], score)
+    return one_person(keypoints, [x - 50, 400 - 1.05 * HEIGHT, x + 50, 405], score)
 
 
-def found(keypoints: np.ndarray, box: Sequence[float], score: float) -> People:
+def one_person(keypoints: np.ndarray, box: Sequence[float], score: float) -> People:
     columns = ([box], [score], [keypoints], np.full((1, len(keypoints)), 0.8))
     return People(*(np.array(column, np.float32) for column in columns))
 

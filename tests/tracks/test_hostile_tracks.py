@@ -36,13 +36,13 @@ OTHERS: dict[str, Callable[[pa.DataType], pa.Array]] = {
 
 
 def one_line(read: Callable[[], object]) -> None:
-    said = ""
+    message = ""
     try:
         read()
     except UserError as error:
-        said = str(error)
-    assert len(said.splitlines()) <= 1, said
-    assert len(said) < 2500
+        message = str(error)
+    assert len(message.splitlines()) <= 1, message
+    assert len(message) < 2500
 
 
 def read_all(file: str) -> None:

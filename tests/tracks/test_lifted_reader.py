@@ -23,12 +23,12 @@ def write(file, format_=FORMAT, **options):
 @pytest.mark.parametrize("row_group_size", [1, 3, 100])
 def test_what_was_written_is_read_and_failures_are_left_out(tmp_path, row_group_size):
     write(tmp_path / "part-a.parquet", row_group_size=row_group_size)
-    found = list(read_lifted(str(tmp_path)))
-    assert [(track.track_id, len(track)) for track in found] == [("a", 3), ("b", 40), ("c", 1)]
-    assert (found[1].positions == ROWS[1].positions).all()
-    assert found[1].trajectory is None
-    assert found[1].intrinsics == ROWS[1].intrinsics
-    assert found[0].trajectory == pytest.approx(ROWS[0].trajectory)
+    lifted_tracks = list(read_lifted(str(tmp_path)))
+    assert [(track.track_id, len(track)) for track in lifted_tracks] == [("a", 3), ("b", 40), ("c", 1)]
+    assert (lifted_tracks[1].positions == ROWS[1].positions).all()
+    assert lifted_tracks[1].trajectory is None
+    assert lifted_tracks[1].intrinsics == ROWS[1].intrinsics
+    assert lifted_tracks[0].trajectory == pytest.approx(ROWS[0].trajectory)
     assert [track.track_id for track in read_lifted(str(tmp_path / "part-a.parquet"), [3, 1, 0])] == ["a", "c"]
 
 

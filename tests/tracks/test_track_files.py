@@ -28,12 +28,12 @@ def small_files(monkeypatch):
 
 
 def test_files_and_row_groups_are_bounded(small_files, tmp_path):
-    seen = []
-    files = write_tracks(str(tmp_path), iter(TRACKS_20), SETTINGS, seen.append)
-    found = [pq.ParquetFile(file) for file in files]
-    assert [file.metadata.num_rows for file in found] == [8, 8, 4]
-    assert [file.metadata.row_group(0).num_rows for file in found] == [3, 3, 3]
-    assert [track.track_id for track in seen] == [track.track_id for track in TRACKS_20]
+    written = []
+    files = write_tracks(str(tmp_path), iter(TRACKS_20), SETTINGS, written.append)
+    parquet_files = [pq.ParquetFile(file) for file in files]
+    assert [file.metadata.num_rows for file in parquet_files] == [8, 8, 4]
+    assert [file.metadata.row_group(0).num_rows for file in parquet_files] == [3, 3, 3]
+    assert [track.track_id for track in written] == [track.track_id for track in TRACKS_20]
     assert [track.track_id for file in files for track in read_tracks(file)] == [t.track_id for t in TRACKS_20]
     assert np.array_equal(next(read_tracks(files[1])).keypoints, TRACKS_20[8].keypoints)
 

@@ -38,8 +38,8 @@ def objective(keypoints=H36M, **config):
 
 
 def test_the_truth_costs_nothing():
-    labeled, seen = batch("a"), batch("a")
-    terms = objective()(labeled, both(truth(labeled), truth(seen)), seen)
+    labeled, unlabeled = batch("a"), batch("a")
+    terms = objective()(labeled, both(truth(labeled), truth(unlabeled)), unlabeled)
     assert set(terms) == {"pose", "trajectory", "reprojection", "bone_length"}
     for name, value in terms.items():
         assert value.item() == pytest.approx(0, abs=1e-6), name
@@ -48,9 +48,9 @@ def test_the_truth_costs_nothing():
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_the_truth_costs_nothing_where_a_fisheye_films(mirrored):
     sequences = concatenate([person("a", intrinsics=FISHEYE)], layout=H36M, positions_layout=H36M)
-    seen = Windows(sequences, NINE).gather(torch.arange(10, 16), torch.full((6,), mirrored))
-    assert seen.fisheyes
-    terms = objective()(seen, both(truth(seen), truth(seen)), seen)
+    windows = Windows(sequences, NINE).gather(torch.arange(10, 16), torch.full((6,), mirrored))
+    assert windows.fisheyes
+    terms = objective()(windows, both(truth(windows), truth(windows)), windows)
     assert terms["reprojection"].item() == pytest.approx(0, abs=1e-6)
 
 
@@ -62,20 +62,20 @@ def test_a_batch_says_whether_it_needs_the_model_of_fisheyes():
 
 
 def test_each_term_is_its_formula():
-    labeled, seen = batch("a"), batch("b", count=4)
+    labeled, unlabeled = batch("a"), batch("b", count=4)
     torch.manual_seed(0)
     poses = torch.randn(2, 6, 1, 17, 3) * 0.3
     roots = torch.randn(2, 6, 1, 1, 3) + torch.tensor([0, 0, 5.0])
     known, guess = Prediction(poses[0], roots[0]), Prediction(poses[1, :4], roots[1, :4])
-    terms = objective()(labeled, both(known, guess), seen)
+    terms = objective()(labeled, both(known, guess), unlabeled)
     assert labeled.positions is not None
-    assert seen.cameras is not None
+    assert unlabeled.cameras is not None
     root = labeled.positions[:, :, :1]
     assert terms["pose"] == pytest.approx((poses[0] - labeled.positions + root).norm(dim=-1).mean().item())
     weighted = (roots[0] - root).norm(dim=-1) / root[..., 2]
     assert terms["trajectory"] == pytest.approx(weighted.mean().item())
-    projected = cameras.project(poses[1, :4] + roots[1, :4], seen.cameras[:, None, None])
-    assert terms["reprojection"] == pytest.approx((projected - seen.keypoints).norm(dim=-1).mean().item())
+    projected = cameras.project(poses[1, :4] + roots[1, :4], unlabeled.cameras[:, None, None])
+    assert terms["reprojection"] == pytest.approx((projected - unlabeled.keypoints).norm(dim=-1).mean().item())
 
     def bones(pose):
         return torch.stack([(pose[:, :, c] - pose[:, :, p]).norm(dim=-1).mean() for c, p in H36M.bones])
@@ -84,13 +84,13 @@ def test_each_term_is_its_formula():
 
 
 def test_weights_multiply_and_modes_switch_off():
-    labeled, seen = batch("a"), batch("b")
+    labeled, unlabeled = batch("a"), batch("b")
     wrong = both(truth(labeled), truth(batch("c")))
-    plain = objective()(labeled, wrong, seen)
-    heavy = objective(reprojection=3, bone_length=0)(labeled, wrong, seen)
+    plain = objective()(labeled, wrong, unlabeled)
+    heavy = objective(reprojection=3, bone_length=0)(labeled, wrong, unlabeled)
     assert heavy["reprojection"] == pytest.approx(3 * plain["reprojection"].item())
     assert "bone_length" not in heavy
-    assert "reprojection" not in objective(projection="none")(labeled, wrong, seen)
+    assert "reprojection" not in objective(projection="none")(labeled, wrong, unlabeled)
 
 
 def test_only_joints_of_the_same_name_are_compared():
@@ -114,22 +114,22 @@ def test_causal_lifters_are_compared_with_the_last_frame_they_see():
 
 
 def test_confidence_zero_counts_nothing():
-    labeled, seen = batch("a"), batch("b", scores=torch.ones(60, 17).numpy())
+    labeled, unlabeled = batch("a"), batch("b", scores=torch.ones(60, 17).numpy())
     prediction = both(truth(labeled), truth(batch("b")))
-    seen.keypoints[:2] += 9
-    seen.scores[:2] = 0
-    weighted = objective(confidence_weighted=True)(labeled, prediction, seen)["reprojection"]
+    unlabeled.keypoints[:2] += 9
+    unlabeled.scores[:2] = 0
+    weighted = objective(confidence_weighted=True)(labeled, prediction, unlabeled)["reprojection"]
     assert weighted.item() == pytest.approx(0, abs=1e-5)
-    seen.scores[:] = 0
-    assert objective(confidence_weighted=True)(labeled, prediction, seen)["reprojection"].item() == 0
+    unlabeled.scores[:] = 0
+    assert objective(confidence_weighted=True)(labeled, prediction, unlabeled)["reprojection"].item() == 0
 
 
 def test_orthographic_needs_no_camera_and_no_trajectory():
-    labeled, seen = batch("a"), batch("b", labeled=False, intrinsics=None, intrinsics_provenance="none")
-    assert seen.cameras is None
+    labeled, unlabeled = batch("a"), batch("b", labeled=False, intrinsics=None, intrinsics_provenance="none")
+    assert unlabeled.cameras is None
     pose = truth(batch("b")).pose
     prediction = Prediction(torch.cat([truth(labeled).pose, pose]), None)
-    terms = objective(projection="orthographic")(labeled, prediction, seen)
+    terms = objective(projection="orthographic")(labeled, prediction, unlabeled)
     # Perspective and distortion are what is left.
     assert 0 < terms["reprojection"].item() < 0.05
     assert "trajectory" not in terms

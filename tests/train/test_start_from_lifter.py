@@ -123,12 +123,12 @@ def test_frozen_parameters_and_their_statistics_stay_and_slow_ones_move_less(lab
         after = training.model.state_dict()
         return {name: float((after[name] - before[name]).abs().max()) for name in before if "momentum" not in name}
 
-    free, held = moved(), moved("pose.*=0", "pose.shrink*=0.01")
+    free, slowed = moved(), moved("pose.*=0", "pose.shrink*=0.01")
     shrink = {name for name in free if name.startswith("pose.shrink")}
     assert shrink
     assert all(distance > 0 for distance in free.values())
-    assert {name for name, distance in held.items() if distance} == shrink
-    assert all(held[name] < 0.1 * free[name] for name in shrink)
+    assert {name for name, distance in slowed.items() if distance} == shrink
+    assert all(slowed[name] < 0.1 * free[name] for name in shrink)
 
 
 def test_a_training_that_is_given_more_epochs_goes_on(labeled, tmp_path):

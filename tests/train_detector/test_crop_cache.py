@@ -10,30 +10,30 @@ from schemas.errors import UserError
 
 
 def test_joints_lie_on_what_they_were_marked_on(tmp_path):
-    held = canvases(tmp_path)
-    assert len(held) == 6
+    canvas_set = canvases(tmp_path)
+    assert len(canvas_set) == 6
     for person in range(6):
-        canvas, points = held.canvas(person), held.keypoints[person].round().long()
+        canvas, points = canvas_set.canvas(person), canvas_set.keypoints[person].round().long()
         assert canvas.shape == (shape().side, shape().side, 3)
         assert (canvas[points[:, 1], points[:, 0]].max(-1) > 60).all(), "a disc of at least that grey"
-        assert held.labeled[person].tolist() == known(dotted(person)[1]).tolist()
-        assert held.name(person) == f"{person}.png"
+        assert canvas_set.labeled[person].tolist() == known(dotted(person)[1]).tolist()
+        assert canvas_set.name(person) == f"{person}.png"
 
 
 def test_lengths_scale_with_the_person(tmp_path):
-    held = canvases(tmp_path)
+    canvas_set = canvases(tmp_path)
     for person in range(6):
         _, points = dotted(person)
-        scale = float((held.keypoints[person, 0] - held.keypoints[person, 1]).norm()) / np.linalg.norm(
+        scale = float((canvas_set.keypoints[person, 0] - canvas_set.keypoints[person, 1]).norm()) / np.linalg.norm(
             points[0] - points[1]
         )
         head = 0.75 * np.linalg.norm(points[8] - points[10])
-        assert float(held.head_sizes[person]) == pytest.approx(head * scale, rel=1e-4)
+        assert float(canvas_set.head_sizes[person]) == pytest.approx(head * scale, rel=1e-4)
 
 
 def test_what_cannot_be_read_is_noted(tmp_path):
-    held = canvases(tmp_path, DottedPeople("five", missing=2))
-    assert len(held) == 5
+    canvas_set = canvases(tmp_path, DottedPeople("five", missing=2))
+    assert len(canvas_set) == 5
     summary = read_summary(str(tmp_path / "five.arrow"))
     assert summary is not None
     assert summary.people == 5
@@ -51,7 +51,7 @@ def test_files_of_another_format_are_made_again_and_never_read(tmp_path):
 
 
 def test_a_cache_without_people_can_be_written_and_read(tmp_path):
-    held = canvases(tmp_path, DottedPeople("none", images=0))
-    assert len(held) == 0
-    assert held.keypoints.shape == (0, 17, 2)
-    assert held.areas.dtype == torch.float32
+    canvas_set = canvases(tmp_path, DottedPeople("none", images=0))
+    assert len(canvas_set) == 0
+    assert canvas_set.keypoints.shape == (0, 17, 2)
+    assert canvas_set.areas.dtype == torch.float32

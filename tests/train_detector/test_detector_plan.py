@@ -57,9 +57,9 @@ def test_weights_say_what_the_net_is(files):
 
 
 def test_weights_of_another_net_are_refused(files):
-    told = refused(files, f"weights={files}/best.pt", "network.channels=8")
-    assert "network.channels=8" in told
-    assert "best.pt has 4" in told
+    message = refused(files, f"weights={files}/best.pt", "network.channels=8")
+    assert "network.channels=8" in message
+    assert "best.pt has 4" in message
 
 
 def test_weights_of_other_joints_begin_with_another_last_layer(files):
@@ -76,25 +76,25 @@ def test_nobody_is_both_trained_and_validated_on(files):
 
 
 def test_validation_has_the_same_joints(files):
-    told = refused(files, *source("validation", files / "mpii", "mpii", "valid.json"))
-    assert told == "validation: its joints are mpii16, those of data coco17; give the same"
+    message = refused(files, *source("validation", files / "mpii", "mpii", "valid.json"))
+    assert message == "validation: its joints are mpii16, those of data coco17; give the same"
 
 
 def test_nobody_to_learn_from_is_reported(files, tmp_path):
     document = json.loads((files / "coco" / "people.json").read_text())
     (tmp_path / "people.json").write_text(json.dumps(document | {"annotations": []}))
-    told = refused(files, f"data.annotations={tmp_path}/people.json")
-    assert "people.json" in told
-    assert "nobody" in told
+    message = refused(files, f"data.annotations={tmp_path}/people.json")
+    assert "people.json" in message
+    assert "nobody" in message
 
 
 def test_mistakes_in_options_are_reported_together(files):
     with pytest.raises(UserError) as error:
         read(files, "network.input_size=250x192", "data.annotation=x", "optimization.decay_at=[2]")
-    told = str(error.value).splitlines()
-    assert any("network.input_size" in line and "multiples of 32" in line for line in told)
-    assert any("data.annotation" in line for line in told)
-    assert any("optimization.decay_at" in line for line in told)
+    lines = str(error.value).splitlines()
+    assert any("network.input_size" in line and "multiples of 32" in line for line in lines)
+    assert any("data.annotation" in line for line in lines)
+    assert any("optimization.decay_at" in line for line in lines)
 
 
 def test_other_people_or_weights_are_another_training(files):

@@ -17,18 +17,18 @@ def people(count=40):
     points = random.uniform(0, 200, (count, 17, 2)).astype(np.float32)
     labeled = random.random((count, 17)) < 0.8
     # From all but right to far off, and as sure as this or not.
-    found = points + random.normal(0, 1, points.shape) * np.linspace(1, 15, count)[:, None, None]
+    predicted = points + random.normal(0, 1, points.shape) * np.linspace(1, 15, count)[:, None, None]
     scores = random.random((count, 17)).astype(np.float32)
     areas = random.uniform(5e3, 4e4, count).astype(np.float32)
-    return points, labeled, found.astype(np.float32), scores, areas
+    return points, labeled, predicted.astype(np.float32), scores, areas
 
 
 def test_average_precision_is_that_of_pycocotools():
-    points, labeled, found, scores, areas = people()
+    points, labeled, predicted, scores, areas = people()
     count = len(points)
     known = (torch.from_numpy(values) for values in (points, labeled, areas))
     truth = Truth(*known, head_sizes=torch.full((count,), torch.nan))
-    judged = score_people(torch.from_numpy(found), torch.from_numpy(scores), truth, COCO)
+    judged = score_people(torch.from_numpy(predicted), torch.from_numpy(scores), truth, COCO)
     ours = metrics(judged, COCO)
     annotated = CocoKeypoints(
         *("", "", 1, COCO.joints),
@@ -45,7 +45,7 @@ def test_average_precision_is_that_of_pycocotools():
         {
             "image_id": n + 1,
             "category_id": 1,
-            "keypoints": np.concatenate([found[n], scores[n, :, None]], 1).ravel().tolist(),
+            "keypoints": np.concatenate([predicted[n], scores[n, :, None]], 1).ravel().tolist(),
             "score": float(judged[n, 3]),
         }
         for n in range(count)
@@ -58,15 +58,15 @@ def test_average_precision_is_that_of_pycocotools():
 
 def test_pckh_counts_labeled_joints_of_people_with_heads():
     points = torch.zeros(3, 16, 2)
-    found = points.clone()
-    found[0, :4, 0] = 5.1  # beyond half a head of 10 px
-    found[1, 0, 1] = 5.0  # just within
+    predicted = points.clone()
+    predicted[0, :4, 0] = 5.1  # beyond half a head of 10 px
+    predicted[1, 0, 1] = 5.0  # just within
     labeled = torch.ones(3, 16, dtype=torch.bool)
     labeled[1, 8:] = False
     truth = Truth(points, labeled, torch.ones(3), torch.tensor([10.0, 10.0, torch.nan]))
-    found_metrics = metrics(score_people(found, torch.ones(3, 16), truth, layout("mpii16")), layout("mpii16"))
-    assert found_metrics == {"pckh": 20 / 24}
-    assert selection(found_metrics) == 20 / 24
+    predicted_metrics = metrics(score_people(predicted, torch.ones(3, 16), truth, layout("mpii16")), layout("mpii16"))
+    assert predicted_metrics == {"pckh": 20 / 24}
+    assert selection(predicted_metrics) == 20 / 24
 
 
 def test_without_annotations_to_score_by_there_is_no_score():

@@ -37,10 +37,10 @@ def test_outputs_and_gradients_are_those_of_autocast(make, together):
     # Frozen weights get no gradient, as without.
     next(network.parameters()).requires_grad_(False)
     plain = step(network, network, inputs)
-    found = step(CastWeights(network, together), network, inputs)
-    assert all(a is None if b is None else torch.equal(a, b) for a, b in zip(found, plain, strict=True))
-    assert found[1] is None
-    assert all(gradient is not None and gradient.dtype == torch.float32 for gradient in found[2:])
+    actual = step(CastWeights(network, together), network, inputs)
+    assert all(a is None if b is None else torch.equal(a, b) for a, b in zip(actual, plain, strict=True))
+    assert actual[1] is None
+    assert all(gradient is not None and gradient.dtype == torch.float32 for gradient in actual[2:])
 
 
 def test_without_autocast_nothing_is_cast():

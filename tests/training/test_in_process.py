@@ -124,6 +124,6 @@ def test_a_training_that_waits_goes_on_when_it_is_allowed(tmp_path):
 
 
 def test_who_wants_to_know_is_told_of_each_checkpoint_before_the_next_epoch(tmp_path):
-    training, told = CountingTraining(), []
-    train(tmp_path, training, Listener(), on_saved=lambda epoch: told.append((epoch, training.sum)))
-    assert told == [(1, 1), (2, 3), (3, 6)]
+    training, saved_epochs = CountingTraining(), []
+    train(tmp_path, training, Listener(), on_saved=lambda epoch: saved_epochs.append((epoch, training.sum)))
+    assert saved_epochs == [(1, 1), (2, 3), (3, 6)]

@@ -13,8 +13,8 @@ def sessions(tmp_path, videos, cameras=(), column=None):
     column = column or {}
     tracks = [make_track(f"t{n}", 5, video=video, camera=column.get(video)) for n, video in enumerate(videos)]
     write_tracks(tmp_path / "tracks.parquet", tracks)
-    found = sessions_of(str(tmp_path / "tracks.parquet"), cameras)
-    return {session.name: sorted(session.tracks) for session in found}
+    all_sessions = sessions_of(str(tmp_path / "tracks.parquet"), cameras)
+    return {session.name: sorted(session.tracks) for session in all_sessions}
 
 
 def test_a_folder_whose_videos_are_called_as_the_cameras_is_a_session(tmp_path):

@@ -26,7 +26,7 @@ def rig(number: int) -> list[Camera]:
     return [camera(f"cam0{i + 1}", 20 + 360 * i / number, 6.0) for i in range(number)]
 
 
-def seen(
+def view_of(
     one: Camera,
     people: list[np.ndarray],
     noise_px: float = 2.0,

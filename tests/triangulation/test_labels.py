@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from triangulation.scenes import FPS, LIMBS, rig, seen, walk_of_limbs
+from triangulation.scenes import FPS, LIMBS, rig, view_of, walk_of_limbs
 
 from pipelines.pose.joint_map import joint_map
 from pipelines.synthetic.cameras import project
@@ -17,7 +17,7 @@ WALK = walk_of_limbs(60)
 
 
 def test_each_camera_has_a_track_whose_labels_project_to_its_keypoints():
-    labeled = list(labeled_tracks(reconstruct([seen(one, [WALK], noise_px=1.0) for one in rig(3)]), "hall"))
+    labeled = list(labeled_tracks(reconstruct([view_of(one, [WALK], noise_px=1.0) for one in rig(3)]), "hall"))
     assert [(one.track.camera, len(one.track)) for one in labeled] == [(f"cam0{n}", 60) for n in (1, 2, 3)]
     for one in labeled:
         track = one.track
@@ -38,7 +38,7 @@ def test_each_camera_has_a_track_whose_labels_project_to_its_keypoints():
 
 def test_a_camera_of_another_frame_rate_has_labels_at_its_own_frames():
     cameras = rig(3)
-    views = [seen(one, [WALK], fps=20.0 if number == 2 else FPS) for number, one in enumerate(cameras)]
+    views = [view_of(one, [WALK], fps=20.0 if number == 2 else FPS) for number, one in enumerate(cameras)]
     slow = next(one.track for one in labeled_tracks(reconstruct(views), "hall") if one.track.camera == "cam03")
     assert slow.timestamps_s == pytest.approx(np.arange(len(slow)) / 20.0)
     assert len(slow) >= 39
@@ -49,7 +49,7 @@ def test_a_camera_of_another_frame_rate_has_labels_at_its_own_frames():
 
 
 def test_a_view_whose_left_and_right_are_exchanged_is_put_right():
-    views = [seen(one, [WALK], noise_px=1.0) for one in rig(4)]
+    views = [view_of(one, [WALK], noise_px=1.0) for one in rig(4)]
     right = views[1].tracks[0]
     twisted = replace(right, keypoints=right.keypoints[:, list(LIMBS.mirror)])
     scene = reconstruct([views[0], View(views[1].camera, [twisted]), *views[2:]])
@@ -61,7 +61,7 @@ def test_a_view_whose_left_and_right_are_exchanged_is_put_right():
 def test_joints_are_moved_from_where_the_detector_sees_them():
     errors = DetectorErrorsConfig.model_validate({"hip": {"outwards": 0.1}, "ankle": {"along": 0.05}})
     clicked = joint_map(LIMBS, LIMBS.joints, errors) @ WALK
-    scene = reconstruct([seen(one, [clicked], noise_px=0.5) for one in rig(3)])
+    scene = reconstruct([view_of(one, [clicked], noise_px=0.5) for one in rig(3)])
     moved, as_seen = (list(labeled_tracks(scene, "hall", of)) for of in (errors, None))
     for one, other, camera in zip(moved, as_seen, rig(3), strict=True):
         positions = [np.asarray(labeled.track.positions)[:, 2:] for labeled in (one, other)]

@@ -40,25 +40,25 @@ class Notes:
     """Hears a search."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[Any, ...]] = []
+        self.events: list[tuple[Any, ...]] = []
 
     def began(self, trial: TrialRecord) -> None:
-        self.heard.append(("began", trial.number))
+        self.events.append(("began", trial.number))
 
     def epoch(self, trial: TrialRecord) -> None:
-        self.heard.append(("epoch", trial.number, max(trial.scores_mm)))
+        self.events.append(("epoch", trial.number, max(trial.scores_mm)))
 
     def exploited(self, trial: TrialRecord) -> None:
-        self.heard.append(("exploited", trial.number, trial.exploited[-1]))
+        self.events.append(("exploited", trial.number, trial.exploited[-1]))
 
     def failed(self, trial: TrialRecord, reason: str) -> None:
-        self.heard.append(("failed", trial.number, reason))
+        self.events.append(("failed", trial.number, reason))
 
     def interrupted(self, trial: TrialRecord) -> None:
-        self.heard.append(("interrupted", trial.number))
+        self.events.append(("interrupted", trial.number))
 
     def ended(self, trial: TrialRecord) -> None:
-        self.heard.append(("ended", trial.number, trial.state))
+        self.events.append(("ended", trial.number, trial.state))
 
 
 def report(best_mm: float, epoch: int) -> dict:

@@ -68,7 +68,7 @@ def test_the_gain_has_the_interval_of_welchs_test():
 
 
 @pytest.mark.parametrize(
-    ("default_mm", "best_mm", "told"),
+    ("default_mm", "best_mm", "beginning"),
     [
         ([105, 104, 106], [95, 96, 94], "Better than the config's own values by 10.0 ± "),
         ([95, 96, 94], [105, 104, 106], "Worse than the config's own values by -10.0 ± "),
@@ -78,5 +78,5 @@ def test_the_gain_has_the_interval_of_welchs_test():
         ([], [90], "Nothing to compare with: no trial with the config's own values is finished."),
     ],
 )
-def test_the_first_sentence_of_the_report(default_mm, best_mm, told):
-    assert sentence(default_mm, best_mm, "the people").startswith(told)
+def test_the_first_sentence_of_the_report(default_mm, best_mm, beginning):
+    assert sentence(default_mm, best_mm, "the people").startswith(beginning)

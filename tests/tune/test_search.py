@@ -45,7 +45,7 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
         search.epoch(4, 1, 80.0, metrics(1))
         search.retry(4, "workers died")
         search.interrupt()
-    assert notes.heard[4:] == [
+    assert notes.events[4:] == [
         *(("epoch", 1, 1), ("epoch", 1, 2), ("ended", 1, "finished")),
         *(("epoch", 2, 1), ("ended", 2, "stopped"), ("ended", 3, "failed")),
         *(("epoch", 4, 1), ("failed", 4, "workers died"), ("interrupted", 4)),
@@ -70,14 +70,14 @@ def test_each_trial_ends_once_and_an_interrupted_search_goes_on(config, tmp_path
         assert search.begin().number == 5
         search.fail(5, "its process died", hopeless=False)
         assert search.waiting == []
-        told = search_report.write_report(search, "digest", run)
+        report = search_report.write_report(search, "digest", run)
     assert [entry.step for entry in mlflow.MlflowClient().get_metric_history(fourth.run_id, "train/loss_total")] == [
         1,
         2,
     ]
-    assert told["best"] == {"trial": "004", "error_mm": 78.0, "best_epoch": 2}
+    assert report["best"] == {"trial": "004", "error_mm": 78.0, "best_epoch": 2}
     assert (tmp_path / "out/best.pt").read_bytes() == b"lifter 4"
-    assert json.loads((tmp_path / "out/report.json").read_text()) == json.loads(json.dumps(told))
+    assert json.loads((tmp_path / "out/report.json").read_text()) == json.loads(json.dumps(report))
 
     with runs.record("tune", config, begun.run_id) as run:
         assert Search(config, space, run, Notes()).waiting == [5], "only what failed for no fault of its own"
@@ -92,10 +92,10 @@ def test_epochs_of_the_warm_up_count_nowhere(config, tmp_path):
     """They are the same in trials that differ in what unlabeled tracks do, and would hide which of those do well."""
     semi = ("unlabeled=b", "objective.warmup_epochs=1", "scheduler=none", "optimization.epochs=3")
     config = tune_config(f"output={config.output}", "trials=2", "sampler=random", *semi)
-    told = []
+    endings = []
     with runs.record("tune", config) as run:
         search = Search(config, space_of(config), run, Notes())
-        search._sampler.tell = lambda number, parameters, ending: told.append((ending.state, ending.scores_mm))
+        search._sampler.tell = lambda number, parameters, ending: endings.append((ending.state, ending.scores_mm))
         search.begin()
         for epoch, score_mm in ((1, 50.0), (2, 90.0)):
             search.epoch(1, epoch, score_mm, metrics(epoch))
@@ -105,7 +105,7 @@ def test_epochs_of_the_warm_up_count_nowhere(config, tmp_path):
         for epoch, score_mm in ((1, 50.0), (2, 70.0), (3, 80.0)):
             search.epoch(2, epoch, score_mm, metrics(epoch))
         finish(search, 2, 70.0, 2)
-    assert told == [("stopped", {2: 90.0}), ("finished", {2: 70.0, 3: 80.0})]
+    assert endings == [("stopped", {2: 90.0}), ("finished", {2: 70.0, 3: 80.0})]
     assert trial_records.read_trials(config.output)[1].counted_mm == {2: 70.0, 3: 80.0}
 
 
@@ -124,12 +124,12 @@ def test_a_tracking_server_that_is_away_stops_no_trial(config, mlflow_server, mo
             search.epoch(number, 1, 90.0, metrics(1))
             finish(search, number, 90.0)
         proxy.fault = lambda number, method, path: None
-        told = search_report.write_report(search, "digest", run)
+        report = search_report.write_report(search, "digest", run)
     first, second = (mlflow.get_run(record.run_id or run_of("002", run.run_id)) for record in search.records.values())
     for trial in (first, second):
         assert (trial.info.status, trial.data.metrics["train/loss_total"]) == ("FINISHED", 1.0)
         assert trial.data.tags["raylift.state"] == "finished"
-    assert [trial["state"] for trial in told["trials"]] == ["finished"] * 2
+    assert [trial["state"] for trial in report["trials"]] == ["finished"] * 2
     proxy.close()
 
 
@@ -158,13 +158,13 @@ def test_the_best_are_trained_again_with_other_seeds_and_the_report_says_what_th
         assert search.waiting == [7]
         assert search.begin().parameters["optimization.seed"] == 2
         finish(search, 7, 102.0)
-        told = search_report.write_report(search, "digest", run)
-    assert told["verdict"].startswith("Better than the config's own values by 10.0 ± 3.")
-    assert [(r["trial"], r["seeds"], r["mean_mm"]) for r in told["repeats"]] == [
+        report = search_report.write_report(search, "digest", run)
+    assert report["verdict"].startswith("Better than the config's own values by 10.0 ± 3.")
+    assert [(r["trial"], r["seeds"], r["mean_mm"]) for r in report["repeats"]] == [
         ("002", [1, 2], 91.5),
         ("001", [1, 2], 101.5),
     ]
-    assert told["best"]["trial"] == "006"
+    assert report["best"]["trial"] == "006"
     assert Path(config.output, "best.pt").read_bytes() == b"lifter 6"
     assert "seed: 2" in Path(config.output, "best.yaml").read_text()
     assert survey(TuneJob(config, space, 3, "digest")).nothing_to_do
@@ -186,10 +186,10 @@ def test_the_test_is_scored_once_on_the_best_and_on_the_configs_own_values(confi
         for number, error_mm in ((1, 100.0), (2, 90.0), (3, 95.0)):
             search.begin()
             finish(search, number, error_mm)
-        told = search_report.write_report(search, "digest", run)
+        report = search_report.write_report(search, "digest", run)
     assert scored == [1, 2]
-    assert told["test"] == {"subjects": ["S9"], "error_mm": {"001": 120.0, "002": 117.0}}
-    assert told["verdict"].startswith(
+    assert report["test"] == {"subjects": ["S9"], "error_mm": {"001": 120.0, "002": 117.0}}
+    assert report["verdict"].startswith(
         "3.0 mm better than the config's own values on people not used to choose (S9), with"
     )
     assert survey(TuneJob(config, space, 3, "digest")).nothing_to_do
@@ -213,12 +213,12 @@ def test_only_the_best_trials_and_the_configs_own_values_keep_their_models(confi
 
 def run_of(trial: str, search_run: str) -> str:
     """The run of a trial of this test's search; the server also has those of other tests."""
-    (found,) = mlflow.search_runs(
+    (run,) = mlflow.search_runs(
         filter_string=f"tags.`raylift.trial` = '{trial}' and tags.`mlflow.parentRunId` = '{search_run}'",
         output_format="list",
         search_all_experiments=True,
     )
-    return found.info.run_id
+    return run.info.run_id
 
 
 def test_a_store_that_is_lost_is_why_the_search_ends(s3):

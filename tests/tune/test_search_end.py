@@ -56,10 +56,10 @@ def test_a_search_ends_when_nothing_better_is_found_and_when_it_is_told_to(confi
         assert Search(concluded, space_of(config), run, Notes()).waiting == []
         job_of(config).manifest.write(config.output, run.run_id, "search.json")
         assert not survey(job_of(concluded)).nothing_to_do
-        told = search_report.write_report(Search(concluded, space_of(config), run, Notes()), "digest", run)
-    assert told["best"]["trial"] == "001"
+        report = search_report.write_report(Search(concluded, space_of(config), run, Notes()), "digest", run)
+    assert report["best"]["trial"] == "001"
     assert (
-        told["verdict"]
+        report["verdict"]
         == "No trial is better than the config's own values on the people that trials were compared by (S2)."
     )
     assert survey(job_of(concluded)).nothing_to_do
@@ -84,7 +84,7 @@ def test_a_budget_leaves_time_for_the_repeats_of_the_best_trials(config, monkeyp
         assert search.waiting == []
         search.begin()
         search.interrupt()
-        assert notes.heard[-1] == ("interrupted", 2), "it is not counted as running beside the repeats"
+        assert notes.events[-1] == ("interrupted", 2), "it is not counted as running beside the repeats"
         search.repeat_best()
         assert len(search.waiting) == (3 if repeats == "repeat_best=1" else 0)
 
@@ -100,9 +100,9 @@ def test_a_search_that_is_out_of_time_leaves_what_runs_for_the_next_command(conf
         set_clock(monkeypatch, lambda: now + 5500)
         assert (search.out_of_time, search.waiting) == (True, [])
         search.interrupt()
-        told = search_report.write_report(search, "digest", run)
+        report = search_report.write_report(search, "digest", run)
         monkeypatch.undo()
-        assert search_report.why_none(config, told) == (
+        assert search_report.why_none(config, report) == (
             "none of 1 trials is finished, 1 have not ended: run the same command again"
         )
         assert Search(limited, space_of(config), run, Notes()).waiting == [1, 2, 3, 4, 5]

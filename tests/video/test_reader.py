@@ -33,12 +33,12 @@ def truth(path: Path) -> dict[int, np.ndarray]:
 def guessed(path: Path, expected: dict[int, np.ndarray]) -> set[int]:
     """Frames that lack a reference, up to the next keyframe: what the decoder puts there depends on its history."""
     info = probe(path)
-    found: set[int] = set()
+    frames: set[int] = set()
     for lost in set(range(info.frame_count)) - set(expected):
         later = info.index.keyframes[info.index.keyframes > lost]
         # x264 makes up to three B-frames, which are shown before what they refer to.
-        found |= set(range(lost - 3, int(later[0]) if len(later) else info.frame_count))
-    return found
+        frames |= set(range(lost - 3, int(later[0]) if len(later) else info.frame_count))
+    return frames
 
 
 def assert_exact(

@@ -57,9 +57,9 @@ def marks(annotation: Any) -> list[Any]:
 
 
 def is_address(field: FieldInfo) -> bool:
-    found = [*field.metadata, *marks(field.annotation)]
+    metadata = [*field.metadata, *marks(field.annotation)]
     of_weights = getattr(Weights, "__metadata__", ())
-    return any(isinstance(m, AfterValidator) and (isinstance(m.func, AddressRule) or m in of_weights) for m in found)
+    return any(isinstance(m, AfterValidator) and (isinstance(m.func, AddressRule) or m in of_weights) for m in metadata)
 
 
 @pytest.mark.parametrize("owner", sorted(config_classes()))

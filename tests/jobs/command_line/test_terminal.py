@@ -63,8 +63,8 @@ def test_log_lines_hold_what_finds_the_work_again(caplog):
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == f"failed: job=label stage=decode video={SHOWN} clip_id=c1 reason=broken"
-    said = json.loads(JsonFormatter().format(record))
-    assert {name: said[name] for name in ("job", "stage", "video", "clip_id", "reason")} == {
+    entry = json.loads(JsonFormatter().format(record))
+    assert {name: entry[name] for name in ("job", "stage", "video", "clip_id", "reason")} == {
         **{"job": "label", "stage": "decode", "video": HOSTILE, "clip_id": "c1", "reason": "broken"}
     }
 

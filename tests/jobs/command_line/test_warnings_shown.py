@@ -13,8 +13,8 @@ def test_a_warning_drives_no_terminal(capsys):
         raise ValueError("\x1b[2J")
     except ValueError:
         log.exception("failed")
-    said = capsys.readouterr().err
-    assert r"fine\x1b[2J" in said
-    assert "ValueError: \\x1b[2J" in said
-    assert not {"\x1b", "\r"} & set(said)
-    assert "secret" not in said
+    output = capsys.readouterr().err
+    assert r"fine\x1b[2J" in output
+    assert "ValueError: \\x1b[2J" in output
+    assert not {"\x1b", "\r"} & set(output)
+    assert "secret" not in output
