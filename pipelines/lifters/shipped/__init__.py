@@ -10,7 +10,7 @@ from schemas.errors import UserError
 from schemas.job_config import SHIPPED_LIFTERS
 
 # The SHA-256 of each shipped file.
-HASHES = {"everyday": "60a6d57214d6549fa58d728218de3e9c33c8511b5bbe0fa89cf7e1e3ef3d8de0"}
+HASHES = {"everyday": "d8b41200e3b36545d17ad2657b6ea1a3c1d8114cbbbaa2f50b9fbdc685e925ea"}
 _FOLDER = Path(__file__).parent
 
 
