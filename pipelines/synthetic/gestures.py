@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float64
+from scipy.ndimage import gaussian_filter1d
 
 from pipelines.synthetic.skeleton import ABDUCTION, FLEXION, JOINT, JOINTS, ROTATION
 
@@ -120,6 +121,11 @@ def rise(time_s: Curve, start_s: float, duration_s: float) -> Curve:
     """A curve from 0 to 1, the minimum-jerk curve of Flash and Hogan (1985)."""
     x = np.clip((time_s - start_s) / duration_s, 0, 1)
     return x**3 * (10 + x * (6 * x - 15))
+
+
+def smooth(values: Float64[np.ndarray, "frames ..."], deviation_s: float, fps: float) -> np.ndarray:
+    """Values smoothed over time by a Gaussian of a standard deviation in seconds; the ends are repeated."""
+    return gaussian_filter1d(values, deviation_s * fps, axis=0, mode="nearest")
 
 
 def between_poses(

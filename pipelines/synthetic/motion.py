@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from scipy.ndimage import gaussian_filter1d
 
 from pipelines.synthetic.actions import ACTIONS
-from pipelines.synthetic.gestures import Take
+from pipelines.synthetic.gestures import Take, smooth
 from pipelines.synthetic.skeleton import (
     JOINT,
     Body,
@@ -89,8 +88,8 @@ def generate_motion(
     ACTIONS[action](take)
     take.sway()
     # Angles are clipped before smoothing: a weighted mean of allowed angles is allowed.
-    angles = _smooth(np.clip(take.angles, *joint_limits()), _JOINT_SMOOTHING_S, fps)
-    root = _travel(body, angles, _smooth(take.lift, _JOINT_SMOOTHING_S, fps), take.support, fps)
+    angles = smooth(np.clip(take.angles, *joint_limits()), _JOINT_SMOOTHING_S, fps)
+    root = _travel(body, angles, smooth(take.lift, _JOINT_SMOOTHING_S, fps), take.support, fps)
     positions, rotations = forward_kinematics(body, angles, root)
     return Motion(
         action=action,
@@ -100,10 +99,6 @@ def generate_motion(
         rotations=rotations.astype(np.float32),
         seat=_seat(body, positions, take.seated),
     )
-
-
-def _smooth(values: Float64[np.ndarray, "frames ..."], deviation_s: float, fps: float) -> np.ndarray:
-    return gaussian_filter1d(values, deviation_s * fps, axis=0, mode="nearest")
 
 
 def _travel(
@@ -124,7 +119,7 @@ def _travel(
     root = at_origin
     root[1:, :2] = np.cumsum(steps, axis=0)
     root[:, 2] = lift - lowest
-    root = _smooth(root, _ROOT_SMOOTHING_S, fps)
+    root = smooth(root, _ROOT_SMOOTHING_S, fps)
     root[:, :2] -= (root[:, :2].min(axis=0) + root[:, :2].max(axis=0)) / 2
     return root
 

@@ -11,9 +11,8 @@ from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from scipy.ndimage import gaussian_filter1d
 
-from pipelines.synthetic.gestures import Curve, Real, rise
+from pipelines.synthetic.gestures import Curve, Real, rise, smooth
 from pipelines.synthetic.skeleton import (
     ABDUCTION,
     FLEXION,
@@ -195,14 +194,14 @@ def generate(
     if posture.turns and rng.random() < _TURNS_OVER:
         roll += rng.choice([-170, 170]) * rise(time_s, rng.uniform(0, time_s[-1]), rng.uniform(1, 3))
     yaw = rng.uniform(0, 360) + 15 * np.sin(0.3 * time_s + rng.uniform(0, 2 * np.pi))
-    angles = _smooth(np.clip(angles, *joint_limits()), _ANGLES_SMOOTHING_S, fps)
+    angles = smooth(np.clip(angles, *joint_limits()), _ANGLES_SMOOTHING_S, fps)
     joints, _ = forward_kinematics(body, angles, np.zeros((len(time_s), 3)))
-    pitch, roll = _smooth(np.stack([pitch, roll]).T, _TRUNK_SMOOTHING_S, fps).T
+    pitch, roll = smooth(np.stack([pitch, roll]).T, _TRUNK_SMOOTHING_S, fps).T
     trunk = (
         rotation_about(2, np.deg2rad(yaw)) @ rotation_about(1, np.deg2rad(pitch)) @ rotation_about(2, np.deg2rad(roll))
     )
     joints = joints @ trunk.swapaxes(1, 2)
-    joints[..., 2] += _smooth(_LOWEST_JOINT_M - joints[..., 2].min(1), _ANGLES_SMOOTHING_S, fps)[:, None]
+    joints[..., 2] += smooth(_LOWEST_JOINT_M - joints[..., 2].min(1), _ANGLES_SMOOTHING_S, fps)[:, None]
     return joints.astype(np.float32)
 
 
@@ -230,7 +229,3 @@ def _pedal(angles: Float64[np.ndarray, "frames 17 3"], time_s: Curve, hertz: flo
         for part, degrees, later in (("hip", 22, 0.0), ("knee", 38, 0.5), ("ankle", 12, 1.0)):
             angles[:, JOINT[f"{side}_{part}"], FLEXION] += np.deg2rad(degrees) * np.cos(phase + shift + later)
     angles[:, JOINT["pelvis"], ABDUCTION] += np.deg2rad(4) * np.sin(phase)
-
-
-def _smooth(values: np.ndarray, deviation_s: float, fps: float) -> np.ndarray:
-    return gaussian_filter1d(values, deviation_s * fps, axis=0, mode="nearest")
