@@ -5,40 +5,20 @@ import json
 import pytest
 import torch
 import transformers
+from small_transformers import made, small_detr
 
 from pipelines.detectors.persons.base import PersonsConfig
 from pipelines.detectors.persons.detr import DetrPersons
 from pipelines.detectors.vitpose.detector import Vitpose, VitposeConfig
 from schemas.errors import UserError
 
-SMALL_DETR = {
-    "encoder_in_channels": [16, 32, 64],
-    "encoder_hidden_dim": 32,
-    "encoder_ffn_dim": 32,
-    "encoder_attention_heads": 2,
-    "d_model": 32,
-    "decoder_in_channels": [32, 32, 32],
-    "decoder_ffn_dim": 32,
-    "decoder_attention_heads": 2,
-    "decoder_layers": 1,
-    "num_queries": 30,
-    "id2label": {0: "person", 1: "bicycle"},
-}
-
-
-def made(name, *arguments, **fields):
-    return getattr(transformers, name)(*arguments, **fields)
-
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """{kind: a folder with a small model of it}"""
-    fields = {"embedding_size": 8, "hidden_sizes": [8, 16, 32, 64], "depths": [1, 1, 1, 1], "layer_type": "basic"}
-    backbone = made("RTDetrResNetConfig", **fields, out_indices=[2, 3, 4])
-    detr = made("RTDetrForObjectDetection", made("RTDetrConfig", backbone_config=backbone, **SMALL_DETR))
     fields = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "out_indices": [1]}
     config = made("VitPoseConfig", backbone_config=made("VitPoseBackboneConfig", **fields), num_labels=17)
-    by_kind = {"detr": detr, "vitpose": made("VitPoseForPoseEstimation", config)}
+    by_kind = {"detr": small_detr("RTDetr"), "vitpose": made("VitPoseForPoseEstimation", config)}
     for kind, model in by_kind.items():
         folder = tmp_path_factory.mktemp(kind)
         model.save_pretrained(folder)
