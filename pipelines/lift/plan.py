@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pipelines.io import storage
 from pipelines.lift.ledger import StoredTrack
 from pipelines.tracks import keypoint_reader
-from pipelines.tracks.alike import require_one_layout, require_own_ids
+from pipelines.tracks.consistency import require_one_layout, require_own_ids
 from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas.errors import UserError
 from schemas.job_config import listed

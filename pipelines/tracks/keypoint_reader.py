@@ -16,7 +16,7 @@ from pipelines.io import storage
 from pipelines.io.addresses import host_of, require_nameable
 from pipelines.io.columns import misfit
 from pipelines.tracks import row_files
-from pipelines.tracks.alike import require_one_layout, unlike_others
+from pipelines.tracks.consistency import require_one_layout, unlike_others
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import Choice, choose
 from schemas.errors import UserError
