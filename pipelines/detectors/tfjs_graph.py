@@ -195,6 +195,17 @@ def _double(_node: _Node, images: Tensor, *_sizes: Tensor | None) -> Tensor:
     return functional.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
 
 
+def _pad(_node: _Node, images: Tensor, paddings: Tensor) -> Tensor:
+    """Zeros around images; the paddings are in TensorFlow's order of axes, the last two of which come first here."""
+    batch, rows, columns, channels = paddings.tolist()
+    return functional.pad(images, [*columns, *rows, *channels, *batch])
+
+
+def _reshape(_node: _Node, images: Tensor, shape: Tensor) -> Tensor:
+    """Another shape of an image's numbers, which are in TensorFlow's order of axes."""
+    return images.permute(0, 2, 3, 1).reshape(len(images), *shape.tolist()[1:])
+
+
 # Only the first input of these nodes is followed, because the others compute sizes.
 _SIZES_FROM_INPUT = frozenset(["ResizeBilinear"])
 _OPERATIONS: Mapping[str, Callable[..., Tensor]] = {
@@ -202,6 +213,8 @@ _OPERATIONS: Mapping[str, Callable[..., Tensor]] = {
     "FusedDepthwiseConv2dNative": _convolve,
     "DepthwiseConv2dNative": _convolve,
     "MaxPool": _max_pool,
+    "Pad": _pad,
+    "Reshape": _reshape,
     "ResizeBilinear": _double,
     "Cast": lambda _node, values: values.float(),
     "AddV2": lambda _node, first, second: first + second,

@@ -28,14 +28,14 @@ from schemas.errors import RunFailed, UserError
 
 # The stores are registered by name, because their optional packages take time to load: only their addresses do so.
 for _protocol, _store, _package, _extra in (
-    *((name, "s3.S3Store", "s3fs", "s3") for name in ("s3", "s3a")),
-    *((name, "gcs.GcsStore", "gcsfs", "gs") for name in ("gs", "gcs")),
+    *((name, "s3.S3Store", "s3fs", "[s3]") for name in ("s3", "s3a")),
+    *((name, "gcs.GcsStore", "gcsfs", "[gs]") for name in ("gs", "gcs")),
+    *((name, "web_files.WebFiles", "aiohttp", "") for name in ("http", "https")),
 ):
-    _missing = f"{_package} is missing: install raylift[{_extra}]"
+    _missing = f"{_package} is missing: install raylift{_extra}"
     fsspec.register_implementation(_protocol, f"pipelines.io.stores.{_store}", clobber=True, errtxt=_missing)
 
-FileSystem = fsspec.AbstractFileSystem
-"""What `filesystem` returns."""
+FileSystem = fsspec.AbstractFileSystem  # what `filesystem` returns
 
 # The schemes that addresses may begin with. fsspec knows more, such as chains of addresses and shells on other
 # machines, but an address may come from a list that somebody else wrote.

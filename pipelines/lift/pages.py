@@ -113,7 +113,13 @@ class Rendered:
     picture: bytes | None
 
 
-def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Callable[[], None]) -> Rendered:
+def render(
+    show: Show,
+    tracks: Sequence[TrackInfo],
+    levelled: bool,
+    on_frame: Callable[[], None],
+    stature_m: float | None = None,
+) -> Rendered:
     """Write the page, and the movies if the show has any.
 
     Args:
@@ -121,6 +127,7 @@ def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Ca
         tracks: All tracks, those of the people included.
         levelled: Whether the space is turned so that people stand upright.
         on_frame: Called for each frame that is drawn.
+        stature_m: Standing height that people were scaled to; None: as tall as the lifter takes them to be.
 
     Raises:
         UserError: The video cannot be read, or is not that of the tracks.
@@ -129,7 +136,7 @@ def render(show: Show, tracks: Sequence[TrackInfo], levelled: bool, on_frame: Ca
     try:
         people = tuple(_people(show, tracks))
         video = fetch_video(show.video, CACHE_BYTES, show.hosts)
-        scene = Scene(show.video.rpartition("/")[2], people, video, levelled)
+        scene = Scene(show.video.rpartition("/")[2], people, video, levelled, stature_m)
         page, picture = pose_page(scene, on_frame=on_frame), None
         with suppress(VideoError):
             picture = render_png(scene)

@@ -244,7 +244,7 @@ def _render(
 
     for show in todo:
         try:
-            rendered = pages.render(show, work.tracks, job.config.world == "levelled", on_frame)
+            rendered = pages.render(show, work.tracks, job.config.world == "levelled", on_frame, job.config.stature_m)
         except UserError as error:
             notes.append(f"no page: {error}")
         else:

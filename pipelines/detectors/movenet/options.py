@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from pipelines.detectors.blazepose.options import Model
 from schemas.job_config import Address, JobConfig
 
 # Both sides of the network's input must be multiples of this.
@@ -29,6 +30,9 @@ class MoveNetConfig(JobConfig):
 
 class MoveNetBlazePoseConfig(MoveNetConfig):
     """The options of `detector.name=movenet_blazepose`; `weights` is a folder with the files of both models."""
+
+    model: Model = "full"
+    """BlazePose's model: full, or heavy, which is more exact and takes 5 times as long, 0.06 s a person more."""
 
     min_agreement: float = Field(default=0.5, ge=0, le=1)
     """Object keypoint similarity of both detectors' joints from which on BlazePose's are taken, 0 to 1."""

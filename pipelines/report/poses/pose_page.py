@@ -176,19 +176,36 @@ def _spread(values: list[np.ndarray], factor: float, unit: str, low: bool = Fals
     return f"{median:.3g}{unit}", f"median; {edge:.3g} at {5 if low else 95} %"
 
 
+def _assumptions(scene: Scene) -> str:
+    """What sizes and distances rest on: a sentence each of the people's stature and of an assumed camera."""
+    size = "as tall as the model takes them to be" if scene.stature_m is None else f"{scene.stature_m:g} m tall"
+    texts = [f"Assumed: people are {size}."]
+    for lifted in (person.lifted for person in scene.people):
+        if lifted.intrinsics_provenance == "assumed_fov" and lifted.intrinsics is not None:
+            intrinsics = lifted.intrinsics
+            side, focal = max((lifted.width, intrinsics.fx), (lifted.height, intrinsics.fy))
+            fov_deg = 2 * math.degrees(math.atan(side / 2 / focal))
+            texts.append(
+                f"The camera sees {fov_deg:.0f}° along the picture's longer side: how far away people are depends on "
+                "this, their poses hardly do."
+            )
+            break
+    return " ".join(texts)
+
+
 def _notes(scene: Scene, timeline: Timeline, stage: Stage) -> list[str]:
     texts = []
     if not stage.travels:
         together = ", side by side" if len(scene.people) > 1 else ""
         texts.append(f"Root-relative: this model predicts no path through space, so roots are fixed{together}.")
-    elif any(person.lifted.intrinsics_provenance == "assumed_fov" for person in scene.people):
-        texts.append("The camera's focal length was assumed: distances are as good as that assumption.")
     for person in scene.people:
         if unseen := person.lifted.unseen_joints:
             texts.append(
                 f"Person {person.lifted.person}: these joints were not seen, their places are guesses: "
                 f"{', '.join(unseen).replace('_', ' ')}."
             )
+    if stage.travels:
+        texts.append(_assumptions(scene))
     if timeline.cut:
         texts.append(f"Shown are the first {len(timeline)} frames; {timeline.cut} more would make the page too large.")
     return texts

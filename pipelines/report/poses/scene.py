@@ -29,9 +29,11 @@ class Scene:
         people: The people, at least one.
         video: The video's file on this machine; None to show the people without it.
         levelled: Whether the space is turned so that people stand upright; otherwise up is the picture's up.
+        stature_m: Standing height that the people were scaled to; None: as tall as the lifter takes them to be.
     """
 
     title: str
     people: tuple[Person, ...]
     video: Path | None
     levelled: bool = True
+    stature_m: float | None = None

@@ -1,3 +1,4 @@
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pipelines.report.poses.pose_page import pose_page
 from pipelines.report.poses.scene import Scene
 from pipelines.report.poses.stage import Stage
 from pipelines.video.encode import VideoWriter
+from schemas.cameras import Intrinsics
 from schemas.errors import UserError
 from schemas.layouts import layout
 
@@ -258,3 +260,15 @@ def test_joints_that_were_not_seen_are_thin_and_named(open_page: Any, screenshot
     assert page.evaluate(f"{guessed}.length") == 2 * 4, "both ends of shanks and thighs"
     assert len(drawn_joints(page, 13)) == 13
     screenshot(page, "pose_page_unseen")
+
+
+def test_the_page_says_what_sizes_and_distances_rest_on() -> None:
+    focal = 320 / math.tan(math.radians(30))
+    camera = Intrinsics(fx=focal, fy=focal, cx=320, cy=240)
+    person = make_person(intrinsics=camera, intrinsics_provenance="assumed_fov")
+    page = pose_page(make_scene(person))
+    assert "Assumed: people are as tall as the model takes them to be. The camera sees 60° along" in page
+    known = pose_page(Scene("A scene", (person,), None, stature_m=1.95))
+    assert "Assumed: people are 1.95 m tall. The camera sees" in known
+    still = pose_page(make_scene(make_person(trajectory=None)))
+    assert "Assumed:" not in still
