@@ -81,6 +81,7 @@ class Display:
         # The start time of each running trial, in seconds of `time.monotonic`.
         self._began_at: dict[int, float] = {}
         self._own = own_values(job.config, job.space)
+        self._ranking = self._ranked()
         self._best = self._best_so_far()
         self._started_at = time.monotonic()
         self._task = bars.add_task("", total=trials * self._epochs, shown="starting")
@@ -97,7 +98,7 @@ class Display:
 
     def began(self, trial: TrialRecord) -> None:
         """Count a trial that has begun."""
-        self._records[trial.number] = trial
+        self._keep(trial)
         if trial.repeats is not None:
             self._trials = max(self._trials, trial.number + len(self._ranking.missing_repeats))
             self._bars.update(self._task, total=self._trials * self._epochs)
@@ -129,7 +130,7 @@ class Display:
         self._running.pop(trial.number, None)
         self._began_at.pop(trial.number, None)
         self._done.add(trial.number)
-        self._records[trial.number] = trial
+        self._keep(trial)
         self._best = self._best_so_far()
         score = "" if trial.best_mm is None else f"  {trial.best_mm:.1f} mm"
         again = f" repeats {trial_name(trial.repeats)}," if trial.repeats else ""
@@ -172,8 +173,11 @@ class Display:
             gained = f", {default.best_mm - best.best_mm:.1f} mm less than the config's own values"
         return f", best {best.best_mm:.1f} mm (trial {best.name}{gained})"
 
-    @property
-    def _ranking(self) -> Ranking:
+    def _keep(self, trial: TrialRecord) -> None:
+        self._records[trial.number] = trial
+        self._ranking = self._ranked()
+
+    def _ranked(self) -> Ranking:
         return Ranking(self._job.config, self._own, self._records.values())
 
     def _left_s(self) -> float | None:

@@ -20,6 +20,11 @@ class Budgets:
         self._trials_s = None if config.budget_trials_h is None else 3600 * config.budget_trials_h
         self._began_at = time.monotonic()
 
+    @property
+    def given(self) -> bool:
+        """Whether there is a budget at all."""
+        return self._command_s is not None or self._trials_s is not None
+
     def used_up(self, in_trials_s: float, repeats_s: float, at_a_time: int) -> bool:
         """Whether one of the budgets is used up, apart from what the repeats of the best trials will need of it.
 

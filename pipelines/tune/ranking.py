@@ -29,6 +29,7 @@ class Ranking:
 
     def __init__(self, config: TuneConfig, own: Mapping[str, Any], records: Iterable[TrialRecord]) -> None:
         self._config = config
+        self._limits = read_limits(config.constraints)
         self.records = sorted(records, key=lambda record: record.number)
         self.proposed = [record for record in self.records if record.repeats is None]
         self._repeats: dict[int, list[TrialRecord]] = {}
@@ -42,9 +43,10 @@ class Ranking:
 
     def broken(self, record: TrialRecord) -> list[Limit]:
         """The constraints that a trial breaks."""
+        if not self._limits:
+            return []
         metrics = results(self._config, record)
-        limits = read_limits(self._config.constraints)
-        return [limit for limit in limits if limit.metric not in metrics or limit.excess(metrics) > 0]
+        return [limit for limit in self._limits if limit.metric not in metrics or limit.excess(metrics) > 0]
 
     def _front(self, metrics: Sequence[str]) -> list[TrialRecord]:
         results_by_trial = {record.number: results(self._config, record) for record in self.best_first}

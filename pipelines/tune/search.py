@@ -59,6 +59,7 @@ class Search:
         self.run, self._listener = run, listener
         self._own = own_values(config, space)
         self._budgets = Budgets(config)
+        self._ranking: Ranking | None = None
         self.records = {record.number: record for record in trial_records.read_trials(config.output)}
         proposed = self.ranking.proposed
         # Trials that were interrupted, or that lost their processes, precede new ones.
@@ -84,7 +85,10 @@ class Search:
     @property
     def ranking(self) -> Ranking:
         """The order of the trials so far."""
-        return Ranking(self.config, self._own, self.records.values())
+        # Ray Tune asks some forty times a trial whether the search is to end, so the order is kept between the changes.
+        if self._ranking is None:
+            self._ranking = Ranking(self.config, self._own, self.records.values())
+        return self._ranking
 
     @property
     def waiting(self) -> list[int]:
@@ -99,6 +103,8 @@ class Search:
     @property
     def out_of_time(self) -> bool:
         """Whether a budget is used up, apart from what the repeats of the best trials will need of it."""
+        if not self._budgets.given:
+            return False
         repeats_s = 0.0 if self.repeating else time_of_repeats_s(self.config, self.ranking)
         return self._budgets.used_up(self.time_in_trials_s, repeats_s, self._most_running)
 
@@ -162,14 +168,15 @@ class Search:
     def epoch(self, number: int, epoch: int, score_mm: float, metrics: Mapping[str, Any]) -> None:
         """A trial has ended an epoch; after an interruption it reports the earlier ones again, which MLflow has."""
         before = self.records[number]
-        self.records[number] = record = replace(before, scores_mm=before.scores_mm | {epoch: score_mm})
+        record = replace(before, scores_mm=before.scores_mm | {epoch: score_mm})
+        self._keep(record)
         self._validation[number, epoch] = metrics.get("validation", {})
         weight = record.parameters.get("objective.pose", self.config.objective.pose)
         logged = grouped(metrics, pose_weight=weight)
         if record.best_mm == score_mm and epoch > record.warmup_epochs:
             logged["validation"][f"best_{self.config.error_metric}"] = score_mm
         self._runs[number].log_metrics(logged, step=epoch)
-        self._listener.epoch(self.records[number])
+        self._listener.epoch(record)
 
     def exploited(self, number: int, source: str, parameters: Mapping[str, Any]) -> None:
         """A trial goes on from another's weights, with other values."""
@@ -259,8 +266,12 @@ class Search:
             trial_records.remove_models(self.config.output, removed)
             self._without_models |= removed
 
-    def _write(self, record: TrialRecord) -> None:
+    def _keep(self, record: TrialRecord) -> None:
         self.records[record.number] = record
+        self._ranking = None
+
+    def _write(self, record: TrialRecord) -> None:
+        self._keep(record)
         with self._keep_failure():
             trial_records.write_trial(self.config.output, record)
 

@@ -1,7 +1,7 @@
 """Estimates the remaining time of a search from the time that its trials have taken so far."""
 
 from collections.abc import Mapping
-from statistics import mean
+from statistics import fmean
 
 from pipelines.tune.ranking import Ranking
 from schemas.configs.tune import TuneConfig
@@ -25,7 +25,7 @@ def time_left_s(config: TuneConfig, ranking: Ranking, trials: int, running_s: Ma
     proposed = [record for record in ranking.proposed if record.ended and record.number not in running_s]
     if not proposed:
         return None
-    usual_s = mean(record.seconds for record in proposed)
+    usual_s = fmean(record.seconds for record in proposed)
     whole_s = _whole_trial_s(ranking) or usual_s
     left_s = usual_s * (trials - len(proposed) - sum(r.number in running_s for r in ranking.proposed))
     for record in ranking.records:
@@ -46,7 +46,7 @@ def time_of_repeats_s(config: TuneConfig, ranking: Ranking) -> float:
 
 def _whole_trial_s(ranking: Ranking) -> float:
     """Mean time of the trials that trained to their last epoch, s; 0 if there is none."""
-    return mean([record.seconds for record in ranking.proposed if record.state == "finished"] or [0.0])
+    return fmean([record.seconds for record in ranking.proposed if record.state == "finished"] or [0.0])
 
 
 def _repeats_to_come(config: TuneConfig, ranking: Ranking) -> int:
