@@ -1,10 +1,11 @@
 """Which sampler finds good values first: `python -m benchmarks.samplers MOCAP.npz FOLDER [table|report]`.
 
-Searches cannot be repeated often enough with a training for each trial. Therefore trainings are tabulated once: each of
-three objectives is trained at every point of a grid (about 190 trainings of some seconds each; `table`, which goes on
-where it was). A search then reads the error between grid points by linear interpolation, along logarithms where the
-grid is logarithmic, so that ten searches of fifty trials with each sampler take seconds (`report`). What is compared is
-the best error so far, as a share of the way from the grid's median to its minimum, after 10, 20 and 50 trials.
+Searches cannot be repeated often enough with a training for each trial. Therefore trainings are tabulated once: each
+of four objectives, the fine-tuning of a detector among them, is trained at every point of a grid (about 200 trainings
+of some seconds each; `table`, which goes on where it was). A search then reads the error between grid points by linear
+interpolation, along logarithms where the grid is logarithmic, so that ten searches of fifty trials with each sampler
+take seconds (`report`). What is compared is the best error so far, as a share of the way from the grid's median to its
+minimum, after 10, 20 and 50 trials.
 """
 
 import itertools
@@ -12,6 +13,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,10 @@ from pipelines.search.optuna_study import Ending
 from pipelines.search.samplers import Sampler
 from pipelines.search.space import search_space
 from pipelines.train import run
+from pipelines.train_detector import run as detector_run
 from pipelines.training.in_process import fit_in_process
 from schemas.configs.train import TrainConfig
+from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.configs.tune import TuneConfig
 
 LABELED = ["data.subjects=[S60]", "data.subset=0.03", "data.subset_start=first", "data.validation_subjects=[S38,S49]"]
@@ -36,11 +40,25 @@ REPEATS, TRIALS, SHOWN = 10, 50, (10, 20, 50)
 
 @dataclass(frozen=True)
 class Grid:
-    """Values of a field at which trainings are tabulated."""
+    """Values of a field at which trainings are tabulated.
+
+    Attributes:
+        path: The field.
+        values: Ascending; whole numbers make a search over whole numbers.
+        log: Whether they are spaced by their logarithms.
+        searched: The field that stands for it in the search space, where a search knows fields of `train` alone. A
+            sampler sees its range and nothing else.
+    """
 
     path: str
     values: tuple[float, ...]
     log: bool = True
+    searched: str = ""
+
+    @property
+    def searched_path(self) -> str:
+        """The field's path in the search space."""
+        return self.searched or self.path
 
     def place(self, value: float) -> float:
         """Where a value lies along the grid's axis."""
@@ -51,7 +69,7 @@ class Grid:
         """As a search space has it."""
         whole = all(isinstance(value, int) for value in self.values)
         kind = ("log" if self.log else "") + ("randint" if whole else "uniform")
-        return f"search_space.{self.path}={{{kind}: [{self.values[0]}, {self.values[-1]}]}}"
+        return f"search_space.{self.searched_path}={{{kind}: [{self.values[0]}, {self.values[-1]}]}}"
 
 
 RATE = Grid("optimization.learning_rate", (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2))
@@ -59,6 +77,7 @@ DROPOUT = Grid("lifter.dropout", (0.0, 0.1, 0.25, 0.5), log=False)
 CHANNELS = Grid("lifter.channels", (32, 64, 128))
 DECAY = Grid("optimization.learning_rate_decay", (0.6, 0.8, 1.0), log=False)
 TEMPORAL = [*LABELED, *SHORT, "lifter.name=temporal_conv", "lifter.filter_widths=[3,3,3]", "lifter.channels=64"]
+DETECTOR = "detector, fine-tuned"
 OBJECTIVES: dict[str, tuple[list[str], tuple[Grid, ...]]] = {
     "supervised temporal_conv": (TEMPORAL, (RATE, DROPOUT, CHANNELS, DECAY)),
     "semi-supervised temporal_conv": (
@@ -71,7 +90,24 @@ OBJECTIVES: dict[str, tuple[list[str], tuple[Grid, ...]]] = {
         ),
     ),
     "supervised residual_mlp": ([*LABELED, *SHORT, "lifter.name=residual_mlp"], (RATE, DROPOUT, CHANNELS, DECAY)),
+    DETECTOR: (
+        ["optimization.epochs=2", "augmentation.rotated=0"],
+        (
+            RATE,
+            Grid("optimization.batch_size", (4, 8, 16, 32)),
+            Grid("optimization.decay", (0.03, 0.2, 1.0), searched="optimization.learning_rate_decay"),
+            Grid("augmentation.scale", (0.0, 0.2, 0.5), log=False, searched="lifter.dropout"),
+        ),
+    ),
 }
+# The detector to fine-tune learns from PEOPLE people; then it is shown FEW others and scored on as many new ones.
+PEOPLE, FEW = 60, 16
+FIRST_TRAINING = (
+    "optimization.epochs=8",
+    "optimization.batch_size=16",
+    "network.channels=8",
+    "network.input_size=96x64",
+)
 
 
 class Silent:
@@ -86,9 +122,12 @@ class Silent:
     def epoch(self, report: Any) -> None:
         """An epoch has ended."""
 
+    def cut(self, done: int, total: int) -> None:
+        """People have been cut out."""
 
-def tabulate(name: str, tracks: str, folder: Path) -> None:
-    """Train at every point of an objective's grid that the table lacks."""
+
+def tabulate(name: str, train: Callable[[list[str]], float], folder: Path) -> None:
+    """Train at every point of an objective's grid that the table lacks; `train` returns the error of a training."""
     fields, grids = OBJECTIVES[name]
     file = folder / f"{name}.jsonl"
     known = {tuple(row["point"]) for row in rows(file)}
@@ -96,14 +135,42 @@ def tabulate(name: str, tracks: str, folder: Path) -> None:
         for point in itertools.product(*(grid.values for grid in grids)):
             if point in known:
                 continue
-            output = folder / "training"
-            shutil.rmtree(output, ignore_errors=True)
             values = [f"{grid.path}={value}" for grid, value in zip(grids, point, strict=True)]
-            unlabeled = [f"unlabeled={tracks}"] if name.startswith("semi") else []
-            config = read_config(TrainConfig, [f"labeled={tracks}", f"output={output}", *unlabeled, *fields, *values])
-            report = run.execute(run.prepare(config), "none", Silent(), fit=fit_in_process)
-            table.write(json.dumps({"point": point, "error_mm": report["best_validation_mm"]}) + "\n")
+            table.write(json.dumps({"point": point, "error": train([*fields, *values])}) + "\n")
             table.flush()
+
+
+def lifter_error_mm(fields: list[str], output: Path) -> float:
+    """The error of a lifter's training (MPJPE, mm)."""
+    shutil.rmtree(output, ignore_errors=True)
+    config = read_config(TrainConfig, [f"output={output}", *fields])
+    return run.execute(run.prepare(config), "none", Silent(), fit=fit_in_process)["best_validation_mm"]
+
+
+def detector_error(fields: list[str], output: Path) -> float:
+    """The share of joints that a detector misses after its training, % (100 - PCKh@0.5)."""
+    # Everything but the people that are cut out already, which all trainings share.
+    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    for name in ("best.pt", "last.pt", "report.json"):
+        (output / name).unlink(missing_ok=True)
+    config = read_config(TrainDetectorConfig, [f"output={output}", "resources.cpus_per_worker=1", *fields])
+    report = detector_run.execute(detector_run.prepare(config), "none", Silent(), fit=fit_in_process)
+    return 100 * (1 - report["best"]["pckh"])
+
+
+def detector_fields(folder: Path) -> list[str]:
+    """Make the synthetic people and the detector that is fine-tuned; returns the fields that name them."""
+    for seed, (name, people) in enumerate({"many": PEOPLE, "few": FEW, "others": FEW}.items()):
+        if not (folder / name).exists():
+            words = [f"people={people}", "seconds=10", "fps=2", "views=1", f"seed={seed}", f"output={folder / name}"]
+            subprocess.run([sys.executable, "-m", "jobs.synthesize", *words], check=True)
+    first = folder / "first"
+    others = ["validation=studio", f"validation.folder={folder / 'others'}", "validation.every=2"]
+    if not (first / "best.pt").exists():
+        many = ["data=studio", f"data.folder={folder / 'many'}", "data.every=1"]
+        detector_error([*many, *others, *FIRST_TRAINING], first)
+    few = ["data=studio", f"data.folder={folder / 'few'}", "data.every=2"]
+    return [*few, *others, f"weights={first / 'best.pt'}"]
 
 
 def rows(file: Path) -> list[dict[str, Any]]:
@@ -114,7 +181,7 @@ def rows(file: Path) -> list[dict[str, Any]]:
 def best_so_far(name: str, folder: Path, sampler: str, seed: int) -> np.ndarray:
     """The best error after each trial of a search."""
     fields, grids = OBJECTIVES[name]
-    errors = {tuple(row["point"]): row["error_mm"] for row in rows(folder / f"{name}.jsonl")}
+    errors = {tuple(row["point"]): row["error"] for row in rows(folder / f"{name}.jsonl")}
     shape = [len(grid.values) for grid in grids]
     points = itertools.product(*(grid.values for grid in grids))
     table = np.array([errors[point] for point in points]).reshape(shape)
@@ -125,22 +192,25 @@ def best_so_far(name: str, folder: Path, sampler: str, seed: int) -> np.ndarray:
     search_options = [f"sampler={sampler}", f"seed={seed}", f"trials={TRIALS}", "scheduler=none"]
     # A field that is searched has no value of its own.
     fixed = [field for field in fields if field.partition("=")[0] not in {grid.path for grid in grids}]
+    if name == DETECTOR:
+        fixed = []
     config = read_config(TuneConfig, ["labeled=tracks", "output=none", *unlabeled, *fixed, *space, *search_options])
-    proposing, errors_mm = Sampler(config, search_space(config, plugin_config)), []
+    proposing, so_far = Sampler(config, search_space(config, plugin_config)), []
     # Trial 1 has the config's own values in every search, which would hide what samplers do: it is not counted.
     for number in range(2, TRIALS + 2):
         values = proposing.propose(number)
-        (error,) = error_at([[grid.place(values[grid.path]) for grid in grids]])
+        (error,) = error_at([[grid.place(values[grid.searched_path]) for grid in grids]])
         proposing.tell(number, values, Ending("finished", {1: float(error)}))
-        errors_mm.append(float(error))
-    return (np.median(table) - np.minimum.accumulate(errors_mm)) / (np.median(table) - table.min())
+        so_far.append(float(error))
+    return (np.median(table) - np.minimum.accumulate(so_far)) / (np.median(table) - table.min())
 
 
 def report(folder: Path) -> None:
     """Print the medians over repeated searches."""
     for name in OBJECTIVES:
-        errors = [row["error_mm"] for row in rows(folder / f"{name}.jsonl")]
-        print(f"{name}: {len(errors)} trainings, {min(errors):.1f} to {max(errors):.1f} mm")
+        errors = [row["error"] for row in rows(folder / f"{name}.jsonl")]
+        unit = "%" if name == DETECTOR else "mm"
+        print(f"{name}: {len(errors)} trainings, {min(errors):.1f} to {max(errors):.1f} {unit}")
         for sampler in SAMPLERS:
             searches = np.array([best_so_far(name, folder, sampler, seed) for seed in range(REPEATS)])
             shares = [f"{100 * np.median(searches[:, trials - 1]):.0f} %" for trials in SHOWN]
@@ -157,7 +227,12 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "jobs.import_poses", *words], check=True)
     part = sys.argv[3] if len(sys.argv) > 3 else "both"
     for name in OBJECTIVES if part != "report" else ():
-        tabulate(name, str(tracks), folder)
+        if name == DETECTOR:
+            given, error_of, output = detector_fields(folder), detector_error, folder / "detector"
+        else:
+            given, error_of, output = [f"labeled={tracks}"], lifter_error_mm, folder / "training"
+            given += [f"unlabeled={tracks}"] if name.startswith("semi") else []
+        tabulate(name, lambda fields, g=given, e=error_of, o=output: e([*g, *fields], o), folder)
     if part != "table":
         report(folder)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.io.machine import usable_memory_bytes, whole_cpus
 from pipelines.ray_cluster.surroundings import give_token, require_cluster, store_folder, temporary_folder
-from schemas.errors import UserError
+from schemas.errors import RunFailed, UserError
 
 if TYPE_CHECKING:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -37,7 +37,8 @@ def connect(*, dashboard: bool = False) -> None:
 
     Raises:
         UserError: No cluster answers at `RAY_ADDRESS`, or this machine has no folder that Ray can work in.
-        RunFailed: The cluster's machines have not come in time (`RAYLIFT_EXPECTED_CPUS`, `RAYLIFT_EXPECTED_GPUS`).
+        RunFailed: Ray does not start on this machine, for example because it has no memory left; or the cluster's
+            machines have not come in time (`RAYLIFT_EXPECTED_CPUS`, `RAYLIFT_EXPECTED_GPUS`).
     """
     from ray.data import DataContext
 
@@ -84,23 +85,7 @@ def _start(dashboard: bool) -> None:
         if address:
             _join(address)
         else:
-            at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * whole_cpus()
-            os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(at_a_time))
-            temporary = temporary_folder()
-            store_bytes = min(EMBEDDED_STORE_BYTES_PER_CPU * whole_cpus(), usable_memory_bytes() // 3)
-            with _loopback_only():
-                ray.init(
-                    address="local",
-                    # By itself, Ray counts all CPUs of the machine even if this process may use only some, and finds
-                    # none in half a CPU.
-                    num_cpus=whole_cpus(),
-                    include_dashboard=dashboard,
-                    logging_level=logging.ERROR,
-                    log_to_driver=False,
-                    object_store_memory=store_bytes,
-                    _plasma_directory=store_folder(store_bytes, temporary),
-                    _temp_dir=temporary,
-                )
+            _start_embedded(dashboard)
     # With RAY_LOGGING_CONFIG_ENCODING, `ray.init` adds a handler, which would print each line of this process twice.
     root.handlers[:] = handlers
     # Ray's own handler of SIGTERM would end this process with a dump, before jobs handle the interruption.
@@ -113,6 +98,40 @@ def _start(dashboard: bool) -> None:
         wait_for_machines()
 
 
+def _start_embedded(dashboard: bool) -> None:
+    import ray
+
+    at_a_time = PROCESSES_STARTED_AT_A_TIME_PER_CPU * whole_cpus()
+    os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(at_a_time))
+    temporary = temporary_folder()
+    store_bytes = min(EMBEDDED_STORE_BYTES_PER_CPU * whole_cpus(), usable_memory_bytes() // 3)
+    store = store_folder(store_bytes, temporary)
+    try:
+        with _loopback_only():
+            ray.init(
+                address="local",
+                # By itself, Ray counts all CPUs of the machine even if this process may use only some, and finds none
+                # in half a CPU.
+                num_cpus=whole_cpus(),
+                include_dashboard=dashboard,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                object_store_memory=store_bytes,
+                _plasma_directory=store,
+                _temp_dir=temporary,
+            )
+    except Exception as error:  # Ray raises many kinds, `Exception` itself among them
+        ray.shutdown()
+        raise RunFailed(
+            f"ray: does not start on this machine: {_first_line(error)}; it needs about 1 GB of memory and some "
+            "seconds of its CPUs: end what else runs here, then run the same command again"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def _join(address: str) -> None:
     import ray
     from ray.exceptions import RayError
@@ -121,10 +140,9 @@ def _join(address: str) -> None:
         ray.init(logging_level=logging.ERROR, log_to_driver=False)
     # The cluster has another version or token, or is not a cluster: Ray raises many kinds of errors for these.
     except (OSError, RuntimeError, ValueError, RayError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"RAY_ADDRESS={address}: the cluster cannot be joined: {reason}; see that it runs, with the Ray of this "
-            f"environment ({ray.__version__}), or unset RAY_ADDRESS to work on this machine alone"
+            f"RAY_ADDRESS={address}: the cluster cannot be joined: {_first_line(error)}; see that it runs, with "
+            f"the Ray of this environment ({ray.__version__}), or unset RAY_ADDRESS to work on this machine alone"
         ) from error
 
 

@@ -5,7 +5,7 @@ are loaded by `execute`, because a job with nothing to do needs neither.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -85,13 +85,16 @@ def survey(job: TrainDetectorJob) -> TrainingWork:
     return survey_output(job.manifest, job.config.output, data, job.config.optimization.epochs)
 
 
-def execute(job: TrainDetectorJob, run_id: str, listener: DetectorListener) -> dict[str, Any]:
+def execute(
+    job: TrainDetectorJob, run_id: str, listener: DetectorListener, *, fit: "Callable[..., Outcome] | None" = None
+) -> dict[str, Any]:
     """Train, from the last checkpoint if there is one; returns the report, also written to `report.json`.
 
     Args:
         job: The training.
         run_id: Its MLflow run, noted in the output and in the detector's lineage.
         listener: Follows the progress.
+        fit: Runs the workers, as `ray_train.fit` does, which is the default.
 
     Raises:
         RunFailed: The training diverged, its workers died too often, or the output cannot be written.
@@ -101,13 +104,13 @@ def execute(job: TrainDetectorJob, run_id: str, listener: DetectorListener) -> d
     from pipelines.ray_cluster import session
     from pipelines.train_detector.fill_crop_cache import cut_people
     from pipelines.train_detector.worker import DETECTOR_FILE, SELECTION, train_detector_worker
-    from pipelines.training.ray_train import fit, scale
+    from pipelines.training import ray_train
 
     config, plan = job.config, job.plan
     job.manifest.write(config.output, run_id)
     # Missing resources are reported before people are cut out, because that takes long.
     session.connect()
-    scale(config.resources)
+    ray_train.scale(config.resources)
     # Images that could not be read are tried again only until the first checkpoint. After that, more people would
     # change the data that the training continues with.
     retry = not checkpoints.find(config.output)
@@ -118,7 +121,9 @@ def execute(job: TrainDetectorJob, run_id: str, listener: DetectorListener) -> d
     training_order(config, people["training"])  # raises an error here rather than, much later, in a worker
     settings = {"config": config, "net": plan.net, "files": job.files, "card": _card(plan, run_id)}
     ranking = Best(SELECTION, "max")
-    outcome = fit(train_detector_worker, settings, config.output, config.resources, ranking, listener)
+    outcome = (fit or ray_train.fit)(
+        train_detector_worker, settings, config.output, config.resources, ranking, listener
+    )
     best = keep_models(config.output, ranking, DETECTOR_FILE)
     report = _report(job, people, summaries, outcome, int(best["epoch"]))
     # The report is written last: its presence marks a finished training.
