@@ -193,8 +193,9 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
             "measured up to scale and shift",
         ),
         (
-            card.trajectory and assumed,
-            f"{assumed} of {count} tracks have assumed intrinsics: their trajectory is as right as the assumption",
+            (card.trajectory or person_centred) and assumed,
+            f"{assumed} of {count} tracks have an assumed field of view (assumed_fov_deg): poses hardly depend on it, "
+            "how far away people are does",
         ),
     ]
     return [note for applies, note in candidates if applies]

@@ -89,7 +89,7 @@ class LiftConfig(RunConfig):
 
     assumed_fov_deg: float | None = Field(default=None, gt=0, lt=180)
     """With video: horizontal field of view to assume for videos whose camera neither a manifest nor their own metadata
-    tell, degrees. If not given, none is assumed."""
+    tell, degrees. If not given, 60° along the longer side by person-centred lifters, such as everyday, else none."""
 
     network: NetworkConfig = NetworkConfig()
     """Which machines may be asked for videos."""

@@ -22,6 +22,7 @@ from pipelines.report.poses.packing import pack, quantised
 from pipelines.report.poses.scene import Person, Scene
 from pipelines.report.poses.stage import Stage, Timeline
 from pipelines.tracks.joint_scores import UNSEEN
+from pipelines.tracks.lifted_track import LiftedTrack
 from pipelines.video import own_child
 from pipelines.video.info import VideoInfo
 from schemas.layouts import layout
@@ -155,8 +156,10 @@ def _facts(scene: Scene, timeline: Timeline, stage: Stage) -> dict[str, object]:
             else ("lowest joints", "no footsteps were seen")
         ),
         "Reprojection": _reprojection(scene.people),
-        "Bone-length deviation": _spread([track.bone_length_deviation for track in tracks], 100, " %"),
-        "Keypoint score": _spread([track.keypoint_score for track in tracks], 1, "", low=True),
+        "Bone-length deviation": _spread(
+            [_observed(track, track.bone_length_deviation) for track in tracks], 100, " %"
+        ),
+        "Keypoint score": _spread([_observed(track, track.keypoint_score) for track in tracks], 1, "", low=True),
         "Interpolated": (f"{100 * interpolated / max(1, frames):.2g} %", f"{interpolated} of {frames} frames"),
     }
 
@@ -165,8 +168,14 @@ def _reprojection(people: tuple[Person, ...]) -> tuple[str, str]:
     compared = [person.lifted for person in people if person.lifted.reprojection_px is not None]
     if not compared:
         return "not compared", ""
-    median, edge = _spread([t.reprojection_px for t in compared if t.reprojection_px is not None], 1, " px")
+    errors = [_observed(track, track.reprojection_px) for track in compared if track.reprojection_px is not None]
+    median, edge = _spread(errors, 1, " px")
     return median, edge if compared[0].reprojection == "perspective" else f"{edge}, {compared[0].reprojection}"
+
+
+def _observed(track: LiftedTrack, values: np.ndarray) -> np.ndarray:
+    """The values of the frames in which the person was seen, as the job's own report has them."""
+    return values if track.interpolated.all() else values[~track.interpolated]
 
 
 def _spread(values: list[np.ndarray], factor: float, unit: str, low: bool = False) -> tuple[str, str]:

@@ -272,3 +272,11 @@ def test_the_page_says_what_sizes_and_distances_rest_on() -> None:
     assert "Assumed: people are 1.95 m tall. The camera sees" in known
     still = pose_page(make_scene(make_person(trajectory=None)))
     assert "Assumed:" not in still
+
+
+def test_numbers_are_those_of_the_frames_in_which_people_were_seen() -> None:
+    interpolated = np.arange(20) >= 15
+    errors = np.where(interpolated, 90, 2).astype(np.float32)
+    page = pose_page(make_scene(make_person(interpolated=interpolated, reprojection_px=errors)))
+    assert "median; 2 at 95 %" in page
+    assert "5 of 20 frames" in page
