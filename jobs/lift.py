@@ -26,7 +26,7 @@ from schemas.frame_window import frames_read
 # The summary shows at most this many lines of a kind; the report has all of them.
 MAX_LINES = 8
 # These entries of the report are not measurements.
-NO_METRICS = {"model", "labels", "stature_m"}
+NO_METRICS = {"model", "labels", "stature_m", "smoothness"}
 
 
 def main(config: LiftConfig) -> int:

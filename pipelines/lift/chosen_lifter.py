@@ -21,9 +21,12 @@ def load_chosen(config: LiftConfig) -> LoadedLifter:
     refine = card.input == "person_centred" if config.refine is None else config.refine
     if refine and card.input != "person_centred":
         raise UserError("refine=true: needs a person-centred lifter, such as model=everyday; leave it out")
+    if not refine and config.smoothness != 1:
+        raise UserError(f"smoothness={config.smoothness:g}: only refined tracks are smoothed; leave it out")
     if config.stature_m is not None and not set(HEADS) & set(layout(card.output_layout).joints):
         raise UserError(
             f"stature_m={config.stature_m:g}: the lifter predicts no head ({card.output_layout}), so that nobody knows "
             "how tall its people are; leave it out"
         )
-    return LoadedLifter(model, card, fetched.name, fetched.sha256, config.flip, refine, config.stature_m)
+    options = (config.flip, refine, config.stature_m, config.smoothness)
+    return LoadedLifter(model, card, fetched.name, fetched.sha256, *options)

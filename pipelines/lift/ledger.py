@@ -105,12 +105,13 @@ class Ledger:
 
 
 def settings_of(
-    model: str, model_sha256: str, flip: bool, refine: bool, stature_m: float | None = None
+    model: str, model_sha256: str, flip: bool, refine: bool, stature_m: float | None = None, smoothness: float = 1.0
 ) -> dict[str, Any]:
     """The settings that poses depend on. Models are compared by their hash; the name is for messages."""
     settings: dict[str, Any] = {"model": model, "model_sha256": model_sha256, "flip": flip}
     # Outputs of version 0.1.0 lack these settings, and are neither refined nor scaled.
-    later = {"refine": refine or None, "stature_m": stature_m}
+    chosen = smoothness if refine and smoothness != 1 else None
+    later = {"refine": refine or None, "stature_m": stature_m, "smoothness": chosen}
     return settings | {name: value for name, value in later.items() if value is not None}
 
 
@@ -161,4 +162,5 @@ def _described(settings: Mapping[str, Any]) -> dict[str, Any]:
         "flip": settings["flip"],
         "refine": settings.get("refine", False),
         "stature_m": settings.get("stature_m"),
+        "smoothness": settings.get("smoothness", 1.0),
     }

@@ -46,6 +46,7 @@ class LoadedLifter:
         flip: Whether the mirror image is lifted too and both are averaged.
         refine: Whether whole tracks are refined (`pose.refinement`).
         stature_m: Standing height that people are scaled to; None: as the lifter predicts them.
+        smoothness: Weight of smooth motion where tracks are refined; 1 is usual.
     """
 
     model: LiftingModel
@@ -55,6 +56,7 @@ class LoadedLifter:
     flip: bool
     refine: bool = False
     stature_m: float | None = None
+    smoothness: float = 1.0
 
 
 class _Prepared(NamedTuple):
@@ -207,7 +209,7 @@ def _fit(
     slopes = rays.slopes(keypoints, track.width, track.height, track.intrinsics)
     observed = refinement.Observed(slopes, weights, mapped, torch.tensor(times))
     if lifter.refine:
-        positions, root = refinement.refine(positions, body, observed)
+        positions, root = refinement.refine(positions, body, observed, lifter.smoothness)
         return positions, root[:, None], "fitted"
     if trajectory is not None:
         return positions, trajectory, "predicted"

@@ -120,6 +120,7 @@ def compose(
         "flip": lifter.flip,
         "refine": lifter.refine,
         "stature_m": lifter.stature_m,
+        "smoothness": lifter.smoothness if lifter.refine else None,
         "tracks": len(tracks),
         "tracks_lifted": lifted,
         "tracks_failed": len(failures),

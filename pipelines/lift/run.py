@@ -66,7 +66,8 @@ class Job:
     def settings(self) -> dict[str, Any]:
         """What the poses depend on; an output never mixes two of them."""
         lifter = self.lifter
-        return ledger.settings_of(lifter.name, lifter.sha256, lifter.flip, lifter.refine, lifter.stature_m)
+        chosen = (lifter.flip, lifter.refine, lifter.stature_m, lifter.smoothness)
+        return ledger.settings_of(lifter.name, lifter.sha256, *chosen)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def place(pose: Float[Tensor, "frames joints 3"], observed: Observed) -> Float[T
 
 
 def refine(
-    pose: Float[Tensor, "frames joints 3"], layout: JointLayout, observed: Observed
+    pose: Float[Tensor, "frames joints 3"], layout: JointLayout, observed: Observed, smoothness: float = 1.0
 ) -> tuple[Float[Tensor, "frames joints 3"], Float[Tensor, "frames 3"]]:
     """A better pose, relative to the root, and where the root is (m, camera space).
 
@@ -73,13 +73,14 @@ def refine(
         pose: As the lifter predicts it, relative to the root, m.
         layout: Its joints.
         observed: The keypoints.
+        smoothness: Weight of the accelerations; 0 leaves them as they are.
     """
     root = place(pose, observed)
     refined, roots = [], []
     for start in range(0, len(pose), _PIECE):
         first, stop = max(0, start - _CONTEXT), min(len(pose), start + _PIECE)
         part = slice(first, stop + _CONTEXT)
-        better, placed = _refine_piece(pose[part], root[part], layout, observed.part(part))
+        better, placed = _refine_piece(pose[part], root[part], layout, observed.part(part), smoothness)
         refined.append(better[start - first : stop - first])
         roots.append(placed[start - first : stop - first])
     joints = with_constant_bones(torch.cat(refined), layout)
@@ -88,7 +89,11 @@ def refine(
 
 
 def _refine_piece(
-    pose: Float[Tensor, "frames joints 3"], root: Float[Tensor, "frames 3"], layout: JointLayout, observed: Observed
+    pose: Float[Tensor, "frames joints 3"],
+    root: Float[Tensor, "frames 3"],
+    layout: JointLayout,
+    observed: Observed,
+    smoothness: float,
 ) -> tuple[Float[Tensor, "frames joints 3"], Float[Tensor, "frames 3"]]:
     ahead = turned_to(root[:, :2] / root[:, 2:])
     scale = pose.new_tensor([_ACROSS_M, _ACROSS_M, _ALONG_M])
@@ -113,7 +118,7 @@ def _refine_piece(
                 + 0.5 * (moved @ ahead.mT / scale).square().sum()
                 + _huber((lengths - mean) / _BONE_M).sum()
                 + _huber((mean - mean[mirror]) / _SIDES_M).sum() * len(pose) / 2
-                + _huber(_norm(_acceleration(placed, observed.times_s)) / _ACCELERATION).sum()
+                + smoothness * _huber(_norm(_acceleration(placed, observed.times_s)) / _ACCELERATION).sum()
             )
             optimizer.zero_grad()
             loss.backward()

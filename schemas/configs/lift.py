@@ -74,6 +74,10 @@ class LiftConfig(RunConfig):
     """Move the whole track so that it explains its keypoints, keeps the lengths of its bones and moves smoothly. If not
     given, done with person-centred lifters, such as everyday."""
 
+    smoothness: float = Field(default=1.0, ge=0, le=100)
+    """Weight of smooth motion where tracks are refined. Less keeps more of impacts such as landings and of noise; 0
+    evens out no acceleration; more than 1 is for noisy detections of calm motion."""
+
     stature_m: float | None = Field(default=None, ge=0.4, le=2.6)
     """Standing height of the people, m. Poses and places of each track are scaled to it. If not given, people are as
     large as the lifter takes them to be: about 1.7 m."""

@@ -182,6 +182,13 @@ def test_refining_brings_joints_to_their_keypoints():
     assert np.median(refined.reprojection_px) < 0.9 * np.median(plain.reprojection_px)
 
 
+def test_smoothness_is_a_choice_that_poses_depend_on():
+    track = person("a", 30, layout="coco17")
+    rough, usual, smooth = (lifted(track, by=replace(centred(True), smoothness=value))[0] for value in (0, 1, 30))
+    accelerations = [np.abs(np.diff(each.positions, 2, axis=0)).mean() for each in (rough, usual, smooth)]
+    assert accelerations[0] > accelerations[1] > accelerations[2]
+
+
 def test_people_are_as_tall_as_they_are_known_to_be_and_nearer_or_farther():
     track = person("a", 30, layout="coco17")
     usual, tall = (lifted(track, by=replace(centred(True), stature_m=stature_m))[0] for stature_m in (None, 2.0))

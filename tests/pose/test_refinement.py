@@ -105,3 +105,21 @@ def test_long_tracks_are_refined_in_pieces_without_seams(monkeypatch):
         for joints, place in ((pieces, pieces_root), (whole, whole_root))
     )
     assert in_pieces[[19, 39]].max() < 1.2 * at_once.max(), "no jump where pieces meet"
+
+
+def test_less_smoothness_keeps_more_of_a_landing_and_more_of_the_noise():
+    """A body that falls and stops within one frame, and the same standing still, with noisy keypoints."""
+    pose, root = walker()
+    pose, root = pose[:1].expand_as(pose), root[:1].expand_as(root)
+    fallen = root.clone()
+    fallen[:20, 1] += -0.04 * torch.arange(19, -1, -1)  # 1.2 m/s until frame 20
+
+    def peak(path, smoothness, error):
+        _, placed = refine(pose, H36M, observed(pose, path, error), smoothness)
+        return placed[:, 1].diff().diff().abs()
+
+    landings = [peak(fallen, smoothness, 0.0)[15:23].max().item() for smoothness in (0.0, 1.0, 100.0)]
+    assert landings[0] > landings[1] > landings[2]
+    assert landings[0] == pytest.approx(0.04, rel=0.1), "nothing is smoothed"
+    noises = [peak(root, smoothness, 0.003).mean().item() for smoothness in (0.0, 1.0, 100.0)]
+    assert noises[0] > noises[1] > noises[2]
