@@ -184,7 +184,7 @@ def test_refining_brings_joints_to_their_keypoints():
 
 def test_smoothness_is_a_choice_that_poses_depend_on():
     track = person("a", 30, layout="coco17")
-    rough, usual, smooth = (lifted(track, by=replace(centred(True), smoothness=value))[0] for value in (0, 1, 30))
+    rough, usual, smooth = (lifted(track, by=replace(centred(True), smoothness=value))[0] for value in (0.0, 1.0, 30.0))
     accelerations = [np.abs(np.diff(each.positions, 2, axis=0)).mean() for each in (rough, usual, smooth)]
     assert accelerations[0] > accelerations[1] > accelerations[2]
 
