@@ -84,12 +84,12 @@ def score(track: KeypointTrack, poses: Float[np.ndarray, "frames joints 3"], out
     """MPJPE (mm), error of accelerations (m/s²), and the share of the largest acceleration."""
     joints = list(joint_indices(layout(output_layout), LIMBS))
     assert track.positions is not None
-    true, found = (about_hips(each[:, joints]) for each in (track.positions, poses))
-    error_mm = 1000 * np.linalg.norm(found - true, axis=-1).mean()
+    true, result = (about_hips(each[:, joints]) for each in (track.positions, poses))
+    error_mm = 1000 * np.linalg.norm(result - true, axis=-1).mean()
     rate = track.fps**2
-    true, found = (rate * np.diff(each, 2, axis=0) for each in (true, found))
-    strength = [np.linalg.norm(each, axis=-1).mean(1).max() for each in (true, found)]
-    return [error_mm, float(np.linalg.norm(found - true, axis=-1).mean()), strength[1] / strength[0]]
+    true, result = (rate * np.diff(each, 2, axis=0) for each in (true, result))
+    strength = [np.linalg.norm(each, axis=-1).mean(1).max() for each in (true, result)]
+    return [error_mm, float(np.linalg.norm(result - true, axis=-1).mean()), strength[1] / strength[0]]
 
 
 def about_hips(joints: Float[np.ndarray, "frames 12 3"]) -> Float[np.ndarray, "frames 12 3"]:
