@@ -2,11 +2,11 @@
 
 python benchmarks/impacts.py TRACKS [SUBJECT…]
 
-TRACKS are labeled tracks of motion capture with exact keypoints (`raylift import_poses source=mocap17
-source.layout=limbs12 source.noise_px=0.01`), here at 30 frames/s. To the keypoints the usual errors of a detector are
-added: slow ones of 0.9 % of the stature (0.45 s) and white ones of 0.3 %. Of every track: MPJPE of the 12 limb joints
-about the middle of the hips, mm; the error of their accelerations, m/s²; and the impact, the largest acceleration of
-the joints on average, as a share of the true one (1: kept).
+TRACKS are labeled tracks of motion capture (`raylift import_poses source=mocap17 source.layout=limbs12`), here at 30
+frames/s. Their keypoints are replaced by the points that the detector of the lifter's training sees, without errors and
+with usual ones: slow ones of 0.9 % of the stature (0.45 s) and white ones of 0.3 %. Of every track: MPJPE of the 12
+limb joints about the middle of the hips, mm; the error of their accelerations, m/s²; and the impact, the largest
+acceleration of the joints on average, as a share of the true one (1: kept).
 """
 
 import sys
@@ -18,10 +18,14 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from pipelines.lift.lifting import LoadedLifter, lift_tracks
-from pipelines.lifters.checkpoint import load_lifter
+from pipelines.lifters.checkpoint import LifterCard, load_lifter
+from pipelines.lifters.model import LiftingModel
 from pipelines.mlflow_runs import model_uris
-from pipelines.tracks.keypoint_reader import read_rows, survey
+from pipelines.pose.joint_map import joint_map
+from pipelines.synthetic.cameras import project
+from pipelines.tracks.keypoint_reader import TrackInfo, read_rows, survey
 from pipelines.tracks.keypoint_track import KeypointTrack
+from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.layouts import joint_indices, layout
 
 LIMBS = layout("limbs12")
@@ -35,9 +39,16 @@ SLOW, WHITE = 0.009, 0.003
 def main(address: str, subjects: set[str]) -> None:
     """Print the table."""
     infos = [info for info in survey(address) if not subjects or info.subject in subjects]
-    tracks = [as_detected(track, number) for number, track in enumerate(read_rows(infos))]
+    read = list(read_rows(infos))
     model, card = load_lifter(model_uris.fetch("everyday").file)
-    print(f"{len(tracks)} tracks, {sum(len(track) for track in tracks)} frames")
+    for errors in (0.0, 1.0):
+        tracks = [as_detected(track, card, errors, seed) for seed, track in enumerate(read)]
+        print(f"{len(tracks)} tracks, {sum(len(track) for track in tracks)} frames, errors of keypoints × {errors:g}")
+        table(infos, tracks, model, card)
+
+
+def table(infos: list[TrackInfo], tracks: list[KeypointTrack], model: LiftingModel, card: LifterCard) -> None:
+    """Print a line for each way of smoothing."""
     print(f"{'':<24}{'MPJPE, mm':>10}{'acc, m/s²':>11}{'impact':>8}")
     plain = LoadedLifter(model, card, "everyday", "", flip=True)
     lines = {f"smoothness={value:g}": replace(plain, refine=True, smoothness=value) for value in SMOOTHNESS}
@@ -53,14 +64,17 @@ def main(address: str, subjects: set[str]) -> None:
                 line(f"  filtered over {width:g} frames", filtered, card.output_layout)
 
 
-def as_detected(track: KeypointTrack, seed: int) -> KeypointTrack:
-    """A track at 30 frames/s, of at most ten seconds, with the errors of a detector."""
+def as_detected(track: KeypointTrack, card: LifterCard, errors: float, seed: int) -> KeypointTrack:
+    """A track at 30 frames/s, of at most ten seconds, as a detector sees it, with this share of its usual errors."""
     step = max(1, round(track.fps / 30))
     kept = slice(0, LONGEST * step, step)
     names = ("timestamps_s", "keypoints", "scores", "positions", "boxes", "box_scores", "interpolated")
     parts = {name: getattr(track, name)[kept] for name in names}
     rng = np.random.default_rng(seed)
-    points = parts["keypoints"]
+    body = layout(track.positions_layout or track.layout)
+    seen = joint_map(body, layout(track.layout).joints, card.detector_errors or DetectorErrorsConfig())
+    assert track.intrinsics is not None
+    points = project(track.intrinsics, seen @ parts["positions"].astype(float))
     height_px = float(np.median(np.ptp(points[..., 1], axis=1))) * 1.2
     frames = len(points)
     slow = np.empty_like(points)
@@ -68,7 +82,7 @@ def as_detected(track: KeypointTrack, seed: int) -> KeypointTrack:
     slow[0] = rng.normal(0, 1, points.shape[1:])
     for frame in range(1, frames):
         slow[frame] = keep * slow[frame - 1] + np.sqrt(1 - keep**2) * rng.normal(0, 1, points.shape[1:])
-    noise = SLOW * slow + WHITE * rng.normal(0, 1, points.shape)
+    noise = errors * (SLOW * slow + WHITE * rng.normal(0, 1, points.shape))
     parts["keypoints"] = (points + height_px * noise).astype(np.float32)
     return replace(track, **parts, fps=track.fps / step)
 

@@ -91,10 +91,10 @@ OBJECTIVES: dict[str, tuple[list[str], tuple[Grid, ...]]] = {
     ),
     "supervised residual_mlp": ([*LABELED, *SHORT, "lifter.name=residual_mlp"], (RATE, DROPOUT, CHANNELS, DECAY)),
     DETECTOR: (
-        ["optimization.epochs=2", "augmentation.rotated=0"],
+        ["optimization.epochs=2", "optimization.decay_at=[0.5]", "augmentation.rotated=0"],
         (
-            RATE,
-            Grid("optimization.batch_size", (4, 8, 16, 32)),
+            Grid("optimization.learning_rate", (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)),
+            Grid("optimization.batch_size", (4, 12, 32)),
             Grid("optimization.decay", (0.03, 0.2, 1.0), searched="optimization.learning_rate_decay"),
             Grid("augmentation.scale", (0.0, 0.2, 0.5), log=False, searched="lifter.dropout"),
         ),

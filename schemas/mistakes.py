@@ -12,6 +12,9 @@ from pydantic_core import ErrorDetails
 # Pydantic's names for the members of a union: a type with its arguments, a Python type, or a type with constraints.
 _UNION_MEMBER = re.compile(r".*\]|(constrained-)?(int|float|str)|bool|none")
 
+# Units by the endings of fields' names, and how many of the smaller units that people may think in make one.
+_UNITS = {"m": ("metres", (100, 1000)), "s": ("seconds", (1000,))}
+
 
 def explain(error: ValidationError, prefix: str = "", fields: Sequence[str] = ()) -> list[str]:
     """A line for each mistake: path, value, rule and the nearest right name.
@@ -76,7 +79,21 @@ def _line(error: ErrorDetails, fields: Sequence[str], prefix: str) -> str:
     rule = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error" and isinstance(error["input"], Mapping):  # of several fields together
         return ": ".join(filter(None, [path.rstrip("."), rule]))
-    return f"{path}={_shown(error['input'])}: {rule[0].lower()}{rule[1:]}"
+    return f"{path}={_shown(error['input'])}: {rule[0].lower()}{rule[1:]}{_unit_hint(path, error)}"
+
+
+def _unit_hint(path: str, error: ErrorDetails) -> str:
+    """The value in the field's own unit, where it is too large and would fit in the unit that was probably meant."""
+    value, limits = error["input"], error.get("ctx", {})
+    limit = limits.get("le", limits.get("lt"))
+    unit, parts = _UNITS.get(path.rpartition("_")[2], ("", ()))
+    if not isinstance(limit, int | float) or isinstance(value, bool):
+        return ""
+    try:
+        fitting = [float(value) / part for part in parts if float(value) / part <= limit]
+    except (TypeError, ValueError):
+        return ""
+    return f"; it is in {unit}: {path}={fitting[0]:g}" if fitting else ""
 
 
 def _shown(value: Any) -> str:

@@ -116,3 +116,29 @@ def test_paths_of_plugins_within_plugins():
     assert list(plugin_paths(wrapping, "detectors", {"name": "around"}, "detector.")) == ["detector.inner.tiles"]
     chosen = {"name": "around", "inner": {"name": "around"}}
     assert list(plugin_paths(wrapping, "detectors", chosen, "detector.")) == ["detector.inner.inner.tiles"]
+
+
+class Lengths(JobConfig):
+    stature_m: float | None = Field(default=None, ge=0.4, le=2.6)
+    """Standing height, m."""
+    wait_s: float = Field(default=1.0, lt=60)
+    """Longest wait, s."""
+    sizes: int = Field(default=1, le=4)
+    """A number."""
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "hint"),
+    [
+        ("stature_m", 170, "it is in metres: stature_m=1.7"),
+        ("stature_m", 1700, "it is in metres: stature_m=1.7"),
+        ("stature_m", 1e9, None),
+        ("stature_m", 0.1, None),
+        ("wait_s", 500, "it is in seconds: wait_s=0.5"),
+        ("sizes", 100, None),
+    ],
+)
+def test_a_value_in_a_smaller_unit_is_answered_with_the_fields_own(field, value, hint):
+    with pytest.raises(UserError) as refused:
+        build(Lengths, {field: value}, plugins)
+    assert str(refused.value).partition("; it is in ")[2] == (hint or "").removeprefix("it is in ")
