@@ -17,7 +17,7 @@ from pipelines.detectors.batches import Batches
 from pipelines.detectors.clip_frames import ClipFrames
 from pipelines.detectors.topdown.detector import use_threads
 from pipelines.detectors.weights import Weights, named
-from pipelines.io.torch_files import read_hashed
+from pipelines.io.torch_files import read_hashed, require_finite
 from pipelines.pose.people import People
 from schemas.errors import UserError
 from schemas.job_config import JobConfig
@@ -55,8 +55,8 @@ class KeypointRcnn:
         device: A torch device string.
 
     Raises:
-        UserError: torchvision is missing or does not match this PyTorch, or the weights cannot be read or belong to
-            another architecture.
+        UserError: torchvision is missing or does not match this PyTorch, or the weights cannot be read, belong to
+            another architecture or are not finite.
     """
 
     Config: ClassVar[type[JobConfig]] = KeypointRcnnConfig
@@ -82,6 +82,8 @@ class KeypointRcnn:
         except (RuntimeError, AttributeError) as error:
             wrong = " ".join(str(error).split())[:200]
             raise UserError(f"detector.weights={config.weights}: weights of another architecture ({wrong})") from error
+        with named("detector.weights"):
+            require_finite(config.weights, self._model.state_dict())
         self._model.eval().requires_grad_(False).to(device)
         self._frame_batches = Batches(config.batch_size or (8 if device.startswith("cuda") else 1), "frames")
 
