@@ -67,8 +67,10 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # CSV files and TensorBoard are off, because MLflow and the output have the same content.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # If a search ends early because its output cannot be written, the errors of its last trials explain nothing.
+    # If a search ends because its output cannot be written, the errors of its last trials explain nothing.
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+    # Searches go on from their trials' records, so Tune need not write its state of all of them again and again (s).
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
 }
 
 
@@ -227,9 +229,7 @@ def execute(job: TuneJob, capacity: TrialCapacity, run: runs.Run, listener: Sear
 
 def _costs(config: TuneConfig) -> LifterCosts | None:
     """The measurement of the lifters' costs; None if trials are not compared by them."""
-    if not config.costs:
-        return None
-    return LifterCosts(config, plan_training(trial_config(config, {}, config.output)))
+    return LifterCosts(config, plan_training(trial_config(config, {}, config.output))) if config.costs else None
 
 
 def _train(job: TuneJob, capacity: TrialCapacity, search: Search) -> None:
@@ -240,20 +240,19 @@ def _train(job: TuneJob, capacity: TrialCapacity, search: Search) -> None:
         with told_if_nothing_fits(in_words(job.config.resources, capacity)):
             _tuner(job, capacity, search).fit()
     except BaseException as error:
-        search.interrupt()
         if search.failure is not None:
             raise search.failure from error
         raise
-    # The budget may have ended the search before its trials; they continue with the next command.
-    search.interrupt()
+    finally:
+        # Trials may be unfinished, after an error or at the end of a budget; the next command continues them.
+        search.interrupt()
     storage.remove_folder(storage.join(job.config.output, TUNE_FOLDER))
 
 
 def _tuner(job: TuneJob, capacity: TrialCapacity, search: Search) -> tune.Tuner:
     config = job.config
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
-    # Ray's messages are off: the job itself reports failed trials, in a line each, and an output that cannot be
-    # written.
+    # Ray's messages are off, because the job itself reports failed trials and an output that cannot be written.
     for name in ("ray.tune", "ray.train._internal.storage"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     storage.remove_folder(storage.join(config.output, TUNE_FOLDER))
