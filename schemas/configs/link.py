@@ -1,6 +1,7 @@
 """Options of linking, the step that joins a video's detections into tracks."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -10,7 +11,10 @@ from schemas.job_config import JobConfig
 class LinkConfig(JobConfig):
     """How the people detected in each frame are joined into tracks."""
 
-    max_gap_s: float = Field(default=0.5, ge=0)
+    BEFORE: ClassVar[Mapping[str, Any]] = {"max_gap_s": 0.5, "min_similarity": 0.2}
+    """What outputs that lack these options were made with."""
+
+    max_gap_s: float = Field(default=0.7, ge=0)
     """Longest time between two observations of one track, seconds. The frames between are interpolated and marked
     so."""
 
@@ -28,7 +32,7 @@ class LinkConfig(JobConfig):
     low_score: float = Field(default=0.1, ge=0, le=1)
     """Box score from which a person may prolong a track that the first round of matching left unmatched, 0 to 1."""
 
-    min_similarity: float = Field(default=0.2, gt=0, le=1)
+    min_similarity: float = Field(default=0.1, gt=0, le=1)
     """Lowest similarity between a track's predicted and a detected person (boxes and keypoints) for a match, 0 to 1."""
 
     oks_weight: float = Field(default=0.4, ge=0, le=1)

@@ -91,7 +91,7 @@ def test_a_video_too_slow_to_be_tracked_says_so(embedded_ray, make_video, tmp_pa
     code, out, _ = raylift(capfd, f"videos={tmp_path}/slow.mp4", f"output={tmp_path}/out", DETECTOR)
     assert code == 0
     assert "6 detections in frames → 0 tracks" in out
-    assert "slow.mp4: 1 frames/s: further apart than link.max_gap_s=0.5, so nobody is tracked; give link" in out
+    assert "slow.mp4: 1 frames/s: further apart than link.max_gap_s=0.7, so nobody is tracked; give link" in out
 
 
 @pytest.mark.ray

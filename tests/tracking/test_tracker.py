@@ -93,11 +93,11 @@ def test_dropouts_are_interpolated_flagged_and_close_to_the_truth() -> None:
 
 def test_a_gap_up_to_max_gap_is_bridged_and_a_longer_one_ends_the_track() -> None:
     frames = video(THREE_SECONDS, walk(100, 150))
-    # The last observation is in frame 39; 0.5 s later is frame 54.
-    (bridged,) = track(without(frames, 40, 53))
-    assert np.flatnonzero(bridged.interpolated).tolist() == list(range(40, 54))
-    first, second = track(without(frames, 40, 54))
-    assert (first.indices[-1], second.indices[0]) == (39, 55)
+    # The last observation is in frame 39; 0.7 s later is frame 60.
+    (bridged,) = track(without(frames, 40, 59))
+    assert np.flatnonzero(bridged.interpolated).tolist() == list(range(40, 60))
+    first, second = track(without(frames, 40, 60))
+    assert (first.indices[-1], second.indices[0]) == (39, 61)
     assert not first.interpolated.any()
 
 
