@@ -72,9 +72,9 @@ def as_detected(track: KeypointTrack, card: LifterCard, errors: float, seed: int
     parts = {name: getattr(track, name)[kept] for name in names}
     rng = np.random.default_rng(seed)
     body = layout(track.positions_layout or track.layout)
-    seen = joint_map(body, layout(track.layout).joints, card.detector_errors or DetectorErrorsConfig())
+    to_detected = joint_map(body, layout(track.layout).joints, card.detector_errors or DetectorErrorsConfig())
     assert track.intrinsics is not None
-    points = project(track.intrinsics, seen @ parts["positions"].astype(float))
+    points = project(track.intrinsics, to_detected @ parts["positions"].astype(float))
     height_px = float(np.median(np.ptp(points[..., 1], axis=1))) * 1.2
     frames = len(points)
     slow = np.empty_like(points)
