@@ -192,8 +192,8 @@ def best_so_far(name: str, folder: Path, sampler: str, seed: int) -> np.ndarray:
     search_options = [f"sampler={sampler}", f"seed={seed}", f"trials={TRIALS}", "scheduler=none"]
     # A field that is searched has no value of its own.
     fixed = [field for field in fields if field.partition("=")[0] not in {grid.path for grid in grids}]
-    if name == DETECTOR:
-        fixed = []
+    if name == DETECTOR:  # its own fields are none of a lifter's training, which the space belongs to
+        fixed = ["data.validation_subjects=[anybody]"]
     config = read_config(TuneConfig, ["labeled=tracks", "output=none", *unlabeled, *fixed, *space, *search_options])
     proposing, so_far = Sampler(config, search_space(config, plugin_config)), []
     # Trial 1 has the config's own values in every search, which would hide what samplers do: it is not counted.
