@@ -225,7 +225,8 @@ def show(report: dict[str, Any]) -> None:
         score = trial["error_mm"]
         table.add_row(
             trial["trial"] + ("*" if trial["trial"] in report["front"] else ""),
-            trial["state"],
+            # The search has ended, so a trial that has not waits for another command.
+            "interrupted" if trial["state"] == "running" else trial["state"],
             *(value(trial["parameters"].get(path, "–")) for path in paths),
             "" if score is None else f"{score:.1f}",
             *(f"{trial['measures'][name]:,.4g}" if name in trial["measures"] else "" for name in others),

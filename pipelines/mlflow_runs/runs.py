@@ -144,12 +144,14 @@ class Run:
         self.send(lambda run_id: mlflow.MlflowClient().set_terminated(run_id, status, now))
 
     def log_bytes(self, content: bytes, name: str, folder: str | None = None) -> None:
-        """Keep the content of a file as an artifact, in a folder of the run if one is named."""
+        """Keep the content of a file as an artifact; its name may have folders, which lie in `folder` if given."""
+        within, _, base = name.rpartition("/")
+        place = "/".join(filter(None, (folder, within))) or None
 
         def upload(run_id: str) -> None:
             with tempfile.TemporaryDirectory() as local:
-                Path(local, name).write_bytes(content)
-                mlflow.log_artifact(str(Path(local, name)), folder, run_id=run_id)
+                Path(local, base).write_bytes(content)
+                mlflow.log_artifact(str(Path(local, base)), place, run_id=run_id)
 
         self.send(upload)
 

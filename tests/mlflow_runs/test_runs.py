@@ -66,6 +66,19 @@ def test_a_server_that_stays_away_costs_no_job(server, caplog):
         assert another.run_id != record.run_id
 
 
+@pytest.mark.parametrize(
+    ("name", "folder", "place"),
+    [("a.yaml", None, "a.yaml"), ("front/002.yaml", None, "front/002.yaml"), ("b/a.yaml", "c", "c/b/a.yaml")],
+)
+def test_a_file_lies_in_the_folders_of_its_name(server, name, folder, place, caplog):
+    with runs.record("tune", CONFIG) as record:
+        record.log_bytes(b"values", name, folder)
+        record.log_json({"epochs": 3}, "report.json")
+    assert load_text(f"runs:/{record.run_id}/{place}") == "values"
+    assert load_text(f"runs:/{record.run_id}/report.json")
+    assert not caplog.messages
+
+
 def test_nonsense_is_a_bug_that_is_told_and_not_kept_for_later(server, caplog):
     with runs.record("label", CONFIG) as record:
         record.log_tags({"x" * 300: "y"})
