@@ -50,24 +50,24 @@ def is_registered(model: str) -> bool:
     return model.startswith(("models:", "runs:"))
 
 
-def fetch(model: str, what: Kind | None = "lifter") -> FetchedModel:
+def fetch(model: str, what: Kind | None = "lifter", field: str = "model") -> FetchedModel:
     """Find a lifter or an aligner by its address; models in MLflow are copied to this machine once.
 
     Args:
         model: `models:/name@alias`, `models:/name/3`, `runs:/<id>/best.pt`, the name of a shipped lifter, or a file
             (any URI).
         what: What it should be; None: either.
+        field: Field of the job's config that gave the address, for messages.
 
     Raises:
         UserError: There is no such name, version, alias, run or file (the message lists those that exist); the model is
             something else, or its file is damaged.
         RunFailed: The server cannot be reached.
     """
-    field = "aligner" if what == "aligner" else "model"
     if model in SHIPPED_LIFTERS and what != "aligner":
         return FetchedModel(str(shipped.locate(model)), model, shipped.HASHES[model])
     if not is_registered(model):
-        return FetchedModel(model, model, _hash_of_file(model, what))
+        return FetchedModel(model, model, _hash_of_file(model, what, field))
     tracking_server.connect(registry=True)
     try:
         if _OF_A_RUN.fullmatch(model):
@@ -143,15 +143,18 @@ def _copy(address: str, name: str, sha256: str | None = None, field: str = "mode
     return FetchedModel(str(cached), name, actual)
 
 
-def _hash_of_file(uri: str, what: Kind | None = "lifter") -> str:
+def _hash_of_file(uri: str, what: Kind | None = "lifter", field: str = "model") -> str:
     try:
         return hashlib.sha256(storage.read_bytes(uri, unparsed=True)).hexdigest()
     except OSError as error:
-        if what == "aligner":
-            raise UserError(f"{uri}: cannot be read: {error.strerror or error}; give the path of an aligner") from error
         near = get_close_matches(uri.rpartition("/")[2], SHIPPED_LIFTERS, n=1)
-        fix = f"did you mean {near[0]}?" if near else f"give the path of a lifter, or {' or '.join(SHIPPED_LIFTERS)}"
-        raise UserError(f"{uri}: cannot be read: {error.strerror or error}; {fix}") from error
+        if what == "aligner":
+            fix = "give the path of an aligner"
+        else:
+            fix = (
+                f"did you mean {near[0]}?" if near else f"give the path of a lifter, or {' or '.join(SHIPPED_LIFTERS)}"
+            )
+        raise UserError(f"{field}={uri}: cannot be read: {error.strerror or error}; {fix}") from error
 
 
 def _user_error_if_missing(error: "MlflowException", message: str) -> "UserError | MlflowException":

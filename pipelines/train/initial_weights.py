@@ -95,7 +95,7 @@ def read_start(weights: str, lifter: str) -> Start:
         UserError: There is no such lifter, or it cannot be read.
         RunFailed: MLflow's server cannot be reached.
     """
-    fetched = model_uris.fetch(weights)
+    fetched = model_uris.fetch(weights, field="weights")
     model, card = load_lifter(fetched.file, trust=lifter, sha256=fetched.sha256)
     return Start(fetched.file, fetched.name, fetched.sha256, card, model.state_dict())
 

@@ -199,7 +199,7 @@ def test_many_actions_fill_no_more_than_a_screen(command, tmp_path, capfd):
     [
         (["data=tracks"], "model: is required; give model=…"),
         (["model=lifter/best.pt"], "data: is required; give data=…"),
-        (["model=none.pt", "data=tracks"], "none.pt: cannot be read: No such file or directory; give the path of a"),
+        (["model=none.pt", "data=tracks"], "model=none.pt: cannot be read: No such file or directory; give the"),
         (["model=text.pt", "data=tracks"], "text.pt: is damaged or no checkpoint; copy it again"),
         (["model=half.pt", "data=tracks"], "half.pt: is damaged or no checkpoint; copy it again"),
         (["model=lifter/best.pt", "data=none"], "none: no such file or folder; give the tracks/ folder of an output"),

@@ -201,7 +201,7 @@ def test_no_tracks_are_an_honest_empty_result(embedded_ray, command, tmp_path, c
         (["tracks=null"], "lift: tracks, video: give one of them"),
         (["tracks=nowhere"], "lift: nowhere: no such file or folder; give the tracks/ folder of an output"),
         (["tracks=coco"], "lift: layout: the keypoints are coco17, the lifter was trained on h36m17; label with"),
-        (["model=nowhere.pt"], "lift: nowhere.pt: cannot be read: No such file or directory; give the path of a"),
+        (["model=nowhere.pt"], "lift: model=nowhere.pt: cannot be read: No such file or directory; give the path of a"),
         (
             ["export=[fbx]"],
             "lift: export.0=fbx: input should be 'npz', 'bvh', 'angles', 'angles_parquet', 'trc', 'c3d', 'glb' or "

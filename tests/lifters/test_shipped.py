@@ -33,7 +33,7 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch):
 
 
 def test_a_misspelt_name_is_answered_with_the_right_one(tmp_path):
-    with pytest.raises(UserError, match=r"everday: cannot be read: No such file.*; did you mean everyday\?"):
+    with pytest.raises(UserError, match=r"model=.*everday: cannot be read: No such file.*; did you mean everyday\?"):
         model_uris.fetch(str(tmp_path / "everday"))
 
 

@@ -35,7 +35,7 @@ def sha256(file):
 
 def test_the_address_of_a_file_is_returned_unchanged(lifter):
     assert model_uris.fetch(lifter) == model_uris.FetchedModel(lifter, lifter, sha256(lifter))
-    with pytest.raises(UserError, match=r"none.pt: cannot be read: No such file or directory; give the path of a"):
+    with pytest.raises(UserError, match=r"model=none.pt: cannot be read: No such file or directory; give the"):
         model_uris.fetch("none.pt")
 
 

@@ -48,7 +48,7 @@ WRONG = [
     (["name=x", "model=lifter/best.pt", "alias=v1"], "alias=v1: an alias is letters, digits, - and _, not latest and"),
     (["name=x", "model=lifter/best.pt", "promote=champion"], "data: is required with promote=champion; give the tra"),
     (["name=x", "model=lifter/best.pt", "force=true"], "force: says how to promote; give promote=champion, or leave"),
-    (["name=x", "model=none.pt"], "none.pt: cannot be read: No such file or directory; give the path of a lifter"),
+    (["name=x", "model=none.pt"], "model=none.pt: cannot be read: No such file or directory; give the"),
     (["name=x", "model=half.pt"], "half.pt: is damaged or no checkpoint; copy it again"),
     (["name=x", "model=unfinished/best.pt"], "unfinished/best.pt: its training is not finished: unfinished holds no "),
     (["name=x", "run=abc"], "run=abc: there is no such run in http://127.0.0.1:"),
