@@ -1,5 +1,6 @@
 """Fixtures for every test: the shared data when it is there, one embedded Ray, small videos made on the spot."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from mlflow_store import new_store
@@ -31,6 +33,9 @@ LONGEST = (
 )
 
 
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 # A shell's background jobs ignore Ctrl-C, and so would all that they start; some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -50,6 +55,11 @@ def pytest_collection_modifyitems(items):
         return longest.get(file, len(longest)), not with_ray
 
     items[:] = [item for file in sorted(files, key=order) for item in files[file]]
+
+
+def pytest_collection_finish():
+    """Keep what thousands of collected tests hold out of every later search for garbage: it stays until the end."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -78,18 +88,20 @@ def ray_imported_first(request):
 def embedded_ray(plugin_path):
     """The one Ray of this test session."""
     import ray
+    from forked_workers import forked_workers
 
     from pipelines.ray_cluster import session
 
-    # A GPU in name only: what goes where is Ray's to decide, and the plug-ins of these tests ask for none.
-    ray.init(
-        address="local",
-        num_cpus=2,
-        num_gpus=1,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=500 * 10**6,
-    )
+    with forked_workers():
+        # A GPU in name only: what goes where is Ray's to decide, and the plug-ins of these tests ask for none.
+        ray.init(
+            address="local",
+            num_cpus=2,
+            num_gpus=1,
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=500 * 10**6,
+        )
     session.connect()
     yield
     ray.shutdown()

@@ -6,10 +6,12 @@ Prints its address. Whatever machine the tests run on, what they start finds two
 import sys
 
 import ray
+from forked_workers import forked_workers
 
 
 def main() -> None:
-    ray.init(address="local", num_cpus=2, include_dashboard=True, log_to_driver=False)
+    with forked_workers():
+        ray.init(address="local", num_cpus=2, include_dashboard=True, log_to_driver=False)
     print(ray.get_runtime_context().gcs_address, flush=True)
     sys.stdin.read()
     ray.shutdown()
