@@ -17,10 +17,17 @@ demo-multiview: setup
 test: setup
 	@$(MAKE) --no-print-directory -j 2 tests lint
 
-# Tests without Ray in two processes, then those with Ray one after another: each of them fills two cores, and several
-# at once run into their time limits. Those with Ray run even if others failed, so that one run names all that fails.
+# Those with Ray one after another, which keeps little more than one of two cores busy; beside them those without Ray, and
+# then files with Ray that measure no time and are patient. All run even if some fail, so that one run names all that do.
+WITH_RAY = $(TESTS) -n 0 -m 'ray and not slow'
+PATIENT = $(addprefix tests/,jobs/test_demo.py jobs/test_demo_multiview.py jobs/test_compare.py jobs/test_walks.py \
+	cluster/test_remote_mlflow.py)
+BESIDE = .pytest_cache/beside.txt
 tests: setup
-	@$(TESTS) -n 2 -m 'not ray and not slow'; plain=$$?; $(TESTS) -n 0 -m 'ray and not slow' && exit $$plain
+	@mkdir -p $(dir $(BESIDE)); \
+	{ $(TESTS) -n 1 -m 'not ray and not slow'; plain=$$?; $(WITH_RAY) $(PATIENT) && exit $$plain; } > $(BESIDE) 2>&1 & \
+	$(WITH_RAY) $(addprefix --ignore=,$(PATIENT)); ray=$$?; wait $$!; beside=$$?; \
+	cat $(BESIDE); [ $$ray = 0 ] && [ $$beside = 0 ]
 
 # What needs no Ray, but for some tests of several seconds each.
 test-fast: setup

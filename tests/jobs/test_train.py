@@ -160,7 +160,8 @@ def test_a_worker_that_fails_alone_ends_the_training_of_all(embedded_ray, corpus
     assert line == "train: output: cannot be written: No space left on device"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+# One worker alone is slow: two show the same, and tests/training/test_failures.py what is made of an exception.
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_mistake_in_a_lifter_is_told_once_and_not_tried_again(embedded_ray, corpus, tmp_path, capsys, workers):
     lifter = (*FAILING, f"lifter.attempts={tmp_path}/attempts.txt")
     assert run_job("train", arguments(corpus, tmp_path / "out", *lifter, f"resources.num_workers={workers}")) == 1

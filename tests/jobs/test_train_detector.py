@@ -121,6 +121,9 @@ def test_the_same_command_again_does_nothing_and_others_are_refused(undisturbed,
     assert "was begun with augmentation.scale=0.35, now augmentation.scale=0.1" in capsys.readouterr().err
 
 
+# Both jobs go on by pipelines/training, which tests/jobs/test_train.py shows through a kill; that a detector's training
+# ends with the same weights from its saved state is shown by tests/train_detector/test_detector_loop.py.
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_killed_job_goes_on_where_it_was(undisturbed, studio, tmp_path):
     output = tmp_path / "out"

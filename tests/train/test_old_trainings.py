@@ -91,6 +91,9 @@ def test_a_checkpoint_of_another_network_is_one_line(folder):
             _restore(training(other), "o", broken)
 
 
+# That the version's training goes on to its own numbers is shown above; that the job goes on from a checkpoint, by
+# tests/jobs/test_train.py.
+@pytest.mark.slow
 @pytest.mark.ray
 def test_the_same_command_resumes_it(folder, embedded_ray, capsys):
     command = ["labeled=labeled", "unlabeled=unlabeled", "output=out", "data.validation_subjects=[S2]"]
