@@ -24,6 +24,7 @@ from pipelines.mlflow_runs.datasets import TrackSet
 from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.ray_cluster import prometheus
 from pipelines.train import run
+from pipelines.training.fitting import require_room_here
 from pipelines.training.reports import EpochReport
 from schemas.configs.train import TrainConfig
 from schemas.configs.tune import TuneConfig
@@ -48,6 +49,7 @@ def main(config: TrainConfig) -> int:
         from pipelines.report.pages.training_page import training_page
 
         config = job.config
+        require_room_here(config.resources)
         with runs.record("train", config, work.run_id) as record, training_bars() as bars:
             display = Display(bars, config, record)
             if job.plan.short_tracks:

@@ -19,6 +19,7 @@ from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import TrackSet
 from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.train_aligner import run
+from pipelines.training.fitting import require_room_here
 from pipelines.training.reports import EpochReport
 from schemas.configs.train_aligner import TrainAlignerConfig
 
@@ -34,6 +35,7 @@ def main(config: TrainAlignerConfig) -> int:
             Terminal().print(f"train_aligner: nothing to do: {config.output} holds the finished training")
             return 0
         _ = job.plan
+        require_room_here(config.resources)
         with runs.record("train_aligner", config, work.run_id) as record, training_bars() as bars:
             record.log_read(*track_sets(job))
             display = Display(bars, config.optimization.epochs, record)

@@ -22,6 +22,7 @@ from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import Context, FileSet, addresses_of
 from pipelines.ray_cluster import prometheus
 from pipelines.train_detector import run
+from pipelines.training.fitting import require_room_here
 from pipelines.training.reports import EpochReport
 from schemas.configs.train_detector import TrainDetectorConfig
 from schemas.job_config import PluginConfig
@@ -39,6 +40,7 @@ def main(config: TrainDetectorConfig) -> int:
         if work.nothing_to_do:
             Terminal().print(f"train_detector: nothing to do: {config.output} holds the finished training")
             return 0
+        require_room_here(config.resources)
         with runs.record("train_detector", config, work.run_id) as record, training_bars() as bars:
             record.log_read(*people_sets(job))
             display = Display(bars, config.optimization.epochs, record)

@@ -31,7 +31,7 @@ from pipelines.ray_cluster import prometheus
 from pipelines.report.pages.search_page import best_first, search_page
 from pipelines.search.trial_values import own_values
 from pipelines.tune import run, search_report
-from pipelines.tune.capacity import trial_capacity
+from pipelines.tune.capacity import require_room_here, trial_capacity
 from pipelines.tune.ranking import Ranking
 from pipelines.tune.run import TuneJob, TuneWork
 from pipelines.tune.time_left import time_left_s
@@ -57,6 +57,7 @@ def main(config: TuneConfig) -> int:
                 more = f"it tried all {job.trials} combinations of the search space"
             Terminal().print(f"tune: nothing to do: {config.output} holds the finished search; {more}")
             return 0
+        require_room_here(config)
         tracking_server.connect()  # before Ray starts, because an unreachable server is reported in less time
         capacity = trial_capacity(config, job.trials)
         with runs.record("tune", config, work.run_id) as record, display(job, work) as listener:

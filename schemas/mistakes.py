@@ -12,6 +12,11 @@ from pydantic_core import ErrorDetails
 # Pydantic's names for the members of a union: a type with its arguments, a Python type, or a type with constraints.
 _UNION_MEMBER = re.compile(r".*\]|(constrained-)?(int|float|str)|bool|none")
 
+# Pydantic's errors of a value that is no mapping.
+_NO_MAPPING = ("dict_type", "mapping_type", "model_type", "model_attributes_type")
+# The position of an item at the end of a path: on a command line, a list has no such names.
+_ITEM = re.compile(r"\.\d+$")
+
 # Units by the endings of fields' names, and how many of the smaller units that people may think in make one.
 _UNITS = {"m": ("metres", (100, 1000)), "s": ("seconds", (1000,))}
 
@@ -67,11 +72,13 @@ def _line(error: ErrorDetails, fields: Sequence[str], prefix: str) -> str:
         return f"{path}: is required; give {path}=…"
     if error["type"] == "extra_forbidden" and "." in (name := str(error["loc"][-1])):
         nested = f"{name.replace('.', ': {')}: …{'}' * name.count('.')}"
-        return f"{path}={_shown(error['input'])}: there is no such field; a recipe nests fields: {nested}"
+        return f"{path}={as_typed(error['input'])}: there is no such field; a recipe nests fields: {nested}"
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(path, [prefix + field for field in fields], n=1)
         hint = f"; did you mean {near[0]}?" if near else "; --help lists the fields"
-        return f"{path}={_shown(error['input'])}: there is no such field{hint}"
+        return f"{path}={as_typed(error['input'])}: there is no such field{hint}"
+    if error["type"] in _NO_MAPPING:
+        return f"{path}={as_typed(error['input'])}: is a group of fields; give {path}.NAME=… or {path}={{NAME: …}}"
     if error["type"] == "string_type" and error["input"] is None:
         return f'{path}: is empty or null, and no text; quote it ("…") if it is meant as text'
     if error["type"] == "tuple_type" and isinstance(error["input"], str):
@@ -79,7 +86,9 @@ def _line(error: ErrorDetails, fields: Sequence[str], prefix: str) -> str:
     rule = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error" and isinstance(error["input"], Mapping):  # of several fields together
         return ": ".join(filter(None, [path.rstrip("."), rule]))
-    return f"{path}={_shown(error['input'])}: {rule[0].lower()}{rule[1:]}{_unit_hint(path, error)}"
+    rule, list_path = f"{rule[0].lower()}{rule[1:]}{_unit_hint(path, error)}", _ITEM.sub("", path)
+    given = f"{list_path}: {as_typed(error['input'])}" if list_path != path else f"{path}={as_typed(error['input'])}"
+    return f"{given}: {rule}"
 
 
 def _unit_hint(path: str, error: ErrorDetails) -> str:
@@ -96,7 +105,12 @@ def _unit_hint(path: str, error: ErrorDetails) -> str:
     return f"; it is in {unit}: {path}={fitting[0]:g}" if fitting else ""
 
 
-def _shown(value: Any) -> str:
-    """A value as it is typed, in one line."""
-    shown = f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)
-    return shown.replace("\n", "\\n")
+def as_typed(value: Any) -> str:
+    """A value as it is typed on a command line, in one line."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name}: {as_typed(inner)}' for name, inner in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(as_typed, value))}]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value).replace("\n", "\\n")

@@ -80,7 +80,7 @@ def find_recordings(config: AlignConfig) -> Recordings:
     if (config.tracks is None) == (config.poses is None):
         raise UserError("tracks, poses: give one of them: tracks=… (of label) or poses=… (of lift)")
     if config.tracks is not None:
-        tracks = survey(config.tracks)
+        tracks = survey(config.tracks, field="tracks")
         return Recordings([track.track_id for track in tracks], tracks, {})
     rows, layouts = {}, set()
     for file in (storage.absolute(file) for address in listed(config.poses) for file in poses_files(address)):

@@ -86,7 +86,7 @@ def prepare(config: CurateConfig) -> Job:
             "poses, quality.max_bone_length_deviation: bone lengths are judged on lifted tracks; give both or neither"
         )
     refused: dict[str, str] = {}
-    tracks = keypoint_reader.survey(config.tracks, refused=refused)
+    tracks = keypoint_reader.survey(config.tracks, refused=refused, field="tracks")
     joint_indices(layout(tracks[0].layout), LIMBS)
     if config.budget_frames is not None and config.budget_frames < min(track.frames for track in tracks):
         raise UserError(

@@ -11,7 +11,7 @@ from pipelines.detectors.vitpose.shape import VitposeShape
 from pipelines.io import storage
 from pipelines.io.card_lineage import ANNOTATIONS, Lineage, texts_of
 from schemas import __version__
-from schemas.configs.train_detector import CROP_SIZE
+from schemas.configs.train_detector import CropSize
 from schemas.errors import UserError
 from schemas.mistakes import why_no_card
 
@@ -38,7 +38,7 @@ class DetectorCard(BaseModel):
     layout: str
     """Joint layout of the heatmaps."""
 
-    input_size: str = Field(pattern=CROP_SIZE)
+    input_size: CropSize
     """HEIGHTxWIDTH of the crops it was trained on, pixels."""
 
     sigma: float = Field(gt=0, le=100)

@@ -86,7 +86,7 @@ def prepare(config: EmbedConfig) -> Job:
         }
     )
     refused: dict[str, str] = {}
-    tracks = keypoint_reader.survey(config.tracks, refused=refused)
+    tracks = keypoint_reader.survey(config.tracks, refused=refused, field="tracks")
     joint_indices(layout(tracks[0].layout), LIMBS)
     fetched = model_uris.fetch(config.aligner, "aligner")
     network, _, sha256 = load_aligner(fetched.file, config.trust, fetched.sha256)

@@ -19,7 +19,7 @@ def choose_tracks(config: EvaluateConfig, card: LifterCard) -> list[TrackInfo]:
     Raises:
         UserError: There are no tracks, none is chosen, layouts differ, or labels are missing that by_subject needs.
     """
-    tracks = keypoint_reader.survey(config.data, Choice(config.subjects, config.actions, config.cameras))
+    tracks = keypoint_reader.survey(config.data, Choice(config.subjects, config.actions, config.cameras), field="data")
     require_layout(card, tracks[0].layout)
     compared_layout(card, (track.positions_layout for track in tracks))
     if config.by_subject and all(track.positions_layout is None for track in tracks):
@@ -46,8 +46,12 @@ def output_folder(config: EvaluateConfig) -> str:
     return storage.join(folder, f"evaluation_{name.partition('.')[0]}")
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, field: str = "device") -> torch.device:
     """The device with this name; "auto" is the GPU, if this machine has one.
+
+    Args:
+        name: Of the device.
+        field: The config's field that names it.
 
     Raises:
         UserError: This machine has no such GPU.
@@ -57,5 +61,5 @@ def choose_device(name: str) -> torch.device:
     device = torch.device(name)
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise UserError(f"device={name}: this machine has {count} GPUs that PyTorch can use; give device=cpu")
+        raise UserError(f"{field}={name}: this machine has {count} GPUs that PyTorch can use; give {field}=cpu")
     return device

@@ -55,6 +55,12 @@ def connect(*, dashboard: bool = False) -> None:
     warnings.filterwarnings("ignore", message="The minimum number of concurrent actors", category=UserWarning)
 
 
+def is_embedded() -> bool:
+    """Whether Ray would run in this process, on this machine alone: it has no session yet, and no cluster is named."""
+    ray = sys.modules.get("ray")
+    return not os.environ.get("RAY_ADDRESS") and (ray is None or not ray.is_initialized())
+
+
 def here() -> "NodeAffinitySchedulingStrategy":
     """Places an actor on the machine of this process, which needs it, so that neither is lost without the other.
 

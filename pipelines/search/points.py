@@ -44,7 +44,9 @@ def _read(uri: str) -> list[Mapping[str, Any]]:
     try:
         points = load_plain(storage.read_bytes(uri))
     except OSError as error:
-        raise UserError(f"points={uri}: cannot be read: {error.strerror or error}") from error
+        raise UserError(
+            f"points={uri}: cannot be read: {error.strerror or error}; give a YAML file or a list"
+        ) from error
     except yaml.YAMLError as error:
         raise UserError(f"points={uri}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(points, list) or not all(isinstance(point, Mapping) for point in points):

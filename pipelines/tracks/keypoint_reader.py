@@ -19,10 +19,11 @@ from pipelines.tracks import row_files
 from pipelines.tracks.consistency import require_one_layout, unlike_others
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.selection import Choice, choose
-from schemas.errors import UserError
+from schemas.errors import UserError, value_of
 from schemas.formats.curation import CURATED, CURATED_FORMAT
 from schemas.formats.tracks import FORMAT, TRACKS
 from schemas.job_config import listed
+from schemas.mistakes import as_typed
 
 _TRACKS = row_files.RowFormat(
     noun="tracks",
@@ -108,7 +109,10 @@ def digest(files: Iterable[str]) -> str:
 
 
 def survey(
-    uri: str | Sequence[str], choice: Choice | None = None, refused: dict[str, str] | None = None
+    uri: str | Sequence[str],
+    choice: Choice | None = None,
+    refused: dict[str, str] | None = None,
+    field: str = "",
 ) -> list[TrackInfo]:
     """The tracks of a file, a folder, or several of them, without reading their frames.
 
@@ -116,12 +120,14 @@ def survey(
         uri: Where the tracks are.
         choice: Which of them; all if not given.
         refused: Gets the files of folders that `list_tracks` refuses, with the reasons; without it, they are errors.
+        field: The config's field that names them, for messages.
 
     Raises:
         UserError: As `tracks_files`; no track matches the choice; or the tracks have different joint layouts.
     """
-    tracks = list_tracks(uri, refused)
-    where = uri if isinstance(uri, str) else ", ".join(uri)
+    with value_of(field):
+        tracks = list_tracks(uri, refused)
+    where = f"{field}={as_typed(uri)}" if field else as_typed(uri)
     if not tracks:
         raise UserError(f"{where}: the tracks files hold no track; give others")
     tracks = choose(where, tracks, choice or Choice())

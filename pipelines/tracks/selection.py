@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from pipelines.tracks.keypoint_track import KeypointTrack
 from schemas.errors import UserError
+from schemas.mistakes import as_typed
 
 SubsetStart = Literal["hash", "first"]
 
@@ -44,11 +45,18 @@ class Choice:
         actions: Whole names ("Sitting 1"), or the first word, which chooses all takes: "Sitting" chooses "Sitting 1"
             and never "SittingDown".
         cameras: Their exact names.
+        prefix: Of the config's fields that name them, for messages.
     """
 
     subjects: Sequence[str] | None = None
     actions: Sequence[str] | None = None
     cameras: Sequence[str] | None = None
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        """What is chosen, as on a command line."""
+        given = {name: getattr(self, name) for name in ("subjects", "actions", "cameras")}
+        return " ".join(f"{self.prefix}{name}={as_typed(value)}" for name, value in given.items() if value is not None)
 
 
 def choose(where: str, tracks: Sequence[Track], choice: Choice) -> list[Track]:
@@ -71,11 +79,11 @@ def choose(where: str, tracks: Sequence[Track], choice: Choice) -> list[Track]:
         for value in requested:
             if value not in names:
                 near = difflib.get_close_matches(value, names, n=1)
-                fix = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(names)[:20]) or 'none'}"
-                raise UserError(f"{name}s: {where} has no track of {name} {value!r}; {fix}")
+                fix = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(names)[:20]) or 'none'}"
+                raise UserError(f"{choice.prefix}{name}s: {where} has no track of {name} {value}; {fix}")
         chosen = [track for track in chosen if _names(track, name) & set(requested)]
     if not chosen:
-        raise UserError(f"{where}: no track has the chosen subjects, actions and cameras together ({choice})")
+        raise UserError(f"{where}: no track has all that is chosen, {choice}; choose less")
     return chosen
 
 

@@ -8,6 +8,7 @@ from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.selection import Choice, choose
 from schemas.configs.train import TrainConfig
 from schemas.errors import UserError
+from schemas.mistakes import as_typed
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,14 @@ class SurveyedTracks:
         Raises:
             UserError: No track has positions, none is left to train on, or the config names something unknown.
         """
-        data, where = config.data, f"labeled={config.labeled}"
+        data, where = config.data, f"labeled={as_typed(config.labeled)}"
         labeled = [track for track in self.labeled if track.positions_layout is not None]
         if not labeled:
             raise UserError(
                 f"{where}: none of {len(self.labeled)} tracks has positions; labeled tracks come from python -m "
                 "jobs.import_poses"
             )
-        labeled = choose(where, labeled, Choice(actions=data.actions))
+        labeled = choose(where, labeled, Choice(actions=data.actions, prefix="data."))
         held_out = set(data.validation_subjects)
         both = held_out & set(data.subjects or ())
         if both:
@@ -43,8 +44,9 @@ class SurveyedTracks:
                 f"data.validation_subjects: {', '.join(sorted(both))} is in data.subjects too; take it out of one of "
                 "them"
             )
-        validation = choose(where, labeled, Choice(subjects=data.validation_subjects)) if held_out else []
-        training = choose(where, labeled, Choice(subjects=data.subjects))
+        held_out_choice = Choice(subjects=data.validation_subjects, prefix="data.validation_")
+        validation = choose(where, labeled, held_out_choice) if held_out else []
+        training = choose(where, labeled, Choice(subjects=data.subjects, prefix="data."))
         training = [track for track in training if track.subject not in held_out]
         if not training:
             raise UserError("data.validation_subjects: no labeled subject is left to train on; hold out fewer")
@@ -58,8 +60,8 @@ class SurveyedTracks:
         """
         if config.unlabeled is None:
             return []
-        where = f"unlabeled={config.unlabeled}"
-        return choose(where, self.unlabeled, Choice(subjects=config.data.unlabeled_subjects))
+        where = f"unlabeled={as_typed(config.unlabeled)}"
+        return choose(where, self.unlabeled, Choice(subjects=config.data.unlabeled_subjects, prefix="data.unlabeled_"))
 
 
 def survey_tracks(config: TrainConfig) -> SurveyedTracks:
@@ -68,5 +70,7 @@ def survey_tracks(config: TrainConfig) -> SurveyedTracks:
     Raises:
         UserError: There are no tracks.
     """
-    labeled = keypoint_reader.survey(config.labeled)
-    return SurveyedTracks(labeled, [] if config.unlabeled is None else keypoint_reader.survey(config.unlabeled))
+    labeled = keypoint_reader.survey(config.labeled, field="labeled")
+    if config.unlabeled is None:
+        return SurveyedTracks(labeled, [])
+    return SurveyedTracks(labeled, keypoint_reader.survey(config.unlabeled, field="unlabeled"))

@@ -40,7 +40,7 @@ def plan_training(config: TrainAlignerConfig) -> AlignerPlan:
         raise UserError(
             f"optimization.batch_pairs={pairs}: cannot be divided among {workers} workers; give a multiple of {workers}"
         )
-    tracks = survey(config.tracks)
+    tracks = survey(config.tracks, field="tracks")
     held_out = set(config.data.validation_subjects)
     if unknown := sorted(held_out - {track.subject for track in tracks}):
         raise UserError(f"data.validation_subjects: no track is of {unknown[0]!r}")

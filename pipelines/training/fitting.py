@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from pipelines.io.gpus import gpu_names
+from pipelines.io.machine import whole_cpus
+from pipelines.ray_cluster import session
 from schemas.configs.resources import ResourcesConfig
 from schemas.errors import UserError
 
@@ -26,13 +29,7 @@ def cpus_of_worker(nodes: Sequence[Node], resources: ResourcesConfig) -> float:
     Raises:
         UserError: The workers do not fit.
     """
-    workers, use_gpu = resources.num_workers, resources.use_gpu
-    gpus = int(sum(node.get("GPU", 0) for node in nodes))
-    if use_gpu and gpus < workers:
-        raise UserError(
-            f"resources.use_gpu=true: {workers} workers need as many GPUs, the cluster has {gpus}; give fewer workers, "
-            "or resources.use_gpu=false"
-        )
+    workers = resources.num_workers
     if resources.cpus_per_worker is not None:
         candidates = [float(resources.cpus_per_worker)]
     else:
@@ -41,11 +38,37 @@ def cpus_of_worker(nodes: Sequence[Node], resources: ResourcesConfig) -> float:
     for cpus in candidates:
         if sum(workers_on(node, cpus, resources.gpus) for node in nodes) >= workers:
             return cpus
-    largest = max((node.get("CPU", 0) for node in nodes), default=0)
-    raise UserError(
-        f"resources.cpus_per_worker={resources.cpus_per_worker}: {workers} workers do not fit the {len(nodes)} "
-        f"machines of the cluster, of which the largest has {largest:g} CPUs"
-        f"{' and each worker needs a GPU beside its CPUs' if use_gpu else ''}; give fewer workers or CPUs"
+    raise UserError(_too_much(nodes, resources, candidates[-1] if candidates else 1))
+
+
+def require_room_here(resources: ResourcesConfig) -> None:
+    """Check at once, before Ray starts, that workers fit this machine; does nothing where a cluster computes.
+
+    Raises:
+        UserError: The workers do not fit.
+    """
+    if session.is_embedded():
+        gpus = len(gpu_names()) if resources.use_gpu else 0
+        cpus_of_worker([{"CPU": whole_cpus(), "GPU": gpus}], resources)
+
+
+def _too_much(nodes: Sequence[Node], resources: ResourcesConfig, cpus: float) -> str:
+    """Which resource is more than the machines have, of workers that do not fit them."""
+    alone = len(nodes) == 1
+    with_gpus = [node for node in nodes if node.get("GPU")]
+    if resources.use_gpu and not with_gpus:
+        machines = "the machine has no GPU" if alone else f"none of {len(nodes)} machines has a GPU"
+        return f"resources.use_gpu=true: {machines}; give resources.use_gpu=false"
+    largest = max((node.get("CPU", 0) for node in (with_gpus if resources.use_gpu else nodes)), default=0)
+    if resources.cpus_per_worker is not None and cpus > largest:
+        machines = "the machine has" if alone else f"the largest of {len(nodes)} machines has"
+        beside = " beside its GPUs" if resources.use_gpu else ""
+        return f"resources.cpus_per_worker={cpus:g}: {machines} {largest:g} CPUs{beside}; give at most as many"
+    fit = sum(workers_on(node, cpus, resources.gpus) for node in nodes)
+    each = f"{cpus:g} CPUs" + (f" and {resources.gpus:g} GPUs" if resources.use_gpu else "")
+    return (
+        f"resources.num_workers={resources.num_workers}: there is room for {fit} workers of {each}; give at most as "
+        "many, or smaller ones"
     )
 
 

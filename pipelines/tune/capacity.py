@@ -31,6 +31,15 @@ class TrialCapacity:
     workers: int
 
 
+def require_room_here(config: TuneConfig) -> None:
+    """Check at once, before Ray starts, that a trial fits this machine; does nothing where a cluster computes.
+
+    Raises:
+        UserError: It does not fit.
+    """
+    fitting.require_room_here(_of_a_trial(config))
+
+
 def trial_capacity(config: TuneConfig, trials: int) -> TrialCapacity:
     """How many trials fit the cluster at a time, so that none waits for workers that another one holds.
 
@@ -42,14 +51,8 @@ def trial_capacity(config: TuneConfig, trials: int) -> TrialCapacity:
         UserError: Not even one fits, or a population does not fit as a whole.
     """
     session.connect(dashboard=True)
-    requested, cpus = config.resources, config.resources.cpus_per_worker or 1
+    fitting.cpus_of_worker(_machines(), _of_a_trial(config))
     workers, by_memory = _room(config)
-    each = f"{cpus:g} CPUs" + (f" and {requested.gpus:g} GPUs" if requested.use_gpu else "")
-    if workers < requested.num_workers:
-        raise UserError(
-            f"resources.num_workers={requested.num_workers}: a trial's workers take {each} each, the cluster has room "
-            f"for {workers}; give fewer workers, or resources that fit"
-        )
     if by_memory == 0:
         raise UserError(
             f"output={config.output}: a trial takes {TRIAL_MEMORY_BYTES / 1e6:.0f} MB beside its workers, and no "
@@ -82,11 +85,20 @@ class GrowingCapacity:
         return self._trials
 
 
+def _of_a_trial(config: TuneConfig) -> ResourcesConfig:
+    """The resources of a trial, whose workers have one CPU each if nothing else is given."""
+    cpus = config.resources.cpus_per_worker or 1
+    return config.resources.model_copy(update={"cpus_per_worker": cpus})
+
+
+def _machines() -> list[fitting.Node]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
 def _room(config: TuneConfig) -> tuple[int, int]:
     """How many training workers fit the machines' CPUs and GPUs, and how many trials their memory."""
-    cpus, gpus = config.resources.cpus_per_worker or 1, config.resources.gpus
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    workers = sum(workers_on(node, cpus, gpus) for node in nodes)
+    resources, nodes = _of_a_trial(config), _machines()
+    workers = sum(workers_on(node, resources.cpus_per_worker or 1, resources.gpus) for node in nodes)
     return workers, sum(int(node.get("memory", 0) // TRIAL_MEMORY_BYTES) for node in nodes)
 
 

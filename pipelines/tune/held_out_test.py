@@ -15,6 +15,7 @@ from pipelines.tune import trial_records
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
+from schemas.mistakes import as_typed
 
 
 def require_apart(config: TuneConfig, plan: TrainingPlan, start: Start | None = None) -> None:
@@ -25,7 +26,7 @@ def require_apart(config: TuneConfig, plan: TrainingPlan, start: Start | None = 
     """
     if not config.test_subjects:
         return
-    labeled = f"labeled={config.labeled}"
+    labeled = f"labeled={as_typed(config.labeled)}"
     uses: tuple[tuple[str, Sequence[TrackInfo], str], ...] = (
         ("trained on", plan.training, "data.subjects without it"),
         ("what trials are compared by", plan.validation, "another one"),
@@ -39,7 +40,9 @@ def require_apart(config: TuneConfig, plan: TrainingPlan, start: Start | None = 
         raise UserError(
             f"test_subjects: weights={start.name} was trained on {names}; give other people, or other weights"
         )
-    chosen = keypoint_reader.survey(config.labeled, Choice(subjects=config.test_subjects))
+    chosen = keypoint_reader.survey(
+        config.labeled, Choice(subjects=config.test_subjects, prefix="test_"), field="labeled"
+    )
     if all(track.positions_layout is None for track in chosen):
         raise UserError(f"test_subjects: none of their {len(chosen)} tracks in {labeled} has positions; give others")
 

@@ -23,12 +23,12 @@ from pipelines.search.samplers import NOTHING_KNOWN, Beginning, known_combinatio
 from pipelines.search.space import search_space
 from pipelines.search.trial_values import own_values, trial_config, trial_count
 from pipelines.train.initial_weights import Start, keep_copy
-from pipelines.train.plan import TrainingPlan, plan_training
+from pipelines.train.plan import TrainingPlan
 from pipelines.train.run import data_digest, training_settings
 from pipelines.tune import search_report, trial_records
 from pipelines.tune.capacity import GrowingCapacity, TrialCapacity, in_words, process_resources
 from pipelines.tune.held_out_test import require_apart
-from pipelines.tune.lifter_costs import LifterCosts
+from pipelines.tune.lifter_costs import LifterCosts, require_some_lifter
 from pipelines.tune.listener import SearchListener
 from pipelines.tune.placement_groups import PlacementGroupCleaner
 from pipelines.tune.population import Population
@@ -86,6 +86,7 @@ class TuneJob:
         beginning: The knowledge before the first trial.
         start: The lifter that every trial starts from; None: fresh weights.
         plan: The tracks that the trials read; None if they were not looked at.
+        costs: Measures what lifters cost; None if trials are not compared by it.
     """
 
     config: TuneConfig
@@ -95,6 +96,7 @@ class TuneJob:
     beginning: Beginning = NOTHING_KNOWN
     start: Start | None = None
     plan: TrainingPlan | None = None
+    costs: LifterCosts | None = None
 
     @property
     def exhausts_space(self) -> bool:
@@ -144,7 +146,7 @@ def prepare(config: TuneConfig, plugins: PluginConfigs) -> TuneJob:
     Raises:
         UserError: The training lacks searched fields, no trial can be trained with some values, tracks or weights do
             not fit the training, test people are trained on, points lie outside the space, or earlier
-            searches cannot be compared.
+            searches cannot be compared, or no lifter keeps to a limit.
     """
     config, start = start_of(config)
     space = search_space(config, plugins)
@@ -152,6 +154,9 @@ def prepare(config: TuneConfig, plugins: PluginConfigs) -> TuneJob:
     training = trial_config(config, {}, config.output)
     plan = require_trainable(config, space, start)
     require_apart(config, plan, start)
+    costs = LifterCosts(config, plan) if config.costs else None
+    if costs and not storage.exists(storage.join(config.output, MANIFEST)):
+        require_some_lifter(config, space, costs)
     data = data_digest(training)
     beginning = Beginning(points, read_earlier(config, space, data))
     trials = trial_count(config, space, known_combinations(config, space, beginning))
@@ -160,7 +165,7 @@ def prepare(config: TuneConfig, plugins: PluginConfigs) -> TuneJob:
             f"warm_start={config.warm_start}: these searches have tried every combination of the search space; give a "
             "larger one"
         )
-    return TuneJob(config, space, trials, data, beginning, start, plan)
+    return TuneJob(config, space, trials, data, beginning, start, plan, costs)
 
 
 def survey(job: TuneJob) -> TuneWork:
@@ -219,17 +224,12 @@ def execute(job: TuneJob, capacity: TrialCapacity, run: runs.Run, listener: Sear
     job.manifest.write(job.config.output, run.run_id, MANIFEST)
     if job.start is not None:
         keep_copy(job.start, job.config.output)
-    search = Search(job.config, job.space, run, listener, job.beginning, _costs(job.config))
+    search = Search(job.config, job.space, run, listener, job.beginning, job.costs)
     _train(job, capacity, search)
     search.repeat_best()
     _train(job, capacity, search)
     remove_warmups(job.config.output)
     return search_report.write_report(search, job.data, run)
-
-
-def _costs(config: TuneConfig) -> LifterCosts | None:
-    """The measurement of the lifters' costs; None if trials are not compared by them."""
-    return LifterCosts(config, plan_training(trial_config(config, {}, config.output))) if config.costs else None
 
 
 def _train(job: TuneJob, capacity: TrialCapacity, search: Search) -> None:

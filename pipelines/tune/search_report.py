@@ -137,8 +137,10 @@ def _verdict(config: TuneConfig, ranking: Ranking, test_mm: dict[int, float]) ->
         return f"No finished trial keeps to {', '.join(limit.text for limit in broken)}. {sentence}"
     if len(config.metrics) == 1:
         return sentence
-    names = ", ".join(METRIC_NAMES[name] for name in config.metrics)
-    return f"{len(ranking.front)} trials are on the front of {names}. The one with the least error: {sentence}"
+    names, count = ", ".join(METRIC_NAMES[name] for name in config.metrics), len(ranking.front)
+    on_it = "One trial is" if count == 1 else f"{count or 'No'} trials are"
+    by_error = f"By {METRIC_NAMES[config.error_metric]} alone: {sentence[0].lower()}{sentence[1:]}"
+    return f"{on_it} on the front of {names}. {by_error}"
 
 
 def _repeats(ranking: Ranking, trial: TrialRecord) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def sentence(default_mm: Sequence[float], best_mm: Sequence[float], people: str)
         people: On whom both are scored.
     """
     if not default_mm:
-        return "Nothing to compare with: no trial with the config's own values is finished."
+        return "No trial with the config's own values is finished, so there is nothing to compare with."
     if not best_mm:
         return f"No trial is better than the config's own values on {people}."
     gained, uncertain = gain(default_mm, best_mm)

@@ -17,7 +17,7 @@ from schemas.configs.search_space import LIFTER, Space
 from schemas.configs.train import ERROR_NAMES, TrainConfig
 from schemas.configs.tune import SearchConfig, TuneConfig
 from schemas.earlier_versions import values_if_absent
-from schemas.errors import UserError
+from schemas.errors import UserError, value_of
 from schemas.job_config import flatten
 
 Earlier = tuple[Mapping[str, Any], Ending]
@@ -106,7 +106,8 @@ def _logged(address: str, config: TuneConfig, space: Space, data: str) -> Iterat
     uri = storage.join(config.output, MANIFEST)
     # A search that continues already has its own trials.
     own_run = json_documents.read(uri, run_id=str)["run_id"] if storage.exists(uri) else None
-    trainings = find_trainings(address, data, config.error_metric, own_run)
+    with value_of("warm_start"):
+        trainings = find_trainings(address, data, config.error_metric, own_run)
     comparable = [
         (values, training) for training in trainings if (values := _logged_values(training.params, config, space))
     ]

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from schemas.job_config import Address, Addresses
 from schemas.run_config import RunConfig
+from schemas.text_form import TextForm
 
-Event = Annotated[str, Field(pattern=r"^[^=]+=\d+(\.\d+)?$")]
+Event = Annotated[str, AfterValidator(TextForm(r"[^=]+=\d+(\.\d+)?", "a name, =, and a number, such as NAME=2.5"))]
 
 
 class AlignConfig(RunConfig):

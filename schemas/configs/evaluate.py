@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from schemas.job_config import Address, Addresses, ModelAddress
 from schemas.run_config import RunConfig
+from schemas.text_form import Device
 
 
 class EvaluateConfig(RunConfig):
@@ -52,5 +53,5 @@ class EvaluateConfig(RunConfig):
             raise ValueError(f"is no regular expression: {error}") from error
         return pattern
 
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: Device = "auto"
     """Where to compute: cpu, cuda, cuda:1, …, or auto (the GPU if there is one)."""

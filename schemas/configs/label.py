@@ -15,7 +15,7 @@ class DecodeConfig(JobConfig):
     max_side: int = Field(default=640, ge=64)
     """Longer side of the decoded frames, px. Larger videos are scaled down; smaller ones keep their size."""
 
-    decoder: str = Field(default="pyav", pattern="^(auto|decord|pyav)$")
+    decoder: Literal["auto", "decord", "pyav"] = "pyav"
     """Decoder: pyav, decord, or auto (decord where it decodes correctly and fast, PyAV otherwise). decord carries an
     FFmpeg of 2020: only for what you trust."""
 

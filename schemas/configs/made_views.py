@@ -6,10 +6,10 @@ from pydantic import Field, model_validator
 
 from schemas.job_config import JobConfig
 from schemas.ranges import ASCENDING, PositiveRange
+from schemas.text_form import Factor
 
 FieldOfView = Annotated[float, Field(gt=0, lt=180)]
 Elevation = Annotated[float, Field(gt=-90, lt=90)]
-SubjectWeight = Annotated[str, Field(pattern=r"^.+=\d+(\.\d+)?$")]
 NotNegative = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -121,7 +121,7 @@ class MadeViewsConfig(JobConfig):
     diversity: bool = True
     """Choose rare poses more often: each frame with the inverse square root of the number of frames like it."""
 
-    subject_weights: tuple[SubjectWeight, ...] = ()
+    subject_weights: tuple[Factor, ...] = ()
     """How often to choose frames of subjects, relative to others, by name or pattern: [S60=0.5, REACTIDLE_*=0.1]."""
 
     speed: PositiveRange = (0.6, 1.4)

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from schemas.configs.search_metrics import Limit, read_limits
 from schemas.job_config import Address, Addresses, ModelAddress
 from schemas.run_config import RunConfig
+from schemas.text_form import Device
 from schemas.typed_text import structure
 
 Metric = Literal[
@@ -110,7 +111,7 @@ class RegisterConfig(RunConfig):
     unknown_data: bool = False
     """With promote: take a lifter too whose training's tracks are gone or have changed since."""
 
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: Device = "auto"
     """With promote: where to compute: cpu, cuda, cuda:1, …, or auto (the GPU if there is one)."""
 
     @model_validator(mode="before")

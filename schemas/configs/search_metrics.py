@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 
 from schemas.configs.train import ERROR_NAMES, ErrorMetric
+from schemas.text_form import TextForm
 
 Cost = Literal["parameters", "lift_frames_per_s"]
 """Properties of a lifter that follow from its architecture."""
@@ -36,7 +37,9 @@ def _check_metrics(given: object) -> object:
 Metrics = Annotated[ErrorMetric | tuple[ErrorMetric | Cost, ...], BeforeValidator(_check_metrics)]
 """One error, or several metrics among which there is no single best."""
 _LIMIT = re.compile(r"(\w+)\s*(<=|>=)\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)")
-Constraint = Annotated[str, Field(pattern=f"^{_LIMIT.pattern}$")]
+Constraint = Annotated[
+    str, AfterValidator(TextForm(_LIMIT.pattern, "a metric, <= or >=, and a number, such as parameters<=5e6"))
+]
 """A metric, <= or >=, and a number."""
 
 

@@ -5,7 +5,6 @@ Recipes write it as `optimization.learning_rate: {loguniform: [1e-4, 1e-2]}`; `r
 """
 
 import difflib
-import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -14,7 +13,8 @@ from typing import Any, Literal, cast
 
 from schemas.errors import UserError
 from schemas.job_config import flatten
-from schemas.typed_text import Typed, read, structure
+from schemas.mistakes import as_typed
+from schemas.typed_text import Typed, structure
 
 Kind = Literal["uniform", "loguniform", "randint", "lograndint", "choice"]
 KINDS: tuple[Kind, ...] = ("uniform", "loguniform", "randint", "lograndint", "choice")
@@ -106,7 +106,7 @@ def read_space(values: Mapping[str, Any], known: Collection[str]) -> dict[str, D
                 raise UserError(f"there is no such field to search{_nearest(path, known)}")
             space[path] = read_dimension(value)
         except UserError as error:
-            mistakes.append(f"search_space.{path}={json.dumps(read(value, Any), default=str)}: {error}")
+            mistakes.append(f"search_space.{path}={as_typed(value)}: {error}")
     if not space and not mistakes:
         mistakes.append("search_space: names nothing to search; give e.g. search_space.optimization.learning_rate=…")
     if mistakes:
@@ -188,7 +188,7 @@ def read_dimension(value: Any) -> Dimension:
         raise UserError(f"give one kind, not {' and '.join(map(str, kinds)) or 'none'}")
     (kind,) = kinds
     if kind not in KINDS:
-        raise UserError(f"there is no kind {kind!r}; kinds: {', '.join(KINDS)}")
+        raise UserError(f"there is no kind {kind}; kinds: {', '.join(KINDS)}")
     when = _conditions(value.get(WHEN, {}))
     if kind == "choice":
         if STEP in value:
@@ -219,7 +219,7 @@ def _step(kind: str, value: Any, width: float) -> float:
     if kind not in ("uniform", "randint"):
         raise UserError(f"{kind} takes no step, only uniform and randint do")
     if not 0 < step <= width:
-        raise UserError(f"step={step:g}: lies between 0 and the distance of the bounds, {width:g}")
+        raise UserError(f"step={step:g}: steps are above 0 and at most the distance of the bounds, {width:g}")
     if kind == "uniform":
         return step
     if not step.is_integer():
@@ -248,7 +248,7 @@ def _number(value: Any) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{value!r} is not a number")
+        raise UserError(f"{as_typed(value)} is no finite number")
     return number
 
 

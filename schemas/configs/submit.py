@@ -1,11 +1,18 @@
 """Config of the submit job."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from schemas.job_config import Address, JobConfig
+from schemas.text_form import TextForm
 
+Namespace = Annotated[
+    str, AfterValidator(TextForm(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", "lower-case letters, digits and inner hyphens"))
+]
+Schedule = Annotated[
+    str, AfterValidator(TextForm(r"(\S+ ){4}\S+", "the five parts of a line of cron, such as 0 3 * * *"))
+]
 Action = Literal["submit", "status", "stop", "list", "logs"]
 
 
@@ -45,13 +52,13 @@ class SubmitConfig(JobConfig):
     gpu_workers: int = Field(default=0, ge=0)
     """With kubernetes: pods of 7 CPUs and a GPU."""
 
-    namespace: str = Field(default="raylift", pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    namespace: Namespace = "raylift"
     """With kubernetes: the namespace that cluster/kuberay/namespace made."""
 
     queue: str | None = Field(default=None, min_length=1)
     """With kubernetes: the LocalQueue of Kueue that the job waits in. If not given, it begins at once."""
 
-    schedule: str | None = Field(default=None, pattern=r"^(\S+ ){4}\S+$")
+    schedule: Schedule | None = None
     """With kubernetes: run the job again and again, at the times of a line of cron, such as 0 3 * * *. KubeRay's
     operator needs its feature gate RayCronJob."""
 

@@ -9,9 +9,9 @@ from schemas.configs.made_views import MadeViewsConfig
 from schemas.configs.resources import ResourcesConfig, Share
 from schemas.job_config import Address, Addresses, JobConfig, ModelAddress, PluginConfig, PluginTable
 from schemas.run_config import RunConfig
+from schemas.text_form import Factor
 
 Weight = Annotated[float, Field(ge=0)]
-ParameterFactor = Annotated[str, Field(pattern=r"^.+=\d+(\.\d+)?$")]
 ErrorMetric = Literal["mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "trajectory_mm", "bone_length_error_mm"]
 """Errors on held-out people by which models are chosen, mm (MPJVE: mm per frame)."""
 ERROR_NAMES: Mapping[ErrorMetric, str] = {
@@ -132,7 +132,7 @@ class OptimizationConfig(JobConfig):
     learning_rate_decay: float = Field(default=0.95, gt=0, le=1)
     """Factor by which the learning rate is multiplied after every epoch."""
 
-    learning_rate_factors: tuple[ParameterFactor, ...] = ()
+    learning_rate_factors: tuple[Factor, ...] = ()
     """Learning rates of some parameters relative to the others, by name or pattern: [pose.*=0.1, *.bias=0]; the last
     that fits counts. 0 freezes them, and the statistics of frozen batch norms."""
 

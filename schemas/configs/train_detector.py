@@ -2,16 +2,18 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from schemas.configs.resources import ResourcesConfig
 from schemas.job_config import Address, JobConfig, NamedAddress, PluginConfig, PluginTable
 from schemas.run_config import RunConfig
+from schemas.text_form import TextForm
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 # How sizes of crops are written, pixels; a crop of more than 2,000 pixels a side would only fill the memory.
-CROP_SIZE = r"^([1-9]\d{0,2}|1\d{3})x([1-9]\d{0,2}|1\d{3})$"
+_SIDE = r"([1-9]\d{0,2}|1\d{3})"
+CropSize = Annotated[str, AfterValidator(TextForm(f"{_SIDE}x{_SIDE}", "HEIGHTxWIDTH in pixels, such as 256x192"))]
 Detector = Literal["hrnet", "vitpose"]
 # Height and width of the crops are multiples of these: what a pixel of the lowest resolution, or a token, stands for.
 _MULTIPLES: dict[Detector, int] = {"hrnet": 32, "vitpose": 16}
@@ -35,7 +37,7 @@ class NetworkConfig(JobConfig):
     highest-resolution branch has fewer channels than there are joints. If not given, as in weights, or false without
     weights."""
 
-    input_size: str | None = Field(default=None, pattern=CROP_SIZE)
+    input_size: CropSize | None = None
     """HEIGHTxWIDTH of the crops, px: multiples of 32 (vitpose: 16), at least 64. If not given, as in weights, or
     256x192 without weights. The position embeddings of vitpose are interpolated."""
 

@@ -3,16 +3,22 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from schemas.configs.samplers import SamplerName
 from schemas.configs.search_metrics import Constraint, Cost, Metrics, read_limits
 from schemas.configs.train import ERROR_NAMES, ErrorMetric, TrainingConfig
 from schemas.job_config import Address, Addresses, JobConfig, ModelAddress
 from schemas.run_config import RunConfig
+from schemas.text_form import Device, TextForm
 from schemas.typed_text import Unread
 
-Duration = Annotated[str, Field(pattern=r"^\d+(\.\d+)?[smhd]$")]
+Duration = Annotated[
+    str,
+    AfterValidator(
+        TextForm(r"(?=[\d.]*[1-9])\d+(\.\d+)?[smhd]", "a time above 0 with its unit, such as 90s, 30m or 2h")
+    ),
+]
 """A number with s, m, h or d for seconds, minutes, hours or days."""
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -123,7 +129,7 @@ class SearchConfig(JobConfig):
     """What the best trials must keep to: [parameters<=5e6, lift_frames_per_s>=1000]. Lifters with too many parameters
     are not trained."""
 
-    lift_device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    lift_device: Device = "auto"
     """Where lift_frames_per_s is measured, on the driver's machine: cpu, cuda, cuda:1, …, or auto (the GPU if there is
     one). Once more for all when all trials have ended, so that no other trial disturbs it."""
 

@@ -202,9 +202,15 @@ def test_many_actions_fill_no_more_than_a_screen(command, tmp_path, capfd):
         (["model=none.pt", "data=tracks"], "model=none.pt: cannot be read: No such file or directory; give the"),
         (["model=text.pt", "data=tracks"], "text.pt: is damaged or no checkpoint; copy it again"),
         (["model=half.pt", "data=tracks"], "half.pt: is damaged or no checkpoint; copy it again"),
-        (["model=lifter/best.pt", "data=none"], "none: no such file or folder; give the tracks/ folder of an output"),
-        (["model=lifter/best.pt", "data=lifter"], "lifter: the folder holds no tracks files (*.parquet); write some"),
-        (["model=lifter/best.pt", "data=empty"], "empty: the tracks files hold no track; give others"),
+        (
+            ["model=lifter/best.pt", "data=none"],
+            "data=none: no such file or folder; give the tracks/ folder of an output",
+        ),
+        (
+            ["model=lifter/best.pt", "data=lifter"],
+            "data=lifter: the folder holds no tracks files (*.parquet); write some",
+        ),
+        (["model=lifter/best.pt", "data=empty"], "data=empty: the tracks files hold no track; give others"),
         (
             ["model=lifter/best.pt", "data=coco"],
             "layout: the keypoints are coco17, the lifter was trained on h36m17; label with h36m17, or take",
@@ -218,14 +224,17 @@ def test_many_actions_fill_no_more_than_a_screen(command, tmp_path, capfd):
         (["model=lifter/best.pt", "data=rateless"], "track x: its frame rate is unknown (fps is "),
         (
             ["model=lifter/best.pt", "data=tracks", "subjects=[S3]"],
-            "subjects: tracks has no track of subject 'S3'; there are: S1, S2",
+            "subjects: data=tracks has no track of subject S3; there are: S1, S2",
         ),
         (
             ["model=lifter/best.pt", "data=free", "by_subject=true"],
             "by_subject=true: none of 5 tracks has positions to compare with; leave it out, or give labeled tracks",
         ),
         (["model=lifter/best.pt", "data=tracks", "device=cuda:77"], "device=cuda:77: this machine has "),
-        (["model=lifter/best.pt", "data=tracks", "device=gpu"], "device=gpu: string should match pattern"),
+        (
+            ["model=lifter/best.pt", "data=tracks", "device=gpu"],
+            "device=gpu: give auto, cpu, cuda, or a GPU",
+        ),
         (["model=lifter/best.pt", "data=tracks", "output=text.pt"], "output=text.pt: the folder cannot be written: "),
         (["model=memory://best.pt", "data=tracks"], "output: is required for a model that is not on this machine"),
     ],

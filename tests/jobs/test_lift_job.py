@@ -204,7 +204,7 @@ def test_no_tracks_are_an_honest_empty_result(embedded_ray, command, tmp_path, c
         (["model=nowhere.pt"], "lift: model=nowhere.pt: cannot be read: No such file or directory; give the path of a"),
         (
             ["export=[fbx]"],
-            "lift: export.0=fbx: input should be 'npz', 'bvh', 'angles', 'angles_parquet', 'trc', 'c3d', 'glb' or "
+            "lift: export: fbx: input should be 'npz', 'bvh', 'angles', 'angles_parquet', 'trc', 'c3d', 'glb' or "
             "'openpose'",
         ),
         (["tracks=null", "video=nowhere.mp4"], "lift: video=nowhere.mp4: there is no such file or folder"),

@@ -63,7 +63,7 @@ WRONG = [
     ),
     (
         ["name=x", "model=lifter/best.pt", "promote=champion", "data=tracks", "subjects=[S9]"],
-        "subjects: tracks has no track of subject 'S9'; there are: S1, S2",
+        "subjects: data=tracks has no track of subject S9; there are: S1, S2",
     ),
     (
         ["name=x", "model=lifter/best.pt", "promote=champion", "data=tracks", "metric=mpjpe"],

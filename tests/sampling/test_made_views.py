@@ -180,7 +180,7 @@ def test_rare_poses_and_subjects_are_drawn_as_asked():
         ("distance_m", (3, 2), "must be least and greatest"),
         ("fov_deg", (35, 180), "less than 180"),
         ("elevation_deg", (-90, 0), "greater than -90"),
-        ("subject_weights", ("S60:0.5",), "match pattern"),
+        ("subject_weights", ("S60:0.5",), "give NAME=FACTOR"),
     ],
 )
 def test_worlds_that_cannot_be_are_refused(name, value, rule):

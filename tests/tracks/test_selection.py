@@ -47,13 +47,13 @@ def test_a_share_below_half_a_frame_is_empty():
 def test_unknown_names_are_said_with_the_nearest():
     tracks = [make_track(subject=subject) for subject in ("S1", "S5", "S11")] + [make_track(subject=None)]
     assert [track.subject for track in choose("x", tracks, Choice(subjects=["S1", "S11"]))] == ["S1", "S11"]
-    with pytest.raises(UserError, match=r"^subjects: x has no track of subject 'S12'; did you mean 'S1'\?$"):
+    with pytest.raises(UserError, match=r"^subjects: x has no track of subject S12; did you mean S1\?$"):
         choose("x", tracks, Choice(subjects=["S1", "S12"]))
-    with pytest.raises(UserError, match=r"^cameras: x has no track of camera 'left'; there are: C0$"):
+    with pytest.raises(UserError, match=r"^cameras: x has no track of camera left; there are: C0$"):
         choose("x", tracks, Choice(cameras=["left"]))
 
 
 def test_a_choice_that_no_track_matches_is_an_error():
     tracks = [make_track(subject="S1", camera="C0"), make_track(subject="S5", camera="C1")]
-    with pytest.raises(UserError, match=r"^x: no track has the chosen subjects, actions and cameras together"):
+    with pytest.raises(UserError, match=r"^x: no track has all that is chosen, subjects=\[S1\] cameras=\[C1\]; choose"):
         choose("x", tracks, Choice(subjects=["S1"], cameras=["C1"]))

@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from pipelines.training.fitting import cpus_of_worker, workers_on
+from pipelines.ray_cluster import session
+from pipelines.training.fitting import cpus_of_worker, require_room_here, workers_on
 from schemas.configs.resources import ResourcesConfig
 from schemas.errors import UserError
 
@@ -30,19 +31,43 @@ def test_workers_get_as_many_cpus_as_fit_their_machines(nodes, wanted, cpus):
 @pytest.mark.parametrize(
     ("nodes", "wanted", "message"),
     [
-        ([CPU_NODE], {"use_gpu": True}, "1 workers need as many GPUs, the cluster has 0"),
-        ([{"CPU": 4.0}, {"CPU": 4.0}], {"cpus_per_worker": 8}, "the largest has 4 CPUs; give fewer workers or CPUs"),
+        (
+            [CPU_NODE],
+            {"use_gpu": True},
+            "^resources.use_gpu=true: the machine has no GPU; give resources.use_gpu=false$",
+        ),
+        (
+            [{"CPU": 4.0}, {"CPU": 4.0}],
+            {"cpus_per_worker": 8},
+            "^resources.cpus_per_worker=8: the largest of 2 machines has 4 CPUs; give at most as many$",
+        ),
         (
             [CPU_NODE, {"CPU": 2.0, "GPU": 1.0}],
             {"use_gpu": True, "cpus_per_worker": 4},
-            "and each worker needs a GPU beside its CPUs",
+            "^resources.cpus_per_worker=4: the largest of 2 machines has 2 CPUs beside its GPUs; give",
         ),
-        ([HEAD], {}, "do not fit the 1 machines"),
+        ([HEAD], {}, "^resources.num_workers=1: there is room for 0 workers"),
+        ([CPU_NODE], {"cpus_per_worker": 8, "num_workers": 5}, "num_workers=5: there is room for 4 workers of 8 CPUs"),
+        (
+            [GPU_NODE, GPU_NODE],
+            {"use_gpu": True, "num_workers": 5},
+            "num_workers=5: there is room for 4 workers of .* CPUs and 1 GPUs; give at most as many, or smaller ones$",
+        ),
     ],
 )
 def test_workers_that_fit_nowhere_are_refused_at_once(nodes, wanted, message):
     with pytest.raises(UserError, match=message):
         cpus_of_worker(nodes, ResourcesConfig(**wanted))
+
+
+def test_what_this_machine_has_not_is_told_before_ray_starts(monkeypatch):
+    asked = ResourcesConfig(cpus_per_worker=4000)
+    monkeypatch.setattr(session, "is_embedded", lambda: True)  # other tests of this process may have started Ray
+    with pytest.raises(UserError, match="cpus_per_worker=4000: the machine has"):
+        require_room_here(asked)
+    monkeypatch.undo()
+    monkeypatch.setenv("RAY_ADDRESS", "somewhere:6379")
+    require_room_here(asked)
 
 
 def test_a_machine_without_gpus_holds_no_worker_that_uses_one():

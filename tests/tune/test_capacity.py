@@ -51,7 +51,7 @@ def test_ray_train_reserves_what_several_workers_need(machines):
     config = tune_config("resources.num_workers=2")
     assert set(process_resources(config.resources)) == {"memory"}
     assert trial_capacity(config, 20).trials == 1
-    with pytest.raises(UserError, match=r"resources.num_workers=3: a trial's workers take 1 CPUs each, .* room for 2"):
+    with pytest.raises(UserError, match=r"resources.num_workers=3: there is room for 2 workers of 1 CPUs"):
         trial_capacity(tune_config("resources.num_workers=3"), 20)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tune.search_samples import Notes, job_of, leave_models, space_of, tune_config
+from tune.search_samples import RATE, Notes, job_of, leave_models, space_of, tune_config
 
 from pipelines.mlflow_runs import runs
 from pipelines.search.optuna_study import Ending
@@ -13,7 +13,7 @@ from pipelines.search.points import read_points
 from pipelines.search.samplers import Beginning, Sampler
 from pipelines.search.trial_values import trial_config
 from pipelines.tune import search_report
-from pipelines.tune.lifter_costs import LifterCosts
+from pipelines.tune.lifter_costs import LifterCosts, require_some_lifter
 from pipelines.tune.ranking import Ranking
 from pipelines.tune.search import Search
 from pipelines.tune.trial_records import TrialRecord, read_trials
@@ -153,6 +153,47 @@ def test_what_does_not_go_together_is_one_line(fields, message):
     with pytest.raises(UserError, match=message) as error:
         space_of(tune_config("scheduler=none", *fields, space=SPACE))
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("space", "constraint", "refused"),
+    [
+        ("{lifter.channels: {randint: [8, 64]}}", "parameters<=1", "the nearest has 1,"),
+        ("{lifter.channels: {randint: [8, 64]}}", "parameters<=2000", None),
+        ("{lifter.channels: {randint: [8, 64]}}", "parameters>=1e9", "the nearest has 9,"),
+        (f"{{{RATE}: {{uniform: [1e-4, 1e-2]}}}}", "parameters<=3000", "the nearest has"),
+        (
+            "{lifter.name: {choice: [residual_mlp, temporal_conv]}, lifter.channels: {choice: [64, 8]}}",
+            "parameters<=2e3",
+            None,
+        ),
+        (
+            "{lifter.name: {choice: [residual_mlp, temporal_conv]}, lifter.channels: {choice: [64, 8]}}",
+            "parameters<=9",
+            "the",
+        ),
+    ],
+)
+def test_a_limit_that_no_lifter_keeps_to_is_refused_before_any_trial(space, constraint, refused):
+    size = () if "lifter.name" in space else ("lifter.filter_widths=[3]",)
+    config = tune_config(f"constraints=[{constraint}]", *size, space=space)
+    joints = layout("coco17")
+    plan: Any = SimpleNamespace(input_layout=joints, output_layout=joints, trajectory=False)
+    costs = LifterCosts(config, plan)
+    if refused is None:
+        require_some_lifter(config, space_of(config), costs)
+        return
+    with pytest.raises(UserError, match=rf"^constraints: {constraint}: no lifter of the search space .*, {refused}"):
+        require_some_lifter(config, space_of(config), costs)
+
+
+def test_the_verdict_on_a_single_trial_is_a_sentence(tmp_path):
+    config = tune_config("metric=[mpjpe_mm, parameters]", "scheduler=none", f"output={tmp_path}", space=SPACE)
+    report = search_report.compose(config, space_of(config), TRIALS[:1], "digest")
+    assert report["verdict"] == (
+        "One trial is on the front of MPJPE, parameters. By MPJPE alone: no trial with the config's own values is "
+        "finished, so there is nothing to compare with."
+    )
 
 
 def test_a_lifter_is_counted_and_timed():

@@ -75,7 +75,7 @@ def test_the_gain_has_the_interval_of_welchs_test():
         ([105, 85, 95], [104, 84, 94], "No difference from the config's own values that 3 seeds can show (1.0 ± "),
         ([100], [90], "10.0 mm better than the config's own values on the people, with one seed each, which can be"),
         ([100], [], "No trial is better than the config's own values on the people."),
-        ([], [90], "Nothing to compare with: no trial with the config's own values is finished."),
+        ([], [90], "No trial with the config's own values is finished, so there is nothing to compare with."),
     ],
 )
 def test_the_first_sentence_of_the_report(default_mm, best_mm, beginning):

@@ -78,6 +78,6 @@ def test_a_search_that_has_begun_keeps_its_space(tmp_path):
 
 def test_the_tracks_are_looked_at_once_however_many_values_are_checked(monkeypatch):
     survey, looked = keypoint_reader.survey, []
-    monkeypatch.setattr(keypoint_reader, "survey", lambda uri: looked.append(uri) or survey(uri))
+    monkeypatch.setattr(keypoint_reader, "survey", lambda uri, **named: looked.append(uri) or survey(uri))
     assert prepared("{optimization.batch_size: {choice: [8, 16, 32, 64]}, data.chunk: {choice: [1, 8]}}").trials
     assert len(looked) == 1

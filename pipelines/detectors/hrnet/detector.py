@@ -10,7 +10,7 @@ from pipelines.detectors.topdown.net import build_net
 from pipelines.detectors.topdown.options import TopDownConfig
 from pipelines.detectors.weights import Weights, named, parse_size
 from pipelines.io.unknown_origin import blamed
-from schemas.configs.train_detector import CROP_SIZE
+from schemas.configs.train_detector import CropSize
 from schemas.job_config import JobConfig
 
 _DEFAULT_SIZE = "256x192"
@@ -24,7 +24,7 @@ class HrnetConfig(TopDownConfig):
     weights: Weights
     """Checkpoint (any URI): the authors' pose_hrnet_*.pth, mmpose's or train_detector's; random:SEED for tests."""
 
-    input_size: str | None = Field(default=None, pattern=CROP_SIZE)
+    input_size: CropSize | None = None
     """HEIGHTxWIDTH of the crops in training, pixels; by default as train_detector recorded it, else 256x192."""
 
     channels: int | None = Field(default=None, ge=1, le=128)

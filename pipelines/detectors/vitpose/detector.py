@@ -14,7 +14,7 @@ from pipelines.detectors.topdown.options import TopDownConfig
 from pipelines.detectors.vitpose.network import load_vitpose
 from pipelines.detectors.vitpose.sizes import PATCH, Variant
 from pipelines.detectors.weights import Weights, parse_size
-from schemas.configs.train_detector import CROP_SIZE
+from schemas.configs.train_detector import CropSize
 from schemas.errors import UserError
 from schemas.job_config import JobConfig
 from schemas.layouts import layout
@@ -32,7 +32,7 @@ class VitposeConfig(TopDownConfig):
     variant: Variant = "b"
     """Size of a network with random weights: s, b, l, h, or s++ to h++; other weights determine it themselves."""
 
-    input_size: str | None = Field(default=None, pattern=CROP_SIZE)
+    input_size: CropSize | None = None
     """HEIGHTxWIDTH of the crops, pixels, multiples of 16; by default what the weights were trained on."""
 
     dataset: int = Field(default=0, ge=0, le=5)
