@@ -21,7 +21,7 @@ from jobs import compare, import_poses, label, lift, register, synthesize
 from jobs.command_line.arguments import read_config
 from jobs.command_line.terminal import Terminal
 from pipelines.io import storage
-from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.synthetic import comparison
 from pipelines.synthetic.studio import MANIFEST
 from pipelines.synthetic.truth import load_truth
@@ -49,6 +49,7 @@ def main(config: DemoConfig) -> int:
     """Run all steps; returns the exit code of the first one that fails, or 0."""
     started, console = time.monotonic(), Terminal()
     steps = Steps(config, console)
+    tracking_server.connect(registry=True)  # a step registers models
     with runs.record("demo", config):  # the runs of all steps are parts of it
         for step in (steps.film, steps.label, steps.join_truth, steps.train_and_score, steps.register, steps.lift):
             if code := step():

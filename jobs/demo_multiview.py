@@ -20,7 +20,7 @@ from jobs.command_line.recipes import recipe_path
 from jobs.command_line.terminal import Terminal
 from jobs.demo import Walk
 from pipelines.io import json_documents, storage
-from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.synthetic.calibration import pose2sim
 from pipelines.synthetic.truth import load_truth
 from pipelines.tracks.keypoint_reader import read_tracks, survey
@@ -43,6 +43,7 @@ def main(config: DemoMultiviewConfig) -> int:
     """Run all steps; returns the exit code of the first one that fails, or 0."""
     started, console = time.monotonic(), Terminal()
     steps = Steps(config, console)
+    tracking_server.connect(registry=True)  # a step registers models
     with runs.record("demo_multiview", config):  # the runs of all steps are parts of it
         for step in (steps.film, steps.label, steps.triangulate, steps.train, steps.score, steps.register):
             if code := step():

@@ -13,7 +13,7 @@ from typing import Any
 
 from jobs.command_line.terminal import Terminal
 from jobs.evaluate import progress_bar
-from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.register import run
 from pipelines.register.gate import Listener
 from schemas.configs.register import RegisterConfig
@@ -32,6 +32,7 @@ def main(config: RegisterConfig) -> int:
     work = run.survey(job)
     errors = Terminal(stderr=True)
     listener = Listener(lambda line: errors.print(f"register: {line}"), progress_bar)
+    tracking_server.connect(registry=True)  # it goes nowhere without
     with runs.record("register", config) as record:
         report = run.execute(job, work, listener, record)
     show(report)

@@ -21,6 +21,7 @@ from jobs.command_line.training_display import TrainingDisplay, training_bars
 from pipelines.io import storage
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.mlflow_runs.entries import by_path
 from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.ray_cluster import prometheus
 from pipelines.train import run
@@ -87,7 +88,7 @@ def log_models(
     for epoch, name in sorted(kept.items()):
         address = storage.join(job.config.output, name)
         card, sha256 = read_card(address)
-        metrics = runs.by_path({"validation": scored.get(epoch, {})})
+        metrics = by_path({"validation": scored.get(epoch, {})})
         scores = Scores(metrics, validation, epoch) if metrics else None
         record.log_model(ModelFile.of(address, sha256, card), epoch, scores)
 

@@ -31,11 +31,12 @@ from pipelines.ray_cluster import prometheus
 from pipelines.report.pages.search_page import best_first, search_page
 from pipelines.search.trial_values import own_values
 from pipelines.tune import run, search_report
-from pipelines.tune.capacity import require_room_here, trial_capacity
+from pipelines.tune.capacity import NO_ROOM, require_room_here, trial_capacity
 from pipelines.tune.ranking import Ranking
 from pipelines.tune.run import TuneJob, TuneWork
 from pipelines.tune.time_left import time_left_s
 from pipelines.tune.trial_records import TrialRecord, trial_name
+from pipelines.tune.trial_runs import note_unsent
 from schemas.configs.search_space import short_names
 from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import TuneConfig, seconds
@@ -57,16 +58,23 @@ def main(config: TuneConfig) -> int:
                 more = f"it tried all {job.trials} combinations of the search space"
             Terminal().print(f"tune: nothing to do: {config.output} holds the finished search; {more}")
             return 0
-        require_room_here(config)
-        tracking_server.connect()  # before Ray starts, because an unreachable server is reported in less time
-        capacity = trial_capacity(config, job.trials)
+        capacity = NO_ROOM
+        if work.trains:
+            require_room_here(config)
+            capacity = trial_capacity(config, job.trials)
         with runs.record("tune", config, work.run_id) as record, display(job, work) as listener:
             record.log_read(*(track_sets(config, job.plan) if job.plan else ()))
             report = run.execute(job, capacity, record, listener)
             keep_page(partial(search_page, report), config.output, "search.html", record)
             log_search(record, config, report)
             search_report.require_finished_trial(config, report)
+        note_unsent(config.output, record.queue.lost)
     show(report)
+    if record.queue.lost:
+        Terminal().print(
+            f"tracking  {tracking_server.address()} did not answer: what it lacks is in {config.output}; run the same "
+            "command again when it does, and it is sent, or with the right address, if this one is wrong"
+        )
     return 0
 
 

@@ -8,6 +8,7 @@ from pipelines.io import storage
 from pipelines.lifters.checkpoint import read_card
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.mlflow_runs.entries import by_path
 from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.report.pages.search_page import best_first, importances
 from pipelines.report.search_figures import search_figures
@@ -39,7 +40,7 @@ def log_best(record: runs.Run, config: TuneConfig, report: Mapping[str, Any]) ->
     card, sha256 = read_card(address)
     validation = TrackSet("validation", config.labeled, survey(config.labeled, Choice(subjects)))
     metrics = {name: value for name, value in trial["measures"].items() if name not in config.costs}
-    scores = Scores(runs.by_path({"validation": metrics}), validation, epoch)
+    scores = Scores(by_path({"validation": metrics}), validation, epoch)
     for owner in (runs.Run(trial["run_id"], record.queue), record):
         owner.log_model(ModelFile.of(address, sha256, card), epoch, scores if owner is not record else None)
     record.describe(description(report, sha256))

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines.mlflow_runs import datasets, runs
 from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.mlflow_runs.entries import by_path
 from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 
 # MLflow's names for the averages of a report: over actions, over all frames, and over tracks without labels.
@@ -25,9 +26,7 @@ def log(record: runs.Run, report: Mapping[str, Any], model: ModelFile, track_set
         track_set: What it was scored on.
     """
     given = {group: report[name] for name, group in _GROUPS.items() if report[name] is not None}
-    record.log_scores(
-        model, [Scores(runs.by_path({group: mean["metrics"]}), track_set) for group, mean in given.items()]
-    )
+    record.log_scores(model, [Scores(by_path({group: mean["metrics"]}), track_set) for group, mean in given.items()])
     for group, mean in given.items():
         record.log_metrics({f"{group}_joints": {f"{joint}_mm": mm for joint, mm in mean["per_joint_mm"].items()}})
     # Actions are logged one by one, because MLflow takes at most 1,000 metrics at a time and few characters in names.

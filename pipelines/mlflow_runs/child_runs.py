@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.io.secrets import redact
+from pipelines.mlflow_runs import tracking_server
+from pipelines.mlflow_runs.entries import by_path, exists, flat_params, last_logged_epoch
 from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.mlflow_runs.retry_queue import RetryQueue
-from pipelines.mlflow_runs.runs import Run, Status, by_path, exists, flat_params, last_logged_epoch
+from pipelines.mlflow_runs.runs import Run, Status
 
 # A new run's id is waited for at most this long, s. Only a note in its output depends on the id.
 LONGEST_START_S = 5.0
@@ -102,6 +104,8 @@ def begin_child(
     params: Mapping[str, Any],
     tags: Mapping[str, str],
     run_id: str | None = None,
+    *,
+    wait: bool = True,
 ) -> ChildRun:
     """Begin or continue a run that is part of another one; the caller must call `end` on it.
 
@@ -113,6 +117,7 @@ def begin_child(
         params: Nested parameters.
         tags: To find the run by.
         run_id: The run to continue; a new one begins if the store has none of this id.
+        wait: Wait some seconds for the id of the run.
     """
     child = ChildRun(run_id or "", parent.queue, flat_params(params))
 
@@ -128,9 +133,27 @@ def begin_child(
         of_parent = {"mlflow.parentRunId": parent.run_id, **tags}
         child.run_id = client.create_run(parent.experiment_id, tags=of_parent, run_name=name).info.run_id
 
-    parent.queue.send(begin)
-    parent.queue.settle(LONGEST_START_S)
+    # If the server has refused the parent, it has no place for its parts either.
+    parent.send(lambda parent_id: begin())
+    if wait:
+        parent.queue.settle(LONGEST_START_S)
     return child
+
+
+def ended_children(parent: Run) -> set[str] | None:
+    """The ids of the parts of a run that have ended, as the server has them; None if it cannot tell within seconds."""
+    client, ended, token = mlflow.MlflowClient(), set[str](), ""
+    try:
+        with tracking_server.impatient():
+            place = client.get_run(parent.run_id).info.experiment_id if parent.run_id else None
+            while place is not None and token is not None:
+                of_parent = f"tags.mlflow.parentRunId = '{parent.run_id}'"
+                page = client.search_runs([place], of_parent, max_results=1000, page_token=token or None)
+                ended |= {run.info.run_id for run in page if run.info.status in ("FINISHED", "FAILED")}
+                token = page.token or None
+    except tracking_server.failures():
+        return None
+    return ended if parent.run_id else None
 
 
 @contextmanager

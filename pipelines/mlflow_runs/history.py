@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pipelines.io import json_documents
 from pipelines.mlflow_runs import experiments, tracking_server
 from pipelines.mlflow_runs.datasets import TRACKS_SOURCE
+from pipelines.mlflow_runs.entries import addresses_in
 from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.mlflow_runs.model_names import PARENT_TAG, SHA256_TAG
-from pipelines.mlflow_runs.runs import addresses_in
 from schemas.errors import UserError
 
 if TYPE_CHECKING:

@@ -23,11 +23,18 @@ class RetryQueue:
 
     Entries may be given by any thread. While the server cannot be used they are kept in memory; the job's output does
     not depend on them.
+
+    Args:
+        away: Whether the server is known to be away, and the user has been told.
+
+    Attributes:
+        lost: How many entries could not be sent when the queue was closed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, away: bool = False) -> None:
+        self.lost = 0
         self._waiting: deque[Entry] = deque()
-        self._away, self._closing = False, False
+        self._away, self._closing = away, False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -60,10 +67,9 @@ class RetryQueue:
         while self._thread is not None and self._thread.is_alive() and len(self._waiting) != before:
             before = len(self._waiting)
             self._thread.join(LONGEST_ENTRY_S)
-        if self._waiting:
-            log.warning(
-                "the MLflow run lacks the last %d entries of the job; its output is complete", len(self._waiting)
-            )
+        if lost := len(self._waiting):
+            self.lost = lost
+            log.warning("the MLflow run lacks the last %d entries of the job; its output is complete", lost)
 
     def _send_all(self) -> None:
         while True:

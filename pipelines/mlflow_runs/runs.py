@@ -7,6 +7,7 @@ by `run_name` or `MLFLOW_RUN_NAME`, else by its job and the folder of its output
 """
 
 import json
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,21 +18,20 @@ from typing import Any, Literal
 
 from pipelines.io.secrets import redact
 from pipelines.mlflow_runs import datasets, descriptions, experiments, logged_models, names, tracking_server
+from pipelines.mlflow_runs.entries import by_path, exists, flat_params, last_logged_epoch
 from pipelines.mlflow_runs.environment import environment, recipe, uncommitted
 from pipelines.mlflow_runs.last_lines import LastLines
+from pipelines.mlflow_runs.late_start import begin_later
 from pipelines.mlflow_runs.lazy import mlflow
 from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.mlflow_runs.retry_queue import RetryQueue
 from pipelines.mlflow_runs.system_metrics import MachineSampler, SystemMetrics
 from pipelines.ray_cluster.machines import OtherMachines
-from schemas.job_config import flatten
-from schemas.plain_yaml import load_plain
 from schemas.run_config import RunConfig
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
-# The metric that each epoch of a training has, whatever it trains.
-EPOCH_METRIC = "train/loss_total"
+_log = logging.getLogger(__name__)
 
 
 class Run:
@@ -44,12 +44,14 @@ class Run:
 
     Attributes:
         logged_step: The last step that an earlier part of the run has logged.
+        began_at: When it began, s since 1970.
     """
 
     def __init__(self, run_id: str = "", queue: RetryQueue | None = None, experiment_id: str = "") -> None:
         self.run_id, self.experiment_id = run_id, experiment_id
         self.queue = queue or RetryQueue()
         self.logged_step = 0
+        self.began_at = time.time()
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log every number of nested metrics under its path, unless an earlier part of the run has done so.
@@ -78,13 +80,13 @@ class Run:
         self.send(lambda run_id: logged_models.note_scored(run_id, model, scores))
 
     def last_epoch(self) -> int:
-        """The last epoch that an earlier part of the run has logged; 0 if there is none.
+        """The last epoch that an earlier part of the run has logged; 0 if there is none, or it is not known yet.
 
         Raises:
             RunFailed: The server does not answer.
         """
         try:
-            return last_logged_epoch(self.run_id)
+            return last_logged_epoch(self.run_id) if self.run_id else 0
         except mlflow.MlflowException as error:
             raise tracking_server.to_run_failed(error) from error
 
@@ -172,7 +174,8 @@ class Run:
 def record(job: str, config: RunConfig, run_id: str | None = None, parent: str | None = None) -> Iterator[Run]:
     """Record a job as an MLflow run; an exception within the block marks the run as failed.
 
-    A job that runs within another one's block is part of it.
+    A job that runs within another one's block is part of it. If nobody answers at the server's address, that is logged,
+    and the job is recorded once the server is there.
 
     Args:
         job: Its name.
@@ -181,30 +184,20 @@ def record(job: str, config: RunConfig, run_id: str | None = None, parent: str |
         parent: The run that this one is part of.
 
     Raises:
-        RunFailed: The tracking store cannot be used.
+        RunFailed: The tracking store refuses, or its files cannot be written.
     """
-    tracking_server.connect()
+    within, lines = mlflow.active_run(), LastLines()
     try:
-        experiments.require_active()
-        experiments.use()
-        within = mlflow.active_run() is not None
-        if run_id is not None and exists(run_id):
-            run = mlflow.start_run(run_id, nested=within, log_system_metrics=False)
-            if config.run_name:
-                mlflow.MlflowClient().update_run(run_id, name=redact(config.run_name))
-        else:
-            name, tags = names.of_run(job, config, within), {"raylift.job": job}
-            run = mlflow.start_run(
-                run_name=name, tags=tags, parent_run_id=parent, nested=within, log_system_metrics=False
-            )
-            mlflow.log_params(flat_params(config.model_dump(mode="json")))
-    except mlflow.MlflowException as error:
-        raise tracking_server.to_run_failed(error) from error
-    recorded, status, lines = Run(run.info.run_id, experiment_id=run.info.experiment_id), "FAILED", LastLines()
+        tracking_server.connect()
+        recorded = _begin(job, config, run_id, parent, within is not None)
+    except tracking_server.ServerAway as away:
+        _log.warning("%s; the job goes on without it, and sends what it has recorded once it is there", away)
+        parent = parent or (within and within.info.run_id)
+        recorded, name = Run(queue=RetryQueue(away=True)), names.of_run(job, config, within is not None)
+        begin_later(recorded, name, {"raylift.job": job}, flat_params(config.model_dump(mode="json")), run_id, parent)
     recorded.log_surroundings(recipe(job, config))
-    machines = SystemMetrics(
-        recorded.log_system, OtherMachines(MachineSampler).samples, run.info.start_time / 1000 or time.time()
-    )
+    status: Status = "FAILED"
+    machines = SystemMetrics(recorded.log_system, OtherMachines(MachineSampler).samples, recorded.began_at)
     try:
         with lines:
             yield recorded
@@ -225,59 +218,31 @@ def record(job: str, config: RunConfig, run_id: str | None = None, parent: str |
             mlflow.end_run(status)
 
 
+def _begin(job: str, config: RunConfig, run_id: str | None, parent: str | None, within: bool) -> Run:
+    """Begin or continue a run, in which this process then is."""
+    try:
+        experiments.require_active()
+        experiments.use()
+        if run_id and exists(run_id):
+            run = mlflow.start_run(run_id, nested=within, log_system_metrics=False)
+            if config.run_name:
+                mlflow.MlflowClient().update_run(run_id, name=redact(config.run_name))
+        else:
+            name, tags = names.of_run(job, config, within), {"raylift.job": job}
+            run = mlflow.start_run(
+                run_name=name, tags=tags, parent_run_id=parent, nested=within, log_system_metrics=False
+            )
+            mlflow.log_params(flat_params(config.model_dump(mode="json")))
+    except mlflow.MlflowException as error:
+        raise tracking_server.to_run_failed(error) from error
+    recorded = Run(run.info.run_id, experiment_id=run.info.experiment_id)
+    recorded.began_at = run.info.start_time / 1000 or recorded.began_at
+    return recorded
+
+
 def _set_tag(name: str, value: str, run_id: str) -> None:
     mlflow.MlflowClient().set_tag(run_id, name, value)
 
 
 def _as_json(value: Mapping[str, Any]) -> str:
     return json.dumps(dict(value), indent=2, ensure_ascii=False, default=str)
-
-
-def by_path(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of nested metrics by their paths, such as "validation/mpjpe_mm"; a yes or no is a setting."""
-    return {
-        names.allowed(path.replace(".", "/")): float(value)
-        for path, value in flatten(metrics).items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-
-
-def flat_params(params: Mapping[str, Any]) -> dict[str, str]:
-    """Nested parameters as MLflow gets them: texts by dotted path, without the secrets of addresses."""
-    return {names.allowed(name): redact(str(value)) for name, value in flatten(params).items()}
-
-
-def addresses_in(value: Any) -> list[str]:
-    """The addresses in a parameter as MLflow gives it back: a text, the text of a list, or nothing."""
-    if isinstance(value, str) and value.startswith("["):
-        value = load_plain(value)
-    if value is None or value == "None":
-        return []
-    return [value] if isinstance(value, str) else [str(uri) for uri in value]
-
-
-def last_logged_epoch(run_id: str) -> int:
-    """The last epoch that a run has; 0 if there is none.
-
-    Raises:
-        mlflow.MlflowException: The store cannot be used.
-    """
-    # Version 0.1.0 joined the parts of names with dots.
-    for metric in (EPOCH_METRIC, "loss.total"):
-        if history := mlflow.MlflowClient().get_metric_history(run_id, metric):
-            return max(entry.step for entry in history)
-    return 0
-
-
-def exists(run_id: str) -> bool:
-    """Whether the store has a run that is not deleted.
-
-    Raises:
-        mlflow.MlflowException: The store cannot be used.
-    """
-    try:
-        return mlflow.get_run(run_id).info.lifecycle_stage == "active"
-    except mlflow.MlflowException as error:
-        if tracking_server.is_missing(error):
-            return False
-        raise

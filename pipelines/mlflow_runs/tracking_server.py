@@ -35,6 +35,9 @@ _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 # The cause stands at the end of urllib3's message about a failed connection.
 _CAUSE = re.compile(r"""Caused by \w+\(["'][^:]*?\([^)]*\): (.*?)["']\)""")
 
+# What MLflow says of a server that nobody reaches, or that is about to come back.
+_AWAY = re.compile(r"failed with (timeout )?exception|failed with error code (429|5\d\d)")
+
 # The answers of servers with accounts, and what to do about them.
 _STATUS = re.compile(r"failed with error code (401|403)")
 _REFUSED = {
@@ -50,6 +53,10 @@ _lock = threading.Lock()
 _reached: set[tuple[str, str]] = set()
 
 
+class ServerAway(RunFailed):
+    """Nobody answers at the server's address: it may come back, or the address is mistyped."""
+
+
 def connect(*, registry: bool = False) -> None:
     """Make MLflow quiet, and check once per process that its server answers.
 
@@ -57,11 +64,13 @@ def connect(*, registry: bool = False) -> None:
         registry: Check the server of registered models too, which may be another one.
 
     Raises:
-        RunFailed: A server does not answer within seconds.
+        RunFailed: A server does not answer within seconds (`ServerAway`), or refuses.
     """
     mlflow.get_tracking_uri()  # imports MLflow now, because that sets the levels of its loggers
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Of a server that is away, jobs say so in a line of their own; this one would say it at each try.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     with _lock, impatient():
@@ -117,18 +126,27 @@ def is_missing(error: "MlflowException") -> bool:
 def to_run_failed(error: Exception) -> RunFailed:
     """The exception of ours for a server that failed: its address and the reason in one line."""
     reason = error.message.strip().splitlines()[0] if isinstance(error, mlflow.MlflowException) else str(error)
+    is_away = isinstance(error, OSError) or _AWAY.search(reason) is not None
     if cause := _CAUSE.search(reason):
         reason = cause[1]
     tracking, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    address = f"MLFLOW_TRACKING_URI={redact(tracking)}"
+    where = address()
+    if urlsplit(tracking).scheme in ("sqlite", "file", ""):
+        is_away = False  # files do not come back
     if registry != tracking:
-        address += f", MLFLOW_REGISTRY_URI={redact(registry)}"
+        where += f", MLFLOW_REGISTRY_URI={redact(registry)}"
     fix = "check that it runs and that this is its address"
     if (refused := _STATUS.search(reason)) is not None:
         reason, fix = _REFUSED[refused[1]]
     elif "CERTIFICATE_VERIFY_FAILED" in reason:
         reason, fix = "its certificate is signed by nobody known here", _CERTIFICATE
-    return RunFailed(f"{address}: the tracking server cannot be used: {reason}; {fix}")
+        is_away = False
+    return (ServerAway if is_away else RunFailed)(f"{where}: the tracking server cannot be used: {reason}; {fix}")
+
+
+def address() -> str:
+    """The address of the tracking server, as a setting, without its password."""
+    return f"MLFLOW_TRACKING_URI={redact(mlflow.get_tracking_uri())}"
 
 
 def registry_place() -> str:

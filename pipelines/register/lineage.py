@@ -7,7 +7,7 @@ import mlflow
 
 from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs import datasets, experiments
-from pipelines.mlflow_runs.runs import addresses_in
+from pipelines.mlflow_runs.entries import addresses_in
 from pipelines.register.source import REPORT, Source, run_or_none
 from pipelines.tracks import keypoint_reader
 from schemas.errors import UserError

@@ -1,8 +1,11 @@
 """When the time that a search may take is used up."""
 
 import time
+from collections.abc import Sequence
 
+from pipelines.tune.trial_records import TrialRecord
 from schemas.configs.tune import TuneConfig, seconds
+from schemas.errors import UserError
 
 # The repeats of the best trials get at most this share of a budget, because there must be trials to choose from.
 LARGEST_SHARE_OF_REPEATS = 0.5
@@ -40,4 +43,23 @@ class Budgets:
                 (self._command_s, now - self._began_at, repeats_s / at_a_time),
                 (self._trials_s, in_trials_s, repeats_s),
             )
+        )
+
+
+def require_time(config: TuneConfig, records: Sequence[TrialRecord]) -> None:
+    """Refuse a budget in which no trial can end, as far as earlier ones tell.
+
+    Args:
+        config: The search.
+        records: Its trials so far.
+
+    Raises:
+        UserError: The budget is too short.
+    """
+    shortest_s = min((record.seconds for record in records if record.ended and record.seconds), default=0.0)
+    begun = any(not record.ended for record in records)  # interrupted trials may need little time
+    if config.budget is not None and not begun and seconds(config.budget) < shortest_s:
+        raise UserError(
+            f"budget={config.budget}: the shortest of the trials so far took {shortest_s:.0f} s; give more, or "
+            "finish=true to conclude"
         )

@@ -31,6 +31,9 @@ class TrialCapacity:
     workers: int
 
 
+NO_ROOM = TrialCapacity(0, 0)
+
+
 def require_room_here(config: TuneConfig) -> None:
     """Check at once, before Ray starts, that a trial fits this machine; does nothing where a cluster computes.
 

@@ -26,6 +26,7 @@ from pipelines.train.initial_weights import Start, keep_copy
 from pipelines.train.plan import TrainingPlan
 from pipelines.train.run import data_digest, training_settings
 from pipelines.tune import search_report, trial_records
+from pipelines.tune.budgets import require_time
 from pipelines.tune.capacity import GrowingCapacity, TrialCapacity, in_words, process_resources
 from pipelines.tune.held_out_test import require_apart
 from pipelines.tune.lifter_costs import LifterCosts, require_some_lifter
@@ -41,10 +42,11 @@ from pipelines.tune.start import start_of
 from pipelines.tune.trainable import require_trainable
 from pipelines.tune.trial import TrainingTrial
 from pipelines.tune.trial_records import MANIFEST, TrialRecord
+from pipelines.tune.trial_runs import is_sent
 from pipelines.tune.tune_adapter import BudgetStopper, SearchCallback, TrialSource
 from pipelines.tune.warm_start import read_earlier
 from schemas.configs.search_space import Space
-from schemas.configs.tune import TuneConfig, seconds
+from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 from schemas.job_config import PluginConfigs, flatten
 
@@ -128,12 +130,14 @@ class TuneWork:
     Attributes:
         run_id: The MLflow run of the search that the output holds; None if the output is new.
         records: Its trials, by number.
-        nothing_to_do: Whether every trial has ended and the report says so.
+        nothing_to_do: Whether every trial has ended, and the report and MLflow say so.
+        trains: Whether a trial is to be trained.
     """
 
     run_id: str | None
     records: tuple[TrialRecord, ...]
     nothing_to_do: bool
+    trains: bool = True
 
 
 def prepare(config: TuneConfig, plugins: PluginConfigs) -> TuneJob:
@@ -183,21 +187,11 @@ def survey(job: TuneJob) -> TuneWork:
     ended = job.config.finish or (
         len(ranking.proposed) >= job.trials and all(r.ended for r in records) and not ranking.missing_repeats
     )
-    work = TuneWork(existing and existing.run_id, records, ended and _is_reported(job, existing, records))
+    done = ended and _is_reported(job, existing, records) and is_sent(output)
+    work = TuneWork(existing and existing.run_id, records, done, not ended)
     if not ended:
-        _require_time(job.config, records)
+        require_time(job.config, records)
     return work
-
-
-def _require_time(config: TuneConfig, records: Sequence[TrialRecord]) -> None:
-    """Refuse a budget in which no trial can end, as far as earlier ones tell."""
-    shortest_s = min((record.seconds for record in records if record.ended and record.seconds), default=0.0)
-    begun = any(not record.ended for record in records)  # interrupted trials may need little time
-    if config.budget is not None and not begun and seconds(config.budget) < shortest_s:
-        raise UserError(
-            f"budget={config.budget}: the shortest of the trials so far took {shortest_s:.0f} s; give more, or "
-            "finish=true to conclude"
-        )
 
 
 def _is_reported(job: TuneJob, existing: ExistingRun | None, records: Sequence[TrialRecord]) -> bool:
@@ -225,11 +219,14 @@ def execute(job: TuneJob, capacity: TrialCapacity, run: runs.Run, listener: Sear
     if job.start is not None:
         keep_copy(job.start, job.config.output)
     search = Search(job.config, job.space, run, listener, job.beginning, job.costs)
+    search.send_ended()
     _train(job, capacity, search)
     search.repeat_best()
     _train(job, capacity, search)
     remove_warmups(job.config.output)
-    return search_report.write_report(search, job.data, run)
+    report = search_report.write_report(search, job.data, run)
+    job.manifest.write(job.config.output, run.run_id, MANIFEST)  # the run may have begun meanwhile
+    return report
 
 
 def _train(job: TuneJob, capacity: TrialCapacity, search: Search) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from pipelines.mlflow_runs.child_runs import LONGEST_START_S, ChildRun, begin_child
+from pipelines.mlflow_runs.child_runs import LONGEST_START_S, ChildRun
 from pipelines.mlflow_runs.runs import Run
 from pipelines.search.samplers import NOTHING_KNOWN, Beginning, Sampler, known_combinations
 from pipelines.search.trial_values import own_values, trial_config, trial_count
@@ -19,9 +19,10 @@ from pipelines.tune.listener import SearchListener
 from pipelines.tune.ranking import SEED, Ranking
 from pipelines.tune.time_left import time_of_repeats_s
 from pipelines.tune.trial_records import TrialRecord
+from pipelines.tune.trial_runs import begin_run, send_ended
 from pipelines.tune.warm_start import ending_of
 from schemas.configs.search_metrics import read_limits
-from schemas.configs.search_space import Space, short_names
+from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
 
@@ -115,6 +116,10 @@ class Search:
         running_s = sum(now - began_at for began_at in self._started_at.values())
         return running_s + sum(r.seconds for number, r in self.records.items() if number not in self._started_at)
 
+    def send_ended(self) -> None:
+        """Send MLflow what it lacks of trials that have ended."""
+        self._runs |= send_ended(self.config, self.space, self.run, self.records.values())
+
     def repeat_best(self) -> None:
         """Begin to train the best trials again with other seeds, if the config asks for it."""
         ranking, self.repeating = self.ranking, True
@@ -142,21 +147,17 @@ class Search:
         measures: dict[str, float] = {}
         try:
             training = trial_config(self.config, parameters, folder)
-            settings, warmup = training.model_dump(mode="json"), training.warmup_epochs
+            warmup = training.warmup_epochs
             measures = self.costs.of(training) if self.costs else {}
             mistake = self._too_large(measures)
         except UserError as error:
-            settings, mistake = parameters, str(error)
-        # Values are logged under short names too, by which MLflow's charts of parallel coordinates are selected.
-        short = {name: parameters[path] for path, name in short_names(self.space).items() if path in parameters}
-        settings = {**short, **settings}
-        name = trial_records.trial_name(number)
-        tags = {"raylift.job": "train", "raylift.trial": name}
-        run = begin_child(self.run, f"trial {name}", settings, tags, before and before.run_id)
-        record = TrialRecord(number, run.run_id, parameters, warmup_epochs=warmup, measures=measures, repeats=repeats)
+            mistake = str(error)
+        run_id = before.run_id if before is not None else ""
+        record = TrialRecord(number, run_id, parameters, warmup_epochs=warmup, measures=measures, repeats=repeats)
         if before is not None:
             record = replace(record, seconds=before.seconds, exploited=before.exploited)
-        self._runs[number] = run
+        self._runs[number] = begin_run(self.config, self.space, self.run, record)
+        record = replace(record, run_id=self._runs[number].run_id)
         self._started_at[number] = time.monotonic() - record.seconds
         self._most_running = max(self._most_running, len(self._started_at))
         self._write(record)

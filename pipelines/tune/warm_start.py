@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipelines.io import json_documents, storage
-from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.entries import flat_params
 from pipelines.mlflow_runs.trainings import find_trainings, names_trainings
 from pipelines.search.conditions import active_values, missing, outside
 from pipelines.search.optuna_study import Ending
@@ -125,8 +125,8 @@ def _logged(address: str, config: TuneConfig, space: Space, data: str) -> Iterat
 
 def _logged_values(params: Mapping[str, str], config: TuneConfig, space: Space) -> dict[str, Any] | None:
     """The values of a training, from its settings as MLflow's texts; None if it cannot be compared."""
-    known = {**runs.flat_params(values_if_absent(TrainConfig)), **params}
-    expected = runs.flat_params(_compared(config))
+    known = {**flat_params(values_if_absent(TrainConfig)), **params}
+    expected = flat_params(_compared(config))
     compared = {path: text for path, text in _beside(known.get(LIFTER, ""), expected).items() if path not in space}
     if any(known.get(path) != text for path, text in compared.items()):
         return None

@@ -289,10 +289,34 @@ def test_an_unknown_path_is_reported_before_anything_is_read(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unreachable_tracking_server_is_reported_in_seconds(corpus, tmp_path, capsys, monkeypatch):
+def test_a_search_computes_without_its_tracking_server_which_gets_it_from_the_same_command_later(
+    head, corpus, tmp_path, monkeypatch
+):
+    space = f"search_space.{RATE}={{choice: [1e-2, 1e-7]}}"
+    store = os.environ["MLFLOW_TRACKING_URI"]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    mlflow.set_tracking_uri("http://127.0.0.1:9")
-    space = f"search_space.{RATE}={{loguniform: [1e-4, 1e-2]}}"
-    assert run_job("tune", fields(corpus, tmp_path / "out", space)) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("tune: MLFLOW_TRACKING_URI=http://127.0.0.1:9: the tracking server cannot be used")
+    code, text = Command(head, corpus, tmp_path / "out", space, "sampler=grid", "optimization.epochs=2").end()
+    assert code == 0, text
+    (line,) = [line for line in text.splitlines() if "the tracking server cannot be used" in line]
+    assert "MLFLOW_TRACKING_URI=http://127.0.0.1:9: " in line
+    assert "urllib3" not in text
+    said = " ".join(text.split())
+    assert "tracking MLFLOW_TRACKING_URI=http://127.0.0.1:9 did not answer: what it lacks is in" in said
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert [trial["run_id"] for trial in report["trials"]] == [""] * 2
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    command = Command(head, corpus, tmp_path / "out", space, "sampler=grid", "optimization.epochs=2")
+    written = (tmp_path / "out/trials/001/best.pt").stat().st_mtime_ns
+    code, text = command.end()
+    assert code == 0, text
+    assert (tmp_path / "out/trials/001/best.pt").stat().st_mtime_ns == written
+    parent, runs = children()
+    assert json.loads((tmp_path / "out/search.json").read_text())["run_id"] == parent.info.run_id
+    for name, trial in command.trials().items():
+        run = runs[f"trial {name}"]
+        assert (run.info.run_id, run.info.status) == (trial["run_id"], "FINISHED")
+        assert float(run.data.params[RATE]) == trial["parameters"][RATE]
+        history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation/mpjpe_mm")
+        assert {str(entry.step): entry.value for entry in history} == pytest.approx(trial["scores_mm"])
+    assert "nothing to do" in command.end()[1]

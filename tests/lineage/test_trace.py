@@ -10,8 +10,8 @@ from tracks.track_samples import make_track, write_tracks
 
 from pipelines.lineage.trace import Node, trace
 from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs.entries import addresses_in
 from pipelines.mlflow_runs.history import History, JobRun, Reading, Version, read_history
-from pipelines.mlflow_runs.runs import addresses_in
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.errors import UserError
 
