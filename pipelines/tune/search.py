@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from pipelines.mlflow_runs.child_runs import LONGEST_START_S, ChildRun
+from pipelines.mlflow_runs.child_runs import ChildRun
 from pipelines.mlflow_runs.runs import Run
 from pipelines.search.samplers import NOTHING_KNOWN, Beginning, Sampler, known_combinations
 from pipelines.search.trial_values import own_values, trial_config, trial_count
@@ -25,6 +25,9 @@ from schemas.configs.search_metrics import read_limits
 from schemas.configs.search_space import Space
 from schemas.configs.tune import TuneConfig
 from schemas.errors import RunFailed, UserError
+
+# At the end, entries that were kept while MLflow's server was away are waited for at most this long, s.
+LONGEST_SENDING_S = 300.0
 
 
 class Search:
@@ -117,8 +120,9 @@ class Search:
         return running_s + sum(r.seconds for number, r in self.records.items() if number not in self._started_at)
 
     def send_ended(self) -> None:
-        """Send MLflow what it lacks of trials that have ended."""
-        self._runs |= send_ended(self.config, self.space, self.run, self.records.values())
+        """Send MLflow what it lacks of trials that ended in an earlier part of the search."""
+        earlier = [record for number, record in self.records.items() if number not in self._runs]
+        self._runs |= send_ended(self.config, self.space, self.run, earlier)
 
     def repeat_best(self) -> None:
         """Begin to train the best trials again with other seeds, if the config asks for it."""
@@ -240,7 +244,9 @@ class Search:
 
     def note_run_ids(self) -> None:
         """Note the MLflow runs of trials that began and ended while the server was away, if it is back."""
-        self.run.queue.settle(LONGEST_START_S)
+        if self.run.queue.settle(LONGEST_SENDING_S):
+            self.send_ended()  # it may have been away at the start too
+            self.run.queue.settle(LONGEST_SENDING_S)
         for number, run in self._runs.items():
             if run.run_id != self.records[number].run_id:
                 self._write(replace(self.records[number], run_id=run.run_id))
