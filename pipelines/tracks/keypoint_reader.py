@@ -127,7 +127,9 @@ def survey(
     """
     with value_of(field):
         tracks = list_tracks(uri, refused)
-    where = f"{field}={as_typed(uri)}" if field else as_typed(uri)
+    given = listed(uri)
+    shown = given[0] if len(given) == 1 else as_typed(given)
+    where = f"{field}={shown}" if field else shown
     if not tracks:
         raise UserError(f"{where}: the tracks files hold no track; give others")
     tracks = choose(where, tracks, choice or Choice())

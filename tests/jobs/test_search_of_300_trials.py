@@ -16,9 +16,9 @@ import pytest
 import yaml
 from mlflow_store import new_store
 from ports import free_port
-from running_jobs import processes_below, same_weights, wait_for
+from running_jobs import Job, finish, processes_below, same_weights, wait_for
 from train.training_samples import person, write
-from tune.search_commands import RATE, Command, running_head
+from tune.search_commands import RATE, RAY, Command, running_head
 
 TRIALS = 300
 # With the recipe's own rate first.
@@ -131,12 +131,8 @@ def test_300_trials_outlast_the_kills_of_a_worker_of_mlflow_and_of_the_driver(tm
                 assert run.data.metrics["validation/mpjpe_mm"] == pytest.approx(trial["scores_mm"]["1"])
             code, text = command.end()
             assert (code, "nothing to do" in text) == (0, True)
-            assert (
-                run_job(
-                    "train", [f"{tmp_path}/out/best.yaml", f"output={tmp_path}/again", "resources.cpus_per_worker=1"]
-                )
-                == 0
-            )
+            again = ("train", tmp_path / "out/best.yaml", f"output={tmp_path}/again", "resources.cpus_per_worker=1")
+            finish(Job(again, environment=os.environ | RAY | {"RAY_ADDRESS": head[1]}))
             assert same_weights(tmp_path / "again", tmp_path / f"out/trials/{best['trial']}"), "the best, to the bit"
         finally:
             server.kill()
