@@ -62,7 +62,7 @@ def main(config: TuneConfig) -> int:
         if work.trains:
             require_room_here(config)
             capacity = trial_capacity(config, job.trials)
-        with runs.record("tune", config, work.run_id) as record, display(job, work) as listener:
+        with runs.record("tune", config, work.run_id) as record, display(job, work, record) as listener:
             record.log_read(*(track_sets(config, job.plan) if job.plan else ()))
             report = run.execute(job, capacity, record, listener)
             keep_page(partial(search_page, report), config.output, "search.html", record)
@@ -81,8 +81,9 @@ def main(config: TuneConfig) -> int:
 class Display:
     """A line for each trial that ends, and a bar over all epochs of all trials, on standard error."""
 
-    def __init__(self, bars: Progress, job: TuneJob, work: TuneWork) -> None:
+    def __init__(self, bars: Progress, job: TuneJob, work: TuneWork, record: runs.Run) -> None:
         before, trials = work.records, max(job.trials, len(work.records))
+        self._record = record
         self._job, self._records, self._next_page_at = job, {trial.number: trial for trial in before}, 0.0
         self._bars, self._trials, self._epochs = bars, trials, job.config.optimization.epochs
         self._done = {trial.number for trial in before if trial.ended}
@@ -147,7 +148,9 @@ class Display:
         self._show()
         if (began := time.monotonic()) > self._next_page_at:
             config = self._job.config
-            report = search_report.compose(config, self._job.space, self._records.values(), self._job.data)
+            report = search_report.compose(
+                config, self._job.space, self._records.values(), self._job.data, self._record
+            )
             keep_page(partial(search_page, report), config.output, "search.html")
             journal = partial(search_report.optuna_journal, config, self._job.space, self._records.values())
             keep_page(journal, config.output, search_report.JOURNAL)
@@ -201,10 +204,10 @@ class Display:
 
 
 @contextmanager
-def display(job: TuneJob, work: TuneWork) -> Iterator[Display]:
+def display(job: TuneJob, work: TuneWork, record: runs.Run) -> Iterator[Display]:
     """The display while searching."""
     with make_bars(transient=True, remaining=False) as bars:
-        yield Display(bars, job, work)
+        yield Display(bars, job, work, record)
 
 
 def ending(trial: TrialRecord) -> str:

@@ -149,6 +149,15 @@ def address() -> str:
     return f"MLFLOW_TRACKING_URI={redact(mlflow.get_tracking_uri())}"
 
 
+def runs_page(experiment_id: str) -> str | None:
+    """What the addresses of the pages of an experiment's runs begin with; None if no server shows them."""
+    parts = urlsplit(mlflow.get_tracking_uri())
+    if parts.scheme not in ("http", "https") or not experiment_id:
+        return None
+    host = parts.netloc.rpartition("@")[2]  # without a password
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}/#/experiments/{experiment_id}/runs/"
+
+
 def registry_place() -> str:
     """Where registered models are looked for: the file of a local database, else the address of the server."""
     address = mlflow.get_registry_uri()

@@ -6,6 +6,7 @@ Text given to a part is escaped; only `body`, `style` and `script` of `document`
 import html
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -73,16 +74,37 @@ def note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
+@dataclass(frozen=True)
+class Link:
+    """A cell of a table that leads to another page.
+
+    Attributes:
+        text: What is shown.
+        address: Of the page.
+    """
+
+    text: str
+    address: str
+
+    def __str__(self) -> str:
+        """What is shown."""
+        return self.text
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table of texts; cells are shown as `str` gives them, so numbers must be formatted by the caller.
+    """A table of texts and links; cells are shown as `str` gives them, so numbers must be formatted by the caller.
 
     A column is aligned right if all its cells are numbers: an int, a float, or a string that begins with a number and
     may have a sign and a unit, such as "3.1 mm".
     """
     head = "".join(f'<th scope="col"{_side(_column(rows, i))}>{escape(name)}</th>' for i, name in enumerate(columns))
-    lines = ["".join(f"<td{_side([cell])}>{escape(cell)}</td>" for cell in row) for row in rows]
+    lines = ["".join(f"<td{_side([cell])}>{_cell(cell)}</td>" for cell in row) for row in rows]
     body = "".join(f"<tr>{line}</tr>\n" for line in lines)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+
+
+def _cell(cell: object) -> str:
+    return f'<a href="{escape(cell.address)}">{escape(cell)}</a>' if isinstance(cell, Link) else escape(cell)
 
 
 def chart(

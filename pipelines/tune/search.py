@@ -258,9 +258,9 @@ class Search:
         run.end(status)
         self._write(record)
         self._tell(record)
+        self._listener.ended(record)  # it draws the page, which is there no later than the first best model
         with self._keep_failure():
             self._keep_models(record)
-        self._listener.ended(record)
 
     def _keep_models(self, ended: TrialRecord) -> None:
         """Keep the best model beside the trials, and remove those of finished trials that are not among the best."""

@@ -6,7 +6,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from pipelines.io import json_documents, storage
-from pipelines.mlflow_runs import runs
+from pipelines.mlflow_runs import runs, tracking_server
 from pipelines.search.conditions import outside
 from pipelines.search.optuna_journal import journal
 from pipelines.search.optuna_study import ended_trial
@@ -32,7 +32,12 @@ MOST_REASONS = 3
 
 
 def compose(
-    config: TuneConfig, space: Space, records: Iterable[TrialRecord], data: str, device: str | None = None
+    config: TuneConfig,
+    space: Space,
+    records: Iterable[TrialRecord],
+    data: str,
+    run: runs.Run,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """The report of the trials so far; all of it but the test.
 
@@ -41,6 +46,7 @@ def compose(
         space: What is searched.
         records: Its trials.
         data: The digest of its tracks.
+        run: Its MLflow run.
         device: Where lifting was measured, in words.
     """
     ranking = Ranking(config, own_values(config, space), records)
@@ -64,6 +70,7 @@ def compose(
         "test": None,
         "trials": [record.document() for record in ranking.records],
         "data": data,
+        "runs_page": tracking_server.runs_page(run.experiment_id),
     }
 
 
@@ -86,7 +93,9 @@ def write_report(search: Search, data: str, run: runs.Run) -> dict[str, Any]:
     search.note_run_ids()
     search.measure_in_quiet()
     output, ranking = search.config.output, search.ranking
-    report = compose(search.config, search.space, search.records.values(), data, search.costs and search.costs.device)
+    report = compose(
+        search.config, search.space, search.records.values(), data, run, search.costs and search.costs.device
+    )
     if search.config.test_subjects and ranking.winner is not None:
         scores_mm = _test(search.config, ranking)
         report["test"] = {

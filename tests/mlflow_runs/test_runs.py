@@ -97,6 +97,20 @@ def test_a_job_begins_without_the_server_and_is_recorded_when_it_is_there(server
     assert history(again, "train/loss_total") == [(3, 1.0)]
 
 
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("http://me:secret@mlflow:5000/prefix/", "http://mlflow:5000/prefix/#/experiments/7/runs/"),
+        ("https://mlflow.example.org", "https://mlflow.example.org/#/experiments/7/runs/"),
+        ("sqlite:///mlflow.db", None),
+    ],
+)
+def test_pages_of_runs_are_those_of_the_server_without_its_password(own_tracking_store, address, page):
+    mlflow.set_tracking_uri(address)
+    assert tracking_server.runs_page("7") == page
+    assert tracking_server.runs_page("") is None
+
+
 def test_a_job_whose_server_never_comes_says_what_is_lost(server, caplog, monkeypatch):
     monkeypatch.setattr(tracking_server, "_reached", set())
     server.fault = away

@@ -189,7 +189,7 @@ def test_a_limit_that_no_lifter_keeps_to_is_refused_before_any_trial(space, cons
 
 def test_the_verdict_on_a_single_trial_is_a_sentence(tmp_path):
     config = tune_config("metric=[mpjpe_mm, parameters]", "scheduler=none", f"output={tmp_path}", space=SPACE)
-    report = search_report.compose(config, space_of(config), TRIALS[:1], "digest")
+    report = search_report.compose(config, space_of(config), TRIALS[:1], "digest", runs.Run())
     assert report["verdict"] == (
         "One trial is on the front of MPJPE, parameters. By MPJPE alone: no trial with the config's own values is "
         "finished, so there is nothing to compare with."

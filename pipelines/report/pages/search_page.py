@@ -15,7 +15,7 @@ import optuna
 import optuna.visualization as optuna_plots
 from plotly.graph_objects import Figure
 
-from pipelines.report.document import chart, escape, facts, heading, note
+from pipelines.report.document import Link, chart, escape, facts, heading, note
 from pipelines.report.pages.figures import figure, figures_page, log_axis, long_table, side_by_side
 from pipelines.report.pages.search_study import Trial, shown_study, shown_value
 from schemas.configs.search_metrics import METRIC_NAMES
@@ -66,8 +66,18 @@ def search_page(report: Mapping[str, Any]) -> str:
         study = shown_study(space, scored)
         charts = [*_importance(space, proposed), _curves(space, report, scored), _history(study)]
         parts.append(side_by_side(*charts, *_slices(study, space)))
-    rows = [_row(space, trial) for trial in trials]
-    columns = ("trial", "error, mm", *short_names(space).values(), "best epoch", "epochs", "time", "how it ended")
+    # Earlier versions did not say where the runs are shown.
+    rows = [_row(space, trial, report.get("runs_page")) for trial in trials]
+    columns = (
+        "trial",
+        "error, mm",
+        *short_names(space).values(),
+        "best epoch",
+        "epochs",
+        "time",
+        "how it ended",
+        "MLflow run",
+    )
     table = long_table(columns, rows, _MOST_ROWS, "in report.json")
     parts.append(side_by_side(figure("Trials, the best first", table)))
     return figures_page("Search", parts)
@@ -250,8 +260,8 @@ def _optuna_chart(name: str, drawn: Figure, label: str, axes: tuple[str, str]) -
     return chart(name, parts["data"], layout, label=label, height_px=300)
 
 
-def _row(space: Space, trial: Trial) -> list[object]:
-    score_mm = trial["error_mm"]
+def _row(space: Space, trial: Trial, runs_page: str | None) -> list[object]:
+    score_mm, run_id = trial["error_mm"], trial["run_id"]
     sources = "".join(f"; continued from {name}" for name in trial["exploited"])
     sources += f"; {trial['repeats']} with another seed" if trial.get("repeats") else ""
     return [
@@ -262,4 +272,5 @@ def _row(space: Space, trial: Trial) -> list[object]:
         trial["epochs"],
         f"{trial['seconds']:,.0f} s",
         trial["state"] + (f" ({trial['reason']})" if trial["reason"] else "") + sources,
+        Link(run_id[:8], runs_page + run_id) if runs_page and run_id else run_id or _NOT_SEARCHED,
     ]

@@ -77,6 +77,15 @@ def test_parallel_coordinates_have_an_axis_for_each_parameter_and_a_line_for_eac
     assert trace["line"]["color"] == axes["error, mm"]["values"]
 
 
+def test_each_trial_leads_to_its_run_in_mlflow():
+    away = trial(2, run_id="")
+    page = "http://mlflow:5000/#/experiments/1/runs/"
+    linked = search_page(report(trial(1), away, runs_page=page))
+    assert f'<a href="{page}{"0" * 32}">{"0" * 8}</a>' in linked
+    assert linked.count("<a href=") == 1
+    assert "0" * 32 in search_page(report(trial(1), away, runs_page=None)), "to be copied: no server shows it"
+
+
 def test_importance_is_measured_on_finished_trials():
     drawn = chart(search_page(search()), "importance")["traces"][0]
     assert drawn["y"][-1] == "learning_rate", "Optuna draws the most important one last, at the top"
