@@ -27,14 +27,14 @@ SMALL = (
 def files(tmp_path):
     """Motions and what CPN has seen of them, of all subjects with labels."""
     motions = {subject: {"Walking": noise(12, 32, 3, seed=seed)} for seed, subject in enumerate(SUBJECTS)}
-    seen = {
+    images = {
         subject: {"Walking": [500 + 100 * noise(12, 17, 2, seed=10 * seed + camera) for camera in range(4)]}
         for seed, subject in enumerate(SUBJECTS)
     }
     metadata = {"num_joints": 17, "keypoints_symmetry": COCO_SYMMETRY}
     return (
         save_npz(tmp_path / "data_3d_h36m.npz", positions_3d=motions),
-        save_npz(tmp_path / "data_2d_h36m_cpn_ft_h36m_dbb.npz", positions_2d=seen, metadata=metadata),
+        save_npz(tmp_path / "data_2d_h36m_cpn_ft_h36m_dbb.npz", positions_2d=images, metadata=metadata),
     )
 
 

@@ -225,8 +225,8 @@ def test_a_search_computes_without_its_tracking_server_which_gets_it_from_the_sa
     (line,) = [line for line in text.splitlines() if "the tracking server cannot be used" in line]
     assert "MLFLOW_TRACKING_URI=http://127.0.0.1:9: " in line
     assert "urllib3" not in text
-    said = " ".join(text.split())
-    assert "tracking MLFLOW_TRACKING_URI=http://127.0.0.1:9 did not answer: what it lacks is in" in said
+    summary = " ".join(text.split())
+    assert "tracking MLFLOW_TRACKING_URI=http://127.0.0.1:9 did not answer: what it lacks is in" in summary
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert [trial["run_id"] for trial in report["trials"]] == [""] * 2
 
