@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 import torch
+from forked_workers import ALL, LABELING, forked_workers
 
 ROOT = Path(__file__).parents[1]
 # A busy machine may take a minute to start Ray.
@@ -134,11 +135,12 @@ def _run(jobs: list[list[str]], folder: str, environment: dict[str, str], log: s
         torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
     code = 1
     try:
-        for name, *fields in jobs:
-            # Ray shows it, and looks for modules beside it.
-            sys.argv = [str(ROOT / "jobs" / f"{name}.py"), *fields]
-            if code := run_job(name, fields):
-                break
+        with forked_workers(LABELING if {name for name, *_ in jobs} == {"label"} else ALL):
+            for name, *fields in jobs:
+                # Ray shows it, and looks for modules beside it.
+                sys.argv = [str(ROOT / "jobs" / f"{name}.py"), *fields]
+                if code := run_job(name, fields):
+                    break
     except BaseException:
         traceback.print_exc()
     sys.stdout.flush()
