@@ -38,6 +38,7 @@ def files(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.timeout(600)
 def test_import_search_train_evaluate_and_register(files, tmp_path, embedded_ray, own_tracking_store, monkeypatch):
@@ -60,4 +61,4 @@ def test_import_search_train_evaluate_and_register(files, tmp_path, embedded_ray
     metrics = json.loads((tmp_path / "out/scores/metrics.json").read_text())
     assert np.isfinite(metrics["average"]["metrics"]["mpjpe_mm"])
     assert run_job("register", ["model=out/lifter/best.pt", "name=human36m"]) == 0
-    assert mlflow.MlflowClient().get_model_version_by_alias("human36m", "candidate").version == "1"
+    assert int(mlflow.MlflowClient().get_model_version_by_alias("human36m", "candidate").version) == 1
