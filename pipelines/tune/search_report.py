@@ -183,6 +183,6 @@ def why_none(config: TuneConfig, report: dict[str, Any]) -> str:
     more = f"; and {len(reasons) - MOST_REASONS} other reasons" if len(reasons) > MOST_REASONS else ""
     budgets = [name for name in ("budget", "budget_trials_h") if getattr(config, name) is not None]
     within = f" within {budgets[0]}={getattr(config, budgets[0])}: give more, or" if budgets else ":"
-    begun = f", {states['running']} have not ended{within} run the same command again" if states["running"] else ""
+    begun = f", {states['running']} not yet ended{within} run the same command again" if states["running"] else ""
     failed = f", {states['failed']} failed: {shown}{more}" if reasons else ""
-    return f"none of {len(report['trials'])} trials is finished{begun}{failed}"
+    return f"no trial of {len(report['trials'])} is finished{begun}{failed}"

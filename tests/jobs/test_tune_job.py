@@ -178,7 +178,7 @@ def test_a_terminated_search_ends_as_an_interrupted_one(head, corpus, tmp_path):
     assert (code, text.splitlines()[-1]) == (
         *(
             1,
-            "tune: none of 1 trials is finished, 1 have not ended within budget=20s: give more, or run the same "
+            "tune: no trial of 1 is finished, 1 not yet ended within budget=20s: give more, or run the same "
             "command again",
         ),
     )
@@ -191,7 +191,7 @@ def test_a_search_without_a_finished_trial_says_why(head, corpus, tmp_path):
     code, text = command.end()
     assert code == 1
     (line,) = [line for line in text.splitlines() if line.startswith("tune: ")]
-    assert line.startswith("tune: none of 2 trials is finished, 2 failed: ")
+    assert line.startswith("tune: no trial of 2 is finished, 2 failed: ")
     assert "the loss is not finite" in line
     assert (tmp_path / "out/search.html").exists()
     assert not (tmp_path / "out/best.yaml").exists()

@@ -103,6 +103,6 @@ def test_a_search_that_is_out_of_time_leaves_what_runs_for_the_next_command(conf
         report = search_report.write_report(search, "digest", run)
         monkeypatch.undo()
         assert search_report.why_none(config, report) == (
-            "none of 1 trials is finished, 1 have not ended: run the same command again"
+            "no trial of 1 is finished, 1 not yet ended: run the same command again"
         )
         assert Search(limited, space_of(config), run, Notes()).waiting == [1, 2, 3, 4, 5]
