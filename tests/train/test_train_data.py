@@ -55,7 +55,7 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
         ([person("a")], [person("b", **UNCALIBRATED)], {}, "projection=full: 1 of 1 unlabeled tracks have no"),
         ([person("a")], [person("b")], {"trajectory": False}, "trajectory=false: objective.projection=full needs"),
         ([person("a")], None, {"data": {"validation_subjects": ["S1"]}}, "no labeled subject is left to train on"),
-        ([person("a")], None, {"data": {"validation_subjects": ["S11"]}}, "no track of subject 'S11'; did you mean"),
+        ([person("a")], None, {"data": {"validation_subjects": ["S11"]}}, "no track of subject S11; did you mean"),
         (
             [person("a")],
             None,
@@ -76,7 +76,7 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
             "objective.velocity=0.4: a sample of one predicted frame has no velocity; give data.chunk=2 or more",
         ),
         ([person("a", 3)], None, {"resources": {"num_workers": 16}}, "num_workers=16: more workers than samples"),
-        ([person("a")], None, {"data": {"actions": ["Wlking"]}}, "no track of action 'Wlking'; did you mean 'Walking'"),
+        ([person("a")], None, {"data": {"actions": ["Wlking"]}}, "no track of action Wlking; did you mean Walking"),
     ],
 )  # fmt: skip
 def test_misfits_are_one_line(tmp_path, labeled, unlabeled, changes, message):
