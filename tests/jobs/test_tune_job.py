@@ -208,7 +208,7 @@ def test_an_unknown_path_is_reported_before_anything_is_read(tmp_path, capsys):
     space = "search_space.optimization.lerning_rate={uniform: [0, 1]}"
     assert run_job("tune", fields("nowhere", tmp_path / "out", space)) == 2
     assert capsys.readouterr().err == (
-        'tune: search_space.optimization.lerning_rate={"uniform": [0, 1]}: there is no such field to search; '
+        "tune: search_space.optimization.lerning_rate={uniform: [0, 1]}: there is no such field to search; "
         "did you mean optimization.learning_rate?\n"
     )
     assert not (tmp_path / "out").exists()
