@@ -23,8 +23,7 @@ def main() -> None:
         os.execv(sys.executable, [sys.executable, os.environ["FORKED_WORKERS_INSTEAD"], *sys.argv[1:]])
     here = str(Path(__file__).parent)
     path = os.pathsep.join(filter(None, [str(Path(here).parent), here, os.environ.get("PYTHONPATH")]))
-    # Ray's library reads the worker's job once, when it is imported: it is that of a worker which is nobody's yet.
-    variables = {"RAY_JOB_ID": "f" * 8, "PYTHONPATH": path, "FORKED_WORKERS_FIRST": json.dumps(begin)}
+    variables = {"PYTHONPATH": path, "FORKED_WORKERS_FIRST": json.dumps(begin)}
     os.execve(sys.executable, [sys.executable, "-m", "forked_workers", str(address)], os.environ | variables)
 
 

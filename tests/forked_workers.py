@@ -1,9 +1,12 @@
-"""Workers of Ray that are forked from a process that has imported what they import.
+"""Workers of Ray that are forked from a process that has imported PyTorch and others, which take longest to import.
 
 To start a worker Ray starts one Python after another: both import Ray, and the worker PyTorch and others besides, which
 takes up to four seconds of a core. In tests the first is `forked_worker.py`. The first of them becomes the server here,
 as `python -m forked_workers`; it forks a worker for itself and for each that asks later. What then runs is Ray's own
 program for workers. Clusters that commands, nodes and job servers start have workers as Ray starts them.
+
+Each worker imports Ray itself: forks of a process that has imported it draw the same "random" ids, and of two that
+start at the same time one ends ("Seal() called on an object without a reference to it").
 """
 
 import atexit
@@ -24,14 +27,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LABELING = (
-    *("ray.data", "pandas", "pyarrow.parquet", "scipy.spatial", "av", "cv2"),
-    *("pipelines.label.decode_and_detect", "pipelines.label.plan", "pipelines.label.write"),
-)
-ALL = (
-    *("ray.train.torch", "ray.tune", "torch", *LABELING, "pipelines.lift.lift_units"),
-    *("pipelines.train.worker", "pipelines.train_detector.worker", "pipelines.tune.trainable"),
-)
+LABELING = ("numpy", "pandas", "pyarrow.parquet", "pyarrow.dataset", "scipy.spatial", "pydantic", "fsspec", "av", "cv2")
+ALL = (*LABELING, "torch", "torch.distributed", "torch.nn.parallel")
 
 
 @contextmanager
@@ -64,6 +61,7 @@ def serve(address: Path) -> None:
     os.setpgid(0, os.getpgid(raylet))
     for name in os.environ["FORKED_WORKERS_IMPORT"].split(","):
         importlib.import_module(name)
+    assert "ray" not in sys.modules
     gc.freeze()
     # It is the job that Ctrl-C is for, and ended workers need nobody to wait for them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -107,8 +105,6 @@ def _answer(listening: socket.socket) -> None:
 
 def _work(arguments: list[str], environment: dict[str, str], folder: str) -> None:
     """Be the worker: what Ray's `setup_worker.py` makes of its process."""
-    from ray._private.runtime_env.context import RuntimeEnvContext
-
     code = 1
     os.setpgid(0, 0)
     try:
@@ -117,11 +113,13 @@ def _work(arguments: list[str], environment: dict[str, str], folder: str) -> Non
         os.chdir(folder)
         option = "--serialized-runtime-env-context="
         contexts = [argument.removeprefix(option) for argument in arguments if argument.startswith(option)]
-        context = RuntimeEnvContext.deserialize(contexts[-1] if contexts else "{}")
-        if context.command_prefix or context.override_worker_entrypoint or context.py_executable != sys.executable:
+        # Read as JSON, because Ray must not be imported before this process has the worker's variables.
+        context = json.loads(contexts[-1] if contexts else "{}")
+        own_program = context.get("command_prefix") or context.get("override_worker_entrypoint")
+        if own_program or context.get("py_executable", sys.executable) != sys.executable:
             os.execve(sys.executable, [sys.executable, environment["FORKED_WORKERS_INSTEAD"], *arguments], environment)
         sys.argv = [argument for argument in arguments if not argument.startswith((option, "--language="))]
-        _take_over(environment | context.env_vars)
+        _take_over(environment | context.get("env_vars", {}))
         runpy.run_path(sys.argv[0], run_name="__main__")
         code = 0
     except SystemExit as end:
