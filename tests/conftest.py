@@ -3,10 +3,7 @@
 import gc
 import os
 import signal
-import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +11,7 @@ import numpy as np
 import pytest
 from mlflow_store import new_store
 from ports import free_port
+from servers import kill_server, start_mlflow
 
 ROOT = Path(__file__).parent
 PLUGINS = ROOT / "label" / "plugins"
@@ -142,34 +140,13 @@ def serve(tmp_path_factory):
     started = []
 
     def start(*arguments, answers="/health"):
-        folder, port = tmp_path_factory.mktemp("server"), free_port()
-        address = f"http://127.0.0.1:{port}"
-        program = Path(sys.executable).with_name("mlflow")
-        command = [str(program), *arguments, "--host", "127.0.0.1", "--port", str(port)]
-        log = (folder / "log.txt").open("w")
-        # MLflow starts uvicorn by name.
-        environment = os.environ | {
-            "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
-            # Seven processes for what no test asks for.
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        }
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
-        started.append(process)
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(address + answers, timeout=5).close()
-                return address
-            except OSError:
-                assert process.poll() is None, (folder / "log.txt").read_text()
-                assert time.monotonic() < deadline, (folder / "log.txt").read_text()
-                time.sleep(0.2)
+        port = free_port()
+        started.append(start_mlflow(arguments, port, tmp_path_factory.mktemp("server"), answers))
+        return f"http://127.0.0.1:{port}"
 
     yield start
     for process in started:
-        # With its workers, of which there is nothing to save.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        kill_server(process)
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ def features_of(aligner: str | None, reference: Sequence, trust: str | None = No
     from pipelines.aligners.checkpoint import load_aligner
     from pipelines.mlflow_runs import model_uris
 
-    fetched = model_uris.fetch(aligner, "aligner", "aligner")
+    fetched = model_uris.fetch(aligner, "aligner")
     network, _, sha256 = load_aligner(fetched.file, trust, fetched.sha256)
     embedded = embed(network, reference).numpy()
     unit = max(1e-6, float(pdist(embedded).mean()))

@@ -88,7 +88,7 @@ def prepare(config: EmbedConfig) -> Job:
     refused: dict[str, str] = {}
     tracks = keypoint_reader.survey(config.tracks, refused=refused, field="tracks")
     joint_indices(layout(tracks[0].layout), LIMBS)
-    fetched = model_uris.fetch(config.aligner, "aligner", "aligner")
+    fetched = model_uris.fetch(config.aligner, "aligner")
     network, _, sha256 = load_aligner(fetched.file, config.trust, fetched.sha256)
     return Job(config, tracks, network, fetched.name, sha256, refused)
 

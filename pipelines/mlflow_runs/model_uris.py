@@ -50,20 +50,21 @@ def is_registered(model: str) -> bool:
     return model.startswith(("models:", "runs:"))
 
 
-def fetch(model: str, what: Kind | None = "lifter", field: str = "model") -> FetchedModel:
+def fetch(model: str, what: Kind | None = "lifter", field: str | None = None) -> FetchedModel:
     """Find a lifter or an aligner by its address; models in MLflow are copied to this machine once.
 
     Args:
         model: `models:/name@alias`, `models:/name/3`, `runs:/<id>/best.pt`, the name of a shipped lifter, or a file
             (any URI).
         what: What it should be; None: either.
-        field: Field of the job's config that gave the address, for messages.
+        field: Field of the job's config that gave the address, for messages; if not given, aligner or model.
 
     Raises:
         UserError: There is no such name, version, alias, run or file (the message lists those that exist); the model is
             something else, or its file is damaged.
         RunFailed: The server cannot be reached.
     """
+    field = field or ("aligner" if what == "aligner" else "model")
     if model in SHIPPED_LIFTERS and what != "aligner":
         return FetchedModel(str(shipped.locate(model)), model, shipped.HASHES[model])
     if not is_registered(model):

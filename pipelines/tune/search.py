@@ -151,16 +151,16 @@ class Search:
         measures: dict[str, float] = {}
         try:
             training = trial_config(self.config, parameters, folder)
-            warmup = training.warmup_epochs
+            settings, warmup = training.model_dump(mode="json"), training.warmup_epochs
             measures = self.costs.of(training) if self.costs else {}
             mistake = self._too_large(measures)
         except UserError as error:
-            mistake = str(error)
+            settings, mistake = parameters, str(error)
         run_id = before.run_id if before is not None else ""
         record = TrialRecord(number, run_id, parameters, warmup_epochs=warmup, measures=measures, repeats=repeats)
         if before is not None:
             record = replace(record, seconds=before.seconds, exploited=before.exploited)
-        self._runs[number] = begin_run(self.config, self.space, self.run, record)
+        self._runs[number] = begin_run(self.space, self.run, record, settings)
         record = replace(record, run_id=self._runs[number].run_id)
         self._started_at[number] = time.monotonic() - record.seconds
         self._most_running = max(self._most_running, len(self._started_at))

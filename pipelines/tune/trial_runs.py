@@ -1,6 +1,7 @@
 """The MLflow runs of a search's trials, and what MLflow lacks of them after its server was away."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pipelines.io import json_documents, storage
 from pipelines.mlflow_runs.child_runs import ChildRun, begin_child, ended_children
@@ -16,21 +17,19 @@ from schemas.errors import UserError
 UNSENT = "unsent.json"
 
 
-def begin_run(config: TuneConfig, space: Space, parent: Run, record: TrialRecord, wait: bool = True) -> ChildRun:
+def begin_run(
+    space: Space, parent: Run, record: TrialRecord, settings: Mapping[str, Any], wait: bool = True
+) -> ChildRun:
     """Begin or continue the run of a trial.
 
     Args:
-        config: The search.
-        space: What it searches.
+        space: What the search searches.
         parent: Its run.
         record: The trial.
+        settings: All settings of its training, or the searched values if these contradict each other.
         wait: Wait some seconds for the id of the run.
     """
-    parameters, folder = record.parameters, trial_records.trial_folder(config.output, record.number)
-    try:
-        settings = trial_config(config, parameters, folder).model_dump(mode="json")
-    except UserError:  # the values contradict each other, so the trial fails
-        settings = parameters
+    parameters = record.parameters
     # Values are logged under short names too, by which MLflow's charts of parallel coordinates are selected.
     short = {name: parameters[path] for path, name in short_names(space).items() if path in parameters}
     tags = {"raylift.job": "train", "raylift.trial": record.name}
@@ -55,13 +54,21 @@ def send_ended(config: TuneConfig, space: Space, parent: Run, records: Iterable[
         # Where nobody knows what the server has, it is sent what it certainly lacks.
         if record.run_id and (known is None or record.run_id in known):
             continue
-        run = sent[record.number] = begin_run(config, space, parent, record, wait=False)
+        run = sent[record.number] = begin_run(space, parent, record, _settings(config, record), wait=False)
         for epoch, score_mm in record.scores_mm.items():
             run.log_metrics({"validation": {config.error_metric: score_mm}}, step=epoch)
         tags = {"raylift.state": record.state, "raylift.reason": record.reason}
         run.log_tags({name: text for name, text in tags.items() if text})
         run.end("FAILED" if record.state == "failed" else "FINISHED")
     return sent
+
+
+def _settings(config: TuneConfig, record: TrialRecord) -> Mapping[str, Any]:
+    folder = trial_records.trial_folder(config.output, record.number)
+    try:
+        return trial_config(config, record.parameters, folder).model_dump(mode="json")
+    except UserError:  # the values contradicted each other, so the trial failed
+        return record.parameters
 
 
 def is_sent(output: str) -> bool:

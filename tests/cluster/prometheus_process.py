@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import time
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ports import free_port
+from servers import kill_server, start_server
 
 # As the Prometheus operator calls what a PodMonitor names: a label `job`, which belongs to Prometheus.
 SCRAPED = "raylift/raylift"
@@ -58,20 +57,9 @@ def running_prometheus(folder, interval="200ms"):
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     command = [program("prometheus"), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
-    with (folder / "prometheus.txt").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
+    process = start_server(command, f"{address}/-/ready", folder)
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/-/ready", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "prometheus.txt").read_text()
-                assert time.monotonic() < deadline, (folder / "prometheus.txt").read_text()
-                time.sleep(0.1)
         yield Prometheus(folder, address)
     finally:
-        process.kill()
-        process.wait()
+        kill_server(process)

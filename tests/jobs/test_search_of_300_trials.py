@@ -2,11 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
-import urllib.request
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +12,7 @@ import yaml
 from mlflow_store import new_store
 from ports import free_port
 from running_jobs import Job, finish, processes_below, same_weights, wait_for
+from servers import kill_server, start_mlflow
 from train.training_samples import person, write
 from tune.search_commands import RATE, RAY, Command, running_head
 
@@ -34,29 +30,10 @@ class Server:
 
     def start(self) -> None:
         store = ("--backend-store-uri", new_store(self._folder), "--artifacts-destination", f"{self._folder}/artifacts")
-        program = Path(sys.executable).with_name("mlflow")
-        place = ("--host", "127.0.0.1", "--port", str(self._port), "--workers", "1")
-        environment = os.environ | {
-            "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        }
-        with (self._folder / "server.txt").open("a") as log:
-            self._process = subprocess.Popen(
-                [str(program), "server", *store, *place],
-                **{"cwd": self._folder, "env": environment, "stdout": log, "stderr": log, "start_new_session": True},
-            )
-        deadline = time.monotonic() + 200
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.address}/health", timeout=5).close()
-                return
-            except OSError:
-                assert time.monotonic() < deadline, (self._folder / "server.txt").read_text()
-                time.sleep(0.2)
+        self._process = start_mlflow(("server", *store, "--workers", "1"), self._port, self._folder)
 
     def kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        kill_server(self._process)
 
 
 def ended(command: Command) -> int:

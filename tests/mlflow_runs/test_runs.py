@@ -12,8 +12,7 @@ from mlflow_runs.run_samples import CONFIG, away, back, history
 from mlflow_store import new_store
 from tracks.track_samples import make_track, write_tracks
 
-from pipelines.mlflow_runs import names, runs, tracking_server
-from pipelines.mlflow_runs.child_runs import begin_child
+from pipelines.mlflow_runs import names, runs
 from pipelines.mlflow_runs.datasets import TrackSet, VideoSet
 from pipelines.tracks.keypoint_reader import survey
 from schemas import configs
@@ -65,59 +64,6 @@ def test_a_server_that_stays_away_costs_no_job(server, caplog):
     # The process is in no run any more.
     with runs.record("label", CONFIG) as another:
         assert another.run_id != record.run_id
-
-
-def test_a_job_begins_without_the_server_and_is_recorded_when_it_is_there(server, caplog, monkeypatch):
-    monkeypatch.setattr(tracking_server, "_reached", set())
-    server.fault = away
-    with runs.record("tune", CONFIG) as record:
-        assert record.run_id == ""
-        trial = begin_child(record, "trial 001", {"learning_rate": 0.1}, {})
-        trial.log_metrics({"loss": 3.0}, step=1)
-        record.log_metrics({"loss": 2.0}, step=2)
-        trial.end("FINISHED")
-        server.fault = back
-    (line,) = caplog.messages
-    assert line.startswith(f"MLFLOW_TRACKING_URI={server.address}: the tracking server cannot be used: ")
-    assert line.endswith("; the job goes on without it, and sends what it has recorded once it is there")
-    run, child = mlflow.get_run(record.run_id), mlflow.get_run(trial.run_id)
-    assert (run.info.run_name, run.info.status, run.data.tags["raylift.job"]) == ("tune out", "FINISHED", "tune")
-    assert run.data.params["output"] == "out"
-    assert (history(record, "loss"), history(trial, "loss")) == ([(2, 2.0)], [(1, 3.0)])
-    assert (child.info.status, child.data.tags["mlflow.parentRunId"]) == ("FINISHED", record.run_id)
-    assert child.info.experiment_id == run.info.experiment_id
-    assert record.queue.lost == 0
-    # It goes on in its run, and an epoch that is known is not logged again.
-    monkeypatch.setattr(tracking_server, "_reached", set())
-    server.fault = away
-    with runs.record("tune", CONFIG, record.run_id) as again:
-        again.log_metrics({"train": {"loss_total": 1.0}}, step=3)
-        server.fault = back
-    assert again.run_id == record.run_id
-    assert history(again, "train/loss_total") == [(3, 1.0)]
-
-
-@pytest.mark.parametrize(
-    ("address", "page"),
-    [
-        ("http://me:secret@mlflow:5000/prefix/", "http://mlflow:5000/prefix/#/experiments/7/runs/"),
-        ("https://mlflow.example.org", "https://mlflow.example.org/#/experiments/7/runs/"),
-        ("sqlite:///mlflow.db", None),
-    ],
-)
-def test_pages_of_runs_are_those_of_the_server_without_its_password(own_tracking_store, address, page):
-    mlflow.set_tracking_uri(address)
-    assert tracking_server.runs_page("7") == page
-    assert tracking_server.runs_page("") is None
-
-
-def test_a_job_whose_server_never_comes_says_what_is_lost(server, caplog, monkeypatch):
-    monkeypatch.setattr(tracking_server, "_reached", set())
-    server.fault = away
-    with runs.record("tune", CONFIG) as record:
-        record.log_metrics({"loss": 2.0})
-    assert (record.run_id, record.queue.lost > 1) == ("", True)
-    assert [line.startswith("the MLflow run lacks the last ") for line in caplog.messages] == [False, True]
 
 
 @pytest.mark.parametrize(
