@@ -52,7 +52,7 @@ class Synthetic:
     def inputs(self) -> Mapping[str, Sequence[str]]:
         """All tracks files and all files of the truth."""
         truth = storage.list_folder(storage.join(self._config.truth, "truth"), ".parquet")
-        return {"tracks": tracks_files(self._config.tracks), "truth": truth}
+        return {"tracks": tracks_files(self._config.tracks, "source.tracks"), "truth": truth}
 
     def tracks(self) -> Iterator[KeypointTrack]:
         """The tracks that follow a person, labeled and calibrated; the others are listed in `notes`.

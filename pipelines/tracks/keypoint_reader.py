@@ -77,18 +77,22 @@ class TrackInfo:
     intrinsics_provenance: str
 
 
-def tracks_files(uri: str | Sequence[str]) -> list[str]:
+def tracks_files(uri: str | Sequence[str], field: str = "") -> list[str]:
     """The tracks files of a file, a folder, or several of them, each checked to be of this version's format.
 
     A choice among tracks, which the curate job writes, is such a file too; `survey` lists the tracks that it keeps.
 
     Local files are returned by absolute path, so that processes with another working directory find them.
 
+    Args:
+        uri: Where the tracks are.
+        field: The config's field that names them, for messages.
+
     Raises:
         UserError: There is no such file or folder, it holds no tracks files, or they have another format.
     """
-    files = files_of(uri)
-    with ThreadPoolExecutor(16) as pool:  # the threads wait for storage, they do not compute
+    with value_of(field), ThreadPoolExecutor(16) as pool:  # the threads wait for storage, they do not compute
+        files = files_of(uri)
         list(pool.map(_TRACKS.check, files))
     return files
 

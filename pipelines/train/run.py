@@ -106,8 +106,13 @@ def data_digest(config: TrainConfig) -> str:
     Raises:
         UserError: There are no tracks.
     """
-    sources = [config.labeled] if config.unlabeled is None else [config.labeled, config.unlabeled]
-    return keypoint_reader.digest(file for source in sources for file in keypoint_reader.tracks_files(source))
+    sources = {"labeled": config.labeled, "unlabeled": config.unlabeled}
+    return keypoint_reader.digest(
+        file
+        for field, source in sources.items()
+        if source is not None
+        for file in keypoint_reader.tracks_files(source, field)
+    )
 
 
 def survey(job: TrainJob) -> TrainingWork:

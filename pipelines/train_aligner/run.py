@@ -50,7 +50,7 @@ def prepare(config: TrainAlignerConfig) -> TrainAlignerJob:
         UserError: There are no two recordings of one action, or options do not fit together.
     """
     settings = flatten(config.model_dump(mode="json", exclude={"output", "resources"}))
-    data = keypoint_reader.digest(keypoint_reader.tracks_files(config.tracks))
+    data = keypoint_reader.digest(keypoint_reader.tracks_files(config.tracks, "tracks"))
     known = values_if_absent(TrainAlignerConfig)
     known |= registry.options_if_absent(registry.ALIGNERS, config.network.name, "network")
     manifest = RunManifest(FORMAT, Settings(settings, known), data, may_grow=["optimization.epochs"])
