@@ -20,12 +20,15 @@ class JointLayout:
         parents: Index of each joint's parent, -1 for a root. Image-only layouts use it to draw bones.
         oks_sigmas: Standard deviation of each joint for object keypoint similarity, as a fraction of the square root of
             the person's area (COCO's constants where COCO has the joint); empty if unknown.
+        extends: The layout whose joints come first, if the others are feet that are only carried along: they tell
+            nobody apart, count in no mean score, and no lifter reads them unless it is asked to. "" if there is none.
     """
 
     name: str
     joints: tuple[str, ...]
     parents: tuple[int, ...]
     oks_sigmas: tuple[float, ...] = ()
+    extends: str = ""
 
     def __len__(self) -> int:
         """Number of joints."""
@@ -184,12 +187,31 @@ _HALPE26 = JointLayout(
     (18, 0, 0, 1, 2, 18, 18, 5, 6, 7, 8, 19, 19, 11, 12, 13, 14, 0, 19, -1, 15, 16, 20, 21, 15, 16),
 )
 
+_FEET = ("left_foot_index", "right_foot_index")
+
+
+def _with_feet(base: JointLayout, name: str) -> JointLayout:
+    """Poses in space with the tips of the feet."""
+    ankles = (base.index("left_ankle"), base.index("right_ankle"))
+    return JointLayout(name, (*base.joints, *_FEET), (*base.parents, *ankles), extends=base.name)
+
+
+# The joints of COCO and the feet that BlazePose sees.
+_COCO21 = JointLayout(
+    "coco21",
+    (*_COCO17.joints, "left_heel", "right_heel", *_FEET),
+    (*_COCO17.parents, 15, 16, 17, 18),
+    (*_COCO17.oks_sigmas, 0.089, 0.089, 0.089, 0.089),
+    extends="coco17",
+)
+
 LAYOUTS: MappingProxyType[str, JointLayout] = MappingProxyType(
     {
         layout.name: layout
         for layout in (
             *(_COCO17, _H36M17, _MPII16, _HUMANEVA15, _BLAZEPOSE33, _LIMBS12, _LIMBS14),
             *(_BODY25, _OPENPOSE18, _HALPE26),
+            *(_COCO21, _with_feet(_H36M17, "h36m19"), _with_feet(_LIMBS14, "limbs16")),
         )
     }
 )
@@ -204,6 +226,17 @@ def layout(name: str) -> JointLayout:
     if name not in LAYOUTS:
         raise UserError(f"layout: unknown joint layout {name!r}; known: {', '.join(LAYOUTS)}")
     return LAYOUTS[name]
+
+
+def without_feet(joints: JointLayout) -> JointLayout:
+    """The layout without the feet that are only carried along: its first joints."""
+    return LAYOUTS[joints.extends] if joints.extends else joints
+
+
+def with_feet(joints: JointLayout) -> JointLayout | None:
+    """The layout of the same poses with the tips of the feet; None if there is none."""
+    extended = (other for other in LAYOUTS.values() if other.extends == joints.name)
+    return next((other for other in extended if other.joints[len(joints) :] == _FEET), None)
 
 
 def joint_indices(source: JointLayout, target: JointLayout) -> tuple[int, ...]:

@@ -23,11 +23,13 @@ from pipelines.detectors.movenet.options import MoveNetBlazePoseConfig
 from pipelines.pose.oks import oks, oks_sigmas
 from pipelines.pose.people import People
 from schemas.job_config import JobConfig
-from schemas.layouts import LAYOUTS, joint_indices
+from schemas.layouts import LAYOUTS, JointLayout, joint_indices
 
 _LAYOUT = LAYOUTS["coco17"]
-_JOINTS = list(joint_indices(LAYOUTS["blazepose33"], _LAYOUT))
+_BLAZEPOSE = LAYOUTS["blazepose33"]
 _HIPS, _SHOULDERS = ([_LAYOUT.index(f"{side}_{part}") for side in ("left", "right")] for part in ("hip", "shoulder"))
+# MoveNet sees no feet.
+_NEAR = {f"{side}_{part}": f"{side}_ankle" for side in ("left", "right") for part in ("heel", "foot_index")}
 # The joints from the shoulders on, because detectors disagree about the joints of the face.
 _BODY = slice(5, None)
 # The body's circle is larger than the joints' by this factor, because of feet, hands and the top of the head.
@@ -64,7 +66,7 @@ class MoveNetBlazePose:
         cv2.setNumThreads(threads)
         self._look = LandmarkModel(network_of(config.model, config.weights, threads))
         self._min_agreement = config.min_agreement
-        self.layout = _LAYOUT
+        self.layout = LAYOUTS[config.layout]
         both = self._movenet.weights_sha256 + weights_of(config.model).combined_sha256
         self.weights_sha256 = hashlib.sha256(both.encode()).hexdigest()
 
@@ -82,12 +84,18 @@ class MoveNetBlazePose:
         """Detect the people of each RGB frame, highest score first."""
         first_looks = self._movenet(frames)
         return [
-            look_closer(frame, people, self._look, self._min_agreement)
+            look_closer(frame, people, self._look, self._min_agreement, self.layout)
             for frame, people in zip(frames, first_looks, strict=True)
         ]
 
 
-def look_closer(frame: UInt8[np.ndarray, "height width 3"], people: People, look: Look, min_agreement: float) -> People:
+def look_closer(
+    frame: UInt8[np.ndarray, "height width 3"],
+    people: People,
+    look: Look,
+    min_agreement: float,
+    layout: JointLayout = _LAYOUT,
+) -> People:
     """The people with the joints that a closer look finds, where it agrees with what is known.
 
     Args:
@@ -95,18 +103,24 @@ def look_closer(frame: UInt8[np.ndarray, "height width 3"], people: People, look
         people: Of layout coco17, in pixels of the frame.
         look: Reads the joints of one person.
         min_agreement: Object keypoint similarity from which on the closer look is believed.
+        layout: Of the result: coco17, or one that extends it by feet. The feet of people whom the closer look does not
+            see have score 0 and lie at their ankles.
     """
     if not len(people.scores):
-        return people
-    keypoints, scores = people.keypoints.copy(), people.keypoint_scores.copy()
+        return People.nobody(len(layout))
+    joints = list(joint_indices(_BLAZEPOSE, layout))
+    known = [_LAYOUT.index(_NEAR.get(joint, joint)) for joint in layout.joints]
+    keypoints, scores = people.keypoints[:, known], people.keypoint_scores[:, known]
+    scores[:, len(_LAYOUT) :] = 0
     sigmas = oks_sigmas(_LAYOUT)[_BODY]
     for person, (x0, y0, x1, y1) in enumerate(people.boxes):
         landmarks = look(frame, *_circle(people.keypoints[person], people.keypoint_scores[person]))
-        closer_points = landmarks.keypoints[_JOINTS]
+        closer_points = landmarks.keypoints[joints]
         area = max(float((x1 - x0) * (y1 - y0)), 1.0)
-        agreement = oks(closer_points[None, _BODY], people.keypoints[person][None, _BODY], np.array([area]), sigmas)
+        compared = closer_points[None, : len(_LAYOUT)][:, _BODY], people.keypoints[person][None, _BODY]
+        agreement = oks(*compared, np.array([area]), sigmas)
         if landmarks.person >= _LEAST_PERSON and agreement.item() >= min_agreement:
-            keypoints[person], scores[person] = closer_points, np.maximum(landmarks.scores[_JOINTS], _HIDDEN)
+            keypoints[person], scores[person] = closer_points, np.maximum(landmarks.scores[joints], _HIDDEN)
     return People(people.boxes, people.scores, keypoints, scores)
 
 

@@ -25,7 +25,7 @@ from pipelines.tracks.lifted_track import LiftedTrack, Reprojection, TrajectoryP
 from pipelines.tracks.resample import frame_times
 from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.errors import UserError
-from schemas.layouts import layout, shared_joints
+from schemas.layouts import layout, shared_joints, without_feet
 
 # A pose is fitted to its keypoints by these joints, because detectors and motion capture nearly agree about their
 # places.
@@ -168,7 +168,7 @@ def _finish(lifter: LoadedLifter, prepared: _Prepared, prediction: Lifted) -> Li
         positions=positions.numpy(),
         trajectory=None if trajectory is None else trajectory[:, 0].numpy(),
         interpolated=track.interpolated,
-        keypoint_score=track.scores.mean(axis=1, dtype=np.float32),
+        keypoint_score=track.scores[:, : len(without_feet(layout(track.layout)))].mean(axis=1, dtype=np.float32),
         reprojection_px=None if reprojection_px is None else reprojection_px.numpy(),
         reprojection=compared,
         bone_length_deviation=quality.bone_length_deviations(

@@ -27,6 +27,8 @@ _EXCHANGED, _DIFFERENT = 0.05, 0.1
 # The cost of each change of state; it exceeds what chance gains for joints that lie on top of each other.
 _CHANGE = 1.5
 _ARMS, _LEGS = ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")
+# These go with the legs, whose sides they do not help to find.
+_FEET = ("heel", "foot_index", "big_toe", "small_toe")
 # Whether (arms, legs) are exchanged in each state.
 _STATES = np.array([(False, False), (True, False), (False, True), (True, True)])
 
@@ -59,8 +61,10 @@ def repair_swaps(people: People, times_s: Float[np.ndarray, " observations"], la
     keypoints, scores = people.keypoints.copy(), people.keypoint_scores.copy()
     for part, pairs in enumerate(parts):
         _exchange(keypoints, scores, pairs, states[:, part])
+    feet = _pairs(layout, _FEET)
+    _exchange(keypoints, scores, feet, states[:, 1])
     # Eyes and ears are exchanged in frames in which the whole body was.
-    limbs = {joint for pairs in parts for pair in pairs.tolist() for joint in pair}
+    limbs = {joint for pairs in (*parts, feet) for pair in pairs.tolist() for joint in pair}
     others = np.array([pair for pair in layout.left_right if not limbs & set(pair)], np.int64).reshape(-1, 2)
     _exchange(keypoints, scores, others, np.asarray(states.all(1)))
     return SwapRepair(People(people.boxes, people.scores, keypoints, scores), np.asarray(states.any(1)))

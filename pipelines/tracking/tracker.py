@@ -19,7 +19,7 @@ from pipelines.tracking.association import match, similarity
 from pipelines.tracking.side_swaps import repair_swaps
 from pipelines.tracking.tracks import Frame, Timeline, Track, lay_out
 from schemas.configs.link import LinkConfig
-from schemas.layouts import JointLayout
+from schemas.layouts import JointLayout, without_feet
 
 # Durations that differ by less than this, s, count as equal, because timestamps may be rounded to milliseconds (in
 # Matroska).
@@ -91,7 +91,8 @@ def _fitted_to(timeline: Timeline, config: LinkConfig) -> LinkConfig:
 
 def _follow(frames: Sequence[Frame], layout: JointLayout, config: LinkConfig) -> list[_Candidate]:
     """All candidates, by first appearance."""
-    sigmas = oks_sigmas(layout)
+    # Feet that are only carried along come last; they take no part.
+    sigmas = oks_sigmas(without_feet(layout))
     everybody: list[_Candidate] = []
     alive: list[_Candidate] = []
     for shuffled in frames:
@@ -159,12 +160,13 @@ def _similarity(
         [[c.motion[0].rate * elapsed, c.motion[1].rate * elapsed]] for c, elapsed in zip(alive, elapsed_s, strict=True)
     ]
     observed = [(candidate.last.frame.people, candidate.last.row) for candidate in alive]
+    compared = slice(len(sigmas))
     return similarity(
         kalman.boxes_of(np.array(places)),
-        np.array([people.keypoints[row] for people, row in observed]) + shifts,
-        np.array([people.keypoint_scores[row] for people, row in observed]) > config.visible_score,
+        np.array([people.keypoints[row, compared] for people, row in observed]) + shifts,
+        np.array([people.keypoint_scores[row, compared] for people, row in observed]) > config.visible_score,
         frame.people.boxes,
-        frame.people.keypoints,
+        frame.people.keypoints[:, compared],
         sigmas,
         config.oks_weight,
     )

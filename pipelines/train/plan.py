@@ -19,7 +19,7 @@ from schemas.configs.train import DataConfig, TrainConfig
 from schemas.errors import UserError
 from schemas.frame_window import FrameWindow
 from schemas.job_config import options_of
-from schemas.layouts import JointLayout, layout, shared_joints
+from schemas.layouts import JointLayout, layout, shared_joints, without_feet
 
 # Frame rates that differ by less than this share count as equal: 29.97 and 30.
 SAME_RATE = 0.01
@@ -78,7 +78,8 @@ def plan_training(
     output_name = training[0].positions_layout
     assert output_name is not None
     output_layout = layout(output_name)
-    input_layout = layout(data.input_layout or training[0].layout)
+    # Feet in the tracks of a detector are for the angles of ankles; a lifter reads them if it is asked to.
+    input_layout = layout(data.input_layout) if data.input_layout else without_feet(layout(training[0].layout))
     _check_joints(config, [*training, *validation, *unlabeled], input_layout, output_layout)
     if unlabeled:
         _check_projection(config, unlabeled, input_layout, output_layout)

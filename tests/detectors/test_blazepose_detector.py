@@ -35,7 +35,8 @@ def frames(video: Path, every: int = 1) -> Iterator[np.ndarray]:
 def similarity(people: People) -> np.ndarray:
     """OKS between each two different people."""
     areas = (people.boxes[:, 2:] - people.boxes[:, :2]).prod(-1)
-    all_pairs = oks(people.keypoints, people.keypoints, areas, np.array(COCO.oks_sigmas))
+    keypoints = people.keypoints[:, : len(COCO)]
+    all_pairs = oks(keypoints, keypoints, areas, np.array(COCO.oks_sigmas))
     return all_pairs[~np.eye(len(people), dtype=bool)]
 
 
@@ -66,7 +67,7 @@ def test_frames_without_people_give_no_people(blazepose: Detector, size: tuple[i
     batch = np.random.default_rng(0).integers(0, brightest, (2, *size, 3), np.uint8)
     people = blazepose(batch)
     assert [len(of_frame) for of_frame in people] == [0, 0]
-    assert people[0].keypoints.shape == (0, 17, 2)
+    assert people[0].keypoints.shape == (0, 21, 2)
 
 
 @pytest.mark.long
@@ -77,7 +78,7 @@ def test_one_person_at_published_accuracy(blazepose: Detector, shared_data: Path
         [people] = blazepose(frame[None])
         assert len(people) == 1
         reference = np.array([[named[joint]["x"], named[joint]["y"]] for joint in COCO.joints])
-        errors.append(relative_error(people.keypoints[0], reference))
+        errors.append(relative_error(people.keypoints[0, :17], reference))
     assert len(errors) == 120
     # 1.8 % measured.
     assert np.mean(errors) <= 0.025
@@ -138,7 +139,11 @@ def test_layouts_agree(blazepose: Detector, shared_data: Path) -> None:
     [coco], [full] = blazepose(frame[None]), detector(layout="blazepose33")(frame[None])
     left_ankle = (COCO.index("left_ankle"), BLAZEPOSE.index("left_ankle"))
     np.testing.assert_array_equal(coco.keypoints[0, left_ankle[0]], full.keypoints[0, left_ankle[1]])
+    left_foot = (LAYOUTS["coco21"].index("left_foot_index"), BLAZEPOSE.index("left_foot_index"))
+    np.testing.assert_array_equal(coco.keypoints[0, left_foot[0]], full.keypoints[0, left_foot[1]])
     np.testing.assert_array_equal(coco.boxes, full.boxes)
+    [plain] = detector(layout="coco17")(frame[None])
+    np.testing.assert_array_equal(coco.keypoints[:, :17], plain.keypoints)
 
 
 @pytest.mark.long
@@ -169,7 +174,7 @@ def test_coco_images(shared_data: Path) -> None:
                 labeled = np.array(person["keypoints"], np.float32).reshape(1, 17, 3)
                 alike = oks(
                     labeled[..., :2],
-                    people.keypoints,
+                    people.keypoints[:, :17],
                     np.array([person["area"]]),
                     np.array(COCO.oks_sigmas),
                     labeled[..., 2] > 0,

@@ -53,6 +53,23 @@ def test_the_closer_look_counts_where_it_agrees(moved_px, person, taken):
     assert (merged.boxes == people().boxes).all()
 
 
+@pytest.mark.parametrize("moved_px", [3.0, 120.0], ids=["agrees", "sees somebody else"])
+def test_feet_are_those_of_the_closer_look_or_not_seen(moved_px):
+    feet = LAYOUTS["coco21"]
+    plain = look_closer(FRAME, people(), looking(moved_px, 0.9), 0.5)
+    merged = look_closer(FRAME, people(), looking(moved_px, 0.9), 0.5, feet)
+    assert (merged.keypoints[:, :17] == plain.keypoints).all()
+    assert (merged.keypoint_scores[:, :17] == plain.keypoint_scores).all()
+    ankles = [COCO.index("left_ankle"), COCO.index("right_ankle")] * 2
+    if moved_px < 100:
+        assert (merged.keypoint_scores[0, 17:] == np.float32(0.9)).all()
+        assert (merged.keypoints[0, 17:] == 0).all(), "where this look has its feet"
+    else:
+        assert (merged.keypoint_scores[0, 17:] == 0).all()
+        assert (merged.keypoints[0, 17:] == somebody()[ankles]).all()
+    assert look_closer(FRAME, People.nobody(17), looking(0.0, 1.0), 0.5, feet).keypoints.shape == (0, 21, 2)
+
+
 def test_it_looks_at_the_hips_upwards_and_at_the_whole_body():
     asked: list[tuple[np.ndarray, np.ndarray]] = []
     look_closer(FRAME, people(), looking(0.0, 1.0, asked), 0.5)
@@ -79,5 +96,9 @@ def test_real_people_are_seen_more_exactly_than_by_movenet_alone(shared_data):
     for frame, closer, plain in zip(reference[10:12], both(images), alone(images), strict=True):
         assert len(closer.scores) == len(plain.scores) == 1
         true = np.array([[frame[name]["x"], frame[name]["y"]] for name in COCO.joints])
-        errors_px.append([np.linalg.norm(one.keypoints[0] - true, axis=1)[5:].mean() for one in (closer, plain)])
+        errors_px.append([np.linalg.norm(one.keypoints[0, :17] - true, axis=1)[5:].mean() for one in (closer, plain)])
+        assert (closer.keypoint_scores[0, 17:] > 0.3).all(), "both feet are in the picture"
+        for side in (0, 1):
+            knee, ankle, tip = closer.keypoints[0, [13 + side, 15 + side, 19 + side]]
+            assert tip[1] > ankle[1] > knee[1]
     assert np.mean(errors_px, axis=0)[0] < np.mean(errors_px, axis=0)[1]

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.errors import UserError
-from schemas.layouts import LAYOUTS, joint_indices, layout, shared_joints
+from schemas.layouts import LAYOUTS, joint_indices, layout, shared_joints, with_feet, without_feet
 
 
 @pytest.mark.parametrize("joints", LAYOUTS.values(), ids=LAYOUTS)
@@ -57,3 +57,19 @@ def test_bones_have_sides():
     assert (1, 0, "right") in bones
     assert (11, 8, "left") in bones
     assert (8, 7, "centre") in bones
+
+
+@pytest.mark.parametrize(("base", "extended"), [("coco17", "coco21"), ("h36m17", "h36m19"), ("limbs14", "limbs16")])
+def test_layouts_with_feet_begin_with_the_joints_that_they_extend(base, extended):
+    joints = len(layout(base))
+    assert layout(extended).joints[:joints] == layout(base).joints
+    assert layout(extended).parents[:joints] == layout(base).parents
+    assert all("heel" in joint or "foot_index" in joint for joint in layout(extended).joints[joints:])
+    assert without_feet(layout(extended)) == without_feet(layout(base)) == layout(base)
+
+
+def test_poses_with_feet_are_those_of_lifters():
+    assert {name: extended.name for name in LAYOUTS if (extended := with_feet(layout(name)))} == {
+        "h36m17": "h36m19",
+        "limbs14": "limbs16",
+    }

@@ -111,5 +111,20 @@ def test_sides_are_not_compared_across_a_long_gap():
     assert repaired(keypoints, times_s).swapped.sum() == 0
 
 
+def test_feet_go_with_their_legs():
+    keypoints = seen_from(0)
+    body = LAYOUTS["h36m19"]
+    ankles = [LAYOUT.index("left_ankle"), LAYOUT.index("right_ankle")]
+    where = np.array([5])
+    whole = np.concatenate([exchanged(keypoints, where, ("legs",)), keypoints[:, ankles] + [20.0, 5.0]], axis=1)
+    whole[5, 17:] = whole[5, [18, 17]]
+    ones = np.ones(whole.shape[:2], np.float32)
+    people = People(np.zeros((len(whole), 4), np.float32), ones[:, 0], whole.astype(np.float32), ones)
+    result = repair_swaps(people, np.arange(len(whole)) / FPS, body)
+    assert np.flatnonzero(result.swapped).tolist() == [5]
+    expected = (keypoints[:, ankles] + [20.0, 5.0]).astype(np.float32)
+    np.testing.assert_array_equal(result.people.keypoints[:, 17:], expected)
+
+
 def test_short_tracks_and_layouts_without_sides_stay():
     assert repaired(seen_from(0)[:2]).swapped.tolist() == [False, False]

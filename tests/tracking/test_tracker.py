@@ -245,3 +245,21 @@ def test_real_people_who_cross_are_two_tracks(shared_data: Path) -> None:
         people = [one_person(*one) for one in zip(both, boxes, (0.9, 0.8), strict=True)]
         frames.append(Frame(i, i / 30, together(people)))
     assert [whom(t) for t in track(frames)] == [[0.9], [0.8]]
+
+
+def test_feet_that_are_carried_along_change_nobody() -> None:
+    frames, rng = video(THREE_SECONDS, walk(100, 150), walk(700, -150)), np.random.default_rng(0)
+
+    def with_wild_feet(people: People) -> People:
+        feet = rng.uniform(0, 1000, (len(people), 4, 2)).astype(np.float32)
+        scores = rng.uniform(0, 1, (len(people), 4)).astype(np.float32)
+        joints = np.concatenate([people.keypoints, feet], 1), np.concatenate([people.keypoint_scores, scores], 1)
+        return People(people.boxes, people.scores, *joints)
+
+    wild = [replace(frame, people=with_wild_feet(frame.people)) for frame in frames]
+    plain, carried = track(frames), track(wild, layout=LAYOUTS["coco21"])
+    assert len(plain) == len(carried) == 2
+    for one, other in zip(plain, carried, strict=True):
+        assert np.array_equal(one.indices, other.indices)
+        assert np.array_equal(one.keypoints, other.keypoints[:, :17])
+        assert other.keypoints.shape[1] == 21

@@ -1,5 +1,8 @@
 """Trainings that can never work are refused before a worker starts, by the option that makes them impossible."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from torch import nn
 from train.training_samples import person, small, write
@@ -69,3 +72,21 @@ def test_a_training_whose_tracks_are_known_reads_no_metadata(tmp_path, monkeypat
     known, read = survey_tracks(config), run.prepare(config).plan
     monkeypatch.setattr(keypoint_reader, "survey", None)
     assert run.prepare(config, known).plan == read
+
+
+def test_feet_in_tracks_are_read_only_if_asked_for(tmp_path):
+    feet = np.zeros((40, 4, 2), np.float32)
+    tracks = []
+    for name, subject in (("a", "S1"), ("b", "S2")):
+        track = person(name, 40, subject=subject)
+        joints = np.concatenate([track.keypoints, feet], axis=1), np.ones((40, 21), np.float32)
+        tracks.append(replace(track, layout="coco21", keypoints=joints[0], scores=joints[1]))
+    labeled = str(write(tmp_path, *tracks))
+
+    def read(**data):
+        config = {"labeled": labeled, "output": str(tmp_path / "out"), "lifter": {"name": "temporal_conv"}}
+        config |= {"data": {"validation_subjects": ["S2"]} | data, "objective": {"projection": "none"}}
+        return plan_training(TrainConfig.model_validate(config)).input_layout.name
+
+    assert read() == "coco17"
+    assert read(input_layout="coco21") == "coco21"

@@ -1,8 +1,8 @@
 """The detector `blazepose`: frame → candidates → upright crops → joints → people without duplicates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -30,8 +30,10 @@ _MODEL_LAYOUT = LAYOUTS["blazepose33"]
 class BlazePoseConfig(JobConfig):
     """The options of `detector.name=blazepose`."""
 
-    layout: Literal["coco17", "blazepose33"] = "coco17"
-    """Joints of the result: the 17 of COCO, or all 33 of BlazePose."""
+    BEFORE: ClassVar[Mapping[str, Any]] = {"layout": "coco17"}
+
+    layout: Literal["coco21", "coco17", "blazepose33"] = "coco21"
+    """Joints of the result: the 17 of COCO with heels and tips of the feet, without, or all 33 of BlazePose."""
 
     weights: Address | None = None
     """Folder with the model files; by default the cache, to which they are downloaded on first use."""

@@ -1,5 +1,8 @@
 """The options of the detectors that use MoveNet, in a module without torch: `raylift lift --help` reads them."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
 from pydantic import Field
 
 from pipelines.detectors.blazepose.options import Model
@@ -36,3 +39,8 @@ class MoveNetBlazePoseConfig(MoveNetConfig):
 
     min_agreement: float = Field(default=0.5, ge=0, le=1)
     """Object keypoint similarity of both detectors' joints from which on BlazePose's are taken, 0 to 1."""
+
+    BEFORE: ClassVar[Mapping[str, Any]] = {"layout": "coco17"}
+
+    layout: Literal["coco21", "coco17"] = "coco21"
+    """Joints of the result: the 17 of COCO with heels and tips of the feet, which BlazePose alone sees, or without."""
