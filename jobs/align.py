@@ -37,6 +37,7 @@ def main(config: AlignConfig) -> int:
             report = run.execute(job, work, on_progress)
         record.log_json(report, "report.json")
         if job.features.sha256 is not None:
+            record.log_used(job.features.sha256)
             record.log_tags({"raylift.model_sha256": job.features.sha256})
     return _shown(report)
 

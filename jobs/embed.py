@@ -31,6 +31,7 @@ def main(config: EmbedConfig) -> int:
         with stage_bars(transient=True) as on_progress:
             report = run.execute(job, work, on_progress)
         record.log_report(report, given=("frames_per_s",))
+        record.log_used(job.sha256)
         record.log_tags({"raylift.model": job.name, "raylift.model_sha256": job.sha256})
     show(report)
     return 0 if config.max_failed is None or len(report["failed"]) <= config.max_failed else 1

@@ -44,6 +44,7 @@ def main(config: LiftConfig) -> int:
             if job.labeling:
                 record.log_read(VideoSet("lifting", config.video, job.labeling.sources))
             report = run.execute(job, work, on_progress, partial(log_page, record))
+            record.log_used(report["model"]["sha256"])
             record.log_metrics({name: value for name, value in report.items() if name not in NO_METRICS})
             record.log_tags(
                 {

@@ -59,6 +59,8 @@ def main(config: TrainConfig) -> int:
                     "the lifter reads: their first and last frames are repeated"
                 )
             record.log_read(*track_sets(job.config, job.plan))
+            if job.start is not None:
+                record.log_used(job.start.sha256)
             if work.finished_epochs:
                 display.say(
                     f"optimization.epochs: grew from {work.finished_epochs} to {config.optimization.epochs}; the "

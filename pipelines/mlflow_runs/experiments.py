@@ -29,6 +29,10 @@ _TEXT = """Raylift, video to 3D poses: [**see its runs and models**]({page}), or
 | `train_aligner` | embeddings of keypoints in training, each epoch a step |
 | `embed` | embeddings of the frames of tracks |
 | `align` | recordings of one action put in step with a reference |
+| `train_detector` | a detector of 2D keypoints in training, each epoch a step |
+| `evaluate_detector` | a detector scored on annotated people |
+| `fit_noise` | the errors of a detector, measured |
+| `demo`, `demo_multiview` | all of it on made videos; each step is a child |
 
 The dataset of a run says which tracks it read; its parameters are the config that repeats it. What stands where is in
 `docs/mlflow.md` of Raylift; `raylift JOB --help` explains a job.

@@ -140,6 +140,25 @@ def note_scored(run_id: str, model: ModelFile, scores: Iterable[Scores]) -> None
         _log_scores(client, run_id, each, None if logged is None else logged.model_id)
 
 
+def note_used(run_id: str, sha256: str) -> None:
+    """Note in a run a model that it uses; one that nobody trained or scored in its experiment has no place there.
+
+    Raises:
+        mlflow.MlflowException: The store cannot be used.
+    """
+    from mlflow.entities import LoggedModelInput
+
+    client = mlflow.MlflowClient()
+    try:
+        logged = find(client, run_id, sha256)
+    except mlflow.MlflowException as error:
+        if not is_too_old(error):
+            raise
+        return
+    if logged is not None:
+        client.log_inputs(run_id, models=[LoggedModelInput(logged.model_id)])
+
+
 def find(client: "MlflowClient", run_id: str, sha256: str) -> "LoggedModel | None":
     """The model of a lifter's file in the experiment of a run; None if there is none.
 

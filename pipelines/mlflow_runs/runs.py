@@ -79,6 +79,10 @@ class Run:
         """Log what a lifter scored, so that the page of its model shows it too."""
         self.send(lambda run_id: logged_models.note_scored(run_id, model, scores))
 
+    def log_used(self, sha256: str) -> None:
+        """Note a lifter or aligner that the run uses, by the hash of its file, if the experiment has a model of it."""
+        self.send(lambda run_id: logged_models.note_used(run_id, sha256))
+
     def last_epoch(self) -> int:
         """The last epoch that an earlier part of the run has logged; 0 if there is none, or it is not known yet.
 

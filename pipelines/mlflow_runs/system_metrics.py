@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 LONG_JOB_S = 20.0
 # Processes that sample other machines are started only for jobs that take longer than this, s.
 LONG_CLUSTER_JOB_S = 60.0
+# MLflow tells how busy CPUs were since the same thread has asked last. It knows nothing before that, and
+# over some milliseconds a machine is either idle or busy, so the first sample is of this time, s.
+_FIRST_S = 1.0
 # Samples are this many seconds apart or, if that is longer, this share of the time that the job has taken.
 _INTERVAL_S, _INTERVAL_SHARE = 10.0, 0.01
 _SWITCH, _INTERVAL = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL"
@@ -45,9 +48,15 @@ class MachineSampler:
             self._monitors.append(GPUMonitor())
         except Exception as error:  # NVIDIA's library has many kinds: no GPU, no driver
             log.debug("no metrics of GPUs: %s", error)
+        self._collect()
+        self._first_at = time.monotonic() + _FIRST_S
 
     def sample(self) -> dict[str, float]:
-        """One sample, by MLflow's names, such as "cpu_utilization_percentage"."""
+        """One sample, by MLflow's names, such as "cpu_utilization_percentage"; the first takes a second."""
+        time.sleep(max(0.0, self._first_at - time.monotonic()))
+        return self._collect()
+
+    def _collect(self) -> dict[str, float]:
         metrics: dict[str, float] = {}
         for monitor in self._monitors:
             monitor.collect_metrics()
@@ -97,6 +106,8 @@ class SystemMetrics:
             samples: dict[str, Mapping[str, float]] = {"": own.sample()}
             if taken_s > LONG_CLUSTER_JOB_S:
                 samples |= self._others()
+            if self._ended.is_set():
+                return
             self._send(named(samples), int(time.time() - self._started_at))
             wait_s = max(shortest_s, _INTERVAL_SHARE * taken_s)
 

@@ -58,10 +58,12 @@ def log_version(
 
 
 def _name_in_table(client: mlflow.MlflowClient, model_id: str, version: ModelVersion) -> None:
-    """Let the experiment's table of models show the version; MLflow's own `register_model` sets this tag, too."""
+    """Let the experiment's table of models show the version, once; some stores have written this tag by themselves."""
     known = json.loads(client.get_logged_model(model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
-    known.append({"name": version.name, "version": str(version.version)})
-    client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(known)})
+    # MLflow's server writes the number of the version as a number, and its client as a text.
+    if (version.name, str(version.version)) not in {(each["name"], str(each["version"])) for each in known}:
+        known.append({"name": version.name, "version": str(version.version)})
+        client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(known)})
 
 
 @dataclass(frozen=True)

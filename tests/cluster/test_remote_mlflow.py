@@ -159,6 +159,8 @@ def test_mlflows_pages_show_a_training_its_scores_and_its_version(scored, accoun
     # The page of the version.
     shown = pages.get("model-versions/get", name="remote", version=version.version).json()["model_version"]
     assert shown["source"] == f"models:/{best['info']['model_id']}", "a link to the training's own model"
+    registered = {tag["key"]: tag["value"] for tag in best["info"]["tags"]}["mlflow.modelVersions"]
+    assert [(each["name"], str(each["version"])) for each in json.loads(registered)] == [("remote", version.version)]
     for text in ("| champion | promoted |", f"dataset digest {test['digest']} |", "test.mpjpe_mm<=100000: "):
         assert text in shown["description"]
     verdict = {tag["key"]: tag["value"] for tag in shown["tags"]}
@@ -206,6 +208,9 @@ def test_a_training_its_scores_and_its_registration_arrive(trained, scored, acco
 def test_poses_lead_back_to_their_video_and_a_video_to_models_and_poses(trained, scored, account, monkeypatch, capsys):
     monkeypatch.chdir(trained[0])
     assert run_job("lift", ["model=models:/remote@champion", "tracks=tracks", "output=poses"]) == 0
+    inputs = mlflow.get_run(newest("lift").info.run_id).inputs
+    assert inputs is not None
+    assert [f"models:/{each.model_id}" for each in inputs.model_inputs] == [scored[2].source], "a link to the model"
     assert run_job("lineage", ["models:/remote@champion", f"draw={account}/lineage.svg"]) == 0
     assert "train lifter" in (account / "lineage.svg").read_text()
     capsys.readouterr()

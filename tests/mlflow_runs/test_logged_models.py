@@ -91,6 +91,20 @@ def test_a_lifter_that_nobody_trained_here_gets_a_model_when_it_is_scored(experi
     assert (model.name, model.source_run_id) == ("every_day_3", "")
 
 
+def test_a_run_that_uses_a_lifter_leads_to_its_model(experiment, tracks):
+    with runs.record("evaluate", CONFIG) as evaluation:
+        evaluation.log_scores(ModelFile("semi", "ab78"), [])
+    with runs.record("lift", CONFIG) as lifting:
+        lifting.log_read(TrackSet("lifting", "cmu", tracks))
+        lifting.log_used("ab78")
+        lifting.log_used("cd90")  # nobody has trained or scored it here
+    (model,) = models(experiment)
+    inputs = mlflow.get_run(lifting.run_id).inputs
+    assert inputs is not None
+    assert [each.model_id for each in inputs.model_inputs] == [model.model_id]
+    assert len(inputs.dataset_inputs) == 1
+
+
 def test_a_model_that_was_deleted_is_made_again_when_its_file_is_scored(experiment, tracks):
     file, scores = ModelFile("semi", "ef56"), [Scores({"test/mpjpe_mm": 60.0}, TrackSet("testing", "cmu", tracks))]
     for _ in range(2):
@@ -128,6 +142,7 @@ def test_a_server_older_than_models_has_the_scores_in_its_runs_and_says_so_once(
         with runs.record("evaluate", CONFIG) as record:
             record.log_scores(ModelFile("semi", "ef56"), [scores])
             record.log_model(ModelFile("semi", "ef56"), 7, scores)
+            record.log_used("ef56")
         assert mlflow.get_run(record.run_id).data.metrics == {"test/mpjpe_mm": 60.0}
     (line,) = caplog.messages
     assert line.startswith(f"MLFLOW_TRACKING_URI={proxy.address}: this server is older than MLflow 3 and has no table")

@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import re
 from uuid import uuid4
 
 import mlflow
@@ -222,6 +223,8 @@ def test_an_experiment_is_shown_as_model_training_unless_it_is_another_kind(serv
         # What MLflow shows of it to a browser that has not been there, beside the pages of GenAI.
         assert f"](#/experiments/{experiment.experiment_id}?workflowType=machine_learning)" in first
         assert any("keypoints" in line for line in rest)
+        jobs = {config.__module__.rpartition(".")[2] for config in config_classes()}
+        assert jobs <= set(re.findall(r"`(\w+)`", "\n".join(rest))), "it says what a run of each job is"
 
 
 def test_the_experiment_is_the_one_that_the_environment_names(own_tracking_store, monkeypatch):

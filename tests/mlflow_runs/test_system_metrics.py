@@ -79,6 +79,17 @@ def test_names_are_those_of_mlflow_s_page():
     assert MachineSampler().sample().keys() >= {"cpu_utilization_percentage", "network_transmit_megabytes"}
 
 
+def test_the_first_sample_is_of_a_time_in_which_a_machine_can_be_measured():
+    """MLflow's monitor says 0 or 100 % of the CPU when it is asked right after it was made."""
+    began = time.monotonic()
+    sampler = MachineSampler()
+    sampler.sample()
+    first = time.monotonic()
+    sampler.sample()
+    assert first - began >= 1
+    assert time.monotonic() - first < 1, "later ones do not wait"
+
+
 def test_an_interval_that_is_no_number_is_one_line(monkeypatch, caplog):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "often")
     metrics = SystemMetrics(lambda numbers, step: None, dict, 0.0)

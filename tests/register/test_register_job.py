@@ -33,6 +33,9 @@ def test_a_lifter_becomes_a_version_once(corpus, name, capfd):
     assert {key: version_tags[f"raylift.{key}"] for key in ("input_layout", "fps", "frames_read", "trajectory")} == {
         **{"input_layout": "h36m17", "fps": "50", "frames_read": "9", "trajectory": "true"},
     }
+    source = mlflow.MlflowClient().get_model_version(name, "1").source or ""
+    registered = json.loads(mlflow.get_logged_model(source.removeprefix("models:/")).tags["mlflow.modelVersions"])
+    assert [(each["name"], str(each["version"])) for each in registered] == [(name, "1")], "the table of models"
     fetched = model_uris.fetch(f"models:/{name}@candidate")
     assert (fetched.name, fetched.sha256) == (f"models:/{name}/1", version_tags["raylift.sha256"])
     assert load_lifter(fetched.file)[1] == load_lifter(lifter)[1]
