@@ -134,6 +134,9 @@ def test_mlflows_pages_show_a_training_its_scores_and_its_version(scored, accoun
     listed = {each["info"]["run_id"]: each for each in pages.find("runs/search", experiment_ids=[place])["runs"]}
     rows = [listed[run.info.run_id] for run in (training, evaluation)]
     assert [row["info"]["run_name"] for row in rows] == ["train lifter", "evaluate scores"]
+    charts = {each["key"] for each in rows[0]["data"]["metrics"]}
+    grouped = {"train/pose_mm", "train/loss_total", "validation/mpjpe_mm", "validation/best_mpjpe_mm"}
+    assert grouped <= charts, "names that group, with units"
     read = [{each["tags"][0]["value"]: each["dataset"] for each in row["inputs"]["dataset_inputs"]} for row in rows]
     assert [sorted(each) for each in read] == [["training", "validation"], ["testing"]]
     test = read[1]["testing"]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -9,6 +10,7 @@ from evaluate.lifter_samples import write_lifter
 from mlflow_store import inputs_of
 from pydantic import ValidationError
 from register.registry_samples import aliases, coco_lifter, raylift, registration, tags, write_scaled
+from train.training_samples import person, write
 
 from jobs.command_line.arguments import read_config
 from jobs.evaluate import progress_bar
@@ -20,6 +22,7 @@ from pipelines.register.kinds import Contender
 from pipelines.register.lifters import LIFTERS
 from pipelines.register.requirements import measured
 from schemas.configs.register import RegisterConfig
+from schemas.errors import UserError
 
 
 def mpjpe_mm(capfd, model, *more):
@@ -132,6 +135,31 @@ def test_the_runs_of_a_gate_say_which_model_scored_what_on_which_tracks(corpus, 
     (logged,) = (mlflow.get_logged_model(model_id) for model_id in models[candidate])
     digests = {metric.dataset_digest for metric in logged.metrics or () if metric.key == "test/mpjpe_mm"}
     assert digests == {digest, all_digest}
+
+
+@pytest.mark.long
+def test_candidate_and_champion_are_compared_on_the_same_digest_or_not_at_all(corpus, name, capfd):
+    """As when somebody imports the tracks anew while a gate scores the first of them."""
+    assert raylift(capfd, f"model={write_scaled('bad/best.pt', 3)}", f"name={name}")[0] == 0
+    model = FetchedModel(write_scaled("good/best.pt", 1), f"models:/{name}/2", "5" * 64)
+    contender = Contender(model.name, model.sha256, *load_lifter(model.file))
+    frames = iter((50, 60))
+
+    def import_anew(line):
+        if "the present champion" in line:
+            write(Path("tracks"), person("a", next(frames)))
+
+    def compare(**more):
+        config = RegisterConfig(name=name, model=model.file, promote="champion", data="tracks", **more)
+        with runs.record("register", config) as record:
+            return judge(LIFTERS, config, contender, f"models:/{name}/1", Listener(import_anew, progress_bar), record)
+
+    with pytest.raises(UserError, match=r"^data: are not the same tracks for both: .*; force=true promotes without"):
+        compare()
+    outcome = compare(force=True)
+    assert (outcome.verdict, outcome.holder_value) == ("forced", None)
+    assert outcome.data is not None
+    assert f"models:/{name}/2 was scored on dataset digest {outcome.data['dataset_digest']}, " in str(outcome.note)
 
 
 @pytest.mark.parametrize(
