@@ -1,21 +1,22 @@
 """Command lines: `[recipe ...] [field.path=value ...]` become nested values, and these a checked config.
 
-A recipe is a YAML file, or one of those that are installed with the package, by its name. Here values are only put
-where they belong; what their text means follows from their fields, see `schemas.typed_text`.
+A recipe is a YAML file, or one of those that are installed with the package, by its name. The bare name of a field
+that is true or false means that it is true: `raylift tune finish …`. Here values are only put where they belong; what
+their text means follows from their fields, see `schemas.typed_text`.
 """
 
 import difflib
 import os
 import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from jobs.command_line.recipes import recipe_job, recipe_names, recipe_path
 from pipelines import registry
 from pipelines.io.addresses import absolute_path
 from schemas.configs.search_space import merge_spaces
 from schemas.errors import UserError
-from schemas.job_config import JobConfig, Resolve, build, flatten
+from schemas.job_config import JobConfig, Resolve, build, flatten, paths
 from schemas.typed_text import Typed, load_yaml, structure
 
 Config = TypeVar("Config", bound=JobConfig)
@@ -112,7 +113,9 @@ def _merge_all(model: type[JobConfig], arguments: Sequence[str]) -> tuple[dict[s
 
 
 def _is_field(model: type[JobConfig], argument: str) -> bool:
-    """Whether an argument is field=value, not a recipe; the path of a recipe may also contain =."""
+    """Whether an argument is field=value or a bare yes/no field, not a recipe, whose path may also contain =."""
+    if _is_flag(model, argument):
+        return True
     if not _FIELD.match(argument):
         return "=" in argument and not argument.endswith(RECIPES)
     if not argument.endswith(RECIPES):
@@ -123,9 +126,19 @@ def _is_field(model: type[JobConfig], argument: str) -> bool:
     return name in fields or not os.path.isfile(argument)
 
 
+def _is_flag(model: type[JobConfig], argument: str) -> bool:
+    """Whether an argument is the bare name of a field that is true or false."""
+    name = argument.lstrip("-")
+    return any(path == name and _is_yes_or_no(field.annotation) for path, field in paths(model))
+
+
+def _is_yes_or_no(annotation: Any) -> bool:
+    return annotation is bool or set(get_args(annotation)) == {bool, type(None)}
+
+
 def _assignment(argument: str) -> dict[str, Any]:
-    path, _, text = argument.partition("=")
-    value: Any = Typed(text)
+    path, equals, text = argument.partition("=")
+    value: Any = Typed(text if equals else "true")
     for name in reversed(path.lstrip("-").split(".")):
         value = {name: value}
     return value

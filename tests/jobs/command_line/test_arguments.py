@@ -123,6 +123,16 @@ def test_a_plugin_by_bare_name_keeps_its_options():
     assert (config.detector.name, config.detector.options["tiles"]) == ("blazepose", 2)
 
 
+@pytest.mark.parametrize("argument", ["finish", "--finish", "finish=true"])
+def test_the_bare_name_of_a_yes_or_no_field_is_true(argument):
+    assert read_config(TuneConfig, [argument, "tune_small", "labeled=a", "output=b"]).finish is True
+
+
+def test_the_bare_name_of_another_field_is_no_value():
+    with pytest.raises(UserError, match="trials: is neither field=value nor a recipe"):
+        read_config(TuneConfig, ["trials", "tune_small", "labeled=a", "output=b"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
