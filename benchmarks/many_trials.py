@@ -3,7 +3,9 @@
 The tune job, as users run it, with Ray, MLflow and the page: trials of one worker and one thread, each of one epoch
 that takes about a second. Says how long the whole command takes, what its own process (the driver) computes and holds,
 and how long trials take at the beginning, in the middle and at the end, which shows whether a trial's costs grow with
-the number of trials before it. Motion is made up.
+the number of trials before it. `over_training_s` is what a trial costs beside its training: from the end of a trial to
+the end of the next one on the same core, less the epoch of the latter; the first tenth, when processes start, does not
+count. Motion is made up.
 """
 
 import json
@@ -59,7 +61,11 @@ def main() -> None:
         files = sorted(output.glob("trials/*/trial.json"), key=lambda file: file.stat().st_mtime)
         ends_s = np.array([file.stat().st_mtime for file in files]) - started
         trial_s = np.array([json.loads(file.read_text())["seconds"] for file in files])
+        reports = [json.loads(file.with_name("report.json").read_text()) for file in files]
+    epoch_s = np.array([report["last"]["epoch_s"] for report in reports])
     tenth = len(files) // 10
+    side_by_side = round(trial_s[tenth:].sum() / np.ptp(ends_s[tenth:]))
+    between_ends_s = side_by_side * np.ptp(ends_s[tenth:]) / (len(files) - tenth - 1)
     middle = (len(files) - tenth) // 2
     parts = {"first": slice(tenth), "middle": slice(middle, middle + tenth), "last": slice(-tenth, None)}
     result = {
@@ -70,6 +76,9 @@ def main() -> None:
         "driver_cpu_s": round(cpu_s),
         "driver_share_of_cpus": round(cpu_s / whole_s / (os.cpu_count() or 1), 3),
         "driver_memory_mib": memory // 2**20,
+        "side_by_side": side_by_side,
+        "epoch_s": round(float(epoch_s[tenth:].mean()), 2),
+        "over_training_s": round(float(between_ends_s - epoch_s[tenth + 1 :].mean()), 2),
         **{f"trial_s_{name}_tenth": round(float(np.median(trial_s[part])), 2) for name, part in parts.items()},
         **{f"trials_per_min_{name}_tenth": round(60 * tenth / np.ptp(ends_s[part]), 1) for name, part in parts.items()},
     }
