@@ -13,7 +13,7 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,10 +40,11 @@ def main(config: SubmitConfig) -> int:
     """Perform one action; when following a job, returns its exit code."""
     if config.action == "submit":
         return submit_to_kubernetes(config) if config.kubernetes else submit(config)
-    server, console = _connect(config), Console(highlight=False, soft_wrap=True, markup=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     if config.action == "list":
-        show_list(console, server.jobs())
+        show_list(console, {_place(server): server.jobs() for server in _servers(config)})
         return 0
+    server = _connect(config)
     assert config.id is not None
     if config.action == "logs":
         if config.follow:
@@ -125,8 +126,7 @@ def _plain(text: str) -> str:
 def tell_how_to_look(server: "JobServer | Kubectl", job_id: str) -> None:
     """Print the commands that show or stop the job."""
     for action in ("logs", "status", "stop"):
-        place = f"kubernetes={server.context}" if isinstance(server, Kubectl) else f"address={server.address}"
-        print(f"  raylift submit {action} {job_id} {place}")
+        print(f"  raylift submit {action} {job_id} {_place(server)}")
 
 
 def show(console: Console, job: SubmittedJob) -> None:
@@ -141,17 +141,33 @@ def show(console: Console, job: SubmittedJob) -> None:
         console.print(f"{name:<9}{_plain(value)}")
 
 
-def show_list(console: Console, jobs: Sequence[SubmittedJob]) -> None:
-    """Print a table with one row per job."""
-    if not jobs:
+def show_list(console: Console, jobs: Mapping[str, Sequence[SubmittedJob]]) -> None:
+    """Print a table with one row per job, the newest first; `jobs` by the place that they are at."""
+    rows = [(place, job) for place, of_place in jobs.items() for job in of_place]
+    if not rows:
         console.print("no jobs of Raylift")
         return
-    table = Table("id", "job", "state", "since", "by", box=None, padding=(0, 2, 0, 0))
-    for job in jobs[:LISTED]:
-        table.add_row(*map(_plain, (job.id, job.job, job.state, _times(job), job.user)))
+    rows.sort(key=lambda row: -(row[1].began_at or 0))
+    places = ("at",) if len(jobs) > 1 else ()
+    table = Table("id", "job", "state", "since", "by", *places, box=None, padding=(0, 2, 0, 0))
+    for place, job in rows[:LISTED]:
+        cells = (job.id, job.job, job.state, _times(job), job.user, *((place,) if places else ()))
+        table.add_row(*map(_plain, cells))
     console.print(table)
-    if len(jobs) > LISTED:
-        console.print(f"… and {len(jobs) - LISTED} older ones")
+    if len(rows) > LISTED:
+        console.print(f"… and {len(rows) - LISTED} older ones")
+
+
+def _servers(config: SubmitConfig) -> "Iterator[JobServer | Kubectl]":
+    """Those whose jobs are listed: a Ray cluster, a Kubernetes cluster, or both if both are named."""
+    if config.address and config.kubernetes:
+        yield _connect(config.model_copy(update={"kubernetes": None}))
+    yield _connect(config)
+
+
+def _place(server: "JobServer | Kubectl") -> str:
+    """The field that names a server."""
+    return f"kubernetes={server.context}" if isinstance(server, Kubectl) else f"address={server.address}"
 
 
 def _connect(config: SubmitConfig) -> "JobServer | Kubectl":

@@ -19,6 +19,7 @@ from jobs.command_line.durability import require_durable_if_submitted
 from jobs.command_line.help import help_text
 from jobs.command_line.job_list import config_class, job_names, summary
 from jobs.command_line.kept_log import keep_log
+from jobs.command_line.ordered_version import require_ordered_version
 from jobs.command_line.recipes import recipe_job, recipe_names, recipe_summary
 from jobs.command_line.submit_arguments import read_submit_config
 from jobs.command_line.tracebacks import print_traceback
@@ -159,6 +160,7 @@ def _read(name: str, model: type[JobConfig], arguments: list[str]) -> JobConfig:
     # A bare first word is the value of the job's first field where the job allows that: `fetch_weights blazepose`.
     if model.BARE_FIELD and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         arguments[0] = f"{model.BARE_FIELD}={arguments[0]}"
+    require_ordered_version()
     require_durable_if_submitted(model, arguments)
     return read_config(model, arguments)
 

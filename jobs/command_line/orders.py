@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from jobs.command_line import durability
 from jobs.command_line.arguments import merge_arguments, read_config
 from jobs.command_line.job_list import config_class
+from jobs.command_line.ordered_version import ORDERED_BY
 from pipelines.io.secrets import redact
 from pipelines.kubernetes.rayjob import KubernetesOrder, require_fit
 from pipelines.ray_cluster.submitted_jobs import JOB_KEY, USER_KEY, Order
@@ -79,6 +80,9 @@ def compose_for_kubernetes(config: SubmitConfig, environment: dict[str, str]) ->
         raise UserError(f"kubernetes: takes no {given[0]}, which is for a Ray cluster (address=…); leave it out")
     whole = compose(config.model_copy(update={"address": f"kubernetes={config.kubernetes}"}), environment)
     assert config.job is not None
+    variables = dict(whole.runtime_env["env_vars"])
+    if config.schedule:  # it runs for months, in which somebody may put a newer image into its manifest
+        del variables[ORDERED_BY]
     order = KubernetesOrder(
         job=config.job,
         entrypoint=whole.entrypoint,
@@ -86,7 +90,7 @@ def compose_for_kubernetes(config: SubmitConfig, environment: dict[str, str]) ->
         namespace=config.namespace,
         cpu_workers=config.cpu_workers,
         gpu_workers=config.gpu_workers,
-        variables=whole.runtime_env["env_vars"],
+        variables=variables,
         queue=config.queue,
         user=whole.metadata[USER_KEY],
     )
@@ -123,7 +127,7 @@ def _is_loopback(uri: str) -> bool:
 
 def _variables(config: SubmitConfig, environment: dict[str, str]) -> dict[str, str]:
     """The environment variables of this machine that are passed on to the job."""
-    variables = {durability.SUBMITTED: "1"}
+    variables = {durability.SUBMITTED: "1", ORDERED_BY: __version__}
     if missing := [name for name in config.env if name not in environment]:
         raise UserError(f"env=[{', '.join(config.env)}]: {missing[0]} is not set here")
     for name in SERVERS:

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import os
+import platform
 import queue
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,6 +21,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 from pipelines.ray_cluster.submitted_jobs import JOB_KEY, USER_KEY, Order, SubmittedJob
 from schemas.errors import RunFailed, UserError
 
+log = logging.getLogger(__name__)
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 
@@ -29,6 +32,8 @@ _PAUSE_S = 1.0
 _LOST_S = 300
 # A head that has just started answers with this text before it can take jobs; it is tried again for this long, s.
 _STARTING_S, _NOT_READY = 120, "No available agent"
+# What Ray's server calls its versions.
+_VERSION_KEYS = {"ray": "rayVersion", "python": "pythonVersion"}
 # A job is given this long to stop, s; Ray kills it three seconds after the request.
 _STOPPING_S = 60
 
@@ -73,7 +78,8 @@ class JobServer:
             UserError: The cluster runs another version of Ray than this process.
             RunFailed: The cluster does not accept the job.
         """
-        require_same_ray(self.address, getattr(self._client, "_server_ray_version", None))
+        with self._one_line_errors():
+            require_same_versions(self.address, self._versions())
         deadline = time.monotonic() + _STARTING_S
         while True:
             try:
@@ -94,6 +100,14 @@ class JobServer:
                 entrypoint_memory=order.memory_bytes,
                 entrypoint_resources=dict(order.resources) if order.resources else None,
             )
+
+    def _versions(self) -> Mapping[str, str]:
+        """The cluster's versions of Ray and Python; nothing from one that does not say them."""
+        answer = self._client._do_request("GET", "/api/v0/cluster_metadata")
+        if answer.status_code != HTTPStatus.OK:
+            return {}
+        data = answer.json().get("data") or {}
+        return {name: str(data[key]) for name, key in _VERSION_KEYS.items() if data.get(key)}
 
     def look_up(self, job_id: str) -> SubmittedJob:
         """What the cluster knows of a job.
@@ -213,16 +227,29 @@ class JobServer:
             ) from error
 
 
-def require_same_ray(address: str, theirs: str | None) -> None:
+def require_same_versions(address: str, theirs: Mapping[str, str]) -> None:
     """Check that a cluster runs this process's version of Ray: two versions cannot read each other's messages.
 
+    Another Python is only a warning, because Raylift's own code runs with each that it supports. The version of Raylift
+    is compared by the job itself (`jobs.command_line.ordered_version`), because Ray does not know what is installed on
+    its machines.
+
+    Args:
+        address: The cluster.
+        theirs: Its versions of `ray` and `python`, as far as it says them.
+
     Raises:
-        UserError: The cluster runs another version.
+        UserError: The cluster runs another Ray.
     """
-    if theirs is not None and theirs != ray.__version__:
+    if theirs.get("ray", ray.__version__) != ray.__version__:
         raise UserError(
-            f"address={address}: runs Ray {theirs}, this is Ray {ray.__version__}; install that version here "
-            f"(pip install ray=={theirs}), or start the cluster with this one's"
+            f"address={address}: runs Ray {theirs['ray']}, this is Ray {ray.__version__}; install that version here "
+            f"(pip install ray=={theirs['ray']}), or start the cluster with this one's"
+        )
+    python, ours = theirs.get("python", platform.python_version()), platform.python_version()
+    if python.split(".")[:2] != ours.split(".")[:2]:
+        log.warning(
+            "%s runs Python %s, this is %s: code of yours that is sent must run with both", address, python, ours
         )
 
 

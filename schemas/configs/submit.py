@@ -40,7 +40,8 @@ class SubmitConfig(JobConfig):
     server on this machine."""
 
     kubernetes: str | None = Field(default=None, min_length=1)
-    """Run the job as a RayJob of KubeRay, which makes a cluster for it: kubectl's context, or - to print the RayJob."""
+    """Run the job as a RayJob of KubeRay, which makes a cluster for it: kubectl's context, or - to print the RayJob.
+    With list and a Ray cluster named as well: the jobs of both."""
 
     image: str | None = Field(default=None, min_length=1)
     """With kubernetes: the image of Raylift in your registry, such as registry.example.com/raylift:0.1.0, best with the

@@ -17,10 +17,13 @@ CLUSTER = ROOT / "cluster"
 KUBERAY = CLUSTER / "kuberay"
 KUBECTL = Path(sys.executable).with_name("kubectl")
 OVERLAYS = ("label", "train", "tune", "register")
+# The Ray cluster that stays, for jobs that `submit` sends.
+LASTING = KUBERAY / "overlays" / "cluster"
 # All that somebody applies with `kubectl apply -k`.
 APPLIED = (
     KUBERAY / "namespace",
     *(KUBERAY / "overlays" / name for name in OVERLAYS),
+    LASTING,
     CLUSTER / "mlflow",
     CLUSTER / "kind",
 )

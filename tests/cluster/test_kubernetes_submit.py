@@ -15,6 +15,7 @@ from test_rayjobs import require_template
 from jobs import submit
 from jobs.command_line import main
 from jobs.command_line.submit_arguments import read_submit_config
+from pipelines.ray_cluster.submitted_jobs import SubmittedJob
 from schemas import __version__
 from schemas.errors import UserError
 
@@ -84,11 +85,11 @@ def test_it_is_what_the_overlay_makes():
                 container.get("env", []).sort(key=lambda variable: variable["name"])
         head = made["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]
         # Only `submit` knows the name of the image when it writes the manifest.
-        own = ("RAYLIFT_SUBMITTED", "RAYLIFT_IMAGE")
+        own = ("RAYLIFT_SUBMITTED", "RAYLIFT_ORDERED_BY", "RAYLIFT_IMAGE")
         head["env"] = [variable for variable in head["env"] if variable["name"] not in own]
     for group in job["spec"]["rayClusterSpec"]["workerGroupSpecs"]:
         (container,) = group["template"]["spec"]["containers"]
-        container["env"] = [variable for variable in container["env"] if variable["name"] != "RAYLIFT_SUBMITTED"]
+        container["env"] = [variable for variable in container["env"] if variable["name"] not in own]
     assert job == overlay
 
 
@@ -176,6 +177,24 @@ def test_jobs_are_listed_shown_and_removed(cluster, capsys):
     assert "at work" in out
     main.run_job("submit", ["stop", NAME, "kubernetes=lab"])
     assert server.deleted
+
+
+def test_jobs_of_a_ray_cluster_and_of_kubernetes_are_one_list(cluster, capsys, monkeypatch):
+    cluster(RUNNING)
+
+    class RayServer:
+        def __init__(self, address):
+            self.address = address
+
+        def jobs(self):
+            return [SubmittedJob("label-9", "label", "me", "running", "…", "", None, 1.0, None)]
+
+    monkeypatch.setattr("pipelines.ray_cluster.job_client.JobServer", RayServer)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main.run_job("submit", ["list", "address=http://head:8265", "kubernetes=lab"]) == 0
+    _, newest, oldest = capsys.readouterr().out.splitlines()
+    assert (NAME in newest, "kubernetes=lab" in newest) == (True, True)
+    assert ("label-9" in oldest, "address=http://head:8265" in oldest) == (True, True)
 
 
 @pytest.mark.parametrize(

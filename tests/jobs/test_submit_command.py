@@ -11,8 +11,10 @@ import pytest
 from jobs import submit
 from jobs.command_line import arguments, durability, main
 from jobs.command_line.job_list import config_class
+from jobs.command_line.ordered_version import ORDERED_BY
 from jobs.command_line.submit_arguments import OWN_FIELDS, read_submit_config, submittable
 from pipelines.ray_cluster import sent_files
+from schemas import __version__
 from schemas.configs.label import LabelConfig
 from schemas.configs.submit import SubmitConfig
 from schemas.configs.train import TrainConfig
@@ -74,6 +76,7 @@ def test_submit_and_the_jobs_share_no_field():
 def test_what_a_job_gets_of_this_machine():
     sent = order(*LABEL, "env=[WANTED]", WANTED="1", OTHER="2", MLFLOW_TRACKING_URI="http://mlflow:5000")
     variables = sent.runtime_env["env_vars"]
+    assert variables.pop(ORDERED_BY) == __version__
     assert variables == {durability.SUBMITTED: "1", "MLFLOW_TRACKING_URI": "http://mlflow:5000", "WANTED": "1"}
 
 
@@ -193,6 +196,14 @@ def test_a_submitted_job_writes_nothing_that_vanishes(monkeypatch, capfd):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert main.run_job("label", ["videos=clips", "output=/shared/out"]) == 2
     assert "label: MLFLOW_TRACKING_URI is not set: on a cluster MLflow's file vanishes" in capfd.readouterr().err
+
+
+def test_a_cluster_with_another_raylift_runs_no_order_of_this_one(monkeypatch, capfd):
+    monkeypatch.setenv(ORDERED_BY, "9.9.9")
+    assert main.run_job("label", ["videos=clips", "output=out"]) == 2
+    assert (
+        f"label: {ORDERED_BY}=9.9.9: submit is Raylift 9.9.9, the cluster has {__version__}" in capfd.readouterr().err
+    )
 
 
 def test_an_address_that_is_none(capfd):

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import platform
 import signal
 import threading
 
 import pytest
+import ray
 
-from pipelines.ray_cluster.job_client import JobServer, require_same_ray
+from pipelines.ray_cluster.job_client import JobServer, require_same_versions
 from schemas.errors import RunFailed, UserError
 
 
@@ -65,10 +67,15 @@ def test_a_cluster_that_is_gone_for_minutes_is_told(monkeypatch):
         server(Gone()).follow("label-1", print)
 
 
-def test_a_cluster_of_another_ray_is_told_before_anything_is_sent():
-    import ray
-
-    require_same_ray("http://head:8265", ray.__version__)
-    require_same_ray("http://head:8265", None)
+def test_a_cluster_of_another_ray_is_told_before_anything_is_sent(caplog):
+    require_same_versions("http://head:8265", {"ray": ray.__version__, "python": platform.python_version()})
+    require_same_versions("http://head:8265", {})
+    assert not caplog.records
     with pytest.raises(UserError, match=r"http://head:8265: runs Ray 2\.9\.1, this is Ray 2"):
-        require_same_ray("http://head:8265", "2.9.1")
+        require_same_versions("http://head:8265", {"ray": "2.9.1", "python": "3.11.0"})
+
+
+def test_another_python_is_a_warning(caplog):
+    require_same_versions("http://head:8265", {"ray": ray.__version__, "python": "3.99.1"})
+    (record,) = caplog.records
+    assert "http://head:8265 runs Python 3.99.1, this is" in record.getMessage()
