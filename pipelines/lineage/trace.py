@@ -1,18 +1,17 @@
 """Follows models, tracks and poses to what they were made from, and to what was made from them."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.io import storage
-from pipelines.mlflow_runs.history import History, JobRun, Reading, Version
+from pipelines.lineage.run_tracks import TRAININGS, VIDEOS, folder_of, readings, remade, written_by
+from pipelines.mlflow_runs.history import History, JobRun, Version
 from pipelines.tracks.keypoint_reader import tracks_files
 from schemas.errors import UserError
 from schemas.job_config import SHIPPED_LIFTERS
 
-# Jobs that write tracks, and the folder of their output that holds them.
-_TRACKS = {"label": "", "import_poses": "", "import_keypoints": "", "triangulate": "", "curate": "", "lift": "labels"}
-# Jobs that make a lifter or an aligner, and the fields in which jobs name one.
-_TRAININGS, _MODELS = ("train", "tune", "train_aligner"), ("model", "weights", "aligner")
+# The fields in which jobs name a lifter or an aligner.
+_MODELS = ("model", "weights", "aligner")
 # What jobs make with a model, besides scores and other models.
 _MADE = {"lift": "poses", "embed": "embeddings", "align": "alignment"}
 # This many digits of a run's id or a digest are shown.
@@ -77,27 +76,26 @@ def trace(of: str, history: History) -> Lineage:
         return tracer.of_poses(address)
     if tracer.knows_tracks(address):
         return Lineage(address, "tracks", tuple(tracer.writers(address)), tuple(tracer.readers(address)))
-    return tracer.of_video(of, address)
+    return tracer.of_video(of, address.rstrip("/"))
 
 
 class _Tracer:
     """Walks over the runs; everything that was reached once is not visited again."""
 
     def __init__(self, history: History) -> None:
-        self._runs, self._versions = history.runs, history.versions
+        self._runs, self._versions, self._trained = history.runs, history.versions, history.trained
         self._walked: set[tuple[str, str]] = set()
 
     def of_model(self, model: str) -> Lineage:
-        version = self._version(model)
-        training = self._training(model, version)
-        if version is None and training is None and not self._users(model, None):
+        version, training = self._version(model), self._training(model)
+        if version is None and training is None and not any(self._users(model)):
             registered = ", ".join(each.address for each in self._versions[:10]) or "none"
             raise UserError(f"of={model}: no run has trained, registered or used it; registered are: {registered}")
         return Lineage(
             of=_version_name(version) if version else model,
             kind="model",
             made_from=() if training is None else (self._run(training),),
-            made_with=tuple(self._made_with_model(model, version)),
+            made_with=tuple(self._made_with_model(version.address if version else model)),
         )
 
     def of_poses(self, output: str) -> Lineage:
@@ -106,44 +104,49 @@ class _Tracer:
 
     def of_video(self, video: str, address: str) -> Lineage:
         nodes, notes = [], []
+        given = {
+            written_by(run)
+            for run in self._runs
+            if address in [each for name in VIDEOS for each in run.addresses(name)]
+        }
         for folder in self._folders():
             try:
-                if _shows(folder, {video, address}):
+                if folder in given or _shows(folder, video, address):
                     nodes.append(Node("tracks", folder, children=tuple(self.readers(folder))))
             except (UserError, OSError, ValueError) as error:
                 notes.append(f"{folder}: cannot be read any more: {error}")
         if not nodes and not notes:
             raise UserError(
                 f"of={video}: is no model, no output of lift, no tracks, and no video of any tracks that runs in "
-                "MLflow have read or written; give the address as its tracks have it"
+                "MLflow have read or written; give the address as its tracks have it, or what label was given"
             )
         return Lineage(video, "video", (), tuple(nodes), tuple(notes))
 
     def knows_tracks(self, address: str) -> bool:
         """Whether some run has read or written tracks there."""
-        return _folder(address) in self._folders()
+        return folder_of(address) in self._folders()
 
     def writers(self, address: str) -> Iterator[Node]:
         """The newest run that wrote tracks, with its origins."""
         for run in self._runs:
-            if _written_by(run) == _folder(address):
+            if written_by(run) == folder_of(address):
                 yield self._run(run)
                 return
 
     def readers(self, address: str) -> Iterator[Node]:
         """What was made from tracks: lifters, scores, poses, other tracks."""
-        folder = _folder(address)
+        folder = folder_of(address)
         for run in self._runs:
-            contexts = [r.context for r in _readings(run) if folder in map(_folder, r.addresses)]
-            if run.job in _TRAININGS and contexts:
+            contexts = [r.context for r in readings(run) if folder in map(folder_of, r.addresses)]
+            if run.job in TRAININGS and contexts:
                 if self._first_time("train", run.run_id):
                     note = f"read as {' and '.join(dict.fromkeys(contexts))}"
                     yield Node("run", run.name, note, run.run_id, tuple(self._models_of(run)))
             elif run.job == "evaluate" and contexts:
                 yield _scores(run)
-            elif run.job in _MADE and (contexts or _written_by(run) == folder):
+            elif run.job in _MADE and (contexts or written_by(run) == folder):
                 yield Node(_MADE[run.job], run.output, run_id=run.run_id)
-            elif folder in map(_folder, _remade(run)) and self._first_time("tracks", run.output):
+            elif folder in map(folder_of, remade(run)) and self._first_time("tracks", run.output):
                 yield Node("tracks", run.output, run_id=run.run_id, children=tuple(self.readers(run.output)))
 
     def _run(self, run: JobRun) -> Node:
@@ -152,7 +155,7 @@ class _Tracer:
 
     def _origins(self, run: JobRun) -> Iterator[Node]:
         """What a run has read."""
-        for param in ("videos", "video"):
+        for param in VIDEOS:
             yield from (Node("videos", address) for address in run.addresses(param))
         for name, value in run.params.items():
             # A source has other options too, such as its unit; addresses are recognised because they are absolute.
@@ -160,16 +163,18 @@ class _Tracer:
                 yield Node("file", value, name)
         if run.job == "triangulate":
             yield from (Node("file", address, "calibration") for address in run.addresses("calibration"))
-        for address in _remade(run):
+        for address in remade(run):
             yield self._tracks(address, "")
-        for reading in _readings(run):
+        for reading in readings(run):
             for address in reading.addresses:
                 digest = f", digest {reading.digest[:_SHORT]}" if reading.digest else ""
                 yield self._tracks(address, f"{reading.context}{digest}")
         for param in _MODELS:
             for address in run.addresses(param):
-                version = self._version(run.tags.get("raylift.model", address) if param != "weights" else address)
-                training = self._training(address, version)
+                used = param != "weights"
+                version = self._version(run.tags.get("raylift.model", address) if used else address)
+                sha256 = run.tags.get("raylift.model_sha256") if used else None
+                training = self._training(version.address if version else address, sha256)
                 children = () if training is None else (self._run(training),)
                 yield Node("model", _version_name(version) if version else address, children=children)
 
@@ -177,56 +182,66 @@ class _Tracer:
         return Node("tracks", address, note, children=tuple(self.writers(address)))
 
     def _models_of(self, training: JobRun) -> Iterator[Node]:
-        """The lifters of a training: registered versions, and its file where that is used directly."""
+        """The lifters of a training: registered versions, and its files where these are used directly."""
         versions = [version for version in self._versions if version.run_id == training.run_id]
         for version in versions:
-            uses = tuple(self._made_with_model(version.address, version))
+            uses = tuple(self._made_with_model(version.address))
             yield Node("model", _version_name(version), run_id=training.run_id, children=uses)
-        file = f"{training.output}/best.pt"
-        if uses := tuple(self._made_with_model(file, None)):
-            yield Node("model", file, run_id=training.run_id, children=uses)
+        files = {f"{training.output}/{name}" for name in ("best.pt", "last.pt")}
+        files |= {each.file for each in self._trained if each.run_id == training.run_id}
+        for file in sorted(files):
+            if uses := tuple(self._made_with_model(file)):
+                yield Node("model", file, run_id=training.run_id, children=uses)
 
-    def _made_with_model(self, model: str, version: Version | None) -> Iterator[Node]:
-        key = version.address if version else model
-        if not self._first_time("model", key):
+    def _made_with_model(self, model: str) -> Iterator[Node]:
+        if not self._first_time("model", self._sha256(model) or model):
             return
-        for run in self._users(model, version):
+        for run in self._users(model):
             if run.job in _MADE:
                 yield Node(_MADE[run.job], run.output, run_id=run.run_id)
             elif run.job == "evaluate":
                 yield _scores(run)
-            elif run.job in _TRAININGS:
+            elif run.job in TRAININGS:
                 yield Node("run", run.name, "began with it", run.run_id, tuple(self._models_of(run)))
 
-    def _users(self, model: str, version: Version | None) -> list[JobRun]:
-        """The runs that have used a lifter: by its hash, its registered name or its address."""
-        names = {model} if version is None else {model, version.address, *_aliased(version)}
-        return [
-            run
-            for run in self._runs
-            if (version is not None and run.tags.get("raylift.model_sha256") == version.sha256)
-            or run.tags.get("raylift.model") in names
-            or (
-                "raylift.model" not in run.tags
-                and names & {address for param in _MODELS for address in run.addresses(param)}
-            )
-        ]
+    def _users(self, model: str) -> Iterator[JobRun]:
+        """The runs that have used a lifter: by its hash, wherever the file was by then; else by its name or address."""
+        names, sha256 = {model}, self._sha256(model)
+        if sha256 is not None:
+            names |= {each.file for each in self._trained if each.sha256 == sha256}
+            same = [each for each in self._versions if each.sha256 == sha256]
+            names |= {name for each in same for name in (each.address, *_aliased(each))}
+        for run in self._runs:
+            used, name = run.tags.get("raylift.model_sha256"), run.tags.get("raylift.model")
+            given = {address for param in _MODELS for address in run.addresses(param)} if name is None else {name}
+            if used == sha256 if used and sha256 else names & given:
+                yield run
 
     def _version(self, model: str) -> Version | None:
         """The registered version of an address; None if the address names no registered version."""
         return next((each for each in self._versions if model in (each.address, *_aliased(each))), None)
 
-    def _training(self, model: str, version: Version | None) -> JobRun | None:
-        """The run that trained a lifter; None if it is not known."""
+    def _sha256(self, model: str) -> str | None:
+        """The hash of a lifter's file; None if MLflow does not have it."""
+        version = self._version(model)
+        trained = next((each.sha256 for each in self._trained if each.file == model), None)
+        return trained if version is None else version.sha256
+
+    def _training(self, model: str, sha256: str | None = None) -> JobRun | None:
+        """The run that trained a lifter, of which the hash may be known; None if it is not known."""
+        version, sha256 = self._version(model), sha256 or self._sha256(model)
+        trained = {each.run_id for each in self._trained if each.sha256 == sha256}
         if version is not None:
-            return next((run for run in self._runs if run.run_id == version.run_id), None)
+            trained = {version.run_id}
+        if trained:
+            return next((run for run in self._runs if run.run_id in trained and run.job in TRAININGS), None)
         folder = model.rpartition("/")[0]
-        return next((run for run in self._runs if run.job in _TRAININGS and run.output == folder), None)
+        return next((run for run in self._runs if run.job in TRAININGS and run.output == folder), None)
 
     def _folders(self) -> list[str]:
         """Every folder of tracks that a run has read or written."""
-        written = [folder for run in self._runs if (folder := _written_by(run))]
-        read = [_folder(address) for run in self._runs for r in _readings(run) for address in r.addresses]
+        written = [folder for run in self._runs if (folder := written_by(run))]
+        read = [folder_of(address) for run in self._runs for r in readings(run) for address in r.addresses]
         return list(dict.fromkeys([*written, *read]))
 
     def _first_time(self, kind: str, key: str) -> bool:
@@ -235,41 +250,13 @@ class _Tracer:
         return new
 
 
-def _folder(address: str) -> str:
-    """The output that tracks belong to: jobs write them to its folder tracks/."""
-    folder = address.rpartition("/")[0] if address.endswith(".parquet") else address.rstrip("/")
-    return folder.removesuffix("/tracks")
-
-
-def _readings(run: JobRun) -> Sequence[Reading]:
-    """The tracks that a run has read; for the trials of a search, only the config tells them."""
-    if run.readings or run.job not in _TRAININGS:
-        return run.readings
-    given = (("training", "labeled"), ("unlabeled", "unlabeled"))
-    return [Reading(context, tuple(read), "") for context, field in given if (read := run.addresses(field))]
-
-
-def _remade(run: JobRun) -> list[str]:
-    """The tracks from which a run has made other tracks."""
-    return run.addresses(
-        {"import_poses": "source.tracks", "triangulate": "tracks", "curate": "tracks"}.get(run.job, "")
-    )
-
-
-def _written_by(run: JobRun) -> str | None:
-    """Where a run wrote tracks; None if it wrote none."""
-    if run.job not in _TRACKS or not run.output or (run.job == "lift" and not run.addresses("video")):
-        return None
-    return storage.join(run.output, _TRACKS[run.job]) if _TRACKS[run.job] else run.output
-
-
-def _shows(folder: str, names: Collection[str]) -> bool:
-    """Whether tracks belong to a video, which is named by its whole address or by the end of it."""
+def _shows(folder: str, video: str, address: str) -> bool:
+    """Whether tracks belong to a video, named by its whole address or by the end of it, or to one of a folder."""
     inner = storage.join(folder, "tracks")
     return any(
-        video in names or video.endswith(tuple(f"/{name}" for name in names))
+        each in (video, address) or each.endswith((f"/{video}", f"/{address}")) or each.startswith(f"{address}/")
         for file in tracks_files(inner if storage.exists(inner) else folder)
-        for video in storage.read_table(file, ["video"])["video"].unique().to_pylist()
+        for each in storage.read_table(file, ["video"])["video"].unique().to_pylist()
     )
 
 

@@ -10,6 +10,7 @@ from pipelines.mlflow_runs import experiments, tracking_server
 from pipelines.mlflow_runs.datasets import TRACKS_SOURCE
 from pipelines.mlflow_runs.entries import addresses_in
 from pipelines.mlflow_runs.lazy import mlflow
+from pipelines.mlflow_runs.logged_models import is_too_old
 from pipelines.mlflow_runs.model_names import PARENT_TAG, SHA256_TAG
 from schemas.errors import UserError
 
@@ -88,11 +89,27 @@ class Version:
 
 
 @dataclass(frozen=True)
+class TrainedModel:
+    """A model that a run has trained.
+
+    Attributes:
+        sha256: Hash of its file.
+        run_id: The run.
+        file: Where the run wrote the file, which may lie elsewhere by now.
+    """
+
+    sha256: str
+    run_id: str
+    file: str
+
+
+@dataclass(frozen=True)
 class History:
-    """All runs of an experiment, the newest first, and all registered lifters."""
+    """All runs of an experiment, the newest first, all registered lifters, and all models that runs have trained."""
 
     runs: tuple[JobRun, ...]
     versions: tuple[Version, ...]
+    trained: tuple[TrainedModel, ...] = ()
 
 
 def read_history() -> History:
@@ -114,7 +131,8 @@ def read_history() -> History:
         experiment = mlflow.get_experiment_by_name(experiments.name())
         if experiment is None:
             raise nothing
-        return History(tuple(_runs(experiment.experiment_id)), tuple(_versions()))
+        place = experiment.experiment_id
+        return History(tuple(_runs(place)), tuple(_versions()), tuple(_trained(place)))
     except mlflow.MlflowException as error:
         raise tracking_server.to_run_failed(error) from error
 
@@ -151,6 +169,24 @@ def _reading(given: Any) -> Reading:
     except (ValueError, KeyError, TypeError):  # the value was cut by MLflow, or is of another tool
         addresses = ()
     return Reading(context, addresses, given.dataset.digest)
+
+
+def _trained(experiment_id: str) -> Iterator[TrainedModel]:
+    """The models that runs have trained; none where the server knows no logged models."""
+    client, token = mlflow.MlflowClient(), None
+    while True:
+        try:
+            page = client.search_logged_models([experiment_id], page_token=token)
+        except mlflow.MlflowException as error:
+            if is_too_old(error):
+                return
+            raise
+        for model in page:
+            if model.source_run_id and SHA256_TAG in model.tags:
+                yield TrainedModel(model.tags[SHA256_TAG], model.source_run_id, model.tags.get("raylift.file", ""))
+        token = page.token
+        if not token:
+            return
 
 
 def _versions() -> Iterator[Version]:

@@ -14,7 +14,7 @@ class LineageConfig(JobConfig):
 
     of: str = Field(min_length=1)
     """A lifter (models:/NAME@ALIAS, best.pt of a training, or everyday), an output of lift, a folder of tracks, or a
-    video: its address, or the end of it."""
+    video: its address, the end of it, or what label was given (a folder, a manifest)."""
 
     as_json: bool = Field(default=False, alias="json")
     """Print one JSON document instead of text."""

@@ -16,10 +16,10 @@ from ports import free_port
 BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), Path("/nowhere"))
 
 
-def installed(folder, *packages):
+def installed(folder, *packages, patience_s=120):
     """Install packages, without what they need, into a folder of their own; returns it."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, "--no-deps", *packages]
-    if subprocess.run(command, capture_output=True, timeout=120).returncode:
+    if subprocess.run(command, capture_output=True, timeout=patience_s).returncode:
         pytest.skip(f"{' '.join(packages)} cannot be installed: the package index is not reached")
     return folder
 

@@ -11,7 +11,7 @@ from tracks.track_samples import make_track, write_tracks
 from pipelines.lineage.trace import Node, trace
 from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.entries import addresses_in
-from pipelines.mlflow_runs.history import History, JobRun, Reading, Version, read_history
+from pipelines.mlflow_runs.history import History, JobRun, Reading, TrainedModel, Version, read_history
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.errors import UserError
 
@@ -115,6 +115,32 @@ def test_a_video_that_must_go_names_every_lifter_and_all_poses_made_of_it(histor
     # The other film was not among the labeled ones, but the champion has read its tracks.
     other = {name for _, kind, name in walk(trace("/films/b.mp4", history).made_with) if kind == "model"}
     assert "2 (champion)" in other
+
+
+def test_a_file_that_was_copied_is_known_by_its_hash(history, tmp_path):
+    trained = (
+        TrainedModel("5" * 64, "id-first", f"{tmp_path}/first/best.pt"),
+        TrainedModel("7" * 64, "id-first", f"{tmp_path}/first/last.pt"),
+    )
+    used = {"raylift.model": "/copies/mine.pt", "raylift.model_sha256": "7" * 64}
+    lift = run(
+        "lift", "copied", "/copied", [Reading("lifting", ("/others/tracks",), "f")], used, model="/copies/mine.pt"
+    )
+    known = replace(history, runs=(lift, *history.runs), trained=trained)
+    [model] = [node for node in trace("/copied", known).made_from if node.kind == "model"]
+    assert [child.name for child in model.children] == ["first"]
+    made = list(walk(trace("a.mp4", known).made_with))
+    assert ("poses", "copied") in {each[1:] for each in made}, "a takedown names what was made with the copy"
+    models = {name for _, kind, name in made if kind == "model"}
+    assert models == {"2 (champion)", "3", "last.pt"}, "the file of a registered version does not stand there again"
+
+
+def test_what_label_was_given_stands_for_all_its_videos(history):
+    made = {(kind, name) for _, kind, name in walk(trace("/films", history).made_with)}
+    assert made == {(kind, name) for _, kind, name in walk(trace("a.mp4", history).made_with)}
+    listed = run("label", "list", "/listed", videos="/films.csv")
+    [tracks] = trace("/films.csv", replace(history, runs=(listed, *history.runs))).made_with
+    assert (tracks.kind, tracks.name) == ("tracks", "/listed")
 
 
 def test_tracks_have_both_directions(history, tmp_path):

@@ -8,6 +8,7 @@ from tracks.track_samples import make_track, write_tracks
 from pipelines.mlflow_runs import datasets, logged_models, names, runs
 from pipelines.mlflow_runs.child_runs import begin_child
 from pipelines.mlflow_runs.datasets import TrackSet
+from pipelines.mlflow_runs.history import TrainedModel, read_history
 from pipelines.mlflow_runs.logged_models import ModelFile, Scores
 from pipelines.tracks.keypoint_reader import survey
 from schemas.configs.label import LabelConfig
@@ -69,6 +70,7 @@ def test_a_model_has_the_scores_of_its_training_and_of_every_evaluation(experime
     assert [(each.model_id, each.step) for each in outputs.model_outputs] == [(model.model_id, 7)]
     assert [each.model_id for each in inputs.model_inputs] == [model.model_id]
     assert mlflow.get_run(evaluation.run_id).data.metrics == {"test/mpjpe_mm": 61.0}
+    assert read_history().trained == (TrainedModel("ab12", training.run_id, "out/semi/best.pt"),)
 
 
 def test_the_model_of_a_trial_says_what_its_search_has_read(experiment, tracks):
