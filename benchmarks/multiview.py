@@ -86,8 +86,8 @@ def from_lift(video: Path, output: Path, fields: list[str], reference: Mapping[s
     model = next((field.partition("=")[2] for field in fields if field.startswith("model=")), "everyday")
     _, card = load_lifter(model_uris.fetch(model).file)
     # The reference has the joints where detectors see them, so the lifter's are moved there too.
-    names = [str(joint) for joint in reference["joints"]]
-    to_detector = joint_map(layout(card.output_layout), names, card.detector_errors or DetectorErrorsConfig())
+    names, body = [str(joint) for joint in reference["joints"]], layout(card.output_layout)
+    to_detector = joint_map(body, names, card.detector_errors or DetectorErrorsConfig())
     keypoints = {}
     for row in pyarrow.dataset.dataset(output / "labels" / "tracks").to_table().to_pylist():
         points = np.reshape(row["keypoints"], (row["frames"], -1, 2))
@@ -99,7 +99,7 @@ def from_lift(video: Path, output: Path, fields: list[str], reference: Mapping[s
         known = np.asarray(indices < frames)
         person = nearest_person(keypoints[lifted.track_id][known], indices[known], reference, view)
         if person is not None:
-            limbs = to_detector @ lifted.positions
+            limbs = to_detector @ lifted.positions[:, : len(body)]
             whole = poses.setdefault(person, np.full((frames, len(reference["joints"]), 3), np.nan))
             whole[indices[known]] = limbs[known]
     return poses

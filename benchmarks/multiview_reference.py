@@ -11,9 +11,10 @@ The folder holds one video per camera and the calibration `calibration.qca.txt` 
    squares of those. Both detectors' keypoints are rays. A joint with fewer than two agreeing views is missing.
 
 The file: `positions` (people, frames, 12 limb joints, 3) in metres of the calibration's world, NaN where missing;
-`residuals_px` (people, frames, joints), the median distance of the rays' keypoints; `joints`; `timestamps_s`;
-`visible` (people, views), whether a camera shows the person; and for each camera of `views` its `matrices`,
-`distortions`, `rotations` and `translations` (world to camera).
+`residuals_px` (people, frames, joints), the median distance of the rays' keypoints; `joints`; the same of heels and
+tips of the feet, which BlazePose alone sees: `feet`, `feet_residuals_px`, `feet_joints`; `timestamps_s`; `visible`
+(people, views), whether a camera shows the person; and for each camera of `views` its `matrices`, `distortions`,
+`rotations` and `translations` (world to camera).
 """
 
 import itertools
@@ -29,10 +30,13 @@ from pipelines.calibration.read import read_cameras
 from pipelines.detectors.blazepose.detector import BlazePose, BlazePoseConfig
 from pipelines.detectors.movenet.detector import MoveNet, MoveNetConfig
 from pipelines.pose.people import People
-from schemas.layouts import LAYOUTS
+from schemas.layouts import LAYOUTS, JointLayout
 
 COCO = LAYOUTS["coco17"]
-LIMBS = [i for i, name in enumerate(COCO.joints) if not name.endswith(("nose", "eye", "ear"))]
+LIMBS = [name for name in COCO.joints if not name.endswith(("nose", "eye", "ear"))]
+# BlazePose alone sees feet. They are triangulated like the limbs, but take no part in telling people apart.
+FEET = [name for name in LAYOUTS["blazepose33"].joints if name.endswith(("heel", "foot_index"))]
+COUNTED = slice(0, len(LIMBS))
 # Rays that miss a point by more do not agree with it: a tenth of a person who is 600 px tall is 60 px.
 AGREEMENT_PX = 30.0
 # A person of a frame is the one of the last frame if their joints, projected, lie within this distance (median).
@@ -47,22 +51,27 @@ MATCH_PX, VIEW_BONUS_PX = 12.0, 2.0
 def detect(video: Path) -> tuple[list[np.ndarray], np.ndarray]:
     """The people of each frame: (people, 2 detectors, joints, 2) px; and the timestamps, s."""
     movenet = MoveNet(MoveNetConfig(input_side=640), torch.get_num_threads(), "cpu")
-    blazepose = BlazePose(BlazePoseConfig(), torch.get_num_threads(), "cpu")
+    blazepose = BlazePose(BlazePoseConfig(layout="blazepose33"), torch.get_num_threads(), "cpu")
     frames, times = [], []
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
             pixels = frame.to_ndarray(format="rgb24")[None]
             [people] = movenet(pixels)
             [second_look] = blazepose.estimate(pixels, [people.boxes])
-            frames.append(np.stack([keypoints_of(people), keypoints_of(second_look)], 1))
+            looks = ((people, movenet.layout), (second_look, blazepose.layout))
+            frames.append(np.stack([keypoints_of(*look) for look in looks], 1))
             times.append(float(frame.time or 0.0))
     return frames, np.array(times)
 
 
-def keypoints_of(people: People) -> np.ndarray:
-    """Limb joints (people, joints, 2) px; NaN where a joint is hardly seen."""
-    keypoints = people.keypoints[:, LIMBS].astype(np.float64)
-    return np.where(people.keypoint_scores[:, LIMBS, None] > 0.2, keypoints, np.nan)
+def keypoints_of(people: People, layout: JointLayout) -> np.ndarray:
+    """Limb joints and feet (people, joints, 2) px; NaN where a joint is hardly seen, or the detector lacks it."""
+    keypoints = np.full((len(people), len(LIMBS) + len(FEET), 2), np.nan)
+    for place, joint in enumerate([*LIMBS, *FEET]):
+        if joint in layout.joints:
+            seen = people.keypoint_scores[:, layout.index(joint)] > 0.2
+            keypoints[seen, place] = people.keypoints[seen, layout.index(joint)]
+    return keypoints
 
 
 def triangulate(views: list[Camera], keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +137,7 @@ def match(views: list[Camera], people: list[np.ndarray], taken: list[set[int]]) 
         chosen = [view for view, person in enumerate(combination) if person >= 0]
         if len(chosen) < 3:
             continue
-        keypoints = np.stack([people[view][combination[view], 0] for view in chosen])
+        keypoints = np.stack([people[view][combination[view], 0, COUNTED] for view in chosen])
         positions, residuals = triangulate([views[view] for view in chosen], keypoints)
         if np.isfinite(residuals).sum() < 8:
             continue
@@ -162,11 +171,11 @@ def follow(views: list[Camera], people: list[np.ndarray], last: np.ndarray) -> t
     rows: list[Camera] = []
     keypoints = []
     for view, view_people in zip(views, people, strict=True):
-        expected = view.project(last)
+        expected = view.project(last[COUNTED])
         for detector in range(2):
             if not len(view_people):
                 continue
-            miss = np.nanmedian(np.linalg.norm(view_people[:, detector] - expected, axis=-1), axis=-1)
+            miss = np.nanmedian(np.linalg.norm(view_people[:, detector, COUNTED] - expected, axis=-1), axis=-1)
             if np.nanmin(miss, initial=np.inf) < FOLLOW_PX:
                 rows.append(view)
                 keypoints.append(view_people[int(np.nanargmin(miss)), detector])
@@ -183,9 +192,10 @@ def main(folder: Path, output: Path) -> None:
     by_frame = [[view_people[frame] for view_people, _ in detected] for frame in range(frames)]
     start = max(range(0, frames, 5), key=lambda frame: sum(map(len, by_frame[frame])))
     taken: list[set[int]] = [set() for _ in views]
-    people = []
+    people, joints = [], len(LIMBS) + len(FEET)
     while (pose := match(views, by_frame[start], taken)) is not None:
-        positions, residuals = np.full((frames, len(LIMBS), 3), np.nan), np.full((frames, len(LIMBS)), np.nan)
+        positions, residuals = np.full((frames, joints, 3), np.nan), np.full((frames, joints), np.nan)
+        pose = np.concatenate([pose, np.full((len(FEET), 3), np.nan)])
         for order in (range(start, frames), range(start, -1, -1)):
             last = pose
             for frame in order:
@@ -193,21 +203,26 @@ def main(folder: Path, output: Path) -> None:
                 last = np.where(np.isfinite(positions[frame]), positions[frame], last)
         people.append((positions, residuals))
         print(
-            f"person {len(people)}: residual {np.nanmedian(residuals):.1f} px (median), "
-            f"{np.isfinite(residuals).mean():.0%} of joints in {frames} frames"
+            f"person {len(people)}: residual {np.nanmedian(residuals[:, COUNTED]):.1f} px (median), "
+            f"{np.isfinite(residuals[:, COUNTED]).mean():.0%} of joints in {frames} frames; "
+            f"feet {np.nanmedian(residuals[:, len(LIMBS) :]):.1f} px, "
+            f"{np.isfinite(residuals[:, len(LIMBS) :]).mean():.0%}"
         )
     np.savez_compressed(
         output,
-        positions=np.stack([positions for positions, _ in people]),
-        residuals_px=np.stack([residuals for _, residuals in people]),
-        joints=np.array([COCO.joints[joint] for joint in LIMBS]),
+        positions=np.stack([positions[:, COUNTED] for positions, _ in people]),
+        residuals_px=np.stack([residuals[:, COUNTED] for _, residuals in people]),
+        joints=np.array(LIMBS),
+        feet=np.stack([positions[:, len(LIMBS) :] for positions, _ in people]),
+        feet_residuals_px=np.stack([residuals[:, len(LIMBS) :] for _, residuals in people]),
+        feet_joints=np.array(FEET),
         timestamps_s=detected[0][1][:frames],
         views=np.array([view.name for view in views]),
         rotations=np.stack([view.rotation for view in views]),
         translations=np.stack([view.translation for view in views]),
         matrices=np.stack([matrix(view) for view in views]),
         distortions=np.stack([distortion(view) for view in views]),
-        visible=np.array([[is_visible(view, positions) for view in views] for positions, _ in people]),
+        visible=np.array([[is_visible(view, positions[:, COUNTED]) for view in views] for positions, _ in people]),
     )
 
 

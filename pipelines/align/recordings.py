@@ -11,6 +11,7 @@ from pipelines.tracks.lifted_reader import poses_files, read_lifted
 from schemas.configs.align import AlignConfig
 from schemas.errors import UserError
 from schemas.job_config import listed
+from schemas.layouts import layout, without_feet
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def find_recordings(config: AlignConfig) -> Recordings:
     for file in (storage.absolute(file) for address in listed(config.poses) for file in poses_files(address)):
         table = storage.read_table(file, ["track_id", "layout", "error"]).to_pylist()
         rows[file] = {row["track_id"]: place for place, row in enumerate(table) if row["error"] is None}
-        layouts |= {row["layout"] for row in table if row["error"] is None}
+        layouts |= {without_feet(layout(row["layout"])).name for row in table if row["error"] is None}
     if len(layouts) > 1:
         raise UserError(f"poses: are of the layouts {', '.join(sorted(layouts))}; give those of one lifter")
     ids = [name for of_file in rows.values() for name in of_file]

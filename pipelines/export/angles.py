@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-import torch
 
-from pipelines.pose.joint_angles import joint_angles_deg, joint_angles_of
+from pipelines.pose.joint_angles import joint_angles_of
+from pipelines.tracks.lifted_angles import lifted_angles_deg
 from pipelines.tracks.lifted_track import LiftedTrack
 from schemas.layouts import layout
 
@@ -18,7 +18,8 @@ def angles_table(lifted: LiftedTrack) -> pa.Table:
 
     Its columns are frame (number in the video), time_s, interpolated (1 where the person was not observed), and two for
     each angle that the joints of the layout give: left_hip_flexion_deg, and left_hip_flexion_score, the lowest score of
-    its three joints (below 0.3 one of them was not seen; null if unknown).
+    its three joints (below 0.3 one of them was not seen; null if unknown). The angle of an ankle is null where its foot
+    was not seen.
     """
     body, scores = layout(lifted.layout), lifted.joint_scores
     columns: dict[str, pa.Array] = {
@@ -26,10 +27,9 @@ def angles_table(lifted: LiftedTrack) -> pa.Table:
         "time_s": pa.array(np.round(lifted.timestamps_s, 4)),
         "interpolated": pa.array(lifted.interpolated.astype(np.int8)),
     }
-    values = joint_angles_deg(torch.tensor(lifted.positions), body).numpy().astype(np.float64)
-    for angle, degrees in zip(joint_angles_of(body), values.T, strict=True):
+    for angle, degrees in zip(joint_angles_of(body), lifted_angles_deg(lifted).T, strict=True):
         lowest = None if scores is None else scores[:, [body.index(joint) for joint in angle.joints]].min(1)
-        columns[f"{angle.name}_deg"] = pa.array(np.round(degrees, 2))
+        columns[f"{angle.name}_deg"] = pa.array(np.round(degrees, 2), mask=np.isnan(degrees))
         columns[f"{angle.name}_score"] = (
             pa.nulls(len(lifted), pa.float64()) if lowest is None else pa.array(np.round(lowest.astype(np.float64), 2))
         )

@@ -16,6 +16,7 @@ from pipelines.io.shards import FAILED, FINISHED
 from pipelines.lift.exports import ExportSettings, export_video
 from pipelines.lift.lifting import LoadedLifter, lift_tracks
 from pipelines.lift.plan import Unit, name_of
+from pipelines.lift.with_feet import lifted_layout
 from pipelines.ray_cluster.logs import log_failure
 from pipelines.tracks.keypoint_reader import TrackInfo
 from pipelines.tracks.read_one_by_one import describe, read_one_by_one
@@ -92,7 +93,9 @@ class LiftUnits:
     def _poses_file(self, unit: Unit) -> ShardBuilder:
         folder, _, source = unit.file.rpartition("/")
         settings = self._settings | {"tracks": folder, "source": source}
-        return ShardBuilder(POSES, FORMAT, self._lifter.card.output_layout, settings)
+        # All tracks of a file have one layout.
+        made = lifted_layout(self._lifter.card, unit.tracks[0].layout)
+        return ShardBuilder(POSES, FORMAT, made, settings)
 
     def _failed_rows(
         self, file: str, failures: Sequence[tuple[TrackInfo, str]]

@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64
 
 from pipelines.datasets.body_measures import BONES_PER_HEIGHT, Body
 from pipelines.lift.timing import at_lifter_rate, at_times
+from pipelines.lift.with_feet import add_feet, lifted_layout
 from pipelines.lifters.checkpoint import LifterCard
 from pipelines.lifters.inference import Lifted, lift
 from pipelines.lifters.model import LiftingModel
@@ -158,7 +159,7 @@ def _finish(lifter: LoadedLifter, prepared: _Prepared, prediction: Lifted) -> Li
         assert positions is not None
     reprojection_px, compared = _reprojection(lifter.card, track, positions, trajectory)
     same = ("track_id", "video", "subject", "action", "camera", "person", "width", "height", "fps", "start_frame")
-    return LiftedTrack(
+    lifted = LiftedTrack(
         **{name: getattr(track, name) for name in same},
         source=info.file.rsplit("/", 1)[1],
         model=lifter.name,
@@ -181,6 +182,8 @@ def _finish(lifter: LoadedLifter, prepared: _Prepared, prediction: Lifted) -> Li
             track.scores, layout(track.layout), layout(lifter.card.input_layout), layout(lifter.card.output_layout)
         ),
     )
+    extended = lifted_layout(lifter.card, track.layout)
+    return lifted if extended == lifted.layout else add_feet(lifted, track, extended)
 
 
 def _with_intrinsics(track: KeypointTrack) -> KeypointTrack:

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from pipelines.tracks.footsteps import footsteps
 from pipelines.tracks.lifted_track import LiftedTrack
-from schemas.layouts import layout
+from schemas.layouts import layout, without_feet
 
 # At most this many frames of a track are used; more do not change the result visibly.
 SAMPLED_FRAMES = 4000
@@ -78,7 +78,9 @@ def levelling_of(tracks: Iterable[LiftedTrack], levelled: bool = True) -> Levell
         upright.append(_standing(track))
         steps.append(footsteps(track, _upright(upright[-1], len(track))[0]))
         every = slice(None, None, max(1, len(track) // SAMPLED_FRAMES))
-        points.append((track.positions[every], None if track.trajectory is None else track.trajectory[every]))
+        # Ankles mark the ground; tips of feet are known of some tracks only.
+        body = slice(len(without_feet(layout(track.layout))))
+        points.append((track.positions[every, body], None if track.trajectory is None else track.trajectory[every]))
         frames, travels = frames + len(track), travels and track.trajectory is not None
     up, shown = _upright(np.concatenate(upright), frames) if levelled else (_UP, False)
     places, seconds = (np.concatenate(parts) for parts in zip(*steps, strict=True))

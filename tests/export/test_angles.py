@@ -38,3 +38,18 @@ def test_parquet_holds_the_same_table():
     track = lifted(9, start_frame=5)
     written = pd.read_csv(io.BytesIO(angles_csv(track)))
     pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(angles_parquet(track))), written, check_dtype=False)
+
+
+def test_the_angle_of_an_ankle_is_empty_where_its_foot_was_not_seen():
+    scores = np.full((4, 19), 0.9, np.float32)
+    scores[1, layout("h36m19").index("left_foot_index")] = 0.1
+    scores[2, layout("h36m19").index("right_knee")] = 0.1
+    plain = lifted(4)
+    feet = plain.positions[:, [layout("h36m17").index(f"{side}_ankle") for side in ("left", "right")]] + 0.1
+    positions = np.concatenate([plain.positions, feet], axis=1)
+    track = lifted(4, layout="h36m19", positions=positions, joint_scores=scores)
+    table = pd.read_csv(io.BytesIO(angles_csv(track)))
+    assert table["left_ankle_dorsiflexion_deg"].isna().tolist() == [False, True, False, False]
+    assert table["right_ankle_dorsiflexion_deg"].isna().tolist() == [False] * 4
+    assert table["right_knee_flexion_deg"].isna().tolist() == [False] * 4
+    assert table["left_ankle_dorsiflexion_score"].tolist() == [0.9, 0.1, 0.9, 0.9]

@@ -209,5 +209,32 @@ def test_another_detectors_joints_are_read_by_name():
         keypoints[:, blaze.index(name)], scores[:, blaze.index(name)] = coco.keypoints[:, place], coco.scores[:, place]
     other = replace(coco, layout="blazepose33", keypoints=keypoints, scores=scores)
     first, second = (lifted(track, by=centred(True))[0] for track in (coco, other))
-    np.testing.assert_allclose(first.positions, second.positions, atol=1e-5)
+    assert second.layout == "h36m19", "BlazePose has feet"
+    np.testing.assert_allclose(first.positions, second.positions[:, :17], atol=1e-5)
     np.testing.assert_allclose(first.reprojection_px, second.reprojection_px, atol=1e-2)
+
+
+def test_keypoints_with_feet_give_the_same_pose_and_its_feet():
+    track = person("a", 30, layout="coco17", positions=None, positions_layout=None)
+    ankles = [LAYOUTS["coco17"].index("left_ankle"), LAYOUTS["coco17"].index("right_ankle")]
+    scores = np.concatenate([track.scores, np.ones((30, 4), np.float32)], axis=1)
+    scores[7, 19] = 0
+    keypoints = np.concatenate([track.keypoints, track.keypoints[:, ankles * 2] + np.float32(8)], axis=1)
+    keypoints[7, 19] = np.nan
+    seen = replace(
+        track,
+        layout="coco21",
+        keypoints=keypoints,
+        scores=scores,
+    )
+    plain, with_feet = lifted(track, seen, by=centred(refine=True))
+    assert (plain.layout, with_feet.layout) == ("h36m17", "h36m19")
+    for name in ("trajectory", "reprojection_px", "bone_length_deviation", "keypoint_score"):
+        assert (getattr(with_feet, name) == getattr(plain, name)).all(), name
+    assert (with_feet.positions[:, :17] == plain.positions).all()
+    assert (with_feet.joint_scores[:, :17] == plain.joint_scores).all()
+    assert with_feet.joint_scores[6:9, 17].tolist() == [1, 0, 1]
+    feet = with_feet.positions[:, 17:] - plain.positions[:, [6, 3]]
+    lengths = np.linalg.norm(feet, axis=2)
+    assert np.isfinite(feet).all()
+    assert lengths == pytest.approx(lengths[:1].repeat(30, axis=0), rel=1e-4)

@@ -69,3 +69,10 @@ def test_a_jump_does_not_lift_the_ground():
     levelling = levelling_of([lifted(len(track), positions=track.positions, trajectory=jumped)])
     assert levelling.ground_m == pytest.approx(1.5, abs=0.05)
     assert levelling.tilt_deg == 0
+
+
+def test_feet_do_not_move_the_ground():
+    plain = lifted(30)
+    below = plain.positions[:, [6, 3]] + np.array([0, 1, 0], np.float32)
+    feet = lifted(30, layout="h36m19", positions=np.concatenate([plain.positions, below], axis=1))
+    assert levelling_of([feet]).ground_m == levelling_of([plain]).ground_m

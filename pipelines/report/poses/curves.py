@@ -7,13 +7,13 @@ and lines, each with its packed values in multiples of a unit.
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Shaped
 
-from pipelines.pose.joint_angles import joint_angles_deg, joint_angles_of
+from pipelines.pose.joint_angles import joint_angles_of
 from pipelines.report.poses.packing import pack, quantised
+from pipelines.tracks.lifted_angles import lifted_angles_deg
 from pipelines.tracks.lifted_track import LiftedTrack
-from schemas.layouts import layout
+from schemas.layouts import layout, without_feet
 
 _ANGLE_DEG = 0.1
 # For each attribute of the lifted track: title, factor of the values, unit, and range of the axis.
@@ -42,16 +42,19 @@ def _quality_rows(lifted: LiftedTrack, shown: slice) -> list[dict[str, Any]]:
 
 
 def _angle_rows(lifted: LiftedTrack, shown: slice) -> list[dict[str, Any]]:
-    """One row a joint, with a line for each side."""
+    """One row a joint, with a line for each side; what rests on feet is not as sure as the rest, and says so."""
     body = layout(lifted.layout)
-    values = joint_angles_deg(torch.tensor(lifted.positions[shown]), body).numpy()
+    feet = set(body.joints) - set(without_feet(body).joints)
+    values = lifted_angles_deg(lifted)[shown]
     rows: dict[str, dict[str, Any]] = {}
     for index, angle in enumerate(joint_angles_of(body)):
-        row = rows.setdefault(angle.title, {"title": f"{angle.title}, °", "range": None, "lines": []})
+        title = f"{angle.title} (rough), °" if feet.intersection(angle.joints) else f"{angle.title}, °"
+        row = rows.setdefault(angle.title, {"title": title, "range": None, "lines": []})
         row["lines"].append(_line(angle.side, values[:, index], _ANGLE_DEG))
     return list(rows.values())
 
 
 def _line(side: str, values: Shaped[np.ndarray, " frames"], unit: float) -> dict[str, Any]:
-    """A line in the colour of its side; a line without a side has the page's own colour."""
-    return {"side": side, "unit": unit, "values": pack(quantised(values, unit, np.int32))}
+    """A line in the colour of its side; a line without a side has the page's own colour. It is broken at NaN."""
+    packed = np.where(np.isnan(values), np.iinfo(np.int32).min, quantised(values, unit, np.int32))
+    return {"side": side, "unit": unit, "values": pack(packed)}

@@ -1,5 +1,7 @@
 /* Unpacks the arrays that packing.py wrote, and gives the joints and keypoints of a person in a frame. */
 "use strict";
+/* Stands for a value of a curve that is not known. */
+const MISSING = -(2 ** 31);
 const ARRAYS = { uint8: Uint8Array, int16: Int16Array, int32: Int32Array };
 
 function bytesOf(base64) {
@@ -40,7 +42,7 @@ class Person {
     person.seen = packed.seen && (await unpack(packed.seen));
     person.projected = packed.projected && (await unpack(packed.projected));
     for (const line of packed.curves.flatMap(({ rows }) => rows).flatMap(({ lines }) => lines))
-      line.values = Array.from(await unpack(line.values), (value) => value * line.unit);
+      line.values = Array.from(await unpack(line.values), (value) => (value === MISSING ? null : value * line.unit));
     return person;
   }
 
