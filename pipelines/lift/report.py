@@ -16,6 +16,7 @@ from pipelines.io import json_documents, storage
 from pipelines.io.shards import digest
 from pipelines.lift.ledger import Ledger
 from pipelines.lift.lifting import LoadedLifter, frames_at_rate
+from pipelines.lift.with_feet import lifted_layout
 from pipelines.pose.rays import ASSUMED_FOV_DEG
 from pipelines.tracks.keypoint_reader import TrackInfo
 from schemas import __version__
@@ -172,6 +173,11 @@ def notes(lifter: LoadedLifter, tracks: Sequence[TrackInfo], frames_seen: Sequen
             person_centred and without,
             f"{without} of {count} tracks have no intrinsics: a field of view of {ASSUMED_FOV_DEG:g}° along the longer "
             "side is assumed; poses hardly depend on it, how far away people are does",
+        ),
+        (
+            any(lifted_layout(card, track.layout) != card.output_layout for track in tracks),
+            "feet follow from where they are seen; angles of ankles are rough (on a real recording no better than a "
+            "constant), so look at when they change, not at their size",
         ),
         (
             stated,

@@ -14,6 +14,7 @@ from pipelines.datasets.body_measures import BONES_PER_HEIGHT, Body
 from pipelines.export.bvh import bvh_text
 from pipelines.export.npz import npz_bytes
 from pipelines.lift.lifting import LoadedLifter, lift_tracks
+from pipelines.lift.report import notes
 from pipelines.lifters.inference import lift
 from pipelines.pose.cameras import camera_vector, project, to_screen
 from pipelines.tracks.keypoint_reader import TrackInfo
@@ -229,6 +230,10 @@ def test_keypoints_with_feet_give_the_same_pose_and_its_feet():
     )
     plain, with_feet = lifted(track, seen, by=centred(refine=True))
     assert (plain.layout, with_feet.layout) == ("h36m17", "h36m19")
+    said = [
+        any("ankles are rough" in note for note in notes(centred(True), [info(one)], [30])) for one in (track, seen)
+    ]
+    assert said == [False, True]
     for name in ("trajectory", "reprojection_px", "bone_length_deviation", "keypoint_score"):
         assert (getattr(with_feet, name) == getattr(plain, name)).all(), name
     assert (with_feet.positions[:, :17] == plain.positions).all()
