@@ -129,8 +129,8 @@ def scores(angles: np.ndarray, true: np.ndarray, anybody: float) -> list[float]:
 
 def line(row: list[float]) -> str:
     """The numbers of a row."""
-    error, own, anybody, bias, spread, found, r = row
-    return f"{error:>7.1f}{own:>10.1f}{anybody:>10.1f}{bias:>7.1f}{spread:>8.1f}{found:>5.1f}{r:>7.2f}"
+    error, own, anybody, bias, spread, spread_of_angle, r = row
+    return f"{error:>7.1f}{own:>10.1f}{anybody:>10.1f}{bias:>7.1f}{spread:>8.1f}{spread_of_angle:>5.1f}{r:>7.2f}"
 
 
 if __name__ == "__main__":

@@ -43,11 +43,11 @@ def main(people: int) -> None:
     lifter = load_chosen(LiftConfig(video="none", output="none"))
     errors = lifter.card.detector_errors or DetectorErrorsConfig()
     actions = sorted(ACTIONS)
-    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {action: [] for action in actions}
+    pairs_of: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {action: [] for action in actions}
     for number in range(people):
         rng = np.random.default_rng(100 + number)
         motion = generate_motion(rng, FRAMES / FPS, FPS, actions[number % len(actions)])
-        track, true = seen(motion, rng, joint_map(BODY, list(LIMBS), errors))
+        track, true = filmed(motion, rng, joint_map(BODY, list(LIMBS), errors))
         names = ("track_id", "subject", "action", "camera", "width", "fps", "layout", "positions_layout")
         described = {name: getattr(track, name) for name in (*names, "intrinsics_provenance")}
         [(_, lifted)] = lift_tracks(lifter, [(TrackInfo("made/a.parquet", 0, frames=FRAMES, **described), track)])
@@ -55,16 +55,16 @@ def main(people: int) -> None:
         angles = [angle.name for angle in joint_angles_of(layout(lifted.layout))]
         values = lifted_angles_deg(lifted)
         for side, of_side in zip(SIDES, true, strict=True):
-            found[motion.action].append((values[:, angles.index(f"{side}_ankle_dorsiflexion")], of_side))
-    anybody = float(np.mean([true.mean() for pairs in found.values() for _, true in pairs]))
+            pairs_of[motion.action].append((values[:, angles.index(f"{side}_ankle_dorsiflexion")], of_side))
+    anybody = float(np.mean([true.mean() for pairs in pairs_of.values() for _, true in pairs]))
     print(f"{'action':<15}{'error':>7}{'own mean':>10}{'any mean':>10}{'bias':>7}{'spread':>13}{'r':>7}")
-    rows = {action: [scores(*pair, anybody) for pair in pairs] for action, pairs in found.items() if pairs}
+    rows = {action: [scores(*pair, anybody) for pair in pairs] for action, pairs in pairs_of.items() if pairs}
     for action, of_action in rows.items():
         print(f"{action:<15}" + line(np.median(of_action, axis=0).tolist()))
     print(f"{'median of all':<15}" + line(np.median([row for each in rows.values() for row in each], axis=0).tolist()))
 
 
-def seen(motion: Motion, rng: np.random.Generator, to_detector: np.ndarray) -> tuple[KeypointTrack, list[np.ndarray]]:
+def filmed(motion: Motion, rng: np.random.Generator, to_detector: np.ndarray) -> tuple[KeypointTrack, list[np.ndarray]]:
     """A person as a camera sees them, and the true angle of each ankle."""
     body = motion.positions.astype(np.float64)
     person = replace(motion.body, toe=TIP * motion.body.stature)

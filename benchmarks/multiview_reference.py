@@ -69,8 +69,8 @@ def keypoints_of(people: People, layout: JointLayout) -> np.ndarray:
     keypoints = np.full((len(people), len(LIMBS) + len(FEET), 2), np.nan)
     for place, joint in enumerate([*LIMBS, *FEET]):
         if joint in layout.joints:
-            seen = people.keypoint_scores[:, layout.index(joint)] > 0.2
-            keypoints[seen, place] = people.keypoints[seen, layout.index(joint)]
+            visible = people.keypoint_scores[:, layout.index(joint)] > 0.2
+            keypoints[visible, place] = people.keypoints[visible, layout.index(joint)]
     return keypoints
 
 

@@ -39,19 +39,19 @@ def add_feet(lifted: LiftedTrack, track: KeypointTrack, extended: str) -> Lifted
     body, detected = layout(lifted.layout), layout(track.layout)
     columns = [[detected.index(name) for name in of_side] for of_side in _NAMES]
     scores = track.scores[:, columns]
-    seen = (scores >= UNSEEN).all(2) & ~track.interpolated[:, None]
+    visible = (scores >= UNSEEN).all(2) & ~track.interpolated[:, None]
     slopes = rays.slopes(
         torch.from_numpy(track.keypoints[:, columns]), track.width, track.height, lifted.intrinsics
     ).numpy()
     # Keypoints that were not seen may be anywhere, or no numbers.
-    slopes = np.where(seen[..., None, None], slopes, 0)
+    slopes = np.where(visible[..., None, None], slopes, 0)
     placed = (lifted.positions + lifted.trajectory[:, None]).astype(np.float64)
     right_of_hips = placed[:, body.index("right_hip")] - placed[:, body.index("left_hip")]
     tips = []
     for number, side in enumerate(SIDES):
         hip, knee, ankle = (placed[:, body.index(f"{side}_{part}")] for part in ("hip", "knee", "ankle"))
         rays_of_side = slopes[:, number].astype(np.float64)
-        leg = Leg(hip, knee, ankle, right_of_hips, 2 * number - 1, rays_of_side, seen[:, number])
+        leg = Leg(hip, knee, ankle, right_of_hips, 2 * number - 1, rays_of_side, visible[:, number])
         foot = foot_of(leg, lifted.timestamps_s).astype(np.float32)
         tips.append(lifted.positions[:, body.index(f"{side}_ankle")] + foot)
     # A foot without its ankle was not seen either.

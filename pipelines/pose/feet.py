@@ -51,7 +51,7 @@ class Leg:
         right_of_hips: From the left to the right hip.
         side: -1: left, 1: right.
         slopes: Viewing rays of the ankle and of the tip of the foot.
-        seen: Whether both were seen.
+        visible: Whether both were seen.
     """
 
     hip: Float64[np.ndarray, "frames 3"]
@@ -60,7 +60,7 @@ class Leg:
     right_of_hips: Float64[np.ndarray, "frames 3"]
     side: int
     slopes: Float64[np.ndarray, "frames 2 2"]
-    seen: Bool[np.ndarray, " frames"]
+    visible: Bool[np.ndarray, " frames"]
 
 
 def foot_of(
@@ -79,9 +79,9 @@ def foot_of(
     ankle = leg.ankle[:, 2:] * np.concatenate([leg.slopes[:, 0], np.ones((len(usual), 1))], axis=1)
     rays = np.concatenate([leg.slopes[:, 1], np.ones((len(usual), 1))], axis=1)
     places = places_of(ankle, rays, length_m) / length_m
-    chosen = _path(places, usual, -_unit(leg.ankle - leg.knee), leg.seen, times_s)
+    chosen = _path(places, usual, -_unit(leg.ankle - leg.knee), leg.visible, times_s)
     picked = places[np.arange(len(places)), chosen]
-    return length_m * _unit(_smoothed(picked, usual, (ankle / length_m, rays), leg.seen, times_s))
+    return length_m * _unit(_smoothed(picked, usual, (ankle / length_m, rays), leg.visible, times_s))
 
 
 def usual_direction(leg: Leg) -> Float64[np.ndarray, "frames 3"]:
@@ -112,7 +112,7 @@ def _path(
     places: Float64[np.ndarray, "frames 2 3"],
     usual: Float64[np.ndarray, "frames 3"],
     up: Float64[np.ndarray, "frames 3"],
-    seen: Bool[np.ndarray, " frames"],
+    visible: Bool[np.ndarray, " frames"],
     times_s: Float64[np.ndarray, " frames"],
 ) -> Int64[np.ndarray, " frames"]:
     """Which of the two places each frame has, 0: near, 1: far."""
@@ -121,7 +121,7 @@ def _path(
     beyond_deg = np.maximum(flexion_deg - _RANGE_DEG[1], 0) + np.maximum(_RANGE_DEG[0] - flexion_deg, 0)
     own = 0.5 * ((away_deg / _SPREAD_DEG) ** 2 + (beyond_deg / _BEYOND_DEG) ** 2)
     chosen = np.zeros(len(places), np.int64)
-    frames = np.flatnonzero(seen)
+    frames = np.flatnonzero(visible)
     if not len(frames):
         return chosen
     own, known = own[frames], places[frames]
@@ -145,7 +145,7 @@ def _smoothed(
     picked: Float64[np.ndarray, "frames 3"],
     usual: Float64[np.ndarray, "frames 3"],
     sight: tuple[Float64[np.ndarray, "frames 3"], Float64[np.ndarray, "frames 3"]],
-    seen: Bool[np.ndarray, " frames"],
+    visible: Bool[np.ndarray, " frames"],
     times_s: Float64[np.ndarray, " frames"],
 ) -> Float64[np.ndarray, "frames 3"]:
     """The least squares of all terms, in lengths of the foot: a banded system of linear equations."""
@@ -154,10 +154,10 @@ def _smoothed(
     along = rays[:, :, None] * rays[:, None]
     across = np.eye(3) - along
     weight = across / _RAY**2 + along / _ALONG**2
-    away = np.where(seen, np.linalg.norm(picked - usual, axis=1), 0) / _USUAL
+    away = np.where(visible, np.linalg.norm(picked - usual, axis=1), 0) / _USUAL
     drawn = (_LINEAR / np.maximum(away, _LINEAR))[:, None] / _USUAL**2
-    blocks = weight * seen[:, None, None] + np.eye(3) * drawn[..., None]
-    sides = (weight @ picked[..., None])[..., 0] * seen[:, None] + usual * drawn
+    blocks = weight * visible[:, None, None] + np.eye(3) * drawn[..., None]
+    sides = (weight @ picked[..., None])[..., 0] * visible[:, None] + usual * drawn
     # Upper bands of a matrix whose unknowns are ordered by frame, then by axis: row 6 is the diagonal.
     bands = np.zeros((7, 3 * frames))
     for row in range(3):

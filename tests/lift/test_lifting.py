@@ -222,18 +222,19 @@ def test_keypoints_with_feet_give_the_same_pose_and_its_feet():
     scores[7, 19] = 0
     keypoints = np.concatenate([track.keypoints, track.keypoints[:, ankles * 2] + np.float32(8)], axis=1)
     keypoints[7, 19] = np.nan
-    seen = replace(
+    with_keypoints = replace(
         track,
         layout="coco21",
         keypoints=keypoints,
         scores=scores,
     )
-    plain, with_feet = lifted(track, seen, by=centred(refine=True))
+    plain, with_feet = lifted(track, with_keypoints, by=centred(refine=True))
     assert (plain.layout, with_feet.layout) == ("h36m17", "h36m19")
-    said = [
-        any("ankles are rough" in note for note in notes(centred(True), [info(one)], [30])) for one in (track, seen)
+    warned = [
+        any("ankles are rough" in note for note in notes(centred(True), [info(one)], [30]))
+        for one in (track, with_keypoints)
     ]
-    assert said == [False, True]
+    assert warned == [False, True]
     for name in ("trajectory", "reprojection_px", "bone_length_deviation", "keypoint_score"):
         assert (getattr(with_feet, name) == getattr(plain, name)).all(), name
     assert (with_feet.positions[:, :17] == plain.positions).all()

@@ -50,14 +50,14 @@ def per_shank(motion: Motion) -> float:
     return float(np.linalg.norm(motion.body.toe) / np.linalg.norm(motion.body.offsets[JOINT["left_ankle"]]))
 
 
-def off_deg(found: np.ndarray, true: np.ndarray) -> np.ndarray:
+def off_deg(foot: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Angles between vectors."""
-    cosines = (found * true).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(true, axis=1)
+    cosines = (foot * true).sum(1) / np.linalg.norm(foot, axis=1) / np.linalg.norm(true, axis=1)
     return np.degrees(np.arccos(np.clip(cosines, -1, 1)))
 
 
 def times_of(leg: Leg) -> np.ndarray:
-    return np.arange(len(leg.seen)) / FPS
+    return np.arange(len(leg.visible)) / FPS
 
 
 @pytest.mark.parametrize("azimuth_deg", [0, 45, 90, 135, 180, 270])
@@ -65,12 +65,12 @@ def times_of(leg: Leg) -> np.ndarray:
 def test_a_foot_that_is_seen_exactly_is_found(action, azimuth_deg):
     motion = generate_motion(1, 3.0, FPS, action)
     for leg, true in legs_of(motion, azimuth_deg):
-        found = foot_of(leg, times_of(leg), per_shank(motion))
-        assert np.linalg.norm(found, axis=1) == pytest.approx(np.linalg.norm(true, axis=1), rel=0.01)
+        foot = foot_of(leg, times_of(leg), per_shank(motion))
+        assert np.linalg.norm(foot, axis=1) == pytest.approx(np.linalg.norm(true, axis=1), rel=0.01)
         # The foot is drawn a little to where feet usually point. From the side both places are near each other, and
         # which way the toes turn hardly shows.
-        assert np.median(off_deg(found, true)) < 6
-        assert np.percentile(off_deg(found, true), 95) < 20
+        assert np.median(off_deg(foot, true)) < 6
+        assert np.percentile(off_deg(foot, true), 95) < 20
 
 
 def test_the_true_place_is_one_of_the_two_and_the_nearest_where_a_ray_misses():
@@ -96,29 +96,29 @@ def test_a_foot_that_stands_still_is_found_exactly():
         true = usual_direction(placed(still[:3], still[3], leg.side, np.zeros((20, 2, 2)), np.ones(20, bool))) * 0.2
         points = np.stack([still[2], still[2] + true], axis=1)
         exact = placed(still[:3], still[3], leg.side, points[..., :2] / points[..., 2:], np.ones(20, bool))
-        found = foot_of(exact, np.arange(20) / FPS, 0.2 / float(np.linalg.norm(shank[0])))
-        assert found == pytest.approx(true, abs=1e-6)
+        foot = foot_of(exact, np.arange(20) / FPS, 0.2 / float(np.linalg.norm(shank[0])))
+        assert foot == pytest.approx(true, abs=1e-6)
 
 
 def test_noise_of_keypoints_is_smoothed():
     motion = generate_motion(2, 3.0, FPS, "walk")
     for leg, true in legs_of(motion, 60.0, noise_m=0.01):
-        found = foot_of(leg, times_of(leg), per_shank(motion))
-        assert np.median(off_deg(found, true)) < 8
-        assert np.abs(np.diff(found, 2, axis=0)).max() < 0.05
+        foot = foot_of(leg, times_of(leg), per_shank(motion))
+        assert np.median(off_deg(foot, true)) < 8
+        assert np.abs(np.diff(foot, 2, axis=0)).max() < 0.05
 
 
 def test_frames_in_which_a_foot_is_not_seen_say_nothing_and_are_bridged():
     motion = generate_motion(3, 3.0, FPS, "walk")
     for leg, true in legs_of(motion, 90.0):
-        unseen = np.zeros(len(leg.seen), bool)
+        unseen = np.zeros(len(leg.visible), bool)
         unseen[30:33] = True
         wrong = leg.slopes.copy()
         wrong[unseen] += 0.5
         hidden = Leg(leg.hip, leg.knee, leg.ankle, leg.right_of_hips, leg.side, wrong, ~unseen)
-        found = foot_of(hidden, times_of(leg), per_shank(motion))
-        assert np.isfinite(found).all()
-        assert off_deg(found, true)[30:33].max() < 25
+        foot = foot_of(hidden, times_of(leg), per_shank(motion))
+        assert np.isfinite(foot).all()
+        assert off_deg(foot, true)[30:33].max() < 25
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
@@ -126,11 +126,11 @@ def test_short_tracks_and_feet_that_nobody_sees_have_a_foot_too(frames):
     motion = generate_motion(1, 1.0, FPS, "walk")
     for leg, _ in legs_of(motion, 30.0):
         part = [value[:frames] for value in (leg.hip, leg.knee, leg.ankle, leg.right_of_hips)]
-        for seen in (False, True):
-            short = placed(part[:3], part[3], leg.side, leg.slopes[:frames], np.full(frames, seen))
-            found = foot_of(short, np.arange(frames) / FPS)
-            assert found.shape == (frames, 3)
-            assert np.isfinite(found).all()
+        for visible in (False, True):
+            short = placed(part[:3], part[3], leg.side, leg.slopes[:frames], np.full(frames, visible))
+            foot = foot_of(short, np.arange(frames) / FPS)
+            assert foot.shape == (frames, 3)
+            assert np.isfinite(foot).all()
 
 
 def test_the_mirror_image_has_the_mirrored_feet():
@@ -138,17 +138,17 @@ def test_the_mirror_image_has_the_mirrored_feet():
     flip = np.array([-1.0, 1.0, 1.0])
     for leg, _ in legs_of(motion, 50.0, noise_m=0.005):
         parts = [value * flip for value in (leg.hip, leg.knee, leg.ankle)]
-        mirrored = placed(parts, -leg.right_of_hips * flip, -leg.side, leg.slopes * flip[:2], leg.seen)
-        found, other = (foot_of(one, times_of(leg)) for one in (leg, mirrored))
-        assert other == pytest.approx(found * flip, abs=1e-9)
+        mirrored = placed(parts, -leg.right_of_hips * flip, -leg.side, leg.slopes * flip[:2], leg.visible)
+        foot, other = (foot_of(one, times_of(leg)) for one in (leg, mirrored))
+        assert other == pytest.approx(foot * flip, abs=1e-9)
 
 
 def test_the_same_feet_are_found_at_any_size():
     motion = generate_motion(5, 2.0, FPS, "squat")
     for leg, _ in legs_of(motion, 20.0, noise_m=0.005):
         larger = [2 * value for value in (leg.hip, leg.knee, leg.ankle, leg.right_of_hips)]
-        found = foot_of(placed(larger[:3], larger[3], leg.side, leg.slopes, leg.seen), times_of(leg))
-        assert found == pytest.approx(2 * foot_of(leg, times_of(leg)), abs=1e-9)
+        foot = foot_of(placed(larger[:3], larger[3], leg.side, leg.slopes, leg.visible), times_of(leg))
+        assert foot == pytest.approx(2 * foot_of(leg, times_of(leg)), abs=1e-9)
 
 
 @pytest.mark.parametrize("azimuth_deg", [0, 45, 90, 135, 180])
@@ -165,7 +165,7 @@ def test_heels_that_rise_and_fall_are_followed_though_not_all_the_way(azimuth_de
     noise = np.random.default_rng(0).normal(0, 0.01 / DISTANCE_M, (90, 2, 2))
     slopes = points[..., :2] / points[..., 2:] + noise
     hips = np.tile(np.array([0, -0.25, 0.0]) @ camera.T, (90, 1))
-    found = foot_of(placed(joints, hips, -1, slopes, np.ones(90, bool)), times, 0.19 / 0.4)
-    found_deg = np.degrees(np.arcsin(found @ (np.array([0, 0, 1.0]) @ camera.T) / 0.19))
-    assert np.corrcoef(found_deg, flexion_deg)[0, 1] > 0.93
-    assert 0.55 < np.polyfit(flexion_deg, found_deg, 1)[0] < 1
+    foot = foot_of(placed(joints, hips, -1, slopes, np.ones(90, bool)), times, 0.19 / 0.4)
+    foot_deg = np.degrees(np.arcsin(foot @ (np.array([0, 0, 1.0]) @ camera.T) / 0.19))
+    assert np.corrcoef(foot_deg, flexion_deg)[0, 1] > 0.93
+    assert 0.55 < np.polyfit(flexion_deg, foot_deg, 1)[0] < 1
