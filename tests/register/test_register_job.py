@@ -35,7 +35,8 @@ def test_a_lifter_becomes_a_version_once(corpus, name, capfd):
     }
     source = mlflow.MlflowClient().get_model_version(name, "1").source or ""
     registered = json.loads(mlflow.get_logged_model(source.removeprefix("models:/")).tags["mlflow.modelVersions"])
-    assert [(each["name"], str(each["version"])) for each in registered] == [(name, "1")], "the table of models"
+    # Other tests register the same file by other names.
+    assert [str(each["version"]) for each in registered if each["name"] == name] == ["1"], "the table of models"
     fetched = model_uris.fetch(f"models:/{name}@candidate")
     assert (fetched.name, fetched.sha256) == (f"models:/{name}/1", version_tags["raylift.sha256"])
     assert load_lifter(fetched.file)[1] == load_lifter(lifter)[1]
