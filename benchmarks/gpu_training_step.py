@@ -32,7 +32,7 @@ STEPS, WARM_UP = 20, 5
 BATCHES = (256, 512, 1024, 2048, 4096, 8192, 16384)
 
 
-def training_of(folder: Path, case: Case, device: torch.device, joint: bool, compiled: bool = False) -> LifterTraining:
+def training_of(folder: Path, case: Case, device: torch.device, joint: bool, **resources: bool) -> LifterTraining:
     """A training of the people in `folder`; joint: with as many unlabeled windows."""
     values: dict[str, Any] = {
         "labeled": str(folder),
@@ -43,7 +43,7 @@ def training_of(folder: Path, case: Case, device: torch.device, joint: bool, com
         "objective": {"warmup_epochs": 0},
         # Of joint batches half is unlabeled.
         "optimization": {"batch_size": case.batch * (2 if joint else 1), "epochs": 1},
-        "resources": {"compile": compiled},
+        "resources": resources,
     }
     config = TrainConfig.model_validate(values)
     plan, workers = plan_training(config), WorkerGroup(device)
@@ -155,11 +155,16 @@ def main() -> None:
             "share_of_matmul_rate": round(work / joint_s / rate, 3),
         }
         if device.type == "cuda":
-            compiled_s = step_s(training_of(folder, case, device, joint=True, compiled=True), device)
+            compiled_s = step_s(training_of(folder, case, device, joint=True, compile=True), device)
             result |= {
                 "compiled_step_ms": round(1e3 * compiled_s, 3),
                 "compiled_share_of_matmul_rate": round(work / compiled_s / rate, 3),
             }
+            try:
+                graphs = training_of(folder, case, device, joint=True, compile=True, cuda_graphs=True, use_gpu=True)
+                result["graphs_step_ms"] = round(1e3 * step_s(graphs, device), 3)
+            except RuntimeError as error:  # no graph was launched on a GPU yet
+                result["graphs_step_ms"] = " ".join(str(error).split())[:200]
             if not toy:
                 result["by_batch_size"] = by_batch_size(folder, case, device)
     print(json.dumps(result))

@@ -24,6 +24,7 @@ class Detector(Protocol):
 
     Its class variable `PRACTICAL` holds, in the form of pydantic's `exclude`, the options that do not change the
     results: an output may be continued with other values. Without it that is `weights`, whose hash is compared instead.
+    With a class variable `ON_CPUS_ALONE = True`, GPUs that are given to the detector are refused.
     """
 
     layout: JointLayout

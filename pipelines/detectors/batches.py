@@ -6,12 +6,11 @@ from typing import TypeVar
 
 import torch
 
+from pipelines.io.gpus import is_out_of_memory
+
 Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
-
-# Errors of NVIDIA's libraries when they cannot allocate their working memory.
-_NO_ROOM = ("CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class Batches:
@@ -43,7 +42,7 @@ class Batches:
             try:
                 done.append(work(slice(start, stop)))
             except RuntimeError as error:
-                if stop - start == 1 or not _is_out_of_memory(error):
+                if stop - start == 1 or not is_out_of_memory(error):
                     raise
             # This is outside of the handler, because the error keeps the tensors of its whole traceback alive.
             if done:
@@ -61,7 +60,3 @@ class Batches:
                 "%d %s at once do not fit the GPU's memory: going on with %d, or fewer if need be",
                 *(tried, self._what, self.size),
             )
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_ROOM)

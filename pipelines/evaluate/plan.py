@@ -4,6 +4,7 @@ import torch
 
 from pipelines.evaluate.compared import compared_layout
 from pipelines.io import storage
+from pipelines.io.gpus import begin_on, has_gpu
 from pipelines.lifters.checkpoint import LifterCard, require_layout
 from pipelines.mlflow_runs import model_uris
 from pipelines.tracks import keypoint_reader
@@ -47,7 +48,7 @@ def output_folder(config: EvaluateConfig) -> str:
 
 
 def choose_device(name: str, field: str = "device") -> torch.device:
-    """The device with this name; "auto" is the GPU, if this machine has one.
+    """The device with this name; "auto" is NVIDIA's GPU, if this machine has one.
 
     Args:
         name: Of the device.
@@ -56,9 +57,8 @@ def choose_device(name: str, field: str = "device") -> torch.device:
     Raises:
         UserError: This machine has no such GPU.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
+    device = torch.device(("cuda" if has_gpu() else "cpu") if name == "auto" else name)
+    begin_on(device)
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
         raise UserError(f"{field}={name}: this machine has {count} GPUs that PyTorch can use; give {field}=cpu")

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipelines.annotations.coco import CocoKeypoints
 from pipelines.annotations.coco_results import write_results
+from pipelines.detectors.loading import require_use_of_gpus
 from pipelines.evaluate_detector.ledger import Ledger, read_ledger, read_predictions, retire_errors
 from pipelines.evaluate_detector.plan import Plan, plan
 from pipelines.evaluate_detector.score import Scores, score
@@ -89,6 +90,7 @@ def prepare(config: EvaluateDetectorConfig) -> Job:
     Raises:
         UserError: The evaluation is not possible.
     """
+    require_use_of_gpus(config.detector, config.workers.gpus_per_detector)
     return Job(config, storage.absolute(config.output), plan(config))
 
 

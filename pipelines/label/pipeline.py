@@ -52,7 +52,7 @@ def size_pools(config: WorkersConfig, capacity: Capacity) -> tuple[Pool, Pool | 
     """
     planner_and_writer = 2 * WAITING_CPUS
     if config.gpus_per_detector > 0:
-        detectors = config.detectors or max(1, int(capacity.gpus / config.gpus_per_detector))
+        detectors = config.detectors or max(1, capacity.share_gpus(config.gpus_per_detector))
         decoders = config.decoders or max(1, int(capacity.cpus - detectors * config.cpus_per_detector))
         # A detector is placed by its GPU. It reserves next to no CPU, so that decoders that were placed on a GPU
         # machine first cannot keep it out.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.detectors.loading import require_use_of_gpus
 from pipelines.io import storage
 from pipelines.label import report, status
 from pipelines.label.job import Job, detection_settings
@@ -56,8 +57,9 @@ def prepare(config: LabelConfig, whole_output: str | None = None) -> Job:
         whole_output: Folder of all that comes of this command, where that is more than labels.
 
     Raises:
-        UserError: An input does not exist, a manifest cannot be used, or the detector is unknown.
+        UserError: An input does not exist, a manifest cannot be used, the detector is unknown, or it uses no GPU.
     """
+    require_use_of_gpus(config.detector, config.workers.gpus_per_detector)
     left_out = LeftOut()
     sources = find_videos(config.videos, whole_output or config.output, left_out, config.fps)
     settings = detection_settings(config)

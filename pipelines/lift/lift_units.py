@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 
+from pipelines.io.gpus import begin_on
 from pipelines.io.shard_builder import ShardBuilder
 from pipelines.io.shards import FAILED, FINISHED
 from pipelines.lift.exports import ExportSettings, export_video
@@ -57,6 +58,7 @@ class LiftUnits:
     ) -> None:
         torch.set_num_threads(threads)
         self._lifter = load()
+        begin_on(device)
         self._lifter.model.to(device)
         self._folder, self._settings = folder, dict(settings)
 

@@ -1,11 +1,19 @@
 """A sum over all `torch.distributed` workers through which gradients flow; PyTorch's own is deprecated."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def uncompiled(function: Function) -> Function:
+    """A function that torch.compile calls as it is: it sees one worker, not what several send."""
+    return cast(Function, torch.compiler.disable(function))
 
 
 def sum_over_workers(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -15,6 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipelines.lifters.all_reduce import uncompiled
 from pipelines.lifters.over_workers import normalised_over_workers
 
 # Activations in a block: 4 MiB of floats, whose temporary results stay in the cache. With smaller blocks, threads wait
@@ -70,11 +71,18 @@ class BatchNormActivation(nn.Module):
             mean, var = self.running_mean, self.running_var
             y = functional.batch_norm(x, mean, var, self.weight, self.bias, training=False, eps=self.eps)
             return functional.relu(y, inplace=True)
+        return self._train_over_workers(x) if _workers() > 1 else self._train(x)
+
+    @uncompiled
+    def _train_over_workers(self, x: Tensor) -> Tensor:
+        return self._train(x)
+
+    def _train(self, x: Tensor) -> Tensor:
         on_cpu, compiled = x.device.type == "cpu", torch.compiler.is_compiling()
         if not on_cpu and not compiled:
             # The number that the host knows, so that one operator updates the statistics too.
             return self._activated(self._normalised(x, self.running_mean, self.running_var, self._momentum))
-        if on_cpu and (_workers() > 1 or not compiled):
+        if on_cpu and not compiled:
             y, mean, var = _Fused.apply(x, self.weight, self.bias, self.dropout, self.eps)
         else:
             # With a momentum of 1 these become the statistics of the batch.

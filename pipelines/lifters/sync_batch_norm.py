@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pipelines.lifters.all_reduce import sum_over_workers
+from pipelines.lifters.all_reduce import sum_over_workers, uncompiled
 from pipelines.lifters.over_workers import normalised_over_workers
 
 
@@ -23,6 +23,7 @@ class SyncBatchNorm(_BatchNorm):
         if input.dim() < 2:
             raise ValueError(f"expected at least 2 dimensions, got {input.dim()}")
 
+    @uncompiled
     def forward(self, input: Float[Tensor, "samples channels *places"]) -> Float[Tensor, "samples channels *places"]:
         """Normalise each channel."""
         if not self.training:

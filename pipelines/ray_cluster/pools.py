@@ -43,8 +43,11 @@ class Capacity:
 
     def processes(self, cpus: float, gpus: float = 0.0) -> int:
         """How many processes with these CPUs and GPUs each fit; at least one."""
-        fit = self.cpus / cpus if gpus == 0 else min(self.cpus / cpus, self.gpus / gpus)
-        return max(1, int(fit))
+        return max(1, int(self.cpus / cpus if gpus == 0 else min(self.cpus / cpus, self.share_gpus(gpus))))
+
+    def share_gpus(self, gpus: float) -> int:
+        """How many processes fit that use so many whole GPUs each, or a share of one: rests are not added up."""
+        return int(self.gpus / gpus) if gpus >= 1 else int(self.gpus) * int(1 / gpus + 1e-9)
 
     def fraction(self, requested_cpus: float) -> float:
         """The fraction of the requested CPUs that exists, at most 1; rounded down to Ray's four decimals."""

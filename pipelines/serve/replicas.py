@@ -8,6 +8,7 @@ from typing import Any
 import ray
 import torch
 
+from pipelines.io.gpus import begin_on
 from pipelines.ray_cluster import session
 from pipelines.ray_cluster.pools import Capacity, Pool, fill_cluster, require_room
 from pipelines.ray_cluster.waiting import told_if_nothing_fits
@@ -31,6 +32,7 @@ class LifterProcess:
 
     def __init__(self, threads: int, device: str, *, flip: bool) -> None:
         torch.set_num_threads(threads)
+        begin_on(device)
         self._device, self._flip = device, flip
         self._name, self._lifter = "", None
 

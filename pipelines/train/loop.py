@@ -25,6 +25,7 @@ from pipelines.train.objective import Objective, Prediction
 from pipelines.train.optimizer import FACTOR, MovingAverage, build_optimizer, keep_frozen_statistics
 from pipelines.train.plan import TrainingPlan
 from pipelines.train.validation import validate
+from pipelines.training.memory import do_in_parts
 from pipelines.training.reports import EpochReport, OnStep
 from pipelines.training.steps import accumulate, parallel, part_count, run_steps, uses_bf16
 from pipelines.training.worker_group import WorkerGroup
@@ -79,7 +80,7 @@ class LifterTraining:
         self._bf16 = uses_bf16(config.resources.precision, workers.device)
         self._optimizer = build_optimizer(self.model, config.optimization)
         # After the optimizer has frozen weights: data-parallel training waits for the gradients of all others.
-        self._forward = parallel(self.model, config.resources.compile, workers)
+        self._forward = parallel(self.model, config.resources, workers)
         decay = config.optimization.average_decay
         self._average = None if decay is None else MovingAverage(self.model, decay)
         self._measures_statistics = self.model.statistics_lag
@@ -208,7 +209,14 @@ class LifterTraining:
         totals = [batch.total for batch in batches if batch is not None]
         parts = part_count(optimization.accumulate, totals, self._workers)
         self._optimizer.zero_grad(set_to_none=True)
-        terms = accumulate(self._forward, _split(batches, parts), partial(self._backward, parts=parts))
+        most = part_count(min(totals), totals, self._workers)
+        terms = do_in_parts(
+            parts,
+            most,
+            lambda count: accumulate(self._forward, _split(batches, count), partial(self._backward, parts=count)),
+            self._optimizer.zero_grad,
+            self._workers.size == 1,
+        )
         if optimization.clip_gradient_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), optimization.clip_gradient_norm)
         self._optimizer.step()

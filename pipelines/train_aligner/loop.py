@@ -42,7 +42,7 @@ class AlignerTraining:
         if workers.size > 1:
             synchronise_batch_norm(model, workers.device)
         self.model = model.to(workers.device)
-        self._forward = parallel(self.model, config.resources.compile, workers)
+        self._forward = parallel(self.model, config.resources, workers)
         self._pairs = Pairs(training, config.data, self.model.window)
         optimization = config.optimization
         self._optimizer = torch.optim.AdamW(

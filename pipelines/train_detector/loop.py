@@ -25,8 +25,9 @@ from pipelines.train_detector.objective import heatmap_loss
 from pipelines.train_detector.optimizer import make_optimizer, set_learning_rate
 from pipelines.train_detector.plan import NetPlan, training_order
 from pipelines.train_detector.scores import Truth, metrics, score_people
+from pipelines.training.memory import do_in_parts
 from pipelines.training.reports import EpochReport, OnStep
-from pipelines.training.steps import accumulate, parallel, part_count, run_steps, uses_bf16
+from pipelines.training.steps import accumulate, agree_statistics, parallel, part_count, run_steps, uses_bf16
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train_detector import DetectorOptimizationConfig, TrainDetectorConfig
 from schemas.errors import UserError
@@ -68,7 +69,7 @@ class DetectorTraining:
         # This format was measured to be 1.3 times as fast for HRNet on CPUs, and tensor cores of GPUs need it.
         form = torch.contiguous_format if net.vitpose else torch.channels_last
         self.network.to(workers.device, memory_format=form)  # pyright: ignore[reportCallIssue]
-        self._forward = parallel(self.network, config.resources.compile, workers)
+        self._forward = parallel(self.network, config.resources, workers)
         self._bf16 = uses_bf16(config.resources.precision, workers.device)
         self._optimizer = make_optimizer(self.network, net, config.optimization)
         self.history: list[EpochReport] = []
@@ -121,6 +122,7 @@ class DetectorTraining:
             lambda step: self._explain_divergence(epoch, step),
             on_step,
         )
+        agree_statistics(self.network, self._workers)
         report = EpochReport(
             epoch=epoch + 1,
             losses=result.losses,
@@ -136,8 +138,14 @@ class DetectorTraining:
 
     def _step(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         self._optimizer.zero_grad(set_to_none=True)
-        parts = batch.split(part_count(self._config.optimization.accumulate, [batch.total], self._workers))
-        terms = accumulate(self._forward, parts, self._backward)
+        parts = part_count(self._config.optimization.accumulate, [batch.total], self._workers)
+        terms = do_in_parts(
+            parts,
+            part_count(batch.total, [batch.total], self._workers),
+            lambda count: accumulate(self._forward, batch.split(count), self._backward),
+            self._optimizer.zero_grad,
+            self._workers.size == 1,
+        )
         self._optimizer.step()
         return terms
 

@@ -1,9 +1,12 @@
 """The channel between a training's workers and its driver: reports go one way, instructions the other."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
+
+from pipelines.training.heartbeat import Heartbeats, Place
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,11 @@ class Instructions:
 class Channel:
     """An actor that keeps the workers' messages until the driver receives them, and hands out its instructions."""
 
-    def __init__(self, instructions: Instructions) -> None:
+    def __init__(self, instructions: Instructions, still_after_s: float = math.inf) -> None:
         self._messages: list[Any] = []
         self._instructions = instructions
         self._failed = False
+        self._heartbeats = Heartbeats(still_after_s)
 
     def send(self, message: object | None) -> Instructions:
         """Leave a message for the driver and return its instructions; None leaves no message.
@@ -41,7 +45,12 @@ class Channel:
     def receive(self) -> list[Any]:
         """The messages sent since the last call."""
         messages, self._messages = self._messages, []
-        return messages
+        still = self._heartbeats.standing_still()
+        return messages if still is None else [*messages, still]
+
+    def beat(self, rank: int, place: Place) -> None:
+        """A worker tells where it is."""
+        self._heartbeats.beat(rank, place)
 
     def instruct(self, instructions: Instructions) -> None:
         """Replace the instructions; workers get the new ones with their next message."""

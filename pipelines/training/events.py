@@ -1,5 +1,6 @@
 """The driver's end of a training: it receives the workers' messages, informs a listener, and sends instructions."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,12 @@ from typing import Any
 import ray
 
 from pipelines.training.channel import Instructions
+from pipelines.training.heartbeat import StandingStill
 from pipelines.training.listener import TrainingListener
 from pipelines.training.reports import EpochReport, Started, StepReport
 from schemas.errors import RunFailed, UserError
 
+log = logging.getLogger(__name__)
 # The driver asks for new messages at this interval, s.
 POLLING_INTERVAL_S = 0.1
 
@@ -58,6 +61,8 @@ class Outcome:
                 self.take(report, listener)
         elif isinstance(message, StepReport):
             listener.step(message)
+        elif isinstance(message, StandingStill):
+            log.warning("%s", message)
         elif isinstance(message, UserError | RunFailed):
             # The first failure is kept, because those of other workers may follow from it.
             self.failure = self.failure or message

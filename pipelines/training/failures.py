@@ -3,10 +3,10 @@
 import traceback
 from pathlib import Path
 
-import torch
 from ray.exceptions import RayError
 from torch.distributed import DistError
 
+from pipelines.io.gpus import is_out_of_memory
 from schemas.errors import RunFailed
 
 
@@ -27,7 +27,7 @@ def to_deterministic(error: Exception) -> DeterministicFailure | None:
     if isinstance(error, RayError | DistError | ConnectionError) or "gloo" in str(error).lower():
         return None
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+    if isinstance(error, MemoryError) or is_out_of_memory(error) or "can't allocate memory" in text:
         return DeterministicFailure(
             f"training: out of memory ({text or type(error).__name__}); give a larger "
             "optimization.accumulate, a smaller optimization.batch_size, a smaller lifter or network, or more "

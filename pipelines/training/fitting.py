@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipelines.io.gpus import gpu_names
+from pipelines.io.gpus import begin_on, gpu_names
 from pipelines.io.machine import whole_cpus
 from pipelines.ray_cluster import session
 from schemas.configs.resources import ResourcesConfig
@@ -45,9 +45,11 @@ def require_room_here(resources: ResourcesConfig) -> None:
     """Check at once, before Ray starts, that workers fit this machine; does nothing where a cluster computes.
 
     Raises:
-        UserError: The workers do not fit.
+        UserError: The workers do not fit, or the driver of the GPU is too old.
     """
     if session.is_embedded():
+        if resources.use_gpu:
+            begin_on("cuda")  # with too old a driver PyTorch finds no GPU
         gpus = len(gpu_names()) if resources.use_gpu else 0
         cpus_of_worker([{"CPU": whole_cpus(), "GPU": gpus}], resources)
 

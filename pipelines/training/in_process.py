@@ -5,6 +5,7 @@ search follow each other in one process, where that is loaded once.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -54,6 +55,10 @@ class InProcessLink:
             self.outcome.take(message, self._listener)
         return self._control.instructions
 
+    def beating(self, rank: int) -> AbstractContextManager[None]:
+        """Nobody waits for the only worker."""
+        return nullcontext()
+
     def epoch_saved(self, metrics: Mapping[str, Any]) -> None:
         """Inform the listener; no other worker waits for the checkpoint."""
         self._on_saved(metrics["epoch"])
@@ -85,6 +90,7 @@ def fit_in_process(
     link = InProcessLink(resources, listener, control or Control(), on_saved)
     threads = max(1, int(resources.cpus_per_worker or 1))
     shared = {"threads": threads, "link": link, "output": storage.absolute(output), "best": best, "start": start}
+    shared["deterministic"] = resources.deterministic
     try:
         worker({**settings, **further, **shared})
     except (UserError, RunFailed):

@@ -1,6 +1,7 @@
 """The connection of a worker of a training to the job that has started it."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -8,6 +9,7 @@ import ray
 import ray.train
 import ray.train.torch
 
+from pipelines.training import heartbeat
 from pipelines.training.channel import Instructions
 from pipelines.training.worker_group import WorkerGroup
 
@@ -23,6 +25,10 @@ class Link(Protocol):
         """Give the job a message, unless it is None; returns the job's instructions."""
         ...
 
+    def beating(self, rank: int) -> AbstractContextManager[None]:
+        """Within it, the job learns where this worker is, which says so while others wait for it."""
+        ...
+
     def epoch_saved(self, metrics: Mapping[str, Any]) -> None:
         """Called by all workers when the checkpoint of an epoch is written, with the metrics that rank it."""
         ...
@@ -34,9 +40,11 @@ class RayTrainLink:
 
     Attributes:
         channel: The `Channel` that the job reads.
+        stall_s: How long workers wait for one that stands still, s.
     """
 
     channel: Any
+    stall_s: float
 
     def workers(self) -> WorkerGroup:
         """The group that this worker belongs to."""
@@ -46,6 +54,10 @@ class RayTrainLink:
     def send(self, message: object | None) -> Instructions:
         """Give the job a message, unless it is None; returns the job's instructions."""
         return ray.get(self.channel.send.remote(message))
+
+    def beating(self, rank: int) -> AbstractContextManager[None]:
+        """Within it, the job learns where this worker is."""
+        return heartbeat.beating(lambda place: self.channel.beat.remote(rank, place), self.stall_s)
 
     def epoch_saved(self, metrics: Mapping[str, Any]) -> None:
         """Tell Ray Train, which waits until all workers have done so."""

@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray._private.worker import get_dashboard_url
 from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
+from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal import constants
 from ray.train.v2.api.exceptions import TrainingFailedError
 
@@ -47,7 +47,8 @@ def fit(
 
     Args:
         worker: The function that each worker runs; it calls `run_worker` with its settings.
-        settings: Settings of this kind of training; workers also get `threads`, `link`, `output`, `best`, `start`.
+        settings: Settings of this kind of training; workers also get `threads`, `link`, `output`, `best`,
+            `start`, `deterministic`.
         output: Folder of the training.
         resources: The workers and what each of them gets.
         best: How checkpoints are ranked; the best and the last one are kept.
@@ -64,18 +65,20 @@ def fit(
     session.connect()
     scaling, threads = scale(resources)
     control = control or Control()
-    channel = Channel.options(scheduling_strategy=session.here()).remote(control.instructions)
+    channel = Channel.options(scheduling_strategy=session.here()).remote(control.instructions, resources.stall_s / 2)
     shared = {
         "threads": threads,
-        "link": RayTrainLink(channel),
+        "link": RayTrainLink(channel, resources.stall_s),
         "output": storage.absolute(output),
         "best": best,
         "start": start,
+        "deterministic": resources.deterministic,
     }
     fs, path = storage.arrow_filesystem(output)
     trainer = TorchTrainer(
         worker,
         train_loop_config={**settings, **shared},
+        torch_config=TorchConfig(timeout_s=int(resources.stall_s)),
         scaling_config=scaling,
         run_config=RunConfig(
             name=CHECKPOINTS,

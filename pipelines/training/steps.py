@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from pipelines.lifters.batch_norm import BatchNormActivation
-from pipelines.lifters.sync_batch_norm import SyncBatchNorm
 from pipelines.training.cast_weights import CastWeights
 from pipelines.training.failures import Diverged
+from pipelines.training.heartbeat import count_step
 from pipelines.training.reports import OnStep
 from pipelines.training.worker_group import WorkerGroup
+from schemas.configs.resources import ResourcesConfig
 
 # A loss is read after this many steps. Reading waits for the GPU, so it must be rare, but divergence must be noticed
 # early.
@@ -50,21 +53,61 @@ def has_bf16(device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device) >= _BF16_CAPABILITY
 
 
-def parallel(model: nn.Module, compiled: bool, workers: WorkerGroup) -> Callable[..., Any]:
+def parallel(model: nn.Module, resources: ResourcesConfig, workers: WorkerGroup) -> Callable[..., Any]:
     """The model's forward pass, compiled if requested; with several workers their gradients are averaged."""
+    if resources.cuda_graphs:
+        return _as_graphs(model)
     # Compiled code fuses casts with what reads them.
-    forward: Any = torch.compile(model) if compiled else CastWeights(model, together=workers.size == 1)
+    forward: Any = torch.compile(model) if resources.compile else CastWeights(model, together=workers.size == 1)
     if workers.size == 1:
         return forward
-    # Workers whose statistics are those of all have no need to send them to each other before each step.
+    # Statistics need not be sent before each step: they are those of all workers, or `agree_statistics` makes them so.
     agreed = [
         f"{name}.{statistic}"
         for name, module in forward.named_modules()
-        if isinstance(module, BatchNormActivation | SyncBatchNorm)
+        if isinstance(module, BatchNormActivation | _BatchNorm)
         for statistic, _ in module.named_buffers(recurse=False)
     ]
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(forward, agreed)
-    return DistributedDataParallel(forward, gradient_as_bucket_view=True)
+    joint = DistributedDataParallel(forward, gradient_as_bucket_view=True)
+    if resources.bf16_gradients:
+        joint.register_comm_hook(None, _mean_in_bf16)
+    return joint
+
+
+def _mean_in_bf16(_: object, bucket: Any) -> torch.futures.Future[Tensor]:
+    """The mean of the workers' gradients, sent in bf16, as PyTorch's own `bf16_compress_hook`, which refuses CPUs."""
+    sent = bucket.buffer().to(torch.bfloat16).div_(dist.get_world_size())
+    work = dist.all_reduce(sent, async_op=True)
+    assert work is not None
+    return work.get_future().then(lambda done: bucket.buffer().copy_(done.value()[0]))
+
+
+def _as_graphs(model: nn.Module) -> Callable[..., Any]:
+    """The compiled forward pass, whose kernels and those of its gradients are each launched as one."""
+    compiled = torch.compile(model, mode="reduce-overhead", dynamic=False)
+
+    def forward(*inputs: Tensor) -> Any:
+        # The memory of the last step's results may be used again.
+        torch.compiler.cudagraph_mark_step_begin()
+        return compiled(*inputs)
+
+    return forward
+
+
+@torch.no_grad()
+def agree_statistics(model: nn.Module, workers: WorkerGroup) -> None:
+    """Give the batch norms of every worker, each of which normalised its own samples, the mean of all their statistics.
+
+    Before the model is validated, each worker by a share of the data, and before one of them saves it.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    statistics = [value for norm in norms for value in (norm.running_mean, norm.running_var) if value is not None]
+    if workers.size == 1 or not statistics:
+        return
+    means = workers.sum(torch.cat(statistics)) / workers.size
+    sizes = [len(value) for value in statistics]
+    torch._foreach_copy_(statistics, list(means.split(sizes)))  # pyright: ignore[reportPrivateImportUsage]
 
 
 def part_count(wanted: int, totals: Iterable[int], workers: WorkerGroup) -> int:
@@ -133,6 +176,7 @@ def run_steps(
         terms = do_step(batch)
         computing_s += time.perf_counter() - step_started
         done += count(batch)
+        count_step()
         names, values = list(terms), torch.stack(list(terms.values()))
         sums = values if sums is None else sums + values
         unchecked.append(terms["total"])

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 import torch.distributed as dist
 
+from pipelines.io.gpus import begin_on, settle_order
 from pipelines.io.unknown_origin import STUMBLES
 from pipelines.training import checkpoints
 from pipelines.training.channel import Instructions
@@ -74,23 +75,23 @@ def run_worker(
         score: The number by which checkpoints are ranked.
     """
     torch.set_num_threads(settings["threads"])
+    settle_order(settings["deterministic"])
     link: Link = settings["link"]
     workers = link.workers()
     try:
+        begin_on(workers.device)
         _send(link, None, workers)  # if earlier workers have failed, these have nothing to do
-        _train(settings, epochs, make(workers), write_model, score, workers)
+        with link.beating(workers.rank):
+            _train(settings, epochs, make(workers), write_model, score, workers)
     except _Stopped:
         pass  # the last checkpoint is the result
     except Exception as error:
         if workers.size > 1 and not dist.is_initialized():
             # Ray has taken the group of workers apart, to move them from a machine that is about to be taken away.
             raise
-        expected = isinstance(error, UserError | RunFailed)
-        failure = error if expected else to_deterministic(error)
+        failure = _expected(error)
         if failure is None:
             raise
-        if not expected:
-            log.exception("the training failed")
         # Ray must not try again as after a fault of the cluster, so the failure is sent to the driver as a message.
         link.send(failure)
         if workers.size > 1:
@@ -169,8 +170,28 @@ def _save(
 ) -> None:
     best: Best = settings["best"]
     metrics = {"epoch": report.epoch, best.metric: score(report)}
+    failure: Exception | None = None
     if workers.leads:
-        checkpoints.save(
-            settings["output"], metrics, training.state(), lambda folder: write_model(training, folder), best
-        )
+        try:
+            checkpoints.save(
+                settings["output"], metrics, training.state(), lambda folder: write_model(training, folder), best
+            )
+        except Exception as error:
+            failure = _expected(error)
+            if failure is None:
+                raise
+    # The others would wait for a worker that has failed to report.
+    failure = workers.gather(failure)[0]
+    if failure is not None:
+        raise failure
     settings["link"].epoch_saved(metrics)
+
+
+def _expected(error: Exception) -> UserError | RunFailed | None:
+    """What an exception means to the user; None if another process or machine was lost."""
+    if isinstance(error, UserError | RunFailed):
+        return error
+    failure = to_deterministic(error)
+    if failure is not None:
+        log.exception("the training failed", exc_info=error)
+    return failure

@@ -42,13 +42,39 @@ class ResourcesConfig(JobConfig):
     compile: bool = False
     """Compile the model with torch.compile. The first step is slow; on GPUs the following ones are faster."""
 
+    cuda_graphs: bool = False
+    """With compile and one worker on a GPU: launch the model's kernels at once, as CUDA graphs, one for each size of
+    batches, of which an epoch has two. Not measured on a GPU yet."""
+
+    bf16_gradients: bool = False
+    """Let several workers send each other gradients in bf16, half the bytes, for slow networks between machines."""
+
+    deterministic: bool = False
+    """Only use algorithms whose results are the same every time on the same kind of machine; slower on GPUs. Without it
+    GPUs add in any order, and two trainings with the same seed end with other last digits."""
+
     max_restarts: int = Field(default=3, ge=0)
     """How many times dead workers are replaced. Training then continues from the last checkpoint."""
+
+    stall_s: float = Field(default=600.0, ge=10)
+    """How long workers wait for one of them that stands still, s; then all are replaced, as dead ones are. After half
+    of it the job says where each of them is."""
 
     @property
     def gpus(self) -> float:
         """GPUs of a worker."""
         return self.gpus_per_worker if self.use_gpu else 0.0
+
+    @model_validator(mode="after")
+    def _graphs_of_one_gpu(self) -> Self:
+        if self.cuda_graphs and not (self.compile and self.use_gpu):
+            raise ValueError("cuda_graphs=true needs compile=true and use_gpu=true")
+        if self.cuda_graphs and self.num_workers > 1:
+            raise ValueError(
+                f"cuda_graphs=true: a graph cannot hold what {self.num_workers} workers send each other; give "
+                "num_workers=1, or compile=true alone"
+            )
+        return self
 
     @model_validator(mode="after")
     def _share_of_a_gpu(self) -> Self:

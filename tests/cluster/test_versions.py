@@ -72,6 +72,20 @@ def test_the_nodes_image_is_cuda_and_holds_the_weights():
     assert cache[1] not in paths
 
 
+def test_the_nodes_image_has_what_options_need_beyond_python():
+    """What each option calls when it is used, by the package that has it."""
+    needs = {
+        "resources.compile, resources.cuda_graphs, detector.compile on GPUs: Triton's launchers": "gcc",
+        "the same on CPUs: what torch.compile writes": "g++",
+        "both: headers": "libc6-dev",
+        "ray up": "rsync",
+        "probes of KubeRay": "wget",
+    }
+    installed = re.findall(r"apt-get install -y --no-install-recommends ([^&]*)", DOCKERFILES["nodes"].read_text())
+    packages = installed[0].replace("\\\n", " ").split()
+    assert {option: package for option, package in needs.items() if package not in packages} == {}
+
+
 def test_what_the_images_copy_is_there_and_not_ignored():
     ignored = set((ROOT / ".dockerignore").read_text().split())
     for file in DOCKERFILES.values():

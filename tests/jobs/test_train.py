@@ -1,6 +1,7 @@
 """The train job as a user runs it: to the end, again, and through SIGKILLs of a worker and of the whole job."""
 
 import json
+import re
 import shutil
 import signal
 import threading
@@ -158,6 +159,35 @@ def test_a_worker_that_fails_alone_ends_the_training_of_all(embedded_ray, corpus
     assert run_job("train", arguments(corpus, tmp_path / "out", *lifter, *workers)) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
     assert line == "train: output: cannot be written: No space left on device"
+
+
+TWO = ("resources.num_workers=2", "resources.cpus_per_worker=1", "optimization.epochs=2")
+
+
+@pytest.mark.parametrize("stage", ["load", "validate", "report"])
+def test_the_second_of_two_workers_fails_and_the_first_waits_no_minute(embedded_ray, corpus, tmp_path, capsys, stage):
+    lifter = (*FAILING, f"lifter.attempts={tmp_path}/attempts.txt", f"lifter.at={stage}")
+    # Both recordings are held out, so that both workers validate.
+    held_out = ("data.validation_subjects=[S2,S3]", f"labeled={three_people(tmp_path)}")
+    assert run_job("train", [*arguments(corpus, tmp_path / "out", *lifter, *TWO), *held_out]) == 1
+    assert time.time() - (tmp_path / "attempts.txt").stat().st_mtime < 60
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
+    assert "training: IndexError: there is no joint 17 (failing_lifter.py:" in line
+
+
+def test_a_worker_that_stands_still_is_named_and_replaced(embedded_ray, corpus, tmp_path, capsys):
+    lifter = (*FAILING, f"lifter.attempts={tmp_path}/attempts.txt", "lifter.at=freeze", "resources.stall_s=40")
+    assert run_job("train", arguments(corpus, tmp_path / "out", *lifter, *TWO)) == 0
+    output = capsys.readouterr().err
+    assert re.search(
+        r"nothing has moved for \d+ s: worker 0 waits at \S+\.py:\d+, worker 1 has been silent for \d+ s", output
+    ), output
+    assert "workers died and were replaced" in output
+
+
+def three_people(folder):
+    people = [person(name, 300, subject=subject) for name, subject in (("a", "S1"), ("b", "S2"), ("c", "S3"))]
+    return write(folder / "three", *people)
 
 
 # One worker alone is slow: two show the same, and tests/training/test_failures.py what is made of an exception.

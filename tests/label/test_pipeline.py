@@ -251,6 +251,14 @@ def test_the_default_fills_the_machine():
     assert (detectors.size, detectors.gpus) == (8, 0.5)
     assert decoders is not None
     assert decoders.size == 24
+    assert size_pools(WorkersConfig(gpus_per_detector=0.3), Capacity(32, 8))[0].size == 24, "3 on each GPU, not 26"
+    assert size_pools(WorkersConfig(gpus_per_detector=2), Capacity(32, 5))[0].size == 2
+
+
+def test_gpus_are_refused_where_the_detector_would_leave_them_idle(tmp_path):
+    config = read_config(LabelConfig, [f"videos={tmp_path}", f"output={tmp_path}/out", "workers.gpus_per_detector=1"])
+    with pytest.raises(UserError, match=r"^workers.gpus_per_detector=1: detector=blazepose computes on CPUs alone"):
+        run.prepare(config)
 
 
 @pytest.mark.parametrize(("videos", "run"), [(1, 1), (2, 2), (8, 2), (32, 4), (10_000, 8)])

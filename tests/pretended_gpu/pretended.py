@@ -18,7 +18,7 @@ from pretended_gpu.cuda_only import CUDA_ONLY
 from pretended_gpu.recorded import Recorded
 from torch._C._distributed_c10d import Logger, _create_work_from_future  # pyright: ignore
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_flatten, tree_map
 
 aten = torch.ops.aten
@@ -124,11 +124,11 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         for given, argument in zip(args, func._schema.arguments, strict=False)
         if argument.alias_info and argument.alias_info.is_write and isinstance(given, torch.Tensor)
     ]
-    return (
-        written[-1]
-        if written and not func.is_view and isinstance(result, torch.Tensor)
-        else tree_map(_pretended, result)
-    )
+    if written and not func.is_view and isinstance(result, torch.Tensor):
+        return written[-1]
+    made = tree_map(_pretended, result)
+    # Views share memory, by which PyTorch tells whether gradients lie in what workers send already.
+    return return_and_correct_aliasing(func, args, kwargs, made) if func.is_view else made
 
 
 def _convert(func: Any, source: torch.Tensor, kwargs: dict[str, Any]) -> torch.Tensor:

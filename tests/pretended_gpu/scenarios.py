@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from pretended_gpu.pretended import CUDA, Recorded, pretended_gpu
+from torch import Tensor
 from train.training_samples import person, small, write
 from train_detector.people_samples import INPUT_WH, LAYOUT, canvases
 
@@ -87,19 +88,32 @@ def benchmarked(folder: Path, recorded: Recorded) -> dict[str, Any]:
     return recorded.summary(WARM_UP + STEPS) | {"parts": list(parts)}
 
 
-def detector_step(folder: Path, recorded: Recorded, net: NetPlan) -> dict[str, Any]:
+def detector_step(folder: Path, recorded: Recorded, net: NetPlan, workers: WorkerGroup = ALONE) -> dict[str, Any]:
     """A step of a detector's training."""
     values = {"data": {"name": "x"}, "output": str(folder), "optimization": {"epochs": 2, "batch_size": 2}}
     config = TrainDetectorConfig.model_validate(values)
     folder.mkdir()
-    workers = WorkerGroup(CUDA)
     training = DetectorTraining(
         config, net, DetectorData(Batches(canvases(folder), workers, 1, net.udp), None), workers
     )
     training.run_epoch()
     recorded.summary()
     training.run_epoch()
-    return recorded.summary(steps=3)
+    return recorded.summary(steps=3) | {"statistics": float(sum(map(_sum, training.network.buffers())))}
+
+
+def _sum(values: Tensor) -> float:
+    return float(values.cpu().double().sum())
+
+
+def detector_plans() -> dict[str, NetPlan]:
+    """The detectors that are trained."""
+    hrnet = CanvasShape.for_net(LAYOUT.name, INPUT_WH, 1.35)
+    vitpose = VitposeShape(width=32, depth=2, heads=2, simple_head=True)
+    return {
+        "hrnet": NetPlan("hrnet", hrnet, "96x64", 2, False, 2.0, None),
+        "vitpose": NetPlan("vitpose", hrnet, "96x64", 32, False, 2.0, None, vitpose),
+    }
 
 
 def detected_clip(recorded: Recorded, make: Callable[[], TopDown]) -> dict[str, Any]:
@@ -167,18 +181,12 @@ def faults() -> dict[str, Callable[[], Any]]:
 def main() -> None:
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
-    hrnet = CanvasShape.for_net(LAYOUT.name, INPUT_WH, 1.35)
-    vitpose = VitposeShape(width=32, depth=2, heads=2, simple_head=True)
-    plans = {
-        "hrnet": NetPlan("hrnet", hrnet, "96x64", 2, False, 2.0, None),
-        "vitpose": NetPlan("vitpose", hrnet, "96x64", 32, False, 2.0, None, vitpose),
-    }
     with pretended_gpu() as recorded:
         work: dict[str, Callable[[], dict[str, Any]]] = {
             "lifter": partial(lifter_step, folder / "lifter", recorded, True, {}),
             "lifter on made views": partial(lifter_step, folder / "made", recorded, False, MADE),
             "benchmark of the step": partial(benchmarked, folder / "people", recorded),
-            **{name: partial(detector_step, folder / name, recorded, net) for name, net in plans.items()},
+            **{name: partial(detector_step, folder / name, recorded, net) for name, net in detector_plans().items()},
             "hrnet clip": partial(detected_clip, recorded, small_hrnet),
             "vitpose clip": partial(detected_clip, recorded, partial(small_vitpose, folder / "published")),
             "person finder": partial(found_people, recorded),

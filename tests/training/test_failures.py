@@ -24,6 +24,8 @@ def raised(error):
     [
         (KeyError("pelvis"), r"training: KeyError: 'pelvis' \(test_failures\.py:\d+\)"),
         (torch.OutOfMemoryError("CUDA out of memory"), "training: out of memory .CUDA out of memory.; give a larger"),
+        (torch.AcceleratorError("CUDA error: out of memory"), "training: out of memory .CUDA error: out of memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED"), "training: out of memory"),
         (MemoryError(), r"training: out of memory \(MemoryError\)"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "training: out of memory"),
         (RuntimeError("mat1 and mat2\nshapes cannot be multiplied"), "mat2 shapes cannot be multiplied"),

@@ -89,6 +89,12 @@ def test_small_trainings_share_cpus_and_gpus():
         ({"cpus_per_worker": 0}, "greater than 0"),
         ({"gpus_per_worker": 0.5}, "gpus_per_worker=0.5 needs use_gpu=true"),
         ({"use_gpu": True, "gpus_per_worker": 2}, "less than or equal to 1"),
+        ({"cuda_graphs": True, "use_gpu": True}, "cuda_graphs=true needs compile=true and use_gpu=true"),
+        ({"cuda_graphs": True, "compile": True}, "cuda_graphs=true needs compile=true and use_gpu=true"),
+        (
+            {"cuda_graphs": True, "compile": True, "use_gpu": True, "num_workers": 2},
+            "a graph cannot hold what 2 workers send each other; give num_workers=1, or compile=true alone",
+        ),
         ({"use_gpu": True, "gpus_per_worker": 0.5, "num_workers": 2}, "workers of one training cannot share a GPU"),
     ],
 )

@@ -30,6 +30,7 @@ _MODEL_LAYOUT = LAYOUTS["blazepose33"]
 class BlazePoseConfig(JobConfig):
     """The options of `detector.name=blazepose`."""
 
+    ON_CPUS_ALONE: ClassVar[bool] = True
     BEFORE: ClassVar[Mapping[str, Any]] = {"layout": "coco17"}
 
     layout: Literal["coco21", "coco17", "blazepose33"] = "coco21"
