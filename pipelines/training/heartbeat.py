@@ -72,6 +72,7 @@ class Heartbeats:
         self._places: dict[int, Place] = {}
         self._moved: dict[int, float] = {}
         self._told: dict[int, float] = {}
+        self._reported: dict[int, Place] = {}
 
     def beat(self, rank: int, place: Place, now: float | None = None) -> None:
         """A worker tells where it is."""
@@ -81,15 +82,16 @@ class Heartbeats:
         self._told[rank] = now
 
     def standing_still(self, now: float | None = None) -> StandingStill | None:
-        """What to say if no worker has moved for too long; then they are forgotten until they tell again."""
+        """What to say if no worker has moved for too long; once, until one of them moves."""
         now = time.monotonic() if now is None else now
         if not self._moved or (seconds := now - max(self._moved.values())) < self._after_s:
             return None
-        still = StandingStill(
-            seconds, {rank: (place.where, now - self._told[rank]) for rank, place in self._places.items()}
-        )
-        self.__init__(self._after_s)
-        return still
+        silent_s = {rank: now - told for rank, told in self._told.items()}
+        # Where all are silent they are being replaced.
+        if self._places == self._reported or min(silent_s.values()) > seconds / 2:
+            return None
+        self._reported = dict(self._places)
+        return StandingStill(seconds, {rank: (self._places[rank].where, silent_s[rank]) for rank in silent_s})
 
 
 def count_step() -> None:
@@ -110,10 +112,12 @@ def beating(tell: Callable[[Place], object], given_up_after_s: float) -> Iterato
     interval_s = min(_LONGEST_INTERVAL_S, given_up_after_s / _BEATS)
 
     def beat() -> None:
-        while not ended.wait(interval_s):
+        while True:
             # A job that is gone, or a frame that has ended meanwhile, is no reason to disturb the worker.
             with suppress(Exception):
                 tell(Place(_where(sys._current_frames()[watched]), _steps))
+            if ended.wait(interval_s):
+                return
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()

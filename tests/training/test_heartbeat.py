@@ -20,7 +20,18 @@ def test_a_silent_worker_is_told_from_one_that_waits():
         "nothing has moved for 10 s: worker 0 waits at train/loop.py:230, worker 1 has been silent for 10 s, since"
         in (line)
     )
+    hearts.beat(0, Place("train/loop.py:230", 3), 49)
     assert hearts.standing_still(50) is None, "it is said once"
+    hearts.beat(0, Place("train/loop.py:7", 4), 50)
+    hearts.beat(0, Place("train/loop.py:7", 4), 59)
+    assert hearts.standing_still(61) is not None, "and again after it has gone on"
+
+
+def test_workers_that_are_all_silent_are_being_replaced():
+    hearts = Heartbeats(after_s=10)
+    hearts.beat(0, Place("train/loop.py:230", 3), 0)
+    hearts.beat(1, Place("train/loop.py:230", 3), 1)
+    assert hearts.standing_still(50) is None
 
 
 def test_workers_that_move_are_left_alone():
