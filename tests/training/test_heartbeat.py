@@ -50,8 +50,7 @@ def test_a_thread_tells_where_the_worker_is_until_the_end():
     told: list[Place] = []
     with beating(told.append, given_up_after_s=0.1):
         time.sleep(0.2)
-    assert told
-    assert {place.where for place in told} == {"?"}, "no line of the project is executed"
+    assert told[-1].where == "?", "no line of the project is executed"
     assert not any(thread.name == "heartbeat" for thread in threading.enumerate())
 
 
