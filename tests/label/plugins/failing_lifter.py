@@ -34,7 +34,7 @@ class FailingLifter(TemporalConv):
             self._fail()
         if self._at == "report" and _is_second_worker():
             # No lifter takes part in it.
-            RayTrainLink.epoch_saved = lambda *_: self._fail()
+            RayTrainLink.epoch_saved = lambda *_: self._fail()  # pyright: ignore[reportAttributeAccessIssue]
 
     def state_dict(self, *args, **kwargs):
         # The checkpoint is written by the first worker alone.
