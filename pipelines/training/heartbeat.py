@@ -71,7 +71,7 @@ class Heartbeats:
         self._after_s = after_s
         self._places: dict[int, Place] = {}
         self._moved: dict[int, float] = {}
-        self._told: dict[int, float] = {}
+        self._beat_at: dict[int, float] = {}
         self._reported: dict[int, Place] = {}
 
     def beat(self, rank: int, place: Place, now: float | None = None) -> None:
@@ -79,14 +79,14 @@ class Heartbeats:
         now = time.monotonic() if now is None else now
         if self._places.get(rank) != place:
             self._places[rank], self._moved[rank] = place, now
-        self._told[rank] = now
+        self._beat_at[rank] = now
 
     def standing_still(self, now: float | None = None) -> StandingStill | None:
         """What to say if no worker has moved for too long; once, until one of them moves."""
         now = time.monotonic() if now is None else now
         if not self._moved or (seconds := now - max(self._moved.values())) < self._after_s:
             return None
-        silent_s = {rank: now - told for rank, told in self._told.items()}
+        silent_s = {rank: now - at for rank, at in self._beat_at.items()}
         # Where all are silent they are being replaced.
         if self._places == self._reported or min(silent_s.values()) > seconds / 2:
             return None

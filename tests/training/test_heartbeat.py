@@ -47,10 +47,10 @@ def test_workers_that_have_told_nothing_are_no_concern():
 
 
 def test_a_thread_tells_where_the_worker_is_until_the_end():
-    told: list[Place] = []
-    with beating(told.append, given_up_after_s=0.1):
+    places: list[Place] = []
+    with beating(places.append, given_up_after_s=0.1):
         time.sleep(0.2)
-    assert told[-1].where == "?", "no line of the project is executed"
+    assert places[-1].where == "?", "no line of the project is executed"
     assert not any(thread.name == "heartbeat" for thread in threading.enumerate())
 
 
