@@ -20,6 +20,9 @@ from pipelines.mlflow_runs import runs
 from pipelines.mlflow_runs.datasets import FileSet, addresses_of
 from schemas.configs.import_poses import ImportPosesConfig
 
+# At most this many people are named on the terminal; the report has them all.
+_SUBJECTS = 40
+
 
 def main(config: ImportPosesConfig) -> int:
     """Import what the output lacks, then print what it holds."""
@@ -52,7 +55,9 @@ def import_all(name: str, config: run.ImportConfig, table: Mapping[str, str]) ->
 def show(report: dict[str, Any]) -> None:
     """The summary, one screen."""
     unlabeled = report["tracks"] - report["labeled_tracks"]
-    subjects = ", ".join(f"{name} {frames:,}" for name, frames in report["subjects"].items())
+    people = report["subjects"]
+    subjects = ", ".join(f"{name} {frames:,}" for name, frames in [*people.items()][:_SUBJECTS])
+    subjects += f" and {len(people) - _SUBJECTS:,} others" if len(people) > _SUBJECTS else ""
     rows = [
         ("tracks", f"{report['tracks']:,} in layout {report['layout']}: {unlabeled:,} of them unlabeled"),
         ("frames", f"{report['frames']:,} in {report['seconds']:.1f} s, {report['labeled_frames']:,} labeled"),

@@ -6,8 +6,8 @@ import yaml
 
 # Deepest nesting that is read. Recipes need four levels, and Python's stack has room for more than this.
 _DEEPEST = 50
-# Most characters that are read: recipes and calibrations have a few thousand, and a million take 10 s.
-_LONGEST = 1_000_000
+# Most characters that are read: recipes and calibrations have a few thousand, and these take up to 3 s.
+_LONGEST = 300_000
 
 
 class PlainLoader(yaml.SafeLoader):

@@ -29,7 +29,7 @@ from schemas import __version__
 from schemas.errors import RunFailed, UserError
 from schemas.job_config import JobConfig
 
-_LONGEST_LINE = 4000
+_LONGEST_LINE, _MOST_LINES = 4000, 40
 
 
 def main() -> int:
@@ -110,8 +110,11 @@ def _exit_code(name: str, work: Callable[[], int]) -> int:
     try:
         return work()
     except UserError as error:
-        for line in str(error).splitlines():
+        lines = str(error).splitlines()
+        for line in lines[:_MOST_LINES]:
             print(f"{name}: {shown(_short(line))}", file=sys.stderr)
+        if len(lines) > _MOST_LINES:
+            print(f"{name}: … and {len(lines) - _MOST_LINES:,} more", file=sys.stderr)
         return 2
     except RunFailed as error:
         print(f"{name}: {shown(_short(str(error)))}", file=sys.stderr)
@@ -171,7 +174,7 @@ class _StandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print a line, or those of a traceback; control characters in file names are escaped."""
         for line in redact(self.format(record)).splitlines():
-            print(printable(line), file=sys.stderr)
+            print(_short(printable(line)), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
-from pipelines.annotations.json_files import JsonFile, entry_error, read_json
+from pipelines.annotations.json_files import JsonFile, entry_error, id_of, read_json, side_of
 from pipelines.annotations.plausibility import check_people
 from pipelines.io.unknown_origin import blamed
 from schemas.errors import UserError
@@ -265,9 +265,9 @@ def _images(uri: str, images: Sequence[Any]) -> list[CocoImage]:
     for number, image in enumerate(images):
         try:
             # Some tools leave out the size.
-            size = int(image.get("width") or 0), int(image.get("height") or 0)
-            parsed.append(CocoImage(int(image["id"]), str(image["file_name"]), *size))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            size = side_of(image, "width"), side_of(image, "height")
+            parsed.append(CocoImage(id_of(image["id"]), str(image["file_name"]), *size))
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"{uri}: images: number {number}: {entry_error(error)}") from error
     return parsed
 
@@ -289,10 +289,10 @@ def _person(uri: str, number: int, annotation: Any, rows: Mapping[int, int], joi
         if not _VISIBILITIES.issuperset(triples[2::3]):
             raise ValueError("visibility must be 0 (not annotated), 1 (hidden) or 2 (seen)")
         # Some tools write ids, which are numbers, as text.
-        image_id = int(annotation["image_id"])
+        image_id = id_of(annotation["image_id"])
         if image_id not in rows:
             raise ValueError(f"image_id {annotation['image_id']} is none of the images")
-        return int(annotation["id"]), rows[image_id], numbers, int(annotation.get("iscrowd") or 0) != 0
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return id_of(annotation["id"]), rows[image_id], numbers, int(annotation.get("iscrowd") or 0) != 0
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         id_note = f" (id {annotation['id']})" if isinstance(annotation, Mapping) and "id" in annotation else ""
         raise UserError(f"{uri}: annotations: number {number}{id_note}: {entry_error(error)}") from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.io import json_documents, storage
+from pipelines.video.limits import LONGEST_SIDE_PX
 from schemas.errors import UserError
 
 # Python's messages for texts that `int` and `float` cannot read.
@@ -53,6 +54,30 @@ def entry_error(error: Exception) -> str:
         return "holds a value of another kind than the format has there"
     no_number = _NO_NUMBER.match(str(error))
     return f"{no_number[1]} is no number" if no_number else str(error)
+
+
+def id_of(given: Any) -> int:
+    """The id of an image or an annotation, which some tools write as text.
+
+    Raises:
+        ValueError: The id is no number, or one that results cannot hold.
+    """
+    number = int(given)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"the id {str(number)[:40]}… has more than 64 bits")
+    return number
+
+
+def side_of(image: Any, name: str) -> int:
+    """The width or height of an image, px; 0 if it is not given.
+
+    Raises:
+        ValueError: No image has this size.
+    """
+    side = int(image.get(name) or 0)
+    if not 0 <= side <= LONGEST_SIDE_PX:
+        raise ValueError(f"{name} must be 0 (unknown) to {LONGEST_SIDE_PX} px, not {str(side)[:40]}")
+    return side
 
 
 def _without_outline(entry: dict[str, Any]) -> dict[str, Any]:

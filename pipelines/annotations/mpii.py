@@ -7,17 +7,14 @@ jnt_missing then replace the joints of the list), or from `head_box` [x0, y0, x1
 in the files count from 1, as in Matlab; here the centre of the first pixel is 0.
 """
 
-import io
-import struct
-import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.io
 from jaxtyping import Bool, Float32, Int64
 
 from pipelines.annotations.json_files import JsonFile, entry_error, read_json
+from pipelines.annotations.mat_files import read_mat
 from pipelines.annotations.plausibility import check_people
 from pipelines.io import storage
 from pipelines.io.unknown_origin import STUMBLES
@@ -36,13 +33,6 @@ HEAD_SHARE = 0.6
 
 # The variables of gt_valid.mat, with axes (corner, xy, person), (joint, xy, person) and (joint, person).
 _MAT_NAMES = ("headboxes_src", "pos_gt_src", "jnt_missing")
-
-# The header of a .mat file, the kind of a compressed element, and most bytes that all elements may unpack to; head
-# boxes and joints of 100,000 people take less than half of them.
-_HEADER_BYTES, _COMPRESSED, _MOST_BYTES = 128, 15, 100_000_000
-
-# SciPy's errors for files that are damaged, of an unsupported version (7.3 is HDF5), or not .mat files.
-_NO_MAT = (scipy.io.matlab.MatReadError, zlib.error, OSError, ValueError, TypeError, NotImplementedError, IndexError)
 
 
 @dataclass(frozen=True)
@@ -156,16 +146,12 @@ def _with_heads(people: MpiiPeople, uri: str) -> MpiiPeople:
     except OSError as error:
         raise UserError(f"head_boxes={uri}: cannot be read: {error.strerror or error}") from error
     try:
-        _require_small(data)
-        # Only these variables are read, because the file may hold others that would fill the memory.
-        variables = scipy.io.loadmat(io.BytesIO(data), variable_names=_MAT_NAMES)
-        heads, joints, missing = (np.asarray(variables[name], np.float64) for name in _MAT_NAMES)
-    except UserError as error:
-        raise UserError(f"head_boxes={uri}: {error}") from error
+        variables = read_mat(data, _MAT_NAMES)
+        heads, joints, missing = (variables[name].astype(np.float64) for name in _MAT_NAMES)
     except KeyError as error:
         raise UserError(f"head_boxes={uri}: holds no {error.args[0]!r}; give gt_valid.mat") from error
-    except _NO_MAT as error:
-        raise UserError(f"head_boxes={uri}: is no .mat file that can be read: {error}") from error
+    except ValueError as error:
+        raise UserError(f"head_boxes={uri}: is no .mat file that can be read: {error}; give gt_valid.mat") from error
     count = len(people)
     shapes = ((2, 2, count), (16, 2, count), (16, count))
     for name, shape, array in zip(_MAT_NAMES, shapes, (heads, joints, missing), strict=True):
@@ -180,26 +166,6 @@ def _with_heads(people: MpiiPeople, uri: str) -> MpiiPeople:
         annotated=missing.T == 0,
         head_sizes_px=_sizes(heads.transpose(2, 0, 1).reshape(count, 4)),
     )
-
-
-def _require_small(data: bytes) -> None:
-    """Check how large the variables of a .mat file are once they are unpacked.
-
-    Format: "MAT-File Format", level 5: a header, which ends with the byte order, then elements of a kind and a size.
-
-    Raises:
-        UserError: They would fill the memory.
-    """
-    order, at, left = "<" if data[126:128] == b"IM" else ">", _HEADER_BYTES, _MOST_BYTES
-    while at + 8 <= len(data):
-        kind, size = struct.unpack_from(f"{order}II", data, at)
-        packed, unpacking = data[at + 8 : at + 8 + size] if kind == _COMPRESSED else b"", zlib.decompressobj()
-        while packed and left >= 0:
-            left -= len(unpacking.decompress(packed, 1 << 20))
-            packed = unpacking.unconsumed_tail
-        if left < 0:
-            raise UserError(f"its variables unpack to more than {_MOST_BYTES / 1e6:,.0f} MB; give gt_valid.mat")
-        at += 8 + size
 
 
 def _sizes(boxes: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pipelines.calibration.camera import Camera
-from pipelines.calibration.values import camera_of
+from pipelines.calibration.values import camera_of, few
 from schemas.errors import UserError
 
 # The indices of fx, fy, cx, cy and of OpenCV's coefficients among the parameters of each supported model. The fisheye
@@ -39,7 +39,7 @@ def read(cameras: bytes, images: bytes) -> list[Camera]:
     try:
         lenses = {line[0]: line for line in _lines(cameras)}
         # Every second line of images.txt lists points, and is skipped.
-        return [_camera(line, lenses[line[8]]) for line in _lines(images) if _is_image(line)]
+        return few(_camera(line, lenses[line[8]]) for line in _lines(images) if _is_image(line))
     except (KeyError, ValueError, IndexError, UnicodeDecodeError) as error:
         raise UserError(f"is not a text model of COLMAP: {error}") from error
 

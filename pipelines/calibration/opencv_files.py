@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from pipelines.calibration.camera import Camera
-from pipelines.calibration.values import camera_of, is_fisheye
+from pipelines.calibration.values import camera_of, few, is_fisheye
 from schemas.errors import UserError
 from schemas.plain_yaml import PlainLoader
 
@@ -70,7 +70,7 @@ def read(document: Any, name: str) -> list[Camera]:
     Raises:
         UserError: The document holds no cameras, or an incomplete one.
     """
-    return [_camera(called, values) for called, values in _cameras(document, name)]
+    return few(_camera(called, values) for called, values in _cameras(document, name))
 
 
 def _cameras(document: Any, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -115,7 +115,7 @@ def read_easymocap(intrinsics: Any, extrinsics: Any) -> list[Camera]:
         UserError: The files are not of this format.
     """
     try:
-        return [_easymocap(str(name), intrinsics, extrinsics) for name in intrinsics["names"]]
+        return few(_easymocap(str(name), intrinsics, extrinsics) for name in intrinsics["names"])
     except (KeyError, TypeError) as error:
         raise UserError(f"is not EasyMocap's: lacks {error}") from error
 

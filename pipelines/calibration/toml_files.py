@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipelines.calibration.camera import Camera
-from pipelines.calibration.values import camera_of, is_fisheye
+from pipelines.calibration.values import camera_of, few, is_fisheye
 from schemas.errors import UserError
 
 _MOST_DOTS = 100
@@ -28,7 +28,7 @@ def read(content: bytes) -> list[Camera]:
         document = tomllib.loads(content.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"is not TOML: {error}") from error
-    return [_camera(name, section) for name, section in _sections(document)]
+    return few(_camera(name, section) for name, section in _sections(document))
 
 
 def _sections(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

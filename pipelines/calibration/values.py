@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from pipelines.calibration.camera import Camera
 from schemas.cameras import Intrinsics
 from schemas.errors import UserError
 
+# A studio has up to hundreds of cameras.
+MOST_CAMERAS = 1_000
 # The names of OpenCV's distortion coefficients in its order; further ones belong to its rational and prism models.
 _OPENCV = ("k1", "k2", "p1", "p2", "k3")
 # The names of the coefficients of cv2.fisheye, in its order.
@@ -64,6 +67,18 @@ def camera_of(
     if width and height and (reason := intrinsics.implausible(width, height)):
         raise UserError(f"camera {name}: {reason}, of {width} × {height} px")
     return Camera(name, width, height, intrinsics, turn, place)
+
+
+def few(cameras: Iterable[Camera]) -> list[Camera]:
+    """The cameras of a file, unless they are more than anybody has: small files may claim any number.
+
+    Raises:
+        UserError: There are too many.
+    """
+    first = list(islice(cameras, MOST_CAMERAS + 1))
+    if len(first) > MOST_CAMERAS:
+        raise UserError(f"holds more than {MOST_CAMERAS:,} cameras")
+    return first
 
 
 def is_fisheye(name: str, model: Any) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pipelines.calibration.camera import Camera
-from pipelines.calibration.values import camera_of
+from pipelines.calibration.values import camera_of, few
 from schemas.errors import UserError
 
 # Qualisys's cameras look along -z, and their y axes point up; both axes are flipped.
@@ -50,7 +50,7 @@ def read_qualisys(root: ElementTree.Element) -> list[Camera]:
     Raises:
         UserError: The calibration is incomplete, or a camera's view is rotated.
     """
-    return [_qualisys(camera) for camera in root.iter("camera")]
+    return few(_qualisys(camera) for camera in root.iter("camera"))
 
 
 def _qualisys(camera: ElementTree.Element) -> Camera:
@@ -90,7 +90,7 @@ def read_vicon(root: ElementTree.Element) -> list[Camera]:
         UserError: The calibration is incomplete.
     """
     frames = [(camera, camera.find("KeyFrames/KeyFrame")) for camera in root.iter("Camera")]
-    return [_vicon(camera, frame) for camera, frame in frames if frame is not None and "POSITION" in frame.attrib]
+    return few(_vicon(camera, frame) for camera, frame in frames if frame is not None and "POSITION" in frame.attrib)
 
 
 def _vicon(camera: ElementTree.Element, frame: ElementTree.Element) -> Camera:

@@ -14,7 +14,7 @@ The order of `cameras` is that of the 2D arrays. `orientation` is the quaternion
 """
 
 import math
-from typing import cast
+from typing import Annotated, cast
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -23,10 +23,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pipelines.datasets.world import Axis
 from pipelines.io import storage
 from pipelines.synthetic.cameras import quaternion_to_matrix
+from pipelines.video.limits import LONGEST_SIDE_PX
 from schemas.cameras import Intrinsics
 from schemas.errors import UserError
 
-Vector = tuple[float, float, float]
+# A studio has up to hundreds of cameras. Each of them makes a track of every motion, so a small file may ask for
+# millions of tracks.
+_MOST_CAMERAS = 1_000
+# Farthest place of a camera from the world's origin, in metres or millimetres.
+_FARTHEST = 1e9
+
+Coordinate = Annotated[float, Field(ge=-_FARTHEST, le=_FARTHEST, allow_inf_nan=False)]
+Vector = tuple[Coordinate, Coordinate, Coordinate]
+Turn = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
 
 
 class Camera(BaseModel):
@@ -34,8 +43,8 @@ class Camera(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
+    width: int = Field(gt=0, le=LONGEST_SIDE_PX)
+    height: int = Field(gt=0, le=LONGEST_SIDE_PX)
     intrinsics: Intrinsics | None = None
 
 
@@ -44,7 +53,7 @@ class Place(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    orientation: tuple[float, float, float, float]
+    orientation: tuple[Turn, Turn, Turn, Turn]
     translation_m: Vector | None = None
     translation_mm: Vector | None = None
 
@@ -73,7 +82,7 @@ class CameraTable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cameras: dict[str, Camera] = Field(min_length=1)
+    cameras: dict[str, Camera] = Field(min_length=1, max_length=_MOST_CAMERAS)
     extrinsics: dict[str, dict[str, Place]]
 
     @property

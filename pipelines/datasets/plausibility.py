@@ -151,6 +151,8 @@ def whole_parts(track: KeypointTrack, check: bool = True) -> Iterator[KeypointTr
         track: A track, whose missing joints are NaN.
         check: Whether frames in which a joint jumps away, or a keypoint is at exactly (0, 0), are left out too.
     """
+    if not len(track):
+        return
     whole = _whole_frames(track, check)
     for start, stop in stretches(whole):
         part = track if stop - start == len(track) else take(track, slice(start, stop))

@@ -19,6 +19,7 @@ from pipelines.datasets.pose_source import PoseSource
 from pipelines.io import json_documents, storage
 from pipelines.io.columns import document_of
 from pipelines.io.manifest import Settings, require_same_settings
+from pipelines.io.unknown_origin import blamed
 from pipelines.tracks.keypoint_reader import digest
 from pipelines.tracks.keypoint_track import KeypointTrack
 from pipelines.tracks.keypoint_writer import write_tracks
@@ -193,7 +194,7 @@ def _is_complete(job: Job, files: Sequence[str]) -> bool:
 def _tracks(job: Job) -> Iterator[KeypointTrack]:
     """All tracks of the source, checked."""
     odd = _check(job) if job.check else []
-    tracks = chain.from_iterable(_whole_parts(job, track) for track in job.source.tracks())
+    tracks = chain.from_iterable(_whole_parts(job, track) for track in _as_they_are(job))
     for track in tracks:
         job.source.notes.extend(odd)
         return chain([track], tracks)
@@ -201,10 +202,23 @@ def _tracks(job: Job) -> Iterator[KeypointTrack]:
     raise UserError(f"source={job.config.source.name}: its files give no tracks{reasons}")
 
 
+def _as_they_are(job: Job) -> Iterator[KeypointTrack]:
+    """The tracks of the source. What a reader of this package stumbles over is a mistake in the files, and one line.
+
+    Raises:
+        UserError: The source's files are not what they should be.
+    """
+    if ":" in job.config.source.name:  # whoever writes a source of their own needs the traceback of its errors
+        yield from job.source.tracks()
+        return
+    with blamed(f"source={job.config.source.name}", "its files are not of this format"):
+        yield from job.source.tracks()
+
+
 def _check(job: Job) -> list[str]:
     """Warnings about single tracks of the source; all tracks are read to find them."""
     plausibility = Plausibility(getattr(job.source, "KEYPOINTS_ARE_SEEN", True))
-    for track in job.source.tracks():
+    for track in _as_they_are(job):
         for part in whole_parts(track):
             plausibility.add(part)
     # The tracks are read again when they are written, and their notes are taken then.

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import pickletools
 import struct
 import zipfile
 import zlib
@@ -11,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipelines.io import storage
+from pipelines.io.pickled_tuples import RepeatedTuples
 from schemas.errors import UserError
 
 # Characters of a name, such as a subject's.
@@ -19,6 +21,7 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 # Larger files with a higher compression ratio are refused. Poses shrink to a few times less; a file that is made to
 # fill the memory, for example with zeros, shrinks a thousand times.
 MAX_RATIO, MAX_BYTES = 100, 2 * 10**8
+_REPEATED = "it names the same list, dict or array again and again; write each value out"
 # The exceptions that reading an archive, a header or a pickle with missing or changed bytes raises.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, MemoryError),
@@ -115,16 +118,28 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> Any:
             raise ValueError(f"{name} has npy version {version}")
         shape, _, dtype = _HEADERS[version](file)
         if dtype.hasobject:
-            # Byte strings pickled by Python 2 are decoded to text; the encoding latin1 keeps every byte.
-            value = _ArrayUnpickler(file, encoding="latin1").load()
-            if isinstance(value, np.ndarray):
-                value = value.view(np.ndarray)
-            return value.item() if shape == () and isinstance(value, np.ndarray) else value
+            # It is followed first, and read once it is known to take no more time than its bytes.
+            tuples = RepeatedTuples()
+            for code, argument, _ in pickletools.genops(file):
+                tuples.follow(code, argument)
+    if dtype.hasobject:
+        return _read_objects(archive, name, shape)
     stored = archive.getinfo(name).file_size
     if math.prod(shape) * dtype.itemsize > stored:
         raise ValueError(f"{name} claims an array {shape}, and has {stored:,} bytes")
     with archive.open(name) as file:
         return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _read_objects(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> Any:
+    with archive.open(name) as file:
+        _HEADERS[np.lib.format.read_magic(file)](file)
+        # Byte strings pickled by Python 2 are decoded to text; the encoding latin1 keeps every byte.
+        value = _ArrayUnpickler(file, encoding="latin1").load()
+    _require_written_out(value)
+    if isinstance(value, np.ndarray):
+        value = value.view(np.ndarray)
+    return value.item() if shape == () and isinstance(value, np.ndarray) else value
 
 
 def _latin1_bytes(text: str, encoding: str) -> bytes:
@@ -181,6 +196,34 @@ _ALLOWED: Mapping[tuple[str, str], Any] = {
         )
     },
 }
+
+
+def _require_written_out(value: Any) -> None:
+    """Check that an unpickled value is about as large as its pickle: a pickle may name what it holds again and again.
+
+    Raises:
+        ValueError: The value holds a list, dict or tuple of others several times, or large arrays many times.
+    """
+    left, met, again = [value], set[int](), 0
+    while left:
+        one = left.pop()
+        parts = _parts(one)
+        if id(one) not in met:
+            met.add(id(one))
+            left += parts
+            continue
+        again += one.nbytes if isinstance(one, np.ndarray) else 0
+        if again > MAX_BYTES or any(isinstance(part, np.ndarray | Mapping | list | tuple) for part in parts):
+            raise ValueError(_REPEATED)
+
+
+def _parts(value: Any) -> list[Any]:
+    """The objects within an object."""
+    if isinstance(value, Mapping):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, np.ndarray):
+        return list(value.flat) if value.dtype.hasobject else []
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 class _ArrayUnpickler(pickle._Unpickler):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from pipelines.io import storage
+from pipelines.io.pickled_tuples import RepeatedTuples
 from schemas.errors import UserError
 
 # The functions and classes that pickles of tensors refer to: what PyTorch allows, without those that take memory or
@@ -105,6 +106,8 @@ def _require_stored(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
         pickles = [entry for entry in entries if entry.filename.endswith("data.pkl")]
+    if any(entry.filename.endswith("constants.pkl") for entry in entries):
+        raise UserError("is a program of TorchScript, no checkpoint; save the state dict of its network")
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries):
         raise UserError("holds compressed entries, which checkpoints never have; save it again by torch.save")
     if sum(entry.file_size for entry in entries) > len(data):
@@ -124,10 +127,12 @@ def _require_tensors(file: io.BytesIO, pickles: int) -> None:
     """Check the functions and classes that pickles refer to, without calling any.
 
     Raises:
-        UserError: They refer to others than pickles of tensors do.
+        UserError: They refer to others than pickles of tensors do, or name tuples again and again.
     """
     for _ in range(pickles):
+        tuples = RepeatedTuples()
         for code, name, _ in pickletools.genops(file):
+            tuples.follow(code, name)
             if code.name in ("GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4") and not (
                 code.name == "GLOBAL" and _ALLOWED.fullmatch(str(name))
             ):

@@ -16,6 +16,9 @@ from schemas.layouts import LAYOUTS, JointLayout
 # The last frame's number may be at most this, plus this many for each frame of the file, because a small file may claim
 # any number.
 _LEAST_FRAMES, _FRAMES_EACH = 1_000_000, 100
+# The time to link people grows with their number squared; the largest crowds in which detectors find joints have a
+# few hundred.
+_MOST_PEOPLE = 1_000
 # Confidences may lie within these limits, because peaks of heatmaps are slightly outside 0 to 1, and those of SimCC
 # (RTMPose, RTMW) reach several times 1. Percent and logits exceed them. Depths are often negative; of confidences, only
 # a few are below -0.05, except for -1, which marks a missing joint.
@@ -123,10 +126,16 @@ _nobody = functools.cache(People.nobody)
 
 
 def people_of(persons: Iterable[FoundPerson], joints: int) -> People:
-    """The people of a frame, each with the box around their joints; people without joints are left out."""
+    """The people of a frame, each with the box around their joints; people without joints are left out.
+
+    Raises:
+        UserError: There are more than any picture shows.
+    """
     persons = [person for person in persons if (person.scores > 0).any()]
     if not persons:
         return _nobody(joints)
+    if len(persons) > _MOST_PEOPLE:
+        raise UserError(f"a frame shows {len(persons):,} people; at most {_MOST_PEOPLE:,}")
     keypoints = np.stack([person.keypoints for person in persons])
     scores = np.maximum(np.stack([person.scores for person in persons]), 0)
     known = (scores > 0)[..., None]

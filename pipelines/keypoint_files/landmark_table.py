@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LAYOUT = LAYOUTS["blazepose33"]
+# Tables have up to five columns for each of 33 landmarks, and a few others.
+_MOST_COLUMNS = 2_000
 # The position of each coordinate in a row of landmarks; those with -1 are not read.
 _COORDINATES = {"x": 0, "y": 1, "v": 2, "vis": 2, "visibility": 2, "score": 2, "confidence": 2, "z": -1, "presence": -1}
 # Words that do not identify a landmark.
@@ -57,6 +59,8 @@ def read(uri: str) -> Iterator[FoundVideo]:
         table = pd.read_csv(io.BytesIO(storage.read_bytes(uri)), encoding="utf-8-sig", skipinitialspace=True)
     except ValueError as error:  # pandas' errors are such
         raise UserError(f"{uri}: is not a table of landmarks: {' '.join(str(error).split())}") from error
+    if len(table.columns) > _MOST_COLUMNS:
+        raise UserError(f"{uri}: has {len(table.columns):,} columns, of which at most {_MOST_COLUMNS:,} are read")
     table.columns = [str(name).strip() for name in table.columns]
     keys, values = (_long if {"x", "y"} <= set(table.columns.str.lower()) else _wide)(uri, table)
     require_frame_numbers({frame for frame, _ in keys}, uri)

@@ -33,6 +33,8 @@ from schemas.job_config import Addresses
 _CACHE_BYTES = 50 * 10**9
 # At least this share of the joints must lie in their pictures or near the edge.
 _LEAST_WITHIN = 0.9
+# Added to the time for which a person may be away, because times are rounded, s.
+_SPARE_S = 1.0
 
 
 class KeypointFilesConfig(PoseSourceConfig):
@@ -153,7 +155,7 @@ class KeypointFiles:
         if self.config.check:
             _require_plausible(labeled, width, height)
         times = self._times(labeled, info)
-        frames = [Frame(number, float(times[number]), labeled.frames[number]) for number in sorted(labeled.frames)]
+        frames = _with_people_or_soon_after(labeled, times, self.config.link.max_gap_s)
         timeline = Timeline(np.arange(len(times)), times)
         fps = (len(times) - 1) / float(np.ptp(times)) if len(times) > 1 and np.ptp(times) > 0 else self.config.fps
         name = video or labeled.name
@@ -215,10 +217,31 @@ def _as_one_line(file: str, videos: Iterator[FoundVideo]) -> Iterator[FoundVideo
     Raises:
         UserError: The file is not of this format, or claims too many frames.
     """
-    with blamed(file):
-        for video in videos:
-            require_frame_numbers(video.frames, file)
-            yield video
+    try:
+        with blamed(file):
+            for video in videos:
+                require_frame_numbers(video.frames, file)
+                yield video
+    except UserError as error:
+        raise error if file in str(error) else UserError(f"{file}: {error}") from error
+
+
+def _with_people_or_soon_after(labeled: FoundVideo, times: Float64[np.ndarray, " frames"], gap_s: float) -> list[Frame]:
+    """The frames that the tracker may use: a small file may hold millions of others, which all show nobody.
+
+    Args:
+        labeled: The video.
+        times: The time of each frame, s.
+        gap_s: How long a person may be away, s.
+    """
+    frames: list[Frame] = []
+    last_s = -np.inf
+    for number in sorted(labeled.frames):
+        people, time_s = labeled.frames[number], float(times[number])
+        last_s = time_s if len(people) else last_s
+        if time_s <= last_s + gap_s + _SPARE_S:
+            frames.append(Frame(number, time_s, people))
+    return frames
 
 
 def _in_pixels(labeled: FoundVideo, width: int, height: int) -> FoundVideo:

@@ -184,3 +184,21 @@ def test_real_annotations(shared_data):
     assert (len(people), len(people.images), people.layout.name) == (14, 4, "coco17")
     assert people.with_joints.sum() == 12
     assert (people.visibility > 0).sum() == 181
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "reason"),
+    [
+        ("images", {"width": 10**18}, "width must be 0 .unknown. to 16384 px, not 1000000000000000000"),
+        ("images", {"height": -5}, "height must be 0 .unknown. to 16384 px, not -5"),
+        ("images", {"width": float("inf")}, "cannot convert float infinity to integer"),
+        ("images", {"id": 10**400}, "the id 1000000000000000000000000000000000000000… has more than 64 bits"),
+        ("annotations", {"id": 2**70}, "has more than 64 bits"),
+    ],
+    ids=["a wide image", "a negative height", "an endless width", "an endless id", "the id of a person"],
+)
+def test_numbers_that_results_cannot_hold_are_one_line(tmp_path, part, changes, reason):
+    document = copy.deepcopy(DOCUMENT)
+    document[part][0] |= changes
+    with pytest.raises(UserError, match=reason):
+        read_coco(write(tmp_path, document))

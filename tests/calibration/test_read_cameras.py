@@ -1,6 +1,7 @@
 """Calibrations of every format that is known give cameras that see points where OpenCV sees them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -201,7 +202,7 @@ def one_camera(matrix=((800, 0, 320), (0, 800, 240), (0, 0, 1)), dist=(), turn=(
         ("Calib.qca.txt", rigs.qualisys(rigs.RIG).replace('viewrotation="0"', 'viewrotation="90"'), "viewrotation=90"),
         ("rig.yml", "a: &x [1]\nb: *x\n", "aliases"),
         ("rig.yml", "K: !!opencv-matrix [1]", "a matrix has rows, cols and data"),
-        ("rig.yml", "a: 1" + ":59" * 200_000, "is read as a number to the base 60"),
+        ("rig.yml", "a: 1" + ":59" * 90_000, "is read as a number to the base 60"),
         ("rig.toml", ".".join(["a"] * 100_000) + " = 1", "more than 100 dots in a line"),
         ("rig.json", "{", "is not JSON"),
         (
@@ -243,3 +244,19 @@ def test_lenses_are_read_without_places_and_alone(tmp_path):
     assert (camera.name, camera.is_placed, camera.intrinsics.fx) == ("phone", False, 800)
     with pytest.raises(UserError, match="holds no cameras"):
         read_lenses(write(tmp_path, "none.json", "{}"))
+
+
+@pytest.mark.parametrize("kind", ["json", "toml", "xcp", "qca.txt", "colmap"])
+def test_more_cameras_than_anybody_has_are_one_line(tmp_path, kind):
+    many = [replace(rigs.RIG[0], name=f"c{number}") for number in range(1001)]
+    if kind == "colmap":
+        for name, text in zip(("cameras.txt", "images.txt"), rigs.colmap(many), strict=True):
+            write(tmp_path, name, text)
+        file = str(tmp_path)
+    elif kind == "json":
+        file = write(tmp_path, "rig.json", json.dumps({one.name: {"K": rigs.matrix(one).tolist()} for one in many}))
+    else:
+        texts = {"toml": rigs.toml, "xcp": lambda rig: rigs.vicon(rig, ""), "qca.txt": rigs.qualisys}
+        file = write(tmp_path, f"rig.{kind}", texts[kind](many))
+    with pytest.raises(UserError, match="holds more than 1,000 cameras"):
+        read_cameras(file)

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import time
 import zipfile
 
 import numpy as np
@@ -211,3 +212,45 @@ def test_a_name_that_drives_or_fills_a_terminal_is_one_line(name):
     assert str(error.value).startswith("a.npz: positions_3d has the name 'S")
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 250
+
+
+def nested(levels: int, join) -> object:
+    value: object = "x"
+    for _ in range(levels):
+        value = join(value)
+    return value
+
+
+def shared_actions() -> dict[str, dict[str, np.ndarray]]:
+    motion = np.zeros((120, 17, 3), np.float32)
+    return {f"S{i}": dict.fromkeys([f"W{j}" for j in range(100)], motion) for i in range(100)}
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        pickle.dumps(nested(30, lambda value: [value, value]), 4),
+        pickle.dumps(nested(30, lambda value: {"a": value, "b": value}), 4),
+        pickle.dumps(nested(30, lambda value: (value, value)), 4),
+        # {t: 1} with t = (t', t'), t' = (t'', t''), …
+        b"\x80\x04}K\x01" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(60)) + b"K\x01s.",
+        b"\x80\x04}K\x01" + b"2\x86" * 60 + b"K\x01s.",
+        pickle.dumps(dict.fromkeys("abcdefgh", shared_actions()), 4),
+        pickle.dumps(shared_actions(), 4),
+    ],
+    ids=["lists", "dicts", "tuples", "a key", "a doubled key", "dicts of motions", "motions"],
+)
+def test_a_pickle_that_names_the_same_again_and_again_is_one_line(tmp_path, pickled):
+    started = time.process_time()
+    with pytest.raises(UserError, match="names the same"):
+        read_npz(npz_of_pickle(tmp_path / "f.npz", pickled), "a")
+    assert time.process_time() - started < 5
+
+
+def test_what_files_of_people_name_twice_is_read(tmp_path):
+    size, motion, sides = (1000, 1002), np.zeros((9, 17, 3)), [1, 2]
+    value = {"a": {"size": size, "motion": motion, "left": sides}, "b": {"size": size, "motion": motion, "left": sides}}
+    read = read_npz(save_npz(tmp_path / "f.npz", a=boxed(value)), "a")["a"]
+    assert read["b"]["size"] == size
+    assert read["b"]["left"] == sides
+    assert read["b"]["motion"].shape == (9, 17, 3)

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 import zipfile
 
 import pytest
@@ -109,3 +110,42 @@ def test_a_file_that_the_memory_does_not_take_is_not_read(tmp_path):
         file.truncate(10**13)
     with pytest.raises(UserError, match=r"w.pt: cannot be read: 10,000,000,000,000 bytes, the memory of this"):
         read_checkpoint(str(tmp_path / "w.pt"), "lifter")
+
+
+def hashed_for_years(key: bytes) -> bytes:
+    """An archive with a pickle {key: 1}."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02}" + key + b"K\x01s.")
+        archive.writestr("a/version", "3")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"K\x01" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(60)),
+        b"(K\x01t" + b"".join(b"q%c0(" % n + b"h%c" % n * 100 + b"t" for n in range(9)),
+        b"K\x01" + b"2\x86" * 60,
+    ],
+    ids=["pairs", "hundreds", "doubled"],
+)
+def test_a_key_whose_hash_would_take_years_is_one_line(tmp_path, key):
+    (tmp_path / "a.pt").write_bytes(hashed_for_years(key))
+    started = time.process_time()
+    with pytest.raises(UserError, match="names the same tuples again and again"):
+        read_checkpoint(str(tmp_path / "a.pt"), "lifter")
+    assert time.process_time() - started < 5
+
+
+def test_tuples_that_an_optimizer_shares_are_read(tmp_path):
+    betas, linear = (0.9, 0.999), torch.nn.Linear(2, 2)
+    groups = [{"betas": betas, "sizes": ((1, 2), (3, 4))} for _ in range(3)]
+    torch.save({"weights": linear.state_dict(), "groups": groups}, tmp_path / "a.pt")
+    assert read_checkpoint(str(tmp_path / "a.pt"), "lifter")["groups"] == groups
+
+
+def test_a_program_is_no_checkpoint(tmp_path):
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(tmp_path / "a.pt"))
+    with pytest.raises(UserError, match=r"is a program of TorchScript, no checkpoint"):
+        read_checkpoint(str(tmp_path / "a.pt"), "lifter")

@@ -151,3 +151,9 @@ def test_world_landmarks_are_refused(form, tmp_path):
         (tmp_path / "a.json").write_text(f"[{[[x, y, 0.1, v] for x, y, v in person.tolist()]}]")
     with pytest.raises(UserError, match=r"has world landmarks, metres around the middle of the hips"):
         only((landmark_table if form == "csv" else landmarks).read(file))
+
+
+def test_more_columns_than_landmarks_have_are_one_line(tmp_path):
+    file = write(tmp_path / "a.csv", [[f"x{number}" for number in range(2001)]])
+    with pytest.raises(UserError, match=r"a.csv: has 2,001 columns, of which at most 2,000 are read"):
+        only(landmark_table.read(file))

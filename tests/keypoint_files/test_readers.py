@@ -1,5 +1,7 @@
 """Files as other systems write them, made here: what they say of people comes out by joint and frame."""
 
+from unittest.mock import Mock, patch
+
 import h5py
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ from pipelines.keypoint_files import (
     openpose,
     result_lists,
     sleap,
+    source,
     trc,
 )
-from pipelines.keypoint_files.formats import MMPose
+from pipelines.keypoint_files.formats import AlphaPose, MMPose
 from pipelines.keypoint_files.joint_names import joint_name, layout_by_names
 from schemas.errors import UserError
 from schemas.layouts import layout
@@ -73,6 +76,22 @@ def test_a_frame_number_that_would_fill_the_memory_is_one_line(tmp_path):
     entries = [{"image_id": "999999999999.jpg", "keypoints": points(17).ravel().tolist(), "score": 1.0}]
     with pytest.raises(UserError, match=r"speaks of frame 999,999,999,999 and only of 1 frames in all"):
         only(result_lists.read(write(tmp_path / "a.json", entries)))
+
+
+def test_a_million_frames_of_nobody_take_no_time(tmp_path):
+    person = {"keypoints": points(17).ravel().tolist(), "score": 1.0}
+    file = write(tmp_path / "a.json", [{"image_id": f"{n}.jpg", **person} for n in (0, 1, 2, 3, 999_999)])
+    linked = Mock(wraps=source.track_people)
+    with patch.object(source, "track_people", linked):
+        list(AlphaPose(AlphaPose.Config(files=file, width=640, height=480, fps=30, check=False)).tracks())
+    assert len(linked.call_args.args[0]) < 100
+
+
+def test_more_people_than_a_picture_shows_are_one_line(tmp_path):
+    person = {"image_id": "0.jpg", "keypoints": points(17).ravel().tolist(), "score": 1.0}
+    file = write(tmp_path / "a.json", [person] * 1001)
+    with pytest.raises(UserError, match=r"a.json: a frame shows 1,001 people; at most 1,000"):
+        list(AlphaPose(AlphaPose.Config(files=file, width=640, height=480, fps=30)).tracks())
 
 
 @pytest.mark.parametrize("frame", [-3, 10**12, "x", [1]])

@@ -31,8 +31,8 @@ def test_a_repeated_key_of_a_recipe_is_named(tmp_path):
 
 
 def test_what_would_take_minutes_is_refused():
-    with pytest.raises(yaml.YAMLError, match="has 1,000,001 characters, and at most 1,000,000 are read"):
-        load_plain("a" * 1_000_001)
+    with pytest.raises(yaml.YAMLError, match="has 300,001 characters, and at most 300,000 are read"):
+        load_plain("a" * 300_001)
     assert load_plain("'1:30:00'") == "1:30:00"
 
 

@@ -18,3 +18,12 @@ def test_a_warning_drives_no_terminal(capsys):
     assert "ValueError: \\x1b[2J" in output
     assert not {"\x1b", "\r"} & set(output)
     assert "secret" not in output
+
+
+def test_a_warning_fills_no_terminal(capsys):
+    log = logging.Logger("a")
+    log.addHandler(_StandardError())
+    log.warning("columns that say nothing here: %s; it may have uri", ", ".join(map(str, range(100_000))))
+    output = capsys.readouterr().err
+    assert len(output) < 5_000
+    assert output.endswith("it may have uri\n")
