@@ -64,6 +64,8 @@ def library() -> Any:
     except Exception as error:
         raise _unusable(error) from error
     transformers.utils.logging.disable_progress_bar()
+    # Its warnings list the names of a file's tensors as they are, which may drive a terminal; errors here say enough.
+    transformers.utils.logging.set_verbosity_error()
     # huggingface_hub logs each failed attempt to reach the network; the final error is enough.
     importlib.import_module("huggingface_hub").utils.logging.set_verbosity_error()
     return transformers
@@ -214,7 +216,9 @@ def locate(weights: str, field: str) -> Path:
 
 def _read_json(path: Path, weights: str, field: str) -> dict[str, Any]:
     try:
-        return dict(json_documents.parse(path.read_bytes()))
+        return dict(json_documents.parse(storage.read_bytes(str(path))))
+    except OSError as error:
+        raise UserError(f"{field}={weights}: {path.name} cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError) as error:
         raise UserError(f"{field}={weights}: {path.name} is damaged; copy it again") from error
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from pipelines import registry
 from pipelines.datasets.plausibility import Plausibility, whole_parts
 from pipelines.datasets.pose_source import PoseSource
@@ -124,6 +126,8 @@ def prepare(config: ImportConfig, table: Mapping[str, str] = registry.POSE_SOURC
     return Job(config, storage.absolute(config.output), source, settings, check, files, content.hexdigest()[:32])
 
 
+# Numbers near the largest are reported with the poses that they spoil; NumPy's warnings would stand beside that.
+@np.errstate(over="ignore", invalid="ignore")
 def survey(job: Job) -> Work:
     """Compare the import with what the output holds.
 

@@ -158,7 +158,7 @@ def _remote_files(
 
 def _begins_like_a_video(path: str) -> bool:
     try:
-        with open(path, "rb") as file:
+        with storage.open_file(path) as file:  # which opens no named pipe: that would wait for ever
             head = file.read(_HEAD_BYTES)
     except OSError:
         return False

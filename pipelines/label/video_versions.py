@@ -133,7 +133,7 @@ def _hash(path: Path) -> str:
         files = [files[0], files[len(files) // 2], files[-1]]
     for file in files:
         size = file.stat().st_size
-        with file.open("rb") as opened:
+        with storage.open_file(str(file)) as opened:
             for start in (0, max(0, size // 2), max(0, size - _PART_BYTES)):
                 opened.seek(start)
                 content.update(opened.read(_PART_BYTES))

@@ -1,8 +1,12 @@
 """Folders of transformers that somebody else wrote: config.json may claim anything, and name anything."""
 
+import io
 import json
+import logging
+import os
 
 import pytest
+import safetensors.torch
 import torch
 import transformers
 from small_transformers import made, small_detr
@@ -127,3 +131,26 @@ def test_weights_that_are_not_finite_are_one_line(folders, tmp_path):
     model.save_pretrained(folder)
     with pytest.raises(UserError, match=r"^detector.weights=.*nan: head.conv.weight is not finite"):
         loaded("vitpose", folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_pipe_in_place_of_a_file_is_one_line(name, folders, tmp_path):
+    folder = changed(folders["vitpose"], tmp_path / "pipe", {}, {})
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(UserError, match=rf"^detector.weights=.*pipe: {name} cannot be read: is a named pipe"):
+        loaded("vitpose", folder)
+
+
+def test_the_name_of_a_tensor_drives_no_terminal(folders, tmp_path):
+    folder = changed(folders["vitpose"], tmp_path / "names", {}, {})
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    safetensors.torch.save_file({**tensors, "\x1b[2J": torch.zeros(1)}, folder / "model.safetensors")
+    printed = io.StringIO()
+    handler = logging.StreamHandler(printed)
+    transformers.utils.logging.add_handler(handler)
+    try:
+        loaded("vitpose", folder)
+    finally:
+        transformers.utils.logging.remove_handler(handler)
+    assert "\x1b" not in printed.getvalue()

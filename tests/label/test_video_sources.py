@@ -205,3 +205,9 @@ def test_a_rate_without_its_pictures_is_refused(pictures, clips, entry, message)
     fsspec.filesystem("memory").pipe("/frames/1.jpg", b"x")
     with pytest.raises(UserError, match=message):
         find_videos(entry, fps=30)
+
+
+def test_a_pipe_whose_name_says_nothing_is_left_out_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "clip")
+    (tmp_path / "a.mp4").write_bytes(b"")
+    assert [video.uri for video in find_videos(str(tmp_path))] == [str(tmp_path / "a.mp4")]

@@ -120,3 +120,11 @@ def test_videos_that_are_no_longer_there_are_gone(output):
     )
     write_shard(output.parent / "part", [clip(str(output.parent / "a.mp4"), 0, 2)])
     assert gone_videos(inputs(output), ledger_of(output.parent / "part")) == [], "the job says that it cannot be read"
+
+
+def test_a_pipe_among_numbered_pictures_is_not_waited_for(tmp_path):
+    for number in (1, 2, 4):
+        (tmp_path / f"{number}.png").write_bytes(b"x")
+    os.mkfifo(tmp_path / "3.png")
+    with pytest.raises(OSError, match="is a named pipe or a device"):
+        local_version(tmp_path / "%d.png#fps=30")
