@@ -57,7 +57,7 @@ def compose_rayjob(order: KubernetesOrder) -> dict[str, Any]:
     spec["entrypoint"] = order.entrypoint
     cluster = spec["rayClusterSpec"]
     for group, size in zip(cluster["workerGroupSpecs"], (order.cpu_workers, order.gpu_workers), strict=True):
-        group.update({"replicas": size, "minReplicas": size, "maxReplicas": size})
+        group.update({"replicas": size, "minReplicas": size, "maxReplicas": max(size, group["maxReplicas"])})
     head, *workers = (g["template"]["spec"] for g in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]))
     for pod in (spec["submitterPodTemplate"]["spec"], head, *workers):
         for container in pod["containers"]:

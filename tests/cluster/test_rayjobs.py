@@ -4,6 +4,7 @@ import copy
 import importlib
 import inspect
 import shlex
+import shutil
 
 import kubernetes_validate
 import pytest
@@ -46,6 +47,16 @@ def test_kuberay_takes_jobs_with_components(component, version):
         assert broken_rules(job) == []
         for template in pod_templates(job):
             require_template(template)
+
+
+@pytest.mark.parametrize("component", OF_JOBS, ids=lambda folder: folder.name)
+def test_a_component_does_the_same_where_the_guide_names_it(component, tmp_path):
+    # In the overlay itself, whose own patches are then applied after those of the component.
+    shutil.copytree(KUBERAY, tmp_path / "kuberay")
+    folder = tmp_path / "kuberay" / "overlays" / "label"
+    with (folder / "kustomization.yaml").open("a") as file:
+        file.write(f"components:\n  - ../../components/{component.name}\n")
+    assert rayjob(folder) == rayjob(FOLDERS["label"], component)
 
 
 def test_kuberays_controllers_take_the_job(job):
@@ -155,7 +166,7 @@ def test_groups_begin_at_the_size_that_the_job_will_fill(job, overlay):
         }[overlay]
     )
     for group in groups.values():
-        assert group["minReplicas"] == group["replicas"] == group["maxReplicas"], "no autoscaler, and what Kueue wants"
+        assert group["minReplicas"] == group["replicas"] <= group["maxReplicas"], "no autoscaler, and what Kueue wants"
         gpus = quantity(group["template"]["spec"]["containers"][0]["resources"]["limits"].get("nvidia.com/gpu", "0"))
         assert gpus == (1 if group["groupName"] == "gpu" else 0)
         if not gpus:
