@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "cluster"
 KUBERAY = CLUSTER / "kuberay"
 KUBECTL = Path(sys.executable).with_name("kubectl")
-OVERLAYS = ("label", "train", "tune", "register")
+OVERLAYS = ("label", "train", "train_8_gpus", "tune", "register")
 # The Ray cluster that stays, for jobs that `submit` sends.
 LASTING = KUBERAY / "overlays" / "cluster"
 # All that somebody applies with `kubectl apply -k`.

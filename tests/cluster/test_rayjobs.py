@@ -160,6 +160,7 @@ def test_groups_begin_at_the_size_that_the_job_will_fill(job, overlay):
         == {
             "label": {"cpu": 4, "gpu": 4},
             "train": {"cpu": 0, "gpu": 4},
+            "train_8_gpus": {"cpu": 0, "gpu": 1},
             "tune": {"cpu": 0, "gpu": 8},
             "register": {"cpu": 0, "gpu": 0},
             "kind": {"cpu": 1},
@@ -168,7 +169,7 @@ def test_groups_begin_at_the_size_that_the_job_will_fill(job, overlay):
     for group in groups.values():
         assert group["minReplicas"] == group["replicas"] <= group["maxReplicas"], "no autoscaler, and what Kueue wants"
         gpus = quantity(group["template"]["spec"]["containers"][0]["resources"]["limits"].get("nvidia.com/gpu", "0"))
-        assert gpus == (1 if group["groupName"] == "gpu" else 0)
+        assert gpus == {"gpu": 8 if overlay == "train_8_gpus" else 1, "cpu": 0}[group["groupName"]]
         if not gpus:
             assert group["rayStartParams"]["num-gpus"] == "0", "the image shows a pod all GPUs of its machine"
 
@@ -272,7 +273,7 @@ def _with_copies(resource):
 def test_the_command_is_one_that_the_job_takes(job, overlay):
     program, name, *arguments = shlex.split(job["spec"]["entrypoint"])
     assert program == "raylift"
-    assert name == ("label" if overlay == "kind" else overlay)
+    assert name == {"kind": "label", "train_8_gpus": "train"}.get(overlay, overlay)
     assert name in job_names()
     recipes = [argument for argument in arguments if argument.endswith(".yaml")]
     assert all(recipe.startswith(IMAGE_ROOT) for recipe in recipes), "the driver starts in any folder"
@@ -291,8 +292,9 @@ def test_the_jobs_resources_are_those_of_the_groups(overlay):
     groups = {group["groupName"]: group for group in job["spec"]["rayClusterSpec"]["workerGroupSpecs"]}
     if given.get("resources.use_gpu") == "true":
         limits = groups["gpu"]["template"]["spec"]["containers"][0]["resources"]["limits"]
-        assert int(given["resources.cpus_per_worker"]) == quantity(limits["cpu"])
-        assert int(given.get("resources.num_workers", 1)) <= groups["gpu"]["replicas"]
+        a_pod = quantity(limits["nvidia.com/gpu"])
+        assert int(given["resources.cpus_per_worker"]) * a_pod == quantity(limits["cpu"])
+        assert int(given.get("resources.num_workers", 1)) <= groups["gpu"]["replicas"] * a_pod
     if "workers.gpus_per_detector" in given:
         assert groups["cpu"]["replicas"] > 0, "who decodes?"
         assert groups["gpu"]["replicas"] > 0
