@@ -44,7 +44,7 @@ class ResourcesConfig(JobConfig):
 
     cuda_graphs: bool = False
     """With compile and one worker on a GPU: launch the model's kernels at once, as CUDA graphs, one for each size of
-    batches, of which an epoch has two. Not measured on a GPU yet."""
+    batches, of which an epoch has two. Has not run on a GPU yet."""
 
     bf16_gradients: bool = False
     """Let several workers send each other gradients in bf16, half the bytes, for slow networks between machines."""
