@@ -75,8 +75,14 @@ def parallel(model: nn.Module, resources: ResourcesConfig, workers: WorkerGroup)
     return joint
 
 
-def _mean_in_bf16(_: object, bucket: Any) -> torch.futures.Future[Tensor]:
-    """The mean of the workers' gradients, sent in bf16, as PyTorch's own `bf16_compress_hook`, which refuses CPUs."""
+def _mean_in_bf16(
+    _: object,
+    bucket: dist.GradBucket,  # pyright: ignore[reportPrivateImportUsage]
+) -> torch.futures.Future[Tensor]:
+    """The mean of the workers' gradients, sent in bf16, as PyTorch's own `bf16_compress_hook`, which refuses CPUs.
+
+    PyTorch compares the types of `bucket` and of the result with those that it expects.
+    """
     sent = bucket.buffer().to(torch.bfloat16).div_(dist.get_world_size())
     work = dist.all_reduce(sent, async_op=True)
     assert work is not None
