@@ -154,7 +154,7 @@ def test_a_walk_leads_from_an_empty_folder_to_its_end(walk, embedded_ray, stage,
 
 
 def labels_are_lifted(out: str) -> None:
-    assert "person 0 (20, 17, 2) mean score" in out
+    assert "person 0 (20, 21, 2) mean score" in out
     assert Path("out/report.html").is_file()
     assert {file.suffix for file in Path("poses").rglob("*")} >= {".parquet", ".npz", ".bvh", ".csv"}
 
