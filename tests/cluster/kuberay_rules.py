@@ -8,6 +8,7 @@ import gzip
 from functools import cache
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
@@ -15,6 +16,7 @@ from manifests import ROOT
 
 FOLDER = ROOT.parent / "shared" / "reference" / "kubernetes"
 VERSIONS = ("1.6.2", "1.7.0")
+KUBERNETES = "1.34"
 KINDS = {"RayJob": "rayjobs", "RayCluster": "rayclusters", "RayCronJob": "raycronjobs"}
 _ORDER = ("DeleteWorkers", "DeleteCluster", "DeleteSelf")
 
@@ -76,3 +78,10 @@ def broken_rules(job: dict[str, Any]) -> list[str]:
         if not group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]:
             broken.append(f"{group['groupName']}: minReplicas <= replicas <= maxReplicas")
     return broken
+
+
+def require_template(template: dict[str, Any]) -> None:
+    """Check a pod template as strictly as an API server does for `kubectl apply --validate=strict`."""
+    metadata = {"name": "checked", "namespace": "raylift"}
+    document = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": metadata, "template": template}
+    kubernetes_validate.validate(document, KUBERNETES, strict=True)

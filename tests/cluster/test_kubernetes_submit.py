@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 from api_server import NAME, ApiServer
-from kuberay_rules import VERSIONS, broken_rules, schema
+from kuberay_rules import VERSIONS, broken_rules, require_template, schema
 from manifests import KUBERAY, ROOT, pod_templates, rayjob
-from test_rayjobs import require_template
 
 from jobs import submit
 from jobs.command_line import main

@@ -4,11 +4,10 @@ import copy
 from typing import Any
 
 import pytest
-from kuberay_rules import VERSIONS, schema
+from kuberay_rules import VERSIONS, require_template, schema
 from manifests import KUBERAY, LASTING, build, pod_templates, rayjob
 from ray.autoscaler._private.kuberay.node_provider import IKubernetesHttpApiClient
 from ray.autoscaler.v2.instance_manager.cloud_providers.kuberay.cloud_provider import KubeRayProvider
-from test_rayjobs import require_template
 
 ELASTIC = KUBERAY / "components" / "elastic"
 

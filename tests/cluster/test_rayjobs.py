@@ -4,23 +4,19 @@ import copy
 import importlib
 import inspect
 import shlex
-import shutil
 
-import kubernetes_validate
 import pytest
 from jsonschema import ValidationError
-from kuberay_rules import VERSIONS, broken_rules, schema
-from manifests import CLUSTER, COMPONENTS, KUBERAY, OVERLAYS, ROOT, build, containers, pod_templates, quantity, rayjob
+from kuberay_rules import VERSIONS, broken_rules, require_template, schema
+from manifests import CLUSTER, KUBERAY, OVERLAYS, ROOT, build, containers, pod_templates, quantity, rayjob
 
 from jobs.command_line.arguments import read_config
 from jobs.command_line.job_list import job_names
 from schemas.job_config import JobConfig
 
 FOLDERS = {name: KUBERAY / "overlays" / name for name in OVERLAYS} | {"kind": CLUSTER / "kind"}
-OF_JOBS = [component for component in COMPONENTS if component.name != "quota"]
 # Where the image keeps the code.
 IMAGE_ROOT = "/raylift/"
-KUBERNETES = "1.34"
 
 
 @pytest.fixture(params=FOLDERS, scope="module")
@@ -38,27 +34,6 @@ def test_kuberay_knows_every_field(job, version):
     schema("RayJob", version).validate(job)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("component", OF_JOBS, ids=lambda folder: folder.name)
-def test_kuberay_takes_jobs_with_components(component, version):
-    for name in ("label", "register"):
-        job = rayjob(FOLDERS[name], component)
-        schema("RayJob", version).validate(job)
-        assert broken_rules(job) == []
-        for template in pod_templates(job):
-            require_template(template)
-
-
-@pytest.mark.parametrize("component", OF_JOBS, ids=lambda folder: folder.name)
-def test_a_component_does_the_same_where_the_guide_names_it(component, tmp_path):
-    # In the overlay itself, whose own patches are then applied after those of the component.
-    shutil.copytree(KUBERAY, tmp_path / "kuberay")
-    folder = tmp_path / "kuberay" / "overlays" / "label"
-    with (folder / "kustomization.yaml").open("a") as file:
-        file.write(f"components:\n  - ../../components/{component.name}\n")
-    assert rayjob(folder) == rayjob(FOLDERS["label"], component)
-
-
 def test_kuberays_controllers_take_the_job(job):
     assert broken_rules(job) == []
 
@@ -66,13 +41,6 @@ def test_kuberays_controllers_take_the_job(job):
 def test_kubernetes_takes_the_pods(job):
     for template in pod_templates(job):
         require_template(template)
-
-
-def require_template(template):
-    """Check a pod template as strictly as an API server does for `kubectl apply --validate=strict`."""
-    metadata = {"name": "checked", "namespace": "raylift"}
-    document = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": metadata, "template": template}
-    kubernetes_validate.validate(document, KUBERNETES, strict=True)
 
 
 @pytest.mark.parametrize(
@@ -208,17 +176,6 @@ def test_pods_may_do_nothing_but_compute(job):
     assert all(container["securityContext"] == locked for container in containers(job))
     # No pod asks Kubernetes for anything.
     assert all(template["spec"]["automountServiceAccountToken"] is False for template in pod_templates(job))
-
-
-def test_an_autoscaler_alone_holds_a_token():
-    job = rayjob(FOLDERS["label"], KUBERAY / "components" / "elastic")
-    cluster = job["spec"]["rayClusterSpec"]
-    locked = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    assert cluster["autoscalerOptions"]["securityContext"] == locked
-    assert cluster["headGroupSpec"]["template"]["spec"]["automountServiceAccountToken"] is True
-    for group in cluster["workerGroupSpecs"]:
-        assert group["template"]["spec"]["automountServiceAccountToken"] is False
-        assert group["minReplicas"] == group["replicas"] < group["maxReplicas"]
 
 
 def test_a_worker_fits_a_node_with_what_its_node_keeps():

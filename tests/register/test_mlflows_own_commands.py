@@ -42,17 +42,20 @@ def registered(corpus, name, capfd):
     return f"models:/{name}@candidate"
 
 
-def test_predict_lifts_a_file_of_requests(registered, tmp_path):
+def assert_predicts_what_the_model_does(registered, env_manager):
     tracks = [request("a", 30), request("b", 12)]
     Path("tracks.json").write_text(json.dumps({"dataframe_records": tracks}))
-    given = ["-m", registered, "--env-manager", "local", "-i", "tracks.json", "-o", "poses.json"]
+    given = ["-m", registered, "--env-manager", env_manager, "-i", "tracks.json", "-o", "poses.json"]
     done = CliRunner().invoke(commands, ["predict", *given])
     assert done.exit_code == 0, done.output
     answers = json.loads(Path("poses.json").read_text())["predictions"]
-    wanted = mlflow.pyfunc.load_model(registered).predict(tracks)
     assert [len(each["positions"]) for each in answers] == [30, 12]
-    for answer, expected in zip(answers, wanted, strict=True):
+    for answer, expected in zip(answers, mlflow.pyfunc.load_model(registered).predict(tracks), strict=True):
         np.testing.assert_allclose(answer["positions"], expected["positions"], atol=1e-5)
+
+
+def test_predict_lifts_a_file_of_requests(registered):
+    assert_predicts_what_the_model_does(registered, "local")
 
 
 @pytest.mark.slow
@@ -62,14 +65,7 @@ def test_uv_makes_an_environment_in_which_the_model_lifts_the_same(registered, t
     monkeypatch.setenv("PATH", f"{uv / 'bin'}{os.pathsep}{os.environ['PATH']}")
     # Raylift is not in this environment.
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    tracks = [request("a", 30), request("b", 12)]
-    Path("tracks.json").write_text(json.dumps({"dataframe_records": tracks}))
-    given = ["-m", registered, "--env-manager", "uv", "-i", "tracks.json", "-o", "poses.json"]
-    done = CliRunner().invoke(commands, ["predict", *given])
-    assert done.exit_code == 0, done.output
-    answers = json.loads(Path("poses.json").read_text())["predictions"]
-    for answer, expected in zip(answers, mlflow.pyfunc.load_model(registered).predict(tracks), strict=True):
-        np.testing.assert_allclose(answer["positions"], expected["positions"], atol=1e-5)
+    assert_predicts_what_the_model_does(registered, "uv")
 
 
 def test_an_image_is_made_of_the_model_and_what_it_needs(registered):
