@@ -6,6 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
+from collections.abc import Iterable
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -102,20 +103,31 @@ def test_third_party_io_has_one_importer(file):
             assert relative(file).startswith(allowed), f"{relative(file)} imports {module}; only {allowed} may"
 
 
-def test_floor_1_loads_without_ray_and_mlflow():
-    modules = [
-        relative(f).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        for f in SOURCES
-        if floor(relative(f)) <= 1 and f.name != "child.py"
-    ]
-    code = (
-        f"import importlib, sys\nfor m in {modules!r}: importlib.import_module(m)\n"
-        "assert not {'ray', 'mlflow'} & sys.modules.keys(), 'floor 1 loads Ray or MLflow'"
-    )
+def module_name(file: Path) -> str:
+    return relative(file).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def run_after_imports(modules: Iterable[str], code: str) -> None:
+    code = f"import importlib, sys\nfor m in {list(modules)!r}: importlib.import_module(m)\n{code}"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env=os.environ, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_floor_1_loads_without_ray_and_mlflow():
+    modules = [module_name(f) for f in SOURCES if floor(relative(f)) <= 1 and f.name != "child.py"]
+    run_after_imports(modules, "assert not {'ray', 'mlflow'} & sys.modules.keys(), 'floor 1 loads Ray or MLflow'")
+
+
+def test_workers_load_the_compiler_only_if_they_compile():
+    """It takes seconds, which is as long as a short trial of a search."""
+    run_after_imports(
+        [module_name(f) for f in SOURCES if f.name == "worker.py" or room(relative(f)) in ("tune", "label", "lift")],
+        "from pipelines.io.gpus import settle_order\n"
+        "settle_order(deterministic=False)\n"
+        "assert not {'torch._dynamo', 'torch._inductor'} & sys.modules.keys()",
+    )
 
 
 def test_rooms_import_each_other_in_one_direction_only():

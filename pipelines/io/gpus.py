@@ -95,4 +95,6 @@ def settle_order(deterministic: bool) -> None:
         # cuBLAS asks for this.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(deterministic)
+    # The call imports PyTorch's compiler, which takes longer than a short trial of a search.
+    if deterministic != torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(deterministic)

@@ -1,19 +1,35 @@
 """A sum over all `torch.distributed` workers through which gradients flow; PyTorch's own is deprecated."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 
-def uncompiled(function: Function) -> Function:
-    """A function that torch.compile calls as it is: it sees one worker, not what several send."""
-    return cast(Function, torch.compiler.disable(function))
+def _call(function: Callable[..., Result], *arguments: Any) -> Result:
+    return function(*arguments)
+
+
+_call_uncompiled: Callable[..., Any] = _call
+
+
+def keep_uncompiled() -> None:
+    """Let torch.compile leave out what `uncompiled` calls; to be called before it compiles in this process.
+
+    This imports the compiler, which takes seconds that only those who compile should wait.
+    """
+    global _call_uncompiled
+    _call_uncompiled = torch.compiler.disable(_call)
+
+
+def uncompiled(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function as it is, because torch.compile sees one worker and not what several send."""
+    return _call_uncompiled(function, *arguments)
 
 
 def sum_over_workers(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

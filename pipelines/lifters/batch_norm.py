@@ -71,11 +71,7 @@ class BatchNormActivation(nn.Module):
             mean, var = self.running_mean, self.running_var
             y = functional.batch_norm(x, mean, var, self.weight, self.bias, training=False, eps=self.eps)
             return functional.relu(y, inplace=True)
-        return self._train_over_workers(x) if _workers() > 1 else self._train(x)
-
-    @uncompiled
-    def _train_over_workers(self, x: Tensor) -> Tensor:
-        return self._train(x)
+        return uncompiled(self._train, x) if _workers() > 1 else self._train(x)
 
     def _train(self, x: Tensor) -> Tensor:
         on_cpu, compiled = x.device.type == "cpu", torch.compiler.is_compiling()

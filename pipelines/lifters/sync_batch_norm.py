@@ -23,12 +23,14 @@ class SyncBatchNorm(_BatchNorm):
         if input.dim() < 2:
             raise ValueError(f"expected at least 2 dimensions, got {input.dim()}")
 
-    @uncompiled
     def forward(self, input: Float[Tensor, "samples channels *places"]) -> Float[Tensor, "samples channels *places"]:
         """Normalise each channel."""
         if not self.training:
             return super().forward(input)
         self._check_input_dim(input)
+        return uncompiled(self._train, input)
+
+    def _train(self, input: Float[Tensor, "samples channels *places"]) -> Float[Tensor, "samples channels *places"]:
         if input.device.type == "cuda":
             mean, var = self.running_mean, self.running_var
             return normalised_over_workers(input, self.weight, self.bias, mean, var, self._newest(), self.eps)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from pipelines.lifters.all_reduce import keep_uncompiled
 from pipelines.lifters.batch_norm import BatchNormActivation
 from pipelines.training.cast_weights import CastWeights
 from pipelines.training.failures import Diverged
@@ -57,6 +58,8 @@ def parallel(model: nn.Module, resources: ResourcesConfig, workers: WorkerGroup)
     """The model's forward pass, compiled if requested; with several workers their gradients are averaged."""
     if resources.cuda_graphs:
         return _as_graphs(model)
+    if resources.compile:
+        keep_uncompiled()
     # Compiled code fuses casts with what reads them.
     forward: Any = torch.compile(model) if resources.compile else CastWeights(model, together=workers.size == 1)
     if workers.size == 1:
