@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -218,6 +218,16 @@ def paths(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Field
             yield from paths(inner, f"{prefix}{name}.")
         else:
             yield f"{prefix}{field.alias or name}", field
+
+
+def takes_addresses(field: FieldInfo) -> bool:
+    """Whether a field holds the address of a file or folder, or several."""
+    metadata, types = list(field.metadata), [field.annotation]
+    while types:
+        one = types.pop()
+        metadata += getattr(one, "__metadata__", ())
+        types += get_args(one)
+    return any(isinstance(getattr(mark, "func", None), AddressRule) for mark in metadata)
 
 
 def plugin_paths(plugins: PluginConfigs, table: str, chosen: Mapping[str, Any], prefix: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pipelines import registry
 from pipelines.io.addresses import absolute_path
 from schemas.configs.search_space import merge_spaces
 from schemas.errors import UserError
-from schemas.job_config import JobConfig, Resolve, build, flatten, paths
+from schemas.job_config import JobConfig, Resolve, build, flatten, paths, takes_addresses
 from schemas.typed_text import Typed, load_yaml, structure
 
 Config = TypeVar("Config", bound=JobConfig)
@@ -128,8 +128,11 @@ def _is_field(model: type[JobConfig], argument: str) -> bool:
 
 def _is_flag(model: type[JobConfig], argument: str) -> bool:
     """Whether an argument is the bare name of a field that is true or false."""
-    name = argument.lstrip("-")
-    return any(path == name and _is_yes_or_no(field.annotation) for path, field in paths(model))
+    return argument.lstrip("-") in _flags(model)
+
+
+def _flags(model: type[JobConfig]) -> list[str]:
+    return [path for path, field in paths(model) if _is_yes_or_no(field.annotation)]
 
 
 def _is_yes_or_no(annotation: Any) -> bool:
@@ -149,7 +152,13 @@ def _recipe(argument: str, model: type[JobConfig]) -> dict[str, Any]:
     if installed:
         argument = str(recipe_path(installed))
     if not argument.endswith(RECIPES):
-        near = difflib.get_close_matches(argument, recipe_names(), n=1)
+        name = argument.lstrip("-")
+        if any(path == name for path, _ in paths(model)):
+            raise UserError(f"{argument}: needs a value; give {name}=…")
+        if os.path.exists(argument):
+            fields = ", ".join(f"{path}=…" for path, field in paths(model) if takes_addresses(field))
+            raise UserError(f"{argument}: is a file or folder; say what it is for: {fields} (--help explains them)")
+        near = difflib.get_close_matches(name, [*recipe_names(), *_flags(model)], n=1)
         hint = f"; did you mean {near[0]}?" if near else "; --help lists the fields, `raylift recipes` the recipes"
         raise UserError(
             f"{argument}: is neither field=value nor a recipe (.yaml, or the name of an installed one){hint}"

@@ -5,6 +5,7 @@ import pytest
 from jobs.command_line.arguments import read_config
 from jobs.command_line.help import help_text
 from schemas.configs.label import LabelConfig
+from schemas.configs.lift import LiftConfig
 from schemas.configs.train import TrainConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
@@ -129,8 +130,19 @@ def test_the_bare_name_of_a_yes_or_no_field_is_true(argument):
 
 
 def test_the_bare_name_of_another_field_is_no_value():
-    with pytest.raises(UserError, match="trials: is neither field=value nor a recipe"):
+    with pytest.raises(UserError, match="trials: needs a value; give trials=…"):
         read_config(TuneConfig, ["trials", "tune_small", "labeled=a", "output=b"])
+
+
+def test_the_name_of_a_yes_or_no_field_is_suggested():
+    with pytest.raises(UserError, match=r"finsh: is neither .* did you mean finish\?"):
+        read_config(TuneConfig, ["finsh", "tune_small", "labeled=a", "output=b"])
+
+
+def test_a_file_without_its_field_names_the_fields(tmp_path):
+    (clip := tmp_path / "clip.mp4").touch()
+    with pytest.raises(UserError, match=r"clip.mp4: is a file or folder; say what it is for: .*tracks=…, video=…, "):
+        read_config(LiftConfig, [str(clip), "output=b"])
 
 
 @pytest.mark.parametrize(
