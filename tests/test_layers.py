@@ -130,6 +130,10 @@ def test_workers_load_the_compiler_only_if_they_compile():
     )
 
 
+def test_the_process_of_a_trial_is_ready_before_it_loads_pytorch():
+    run_after_imports(["pipelines.tune.trial", "schemas.configs.tune"], "assert 'torch' not in sys.modules")
+
+
 def test_rooms_import_each_other_in_one_direction_only():
     arrows: dict[str, set[str]] = {}
     for file in SOURCES:

@@ -1,6 +1,8 @@
 """A trial as Ray Tune runs it: each step is an epoch of a training.
 
-A training of one worker runs in the trial's own process, which is reused for one trial after another.
+A training of one worker runs in the trial's own process, which is reused for one trial after another. PyTorch is
+imported by the first step. A process would be ready seconds later otherwise, and Ray Tune stops one that is not ready
+when another one is free again, so that of trials that last a second only one would run at a time.
 """
 
 import json
@@ -11,32 +13,31 @@ import tempfile
 import time
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
-from ray.exceptions import RayError
 
 from pipelines.io import storage
 from pipelines.search.trial_values import trial_config
 from pipelines.train import run
 from pipelines.train.track_choice import SurveyedTracks, survey_tracks
-from pipelines.train.worker import SELECTION
 from pipelines.training import checkpoints
 from pipelines.training.checkpoints import CHECKPOINTS, STATE_FILE
-from pipelines.training.failures import DeterministicFailure
 from pipelines.tune import trial_records
 from pipelines.tune.population import lock_trial, wait_for
-from pipelines.tune.shared_tracks import SharedTracks
 from pipelines.tune.shared_warmup import warmup_file
-from pipelines.tune.trial_training import START_SUFFIX, TrialTraining, start_file
 from schemas.configs.tune import TuneConfig
-from schemas.errors import RunFailed, UserError
+from schemas.errors import UserError
+
+if TYPE_CHECKING:
+    from pipelines.tune.shared_tracks import SharedTracks
+    from pipelines.tune.trial_training import TrialTraining
 
 log = logging.getLogger(__name__)
 # The number that schedulers compare, and the field that orders results in time. The number is the smallest error so
 # far, which becomes a trial's result. Under population-based training it is the present error, because the present
 # state is copied. Errors of the warm-up do not count.
-METRIC, TIME = SELECTION, "epoch"
+METRIC, TIME = "selection_mm", "epoch"
 # Fields of a result: the error and metrics of an epoch; the report of a finished training; why the values made it fail;
 # the trial that it continues from.
 SCORE, METRICS, REPORT, HOPELESS, SOURCE = "score_mm", "metrics", "report", "hopeless", "source"
@@ -63,7 +64,7 @@ class TrainingTrial(tune.Trainable):
         self._search_run_id: str = fixed["run_id"]
         self._population: Any = fixed["population"]
         self._shares_warmups: bool = fixed["shares_warmups"]
-        self._tracks = SharedTracks(fixed["track_sets"])
+        self._track_sets: Any = fixed["track_sets"]
         self._take_on(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -93,6 +94,8 @@ class TrainingTrial(tune.Trainable):
                 self._training = self._begin()
             epoch = self._training.next_epoch()
         except Exception as error:
+            from pipelines.tune.trial_training import why_hopeless
+
             reason = why_hopeless(error)
             if reason is None:
                 raise  # a retry may succeed
@@ -153,7 +156,7 @@ class TrainingTrial(tune.Trainable):
             return
         # The files are written in this order, so that a process killed in between leaves a trial with its old or its
         # new values.
-        start = start_file(self._output, exploited)
+        start = trial_records.start_file(self._output, exploited)
         storage.write_bytes(start, Path(checkpoint, STATE_FILE).read_bytes())
         storage.remove_folder(storage.join(self._output, CHECKPOINTS))
         document = json.dumps(exploited, indent=2).encode()
@@ -161,7 +164,7 @@ class TrainingTrial(tune.Trainable):
         self._remove_starts(start)
 
     def _remove_starts(self, kept: str | None = None) -> None:
-        for file in storage.list_folder(self._output, START_SUFFIX):
+        for file in storage.list_folder(self._output, trial_records.START_SUFFIX):
             if file != kept:
                 storage.remove(file)
 
@@ -177,7 +180,15 @@ class TrainingTrial(tune.Trainable):
         """Read once for all trials of this process: a trial is refused if the files have changed since."""
         return survey_tracks(self._config)
 
-    def _begin(self) -> TrialTraining:
+    @cached_property
+    def _tracks(self) -> "SharedTracks":
+        from pipelines.tune.shared_tracks import SharedTracks
+
+        return SharedTracks(self._track_sets)
+
+    def _begin(self) -> "TrialTraining":
+        from pipelines.tune.trial_training import TrialTraining
+
         job = run.prepare(self._config, self._surveyed)
         if job.manifest.data != self._data:
             raise UserError("the tracks have changed since the search was begun; search them in another output")
@@ -187,15 +198,6 @@ class TrainingTrial(tune.Trainable):
         return TrialTraining(
             job, record.run_id or self._search_run_id, self._waits, self._timeout, warmup, self._tracks.load
         )
-
-
-def why_hopeless(error: Exception) -> str | None:
-    """Why a trial would fail again with the same values; None if a process, a machine or the storage failed."""
-    if isinstance(error, UserError | DeterministicFailure):
-        return str(error)
-    if isinstance(error, RunFailed | RayError):
-        return None
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _saved(output: str, epoch: int) -> bytes | None:

@@ -13,6 +13,8 @@ TRIAL_FILE = "trial.json"
 MODELS = ("best.pt", "last.pt")
 # Under population-based training, this file has the trial that this one continued from, and its values since then.
 EXPLOITED_FILE = "exploited.json"
+# Suffix of files with the state of another trial that a training continues from.
+START_SUFFIX = ".start.pt"
 
 State = Literal["running", "finished", "stopped", "failed"]
 
@@ -127,6 +129,11 @@ def read_exploited(folder: str) -> dict[str, Any] | None:
     """
     uri = storage.join(folder, EXPLOITED_FILE)
     return json_documents.read(uri, trial=str, epoch=int, parameters=dict) if storage.exists(uri) else None
+
+
+def start_file(output: str, exploited: Mapping[str, Any]) -> str:
+    """Where a trial keeps the state of the other trial that it continues from."""
+    return storage.join(output, f"{exploited['trial']}-{exploited['epoch']}{START_SUFFIX}")
 
 
 def write_trial(output: str, record: TrialRecord) -> None:

@@ -3,9 +3,11 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+from ray.exceptions import RayError
 
 from pipelines.io import storage
 from pipelines.sampling.sequences import Sequences
@@ -13,15 +15,14 @@ from pipelines.train import run
 from pipelines.train.data import TrackSet
 from pipelines.train.run import TrainJob
 from pipelines.training.events import Control
+from pipelines.training.failures import DeterministicFailure
 from pipelines.training.in_process import fit_in_process
 from pipelines.training.reports import EpochReport, StepReport
 from pipelines.tune import trial_records
 from pipelines.tune.shared_warmup import keep_warmup
 from schemas.configs.tune import seconds
-from schemas.errors import UserError
+from schemas.errors import RunFailed, UserError
 
-# Suffix of files with the state of another trial that a training continues from.
-START_SUFFIX = ".start.pt"
 # Longest wait for a training to stop at its next step, s. One that hangs ends with this process.
 LONGEST_STOP_S = 60
 
@@ -60,7 +61,7 @@ class TrialTraining:
         # Earlier epochs were the other trial's, and are not reported again.
         self.last_epoch: int = exploited["epoch"] if exploited else 0
         self.source = f"{exploited['trial']} after epoch {self.last_epoch}" if exploited else None
-        start = start_file(config.output, exploited) if exploited else None
+        start = trial_records.start_file(config.output, exploited) if exploited else None
         in_process = partial(fit_in_process, further={} if load is None else {"load": load})
         fit = None if config.resources.num_workers > 1 else in_process
         if warmup is not None:
@@ -124,6 +125,10 @@ class TrialTraining:
         return not self._thread.is_alive()
 
 
-def start_file(output: str, exploited: Mapping[str, Any]) -> str:
-    """Where a trial keeps the state of the other trial that it continues from."""
-    return storage.join(output, f"{exploited['trial']}-{exploited['epoch']}{START_SUFFIX}")
+def why_hopeless(error: Exception) -> str | None:
+    """Why a trial would fail again with the same values; None if a process, a machine or the storage failed."""
+    if isinstance(error, UserError | DeterministicFailure):
+        return str(error)
+    if isinstance(error, RunFailed | RayError):
+        return None
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

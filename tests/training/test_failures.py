@@ -8,7 +8,7 @@ from ray.exceptions import ActorDiedError
 
 from pipelines.training.channel import Channel, Instructions
 from pipelines.training.failures import DeterministicFailure, Diverged, to_deterministic
-from pipelines.tune.trial import why_hopeless
+from pipelines.tune.trial_training import why_hopeless
 from schemas.errors import RunFailed, UserError
 
 
