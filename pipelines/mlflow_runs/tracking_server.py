@@ -4,6 +4,7 @@ MLflow repeats a failed request for minutes. That is right in the middle of a jo
 where the address may be mistyped.
 """
 
+import hashlib
 import logging
 import os
 import re
@@ -14,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from filelock import FileLock
 
 from pipelines.io.secrets import redact
 from pipelines.mlflow_runs.lazy import mlflow
@@ -73,7 +76,7 @@ def connect(*, registry: bool = False) -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    with _lock, impatient():
+    with _lock, impatient(), _alone_in(mlflow.get_tracking_uri()):
         try:
             if (runs := ("MLFLOW_TRACKING_URI", mlflow.get_tracking_uri())) not in _reached:
                 _try_place(runs[1])
@@ -89,7 +92,7 @@ def connect(*, registry: bool = False) -> None:
 
 def ask() -> None:
     """Ask the tracking server for something small; raises one of `failures()` if it does not answer within seconds."""
-    with impatient():
+    with impatient(), _alone_in(mlflow.get_tracking_uri()):
         _try_place(mlflow.get_tracking_uri())
         mlflow.MlflowClient().get_experiment_by_name("raylift")
 
@@ -205,6 +208,21 @@ def _try_place(address: str) -> None:
             tempfile.TemporaryFile(dir=os.path.dirname(file)).close()
         except OSError as error:
             raise OSError(f"{file} cannot be written; give MLFLOW_TRACKING_URI=sqlite:////FOLDER/mlflow.db") from error
+
+
+@contextmanager
+def _alone_in(address: str) -> Iterator[None]:
+    """Keep other jobs of this user out of a local database that has no tables yet: MLflow makes them without a lock.
+
+    Where two jobs make them at a time, each finds half of the other's, and fails.
+    """
+    if urlsplit(address).scheme != "sqlite":
+        yield
+        return
+    name = hashlib.sha256(_database_file(address).encode()).hexdigest()[:16]
+    # Beside the database the file would stay in the user's folder.
+    with FileLock(os.path.join(tempfile.gettempdir(), f"raylift-{os.getuid()}-{name}.lock")):
+        yield
 
 
 @contextmanager
