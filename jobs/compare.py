@@ -22,6 +22,7 @@ from schemas.configs.compare import CompareConfig
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.import_poses import ImportPosesConfig
 from schemas.configs.train import TrainConfig, TrainingConfig
+from schemas.errors import UserError
 
 FORMAT = "raylift.comparison/1"
 VARIANTS = ("supervised", "semi_supervised")
@@ -42,7 +43,10 @@ def main(config: CompareConfig) -> int:
 def _film(config: CompareConfig, console: Terminal) -> str:
     """Make labeled tracks of the motion capture; returns where they are."""
     console.rule("1. Film the motion capture", align="left")
-    import_poses.main(_filming(config))
+    try:
+        import_poses.main(_filming(config))
+    except UserError as error:  # by the names of import_poses's fields
+        raise UserError(str(error).replace("source.positions", "mocap").replace("source.", "filming.")) from error
     return storage.join(config.output, "mocap", "tracks")
 
 

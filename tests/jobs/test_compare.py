@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from datasets.moving_people import walking
 
+from jobs import compare
+from jobs.command_line.arguments import read_config
 from jobs.command_line.main import run_job
-
-pytestmark = pytest.mark.ray
+from schemas.configs.compare import CompareConfig
+from schemas.errors import UserError
 
 
 @pytest.fixture
@@ -21,6 +23,7 @@ def mocap(tmp_path):
     return tmp_path / "mocap.npz"
 
 
+@pytest.mark.ray
 def test_both_lifters_are_trained_and_scored_on_the_same_test(embedded_ray, mocap, tmp_path, capsys):
     output = tmp_path / "out"
     arguments = [
@@ -55,3 +58,10 @@ def test_both_lifters_are_trained_and_scored_on_the_same_test(embedded_ray, moca
     # Again: the trainings are kept.
     assert run_job("compare", arguments) == 0
     assert capsys.readouterr().out.count("nothing to do") == 3
+
+
+def test_motion_capture_that_is_not_there_is_named_with_the_field_of_compare(tmp_path, own_tracking_store):
+    given = [f"mocap={tmp_path}/none.npz", f"output={tmp_path}/out", "test_subjects=[C]"]
+    chosen = ["data.subjects=[A]", "data.validation_subjects=[]", "data.unlabeled_subjects=[B]"]
+    with pytest.raises(UserError, match=rf"^mocap={tmp_path}/none.npz: "):
+        compare.main(read_config(CompareConfig, [*given, *chosen]))
