@@ -9,6 +9,7 @@ The folder holds one video per camera and the calibration `calibration.qca.txt` 
    From there each person is followed forwards and backwards by the distance to the last triangulated pose.
 3. Each joint is triangulated robustly: of all pairs of rays the point that most other rays agree with, then the least
    squares of those. Both detectors' keypoints are rays. A joint with fewer than two agreeing views is missing.
+4. A joint that jumps is missing, too: where two wrong rays agree, it is decimetres off for a frame or two.
 
 The file: `positions` (people, frames, 12 limb joints, 3) in metres of the calibration's world, NaN where missing;
 `residuals_px` (people, frames, joints), the median distance of the rays' keypoints; `joints`; the same of heels and
@@ -41,6 +42,9 @@ COUNTED = slice(0, len(LIMBS))
 AGREEMENT_PX = 30.0
 # A person of a frame is the one of the last frame if their joints, projected, lie within this distance (median).
 FOLLOW_PX = 80.0
+# A joint jumps if it is farther than this, m, from its median over as many frames before and after. At 60 frames/s a
+# real one would have to turn round at 180 m/s², or move by 4 m/s beside a gap; the people of this recording balance.
+JUMP_M, JUMP_FRAMES = 0.1, 3
 # Nearer than this nobody is filmed from head to foot.
 MIN_DEPTH_M = 1.0
 # A combination of people of several views is one person if the views disagree less; each further view is worth some
@@ -184,6 +188,15 @@ def follow(views: list[Camera], people: list[np.ndarray], last: np.ndarray) -> t
     return triangulate(rows, np.stack(keypoints))
 
 
+def jumps(positions: np.ndarray) -> np.ndarray:
+    """Which joints (frames, joints) of a person, positions (frames, joints, 3) in metres, are off their own course."""
+    missing = np.full((JUMP_FRAMES, *positions.shape[1:]), np.nan)
+    padded = np.ma.masked_invalid(np.concatenate([missing, positions, missing]))
+    around = np.ma.stack([padded[i : i + len(positions)] for i in range(2 * JUMP_FRAMES + 1)])
+    course = np.ma.median(around, axis=0).filled(np.nan)
+    return np.linalg.norm(positions - course, axis=-1) > JUMP_M
+
+
 def main(folder: Path, output: Path) -> None:
     """Make the reference and print how well its rays agree."""
     views = read_cameras(str(folder / "calibration.qca.txt"))
@@ -201,12 +214,14 @@ def main(folder: Path, output: Path) -> None:
             for frame in order:
                 positions[frame], residuals[frame] = follow(views, by_frame[frame], last)
                 last = np.where(np.isfinite(positions[frame]), positions[frame], last)
+        jumping = jumps(positions)
+        positions[jumping], residuals[jumping] = np.nan, np.nan
         people.append((positions, residuals))
         print(
             f"person {len(people)}: residual {np.nanmedian(residuals[:, COUNTED]):.1f} px (median), "
             f"{np.isfinite(residuals[:, COUNTED]).mean():.0%} of joints in {frames} frames; "
             f"feet {np.nanmedian(residuals[:, len(LIMBS) :]):.1f} px, "
-            f"{np.isfinite(residuals[:, len(LIMBS) :]).mean():.0%}"
+            f"{np.isfinite(residuals[:, len(LIMBS) :]).mean():.0%}; {jumping[:, COUNTED].mean():.1%} jump"
         )
     np.savez_compressed(
         output,
