@@ -28,7 +28,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LABELING = ("numpy", "pandas", "pyarrow.parquet", "pyarrow.dataset", "scipy.spatial", "pydantic", "fsspec", "av", "cv2")
-ALL = (*LABELING, "torch", "torch.distributed", "torch.nn.parallel")
+# The first step of an optimizer imports the compiler.
+ALL = (*LABELING, "torch", "torch.distributed", "torch.nn.parallel", "torch._dynamo")
 
 
 @contextmanager
@@ -39,8 +40,11 @@ def forked_workers(modules: tuple[str, ...] = ALL) -> Iterator[None]:
     begin = parameter.RayParams.__init__
     changed = functools.partialmethod(begin, setup_worker_path=str(Path(__file__).with_name("forked_worker.py")))
     parameter.RayParams.__init__ = changed  # pyright: ignore[reportAttributeAccessIssue]
+    folder = tempfile.mkdtemp(prefix="forked-workers-")
+    # The server removes it too, unless it was killed or never needed.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     variables = {
-        "FORKED_WORKERS": str(Path(tempfile.mkdtemp(prefix="forked-workers-"), "socket")),
+        "FORKED_WORKERS": str(Path(folder, "socket")),
         "FORKED_WORKERS_IMPORT": ",".join(modules),
         "FORKED_WORKERS_INSTEAD": str(Path(workers.__path__[0], "setup_worker.py")),
     }
@@ -75,7 +79,7 @@ def serve(address: Path) -> None:
         while _lives(raylet):
             if select.select([listening], [], [], 0.5)[0]:
                 _answer(listening)
-    shutil.rmtree(address.parent)
+    shutil.rmtree(address.parent, ignore_errors=True)
 
 
 def _lives(process: int) -> bool:
