@@ -24,6 +24,8 @@ STATURE_M, GROWN_UP_M = (0.5, 2.6), (1.2, 2.2)
 _FRAMES, _MOTIONS = 100, 200
 # An axis points up if heads are above the ankles along it by at least this share of the stature, on average.
 _CLEARLY_UP = 0.4
+# Places further from the origin than this are damage, m: cameras that see them would be sought for hours.
+_FARTHEST_M = 100_000.0
 # Rotations that bring an axis of the file to z.
 _TO_Z: Mapping[str, Sequence[Sequence[int]]] = {
     "z": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
@@ -99,9 +101,11 @@ class World:
         self._turn = None if up == target else np.linalg.inv(np.array(_TO_Z[target])) @ np.array(_TO_Z[up])
 
     def convert(self, positions: Float[np.ndarray, "frames joints 3"]) -> Float[np.ndarray, "frames joints 3"]:
-        """Positions of the file in metres, turned to the axis that shall point up."""
+        """Positions of the file in metres, turned to the axis that shall point up; joints 100 km away are missing."""
         if self._metres != 1:
             positions = positions * self._metres
+        if (far := (np.abs(positions) > _FARTHEST_M).any(-1)).any():
+            positions = np.where(far[..., None], np.nan, positions)
         return positions if self._turn is None else positions @ self._turn.T
 
     def _unit(self, bodies: Sequence[Body], usual: Unit) -> float:

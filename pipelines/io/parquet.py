@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.io.parquet_footer import require_countable, require_readable
 from pipelines.io.parquet_page_headers import read_header
 from schemas.errors import UserError
 
@@ -40,21 +41,23 @@ class ParquetTable:
         schema: Its columns, as they are returned.
 
     Raises:
-        pa.ArrowInvalid: The file is not a Parquet file.
+        pa.ArrowInvalid: The file is not a Parquet file, or has too many columns or row groups.
     """
 
     def __init__(self, file: BinaryIO, most_text: int = MOST_BYTES) -> None:
+        require_readable(file)
         self._in_memory, self._most_text = _FileInMemory(file), most_text
         with _damage():
             self.metadata: pq.FileMetaData = pq.read_metadata(self._in_memory)
-        self._leaves = [self.metadata.schema.column(place) for place in range(self.metadata.num_columns)]
-        texts = [leaf.path for leaf in self._leaves if leaf.physical_type == "BYTE_ARRAY"]
-        self._file = pq.ParquetFile(self._in_memory, metadata=self.metadata, read_dictionary=texts)
-        stored = self.metadata.schema.to_arrow_schema()
-        plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
-        self.schema: pa.Schema = pa.schema(
-            [field.with_type(plain.get(field.type, field.type)) for field in stored], stored.metadata
-        )
+            require_countable(self.metadata)
+            self._leaves = [self.metadata.schema.column(place) for place in range(self.metadata.num_columns)]
+            texts = [leaf.path for leaf in self._leaves if leaf.physical_type == "BYTE_ARRAY"]
+            self._file = pq.ParquetFile(self._in_memory, metadata=self.metadata, read_dictionary=texts)
+            stored = self.metadata.schema.to_arrow_schema()
+            plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+            self.schema: pa.Schema = pa.schema(
+                [field.with_type(plain.get(field.type, field.type)) for field in stored], stored.metadata
+            )
 
     def read(self, columns: Sequence[str] | None = None, threads: bool = True) -> pa.Table:
         """Those of some columns that the file has, for all rows; all columns if none are given.
@@ -168,8 +171,27 @@ def opened(file: BinaryIO, name: str) -> Iterator[ParquetTable]:
     try:
         yield ParquetTable(file)
     except pa.ArrowException as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{name}: cannot be read: {reason}; remove it and write it again") from error
+        raise UserError(f"{name}: cannot be read: {_one_line(error)}; remove it and write it again") from error
+
+
+def schema_of(file: BinaryIO, name: str, noun: str, fix: str) -> pa.Schema:
+    """The schema of an open file.
+
+    Args:
+        file: It.
+        name: What error messages call it.
+        noun: What it should hold.
+        fix: What to do where it cannot be read.
+
+    Raises:
+        UserError: The file is not Parquet, or is damaged.
+    """
+    try:
+        with _damage():
+            require_readable(file)
+            return pq.read_schema(file)
+    except pa.ArrowException as error:
+        raise UserError(f"{name}: cannot be read as a {noun} file: {_one_line(error)}; {fix}") from error
 
 
 class _FileInMemory(io.RawIOBase):
@@ -233,13 +255,17 @@ class _FileInMemory(io.RawIOBase):
 
 @contextmanager
 def _damage() -> Iterator[None]:
-    """Turn PyArrow's errors about damaged bytes into one kind; errors of the store have an errno and pass unchanged."""
+    """Turn PyArrow's errors about damaged bytes and names into one kind; those of the store, with an errno, pass."""
     try:
         yield
-    except OSError as error:
-        if error.errno is not None:
+    except (OSError, UnicodeDecodeError) as error:
+        if getattr(error, "errno", None) is not None:
             raise
         raise pa.ArrowInvalid(str(error)) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _require(taken: int, most: int = MOST_BYTES) -> None:

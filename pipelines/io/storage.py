@@ -225,10 +225,10 @@ def read_table(uri: str, columns: list[str] | None = None, threads: bool = True)
         return table.read(columns, threads)
 
 
-def read_schema(uri: str) -> pa.Schema:
-    """Read the schema of a Parquet file with its metadata, without its rows."""
+def read_schema(uri: str, noun: str = "Parquet", fix: str = "remove it and write it again") -> pa.Schema:
+    """Read the schema of a Parquet file with its metadata, without its rows; raises what `parquet.schema_of` does."""
     with open_file(uri) as file:
-        return pq.read_schema(file)
+        return parquet.schema_of(file, uri, noun, fix)
 
 
 def remove(uri: str) -> None:

@@ -9,13 +9,15 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from jaxtyping import Float64, Integer
 
-from pipelines.io import storage
 from pipelines.keypoint_files import hdf5, pandas_hdf5
-from pipelines.keypoint_files.found_videos import FoundVideo
+from pipelines.keypoint_files.csv_tables import read_csv_text
+from pipelines.keypoint_files.found_videos import FoundVideo, whole_number
 from pipelines.keypoint_files.named_arrays import video_of_array
 from schemas.errors import UserError
 
 _COORDINATES = ("x", "y", "likelihood")
+# Tables have three columns for each body part of each animal, a few hundred.
+_MOST_COLUMNS = 10_000
 # The numbers of the rows, the names of the columns, and the values.
 _Table = tuple[Integer[np.ndarray, " frames"] | list[int], pandas_hdf5.Columns, Float64[np.ndarray, "frames columns"]]
 
@@ -54,13 +56,14 @@ def read(uri: str, names: Mapping[str, str]) -> Iterator[FoundVideo]:
 def _csv(uri: str) -> _Table:
     import pandas as pd  # here: --help asks for the options of all sources, and this takes half a second
 
-    text = storage.read_bytes(uri).decode("utf-8-sig")
+    text = read_csv_text(uri, 3, _MOST_COLUMNS)
     levels = [line.split(",", 1)[0] for line in text.splitlines()[:4]]
     if "bodyparts" not in levels or "coords" not in levels:
         raise ValueError("its first lines must be scorer, bodyparts and coords")
     table = pd.read_csv(io.StringIO(text), header=list(range(4 if "individuals" in levels else 3)), index_col=0)
     columns = [tuple(map(str, column)) for column in table.columns]
-    return [int(number) for number in table.index], columns, table.to_numpy(np.float64)
+    numbers = [whole_number(number, f"{uri}: the first column") for number in table.index]
+    return numbers, columns, table.to_numpy(np.float64)
 
 
 def _h5(uri: str) -> _Table:

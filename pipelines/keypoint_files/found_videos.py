@@ -16,9 +16,14 @@ from schemas.layouts import LAYOUTS, JointLayout
 # The last frame's number may be at most this, plus this many for each frame of the file, because a small file may claim
 # any number.
 _LEAST_FRAMES, _FRAMES_EACH = 1_000_000, 100
+# A file has at most this many frames, a day at 30 frames/s: one of nobody has three bytes, and hundreds in
+# memory.
+_MOST_FRAMES = 3_000_000
 # The time to link people grows with their number squared; the largest crowds in which detectors find joints have a
 # few hundred.
 _MOST_PEOPLE = 1_000
+# Frames per second of the fastest cameras.
+FASTEST_FPS = 100_000
 # Confidences may lie within these limits, because peaks of heatmaps are slightly outside 0 to 1, and those of SimCC
 # (RTMPose, RTMW) reach several times 1. Percent and logits exceed them. Depths are often negative; of confidences, only
 # a few are below -0.05, except for -1, which marks a missing joint.
@@ -79,6 +84,16 @@ def require_frame_numbers(numbers: Collection[int], where: str) -> None:
         raise UserError(f"{where}: speaks of frame {min(numbers)}; frames are numbered from 0 on")
     if numbers and max(numbers) > _LEAST_FRAMES + _FRAMES_EACH * len(numbers):
         raise UserError(f"{where}: speaks of frame {max(numbers):,} and only of {len(numbers):,} frames in all")
+
+
+def require_frame_count(frames: int, where: str) -> None:
+    """Check that a file does not list more frames than are read.
+
+    Raises:
+        UserError: It does.
+    """
+    if frames > _MOST_FRAMES:
+        raise UserError(f"{where}: has {frames:,} frames, and at most {_MOST_FRAMES:,} are read; give it in parts")
 
 
 def require_own_numbers(numbers: Sequence[int], where: str) -> None:

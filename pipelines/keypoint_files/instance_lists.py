@@ -17,6 +17,7 @@ from pipelines.keypoint_files.found_videos import (
     FoundVideo,
     common_layout,
     people_of,
+    require_frame_count,
     require_own_numbers,
     whole_number,
 )
@@ -37,6 +38,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     listed = document.get("instance_info") if isinstance(document, Mapping) else document
     if not isinstance(listed, list):
         raise UserError(f"{uri}: must be a list of frames with instances, as MMPose writes it")
+    require_frame_count(len(listed), uri)
     frames = [_frame(f"{uri}: frame {number}", number, frame) for number, frame in enumerate(listed)]
     require_own_numbers([number for number, _ in frames], uri)
     persons = dict(frames)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float64
 
-from pipelines.io import storage
+from pipelines.keypoint_files.csv_tables import read_csv_text
 from pipelines.keypoint_files.found_videos import (
     FoundPerson,
     FoundVideo,
@@ -56,11 +56,9 @@ def read(uri: str) -> Iterator[FoundVideo]:
     import pandas as pd  # here: --help asks for the options of all sources, and this takes half a second
 
     try:
-        table = pd.read_csv(io.BytesIO(storage.read_bytes(uri)), encoding="utf-8-sig", skipinitialspace=True)
+        table = pd.read_csv(io.StringIO(read_csv_text(uri, 1, _MOST_COLUMNS)), skipinitialspace=True)
     except ValueError as error:  # pandas' errors are such
         raise UserError(f"{uri}: is not a table of landmarks: {' '.join(str(error).split())}") from error
-    if len(table.columns) > _MOST_COLUMNS:
-        raise UserError(f"{uri}: has {len(table.columns):,} columns, of which at most {_MOST_COLUMNS:,} are read")
     table.columns = [str(name).strip() for name in table.columns]
     keys, values = (_long if {"x", "y"} <= set(table.columns.str.lower()) else _wide)(uri, table)
     require_frame_numbers({frame for frame, _ in keys}, uri)

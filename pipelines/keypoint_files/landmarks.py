@@ -14,7 +14,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from pipelines.annotations.json_files import read_json
-from pipelines.keypoint_files.found_videos import FoundPerson, FoundVideo, common_layout, people_of
+from pipelines.keypoint_files.found_videos import (
+    FoundPerson,
+    FoundVideo,
+    common_layout,
+    people_of,
+    require_frame_count,
+)
 from pipelines.keypoint_files.joint_names import joint_name
 from pipelines.keypoint_files.result_lists import name_of
 from pipelines.pose.in_picture import LARGEST_SHARE
@@ -41,6 +47,7 @@ def read(uri: str) -> Iterator[FoundVideo]:
     )
     if not isinstance(frames, list):
         raise UserError(f"{uri}: must be a list with the landmarks of each frame")
+    require_frame_count(len(frames), uri)
     persons = [[_person(f"{uri}: frame {n}", p) for p in _people(frame)] for n, frame in enumerate(frames)]
     layout = common_layout(chain.from_iterable(persons), _LAYOUTS, uri)
     everybody = [person for frame_persons in persons for person in frame_persons]

@@ -27,7 +27,9 @@ def read(uri: str) -> Iterator[FoundVideo]:
     videos: dict[str, dict[int, str]] = {}
     for file in storage.list_folder(uri, "_keypoints.json"):
         if named := _NAME.match(file.rpartition("/")[2]):
-            videos.setdefault(named["video"], {})[int(named["frame"])] = file
+            frames = videos.setdefault(named["video"], {})
+            if (other := frames.setdefault(int(named["frame"]), file)) != file:
+                raise UserError(f"{file}: has the frame of {other}; keep one of them")
     if not videos:
         raise UserError(f"{uri}: the folder holds no files NAME_000000000000_keypoints.json, as OpenPose writes them")
     for name, files in videos.items():

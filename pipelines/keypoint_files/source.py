@@ -15,7 +15,7 @@ from pydantic import Field
 from pipelines.datasets.pose_source import PoseSourceConfig, digest, fill_missing
 from pipelines.io import storage
 from pipelines.io.unknown_origin import blamed
-from pipelines.keypoint_files.found_videos import FoundVideo, require_frame_numbers, up_to_one
+from pipelines.keypoint_files.found_videos import FASTEST_FPS, FoundVideo, require_frame_numbers, up_to_one
 from pipelines.pose.in_picture import why_not_pixels
 from pipelines.pose.people import People
 from pipelines.tracking.tracker import track_people
@@ -52,7 +52,7 @@ class KeypointFilesConfig(PoseSourceConfig):
     height: int | None = Field(default=None, ge=1)
     """Height of the pictures, px, without videos."""
 
-    fps: float | None = Field(default=None, gt=0, le=100_000)
+    fps: float | None = Field(default=None, gt=0, le=FASTEST_FPS)
     """Frames per second, without videos."""
 
     link: LinkConfig = LinkConfig()

@@ -7,6 +7,7 @@ from html import escape
 from itertools import pairwise
 from statistics import mean
 
+from pipelines.io.secrets import printable
 from pipelines.lineage.trace import Lineage, Node
 
 # Sizes of a box, and the space between boxes, px.
@@ -59,22 +60,23 @@ class _Graph:
 
 def draw(lineage: Lineage) -> str:
     """The picture of a lineage, an SVG document; whole addresses and runs appear under the mouse pointer."""
-    graph, centre = _Graph(), (lineage.kind, lineage.of)
-    graph.things[centre] = Node(lineage.kind, lineage.of)
-    graph.add(lineage.made_from, centre, forwards=False)
-    graph.add(lineage.made_with, centre, forwards=True)
+    of = printable(lineage.of)  # browsers show no SVG that holds a control character
+    graph, centre = _Graph(), (lineage.kind, of)
+    graph.things[centre] = Node(lineage.kind, of)
+    graph.add([*map(_printable, lineage.made_from)], centre, forwards=False)
+    graph.add([*map(_printable, lineage.made_with)], centre, forwards=True)
     places, lines = _layout(graph)
     width = max(x for x, _ in places.values()) + _WIDTH + _MARGIN
     bottom = max(y for _, y in places.values()) + _HEIGHT + _MARGIN
-    notes = [f"note: {note}" for note in lineage.notes]
+    notes = [f"note: {printable(note)}" for note in lineage.notes]
     height = bottom + 18 * len(notes)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
-            f'height="{height:.0f}" role="img" aria-label="Lineage of {escape(lineage.of, quote=True)}">',
+            f'height="{height:.0f}" role="img" aria-label="Lineage of {escape(of, quote=True)}">',
             f"<style>{_STYLE}</style>",
             '<rect width="100%" height="100%" fill="#f8fafc"/>',
-            f'<text class="head" x="{_MARGIN}" y="30">Lineage of {escape(_short(lineage.of, 80))}</text>',
+            f'<text class="head" x="{_MARGIN}" y="30">Lineage of {escape(_short(of, 80))}</text>',
             *map(_edge, lines),
             *(_box(node, places[key], key == centre) for key, node in graph.things.items()),
             *(
@@ -85,6 +87,13 @@ def draw(lineage: Lineage) -> str:
             "",
         ]
     )
+
+
+def _printable(node: Node) -> Node:
+    """The node with control characters of its texts, and of those below it, as their escapes."""
+    children = tuple(map(_printable, node.children))
+    run_id = None if node.run_id is None else printable(node.run_id)
+    return replace(node, name=printable(node.name), note=printable(node.note), run_id=run_id, children=children)
 
 
 def _folded(nodes: Sequence[Node], of: _Key) -> Iterator[Node]:

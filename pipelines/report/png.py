@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pipelines.io.secrets import printable
+
 MARK, OTHER = "#1f7ae0", "#9a9a9a"
 _SIZE_INCHES, _DOTS_PER_INCH = (7.0, 3.6), 110
 # Of charts whose texts beside the axes are numbers and a label.
@@ -15,6 +17,8 @@ _MARGINS = {"left": 0.1, "right": 0.98, "top": 0.91, "bottom": 0.15}
 _BAR_INCHES, _AROUND_INCHES = 0.2, 1.0
 # Bars that can be told apart on a screen.
 _MOST_BARS = 40
+# Letters of a name.
+_LONGEST_NAME = 60
 
 
 def drawn(draw: Callable[[Axes], None], height_inches: float = _SIZE_INCHES[1], *, fitted: bool = True) -> bytes:
@@ -37,6 +41,12 @@ def drawn(draw: Callable[[Axes], None], height_inches: float = _SIZE_INCHES[1], 
     return content.getvalue()
 
 
+def literal(text: str) -> str:
+    """A name as charts show it letter by letter: matplotlib would read what is between two $ as a formula."""
+    shown = printable(text)
+    return (shown if len(shown) <= _LONGEST_NAME else f"{shown[: _LONGEST_NAME - 1]}…").replace("$", r"\$")
+
+
 def bars(rows: Iterable[tuple[str, float]], title: str, label: str) -> bytes:
     """A chart with a bar for each row, the largest first; of many the largest.
 
@@ -50,7 +60,12 @@ def bars(rows: Iterable[tuple[str, float]], title: str, label: str) -> bytes:
     more = f", the largest {len(shown)} of {len(by_size)}" if len(by_size) > len(shown) else ""
 
     def draw(axes: Axes) -> None:
-        axes.barh(range(len(shown)), [value for _, value in shown], tick_label=[name for name, _ in shown], color=MARK)
+        axes.barh(
+            range(len(shown)),
+            [value for _, value in shown],
+            tick_label=[literal(name) for name, _ in shown],
+            color=MARK,
+        )
         axes.invert_yaxis()
         axes.tick_params(axis="y", labelsize=8)
         axes.set(xlabel=label, title=f"{title}{more}")
@@ -80,7 +95,13 @@ def curves(
 
     def draw(axes: Axes) -> None:
         for name, values in lines.items():
-            axes.plot(epochs, [float("nan") if v is None else v for v in values], marker=".", linewidth=1.6, label=name)
+            axes.plot(
+                epochs,
+                [float("nan") if v is None else v for v in values],
+                marker=".",
+                linewidth=1.6,
+                label=literal(name),
+            )
         if best is not None:
             axes.axvline(best, color=OTHER, linestyle="--", linewidth=1, label=f"best: epoch {best}")
         axes.set(xlabel="epoch", ylabel=label, title=title, yscale="log" if log else "linear")

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from pipelines.report.png import MARK, OTHER, drawn
+from pipelines.report.png import MARK, OTHER, drawn, literal
 
 
 def search_figures(report: Mapping[str, Any], importances: Mapping[str, float]) -> dict[str, bytes]:
@@ -42,5 +42,5 @@ def _history(axes: Axes, errors_mm: Mapping[int, float]) -> None:
 
 def _importance(axes: Axes, importances: Mapping[str, float]) -> None:
     shares = dict(sorted(importances.items(), key=lambda item: item[1]))
-    axes.barh([*shares], [*shares.values()], color=MARK)
+    axes.barh([*map(literal, shares)], [*shares.values()], color=MARK)
     axes.set(xlabel="share", xlim=(0, 1), title="Which parameters matter")

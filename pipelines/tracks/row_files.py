@@ -51,8 +51,8 @@ class RowFormat:
             UserError: The file cannot be read, has another format or version, or not the columns of its format.
         """
         try:
-            schema = storage.read_schema(uri)
-        except (OSError, pa.ArrowException) as error:
+            schema = storage.read_schema(uri, self.noun, self.read_failure_fix)
+        except OSError as error:
             reason = str(error).splitlines()[0]
             raise UserError(
                 f"{uri}: cannot be read as a {self.noun} file: {reason}; {self.read_failure_fix}"

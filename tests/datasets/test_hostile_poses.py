@@ -76,3 +76,11 @@ def test_a_camera_that_nobody_has_is_one_line(tmp_path, lens, place, names, reas
     table = camera_json(tmp_path / "c.json", cameras=cameras, extrinsics={"S1": dict.fromkeys(cameras, place)})
     with pytest.raises(UserError, match=rf"source.cameras=.*c.json: .*{reason}"):
         imported(tmp_path, {"name": "human36m", "positions": positions, "cameras": table})
+
+
+def test_an_output_with_a_file_that_is_no_parquet_is_one_line(tmp_path):
+    positions = save_npz(tmp_path / "data_3d_h36m.npz", positions_3d={"S1": {"Walk": noise(6, 32, 3)}})
+    (tmp_path / "out" / "tracks").mkdir(parents=True)
+    (tmp_path / "out" / "tracks" / "a.parquet").write_text("hello")
+    with pytest.raises(UserError, match=r"a.parquet: cannot be read as a Parquet file: .*; remove it"):
+        imported(tmp_path, {"name": "human36m", "positions": positions})

@@ -82,3 +82,11 @@ def test_mocap_in_any_unit_gives_the_same_tracks(tmp_path):
     assert one.positions is not None
     assert np.isnan(one.positions[5, 2]).all()
     assert np.isfinite(np.delete(one.positions, 5, axis=0)).all()
+
+
+def test_a_joint_that_is_a_hundred_kilometres_away_is_missing():
+    """Cameras that see it would be sought for hours."""
+    people = np.random.default_rng(0).normal(0, 1, (3, 17, 3))
+    people[1, 2, 0] = 1e38
+    converted = World("mm", "y", [], H36M).convert(people)
+    assert np.isnan(converted).any(-1).nonzero() == (np.array([1]), np.array([2]))

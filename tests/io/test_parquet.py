@@ -86,6 +86,66 @@ def test_what_would_fill_the_memory_is_one_line(tmp_path, peak, make, reason):
     assert peak() - before < MOST_PEAK
 
 
+def _unsigned(value: int) -> bytes:
+    """A count as Thrift's compact protocol writes it."""
+    content = bytearray()
+    while value > 127:
+        content.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*content, value])
+
+
+def nested(path: Path, depth: int) -> None:
+    """A file without rows, whose only column lies in `depth` others."""
+    within = b"\x35\x00" + b"\x18\x00" + b"\x15\x02" + b"\x00"  # required, without a name, of one child
+    leaf = b"\x15\x02" + b"\x25\x00" + b"\x18\x01a" + b"\x00"
+    schema = b"\x19\xfc" + _unsigned(depth + 2) + b"\x48\x01s\x15\x02\x00" + within * depth + leaf
+    footer = b"\x15\x02" + schema + b"\x16\x00" + b"\x19\x0c" + b"\x00"
+    path.write_bytes(b"PAR1" + footer + struct.pack("<I", len(footer)) + b"PAR1")
+
+
+@pytest.mark.parametrize("depth", [20_000, 200_000])
+def test_columns_within_each_other_end_no_process(tmp_path, depth):
+    path = tmp_path / "deep.parquet"
+    nested(path, depth)
+    for read in (storage.read_schema, storage.read_table):
+        with pytest.raises(UserError, match=r"deep.parquet: cannot be read.*: has columns within each other"):
+            read(str(path))
+    nested(path, 50)
+    assert len(storage.read_schema(str(path))) == 1
+    assert len(storage.read_table(str(path))) == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "reason"),
+    [
+        (pa.table({f"c{n}": pa.nulls(1, pa.int8()) for n in range(10_001)}), {}, "10,001 columns"),
+        (pa.table({"a": pa.nulls(10_001, pa.int8())}), {"row_group_size": 1}, "10,001 row groups"),
+    ],
+)
+def test_more_columns_and_row_groups_than_anybody_has_are_one_line(tmp_path, table, options, reason):
+    path = tmp_path / "many.parquet"
+    pq.write_table(table, path, use_dictionary=False, write_statistics=False, **options)
+    with pytest.raises(UserError, match=f"many.parquet: cannot be read: has {reason}, and at most 10,000 are read"):
+        storage.read_table(str(path))
+
+
+def test_a_damaged_footer_is_one_line(tmp_path):
+    """Whatever byte of a long footer is changed: no end of the process, and no other error."""
+    path = tmp_path / "wide.parquet"
+    pq.write_table(pa.table({f"c{n}": pa.nulls(1, pa.int8()) for n in range(700)}), path)
+    whole = path.read_bytes()
+    length = struct.unpack("<I", whole[-8:-4])[0]
+    assert length > 30_000
+    rng = np.random.default_rng(0)
+    for place in rng.integers(len(whole) - 8 - length, len(whole) - 8, 40).tolist():
+        path.write_bytes(whole[:place] + bytes([rng.integers(256)]) + whole[place + 1 :])
+        with suppress(UserError):
+            storage.read_schema(str(path))
+        with suppress(UserError):
+            storage.read_table(str(path))
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -155,5 +155,5 @@ def test_world_landmarks_are_refused(form, tmp_path):
 
 def test_more_columns_than_landmarks_have_are_one_line(tmp_path):
     file = write(tmp_path / "a.csv", [[f"x{number}" for number in range(2001)]])
-    with pytest.raises(UserError, match=r"a.csv: has 2,001 columns, of which at most 2,000 are read"):
+    with pytest.raises(UserError, match=r"a.csv: .* has 2,001 columns, of which at most 2,000 are read"):
         only(landmark_table.read(file))

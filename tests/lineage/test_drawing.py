@@ -65,3 +65,11 @@ def test_nothing_known_and_notes_are_a_picture_too():
 def test_what_comes_from_itself_ends():
     loop = Node("tracks", "/out", children=(Node("run", "curate", "", "id", (Node("tracks", "/out"),)),))
     assert len(boxes(draw(Lineage("models:/a/1", "model", (loop,), ())))) == 3
+
+
+def test_names_of_others_are_a_picture_that_opens():
+    name = "/films/\x1b[2J\x00<script>alert(1)</script>\ud800]]>&.mp4"
+    node = Node("tracks", name, name, name, (Node("run", name),))
+    svg = draw(Lineage(name, "model", (node,), (node,), (name,)))
+    assert ET.fromstring(svg.encode()).find(".//{http://www.w3.org/2000/svg}script") is None
+    assert "\\x1b[2J" in svg

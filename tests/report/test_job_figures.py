@@ -36,3 +36,13 @@ def test_errors_of_an_evaluation():
     assert sorted(drawn) == ["actions.png", "joints.png"]
     images = [PIL.Image.open(io.BytesIO(files["actions.png"])) for files in (drawn, evaluation_figures({}, many))]
     assert images[0].height < images[1].height < 1200
+
+
+def test_names_are_drawn_letter_by_letter():
+    """Between two $ matplotlib reads a formula, and raises an error if it is none."""
+    names = ("$\\frac$", "\\$ $", "$^$ <b>", "\x1b[2J\n" * 50, "x" * 10_000)
+    for name in names:
+        (content,) = evaluation_figures({name: 1.0}, {}).values()
+        assert PIL.Image.open(io.BytesIO(content)).height < 300
+        epochs = [epoch(number, {"validation/mm": 1.0}) for number in (1, 2)]
+        assert training_figures(epochs, {"mm": name}, "mm", 1)
