@@ -175,13 +175,7 @@ def opened(file: BinaryIO, name: str) -> Iterator[ParquetTable]:
 
 
 def schema_of(file: BinaryIO, name: str, noun: str, fix: str) -> pa.Schema:
-    """The schema of an open file.
-
-    Args:
-        file: It.
-        name: What error messages call it.
-        noun: What it should hold.
-        fix: What to do where it cannot be read.
+    """The schema of an open file; error messages name the file, say what it should hold (`noun`), and end with `fix`.
 
     Raises:
         UserError: The file is not Parquet, or is damaged.

@@ -7,7 +7,7 @@
 | `GET /model` | which lifter answers, and what it reads |
 | `GET /metrics` | figures for Prometheus |
 
-Every error is a line: `{"error": "…"}`.
+Every error is a line: `{"error": "…"}`. What is not HTTP at all is answered with 400 by aiohttp, in its words.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from pipelines.serve.batches import Answer, refusal
 from pipelines.serve.dispatcher import Dispatcher
@@ -31,6 +32,16 @@ ARRIVE_S = 60.0
 _COME_AGAIN_S = "1"
 
 log = logging.getLogger(__name__)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether an error is one of this program; aiohttp logs 30 lines for whatever clients send that is not HTTP."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, (HttpProcessingError, ConnectionError))
+
+
+_http_log = logging.getLogger(f"{__name__}.http")
+_http_log.addFilter(_is_ours)
 
 
 class Application:
@@ -51,8 +62,11 @@ class Application:
         self._none_waits = asyncio.Event()
         self._none_waits.set()
 
-    def routes(self) -> web.Application:
-        """What aiohttp serves."""
+    def runner(self, **options: Any) -> web.AppRunner:
+        """What listens; options are aiohttp's."""
+        return web.AppRunner(self._routes(), access_log=None, logger=_http_log, **options)
+
+    def _routes(self) -> web.Application:
         # The size of bodies is limited by this class, which answers with a one-line error.
         app = web.Application(client_max_size=0, middlewares=[_one_line_errors])
         app.add_routes(
@@ -114,6 +128,8 @@ class Application:
                     body += chunk
                     if len(body) > most:
                         return "", _too_large(len(body), self._config)
+        except ConnectionError:
+            return "", refusal(400, "the client has gone before its request was whole")
         except TimeoutError:
             return "", refusal(408, f"the request has not arrived within {ARRIVE_S:g} s")
         try:

@@ -69,7 +69,7 @@ class Server:
         await self._begin()
         dispatcher = Dispatcher(self._replicas.replicas(), self._config.batch_requests, self._figures.batches.observe)
         application = Application(self._config, dispatcher, self._figures, self._about)
-        runner = web.AppRunner(application.routes(), access_log=None, handle_signals=False)
+        runner = application.runner(handle_signals=False)
         await runner.setup()
         follower = asyncio.create_task(self._follow())
         try:

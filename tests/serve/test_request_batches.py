@@ -1,6 +1,8 @@
 """Requests that are lifted together, held against the registered model that lifts each by itself."""
 
 import json
+import weakref
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from register.registry_samples import coco_lifter
 from register.served_lifters import served
 from train.training_samples import person
 
+from pipelines.register import serving
 from pipelines.serve import batches
 from pipelines.serve.batches import BatchedLifter
 
@@ -125,3 +128,23 @@ def test_a_lifter_that_fails_on_a_track_fails_for_that_request_alone(plain, monk
     assert (first[0], last[0]) == (200, 200)
     assert failed == (500, {"error": "the lifter failed: MemoryError"})
     assert "a request cannot be lifted" in caplog.text
+
+
+def test_requests_of_a_batch_are_unpacked_one_at_a_time(plain, monkeypatch):
+    """They take up to 30 times their bytes."""
+
+    class Unpacked(list[Any]):
+        """A list that can be referred to weakly."""
+
+    unpacked: list[weakref.ref[Unpacked]] = []
+
+    def several(given: Any) -> list[Any] | None:
+        assert not any(other() is not None for other in unpacked)
+        tracks = Unpacked(given)
+        unpacked.append(weakref.ref(tracks))
+        return tracks
+
+    monkeypatch.setattr(serving, "several", several)
+    answers = plain.answer([json.dumps({"instances": [track()] * 2}).encode()] * 3)
+    assert [(answer.status, answer.tracks) for answer in answers] == [(200, 2)] * 3
+    assert len(unpacked) == 3

@@ -46,7 +46,7 @@ async def serving(**fields):
     figures.serve("models:/lifter/3", "ab12")
     dispatcher = Dispatcher([replica], 8, figures.batches.observe)
     application = Application(ServeConfig(**fields), dispatcher, figures, lambda: {"model": "models:/lifter/3"})
-    runner = web.AppRunner(application.routes(), access_log=None)
+    runner = application.runner()
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession() as session:
@@ -155,3 +155,29 @@ def test_a_server_that_ends_answers_what_has_come_and_takes_no_more():
             assert await ending == 0
 
     asyncio.run(scenario())
+
+
+def test_what_is_no_http_and_uploads_that_break_off_write_no_log(caplog):
+    """A client could fill the disk by them, with 30 lines for each."""
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\n"
+    sent = (
+        *(b"\0" * 1000, b"\x16\x03\x01\x02\x00\x01", b"\x1b[2J / HTTP/1.1\r\nHost: x\r\n\r\n"),
+        *(head + b"Content-Length: -5\r\n\r\n", head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        *(head + b"Content-Length: 1000\r\n\r\n{", head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab"),
+        b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 10_000,
+    )
+
+    async def scenario():
+        async with serving() as server:
+            host, _, port = server.address.removeprefix("http://").partition(":")
+            for content in sent:
+                _, writer = await asyncio.open_connection(host, int(port))
+                writer.write(content)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+                writer.close()
+            await asyncio.sleep(0.2)
+            assert (await server.post({"inputs": track()}))[0] == 200
+
+    asyncio.run(scenario())
+    assert caplog.text == ""
