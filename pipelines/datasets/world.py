@@ -104,8 +104,9 @@ class World:
         """Positions of the file in metres, turned to the axis that shall point up; joints 100 km away are missing."""
         if self._metres != 1:
             positions = positions * self._metres
-        if (far := (np.abs(positions) > _FARTHEST_M).any(-1)).any():
-            positions = np.where(far[..., None], np.nan, positions)
+        far = np.any(np.abs(positions) > _FARTHEST_M, axis=-1, keepdims=True)
+        if far.any():
+            positions = np.where(far, np.nan, positions)
         return positions if self._turn is None else positions @ self._turn.T
 
     def _unit(self, bodies: Sequence[Body], usual: Unit) -> float:

@@ -94,3 +94,17 @@ def require_nameable(address: str, source: str) -> None:
     """
     if is_on_this_machine(address) and not is_on_this_machine(source):
         raise UserError(f"{address}: is a file of this machine, which {source} cannot know; name remote files there")
+
+
+def require_no_web_server(address: str, source: str) -> None:
+    """Check an address that a run or an output names: data must not choose who is asked, and no job writes to the web.
+
+    Args:
+        address: The address.
+        source: What names it.
+
+    Raises:
+        UserError: The address is one of a web server, such as a service of a cloud that answers this machine alone.
+    """
+    if address.lower().startswith(("http:", "https:")):
+        raise UserError(f"{address}: {source} names a web server, which is not asked; give what is there yourself")

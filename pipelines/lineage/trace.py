@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.io import storage
+from pipelines.io.addresses import require_no_web_server
 from pipelines.lineage.run_tracks import TRAININGS, VIDEOS, folder_of, readings, remade, written_by
 from pipelines.mlflow_runs.history import History, JobRun, Version
 from pipelines.tracks.keypoint_reader import tracks_files
@@ -251,7 +252,12 @@ class _Tracer:
 
 
 def _shows(folder: str, video: str, address: str) -> bool:
-    """Whether tracks belong to a video, named by its whole address or by the end of it, or to one of a folder."""
+    """Whether tracks belong to a video, named by its whole address or by the end of it, or to one of a folder.
+
+    Raises:
+        UserError: The tracks cannot be read, or are on a web server.
+    """
+    require_no_web_server(folder, "a run")
     inner = storage.join(folder, "tracks")
     return any(
         each in (video, address) or each.endswith((f"/{video}", f"/{address}")) or each.startswith(f"{address}/")

@@ -6,6 +6,7 @@ from typing import Any
 import mlflow
 
 from pipelines.io import json_documents, storage
+from pipelines.io.addresses import require_no_web_server
 from pipelines.mlflow_runs import datasets, experiments
 from pipelines.mlflow_runs.entries import addresses_in
 from pipelines.register.source import REPORT, Source, run_or_none
@@ -75,6 +76,7 @@ def _tracks(role: str, uri: str) -> dict[str, Any]:
     """What a folder of tracks holds now, and which run wrote it."""
     entry: dict[str, Any] = {"role": role, "uri": uri}
     try:
+        require_no_web_server(uri, "the training")
         files = keypoint_reader.tracks_files(uri)
         folder = storage.absolute(files[0]).rpartition("/")[0].rpartition("/")[0]
         entry |= {"files": len(files), "digest": keypoint_reader.digest(files)} | _written_by(

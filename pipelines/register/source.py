@@ -9,6 +9,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pipelines.io import json_documents, storage
+from pipelines.io.addresses import require_no_web_server
 from pipelines.mlflow_runs import model_uris, tracking_server
 from pipelines.mlflow_runs.model_uris import FetchedModel
 from pipelines.register.kinds import Kind, kind_of
@@ -90,6 +91,7 @@ def _of_run(run_id: str) -> FetchedModel:
         return model_uris.fetch(f"runs:/{run_id}/{BEST}")
     # Some runs, such as the trials of a search, do not log their models in MLflow, so the output is read.
     file = storage.join(run.data.params.get("output", ""), BEST)
+    require_no_web_server(file, f"run={run_id}")
     if not storage.exists(file):
         raise UserError(f"run={run_id}: holds no {BEST}, nor does its output {file}; give model=…")
     return model_uris.fetch(file)

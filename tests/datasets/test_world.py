@@ -89,4 +89,4 @@ def test_a_joint_that_is_a_hundred_kilometres_away_is_missing():
     people = np.random.default_rng(0).normal(0, 1, (3, 17, 3))
     people[1, 2, 0] = 1e38
     converted = World("mm", "y", [], H36M).convert(people)
-    assert np.isnan(converted).any(-1).nonzero() == (np.array([1]), np.array([2]))
+    assert np.argwhere(np.isnan(converted).any(axis=-1)).tolist() == [[1, 2]]
