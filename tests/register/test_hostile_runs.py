@@ -38,7 +38,7 @@ def test_the_tracks_that_a_training_names_are_not_looked_for_on_web_servers(serv
 def test_neither_are_those_that_runs_name(server):
     address, was_asked = server
     read = JobRun("id", "train", "train", {"output": "/out"}, {}, {}, (Reading("training", (address,), "d"),))
-    lineage_of_video = trace("/films/a.mp4", History(runs=(read,), versions=(), trained={}))
+    lineage_of_video = trace("/films/a.mp4", History(runs=(read,), versions=(), trained=()))
     (note,) = lineage_of_video.notes
     assert "a run names a web server, which is not asked" in note
     assert not was_asked()
