@@ -1,11 +1,12 @@
-"""Which sampler finds good values first: `python -m benchmarks.samplers MOCAP.npz FOLDER [table|report]`.
+"""Which sampler finds good values first: `python -m benchmarks.samplers report`, from the tables that are kept here.
 
 Searches cannot be repeated often enough with a training for each trial. Therefore trainings are tabulated once: each
 of four objectives, the fine-tuning of a detector among them, is trained at every point of a grid (about 200 trainings
-of some seconds each; `table`, which goes on where it was). A search then reads the error between grid points by linear
-interpolation, along logarithms where the grid is logarithmic, so that ten searches of fifty trials with each sampler
-take seconds (`report`). What is compared is the best error so far, as a share of the way from the grid's median to its
-minimum, after 10, 20 and 50 trials.
+of some seconds each). `python -m benchmarks.samplers table MOCAP.npz FOLDER` writes these tables, `sampler_tables/`,
+and goes on where it was. A search then reads the error between grid points by linear interpolation, along logarithms
+where the grid is logarithmic, so that ten searches of fifty trials with each sampler take seconds. What is compared is
+the best error so far, as a share of the way from the grid's median to its minimum: as curves, `samplers.svg`, and
+after 10, 20 and 50 trials.
 """
 
 import itertools
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
 from scipy.interpolate import RegularGridInterpolator
 
 from jobs.command_line.arguments import plugin_config, read_config
@@ -35,6 +38,7 @@ from schemas.configs.tune import TuneConfig
 LABELED = ["data.subjects=[S60]", "data.subset=0.03", "data.subset_start=first", "data.validation_subjects=[S38,S49]"]
 SHORT = ["optimization.epochs=6", "optimization.batch_size=128", "resources.cpus_per_worker=1"]
 SAMPLERS = ("random", "qmc", "tpe", "gp", "cmaes")
+HERE = Path(__file__).parent
 REPEATS, TRIALS, SHOWN = 10, 50, (10, 20, 50)
 
 
@@ -126,12 +130,11 @@ class Silent:
         """People have been cut out."""
 
 
-def tabulate(name: str, train: Callable[[list[str]], float], folder: Path) -> None:
+def tabulate(name: str, train: Callable[[list[str]], float]) -> None:
     """Train at every point of an objective's grid that the table lacks; `train` returns the error of a training."""
     fields, grids = OBJECTIVES[name]
-    file = folder / f"{name}.jsonl"
-    known = {tuple(row["point"]) for row in rows(file)}
-    with file.open("a") as table:
+    known = {tuple(row["point"]) for row in rows(name)}
+    with table_file(name).open("a") as table:
         for point in itertools.product(*(grid.values for grid in grids)):
             if point in known:
                 continue
@@ -173,15 +176,21 @@ def detector_fields(folder: Path) -> list[str]:
     return [*few, *others, f"weights={first / 'best.pt'}"]
 
 
-def rows(file: Path) -> list[dict[str, Any]]:
-    """The trainings of a table."""
+def table_file(name: str) -> Path:
+    """The table of an objective."""
+    return HERE / "sampler_tables" / f"{name.replace(', ', ' ').replace(' ', '_')}.jsonl"
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    """The trainings of an objective's table."""
+    file = table_file(name)
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def best_so_far(name: str, folder: Path, sampler: str, seed: int) -> np.ndarray:
+def best_so_far(name: str, sampler: str, seed: int) -> Float[np.ndarray, " trials"]:
     """The best error after each trial of a search."""
     fields, grids = OBJECTIVES[name]
-    errors = {tuple(row["point"]): row["error"] for row in rows(folder / f"{name}.jsonl")}
+    errors = {tuple(row["point"]): row["error"] for row in rows(name)}
     shape = [len(grid.values) for grid in grids]
     points = itertools.product(*(grid.values for grid in grids))
     table = np.array([errors[point] for point in points]).reshape(shape)
@@ -205,37 +214,48 @@ def best_so_far(name: str, folder: Path, sampler: str, seed: int) -> np.ndarray:
     return (np.median(table) - np.minimum.accumulate(so_far)) / (np.median(table) - table.min())
 
 
-def report(folder: Path) -> None:
-    """Print the medians over repeated searches."""
-    for name in OBJECTIVES:
-        errors = [row["error"] for row in rows(folder / f"{name}.jsonl")]
+def searches(name: str, sampler: str) -> Float[np.ndarray, "searches trials"]:
+    """The curves of repeated searches."""
+    return np.array([best_so_far(name, sampler, seed) for seed in range(REPEATS)])
+
+
+def report() -> None:
+    """Print the medians over repeated searches, and draw them."""
+    figure = Figure(figsize=(12, 3.2), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(OBJECTIVES), sharey=True), OBJECTIVES, strict=True):
+        errors = [row["error"] for row in rows(name)]
         unit = "%" if name == DETECTOR else "mm"
         print(f"{name}: {len(errors)} trainings, {min(errors):.1f} to {max(errors):.1f} {unit}")
         for sampler in SAMPLERS:
-            searches = np.array([best_so_far(name, folder, sampler, seed) for seed in range(REPEATS)])
-            shares = [f"{100 * np.median(searches[:, trials - 1]):.0f} %" for trials in SHOWN]
-            worst = f"{100 * searches[:, -1].min():.0f} %"
-            print(f"  {sampler:8} {'  '.join(shares)}  worst of {REPEATS} after {TRIALS}: {worst}", flush=True)
+            shares = 100 * searches(name, sampler)
+            medians = [f"{np.median(shares[:, trials - 1]):.0f} %" for trials in SHOWN]
+            worst = f"{shares[:, -1].min():.0f} %"
+            print(f"  {sampler:8} {'  '.join(medians)}  worst of {REPEATS} after {TRIALS}: {worst}", flush=True)
+            axes.plot(range(1, TRIALS + 1), np.median(shares, axis=0), label=sampler)
+        axes.set(title=name, xlabel="trials", ylim=(0, 102), xlim=(1, TRIALS))
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("best so far, % of the way\nfrom median to minimum")
+    figure.axes[-1].legend(loc="lower right")
+    figure.savefig(HERE / "samplers.svg", metadata={"Date": None})
 
 
-def main() -> None:
-    """Tabulate, report, or both."""
-    mocap, folder = sys.argv[1], Path(sys.argv[2]).resolve()
+def tabulate_all(mocap: str, folder: Path) -> None:
+    """Train whatever the tables lack; what trainings need and write lies in the folder."""
     tracks = folder / "mocap" / "tracks"
     if not tracks.exists():
         words = ["source=mocap17", f"source.positions={mocap}", f"output={folder}/mocap"]
         subprocess.run([sys.executable, "-m", "jobs.import_poses", *words], check=True)
-    part = sys.argv[3] if len(sys.argv) > 3 else "both"
-    for name in OBJECTIVES if part != "report" else ():
+    for name in OBJECTIVES:
         if name == DETECTOR:
             given, error_of, output = detector_fields(folder), detector_error, folder / "detector"
         else:
             given, error_of, output = [f"labeled={tracks}"], lifter_error_mm, folder / "training"
             given += [f"unlabeled={tracks}"] if name.startswith("semi") else []
-        tabulate(name, lambda fields, g=given, e=error_of, o=output: e([*g, *fields], o), folder)
-    if part != "table":
-        report(folder)
+        tabulate(name, lambda fields, g=given, e=error_of, o=output: e([*g, *fields], o))
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["table"]:
+        tabulate_all(sys.argv[2], Path(sys.argv[3]).resolve())
+    else:
+        report()
