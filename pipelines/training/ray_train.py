@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import ray
 from ray._private.worker import get_dashboard_url
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
@@ -20,9 +19,10 @@ from pipelines.ray_cluster.waiting import told_if_nothing_fits
 from pipelines.training.channel import Channel
 from pipelines.training.checkpoints import CHECKPOINTS, Best
 from pipelines.training.events import Control, Outcome, listening
-from pipelines.training.fitting import cpus_of_worker, in_words
+from pipelines.training.fitting import in_words
 from pipelines.training.link import RayTrainLink
 from pipelines.training.listener import TrainingListener
+from pipelines.training.room import cpus_of_worker_here
 from schemas.configs.resources import ResourcesConfig
 from schemas.errors import RunFailed
 
@@ -141,8 +141,9 @@ def scale(resources: ResourcesConfig) -> tuple[ScalingConfig, int]:
 
     Raises:
         UserError: The cluster has less than was requested.
+        RunFailed: Machines that were waited for have not come.
     """
-    cpus = cpus_of_worker([node["Resources"] for node in ray.nodes() if node["Alive"]], resources)
+    cpus = cpus_of_worker_here(resources)
     each = {"CPU": cpus, "GPU": resources.gpus} if resources.use_gpu else {"CPU": cpus}
     scaling = ScalingConfig(num_workers=resources.num_workers, use_gpu=resources.use_gpu, resources_per_worker=each)
     return scaling, max(1, int(cpus))

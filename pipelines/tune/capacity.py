@@ -3,11 +3,10 @@
 import time
 from dataclasses import dataclass
 
-import ray
-
 from pipelines.ray_cluster import session
 from pipelines.training import fitting
 from pipelines.training.fitting import workers_on
+from pipelines.training.room import cpus_of_worker_here, machines
 from schemas.configs.resources import ResourcesConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
@@ -52,9 +51,10 @@ def trial_capacity(config: TuneConfig, trials: int) -> TrialCapacity:
 
     Raises:
         UserError: Not even one fits, or a population does not fit as a whole.
+        RunFailed: Machines that were waited for have not come.
     """
     session.connect(dashboard=True)
-    fitting.cpus_of_worker(_machines(), _of_a_trial(config))
+    cpus_of_worker_here(_of_a_trial(config))
     workers, by_memory = _room(config)
     if by_memory == 0:
         raise UserError(
@@ -94,13 +94,9 @@ def _of_a_trial(config: TuneConfig) -> ResourcesConfig:
     return config.resources.model_copy(update={"cpus_per_worker": cpus})
 
 
-def _machines() -> list[fitting.Node]:
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
-
-
 def _room(config: TuneConfig) -> tuple[int, int]:
     """How many training workers fit the machines' CPUs and GPUs, and how many trials their memory."""
-    resources, nodes = _of_a_trial(config), _machines()
+    resources, nodes = _of_a_trial(config), machines()
     workers = sum(workers_on(node, resources.cpus_per_worker or 1, resources.gpus) for node in nodes)
     return workers, sum(int(node.get("memory", 0) // TRIAL_MEMORY_BYTES) for node in nodes)
 

@@ -60,6 +60,10 @@ class ResourcesConfig(JobConfig):
     """How long workers wait for one of them that stands still, s; then all are replaced, as dead ones are. After half
     of it the job says where each of them is."""
 
+    wait_s: float = Field(default=0.0, ge=0)
+    """How long to wait for machines that are not there yet, s, such as 1800 where an autoscaler adds them: it is asked
+    for what the workers need. With 0, workers that do not fit the present machines are refused."""
+
     @property
     def gpus(self) -> float:
         """GPUs of a worker."""

@@ -166,10 +166,11 @@ def lifter(corpus, embedded_ray, tmp_path_factory):
     return output
 
 
-def test_training_loses_the_node_of_a_worker(machines, corpus, lifter, tmp_path):
-    joined = [machines.join(num_cpus=1) for _ in range(3)]
+def test_training_waits_for_its_nodes_and_loses_one(machines, corpus, lifter, tmp_path):
     output = tmp_path / "out"
-    job = machines.start("train", *training(corpus, output))
+    job = machines.start("train", *training(corpus, output), "resources.wait_s=300")
+    wait_for(job, lambda: "waiting for room for 2 workers of 1 CPUs each" in job.text())
+    joined = [machines.join(num_cpus=1) for _ in range(3)]
     wait_for(job, lambda: checkpoints(output))
     assert not any(machine.processes("Channel") for machine in joined), "on the driver's machine"
     lost = next(machine for machine in joined if machine.processes("RayTrainWorker"))

@@ -1,6 +1,7 @@
 """How many trials a cluster has room for, without a cluster."""
 
 import pytest
+import ray
 from tune.search_samples import tune_config
 
 from pipelines.tune import capacity
@@ -18,7 +19,7 @@ def machines(monkeypatch):
     def nodes():
         return [{"Alive": True, "Resources": {"CPU": cpus, "GPU": gpus, "memory": 8 * GIB}} for cpus, gpus in present]
 
-    monkeypatch.setattr(capacity.ray, "nodes", nodes)
+    monkeypatch.setattr(ray, "nodes", nodes)
     monkeypatch.setattr(capacity.session, "connect", lambda **named: None)
     monkeypatch.setattr(capacity, "COUNT_EVERY_S", -1.0)
     return present
