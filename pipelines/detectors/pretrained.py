@@ -23,6 +23,8 @@ from pipelines.io.meta_build import require_no_larger
 from pipelines.io.torch_files import require_finite
 from schemas.errors import UserError
 
+# transformers looks for the place of every tensor of a file; the networks here have at most a few thousand.
+_MOST_TENSORS = 20_000
 _CONFIG, _WEIGHTS, _PREPROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"
 # The networks that find features in the pictures for the others.
 _BACKBONES = ("rt_detr_resnet", "hgnet_v2", "vitpose_backbone")
@@ -99,6 +101,8 @@ def load_pretrained(weights: str, field: str, classes: Mapping[str, str]) -> Pre
     try:
         tensors = importlib.import_module("safetensors.torch").load(data)
         del data
+        if len(tensors) > _MOST_TENSORS:
+            raise ValueError(f"it has {len(tensors):,} tensors, at most {_MOST_TENSORS:,} are read")
         require_no_larger(lambda: network(described_config(document)), tensors)
         model, report = network.from_pretrained(
             None, config=described_config(document), state_dict=tensors, output_loading_info=True, dtype=torch.float32

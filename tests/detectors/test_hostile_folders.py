@@ -154,3 +154,12 @@ def test_the_name_of_a_tensor_drives_no_terminal(folders, tmp_path):
     finally:
         transformers.utils.logging.remove_handler(handler)
     assert "\x1b" not in printed.getvalue()
+
+
+def test_more_tensors_than_a_network_has_are_one_line(folders, tmp_path):
+    """For 200,000 of them, transformers took minutes to find no place."""
+    folder = changed(folders["vitpose"], tmp_path / "many", {}, {})
+    empty = torch.zeros(0)
+    safetensors.torch.save_file({f"a{n}": empty.clone() for n in range(20_001)}, folder / "model.safetensors")
+    with pytest.raises(UserError, match=r"model.safetensors is damaged .* 20,001 tensors, at most 20,000 are read"):
+        loaded("vitpose", folder)
