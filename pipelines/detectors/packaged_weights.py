@@ -44,6 +44,10 @@ class PackagedWeights:
         """One hash for all files."""
         return hashlib.sha256("".join(self.sha256.values()).encode()).hexdigest()
 
+    def is_there(self, folder: Path | None = None) -> bool:
+        """Whether a folder, by default the cache's, holds the right files."""
+        return self._problem(folder or cache_folder() / self.detector) is None
+
     def locate(self, folder: str | None) -> Path:
         """The folder that holds the files: the one given, or the cache, filled on first use.
 

