@@ -79,6 +79,37 @@ def test_it_looks_at_the_hips_upwards_and_at_the_whole_body():
     assert 200 - circle[1] >= np.linalg.norm(somebody() - hips, axis=1).max()
 
 
+def several(*moved_px: float) -> People:
+    """The person of `people`, found several times, each better than the next."""
+    boxes = np.stack([people().boxes[0] + np.float32(px) for px in moved_px])
+    scores = np.linspace(0.8, 0.5, len(moved_px), dtype=np.float32)
+    return People(
+        boxes, scores, np.stack([somebody(px) for px in moved_px]), np.full((len(moved_px), 17), 0.5, np.float32)
+    )
+
+
+def test_a_person_whom_movenet_saw_twice_is_one():
+    merged = look_closer(FRAME, several(0.0, 12.0), looking(3.0, 0.9), 0.5)
+    assert len(merged) == 1
+    assert merged.scores[0] == np.float32(0.8)
+    assert np.allclose(merged.keypoints[0], somebody(3.0))
+
+
+def test_a_second_person_stays_where_the_closer_look_does_not_see_them():
+    # The look at the second person sees the first: it does not agree, so the second keeps the joints of MoveNet.
+    merged = look_closer(FRAME, several(0.0, 60.0), looking(3.0, 0.9), 0.5)
+    assert len(merged) == 2
+    assert np.allclose(merged.keypoints[1], somebody(60.0))
+
+
+def test_two_people_whom_both_looks_tell_apart_stay_two():
+    def look(frame, hips, circle):
+        return looking(float(hips[0]) - 200, 0.9)(frame, hips, circle)
+
+    merged = look_closer(FRAME, several(0.0, 12.0), look, 0.5)
+    assert np.allclose(merged.keypoints, [somebody(), somebody(12.0)])
+
+
 def test_nobody_stays_nobody():
     nobody = People.nobody(17)
     assert len(look_closer(FRAME, nobody, looking(0.0, 1.0), 0.5).scores) == 0

