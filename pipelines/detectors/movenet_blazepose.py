@@ -40,8 +40,8 @@ _BEYOND_JOINTS = 1.15
 _LEAST_SCORE = 0.1
 # BlazePose's result is used if it gives a square at least this probability of showing a person.
 _LEAST_PERSON = 0.5
-# Two of MoveNet's people whose joints BlazePose sees in the same places (OKS) are one whom MoveNet saw twice, in a box of
-# the whole body and one of a part. Two people of whom one hides the other stay below (benchmarks/README.md).
+# Two of MoveNet's people whose joints BlazePose sees in the same places (OKS) are one whom MoveNet saw twice, in a box
+# of the whole body and one of a part. Two people of whom one hides the other stay below (benchmarks/README.md).
 _SAME_PERSON = 0.95
 # BlazePose's scores may be 0 in float32 for joints that are surely hidden. Their positions are still estimates, so they
 # get at least this score.
