@@ -222,6 +222,7 @@ def test_keypoints_with_feet_give_the_same_pose_and_its_feet():
     scores[7, 19] = 0
     keypoints = np.concatenate([track.keypoints, track.keypoints[:, ankles * 2] + np.float32(8)], axis=1)
     keypoints[7, 19] = np.nan
+    keypoints[11, 20, 1] = track.height + 1  # a guess below the picture's edge, however sure
     with_keypoints = replace(
         track,
         layout="coco21",
@@ -240,6 +241,7 @@ def test_keypoints_with_feet_give_the_same_pose_and_its_feet():
     assert (with_feet.positions[:, :17] == plain.positions).all()
     assert (with_feet.joint_scores[:, :17] == plain.joint_scores).all()
     assert with_feet.joint_scores[6:9, 17].tolist() == [1, 0, 1]
+    assert with_feet.joint_scores[10:13, 18].tolist() == [1, 0, 1]
     feet = with_feet.positions[:, 17:] - plain.positions[:, [6, 3]]
     lengths = np.linalg.norm(feet, axis=2)
     assert np.isfinite(feet).all()
