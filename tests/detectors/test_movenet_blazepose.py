@@ -102,6 +102,12 @@ def test_a_second_person_stays_where_the_closer_look_does_not_see_them():
     assert np.allclose(merged.keypoints[1], somebody(60.0))
 
 
+def test_a_person_who_is_hidden_stays_though_the_closer_look_sees_the_other():
+    merged = look_closer(FRAME, several(-12.0, 16.0), looking(2.0, 0.9), 0.4)
+    assert len(merged) == 2
+    assert np.allclose(merged.keypoints, somebody(2.0)), "both agree with the look"
+
+
 def test_two_people_whom_both_looks_tell_apart_stay_two():
     def look(frame, hips, circle):
         return looking(float(hips[0]) - 200, 0.9)(frame, hips, circle)
