@@ -46,9 +46,9 @@ def main(every: int, videos: list[str]) -> None:
                 misses[name, angle] += missed(truth, people, affine)
     for (name, angle), values in sorted(misses.items()):
         off = np.array(values)
-        found = off < NEAR
-        median = 100 * np.median(off[found]) if found.any() else np.nan
-        print(f"{name:<20}{angle:>4}°  of {len(off)} people found {100 * found.mean():.0f} %, off by {median:.1f} %")
+        near = off < NEAR
+        median = 100 * np.median(off[near]) if near.any() else np.nan
+        print(f"{name:<20}{angle:>4}°  of {len(off)} people found {100 * near.mean():.0f} %, off by {median:.1f} %")
 
 
 def frames_of(video: str, every: int) -> list[np.ndarray]:
@@ -73,10 +73,10 @@ def missed(truth: People, people: People, affine: np.ndarray) -> list[float]:
     result = []
     for person in np.flatnonzero(truth.scores > CERTAIN):
         joints = truth.keypoints[person, LIMBS] @ affine[:, :2].T + affine[:, 2]
-        seen = truth.keypoint_scores[person, LIMBS] > CERTAIN
+        visible = truth.keypoint_scores[person, LIMBS] > CERTAIN
         low, high = np.split(truth.boxes[person], 2)
-        distances = np.linalg.norm(people.keypoints[:, LIMBS] - joints, axis=-1)[:, seen]
-        medians = np.median(distances, axis=1) if seen.any() else np.full(len(people), np.inf)
+        distances = np.linalg.norm(people.keypoints[:, LIMBS] - joints, axis=-1)[:, visible]
+        medians = np.median(distances, axis=1) if visible.any() else np.full(len(people), np.inf)
         result.append(float(min(medians, default=np.inf) / np.sqrt((high - low).prod())))
     return result
 
