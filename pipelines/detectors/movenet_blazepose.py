@@ -42,7 +42,7 @@ _LEAST_SCORE = 0.1
 _LEAST_PERSON = 0.5
 # Two of MoveNet's people are one who was seen twice, in a box of the whole body and one of a part, if BlazePose sees
 # their joints in the same places and MoveNet nearly so (OKS). Where one person hides the other, BlazePose may see the
-# same joints twice, too, but MoveNet's are then apart: 0.57 at most in crowds, 0.82 of a person who was seen twice.
+# same joints twice, too, but MoveNet's are then apart: 0.57 at most in a crowd, 0.82 of a person who was seen twice.
 _SAME_CLOSER, _SAME_BEFORE = 0.95, 0.7
 # BlazePose's scores may be 0 in float32 for joints that are surely hidden. Their positions are still estimates, so they
 # get at least this score.
