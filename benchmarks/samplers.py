@@ -4,9 +4,9 @@ Searches cannot be repeated often enough with a training for each trial. Therefo
 of four objectives, the fine-tuning of a detector among them, is trained at every point of a grid (about 200 trainings
 of some seconds each). `python -m benchmarks.samplers table MOCAP.npz FOLDER` writes these tables, `sampler_tables/`,
 and goes on where it was. A search then reads the error between grid points by linear interpolation, along logarithms
-where the grid is logarithmic, so that ten searches of fifty trials with each sampler take seconds. What is compared is
-the best error so far, as a share of the way from the grid's median to its minimum: as curves, `samplers.svg`, and
-after 10, 20 and 50 trials.
+where the grid is logarithmic, so that ten searches of fifty trials with each sampler take minutes in all. What is
+compared is the best error so far, as a share of the way from the grid's median to its minimum: as curves,
+`samplers.svg`, and after 10, 20 and 50 trials.
 """
 
 import itertools

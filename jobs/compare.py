@@ -8,6 +8,7 @@ if __name__ == "__main__":  # above the imports, so that --help and wrong comman
 
     raise SystemExit(run_job("compare"))
 
+import re
 import time
 from typing import Any
 
@@ -26,6 +27,9 @@ from schemas.errors import UserError
 
 FORMAT = "raylift.comparison/1"
 VARIANTS = ("supervised", "semi_supervised")
+# What fields of import_poses are called here, for its messages.
+_OWN_NAMES = {"positions": "mocap", **{name: f"filming.{name}" for name in ("views", "noise_px", "fps")}}
+_IMPORTED = re.compile(rf"\bsource\.({'|'.join(_OWN_NAMES)})=")
 METRICS = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
 
 
@@ -45,8 +49,8 @@ def _film(config: CompareConfig, console: Terminal) -> str:
     console.rule("1. Film the motion capture", align="left")
     try:
         import_poses.main(_filming(config))
-    except UserError as error:  # by the names of import_poses's fields
-        raise UserError(str(error).replace("source.positions", "mocap").replace("source.", "filming.")) from error
+    except UserError as error:
+        raise UserError(_IMPORTED.sub(lambda field: f"{_OWN_NAMES[field[1]]}=", str(error))) from error
     return storage.join(config.output, "mocap", "tracks")
 
 

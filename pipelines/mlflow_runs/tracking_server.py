@@ -76,15 +76,15 @@ def connect(*, registry: bool = False) -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    with _lock, impatient(), _alone_in(mlflow.get_tracking_uri()):
+    with _lock, impatient():
         try:
             if (runs := ("MLFLOW_TRACKING_URI", mlflow.get_tracking_uri())) not in _reached:
-                _try_place(runs[1])
-                mlflow.MlflowClient().get_experiment_by_name("raylift")
+                ask()
                 _reached.add(runs)
             if registry and (models := ("MLFLOW_REGISTRY_URI", mlflow.get_registry_uri())) not in _reached:
-                _try_place(models[1])
-                mlflow.MlflowClient().search_registered_models(max_results=1)
+                with _alone_in(models[1]):
+                    _try_place(models[1])
+                    mlflow.MlflowClient().search_registered_models(max_results=1)
                 _reached.add(models)
         except failures() as error:
             raise to_run_failed(error) from error

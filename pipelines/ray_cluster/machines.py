@@ -1,4 +1,4 @@
-"""The machines of the cluster that this process uses, besides its own."""
+"""The machines of the cluster that this process uses."""
 
 import logging
 import re
@@ -9,6 +9,13 @@ from typing import Any
 log = logging.getLogger(__name__)
 # Longest wait for all machines, s; those that are late have no sample this time.
 _LONGEST_WAIT_S = 10.0
+
+
+def machine_resources() -> list[dict[str, float]]:
+    """What each machine of the cluster has, by Ray's names, such as CPU, GPU and memory (bytes)."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 class OtherMachines:

@@ -9,6 +9,8 @@ import ray
 from ray._private import state
 from ray.util.placement_group import placement_group_table
 
+from pipelines.ray_cluster.machines import machine_resources
+
 # Processes that fit are placed within seconds, even while others start, so a warning comes after this time, s.
 SAY_AFTER_S, _LOOK_EVERY_S = 40.0, 5.0
 
@@ -66,7 +68,7 @@ def _something_waits() -> bool:
 
 
 def _room() -> str:
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = machine_resources()
     free = ray.available_resources()
     cpus, gpus = (max((node.get(kind, 0) for node in nodes), default=0) for kind in ("CPU", "GPU"))
     machines = f"{len(nodes)} machine{'s' * (len(nodes) != 1)}, the largest with {cpus:g} CPUs and {gpus:g} GPUs"

@@ -75,9 +75,8 @@ def plan_training(
     tracks = tracks or survey_tracks(config)
     data, training, validation = config.data, *tracks.training_and_validation(config)
     unlabeled = tracks.unlabeled_chosen(config)
-    output_name = training[0].positions_layout
-    assert output_name is not None
-    output_layout = layout(output_name)
+    assert training[0].positions_layout is not None
+    output_layout = layout(training[0].positions_layout)
     # Feet in the tracks of a detector are for the angles of ankles; a lifter reads them if it is asked to.
     input_layout = layout(data.input_layout) if data.input_layout else without_feet(layout(training[0].layout))
     _check_joints(config, [*training, *validation, *unlabeled], input_layout, output_layout)

@@ -74,18 +74,12 @@ def fit(
         "start": start,
         "deterministic": resources.deterministic,
     }
-    fs, path = storage.arrow_filesystem(output)
     trainer = TorchTrainer(
         worker,
         train_loop_config={**settings, **shared},
         torch_config=TorchConfig(timeout_s=int(resources.stall_s)),
         scaling_config=scaling,
-        run_config=RunConfig(
-            name=CHECKPOINTS,
-            storage_path=path,
-            storage_filesystem=fs,
-            failure_config=FailureConfig(max_failures=resources.max_restarts),
-        ),
+        run_config=_run_config(output, resources),
     )
     lost = None
     with listening(channel, listener, control) as outcome:
@@ -102,6 +96,16 @@ def fit(
             f"{_last_line(lost)}; run the same command to go on from the last checkpoint"
         ) from lost
     return outcome
+
+
+def _run_config(output: str, resources: ResourcesConfig) -> RunConfig:
+    fs, path = storage.arrow_filesystem(output)
+    return RunConfig(
+        name=CHECKPOINTS,
+        storage_path=path,
+        storage_filesystem=fs,
+        failure_config=FailureConfig(max_failures=resources.max_restarts),
+    )
 
 
 @contextmanager

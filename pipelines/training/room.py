@@ -2,19 +2,14 @@
 
 import logging
 
-import ray
 from ray.util import placement_group, remove_placement_group
 
-from pipelines.training.fitting import Node, cpus_of_worker, in_words
+from pipelines.ray_cluster.machines import machine_resources
+from pipelines.training.fitting import cpus_of_worker, in_words
 from schemas.configs.resources import ResourcesConfig
 from schemas.errors import RunFailed, UserError
 
 log = logging.getLogger(__name__)
-
-
-def machines() -> list[Node]:
-    """The machines of the cluster that this process is connected to."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def cpus_of_worker_here(resources: ResourcesConfig) -> float:
@@ -25,12 +20,12 @@ def cpus_of_worker_here(resources: ResourcesConfig) -> float:
         RunFailed: No such machines have come.
     """
     try:
-        return cpus_of_worker(machines(), resources)
+        return cpus_of_worker(machine_resources(), resources)
     except UserError as error:
         if not resources.wait_s:
             raise UserError(f"{error}, or resources.wait_s=1800 where an autoscaler adds machines") from error
         _wait(resources, str(error).partition(";")[0])
-    return cpus_of_worker(machines(), resources)
+    return cpus_of_worker(machine_resources(), resources)
 
 
 def _wait(resources: ResourcesConfig, missing: str) -> None:

@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass
 
 from pipelines.ray_cluster import session
+from pipelines.ray_cluster.machines import machine_resources
 from pipelines.training import fitting
 from pipelines.training.fitting import workers_on
-from pipelines.training.room import cpus_of_worker_here, machines
+from pipelines.training.room import cpus_of_worker_here
 from schemas.configs.resources import ResourcesConfig
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
@@ -96,7 +97,7 @@ def _of_a_trial(config: TuneConfig) -> ResourcesConfig:
 
 def _room(config: TuneConfig) -> tuple[int, int]:
     """How many training workers fit the machines' CPUs and GPUs, and how many trials their memory."""
-    resources, nodes = _of_a_trial(config), machines()
+    resources, nodes = _of_a_trial(config), machine_resources()
     workers = sum(workers_on(node, resources.cpus_per_worker or 1, resources.gpus) for node in nodes)
     return workers, sum(int(node.get("memory", 0) // TRIAL_MEMORY_BYTES) for node in nodes)
 

@@ -14,6 +14,7 @@ import torch
 from ray.exceptions import RayError
 
 from pipelines.ray_cluster import session
+from pipelines.ray_cluster.machines import machine_resources
 from pipelines.sampling.sequences import Sequences
 from pipelines.train.data import SETS_OF_A_TRAINING, TrackSet
 
@@ -90,6 +91,4 @@ def _sequences(values: dict[str, Any]) -> Sequences:
 
 
 def _smallest_store_bytes() -> float:
-    return min(
-        (node["Resources"].get("object_store_memory", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0
-    )
+    return min((machine.get("object_store_memory", 0.0) for machine in machine_resources()), default=0.0)

@@ -12,7 +12,7 @@ from schemas.errors import RunFailed, UserError
 
 
 def test_workers_that_nobody_waits_for_are_refused(monkeypatch):
-    monkeypatch.setattr(room, "machines", lambda: [{"CPU": 4.0}])
+    monkeypatch.setattr(room, "machine_resources", lambda: [{"CPU": 4.0}])
     message = "the machine has no GPU; give resources.use_gpu=false, or resources.wait_s=1800 where an autoscaler adds"
     with pytest.raises(UserError, match=message):
         cpus_of_worker_here(ResourcesConfig(use_gpu=True))
@@ -25,7 +25,7 @@ def test_machines_that_come_in_time_are_used(monkeypatch):
         assert missing == "resources.use_gpu=true: the machine has no GPU"
         present.append({"CPU": 8.0, "GPU": 2.0})
 
-    monkeypatch.setattr(room, "machines", lambda: present)
+    monkeypatch.setattr(room, "machine_resources", lambda: present)
     monkeypatch.setattr(room, "_wait", wait)
     assert cpus_of_worker_here(ResourcesConfig(use_gpu=True, num_workers=2, wait_s=60)) == 4
 
