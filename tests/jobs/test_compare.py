@@ -61,7 +61,7 @@ def test_both_lifters_are_trained_and_scored_on_the_same_test(embedded_ray, moca
 
 
 def test_motion_capture_that_is_not_there_is_named_with_the_field_of_compare(tmp_path, own_tracking_store):
-    given = [f"mocap={tmp_path}/none.npz", f"output={tmp_path}/out", "test_subjects=[C]"]
+    given = [f"mocap={tmp_path}/source.npz", f"output={tmp_path}/out", "test_subjects=[C]"]
     chosen = ["data.subjects=[A]", "data.validation_subjects=[]", "data.unlabeled_subjects=[B]"]
-    with pytest.raises(UserError, match=rf"^mocap={tmp_path}/none.npz: "):
+    with pytest.raises(UserError, match=rf"^mocap={tmp_path}/source.npz: "):
         compare.main(read_config(CompareConfig, [*given, *chosen]))
