@@ -219,8 +219,8 @@ def _alone_in(address: str) -> Iterator[None]:
     if urlsplit(address).scheme != "sqlite":
         yield
         return
-    name = hashlib.sha256(_database_file(address).encode()).hexdigest()[:16]
-    # Beside the database the file would stay in the user's folder.
+    # One of 16 files: they stay, and databases may be many. Beside the database it would stay in the user's folder.
+    name = hashlib.sha256(_database_file(address).encode()).hexdigest()[:1]
     with FileLock(os.path.join(tempfile.gettempdir(), f"raylift-{os.getuid()}-{name}.lock")):
         yield
 

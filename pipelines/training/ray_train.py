@@ -1,17 +1,20 @@
 """Runs a training's workers with Ray Train: reserves their resources, receives their messages, reports failures."""
 
+import logging
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ray._private.worker import get_dashboard_url
+from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal import constants
-from ray.train.v2.api.exceptions import TrainingFailedError
+from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError
 
 from pipelines.io import storage
 from pipelines.ray_cluster import session
@@ -26,10 +29,13 @@ from pipelines.training.room import cpus_of_worker_here
 from schemas.configs.resources import ResourcesConfig
 from schemas.errors import RunFailed
 
+log = logging.getLogger(__name__)
 # The interval of health checks, s. Ray's default is two seconds, and the report of an epoch waits for such a check.
 HEALTH_CHECK_INTERVAL_S = "0.2"
 # Ray's processes find the dashboard by this environment variable.
 ADDRESS = "RAY_API_SERVER_ADDRESS"
+# Nobody listens at port 0, so that each request to it fails at once.
+NO_DASHBOARD = "http://127.0.0.1:0"
 
 
 def fit(
@@ -74,37 +80,62 @@ def fit(
         "start": start,
         "deterministic": resources.deterministic,
     }
-    trainer = TorchTrainer(
-        worker,
-        train_loop_config={**settings, **shared},
-        torch_config=TorchConfig(timeout_s=int(resources.stall_s)),
-        scaling_config=scaling,
-        run_config=_run_config(output, resources),
-    )
-    lost = None
-    with listening(channel, listener, control) as outcome:
-        try:
-            with _interruptible(), _dashboard_named(), told_if_nothing_fits(in_words(resources, threads)):
-                trainer.fit()
-        except TrainingFailedError as error:
-            lost = error
+    trainer = _trainer(worker, {**settings, **shared}, scaling, output, resources)
+    with (
+        listening(channel, listener, control) as outcome,
+        _interruptible(),
+        own_dashboard(),
+        told_if_nothing_fits(in_words(resources, threads)),
+    ):
+        lost = train_through_losses(trainer, resources.max_restarts)
     if outcome.failure is not None:
         raise outcome.failure
     if lost is not None:
         raise RunFailed(
-            f"training: the workers failed {resources.max_restarts + 1} times, at last: "
+            f"training: the workers failed more than resources.max_restarts={resources.max_restarts} times, at last: "
             f"{_last_line(lost)}; run the same command to go on from the last checkpoint"
         ) from lost
     return outcome
 
 
-def _run_config(output: str, resources: ResourcesConfig) -> RunConfig:
+def train_through_losses(trainer: Callable[[], TorchTrainer], max_restarts: int) -> TrainingFailedError | None:
+    """Run the workers to the end; returns the last failure if they failed too often.
+
+    Ray Train replaces workers that are lost, but gives up if one is lost after all have started and before they
+    train (Ray 2.60). The training then begins anew from its last checkpoint, as often as workers may be replaced.
+    """
+    lost = None
+    for _ in range(max_restarts + 1):
+        try:
+            trainer().fit()
+        except ControllerError as error:
+            lost = error
+            if not isinstance(error.controller_failure, RayActorError):
+                return lost
+            log.warning("training: a worker was lost while the workers began; they are started again")
+        except TrainingFailedError as error:
+            return error
+        else:
+            return None
+    return lost
+
+
+def _trainer(
+    worker: Callable[[dict[str, Any]], None],
+    settings: dict[str, Any],
+    scaling: ScalingConfig,
+    output: str,
+    resources: ResourcesConfig,
+) -> Callable[[], TorchTrainer]:
     fs, path = storage.arrow_filesystem(output)
-    return RunConfig(
-        name=CHECKPOINTS,
-        storage_path=path,
-        storage_filesystem=fs,
-        failure_config=FailureConfig(max_failures=resources.max_restarts),
+    failures = FailureConfig(max_failures=resources.max_restarts)
+    return partial(
+        TorchTrainer,
+        worker,
+        train_loop_config=settings,
+        torch_config=TorchConfig(timeout_s=int(resources.stall_s)),
+        scaling_config=scaling,
+        run_config=RunConfig(name=CHECKPOINTS, storage_path=path, storage_filesystem=fs, failure_config=failures),
     )
 
 
@@ -122,22 +153,23 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def _dashboard_named() -> Iterator[None]:
-    """Tell Ray Train's controller where the dashboard of its own cluster is, if it has one.
+def own_dashboard() -> Iterator[None]:
+    """Tell Ray Train's processes where the dashboard of their own cluster is, or that it has none.
 
-    A process of Ray Train's asks it whether the controller is alive (Ray 2.60). Without this it takes the address of
-    any Ray that was started on the machine: where that one is gone, each training waits 12 seconds at its end.
+    One of them asks the dashboard whether the controller lives, and removes the workers if it does not (Ray 2.60).
+    Without this it asks the dashboard of any other Ray on the machine, or the one in the user's environment variable,
+    which does not know the controller.
     """
-    url = get_dashboard_url()
-    if not url or ADDRESS in os.environ:
-        yield
-        return
+    url, before = get_dashboard_url(), os.environ.get(ADDRESS)
     constants.ENV_VARS_TO_PROPAGATE.add(ADDRESS)
-    os.environ[ADDRESS] = f"http://{url}"
+    os.environ[ADDRESS] = f"http://{url}" if url else NO_DASHBOARD
     try:
         yield
     finally:
-        del os.environ[ADDRESS]
+        if before is None:
+            del os.environ[ADDRESS]
+        else:
+            os.environ[ADDRESS] = before
 
 
 def scale(resources: ResourcesConfig) -> tuple[ScalingConfig, int]:
