@@ -76,6 +76,17 @@ def test_frames_are_prepared_as_the_preprocessor_config_says(tmp_path):
     assert not torch.allclose(scores, plain)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
+def test_a_gpu_scores_people_as_a_cpu_does(saved):
+    config = PersonsConfig(weights=str(saved[1]), input_size="128x160")
+    frames = noise(3)
+    _, scores = DetrPersons(config, 1, "cuda")(torch.from_numpy(frames).to("cuda"))
+    assert scores.device.type == "cuda"
+    # The networks of persons compute in half precision there.
+    torch.testing.assert_close(scores.float().cpu(), find(saved[1], frames)[1], atol=0.02, rtol=0)
+
+
 def refuse(*parts, **options):
     with pytest.raises(UserError) as error:
         DetrPersons(PersonsConfig(**options), 1, "cpu")
