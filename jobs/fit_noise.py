@@ -24,7 +24,7 @@ from schemas.configs.fit_noise import FitNoiseConfig
 from schemas.configs.import_poses import ImportPosesConfig
 from schemas.configs.label import LabelConfig
 from schemas.configs.made_views import PARTS
-from schemas.configs.synthesize import SynthesizeConfig
+from schemas.configs.synthesize import FilmConfig, SynthesizeConfig
 from schemas.job_config import PluginConfig
 
 COLUMNS = ("offset", "slow", "white", "outliers", "outlier_size", "outwards", "along")
@@ -48,9 +48,8 @@ def make_tracks(config: FitNoiseConfig) -> int:
     """Film synthetic people, run the detector on them, and join what it finds with the truth; what is done is kept."""
     studio, labels, poses = (storage.join(config.output, name) for name in ("studio", "labels", "poses"))
     if not storage.exists(storage.join(studio, MANIFEST)):
-        scene = {
-            name: getattr(config, name) for name in ("people", "views", "seconds", "fps", "width", "height", "seed")
-        }
+        names = ("people", "views", "seconds", "fps", "width", "height", "seed", *FilmConfig.model_fields)
+        scene = {name: getattr(config, name) for name in names}
         if code := synthesize.main(SynthesizeConfig(output=studio, **scene)):
             return code
     films = storage.join(studio, MANIFEST)

@@ -164,6 +164,7 @@ def place_cameras(
     width: int,
     height: int,
     arc_deg: float = 360.0,
+    farther: float = 1.0,
 ) -> list[View]:
     """Cameras on an arc, 1 to 2 m high, 4 to 5.5 m from the middle, or farther if the people would not fit.
 
@@ -174,6 +175,7 @@ def place_cameras(
         width: Width of the image, pixels.
         height: Height of the image, pixels.
         arc_deg: Part of the circle around the people over which the cameras are spread, degrees.
+        farther: Factor on the distance.
     """
     cloud = np.asarray(points, np.float64).reshape(-1, 3)
     middle = (cloud.min(axis=0) + cloud.max(axis=0)) / 2
@@ -182,7 +184,7 @@ def place_cameras(
     for index in range(views):
         azimuth = first + np.radians(arc_deg) * (index + rng.uniform(-0.15, 0.15)) / views
         level, roll = rng.uniform(1.0, 2.0), np.deg2rad(rng.uniform(-1.5, 1.5))
-        distance = rng.uniform(4.0, 5.5)
+        distance = farther * rng.uniform(4.0, 5.5)
         intrinsics = sample_intrinsics(rng, width, height)
         while True:
             place = middle + distance * np.array([np.cos(azimuth), np.sin(azimuth), 0])

@@ -59,6 +59,19 @@ class Motion:
         positions = self.positions + np.array([x_m, y_m, 0], np.float32)
         return Motion(self.action, self.fps, self.body, positions, self.rotations, seat)
 
+    def at(self, time: float) -> tuple[Float64[np.ndarray, "17 3"], Float64[np.ndarray, "17 3 3"]]:
+        """Positions and rotations at a time in frames, interpolated between the two nearest ones."""
+        left = int(np.clip(np.floor(time), 0, len(self) - 1))
+        right = min(left + 1, len(self) - 1)
+        share = float(np.clip(time - left, 0, 1))
+        positions, rotations = (values[[left, right]].astype(np.float64) for values in (self.positions, self.rotations))
+        if share == 0:
+            return positions[0], rotations[0]
+        blended = (1 - share) * rotations[0] + share * rotations[1]
+        # The nearest rotation to a blend of two (Horn et al. 1988).
+        turned, _, back = np.linalg.svd(blended)
+        return (1 - share) * positions[0] + share * positions[1], turned @ back
+
 
 def generate_motion(
     seed: int | np.random.Generator,

@@ -145,7 +145,7 @@ def paint_surroundings(place: Surroundings, view: View) -> UInt8[np.ndarray, "he
     colours = _sky(place, rays) if place.half_size is None else _walls(place, place.half_size, origin, rays, nearest)
     _paint_ground(place, origin, rays, nearest, colours)
     for box in place.boxes:
-        _paint_box(box, place.light, origin, rays, nearest, colours)
+        paint_box(box, place.light, origin, rays, nearest, colours)
     image = np.clip(colours * place.brightness, 0, 1).reshape(view.height, view.width, 3)
     # The surroundings are slightly out of focus: patterns finer than a pixel would flicker, and cameras focus on
     # people.
@@ -195,7 +195,7 @@ def _paint_ground(
     colours[hit] = (1 - haze) * ground + haze * np.array([0.75, 0.80, 0.76], np.float32)
 
 
-def _paint_box(
+def paint_box(
     box: Box,
     light: Float64[np.ndarray, " 3"],
     origin: np.ndarray,
@@ -203,6 +203,16 @@ def _paint_box(
     nearest: Float32[np.ndarray, " pixels"],
     colours: Colours,
 ) -> None:
+    """Paint a piece of furniture where nothing is in front of it.
+
+    Args:
+        box: The piece.
+        light: Unit direction to the lamp.
+        origin: Place of the camera, metres.
+        rays: Direction of each pixel's ray.
+        nearest: Distance of what is painted so far, in lengths of the rays; changed in place.
+        colours: What is painted so far; changed in place.
+    """
     # The intersection is found by the slab method of Kay and Kajiya (1986).
     with np.errstate(divide="ignore"):
         slabs = (np.array([box.low, box.high], np.float32)[:, None] - origin) / rays

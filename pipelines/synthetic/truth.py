@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from pipelines.io import storage
 from pipelines.synthetic.cameras import View
+from pipelines.synthetic.foreground import Foreground
 from pipelines.synthetic.motion import Motion
 from pipelines.synthetic.skeleton import LAYOUT
 from pipelines.synthetic.visibility import visible_joints
@@ -32,7 +33,7 @@ class Truth:
         timestamps_s: Time of each frame, s.
         keypoints: Pixels, (0, 0) is the top left corner.
         positions: Metres, camera space (x right, y down, z forward).
-        visible: Whether no other body part is in front of the joint.
+        visible: Whether no other body part and no furniture is in front of the joint.
     """
 
     video: str
@@ -47,12 +48,15 @@ class Truth:
     visible: Bool[np.ndarray, "frames 17"]
 
 
-def true_people(video: str, subjects: Sequence[str], motions: Sequence[Motion], view: View) -> list[Truth]:
-    """The ground truth of each person, as seen by a camera."""
+def true_people(
+    video: str, subjects: Sequence[str], motions: Sequence[Motion], view: View, foreground: Foreground | None = None
+) -> list[Truth]:
+    """The ground truth of each person, as seen by a camera, perhaps behind furniture."""
     people = []
     for person, (subject, motion, visible) in enumerate(
         zip(subjects, motions, visible_joints(motions, view), strict=True)
     ):
+        keypoints = view.project(motion.positions)
         people.append(
             Truth(
                 video=video,
@@ -62,9 +66,9 @@ def true_people(video: str, subjects: Sequence[str], motions: Sequence[Motion], 
                 view=view,
                 fps=motion.fps,
                 timestamps_s=np.arange(len(motion)) / motion.fps,
-                keypoints=view.project(motion.positions).astype(np.float32),
+                keypoints=keypoints.astype(np.float32),
                 positions=view.to_camera(motion.positions).astype(np.float32),
-                visible=visible,
+                visible=visible if foreground is None else visible & foreground.shows(keypoints),
             )
         )
     return people

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.configs.synthesize import EvenPixels
+from schemas.configs.synthesize import EvenPixels, FilmConfig
 from schemas.job_config import Address, Addresses, PluginConfig, PluginTable
 from schemas.run_config import RunConfig
 
 
-class FitNoiseConfig(RunConfig):
+class FitNoiseConfig(RunConfig, FilmConfig):
     """Config of the fit_noise job, which measures the errors of a keypoint detector on people whose joints are known.
 
     Without `tracks`, synthetic people are filmed and the detector is run on them.
