@@ -1,6 +1,7 @@
 """Fits the errors of a detector: measures tracks, estimates the errors, and writes both.
 
-The report compares the measured errors with those that training makes from the estimates, by variograms and quantiles.
+The report compares the measured errors with those that training makes from the estimates, by variograms, spectra and
+quantiles.
 """
 
 import itertools
@@ -8,18 +9,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 from jaxtyping import Float64
 
-from pipelines.fit_noise.estimates import estimate, residuals_of, variogram
-from pipelines.fit_noise.measured import LIMBS, MeasuredErrors, columns_of, measure
+from pipelines.fit_noise import comparison
+from pipelines.fit_noise.estimates import estimate
+from pipelines.fit_noise.measured import measure
 from pipelines.fit_noise.skeletons import detected_proportions, refit
 from pipelines.io import json_documents, storage
-from pipelines.sampling.detector_errors import DetectorErrors
 from pipelines.tracks.keypoint_reader import read_tracks
 from pipelines.tracks.keypoint_track import KeypointTrack
-from schemas.configs.made_views import PARTS, DetectorErrorsConfig
+from schemas.configs.made_views import DetectorErrorsConfig
 from schemas.errors import UserError
 from schemas.job_config import listed
 from schemas.layouts import JointLayout, layout
@@ -27,10 +27,6 @@ from schemas.layouts import JointLayout, layout
 RECIPE, REPORT = "recipe.yaml", "report.json"
 # Skeletons are measured in every n-th frame and in the first tracks of the motion, because bones hardly vary.
 _EVERY_FRAME, _MOTION_TRACKS = 30, 64
-# The quantiles that are compared, in percent, and the windows of simulated errors that are drawn for it: their number,
-# and their length, s.
-_PERCENT = (50, 75, 90, 95, 99)
-_MADE_WINDOWS, _MADE_S = 1000, 0.9
 # At least this many tracks are needed to see how constant errors vary.
 _LEAST_TRACKS = 3
 
@@ -65,8 +61,9 @@ def fit(tracks: str | Sequence[str], motion: str | Sequence[str] | None, output:
     report = {
         "tracks": len(measured),
         "frames": sum(map(len, measured)),
-        "variograms": _variograms(measured, errors),
-        "quantiles": _quantiles(measured, errors),
+        "variograms": comparison.variograms(measured, errors),
+        "spectra": comparison.spectra(measured, errors),
+        "quantiles": comparison.quantiles(measured, errors),
     }
     if motion is not None:
         errors = refit(errors, detected_proportions(poses, errors), _some_poses(motion))
@@ -93,38 +90,6 @@ def _some_poses(motion: str | Sequence[str]) -> list[tuple[Float64[np.ndarray, "
     if not poses:
         raise UserError(f"motion={', '.join(listed(motion))}: holds no labeled track; give tracks of import_poses")
     return poses
-
-
-def _variograms(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig) -> dict[str, Any]:
-    """Per part of the body: lags (s), and the measured and the estimated standard deviation at each."""
-    residuals, fps = residuals_of(measured, errors), measured[0].fps
-    curves = {}
-    for part in PARTS:
-        lags, values = variogram(residuals, fps, part).T
-        sizes = errors.of(part)
-        estimated = sizes.slow**2 * (1 - np.exp(-lags / errors.slow_s)) + sizes.white**2
-        curves[part] = {
-            "lag_s": lags.round(4).tolist(),
-            "measured": np.sqrt(values).round(5).tolist(),
-            "estimated": np.sqrt(estimated).round(5).tolist(),
-        }
-    return curves
-
-
-def _quantiles(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig) -> dict[str, Any]:
-    """Per part of the body: how far joints are off along an axis, measured and in errors that training makes."""
-    fps, frames = measured[0].fps, max(2, round(_MADE_S * measured[0].fps))
-    made = DetectorErrors(errors.model_copy(update={"swapped": 0.0}), LIMBS, frames, fps, torch.device("cpu")).add(
-        torch.zeros(_MADE_WINDOWS, frames, len(LIMBS), 2), torch.ones(_MADE_WINDOWS), torch.Generator().manual_seed(0)
-    )
-    residuals = np.concatenate(residuals_of(measured, errors))
-    quantiles: dict[str, Any] = {"percent": list(_PERCENT)}
-    for part in PARTS:
-        quantiles[part] = {
-            name: np.nanpercentile(np.abs(values[..., columns_of(part), :]), _PERCENT).round(5).tolist()
-            for name, values in (("measured", residuals), ("made", made.numpy()))
-        }
-    return quantiles
 
 
 def _recipe(errors: DetectorErrorsConfig, report: dict[str, Any]) -> str:

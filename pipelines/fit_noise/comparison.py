@@ -1,0 +1,104 @@
+"""Errors as a detector makes them beside those that training makes: over time, by frequency, by size."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from pipelines.fit_noise.estimates import residuals_of, variogram
+from pipelines.fit_noise.measured import LIMBS, MeasuredErrors, columns_of
+from pipelines.sampling.detector_errors import DetectorErrors
+from schemas.configs.made_views import PARTS, DetectorErrorsConfig
+
+# The quantiles that are compared, in percent, and the windows of made errors that are drawn for it: their number, and
+# their length, s.
+_PERCENT = (50, 75, 90, 95, 99)
+_MADE_WINDOWS, _MADE_S = 1000, 0.9
+# The bands of the spectra, Hz, and the length of the pieces of which they are taken, s.
+_BANDS_HZ = ((0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 15.0))
+_PIECE_S = 2.0
+
+
+def variograms(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig) -> dict[str, Any]:
+    """Per part of the body: how much errors change over a lag, as a standard deviation, measured and estimated."""
+    residuals, fps = residuals_of(measured, errors), measured[0].fps
+    curves = {}
+    for part in PARTS:
+        lags, values = variogram(residuals, fps, part).T
+        sizes = errors.of(part)
+        estimated = sizes.slow**2 * (1 - np.exp(-lags / errors.slow_s)) + sizes.white**2
+        curves[part] = {
+            "lag_s": lags.round(4).tolist(),
+            "measured": np.sqrt(values).round(5).tolist(),
+            "estimated": np.sqrt(estimated).round(5).tolist(),
+        }
+    return curves
+
+
+def quantiles(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig) -> dict[str, Any]:
+    """Per part of the body: how far joints are off along an axis, measured and in errors that training makes."""
+    residuals = np.concatenate(residuals_of(measured, errors))
+    made = made_errors(errors, measured[0].fps, _MADE_S)
+    table: dict[str, Any] = {"percent": list(_PERCENT)}
+    for part in PARTS:
+        table[part] = {
+            name: np.nanpercentile(np.abs(values[..., columns_of(part), :]), _PERCENT).round(5).tolist()
+            for name, values in (("measured", residuals), ("made", made))
+        }
+    return table
+
+
+def spectra(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig) -> dict[str, Any]:
+    """Per part of the body: how large errors are in bands of frequencies, measured and in errors that training makes.
+
+    The median over pieces of two seconds without missing frames; a piece's size is the square root of its mean power in
+    the band (Hann window). Bands that the frame rate does not reach are left out, and parts that are never seen for so
+    long.
+    """
+    fps, residuals = measured[0].fps, residuals_of(measured, errors)
+    made = list(made_errors(errors, fps, _PIECE_S))
+    bands = [band for band in _BANDS_HZ if band[0] < fps / 2]
+    table: dict[str, Any] = {"bands_hz": [list(band) for band in bands]}
+    for part in PARTS:
+        columns = columns_of(part)
+        sizes = {
+            name: _band_sizes([values[:, columns] for values in tracks], fps, bands)
+            for name, tracks in (("measured", residuals), ("made", made))
+        }
+        if all(len(each) for each in sizes.values()):
+            table[part] = {name: np.median(each, axis=0).round(6).tolist() for name, each in sizes.items()}
+    return table
+
+
+def made_errors(errors: DetectorErrorsConfig, fps: float, seconds: float) -> Float64[np.ndarray, "windows frames 12 2"]:
+    """Errors that training makes, as shares of the stature, without exchanged sides, which are measured apart."""
+    frames = max(2, round(seconds * fps))
+    alone = errors.model_copy(update={"swapped": 0.0})
+    return (
+        DetectorErrors(alone, LIMBS, frames, fps, torch.device("cpu"))
+        .add(
+            torch.zeros(_MADE_WINDOWS, frames, len(LIMBS), 2),
+            torch.ones(_MADE_WINDOWS),
+            torch.Generator().manual_seed(0),
+        )
+        .double()
+        .numpy()
+    )
+
+
+def _band_sizes(
+    tracks: Sequence[Float64[np.ndarray, "frames joints 2"]], fps: float, bands: Sequence[tuple[float, float]]
+) -> Float64[np.ndarray, "pieces bands"]:
+    frames = round(_PIECE_S * fps)
+    cuts = [track[start : start + frames] for track in tracks for start in range(0, len(track) - frames + 1, frames)]
+    if not cuts:
+        return np.empty((0, len(bands)))
+    pieces = np.concatenate([cut.reshape(frames, -1).T for cut in cuts])
+    pieces = pieces[np.isfinite(pieces).all(axis=1)]
+    window = np.hanning(frames)
+    power = np.abs(np.fft.rfft((pieces - pieces.mean(axis=1, keepdims=True)) * window, axis=1)) ** 2
+    power /= (window**2).sum() * frames / 2
+    hz = np.fft.rfftfreq(frames, 1 / fps)
+    return np.stack([np.sqrt(power[:, (hz >= low) & (hz < high)].sum(axis=1)) for low, high in bands], axis=1)
