@@ -1,10 +1,13 @@
 """Made errors beside measured ones: alike where training draws what was measured, and different where it does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fit_noise.test_estimates import FPS, JOINTS, MADE, made_tracks
 
 from pipelines.fit_noise import comparison
+from pipelines.fit_noise.measured import MeasuredErrors
 from schemas.configs.made_views import PARTS
 
 
@@ -33,11 +36,9 @@ def test_sizes_of_bands_are_those_of_a_wave():
     """A wave of 3 Hz and amplitude 0.1 has a root mean square of 0.0707, all of it between 2 and 4 Hz."""
     times_s = np.arange(240) / FPS
     wave = 0.1 * np.sin(2 * np.pi * 3 * times_s)
-    track = made_tracks(MADE, people=1)[0]
-    shape = (len(wave), 12, 2)
-    still = {"outwards": np.zeros(shape), "along": np.zeros(shape), "fps": FPS}
-    others = {"visible": np.ones(shape[:2], bool), "exchanged": np.zeros((len(wave), 2), bool)}
-    waving = type(track)(error=np.broadcast_to(wave[:, None, None], shape).copy(), **still, **others)
+    still = np.zeros((len(wave), 12, 2))
+    moving = np.broadcast_to(wave[:, None, None], still.shape).copy()
+    waving = MeasuredErrors(moving, still, still, np.ones(still.shape[:2], bool), np.zeros((len(wave), 2), bool), FPS)
     sizes = comparison.spectra([waving], MADE)["knee"]["measured"]
     assert sizes[2] == pytest.approx(0.1 / 2**0.5, rel=0.02)
     assert max(sizes[0], sizes[4]) < 0.002
@@ -46,7 +47,6 @@ def test_sizes_of_bands_are_those_of_a_wave():
 def test_parts_that_are_never_seen_for_long_have_no_spectrum(tracks):
     hidden = tracks[0].error.copy()
     hidden[::20, 2] = hidden[::20, 3] = np.nan  # both elbows
-    one = type(tracks[0])(**{**vars(tracks[0]), "error": hidden})
-    spectra = comparison.spectra([one], MADE)
+    spectra = comparison.spectra([replace(tracks[0], error=hidden)], MADE)
     assert "elbow" not in spectra
     assert "knee" in spectra
