@@ -44,10 +44,14 @@ def quantiles(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig) 
     table: dict[str, Any] = {"percent": list(_PERCENT)}
     for part in PARTS:
         table[part] = {
-            name: np.nanpercentile(np.abs(values[..., columns_of(part), :]), _PERCENT).round(5).tolist()
-            for name, values in (("measured", residuals), ("made", made))
+            name: sizes(values, part).round(5).tolist() for name, values in (("measured", residuals), ("made", made))
         }
     return table
+
+
+def sizes(errors: Float64[np.ndarray, "*frames 12 2"], part: str) -> Float64[np.ndarray, " quantiles"]:
+    """Quantiles of how far the joints of a part of the body are off along an axis."""
+    return np.nanpercentile(np.abs(errors[..., columns_of(part), :]), _PERCENT)
 
 
 def spectra(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig) -> dict[str, Any]:
@@ -59,17 +63,38 @@ def spectra(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig) ->
     """
     fps, residuals = measured[0].fps, residuals_of(measured, errors)
     made = list(made_errors(errors, fps, _PIECE_S))
-    bands = [band for band in _BANDS_HZ if band[0] < fps / 2]
-    table: dict[str, Any] = {"bands_hz": [list(band) for band in bands]}
+    table: dict[str, Any] = {"bands_hz": [list(band) for band in _bands(fps)]}
     for part in PARTS:
-        columns = columns_of(part)
-        sizes = {
-            name: _band_sizes([values[:, columns] for values in tracks], fps, bands)
-            for name, tracks in (("measured", residuals), ("made", made))
-        }
-        if all(len(each) for each in sizes.values()):
-            table[part] = {name: np.median(each, axis=0).round(6).tolist() for name, each in sizes.items()}
+        sizes = {name: spectrum(tracks, fps, part) for name, tracks in (("measured", residuals), ("made", made))}
+        if all(map(len, sizes.values())):
+            table[part] = {name: each.round(6).tolist() for name, each in sizes.items()}
     return table
+
+
+def _bands(fps: float) -> list[tuple[float, float]]:
+    return [band for band in _BANDS_HZ if band[0] < fps / 2]
+
+
+def spectrum(
+    errors: Sequence[Float64[np.ndarray, "frames 12 2"]], fps: float, part: str
+) -> Float64[np.ndarray, " bands"]:
+    """How large the errors of a part of the body are in each band; empty if it is never seen for long enough."""
+    frames, columns = round(_PIECE_S * fps), columns_of(part)
+    cuts = [
+        track[start : start + frames, columns].reshape(frames, -1).T
+        for track in errors
+        for start in range(0, len(track) - frames + 1, frames)
+    ]
+    pieces = np.concatenate([np.empty((0, frames)), *cuts])
+    pieces = pieces[np.isfinite(pieces).all(axis=1)]
+    if not len(pieces):
+        return np.empty(0)
+    window = np.hanning(frames)
+    power = np.abs(np.fft.rfft((pieces - pieces.mean(axis=1, keepdims=True)) * window, axis=1)) ** 2
+    power /= (window**2).sum() * frames / 2
+    hz = np.fft.rfftfreq(frames, 1 / fps)
+    sizes = [np.sqrt(power[:, (hz >= low) & (hz < high)].sum(axis=1)) for low, high in _bands(fps)]
+    return np.median(sizes, axis=1)
 
 
 def made_errors(errors: DetectorErrorsConfig, fps: float, seconds: float) -> Float64[np.ndarray, "windows frames 12 2"]:
@@ -86,19 +111,3 @@ def made_errors(errors: DetectorErrorsConfig, fps: float, seconds: float) -> Flo
         .double()
         .numpy()
     )
-
-
-def _band_sizes(
-    tracks: Sequence[Float64[np.ndarray, "frames joints 2"]], fps: float, bands: Sequence[tuple[float, float]]
-) -> Float64[np.ndarray, "pieces bands"]:
-    frames = round(_PIECE_S * fps)
-    cuts = [track[start : start + frames] for track in tracks for start in range(0, len(track) - frames + 1, frames)]
-    if not cuts:
-        return np.empty((0, len(bands)))
-    pieces = np.concatenate([cut.reshape(frames, -1).T for cut in cuts])
-    pieces = pieces[np.isfinite(pieces).all(axis=1)]
-    window = np.hanning(frames)
-    power = np.abs(np.fft.rfft((pieces - pieces.mean(axis=1, keepdims=True)) * window, axis=1)) ** 2
-    power /= (window**2).sum() * frames / 2
-    hz = np.fft.rfftfreq(frames, 1 / fps)
-    return np.stack([np.sqrt(power[:, (hz >= low) & (hz < high)].sum(axis=1)) for low, high in bands], axis=1)

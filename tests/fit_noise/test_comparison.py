@@ -1,14 +1,22 @@
 """Made errors beside measured ones: alike where training draws what was measured, and different where it does not."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from fit_noise.test_estimates import FPS, JOINTS, MADE, made_tracks
 
 from pipelines.fit_noise import comparison
+from pipelines.fit_noise.estimates import variogram
 from pipelines.fit_noise.measured import MeasuredErrors
-from schemas.configs.made_views import PARTS
+from schemas.configs.made_views import PARTS, DetectorErrorsConfig
+
+# What BlazePose's errors were on 48 synthetic films (benchmarks/README.md), of which its recipe is made.
+MEASURED = json.loads(Path(__file__).with_name("blazepose_on_films.json").read_text())
+RECIPE = Path(__file__).parents[2] / "jobs" / "recipes" / "errors_blazepose.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +58,17 @@ def test_parts_that_are_never_seen_for_long_have_no_spectrum(tracks):
     spectra = comparison.spectra([replace(tracks[0], error=hidden)], MADE)
     assert "elbow" not in spectra
     assert "knee" in spectra
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_keypoints_that_training_makes_err_as_blazepose_did_on_the_same_films(part):
+    values = yaml.safe_load(RECIPE.read_text())["data"]["world"]["errors"]
+    errors, fps = DetectorErrorsConfig.model_validate(values), MEASURED["fps"]
+    # Half, three quarters, ... and the outermost hundredth of the errors.
+    made = comparison.made_errors(errors, fps, 0.9)
+    assert comparison.sizes(made, part) == pytest.approx(MEASURED["quantiles"][part], rel=0.25)
+    made = list(comparison.made_errors(errors, fps, 4.0))
+    assert comparison.spectrum(made, fps, part) == pytest.approx(MEASURED["spectra"][part], rel=0.35)
+    # Every sixth lag from 1/30 s to 1.5 s.
+    changes = np.sqrt(variogram(made, fps, part)[::6, 1])
+    assert changes == pytest.approx(MEASURED["variograms"][part], rel=0.2)
