@@ -6,8 +6,36 @@ from torch import Tensor
 
 # A person is placed at least this far away, m, because a pose that fits no rays must not end up behind the camera.
 NEAREST_M = 0.5
-# This ridge is small compared with the joints of a visible person, and makes frames without keypoints solvable.
-_RIDGE = 1e-6
+# A number below the spread of the rays of any visible person, for frames without keypoints.
+_TINY = 1e-6
+
+
+def place(
+    pose: Float[Tensor, "*frames joints 3"],
+    slopes: Float[Tensor, "*frames joints 2"],
+    weights: Float[Tensor, "*frames joints"],
+) -> Float[Tensor, "*frames 3"]:
+    """The root of each frame in camera space (m) by linear least squares; gradients pass through it.
+
+    A joint X of the pose lies on the ray (u, v) if X_x + t_x = u (X_z + t_z), and likewise for v: two equations in the
+    root t for each joint. With everything centred by its weighted mean over the joints, t_x and t_y drop out, and
+    t_z = Σ w (u, v)·(X_xy - (u, v) X_z) / Σ w |(u, v)|².
+
+    Args:
+        pose: Joints relative to the root, m, axes of camera space.
+        slopes: Rays of the same joints.
+        weights: Weight of each joint.
+    """
+    weight = weights[..., None]
+    share = weight / weight.sum(-2, keepdim=True).clamp_min(_TINY)
+    mean_slope = (share * slopes).sum(-2, keepdim=True)
+    spread = slopes - mean_slope
+    sides = pose[..., :2] - slopes * pose[..., 2:]
+    mean_side = (share * sides).sum(-2, keepdim=True)
+    energy = (weight * spread.square()).sum((-2, -1)).clamp_min(_TINY)
+    depth = (weight * spread * (sides - mean_side)).sum((-2, -1)) / energy
+    depth = depth.clamp_min(NEAREST_M)[..., None]
+    return torch.cat([mean_slope[..., 0, :] * depth - mean_side[..., 0, :], depth], dim=-1)
 
 
 def fit_root(
@@ -15,26 +43,18 @@ def fit_root(
     slopes: Float[Tensor, "frames joints 2"],
     weights: Float[Tensor, "frames joints"],
 ) -> Float[Tensor, "frames 3"]:
-    """The root of each frame in camera space (m) by linear least squares.
+    """The root of each frame in camera space (m), as `place` finds it.
 
-    A joint X of the pose lies on the ray (u, v) if X_x + t_x = u (X_z + t_z), and likewise for v: two equations in the
-    root t for each joint. Frames in which no joint has a weight take the nearest frame that has one.
+    Frames in which fewer than two joints have a weight take the nearest frame in which more have.
 
     Args:
         pose: Joints relative to the root, m, axes of camera space.
         slopes: Rays of the same joints.
         weights: Weight of each joint.
     """
-    u, v = slopes.unbind(-1)
-    zero, one = torch.zeros_like(u), torch.ones_like(u)
-    rows = torch.stack([torch.stack([one, zero, -u], -1), torch.stack([zero, one, -v], -1)], dim=-2).flatten(1, 2)
-    sides = (slopes * pose[..., 2:] - pose[..., :2]).flatten(1)
-    weighted = rows * weights.repeat_interleave(2, dim=1)[..., None]
-    normal = weighted.mT @ rows + _RIDGE * torch.eye(3, dtype=rows.dtype)
-    root = torch.linalg.solve(normal, (weighted.mT @ sides[..., None])[..., 0])
+    root = place(pose, slopes, weights)
     known = (weights > 0).sum(1) >= 2
-    root = root[_nearest_known(known)] if known.any() else root
-    return torch.cat([root[:, :2], root[:, 2:].clamp_min(NEAREST_M)], dim=1)
+    return root[_nearest_known(known)] if known.any() else root
 
 
 def _nearest_known(known: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from schemas.cameras import Intrinsics
 ASSUMED_FOV_DEG = 60.0
 # The camera whose screen coordinates equal slopes, in the order of `cameras.CAMERA_FIELDS`.
 SLOPE_CAMERA = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+_K1_K2_K3_TANGENTIAL_CROSS = (1, 1, 1, 2, 1)
 # Number of steps of the inverse. Each reduces the error at least fourfold for the lenses of phones and studios.
 _UNDISTORT_STEPS = 8
 # Number of steps of Newton's method, each of which doubles the number of correct digits.
@@ -47,28 +48,34 @@ def slopes(
     """
     camera = camera_vector(intrinsics or assumed_intrinsics(width, height), width, height)
     distorted = (to_screen(points_px, width, height) - camera[2:4]) / camera[:2]
-    return undistorted(distorted, camera)
+    return undistorted(distorted, camera, fisheyes=bool(camera[-1] == FISHEYE))
 
 
-def undistorted(distorted: Float[Tensor, "*points 2"], camera: Float32[Tensor, "10"]) -> Float[Tensor, "*points 2"]:
-    """The slopes that a camera's lens maps to `distorted`, found by iteration (as OpenCV does)."""
-    k1, k2, k3, tx, ty, cross = camera[4:].unbind()
-    if cross == FISHEYE:
-        return _without_fisheye(distorted, torch.stack([k1, k2, k3, ty]))
-    if not camera[4:9].any():
-        return distorted
-    tangential = torch.stack([tx, ty])
+def undistorted(
+    distorted: Float[Tensor, "*#points 2"], camera: Float[Tensor, "*#points 10"], *, fisheyes: bool = True
+) -> Float[Tensor, "*#points 2"]:
+    """The slopes that cameras' lenses map to `distorted`, found by iteration (as OpenCV does).
+
+    Args:
+        distorted: Screen coordinates without focal length and principal point.
+        camera: Their cameras.
+        fisheyes: Whether some of the cameras may be fisheyes; without, it takes half of the operators.
+    """
+    k1, k2, k3, tangential, cross = camera[..., 4:].split(_K1_K2_K3_TANGENTIAL_CROSS, dim=-1)
     x = distorted
     for _ in range(_UNDISTORT_STEPS):
         r2 = x.square().sum(-1, keepdim=True)
         scale = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + cross * (tangential * x).sum(-1, keepdim=True)
         x = (distorted - tangential * r2) / scale
+    if fisheyes:
+        coefficients = torch.cat([k1, k2, k3, tangential[..., 1:]], dim=-1)
+        x = torch.where(cross == FISHEYE, _without_fisheye(distorted, coefficients), x)
     return x
 
 
 def _without_fisheye(
-    distorted: Float[Tensor, "*points 2"], coefficients: Float32[Tensor, "4"]
-) -> Float[Tensor, "*points 2"]:
+    distorted: Float[Tensor, "*#points 2"], coefficients: Float[Tensor, "*#points 4"]
+) -> Float[Tensor, "*#points 2"]:
     """The slopes that a fisheye maps to `distorted`: Newton's method finds the angle for the radius."""
     radius = distorted.norm(dim=-1, keepdim=True).clamp_min(_TINY)
     powers = torch.arange(1, 5, device=distorted.device) * 2

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipelines.pose import cameras, losses
+from pipelines.pose.placing import place
+from pipelines.pose.rays import undistorted
 from pipelines.sampling.windows import Batch
 from pipelines.training.worker_group import WorkerGroup
 from schemas.configs.train import ObjectiveConfig
@@ -109,11 +111,7 @@ class Objective:
         if self._config.projection == "orthographic":
             projected = cameras.project_orthographic(pose, keypoints, confidence)
         else:
-            assert prediction.trajectory is not None
-            assert batch.cameras is not None
-            project = cameras.project if self._config.projection == "full" else cameras.project_linear
-            points, cameras_of_points = pose + prediction.trajectory, batch.cameras[:, None, None]
-            projected = project(points, cameras_of_points, fisheyes=batch.fisheyes)
+            projected = self._project(pose, prediction.trajectory, keypoints, confidence, batch)
         if not self._config.confidence_weighted:
             return self._mean(losses.reprojection_error(projected, keypoints, per_sample=True), batch)
         errors = losses.reprojection_error(projected, keypoints, confidence, per_sample=True)
@@ -122,6 +120,25 @@ class Objective:
         total = self._workers.sum(weights.sum()).clamp(min=torch.finfo(weights.dtype).tiny)
         # The weights of each part add up to 1, so that the mean of the parts is taken.
         return (errors * weights).sum() * (self._workers.size / parts) / total
+
+    def _project(
+        self,
+        pose: Float[Tensor, "batch frames joints 3"],
+        trajectory: Float[Tensor, "batch frames 1 3"] | None,
+        keypoints: Float[Tensor, "batch frames joints 2"],
+        confidence: Float[Tensor, "batch frames joints"],
+        batch: Batch,
+    ) -> Float[Tensor, "batch frames joints 2"]:
+        """Where the cameras of the batch would see the joints of a pose."""
+        assert batch.cameras is not None
+        camera = batch.cameras[:, None, None]
+        if self._config.projection == "fitted":
+            weights = confidence if self._config.confidence_weighted else torch.ones_like(confidence)
+            slopes = undistorted((keypoints - camera[..., 2:4]) / camera[..., :2], camera, fisheyes=batch.fisheyes)
+            trajectory = place(pose, slopes, weights)[..., None, :]
+        assert trajectory is not None
+        project = cameras.project_linear if self._config.projection == "linear" else cameras.project
+        return project(pose + trajectory, camera, fisheyes=batch.fisheyes)
 
     def _mean(self, values: Float[Tensor, " batch"], batch: Batch) -> Float[Tensor, ""]:
         """This worker's share of the mean over the samples of all workers."""

@@ -82,7 +82,8 @@ def plan_training(
     _check_joints(config, [*training, *validation, *unlabeled], input_layout, output_layout)
     if unlabeled:
         _check_projection(config, unlabeled, input_layout, output_layout)
-    trajectory = bool(unlabeled) if config.trajectory is None else config.trajectory
+    projected = bool(unlabeled) and config.objective.projection != "fitted"
+    trajectory = projected if config.trajectory is None else config.trajectory
     _check_metric(config, validation, trajectory)
     source_fps = data.fps or _one_rate(training)
     with options_of("lifter"):
@@ -198,7 +199,7 @@ def _window_shape(data: DataConfig, window: FrameWindow) -> WindowShape:
 
 def needs_intrinsics(config: TrainConfig) -> bool:
     """Whether the objective projects with the cameras' intrinsics; rays are made with assumed ones if need be."""
-    return config.objective.projection in ("full", "linear") and config.data.input == "screen"
+    return config.objective.projection in ("full", "linear", "fitted") and config.data.input == "screen"
 
 
 def _check_joints(
@@ -252,10 +253,10 @@ def _check_projection(
         )
     if not needs_intrinsics(config):
         return
-    if config.trajectory is False:
+    if config.trajectory is False and projection != "fitted":
         raise UserError(
             f"trajectory=false: objective.projection={projection} needs to know where people are; "
-            "leave trajectory out, or give objective.projection=orthographic"
+            "leave trajectory out, or give objective.projection=fitted or orthographic"
         )
     without = [track for track in unlabeled if track.intrinsics_provenance == "none"]
     if without:

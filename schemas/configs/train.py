@@ -82,9 +82,10 @@ class DataConfig(JobConfig):
 class ObjectiveConfig(JobConfig):
     """The loss: errors of labeled poses and trajectories, reprojection and bone lengths of unlabeled predictions."""
 
-    projection: Literal["full", "linear", "orthographic", "none"] = "full"
+    projection: Literal["full", "linear", "fitted", "orthographic", "none"] = "full"
     """How unlabeled predictions are projected to compare them with their keypoints: full (with distortion) and linear
-    need camera intrinsics, orthographic does not; with none they are not compared."""
+    from where the lifter's trajectory has the person, fitted from where the pose fits the keypoints best, without a
+    trajectory; all three need camera intrinsics, orthographic does not. With none they are not compared."""
 
     warmup_epochs: int = Field(default=1, ge=0)
     """Number of first epochs that use labeled data only, until predictions are good enough to be compared with

@@ -121,6 +121,7 @@ def test_it_learns_what_is_held_out(tmp_path):
         {"lifter": {"causal": True}},
         {"lifter": {"scores": True}},
         {"objective": {"projection": "orthographic"}},
+        {"objective": {"projection": "fitted", "confidence_weighted": True}},
         {"objective": {"projection": "linear", "confidence_weighted": True}},
         {"resources": {"precision": "bf16"}},
         {"data": {"downsample": 2, "subset": 0.5}},

@@ -135,6 +135,35 @@ def test_orthographic_needs_no_camera_and_no_trajectory():
     assert "trajectory" not in terms
 
 
+@pytest.mark.parametrize("intrinsics", [None, FISHEYE])
+def test_a_fitted_person_is_where_the_keypoints_say_whatever_the_trajectory(intrinsics):
+    changes = {} if intrinsics is None else {"intrinsics": intrinsics}
+    labeled, unlabeled = batch("a", **changes), batch("b", **changes)
+    pose = torch.cat([truth(labeled).pose, truth(unlabeled).pose])
+    terms = objective(projection="fitted")(labeled, Prediction(pose, None), unlabeled)
+    assert terms["reprojection"].item() == pytest.approx(0, abs=1e-4)
+    assert "trajectory" not in terms
+    elsewhere = Prediction(pose, torch.full((12, 1, 1, 3), 9.0))
+    assert objective(projection="fitted")(labeled, elsewhere, unlabeled)["reprojection"] == terms["reprojection"]
+
+
+def test_a_fitted_person_shows_what_no_place_explains():
+    """A person twice as large is only farther away, which bone lengths tell; a bent knee is seen anywhere."""
+    labeled, unlabeled = batch("a"), batch("a")
+    known, pose = truth(labeled).pose, truth(unlabeled).pose
+    fitted = objective(projection="fitted")
+    larger = fitted(labeled, Prediction(torch.cat([known, 2 * pose]), None), unlabeled)
+    assert larger["reprojection"].item() == pytest.approx(0, abs=1e-4)
+    assert larger["bone_length"].item() > 0.1
+    bent = pose.clone()
+    bent[:, :, H36M.index("left_knee"), 0] += 0.2
+    assert fitted(labeled, Prediction(torch.cat([known, bent]), None), unlabeled)["reprojection"].item() > 3e-3
+    away = pose.clone()
+    away[:, :, H36M.index("left_knee"), 2] += 0.2
+    along_the_ray = fitted(labeled, Prediction(torch.cat([known, away]), None), unlabeled)["reprojection"].item()
+    assert 1e-4 < along_the_ray < 3e-3, "perspective tells little of depth"
+
+
 def test_clips_are_compared_without_scale_and_by_their_velocity():
     track = concatenate([person("a")], layout=H36M, positions_layout=H36M)
     clips = Windows(track, WindowShape(FrameWindow.clip(9), 9)).batch(torch.arange(3))

@@ -53,6 +53,12 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
             "objective.warmup_epochs=4: all of optimization.epochs=4 would be trained without the unlabeled tracks",
         ),
         ([person("a")], [person("b", **UNCALIBRATED)], {}, "projection=full: 1 of 1 unlabeled tracks have no"),
+        (
+            [person("a")],
+            [person("b", **UNCALIBRATED)],
+            {"objective": {"projection": "fitted"}},
+            "projection=fitted: 1 of 1 unlabeled tracks have no",
+        ),
         ([person("a")], [person("b")], {"trajectory": False}, "trajectory=false: objective.projection=full needs"),
         ([person("a")], None, {"data": {"validation_subjects": ["S1"]}}, "no labeled subject is left to train on"),
         ([person("a")], None, {"data": {"validation_subjects": ["S11"]}}, "no track of subject S11; did you mean"),
@@ -102,6 +108,12 @@ def test_keypoints_that_are_not_numbers_name_track_and_frame(tmp_path):
 def test_tracks_without_intrinsics_train_orthographically(tmp_path):
     made = plan(tmp_path, [person("a")], [person("b", **UNCALIBRATED)], objective={"projection": "orthographic"})
     assert len(made.unlabeled) == 1
+
+
+@pytest.mark.parametrize("trajectory", [None, False, True])
+def test_people_who_are_fitted_need_no_trajectory(tmp_path, trajectory):
+    changes = {"objective": {"projection": "fitted"}, "trajectory": trajectory}
+    assert plan(tmp_path, [person("a")], [person("b")], **changes).trajectory is bool(trajectory)
 
 
 def test_short_tracks_are_counted_and_rates_follow_downsampling(tmp_path):
