@@ -33,8 +33,11 @@ const raylift = {
   /* Draws the chart that `chart` of document.py wrote under a name, and redraws it when the colours change. */
   chart(name) {
     const { traces, layout } = raylift.read(`${name}-data`);
+    const element = document.getElementById(name);
     const draw = () =>
-      Plotly.react(name, traces, raylift.themed(layout), { responsive: true, displaylogo: false, displayModeBar: false });
+      Plotly.react(name, traces, raylift.themed(layout), { displaylogo: false, displayModeBar: false });
+    /* Charts are drawn while the page is read: what follows may leave them less room, and so may a narrower window. */
+    new ResizeObserver(() => element.clientWidth && Plotly.Plots.resize(element)).observe(element);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
     return draw();
   },

@@ -36,6 +36,8 @@ _ERROR = "held-out error, mm"
 _MARK = "#1f7ae0"
 # The colours run from the best trials, which stand out on light and on dark pages, to the worst.
 _COLOURS = [[0, "#1668dc"], [0.25, "#2fa39a"], [0.6, "#a9a596"], [1, "#b59d8c"]]
+# At most about this many steps between the ticks of an axis of whole numbers.
+_MOST_STEPS = 5
 _HIDDEN = {"size": 1, "color": "rgba(0,0,0,0)"}
 
 # This text replaces the value of a field that a trial did not search, because it depends on another field's value.
@@ -141,8 +143,11 @@ def _coordinates(space: Space, scored: Sequence[Trial]) -> str:
     """Parallel coordinates: an axis for each parameter, the error on the last."""
     errors = [trial["error_mm"] for trial in scored]
     axes = [_axis(path, dimension, scored) for path, dimension in space.items()]
-    if len({trial["epochs"] for trial in scored}) > 1:
-        axes.append({"label": "epochs", "values": [trial["epochs"] for trial in scored], "tickformat": "d"})
+    epochs = [trial["epochs"] for trial in scored]
+    if len(set(epochs)) > 1:
+        # Plotly's own ticks lie between whole numbers where there are few.
+        step = max(1, (max(epochs) - min(epochs)) // _MOST_STEPS)
+        axes.append({"label": "epochs", "values": epochs, "tickvals": list(range(min(epochs), max(epochs) + 1, step))})
     axes.append({"label": "error, mm", "values": errors})
     line = {"color": errors, "colorscale": _COLOURS, "cmin": min(errors), "cmax": max(errors)}
     # Plotly repeats the limits at the ends of each axis, where ticks already show them, so they are hidden.

@@ -73,6 +73,7 @@ def test_parallel_coordinates_have_an_axis_for_each_parameter_and_a_line_for_eac
     assert all(len(axis["values"]) == len(scored) for axis in axes.values())
     assert axes[RATE]["range"] == [-4, -2], "by powers of ten"
     assert axes[RATE]["ticktext"] == ["0.0001", "0.00032", "0.001", "0.0032", "0.01"]
+    assert all(isinstance(tick, int) for tick in axes["epochs"]["tickvals"])
     assert axes[WIDTHS]["ticktext"] == ["[3, 3]", "[3, 3, 3]"]
     assert trace["line"]["color"] == axes["error, mm"]["values"]
 
@@ -207,3 +208,13 @@ def test_the_verdict_comes_first_and_repeats_are_listed_and_not_drawn():
     assert '<p class="note">Better than before by 3 mm.</p>' in page
     assert "finished; 002 with another seed" in page
     assert page.count(f"{again['parameters'][RATE]:.4g}") == 1, "in the table alone"
+
+
+def test_charts_keep_to_their_places_in_a_narrower_window_too(open_page):
+    page = open_page(search_page(search()))
+    wider = """[...document.querySelectorAll('.chart')].filter(
+        (chart) => chart.querySelector('.main-svg').getBoundingClientRect().width > chart.clientWidth + 1
+    ).map((chart) => chart.id)"""
+    for width in (1280, 700):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(f"() => {wider}.length === 0", timeout=10_000)
