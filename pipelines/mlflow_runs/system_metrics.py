@@ -28,6 +28,8 @@ LONG_CLUSTER_JOB_S = 60.0
 _FIRST_S = 1.0
 # Samples are this many seconds apart or, if that is longer, this share of the time that the job has taken.
 _INTERVAL_S, _INTERVAL_SHARE = 10.0, 0.01
+# Longest wait for a sample that is being taken while the job ends, s.
+_LONGEST_END_S = 20.0
 _SWITCH, _INTERVAL = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL"
 
 Samples = Mapping[str, Mapping[str, float]]
@@ -70,12 +72,16 @@ class SystemMetrics:
 
     Args:
         send: Takes metrics by their whole names, and the seconds since the job began.
-        others: Returns the samples of the other machines that work for the job.
+        others: Returns the samples of the other machines that work for the job; it stops waiting for them once the
+            event is set.
         started_at: When the job's run began, seconds since 1970; a job that goes on has begun long ago.
     """
 
     def __init__(
-        self, send: Callable[[dict[str, float], int], None], others: Callable[[], Samples], started_at: float
+        self,
+        send: Callable[[dict[str, float], int], None],
+        others: Callable[[threading.Event], Samples],
+        started_at: float,
     ) -> None:
         self._send, self._others, self._started_at = send, others, started_at
         self._ended = threading.Event()
@@ -85,8 +91,13 @@ class SystemMetrics:
             self._thread.start()
 
     def end(self) -> None:
-        """Take no more samples."""
+        """Take no more samples.
+
+        A thread that still used Ray while the process leaves the cluster would end the process with another exit code.
+        """
         self._ended.set()
+        if self._thread is not None:
+            self._thread.join(_LONGEST_END_S)
 
     def _run(self) -> None:
         try:
@@ -105,7 +116,7 @@ class SystemMetrics:
             own = own or MachineSampler()
             samples: dict[str, Mapping[str, float]] = {"": own.sample()}
             if taken_s > LONG_CLUSTER_JOB_S:
-                samples |= self._others()
+                samples |= self._others(self._ended)
             if self._ended.is_set():
                 return
             self._send(named(samples), int(time.time() - self._started_at))

@@ -3,12 +3,15 @@
 import logging
 import re
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 log = logging.getLogger(__name__)
-# Longest wait for all machines, s; those that are late have no sample this time.
-_LONGEST_WAIT_S = 10.0
+# Longest wait for all machines, s; those that are late have no sample this time. It ends earlier if the job does, which
+# is looked for at this interval, s.
+_LONGEST_WAIT_S, _LOOK_EVERY_S = 10.0, 0.2
 
 
 def machine_resources() -> list[dict[str, float]]:
@@ -31,8 +34,12 @@ class OtherMachines:
         self._make = make
         self._actors: dict[str, Any] = {}
 
-    def samples(self) -> dict[str, Any]:
-        """What `sample` returns on each machine, by the machine's name."""
+    def samples(self, ended: threading.Event) -> dict[str, Any]:
+        """What `sample` returns on each machine, by the machine's name.
+
+        Args:
+            ended: Set when the job ends; nothing is waited for then.
+        """
         # A job that has not imported Ray does not use a cluster.
         ray = sys.modules.get("ray")
         if ray is None or not ray.is_initialized():
@@ -47,7 +54,10 @@ class OtherMachines:
             actor = ray.remote(self._make)
             self._actors[node] = actor.options(num_cpus=0, scheduling_strategy=place).remote()
         requests = {actor.sample.remote(): node for node, actor in self._actors.items()}
-        ready = ray.wait([*requests], num_returns=len(requests), timeout=_LONGEST_WAIT_S)[0] if requests else []
+        ready, late, until = [], [*requests], time.monotonic() + _LONGEST_WAIT_S
+        while late and not ended.is_set() and time.monotonic() < until:
+            answers, late = ray.wait(late, num_returns=len(late), timeout=_LOOK_EVERY_S)
+            ready += answers
         samples: dict[str, Any] = {}
         for reference in ready:
             node = requests[reference]

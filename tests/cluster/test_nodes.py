@@ -274,13 +274,14 @@ def test_a_poisoned_video_in_every_position(embedded_ray, videos, tmp_path):
 
 ASK = """
 import json
+import threading
 from pipelines.mlflow_runs.system_metrics import MachineSampler
 from pipelines.ray_cluster import session
 from pipelines.ray_cluster.machines import OtherMachines
 machines = OtherMachines(MachineSampler)
-assert machines.samples() == {}, "nobody is asked before a job uses the cluster"
+assert machines.samples(threading.Event()) == {}, "nobody is asked before a job uses the cluster"
 session.connect()
-print(json.dumps(machines.samples()))
+print(json.dumps(machines.samples(threading.Event())))
 """
 
 

@@ -63,14 +63,25 @@ def test_quality_is_measured_in_pixels_of_the_video():
     assert result.bone_length_deviation.shape == (40,)
 
 
-def test_without_intrinsics_or_trajectory_it_is_measured_up_to_scale():
+def test_without_intrinsics_it_is_measured_up_to_scale():
     uncalibrated = person("a", 40, intrinsics=None, intrinsics_provenance="none")
     (result,) = lifted(uncalibrated)
     assert result.reprojection == "orthographic"
     assert result.trajectory is not None
-    (rootless,) = lifted(person("a", 40), by=lifter(trajectory=False))
+    (rootless,) = lifted(uncalibrated, by=lifter(trajectory=False))
     assert (rootless.reprojection, rootless.trajectory) == ("orthographic", None)
     assert rootless.reprojection_px == pytest.approx(result.reprojection_px, rel=1e-5)
+
+
+def test_a_lifter_without_a_trajectory_puts_people_where_their_keypoints_fit_best():
+    track = person("a", 40)
+    (predicted,), (fitted,) = lifted(track), lifted(track, by=lifter(trajectory=False))
+    assert (predicted.trajectory_provenance, fitted.trajectory_provenance) == ("predicted", "fitted")
+    assert (fitted.positions == predicted.positions).all()
+    assert fitted.reprojection == "perspective"
+    # This lifter is not trained; no other place would be better for its poses.
+    assert fitted.reprojection_px.mean() < predicted.reprojection_px.mean()
+    assert fitted.trajectory.shape == (40, 3)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])

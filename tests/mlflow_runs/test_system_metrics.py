@@ -1,5 +1,6 @@
 """How busy machines are: samples of long jobs, in their runs, and none of short ones."""
 
+import threading
 import time
 
 import mlflow
@@ -19,6 +20,11 @@ def soon(monkeypatch):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
 
 
+def nobody(ended):
+    """No other machine."""
+    return {}
+
+
 def test_a_long_job_has_samples_in_its_run(server, soon):
     with runs.record("label", CONFIG) as record:
         deadline = time.monotonic() + 60
@@ -36,7 +42,7 @@ def test_a_short_job_or_one_that_wants_none_has_none(own_tracking_store, monkeyp
         monkeypatch.setattr(system_metrics, "LONG_JOB_S", 0.0)
         monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", switch)
     samples = []
-    watched = SystemMetrics(lambda metrics, seconds: samples.append(seconds), dict, 0.0)
+    watched = SystemMetrics(lambda metrics, seconds: samples.append(seconds), nobody, 0.0)
     time.sleep(0.1)
     watched.end()
     assert samples == []
@@ -46,7 +52,9 @@ def test_the_other_machines_are_asked_in_jobs_that_are_longer_still(monkeypatch,
     monkeypatch.setattr(system_metrics, "LONG_CLUSTER_JOB_S", 0.0)
     samples = []
     watched = SystemMetrics(
-        lambda metrics, seconds: samples.append((metrics, seconds)), lambda: {"gpu7": {"x": 1}}, time.time() - 3600
+        lambda metrics, seconds: samples.append((metrics, seconds)),
+        lambda ended: {"gpu7": {"x": 1}},
+        time.time() - 3600,
     )
     deadline = time.monotonic() + 60
     while not samples:
@@ -58,11 +66,28 @@ def test_the_other_machines_are_asked_in_jobs_that_are_longer_still(monkeypatch,
     assert seconds >= 3600, "a job that goes on counts from its beginning"
 
 
+def test_a_job_that_ends_waits_for_no_machine_and_leaves_no_thread(monkeypatch, soon):
+    """The process leaves the cluster next, and a thread that still asked machines there would spoil its exit code."""
+    monkeypatch.setattr(system_metrics, "LONG_CLUSTER_JOB_S", 0.0)
+    asked, sent = threading.Event(), []
+
+    def slow(ended):
+        asked.set()
+        ended.wait(60)
+        return {}
+
+    watched = SystemMetrics(lambda metrics, seconds: sent.append(metrics), slow, 0.0)
+    assert asked.wait(60)
+    watched.end()
+    assert "system metrics" not in {thread.name for thread in threading.enumerate()}
+    assert sent == []
+
+
 def test_counters_that_fail_end_the_samples_and_not_the_job(soon, caplog):
     def broken(metrics, seconds):
         raise OSError("no /proc here")
 
-    watched = SystemMetrics(broken, dict, 0.0)
+    watched = SystemMetrics(broken, nobody, 0.0)
     deadline = time.monotonic() + 60
     while not caplog.messages:
         assert time.monotonic() < deadline
@@ -92,7 +117,7 @@ def test_the_first_sample_is_of_a_time_in_which_a_machine_can_be_measured():
 
 def test_an_interval_that_is_no_number_is_one_line(monkeypatch, caplog):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "often")
-    metrics = SystemMetrics(lambda numbers, step: None, dict, 0.0)
+    metrics = SystemMetrics(lambda numbers, step: None, nobody, 0.0)
     assert metrics._thread is not None
     metrics._thread.join(60)
     assert caplog.messages == [
