@@ -36,6 +36,8 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 # A shell's background jobs ignore Ctrl-C, and so would all that they start; some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Ray gives a node 30 seconds to start, which a machine that runs other tests may need.
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each process of tests has a core: threads of PyTorch would wait for those of the others.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
