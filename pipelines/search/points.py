@@ -1,5 +1,6 @@
 """Points: values that a search tries before its sampler proposes others."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,7 +32,8 @@ def read_points(config: TuneConfig, space: Space) -> list[dict[str, Any]]:
     mistakes: list[str] = []
     for number, point in enumerate(given, start=1):
         values = _in_one_level(point, space)
-        wrong = list(_mistakes(values, own, space))
+        wrong = [f"{path} is given twice; give it once" for path in _twice(point)]
+        wrong += _mistakes(values, own, space)
         mistakes += [f"points: point {number}: {mistake}" for mistake in wrong]
         completed = {path: values.get(path, own.get(path)) for path in space if path in values or path in own}
         points.append({path: _typed(space[path], value) for path, value in active_values(space, completed).items()})
@@ -59,15 +61,26 @@ def _in_one_level(point: Mapping[str, Any], space: Space) -> dict[str, Any]:
     return {path: _typed(space[path], value) if path in space else value for path, value in flatten(point).items()}
 
 
+def _twice(point: Mapping[str, Any]) -> list[str]:
+    """The paths that a point gives both nested and dotted."""
+    counts = Counter(path for name, value in point.items() for path in flatten({name: value}))
+    return [path for path, count in counts.items() if count > 1]
+
+
 def _typed(dimension: Dimension, value: Any) -> Any:
     """The value as the search space has it: YAML 1.1 reads 1e-4 as a text, because it has no decimal point."""
-    if dimension.kind == "choice":
+    if dimension.kind == "choice" and value in dimension.values:
+        return next(choice for choice in dimension.values if choice == value)
+    if isinstance(value, bool) or (dimension.is_whole and isinstance(value, int)):
         return value
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return value
-    return int(number) if dimension.kind == "randint" and number.is_integer() else number
+    if dimension.kind == "choice":
+        numbers = (choice for choice in dimension.values if type(choice) in (int, float))
+        return next((choice for choice in numbers if choice == number), value)
+    return int(number) if dimension.is_whole and number.is_integer() else number
 
 
 def _mistakes(values: Mapping[str, Any], own: Mapping[str, Any], space: Space) -> Iterator[str]:

@@ -36,7 +36,7 @@ def _check_metrics(given: object) -> object:
 
 Metrics = Annotated[ErrorMetric | tuple[ErrorMetric | Cost, ...], BeforeValidator(_check_metrics)]
 """One error, or several metrics among which there is no single best."""
-_LIMIT = re.compile(r"(\w+)\s*(<=|>=)\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)")
+_LIMIT = re.compile(r"(\w+)\s*(<=|>=)\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?)")
 Constraint = Annotated[
     str, AfterValidator(TextForm(_LIMIT.pattern, "a metric, <= or >=, and a number, such as parameters<=5e6"))
 ]

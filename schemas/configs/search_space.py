@@ -24,6 +24,8 @@ LIFTER = "lifter.name"
 STEP, WHEN = "step", "when"
 # A number may lie this far beside a step, as a share of the step, because decimal fractions are not exact.
 _ROUNDING = 1e-8
+# Decimals of double precision tell no more neighbouring values apart.
+_MOST_STEPS = 2**53
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class Dimension:
         if self.kind == "choice":
             return value in self.values
         low, high = self.values
-        if not isinstance(value, int | float) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            return False
+        if self.is_whole and value != int(value):
             return False
         steps = 0.0 if self.step is None else (value - low) / self.step
         return abs(steps - round(steps)) < _ROUNDING
@@ -221,6 +225,10 @@ def _step(kind: str, value: Any, width: float) -> float:
     if not 0 < step <= width:
         raise UserError(f"step={step:g}: steps are above 0 and at most the distance of the bounds, {width:g}")
     if kind == "uniform":
+        if width / step > _MOST_STEPS:
+            raise UserError(
+                f"step={step:g}: is too small for a range of {width:g}; leave step out, or give a larger one"
+            )
         return step
     if not step.is_integer():
         raise UserError(f"step={step:g}: steps of randint are whole numbers")
@@ -232,6 +240,8 @@ def _conditions(value: Any) -> dict[str, tuple[Any, ...]]:
     if not isinstance(value, Mapping):
         raise UserError("when names another searched field with its values, such as when: {lifter.name: supermask}")
     given = flatten(value)
+    if empty := [path for path, values in given.items() if isinstance(values, list | tuple) and not values]:
+        raise UserError(f"when: {empty[0]}=[] is never so; give at least one value, or leave when out")
     return {path: tuple(values) if isinstance(values, list | tuple) else (values,) for path, values in given.items()}
 
 
@@ -245,7 +255,7 @@ def _number(value: Any) -> float:
     # Typed values are still text here; only the fields that are searched determine their types.
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise UserError(f"{as_typed(value)} is no finite number")

@@ -46,6 +46,12 @@ def test_points_come_after_the_configs_own_values_and_are_not_tried_twice():
     [
         ("[{optimization.learning_rate: 1}]", r"point 1: optimization.learning_rate=1.0 lies outside the search space"),
         ("[{}, {lifter.channels: 8}]", r"point 2: lifter.channels is not searched; searched are optimization.learn"),
+        ("[{optimization.learning_rate: true}]", r"point 1: optimization.learning_rate=True lies outside"),
+        (f"[{{optimization.learning_rate: 1{'0' * 400}}}]", r"point 1: optimization.learning_rate=1.* lies outside"),
+        (
+            "[{optimization.learning_rate: 1e-3, optimization: {learning_rate: 2e-3}}]",
+            r"point 1: optimization.learning_rate is given twice; give it once",
+        ),
         ("missing.yaml", r"points=.*missing.yaml: cannot be read: No such file"),
     ],
 )
@@ -83,4 +89,23 @@ def test_a_file_without_a_list_is_refused(tmp_path):
 def test_a_point_must_give_what_the_config_has_outside_the_space():
     config = tune_config("points=[{}]", space="{optimization.batch_size: {choice: [64]}}")
     with pytest.raises(UserError, match=r"point 1: gives no optimization.batch_size, and the config's own value, 1024"):
+        read_points(config, space_of(config))
+
+
+@pytest.mark.parametrize("dimension", ["{randint: [16, 2048]}", "{lograndint: [16, 2048]}", "{choice: [64, 1024]}"])
+@pytest.mark.parametrize("typed", ["64", "64.0", "6.4e1"])
+def test_whole_numbers_are_whole_however_they_are_written(dimension, typed):
+    config = tune_config(
+        f"points=[{{optimization.batch_size: {typed}}}]", space=f"{{optimization.batch_size: {dimension}}}"
+    )
+    (point,) = read_points(config, space_of(config))
+    assert repr(point["optimization.batch_size"]) == "64"
+
+
+@pytest.mark.parametrize("dimension", ["{randint: [16, 2048]}", "{lograndint: [16, 2048]}"])
+def test_a_whole_number_has_no_fraction(dimension, tmp_path):
+    (tmp_path / "points.yaml").write_text("[{optimization.batch_size: 64.5}]")
+    space = f"{{optimization.batch_size: {dimension}}}"
+    config = tune_config(f"points={tmp_path}/points.yaml", space=space)
+    with pytest.raises(UserError, match=r"point 1: optimization\.batch_size=64\.5 lies outside the search space"):
         read_points(config, space_of(config))

@@ -5,7 +5,7 @@ from tune.search_samples import RATE, space_of, tune_config
 
 from jobs.command_line.arguments import read_config
 from pipelines.search.trial_values import trial_config, trial_count
-from schemas.configs.search_space import Dimension, short_names
+from schemas.configs.search_space import Dimension, read_dimension, short_names
 from schemas.configs.tune import TuneConfig, seconds
 from schemas.errors import UserError
 
@@ -118,6 +118,12 @@ def test_choices_are_what_the_training_config_takes():
             "{lifter.dropout: {uniform: [0, 0.5], step: 1}}",
             "step=1: steps are above 0 and at most the distance of",
         ),
+        ("{lifter.dropout: {uniform: [0, 0.5], step: 1e-300}}", "step=1e-300: is too small for a range of 0.5; leave"),
+        ("{objective.pose: {uniform: [0, 1e308], step: 1e-300}}", "step=1e-300: is too small for a range of 1e+308"),
+        (
+            "{lifter.name: {choice: [temporal_conv]}, lifter.dropout: {uniform: [0, 0.5], when: {lifter.name: []}}}",
+            "when: lifter.name=[] is never so; give at least one value, or leave when out",
+        ),
         ("{lifter.channels: {randint: [8, 64], step: 0.5}}", "steps of randint are whole numbers"),
         ("{optimization.learning_rate: {loguniform: [1, 2], step: 1}}", "loguniform takes no step"),
         ("{lifter.channels: {lograndint: [0, 64]}}", "lograndint takes numbers above 0"),
@@ -220,3 +226,8 @@ def test_short_names_are_the_last_parts_unless_two_end_alike():
         **{RATE: "learning_rate", "objective.pose": "pose"},
         **{"a.x": "a.x", "b.x": "b.x"},
     }
+
+
+def test_a_bound_of_hundreds_of_digits_is_no_finite_number():
+    with pytest.raises(UserError, match="is no finite number"):
+        read_dimension({"randint": [1, 10**400]})

@@ -147,6 +147,7 @@ def test_samplers_take_several_metrics_and_constraints(name):
         (["metric=parameters"], "metric=parameters: an error must be among them"),
         (["constraints=[params<=3]"], "constraints: params<=3: there is no such metric; metrics: mpjpe_mm, "),
         (["constraints=[parameters=3]"], "constraints"),
+        (["constraints=[parameters<=1e400]"], "constraints: parameters<=1e400: give a metric, <= or >=, and a number"),
     ],
 )
 def test_what_does_not_go_together_is_one_line(fields, message):
