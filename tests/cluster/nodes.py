@@ -62,6 +62,10 @@ class Machines:
         for machine in list(self._joined):
             self.leave(machine)
 
+    def wait_until_alone(self):
+        """Wait until the cluster has noticed that machines have left, and has no room for a job."""
+        self._ask("alone", None)
+
     def stores(self):
         """Bytes `created` in all object stores, and `spilled` from them to disk, so far."""
         return json.loads(self._ask("stores", None))

@@ -16,6 +16,15 @@ def stores(address):
     return {"created": stats.cumulative_created_bytes, "spilled": stats.spilled_bytes_total}
 
 
+def wait_until_alone(address):
+    """Wait until the cluster has noticed that all machines but the head have left, which takes it half a minute."""
+    from ray._private.internal_api import get_state_from_address
+
+    state = get_state_from_address(address)
+    while sum(node["Alive"] for node in state.node_table()) > 1:
+        time.sleep(0.2)
+
+
 def drain(address, node_id, seconds):
     """Announce that a node will be taken away in so many seconds, as a cloud's notice of a spot machine does."""
     from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue]
@@ -56,6 +65,9 @@ def main():
             raylet, seconds = json.loads(argument)
             drain(cluster.address, nodes[raylet].node_id, seconds)
             print("> drained", flush=True)
+        elif word == "alone":
+            wait_until_alone(cluster.address)
+            print("> alone", flush=True)
         elif word == "stores":
             print(">", json.dumps(stores(cluster.address)), flush=True)
         else:

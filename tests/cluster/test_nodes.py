@@ -168,6 +168,7 @@ def lifter(corpus, embedded_ray, tmp_path_factory):
 
 def test_training_waits_for_its_nodes_and_loses_one(machines, corpus, lifter, tmp_path):
     output = tmp_path / "out"
+    machines.wait_until_alone()
     job = machines.start("train", *training(corpus, output), "resources.wait_s=300")
     wait_for(job, lambda: "waiting for room for 2 workers of 1 CPUs each" in job.text())
     joined = [machines.join(num_cpus=1) for _ in range(3)]
