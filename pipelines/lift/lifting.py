@@ -153,8 +153,6 @@ def _finish(lifter: LoadedLifter, prepared: _Prepared, prediction: Lifted) -> Li
     if lifter.card.input == "person_centred":
         track = _with_intrinsics(track)
         positions, trajectory, provenance = _fit(lifter, track, times, positions, trajectory)
-    elif trajectory is None and track.intrinsics is not None and _limbs_of_both(lifter, track):
-        positions, trajectory, provenance = _fit(lifter, track, times, positions, trajectory)
     if lifter.stature_m is not None:
         scale = lifter.stature_m / _standing_height_m(positions, lifter.card)
         positions, trajectory = (None if part is None else part * scale for part in (positions, trajectory))
@@ -204,7 +202,8 @@ def _fit(
     trajectory: Float[torch.Tensor, "frames 1 3"] | None,
 ) -> tuple[Float[torch.Tensor, "frames joints 3"], Float[torch.Tensor, "frames 1 3"], TrajectoryProvenance]:
     """Fit a prediction to the keypoints of the whole track: pose and place, or only the place."""
-    body, pairs = layout(lifter.card.output_layout), _limbs_of_both(lifter, track)
+    body, detected = layout(lifter.card.output_layout), layout(track.layout)
+    pairs = [pair for pair in shared_joints(body, detected) if body.joints[pair[0]] in LIMBS.joints]
     columns = [column for _, column in pairs]
     errors = lifter.card.detector_errors or DetectorErrorsConfig()
     mapped = torch.tensor(joint_map(body, [body.joints[joint] for joint, _ in pairs], errors), dtype=torch.float32)
@@ -218,12 +217,6 @@ def _fit(
     if trajectory is not None:
         return positions, trajectory, "predicted"
     return positions, refinement.place(positions, observed)[:, None], "fitted"
-
-
-def _limbs_of_both(lifter: LoadedLifter, track: KeypointTrack) -> list[tuple[int, int]]:
-    """The joints of the limbs that are predicted and detected, by their places in both layouts."""
-    body = layout(lifter.card.output_layout)
-    return [pair for pair in shared_joints(body, layout(track.layout)) if body.joints[pair[0]] in LIMBS.joints]
 
 
 def _standing_height_m(positions: Float[torch.Tensor, "frames joints 3"], card: LifterCard) -> float:
