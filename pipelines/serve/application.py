@@ -26,8 +26,12 @@ from pipelines.serve.figures import Figures
 from schemas.configs.serve import ServeConfig
 
 MB = 10**6
-# Longest time in which a request must arrive, s.
+# Longest time in which a request must arrive, and in which a client must take its answer, s.
 ARRIVE_S = 60.0
+TAKE_S = 60.0
+# A connection without a whole head of a request for this long is closed, s: nothing may have come over it, or parts of
+# a head, letter by letter. Proxies that reuse connections close idle ones after 60 s.
+IDLE_S = 75.0
 # A refused client is told to try again after this many seconds.
 _COME_AGAIN_S = "1"
 
@@ -64,7 +68,7 @@ class Application:
 
     def runner(self, **options: Any) -> web.AppRunner:
         """What listens; options are aiohttp's."""
-        return web.AppRunner(self._routes(), access_log=None, logger=_http_log, **options)
+        return web.AppRunner(self._routes(), access_log=None, logger=_http_log, keepalive_timeout=IDLE_S, **options)
 
     def _routes(self) -> web.Application:
         # The size of bodies is limited by this class, which answers with a one-line error.
@@ -89,9 +93,20 @@ class Application:
             log.warning("stop_s=%g: %d requests get no answer", longest_s, self._waiting)
         return self._waiting
 
-    async def _invocations(self, request: web.Request) -> web.Response:
-        began = time.monotonic()
-        model, answer = await self._admitted(request)
+    async def _invocations(self, request: web.Request) -> web.StreamResponse:
+        began, most = time.monotonic(), self._config.max_request_mb * MB
+        # A request without a content length may be as large as the limit.
+        size = most if request.content_length is None else request.content_length
+        if refused := self._refused(size, most):
+            return self._response(began, "", refused)
+        self._waits(1, size)
+        try:
+            # An answer that is not taken has a place among those that wait, because it takes memory as they do.
+            return await _taken(request, self._response(began, *await self._answered(request, most)))
+        finally:
+            self._waits(-1, -size)
+
+    def _response(self, began: float, model: str, answer: Answer) -> web.Response:
         self._figures.seconds.observe(time.monotonic() - began)
         self._figures.requests.labels(answer.status).inc()
         self._figures.tracks.inc(answer.tracks)
@@ -101,24 +116,18 @@ class Application:
             headers["Retry-After"] = _COME_AGAIN_S
         return web.Response(status=answer.status, body=answer.body, content_type="application/json", headers=headers)
 
-    async def _admitted(self, request: web.Request) -> tuple[str, Answer]:
-        """Answer a request if there is room for it."""
-        config, most = self._config, self._config.max_request_mb * MB
-        # A request without a content length may be as large as the limit.
-        size = most if request.content_length is None else request.content_length
+    def _refused(self, size: int, most: int) -> Answer | None:
+        """What a request is told for which there is no room; None if there is."""
+        config = self._config
         if self._ending:
-            return "", refusal(503, "the server ends; ask another one")
+            return refusal(503, "the server ends; ask another one")
         if size > most:
-            return "", _too_large(size, config)
+            return _too_large(size, config)
         if self._waiting >= config.max_waiting or (
             self._waiting and self._waiting_bytes + size > config.max_waiting_mb * MB
         ):
-            return "", refusal(503, f"{self._waiting} requests wait already; ask again in {_COME_AGAIN_S} s")
-        self._waits(1, size)
-        try:
-            return await self._answered(request, most)
-        finally:
-            self._waits(-1, -size)
+            return refusal(503, f"{self._waiting} requests wait already; ask again in {_COME_AGAIN_S} s")
+        return None
 
     async def _answered(self, request: web.Request, most: int) -> tuple[str, Answer]:
         body = bytearray()
@@ -158,6 +167,20 @@ class Application:
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._figures.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+
+async def _taken(request: web.Request, response: web.Response) -> web.Response:
+    """Send an answer; a client that does not take it in time loses its connection."""
+    try:
+        async with asyncio.timeout(TAKE_S):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+    except ConnectionError:
+        pass  # the client has gone
+    return response
 
 
 @web.middleware

@@ -10,8 +10,9 @@ from aiohttp import web
 from evaluate.lifter_samples import make_lifter
 from serve.test_request_batches import track
 
+from pipelines.serve import application
 from pipelines.serve.application import Application
-from pipelines.serve.batches import BatchedLifter
+from pipelines.serve.batches import Answer, BatchedLifter
 from pipelines.serve.dispatcher import Answered, Dispatcher
 from pipelines.serve.figures import Figures
 from schemas.configs.serve import ServeConfig
@@ -181,3 +182,53 @@ def test_what_is_no_http_and_uploads_that_break_off_write_no_log(caplog):
 
     asyncio.run(scenario())
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("head", [b"", b"POST /invocations HTTP/1.1\r\nHo"], ids=["nothing", "half a head"])
+def test_a_connection_without_a_whole_head_is_closed(head, monkeypatch):
+    """Whether nothing comes or a letter at a time; without a limit each would be kept for an hour."""
+    monkeypatch.setattr(application, "IDLE_S", 0.5)
+
+    async def scenario():
+        async with serving() as server:
+            host, _, port = server.address.removeprefix("http://").partition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(head)
+            ended = asyncio.create_task(reader.read())
+            for _ in range(100):
+                await asyncio.wait([ended], timeout=0.1)
+                if ended.done():
+                    break
+                writer.write(head and b"o")
+            assert await asyncio.wait_for(ended, 1) == b""
+            writer.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_is_not_taken_waits_and_then_loses_its_connection(monkeypatch):
+    """Without a limit, each would keep its memory for as long as its client likes."""
+    monkeypatch.setattr(application, "TAKE_S", 1.0)
+
+    async def scenario():
+        async with serving(max_waiting=1) as server:
+
+            async def large(body):
+                return "models:/lifter/3", Answer(200, b" " * 50_000_000)
+
+            monkeypatch.setattr(server.application._dispatcher, "ask", large)
+            host, _, port = server.address.removeprefix("http://").partition(":")
+            reader, writer = await asyncio.open_connection(host, int(port), limit=1000)
+            writer.write(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+            async with asyncio.timeout(20):
+                while "raylift_serve_waiting_requests 1.0" not in (await server.get("/metrics"))[1]:
+                    await asyncio.sleep(0.01)
+            assert (await server.post(b"{}"))[0] == 503
+            async with asyncio.timeout(20):
+                while "raylift_serve_waiting_requests 0.0" not in (await server.get("/metrics"))[1]:
+                    await asyncio.sleep(0.05)
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await reader.readexactly(50_000_000)
+            writer.close()
+
+    asyncio.run(scenario())
