@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich import progress as rich_progress
-from rich.console import Console
 from rich.progress import BarColumn, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from jobs.command_line.terminal import Terminal
 from schemas.progress import Progress
 
 # The interval shows that a job is alive, and keeps the log of a whole night short.
@@ -24,8 +24,9 @@ def make_bars(*, transient: bool = False, remaining: bool = True) -> rich_progre
         transient: Whether the bars are removed at the end.
         remaining: Whether the remaining time is shown, by how fast the bar moves.
     """
-    console = Console(stderr=True)
-    columns = [TextColumn("{task.description:<6}"), BarColumn(), TextColumn("{task.fields[shown]}")]
+    console = Terminal(stderr=True)
+    texts = [TextColumn(part, markup=False) for part in ("{task.description:<6}", "{task.fields[shown]}")]
+    columns = [texts[0], BarColumn(), texts[1]]
     columns += [TimeElapsedColumn(), TimeRemainingColumn()] if remaining else [TimeElapsedColumn()]
     kind = rich_progress.Progress if console.is_terminal else Lines
     return kind(*columns, console=console, transient=transient)

@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from pipelines.io.secrets import shown
 
@@ -25,7 +26,7 @@ class Terminal(Console):
     """
 
     def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
-        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, width=width)
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print a line; a line break within it is shown as its escape, because it may come from the name of a file.
@@ -38,6 +39,10 @@ class Terminal(Console):
             Terminal(stderr=self.stderr, width=max(widths)).print(*objects, **options)
             return
         super().print(*(shown(o) if isinstance(o, str) else o for o in objects), **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make a text of whatever is printed: a line, and every cell, header and title of a table."""
+        return super().render_str(shown(text), **options)
 
     def print_lines(self, *lines: str) -> None:
         """Print several lines."""

@@ -11,6 +11,7 @@ import pytest
 from rich.table import Table
 
 from jobs.command_line.main import run_job
+from jobs.command_line.progress import make_bars
 from jobs.command_line.terminal import Terminal
 from pipelines.ray_cluster.logs import JsonFormatter, log_failure
 
@@ -34,6 +35,26 @@ def test_a_table_wider_than_the_terminal_is_whole(capsys):
     names, values = capsys.readouterr().out.splitlines()
     assert names.split() == columns
     assert values.split() == [str(number) for number in range(1000, 1012)]
+
+
+def test_cells_headers_and_titles_of_tables_are_text(capsys):
+    table = Table(HOSTILE, title=HOSTILE, caption=HOSTILE, box=None)
+    table.add_row(f"{HOSTILE} :tada: [red]")
+    table.add_row(f"https://me:{KEY}@host/a.mp4")
+    Terminal(width=200).print(table)
+    title, header, cell, address, caption = capsys.readouterr().out.splitlines()
+    assert (title.strip(), header.strip(), caption.strip()) == (SHOWN, SHOWN, SHOWN)
+    assert (cell.strip(), address.strip()) == (f"{SHOWN} :tada: [red]", "https://…@host/a.mp4")
+
+
+def test_lines_above_and_beside_a_bar_are_text(capsys):
+    bars = make_bars()
+    with bars:
+        bars.add_task(HOSTILE, total=1, shown=f"{HOSTILE}[red]")
+        bars.console.print(f"trial 001 failed: {HOSTILE}", highlight=False, markup=False, soft_wrap=True)
+    printed = capsys.readouterr().err
+    assert f"trial 001 failed: {SHOWN}\n" in printed
+    assert f"{SHOWN}  0 %  {SHOWN}[red]\n" in printed
 
 
 JOBS = sorted((Path(__file__).parents[3] / "jobs").rglob("*.py"))
