@@ -5,6 +5,7 @@ January 1998): a bone has a direction and a length in the world's axes while the
 which the motion turns it.
 """
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,10 @@ JOINTS: Mapping[str, str] = {
     **{"left_shoulder": "lclavicle", "left_elbow": "lhumerus", "left_wrist": "lradius"},
     **{"right_shoulder": "rclavicle", "right_elbow": "rhumerus", "right_wrist": "rradius"},
 }
+
+# Skeletons have at most this many bones; CMU's have 31. Of a motion, at most this many places of bones are computed, each
+# of which takes about 100 bytes: an hour and a half of those 31.
+_MOST_BONES, _MOST_PLACES = 1_000, 20_000_000
 
 Rotations = Float[np.ndarray, "*frames 3 3"]
 
@@ -152,12 +157,15 @@ def _ordered(bones: Mapping[str, Bone], parents: Mapping[str, str]) -> dict[str,
                 raise ValueError("bones hang on each other in a circle")
         return steps
 
+    if len(bones) > _MOST_BONES:
+        raise ValueError(f"it has {len(bones):,} bones, at most {_MOST_BONES:,} are read")
+
     return {name: bones[name] for name in sorted(bones, key=depth)}
 
 
 def _channels(text: str, skeleton: Skeleton) -> dict[str, Float[np.ndarray, "frames channels"]]:
     """The values of each bone that moves, in every frame."""
-    values: dict[str, list[list[float]]] = {}
+    values: dict[str, array[float]] = {}
     frames = 0
     for line in text.splitlines():
         words = line.split()
@@ -165,13 +173,18 @@ def _channels(text: str, skeleton: Skeleton) -> dict[str, Float[np.ndarray, "fra
             continue
         if len(words) == 1:
             frames += 1
+            if frames * len(skeleton.bones) > _MOST_PLACES:
+                raise ValueError(f"it has more than {frames - 1:,} frames; give it in parts")
+        elif len(words) - 1 != len(skeleton.bones[words[0]].motion):
+            raise ValueError(f"{words[0]} has {len(words) - 1} values in a frame, not those of its skeleton")
         else:
-            values.setdefault(words[0], []).append([float(word) for word in words[1:]])
-    channels = {name: np.array(rows) for name, rows in values.items()}
+            values.setdefault(words[0], array("d")).extend(map(float, words[1:]))
+    channels = {
+        name: np.frombuffer(numbers).reshape(-1, len(skeleton.bones[name].motion)) for name, numbers in values.items()
+    }
     for name, rows in channels.items():
-        expected = (frames, len(skeleton.bones[name].motion))
-        if rows.shape != expected:
-            raise ValueError(f"{name} has values of shape {rows.shape}, not {expected}")
+        if len(rows) != frames:
+            raise ValueError(f"{name} has {len(rows):,} rows of values for {frames:,} frames")
     if not frames or ROOT not in channels:
         raise ValueError("it has no frames")
     return channels

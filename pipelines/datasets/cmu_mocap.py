@@ -10,9 +10,11 @@ from typing import Any, cast
 
 import numpy as np
 from aiohttp import ClientError, ClientResponseError
+from fsspec import AbstractFileSystem
 
 from pipelines.datasets.asf_amc import read_motion, read_skeleton
 from pipelines.io import json_documents, storage
+from pipelines.io.stores.copies import Limits
 from schemas.configs.fetch_mocap import ADDRESS
 from schemas.errors import RunFailed, UserError
 
@@ -166,7 +168,7 @@ class _Files:
         if size is not None and size > _LARGEST_BYTES:
             raise UserError(f"{uri}: has {size:,} bytes, motions have a few million; give other pages")
         if size is None:  # the server gives no size, and may not send parts
-            content = cast(bytes, fs.cat_file(there))
+            content = _content(fs, there)
             part.write_bytes(content)
             self.bytes += len(content)
         else:
@@ -174,7 +176,7 @@ class _Files:
             with part.open("ab" if done <= size else "wb") as file:
                 while (done := file.tell()) < size:
                     stop = min(size, done + _READ_BYTES)
-                    content = cast(bytes, fs.cat_file(there, start=done, end=stop))
+                    content = _content(fs, there, done, stop)
                     if len(content) > stop - done:  # the server ignores the range and sends the whole file
                         file.truncate(0)
                     if not content:
@@ -186,3 +188,13 @@ class _Files:
             raise OSError(f"arrived with another size than {size:,} bytes")
         part.replace(path)
         return True
+
+
+def _content(fs: AbstractFileSystem, path: str, start: int | None = None, stop: int | None = None) -> bytes:
+    """A part of a file or all of it. A web server may send more than it was asked for, and without an end."""
+    if "http" not in fs.protocol:
+        return cast(bytes, fs.cat_file(path, start=start, end=stop))
+    content, limits = io.BytesIO(), Limits(path, _LARGEST_BYTES, "motions have at most {:,}")
+    headers = {} if start is None or stop is None else {"Range": f"bytes={start}-{stop - 1}"}
+    cast(Any, fs).get_file(path, content, headers=headers, callback=limits)
+    return content.getvalue()

@@ -21,6 +21,8 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 # Larger files with a higher compression ratio are refused. Poses shrink to a few times less; a file that is made to
 # fill the memory, for example with zeros, shrinks a thousand times.
 MAX_RATIO, MAX_BYTES = 100, 2 * 10**8
+# Files of poses hold a handful of arrays; each takes a fifth of a millisecond to find and read.
+_MOST_ARRAYS = 10_000
 _REPEATED = "it names the same list, dict or array again and again; write each value out"
 # The exceptions that reading an archive, a header or a pickle with missing or changed bytes raises.
 _DAMAGED = (
@@ -103,6 +105,8 @@ def numbers(uri: str, value: Any, what: str, *shape: int, finite: bool = True) -
 def _check_size(archive: zipfile.ZipFile) -> None:
     """Refuse an archive that would fill the memory; no member unpacks to more bytes than it declares."""
     members = archive.infolist()
+    if len(members) > _MOST_ARRAYS:
+        raise UserError(f"holds {len(members):,} arrays, at most {_MOST_ARRAYS:,} are read; get it again")
     unpacked, packed = (sum(getattr(m, name) for m in members) for name in ("file_size", "compress_size"))
     if unpacked > MAX_BYTES and unpacked > MAX_RATIO * packed:
         raise UserError(

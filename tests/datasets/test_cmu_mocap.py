@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import ClassVar
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from jobs.command_line.main import run_job
-from pipelines.datasets import cmu_mocap
+from pipelines.datasets import asf_amc, cmu_mocap
 from pipelines.datasets.asf_amc import JOINTS, read_motion, read_skeleton
 from schemas.errors import RunFailed, UserError
 from schemas.layouts import layout
@@ -122,13 +123,28 @@ def test_all_lengths_stay_whatever_the_pose(skeleton):
         (asf(), "<html>busy</html>", r"^a.amc: is no motion \(AMC\) of its skeleton: .*; fetch it again$"),
         (asf(), amc({}, {})[:-40], "is no motion"),
         (asf(), amc({"tail": (1.0,)}), "is no motion"),
-        (asf(), amc({"ltibia": (1.0, 2.0)}), "ltibia has values of shape"),
+        (asf(), amc({"ltibia": (1.0, 2.0)}), "ltibia has 2 values in a frame"),
     ],
 )
 def test_what_is_no_motion_is_one_line(skeleton_text, motion_text, line):
     with pytest.raises(UserError, match=line) as error:
         read_motion(motion_text, read_skeleton(skeleton_text, "a.asf"), "a.amc")
     assert "\n" not in str(error.value)
+
+
+def test_a_skeleton_of_thousands_of_bones_is_one_line():
+    bone = "  begin\n  name b{0}\n  direction 0 1 0\n  length 1\n  axis 0 0 0 XYZ\n  end\n"
+    bones = "".join(bone.format(number) for number in range(2_000))
+    text = asf().replace(":hierarchy", f"{bones}:hierarchy")
+    with pytest.raises(UserError, match=r"bones, at most 1,000 are read"):
+        read_skeleton(text, "a.asf")
+
+
+def test_a_motion_whose_places_would_fill_the_memory_is_one_line(skeleton, monkeypatch):
+    monkeypatch.setattr(asf_amc, "_MOST_PLACES", 10 * len(skeleton.bones))
+    assert len(read_motion(amc(*[{}] * 10), skeleton, "a.amc")) == 10
+    with pytest.raises(UserError, match="it has more than 10 frames; give it in parts"):
+        read_motion(amc(*[{}] * 11), skeleton, "a.amc")
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
@@ -252,6 +268,30 @@ def test_what_cannot_be_fetched_is_one_line(source, tmp_path, capsys, fields, li
     given |= dict(field.split("=", 1) for field in fields)
     assert run_job("fetch_mocap", [f"{name}={value}" for name, value in given.items()]) in (1, 2)
     assert re.search(line, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("says_its_size", [True, False])
+def test_an_answer_without_an_end_is_one_line(source, tmp_path, monkeypatch, says_its_size):
+    """Whole, or in answer to a request for a part of it."""
+    address, handler = source
+    monkeypatch.setattr(cmu_mocap, "_LARGEST_BYTES", 1_000_000)
+    sent = []
+
+    def answer(self):
+        self.send_response(HTTPStatus.OK)
+        if self.command == "HEAD" and says_its_size:
+            self.send_header("Content-Length", "5000")
+            self.send_header("Accept-Ranges", "bytes")
+        self.end_headers()
+        with suppress(ConnectionError):
+            while self.command == "GET" and len(sent) < 3_000:
+                self.wfile.write(b"1\n" * 50_000)
+                sent.append(100_000)
+
+    handler.do_GET = handler.do_HEAD = answer
+    with pytest.raises(RunFailed, match=r"bytes, motions have at most 1,000,000"):
+        cmu_mocap.fetch(["07"], tmp_path / "cmu", address)
+    assert sum(sent) < 200_000_000
 
 
 def test_a_file_that_was_changed_here_is_not_taken_for_what_was_fetched(source, tmp_path):
