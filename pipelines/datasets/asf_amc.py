@@ -29,8 +29,8 @@ JOINTS: Mapping[str, str] = {
     **{"right_shoulder": "rclavicle", "right_elbow": "rhumerus", "right_wrist": "rradius"},
 }
 
-# Skeletons have at most this many bones; CMU's have 31. Of a motion, at most this many places of bones are computed, each
-# of which takes about 100 bytes: an hour and a half of those 31.
+# Skeletons have at most this many bones; CMU's have 31. Of a motion, at most this many places of bones are computed, of
+# about 100 bytes each: an hour and a half of those 31.
 _MOST_BONES, _MOST_PLACES = 1_000, 20_000_000
 
 Rotations = Float[np.ndarray, "*frames 3 3"]

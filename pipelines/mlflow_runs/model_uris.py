@@ -19,6 +19,7 @@ from schemas.errors import UserError
 from schemas.job_config import SHIPPED_LIFTERS
 
 if TYPE_CHECKING:
+    from mlflow.entities import FileInfo
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
 
@@ -89,6 +90,25 @@ def fetch(model: str, what: Kind | None = "lifter", field: str | None = None) ->
     )
 
 
+def require_small_file(entry: "FileInfo", place: str, times: int = sizes.AS_IT_IS) -> None:
+    """Check what a place in MLflow lists, before it is copied: neither a folder of anything, nor more than fits.
+
+    Args:
+        entry: What it lists.
+        place: The place, for messages.
+        times: What is made of it takes this many times its size in memory.
+
+    Raises:
+        UserError: It is a folder, or too large.
+    """
+    try:
+        if entry.is_dir:
+            raise IsADirectoryError(None, "is a folder")
+        sizes.require(entry.file_size or 0, times)
+    except OSError as error:
+        raise UserError(f"{place}: {entry.path}: cannot be read: {error.strerror}; give another") from error
+
+
 def find_version(name: str, *, alias: str | None = None, version: str | None = None) -> "ModelVersion":
     """A registered version, by its alias or its number.
 
@@ -127,7 +147,7 @@ def _copy(address: str, name: str, sha256: str | None = None, field: str = "mode
             place, _, name_there = address.rpartition("/")
             for entry in list_artifacts(f"{place}/"):
                 if entry.path.rpartition("/")[2] == name_there:
-                    sizes.require(entry.file_size or 0)
+                    require_small_file(entry, place)
             file = Path(download_artifacts(address, dst_path=temporary))
         except (*tracking_server.failures(), *STUMBLES) as error:
             reason = " ".join(str(getattr(error, "strerror", None) or error).split())

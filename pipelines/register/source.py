@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from pipelines.io import json_documents, storage
 from pipelines.io.addresses import require_no_web_server
+from pipelines.io.stores import sizes
 from pipelines.mlflow_runs import model_uris, tracking_server
 from pipelines.mlflow_runs.model_uris import FetchedModel
 from pipelines.register.kinds import Kind, kind_of
@@ -21,6 +22,8 @@ BEST = "best.pt"
 # the end.
 MANIFEST, REPORT = "run.json", "report.json"
 JOB_TAG = "raylift.job"
+# What the report of a training says of its best epoch, of a lifter and of an aligner.
+_SCORES = {"best_validation_mpjpe_mm", "best_kendalls_tau"}
 # This tag of a trial of jobs.tune is finished, stopped (early) or failed.
 STATE_TAG = "raylift.state"
 
@@ -134,7 +137,7 @@ def _beside(fetched: FetchedModel, run_id: str | None) -> tuple[dict[str, Any], 
             f"{fetched.name}: its training is not finished: {folder} holds no {REPORT}; "
             "let it end, or run the same command again to go on with it"
         )
-    return json_documents.read(report_file), manifest["settings"]
+    return _report(report_file), manifest["settings"]
 
 
 def _logged(run_id: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
@@ -142,12 +145,26 @@ def _logged(run_id: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] |
     run = run_or_none(run_id)
     if run_id is None or run is None:
         return None, None
-    report = None
-    if any(artifact.path == REPORT for artifact in mlflow.MlflowClient().list_artifacts(run_id)):
+    report, client = None, mlflow.MlflowClient()
+    there = next((entry for entry in client.list_artifacts(run_id) if entry.path == REPORT), None)
+    if there is not None:
+        model_uris.require_small_file(there, f"run {run_id}", sizes.PARSED)
         with tempfile.TemporaryDirectory() as folder:
-            file = mlflow.MlflowClient().download_artifacts(run_id, REPORT, folder)
-            report = json_documents.read(file)
+            report = _report(client.download_artifacts(run_id, REPORT, folder))
     return report, run.data.params
+
+
+def _report(uri: str) -> dict[str, Any]:
+    """The report of a training, as whoever wrote it has it; its scores, which descriptions and tags show, are numbers.
+
+    Raises:
+        UserError: It is damaged.
+    """
+    report = json_documents.read(uri)
+    with json_documents.damage(uri):
+        for name in _SCORES & report.keys():
+            report[name] = None if report[name] is None else float(report[name])
+    return report
 
 
 def run_or_none(run_id: str | None) -> Run | None:
