@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import numpy as np
 from aiohttp import ClientError, ClientResponseError
-from fsspec import AbstractFileSystem
 
 from pipelines.datasets.asf_amc import read_motion, read_skeleton
 from pipelines.io import json_documents, storage
@@ -190,11 +189,11 @@ class _Files:
         return True
 
 
-def _content(fs: AbstractFileSystem, path: str, start: int | None = None, stop: int | None = None) -> bytes:
+def _content(fs: Any, path: str, start: int | None = None, stop: int | None = None) -> bytes:
     """A part of a file or all of it. A web server may send more than it was asked for, and without an end."""
     if "http" not in fs.protocol:
         return cast(bytes, fs.cat_file(path, start=start, end=stop))
     content, limits = io.BytesIO(), Limits(path, _LARGEST_BYTES, "motions have at most {:,}")
     headers = {} if start is None or stop is None else {"Range": f"bytes={start}-{stop - 1}"}
-    cast(Any, fs).get_file(path, content, headers=headers, callback=limits)
+    fs.get_file(path, content, headers=headers, callback=limits)
     return content.getvalue()

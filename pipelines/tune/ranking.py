@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipelines.tune.trial_records import TrialRecord
+from pipelines.tune.trial_records import SEED, TrialRecord
 from schemas.configs.search_metrics import Limit, dominates, read_limits
 from schemas.configs.tune import TuneConfig
-
-SEED = "optimization.seed"
 
 
 class Ranking:

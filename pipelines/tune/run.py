@@ -182,8 +182,9 @@ def survey(job: TuneJob) -> TuneWork:
     existing = job.manifest.existing_run(output, "tracks", MANIFEST)
     if existing is None and storage.exists(storage.join(output, "run.json")):
         raise UserError(f"output={output}: holds a training; give another output")
-    records = tuple(trial_records.read_trials(output))
-    ranking = Ranking(job.config, own_values(job.config, job.space), records)
+    own = own_values(job.config, job.space)
+    records = tuple(trial_records.read_trials(output, job.space, own))
+    ranking = Ranking(job.config, own, records)
     ended = job.config.finish or (
         len(ranking.proposed) >= job.trials and all(r.ended for r in records) and not ranking.missing_repeats
     )

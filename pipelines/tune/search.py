@@ -16,9 +16,9 @@ from pipelines.tune.best_files import write_best
 from pipelines.tune.budgets import Budgets
 from pipelines.tune.lifter_costs import LifterCosts
 from pipelines.tune.listener import SearchListener
-from pipelines.tune.ranking import SEED, Ranking
+from pipelines.tune.ranking import Ranking
 from pipelines.tune.time_left import time_of_repeats_s
-from pipelines.tune.trial_records import TrialRecord
+from pipelines.tune.trial_records import SEED, TrialRecord
 from pipelines.tune.trial_runs import begin_run, send_ended
 from pipelines.tune.warm_start import ending_of
 from schemas.configs.search_metrics import read_limits
@@ -64,7 +64,8 @@ class Search:
         self._own = own_values(config, space)
         self._budgets = Budgets(config)
         self._ranking: Ranking | None = None
-        self.records = {record.number: record for record in trial_records.read_trials(config.output)}
+        records = trial_records.read_trials(config.output, space, self._own)
+        self.records = {record.number: record for record in records}
         proposed = self.ranking.proposed
         # Trials that were interrupted, or that lost their processes, precede new ones.
         self._waiting = [record.number for record in proposed if not record.ended]

@@ -14,9 +14,9 @@ from pipelines.search.trial_values import own_values
 from pipelines.tune import trial_records, verdict
 from pipelines.tune.best_files import write_best, write_front
 from pipelines.tune.held_out_test import score_test
-from pipelines.tune.ranking import SEED, Ranking
+from pipelines.tune.ranking import Ranking
 from pipelines.tune.search import Search
-from pipelines.tune.trial_records import TrialRecord
+from pipelines.tune.trial_records import SEED, TrialRecord
 from pipelines.tune.warm_start import ending_of
 from schemas import __version__
 from schemas.configs.search_metrics import METRIC_NAMES

@@ -1,11 +1,16 @@
 """The record of each trial in the output of a search, from which an interrupted search continues."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
 from pipelines.io import json_documents, storage
 from pipelines.training.checkpoints import CHECKPOINTS
+from schemas.configs.search_space import Space
+from schemas.errors import UserError
 
 MANIFEST = "search.json"
 TRIAL_FILE = "trial.json"
@@ -15,6 +20,11 @@ MODELS = ("best.pt", "last.pt")
 EXPLOITED_FILE = "exploited.json"
 # Suffix of files with the state of another trial that a training continues from.
 START_SUFFIX = ".start.pt"
+
+# The field that repeats of a trial have other values of.
+SEED = "optimization.seed"
+# Charts and samplers take time for each number up to the highest.
+MOST_TRIALS = 100_000
 
 State = Literal["running", "finished", "stopped", "failed"]
 
@@ -96,6 +106,9 @@ class TrialRecord:
         }
 
 
+_RECORD = TypeAdapter(TrialRecord)
+
+
 def trial_name(number: int) -> str:
     """The name of a trial's folder."""
     return f"{number:03d}"
@@ -106,10 +119,22 @@ def trial_folder(output: str, number: int) -> str:
     return storage.join(output, "trials", trial_name(number))
 
 
-def read_trials(output: str) -> list[TrialRecord]:
-    """The records of all trials that have started, by number."""
+def read_trials(output: str, space: Space | None = None, own: Mapping[str, Any] | None = None) -> list[TrialRecord]:
+    """The records of all trials that have started, by number.
+
+    Args:
+        output: The output of a search, into which others may write.
+        space: What the search searches. Trials that go on are trained with their values, which would otherwise choose
+            the code that is imported, and the files that are read and written.
+        own: The config's own values of what it searches, which earlier versions tried even outside the space.
+
+    Raises:
+        UserError: A record is damaged, or has values that the search does not search.
+    """
     folders = storage.list_folder(storage.join(output, "trials"))
     records = [read_trial(folder) for folder in folders if storage.exists(storage.join(folder, TRIAL_FILE))]
+    for record in records if space is not None else ():
+        _require_searched(record, space or {}, own or {}, output)
     return sorted(records, key=lambda record: record.number)
 
 
@@ -118,7 +143,12 @@ def read_trial(folder: str) -> TrialRecord:
     document = json_documents.read(storage.join(folder, TRIAL_FILE), parameters=dict)
     exploited = read_exploited(folder)
     with json_documents.damage(folder):
-        return _record(document, exploited["parameters"] if exploited else document["parameters"])
+        record = _record(document, exploited["parameters"] if exploited else document["parameters"])
+        if record.name != folder.rstrip("/").rpartition("/")[2]:
+            raise ValueError(f"it is that of trial {record.name}")
+        if record.number > MOST_TRIALS:
+            raise ValueError(f"searches have at most {MOST_TRIALS:,} trials")
+        return record
 
 
 def read_exploited(folder: str) -> dict[str, Any] | None:
@@ -128,12 +158,24 @@ def read_exploited(folder: str) -> dict[str, Any] | None:
         The other `trial`, the `epoch` after which its state was taken, and the `parameters` since then.
     """
     uri = storage.join(folder, EXPLOITED_FILE)
-    return json_documents.read(uri, trial=str, epoch=int, parameters=dict) if storage.exists(uri) else None
+    if not storage.exists(uri):
+        return None
+    exploited = json_documents.read(uri, trial=str, epoch=int, parameters=dict)
+    start_file(folder, exploited)  # which checks it
+    return exploited
 
 
 def start_file(output: str, exploited: Mapping[str, Any]) -> str:
-    """Where a trial keeps the state of the other trial that it continues from."""
-    return storage.join(output, f"{exploited['trial']}-{exploited['epoch']}{START_SUFFIX}")
+    """Where a trial keeps the state of the other trial that it continues from.
+
+    Raises:
+        UserError: The other trial or its epoch is no number, but a way to somewhere else.
+    """
+    with json_documents.damage(output):
+        name, epoch = trial_name(int(exploited["trial"])), int(exploited["epoch"])
+        if name != exploited["trial"] or epoch < 0:
+            raise ValueError(f"it continues from {str(exploited['trial'])[:40]!r} after epoch {epoch}")
+        return storage.join(output, f"{name}-{epoch}{START_SUFFIX}")
 
 
 def write_trial(output: str, record: TrialRecord) -> None:
@@ -154,20 +196,37 @@ def remove_models(output: str, numbers: Iterable[int]) -> None:
             storage.remove(storage.join(trial_folder(output, number), name))
 
 
+def _require_searched(record: TrialRecord, space: Space, own: Mapping[str, Any], output: str) -> None:
+    for path, value in record.parameters.items():
+        if path == SEED and record.repeats is not None and type(value) is int:
+            continue
+        if path not in space or not (space[path].contains(value) or value == own.get(path)):
+            raise UserError(
+                f"output={output}: trial {record.name} has {path}={str(value)[:80]}, which the search space does not "
+                "contain: somebody else wrote it; remove the folder of the trial, or give another output"
+            )
+
+
 def _record(document: Mapping[str, Any], parameters: dict[str, Any]) -> TrialRecord:
-    return TrialRecord(
-        number=int(document["trial"]),
-        run_id=document["run_id"],
-        parameters=parameters,
-        state=document["state"],
-        scores_mm={int(epoch): score for epoch, score in document["scores_mm"].items()},
-        # Version 0.1.0 did not write these entries.
-        warmup_epochs=document.get("warmup_epochs", 0),
-        measures=document.get("measures", {}),
-        repeats=int(document["repeats"]) if document.get("repeats") else None,
-        best_epoch=document["best_epoch"],
-        seconds=document["seconds"],
-        reason=document["reason"],
-        hopeless=document["hopeless"],
-        exploited=tuple(document["exploited"]),
+    """The record in a document.
+
+    Raises:
+        ValueError: A value is of another kind, or contradicts another one.
+    """
+    record = _RECORD.validate_python(
+        {
+            "number": int(document["trial"]),
+            "parameters": parameters,
+            # Version 0.1.0 did not write these entries.
+            "warmup_epochs": document.get("warmup_epochs", 0),
+            "measures": document.get("measures", {}),
+            "repeats": int(document["repeats"]) if document.get("repeats") else None,
+            **{name: document[name] for name in ("run_id", "state", "scores_mm", "best_epoch", "seconds")},
+            **{name: document[name] for name in ("reason", "hopeless", "exploited")},
+        }
     )
+    if record.best_epoch is not None and record.best_epoch not in record.scores_mm:
+        raise ValueError(f"its best epoch, {record.best_epoch}, has no error")
+    if not 0 <= record.seconds < math.inf:
+        raise ValueError(f"it took {record.seconds} s")
+    return record
