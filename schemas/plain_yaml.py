@@ -80,5 +80,7 @@ def load_plain(content: str | bytes) -> Any:
     loader = PlainLoader(content)
     try:
         return loader.get_single_data()
+    except ValueError as error:  # a number of thousands of digits, a day of no month
+        raise yaml.YAMLError(" ".join(str(error).split())) from error
     finally:
         loader.dispose()

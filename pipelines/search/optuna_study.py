@@ -1,6 +1,7 @@
 """Conversion to Optuna: dimensions become distributions, ended trials become trials of a study."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -55,7 +56,7 @@ class Ending:
         """The results, one for each metric; None unless it is finished."""
         if self.state != "finished":
             return None
-        return list(self.metrics) or [min(self.scores_mm.values())]
+        return list(self.metrics) or [min(filter(math.isfinite, self.scores_mm.values()))]
 
 
 def draw(space: Space, trial: optuna.trial.Trial) -> dict[str, Any]:

@@ -227,6 +227,8 @@ def _record(document: Mapping[str, Any], parameters: dict[str, Any]) -> TrialRec
     )
     if record.best_epoch is not None and record.best_epoch not in record.scores_mm:
         raise ValueError(f"its best epoch, {record.best_epoch}, has no error")
+    if record.state == "finished" and not any(map(math.isfinite, record.counted_mm.values())):
+        raise ValueError("it is finished and has no error")
     if not 0 <= record.seconds < math.inf:
         raise ValueError(f"it took {record.seconds} s")
     return record

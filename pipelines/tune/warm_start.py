@@ -78,7 +78,7 @@ def _trials(output: str, config: TuneConfig, space: Space, data: str) -> Iterato
     own = own_values(config, space)
     earlier = manifest["settings"].get("metric", config.error_metric)
     # A search for a front chose the best epochs by the first error in its list of metrics.
-    error = earlier if isinstance(earlier, str) else next(name for name in earlier if name in ERROR_NAMES)
+    error = earlier if isinstance(earlier, str) else next((name for name in earlier if name in ERROR_NAMES), None)
     if error != config.error_metric:
         raise UserError(
             f"warm_start={output}: its trials were compared by {error}, not by {config.error_metric}; give metric="

@@ -17,7 +17,16 @@ def test_plain_values_are_read():
 
 @pytest.mark.parametrize(
     "text",
-    [ALIASES, "[" * 100_000, "a: !!python/object/apply:os.system [ls]", "{a: 1, a: 2}", "a: 1:30:00", "a: 1:59.5"],
+    [
+        ALIASES,
+        "[" * 100_000,
+        "a: !!python/object/apply:os.system [ls]",
+        "{a: 1, a: 2}",
+        "a: 1:30:00",
+        "a: 1:59.5",
+        f"a: {'9' * 5000}",
+        "a: 2026-13-41",
+    ],
 )
 def test_what_is_not_plain_is_refused(text):
     with pytest.raises(yaml.YAMLError):

@@ -10,6 +10,7 @@ from pipelines.search.trial_values import own_values
 from pipelines.tune import trial_records
 from pipelines.tune.run import survey
 from pipelines.tune.trial_records import TrialRecord
+from pipelines.tune.warm_start import read_earlier
 from schemas.errors import UserError
 
 
@@ -54,6 +55,7 @@ def test_a_trial_has_values_of_the_search_space_alone(tmp_path, path, file):
         *({"trial": "../../x"}, {"trial": "002"}, {"folder": "1000000000", "trial": "1000000000"}),
         *({"state": "x"}, {"scores_mm": {"1": "a"}}, {"best_epoch": 7}, {"seconds": float("inf")}, {"run_id": {}}),
         *({"measures": [1]}, {"reason": {"a": 1}}, {"seconds": "a"}, {"warmup_epochs": "a"}),
+        *({"state": "finished"}, {"state": "finished", "scores_mm": {"1": float("nan")}}),
     ],
     ids=str,
 )
@@ -78,3 +80,15 @@ def test_the_config_s_own_values_may_lie_outside(tmp_path):
     job_of(config).manifest.write(config.output, "run", "search.json")
     trial_records.write_trial(config.output, TrialRecord(1, "run", own_values(config, space_of(config))))
     assert len(survey(job_of(config)).records) == 1
+
+
+@pytest.mark.parametrize("metric", [[], {}, ["x"]], ids=str)
+def test_an_earlier_search_by_no_error_is_one_line(tmp_path, metric):
+    config = output_with(tmp_path)
+    manifest = tmp_path / "search.json"
+    document = json.loads(manifest.read_text())
+    document["settings"]["metric"] = metric
+    manifest.write_text(json.dumps(document))
+    new = tune_config(f"warm_start={config.output}")
+    with pytest.raises(UserError, match="its trials were compared by None, not by mpjpe_mm"):
+        read_earlier(new, space_of(new), "digest")
