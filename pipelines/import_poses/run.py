@@ -35,6 +35,9 @@ from schemas.progress import Progress
 ImportConfig = ImportPosesConfig | ImportKeypointsConfig
 FORMAT = "raylift.import/1"
 REPORT = "report.json"
+# Tracks of at most this many bytes are kept from the check of all until they are written: to link crowds, and to place
+# cameras around motions, takes longer than anything else. A track takes the second number beside its arrays.
+_KEPT_BYTES, _OF_ANY_TRACK = 256_000_000, 4_000
 
 
 @dataclass
@@ -197,8 +200,8 @@ def _is_complete(job: Job, files: Sequence[str]) -> bool:
 
 def _tracks(job: Job) -> Iterator[KeypointTrack]:
     """All tracks of the source, checked."""
-    odd = _check(job) if job.check else []
-    tracks = chain.from_iterable(_whole_parts(job, track) for track in _as_they_are(job))
+    odd, kept = _check(job) if job.check else ([], None)
+    tracks = chain.from_iterable(_whole_parts(job, track) for track in (_as_they_are(job) if kept is None else kept))
     for track in tracks:
         job.source.notes.extend(odd)
         return chain([track], tracks)
@@ -219,15 +222,22 @@ def _as_they_are(job: Job) -> Iterator[KeypointTrack]:
         yield from job.source.tracks()
 
 
-def _check(job: Job) -> list[str]:
-    """Warnings about single tracks of the source; all tracks are read to find them."""
+def _check(job: Job) -> tuple[list[str], list[KeypointTrack] | None]:
+    """Warnings about single tracks of the source; all tracks are read to find them, and returned if they are small."""
     plausibility = Plausibility(getattr(job.source, "KEYPOINTS_ARE_SEEN", True))
+    kept: list[KeypointTrack] | None = []
+    left = _KEPT_BYTES
     for track in _as_they_are(job):
         for part in whole_parts(track):
             plausibility.add(part)
-    # The tracks are read again when they are written, and their notes are taken then.
-    job.source.notes.clear()
-    return plausibility.verdict()
+        if kept is not None:
+            kept.append(track)
+            left -= _OF_ANY_TRACK + sum(value.nbytes for value in vars(track).values() if isinstance(value, np.ndarray))
+            kept = kept if left >= 0 else None
+    if kept is None:
+        # The tracks are read again when they are written, and their notes are taken then.
+        job.source.notes.clear()
+    return plausibility.verdict(), kept
 
 
 def _whole_parts(job: Job, track: KeypointTrack) -> Iterator[KeypointTrack]:

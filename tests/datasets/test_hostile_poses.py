@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets.pose_files import H36M_SYMMETRY, camera_json, noise, save_npz
+from datasets.pose_files import COCO_SYMMETRY, H36M_SYMMETRY, camera_json, noise, save_npz
 
+from pipelines.datasets.human36m import Human36M
+from pipelines.import_poses import run
 from pipelines.import_poses.run import prepare, survey
 from schemas.configs.import_poses import ImportPosesConfig
 from schemas.errors import UserError
@@ -84,3 +86,23 @@ def test_an_output_with_a_file_that_is_no_parquet_is_one_line(tmp_path):
     (tmp_path / "out" / "tracks" / "a.parquet").write_text("hello")
     with pytest.raises(UserError, match=r"a.parquet: cannot be read as a Parquet file: .*; remove it"):
         imported(tmp_path, {"name": "human36m", "positions": positions})
+
+
+def test_tracks_are_read_once_where_they_are_small_and_are_the_same(tmp_path, monkeypatch):
+    """A crowd of fifty, or thousands of people, take the time that they take once, not twice."""
+    readings, reports, read = [], [], Human36M.tracks
+    monkeypatch.setattr(Human36M, "tracks", lambda source: (readings.append("read"), read(source))[1])
+    positions = save_npz(tmp_path / "data_3d_h36m.npz", positions_3d={})
+    views = [100 + 50 * noise(6, 17, 2, seed=camera) for camera in range(4)]
+    metadata = {"num_joints": 17, "keypoints_symmetry": COCO_SYMMETRY}
+    keypoints = save_npz(tmp_path / "data_2d.npz", positions_2d={"S2": {"Eating": views}}, metadata=metadata)
+    source = {"name": "human36m", "positions": positions, "keypoints": keypoints}
+    for kept_bytes in (run._KEPT_BYTES, 0):
+        monkeypatch.setattr(run, "_KEPT_BYTES", kept_bytes)
+        job = prepare(ImportPosesConfig.model_validate({"source": source, "output": str(tmp_path / str(kept_bytes))}))
+        reports.append(run.execute(job, survey(job), lambda progress: None))
+        readings.append("written")
+    assert readings == ["read", "written", "read", "read", "written"]
+    first, second = ({name: report[name] for name in ("digest", "notes", "frames")} for report in reports)
+    assert first == second
+    assert first["frames"] == 24
