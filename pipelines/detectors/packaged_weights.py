@@ -17,6 +17,8 @@ from pipelines.io.storage import TEMPORARY, cache_folder
 from schemas.errors import UserError
 
 _log = logging.getLogger(__name__)
+# Larger than any file of these packages: a folder that somebody sent may hold one that takes hours to be read.
+_LARGEST_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ class PackagedWeights:
             path = folder / name
             if not path.is_file():
                 return f"{name} is missing"
+            if path.stat().st_size > _LARGEST_BYTES:
+                return f"{name} has {path.stat().st_size:,} bytes, at most {_LARGEST_BYTES:,} are read"
             with path.open("rb") as file:
                 actual = hashlib.file_digest(file, "sha256").hexdigest()
             if actual != expected:

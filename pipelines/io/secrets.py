@@ -28,7 +28,7 @@ _SIGNED = re.compile(
 )
 HIDDEN = "…"
 # C0, DEL, C1, and characters that change the direction of text; lone surrogates cannot be printed at all.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def redact(text: str) -> str:

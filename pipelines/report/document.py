@@ -14,6 +14,8 @@ from typing import Any
 
 import plotly
 
+from pipelines.io.secrets import printable
+
 # Browsers fetch nothing, even if a title or a library requests it. Plotly needs unsafe-eval to compile shaders.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob:; style-src 'unsafe-inline'; "
@@ -49,8 +51,8 @@ def asset(path: str) -> str:
 
 
 def escape(text: object) -> str:
-    """Escape a text for use between tags and in quoted attributes."""
-    return html.escape(str(text))
+    """Escape a text for use between tags and in quoted attributes; what controls its direction is shown as escapes."""
+    return html.escape(printable(str(text)))
 
 
 def heading(title: str, subtitle: str = "") -> str:

@@ -133,6 +133,15 @@ def test_damaged_files_in_the_cache_are_downloaded_again(tmp_path: Path) -> None
     assert ((tmp_path / "net.bin").read_bytes(), downloads.count) == (b"weights", 2)
 
 
+def test_a_huge_file_is_not_read_to_its_end(tmp_path: Path) -> None:
+    downloads = Downloads()
+    downloads.weights.fetch(tmp_path)
+    with (tmp_path / "net.bin").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(UserError, match=r"net\.bin has 1,000,000,000,000 bytes, at most 1,000,000,000 are read"):
+        downloads.weights.locate(str(tmp_path))
+
+
 def test_another_package_is_refused(tmp_path: Path) -> None:
     weights = replace(Downloads().weights, sha256={"net.json": "0" * 64, "net.bin": "0" * 64})
     with pytest.raises(UserError) as error:
