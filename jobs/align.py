@@ -1,6 +1,6 @@
 """Put recordings of one action in step with a reference: paths in time, repetitions, events, deviations, moments.
 
-python -m jobs.align poses=out/lifted reference=TRACK start_s=1.2 stop_s=3.4 repetitions=true output=out/squats
+raylift align poses=out/lifted reference=TRACK start_s=1.2 stop_s=3.4 repetitions=true output=out/squats
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

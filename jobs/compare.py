@@ -1,6 +1,6 @@
 """Measure what unlabeled tracks improve: train without and with them, score both on people that neither was trained on.
 
-python -m jobs.compare jobs/recipes/cmu_semi.yaml mocap=cmu_mocap_17j.npz output=out/cmu_semi
+raylift compare cmu_semi mocap=cmu_mocap_17j.npz output=out/cmu_semi
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

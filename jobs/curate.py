@@ -1,6 +1,6 @@
 """Choose the tracks that are worth training on: good ones, no copies, and as many different poses as possible.
 
-python -m jobs.curate tracks=out/labels/tracks output=out/curated budget_frames=1000000
+raylift curate tracks=out/labels/tracks output=out/curated budget_frames=1000000
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

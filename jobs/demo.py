@@ -1,6 +1,6 @@
 """Run every step on synthetic people: render, label, train without and with unlabeled video, register, lift, view.
 
-python -m jobs.demo output=demo
+raylift demo output=demo
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """From several cameras to a lifter for single ones: film, label, triangulate, train, compare with `everyday`, promote.
 
-python -m jobs.demo_multiview output=demo-multiview
+raylift demo_multiview output=demo-multiview
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """Show what Raylift finds on this machine, and what will disappoint: paste it into a bug report.
 
-python -m jobs.doctor
+raylift doctor
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

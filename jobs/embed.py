@@ -1,6 +1,6 @@
 """Embed every frame of keypoint tracks with an aligner, for search in large corpora and for other programs.
 
-python -m jobs.embed tracks=out/tracks aligner=out/aligner/best.pt output=out/embedded
+raylift embed tracks=out/tracks aligner=out/aligner/best.pt output=out/embedded
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """Evaluate a lifter on tracks: the protocol's table if they are labeled, else reprojection error and bone lengths.
 
-python -m jobs.evaluate model=out/lifter/best.pt data=out/mocap/tracks subjects=[S9,S11]
+raylift evaluate model=out/lifter/best.pt data=out/mocap/tracks subjects=[S9,S11]
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """Evaluate a 2D keypoint detector on annotated images: COCO's AP, AR and mean OKS, or MPII's PCKh.
 
-python -m jobs.evaluate_detector annotations=coco/person_keypoints_val2017.json images=coco/val2017 output=out/coco
+raylift evaluate_detector annotations=coco/person_keypoints_val2017.json images=coco/val2017 output=out/coco
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

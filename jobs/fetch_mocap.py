@@ -1,8 +1,8 @@
 """Download motion capture of Carnegie Mellon University, to train lifters on.
 
-python -m jobs.fetch_mocap cmu
-python -m jobs.fetch_mocap cmu subjects=[02,07,35]
-python -m jobs.import_poses source=mocap17 source.positions=cmu/motion.npz source.fps=120 output=labeled
+raylift fetch_mocap cmu
+raylift fetch_mocap cmu subjects=[02,07,35]
+raylift import_poses source=mocap17 source.positions=cmu/motion.npz source.fps=120 output=labeled
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,8 +1,8 @@
 """Download a detector's weights ahead of time, for container images and for machines without network access.
 
-python -m jobs.fetch_weights blazepose [into=weights/]
-python -m jobs.fetch_weights blazepose model=heavy
-python -m jobs.fetch_weights vitpose into=s3://bucket/weights
+raylift fetch_weights blazepose [into=weights/]
+raylift fetch_weights blazepose model=heavy
+raylift fetch_weights vitpose into=s3://bucket/weights
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """Measure the errors of a keypoint detector, as a recipe for training on made views.
 
-python -m jobs.fit_noise detector=blazepose motion=out/cmu/tracks output=out/noise
+raylift fit_noise detector=blazepose motion=out/cmu/tracks output=out/noise
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

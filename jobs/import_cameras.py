@@ -1,6 +1,6 @@
 """Write a manifest of videos with their cameras' intrinsics, from a calibration of another program.
 
-python -m jobs.import_cameras videos=views calibration=Calib.toml output=views.csv
+raylift import_cameras videos=views calibration=Calib.toml output=views.csv
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """Import keypoints that another system found (OpenPose, AlphaPose, MMPose, MediaPipe, …) as unlabeled tracks.
 
-python -m jobs.import_keypoints source=openpose source.files=json source.videos=clips output=out/keypoints
+raylift import_keypoints source=openpose source.files=json source.videos=clips output=out/keypoints
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """Convert a published checkpoint of VideoPose3D, Martinez et al. or MotionBERT into a lifter for evaluate and lift.
 
-python -m jobs.import_lifter model=pretrained_h36m_cpn.bin input_layout=h36m17 output=lifter.pt
+raylift import_lifter model=pretrained_h36m_cpn.bin input_layout=h36m17 output=lifter.pt
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

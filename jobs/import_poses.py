@@ -1,6 +1,6 @@
 """Import labeled poses (Human3.6M, HumanEva, MPI-INF-3DHP, motion capture, synthetic truth) as labeled tracks.
 
-python -m jobs.import_poses source=mocap17 source.positions=cmu_mocap_17j.npz output=out/cmu
+raylift import_poses source=mocap17 source.positions=cmu_mocap_17j.npz output=out/cmu
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """Label videos: run a 2D keypoint detector over them and write Parquet keypoint shards.
 
-python -m jobs.label videos=clips/ output=out
+raylift label videos=clips/ output=out
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,7 +1,7 @@
 """Lift tracks, or a video straight from its pixels, to 3D poses.
 
-python -m jobs.lift video=clip.mp4 output=out/clip
-python -m jobs.lift model=models:/lifter@champion tracks=out/tracks output=out/poses
+raylift lift video=clip.mp4 output=out/clip
+raylift lift model=models:/lifter@champion tracks=out/tracks output=out/poses
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

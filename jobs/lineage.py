@@ -1,6 +1,6 @@
 """Show what a model, tracks or poses were made from, and what was made from them or from a video.
 
-python -m jobs.lineage models:/lifter@champion [json=true] [draw=lineage.svg]
+raylift lineage models:/lifter@champion [json=true] [draw=lineage.svg]
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,7 +1,7 @@
 """Register a lifter or aligner as a version of an MLflow model, and promote it if it is no worse than the champion.
 
-python -m jobs.register model=out/lifter/best.pt name=lifter
-python -m jobs.register model=out/lifter/best.pt name=lifter promote=champion data=out/mocap/tracks subjects=[S7]
+raylift register model=out/lifter/best.pt name=lifter
+raylift register model=out/lifter/best.pt name=lifter promote=champion data=out/mocap/tracks subjects=[S7]
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """Serve a lifter by HTTP: tracks in, poses out, until it is stopped.
 
-python -m jobs.serve model=models:/lifter@champion [port=8080]
+raylift serve model=models:/lifter@champion [port=8080]
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """Show how far the job that writes to an output is, or how it ended, by reading only the output.
 
-python -m jobs.status output=out [json=true]
+raylift status output=out [json=true]
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

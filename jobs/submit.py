@@ -1,8 +1,8 @@
 """Run a job on a Ray cluster: `submit label videos=…` where `label videos=…` would run it here.
 
-python -m jobs.submit label recipe.yaml videos=s3://bucket/clips output=s3://bucket/out address=http://head:8265
-python -m jobs.submit status|logs|stop ID, python -m jobs.submit list
-python -m jobs.submit label … kubernetes=- image=registry/raylift:0.1.0 cpu_workers=4 prints a RayJob of KubeRay
+raylift submit label recipe.yaml videos=s3://bucket/clips output=s3://bucket/out address=http://head:8265
+raylift submit status|logs|stop ID, raylift submit list
+raylift submit label … kubernetes=- image=registry/raylift:0.1.0 cpu_workers=4 prints a RayJob of KubeRay
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """Make videos of synthetic people in motion, with the truth.
 
-python -m jobs.synthesize output=out/studio people=4 seconds=10 views=2
+raylift synthesize output=out/studio people=4 seconds=10 views=2
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

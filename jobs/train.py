@@ -1,6 +1,6 @@
 """Train a lifter: 2D keypoints over time to 3D poses, on labeled tracks and, if given, unlabeled ones.
 
-python -m jobs.train labeled=out/mocap unlabeled=out/tracks output=out/lifter
+raylift train labeled=out/mocap unlabeled=out/tracks output=out/lifter
 Small enough to try: … optimization.epochs=2 lifter.channels=32 lifter.filter_widths=[3,3]
 """
 

@@ -1,6 +1,6 @@
 """Train an aligner: embeddings of keypoints in which recordings of one action are in step, from whatever side.
 
-python -m jobs.train_aligner tracks=out/tracks output=out/aligner data.pairs=take
+raylift train_aligner tracks=out/tracks output=out/aligner data.pairs=take
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

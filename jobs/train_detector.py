@@ -1,7 +1,7 @@
 """Train a 2D keypoint detector (HRNet, ViTPose) on labeled people, from fresh or from trained weights.
 
-python -m jobs.train_detector data=coco data.annotations=train.json data.images=train2017 output=out/hrnet
-Small enough to try: jobs/recipes/detector_studio.yaml, on people of jobs.synthesize
+raylift train_detector data=coco data.annotations=train.json data.images=train2017 output=out/hrnet
+Small enough to try: the recipe detector_studio, on people of raylift synthesize
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -1,6 +1,6 @@
 """Make labeled tracks of several synchronised, calibrated views: 3D positions without motion capture.
 
-python -m jobs.triangulate tracks=out/views/tracks calibration=Calib.toml output=out/triangulated
+raylift triangulate tracks=out/views/tracks calibration=Calib.toml output=out/triangulated
 """
 
 if __name__ == "__main__":  # above the imports, so that --help and wrong commands do not wait for them

@@ -17,6 +17,9 @@ _NO_MAPPING = ("dict_type", "mapping_type", "model_type", "model_attributes_type
 # The position of an item at the end of a path: on a command line, a list has no such names.
 _ITEM = re.compile(r"\.\d+$")
 
+# More of a value than this does not help to find it, and hides the rule behind it.
+_LONGEST_VALUE = 300
+
 # Units by the endings of fields' names, and how many of the smaller units that people may think in make one.
 _UNITS = {"m": ("metres", (100, 1000)), "s": ("seconds", (1000,))}
 
@@ -30,7 +33,7 @@ def explain(error: ValidationError, prefix: str = "", fields: Sequence[str] = ()
         fields: The dotted paths of the config class, for the names that are near.
     """
     lines = []
-    for entry in _one_for_each_value(error.errors()):
+    for entry in _one_for_each_value(_innermost(error.errors())):
         inner = entry.get("ctx", {}).get("error")
         if isinstance(inner, ValidationError):  # of a plug-in that this one wraps
             path = "".join(f"{part}." for part in entry["loc"])
@@ -47,6 +50,19 @@ def why_no_card(error: Exception) -> str:
         if unknown and len(unknown) == error.error_count():
             return f"the card has {_field(unknown[0])}, which this version does not know; upgrade raylift"
     return "the card is damaged; copy the file again"
+
+
+def _innermost(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """The errors without those of a list or group within which another one says more closely what is wrong.
+
+    Pydantic tries every member of a union: a wrong item of a list that may also be an address has an error of its own,
+    and the list has another, because it is no text.
+    """
+    parents: set[str] = set()
+    for error in errors:
+        parts = _field(error).split(".")
+        parents.update(".".join(parts[:length]) for length in range(1, len(parts)))
+    return [error for error in errors if _field(error) not in parents]
 
 
 def _one_for_each_value(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
@@ -67,28 +83,30 @@ def _field(error: ErrorDetails) -> str:
 
 
 def _line(error: ErrorDetails, fields: Sequence[str], prefix: str) -> str:
-    path = prefix + _field(error)
+    path, given = prefix + _field(error), in_message(error["input"])
     if error["type"] == "missing":
         return f"{path}: is required; give {path}=…"
     if error["type"] == "extra_forbidden" and "." in (name := str(error["loc"][-1])):
         nested = f"{name.replace('.', ': {')}: …{'}' * name.count('.')}"
-        return f"{path}={as_typed(error['input'])}: there is no such field; a recipe nests fields: {nested}"
+        return f"{path}={given}: there is no such field; a recipe nests fields: {nested}"
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(path, [prefix + field for field in fields], n=1)
         hint = f"; did you mean {near[0]}?" if near else "; --help lists the fields"
-        return f"{path}={as_typed(error['input'])}: there is no such field{hint}"
+        return f"{path}={given}: there is no such field{hint}"
+    list_path = _ITEM.sub("", path)
+    if error["type"] in _NO_MAPPING and list_path != path:
+        return f"{list_path}: {given}: is no group of fields; give {list_path}=[{{NAME: …}}]"
     if error["type"] in _NO_MAPPING:
-        return f"{path}={as_typed(error['input'])}: is a group of fields; give {path}.NAME=… or {path}={{NAME: …}}"
+        return f"{path}={given}: is a group of fields; give {path}.NAME=… or {path}={{NAME: …}}"
     if error["type"] == "string_type" and error["input"] is None:
         return f'{path}: is empty or null, and no text; quote it ("…") if it is meant as text'
     if error["type"] == "tuple_type" and isinstance(error["input"], str):
-        return f"{path}={error['input']}: is no list; give {path}=[{error['input']}]"
+        return f"{path}={given}: is no list; give {path}=[{given}]"
     rule = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error" and isinstance(error["input"], Mapping):  # of several fields together
         return ": ".join(filter(None, [path.rstrip("."), rule]))
-    rule, list_path = f"{rule[0].lower()}{rule[1:]}{_unit_hint(path, error)}", _ITEM.sub("", path)
-    given = f"{list_path}: {as_typed(error['input'])}" if list_path != path else f"{path}={as_typed(error['input'])}"
-    return f"{given}: {rule}"
+    where = f"{list_path}: {given}" if list_path != path else f"{path}={given}"
+    return f"{where}: {rule[0].lower()}{rule[1:]}{_unit_hint(path, error)}"
 
 
 def _unit_hint(path: str, error: ErrorDetails) -> str:
@@ -103,6 +121,14 @@ def _unit_hint(path: str, error: ErrorDetails) -> str:
     except (TypeError, ValueError):
         return ""
     return f"; it is in {unit}: {path}={fitting[0]:g}" if fitting else ""
+
+
+def in_message(value: Any) -> str:
+    """A value for a message: as it is typed, but not all of a very long one."""
+    text = as_typed(value)
+    if len(text) <= _LONGEST_VALUE:
+        return text
+    return f"{text[:_LONGEST_VALUE]}… ({len(text):,} characters)"
 
 
 def as_typed(value: Any) -> str:

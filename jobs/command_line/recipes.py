@@ -17,15 +17,15 @@ def recipe_path(name: str) -> Path:
 
 
 def recipe_job(name: str) -> str:
-    """The job that a recipe is for, as the command in its header says."""
-    match = re.search(r"python -m jobs\.(\w+)", _header(name))
+    """The job that a recipe is for: that of the command in its header which names the recipe."""
+    match = re.search(rf"raylift (\w+) (?:\w+ )*{re.escape(name)}\b", _header(name))
     return match[1] if match else ""
 
 
 def recipe_summary(name: str) -> str:
     """The first sentence of a recipe's header."""
     paragraph = _header(name).partition("\n\n")[0]
-    return " ".join(paragraph.split()).partition(". ")[0].removesuffix(".")
+    return re.split(r"(?<!et al)\. ", " ".join(paragraph.split()))[0].removesuffix(".")
 
 
 def _header(name: str) -> str:

@@ -98,7 +98,7 @@ def corpus_files(address: str) -> list[str]:
     inner = storage.join(address, "embeddings")
     files = storage.list_folder(inner, ".parquet") or storage.list_folder(address, ".parquet")
     if not files:
-        raise UserError(f"corpus={address}: holds no embeddings; write some with python -m jobs.embed")
+        raise UserError(f"corpus={address}: holds no embeddings; write some with raylift embed")
     return files
 
 
@@ -122,7 +122,7 @@ def _recordings(address: str, file: str, opened: ParquetTable, features: Feature
     """The recordings in an open file of embeddings."""
     metadata = opened.schema.metadata
     if text_of(metadata, FORMAT_KEY) != FORMAT:
-        raise UserError(f"corpus={address}: {file} holds no embeddings; give an output of python -m jobs.embed")
+        raise UserError(f"corpus={address}: {file} holds no embeddings; give an output of raylift embed")
     if wrong := misfit(opened.schema, EMBEDDINGS, EMBEDDINGS.names):
         raise UserError(f"corpus={address}: {file} {wrong}; embed it again")
     made_by = text_of(metadata, WEIGHTS_KEY)

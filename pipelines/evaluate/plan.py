@@ -26,7 +26,7 @@ def choose_tracks(config: EvaluateConfig, card: LifterCard) -> list[TrackInfo]:
     if config.by_subject and all(track.positions_layout is None for track in tracks):
         raise UserError(
             f"by_subject=true: none of {len(tracks)} tracks has positions to compare with; leave it out, "
-            "or give labeled tracks (python -m jobs.import_poses)"
+            "or give labeled tracks (raylift import_poses)"
         )
     return tracks
 

@@ -43,13 +43,12 @@ def quantiles(measured: Sequence[MeasuredErrors], errors: DetectorErrorsConfig) 
     made = made_errors(errors, measured[0].fps, _MADE_S)
     table: dict[str, Any] = {"percent": list(_PERCENT)}
     for part in PARTS:
-        table[part] = {
-            name: sizes(values, part).round(5).tolist() for name, values in (("measured", residuals), ("made", made))
-        }
+        both = {"measured": residuals, "made": made}
+        table[part] = {name: error_quantiles(values, part).round(5).tolist() for name, values in both.items()}
     return table
 
 
-def sizes(errors: Float64[np.ndarray, "*frames 12 2"], part: str) -> Float64[np.ndarray, " quantiles"]:
+def error_quantiles(errors: Float64[np.ndarray, "*frames 12 2"], part: str) -> Float64[np.ndarray, " quantiles"]:
     """Quantiles of how far the joints of a part of the body are off along an axis."""
     return np.nanpercentile(np.abs(errors[..., columns_of(part), :]), _PERCENT)
 
@@ -100,14 +99,8 @@ def spectrum(
 def made_errors(errors: DetectorErrorsConfig, fps: float, seconds: float) -> Float64[np.ndarray, "windows frames 12 2"]:
     """Errors that training makes, as shares of the stature, without exchanged sides, which are measured apart."""
     frames = max(2, round(seconds * fps))
-    alone = errors.model_copy(update={"swapped": 0.0})
-    return (
-        DetectorErrors(alone, LIMBS, frames, fps, torch.device("cpu"))
-        .add(
-            torch.zeros(_MADE_WINDOWS, frames, len(LIMBS), 2),
-            torch.ones(_MADE_WINDOWS),
-            torch.Generator().manual_seed(0),
-        )
-        .double()
-        .numpy()
-    )
+    without_swaps = errors.model_copy(update={"swapped": 0.0})
+    model = DetectorErrors(without_swaps, LIMBS, frames, fps, torch.device("cpu"))
+    still = torch.zeros(_MADE_WINDOWS, frames, len(LIMBS), 2)
+    statures = torch.ones(_MADE_WINDOWS)
+    return model.add(still, statures, torch.Generator().manual_seed(0)).double().numpy()

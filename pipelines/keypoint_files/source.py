@@ -29,7 +29,7 @@ from schemas.configs.link import LinkConfig
 from schemas.errors import UserError
 from schemas.job_config import Addresses
 
-# Size of this machine's cache of remote videos, which is the default of jobs.label.
+# Size of this machine's cache of remote videos, which is the default of raylift label.
 _CACHE_BYTES = 50 * 10**9
 # At least this share of the joints must lie in their pictures or near the edge.
 _LEAST_WITHIN = 0.9

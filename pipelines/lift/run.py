@@ -108,7 +108,7 @@ def prepare(config: LiftConfig) -> Job:
         RunFailed: The model's server cannot be reached.
     """
     if (config.tracks is None) == (config.video is None):
-        raise UserError("tracks, video: give one of them: tracks=… (of jobs.label or jobs.import_poses) or video=…")
+        raise UserError("tracks, video: give one of them: tracks=… (of raylift label or import_poses) or video=…")
     lifter = load_chosen(config)
     output = storage.absolute(config.output)
     if config.tracks is not None:

@@ -185,7 +185,7 @@ def _read_card(uri: str, content: Mapping[str, Any]) -> LifterCard:
     if "format" not in content:
         keys = ", ".join(list(map(str, content))[:3])
         raise UserError(
-            f"{uri}: is no Raylift lifter (keys: {keys}, …); python -m jobs.import_lifter makes one of a published one"
+            f"{uri}: is no Raylift lifter (keys: {keys}, …); raylift import_lifter makes one of a published one"
         )
     if content["format"] not in (FORMAT, FORMAT_1):
         raise UserError(f"{uri}: format is {content['format']!r}, this version reads {FORMAT!r}; upgrade raylift")

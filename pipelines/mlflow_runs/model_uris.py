@@ -77,7 +77,7 @@ def fetch(model: str, what: Kind | None = "lifter", field: str | None = None) ->
         if match := REGISTERED.fullmatch(model):
             version = find_version(match["name"], alias=match["alias"], version=match["version"])
             if not _SHA256.fullmatch(version.tags.get(SHA256_TAG, "")):
-                raise UserError(f"{field}={model}: was not registered by python -m jobs.register; give one that was")
+                raise UserError(f"{field}={model}: was not registered by raylift register; give one that was")
             kind: Kind = "aligner" if ALIGNER_TAG in version.tags else "lifter"
             if what not in (None, kind):
                 raise UserError(f"{field}={model}: is {_A[kind]}; give {_A[what]}")
@@ -188,7 +188,7 @@ def _similar_names(name: str) -> str:
     if not names:
         return (
             f"none is registered in {tracking_server.registry_place()}; give the one that holds it as "
-            "MLFLOW_TRACKING_URI, or register one with python -m jobs.register"
+            "MLFLOW_TRACKING_URI, or register one with raylift register"
         )
     near = get_close_matches(name, names, n=5, cutoff=0)
     return f"did you mean {near[0]}? registered: {', '.join(near)}" + (", …" if len(names) > len(near) else "")

@@ -18,13 +18,13 @@ from schemas.configs.register import RegisterConfig
 from schemas.errors import UserError
 
 BEST = "best.pt"
-# The files that jobs.train and each trial of jobs.tune write beside their models: the first at the start, the second at
-# the end.
+# The files that raylift train and each trial of raylift tune write beside their models: the first at the start, the
+# second at the end.
 MANIFEST, REPORT = "run.json", "report.json"
 JOB_TAG = "raylift.job"
 # What the report of a training says of its best epoch, of a lifter and of an aligner.
 _SCORES = {"best_validation_mpjpe_mm", "best_kendalls_tau"}
-# This tag of a trial of jobs.tune is finished, stopped (early) or failed.
+# This tag of a trial of raylift tune is finished, stopped (early) or failed.
 STATE_TAG = "raylift.state"
 
 
@@ -88,7 +88,7 @@ def _of_run(run_id: str) -> FetchedModel:
         ) from error
     job = run.data.tags.get(JOB_TAG, "no job of raylift")
     if job not in ("train", "train_aligner"):
-        raise UserError(f"run={run_id}: is a run of {job}, which makes no lifter; give one of jobs.train")
+        raise UserError(f"run={run_id}: is a run of {job}, which makes no lifter; give one of raylift train")
     _require_finished(f"run={run_id}", run_id)
     if any(artifact.path == BEST for artifact in mlflow.MlflowClient().list_artifacts(run_id)):
         return model_uris.fetch(f"runs:/{run_id}/{BEST}")

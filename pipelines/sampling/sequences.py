@@ -196,7 +196,7 @@ def _check(
     if positions_layout is None:
         return
     if track.positions is None:
-        raise UserError(f"{name}: has no positions; labeled tracks come from python -m jobs.import_poses")
+        raise UserError(f"{name}: has no positions; labeled tracks come from raylift import_poses")
     if track.positions_layout != positions_layout.name:
         raise UserError(
             f"{name}: positions are {track.positions_layout}, expected {positions_layout.name}; "

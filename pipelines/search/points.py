@@ -13,6 +13,7 @@ from schemas.configs.search_space import Dimension, Space
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 from schemas.job_config import flatten
+from schemas.mistakes import in_message
 from schemas.plain_yaml import load_plain
 
 
@@ -52,7 +53,7 @@ def _read(uri: str) -> list[Mapping[str, Any]]:
     except yaml.YAMLError as error:
         raise UserError(f"points={uri}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(points, list) or not all(isinstance(point, Mapping) for point in points):
-        raise UserError(f"points={uri}: holds no list of points; give one, such as [{{optimization.batch_size: 64}}]")
+        raise UserError(f"points={uri}: holds no YAML list of points; give one, such as [{{lifter.channels: 64}}]")
     return points
 
 
@@ -89,7 +90,7 @@ def _mistakes(values: Mapping[str, Any], own: Mapping[str, Any], space: Space) -
             yield f"{path} is not searched; searched are {', '.join(space)}"
         elif outside(space, {path: value}):
             (kind, bounds), *_ = space[path].document().items()
-            yield f"{path}={value} lies outside the search space, {kind} {bounds}"
+            yield f"{path}={in_message(value)} lies outside the search space, {kind} {bounds}"
     known = {**own, **{path: value for path, value in values.items() if path in space}}
     active = active_values(space, known)
     for path in values.keys() & space.keys() - active.keys():

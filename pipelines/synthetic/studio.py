@@ -7,9 +7,11 @@ output/manifest.csv            written last: its presence marks a complete outpu
 
 import csv
 import io
+import logging
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +32,17 @@ from pipelines.synthetic.wardrobe import sample_look
 from pipelines.video.encode import VideoWriter
 from schemas.cameras import Intrinsics
 from schemas.configs.synthesize import SynthesizeConfig
-from schemas.errors import UserError
+from schemas.errors import RunFailed, UserError
+
+log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.csv"
 
 # It encodes four times faster than the default preset.
 _PRESET = "veryfast"
+# A process that is lost for a reason of the machine's, such as short memory, is replaced; one that is lost again and
+# again has a reason of its own.
+_MOST_LOSSES = 3
 # Distance between the starting places of people who share a scene, m.
 _APART_M = 1.5
 
@@ -73,7 +80,7 @@ def synthesize(config: SynthesizeConfig, on_video: Callable[[str], None] = lambd
 
     Raises:
         UserError: The output is not a folder that can be written, or there is no such action.
-        RunFailed: Writing failed.
+        RunFailed: Writing failed, or processes were lost too often.
     """
     if not storage.is_local(config.output):
         raise UserError(f"output={config.output}: videos are encoded to a folder on this machine; name one")
@@ -98,16 +105,42 @@ def _firsts(config: SynthesizeConfig) -> range:
 def _film_all(
     config: SynthesizeConfig, shots: list[tuple[int, int]], on_video: Callable[[str], None]
 ) -> list[dict[str, str]]:
+    """Render all shots in processes; those that were being rendered when a process was lost are rendered again."""
     rows: dict[tuple[int, int], dict[str, str]] = {}
+    ends = ""
+    for _ in range(_MOST_LOSSES):
+        left = [shot for shot in shots if shot not in rows]
+        ends = _film_until_loss(config, left, rows, on_video)
+        if len(rows) == len(shots):
+            return [rows[shot] for shot in shots]
+        log.warning("synthesize: output=%s: a process that renders was lost (%s)", config.output, ends)
+    raise RunFailed(
+        f"synthesize: processes that render were lost {_MOST_LOSSES} times, at last with {ends}; if memory was short, "
+        "give fewer workers, and run the same command again"
+    )
+
+
+def _film_until_loss(
+    config: SynthesizeConfig,
+    shots: list[tuple[int, int]],
+    rows: dict[tuple[int, int], dict[str, str]],
+    on_video: Callable[[str], None],
+) -> str:
+    """Render shots until all are done or a process is lost; adds to `rows`, and returns how the processes ended."""
     workers = min(config.workers or whole_cpus(), len(shots))
     # Processes are spawned, because a forked one would inherit the locks of cv2's and the encoder's threads.
     spawn = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         futures = {pool.submit(film, config, *shot): shot for shot in shots}
+        processes = set(multiprocessing.active_children()) - others
         for done in as_completed(futures):
-            rows[futures[done]] = done.result()
+            try:
+                rows[futures[done]] = done.result()
+            except BrokenProcessPool:
+                continue
             on_video(rows[futures[done]]["uri"])
-    return [rows[shot] for shot in shots]
+    return f"exit codes {', '.join(sorted({str(process.exitcode) for process in processes}))}"
 
 
 def film(config: SynthesizeConfig, first: int, index: int) -> dict[str, str]:

@@ -112,7 +112,7 @@ def load_truth(folder: str) -> list[Truth]:
     """
     files = storage.list_folder(storage.join(folder, "truth"), ".parquet")
     if not files:
-        raise UserError(f"{folder}: holds no truth/*.parquet; make it with: python -m jobs.synthesize output={folder}")
+        raise UserError(f"{folder}: holds no truth/*.parquet; make it with: raylift synthesize output={folder}")
     return [truth for file in files for truth in read_truth(file)]
 
 
@@ -124,7 +124,7 @@ def read_truth(file: str) -> list[Truth]:
     """
     written = (storage.read_schema(file).metadata or {}).get(FORMAT_KEY, b"none").decode()
     if written != FORMAT:
-        raise UserError(f"{file}: the format is {written}, expected {FORMAT}; run jobs.synthesize again")
+        raise UserError(f"{file}: the format is {written}, expected {FORMAT}; run raylift synthesize again")
     return [_from_row(row) for row in storage.read_table(file).to_pylist()]
 
 

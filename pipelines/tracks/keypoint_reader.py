@@ -29,9 +29,9 @@ _TRACKS = row_files.RowFormat(
     noun="tracks",
     format=FORMAT,
     schema=TRACKS,
-    writers="tracks are written by python -m jobs.label and python -m jobs.import_poses",
+    writers="tracks are written by raylift label and raylift import_poses",
     read_failure_fix="remove it and write it again",
-    old_version_fix="write it again with python -m jobs.label or python -m jobs.import_poses",
+    old_version_fix="write it again with raylift label or import_poses",
     stands_for=CURATED_FORMAT,
 )
 _CHOSEN = ("file", "row", "track_id", "kept")
@@ -212,14 +212,14 @@ def _files(uri: str) -> list[str]:
     fs, path = storage.filesystem(uri)
     if not fs.exists(path):
         raise UserError(
-            f"{uri}: no such file or folder; give the tracks/ folder of an output of jobs.label or jobs.import_poses"
+            f"{uri}: no such file or folder; give the tracks/ folder of an output of raylift label or import_poses"
         )
     if not fs.isdir(path):
         return [uri]
     files = storage.list_folder(uri, ".parquet")
     if not files:
         inner = storage.join(uri, "tracks")
-        fix = f"give {inner}" if storage.list_folder(inner, ".parquet") else "write some with python -m jobs.label"
+        fix = f"give {inner}" if storage.list_folder(inner, ".parquet") else "write some with raylift label"
         raise UserError(f"{uri}: the folder holds no tracks files (*.parquet); {fix}")
     return files
 
@@ -254,10 +254,10 @@ def _survey_file(file: str) -> list[TrackInfo]:
 def _kept_tracks(choice: str) -> list[TrackInfo]:
     """The tracks that a choice keeps, from their own files."""
     if wrong := misfit(storage.read_schema(choice), CURATED, _CHOSEN):
-        raise UserError(f"{choice}: {wrong}; run python -m jobs.curate again")
+        raise UserError(f"{choice}: {wrong}; run raylift curate again")
     kept = [row for row in storage.read_table(choice, list(_CHOSEN)).to_pylist() if row["kept"]]
     if any(None in row.values() for row in kept):
-        raise UserError(f"{choice}: does not say which tracks it keeps; run python -m jobs.curate again")
+        raise UserError(f"{choice}: does not say which tracks it keeps; run raylift curate again")
     for file in {row["file"] for row in kept}:
         _require_nameable(file, choice)
     there = {
@@ -271,8 +271,8 @@ def _kept_tracks(choice: str) -> list[TrackInfo]:
         track = there.get((row["file"], row["row"]))
         if track is None or track.track_id != row["track_id"]:
             raise UserError(
-                f"{choice}: keeps track {row['track_id']} of {row['file']}, which is not there any more; run python -m "
-                "jobs.curate again"
+                f"{choice}: keeps track {row['track_id']} of {row['file']}, which is not there any more; run "
+                "raylift curate again"
             )
         tracks.append(track)
     return tracks

@@ -12,9 +12,9 @@ _POSES = row_files.RowFormat(
     noun="poses",
     format=FORMAT,
     schema=POSES,
-    writers="poses are written by python -m jobs.lift",
+    writers="poses are written by raylift lift",
     read_failure_fix="remove it and lift again",
-    old_version_fix="write it again with python -m jobs.lift, into a new output",
+    old_version_fix="write it again with raylift lift, into a new output",
 )
 
 
@@ -26,10 +26,10 @@ def poses_files(uri: str) -> list[str]:
     """
     fs, path = storage.filesystem(uri)
     if not fs.exists(path):
-        raise UserError(f"{uri}: no such file or folder; give an output of python -m jobs.lift")
+        raise UserError(f"{uri}: no such file or folder; give an output of raylift lift")
     files = storage.list_folder(uri, ".parquet") if fs.isdir(path) else [uri]
     if not files:
-        raise UserError(f"{uri}: the folder holds no poses files (*.parquet); write some with python -m jobs.lift")
+        raise UserError(f"{uri}: the folder holds no poses files (*.parquet); write some with raylift lift")
     for file in files:
         check_format(file)
     return files

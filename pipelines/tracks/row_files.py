@@ -30,7 +30,7 @@ class RowFormat:
         noun: What the rows are called: "tracks", "poses".
         format: Its name and version: "raylift.tracks/1".
         schema: Its columns; those that may not be null are in every file.
-        writers: The commands that write it, as a clause: "poses are written by python -m jobs.lift".
+        writers: The commands that write it, as a clause: "poses are written by raylift lift".
         read_failure_fix: What to do with a file that cannot be read.
         old_version_fix: How to replace a file of an older version.
         stands_for: Format of files that stand for rows of others and are taken as well, if there is one.

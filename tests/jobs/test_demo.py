@@ -1,4 +1,4 @@
-"""`python -m jobs.demo`: all steps, with three people in videos of two seconds."""
+"""`raylift demo`: all steps, with three people in videos of two seconds."""
 
 import json
 import re

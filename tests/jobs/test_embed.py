@@ -74,7 +74,7 @@ def test_moments_are_looked_for_among_embeddings(corpus):
     [
         (["aligner=two.pt"], "corpus=out: was embedded by another aligner (SHA-256 "),
         ([], "corpus=out: moments are looked for in it; give moment_s=… and aligner=… too"),
-        (["aligner=one.pt", "corpus=tracks"], "a.parquet holds no embeddings; give an output of python -m jobs.embed"),
+        (["aligner=one.pt", "corpus=tracks"], "a.parquet holds no embeddings; give an output of raylift embed"),
         (["aligner=one.pt", "corpus=nowhere"], "corpus=nowhere: holds no embeddings; write some with"),
         (["aligner=tracks/a.parquet"], "a.parquet: is damaged or no checkpoint"),
     ],

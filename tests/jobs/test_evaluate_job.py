@@ -1,4 +1,4 @@
-"""`python -m jobs.evaluate` as a user meets it."""
+"""`raylift evaluate` as a user meets it."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""`python -m jobs.import_keypoints` as a user meets it: files of other systems become tracks."""
+"""`raylift import_keypoints` as a user meets it: files of other systems become tracks."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`python -m jobs.import_poses` as a user meets it."""
+"""`raylift import_poses` as a user meets it."""
 
 import os
 

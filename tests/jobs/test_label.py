@@ -1,4 +1,4 @@
-"""`python -m jobs.label` and `raylift label` as a user meets them: one clear line, the right exit code."""
+"""`raylift label` as a user meets it: one clear line, the right exit code."""
 
 import os
 import subprocess

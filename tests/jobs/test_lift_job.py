@@ -1,4 +1,4 @@
-"""`python -m jobs.lift` as a user meets it: tracks in, poses out, once each."""
+"""`raylift lift` as a user meets it: tracks in, poses out, once each."""
 
 import json
 import os
@@ -197,7 +197,7 @@ def test_no_tracks_are_an_honest_empty_result(embedded_ray, command, tmp_path, c
     [
         (["refine=true"], "lift: refine=true: needs a person-centred lifter, such as model=everyday; leave it out"),
         (["smoothness=2"], "lift: smoothness=2: only refined tracks are smoothed; leave it out"),
-        (["video=v.mp4"], "lift: tracks, video: give one of them: tracks=… (of jobs.label or jobs.import_poses) or v"),
+        (["video=v.mp4"], "lift: tracks, video: give one of them: tracks=… (of raylift label or import_poses) or v"),
         (["tracks=null"], "lift: tracks, video: give one of them"),
         (["tracks=nowhere"], "lift: nowhere: no such file or folder; give the tracks/ folder of an output"),
         (["tracks=coco"], "lift: layout: the keypoints are coco17, the lifter was trained on h36m17; label with"),

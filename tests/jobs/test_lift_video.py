@@ -1,4 +1,4 @@
-"""`python -m jobs.lift video=…`: from pixels to something to look at."""
+"""`raylift lift video=…`: from pixels to something to look at."""
 
 import json
 import sys

@@ -34,10 +34,10 @@ from schemas.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "jobs" / "recipes").glob("*.yaml"))
-DETECTORS = [recipe for recipe in RECIPES if "jobs.train_detector " in recipe.read_text()]
-SEARCHES = [recipe for recipe in RECIPES if "jobs.tune " in recipe.read_text()]
+DETECTORS = [recipe for recipe in RECIPES if "raylift train_detector " in recipe.read_text()]
+SEARCHES = [recipe for recipe in RECIPES if "raylift tune " in recipe.read_text()]
 # Without those that are only given beside another one.
-TRAINING = [recipe for recipe in RECIPES if {"jobs.train", "lifter:"} <= set(recipe.read_text().split())]
+TRAINING = [recipe for recipe in RECIPES if all(part in recipe.read_text() for part in ("raylift train ", "\nlifter:"))]
 
 # What each was published with: AP on COCO val2017, PCKh@0.5 on MPII.
 PUBLISHED = {
@@ -52,9 +52,8 @@ PUBLISHED = {
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_the_first_comment_of_a_recipe_says_how_to_run_it_and_what_to_expect(recipe):
     header = [line for line in recipe.read_text().splitlines() if line.startswith("#")]
-    (command,) = [line for line in header if "python -m jobs." in line and ".yaml" in line]
-    assert command.split("python -m jobs.")[1].split()[0] in job_names()
-    assert f"jobs/recipes/{recipe.name}" in command
+    (command,) = [line for line in header if "raylift " in line and recipe.stem in line.split("output=")[0].split()]
+    assert command.split("raylift ")[1].split()[0] in job_names()
     assert any("Expected: " in line for line in header)
 
 
@@ -95,7 +94,7 @@ def test_training_recipes_train_a_step_on_tiny_data(recipe, tmp_path):
 
 @pytest.mark.parametrize("recipe", DETECTORS, ids=lambda path: path.stem)
 def test_detector_recipes_name_sources_and_their_options(recipe):
-    command = recipe.read_text().split("jobs.train_detector ")[1].split("\n#\n")[0]
+    command = recipe.read_text().split("raylift train_detector ")[1].split("\n#\n")[0]
     config = read_config(TrainDetectorConfig, command.replace("\\\n#", "").split())
     optimization = config.optimization
     assert config.validation is not None
@@ -171,7 +170,7 @@ def test_human36m_recipes_take_what_its_import_gives(recipe, human36m, tmp_path)
 
 
 def test_every_evaluation_of_a_detector_has_its_published_number():
-    assert {r.stem for r in RECIPES if "jobs.evaluate_detector" in r.read_text()} == PUBLISHED.keys()
+    assert {r.stem for r in RECIPES if "raylift evaluate_detector" in r.read_text()} == PUBLISHED.keys()
 
 
 @pytest.mark.parametrize(("name", "score"), PUBLISHED.items())

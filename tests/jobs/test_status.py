@@ -1,4 +1,4 @@
-"""`python -m jobs.status` as a user meets it."""
+"""`raylift status` as a user meets it."""
 
 import json
 

@@ -57,7 +57,7 @@ def test_a_run_s_artifact_is_fetched_into_the_cache(lifter, tmp_path):
         ("models:/lifer@champion", "models:/lifer: there is no model of this name; did you mean lifter? registered: "),
         ("models:/lifter@champio", "there is no such alias; aliases: champion (version 1); newest versions: 1"),
         ("models:/lifter/7", "models:/lifter/7: there is no such version; aliases: champion (version 1); newest"),
-        ("models:/lifter/1", "models:/lifter/1: was not registered by python -m jobs.register; give one that was"),
+        ("models:/lifter/1", "models:/lifter/1: was not registered by raylift register; give one that was"),
         ("models:/lifter", "is not models:/name@alias, models:/name/version or runs:/id/path; give one of them"),
         ("models:/m-12ab/x", "is not models:/name@alias"),
         ("runs:/none/best.pt", "model=runs:/none/best.pt: cannot be read: Run with id=none not found; check that it"),
@@ -151,7 +151,7 @@ def test_what_the_user_has_set_stays(unreached, monkeypatch):
     [
         ("huge", "0" * 64, r"lifter.pt: cannot be read: 10,000,000,000,000 bytes, the memory of this machine takes"),
         ("link", "0" * 64, "cannot be used|cannot be read|is damaged"),
-        ("lifter", "../../elsewhere", "was not registered by python -m jobs.register"),
+        ("lifter", "../../elsewhere", "was not registered by raylift register"),
         ("lifter", "0" * 64, "is damaged: its hash is"),
         ("service", "0" * 64, "lifter.pt: cannot be read: "),
     ],

@@ -1,4 +1,4 @@
-"""`python -m jobs.register` against a real MLflow server, as a user meets it."""
+"""`raylift register` against a real MLflow server, as a user meets it."""
 
 import json
 
@@ -104,7 +104,7 @@ def test_a_run_that_is_no_finished_training_is_refused(corpus, capfd):
     code, _, err = raylift(capfd, "name=x", f"run={other}")
     assert (code, err) == (
         2,
-        f"register: run={other}: is a run of label, which makes no lifter; give one of jobs.train\n",
+        f"register: run={other}: is a run of label, which makes no lifter; give one of raylift train\n",
     )
     model, card = load_lifter(write_lifter("lifter/best.pt"))
     save_lifter("copy.pt", model, card.model_copy(update={"lineage": {"run_id": running}}))

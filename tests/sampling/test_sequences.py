@@ -59,7 +59,7 @@ def with_nan(name, frame):
     ("changes", "text"),
     [
         ({"layout": "h36m17"}, r"keypoints are h36m17, which lacks nose of coco17; give tracks of coco17"),
-        ({"positions": None}, r"has no positions; labeled tracks come from python -m jobs.import_poses"),
+        ({"positions": None}, r"has no positions; labeled tracks come from raylift import_poses"),
         (
             {"positions_layout": "humaneva15"},
             r"positions are humaneva15, expected h36m17; give tracks labeled in h36m17",

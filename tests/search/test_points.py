@@ -46,7 +46,7 @@ def test_points_come_after_the_configs_own_values_and_are_not_tried_twice():
     [
         ("[{optimization.learning_rate: 1}]", r"point 1: optimization.learning_rate=1.0 lies outside the search space"),
         ("[{}, {lifter.channels: 8}]", r"point 2: lifter.channels is not searched; searched are optimization.learn"),
-        ("[{optimization.learning_rate: true}]", r"point 1: optimization.learning_rate=True lies outside"),
+        ("[{optimization.learning_rate: true}]", r"point 1: optimization.learning_rate=true lies outside"),
         (f"[{{optimization.learning_rate: 1{'0' * 400}}}]", r"point 1: optimization.learning_rate=1.* lies outside"),
         (
             "[{optimization.learning_rate: 1e-3, optimization: {learning_rate: 2e-3}}]",
@@ -82,7 +82,7 @@ def test_a_point_names_what_is_searched_beside_its_own_choices():
 
 def test_a_file_without_a_list_is_refused(tmp_path):
     (tmp_path / "points.yaml").write_text("a: 1\n")
-    with pytest.raises(UserError, match="holds no list of points"):
+    with pytest.raises(UserError, match="holds no YAML list of points"):
         points(f"points={tmp_path}/points.yaml")
 
 

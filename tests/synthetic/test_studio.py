@@ -130,7 +130,7 @@ def test_unknown_action_and_remote_output_are_refused(tmp_path: Path) -> None:
 
 
 def test_missing_truth_and_other_formats_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"python -m jobs\.synthesize"):
+    with pytest.raises(UserError, match=r"raylift synthesize"):
         load_truth(str(tmp_path))
     (tmp_path / "truth").mkdir()
     storage.write_table(str(tmp_path / "truth" / "a.parquet"), pa.table({"x": [1]}))

@@ -89,7 +89,7 @@ def test_digest_follows_names_and_sizes(folder, tmp_path):
 def test_missing_files_and_folders_are_named(tmp_path):
     with pytest.raises(UserError, match=r"^\S*/nowhere: no such file or folder; give "):
         survey(f"{tmp_path}/nowhere")
-    with pytest.raises(UserError, match=r"holds no tracks files \(\*.parquet\); write some with python -m jobs.label$"):
+    with pytest.raises(UserError, match=r"holds no tracks files \(\*.parquet\); write some with raylift label$"):
         survey(str(tmp_path))
     write_tracks(tmp_path / "tracks" / "a.parquet", TRACKS[:1])
     with pytest.raises(UserError, match=r"holds no tracks files \(\*.parquet\); give \S*/tracks$"):
@@ -103,8 +103,8 @@ def test_missing_files_and_folders_are_named(tmp_path):
     ("format_", "fix"),
     [
         ("raylift.tracks/2", r"raylift 9.9 wrote it: update this one \(git pull\)"),
-        ("raylift.tracks/0", "write it again with python -m jobs.label or python -m jobs.import_poses"),
-        ("raylift.detections/1", "tracks are written by python -m jobs.label and python -m jobs.import_poses"),
+        ("raylift.tracks/0", "write it again with raylift label or import_poses"),
+        ("raylift.detections/1", "tracks are written by raylift label and raylift import_poses"),
     ],
 )
 def test_the_error_for_another_format_names_the_fix(tmp_path, format_, fix):

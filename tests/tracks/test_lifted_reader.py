@@ -37,7 +37,7 @@ def test_what_was_written_is_read_and_failures_are_left_out(tmp_path, row_group_
     [
         ("raylift.poses/2", "has format 'raylift.poses/2', this version reads 'raylift.poses/1'; raylift 9.9 wrote it"),
         ("raylift.poses/0", "lift, into a new output"),
-        ("raylift.tracks/1", "poses are written by python -m jobs.lift"),
+        ("raylift.tracks/1", "poses are written by raylift lift"),
     ],
 )
 def test_another_format_names_the_fix(tmp_path, format_, message):
@@ -48,7 +48,7 @@ def test_another_format_names_the_fix(tmp_path, format_, message):
 
 
 def test_what_is_not_there_or_no_poses_file(tmp_path):
-    with pytest.raises(UserError, match=r"nowhere: no such file or folder; give an output of python -m jobs.lift"):
+    with pytest.raises(UserError, match=r"nowhere: no such file or folder; give an output of raylift lift"):
         poses_files(str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match=r"the folder holds no poses files"):
         poses_files(str(tmp_path))

@@ -28,7 +28,7 @@ def plan(tmp_path, labeled, unlabeled=None, **changes):
 @pytest.mark.parametrize(
     ("labeled", "unlabeled", "changes", "message"),
     [
-        ([person("a", **UNLABELED)], None, {}, "none of 1 tracks has positions; labeled tracks come from python -m"),
+        ([person("a", **UNLABELED)], None, {}, "none of 1 tracks has positions; labeled tracks come from raylift"),
         ([person("a")], [person("b", layout="coco17")], {}, "track b are coco17, which lacks pelvis of h36m17"),
         (
             [person("a")],

@@ -1,4 +1,4 @@
-"""Source of labeled people in the videos of jobs.synthesize, whose joints are known exactly."""
+"""Source of labeled people in the videos of raylift synthesize, whose joints are known exactly."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ class StudioConfig(JobConfig):
     """Options of `data.name=studio`."""
 
     folder: Address = Field(min_length=1)
-    """Output folder of jobs.synthesize (any URI)."""
+    """Output folder of raylift synthesize (any URI)."""
 
     every: int = Field(default=5, ge=1)
     """Use every n-th frame, because neighbouring frames are nearly the same."""
@@ -62,7 +62,7 @@ class StudioPart:
 
 
 class Studio:
-    """The people of jobs.synthesize with their true joints; joints outside the image count as unlabeled."""
+    """The people of raylift synthesize with their true joints; joints outside the image count as unlabeled."""
 
     Config: ClassVar[type[JobConfig]] = StudioConfig
 
@@ -90,6 +90,6 @@ class Studio:
             of_subjects = f" of {', '.join(config.subjects)}" if config.subjects else ""
             raise UserError(
                 f"{config.folder}: holds no truth/*.parquet{of_subjects}; "
-                f"make it with: python -m jobs.synthesize output={config.folder}"
+                f"make it with: raylift synthesize output={config.folder}"
             )
         return STUDIO_LAYOUT, parts

@@ -17,7 +17,7 @@ HALF_PIXEL = 0.5
 _FRAMES_PER_PART = 256
 # At most this many neighbouring frames are read at once, because 16 frames of 8K already take 1.6 GB.
 _FRAMES_PER_READ = 16
-# Size of this machine's cache of remote videos, which is the default of jobs.label.
+# Size of this machine's cache of remote videos, which is the default of raylift label.
 _CACHE_BYTES = 50 * 10**9
 
 

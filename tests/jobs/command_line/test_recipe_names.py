@@ -42,6 +42,10 @@ def test_they_are_listed_with_a_line_each(capsys, monkeypatch):
         "ones, wants most"
     )
     assert {recipe_job(name) for name in recipe_names()} <= set(job_names())
+    # A header may name the jobs that come before; a sentence may have a point within.
+    assert recipe_job("everyday") == "train"
+    (martinez,) = [line for line in lines if line.startswith("cmu_residual_mlp")]
+    assert martinez.endswith(" Martinez et al. (2017), on CMU's motion")
 
 
 def test_sigterm_ends_a_job_as_ctrl_c_does(tmp_path):

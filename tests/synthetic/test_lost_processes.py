@@ -1,0 +1,48 @@
+"""Processes that render may be lost, as where memory is short: what they were rendering is rendered again."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from pipelines.synthetic import studio
+from pipelines.synthetic.truth import load_truth
+from schemas.configs.synthesize import SynthesizeConfig
+from schemas.errors import RunFailed
+
+film = studio.film
+
+
+def film_after_a_loss(config: SynthesizeConfig, first: int, index: int) -> dict[str, str]:
+    """Kills its process the first time that the second person is filmed."""
+    if first == 1 and not Path(config.output, "killed").exists():
+        Path(config.output, "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return film(config, first, index)
+
+
+def killed_always(config: SynthesizeConfig, first: int, index: int) -> dict[str, str]:
+    """Kills its process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def config(output: Path) -> SynthesizeConfig:
+    small = {"people": 3, "views": 1, "seconds": 0.2, "width": 64, "height": 64, "workers": 1}
+    return SynthesizeConfig.model_validate({"output": str(output), **small})
+
+
+def test_what_a_lost_process_was_rendering_is_rendered_again(tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(studio, "film", film_after_a_loss)
+    done: list[str] = []
+    videos = studio.synthesize(config(tmp_path), done.append)
+    assert sorted(done) == sorted(videos)
+    assert len(load_truth(str(tmp_path))) == len(videos) == 3
+    assert "a process that renders was lost (exit codes -9)" in caplog.text
+
+
+def test_processes_that_are_always_lost_end_the_job_with_one_line(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(studio, "film", killed_always)
+    with pytest.raises(RunFailed, match="were lost 3 times, at last with exit codes -9; if memory was short, give few"):
+        studio.synthesize(config(tmp_path))
