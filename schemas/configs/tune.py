@@ -231,8 +231,8 @@ class TuneConfig(TrainingConfig, SearchConfig, RunConfig):
             if (option := path.partition(".")[0]) in others
         ]
         return unused + [
-            f"{path}={in_message(value)}: the field is searched; leave it out, or give search_space.{path}=null to keep "
-            "this value"
+            f"{path}={in_message(value)}: the field is searched; leave it out, or give search_space.{path}=null to "
+            "keep this value"
             for path, value in given.items()
             if path in searched and path not in SearchConfig.model_fields
         ]
