@@ -17,8 +17,6 @@ _NO_MAPPING = ("dict_type", "mapping_type", "model_type", "model_attributes_type
 # The position of an item at the end of a path: on a command line, a list has no such names.
 _ITEM = re.compile(r"\.\d+$")
 
-# More of a value than this does not help to find it, and hides the rule behind it.
-_LONGEST_VALUE = 300
 
 # Units by the endings of fields' names, and how many of the smaller units that people may think in make one.
 _UNITS = {"m": ("metres", (100, 1000)), "s": ("seconds", (1000,))}
@@ -83,7 +81,7 @@ def _field(error: ErrorDetails) -> str:
 
 
 def _line(error: ErrorDetails, fields: Sequence[str], prefix: str) -> str:
-    path, given = prefix + _field(error), in_message(error["input"])
+    path, given = prefix + _field(error), as_typed(error["input"])
     if error["type"] == "missing":
         return f"{path}: is required; give {path}=…"
     if error["type"] == "extra_forbidden" and "." in (name := str(error["loc"][-1])):
@@ -121,14 +119,6 @@ def _unit_hint(path: str, error: ErrorDetails) -> str:
     except (TypeError, ValueError):
         return ""
     return f"; it is in {unit}: {path}={fitting[0]:g}" if fitting else ""
-
-
-def in_message(value: Any) -> str:
-    """A value for a message: as it is typed, but not all of a very long one."""
-    text = as_typed(value)
-    if len(text) <= _LONGEST_VALUE:
-        return text
-    return f"{text[:_LONGEST_VALUE]}… ({len(text):,} characters)"
 
 
 def as_typed(value: Any) -> str:

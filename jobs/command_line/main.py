@@ -29,7 +29,7 @@ from schemas import __version__
 from schemas.errors import RunFailed, UserError
 from schemas.job_config import JobConfig
 
-_LONGEST_LINE, _MOST_LINES = 4000, 40
+_LONGEST_LINE, _MOST_LINES = 1200, 40
 
 
 def main() -> int:

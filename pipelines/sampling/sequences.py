@@ -124,13 +124,9 @@ def concatenate(
     """
     infos: list[SequenceInfo] = []
     pieces: dict[str, list[Tensor]] = {"inputs": [], "scores": [], "positions": [], "cameras": [], "up": []}
-    lengths: list[int] = [0]
-    for track in tracks:
-        if len(track) == 0:
-            continue
+    for track in filter(len, tracks):
         _check(track, layout, positions_layout, needs_intrinsics and lifter_input == "screen")
         infos.append(SequenceInfo(**{name: getattr(track, name) for name in SequenceInfo.__slots__}))
-        lengths.append(len(track))
         joints = list(joint_indices(layouts.layout(track.layout), layout))
         keypoints, scores = torch.tensor(track.keypoints[:, joints]), torch.tensor(track.scores[:, joints])
         points, camera = _points_and_camera(track, keypoints, lifter_input)
@@ -144,6 +140,7 @@ def concatenate(
             pieces["positions"].append(torch.tensor(track.positions))
     if not infos:
         raise UserError("tracks: there is no frame to train on; give tracks, or a larger share of them")
+    lengths = [0, *map(len, pieces["inputs"])]
     # The kinds of arrays are joined one after another, so that at most one of them is in memory twice.
     inputs = torch.cat(pieces.pop("inputs"))
     cameras_known = len(pieces["cameras"]) == len(infos)

@@ -13,7 +13,7 @@ from schemas.configs.search_space import Dimension, Space
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
 from schemas.job_config import flatten
-from schemas.mistakes import in_message
+from schemas.mistakes import as_typed
 from schemas.plain_yaml import load_plain
 
 
@@ -90,7 +90,7 @@ def _mistakes(values: Mapping[str, Any], own: Mapping[str, Any], space: Space) -
             yield f"{path} is not searched; searched are {', '.join(space)}"
         elif outside(space, {path: value}):
             (kind, bounds), *_ = space[path].document().items()
-            yield f"{path}={in_message(value)} lies outside the search space, {kind} {bounds}"
+            yield f"{path}={as_typed(value)} lies outside the search space, {kind} {bounds}"
     known = {**own, **{path: value for path, value in values.items() if path in space}}
     active = active_values(space, known)
     for path in values.keys() & space.keys() - active.keys():

@@ -12,6 +12,7 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,14 +110,13 @@ def _film_all(
     rows: dict[tuple[int, int], dict[str, str]] = {}
     ends = ""
     for _ in range(_MOST_LOSSES):
-        left = [shot for shot in shots if shot not in rows]
-        ends = _film_until_loss(config, left, rows, on_video)
+        ends = _film_until_loss(config, [shot for shot in shots if shot not in rows], rows, on_video)
         if len(rows) == len(shots):
             return [rows[shot] for shot in shots]
-        log.warning("synthesize: output=%s: a process that renders was lost (%s)", config.output, ends)
+        log.warning("output=%s: a process that renders was lost (%s)", config.output, ends)
     raise RunFailed(
-        f"synthesize: processes that render were lost {_MOST_LOSSES} times, at last with {ends}; if memory was short, "
-        "give fewer workers, and run the same command again"
+        f"processes that render were lost {_MOST_LOSSES} times, at last with {ends}; if memory was short, give fewer "
+        "workers, and run the same command again"
     )
 
 
@@ -130,17 +130,18 @@ def _film_until_loss(
     workers = min(config.workers or whole_cpus(), len(shots))
     # Processes are spawned, because a forked one would inherit the locks of cv2's and the encoder's threads.
     spawn = multiprocessing.get_context("spawn")
-    others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        futures = {pool.submit(film, config, *shot): shot for shot in shots}
-        processes = set(multiprocessing.active_children()) - others
+    others, processes = set(multiprocessing.active_children()), set()
+    pool = ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,))
+    # A process may be lost while shots are still handed over, too.
+    with pool, suppress(BrokenProcessPool):
+        futures = {}
+        for shot in shots:
+            futures[pool.submit(film, config, *shot)] = shot
+            processes.update(multiprocessing.active_children())
         for done in as_completed(futures):
-            try:
-                rows[futures[done]] = done.result()
-            except BrokenProcessPool:
-                continue
+            rows[futures[done]] = done.result()
             on_video(rows[futures[done]]["uri"])
-    return f"exit codes {', '.join(sorted({str(process.exitcode) for process in processes}))}"
+    return f"exit codes {', '.join(sorted({str(process.exitcode) for process in processes - others}))}"
 
 
 def film(config: SynthesizeConfig, first: int, index: int) -> dict[str, str]:

@@ -82,8 +82,7 @@ def plan_training(
     _check_joints(config, [*training, *validation, *unlabeled], input_layout, output_layout)
     if unlabeled:
         _check_projection(config, unlabeled, input_layout, output_layout)
-    projected = bool(unlabeled) and config.objective.projection != "fitted"
-    trajectory = projected if config.trajectory is None else config.trajectory
+    trajectory = _has_trajectory(config, unlabeled)
     _check_metric(config, validation, trajectory)
     source_fps = data.fps or _one_rate(training)
     with options_of("lifter"):
@@ -114,10 +113,16 @@ def plan_training(
         fps=fps,
         shape=shape,
         features=lifter.input_features,
-        # Projecting unlabeled predictions needs the position of the root.
         trajectory=trajectory,
         short_tracks=sum(0 < length < shape.window.inputs for length in [*lengths, *unlabeled_lengths]),
     )
+
+
+def _has_trajectory(config: TrainConfig, unlabeled: Sequence[TrackInfo]) -> bool:
+    """Whether a trajectory lifter is trained too: projecting unlabeled poses needs it, unless they are fitted."""
+    if config.trajectory is not None:
+        return config.trajectory
+    return bool(unlabeled) and config.objective.projection != "fitted"
 
 
 def _check_warmup(config: TrainConfig) -> None:

@@ -14,7 +14,7 @@ from schemas.configs.search_space import Dimension, Space
 from schemas.configs.train import ERROR_NAMES
 from schemas.configs.tune import TuneConfig
 from schemas.errors import UserError
-from schemas.mistakes import in_message
+from schemas.mistakes import as_typed
 
 # Prefixes of the fields for which the plan of a training may refuse it.
 _PLANNED = ("data.", "lifter.", "objective.", "optimization.batch_size", "optimization.epochs", "trajectory")
@@ -43,7 +43,7 @@ def require_trainable(config: TuneConfig, space: Space, start: Start | None = No
         if path.startswith(_PLANNED):
             for value in dict.fromkeys(dimension.values):
                 if reason := _why_never(config, space, start, tracks, path, value):
-                    mistakes.append(f"search_space.{path}: no trial can be trained with {in_message(value)}: {reason}")
+                    mistakes.append(f"search_space.{path}: no trial can be trained with {as_typed(value)}: {reason}")
     if mistakes:
         raise UserError("\n".join(mistakes))
     return plan

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 
 from schemas.errors import UserError
 from schemas.job_config import flatten
-from schemas.mistakes import in_message
+from schemas.mistakes import as_typed
 from schemas.typed_text import Typed, structure
 
 Kind = Literal["uniform", "loguniform", "randint", "lograndint", "choice"]
@@ -110,7 +110,7 @@ def read_space(values: Mapping[str, Any], known: Collection[str]) -> dict[str, D
                 raise UserError(f"there is no such field to search{_nearest(path, known)}")
             space[path] = read_dimension(value)
         except UserError as error:
-            mistakes.append(f"search_space.{path}={in_message(value)}: {error}")
+            mistakes.append(f"search_space.{path}={as_typed(value)}: {error}")
     if not space and not mistakes:
         mistakes.append("search_space: names nothing to search; give e.g. search_space.optimization.learning_rate=…")
     if mistakes:
@@ -258,7 +258,7 @@ def _number(value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{in_message(value)} is no finite number")
+        raise UserError(f"{as_typed(value)} is no finite number")
     return number
 
 

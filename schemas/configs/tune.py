@@ -9,7 +9,6 @@ from schemas.configs.samplers import SamplerName
 from schemas.configs.search_metrics import Constraint, Cost, Metrics, read_limits
 from schemas.configs.train import ERROR_NAMES, ErrorMetric, TrainingConfig
 from schemas.job_config import Address, Addresses, JobConfig, ModelAddress
-from schemas.mistakes import in_message
 from schemas.run_config import RunConfig
 from schemas.text_form import Device, TextForm
 from schemas.typed_text import Unread
@@ -231,8 +230,7 @@ class TuneConfig(TrainingConfig, SearchConfig, RunConfig):
             if (option := path.partition(".")[0]) in others
         ]
         return unused + [
-            f"{path}={in_message(value)}: the field is searched; leave it out, or give search_space.{path}=null to "
-            "keep this value"
+            f"{path}={value}: the field is searched; leave it out, or give search_space.{path}=null to keep this value"
             for path, value in given.items()
             if path in searched and path not in SearchConfig.model_fields
         ]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from annotations.test_annotation_tools import UNDERSTOOD
 from calibration import rigs
-from datasets.test_cmu_mocap import amc, asf
+from datasets.invented_motion import amc, asf
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 

@@ -1,7 +1,10 @@
 """Processes that render may be lost, as where memory is short: what they were rendering is rendered again."""
 
+import itertools
 import os
 import signal
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -42,7 +45,22 @@ def test_what_a_lost_process_was_rendering_is_rendered_again(tmp_path, monkeypat
     assert "a process that renders was lost (exit codes -9)" in caplog.text
 
 
+def test_a_process_may_be_lost_while_films_are_handed_over(tmp_path, monkeypatch) -> None:
+    submit, handed_over = ProcessPoolExecutor.submit, itertools.count(1)
+
+    def submit_or_break(pool, *work):
+        if next(handed_over) == 2:
+            raise BrokenProcessPool
+        return submit(pool, *work)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", submit_or_break)
+    assert len(studio.synthesize(config(tmp_path))) == 3
+
+
 def test_processes_that_are_always_lost_end_the_job_with_one_line(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(studio, "film", killed_always)
-    with pytest.raises(RunFailed, match="were lost 3 times, at last with exit codes -9; if memory was short, give few"):
+    with pytest.raises(
+        RunFailed,
+        match=r"^processes that render were lost 3 times, at last with exit codes -9; if memory was short, give few",
+    ):
         studio.synthesize(config(tmp_path))
